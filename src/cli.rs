@@ -1,0 +1,171 @@
+//! The command line: types only. What each command does stands in `commands/`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Live performance triage: what is slow, what it costs, who is to blame, what to do.
+#[derive(Debug, Parser)]
+#[command(name = "perftop", version, about, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to do; without one the live dashboard opens
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Options of all commands.
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Options of all commands.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Global {
+    /// Read this configuration file after the others
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// dark, light, terminal, or the path of a theme file
+    #[arg(long, global = true, value_name = "NAME")]
+    pub theme: Option<String>,
+    /// Draw with ASCII only
+    #[arg(long, global = true)]
+    pub ascii: bool,
+    /// No colours
+    #[arg(long, global = true)]
+    pub no_color: bool,
+    /// Do not look for servers that run here
+    #[arg(long, global = true)]
+    pub no_discover: bool,
+    /// Where /proc is
+    #[arg(long, global = true, value_name = "DIR")]
+    pub procfs_root: Option<PathBuf>,
+    /// Where /sys is
+    #[arg(long, global = true, value_name = "DIR")]
+    pub sysfs_root: Option<PathBuf>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Judge once and print; exit code 0 healthy, 1 warning, 2 critical, 3 unknown
+    Check(Check),
+    /// Write what is seen to a file or a pipe, for replay
+    Record(Record),
+    /// Show a recording as if it were now
+    Replay(Replay),
+    /// What is seen, what is hidden, and the way in
+    Doctor(Doctor),
+    /// The catalogue of findings, or the page of one
+    Explain(Explain),
+    /// Show or check the configuration
+    Config(Config),
+}
+
+/// Options of `check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// How long to look, at least 3s
+    #[arg(long = "for", value_name = "DURATION")]
+    pub for_: Option<String>,
+    /// How to print
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
+    /// Print again and again, one JSON object per line
+    #[arg(long, value_name = "DURATION")]
+    pub watch: Option<String>,
+    /// Judge only these findings; a star at the end takes a family
+    #[arg(long, value_name = "ID", num_args = 1..)]
+    pub only: Vec<String>,
+    /// Exit with 1 or 2 only from this severity on
+    #[arg(long, value_enum, value_name = "SEVERITY")]
+    pub fail_on: Option<FailOn>,
+}
+
+/// Formats of `check`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// For programs; docs/diagnosis.schema.json
+    Json,
+    /// For tickets
+    Markdown,
+}
+
+/// From which severity on `check` fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// Warning or critical
+    Warning,
+    /// Critical only
+    Critical,
+}
+
+/// Options of `record`.
+#[derive(Debug, Args)]
+pub struct Record {
+    /// The file; - is standard output
+    #[arg(default_value = "perftop.perftop")]
+    pub file: PathBuf,
+    /// Between two samples
+    #[arg(long, value_name = "DURATION")]
+    pub every: Option<String>,
+    /// Drop what is older
+    #[arg(long, value_name = "DURATION")]
+    pub keep: Option<String>,
+    /// Stop after this time
+    #[arg(long = "for", value_name = "DURATION")]
+    pub for_: Option<String>,
+}
+
+/// Options of `replay`.
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// The file; - is standard input
+    #[arg(default_value = "-")]
+    pub file: PathBuf,
+    /// Begin here: 14:03:22 of the recording's first day in this time zone, or 2026-11-20T03:12:07Z
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
+    /// Times real time, such as 4x
+    #[arg(long, value_name = "FACTOR", default_value = "1x")]
+    pub speed: String,
+    /// Print the diagnosis of each second instead of the screen, one JSON object per line
+    #[arg(long)]
+    pub json: bool,
+    /// Compare each diagnosis with the one that was recorded; exit code 1 where they differ
+    #[arg(long)]
+    pub verify: bool,
+}
+
+/// Options of `doctor`.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Every file and call that perftop uses
+    #[arg(long)]
+    pub audit: bool,
+}
+
+/// Options of `explain`.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// A finding, such as host.cpu.contention
+    pub id: Option<String>,
+}
+
+/// Options of `config`.
+#[derive(Debug, Args)]
+pub struct Config {
+    /// What to do
+    #[command(subcommand)]
+    pub action: Option<ConfigAction>,
+}
+
+/// What `config` does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub enum ConfigAction {
+    /// Every value in force and where it comes from
+    Print,
+    /// Read the files and say what is wrong
+    Check,
+    /// The example file with all defaults
+    Example,
+}

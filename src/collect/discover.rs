@@ -1,0 +1,90 @@
+//! Servers that run here, seen by process and port. What is seen and not read is never silent.
+
+use crate::model::host::{Identity, ProcRaw, ProcessTable, Serving};
+use crate::model::seen::Seen;
+use crate::model::source::{Place, SourceKind, SourceState, SourceStatus};
+
+struct Server {
+    kind: SourceKind,
+    names: &'static [&'static str],
+    port: u16,
+    look: &'static str,
+}
+
+/// By the name of the program, never by guess from a port.
+const SERVERS: &[Server] = &[
+    Server {
+        kind: SourceKind::Postgres,
+        names: &["postgres", "postmaster"],
+        port: 5432,
+        look: "psql -p {port} -c 'SELECT pid, state, wait_event_type, wait_event, query FROM pg_stat_activity'",
+    },
+    Server {
+        kind: SourceKind::Redis,
+        names: &["redis-server", "valkey-server"],
+        port: 6379,
+        look: "redis-cli -p {port} INFO",
+    },
+    Server {
+        kind: SourceKind::Prometheus,
+        names: &["prometheus", "victoria-metric"],
+        port: 9090,
+        look: "curl -s localhost:{port}/api/v1/targets",
+    },
+];
+
+/// The host itself and every server that runs on it. Servers can be left out by `--no-discover`.
+#[must_use]
+pub fn sources(
+    identity: &Identity,
+    table: Option<&ProcessTable>,
+    serving: Option<&Seen<Serving>>,
+    discover: bool,
+) -> Vec<SourceStatus> {
+    let mut found = vec![host(identity)];
+    let rows = table.map(|t| t.rows.as_slice()).unwrap_or_default();
+    if discover {
+        for server in SERVERS {
+            let is = |row: &&ProcRaw| server.names.contains(&row.comm.shown());
+            let root = |row: &&ProcRaw| !rows.iter().any(|p| p.id.pid == row.ppid && is(&p));
+            found.extend(rows.iter().filter(is).filter(root).map(|row| seen(server, row, serving)));
+        }
+    }
+    found.sort_by(|a, b| a.id.cmp(&b.id));
+    found.dedup_by(|a, b| a.id == b.id);
+    // The host stands first.
+    found.sort_by_key(|s| s.kind != SourceKind::Host);
+    found
+}
+
+fn host(identity: &Identity) -> SourceStatus {
+    let limited = !identity.root;
+    SourceStatus {
+        id: "host".into(),
+        kind: SourceKind::Host,
+        state: if limited { SourceState::Degraded } else { SourceState::Ok },
+        place: Place::Local,
+        role: None,
+        version: Some(identity.kernel.shown().to_owned()),
+        reader: Some(if identity.root { "root" } else { "user" }.to_owned()),
+        why: limited.then(|| "IO and sockets of other users' processes cannot be seen".to_owned()),
+        way_in: limited.then(|| "sudo perftop".to_owned()),
+    }
+}
+
+fn seen(server: &Server, row: &ProcRaw, serving: Option<&Seen<Serving>>) -> SourceStatus {
+    let sockets = serving.and_then(|s| s.as_ref().ok());
+    let own = sockets.and_then(|s| s.processes.iter().find(|p| p.id == row.id));
+    let port = own.and_then(|p| p.listens.first().copied()).unwrap_or(server.port);
+    SourceStatus {
+        id: format!("{}:{port}", server.kind.word()),
+        kind: server.kind,
+        state: SourceState::NotWatched,
+        place: Place::Local,
+        role: None,
+        version: None,
+        reader: None,
+        why: Some(format!("{} runs here as pid {}; this version reads the host only", row.comm, row.id.pid)),
+        way_in: Some(server.look.replace("{port}", &port.to_string())),
+    }
+}

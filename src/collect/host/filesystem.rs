@@ -1,0 +1,181 @@
+//! Mounted file systems and their space. `statvfs` of a dead mount hangs, so each runs on a deadline thread; one
+//! that hangs is not asked again until it has answered.
+
+use std::collections::HashMap;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::collect::deadline::Deadline;
+use crate::collect::root::{Reader, Roots, fields, lack, lines};
+use crate::model::foreign::Foreign;
+use crate::model::host::{FsRaw, FsSpace};
+use crate::model::seen::{Lack, Seen, Why};
+
+/// How long a mount may take.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// Mounts that are asked.
+const MOUNTS: usize = 64;
+
+/// File systems that cannot run full, or are full by design.
+const PSEUDO: &[&[u8]] = &[
+    b"proc", b"sysfs", b"cgroup", b"cgroup2", b"devtmpfs", b"devpts", b"securityfs", b"debugfs", b"tracefs", b"pstore",
+    b"bpf", b"configfs", b"mqueue", b"hugetlbfs", b"autofs", b"binfmt_misc", b"fusectl", b"rpc_pipefs", b"nsfs",
+    b"efivarfs", b"squashfs", b"iso9660", b"ramfs", b"selinuxfs", b"erofs", b"fuse.lxcfs", b"fuse.gvfsd-fuse",
+    b"fuse.portal", b"overlay",
+];
+
+/// One line of mountinfo.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the kernel's names")]
+pub struct Mount {
+    pub device: String,
+    pub mount: Foreign,
+    pub options: Foreign,
+    pub kind: Foreign,
+    pub source: Foreign,
+    pub super_options: Foreign,
+}
+
+/// Parses mountinfo; octal escapes in paths are undone.
+#[must_use]
+pub fn parse_mountinfo(text: &[u8]) -> Vec<Mount> {
+    lines(text).filter_map(parse_mount).collect()
+}
+
+fn parse_mount(line: &[u8]) -> Option<Mount> {
+    let mut f = fields(line);
+    let device = std::str::from_utf8(f.nth(2)?).ok()?.to_owned();
+    let mount = unescape(f.nth(1)?);
+    let options = Foreign::new(f.next()?);
+    f.find(|field| *field == b"-")?;
+    let kind = Foreign::new(f.next()?);
+    let source = unescape(f.next()?);
+    Some(Mount { device, mount, options, kind, source, super_options: Foreign::new(f.next().unwrap_or_default()) })
+}
+
+fn unescape(field: &[u8]) -> Foreign {
+    let mut out = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((first, tail)) = rest.split_first() {
+        let octal = tail.get(..3).filter(|d| *first == b'\\' && d.iter().all(|b| (b'0'..=b'7').contains(b)));
+        let value = octal.map(|d| d.iter().fold(0u32, |v, b| v * 8 + u32::from(b - b'0')));
+        match value.and_then(|v| u8::try_from(v).ok()) {
+            Some(byte) => {
+                out.push(byte);
+                rest = &tail[3..];
+            }
+            None => {
+                out.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    Foreign::new(&out)
+}
+
+/// The mounts that are asked, each device once: a bind mount does not make a disk twice as large.
+#[must_use]
+pub fn relevant(mounts: Vec<Mount>) -> Vec<Mount> {
+    let mut kept: Vec<Mount> = Vec::new();
+    for mount in mounts {
+        let pseudo = PSEUDO.contains(&mount.kind.raw());
+        let below_kernel = [&b"/proc"[..], b"/sys", b"/dev"].iter().any(|p| {
+            mount.mount.raw().starts_with(p) && mount.mount.raw().get(p.len()).is_none_or(|b| *b == b'/')
+        });
+        if pseudo || below_kernel {
+            continue;
+        }
+        match kept.iter_mut().find(|k| k.device == mount.device) {
+            Some(known) if mount.mount.raw().len() < known.mount.raw().len() => *known = mount,
+            Some(_) => {}
+            None => kept.push(mount),
+        }
+    }
+    kept.truncate(MOUNTS);
+    kept
+}
+
+/// Asks the mounts and remembers which hang.
+#[derive(Debug, Default)]
+pub struct Filesystems {
+    pending: HashMap<Foreign, oneshot::Receiver<Seen<FsSpace>>>,
+}
+
+impl Filesystems {
+    /// All file systems that can run full.
+    ///
+    /// # Errors
+    /// When the mount table cannot be read.
+    pub async fn read(&mut self, roots: &Roots, deadline: &Deadline) -> Seen<Vec<FsRaw>> {
+        let pid = if roots.own_proc() { "self" } else { "1" };
+        let table = Reader::default().read(&roots.proc.join(pid).join("mountinfo")).map(parse_mountinfo)?;
+        let mut rows = Vec::new();
+        for mount in relevant(table) {
+            let space = self.space(&mount.mount, roots, deadline).await;
+            let read_only = mount.options.shown().split(',').any(|o| o == "ro");
+            rows.push(FsRaw {
+                mount: mount.mount,
+                device: mount.device,
+                source: mount.source,
+                kind: mount.kind,
+                read_only,
+                space,
+            });
+        }
+        Ok(rows)
+    }
+
+    async fn space(&mut self, mount: &Foreign, roots: &Roots, deadline: &Deadline) -> Seen<FsSpace> {
+        let shown = mount.shown().to_owned();
+        if !roots.own_proc() {
+            return Err(Lack::new(Why::Absent, format!("{shown}: a foreign /proc shows mounts that are not ours")));
+        }
+        let late = || Lack::new(Why::TimedOut, format!("statvfs {shown}: no answer in 200 ms"));
+        let receiver = match self.pending.remove(mount) {
+            Some(receiver) => receiver,
+            None => {
+                let path = PathBuf::from(std::ffi::OsStr::from_bytes(mount.raw()));
+                deadline.start("statvfs", move || statvfs(&path)).ok_or_else(late)?
+            }
+        };
+        let mut receiver = receiver;
+        match tokio::time::timeout(PATIENCE, &mut receiver).await {
+            Ok(Ok(space)) => space,
+            Ok(Err(_)) => Err(Lack::new(Why::Garbage, format!("statvfs {shown}: the reader failed"))),
+            Err(_) => {
+                self.pending.insert(mount.clone(), receiver);
+                Err(late())
+            }
+        }
+    }
+}
+
+fn statvfs(path: &std::path::Path) -> Seen<FsSpace> {
+    let s = rustix::fs::statvfs(path).map_err(|e| lack(path, &e.into()))?;
+    Ok(FsSpace {
+        total_bytes: s.f_blocks.saturating_mul(s.f_frsize),
+        free_bytes: s.f_bfree.saturating_mul(s.f_frsize),
+        available_bytes: s.f_bavail.saturating_mul(s.f_frsize),
+        inodes: s.f_files,
+        inodes_free: s.f_ffree,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_counts_once_and_spaces_in_paths_are_undone() {
+        let text = b"27 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n30 1 254:0 /x /a/bind rw - ext4 /dev/vda rw\n\
+                     31 1 7:0 / /mnt/my\\040disk ro shared:5 master:2 - ext4 /dev/loop0 rw\n\
+                     32 1 0:5 / /proc rw - proc proc rw\n33 1 0:9 / /dev/shm rw - tmpfs tmpfs rw\nshort line\n";
+        let mounts = relevant(parse_mountinfo(text));
+        let shown: Vec<_> = mounts.iter().map(|m| m.mount.shown()).collect();
+        assert_eq!(shown, ["/", "/mnt/my disk"]);
+        assert_eq!(mounts[1].options.shown(), "ro");
+    }
+}

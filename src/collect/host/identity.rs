@@ -1,0 +1,45 @@
+//! Who the host is. `sysinfo` names the operating system; the rest is three small files.
+
+use std::path::Path;
+
+use crate::collect::root::{Reader, Roots};
+use crate::model::foreign::Foreign;
+use crate::model::host::Identity;
+
+use super::memory::parse_meminfo;
+
+/// Reads the identity; what cannot be read is empty or zero and shows as unknown.
+#[must_use]
+pub fn read(roots: &Roots) -> Identity {
+    let mut reader = Reader::default();
+    let mut text = |name: &str| {
+        let path = roots.proc.join("sys/kernel").join(name);
+        Foreign::new(reader.read(&path).unwrap_or_default().trim_ascii())
+    };
+    let (name, kernel) = (text("hostname"), text("osrelease"));
+    let cpus = reader.parse(&roots.proc.join("stat"), super::cpu::parse_stat).map_or(0, |c| c.cores.len());
+    Identity {
+        name,
+        kernel,
+        os: Foreign::from(sysinfo::System::long_os_version().unwrap_or_default().as_str()),
+        cpus: u32::try_from(cpus).unwrap_or(u32::MAX),
+        memory_bytes: reader.parse(&roots.proc.join("meminfo"), parse_meminfo).map_or(0, |m| m.total),
+        inside: inside(roots),
+        ticks_per_s: rustix::param::clock_ticks_per_second(),
+        page_bytes: rustix::param::page_size() as u64,
+        autogroup: reader.number(&roots.proc.join("sys/kernel/sched_autogroup_enabled")) == Some(1),
+        root: rustix::process::geteuid().is_root(),
+        self_pid: if roots.own_proc() { i32::try_from(std::process::id()).unwrap_or(0) } else { 0 },
+    }
+}
+
+fn inside(roots: &Roots) -> Option<String> {
+    if !roots.own_proc() {
+        return None;
+    }
+    let container = ["/.dockerenv", "/run/.containerenv"].iter().any(|p| Path::new(p).exists());
+    match std::env::var_os("KUBERNETES_SERVICE_HOST") {
+        Some(_) => Some("pod".to_owned()),
+        None => container.then(|| "container".to_owned()),
+    }
+}

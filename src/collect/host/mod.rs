@@ -1,0 +1,17 @@
+//! Readers of the host. One file per probe: where it is read, and its parser, pure on bytes.
+
+pub mod cgroup;
+pub mod cpu;
+pub mod disk;
+pub mod filesystem;
+pub mod identity;
+pub mod memory;
+pub mod network;
+pub mod process;
+pub mod process_detail;
+pub mod psi;
+pub mod serving;
+pub mod stat;
+pub mod sweep;
+#[cfg(test)]
+pub(crate) mod tempdir;

@@ -1,0 +1,308 @@
+//! The process scan: the only expensive part of the host, so it has a budget and reads as little as it can.
+//!
+//! `schedstat` tells whether a single-threaded process ran at all since the last look; one that did not is
+//! unchanged and nothing else of it is read. Threads are read where there are several. Past the budget those
+//! that matter are read at every sweep and the rest in turn.
+
+use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::collect::clock;
+use crate::collect::root::{Reader, Roots, lack};
+use crate::model::foreign::Foreign;
+use crate::model::host::{ProcId, ProcIo, ProcRaw, ProcSched, ProcessTable, StateHit};
+use crate::model::seen::Seen;
+
+use super::stat;
+
+/// Nanoseconds of scanning per second of interval (DESIGN.md section 5: 5 ms/s).
+const BUDGET_NS: u64 = 5_000_000;
+/// Processes that are read at every sweep however many there are.
+const INTEREST: usize = 50;
+/// Threads read per process and sweep.
+const THREADS: usize = 512;
+/// Everything of a process is read anew at every so many sweeps, changed or not.
+const FULL_EVERY: u64 = 5;
+/// Threads looked at in one round of state sampling.
+const SAMPLED_THREADS: usize = 128;
+
+/// What is true of this sweep.
+#[derive(Debug, Clone, Copy)]
+pub struct Mode {
+    /// Someone waits for a CPU: read every thread's schedstat.
+    pub cpu_pressure: bool,
+    /// Seconds since the last sweep, for the budget.
+    pub interval_s: f64,
+}
+
+#[derive(Debug)]
+struct Thread {
+    tid: i32,
+    run_ns: u64,
+    wait_ns: u64,
+}
+
+#[derive(Debug)]
+struct Known {
+    row: ProcRaw,
+    threads: Vec<Thread>,
+    /// Sum over exited threads is kept: counters never go back.
+    sched: ProcSched,
+    io_denied: bool,
+    changed: bool,
+    round: u64,
+}
+
+/// The scan and what it remembers between sweeps.
+#[derive(Debug, Default)]
+pub struct Processes {
+    known: HashMap<i32, Known>,
+    round: u64,
+    row_cost_ns: f64,
+    path: PathBuf,
+}
+
+impl Processes {
+    /// Reads the processes that are due; the others stand as they were.
+    ///
+    /// # Errors
+    /// When the root of /proc cannot be listed.
+    pub fn scan(&mut self, reader: &mut Reader, roots: &Roots, mode: Mode) -> Seen<ProcessTable> {
+        let started = clock::mono_ns();
+        self.round += 1;
+        let pids = list(&roots.proc)?;
+        let budget = BUDGET_NS as f64 * mode.interval_s.clamp(0.25, 5.0);
+        let affordable = if self.row_cost_ns > 0.0 { budget / self.row_cost_ns } else { f64::INFINITY };
+        let everyone = affordable >= pids.len() as f64 || self.round == 1;
+        let stride = (pids.len() as f64 / (affordable - INTEREST as f64).max(20.0)).ceil() as u64;
+        let interest = if everyone { Vec::new() } else { self.interest() };
+        let (mut fresh, mut unreadable) = (0, 0);
+        for (index, pid) in pids.iter().enumerate() {
+            let in_turn = everyone || (index as u64 + self.round).is_multiple_of(stride.max(1));
+            if !in_turn && self.known.contains_key(pid) && interest.binary_search(pid).is_err() {
+                if let Some(known) = self.known.get_mut(pid) {
+                    known.round = self.round;
+                }
+                continue;
+            }
+            match self.read_one(reader, roots, *pid, mode) {
+                Some(()) => fresh += 1,
+                None => {
+                    self.known.remove(pid);
+                    unreadable += 1;
+                }
+            }
+        }
+        let round = self.round;
+        self.known.retain(|_, known| known.round == round);
+        let cost = (clock::mono_ns() - started) as f64 / f64::from(fresh.max(1));
+        self.row_cost_ns = if self.row_cost_ns > 0.0 { 0.8 * self.row_cost_ns + 0.2 * cost } else { cost };
+        let mut rows: Vec<ProcRaw> = self.known.values().map(|known| known.row.clone()).collect();
+        rows.sort_unstable_by_key(|row| row.id);
+        Ok(ProcessTable { rows, fresh, unreadable })
+    }
+
+    /// Notes the arguments of a process, once another thread has read them.
+    pub fn set_command(&mut self, id: ProcId, command: Foreign) {
+        if let Some(known) = self.known.get_mut(&id.pid).filter(|k| k.row.id == id) {
+            known.row.command = Some(command);
+        }
+    }
+
+    /// Processes whose arguments were not read yet.
+    #[must_use]
+    pub fn without_command(&self) -> Vec<ProcId> {
+        self.known.values().filter(|k| k.row.command.is_none()).map(|k| k.row.id).collect()
+    }
+
+    /// One look at the states of the threads that ran lately: who is in uninterruptible sleep.
+    pub fn sample_states(&mut self, reader: &mut Reader, roots: &Roots) -> Vec<StateHit> {
+        let mut left = SAMPLED_THREADS;
+        let mut hits = Vec::new();
+        let mut due: Vec<&Known> =
+            self.known.values().filter(|k| !k.row.kernel && (k.changed || k.row.state == 'D')).collect();
+        due.sort_unstable_by_key(|k| (k.row.state != 'D', k.threads.len(), k.row.id));
+        for known in due {
+            let tids: Vec<i32> = if known.threads.len() > 1 {
+                known.threads.iter().map(|t| t.tid).collect()
+            } else {
+                vec![known.row.id.pid]
+            };
+            if tids.len() > left {
+                continue;
+            }
+            left -= tids.len();
+            let dir = roots.proc.join(known.row.id.pid.to_string()).join("task");
+            let in_d = |tid: &i32| {
+                let path = dir.join(tid.to_string()).join("stat");
+                matches!(reader.parse(&path, stat::parse), Ok(s) if s.state == 'D')
+            };
+            let count = u32::try_from(tids.iter().copied().filter(in_d).count()).unwrap_or(0);
+            if count > 0 {
+                hits.push(StateHit { id: known.row.id, hits: count });
+            }
+        }
+        hits
+    }
+
+    fn interest(&self) -> Vec<i32> {
+        let mut rows: Vec<&Known> = self.known.values().filter(|k| k.changed || k.row.state == 'D').collect();
+        rows.sort_unstable_by_key(|k| std::cmp::Reverse((k.row.state == 'D', k.row.cpu_ticks)));
+        let mut pids: Vec<i32> = rows.iter().take(INTEREST).map(|k| k.row.id.pid).collect();
+        pids.sort_unstable();
+        pids
+    }
+
+    fn file(&mut self, roots: &Roots, pid: i32, name: &str) -> &Path {
+        use std::fmt::Write as _;
+        let mut text = std::mem::take(&mut self.path).into_os_string().into_string().unwrap_or_default();
+        text.clear();
+        _ = write!(text, "{}/{pid}/{name}", roots.proc.display());
+        self.path = text.into();
+        &self.path
+    }
+
+    fn read_one(&mut self, reader: &mut Reader, roots: &Roots, pid: i32, mode: Mode) -> Option<()> {
+        let (round, now) = (self.round, clock::mono_ns());
+        let full = (round + u64::from(pid.unsigned_abs())).is_multiple_of(FULL_EVERY);
+        let main = reader.parse(self.file(roots, pid, "schedstat"), stat::parse_sched).ok();
+        if let Some(known) = self.known.get_mut(&pid)
+            && known.row.threads == 1
+            && !full
+            && main.is_some_and(|m| (m.run_ns, m.slices) == (known.sched.run_ns, known.sched.slices))
+        {
+            known.changed = false;
+            known.round = round;
+            known.row.mono_ns = now;
+            return Some(());
+        }
+        let parsed = reader.parse(self.file(roots, pid, "stat"), stat::parse).ok()?;
+        let id = ProcId { pid, start: parsed.start };
+        if self.known.get(&pid).is_none_or(|known| known.row.id != id) {
+            let uid = std::fs::metadata(roots.proc.join(pid.to_string())).ok().map(|m| m.uid());
+            self.known.insert(pid, Known::new(id, uid, &parsed));
+        }
+        // Taken out, so that the paths can be built while it is filled.
+        let mut known = self.known.remove(&pid)?;
+        known.changed = known.update(&parsed, now);
+        known.round = round;
+        if !known.row.kernel {
+            if parsed.threads > 1 {
+                if known.changed || full || mode.cpu_pressure {
+                    known.read_threads(reader, &roots.proc.join(pid.to_string()).join("task"));
+                }
+            } else {
+                known.single(main, pid);
+            }
+            if !known.io_denied {
+                let io = reader.parse(self.file(roots, pid, "io"), stat::parse_io);
+                known.io_denied = io.is_err();
+                known.row.io = io.ok().map(|io: ProcIo| io);
+            }
+            if full || known.row.sched.is_none() || round == 1 {
+                let groups = reader.read(self.file(roots, pid, "cgroup")).map(stat::parse_cgroups);
+                known.row.cgroups = groups.unwrap_or_default();
+            }
+        }
+        known.row.sched = main.map(|_| known.sched);
+        self.known.insert(pid, known);
+        Some(())
+    }
+}
+
+impl Known {
+    fn new(id: ProcId, uid: Option<u32>, stat: &stat::Stat) -> Self {
+        let row = ProcRaw {
+            id,
+            mono_ns: 0,
+            ppid: stat.ppid,
+            comm: stat.comm.clone(),
+            command: stat.kernel.then(Foreign::default),
+            uid,
+            state: stat.state,
+            tty: stat.tty,
+            kernel: stat.kernel,
+            cpu_ticks: 0,
+            system_ticks: 0,
+            nice: stat.nice,
+            policy: stat.policy,
+            threads: stat.threads,
+            rss_pages: 0,
+            major_faults: 0,
+            sched: None,
+            io: None,
+            cgroups: Vec::new(),
+        };
+        let sched = ProcSched::default();
+        Self { row, threads: Vec::new(), sched, io_denied: false, changed: true, round: 0 }
+    }
+
+    /// True when the process used CPU since the last look, changed its state, or is new.
+    fn update(&mut self, stat: &stat::Stat, now: u64) -> bool {
+        let row = &mut self.row;
+        let ticks = stat.user_ticks + stat.system_ticks;
+        let changed = row.mono_ns == 0 || row.cpu_ticks != ticks || row.state != stat.state || stat.state != 'S';
+        if row.comm != stat.comm {
+            // exec: the arguments are others now.
+            row.command = stat.kernel.then(Foreign::default);
+        }
+        *row = ProcRaw {
+            mono_ns: now,
+            ppid: stat.ppid,
+            comm: stat.comm.clone(),
+            command: row.command.take(),
+            state: stat.state,
+            tty: stat.tty,
+            cpu_ticks: ticks,
+            system_ticks: stat.system_ticks,
+            nice: stat.nice,
+            policy: stat.policy,
+            threads: stat.threads,
+            rss_pages: stat.rss_pages,
+            major_faults: stat.major_faults,
+            cgroups: std::mem::take(&mut row.cgroups),
+            ..*row
+        };
+        changed
+    }
+
+    fn single(&mut self, main: Option<ProcSched>, pid: i32) {
+        let Some(main) = main else { return };
+        self.add_threads(vec![Thread { tid: pid, run_ns: main.run_ns, wait_ns: main.wait_ns }]);
+        self.sched.slices = main.slices;
+        self.sched.all_threads = true;
+    }
+
+    fn read_threads(&mut self, reader: &mut Reader, dir: &Path) {
+        let Ok(tids) = list(dir) else { return };
+        let mut now = Vec::with_capacity(tids.len());
+        for tid in tids.iter().take(THREADS) {
+            let one = dir.join(tid.to_string());
+            let Ok(sched) = reader.parse(&one.join("schedstat"), stat::parse_sched) else { continue };
+            now.push(Thread { tid: *tid, run_ns: sched.run_ns, wait_ns: sched.wait_ns });
+        }
+        self.sched.all_threads = tids.len() <= THREADS;
+        self.add_threads(now);
+    }
+
+    /// Adds what each thread grew by. A thread that is new to a known process counts whole; at the first look all
+    /// do, so that a single-threaded process shows the kernel's own figure.
+    fn add_threads(&mut self, now: Vec<Thread>) {
+        for thread in &now {
+            let old = self.threads.iter().find(|t| t.tid == thread.tid);
+            let grown = |new: u64, old: Option<u64>| new.saturating_sub(old.unwrap_or(0));
+            self.sched.run_ns += grown(thread.run_ns, old.map(|t| t.run_ns));
+            self.sched.wait_ns += grown(thread.wait_ns, old.map(|t| t.wait_ns));
+        }
+        self.threads = now;
+    }
+}
+
+/// Numeric names in a directory, sorted.
+fn list(dir: &Path) -> Seen<Vec<i32>> {
+    let entries = std::fs::read_dir(dir).map_err(|e| lack(dir, &e))?;
+    let mut pids: Vec<i32> = entries.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).collect();
+    pids.sort_unstable();
+    Ok(pids)
+}

@@ -1,0 +1,139 @@
+//! Which processes serve someone: listening sockets, and established ones whose local port has a listener.
+//! Reads `/proc/net/tcp`, `tcp6`, `unix`, and the descriptor links of every process that we may read.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::collect::clock;
+use crate::collect::root::{FILE_CAP, Reader, Roots, fields, lines, number};
+use crate::model::host::{ProcId, Serving, ServingProcess};
+use crate::model::seen::Seen;
+
+use super::stat;
+
+/// Sockets by inode, as the tables name them.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Sockets {
+    /// Inode of a listening TCP socket and its port.
+    pub listening: HashMap<u64, u16>,
+    /// Inode of an established TCP socket and its local port.
+    pub established: HashMap<u64, u16>,
+    /// Inodes of listening unix sockets.
+    pub unix: HashSet<u64>,
+}
+
+impl Sockets {
+    /// Adds the rows of `/proc/net/tcp` or `tcp6`.
+    pub fn add_tcp(&mut self, text: &[u8]) {
+        const ESTABLISHED: &[u8] = b"01";
+        const LISTEN: &[u8] = b"0A";
+        for line in lines(text).skip(1) {
+            let f: Vec<&[u8]> = fields(line).take(10).collect();
+            let &[_, local, _, state, _, _, _, _, _, inode] = f.as_slice() else { continue };
+            let port = local.rsplit(|b| *b == b':').next().and_then(hex_port);
+            let (Some(port), Some(inode)) = (port, number(inode).filter(|i| *i > 0)) else { continue };
+            match state {
+                LISTEN => _ = self.listening.insert(inode, port),
+                ESTABLISHED => _ = self.established.insert(inode, port),
+                _ => {}
+            }
+        }
+    }
+
+    /// Adds the rows of `/proc/net/unix` with the flag of a listener (SO_ACCEPTCON).
+    pub fn add_unix(&mut self, text: &[u8]) {
+        for line in lines(text).skip(1) {
+            let f: Vec<&[u8]> = fields(line).take(7).collect();
+            let &[_, _, _, flags, _, _, inode] = f.as_slice() else { continue };
+            if flags.ends_with(b"00010000") {
+                self.unix.extend(number(inode));
+            }
+        }
+    }
+}
+
+fn hex_port(text: &[u8]) -> Option<u16> {
+    u16::from_str_radix(std::str::from_utf8(text).ok()?, 16).ok()
+}
+
+/// Looks through the descriptors of all processes. Runs on a deadline thread.
+///
+/// # Errors
+/// When the table of TCP sockets cannot be read.
+pub fn read(roots: &Roots) -> Seen<Serving> {
+    let mut reader = Reader::default();
+    let mut sockets = Sockets::default();
+    let boot_ns = clock::now().boot_ns;
+    sockets.add_tcp(reader.read(&roots.net("tcp"))?);
+    if let Ok(text) = reader.read(&roots.net("tcp6")) {
+        sockets.add_tcp(text);
+    }
+    if let Ok(text) = reader.read(&roots.net("unix")) {
+        sockets.add_unix(text);
+    }
+    let ports: HashSet<u16> = sockets.listening.values().copied().collect();
+    let mut serving = Serving { boot_ns, ..Serving::default() };
+    let Ok(entries) = std::fs::read_dir(&roots.proc) else { return Ok(serving) };
+    for entry in entries.flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse::<i32>().ok()) else { continue };
+        let dir = entry.path();
+        let Ok(parsed) = reader.parse(&dir.join("stat"), stat::parse) else { continue };
+        if parsed.kernel {
+            continue;
+        }
+        let id = ProcId { pid, start: parsed.start };
+        match std::fs::read_dir(dir.join("fd")) {
+            Ok(links) => {
+                let inodes = links.flatten().take(FILE_CAP as usize).filter_map(|l| socket_inode(&l.path()));
+                serving.processes.extend(judge(id, inodes, &sockets, &ports));
+            }
+            Err(_) => serving.unreadable.push(id),
+        }
+    }
+    serving.processes.sort_unstable_by_key(|p| p.id);
+    serving.unreadable.sort_unstable();
+    Ok(serving)
+}
+
+fn socket_inode(link: &std::path::Path) -> Option<u64> {
+    let target = std::fs::read_link(link).ok()?;
+    target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+}
+
+fn judge(
+    id: ProcId,
+    inodes: impl Iterator<Item = u64>,
+    sockets: &Sockets,
+    ports: &HashSet<u16>,
+) -> Option<ServingProcess> {
+    let mut found = ServingProcess { id, listens: Vec::new(), listens_unix: false, accepted: 0 };
+    for inode in inodes {
+        found.listens.extend(sockets.listening.get(&inode));
+        found.listens_unix |= sockets.unix.contains(&inode);
+        found.accepted += u32::from(sockets.established.get(&inode).is_some_and(|port| ports.contains(port)));
+    }
+    found.listens.sort_unstable();
+    found.listens.dedup();
+    (!found.listens.is_empty() || found.listens_unix || found.accepted > 0).then_some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_socket_serves_no_one() {
+        let mut sockets = Sockets::default();
+        sockets.add_tcp(
+            b"  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n\
+              0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 11 1 x 100 0 0 10 0\n\
+              1: 0100007F:1F90 0100007F:D2A4 01 00000000:00000000 00:00000000 00000000 0 0 12 1 x\n\
+              2: 0100007F:D2A4 0100007F:1F90 01 00000000:00000000 00:00000000 00000000 0 0 13 1 x\n\
+              3: broken\n",
+        );
+        let ports = HashSet::from([8080]);
+        let id = ProcId { pid: 1, start: 1 };
+        let server = judge(id, [11, 12].into_iter(), &sockets, &ports).unwrap();
+        assert_eq!((server.listens, server.accepted), (vec![8080], 1));
+        assert_eq!(judge(id, [13].into_iter(), &sockets, &ports), None);
+    }
+}

@@ -1,0 +1,11 @@
+//! How we ask: readers of the host, the scheduler that owns cadence and deadlines, discovery of servers.
+//! The only layer that opens files of the system under observation, and the only one with a clock.
+//! What never lives here: rates, thresholds, verdicts.
+
+pub mod clock;
+pub mod deadline;
+pub mod discover;
+pub mod host;
+pub mod own;
+pub mod root;
+pub mod schedule;

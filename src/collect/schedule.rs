@@ -1,0 +1,257 @@
+//! One scheduler owns cadence, deadlines and staleness: the fast sweep at every tick, slow probes in the background
+//! (their answer joins the next tick), demands when they come. A probe that hangs delays nothing else.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::model::demand::{Answer, Demand};
+use crate::model::host::{FsRaw, HostSample, HostSweep, Identity, Serving, StateSampling};
+use crate::model::sample::Sample;
+use crate::model::seen::{Lack, Seen, Why};
+use crate::model::source::SourceStatus;
+
+use super::deadline::Deadline;
+use super::host::{filesystem, identity, process_detail, serving, sweep};
+use super::root::Roots;
+use super::{clock, discover};
+
+/// What to collect and how often.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Where /proc and /sys are.
+    pub roots: Roots,
+    /// Between two ticks.
+    pub every: Duration,
+    /// Two early ticks, at 250 ms and 1 s, so that a first verdict is there at once.
+    pub quick_start: bool,
+    /// Look for servers.
+    pub discover: bool,
+}
+
+/// A running scheduler.
+#[derive(Debug)]
+pub struct Live {
+    /// One sample per tick; bounded, the scheduler drops a tick rather than wait.
+    pub samples: mpsc::Receiver<Sample>,
+    /// Where to ask for more.
+    pub demands: mpsc::Sender<Demand>,
+}
+
+const FILESYSTEMS_EVERY_S: f64 = 10.0;
+const SERVING_EVERY_S: f64 = 15.0;
+/// A slow probe may use this share of its interval.
+const SLOW_SHARE: f64 = 0.002;
+const DETAIL_PATIENCE: Duration = Duration::from_millis(300);
+const DEMANDS_OUT: usize = 8;
+
+/// Starts to collect; must be called within a runtime.
+///
+/// # Errors
+/// When the reader's thread cannot be started.
+pub fn start(plan: Plan) -> std::io::Result<Live> {
+    let sweeper = sweep::start(plan.roots.clone())?;
+    let (sender, samples) = mpsc::channel(4);
+    let (demands, asked) = mpsc::channel(DEMANDS_OUT);
+    let scheduler = Scheduler {
+        identity: identity::read(&plan.roots),
+        plan,
+        sweeper,
+        deadline: Deadline::default(),
+        hung: None,
+        asker: Some(filesystem::Filesystems::default()),
+        filesystems: Slow::default(),
+        serving: Slow::default(),
+        last_serving: None,
+        sources: Vec::new(),
+        details: Vec::new(),
+    };
+    tokio::spawn(scheduler.run(sender, asked));
+    Ok(Live { samples, demands })
+}
+
+/// A probe in the background: not due, under way, or answered.
+struct Slow<T> {
+    task: Option<tokio::task::JoinHandle<T>>,
+    started_ns: u64,
+    due_ns: u64,
+}
+
+impl<T> Default for Slow<T> {
+    fn default() -> Self {
+        Self { task: None, started_ns: 0, due_ns: 0 }
+    }
+}
+
+impl<T: Send + 'static> Slow<T> {
+    fn due(&self, now_ns: u64) -> bool {
+        self.task.is_none() && now_ns >= self.due_ns
+    }
+
+    fn start(&mut self, now_ns: u64, probe: impl Future<Output = T> + Send + 'static) {
+        self.started_ns = now_ns;
+        self.task = Some(tokio::spawn(probe));
+    }
+
+    /// The answer, once; the next turn comes after `every_s`, later when the probe was expensive.
+    async fn take(&mut self, now_ns: u64, every_s: f64) -> Option<T> {
+        if !self.task.as_ref()?.is_finished() {
+            return None;
+        }
+        let cost_s = now_ns.saturating_sub(self.started_ns) as f64 / 1e9;
+        let wait_s = every_s.max(cost_s.min(0.5) / SLOW_SHARE * 0.1);
+        self.due_ns = now_ns + (wait_s * 1e9) as u64;
+        self.task.take()?.await.ok()
+    }
+}
+
+struct Scheduler {
+    plan: Plan,
+    identity: Identity,
+    sweeper: SyncSender<sweep::Request>,
+    deadline: Deadline,
+    /// A sweep that did not answer in time; no other is asked for until it does.
+    hung: Option<oneshot::Receiver<(HostSweep, StateSampling)>>,
+    /// Remembers which mounts hang; away while it asks.
+    asker: Option<filesystem::Filesystems>,
+    filesystems: Slow<(Seen<Vec<FsRaw>>, filesystem::Filesystems)>,
+    serving: Slow<Seen<Serving>>,
+    last_serving: Option<Seen<Serving>>,
+    sources: Vec<SourceStatus>,
+    details: Vec<tokio::task::JoinHandle<Answer>>,
+}
+
+impl Scheduler {
+    async fn run(mut self, samples: mpsc::Sender<Sample>, mut demands: mpsc::Receiver<Demand>) {
+        let every_ns = u64::try_from(self.plan.every.as_nanos()).unwrap_or(u64::MAX).max(1_000_000);
+        let start_ns = clock::mono_ns();
+        let mut early: VecDeque<u64> = if self.plan.quick_start { [0, 250_000_000].into() } else { [0].into() };
+        let mut tick: u64 = 1;
+        let mut last_ns = start_ns;
+        loop {
+            let now_ns = clock::mono_ns();
+            let due_ns = match early.pop_front() {
+                Some(offset) => start_ns + offset,
+                None => {
+                    // Ticks that were slept through are left out, not caught up.
+                    tick = tick.max((now_ns - start_ns).div_ceil(every_ns));
+                    let due = start_ns + tick * every_ns;
+                    tick += 1;
+                    due
+                }
+            };
+            let wake = tokio::time::sleep(Duration::from_nanos(due_ns.saturating_sub(now_ns)));
+            tokio::pin!(wake);
+            loop {
+                tokio::select! {
+                    () = &mut wake => break,
+                    Some(demand) = demands.recv() => self.detail(&demand),
+                    () = samples.closed() => return,
+                }
+            }
+            let now_ns = clock::mono_ns();
+            let interval_s = (now_ns - last_ns) as f64 / 1e9;
+            last_ns = now_ns;
+            let sample = self.tick(interval_s, last_ns == start_ns || tick == 1).await;
+            if let Err(mpsc::error::TrySendError::Closed(_)) = samples.try_send(sample) {
+                return;
+            }
+        }
+    }
+
+    async fn tick(&mut self, interval_s: f64, first: bool) -> Sample {
+        self.start_slow_probes(clock::mono_ns());
+        let mut host = HostSample { identity: first.then(|| self.identity.clone()), ..HostSample::default() };
+        self.sweep(interval_s, &mut host).await;
+        let now_ns = clock::mono_ns();
+        if let Some((rows, fs)) = self.filesystems.take(now_ns, FILESYSTEMS_EVERY_S).await {
+            host.filesystems = Some(rows);
+            self.asker = Some(fs);
+        }
+        if let Some(serving) = self.serving.take(now_ns, SERVING_EVERY_S).await {
+            self.last_serving = Some(serving.clone());
+            host.serving = Some(serving);
+        }
+        let sources = self.sources_if_changed(&host);
+        let answers = self.finished_details().await;
+        Sample { at: clock::now(), host, sources, answers }
+    }
+
+    fn start_slow_probes(&mut self, now_ns: u64) {
+        let (roots, deadline) = (self.plan.roots.clone(), self.deadline.clone());
+        if self.filesystems.due(now_ns)
+            && let Some(mut asker) = self.asker.take()
+        {
+            let (roots, deadline) = (roots.clone(), deadline.clone());
+            self.filesystems.start(now_ns, async move { (asker.read(&roots, &deadline).await, asker) });
+        }
+        if self.serving.due(now_ns) {
+            self.serving.start(now_ns, async move {
+                let read = move || serving::read(&roots);
+                deadline.run("sockets", Duration::from_secs(2), read).await.and_then(|s| s)
+            });
+        }
+    }
+
+    async fn sweep(&mut self, interval_s: f64, host: &mut HostSample) {
+        let receiver = match self.hung.take() {
+            Some(receiver) => Some(receiver),
+            None => {
+                let (answer, receiver) = oneshot::channel();
+                let request = sweep::Request { interval_s, answer };
+                self.sweeper.try_send(request).ok().map(|()| receiver)
+            }
+        };
+        let late = Lack::new(Why::TimedOut, "the reader of /proc does not answer");
+        let Some(mut receiver) = receiver else {
+            host.hung = Some(late);
+            return;
+        };
+        let patience = (self.plan.every / 2).clamp(Duration::from_millis(250), Duration::from_secs(2));
+        match tokio::time::timeout(patience, &mut receiver).await {
+            Ok(Ok((sweep, states))) => {
+                host.sweep = Some(sweep);
+                host.states = Some(states);
+            }
+            Ok(Err(_)) => host.hung = Some(Lack::new(Why::Garbage, "the reader of /proc failed")),
+            Err(_) => {
+                self.hung = Some(receiver);
+                host.hung = Some(late);
+            }
+        }
+    }
+
+    fn sources_if_changed(&mut self, host: &HostSample) -> Option<Vec<SourceStatus>> {
+        let table = host.sweep.as_ref()?.processes.as_ref().ok();
+        let now = discover::sources(&self.identity, table, self.last_serving.as_ref(), self.plan.discover);
+        let changed = now != self.sources;
+        self.sources.clone_from(&now);
+        changed.then_some(now)
+    }
+
+    fn detail(&mut self, demand: &Demand) {
+        if self.details.len() >= DEMANDS_OUT {
+            return;
+        }
+        let (roots, deadline, demand) = (self.plan.roots.clone(), self.deadline.clone(), demand.clone());
+        self.details.push(tokio::spawn(async move {
+            let Demand::ProcessDetail { id } = demand;
+            let read = move || process_detail::read(&roots, id);
+            let detail = deadline.run("process", DETAIL_PATIENCE, read).await.and_then(|d| d);
+            Answer { demand, detail }
+        }));
+    }
+
+    async fn finished_details(&mut self) -> Vec<Answer> {
+        let (done, out): (Vec<_>, Vec<_>) = self.details.drain(..).partition(tokio::task::JoinHandle::is_finished);
+        self.details = out;
+        let mut answers = Vec::new();
+        for task in done {
+            answers.extend(task.await.ok());
+        }
+        answers
+    }
+}

@@ -1,0 +1,135 @@
+//! `perftop check`: judge, print, exit by the status.
+
+use std::time::Duration;
+
+use crate::cli::{Check, FailOn, Format};
+use crate::config::Settings;
+use crate::detect::diagnosis::{Diagnosis, Status};
+use crate::detect::rank;
+use crate::detect::rules::RULES;
+use crate::diagnose::Picture;
+use crate::engine::{Handle, LiveOptions, live, to_json};
+use crate::report;
+
+use super::{Failure, duration, plan, print, runtime};
+
+const LEAST: Duration = Duration::from_secs(3);
+const DEFAULT: Duration = Duration::from_secs(5);
+/// Beyond the asked time the first picture may take so long on a sick host.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Runs the command.
+///
+/// # Errors
+/// Usage, or a host that cannot be read at all.
+pub fn run(options: &Check, settings: &Settings) -> Result<u8, Failure> {
+    let watch = options.watch.as_deref().map(|t| duration("--watch", t)).transpose()?;
+    let look = options.for_.as_deref().map(|t| duration("--for", t)).transpose()?;
+    if look.is_some_and(|d| d < LEAST) {
+        return Err(Failure::Usage("--for must be at least 3s: before that every verdict is provisional".into()));
+    }
+    if watch.is_some_and(|d| d < Duration::from_millis(250)) {
+        return Err(Failure::Usage("--watch must be at least 250ms".into()));
+    }
+    known(&options.only)?;
+    let every = watch.unwrap_or(Duration::from_secs(1));
+    let format = options.format.unwrap_or(if watch.is_some() { Format::Json } else { Format::Text });
+    let live_options =
+        LiveOptions { plan: plan(settings, every, true)?, params: settings.params(), record: None, ticks: None };
+    let handle = live(live_options).map_err(|e| Failure::Io(format!("cannot start: {e}")))?;
+    let say = |picture: &Picture| -> Result<Status, Failure> {
+        let diagnosis = wanted(&picture.diagnosis, &options.only);
+        print(&render(&diagnosis, format))?;
+        Ok(diagnosis.health.status)
+    };
+    let status = match watch {
+        Some(_) => runtime()?.block_on(every_tick(handle, look, say)),
+        None => runtime()?.block_on(once(handle, look.unwrap_or(DEFAULT), say)),
+    }?;
+    Ok(code(status, options.fail_on))
+}
+
+fn known(only: &[String]) -> Result<(), Failure> {
+    for id in only {
+        if !RULES.iter().any(|rule| rank::matches(id, rule.id)) {
+            let near = RULES.iter().min_by_key(|r| strsim::damerau_levenshtein(r.id, id)).map_or("", |r| r.id);
+            return Err(Failure::Usage(format!("--only {id}: there is no such finding; did you mean {near}? `perftop explain` lists all")));
+        }
+    }
+    Ok(())
+}
+
+fn wanted(diagnosis: &Diagnosis, only: &[String]) -> Diagnosis {
+    if only.is_empty() { diagnosis.clone() } else { rank::only(diagnosis.clone(), only) }
+}
+
+fn render(diagnosis: &Diagnosis, format: Format) -> String {
+    match format {
+        Format::Text => report::text::render(diagnosis),
+        Format::Markdown => report::markdown::render(diagnosis),
+        Format::Json => String::from_utf8_lossy(&to_json(diagnosis)).into_owned() + "\n",
+    }
+}
+
+fn code(status: Status, fail_on: Option<FailOn>) -> u8 {
+    match (status, fail_on) {
+        (Status::Warning, Some(FailOn::Critical)) => 0,
+        (status, _) => status.exit_code(),
+    }
+}
+
+async fn once(
+    mut handle: Handle,
+    look: Duration,
+    say: impl Fn(&Picture) -> Result<Status, Failure>,
+) -> Result<Status, Failure> {
+    let mut first_ns = None;
+    let wait = async {
+        while handle.pictures.changed().await.is_ok() {
+            let Some(picture) = handle.pictures.borrow_and_update().clone() else { continue };
+            let first = *first_ns.get_or_insert(picture.at.mono_ns);
+            let looked = Duration::from_nanos(picture.at.mono_ns - first);
+            // A tick comes a little early or late.
+            if looked + Duration::from_millis(100) >= look {
+                return Some(picture);
+            }
+        }
+        None
+    };
+    tokio::select! {
+        picture = tokio::time::timeout(look + PATIENCE, wait) => match picture {
+            Ok(Some(picture)) => say(&picture),
+            _ => Err(Failure::Io("the host cannot be read: no sample came; see `perftop doctor`".into())),
+        },
+        _ = tokio::signal::ctrl_c() => Err(Failure::Interrupted),
+    }
+}
+
+async fn every_tick(
+    mut handle: Handle,
+    look: Option<Duration>,
+    say: impl Fn(&Picture) -> Result<Status, Failure>,
+) -> Result<Status, Failure> {
+    let mut status = Status::Unknown;
+    let mut first_ns = None;
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+        .map_err(|e| Failure::Io(format!("signals: {e}")))?;
+    loop {
+        tokio::select! {
+            changed = handle.pictures.changed() => {
+                if changed.is_err() {
+                    return Err(Failure::Io("the host cannot be read any more".into()));
+                }
+                let Some(picture) = handle.pictures.borrow_and_update().clone() else { continue };
+                status = say(&picture)?;
+                let first = *first_ns.get_or_insert(picture.at.mono_ns);
+                let looked = Duration::from_nanos(picture.at.mono_ns - first) + Duration::from_millis(100);
+                if look.is_some_and(|look| looked >= look) {
+                    return Ok(status);
+                }
+            }
+            _ = tokio::signal::ctrl_c() => return Ok(status),
+            _ = terminate.recv() => return Ok(status),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! `perftop doctor`: what is seen, what is hidden, and the exact way in.
+
+use std::fmt::Write as _;
+
+use crate::cli::Doctor;
+use crate::collect::deadline::Deadline;
+use crate::collect::discover;
+use crate::collect::host::{filesystem, identity, serving, sweep::Sweeper};
+use crate::config::Settings;
+use crate::model::host::HostSweep;
+use crate::model::origin::ORIGINS;
+use crate::model::seen::Lack;
+
+use super::{Failure, plan, print, runtime};
+
+/// Runs the command.
+///
+/// # Errors
+/// When nothing can be read at all.
+pub fn run(options: &Doctor, settings: &Settings) -> Result<u8, Failure> {
+    if options.audit {
+        return audit();
+    }
+    let roots = plan(settings, std::time::Duration::from_secs(1), false)?.roots;
+    let identity = identity::read(&roots);
+    let mut sweeper = Sweeper::new(roots.clone());
+    let first = sweeper.sweep(1.0);
+    let serving = serving::read(&roots);
+    let mounts = runtime()?.block_on(async {
+        filesystem::Filesystems::default().read(&roots, &Deadline::default()).await
+    });
+    let mut out = String::new();
+    let inside = identity.inside.as_ref().map_or_else(String::new, |i| format!(", inside a {i}"));
+    _ = writeln!(out, "{}: {}, Linux {}, {} CPUs, as {}{inside}\n", identity.name, identity.os, identity.kernel, identity.cpus,
+        if identity.root { "root" } else { "an ordinary user" });
+    host_rows(&mut out, &first);
+    processes(&mut out, &first, identity.root);
+    match &serving {
+        Ok(s) if s.unreadable.is_empty() => row(&mut out, "sockets of processes", Ok("all")),
+        Ok(s) => row(&mut out, "sockets of processes", Err(&format!("{} cannot be seen and count as foreground -> sudo perftop", s.unreadable.len()))),
+        Err(lack) => lacking(&mut out, "sockets of processes", lack),
+    }
+    match &mounts {
+        Ok(mounts) => {
+            for fs in mounts {
+                match &fs.space {
+                    Ok(_) => {}
+                    Err(lack) => lacking(&mut out, &format!("mount {}", fs.mount), lack),
+                }
+            }
+            row(&mut out, "file systems", Ok(&format!("{} that can run full", mounts.len())));
+        }
+        Err(lack) => lacking(&mut out, "file systems", lack),
+    }
+    out.push('\n');
+    let table = first.processes.as_ref().ok();
+    for source in discover::sources(&identity, table, Some(&serving), settings.flag("discover")) {
+        let why = source.why.map_or_else(String::new, |w| format!(": {w}"));
+        _ = writeln!(out, "{:<16} {}{why}", source.id, source.state.word());
+        if let Some(way_in) = source.way_in {
+            _ = writeln!(out, "{:<16}   way in: {way_in}", "");
+        }
+    }
+    print(&out)?;
+    Ok(0)
+}
+
+fn row(out: &mut String, what: &str, seen: Result<&str, &str>) {
+    _ = match seen {
+        Ok(text) => writeln!(out, "✓ {what:<24} {text}"),
+        Err(text) => writeln!(out, "? {what:<24} {text}"),
+    };
+}
+
+fn lacking(out: &mut String, what: &str, lack: &Lack) {
+    let lift = lack.lift.as_ref().map_or_else(String::new, |l| format!(" -> {l}"));
+    row(out, what, Err(&format!("{lack}{lift}")));
+}
+
+fn host_rows(out: &mut String, s: &HostSweep) {
+    let rows = [
+        ("CPU", s.cpu.as_ref().err()),
+        ("load", s.load.as_ref().err()),
+        ("pressure cpu", s.psi.cpu.as_ref().err()),
+        ("pressure memory", s.psi.memory.as_ref().err()),
+        ("pressure io", s.psi.io.as_ref().err()),
+        ("memory", s.memory.as_ref().err()),
+        ("vmstat", s.vmstat.as_ref().err()),
+        ("disks", s.disks.as_ref().err()),
+        ("network interfaces", s.interfaces.as_ref().err()),
+        ("TCP", s.tcp.as_ref().err()),
+        ("open files", s.files.as_ref().err()),
+        ("control groups", s.cgroups.as_ref().err()),
+    ];
+    for (what, lack) in rows {
+        match lack {
+            None => row(out, what, Ok("readable")),
+            Some(lack) => lacking(out, what, lack),
+        }
+    }
+}
+
+fn processes(out: &mut String, s: &HostSweep, root: bool) {
+    let table = match &s.processes {
+        Ok(table) => table,
+        Err(lack) => return lacking(out, "processes", lack),
+    };
+    row(out, "processes", Ok(&format!("{}", table.rows.len())));
+    let users = || table.rows.iter().filter(|r| !r.kernel);
+    let no_io = users().filter(|r| r.io.is_none()).count();
+    let way = if root { "" } else { " -> sudo perftop" };
+    match no_io {
+        0 => row(out, "IO of processes", Ok("all")),
+        n => row(out, "IO of processes", Err(&format!("{n} of {} denied{way}", users().count()))),
+    }
+    let no_sched = users().filter(|r| r.sched.is_none()).count();
+    match no_sched {
+        0 => row(out, "run delay of processes", Ok("all")),
+        n => row(out, "run delay of processes", Err(&format!("{n} without schedstat: the kernel lacks CONFIG_SCHED_INFO"))),
+    }
+}
+
+fn audit() -> Result<u8, Failure> {
+    let mut out = String::from("Everything perftop reads, and nothing else; it writes to no file of the system and runs no command.\n\n");
+    for origin in ORIGINS {
+        _ = writeln!(out, "{:<20} {}\n{:<20}   {}", origin.id, origin.from, "", origin.formula);
+    }
+    print(&out)?;
+    Ok(0)
+}

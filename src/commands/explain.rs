@@ -1,0 +1,48 @@
+//! `perftop explain`: the catalogue, generated from the rules.
+
+use std::fmt::Write as _;
+
+use crate::detect::rules::{self, RULES};
+use crate::detect::verdict::Rule;
+use crate::model::origin;
+
+use super::{Failure, print};
+
+/// Runs the command.
+///
+/// # Errors
+/// When there is no such finding.
+pub fn run(id: Option<&str>) -> Result<u8, Failure> {
+    let Some(id) = id else {
+        let mut out = String::new();
+        for rule in RULES {
+            _ = writeln!(out, "{:<24} {}", rule.id, rule.says);
+        }
+        out.push_str("\nperftop explain ID shows how one is judged, its thresholds and where its figures come from.\n");
+        print(&out)?;
+        return Ok(0);
+    };
+    let Some(rule) = rules::find(id) else {
+        let near = RULES.iter().min_by_key(|r| strsim::damerau_levenshtein(r.id, id)).map_or("", |r| r.id);
+        return Err(Failure::Usage(format!("there is no finding `{id}`; did you mean `{near}`? `perftop explain` lists all")));
+    };
+    print(&page(rule))?;
+    Ok(0)
+}
+
+/// The page of a rule.
+#[must_use]
+pub fn page(rule: &Rule) -> String {
+    let mut out = format!("{}\n  {}\n\n{}\n", rule.id, rule.says, rule.page);
+    if !rule.params.is_empty() {
+        _ = writeln!(out, "\nThresholds, under [rules.\"{}\"]:", rule.id);
+    }
+    for p in rule.params {
+        _ = writeln!(out, "  {} = {:?} {}  ({} to {})\n      {}", p.name, p.default, p.unit.word(), p.min, p.max, p.what);
+    }
+    out.push_str("\nFigures:\n");
+    for origin in rule.origins.iter().filter_map(|id| origin::find(id)) {
+        _ = writeln!(out, "  {}: {}\n      {}\n      $ {}", origin.id, origin.from, origin.formula, origin.command);
+    }
+    out
+}

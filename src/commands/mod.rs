@@ -1,0 +1,190 @@
+//! The commands, one file each, and what they share: settings, failures with their exit codes, printing.
+
+mod check;
+mod config;
+mod doctor;
+mod explain;
+mod live;
+mod record;
+mod replay;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::cli::{Cli, Command, Global};
+use crate::collect::root::Roots;
+use crate::collect::schedule::Plan;
+use crate::config::{Layer, Origin, Settings, Value, load};
+use crate::record::format::Error as RecordError;
+
+/// Why a command ended, with its exit code.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Wrong usage, configuration, or recording: 64.
+    #[error("{0}")]
+    Usage(String),
+    /// The system said no: 74.
+    #[error("{0}")]
+    Io(String),
+    /// Interrupted: 130.
+    #[error("interrupted")]
+    Interrupted,
+    /// The reader of our output went away: 0.
+    #[error("closed pipe")]
+    ClosedPipe,
+}
+
+impl Failure {
+    /// Exit code of the contract.
+    #[must_use]
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 64,
+            Self::Io(_) => 74,
+            Self::Interrupted => 130,
+            Self::ClosedPipe => 0,
+        }
+    }
+}
+
+impl From<RecordError> for Failure {
+    fn from(error: RecordError) -> Self {
+        match error {
+            RecordError::Io { ref source, .. } if source.kind() == io::ErrorKind::BrokenPipe => Self::ClosedPipe,
+            RecordError::Io { .. } => Self::Io(error.to_string()),
+            _ => Self::Usage(error.to_string()),
+        }
+    }
+}
+
+/// Runs the command line; gives the exit code.
+///
+/// # Errors
+/// A failure with its exit code.
+pub fn run(cli: Cli) -> Result<u8, Failure> {
+    if let Some(Command::Config(options)) = &cli.command {
+        return config::run(*options.action.as_ref().unwrap_or(&crate::cli::ConfigAction::Print), &cli.global);
+    }
+    if let Some(Command::Explain(options)) = &cli.command {
+        return explain::run(options.id.as_deref());
+    }
+    let settings = settings(&cli.global)?;
+    match cli.command {
+        None => live::run(&settings),
+        Some(Command::Check(options)) => check::run(&options, &settings),
+        Some(Command::Record(options)) => record::run(&options, &settings),
+        Some(Command::Replay(options)) => replay::run(&options, &settings),
+        Some(Command::Doctor(options)) => doctor::run(&options, &settings),
+        Some(Command::Config(_) | Command::Explain(_)) => Ok(0),
+    }
+}
+
+/// Prints to standard output.
+///
+/// # Errors
+/// A closed pipe is its own failure, which is none.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|e| match e.kind() {
+        io::ErrorKind::BrokenPipe => Failure::ClosedPipe,
+        _ => Failure::Io(format!("standard output: {e}")),
+    })
+}
+
+/// The files of the configuration in the order in which they are read.
+fn files(global: &Global) -> Vec<(PathBuf, bool)> {
+    let mut files = vec![(PathBuf::from("/etc/perftop/config.toml"), false)];
+    let home = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from);
+    let home = home.or_else(|| std::env::var_os("HOME").map(|h| PathBuf::from(h).join(".config")));
+    files.extend(home.map(|h| (h.join("perftop/config.toml"), false)));
+    files.extend(global.config.clone().map(|path| (path, true)));
+    files
+}
+
+/// Reads all layers and merges them.
+///
+/// # Errors
+/// Every problem of every file, one per line.
+pub fn settings(global: &Global) -> Result<Settings, Failure> {
+    let mut layers = Vec::new();
+    let mut problems = Vec::new();
+    for (path, must) in files(global) {
+        match std::fs::read_to_string(&path) {
+            Ok(text) => match load(&path, &text) {
+                Ok(layer) => layers.push(layer),
+                Err(found) => problems.extend(found.iter().map(ToString::to_string)),
+            },
+            Err(e) if !must && e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) if !must && e.kind() == io::ErrorKind::NotADirectory => {}
+            Err(e) => problems.push(format!("{}: {e}", path.display())),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(Failure::Usage(problems.join("\n")));
+    }
+    layers.push(options(global));
+    Ok(Settings::merge(layers))
+}
+
+/// Options of the command line and the environment as the last layer.
+fn options(global: &Global) -> Layer {
+    let mut layer = Layer::default();
+    let mut set = |key: &str, value: Value, name: &'static str| {
+        layer.0.insert(key.to_owned(), (value, Origin::Option(name)));
+    };
+    if std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty()) {
+        set("color", Value::Text("never".into()), "NO_COLOR");
+    }
+    let path = |p: &Path| Value::Text(p.display().to_string());
+    if let Some(theme) = &global.theme {
+        set("theme", Value::Text(theme.clone()), "--theme");
+    }
+    if global.ascii {
+        set("ascii", Value::Bool(true), "--ascii");
+    }
+    if global.no_color {
+        set("color", Value::Text("never".into()), "--no-color");
+    }
+    if global.no_discover {
+        set("discover", Value::Bool(false), "--no-discover");
+    }
+    if let Some(root) = &global.procfs_root {
+        set("procfs_root", path(root), "--procfs-root");
+    }
+    if let Some(root) = &global.sysfs_root {
+        set("sysfs_root", path(root), "--sysfs-root");
+    }
+    layer
+}
+
+/// What to collect, by the settings.
+///
+/// # Errors
+/// When a root is no directory.
+fn plan(settings: &Settings, every: Duration, quick_start: bool) -> Result<Plan, Failure> {
+    let roots = Roots { proc: settings.text("procfs_root").into(), sys: settings.text("sysfs_root").into() };
+    if !roots.proc.join("stat").exists() {
+        return Err(Failure::Usage(format!(
+            "{} is no /proc: there is no file `stat` in it; mount the host's /proc there or leave --procfs-root out",
+            roots.proc.display()
+        )));
+    }
+    Ok(Plan { roots, every, quick_start, discover: settings.flag("discover") })
+}
+
+/// A duration of the command line.
+///
+/// # Errors
+/// Names the option and the form.
+fn duration(option: &str, text: &str) -> Result<Duration, Failure> {
+    crate::config::parse_duration(text)
+        .map(Duration::from_millis)
+        .ok_or_else(|| Failure::Usage(format!("{option} {text}: write a duration such as 250ms, 5s, 2m or 7d")))
+}
+
+/// A runtime for the command's own thread.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|e| Failure::Io(format!("cannot start: {e}")))
+}

@@ -1,0 +1,76 @@
+//! `perftop record`: samples and their diagnoses to a file or a pipe.
+
+use std::time::Duration;
+
+use crate::cli::Record;
+use crate::config::Settings;
+use crate::engine::{Handle, LiveOptions, live};
+use crate::record::writer::{Target, Writer};
+
+use super::{Failure, duration, plan, runtime};
+
+/// Runs the command until it is interrupted, `--for` is over, or writing fails.
+///
+/// # Errors
+/// Usage, a target that cannot be written, a disk that is full.
+pub fn run(options: &Record, settings: &Settings) -> Result<u8, Failure> {
+    let or_setting = |option: &Option<String>, name: &str, key: &str| match option {
+        Some(text) => duration(name, text),
+        None => Ok(settings.duration(key)),
+    };
+    let every = or_setting(&options.every, "--every", "record.every")?;
+    if every < Duration::from_millis(250) {
+        return Err(Failure::Usage("--every must be at least 250ms".into()));
+    }
+    let keep = or_setting(&options.keep, "--keep", "record.keep")?;
+    let length = options.for_.as_deref().map(|t| duration("--for", t)).transpose()?;
+    let target = match options.file.as_os_str().as_encoded_bytes() {
+        b"-" => Target::Stdout,
+        _ => Target::File(options.file.clone()),
+    };
+    if target == Target::Stdout && std::io::IsTerminal::is_terminal(&std::io::stdout()) {
+        return Err(Failure::Usage("a recording is binary: pipe it, as in `perftop record - | perftop replay -`".into()));
+    }
+    let every_ms = u64::try_from(every.as_millis()).unwrap_or(u64::MAX);
+    let keep_ms = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
+    let writer = Writer::open(&target, every_ms, Some(keep_ms))?;
+    let ticks = length.map(|l| u64::try_from(l.as_millis() / every.as_millis()).unwrap_or(1) + 1);
+    let params = settings.params();
+    let live_options = LiveOptions { plan: plan(settings, every, false)?, params, record: Some(writer), ticks };
+    let handle = live(live_options).map_err(|e| Failure::Io(format!("cannot start: {e}")))?;
+    runtime()?.block_on(wait(handle))
+}
+
+async fn wait(handle: Handle) -> Result<u8, Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Handle { mut pictures, asks } = handle;
+    let io = |e| Failure::Io(format!("signals: {e}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(io)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(io)?;
+    let mut interrupted = false;
+    let mut asks = Some(asks);
+    loop {
+        tokio::select! {
+            changed = pictures.changed() => {
+                if changed.is_err() {
+                    return if interrupted { Err(Failure::Interrupted) } else { Ok(0) };
+                }
+                let status = pictures.borrow_and_update().as_ref().and_then(|p| p.recording.clone());
+                match status {
+                    Some(s) if s.ends_with("Broken pipe (os error 32)") => return Err(Failure::ClosedPipe),
+                    Some(s) if s.starts_with("recording stopped") => return Err(Failure::Io(s)),
+                    _ => {}
+                }
+            }
+            // Without a sender the engine seals the recording and ends; a second signal does not wait for that.
+            _ = tokio::signal::ctrl_c() => {
+                if asks.take().is_none() {
+                    return Err(Failure::Interrupted);
+                }
+                interrupted = true;
+            }
+            _ = terminate.recv() => drop(asks.take()),
+            _ = hangup.recv() => drop(asks.take()),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! All keys of the configuration, one row each; the example file, the checks and the documentation come from here.
+
+use std::fmt::Write as _;
+
+use crate::detect::rules::RULES;
+
+/// What a key holds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kind {
+    /// true or false.
+    Bool,
+    /// Any text.
+    Text,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// A duration such as "1s" or "250ms", at least and at most so many milliseconds.
+    Duration(u64, u64),
+    /// A number in a range.
+    Number(f64, f64),
+}
+
+/// One key.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Key {
+    /// Section, or empty.
+    pub section: &'static str,
+    /// Name within the section.
+    pub name: &'static str,
+    /// What it holds.
+    pub kind: Kind,
+    /// Default, as it stands in TOML.
+    pub default: &'static str,
+    /// What it does.
+    pub what: &'static str,
+}
+
+const fn key(section: &'static str, name: &'static str, kind: Kind, default: &'static str, what: &'static str) -> Key {
+    Key { section, name, kind, default, what }
+}
+
+/// Every key but the thresholds of the rules, which the rules declare themselves.
+pub const KEYS: &[Key] = &[
+    key("", "theme", Kind::Text, "\"dark\"", "dark, light, terminal (the terminal's own 16 colours), or the path of a theme file"),
+    key("", "color", Kind::Choice(&["auto", "always", "never"]), "\"auto\"", "auto looks at NO_COLOR, TERM and COLORTERM"),
+    key("", "ascii", Kind::Bool, "false", "draw with ASCII only"),
+    key("", "every", Kind::Duration(250, 60_000), "\"1s\"", "between two looks at the host on the screen"),
+    key("", "discover", Kind::Bool, "true", "look for servers that run here"),
+    key("", "procfs_root", Kind::Text, "\"/proc\"", "where /proc is, for a host seen from a container"),
+    key("", "sysfs_root", Kind::Text, "\"/sys\"", "where /sys is"),
+    key("record", "every", Kind::Duration(250, 3_600_000), "\"5s\"", "between two samples of a recording"),
+    key("record", "keep", Kind::Duration(60_000, 31_536_000_000), "\"7d\"", "older samples are dropped from the file"),
+    key("targets", "cpu_warning", Kind::Number(0.0, 100.0), "70.0", "percent from which the CPU gauge turns to warning; colours raise nothing"),
+    key("targets", "cpu_critical", Kind::Number(0.0, 100.0), "90.0", "percent from which it turns to critical"),
+    key("targets", "memory_warning", Kind::Number(0.0, 100.0), "80.0", "the same for memory"),
+    key("targets", "memory_critical", Kind::Number(0.0, 100.0), "95.0", "the same for memory"),
+    key("targets", "disk_warning", Kind::Number(0.0, 100.0), "80.0", "the same for space on file systems"),
+    key("targets", "disk_critical", Kind::Number(0.0, 100.0), "95.0", "the same for space on file systems"),
+];
+
+/// The example file: every key with its default, commented by what it does.
+#[must_use]
+pub fn example() -> String {
+    let mut out = String::from(
+        "# perftop: every key with its default. `perftop config print` shows what is in force and where it comes from.\n\
+         # Read in this order, later ones win: /etc/perftop/config.toml, ~/.config/perftop/config.toml, the file of\n\
+         # --config, options of the command line.\n",
+    );
+    let mut section = "";
+    for key in KEYS {
+        if key.section != section {
+            section = key.section;
+            _ = write!(out, "\n[{section}]\n");
+        }
+        let choice = match key.kind {
+            Kind::Choice(words) => format!(" ({})", words.join(", ")),
+            _ => String::new(),
+        };
+        _ = write!(out, "# {}{choice}\n{} = {}\n", key.what, key.name, key.default);
+    }
+    out.push_str("\n# Thresholds of the rules; `perftop explain ID` says what each decides.\n");
+    for rule in RULES.iter().filter(|r| !r.params.is_empty()) {
+        _ = write!(out, "\n[rules.\"{}\"]\n", rule.id);
+        for p in rule.params {
+            _ = write!(out, "# {} ({}, {} to {})\n{} = {:?}\n", p.what, p.unit.word(), p.min, p.max, p.name, p.default);
+        }
+    }
+    out
+}

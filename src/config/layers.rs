@@ -1,0 +1,386 @@
+//! The layers: each file is checked by itself, then merged key by key; the last one wins and is remembered.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::detect::params::ParamOverrides;
+use crate::detect::rules::{self, RULES};
+use crate::model::foreign::Foreign;
+
+use super::keys::{KEYS, Key, Kind};
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Built in.
+    Default,
+    /// A line of a file.
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+    },
+    /// An option of the command line or a variable of the environment.
+    Option(&'static str),
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::Option(name) => f.write_str(name),
+        }
+    }
+}
+
+/// A checked value.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "named by their types")]
+pub enum Value {
+    Bool(bool),
+    Text(String),
+    Milliseconds(u64),
+    Number(f64),
+}
+
+impl std::fmt::Display for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Bool(v) => write!(f, "{v}"),
+            Self::Text(v) => write!(f, "{v:?}"),
+            Self::Milliseconds(v) => write!(f, "\"{v}ms\""),
+            Self::Number(v) => write!(f, "{v:?}"),
+        }
+    }
+}
+
+/// What is wrong in a file, and the way out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {what}")]
+pub struct Problem {
+    /// File and line.
+    pub place: String,
+    /// What is wrong, and the nearest valid name or range.
+    pub what: String,
+}
+
+/// One layer: keys as `section.name`, thresholds as `rules."id".name`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Layer(pub BTreeMap<String, (Value, Origin)>);
+
+/// What is in force.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    values: BTreeMap<String, (Value, Origin)>,
+}
+
+impl Settings {
+    /// Merges layers over the defaults; later ones win.
+    #[must_use]
+    pub fn merge(layers: impl IntoIterator<Item = Layer>) -> Self {
+        let mut values = BTreeMap::new();
+        for key in KEYS {
+            if let Ok(value) = default(key) {
+                values.insert(path_of(key), (value, Origin::Default));
+            }
+        }
+        for layer in layers {
+            values.extend(layer.0);
+        }
+        Self { values }
+    }
+
+    /// All values with their origins.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &Value, &Origin)> {
+        self.values.iter().map(|(key, (value, origin))| (key.as_str(), value, origin))
+    }
+
+    /// A text; empty when it is no text.
+    #[must_use]
+    pub fn text(&self, key: &str) -> &str {
+        match self.values.get(key) {
+            Some((Value::Text(text), _)) => text,
+            _ => "",
+        }
+    }
+
+    /// A switch.
+    #[must_use]
+    pub fn flag(&self, key: &str) -> bool {
+        matches!(self.values.get(key), Some((Value::Bool(true), _)))
+    }
+
+    /// A duration.
+    #[must_use]
+    pub fn duration(&self, key: &str) -> std::time::Duration {
+        match self.values.get(key) {
+            Some((Value::Milliseconds(ms), _)) => std::time::Duration::from_millis(*ms),
+            _ => std::time::Duration::from_secs(1),
+        }
+    }
+
+    /// A number.
+    #[must_use]
+    pub fn number(&self, key: &str) -> f64 {
+        match self.values.get(key) {
+            Some((Value::Number(number), _)) => *number,
+            _ => 0.0,
+        }
+    }
+
+    /// The thresholds that are overridden.
+    #[must_use]
+    pub fn params(&self) -> ParamOverrides {
+        let mut overrides = ParamOverrides::default();
+        for rule in RULES {
+            for param in rule.params {
+                let key = format!("rules.\"{}\".{}", rule.id, param.name);
+                if let Some((Value::Number(value), _)) = self.values.get(&key) {
+                    overrides.0.insert((rule.id.to_owned(), param.name.to_owned()), *value);
+                }
+            }
+        }
+        overrides
+    }
+}
+
+fn path_of(key: &Key) -> String {
+    if key.section.is_empty() { key.name.to_owned() } else { format!("{}.{}", key.section, key.name) }
+}
+
+fn default(key: &Key) -> Result<Value, String> {
+    let text = format!("v = {}", key.default);
+    let table = DeTable::parse(&text).map_err(|e| e.to_string())?;
+    let value = table.get_ref().values().next().ok_or("no default")?;
+    convert(value.get_ref(), key.kind)
+}
+
+/// Reads and checks one file.
+///
+/// # Errors
+/// Every problem in it, not only the first.
+pub fn load(path: &Path, text: &str) -> Result<Layer, Vec<Problem>> {
+    let mut check = Check { path, text, layer: Layer::default(), problems: Vec::new() };
+    match DeTable::parse(text) {
+        Ok(table) => check.table(table.get_ref()),
+        Err(error) => {
+            let at = error.span().map_or(0, |s| s.start);
+            check.problem(at, format!("this is no TOML: {}", error.message()));
+        }
+    }
+    if check.problems.is_empty() { Ok(check.layer) } else { Err(check.problems) }
+}
+
+struct Check<'a> {
+    path: &'a Path,
+    text: &'a str,
+    layer: Layer,
+    problems: Vec<Problem>,
+}
+
+impl Check<'_> {
+    fn line(&self, at: usize) -> usize {
+        self.text.as_bytes().iter().take(at).filter(|b| **b == b'\n').count() + 1
+    }
+
+    fn problem(&mut self, at: usize, what: String) {
+        let place = format!("{}:{}", self.path.display(), self.line(at));
+        // Names in a file may hold anything.
+        self.problems.push(Problem { place, what: Foreign::from(what.as_str()).shown().to_owned() });
+    }
+
+    fn set(&mut self, key: String, value: Value, at: usize) {
+        let origin = Origin::File { path: self.path.to_path_buf(), line: self.line(at) };
+        self.layer.0.insert(key, (value, origin));
+    }
+
+    fn table(&mut self, table: &DeTable<'_>) {
+        let sections: Vec<&str> = KEYS.iter().map(|k| k.section).filter(|s| !s.is_empty()).collect();
+        for (name, value) in table {
+            let text: &str = name.get_ref();
+            let at = name.span().start;
+            match value.get_ref() {
+                DeValue::Table(inner) if text == "rules" => self.rules(inner),
+                DeValue::Table(inner) if sections.contains(&text) => self.section(text, inner),
+                DeValue::Table(_) => {
+                    let known = sections.iter().copied().chain(["rules"]);
+                    let near = nearest(text, known);
+                    self.problem(at, format!("there is no section [{text}]{near}"));
+                }
+                _ => self.one("", name, value),
+            }
+        }
+    }
+
+    fn section(&mut self, section: &str, table: &DeTable<'_>) {
+        for (name, value) in table {
+            self.one(section, name, value);
+        }
+    }
+
+    fn one(&mut self, section: &str, name: &Spanned<std::borrow::Cow<'_, str>>, value: &Spanned<DeValue<'_>>) {
+        let text: &str = name.get_ref();
+        let place = if section.is_empty() { String::new() } else { format!(" in [{section}]") };
+        let Some(key) = KEYS.iter().find(|k| k.section == section && k.name == text) else {
+            let known = KEYS.iter().filter(|k| k.section == section).map(|k| k.name);
+            let near = nearest(text, known);
+            return self.problem(name.span().start, format!("there is no key `{text}`{place}{near}"));
+        };
+        match convert(value.get_ref(), key.kind) {
+            Ok(converted) => self.set(path_of(key), converted, name.span().start),
+            Err(why) => self.problem(value.span().start, format!("`{text}`{place}: {why}; the default is {}", key.default)),
+        }
+    }
+
+    fn rules(&mut self, table: &DeTable<'_>) {
+        for (name, value) in table {
+            let id: &str = name.get_ref();
+            let at = name.span().start;
+            let Some(rule) = rules::find(id) else {
+                let near = nearest(id, RULES.iter().map(|r| r.id));
+                self.problem(at, format!("there is no rule \"{id}\"{near}"));
+                continue;
+            };
+            let DeValue::Table(params) = value.get_ref() else {
+                self.problem(at, format!("write [rules.\"{id}\"] and its thresholds below it"));
+                continue;
+            };
+            for (name, value) in params {
+                self.threshold(rule, name, value);
+            }
+        }
+    }
+
+    fn threshold(
+        &mut self,
+        rule: &crate::detect::verdict::Rule,
+        name: &Spanned<std::borrow::Cow<'_, str>>,
+        value: &Spanned<DeValue<'_>>,
+    ) {
+        let text: &str = name.get_ref();
+        let Some(param) = rule.params.iter().find(|p| p.name == text) else {
+            let near = nearest(text, rule.params.iter().map(|p| p.name));
+            return self.problem(name.span().start, format!("rule \"{}\" has no threshold `{text}`{near}", rule.id));
+        };
+        match convert(value.get_ref(), Kind::Number(param.min, param.max)) {
+            Ok(converted) => {
+                let key = format!("rules.\"{}\".{}", rule.id, param.name);
+                self.set(key, converted, name.span().start);
+            }
+            Err(why) => {
+                let unit = param.unit.word();
+                self.problem(value.span().start, format!("`{text}` ({unit}): {why}; the default is {}", param.default));
+            }
+        }
+    }
+}
+
+fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let near = known.map(|k| (strsim::damerau_levenshtein(name, k), k)).min();
+    match near {
+        Some((distance, near)) if distance <= 3.max(near.len() / 2) => format!("; did you mean `{near}`?"),
+        _ => String::new(),
+    }
+}
+
+/// A duration: a number and `ms`, `s`, `m`, `h` or `d`. Milliseconds.
+#[must_use]
+pub fn parse_duration(text: &str) -> Option<u64> {
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let (number, unit) = text.split_at(digits);
+    let factor = match unit.trim() {
+        "ms" => 1.0,
+        "s" => 1e3,
+        "m" | "min" => 60e3,
+        "h" => 3_600e3,
+        "d" => 86_400e3,
+        _ => return None,
+    };
+    let ms = number.parse::<f64>().ok()? * factor;
+    (ms.is_finite() && ms >= 0.0 && ms < 1e15).then_some(ms as u64)
+}
+
+fn convert(value: &DeValue<'_>, kind: Kind) -> Result<Value, String> {
+    match (kind, value) {
+        (Kind::Bool, DeValue::Boolean(v)) => Ok(Value::Bool(*v)),
+        (Kind::Bool, _) => Err("true or false is needed".into()),
+        (Kind::Text, DeValue::String(v)) if !v.is_empty() => Ok(Value::Text(v.to_string())),
+        (Kind::Text, _) => Err("a text in quotes is needed".into()),
+        (Kind::Choice(words), DeValue::String(v)) if words.contains(&v.as_ref()) => Ok(Value::Text(v.to_string())),
+        (Kind::Choice(words), _) => Err(format!("one of {} is needed", words.join(", "))),
+        (Kind::Duration(min, max), DeValue::String(v)) => match parse_duration(v) {
+            Some(ms) if (min..=max).contains(&ms) => Ok(Value::Milliseconds(ms)),
+            Some(_) => Err(format!("it must lie between {min} ms and {max} ms")),
+            None => Err("a duration such as \"250ms\", \"5s\" or \"7d\" is needed".into()),
+        },
+        (Kind::Duration(..), _) => Err("a duration in quotes such as \"5s\" is needed".into()),
+        (Kind::Number(min, max), value) => {
+            let number = match value {
+                DeValue::Integer(v) => i64::from_str_radix(v.as_str(), v.radix()).ok().map(|v| v as f64),
+                DeValue::Float(v) => v.as_str().parse::<f64>().ok(),
+                _ => None,
+            };
+            let number = number.ok_or("a number is needed")?;
+            if !number.is_finite() || number < min || number > max {
+                return Err(format!("it must lie between {min} and {max}"));
+            }
+            Ok(Value::Number(number))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(text: &str) -> Vec<String> {
+        load(Path::new("c.toml"), text).unwrap_err().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn problems_name_file_line_and_the_nearest_name() {
+        let text = "theme = \"dark\"\nevry = \"1s\"\n[targets]\ncpu_warning = 700\n[rules.\"host.cpu.contentoin\"]\nlost = 1\n\
+                    [rules.\"host.cpu.contention\"]\nlots = 1\n";
+        let all = problems(text);
+        assert_eq!(all.len(), 4, "{all:?}");
+        assert!(all[0].starts_with("c.toml:2: there is no key `evry`; did you mean `every`?"), "{all:?}");
+        assert!(all[1].contains("c.toml:4") && all[1].contains("between 0 and 100"), "{all:?}");
+        assert!(all[2].contains("did you mean `host.cpu.contention`?"), "{all:?}");
+        assert!(all[3].contains("c.toml:8") && all[3].contains("did you mean `lost`?"), "{all:?}");
+        assert!(problems("every = 5")[0].contains("a duration in quotes"));
+        assert!(problems("= 5")[0].contains("c.toml:1: this is no TOML"));
+    }
+
+    #[test]
+    fn later_layers_win_key_by_key_and_origins_are_kept() {
+        let a = load(Path::new("a.toml"), "theme = \"light\"\nascii = true\n").unwrap();
+        let b = load(Path::new("b.toml"), "\n[rules.\"host.cpu.contention\"]\nlost = 0.5\n[record]\nkeep = \"2d\"\n").unwrap();
+        let s = Settings::merge([a, b]);
+        assert_eq!((s.text("theme"), s.flag("ascii")), ("light", true));
+        assert_eq!(s.duration("record.keep").as_secs(), 172_800);
+        assert_eq!(s.params().0.values().copied().collect::<Vec<_>>(), [0.5]);
+        let origin = s.all().find(|(k, _, _)| *k == "record.keep").unwrap().2.to_string();
+        assert_eq!(origin, "b.toml:5");
+    }
+
+    #[test]
+    fn the_example_is_valid_and_equal_to_the_defaults() {
+        let example = super::super::example();
+        let layer = load(Path::new("config.example.toml"), &example).unwrap();
+        let (with, without) = (Settings::merge([layer]), Settings::merge([]));
+        for (key, value, _) in without.all() {
+            assert_eq!(with.all().find(|(k, _, _)| *k == key).unwrap().1, value);
+        }
+        for rule in RULES {
+            for p in rule.params {
+                let key = (rule.id.to_owned(), p.name.to_owned());
+                assert_eq!(with.params().0.get(&key), Some(&p.default));
+            }
+        }
+    }
+}

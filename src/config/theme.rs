@@ -1,0 +1,108 @@
+//! Themes: sixteen meanings, one small TOML file each. Colours have meanings, not places.
+
+use std::collections::BTreeMap;
+
+use super::layers::Problem;
+
+/// The sixteen meanings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "each name is its meaning")]
+pub enum Meaning {
+    Text, Muted, Title, Border, Accent, Selected, Critical, Warning, Info, Good, Unknown, Cpu, Io, Memory, Network,
+    Database,
+}
+
+impl Meaning {
+    /// All of them with their names in the file.
+    pub const ALL: [(Self, &'static str); 16] = [
+        (Self::Text, "text"), (Self::Muted, "muted"), (Self::Title, "title"), (Self::Border, "border"),
+        (Self::Accent, "accent"), (Self::Selected, "selected"), (Self::Critical, "critical"),
+        (Self::Warning, "warning"), (Self::Info, "info"), (Self::Good, "good"), (Self::Unknown, "unknown"),
+        (Self::Cpu, "cpu"), (Self::Io, "io"), (Self::Memory, "memory"), (Self::Network, "network"),
+        (Self::Database, "database"),
+    ];
+}
+
+/// A colour as the file says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Colour {
+    /// The terminal's own foreground or background.
+    Default,
+    /// One of the terminal's 16.
+    Ansi(u8),
+    /// `#rrggbb`.
+    Rgb(u8, u8, u8),
+}
+
+/// A theme as it is read: all sixteen meanings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ThemeFile {
+    /// Colours by meaning.
+    pub colours: BTreeMap<Meaning, Colour>,
+}
+
+const ANSI: [&str; 16] = [
+    "black", "red", "green", "yellow", "blue", "magenta", "cyan", "white", "bright-black", "bright-red",
+    "bright-green", "bright-yellow", "bright-blue", "bright-magenta", "bright-cyan", "bright-white",
+];
+
+/// The themes that are built in: name and text.
+#[must_use]
+pub fn builtin_themes() -> &'static [(&'static str, &'static str)] {
+    &[
+        ("dark", include_str!("../../themes/dark.toml")),
+        ("light", include_str!("../../themes/light.toml")),
+        ("terminal", include_str!("../../themes/terminal.toml")),
+    ]
+}
+
+impl ThemeFile {
+    /// Reads a theme; every meaning must be there, and nothing else.
+    ///
+    /// # Errors
+    /// Names the file, and the meaning or colour that is wrong.
+    pub fn parse(name: &str, text: &str) -> Result<Self, Problem> {
+        let problem = |what: String| Problem { place: name.to_owned(), what };
+        let table: BTreeMap<String, String> =
+            toml::from_str(text).map_err(|e| problem(format!("this is no theme: {}", e.message())))?;
+        let mut colours = BTreeMap::new();
+        for (meaning, word) in Meaning::ALL {
+            let text = table.get(word).ok_or_else(|| problem(format!("the meaning `{word}` is missing")))?;
+            let colour = parse_colour(text).ok_or_else(|| {
+                problem(format!("`{word}`: \"{text}\" is no colour; write \"#rrggbb\", \"default\" or one of {}", ANSI.join(", ")))
+            })?;
+            colours.insert(meaning, colour);
+        }
+        let known = |key: &String| Meaning::ALL.iter().any(|(_, word)| word == key);
+        match table.keys().find(|key| !known(key)) {
+            Some(key) => Err(problem(format!("there is no meaning `{key}`"))),
+            None => Ok(Self { colours }),
+        }
+    }
+}
+
+fn parse_colour(text: &str) -> Option<Colour> {
+    if text == "default" {
+        return Some(Colour::Default);
+    }
+    if let Some(index) = ANSI.iter().position(|name| *name == text) {
+        return u8::try_from(index).ok().map(Colour::Ansi);
+    }
+    let hex = text.strip_prefix('#').filter(|h| h.len() == 6 && h.is_ascii())?;
+    let part = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).ok();
+    Some(Colour::Rgb(part(0)?, part(2)?, part(4)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_themes_are_complete() {
+        for (name, text) in builtin_themes() {
+            ThemeFile::parse(name, text).unwrap();
+        }
+        let wrong = "text = \"#12\"";
+        assert!(ThemeFile::parse("x", wrong).unwrap_err().to_string().contains("is no colour"));
+    }
+}

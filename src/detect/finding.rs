@@ -1,0 +1,286 @@
+//! A finding as it stands in the JSON: severity, impact, evidence, fixes. DESIGN.md section 3, CONTRACT.md.
+
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::model::subject::Subject;
+use crate::model::unit::Unit;
+
+/// What sort of statement a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// Hard, happening.
+    Error,
+    /// Costs time now.
+    Live,
+    /// Will fail at a time that can be estimated.
+    Risk,
+    /// Worth tidying up; never above info.
+    Hygiene,
+    /// A consequence, not a cause.
+    Outcome,
+}
+
+/// How bad; the order of the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "CONTRACT.md, Severity")]
+pub enum Severity {
+    Critical,
+    Warning,
+    Info,
+}
+
+impl Severity {
+    /// The word of the contract.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::Warning => "warning",
+            Self::Info => "info",
+        }
+    }
+}
+
+/// In what the impact is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the contract's words")]
+pub enum ImpactKind {
+    Time,
+    Failures,
+    Risk,
+    None,
+}
+
+/// What it costs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Impact {
+    /// In what it is counted.
+    pub kind: ImpactKind,
+    /// Foreground seconds lost per second.
+    #[serde(serialize_with = "round6_option")]
+    pub lost_s_per_s: Option<f64>,
+    /// benefit / (T - the culprit's own time).
+    #[serde(serialize_with = "round6_option")]
+    pub share: Option<f64>,
+    /// What the fix gives back, seconds per second.
+    #[serde(serialize_with = "round6_option")]
+    pub benefit_s_per_s: Option<f64>,
+    /// Half width of the 95 % interval of the loss.
+    #[serde(serialize_with = "round6_option")]
+    pub ci_s_per_s: Option<f64>,
+    /// Failures per second.
+    #[serde(serialize_with = "round6_option")]
+    pub failed_per_s: Option<f64>,
+    /// Seconds until it fails.
+    #[serde(serialize_with = "round6_option")]
+    pub eta_s: Option<f64>,
+}
+
+/// One figure for or against.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evidence {
+    /// What the figure says.
+    pub claim: String,
+    /// The figure.
+    #[serde(serialize_with = "round6")]
+    pub value: f64,
+    /// Its unit.
+    pub unit: Unit,
+    /// The limit it is held against, in the same unit.
+    #[serde(serialize_with = "round6_option")]
+    pub limit: Option<f64>,
+    /// Where it comes from: a row of `model::origin`.
+    pub origin: String,
+}
+
+/// When a fix helps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the contract's words")]
+pub enum Phase {
+    Relief,
+    Cure,
+}
+
+/// How far it looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the contract's words")]
+pub enum Horizon {
+    Immediate,
+    ShortTerm,
+    LongTerm,
+}
+
+/// In which language the command is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the contract's words")]
+pub enum Language {
+    Sql,
+    Shell,
+    Redis,
+    Config,
+}
+
+/// A check of a fix against the live state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Preflight {
+    /// Passed.
+    pub ok: bool,
+    /// What was checked.
+    pub what: String,
+}
+
+/// A suggestion. perftop copies it and never runs it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fix {
+    /// Relief or cure.
+    pub phase: Phase,
+    /// How far it looks.
+    pub horizon: Horizon,
+    /// What it does.
+    pub title: String,
+    /// Its language.
+    pub language: Language,
+    /// Where to run it.
+    pub target: String,
+    /// The text to paste: printable only.
+    pub command: String,
+    /// How to take it back.
+    pub undo: Option<String>,
+    /// What can go wrong.
+    pub risk: String,
+    /// Rights that it needs.
+    pub needs: String,
+    /// Seconds it takes.
+    #[serde(serialize_with = "round6_option")]
+    pub takes_s: Option<f64>,
+    /// Space that it needs.
+    pub needs_bytes: Option<u64>,
+    /// Checks against the live state.
+    pub preflight: Vec<Preflight>,
+    /// How to see that it worked.
+    pub verify: String,
+}
+
+/// How long it is known to last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the contract's words")]
+pub enum Known {
+    Observed,
+    AtLeast,
+}
+
+/// Since when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Since {
+    /// RFC 3339, UTC.
+    pub at: String,
+    /// `at_least`: it was there when we came.
+    pub known: Known,
+}
+
+/// A symptom that a finding explains.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Explains {
+    /// Key of the symptom's finding.
+    pub key: String,
+    /// Seconds per second moved from it.
+    #[serde(serialize_with = "round6")]
+    pub s_per_s: f64,
+    /// The fraction moved.
+    #[serde(serialize_with = "round6")]
+    pub share: f64,
+}
+
+/// Muted by the operator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Muted {
+    /// Why.
+    pub reason: String,
+    /// RFC 3339, UTC.
+    pub until: String,
+}
+
+/// A finding with its rank.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Finding {
+    /// `id|source|type:key`.
+    pub key: String,
+    /// 1 = first; null for outcomes.
+    pub rank: Option<u32>,
+    /// Stable name.
+    pub id: String,
+    /// Source id.
+    pub source: String,
+    /// Its class.
+    pub class: Class,
+    /// Its severity.
+    pub severity: Severity,
+    /// 100 x benefit / (T - the culprit's own time); null unless the impact is time.
+    #[serde(serialize_with = "round6_option")]
+    pub score: Option<f64>,
+    /// coverage x sampling x evidence, 0..1.
+    #[serde(serialize_with = "round6")]
+    pub confidence: f64,
+    /// One line.
+    pub title: String,
+    /// Who or what is to blame.
+    pub subject: Subject,
+    /// What it costs.
+    pub impact: Impact,
+    /// Since when.
+    pub since: Since,
+    /// A hard error in its 60 s tail.
+    pub ended: bool,
+    /// Muted, or null.
+    pub muted: Option<Muted>,
+    /// Figures for it.
+    pub evidence: Vec<Evidence>,
+    /// Figures against it.
+    pub against: Vec<Evidence>,
+    /// Symptoms it explains.
+    pub explains: Vec<Explains>,
+    /// Key of the finding that explains it.
+    pub explained_by: Option<String>,
+    /// What to do.
+    pub fixes: Vec<Fix>,
+}
+
+/// Six digits behind the point, so that the JSON does not depend on the last bit.
+#[must_use]
+pub fn rounded(value: f64) -> f64 {
+    if value.is_finite() { (value * 1e6).round() / 1e6 } else { 0.0 }
+}
+
+/// Serialises with [`rounded`].
+///
+/// # Errors
+/// Those of the serializer.
+pub fn round6<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(rounded(*value))
+}
+
+/// Serialises with [`rounded`]; not a number is null.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn round6_option<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    match value.filter(|v| v.is_finite()) {
+        Some(value) => serializer.serialize_some(&rounded(value)),
+        None => serializer.serialize_none(),
+    }
+}

@@ -1,0 +1,170 @@
+//! One evaluation: facts, ledger, rules, causes, ranks. Pure: the same window and memory give the same diagnosis.
+
+use std::sync::Arc;
+
+use crate::model::demand::Demand;
+use crate::model::facts::{DiskFacts, Facts as World};
+use crate::model::sample::Snapshot;
+use crate::model::source::{SourceKind, SourceState};
+use crate::model::subject::finding_key;
+
+use super::causes::{self, Candidate};
+use super::diagnosis::{Cleared, Diagnosis, UnknownRow};
+use super::ledger::{Ledger, State};
+use super::memory::{Held, Learned, Memory, RuleMemory};
+use super::params::{ParamOverrides, Params};
+use super::rank;
+use super::rules::RULES;
+use super::verdict::{Facts, Verdict};
+
+/// What an evaluation gives.
+#[derive(Debug, Clone)]
+pub struct Evaluation {
+    /// What it was made of.
+    pub facts: Arc<World>,
+    /// Foreground time.
+    pub ledger: Arc<Ledger>,
+    /// What is said.
+    pub diagnosis: Diagnosis,
+    /// What the rules want to know.
+    pub demands: Vec<Demand>,
+}
+
+/// Judges the newest snapshot of `window`, oldest first.
+pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &ParamOverrides) -> Evaluation {
+    let world = World::derive(window, &memory.weights);
+    memory.learned.learn(&world);
+    let ledger = Ledger::of(&world, clean_share(&world, &memory.learned));
+    let mut seen = Seen::default();
+    {
+        let learned = &memory.learned;
+        let facts = Facts { world: &world, ledger: &ledger, learned };
+        for rule in RULES {
+            seen.judge(rule, &facts, overrides, memory.rules.get(rule.id));
+        }
+        seen.unread_servers(&world);
+        causes::resolve(&facts, &mut seen.candidates);
+    }
+    for rule in RULES {
+        remember(memory, rule.id, &seen.candidates, world.at.wall_ms);
+    }
+    let demands = std::mem::take(&mut seen.demands);
+    let diagnosis = rank::diagnose(&world, &ledger, memory, seen.candidates, seen.cleared, seen.unknown);
+    memory.evaluations += 1;
+    Evaluation { facts: Arc::new(world), ledger: Arc::new(ledger), diagnosis, demands }
+}
+
+#[derive(Default)]
+struct Seen {
+    candidates: Vec<Candidate>,
+    cleared: Vec<Cleared>,
+    unknown: Vec<UnknownRow>,
+    demands: Vec<Demand>,
+}
+
+impl Seen {
+    fn judge(
+        &mut self,
+        rule: &'static super::verdict::Rule,
+        facts: &Facts<'_>,
+        overrides: &ParamOverrides,
+        prev: Option<&RuleMemory>,
+    ) {
+        let params = Params::new(rule.id, rule.params, overrides);
+        let judged = (rule.judge)(facts, &params, prev);
+        self.demands.extend(judged.demands);
+        // A rule that found something clears nothing: its other subjects are not the story.
+        let found_any = judged.verdicts.iter().any(|(_, v)| matches!(v, Verdict::Found(_)));
+        for (subject, verdict) in judged.verdicts {
+            let id = rule.id.to_owned();
+            match verdict {
+                Verdict::Clear(because) if !found_any => {
+                    let own = subject.kind != crate::model::subject::SubjectType::Host;
+                    let because = if own { format!("{}: {because}", subject.label) } else { because };
+                    self.cleared.push(Cleared { id, source: "host".into(), because });
+                }
+                Verdict::Clear(_) => {}
+                Verdict::Unknown { because, lift } => {
+                    self.unknown.push(UnknownRow { id, source: "host".into(), because, lift });
+                }
+                Verdict::Found(found) => {
+                    let source = match rule.id {
+                        id if id.starts_with("source.") => subject.key.clone(),
+                        _ => "host".to_owned(),
+                    };
+                    self.candidates.push(Candidate {
+                        key: finding_key(rule.id, &source, &subject),
+                        id: rule.id,
+                        source,
+                        subject,
+                        found: *found,
+                        explains: Vec::new(),
+                        explained_by: None,
+                    });
+                }
+            }
+        }
+    }
+
+    /// A server that is not read has no healthy findings either.
+    fn unread_servers(&mut self, world: &World) {
+        let unread = |s: SourceState| matches!(s, SourceState::NotWatched | SourceState::Denied | SourceState::Unreachable);
+        for source in world.sources.iter().filter(|s| s.kind != SourceKind::Host && unread(s.state)) {
+            self.unknown.push(UnknownRow {
+                id: format!("{}.*", source.kind.word()),
+                source: source.id.clone(),
+                because: source.why.clone().unwrap_or_else(|| source.state.word().to_owned()),
+                lift: source.way_in.clone(),
+            });
+        }
+    }
+}
+
+/// The part of an IO wait that the devices take when they are clean: of the device with the most waiting.
+fn clean_share(world: &World, learned: &Learned) -> f64 {
+    let disks = world.host.disks.iter().flatten().filter(|d| d.leaf && d.await_ms.is_some());
+    let busiest = disks.max_by(|a, b| a.queue.total_cmp(&b.queue));
+    let share = |d: &DiskFacts| {
+        let clean = learned.clean_ms(d.name.shown(), d.rotational.unwrap_or(false));
+        d.await_ms.filter(|ms| *ms > 0.0).map(|ms| (clean / ms).min(1.0))
+    };
+    // Tasks that wait while no device works are held back before it: nothing of that is clean latency.
+    busiest.filter(|d| d.queue >= 0.1).and_then(share).unwrap_or(0.0)
+}
+
+fn remember(memory: &mut Memory, rule: &str, candidates: &[Candidate], now_ms: i64) {
+    let before = memory.rules.remove(rule).unwrap_or_default();
+    let mine = candidates.iter().filter(|c| c.id == rule);
+    let held: Vec<Held> = mine
+        .map(|c| {
+            let old = before.held(&c.subject.typed_key());
+            // A culprit that changed inherits nothing here: its share is its own.
+            Held {
+                subject: c.subject.clone(),
+                entered_share: old.map_or(c.found.held_share, |o| o.entered_share),
+                active_ms: if c.found.ended { old.map_or(now_ms, |o| o.active_ms) } else { now_ms },
+                failed_per_s: c.found.failed_per_s,
+            }
+        })
+        .collect();
+    if !held.is_empty() {
+        memory.rules.insert(rule.to_owned(), RuleMemory { held });
+    }
+}
+
+/// Ledger groups for the graph of waiting: CPU, quota, memory, IO, everything else.
+#[must_use]
+pub fn waiting_groups(ledger: &Ledger) -> [f64; 5] {
+    let mut groups = [0.0; 5];
+    for (state, seconds) in &ledger.states {
+        match state {
+            State::Working => {}
+            State::CpuRunnable | State::CpuSteal => groups[0] += seconds,
+            State::CpuThrottled => groups[1] += seconds,
+            State::MemoryStalled => groups[2] += seconds,
+            State::IoWait => groups[3] += (seconds - ledger.clean_io).max(0.0),
+            _ => groups[4] += seconds,
+        }
+    }
+    groups
+}

@@ -1,0 +1,14 @@
+//! Judgement: rules over facts, the ledger of foreground time, causes, ranking, fixes. Pure.
+//! What never lives here: IO, clocks, configuration files, drawing.
+
+pub mod causes;
+pub mod diagnosis;
+pub mod finding;
+pub mod fix;
+pub mod judge;
+pub mod ledger;
+pub mod memory;
+pub mod params;
+pub mod rank;
+pub mod rules;
+pub mod verdict;

@@ -1,0 +1,305 @@
+//! Severity, order, identity over time and health. CONTRACT.md, "Severity", to the letter. Pure.
+
+use std::cmp::Ordering;
+
+use crate::model::facts::Facts as World;
+use crate::model::source::{Place, SourceKind, SourceState, SourceStatus};
+
+use super::causes::Candidate;
+use super::diagnosis::{
+    Cleared, Diagnosis, Health, Host, SCHEMA, StateRow, Status, Time, UnknownRow, rfc3339,
+};
+use super::finding::{Class, Finding, Impact, ImpactKind, Known, Severity, Since};
+use super::ledger::{Ledger, State};
+use super::memory::{FindingMemory, Memory, Outcome, Resolved};
+
+/// T below this is idle: nothing live is above info.
+pub const IDLE: f64 = 0.05;
+/// Evaluations that are provisional.
+pub const PROVISIONAL: u64 = 3;
+const RESOLVED_SHOWN_MS: i64 = 60_000;
+
+/// Ranks the candidates and says the whole.
+pub fn diagnose(
+    world: &World,
+    ledger: &Ledger,
+    memory: &mut Memory,
+    candidates: Vec<Candidate>,
+    cleared: Vec<Cleared>,
+    unknown: Vec<UnknownRow>,
+) -> Diagnosis {
+    let now_ms = world.at.wall_ms;
+    inherit(memory, &candidates);
+    let mut findings: Vec<Finding> =
+        candidates.into_iter().map(|c| weigh(c, ledger, memory, now_ms)).collect();
+    settle(memory, &findings, ledger, now_ms);
+    findings.sort_by(order);
+    let mut rank = 0;
+    for finding in &mut findings {
+        finding.rank = (finding.class != Class::Outcome).then(|| {
+            rank += 1;
+            rank
+        });
+    }
+    let time = time(ledger, &findings);
+    let health = health(&world.sources, world.host.processes.is_err(), &findings, time.foreground_s_per_s);
+    let identity = world.identity.as_deref();
+    Diagnosis {
+        schema: SCHEMA,
+        at: rfc3339(now_ms),
+        window_s: world.window_s,
+        provisional: memory.evaluations < PROVISIONAL,
+        host: Host {
+            name: identity.map(|i| i.name.shown().to_owned()).unwrap_or_default(),
+            cpus: world.cpus() as u32,
+            memory_bytes: identity.map_or(0, |i| i.memory_bytes),
+            inside: identity.and_then(|i| i.inside.clone()),
+        },
+        health,
+        sources: world.sources.to_vec(),
+        time,
+        findings,
+        cleared,
+        unknown,
+        resolved: memory.resolved.clone(),
+    }
+}
+
+/// A rule whose subject changed keeps its `since` and its history of severity.
+fn inherit(memory: &mut Memory, candidates: &[Candidate]) {
+    for c in candidates {
+        if memory.findings.contains_key(&c.key) {
+            continue;
+        }
+        let prefix = format!("{}|{}|", c.id, c.source);
+        let mine = candidates.iter().filter(|o| o.id == c.id && o.source == c.source).count();
+        let gone = memory.findings.keys().find(|k| {
+            k.starts_with(&prefix) && !candidates.iter().any(|o| &o.key == *k)
+        });
+        if let Some(old) = gone.filter(|_| mine == 1).cloned()
+            && let Some(kept) = memory.findings.remove(&old)
+        {
+            memory.findings.insert(c.key.clone(), kept);
+        }
+    }
+}
+
+fn weigh(c: Candidate, ledger: &Ledger, memory: &mut Memory, now_ms: i64) -> Finding {
+    let total = ledger.total();
+    let lost = c.lost();
+    let benefit = lost * c.found.recoverable;
+    let rest = total - c.found.own_time;
+    let score = if rest > 1e-9 { (100.0 * benefit / rest).clamp(0.0, 100.0) } else { 0.0 };
+    let stretch = match c.found.victims_time - lost {
+        left if left > 1e-9 => c.found.victims_time / left,
+        _ if lost > 0.0 => f64::INFINITY,
+        _ => 1.0,
+    };
+    let young = memory.evaluations < PROVISIONAL;
+    let kept = memory.findings.entry(c.key.clone()).or_insert_with(|| FindingMemory {
+        since_ms: now_ms,
+        at_least: young,
+        critical: std::collections::VecDeque::new(),
+        raised: false,
+        lost: 0.0,
+        predicted: 0.0,
+        working: foreground_working(ledger),
+    });
+    let severe = (score >= 30.0 || benefit >= 3.0) && benefit >= 0.3 && stretch >= 2.0;
+    if kept.critical.len() == 4 {
+        kept.critical.pop_front();
+    }
+    kept.critical.push_back(severe);
+    let lasting = kept.critical.iter().filter(|s| **s).count() >= 3;
+    let severity = match c.found.class {
+        Class::Live if total < IDLE => Severity::Info,
+        Class::Live if lasting => Severity::Critical,
+        Class::Live if score >= 10.0 && benefit >= 0.1 => Severity::Warning,
+        Class::Error if c.found.ended => Severity::Warning,
+        Class::Error => Severity::Critical,
+        Class::Risk => match c.found.eta_s {
+            Some(eta) if eta < 3_600.0 => Severity::Critical,
+            Some(eta) if eta < 86_400.0 => Severity::Warning,
+            _ => Severity::Info,
+        },
+        Class::Live | Class::Hygiene | Class::Outcome => Severity::Info,
+    };
+    if lost > kept.lost {
+        (kept.lost, kept.predicted) = (lost, benefit);
+    }
+    kept.raised |= severity != Severity::Info;
+    let since = Since { at: rfc3339(kept.since_ms), known: if kept.at_least { Known::AtLeast } else { Known::Observed } };
+    let timed = c.found.class == Class::Live;
+    let when_timed = |value: f64| timed.then_some(value);
+    Finding {
+        key: c.key,
+        rank: None,
+        id: c.id.to_owned(),
+        source: c.source,
+        class: c.found.class,
+        severity,
+        score: when_timed(score),
+        confidence: c.found.confidence,
+        title: c.found.title,
+        subject: c.subject,
+        impact: Impact {
+            kind: match c.found.class {
+                Class::Live => ImpactKind::Time,
+                Class::Error => ImpactKind::Failures,
+                Class::Risk => ImpactKind::Risk,
+                Class::Hygiene | Class::Outcome => ImpactKind::None,
+            },
+            lost_s_per_s: when_timed(lost),
+            share: when_timed(score / 100.0),
+            benefit_s_per_s: when_timed(benefit),
+            ci_s_per_s: c.found.ci.filter(|_| timed),
+            failed_per_s: c.found.failed_per_s,
+            eta_s: c.found.eta_s,
+        },
+        since,
+        ended: c.found.ended,
+        muted: None,
+        evidence: c.found.evidence,
+        against: c.found.against,
+        explains: c.explains,
+        explained_by: c.explained_by,
+        fixes: c.found.fixes,
+    }
+}
+
+/// On-CPU time of what is certainly foreground: whether the victims still work when a finding is gone.
+fn foreground_working(ledger: &Ledger) -> f64 {
+    ledger.sum(|a| a.weight >= 1.0, |a| a.working)
+}
+
+/// Forgets what is gone and says what became of it.
+fn settle(memory: &mut Memory, findings: &[Finding], ledger: &Ledger, now_ms: i64) {
+    const GONE: f64 = 0.3;
+    const STILL_WORKING: f64 = 0.8;
+    let working = foreground_working(ledger);
+    let mut resolved = Vec::new();
+    memory.findings.retain(|key, kept| {
+        let now = findings.iter().find(|f| &f.key == key);
+        let after = now.map_or(0.0, |f| f.impact.lost_s_per_s.unwrap_or(0.0));
+        let timed = kept.lost > 0.0;
+        let gone = now.is_none() || (timed && kept.raised && after < GONE * kept.lost);
+        if gone && kept.raised {
+            let outcome = if !timed || working >= STILL_WORKING * kept.working {
+                Outcome::Resolved
+            } else {
+                Outcome::LoadWentAway
+            };
+            resolved.push(Resolved {
+                key: key.clone(),
+                at: rfc3339(now_ms),
+                before: kept.lost,
+                after,
+                predicted: kept.predicted,
+                outcome,
+            });
+            kept.raised = false;
+            kept.lost = after;
+        }
+        now.is_some()
+    });
+    memory.resolved.retain(|r| {
+        let at = r.at.parse::<jiff::Timestamp>().map_or(0, jiff::Timestamp::as_millisecond);
+        now_ms - at < RESOLVED_SHOWN_MS
+            && !resolved.iter().any(|n: &Resolved| n.key == r.key)
+            && !findings.iter().any(|f| f.key == r.key && f.severity != Severity::Info)
+    });
+    memory.resolved.extend(resolved);
+}
+
+fn order(a: &Finding, b: &Finding) -> Ordering {
+    let group = |f: &Finding| match f.class {
+        Class::Error => 0,
+        Class::Risk => 1,
+        Class::Live => 2,
+        Class::Hygiene => 3,
+        Class::Outcome => 4,
+    };
+    let eta = |f: &Finding| f.impact.eta_s.unwrap_or(f64::INFINITY);
+    let benefit = |f: &Finding| f.impact.benefit_s_per_s.unwrap_or(0.0);
+    a.explained_by
+        .is_some()
+        .cmp(&b.explained_by.is_some())
+        .then(a.severity.cmp(&b.severity))
+        .then(group(a).cmp(&group(b)))
+        .then(eta(a).total_cmp(&eta(b)))
+        .then(benefit(b).total_cmp(&benefit(a)))
+        .then(a.key.cmp(&b.key))
+}
+
+fn time(ledger: &Ledger, findings: &[Finding]) -> Time {
+    let total = ledger.total();
+    let productive = ledger.state(State::Working) + ledger.clean_io;
+    let roots = findings.iter().filter(|f| f.explained_by.is_none());
+    let lost: f64 = roots.filter_map(|f| f.impact.lost_s_per_s).sum();
+    let row = |(state, seconds): (&State, &f64)| StateRow {
+        state: *state,
+        s_per_s: *seconds,
+        modelled: state.modelled(),
+    };
+    Time {
+        foreground_s_per_s: total,
+        productive_s_per_s: productive,
+        unexplained_s_per_s: (total - productive - lost).max(0.0),
+        states: ledger.states.iter().map(row).collect(),
+    }
+}
+
+/// Health over those findings; `blind` when the host itself could not be judged.
+#[must_use]
+pub fn health(sources: &[SourceStatus], blind: bool, findings: &[Finding], total: f64) -> Health {
+    let counted = || findings.iter().filter(|f| f.explained_by.is_none() && f.muted.is_none());
+    let raised = || counted().filter(|f| f.severity != Severity::Info);
+    let own = |f: &&Finding| f.id.starts_with("source.");
+    let unreadable = sources.iter().any(|s| {
+        s.kind != SourceKind::Host
+            && s.place == Place::Local
+            && !matches!(s.state, SourceState::Ok | SourceState::Degraded)
+    });
+    let status = if counted().any(|f| f.severity == Severity::Critical) {
+        Status::Critical
+    } else if raised().any(|f| !own(&f)) {
+        Status::Warning
+    } else if unreadable || blind {
+        Status::Unknown
+    } else if raised().next().is_some() {
+        Status::Warning
+    } else {
+        Status::Healthy
+    };
+    let lost: f64 = raised().filter_map(|f| f.impact.benefit_s_per_s).sum();
+    let idle = total < IDLE;
+    let score = if idle { 100.0 } else { (100.0 * (1.0 - lost / total)).clamp(0.0, 100.0) };
+    let hard = counted().any(|f| f.class == Class::Error && !f.ended);
+    let score = if hard { score.min(20.0) } else { score };
+    Health { status, score: (status != Status::Unknown).then_some(score) }
+}
+
+/// The same diagnosis as if only those rules existed; `wanted` are ids, or families that end in a star. The health is
+/// that of what is left, unknown when one of them could not be judged and nothing worse was found.
+#[must_use]
+pub fn only(mut diagnosis: Diagnosis, wanted: &[String]) -> Diagnosis {
+    let is_wanted = |id: &str| wanted.iter().any(|w| matches(w, id));
+    diagnosis.findings.retain(|f| is_wanted(&f.id));
+    diagnosis.cleared.retain(|c| is_wanted(&c.id));
+    diagnosis.unknown.retain(|u| is_wanted(&u.id));
+    for (finding, rank) in diagnosis.findings.iter_mut().zip(1..) {
+        finding.rank = finding.rank.map(|_| rank);
+    }
+    let blind = !diagnosis.unknown.is_empty();
+    let total = diagnosis.time.foreground_s_per_s;
+    let lost: f64 = diagnosis.findings.iter().filter(|f| f.explained_by.is_none()).filter_map(|f| f.impact.lost_s_per_s).sum();
+    diagnosis.time.unexplained_s_per_s = (total - diagnosis.time.productive_s_per_s - lost).max(0.0);
+    diagnosis.health = health(&[], blind, &diagnosis.findings, total);
+    diagnosis
+}
+
+/// True when `pattern` is `id`, or ends in a star and begins it.
+#[must_use]
+pub fn matches(pattern: &str, id: &str) -> bool {
+    pattern.strip_suffix('*').map_or(pattern == id, |family| id.starts_with(family))
+}

@@ -1,0 +1,149 @@
+//! host.cpu.throttled: a cgroup's quota stops its tasks while CPUs are idle.
+
+use crate::detect::finding::{Class, Fix, Horizon, Phase, Preflight};
+use crate::detect::fix;
+use crate::detect::ledger::{Actor, State, inside};
+use crate::detect::memory::is_held;
+use crate::detect::params::{Param, Params};
+use crate::detect::rules::support::{cgroup_subject, confidence};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::facts::CgroupFacts;
+use crate::model::host::Controller;
+use crate::model::source::SourceKind;
+use crate::model::subject::Subject;
+use crate::model::unit::{Unit, short};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "host.cpu.throttled",
+    class: Class::Live,
+    source: SourceKind::Host,
+    says: "a cgroup's CPU quota stops its tasks while CPUs are idle",
+    params: &[
+        Param { name: "throttled_periods", unit: Unit::Percent, default: 5.0, min: 0.1, max: 100.0,
+            what: "share of the group's periods in which it was throttled" },
+        Param { name: "lost", unit: Unit::SecondsPerSecond, default: 0.02, min: 0.001, max: 100.0,
+            what: "foreground seconds per second that its tasks must lose" },
+    ],
+    origins: &["host.cgroup.cpu", "host.schedstat", "host.cpu"],
+    page: "\
+A control group has a CPU quota. When its tasks have used it up, they stand still until the next period, whatever else
+is idle. CPU percent looks low, PSI cpu looks high, and every request of the service has steps of up to 100 ms.
+
+The cost is the time throttled (`cpu.stat`), capped by the run delay of the group's own tasks, because the kernel sums
+the former over run queues. A quota of an ancestor counts for all groups below it.
+
+**What looks like it**: CPU contention (then CPUs are busy, and `nr_throttled` stands still).
+
+**Relief**: raise the quota now. **Cure**: set it where it is configured (unit, pod limit), or use fewer threads: many
+threads burn a small quota in the first milliseconds of each period.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let groups = match &facts.world.host.cgroups {
+        Ok(groups) => groups,
+        Err(lack) => return Judged::unknown(Subject::host(), lack),
+    };
+    let with_quota: Vec<&CgroupFacts> = groups
+        .iter()
+        .filter(|g| matches!(g.controller, Controller::Cpu | Controller::Unified) && g.quota_cores.is_some())
+        .collect();
+    if with_quota.is_empty() {
+        return Judged::clear(Subject::host(), "no control group has a CPU quota");
+    }
+    let mut judged = Judged::default();
+    for group in with_quota {
+        let subject = cgroup_subject(group.path.shown());
+        let held = is_held(prev, &subject);
+        let share = group.throttled_share.unwrap_or(0.0) * 100.0;
+        let is_member = |a: &Actor| a.throttled_by.as_ref() == Some(&group.path);
+        let lost = facts.ledger.sum(is_member, |a| a.throttled);
+        if group.throttled_share.is_none() && group.throttled_s_per_s.is_none() {
+            let lack = crate::model::seen::Lack::first_sample("cpu.stat of the group");
+            judged.verdicts.extend(Judged::unknown(subject, &lack).verdicts);
+        } else if share < params.limit("throttled_periods", held) || lost < params.limit("lost", held) {
+            let why = format!("throttled in {} % of its periods, {} s/s of foreground time", short(share), short(lost));
+            judged.verdicts.push((subject, Verdict::Clear(why)));
+        } else {
+            judged.verdicts.push((subject, Verdict::Found(Box::new(found(facts, group, lost)))));
+        }
+    }
+    judged
+}
+
+fn found(facts: &Facts<'_>, group: &CgroupFacts, lost: f64) -> Found {
+    let quota = group.quota_cores.unwrap_or(0.0);
+    let share = group.throttled_share.unwrap_or(0.0) * 100.0;
+    let mut found = Found::new(
+        Class::Live,
+        format!("{} may use {} CPUs and is held back in {} % of its periods: {} waiting",
+            group.path, short(quota), short(share), short(lost)),
+    );
+    let is_member = |a: &Actor| a.throttled_by.as_ref() == Some(&group.path);
+    found.losses = vec![(State::CpuThrottled, lost)];
+    found.victims_time = facts.ledger.sum(is_member, Actor::time);
+    found.held_share = share / 100.0;
+    found.evidence = vec![
+        evidence("periods in which it was throttled", share, Unit::Percent, Some(5.0), "host.cgroup.cpu"),
+        evidence("its tasks stand still", lost, Unit::SecondsPerSecond, Some(0.02), "host.schedstat"),
+        evidence("time throttled, summed over run queues", group.throttled_s_per_s.unwrap_or(0.0), Unit::SecondsPerSecond, None, "host.cgroup.cpu"),
+        evidence("quota", quota, Unit::Cores, None, "host.cgroup.cpu"),
+    ];
+    if let Ok(cpu) = &facts.world.host.cpu {
+        let idle = (1.0 - cpu.busy) * facts.world.cpus();
+        found.evidence.push(evidence("CPUs idle meanwhile", idle, Unit::Cores, None, "host.cpu"));
+        found.against.push(evidence("CPU busy on the whole host", cpu.busy * 100.0, Unit::Percent, Some(90.0), "host.cpu"));
+    }
+    found.fixes = fixes(facts, group, lost);
+    found.confidence = confidence(facts.ledger, lost, 0, found.evidence.len(), 4);
+    found
+}
+
+/// What it uses plus what it lacks, a fifth on top, in tenths of a CPU.
+fn wanted_cores(facts: &Facts<'_>, group: &CgroupFacts, lost: f64) -> f64 {
+    let used: f64 = facts.world.processes().iter().filter(|p| inside(p, group)).filter_map(|p| p.cpu).sum();
+    let wanted = ((used + lost) * 12.0).ceil() / 10.0;
+    wanted.max(group.quota_cores.unwrap_or(0.0) * 1.5)
+}
+
+fn fixes(facts: &Facts<'_>, group: &CgroupFacts, lost: f64) -> Vec<Fix> {
+    let period = group.period_us.unwrap_or(100_000);
+    let old_us = (group.quota_cores.unwrap_or(0.0) * period as f64).round();
+    let wanted = wanted_cores(facts, group, lost);
+    let new_us = (wanted * period as f64).round();
+    let dir = group.directory.raw();
+    let file = |name: &[u8]| fix::shell(&[dir, b"/", name].concat());
+    let (command, undo, verify) = if group.controller == Controller::Cpu {
+        let quota = file(b"cpu.cfs_quota_us");
+        (format!("echo {new_us} > {quota}"), format!("echo {old_us} > {quota}"), file(b"cpu.stat"))
+    } else {
+        let max = file(b"cpu.max");
+        (format!("echo '{new_us} {period}' > {max}"), format!("echo '{old_us} {period}' > {max}"), file(b"cpu.stat"))
+    };
+    let idle = facts.world.host.cpu.as_ref().map_or(0.0, |c| (1.0 - c.busy) * facts.world.cpus());
+    let title = format!("Raise the quota from {} to {} CPUs", short(group.quota_cores.unwrap_or(0.0)), short(wanted));
+    let mut relief = fix::shell_fix(Phase::Relief, Horizon::Immediate, title, command);
+    relief.undo = Some(undo);
+    relief.risk = "its neighbours get less when CPUs are short; a manager (systemd, kubelet) may write the old value again".into();
+    relief.needs = "root".into();
+    relief.preflight = vec![Preflight { ok: idle > 0.2, what: format!("{} CPUs are idle", short(idle)) }];
+    relief.verify = format!("cat {verify}; sleep 2; cat {verify}");
+    let subject = cgroup_subject(group.path.shown());
+    let mut cure = relief.clone();
+    cure.phase = Phase::Cure;
+    cure.horizon = Horizon::LongTerm;
+    cure.title = "Set the quota where it is configured".into();
+    if subject.kind == crate::model::subject::SubjectType::Unit {
+        let unit = fix::shell(subject.key.as_bytes());
+        cure.command = format!("systemctl set-property {unit} CPUQuota={:.0}%", wanted * 100.0);
+        let old = group.quota_cores.unwrap_or(0.0) * 100.0;
+        cure.undo = Some(format!("systemctl set-property {unit} CPUQuota={old:.0}%"));
+    } else {
+        cure.language = crate::detect::finding::Language::Config;
+        cure.command = format!("# {}: in the pod's limits, the container's --cpus or the service's unit: {} CPUs", group.path, short(wanted));
+        cure.undo = None;
+    }
+    cure.takes_s = None;
+    vec![relief, cure]
+}

@@ -1,0 +1,138 @@
+//! host.disk.full: a file system has no space, or will have none at a time that can be estimated.
+
+use crate::detect::finding::{Class, Fix, Horizon, Phase};
+use crate::detect::fix;
+use crate::detect::memory::is_held;
+use crate::detect::params::{Param, Params};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::host::{FsRaw, FsSpace};
+use crate::model::source::SourceKind;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::{Unit, bytes, seconds, short};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "host.disk.full",
+    class: Class::Error,
+    source: SourceKind::Host,
+    says: "a file system has no space, or will have none soon",
+    params: &[
+        Param { name: "left", unit: Unit::Bytes, default: 1_048_576.0, min: 0.0, max: 1e12,
+            what: "free for ordinary users at or below which writes fail: the size of one larger write" },
+        Param { name: "horizon", unit: Unit::Seconds, default: 86_400.0, min: 60.0, max: 2_592_000.0,
+            what: "a credible time to full beyond this is no risk yet" },
+    ],
+    origins: &["host.filesystems"],
+    page: "\
+A file system has no space left for ordinary users: writes fail with ENOSPC now. Root's reserve does not help services.
+Each device counts once, whatever bind mounts show it. Read-only images are full by design and left out.
+
+The risk form says when it will be full: Theil-Sen over the free bytes, and only with a minute of history, a fall in
+three quarters of the steps and an interval whose late end is within the horizon. A disk that is 95 % full and does not
+grow is fine.
+
+**Relief**: find and remove what is large, or what is deleted but still open. **Cure**: rotation, quotas, a larger
+volume, an alert on the trend.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let mounts = match &facts.world.host.filesystems {
+        Ok(mounts) => mounts,
+        Err(lack) => return Judged::unknown(Subject::host(), lack),
+    };
+    let mut judged = Judged::default();
+    for fs in mounts.iter().filter(|fs| !fs.read_only) {
+        let subject = Subject::new(SubjectType::Mount, fs.mount.shown(), fs.mount.shown());
+        let space = match &fs.space {
+            Ok(space) if space.total_bytes > 0 => space,
+            Ok(_) => continue,
+            Err(lack) => {
+                judged.verdicts.extend(Judged::unknown(subject, lack).verdicts);
+                continue;
+            }
+        };
+        // A tiny file system is not full because a large one would be.
+        let left = params.get("left").min(space.total_bytes as f64 * 0.02);
+        let left = if is_held(prev, &subject) { left / crate::detect::params::HYSTERESIS } else { left };
+        let trend = facts.learned.space.get(fs.mount.shown()).and_then(|s| s.time_to_zero());
+        let risk = trend.filter(|(_, late)| *late < params.get("horizon"));
+        let verdict = if space.available_bytes as f64 <= left {
+            Verdict::Found(Box::new(full(fs, space, left)))
+        } else if let Some((eta, late)) = risk {
+            Verdict::Found(Box::new(filling(fs, space, eta, late)))
+        } else {
+            let free = space.available_bytes as f64 / space.total_bytes as f64 * 100.0;
+            Verdict::Clear(format!("{} % free, not filling", short(free)))
+        };
+        judged.verdicts.push((subject, verdict));
+    }
+    if judged.verdicts.is_empty() {
+        return Judged::clear(Subject::host(), "no writable file system that could run full");
+    }
+    judged
+}
+
+fn full(fs: &FsRaw, space: &FsSpace, left: f64) -> Found {
+    let free = space.available_bytes as f64;
+    let title = format!("{} is full: {} left of {}", fs.mount, bytes(free), bytes(space.total_bytes as f64));
+    let mut found = Found::new(Class::Error, title);
+    found.evidence = rows(space, Some(left));
+    found.fixes = fixes(fs);
+    found
+}
+
+fn filling(fs: &FsRaw, space: &FsSpace, eta: f64, late: f64) -> Found {
+    let title = format!("{} is full in {} if it goes on: {} left", fs.mount, seconds(eta), bytes(space.available_bytes as f64));
+    let mut found = Found::new(Class::Risk, title);
+    found.eta_s = Some(eta);
+    found.confidence = 0.8;
+    found.evidence = rows(space, None);
+    found.evidence.push(evidence("late end of the time to full", late, Unit::Seconds, Some(86_400.0), "host.filesystems"));
+    found.fixes = fixes(fs);
+    found
+}
+
+fn rows(space: &FsSpace, left: Option<f64>) -> Vec<crate::detect::finding::Evidence> {
+    let mut rows = vec![
+        evidence("free for ordinary users", space.available_bytes as f64, Unit::Bytes, left, "host.filesystems"),
+        evidence("free with root's reserve", space.free_bytes as f64, Unit::Bytes, None, "host.filesystems"),
+        evidence("size", space.total_bytes as f64, Unit::Bytes, None, "host.filesystems"),
+    ];
+    if space.inodes > 0 {
+        let free = space.inodes_free as f64 / space.inodes as f64 * 100.0;
+        rows.push(evidence("inodes free", free, Unit::Percent, None, "host.filesystems"));
+    }
+    rows
+}
+
+fn fixes(fs: &FsRaw) -> Vec<Fix> {
+    let mount = fix::shell(fs.mount.raw());
+    let mut large = fix::shell_fix(
+        Phase::Relief,
+        Horizon::Immediate,
+        "Find what is large on it",
+        format!("du -xh --max-depth=3 {mount} 2>/dev/null | sort -h | tail -n 20"),
+    );
+    large.risk = "reads the whole tree once".into();
+    large.needs = "root to see everything".into();
+    large.takes_s = None;
+    large.verify = format!("df -h {mount}");
+    let mut open = fix::shell_fix(
+        Phase::Relief,
+        Horizon::Immediate,
+        "Find files that are deleted and still open: their space comes back when the process closes them",
+        "find /proc/[0-9]*/fd -lname '*(deleted)' -printf '%p -> %l\\n' 2>/dev/null",
+    );
+    open.risk = "none: it only looks".into();
+    open.verify = format!("df -h {mount}");
+    let mut cure = fix::shell_fix(
+        Phase::Cure,
+        Horizon::LongTerm,
+        "Rotate and expire what grows, or give it a larger volume",
+        format!("# {}: log rotation, retention, quotas, or a larger {}", fs.mount, fs.source),
+    );
+    cure.language = crate::detect::finding::Language::Config;
+    cure.takes_s = None;
+    vec![large, open, cure]
+}

@@ -1,0 +1,215 @@
+//! host.io.saturated: a device is slower than its own clean latency and its queue grows; names the contender.
+
+use crate::detect::finding::{Class, Evidence, Fix, Horizon, Language, Phase, Preflight};
+use crate::detect::fix;
+use crate::detect::ledger::{Actor, State};
+use crate::detect::params::{Param, Params};
+use crate::detect::rules::support::{Program, confidence, interval, programs, shared_cgroup};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::model::facts::{DiskFacts, ProcFacts};
+use crate::model::seen::Lack;
+use crate::model::source::SourceKind;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::{Unit, bytes, short};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "host.io.saturated",
+    class: Class::Live,
+    source: SourceKind::Host,
+    says: "a device is slower than its own clean latency and its queue grows; names the contender",
+    params: &[
+        Param { name: "slower", unit: Unit::Ratio, default: 3.0, min: 1.1, max: 1000.0,
+            what: "await over the device's own clean latency; utilisation says nothing about parallel devices" },
+        Param { name: "queue", unit: Unit::Count, default: 1.0, min: 0.1, max: 10000.0,
+            what: "mean operations in the device and its queue (aqu-sz)" },
+        Param { name: "lost", unit: Unit::SecondsPerSecond, default: 0.03, min: 0.001, max: 100.0,
+            what: "foreground seconds per second that others must lose" },
+        Param { name: "contender", unit: Unit::Percent, default: 50.0, min: 10.0, max: 100.0,
+            what: "share of all bytes from which one program is the contender" },
+    ],
+    origins: &["host.disks", "host.iodelay", "host.process_io", "host.psi.io"],
+    page: "\
+A block device takes clearly longer per operation than it does when it is not loaded, and operations queue up. Others
+wait for it. The clean latency is learned on this very device (10th percentile while the queue is short); the part of a
+wait that a clean device would take too is productive time, not loss.
+
+A busy, fast disk is no finding: 97 % utilisation at 0.1 ms per operation hurts nobody.
+
+**Who is to blame**: the program that moves more than half of the bytes. What it waits itself is not counted. Without
+one it is the device.
+
+**What looks like it**: an IO limit (`host.io.throttled`: tasks wait, the device idles), a memory shortage
+(`host.memory.reclaim`: the reads are page cache read again).
+
+**Relief**: pause the contender, or idle IO class where the scheduler honours it (bfq). **Cure**: an IO limit or weight
+for its unit, another time, another device.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let disks = match &facts.world.host.disks {
+        Ok(disks) => disks,
+        Err(lack) => return Judged::unknown(Subject::host(), lack),
+    };
+    if facts.ledger.io_rounds == 0 && !facts.ledger.actors.is_empty() || facts.world.window_s == 0.0 {
+        return Judged::unknown(Subject::host(), &Lack::first_sample("IO wait of processes"));
+    }
+    let held = prev.is_some_and(|p| !p.held.is_empty());
+    let slow = |d: &&DiskFacts| {
+        let factor = slowness(facts, d);
+        factor >= params.limit("slower", held) && d.queue >= params.limit("queue", held)
+    };
+    let worst = disks.iter().filter(|d| d.leaf).filter(slow).max_by(|a, b| a.queue.total_cmp(&b.queue));
+    let Some(disk) = worst else { return Judged::clear(Subject::host(), busiest(facts, disks)) };
+    let excess = 1.0 - 1.0 / slowness(facts, disk).max(1.0);
+    let contender = contender(facts, prev, params.get("contender") / 100.0);
+    let is_victim = |a: &Actor| contender.as_ref().is_none_or(|c| a.family != c.program.root);
+    let waits = facts.ledger.sum(is_victim, |a| a.io_wait);
+    let lost = waits * excess;
+    let share = contender.as_ref().map_or(1.0, |c| c.share);
+    if lost * share < params.limit("lost", held) {
+        let who = contender.as_ref().map_or_else(|| "nobody".to_owned(), |c| format!("only {}", c.program.label()));
+        let why = format!("{} is slow ({} ms), but {who} in the foreground waits for it", disk.name, short(disk.await_ms.unwrap_or(0.0)));
+        return Judged::clear(Subject::host(), why);
+    }
+    let mut found = Found::new(Class::Live, title(facts, disk, contender.as_ref(), lost * share));
+    found.losses = vec![(State::IoWait, lost * share)];
+    found.victims_time = facts.ledger.sum(is_victim, Actor::time);
+    found.own_time = facts.ledger.sum(|a| !is_victim(a), Actor::time);
+    found.ci = Some(interval(lost, facts.ledger.io_rounds));
+    found.held_share = share;
+    found.evidence = evidence_rows(facts, disk, contender.as_ref());
+    found.against = against(facts);
+    found.confidence = confidence(facts.ledger, lost, facts.ledger.io_rounds, found.evidence.len(), 4);
+    found.fixes = fixes(disk, contender.as_ref());
+    let device = Subject::new(SubjectType::Device, disk.name.shown(), format!("device {}", disk.name));
+    let mut subject = contender.as_ref().map_or_else(|| device.clone(), Contender::subject);
+    if subject.kind != SubjectType::Device {
+        subject.also.push(device.typed_key());
+    }
+    Judged::found(subject, found)
+}
+
+fn clean(facts: &Facts<'_>, disk: &DiskFacts) -> f64 {
+    facts.learned.clean_ms(disk.name.shown(), disk.rotational.unwrap_or(false))
+}
+
+fn slowness(facts: &Facts<'_>, disk: &DiskFacts) -> f64 {
+    disk.await_ms.map_or(0.0, |ms| ms / clean(facts, disk))
+}
+
+fn busiest(facts: &Facts<'_>, disks: &[DiskFacts]) -> String {
+    let busiest = disks.iter().filter(|d| d.leaf).max_by(|a, b| a.util.total_cmp(&b.util));
+    busiest.map_or_else(
+        || "no block device".to_owned(),
+        |d| {
+            let ms = d.await_ms.map_or_else(|| "no IO".to_owned(), |ms| format!("{} ms each", short(ms)));
+            format!("{} is {} % busy, {ms} (clean {} ms), queue {}", d.name, short(d.util * 100.0), short(clean(facts, d)), short(d.queue))
+        },
+    )
+}
+
+struct Contender<'a> {
+    program: Program<'a>,
+    share: f64,
+}
+
+impl Contender<'_> {
+    fn subject(&self) -> Subject {
+        let one = self.program.subject();
+        if self.share >= 0.5 { one } else { shared_cgroup(&self.program.members).unwrap_or(one) }
+    }
+}
+
+fn moved(p: &ProcFacts) -> f64 {
+    p.read_bytes_per_s.unwrap_or(0.0) + p.write_bytes_per_s.unwrap_or(0.0)
+}
+
+fn contender<'a>(facts: &Facts<'a>, prev: Option<&Prev>, half: f64) -> Option<Contender<'a>> {
+    const KEEPS: f64 = 0.7;
+    let all = programs(facts.world, moved);
+    let total: f64 = all.iter().map(|p| p.amount).sum();
+    let with_share = all.into_iter().map(|program| {
+        let share = program.amount / total.max(1.0);
+        Contender { program, share }
+    });
+    let mut candidates: Vec<Contender<'a>> = with_share.collect();
+    let held = |c: &Contender<'_>| {
+        let entered = prev.and_then(|p| p.held(&c.program.subject().typed_key())).map(|h| h.entered_share);
+        entered.is_some_and(|share| c.share >= KEEPS * share)
+    };
+    let index = candidates.iter().position(held).or_else(|| candidates.iter().position(|c| c.share >= half))?;
+    Some(candidates.swap_remove(index))
+}
+
+fn title(facts: &Facts<'_>, disk: &DiskFacts, contender: Option<&Contender<'_>>, lost: f64) -> String {
+    let slow = format!("{} ms per IO instead of {}", short(disk.await_ms.unwrap_or(0.0)), short(clean(facts, disk)));
+    match contender {
+        Some(c) => format!("{} moves {}/s on {}: {slow}, {} waiting", c.program.label(), bytes(c.program.amount), disk.name, short(lost)),
+        None => format!("Device {} is overloaded: {slow}, queue {}, {} waiting", disk.name, short(disk.queue), short(lost)),
+    }
+}
+
+fn evidence_rows(facts: &Facts<'_>, disk: &DiskFacts, contender: Option<&Contender<'_>>) -> Vec<Evidence> {
+    let clean = clean(facts, disk);
+    let mut rows = vec![
+        evidence("foreground waits for IO", facts.ledger.state(State::IoWait), Unit::SecondsPerSecond, Some(0.03), "host.iodelay"),
+        evidence("milliseconds per operation", disk.await_ms.unwrap_or(0.0), Unit::Milliseconds, Some(clean * 3.0), "host.disks"),
+        evidence("the same when clean", clean, Unit::Milliseconds, None, "host.disks"),
+        evidence("operations in the device and its queue", disk.queue, Unit::Count, Some(1.0), "host.disks"),
+        evidence("device busy", disk.util * 100.0, Unit::Percent, None, "host.disks"),
+    ];
+    if let Some(c) = contender {
+        rows.push(evidence("share of all bytes that the contender moves", c.share * 100.0, Unit::Percent, Some(50.0), "host.process_io"));
+    }
+    if let Ok(psi) = &facts.world.host.psi.io {
+        rows.push(evidence("PSI io some", psi.best() * 100.0, Unit::Percent, None, "host.psi.io"));
+    }
+    rows
+}
+
+fn against(facts: &Facts<'_>) -> Vec<Evidence> {
+    let refaults = crate::detect::ledger::refault_share(facts.world);
+    let limits = facts.world.host.cgroups.iter().flatten().filter(|g| !g.io_limits.is_empty()).count();
+    let mut rows = vec![evidence("control groups with an IO limit", limits as f64, Unit::Count, Some(1.0), "host.cgroup.io")];
+    rows.extend(refaults.map(|r| evidence("reads that are page cache read again", r * 100.0, Unit::Percent, Some(30.0), "host.vmstat")));
+    rows
+}
+
+fn fixes(disk: &DiskFacts, contender: Option<&Contender<'_>>) -> Vec<Fix> {
+    let Some(c) = contender else {
+        let look = "iostat -x 1 5; pidstat -d 1 5";
+        return vec![fix::shell_fix(Phase::Relief, Horizon::Immediate, "See who uses the device", look)];
+    };
+    let mut fixes = vec![fix::pause(c.program.root, &c.program.members)];
+    if disk.scheduler.as_ref().is_some_and(|s| s.raw() == b"bfq") {
+        let pids: Vec<String> = c.program.members.iter().take(32).map(|p| p.id.pid.to_string()).collect();
+        let pids = pids.join(" ");
+        let command = format!("{} && ionice -c 3 -p {pids}", fix::same_process(c.program.root));
+        let mut idle = fix::shell_fix(Phase::Relief, Horizon::Immediate, "Let it use the disk only when nobody else does", command);
+        idle.undo = Some(format!("ionice -c 2 -n 4 -p {pids}"));
+        idle.risk = "it may make no progress while others use the disk".into();
+        idle.preflight = vec![Preflight { ok: true, what: format!("{} uses bfq, which honours the class", disk.name) }];
+        fixes.insert(0, idle);
+    }
+    let unit = c.program.members.iter().flat_map(|p| &p.cgroups).filter_map(|g| g.path.shown().rsplit('/').next());
+    let unit = unit.filter(|u| u.ends_with(".service")).map(|u| fix::shell(u.as_bytes())).next();
+    let mut cure = fix::shell_fix(Phase::Cure, Horizon::LongTerm, "Limit its bandwidth in its unit, or run it at another time", "");
+    let half = (c.program.amount / 4.0 / 1_048_576.0).max(1.0);
+    match unit {
+        Some(unit) => {
+            cure.command = format!("systemctl set-property {unit} 'IOReadBandwidthMax=/dev/{0} {half:.0}M' 'IOWriteBandwidthMax=/dev/{0} {half:.0}M'", disk.name);
+            cure.undo = Some(format!("systemctl set-property {unit} IOReadBandwidthMax= IOWriteBandwidthMax="));
+        }
+        None => {
+            cure.language = Language::Config;
+            cure.command = format!("# [Service] IOReadBandwidthMax=/dev/{0} {half:.0}M   IOWriteBandwidthMax=/dev/{0} {half:.0}M", disk.name);
+            cure.preflight = vec![Preflight { ok: false, what: "it runs in no service unit: start it in one".into() }];
+        }
+    }
+    cure.risk = "it takes longer; writes through the page cache are only limited under cgroup v2".into();
+    cure.needs = "root; the io controller".into();
+    fixes.push(cure);
+    fixes
+}

@@ -1,0 +1,173 @@
+//! host.io.throttled: tasks wait for IO while the device idles, because their cgroup has an IO limit.
+
+use crate::detect::finding::{Class, Fix, Horizon, Language, Phase, Preflight};
+use crate::detect::fix;
+use crate::detect::ledger::{Actor, State, inside};
+use crate::detect::memory::is_held;
+use crate::detect::params::{Param, Params};
+use crate::detect::rules::support::{cgroup_subject, confidence, interval};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::facts::{CgroupFacts, DiskFacts};
+use crate::model::host::{Controller, IoLimit, ProcId};
+use crate::model::seen::Lack;
+use crate::model::source::SourceKind;
+use crate::model::subject::Subject;
+use crate::model::unit::{Unit, bytes, short};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "host.io.throttled",
+    class: Class::Live,
+    source: SourceKind::Host,
+    says: "tasks wait for IO while the device idles: an IO limit of their cgroup",
+    params: &[
+        Param { name: "lost", unit: Unit::SecondsPerSecond, default: 0.03, min: 0.001, max: 100.0,
+            what: "foreground seconds per second that the group's tasks must lose" },
+        Param { name: "device_busy", unit: Unit::Percent, default: 70.0, min: 1.0, max: 100.0,
+            what: "above this the device itself may be the reason" },
+    ],
+    origins: &["host.cgroup.io", "host.iodelay", "host.disks", "host.psi.io"],
+    page: "\
+Tasks of a control group with an IO limit stand still in IO, while the device has nothing to do: the operations are
+held back before they reach it, so `iostat` shows an idle disk and PSI io is high.
+
+The cost is the IO wait of the group's own foreground tasks. Limits: `io.max` (v2), `blkio.throttle.*` (v1).
+
+**What looks like it**: a saturated device (then await and queue are high), a hung network file system.
+
+**Relief**: lift the limit now. **Cure**: set it to what the service needs where it is configured.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let groups = match &facts.world.host.cgroups {
+        Ok(groups) => groups,
+        Err(lack) => return Judged::unknown(Subject::host(), lack),
+    };
+    let limited: Vec<&CgroupFacts> = groups.iter().filter(|g| !g.io_limits.is_empty()).collect();
+    if limited.is_empty() {
+        return Judged::clear(Subject::host(), "no control group has an IO limit");
+    }
+    if facts.ledger.io_rounds == 0 && !facts.ledger.actors.is_empty() || facts.world.window_s == 0.0 {
+        return Judged::unknown(Subject::host(), &Lack::first_sample("IO wait of processes"));
+    }
+    let mut judged = Judged::default();
+    for group in limited {
+        let subject = cgroup_subject(group.path.shown());
+        let held = is_held(prev, &subject);
+        let members = members(facts, group);
+        let waits = facts.ledger.sum(|a| members.contains(&a.id), |a| a.io_wait);
+        let device = device(facts, group);
+        let busy = device.map_or(0.0, |d| d.util * 100.0);
+        if waits < params.limit("lost", held) {
+            let why = format!("its limit costs {} s/s of foreground time", short(waits));
+            judged.verdicts.push((subject, Verdict::Clear(why)));
+        } else if busy > params.get("device_busy") && !at_limit(group) {
+            let why = format!("it is below its limit and the device is {} % busy", short(busy));
+            judged.verdicts.push((subject, Verdict::Clear(why)));
+        } else {
+            let found = found(facts, group, &members, waits, device);
+            judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
+        }
+    }
+    judged
+}
+
+fn members(facts: &Facts<'_>, group: &CgroupFacts) -> Vec<ProcId> {
+    facts.world.processes().iter().filter(|p| inside(p, group)).map(|p| p.id).collect()
+}
+
+fn device<'a>(facts: &Facts<'a>, group: &CgroupFacts) -> Option<&'a DiskFacts> {
+    let limit = group.io_limits.first()?;
+    facts.world.host.disks.as_ref().ok()?.iter().find(|d| d.number == limit.device)
+}
+
+/// What the group does now against one of its limits, 0..1 and above; unknown without its own counters.
+fn used(group: &CgroupFacts, limit: &IoLimit) -> Option<f64> {
+    let now = if limit.what.ends_with("bps") { group.io_bytes_per_s } else { group.io_operations_per_s };
+    now.filter(|_| limit.per_s > 0).map(|now| now / limit.per_s as f64)
+}
+
+fn at_limit(group: &CgroupFacts) -> bool {
+    group.io_limits.iter().filter_map(|l| used(group, l)).any(|share| share > 0.8)
+}
+
+fn say(limit: &IoLimit) -> String {
+    let (what, value) = match limit.what.as_str() {
+        "rbps" => ("read", format!("{}/s", bytes(limit.per_s as f64))),
+        "wbps" => ("write", format!("{}/s", bytes(limit.per_s as f64))),
+        "riops" => ("read", format!("{} IO/s", limit.per_s)),
+        _ => ("write", format!("{} IO/s", limit.per_s)),
+    };
+    format!("{value} ({what})")
+}
+
+fn found(facts: &Facts<'_>, group: &CgroupFacts, members: &[ProcId], lost: f64, disk: Option<&DiskFacts>) -> Found {
+    let tightest = group.io_limits.iter().max_by(|a, b| {
+        let of = |l: &IoLimit| used(group, l).unwrap_or(0.0);
+        of(a).total_cmp(&of(b)).then(b.per_s.cmp(&a.per_s))
+    });
+    let limit = tightest.map_or_else(String::new, say);
+    let mut found = Found::new(
+        Class::Live,
+        format!("{} is held to {limit} while the device has room: {} waiting for IO", group.path, short(lost)),
+    );
+    let is_member = |a: &Actor| members.contains(&a.id);
+    found.losses = vec![(State::IoWait, lost)];
+    found.victims_time = facts.ledger.sum(is_member, Actor::time);
+    found.ci = Some(interval(lost, facts.ledger.io_rounds));
+    found.evidence = vec![evidence("its tasks wait for IO", lost, Unit::SecondsPerSecond, Some(0.03), "host.iodelay")];
+    if let Some(limit) = tightest {
+        let unit = if limit.what.ends_with("bps") { Unit::BytesPerSecond } else { Unit::PerSecond };
+        found.evidence.push(evidence(format!("limit {} of the group", limit.what), limit.per_s as f64, unit, None, "host.cgroup.io"));
+        let share = used(group, limit).map(|s| s * 100.0);
+        found.evidence.extend(share.map(|s| evidence("of that limit in use", s, Unit::Percent, Some(80.0), "host.cgroup.io")));
+    }
+    if let Some(disk) = disk {
+        found.evidence.push(evidence("device busy", disk.util * 100.0, Unit::Percent, Some(70.0), "host.disks"));
+        let ms = disk.await_ms.map(|ms| evidence("milliseconds per operation in the device", ms, Unit::Milliseconds, None, "host.disks"));
+        found.against.extend(ms);
+    }
+    if let Ok(psi) = &facts.world.host.psi.io {
+        found.evidence.push(evidence("PSI io some", psi.best() * 100.0, Unit::Percent, None, "host.psi.io"));
+    }
+    found.confidence = confidence(facts.ledger, lost, facts.ledger.io_rounds, found.evidence.len(), 3);
+    found.fixes = fixes(group, disk);
+    found
+}
+
+fn fixes(group: &CgroupFacts, disk: Option<&DiskFacts>) -> Vec<Fix> {
+    let dir = group.directory.raw();
+    let v1 = |what: &str| match what {
+        "rbps" => "blkio.throttle.read_bps_device",
+        "wbps" => "blkio.throttle.write_bps_device",
+        "riops" => "blkio.throttle.read_iops_device",
+        _ => "blkio.throttle.write_iops_device",
+    };
+    let line = |limit: &IoLimit, lift: bool| {
+        if group.controller == Controller::Io {
+            let value = if lift { 0 } else { limit.per_s };
+            let file = fix::shell(&[dir, b"/", v1(&limit.what).as_bytes()].concat());
+            return format!("echo '{} {value}' > {file}", limit.device);
+        }
+        let value = if lift { "max".to_owned() } else { limit.per_s.to_string() };
+        format!("echo '{} {}={value}' > {}", limit.device, limit.what, fix::shell(&[dir, b"/io.max"].concat()))
+    };
+    let all = |lift: bool| group.io_limits.iter().map(|l| line(l, lift)).collect::<Vec<_>>().join(" && ");
+    let mut relief = fix::shell_fix(Phase::Relief, Horizon::Immediate, "Lift the IO limit of the group", all(true));
+    relief.undo = Some(all(false));
+    relief.risk = "its neighbours on the device get less; a manager may write the old value again".into();
+    relief.needs = "root".into();
+    let busy = disk.map_or(0.0, |d| d.util * 100.0);
+    relief.preflight = vec![Preflight { ok: busy < 70.0, what: format!("the device is {} % busy", short(busy)) }];
+    let mut cure = fix::shell_fix(
+        Phase::Cure,
+        Horizon::LongTerm,
+        "Set the limit to what the service needs, where it is configured",
+        format!("# {}: IOReadIOPSMax=, IOWriteIOPSMax=, IOReadBandwidthMax=, IOWriteBandwidthMax= of the unit", group.path),
+    );
+    cure.language = Language::Config;
+    cure.takes_s = None;
+    cure.needs = "root".into();
+    vec![relief, cure]
+}

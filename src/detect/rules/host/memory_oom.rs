@@ -1,0 +1,155 @@
+//! host.memory.oom: the OOM killer ran, in a control group or on the whole host.
+
+use crate::detect::finding::{Class, Fix, Horizon, Language, Phase, Preflight};
+use crate::detect::fix;
+use crate::detect::memory::Held;
+use crate::detect::params::{Param, Params};
+use crate::detect::rules::support::cgroup_subject;
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::facts::CgroupFacts;
+use crate::model::host::Controller;
+use crate::model::seen::Lack;
+use crate::model::source::SourceKind;
+use crate::model::subject::Subject;
+use crate::model::unit::{Unit, bytes};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "host.memory.oom",
+    class: Class::Error,
+    source: SourceKind::Host,
+    says: "the OOM killer ran, in a control group or on the whole host",
+    params: &[Param {
+        name: "tail", unit: Unit::Seconds, default: 60.0, min: 1.0, max: 3600.0,
+        what: "how long a kill is still shown after the last one, marked as ended",
+    }],
+    origins: &["host.cgroup.memory", "host.vmstat", "host.memory"],
+    page: "\
+The kernel killed a process because memory ran out: in one control group (its limit was hit, the host may have plenty)
+or on the whole host. Whatever that process did is gone, and clients see errors.
+
+Counted are kills within the window, from the group's own events; the system-wide counter of /proc/vmstat counts kills
+in groups too, so the host is only named when no group explains them. A kill since boot of unknown time is no finding.
+
+**Relief**: raise the group's limit, if the host has memory. **Cure**: find what grows, cap the application below the
+limit of its group (heap size, pool size, workers), and let it restart alone.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let host = &facts.world.host;
+    let groups = host.cgroups.as_deref().unwrap_or_default();
+    let mut judged = Judged::default();
+    let mut in_groups = 0;
+    for group in groups {
+        let Some(kills) = group.oom_kills.filter(|k| *k > 0) else { continue };
+        in_groups += kills;
+        let subject = cgroup_subject(group.path.shown());
+        judged.verdicts.push((subject, Verdict::Found(Box::new(in_group(facts, group, kills)))));
+    }
+    let everywhere = host.memory.as_ref().ok().and_then(|m| m.oom_kills);
+    // A group that was made and removed within the window takes its count with it: the host is named then.
+    let unexplained = everywhere.unwrap_or(0).saturating_sub(in_groups);
+    if unexplained > 0 && in_groups == 0 {
+        judged.verdicts.push((Subject::host(), Verdict::Found(Box::new(on_host(facts, unexplained)))));
+    }
+    let now_ms = facts.world.at.wall_ms;
+    let tail_ms = (params.get("tail") * 1000.0) as i64;
+    for held in prev.iter().flat_map(|p| &p.held) {
+        let active = judged.verdicts.iter().any(|(s, _)| s.typed_key() == held.subject.typed_key());
+        if !active && now_ms - held.active_ms < tail_ms {
+            judged.verdicts.push((held.subject.clone(), Verdict::Found(Box::new(ended(held)))));
+        }
+    }
+    if judged.verdicts.is_empty() {
+        return match everywhere {
+            Some(_) => Judged::clear(Subject::host(), "no OOM kill in the window (oom_kill of /proc/vmstat)"),
+            None => {
+                let first = || Lack::first_sample("oom_kill of /proc/vmstat");
+                Judged::unknown(Subject::host(), &host.memory.as_ref().err().cloned().unwrap_or_else(first))
+            }
+        };
+    }
+    judged
+}
+
+fn ended(held: &Held) -> Found {
+    let mut found = Found::new(Class::Error, format!("The OOM killer ran in {} within the last minute", held.subject.label));
+    found.ended = true;
+    found.failed_per_s = held.failed_per_s;
+    found
+}
+
+fn per_s(facts: &Facts<'_>, kills: u64) -> f64 {
+    kills as f64 / facts.world.window_s.max(1.0)
+}
+
+fn in_group(facts: &Facts<'_>, group: &CgroupFacts, kills: u64) -> Found {
+    let limit = group.memory_limit_bytes.map_or_else(|| "its limit".to_owned(), |l| bytes(l as f64));
+    let title = format!("The OOM killer ran {} in {}: it reached {limit}", times(kills), group.path);
+    let mut found = Found::new(Class::Error, title);
+    found.failed_per_s = Some(per_s(facts, kills));
+    found.evidence = vec![evidence("OOM kills in the window", kills as f64, Unit::Count, Some(1.0), "host.cgroup.memory")];
+    if let Some(limit) = group.memory_limit_bytes {
+        found.evidence.push(evidence("limit of the group", limit as f64, Unit::Bytes, None, "host.cgroup.memory"));
+    }
+    if let Some(current) = group.memory_bytes {
+        found.evidence.push(evidence("charged to it now", current as f64, Unit::Bytes, None, "host.cgroup.memory"));
+    }
+    if let Ok(memory) = &facts.world.host.memory {
+        let available = memory.available_bytes as f64;
+        found.against = vec![evidence("memory available on the host", available, Unit::Bytes, None, "host.memory")];
+    }
+    found.fixes = group_fixes(facts, group);
+    found
+}
+
+fn times(kills: u64) -> String {
+    if kills == 1 { "once".to_owned() } else { format!("{kills} times") }
+}
+
+fn group_fixes(facts: &Facts<'_>, group: &CgroupFacts) -> Vec<Fix> {
+    let Some(limit) = group.memory_limit_bytes else { return Vec::new() };
+    let more = limit.saturating_add(limit / 2);
+    let available = facts.world.host.memory.as_ref().map_or(0, |m| m.available_bytes);
+    let name: &[u8] = if group.controller == Controller::Memory { b"memory.limit_in_bytes" } else { b"memory.max" };
+    let file = fix::shell(&[group.directory.raw(), b"/", name].concat());
+    let title = format!("Raise its limit from {} to {}", bytes(limit as f64), bytes(more as f64));
+    let mut relief = fix::shell_fix(Phase::Relief, Horizon::Immediate, title, format!("echo {more} > {file}"));
+    relief.undo = Some(format!("echo {limit} > {file}"));
+    relief.risk = "the host has that much less for everyone else; a manager may write the old value again".into();
+    relief.needs = "root".into();
+    relief.needs_bytes = Some(more - limit);
+    let enough = available > (more - limit) * 2;
+    relief.preflight = vec![Preflight { ok: enough, what: format!("{} available on the host", bytes(available as f64)) }];
+    relief.verify = format!("cat {file}; perftop check --for 10s --only host.memory.oom");
+    let mut cure = relief.clone();
+    cure.phase = Phase::Cure;
+    cure.horizon = Horizon::ShortTerm;
+    cure.language = Language::Config;
+    cure.title = "Cap the application below the limit of its group".into();
+    cure.command = format!("# heap, pool or worker settings of what runs in {}: at most {}", group.path, bytes(limit as f64 * 0.75));
+    cure.undo = None;
+    cure.takes_s = None;
+    cure.needs_bytes = None;
+    cure.needs = "the application's configuration and a restart".into();
+    cure.preflight = Vec::new();
+    vec![relief, cure]
+}
+
+fn on_host(facts: &Facts<'_>, kills: u64) -> Found {
+    let mut found = Found::new(Class::Error, format!("The OOM killer ran {}: the host is out of memory", times(kills)));
+    found.failed_per_s = Some(per_s(facts, kills));
+    found.evidence = vec![evidence("OOM kills in the window", kills as f64, Unit::Count, Some(1.0), "host.vmstat")];
+    if let Ok(memory) = &facts.world.host.memory {
+        found.evidence.push(evidence("memory available", memory.available_bytes as f64, Unit::Bytes, None, "host.memory"));
+    }
+    let largest = facts.world.processes().iter().max_by_key(|p| p.rss_bytes);
+    if let Some(p) = largest {
+        let mut relief = fix::pause(p.id, &[p]);
+        relief.title = format!("Pause the largest process, {}, with {}", p.label(), bytes(p.rss_bytes as f64));
+        let show = fix::shell_fix(Phase::Cure, Horizon::ShortTerm, "See who was killed and what was large", "dmesg -T | grep -iE 'oom|killed process' | tail -n 20");
+        found.fixes = vec![relief, show];
+    }
+    found
+}

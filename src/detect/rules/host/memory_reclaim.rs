@@ -1,0 +1,146 @@
+//! host.memory.reclaim: the whole host is short of memory; tasks free pages themselves before they get one.
+
+use crate::detect::finding::{Class, Evidence, Fix, Horizon, Language, Phase};
+use crate::detect::fix;
+use crate::detect::ledger::{Actor, State, refault_share};
+use crate::detect::params::{Param, Params};
+use crate::detect::rules::support::{Program, confidence, programs};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::model::facts::MemoryFacts;
+use crate::model::source::SourceKind;
+use crate::model::subject::Subject;
+use crate::model::unit::{Unit, bytes, seconds, short};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "host.memory.reclaim",
+    class: Class::Live,
+    source: SourceKind::Host,
+    says: "the host is short of memory: direct reclaim, refaults, falling MemAvailable",
+    params: &[
+        Param { name: "pressure", unit: Unit::Percent, default: 2.0, min: 0.1, max: 100.0,
+            what: "PSI memory from which tasks visibly stand still for memory" },
+        Param { name: "available", unit: Unit::Percent, default: 5.0, min: 0.1, max: 50.0,
+            what: "MemAvailable in percent of the total below which memory can be short at all: a full page cache is available" },
+        Param { name: "refaults", unit: Unit::Percent, default: 30.0, min: 1.0, max: 100.0,
+            what: "share of the bytes read that are page cache read again" },
+        Param { name: "lost", unit: Unit::SecondsPerSecond, default: 0.02, min: 0.001, max: 100.0,
+            what: "foreground seconds per second lost" },
+    ],
+    origins: &["host.psi.memory", "host.memory", "host.vmstat", "host.processes"],
+    page: "\
+Little memory is available, and tasks pay for it: they scan and free pages themselves (direct reclaim), or read pages
+again that were dropped a moment ago (refaults). The second shows as disk reads, so the loss is moved from the disk to
+the memory by the measured share of refaults.
+
+Used memory alone is nothing: page cache is there to be used. Needed are little MemAvailable and either pressure or
+refaults.
+
+**Who is to blame**: the program whose resident memory grows most, else the largest.
+
+**Relief**: pause or cap what grows. **Cure**: limits per unit, smaller caches or heaps, more memory.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let host = Subject::host();
+    let memory = match &facts.world.host.memory {
+        Ok(memory) => memory,
+        Err(lack) => return Judged::unknown(host, lack),
+    };
+    let held = prev.is_some_and(|p| !p.held.is_empty());
+    let available = memory.available_bytes as f64 / memory.raw.total.max(1) as f64 * 100.0;
+    // Hysteresis of a lower limit: it must rise well above.
+    let ceiling = params.get("available") / if held { crate::detect::params::HYSTERESIS } else { 1.0 };
+    if available > ceiling {
+        return Judged::clear(host, format!("{} % of the memory is available", short(available)));
+    }
+    let pressure = facts.world.host.psi.memory.as_ref().ok().map(|p| p.best() * 100.0);
+    let refaults = refault_share(facts.world).unwrap_or(0.0) * 100.0;
+    let pressed = pressure.is_some_and(|p| p >= params.limit("pressure", held));
+    let direct = memory.direct_scan_pages_per_s.unwrap_or(0.0) > 0.0;
+    let refaulting = refaults >= params.limit("refaults", held);
+    if !pressed && !(refaulting && direct) {
+        let psi = pressure.map_or_else(|| "unknown".to_owned(), |p| format!("{} %", short(p)));
+        return Judged::clear(host, format!("little memory is available, but nobody waits: PSI memory {psi}"));
+    }
+    let stalled = facts.ledger.state(State::MemoryStalled);
+    let reread = facts.ledger.state(State::IoWait) * refaults / 100.0;
+    if stalled + reread < params.limit("lost", held) {
+        return Judged::clear(host, "little memory is available, but no foreground time is lost");
+    }
+    let Some(program) = culprit(facts, prev) else {
+        return Judged::clear(host, "no process holds memory");
+    };
+    let mut found = Found::new(Class::Live, title(&program, memory, stalled + reread));
+    found.losses = vec![(State::MemoryStalled, stalled), (State::IoWait, reread)];
+    found.victims_time = facts.ledger.sum(|a| a.family != program.root, Actor::time) + stalled;
+    found.own_time = facts.ledger.sum(|a| a.family == program.root, Actor::time);
+    found.held_share = program.amount / memory.raw.total.max(1) as f64;
+    found.evidence = evidence_rows(memory, pressure, refaults, available);
+    found.against = vec![evidence("swap in use", swap_used(memory), Unit::Bytes, None, "host.memory")];
+    found.eta_s = facts.learned.memory.time_to_zero().map(|(eta, _)| eta);
+    found.confidence = confidence(facts.ledger, stalled + reread, facts.ledger.io_rounds, found.evidence.len(), 4);
+    found.fixes = fixes(&program);
+    Judged::found(program.subject(), found)
+}
+
+fn title(program: &Program<'_>, memory: &MemoryFacts, lost: f64) -> String {
+    let growth: f64 = program.members.iter().filter_map(|p| p.rss_growth_bytes_per_s).sum();
+    let grows = if growth > 1e6 { format!(", growing by {}/s", bytes(growth)) } else { String::new() };
+    format!("Memory is short ({} available): {} holds {}{grows}; {} waiting",
+        bytes(memory.available_bytes as f64), program.label(), bytes(program.amount), short(lost))
+}
+
+/// The program that grows most (at least 1 MiB/s and a twentieth of the memory), else the largest.
+fn culprit<'a>(facts: &Facts<'a>, prev: Option<&Prev>) -> Option<Program<'a>> {
+    const GROWS: f64 = 1_048_576.0;
+    let total = facts.world.host.memory.as_ref().map_or(f64::INFINITY, |m| m.raw.total as f64);
+    let mut all = programs(facts.world, |p| p.rss_bytes as f64);
+    let growth = |p: &Program<'_>| p.members.iter().filter_map(|m| m.rss_growth_bytes_per_s).sum::<f64>();
+    let held = |p: &Program<'_>| {
+        let key = p.subject().typed_key();
+        let entered = prev.and_then(|prev| prev.held(&key)).map(|h| h.entered_share);
+        entered.is_some_and(|share| p.amount / total >= 0.7 * share)
+    };
+    let grower = || {
+        let candidates = all.iter().enumerate().filter(|(_, p)| growth(p) > GROWS && p.amount > total / 20.0);
+        candidates.max_by(|a, b| growth(a.1).total_cmp(&growth(b.1))).map(|(i, _)| i)
+    };
+    let index = all.iter().position(held).or_else(grower).unwrap_or(0);
+    (index < all.len()).then(|| all.swap_remove(index))
+}
+
+fn swap_used(memory: &MemoryFacts) -> f64 {
+    let used = memory.raw.swap_total.zip(memory.raw.swap_free).map(|(t, f)| t.saturating_sub(f));
+    used.unwrap_or(0) as f64
+}
+
+fn evidence_rows(memory: &MemoryFacts, pressure: Option<f64>, refaults: f64, available: f64) -> Vec<Evidence> {
+    let mut rows = vec![
+        evidence("memory available", available, Unit::Percent, Some(5.0), "host.memory"),
+        evidence("reads that are page cache read again", refaults, Unit::Percent, Some(30.0), "host.vmstat"),
+    ];
+    rows.extend(pressure.map(|p| evidence("PSI memory some", p, Unit::Percent, Some(2.0), "host.psi.memory")));
+    let scans = memory.direct_scan_pages_per_s;
+    rows.extend(scans.map(|s| evidence("pages scanned by tasks themselves", s, Unit::PerSecond, Some(0.0), "host.vmstat")));
+    let refault = memory.refault_bytes_per_s;
+    rows.extend(refault.map(|r| evidence("page cache read again", r, Unit::BytesPerSecond, None, "host.vmstat")));
+    rows
+}
+
+fn fixes(program: &Program<'_>) -> Vec<Fix> {
+    let relief = fix::pause(program.root, &program.members);
+    let mut cure = fix::shell_fix(
+        Phase::Cure,
+        Horizon::ShortTerm,
+        format!("Cap its memory below the {} it holds, in its unit", bytes(program.amount)),
+        format!("# [Service] MemoryHigh={:.0}M   (or the heap and cache settings of {})", program.amount * 0.7 / 1_048_576.0, program.label()),
+    );
+    cure.language = Language::Config;
+    cure.risk = "it gets slower, or fails to allocate, instead of everyone else".into();
+    cure.needs = "root; a restart of the unit".into();
+    cure.takes_s = None;
+    cure.verify = format!("perftop check --for {} --only host.memory.reclaim", seconds(10.0).replace(' ', ""));
+    vec![relief, cure]
+}

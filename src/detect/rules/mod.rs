@@ -1,0 +1,28 @@
+//! The list of rules. One file per finding, one row here.
+
+mod host;
+mod source;
+pub mod support;
+
+use super::verdict::Rule;
+
+/// All rules, in the order of the catalogue.
+pub const RULES: &[&Rule] = &[
+    &host::cpu_contention::RULE,
+    &host::cpu_throttled::RULE,
+    &host::memory_oom::RULE,
+    &host::memory_reclaim::RULE,
+    &host::io_saturated::RULE,
+    &host::io_throttled::RULE,
+    &host::disk_full::RULE,
+    &source::unreachable::RULE,
+    &source::denied::RULE,
+    &source::not_watched::RULE,
+    &source::blind::RULE,
+];
+
+/// The rule of that id.
+#[must_use]
+pub fn find(id: &str) -> Option<&'static Rule> {
+    RULES.iter().copied().find(|rule| rule.id == id)
+}

@@ -1,0 +1,83 @@
+//! source.blind: permissions or kernel settings hide a part; the command that lifts it and what it silences.
+
+use crate::detect::finding::{Class, Fix, Horizon, Phase};
+use crate::detect::fix;
+use crate::detect::params::Params;
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::model::facts::Facts as World;
+use crate::model::source::SourceKind;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::Unit;
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "source.blind",
+    class: Class::Hygiene,
+    source: SourceKind::Host,
+    says: "permissions or kernel settings hide a part; what lifts it and which findings it silences",
+    params: &[],
+    origins: &["host.serving", "host.process_io", "host.psi.cpu"],
+    page: "\
+Something cannot be seen: pressure is switched off in the kernel, IO and sockets of other users' processes need rights.
+Each row says how many are hidden and what lifts it. Findings that
+need it are unknown or less certain meanwhile.",
+    judge,
+};
+
+struct Gap {
+    claim: &'static str,
+    count: f64,
+    origin: &'static str,
+    silences: &'static str,
+    lift: Option<&'static str>,
+}
+
+fn gaps(world: &World) -> Vec<Gap> {
+    let mut gaps = Vec::new();
+    let psi = [&world.host.psi.cpu, &world.host.psi.memory, &world.host.psi.io];
+    let off = psi.iter().filter(|p| p.is_err()).count();
+    if off > 0 {
+        gaps.push(Gap { claim: "pressure files that cannot be read", count: off as f64, origin: "host.psi.cpu",
+            silences: "host.memory.reclaim is unknown, CPU and IO findings lose their gate",
+            lift: Some("sed -i 's/^GRUB_CMDLINE_LINUX=\"/&psi=1 /' /etc/default/grub && update-grub   # then reboot") });
+    }
+    let users = || world.processes().iter().filter(|p| !p.kernel);
+    let no_io = users().filter(|p| p.cpu.is_some() && p.read_bytes_per_s.is_none()).count();
+    if no_io > 0 && world.identity.as_ref().is_some_and(|i| !i.root) {
+        gaps.push(Gap { claim: "processes whose IO cannot be seen", count: no_io as f64, origin: "host.process_io",
+            silences: "the contender of host.io.saturated", lift: Some("sudo perftop") });
+    }
+    let sockets = world.host.serving_unreadable;
+    if sockets > 0 && world.identity.as_ref().is_some_and(|i| !i.root) {
+        gaps.push(Gap { claim: "processes whose sockets cannot be seen, taken for foreground", count: f64::from(sockets),
+            origin: "host.serving", silences: "what is foreground is assumed for them", lift: Some("sudo perftop") });
+    }
+    gaps
+}
+
+fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
+    let gaps = gaps(facts.world);
+    let subject = Subject::new(SubjectType::Instance, "host", "host");
+    if gaps.is_empty() {
+        return Judged::clear(subject, "everything that perftop reads can be read");
+    }
+    let what: Vec<&str> = gaps.iter().map(|g| g.claim).collect();
+    let mut found = Found::new(Class::Hygiene, format!("Not everything can be seen: {}", what.join("; ")));
+    found.evidence = gaps.iter().map(|g| evidence(g.claim, g.count, Unit::Count, Some(0.0), g.origin)).collect();
+    let mut seen: Vec<&str> = Vec::new();
+    for gap in &gaps {
+        if let Some(lift) = gap.lift.filter(|l| !seen.contains(l)) {
+            seen.push(lift);
+            found.fixes.push(way_in(lift, gap.silences));
+        }
+    }
+    Judged::found(subject, found)
+}
+
+fn way_in(command: &str, silences: &str) -> Fix {
+    let mut fix = fix::shell_fix(Phase::Cure, Horizon::ShortTerm, format!("See it; silenced meanwhile: {silences}"), command);
+    fix.needs = "root".into();
+    fix.risk = "none for what runs".into();
+    fix.verify = "perftop doctor".into();
+    fix
+}

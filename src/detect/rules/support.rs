@@ -1,0 +1,99 @@
+//! What several host rules need: programs as one, subjects for them, sampling error.
+
+use std::collections::BTreeMap;
+
+use crate::detect::ledger::Ledger;
+use crate::model::facts::{Facts, ProcFacts};
+use crate::model::host::ProcId;
+use crate::model::subject::{Subject, SubjectType};
+
+/// A program: a process and those forked from it.
+#[derive(Debug, Clone)]
+pub struct Program<'a> {
+    /// The oldest of them.
+    pub root: ProcId,
+    /// All of them, busiest first.
+    pub members: Vec<&'a ProcFacts>,
+    /// What it was ranked by.
+    pub amount: f64,
+}
+
+impl Program<'_> {
+    /// Name and pid of the root, and how many work for it.
+    #[must_use]
+    pub fn label(&self) -> String {
+        let root = self.members.iter().find(|p| p.id == self.root);
+        let name = root.or(self.members.first()).map_or("?", |p| p.name.shown());
+        match self.members.len() {
+            0 | 1 => format!("{name} (pid {})", self.root.pid),
+            n => format!("{name} (pid {} and {} more)", self.root.pid, n - 1),
+        }
+    }
+
+    /// The subject: the root process, its workers in `also`.
+    #[must_use]
+    pub fn subject(&self) -> Subject {
+        let mut subject = Subject::new(SubjectType::Process, self.root.to_string(), self.label());
+        let workers = self.members.iter().filter(|p| p.id != self.root).take(16);
+        subject.also = workers.map(|p| format!("process:{}", p.id)).collect();
+        subject
+    }
+}
+
+/// Programs by what `amount` says of each process, largest first; those with nothing are left out.
+pub fn programs<'a>(facts: &'a Facts, amount: impl Fn(&ProcFacts) -> f64) -> Vec<Program<'a>> {
+    let mut by_root: BTreeMap<ProcId, Program<'a>> = BTreeMap::new();
+    for p in facts.processes().iter().filter(|p| !p.kernel) {
+        let empty = Program { root: p.family, members: Vec::new(), amount: 0.0 };
+        let program = by_root.entry(p.family).or_insert(empty);
+        program.amount += amount(p);
+        program.members.push(p);
+    }
+    let mut all: Vec<Program<'a>> = by_root.into_values().filter(|p| p.amount > 0.0).collect();
+    for program in &mut all {
+        program.members.sort_by(|a, b| amount(b).total_cmp(&amount(a)).then(a.id.cmp(&b.id)));
+    }
+    all.sort_by(|a, b| b.amount.total_cmp(&a.amount).then(a.root.cmp(&b.root)));
+    all
+}
+
+/// The smallest control group (not the root) that holds all of these processes and no more than they in it would
+/// blame: the path that most of them share.
+#[must_use]
+pub fn shared_cgroup(members: &[&ProcFacts]) -> Option<Subject> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for p in members {
+        let mut paths: Vec<&str> = p.cgroups.iter().map(|g| g.path.shown()).collect();
+        paths.dedup();
+        paths.into_iter().for_each(|path| *counts.entry(path).or_default() += 1);
+    }
+    let (path, n) = counts.into_iter().max_by_key(|(path, n)| (*n, path.len()))?;
+    (n * 2 > members.len()).then(|| cgroup_subject(path))
+}
+
+/// The subject of a control group: its unit when the last part is one.
+#[must_use]
+pub fn cgroup_subject(path: &str) -> Subject {
+    let last = path.rsplit('/').next().unwrap_or(path);
+    if [".service", ".scope", ".slice"].iter().any(|end| last.ends_with(end)) {
+        let mut subject = Subject::new(SubjectType::Unit, last, last);
+        subject.also = vec![format!("cgroup:{path}")];
+        return subject;
+    }
+    Subject::new(SubjectType::Cgroup, path, path)
+}
+
+/// Half width of the 95 % interval of a mean seen `rounds` times: 1.96 x sqrt(mean / n); 0 when it was counted.
+#[must_use]
+pub fn interval(mean: f64, rounds: u32) -> f64 {
+    if rounds > 0 { 1.96 * (mean / f64::from(rounds)).sqrt() } else { 0.0 }
+}
+
+/// coverage x sampling x evidence, DESIGN.md section 4.9.
+#[must_use]
+pub fn confidence(ledger: &Ledger, lost: f64, rounds: u32, met: usize, needed: usize) -> f64 {
+    let error = interval(lost, rounds) / 1.96;
+    let sampling = if lost > 0.0 { (1.0 - error / lost).clamp(0.0, 1.0) } else { 1.0 };
+    let evidence = if needed == 0 { 1.0 } else { met.min(needed) as f64 / needed as f64 };
+    (ledger.coverage * sampling * evidence).clamp(0.0, 1.0)
+}

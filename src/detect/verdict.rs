@@ -1,0 +1,160 @@
+//! What a rule is, what it is given, and what it answers.
+
+use crate::model::demand::Demand;
+use crate::model::facts::Facts as World;
+use crate::model::source::SourceKind;
+use crate::model::subject::Subject;
+use crate::model::unit::Unit;
+
+use super::finding::{Class, Evidence, Fix};
+use super::ledger::{Ledger, State};
+use super::memory::{Learned, RuleMemory};
+use super::params::{Param, Params};
+
+/// A rule: one file under `rules/`, one row in their list.
+#[derive(Debug, Clone, Copy)]
+pub struct Rule {
+    /// Stable name.
+    pub id: &'static str,
+    /// Its class; a rule of two classes (`E/R`) says per finding which.
+    pub class: Class,
+    /// Whose facts it judges.
+    pub source: SourceKind,
+    /// One line for the catalogue.
+    pub says: &'static str,
+    /// Thresholds.
+    pub params: &'static [Param],
+    /// Rows of `model::origin` that it uses.
+    pub origins: &'static [&'static str],
+    /// The page of `perftop explain`: how it is judged, what else looks like it, what to do.
+    pub page: &'static str,
+    /// The judgement.
+    pub judge: fn(&Facts<'_>, &Params<'_>, Option<&Prev>) -> Judged,
+}
+
+/// What a rule may look at: the facts, the ledger made of them, and what was learned of this machine.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// The facts of the window.
+    pub world: &'a World,
+    /// Foreground time by actor and state.
+    pub ledger: &'a Ledger,
+    /// Clean latencies and trends.
+    pub learned: &'a Learned,
+}
+
+/// What the rule found at the evaluations before.
+pub type Prev = RuleMemory;
+
+/// The answer of a rule: one verdict per subject, and wishes for more.
+#[derive(Debug, Clone, Default)]
+pub struct Judged {
+    /// One per subject; with no candidate one Clear or Unknown.
+    pub verdicts: Vec<(Subject, Verdict)>,
+    /// What would help to judge.
+    pub demands: Vec<Demand>,
+}
+
+/// The verdict on one subject.
+#[derive(Debug, Clone)]
+pub enum Verdict {
+    /// Looked, and it is fine, because.
+    Clear(String),
+    /// Could not look, because; and what lifts that.
+    Unknown {
+        /// The reason.
+        because: String,
+        /// The way in.
+        lift: Option<String>,
+    },
+    /// It is so.
+    Found(Box<Found>),
+}
+
+/// A finding before it is weighed against the others.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// Its class, when the rule has two.
+    pub class: Class,
+    /// One line, with the culprit and the figure.
+    pub title: String,
+    /// What it claims of the ledger: lost foreground seconds per second by state.
+    pub losses: Vec<(State, f64)>,
+    /// Share of the losses that the fix gives back.
+    pub recoverable: f64,
+    /// The culprit's own weighted time: neither loss nor denominator.
+    pub own_time: f64,
+    /// Foreground time of those who lose.
+    pub victims_time: f64,
+    /// Half width of the 95 % interval of the loss.
+    pub ci: Option<f64>,
+    /// coverage x sampling x evidence.
+    pub confidence: f64,
+    /// Failures per second, for errors.
+    pub failed_per_s: Option<f64>,
+    /// Seconds to failure, for risks, when credible.
+    pub eta_s: Option<f64>,
+    /// An error in its tail.
+    pub ended: bool,
+    /// The share by which the subject was chosen: it is kept while it holds 0.7 of what it entered with.
+    pub held_share: f64,
+    /// Figures for.
+    pub evidence: Vec<Evidence>,
+    /// Figures against.
+    pub against: Vec<Evidence>,
+    /// What to do.
+    pub fixes: Vec<Fix>,
+}
+
+impl Found {
+    /// A finding of that class with nothing claimed yet.
+    pub fn new(class: Class, title: impl Into<String>) -> Self {
+        Self {
+            class,
+            title: title.into(),
+            losses: Vec::new(),
+            recoverable: 1.0,
+            own_time: 0.0,
+            victims_time: 0.0,
+            ci: None,
+            confidence: 1.0,
+            failed_per_s: None,
+            eta_s: None,
+            ended: false,
+            held_share: 1.0,
+            evidence: Vec::new(),
+            against: Vec::new(),
+            fixes: Vec::new(),
+        }
+    }
+
+    /// All that it claims.
+    #[must_use]
+    pub fn lost(&self) -> f64 {
+        self.losses.iter().map(|(_, lost)| lost).sum()
+    }
+}
+
+impl Judged {
+    /// One Clear on `subject`.
+    pub fn clear(subject: Subject, why: impl Into<String>) -> Self {
+        Self { verdicts: vec![(subject, Verdict::Clear(why.into()))], demands: Vec::new() }
+    }
+
+    /// One Unknown on `subject`.
+    pub fn unknown(subject: Subject, lack: &crate::model::seen::Lack) -> Self {
+        let verdict = Verdict::Unknown { because: lack.to_string(), lift: lack.lift.clone() };
+        Self { verdicts: vec![(subject, verdict)], demands: Vec::new() }
+    }
+
+    /// One Found on `subject`.
+    #[must_use]
+    pub fn found(subject: Subject, found: Found) -> Self {
+        Self { verdicts: vec![(subject, Verdict::Found(Box::new(found)))], demands: Vec::new() }
+    }
+}
+
+/// One figure, for a finding's evidence.
+pub fn evidence(claim: impl Into<String>, value: f64, unit: Unit, limit: Option<f64>, origin: &str) -> Evidence {
+    Evidence { claim: claim.into(), value, unit, limit, origin: origin.to_owned() }
+}

@@ -1,0 +1,66 @@
+//! The picture: all that screens and reports are drawn from, made once per evaluation; and the flowchart.
+//! Pure; may use `model` and `detect` only.
+
+pub mod flow;
+pub mod questions;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::detect::diagnosis::Diagnosis;
+use crate::detect::ledger::Ledger;
+use crate::model::counter::Stamp;
+use crate::model::demand::{Demand, ProcessDetail};
+use crate::model::facts::Facts;
+use crate::model::history::History;
+use crate::model::seen::Seen;
+
+/// Where the picture comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// From this machine, now.
+    Live,
+    /// From a recording.
+    Replay {
+        /// Standing still.
+        paused: bool,
+        /// At the end of the recording.
+        ended: bool,
+        /// Times real time, in percent.
+        speed_percent: u32,
+    },
+}
+
+/// One evaluation, ready to be drawn.
+#[derive(Debug, Clone)]
+pub struct Picture {
+    /// When.
+    pub at: Stamp,
+    /// Where from.
+    pub mode: Mode,
+    /// What is said.
+    pub diagnosis: Arc<Diagnosis>,
+    /// What it was made of.
+    pub facts: Arc<Facts>,
+    /// Foreground time.
+    pub ledger: Arc<Ledger>,
+    /// The last minutes.
+    pub history: Arc<History>,
+    /// The way through the flowchart.
+    pub flow: Arc<Vec<flow::Step>>,
+    /// Answers to what the screen asked.
+    pub details: Arc<BTreeMap<Demand, Seen<ProcessDetail>>>,
+    /// What perftop itself costs; not part of any diagnosis.
+    pub own: Own,
+    /// Whether this is being recorded, or why it stopped.
+    pub recording: Option<String>,
+}
+
+/// perftop's own cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Own {
+    /// Share of one core.
+    pub cpu: f64,
+    /// Resident bytes.
+    pub rss_bytes: u64,
+}

@@ -1,0 +1,190 @@
+//! Samples in, pictures out: fold, judge, remember, publish. Live and replayed samples take the same way.
+//! [`Engine`] is pure; the drivers below it run it on a thread of its own.
+
+mod live;
+mod replay;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, watch};
+
+use crate::detect::diagnosis::Diagnosis;
+use crate::detect::judge::{self, Evaluation, waiting_groups};
+use crate::detect::memory::Memory;
+use crate::detect::params::ParamOverrides;
+use crate::diagnose::{Mode, Own, Picture, flow};
+use crate::model::counter::Stamp;
+use crate::model::demand::{Demand, ProcessDetail};
+use crate::model::history::History;
+use crate::model::sample::{Sample, Snapshot};
+use crate::model::seen::Seen;
+
+pub use live::{LiveOptions, live};
+pub use replay::{Playback, ReplayOptions, replay};
+
+/// Seconds that an evaluation looks back on.
+pub const WINDOW_S: f64 = 5.0;
+/// Half a tick of jitter.
+const SLACK_S: f64 = 0.25;
+/// Answers to demands live this long.
+const ANSWERS: usize = 8;
+
+/// What the screen asks of the engine.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ask {
+    /// More about something.
+    Demand(Demand),
+    /// A process name weighs this much from now on; `None` takes it back.
+    Weigh {
+        /// Name of the process.
+        name: String,
+        /// Its weight.
+        weight: Option<f64>,
+    },
+    /// Replay: stand still or go on.
+    Pause,
+    /// Replay: one tick on.
+    Step,
+    /// Replay: times real time, in percent.
+    Speed(u32),
+}
+
+/// A running engine.
+#[derive(Debug)]
+pub struct Handle {
+    /// The newest picture; older ones are overwritten.
+    pub pictures: watch::Receiver<Option<Arc<Picture>>>,
+    /// Where to ask.
+    pub asks: mpsc::Sender<Ask>,
+}
+
+/// The state that folds samples.
+#[derive(Debug, Clone, Default)]
+pub struct Engine {
+    state: State,
+    params: ParamOverrides,
+    answers: BTreeMap<Demand, Seen<ProcessDetail>>,
+}
+
+/// What a segment of a recording begins with.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct State {
+    window: VecDeque<Arc<Snapshot>>,
+    memory: Memory,
+    history: History,
+}
+
+/// One evaluation with the moment it belongs to.
+#[derive(Debug, Clone)]
+pub struct Judged {
+    /// The tick.
+    pub at: Stamp,
+    /// What was found.
+    pub evaluation: Evaluation,
+}
+
+impl Engine {
+    /// An engine that has seen nothing.
+    #[must_use]
+    pub fn new(params: ParamOverrides) -> Self {
+        Self { params, ..Self::default() }
+    }
+
+    /// The state before the next sample, for a recording.
+    #[must_use]
+    pub fn state(&self) -> Vec<u8> {
+        rmp_serde::to_vec_named(&self.state).unwrap_or_default()
+    }
+
+    /// Takes a state over; an unreadable one (of another version) starts anew.
+    pub fn restore(&mut self, state: &[u8]) {
+        self.state = rmp_serde::from_slice(state).unwrap_or_default();
+    }
+
+    /// Folds one sample in and judges. Pure but for `self`.
+    pub fn fold(&mut self, sample: &Sample) -> Judged {
+        let state = &mut self.state;
+        let snapshot = match state.window.back() {
+            Some(before) => before.fold(sample),
+            None => Snapshot::default().fold(sample),
+        };
+        state.window.push_back(Arc::new(snapshot));
+        // Two ticks always stay, however long they are apart.
+        let old = |s: &Snapshot| sample.at.mono_ns.saturating_sub(s.at.mono_ns) as f64 / 1e9 > WINDOW_S + SLACK_S;
+        while state.window.len() > 2 && state.window.front().is_some_and(|s| old(s)) {
+            state.window.pop_front();
+        }
+        let evaluation = judge::evaluate(state.window.make_contiguous(), &mut state.memory, &self.params);
+        remember(&mut state.history, &evaluation);
+        for answer in &sample.answers {
+            if self.answers.len() >= ANSWERS {
+                self.answers.pop_first();
+            }
+            self.answers.insert(answer.demand.clone(), answer.detail.clone());
+        }
+        Judged { at: sample.at, evaluation }
+    }
+
+    /// The picture of an evaluation.
+    #[must_use]
+    pub fn picture(&self, judged: Judged, mode: Mode, own: Own, recording: Option<String>) -> Picture {
+        let Evaluation { facts, ledger, diagnosis, .. } = judged.evaluation;
+        let flow = flow::walk(&diagnosis, &ledger);
+        Picture {
+            at: judged.at,
+            mode,
+            diagnosis: Arc::new(diagnosis),
+            facts,
+            ledger,
+            history: Arc::new(self.state.history.clone()),
+            flow: Arc::new(flow),
+            details: Arc::new(self.answers.clone()),
+            own,
+            recording,
+        }
+    }
+
+    /// Re-weighs a process by its name.
+    pub fn weigh(&mut self, name: &str, weight: Option<f64>) {
+        let weights = &mut self.state.memory.weights.0;
+        match weight {
+            Some(weight) => _ = weights.insert(name.to_owned(), weight),
+            None => _ = weights.remove(name),
+        }
+    }
+}
+
+/// The diagnosis as it is recorded and printed: one line of JSON.
+#[must_use]
+pub fn to_json(diagnosis: &Diagnosis) -> Vec<u8> {
+    serde_json::to_vec(diagnosis).unwrap_or_default()
+}
+
+fn remember(history: &mut History, evaluation: &Evaluation) {
+    let host = &evaluation.facts.host;
+    let psi = |p: &Seen<crate::model::facts::Psi>| p.as_ref().ok().and_then(|p| p.some).map(|s| s * 100.0);
+    let leaf = || host.disks.iter().flatten().filter(|d| d.leaf);
+    let disks = host.disks.is_ok();
+    let net = host.interfaces.as_ref().ok().map(|rows| {
+        let counted = rows.iter().filter(|i| i.physical);
+        counted.map(|i| i.rx_bytes_per_s + i.tx_bytes_per_s).sum::<f64>()
+    });
+    history.cpu_busy_percent.push(host.cpu.as_ref().ok().map(|c| c.busy * 100.0));
+    history.memory_used_percent.push(host.memory.as_ref().ok().map(|m| m.used * 100.0));
+    history.disk_util_percent.push(disks.then(|| leaf().map(|d| d.util * 100.0).fold(0.0, f64::max)));
+    history.disk_bytes_per_s.push(disks.then(|| leaf().map(|d| d.read_bytes_per_s + d.write_bytes_per_s).sum()));
+    history.net_bytes_per_s.push(net);
+    history.retransmits_per_s.push(host.tcp.as_ref().ok().and_then(|t| t.retransmits_per_s));
+    history.psi_cpu_percent.push(psi(&host.psi.cpu));
+    history.psi_memory_percent.push(psi(&host.psi.memory));
+    history.psi_io_percent.push(psi(&host.psi.io));
+    history.load_one.push(host.load.as_ref().ok().map(|l| l.one));
+    let [cpu, throttled, memory, io, other] = waiting_groups(&evaluation.ledger);
+    history.waiting_cpu.push(Some(cpu));
+    history.waiting_throttled.push(Some(throttled));
+    history.waiting_memory.push(Some(memory));
+    history.waiting_io.push(Some(io));
+    history.waiting_other.push(Some(other));
+}

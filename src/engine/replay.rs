@@ -1,0 +1,158 @@
+//! The replay driver: the same engine, fed from a recording; pause, step, speed.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::detect::params::ParamOverrides;
+use crate::diagnose::{Mode, Own};
+use crate::model::sample::Sample;
+use crate::record::format::{Error, Record};
+use crate::record::reader::{Recording, segments};
+
+use super::{Ask, Engine, Handle, Judged};
+
+/// What a replay needs.
+#[derive(Debug)]
+pub struct ReplayOptions {
+    /// The file; `None` = standard input.
+    pub file: Option<PathBuf>,
+    /// Wall clock (ms) to begin at; what lies before is folded in silence.
+    pub from_ms: Option<i64>,
+    /// Times real time, in percent.
+    pub speed_percent: u32,
+    /// Thresholds that the configuration overrides.
+    pub params: ParamOverrides,
+}
+
+/// A recording with the engine that folds it.
+pub struct Playback {
+    records: Recording,
+    engine: Engine,
+    next: Option<Sample>,
+}
+
+impl std::fmt::Debug for Playback {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Playback")
+    }
+}
+
+impl Playback {
+    /// Opens the recording at the segment that holds `from_ms`.
+    ///
+    /// # Errors
+    /// When it cannot be read, is no recording, a newer one, or holds nothing whole.
+    pub fn open(options: &ReplayOptions) -> Result<Self, Error> {
+        let path = options.file.as_ref().map_or_else(|| "standard input".to_owned(), |p| p.display().to_string());
+        let io = |source| Error::Io { path: path.clone(), source };
+        let records = match (&options.file, options.from_ms) {
+            (None, _) => Recording::from_pipe(std::io::BufReader::new(std::io::stdin()))?,
+            (Some(file), None) => Recording::open(file)?,
+            (Some(file), Some(from_ms)) => {
+                let mut opened = std::fs::File::open(file).map_err(io)?;
+                let found = segments(&mut opened).map_err(io)?;
+                match found.iter().rev().find(|(_, entry)| entry.first_ms <= from_ms) {
+                    Some((offset, _)) => Recording::open_at(file, *offset)?,
+                    None => Recording::open(file)?,
+                }
+            }
+        };
+        let mut playback = Self { records, engine: Engine::new(options.params.clone()), next: None };
+        playback.advance();
+        if playback.next.is_none() {
+            return Err(Error::Empty { path });
+        }
+        while options.from_ms.is_some_and(|from| playback.next.as_ref().is_some_and(|s| s.at.wall_ms < from)) {
+            playback.step();
+        }
+        Ok(playback)
+    }
+
+    fn advance(&mut self) {
+        self.next = None;
+        for record in self.records.by_ref() {
+            match record {
+                Record::Start(start) => self.engine.restore(&start.engine),
+                Record::Sample(sample) => {
+                    self.next = Some(*sample);
+                    return;
+                }
+                Record::Diagnosis(_) | Record::Other(_) => {}
+            }
+        }
+    }
+
+    /// Wall clock of the next tick, ms.
+    #[must_use]
+    pub fn next_ms(&self) -> Option<i64> {
+        self.next.as_ref().map(|s| s.at.wall_ms)
+    }
+
+    /// Folds the next tick.
+    pub fn step(&mut self) -> Option<Judged> {
+        let sample = self.next.take()?;
+        let judged = self.engine.fold(&sample);
+        self.advance();
+        Some(judged)
+    }
+}
+
+/// Starts a replay.
+///
+/// # Errors
+/// When the recording cannot be read.
+pub fn replay(options: ReplayOptions) -> Result<Handle, Error> {
+    let playback = Playback::open(&options)?;
+    let (sender, pictures) = watch::channel(None);
+    let (asks, asked) = mpsc::channel(16);
+    let io = |source| Error::Io { path: "replay".into(), source };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(io)?;
+    let speed = options.speed_percent;
+    std::thread::Builder::new()
+        .name("engine".into())
+        .spawn(move || runtime.block_on(run(playback, speed, sender, asked)))
+        .map_err(io)?;
+    Ok(Handle { pictures, asks })
+}
+
+type Pictures = watch::Sender<Option<Arc<crate::diagnose::Picture>>>;
+
+async fn run(mut playback: Playback, mut speed: u32, pictures: Pictures, mut asked: mpsc::Receiver<Ask>) {
+    let mut paused = false;
+    let mut last: Option<(Judged, i64)> = None;
+    let mut step = true;
+    loop {
+        if step && let Some(judged) = playback.step() {
+            last = Some((judged.clone(), judged.at.wall_ms));
+        }
+        let ended = playback.next_ms().is_none();
+        if let Some((judged, _)) = &last {
+            let mode = Mode::Replay { paused, ended, speed_percent: speed };
+            let picture = playback.engine.picture(judged.clone(), mode, Own::default(), None);
+            if pictures.send(Some(Arc::new(picture))).is_err() {
+                return;
+            }
+        }
+        let gap_ms = match (&last, playback.next_ms()) {
+            (Some((_, at)), Some(next)) => (next - at).clamp(0, 10_000) * 100 / i64::from(speed.max(1)),
+            _ => 0,
+        };
+        let wait = Duration::from_millis(gap_ms.unsigned_abs());
+        step = false;
+        tokio::select! {
+            () = tokio::time::sleep(wait), if !paused && !ended => step = true,
+            ask = asked.recv() => match ask {
+                Some(Ask::Pause) => paused = !paused,
+                Some(Ask::Step) => { paused = true; step = true; }
+                Some(Ask::Speed(percent)) => speed = percent.clamp(10, 100_000),
+                Some(Ask::Weigh { name, weight }) => playback.engine.weigh(&name, weight),
+                Some(Ask::Demand(_)) => {}
+                None => return,
+            },
+            () = pictures.closed() => return,
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! perftop: live performance triage in the terminal.
+//!
+//! The map: `model` what the world said, `collect` how we ask, `detect` judgement, `diagnose` the picture and the
+//! flowchart, `engine` samples in and pictures out.
+
+pub mod collect;
+pub mod detect;
+pub mod diagnose;
+pub mod model;
+pub mod engine;
+pub mod record;
+pub mod config;
+pub mod report;
+pub mod cli;
+pub mod commands;

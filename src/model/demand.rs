@@ -1,0 +1,51 @@
+//! Asking for more, as a value: rules and the screen say what they want, the scheduler answers with a sample.
+
+use serde::{Deserialize, Serialize};
+
+use super::host::ProcId;
+use super::seen::Seen;
+
+/// What may be asked for. Further kinds come with their sources.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Demand {
+    /// One process closely: threads, limits, open files, what it waits in.
+    ProcessDetail {
+        /// Who.
+        id: ProcId,
+    },
+}
+
+/// An answer, recorded like any other sample.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// What was asked.
+    pub demand: Demand,
+    /// What was found.
+    pub detail: Seen<ProcessDetail>,
+}
+
+/// One process closely.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessDetail {
+    /// Its threads: id, name, state, where in the kernel it sleeps.
+    pub threads: Vec<ThreadDetail>,
+    /// Open descriptors.
+    pub open_files: Option<u64>,
+    /// Soft limit of open files.
+    pub open_files_limit: Option<u64>,
+    /// Voluntary and forced context switches.
+    pub switches: Option<(u64, u64)>,
+    /// Swapped out bytes (VmSwap).
+    pub swap_bytes: Option<u64>,
+    /// Peak resident bytes (VmHWM).
+    pub peak_rss_bytes: Option<u64>,
+}
+
+/// One thread.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the kernel's names")]
+pub struct ThreadDetail {
+    pub tid: i32, pub name: super::foreign::Foreign, pub state: char, pub wchan: Option<super::foreign::Foreign>,
+    pub run_ns: u64, pub wait_ns: u64,
+}

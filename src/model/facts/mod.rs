@@ -1,0 +1,152 @@
+//! Facts: derived purely from raw samples. Every formula names its source, unit and denominator.
+//! What never lives here: thresholds and verdicts (`detect`).
+//!
+//! A window is a run of snapshots, oldest first; rates are taken between its ends. Counters that go back, gaps,
+//! suspends and first samples give a [`Lack`], never a number.
+
+mod cgroup;
+mod cpu;
+mod disk;
+mod foreground;
+mod kernel;
+mod process;
+
+use std::sync::Arc;
+
+pub use cgroup::CgroupFacts;
+pub use cpu::{CoreFacts, CpuFacts};
+pub use disk::DiskFacts;
+pub use foreground::{Weight, WeightOverrides};
+pub use kernel::{InterfaceFacts, MemoryFacts, Psi, PsiFacts, TcpFacts};
+pub use process::ProcFacts;
+
+use super::counter::Stamp;
+use super::host::{FilesRaw, FsRaw, HostSweep, Identity, LoadRaw};
+use super::sample::Snapshot;
+use super::seen::{Lack, Seen, Why};
+use super::source::SourceStatus;
+
+/// What is known at one evaluation.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// When.
+    pub at: Stamp,
+    /// Seconds between the ends of the window; 0 with a single sample.
+    pub window_s: f64,
+    /// Who the host is.
+    pub identity: Option<Arc<Identity>>,
+    /// The host.
+    pub host: HostFacts,
+    /// Sources and their states.
+    pub sources: Arc<Vec<SourceStatus>>,
+}
+
+/// Facts of the host.
+#[derive(Debug, Clone)]
+pub struct HostFacts {
+    /// CPU shares.
+    pub cpu: Seen<CpuFacts>,
+    /// Load averages.
+    pub load: Seen<LoadRaw>,
+    /// Pressure.
+    pub psi: PsiFacts,
+    /// Memory levels and rates.
+    pub memory: Seen<MemoryFacts>,
+    /// Block devices.
+    pub disks: Seen<Vec<DiskFacts>>,
+    /// File systems, as read last.
+    pub filesystems: Seen<Arc<Vec<FsRaw>>>,
+    /// Network interfaces.
+    pub interfaces: Seen<Vec<InterfaceFacts>>,
+    /// TCP counters.
+    pub tcp: Seen<TcpFacts>,
+    /// Descriptors of the whole system.
+    pub files: Seen<FilesRaw>,
+    /// Control groups.
+    pub cgroups: Seen<Vec<CgroupFacts>>,
+    /// Processes.
+    pub processes: Seen<Vec<ProcFacts>>,
+    /// True when the sockets of other users' processes could not be seen, so that their weight is a guess.
+    pub serving_unreadable: u32,
+}
+
+impl Facts {
+    /// Derives the facts of the newest snapshot of `window` (oldest first).
+    #[must_use]
+    pub fn derive(window: &[Arc<Snapshot>], overrides: &WeightOverrides) -> Self {
+        let Some(newest) = window.last() else { return Self::empty() };
+        let identity = newest.identity.clone();
+        let sweeps: Vec<&HostSweep> = window.iter().filter_map(|s| s.sweep.as_deref().ok()).collect();
+        let host = match &newest.sweep {
+            Err(lack) => HostFacts::unknown(lack, newest),
+            Ok(new) => HostFacts::derive(new, &sweeps, window, overrides),
+        };
+        let window_s = match (sweeps.first(), sweeps.last()) {
+            (Some(old), Some(new)) => new.at.seconds_since(&old.at).unwrap_or(0.0),
+            _ => 0.0,
+        };
+        Self { at: newest.at, window_s, identity, host, sources: newest.sources.clone() }
+    }
+
+    fn empty() -> Self {
+        let snapshot = Snapshot::default();
+        let host = HostFacts::unknown(&Lack::new(Why::NotYet, "host sweep"), &snapshot);
+        Self { at: Stamp::default(), window_s: 0.0, identity: None, host, sources: Arc::default() }
+    }
+
+    /// CPUs online, at least 1.
+    #[must_use]
+    pub fn cpus(&self) -> f64 {
+        let online = self.host.cpu.as_ref().map(|c| c.cores.len()).unwrap_or(0);
+        let known = self.identity.as_ref().map_or(1, |i| i.cpus as usize);
+        if online > 0 { online as f64 } else { known.max(1) as f64 }
+    }
+
+    /// The processes, empty when unknown.
+    #[must_use]
+    pub fn processes(&self) -> &[ProcFacts] {
+        self.host.processes.as_deref().unwrap_or_default()
+    }
+}
+
+impl HostFacts {
+    fn derive(new: &HostSweep, sweeps: &[&HostSweep], window: &[Arc<Snapshot>], ov: &WeightOverrides) -> Self {
+        let newest = &window[window.len() - 1];
+        // The older end: the oldest sweep from which the clocks ran through.
+        let old = sweeps.iter().find(|s| new.at.seconds_since(&s.at).is_some()).copied();
+        let slept = sweeps.len() > 1 && old.is_none();
+        let no_rate = |what: &str| if slept { Lack::reset(what) } else { Lack::first_sample(what) };
+        let page_bytes = newest.identity.as_ref().map_or(4096, |i| i.page_bytes);
+        Self {
+            cpu: cpu::derive(old, new, sweeps).unwrap_or_else(|| Err(no_rate("/proc/stat"))),
+            load: new.load.clone(),
+            psi: PsiFacts::derive(old, new),
+            memory: kernel::memory(old, new, page_bytes),
+            disks: disk::derive(old, new).unwrap_or_else(|| Err(no_rate("/proc/diskstats"))),
+            filesystems: newest.filesystems.clone(),
+            interfaces: kernel::interfaces(old, new).unwrap_or_else(|| Err(no_rate("/proc/net/dev"))),
+            tcp: kernel::tcp(old, new).unwrap_or_else(|| Err(no_rate("/proc/net/snmp"))),
+            files: new.files.clone(),
+            cgroups: cgroup::derive(sweeps, new),
+            processes: process::derive(old, new, sweeps, window, ov),
+            serving_unreadable: newest.serving.as_ref().map_or(0, |s| s.unreadable.len() as u32),
+        }
+    }
+
+    fn unknown(lack: &Lack, newest: &Snapshot) -> Self {
+        Self {
+            cpu: Err(lack.clone()),
+            load: Err(lack.clone()),
+            psi: PsiFacts { cpu: Err(lack.clone()), memory: Err(lack.clone()), io: Err(lack.clone()) },
+            memory: Err(lack.clone()),
+            disks: Err(lack.clone()),
+            filesystems: newest.filesystems.clone(),
+            interfaces: Err(lack.clone()),
+            tcp: Err(lack.clone()),
+            files: Err(lack.clone()),
+            cgroups: Err(lack.clone()),
+            processes: Err(lack.clone()),
+            serving_unreadable: 0,
+        }
+    }
+}

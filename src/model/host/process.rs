@@ -1,0 +1,139 @@
+//! Raw figures of processes, their states between sweeps, and whom they serve.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::foreign::Foreign;
+
+use super::cgroup::CgroupPath;
+
+/// A process for ever: its pid and its start in clock ticks after boot (stat field 22), so that a reused pid
+/// is another process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ProcId {
+    /// The pid.
+    pub pid: i32,
+    /// Start, clock ticks after boot.
+    pub start: u64,
+}
+
+impl std::fmt::Display for ProcId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}@{}", self.pid, self.start)
+    }
+}
+
+/// One process, counters since its start.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProcRaw {
+    /// Who.
+    pub id: ProcId,
+    /// When this row was read (CLOCK_MONOTONIC ns); older than the sweep for those not in turn.
+    pub mono_ns: u64,
+    /// Parent pid.
+    pub ppid: i32,
+    /// Name (stat field 2).
+    pub comm: Foreign,
+    /// Arguments with secrets masked; `None` before they were read, empty for kernel threads.
+    pub command: Option<Foreign>,
+    /// Owner.
+    pub uid: Option<u32>,
+    /// State letter.
+    pub state: char,
+    /// Controlling terminal, 0 = none.
+    pub tty: i32,
+    /// Kernel thread (PF_KTHREAD in field 9).
+    pub kernel: bool,
+    /// utime + stime, ticks, all threads.
+    pub cpu_ticks: u64,
+    /// stime alone, ticks.
+    pub system_ticks: u64,
+    /// Nice value.
+    pub nice: i32,
+    /// Scheduling policy (0 other, 1 FIFO, 2 RR, 3 batch, 5 idle, 6 deadline).
+    pub policy: u32,
+    /// Threads.
+    pub threads: u32,
+    /// Resident pages.
+    pub rss_pages: u64,
+    /// Major faults since start.
+    pub major_faults: u64,
+    /// schedstat; `None` when unreadable.
+    pub sched: Option<ProcSched>,
+    /// `/proc/PID/io`; `None` without rights.
+    pub io: Option<ProcIo>,
+    /// Control groups other than the root.
+    pub cgroups: Vec<CgroupPath>,
+}
+
+/// `/proc/PID/schedstat`, nanoseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcSched {
+    /// On a CPU.
+    pub run_ns: u64,
+    /// Runnable, waiting for a CPU.
+    pub wait_ns: u64,
+    /// Times on a CPU.
+    pub slices: u64,
+    /// Summed over all threads; otherwise the main thread only.
+    pub all_threads: bool,
+}
+
+/// `/proc/PID/io`: bytes that reached the block layer. `write` counts when pages are dirtied.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the kernel's names")]
+pub struct ProcIo {
+    pub read_bytes: u64, pub write_bytes: u64, pub cancelled_write_bytes: u64,
+}
+
+/// All processes of a sweep.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ProcessTable {
+    /// One row per process, by pid.
+    pub rows: Vec<ProcRaw>,
+    /// How many rows this sweep read; the others are older, within the scan's budget.
+    pub fresh: u32,
+    /// Pids that vanished or could not be parsed while being read.
+    pub unreadable: u32,
+}
+
+/// Task states seen between two sweeps.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateSampling {
+    /// How often was looked.
+    pub rounds: u32,
+    /// Who was seen in uninterruptible sleep, and how many thread-rounds.
+    pub blocked: Vec<StateHit>,
+}
+
+/// One process of a [`StateSampling`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateHit {
+    /// Who.
+    pub id: ProcId,
+    /// Thread-rounds in state D.
+    pub hits: u32,
+}
+
+/// Which processes serve someone: listening or accepted sockets.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Serving {
+    /// When it was read (CLOCK_BOOTTIME ns): a process that started later is not judged by it.
+    pub boot_ns: u64,
+    /// One per process whose descriptors could be read and that holds a socket that counts.
+    pub processes: Vec<ServingProcess>,
+    /// Processes whose descriptors could not be read.
+    pub unreadable: Vec<ProcId>,
+}
+
+/// The sockets of one process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServingProcess {
+    /// Who.
+    pub id: ProcId,
+    /// TCP ports it listens on.
+    pub listens: Vec<u16>,
+    /// Listens on a unix socket.
+    pub listens_unix: bool,
+    /// Established sockets whose local port has a listener here.
+    pub accepted: u32,
+}

@@ -1,0 +1,16 @@
+//! What the world said: raw samples, the facts derived from two of them, and the words they are said in.
+//! Pure: no IO, no clock, no other layer.
+
+pub mod counter;
+pub mod demand;
+pub mod facts;
+pub mod foreign;
+pub mod history;
+pub mod host;
+pub mod mask;
+pub mod origin;
+pub mod sample;
+pub mod seen;
+pub mod source;
+pub mod subject;
+pub mod unit;

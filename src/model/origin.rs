@@ -1,0 +1,52 @@
+//! Where every number comes from: file and field, formula, and a command that shows it by hand.
+//! One row per origin; rules and panels name rows by id, `tests/tidy.rs` checks that each name exists.
+
+/// The provenance of a figure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// Its name in evidence rows.
+    pub id: &'static str,
+    /// File and field, or call.
+    pub from: &'static str,
+    /// Formula with unit and denominator.
+    pub formula: &'static str,
+    /// A command that shows the raw figure.
+    pub command: &'static str,
+}
+
+const fn origin(id: &'static str, from: &'static str, formula: &'static str, command: &'static str) -> Origin {
+    Origin { id, from, formula, command }
+}
+
+/// All origins.
+pub const ORIGINS: &[Origin] = &[
+    origin("host.cpu", "/proc/stat, line cpu and cpuN", "busy = (Δtotal - Δidle - Δiowait - Δsteal) / Δtotal of all online CPUs", "grep ^cpu /proc/stat"),
+    origin("host.runqueue", "/proc/stat, procs_running", "median over the window of procs_running - 1 (perftop), threads", "grep procs_running /proc/stat"),
+    origin("host.load", "/proc/loadavg", "exponential averages over 1, 5, 15 min of runnable and state-D tasks", "cat /proc/loadavg"),
+    origin("host.psi.cpu", "/proc/pressure/cpu, some total", "Δtotal µs / Δt µs; before the second sample avg10", "cat /proc/pressure/cpu"),
+    origin("host.psi.memory", "/proc/pressure/memory, some and full total", "Δtotal µs / Δt µs", "cat /proc/pressure/memory"),
+    origin("host.psi.io", "/proc/pressure/io, some and full total", "Δtotal µs / Δt µs", "cat /proc/pressure/io"),
+    origin("host.memory", "/proc/meminfo", "available = MemAvailable; used = 1 - MemAvailable / MemTotal", "grep -E 'MemTotal|MemAvailable' /proc/meminfo"),
+    origin("host.vmstat", "/proc/vmstat", "Δcounter / Δt; refault bytes = Δ(workingset_refault_file + _anon) x page size", "grep -E 'refault|pgscan_direct|allocstall|oom_kill|pswp' /proc/vmstat"),
+    origin("host.disks", "/proc/diskstats", "await = Δ(ms of reads, writes, discards, flushes) / Δoperations; aqu-sz = Δweighted ms / Δt ms; util = Δio ms / Δt ms", "iostat -x 1"),
+    origin("host.filesystems", "statvfs(2) of each mount", "free for users = f_bavail x f_frsize", "df -h; df -i"),
+    origin("host.interfaces", "/proc/net/dev, /sys/class/net/*/speed", "Δbytes / Δt; util = 8 Δbytes / Δt / speed, the fuller direction", "ip -s link"),
+    origin("host.tcp", "/proc/net/snmp, /proc/net/netstat, by name", "Δcounter / Δt; share = ΔRetransSegs / ΔTCPOrigDataSent from 100 segments on", "nstat -az TcpRetransSegs TcpExtTCPOrigDataSent TcpExtTCPTimeouts"),
+    origin("host.files", "/proc/sys/fs/file-nr, fields 1 and 3", "allocated / limit", "cat /proc/sys/fs/file-nr"),
+    origin("host.processes", "/proc/PID/stat, fields 14 and 15", "Δ(utime + stime) / USER_HZ / Δt, cores", "top -H -p PID"),
+    origin("host.schedstat", "/proc/PID/task/*/schedstat, fields 1 and 2", "run delay = Δfield 2 ns / Δt ns summed over the threads, s/s", "cat /proc/PID/task/*/schedstat"),
+    origin("host.iodelay", "/proc/PID/task/*/stat, field 3, looked at ten times a second while PSI io grows", "threads in state D per look, s/s; standard error sqrt(mean / looks)", "for i in 1 2 3 4 5; do grep -h State /proc/PID/task/*/status; sleep 0.2; done"),
+    origin("host.process_io", "/proc/PID/io, read_bytes and write_bytes", "Δbytes / Δt; writes count when pages are dirtied", "cat /proc/PID/io"),
+    origin("host.cgroup.cpu", "cpu.stat and cpu.max (v1: cpu.cfs_quota_us, cpu.cfs_period_us) of the group and its ancestors", "throttled share = Δnr_throttled / Δnr_periods; throttled time = Δthrottled / Δt, s/s", "cat DIRECTORY/cpu.stat"),
+    origin("host.cgroup.memory", "memory.events, memory.current, memory.max (v1: memory.oom_control, memory.usage_in_bytes, memory.limit_in_bytes)", "Δoom_kill within the window; bytes", "cat DIRECTORY/memory.events || cat DIRECTORY/memory.oom_control"),
+    origin("host.cgroup.io", "io.max and io.stat (v1: blkio.throttle.*)", "Δbytes or operations / Δt against the limit", "cat DIRECTORY/io.max || grep . DIRECTORY/blkio.throttle.*"),
+    origin("host.serving", "/proc/net/tcp, /proc/net/tcp6, /proc/net/unix and the links in /proc/PID/fd", "listening sockets, and established ones whose local port has a listener", "ss -ltnp"),
+    origin("ledger", "all of the above", "every foreground actor-second is in exactly one state; the states sum to the foreground time T", "perftop check --format json"),
+    origin("sources", "what perftop saw of a server: its process, its port, its answer", "state: ok, degraded, denied, not_watched, unreachable", "perftop doctor"),
+];
+
+/// The origin of that id.
+#[must_use]
+pub fn find(id: &str) -> Option<&'static Origin> {
+    ORIGINS.iter().find(|origin| origin.id == id)
+}

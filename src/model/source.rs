@@ -1,0 +1,88 @@
+//! Sources: who is asked, where it stands, and whether it answers. CONTRACT.md, "Names". Pure.
+
+use serde::{Deserialize, Serialize};
+
+/// Kind of a source; the prefix of its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the contract's words")]
+pub enum SourceKind {
+    Host, Postgres, Redis, Prometheus, Peer,
+}
+
+/// Whether it answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceState {
+    /// All that was asked was answered.
+    Ok,
+    /// It answers, with parts missing.
+    Degraded,
+    /// It refuses us.
+    Denied,
+    /// It was seen and is not read.
+    NotWatched,
+    /// It does not answer.
+    Unreachable,
+}
+
+/// Where it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the contract's words")]
+pub enum Place {
+    Local, Remote, Unknown,
+}
+
+/// A source as it stands in the header and in the JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceStatus {
+    /// `host`, `postgres:5432`, `redis:6379` …
+    pub id: String,
+    /// Its kind.
+    pub kind: SourceKind,
+    /// Its state.
+    pub state: SourceState,
+    /// Where it runs.
+    pub place: Place,
+    /// primary, replica … when known.
+    pub role: Option<String>,
+    /// Version, when known.
+    pub version: Option<String>,
+    /// As whom we read it.
+    #[serde(rename = "as")]
+    pub reader: Option<String>,
+    /// Why it is not `ok`.
+    pub why: Option<String>,
+    /// The exact way in.
+    pub way_in: Option<String>,
+}
+
+impl SourceKind {
+    /// The prefix of the id.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Postgres => "postgres",
+            Self::Redis => "redis",
+            Self::Prometheus => "prometheus",
+            Self::Peer => "peer",
+        }
+    }
+}
+
+impl SourceState {
+    /// The word of the contract.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Degraded => "degraded",
+            Self::Denied => "denied",
+            Self::NotWatched => "not_watched",
+            Self::Unreachable => "unreachable",
+        }
+    }
+}

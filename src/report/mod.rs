@@ -1,0 +1,5 @@
+//! The same diagnosis as text, JSON or Markdown. Pure.
+//! What never lives here: files, clocks, colours.
+
+pub mod markdown;
+pub mod text;

@@ -1,0 +1,114 @@
+//! The diagnosis for a terminal or a log: the verdict first, then causes, fixes, what is fine, what is unseen.
+
+use std::fmt::Write as _;
+
+use crate::detect::diagnosis::Diagnosis;
+use crate::detect::finding::{Class, Finding, Fix, Known, Phase, Severity};
+use crate::model::unit::{seconds, short};
+
+/// The headline of a diagnosis: what is wrong, what it costs.
+#[must_use]
+pub fn verdict(diagnosis: &Diagnosis) -> String {
+    let raised = diagnosis.findings.iter().find(|f| f.severity != Severity::Info && f.explained_by.is_none());
+    match raised {
+        Some(f) => format!("{} {}", glyph(f.severity), headline(f)),
+        None if diagnosis.time.foreground_s_per_s < crate::detect::rank::IDLE => {
+            "✓ Nobody waits: this host is idle.".to_owned()
+        }
+        None => {
+            let t = &diagnosis.time;
+            format!("✓ No bottleneck on this host: {} of {} s/s of foreground time is productive.", short(t.productive_s_per_s), short(t.foreground_s_per_s))
+        }
+    }
+}
+
+/// One line of a finding: cost, share, title.
+#[must_use]
+pub fn headline(f: &Finding) -> String {
+    let ended = if f.ended { " (ended)" } else { "" };
+    match (f.impact.benefit_s_per_s, f.impact.share) {
+        (Some(benefit), Some(share)) => {
+            format!("{} waiting ({:.0} % of all request time)  {}", short(benefit), share * 100.0, f.title)
+        }
+        _ => match f.impact.eta_s {
+            Some(eta) => format!("in {}  {}", seconds(eta), f.title),
+            None => format!("{}{ended}", f.title),
+        },
+    }
+}
+
+/// The sign of a severity; the word stands beside it where there is room.
+#[must_use]
+pub fn glyph(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Critical => "✖",
+        Severity::Warning => "▲",
+        Severity::Info => "i",
+    }
+}
+
+/// "since 03:09:40" or "at least since …".
+#[must_use]
+pub fn since(f: &Finding) -> String {
+    let least = if f.since.known == Known::AtLeast { "at least " } else { "" };
+    format!("{least}since {}", f.since.at)
+}
+
+/// The whole diagnosis.
+#[must_use]
+pub fn render(d: &Diagnosis) -> String {
+    let mut out = String::new();
+    let score = d.health.score.map_or_else(String::new, |s| format!(", score {s:.0}"));
+    let provisional = if d.provisional { ", provisional" } else { "" };
+    _ = writeln!(out, "{} {}  {}{score}  (window {} s{provisional})", d.host.name, d.at, d.health.status.word(), short(d.window_s));
+    _ = writeln!(out, "{}\n", verdict(d));
+    for f in &d.findings {
+        finding(&mut out, f);
+    }
+    _ = writeln!(out, "time     foreground {} s/s = productive {} + lost to causes {} + unexplained {}", short(d.time.foreground_s_per_s),
+        short(d.time.productive_s_per_s),
+        short((d.time.foreground_s_per_s - d.time.productive_s_per_s - d.time.unexplained_s_per_s).max(0.0)),
+        short(d.time.unexplained_s_per_s));
+    for c in &d.cleared {
+        _ = writeln!(out, "cleared  {:<24} {}", c.id, c.because);
+    }
+    for u in &d.unknown {
+        let lift = u.lift.as_ref().map_or_else(String::new, |l| format!("  -> {l}"));
+        _ = writeln!(out, "unknown  {:<24} {}{lift}", u.id, u.because);
+    }
+    for r in &d.resolved {
+        _ = writeln!(out, "gone     {}  {} -> {} s/s ({:?})", r.key, short(r.before), short(r.after), r.outcome);
+    }
+    out
+}
+
+fn finding(out: &mut String, f: &Finding) {
+    let rank = f.rank.map_or_else(|| "-".to_owned(), |r| r.to_string());
+    _ = writeln!(out, "{rank:>2}. {} {:<8} {}", glyph(f.severity), f.severity.word(), headline(f));
+    _ = writeln!(out, "      {}  subject {}  {}  confidence {:.1}", f.id, f.subject.typed_key(), since(f), f.confidence);
+    for e in &f.evidence {
+        let limit = e.limit.map_or_else(String::new, |l| format!("  limit {}", e.unit.show(l)));
+        _ = writeln!(out, "      + {}: {}{limit}  [{}]", e.claim, e.unit.show(e.value), e.origin);
+    }
+    for e in &f.against {
+        _ = writeln!(out, "      - against? {}: {}  [{}]", e.claim, e.unit.show(e.value), e.origin);
+    }
+    if f.class != Class::Hygiene || f.severity != Severity::Info {
+        f.fixes.iter().for_each(|fix| one_fix(out, fix));
+    } else if let Some(fix) = f.fixes.first() {
+        _ = writeln!(out, "      $ {}", fix.command);
+    }
+    out.push('\n');
+}
+
+fn one_fix(out: &mut String, fix: &Fix) {
+    let phase = if fix.phase == Phase::Relief { "RELIEF" } else { "CURE  " };
+    _ = writeln!(out, "      {phase} {}", fix.title);
+    _ = writeln!(out, "        $ {}", fix.command);
+    if let Some(undo) = &fix.undo {
+        _ = writeln!(out, "        undo: {undo}");
+    }
+    for p in &fix.preflight {
+        _ = writeln!(out, "        {} {}", if p.ok { "✔" } else { "✖" }, p.what);
+    }
+}
