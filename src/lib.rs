@@ -13,3 +13,8 @@ pub mod config;
 pub mod report;
 pub mod cli;
 pub mod commands;
+pub mod app;
+pub mod effects;
+pub mod run;
+pub mod terminal;
+pub mod view;

@@ -2,10 +2,12 @@
 
 use std::io::IsTerminal;
 
-use crate::config::Settings;
+use crate::config::{Settings, ThemeFile, builtin_themes};
 use crate::engine::{Handle, LiveOptions};
+use crate::view::theme::{Depth, Targets, Theme};
+use crate::{run, terminal};
 
-use super::{Failure, plan};
+use super::{Failure, plan, runtime};
 
 /// Opens the dashboard.
 ///
@@ -24,11 +26,43 @@ pub fn run(settings: &Settings) -> Result<u8, Failure> {
 /// # Errors
 /// Without a terminal, with a wrong theme, or what `start` says.
 pub fn screen(settings: &Settings, start: impl FnOnce() -> Result<Handle, Failure>) -> Result<u8, Failure> {
-    if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() && settings.text("theme").is_empty() {
+    if !std::io::stdout().is_terminal() {
         return Err(Failure::Usage(
             "the dashboard needs a terminal; without one use `perftop check`, or `perftop check --watch 1s`".into(),
         ));
     }
-    let _handle = start()?;
-    Ok(0)
+    let theme = theme(settings)?;
+    let handle = start()?;
+    let io = |e: std::io::Error| Failure::Io(format!("terminal: {e}"));
+    let runtime = runtime()?;
+    let guard = terminal::Guard::take().map_err(io)?;
+    let mut screen = terminal::screen().map_err(io)?;
+    let result = runtime.block_on(run::run(handle, theme, &mut screen));
+    drop(guard);
+    match result {
+        Ok(()) => Ok(0),
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Err(Failure::ClosedPipe),
+        Err(e) => Err(io(e)),
+    }
+}
+
+/// The theme that the settings name: a built-in one, or a file.
+fn theme(settings: &Settings) -> Result<Theme, Failure> {
+    let name = settings.text("theme");
+    let builtin = builtin_themes().iter().find(|(known, _)| *known == name);
+    let text = match builtin {
+        Some((_, text)) => (*text).to_owned(),
+        None => std::fs::read_to_string(name).map_err(|e| {
+            let known: Vec<&str> = builtin_themes().iter().map(|(name, _)| *name).collect();
+            Failure::Usage(format!("theme {name}: {e}; built in are {}", known.join(", ")))
+        })?,
+    };
+    let file = ThemeFile::parse(name, &text).map_err(|p| Failure::Usage(p.to_string()))?;
+    let variable = |name: &str| std::env::var(name).unwrap_or_default();
+    let depth = Depth::detect(settings.text("color"), &variable("TERM"), &variable("COLORTERM"));
+    let pair = |what: &str| {
+        (settings.number(&format!("targets.{what}_warning")), settings.number(&format!("targets.{what}_critical")))
+    };
+    let targets = Targets { cpu: pair("cpu"), memory: pair("memory"), disk: pair("disk") };
+    Ok(Theme::new(file, depth, settings.flag("ascii"), targets))
 }

@@ -94,6 +94,7 @@ fn nature(roots: &Roots, name: &Foreign) -> Nature {
     let dir = roots.sys.join("block").join(std::ffi::OsStr::from_bytes(&in_sys));
     let no_sys = !roots.sys.join("block").exists();
     let slaves = std::fs::read_dir(dir.join("slaves")).is_ok_and(|mut d| d.next().is_some());
+    let paravirtual = [&b"vd"[..], b"xvd"].iter().any(|p| name.raw().starts_with(p));
     let view = [&b"loop"[..], b"zram", b"ram", b"sr", b"fd"].iter().any(|p| name.raw().starts_with(p));
     let mut reader = Reader::default();
     let scheduler = reader.read(&dir.join("queue/scheduler")).ok().and_then(|text| {
@@ -104,7 +105,8 @@ fn nature(roots: &Roots, name: &Foreign) -> Nature {
     Nature {
         whole: dir.exists() || no_sys,
         leaf: !slaves && !view,
-        rotational: reader.number(&dir.join("queue/rotational")).map(|n| n == 1),
+        // Paravirtual disks call themselves rotating whatever is behind them.
+        rotational: reader.number(&dir.join("queue/rotational")).filter(|_| !paravirtual).map(|n| n == 1),
         scheduler,
     }
 }

@@ -1,0 +1,215 @@
+//! The state of the screen: what is selected, what lies on top, what is asked for. Pure: keys and pictures in,
+//! effects out. What never lives here: drawing, channels, the terminal.
+
+pub mod keymap;
+pub mod processes;
+mod update;
+
+use std::sync::Arc;
+
+use crate::detect::finding::{Finding, Fix};
+use crate::diagnose::Picture;
+use crate::model::demand::Demand;
+use crate::model::facts::ProcFacts;
+use crate::model::host::ProcId;
+use crate::model::unit::Unit;
+
+use self::keymap::{Context, Key};
+use self::processes::ProcessView;
+
+/// The screens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Screen {
+    /// Causes, ranked.
+    Triage,
+    /// Figures of the host.
+    Host,
+    /// The flowchart.
+    Diagnose,
+}
+
+/// What lies on top, last on top of all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Overlay {
+    /// Keys; on a finding its page as well.
+    Help {
+        /// First line shown.
+        scroll: usize,
+    },
+    /// One fix, whole.
+    Fix {
+        /// Which of the selected finding.
+        index: usize,
+        /// First line shown.
+        scroll: usize,
+    },
+    /// One process.
+    Process {
+        /// Who.
+        id: ProcId,
+    },
+    /// Where the figures come from.
+    Provenance {
+        /// First line shown.
+        scroll: usize,
+    },
+    /// The raw text unboxed, to be copied by hand.
+    CopyView {
+        /// First line shown.
+        scroll: usize,
+    },
+}
+
+/// What comes in.
+#[derive(Debug, Clone)]
+pub enum Msg {
+    /// A key.
+    Key(Key),
+    /// A newer picture.
+    Picture(Arc<Picture>),
+    /// Something to tell the operator, such as what became of a copy.
+    Notice(String),
+    /// The engine ended.
+    Ended(String),
+}
+
+/// What goes out: values, carried out in `effects.rs` only.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Leave.
+    Quit,
+    /// Text to the clipboard and to a file.
+    Copy {
+        /// The very bytes.
+        text: String,
+        /// What it is, for the notice.
+        what: &'static str,
+    },
+    /// More about something.
+    Ask(Demand),
+    /// Re-weigh a process name.
+    Weigh {
+        /// Its name.
+        name: String,
+        /// Its weight; `None` takes it back.
+        weight: Option<f64>,
+    },
+    /// Replay: pause or go on.
+    Pause,
+    /// Replay: one tick.
+    Step,
+    /// Replay: speed in percent.
+    Speed(u32),
+    /// Draw everything anew.
+    Redraw,
+    /// To the shell and back (Ctrl-Z).
+    Suspend,
+}
+
+/// The state.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// The newest picture.
+    pub picture: Option<Arc<Picture>>,
+    /// The picture that is held still.
+    pub frozen: Option<Arc<Picture>>,
+    /// Which screen.
+    pub screen: Screen,
+    /// What lies on top.
+    pub overlays: Vec<Overlay>,
+    /// Key of the selected finding: selection sticks to it, never to a row.
+    pub selected: Option<String>,
+    /// The process table.
+    pub processes: ProcessView,
+    /// The line above the footer.
+    pub notice: Option<String>,
+    /// `g` was pressed once.
+    pub pending_g: bool,
+}
+
+impl Default for App {
+    fn default() -> Self {
+        Self {
+            picture: None,
+            frozen: None,
+            screen: Screen::Triage,
+            overlays: Vec::new(),
+            selected: None,
+            processes: ProcessView::default(),
+            notice: None,
+            pending_g: false,
+        }
+    }
+}
+
+impl App {
+    /// The picture to draw: the frozen one while there is one.
+    #[must_use]
+    pub fn shown(&self) -> Option<&Arc<Picture>> {
+        self.frozen.as_ref().or(self.picture.as_ref())
+    }
+
+    /// All findings of the picture.
+    #[must_use]
+    pub fn findings(&self) -> &[Finding] {
+        self.shown().map(|p| p.diagnosis.findings.as_slice()).unwrap_or_default()
+    }
+
+    /// The selected finding: the one that was chosen, or the first.
+    #[must_use]
+    pub fn finding(&self) -> Option<&Finding> {
+        let all = self.findings();
+        let chosen = self.selected.as_ref().and_then(|key| all.iter().find(|f| &f.key == key));
+        chosen.or(all.first())
+    }
+
+    /// The fix that `c` copies: the one on the card, else the first relief or cure of the finding.
+    #[must_use]
+    pub fn fix(&self) -> Option<&Fix> {
+        let index = match self.overlays.last() {
+            Some(Overlay::Fix { index, .. }) => *index,
+            _ => 0,
+        };
+        self.finding()?.fixes.get(index)
+    }
+
+    /// The process that a demand or the table points at.
+    #[must_use]
+    pub fn process(&self, id: ProcId) -> Option<&ProcFacts> {
+        self.shown()?.facts.processes().iter().find(|p| p.id == id)
+    }
+
+    /// The copy view: the finding, its figures and its fixes as plain lines, nothing cut.
+    #[must_use]
+    pub fn copy_text(&self) -> Vec<String> {
+        let Some(picture) = self.shown() else { return Vec::new() };
+        let d = &picture.diagnosis;
+        let mut out = vec![format!("{} {} {}", d.host.name, d.at, d.health.status.word()), String::new()];
+        if let Some(f) = self.finding() {
+            out.push(format!("{} {}", f.severity.word(), f.title));
+            out.push(f.key.clone());
+            let limit = |l: Option<f64>, unit: Unit| l.map_or_else(String::new, |l| format!(" (limit {})", unit.show(l)));
+            let rows = f.evidence.iter().chain(&f.against);
+            out.extend(rows.map(|e| format!("{}: {}{} [{}]", e.claim, e.unit.show(e.value), limit(e.limit, e.unit), e.origin)));
+            for fix in &f.fixes {
+                out.extend([String::new(), format!("# {}", fix.title), fix.command.clone()]);
+                out.extend(fix.undo.iter().map(|undo| format!("# undo: {undo}")));
+            }
+        }
+        out
+    }
+
+    /// Which keys count now.
+    #[must_use]
+    pub fn context(&self) -> Context {
+        if self.processes.editing {
+            return Context::Editing;
+        }
+        match (self.overlays.last(), self.screen) {
+            (Some(_), _) => Context::Overlay,
+            (None, Screen::Triage) => Context::Triage,
+            (None, Screen::Host) => Context::Host,
+            (None, Screen::Diagnose) => Context::Diagnose,
+        }
+    }
+}

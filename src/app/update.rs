@@ -1,0 +1,287 @@
+//! What each message does: the only place where the state changes.
+
+use crate::detect::finding::Finding;
+use crate::diagnose::Mode;
+use crate::model::demand::Demand;
+use crate::model::unit::short;
+
+use super::keymap::{Action, Context, Key, action};
+use super::{App, Effect, Msg, Overlay, Screen};
+
+const PAGE: isize = 10;
+/// Far enough for any list.
+const END: isize = 1 << 30;
+
+impl App {
+    /// Takes one message in; what must happen outside comes out.
+    pub fn update(&mut self, msg: Msg) -> Vec<Effect> {
+        match msg {
+            Msg::Picture(picture) => {
+                self.picture = Some(picture);
+                self.refresh_details()
+            }
+            Msg::Notice(text) => {
+                self.notice = Some(text);
+                Vec::new()
+            }
+            Msg::Ended(text) => {
+                self.notice = Some(text);
+                Vec::new()
+            }
+            Msg::Key(key) => self.key(key),
+        }
+    }
+
+    /// An open process is asked for again with each picture.
+    fn refresh_details(&self) -> Vec<Effect> {
+        match self.overlays.last() {
+            Some(Overlay::Process { id }) if self.frozen.is_none() => {
+                vec![Effect::Ask(Demand::ProcessDetail { id: *id })]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn key(&mut self, key: Key) -> Vec<Effect> {
+        let context = self.context();
+        let Some(action) = self.resolve(key, context) else {
+            if context == Context::Editing {
+                self.edit(key);
+            }
+            return Vec::new();
+        };
+        self.notice = None;
+        self.act(action)
+    }
+
+    /// `gg` is two keys.
+    fn resolve(&mut self, key: Key, context: Context) -> Option<Action> {
+        if key == Key::Char('g') && context != Context::Editing {
+            self.pending_g = !self.pending_g;
+            return (!self.pending_g).then_some(Action::Top);
+        }
+        self.pending_g = false;
+        action(key, context)
+    }
+
+    fn edit(&mut self, key: Key) {
+        let view = &mut self.processes;
+        match key {
+            Key::Char(c) if !c.is_control() => view.filter.push(c),
+            Key::Backspace => _ = view.filter.pop(),
+            Key::Enter => view.editing = false,
+            Key::Esc => {
+                view.editing = false;
+                view.filter.clear();
+            }
+            _ => {}
+        }
+    }
+
+    fn act(&mut self, action: Action) -> Vec<Effect> {
+        match action {
+            Action::Quit => return vec![Effect::Quit],
+            Action::Redraw => return vec![Effect::Redraw],
+            Action::Suspend => return vec![Effect::Suspend],
+            Action::Close if self.overlays.is_empty() && self.screen == Screen::Triage => return vec![Effect::Quit],
+            Action::Back | Action::Close => self.back(),
+            Action::Triage => self.go(Screen::Triage),
+            Action::Host => self.go(Screen::Host),
+            Action::Diagnose => self.go(Screen::Diagnose),
+            Action::Up => self.step(-1),
+            Action::Down => self.step(1),
+            Action::PageUp => self.step(-PAGE),
+            Action::PageDown => self.step(PAGE),
+            Action::Top => self.step(-END),
+            Action::Bottom => self.step(END),
+            Action::Open => return self.open(),
+            Action::CopyFix => return self.copy_fix(),
+            Action::ChatLine => return self.chat_line(),
+            Action::CopyView => self.push(Overlay::CopyView { scroll: 0 }),
+            Action::Provenance => self.push(Overlay::Provenance { scroll: 0 }),
+            Action::Help => self.push(Overlay::Help { scroll: 0 }),
+            Action::Freeze => self.frozen = if self.frozen.is_some() { None } else { self.picture.clone() },
+            Action::Filter => self.processes.editing = true,
+            Action::SortLeft => self.processes.shift_sort(-1),
+            Action::SortRight => self.processes.shift_sort(1),
+            Action::SortReverse => self.processes.ascending = !self.processes.ascending,
+            Action::NextFix => self.next_fix(),
+            Action::Weigh => return self.weigh(),
+            Action::Pause => return vec![Effect::Pause],
+            Action::Step => return vec![Effect::Step],
+            Action::Slower => return self.speed(|s| (s / 2).max(10)),
+            Action::Faster => return self.speed(|s| s.saturating_mul(2).min(100_000)),
+        }
+        Vec::new()
+    }
+
+    fn go(&mut self, screen: Screen) {
+        self.overlays.clear();
+        self.screen = screen;
+    }
+
+    fn push(&mut self, overlay: Overlay) {
+        let same = |o: &Overlay| std::mem::discriminant(o) == std::mem::discriminant(&overlay);
+        // The same key closes what it opened.
+        if self.overlays.last().is_some_and(same) {
+            self.overlays.pop();
+        } else {
+            self.overlays.push(overlay);
+        }
+    }
+
+    fn back(&mut self) {
+        if self.overlays.pop().is_some() {
+            return;
+        }
+        if self.frozen.take().is_some() {
+            return;
+        }
+        if !self.processes.filter.is_empty() && self.screen == Screen::Host {
+            self.processes.filter.clear();
+            return;
+        }
+        self.screen = Screen::Triage;
+    }
+
+    fn step(&mut self, by: isize) {
+        if let Some(overlay) = self.overlays.last_mut() {
+            match overlay {
+                Overlay::Help { scroll }
+                | Overlay::Fix { scroll, .. }
+                | Overlay::Provenance { scroll }
+                | Overlay::CopyView { scroll } => *scroll = scroll.saturating_add_signed(by).min(10_000),
+                Overlay::Process { .. } => {}
+            }
+            return;
+        }
+        match self.screen {
+            Screen::Triage | Screen::Diagnose => self.step_finding(by),
+            Screen::Host => {
+                let Some(picture) = self.shown().cloned() else { return };
+                self.processes.step(picture.facts.processes(), by);
+            }
+        }
+    }
+
+    fn step_finding(&mut self, by: isize) {
+        let all = self.findings();
+        let current = self.finding().map(|f| f.key.clone());
+        let at = all.iter().position(|f| Some(&f.key) == current.as_ref()).unwrap_or(0);
+        let next = at.saturating_add_signed(by).min(all.len().saturating_sub(1));
+        self.selected = all.get(next).map(|f| f.key.clone());
+    }
+
+    fn open(&mut self) -> Vec<Effect> {
+        if !self.overlays.is_empty() {
+            return Vec::new();
+        }
+        match self.screen {
+            Screen::Triage | Screen::Diagnose => {
+                if self.finding().is_some_and(|f| !f.fixes.is_empty()) {
+                    // The card belongs to this finding, whatever ranks first later.
+                    self.selected = self.finding().map(|f| f.key.clone());
+                    self.overlays.push(Overlay::Fix { index: 0, scroll: 0 });
+                }
+                Vec::new()
+            }
+            Screen::Host => {
+                let Some(picture) = self.shown() else { return Vec::new() };
+                let first = || self.processes.rows(picture.facts.processes()).first().map(|p| p.id);
+                let Some(id) = self.processes.selected.or_else(first) else { return Vec::new() };
+                self.overlays.push(Overlay::Process { id });
+                vec![Effect::Ask(Demand::ProcessDetail { id })]
+            }
+        }
+    }
+
+    fn next_fix(&mut self) {
+        let count = self.finding().map_or(0, |f| f.fixes.len());
+        if let Some(Overlay::Fix { index, scroll }) = self.overlays.last_mut() {
+            *index = (*index + 1) % count.max(1);
+            *scroll = 0;
+        }
+    }
+
+    fn copy_fix(&mut self) -> Vec<Effect> {
+        match self.fix() {
+            Some(fix) => vec![Effect::Copy { text: fix.command.clone(), what: "fix" }],
+            None => {
+                self.notice = Some("nothing to copy: this finding has no fix".into());
+                Vec::new()
+            }
+        }
+    }
+
+    fn chat_line(&mut self) -> Vec<Effect> {
+        let Some(picture) = self.shown() else { return Vec::new() };
+        let d = &picture.diagnosis;
+        let worst = self.finding().map_or_else(|| d.health.status.word().to_owned(), chat);
+        vec![Effect::Copy { text: format!("perftop {} {}: {worst}", d.host.name, d.at), what: "line" }]
+    }
+
+    /// As judged, then background, then foreground, then as judged again.
+    fn weigh(&mut self) -> Vec<Effect> {
+        let process = self.processes.selected.and_then(|id| self.process(id));
+        let Some(process) = process else { return Vec::new() };
+        let name = process.name.shown().to_owned();
+        let weight = match (process.weight.why == "weighed by the operator", process.weight.value) {
+            (false, _) => Some(0.0),
+            (true, v) if v < 0.5 => Some(1.0),
+            (true, _) => None,
+        };
+        let said = weight.map_or_else(|| "as judged".to_owned(), short);
+        self.notice = Some(format!("{name} weighs {said} from the next second on"));
+        vec![Effect::Weigh { name, weight }]
+    }
+
+    fn speed(&self, change: impl Fn(u32) -> u32) -> Vec<Effect> {
+        match self.picture.as_ref().map(|p| p.mode) {
+            Some(Mode::Replay { speed_percent, .. }) => vec![Effect::Speed(change(speed_percent))],
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn chat(f: &Finding) -> String {
+    let cost = f.impact.benefit_s_per_s.map_or_else(String::new, |b| format!("{} waiting, ", short(b)));
+    format!("{} {cost}{}", f.severity.word(), f.title)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn press(app: &mut App, keys: &[Key]) -> Vec<Effect> {
+        keys.iter().flat_map(|key| app.update(Msg::Key(*key))).collect()
+    }
+
+    #[test]
+    fn q_closes_what_is_open_and_quits_only_at_the_root() {
+        let mut app = App::default();
+        assert_eq!(press(&mut app, &[Key::Char('2'), Key::Char('?'), Key::Char('q'), Key::Char('q')]), []);
+        assert_eq!(app.screen, Screen::Triage);
+        assert_eq!(press(&mut app, &[Key::Char('q')]), [Effect::Quit]);
+        assert_eq!(press(&mut app, &[Key::Char('?'), Key::Ctrl('c')]), [Effect::Quit]);
+    }
+
+    #[test]
+    fn a_filter_is_typed_and_left() {
+        let mut app = App::default();
+        press(&mut app, &[Key::Char('2'), Key::Char('/'), Key::Char('q'), Key::Char('g'), Key::Enter]);
+        assert_eq!((app.processes.filter.as_str(), app.processes.editing), ("qg", false));
+        press(&mut app, &[Key::Esc]);
+        assert_eq!((app.processes.filter.as_str(), app.screen), ("", Screen::Host));
+    }
+
+    #[test]
+    fn gg_is_two_keys_and_help_toggles() {
+        let mut app = App::default();
+        press(&mut app, &[Key::Char('?'), Key::Down, Key::Down]);
+        assert_eq!(app.overlays, [Overlay::Help { scroll: 2 }]);
+        press(&mut app, &[Key::Char('g'), Key::Char('g')]);
+        assert_eq!(app.overlays, [Overlay::Help { scroll: 0 }]);
+        press(&mut app, &[Key::Char('?')]);
+        assert!(app.overlays.is_empty());
+    }
+}

@@ -1,0 +1,105 @@
+//! The loop of the screen: keys, the newest picture, signals; draws only when something changed.
+//! Awaits nothing but its own queues.
+
+use std::io::{self, BufWriter, Stdout, Write};
+
+use crossterm::event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
+use futures_util::StreamExt;
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::app::keymap::Key;
+use crate::app::{App, Msg};
+use crate::effects::{Effects, Next};
+use crate::engine::Handle;
+use crate::view::{self, theme::Theme};
+
+/// The terminal: everything is written through one buffer, a frame is one write.
+pub type Screen = Terminal<CrosstermBackend<BufWriter<Stdout>>>;
+
+/// Runs until the operator leaves, the terminal is gone, or a signal comes.
+///
+/// # Errors
+/// When the terminal cannot be written.
+pub async fn run(handle: Handle, theme: Theme, screen: &mut Screen) -> io::Result<()> {
+    let Handle { mut pictures, asks } = handle;
+    let mut app = App::default();
+    let mut effects = Effects::new(asks);
+    let mut events = EventStream::new();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut live = true;
+    loop {
+        draw(&app, &theme, screen)?;
+        let msg = tokio::select! {
+            biased;
+            event = events.next() => match event {
+                Some(Ok(event)) => match translate(&event) {
+                    Some(msg) => msg,
+                    None => continue,
+                },
+                // The terminal is gone.
+                Some(Err(_)) | None => return Ok(()),
+            },
+            _ = terminate.recv() => return Ok(()),
+            _ = hangup.recv() => return Ok(()),
+            changed = pictures.changed(), if live => match changed {
+                Ok(()) => match pictures.borrow_and_update().clone() {
+                    Some(picture) => Msg::Picture(picture),
+                    None => continue,
+                },
+                Err(_) => {
+                    live = false;
+                    Msg::Ended("the engine ended: the last picture stands; q leaves".into())
+                }
+            },
+        };
+        for effect in app.update(msg) {
+            match effects.carry_out(effect, screen)? {
+                Next::GoOn => {}
+                Next::Leave => return Ok(()),
+                Next::Say(text) => _ = app.update(Msg::Notice(text)),
+            }
+        }
+    }
+}
+
+fn draw(app: &App, theme: &Theme, screen: &mut Screen) -> io::Result<()> {
+    crossterm::queue!(screen.backend_mut(), BeginSynchronizedUpdate)?;
+    screen.draw(|frame| view::draw(app, theme, frame))?;
+    crossterm::queue!(screen.backend_mut(), EndSynchronizedUpdate)?;
+    io::Write::flush(screen.backend_mut())?;
+    screen.backend_mut().flush()
+}
+
+fn translate(event: &Event) -> Option<Msg> {
+    match event {
+        Event::Key(key) if key.kind != KeyEventKind::Release => translate_key(key).map(Msg::Key),
+        // A size that changed only needs a new frame.
+        Event::Resize(..) => Some(Msg::Key(Key::F(0))),
+        _ => None,
+    }
+}
+
+fn translate_key(key: &KeyEvent) -> Option<Key> {
+    Some(match key.code {
+        KeyCode::Char(c) if key.modifiers.contains(KeyModifiers::CONTROL) => Key::Ctrl(c.to_ascii_lowercase()),
+        KeyCode::Char(c) => Key::Char(c),
+        KeyCode::Up => Key::Up,
+        KeyCode::Down => Key::Down,
+        KeyCode::Left => Key::Left,
+        KeyCode::Right => Key::Right,
+        KeyCode::PageUp => Key::PageUp,
+        KeyCode::PageDown => Key::PageDown,
+        KeyCode::Home => Key::Home,
+        KeyCode::End => Key::End,
+        KeyCode::Enter => Key::Enter,
+        KeyCode::Esc => Key::Esc,
+        KeyCode::Backspace => Key::Backspace,
+        KeyCode::Tab => Key::Tab,
+        KeyCode::F(n) => Key::F(n),
+        _ => return None,
+    })
+}

@@ -1,0 +1,140 @@
+//! Where things stand at each size; panels drop by priority.
+
+use ratatui::layout::{Constraint, Layout, Rect};
+
+/// Header, body, footer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "named by their places")]
+pub struct FrameRows {
+    pub header: Rect,
+    pub body: Rect,
+    pub footer: Rect,
+}
+
+/// Splits the screen. Below four rows only the body is left.
+#[must_use]
+pub fn frame(area: Rect) -> FrameRows {
+    let (top, bottom) = match area.height {
+        0..=3 => (0, 0),
+        4..=7 => (1, 0),
+        _ => (1, 1),
+    };
+    let [header, body, footer] =
+        Layout::vertical([Constraint::Length(top), Constraint::Min(0), Constraint::Length(bottom)]).areas(area);
+    FrameRows { header, body, footer }
+}
+
+/// The triage screen's panels; those that do not fit have no area.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "named by the panels")]
+pub struct Triage {
+    pub verdict: Rect,
+    pub bottlenecks: Rect,
+    pub why: Rect,
+    pub fix: Rect,
+    pub waiting: Rect,
+    pub gauges: Rect,
+}
+
+/// Priority: verdict, list, why, gauges, fix, waiting.
+#[must_use]
+pub fn triage(area: Rect) -> Triage {
+    let mut t = Triage::default();
+    if area.height < 6 {
+        t.verdict = area;
+        return t;
+    }
+    let gauges = if area.height >= 16 { 3 } else { 0 };
+    let waiting = match area.height {
+        0..=25 => 0,
+        26..=44 => 8,
+        _ => 12,
+    };
+    let [verdict, middle, graph, low] = Layout::vertical([
+        Constraint::Length(3),
+        Constraint::Min(3),
+        Constraint::Length(waiting),
+        Constraint::Length(gauges),
+    ])
+    .areas(area);
+    (t.verdict, t.waiting, t.gauges) = (verdict, graph, low);
+    if area.width >= 100 {
+        let [left, right] = Layout::horizontal([Constraint::Percentage(44), Constraint::Min(0)]).areas(middle);
+        t.bottlenecks = left;
+        if middle.height >= 14 {
+            [t.why, t.fix] = Layout::vertical([Constraint::Min(0), Constraint::Percentage(42)]).areas(right);
+        } else {
+            t.why = right;
+        }
+    } else if middle.height >= 10 {
+        [t.bottlenecks, t.why] =
+            Layout::vertical([Constraint::Percentage(50), Constraint::Min(0)]).areas(middle);
+    } else {
+        t.bottlenecks = middle;
+    }
+    t
+}
+
+/// The host screen's panels.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "named by the panels")]
+pub struct Host {
+    pub cpu: Rect,
+    pub memory: Rect,
+    pub pressure: Rect,
+    pub disks: Rect,
+    pub network: Rect,
+    pub cgroups: Rect,
+    pub filesystems: Rect,
+    pub processes: Rect,
+}
+
+/// Processes always; the figures above them by priority.
+#[must_use]
+pub fn host(area: Rect) -> Host {
+    let mut h = Host::default();
+    if area.height < 14 || area.width < 60 {
+        h.processes = area;
+        return h;
+    }
+    let wide = area.width >= 100;
+    let second = if area.height >= 26 { if area.height >= 45 { 9 } else { 6 } } else { 0 };
+    let first = if area.height >= 45 { 9 } else { 7 };
+    let [top, low, table] =
+        Layout::vertical([Constraint::Length(first), Constraint::Length(second), Constraint::Min(5)]).areas(area);
+    h.processes = table;
+    if wide {
+        [h.cpu, h.memory, h.pressure, h.disks] = Layout::horizontal([
+            Constraint::Percentage(26), Constraint::Percentage(22), Constraint::Percentage(22), Constraint::Min(0),
+        ])
+        .areas(top);
+        if second > 0 {
+            [h.network, h.filesystems, h.cgroups] = Layout::horizontal([
+                Constraint::Percentage(34), Constraint::Percentage(28), Constraint::Min(0),
+            ])
+            .areas(low);
+        }
+    } else {
+        [h.cpu, h.memory, h.disks] = Layout::horizontal([
+            Constraint::Percentage(32), Constraint::Percentage(30), Constraint::Min(0),
+        ])
+        .areas(top);
+        if second > 0 {
+            [h.pressure, h.network] =
+                Layout::horizontal([Constraint::Percentage(50), Constraint::Min(0)]).areas(low);
+        }
+    }
+    h
+}
+
+/// A box in the middle of `area`.
+#[must_use]
+pub fn centered(area: Rect, width: u16, height: u16) -> Rect {
+    let (width, height) = (width.min(area.width), height.min(area.height));
+    Rect {
+        x: area.x + (area.width - width) / 2,
+        y: area.y + (area.height - height) / 2,
+        width,
+        height,
+    }
+}

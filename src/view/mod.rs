@@ -1,0 +1,49 @@
+//! Drawing: `draw(&App, &Theme, &mut Frame)`. Reads, never writes, knows no clock.
+
+pub mod layout;
+pub mod overlays;
+pub mod panels;
+pub mod screens;
+pub mod svg;
+pub mod theme;
+pub mod widgets;
+
+use ratatui::Frame;
+
+use crate::app::{App, Screen};
+
+use self::theme::Theme;
+
+/// Draws the whole screen: header, screen, footer, and what lies on top.
+///
+/// ```text
+///  db3 LOCAL 8 cpu 32 GiB   host ✔                          03:12:07 ▶ live   self 0.4 % 14 MB
+/// ╭ Verdict ─────────────────────────────────────────────────────────────────────────────────╮
+/// │ ✖ 4.2 waiting (75 % of all request time)  …                                              │
+/// ╰──────────────────────────────────────────────────────────────────────────────────────────╯
+///   the screen
+///  1 triage 2 host 6 diagnose ⏎ open c copy the fix i where the figures come from …
+/// ```
+pub fn draw(app: &App, theme: &Theme, frame: &mut Frame<'_>) {
+    let area = frame.area();
+    if area.width == 0 || area.height == 0 {
+        return;
+    }
+    let Some(picture) = app.shown() else {
+        return overlays::waiting(theme, frame, area, app.notice.as_deref());
+    };
+    if let Some(crate::app::Overlay::CopyView { scroll }) = app.overlays.last() {
+        return overlays::copy_view(app, *scroll, frame, area);
+    }
+    let rows = layout::frame(area);
+    panels::header::draw(app, picture, theme, frame, rows.header);
+    match app.screen {
+        Screen::Triage => screens::triage::draw(app, picture, theme, frame, rows.body),
+        Screen::Host => screens::host::draw(app, picture, theme, frame, rows.body),
+        Screen::Diagnose => screens::diagnose::draw(picture, theme, frame, rows.body),
+    }
+    panels::footer::draw(app, theme, frame, rows.footer);
+    for overlay in &app.overlays {
+        overlays::draw(app, picture, overlay, theme, frame, rows.body);
+    }
+}

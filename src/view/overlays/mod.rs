@@ -1,0 +1,59 @@
+//! What lies on top of a screen.
+
+mod fix;
+mod help;
+mod process;
+mod provenance;
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Clear;
+
+use crate::app::{App, Overlay};
+use crate::config::Meaning;
+use crate::diagnose::Picture;
+
+
+use super::layout::centered;
+use super::theme::Theme;
+use super::widgets::{lines, titled};
+
+/// Draws one overlay over `area`.
+pub fn draw(app: &App, picture: &Picture, overlay: &Overlay, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+    match overlay {
+        Overlay::Help { scroll } => help::draw(app, *scroll, theme, frame, area),
+        Overlay::Fix { index, scroll } => fix::draw(app, *index, *scroll, theme, frame, area),
+        Overlay::Process { id } => process::draw(app, picture, *id, theme, frame, area),
+        Overlay::Provenance { scroll } => provenance::draw(app, *scroll, theme, frame, area),
+        Overlay::CopyView { .. } => {}
+    }
+}
+
+/// A cleared box with a title; gives its inside.
+fn boxed(title: &str, right: &str, width: u16, theme: &Theme, frame: &mut Frame<'_>, area: Rect) -> Rect {
+    let place = centered(area, width, area.height.saturating_sub(2).max(3));
+    frame.render_widget(Clear, place);
+    titled(title, right, theme, frame, place)
+}
+
+/// Lines from `scroll` on; never past the last.
+fn scrolled(all: &[Line<'_>], scroll: usize, theme: &Theme, frame: &mut Frame<'_>, inside: Rect) {
+    let skip = scroll.min(all.len().saturating_sub(usize::from(inside.height)));
+    lines(&all[skip..], theme, frame, inside);
+}
+
+/// Before the first picture.
+pub fn waiting(theme: &Theme, frame: &mut Frame<'_>, area: Rect, notice: Option<&str>) {
+    let text = notice.unwrap_or("perftop reads the host …");
+    lines(&[Line::from(Span::styled(format!(" {text}"), theme.style(Meaning::Text)))], theme, frame, area);
+}
+
+/// The raw text without boxes, for the terminal's own selection.
+pub fn copy_view(app: &App, scroll: usize, frame: &mut Frame<'_>, area: Rect) {
+    let all = app.copy_text();
+    let skip = scroll.min(all.len().saturating_sub(usize::from(area.height).saturating_sub(1)));
+    for (row, line) in all.iter().skip(skip).take(usize::from(area.height)).enumerate() {
+        frame.render_widget(Line::raw(line.as_str()), Rect { y: area.y + row as u16, height: 1, ..area });
+    }
+}

@@ -1,0 +1,39 @@
+//! Provenance: for each figure of the selected finding the file, the formula and a command that shows it.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use crate::app::{App, Screen};
+use crate::config::Meaning;
+use crate::model::origin::{self, ORIGINS, Origin};
+use crate::view::theme::Theme;
+
+/// Draws the origins: of the finding on the triage screen, all of them elsewhere.
+pub fn draw(app: &App, scroll: usize, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+    let inside = super::boxed("Where the figures come from", "q close", 110, theme, frame, area);
+    let mut rows: Vec<Line<'_>> = Vec::new();
+    let finding = app.finding().filter(|_| app.screen != Screen::Host);
+    let chosen: Vec<&Origin> = match finding {
+        Some(f) => {
+            let mut ids: Vec<&str> = f.evidence.iter().chain(&f.against).map(|e| e.origin.as_str()).collect();
+            ids.dedup();
+            ids.iter().filter_map(|id| origin::find(id)).collect()
+        }
+        None => ORIGINS.iter().collect(),
+    };
+    let mut seen: Vec<&str> = Vec::new();
+    for o in chosen {
+        if seen.contains(&o.id) {
+            continue;
+        }
+        seen.push(o.id);
+        rows.push(Line::from(vec![
+            Span::styled(format!(" {:<20} ", o.id), theme.style(Meaning::Title)),
+            Span::styled(o.from, theme.style(Meaning::Text)),
+        ]));
+        rows.push(Line::from(Span::styled(format!("   {}", o.formula), theme.style(Meaning::Muted))));
+        rows.push(Line::from(Span::styled(format!("   $ {}", o.command), theme.style(Meaning::Accent))));
+    }
+    super::scrolled(&rows, scroll, theme, frame, inside);
+}

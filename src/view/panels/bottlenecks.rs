@@ -1,0 +1,94 @@
+//! The ranked list: causes with their symptoms below them, then what was cleared and what could not be seen.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use crate::app::App;
+use crate::config::Meaning;
+use crate::detect::finding::{Finding, Severity};
+use crate::diagnose::Picture;
+use crate::model::unit::{seconds, short};
+use crate::view::theme::Theme;
+use crate::view::widgets::{bar, lines, titled};
+
+/// ```text
+/// ╭ Bottlenecks ───────────────────────────────────────╮
+/// │▸1 ✖ ▇▇▇▇▇▇▇▇ 4.2  stress-ng takes 1.9 of 2 CPUs …   │
+/// │     ├ disk vda 97 % busy                            │
+/// │   ✓ cleared: host.memory.oom, host.disk.full        │
+/// │   ? unseen: postgres.* → perftop doctor             │
+/// ╰────────────────────────────────────────────────────╯
+/// ```
+pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+    let inside = titled("Bottlenecks", "", theme, frame, area);
+    let d = &picture.diagnosis;
+    let selected = app.finding().map(|f| f.key.as_str());
+    let most = d.findings.iter().filter_map(|f| f.impact.benefit_s_per_s).fold(0.1, f64::max);
+    let mut rows: Vec<Line<'_>> = Vec::new();
+    let mut at = 0;
+    for f in d.findings.iter().filter(|f| f.explained_by.is_none()) {
+        if Some(f.key.as_str()) == selected {
+            at = rows.len();
+        }
+        rows.push(row(f, most, Some(f.key.as_str()) == selected, theme));
+        let symptoms: Vec<&Finding> =
+            d.findings.iter().filter(|s| s.explained_by.as_deref() == Some(f.key.as_str())).collect();
+        for (i, s) in symptoms.iter().enumerate() {
+            let branch = if i + 1 == symptoms.len() { theme.pick("╰", "`") } else { theme.pick("├", "|") };
+            rows.push(Line::from(Span::styled(format!("     {branch} {}", s.title), theme.style(Meaning::Muted))));
+        }
+    }
+    let ids: Vec<&str> = d.cleared.iter().map(|c| c.id.as_str()).filter(|id| !id.starts_with("source.")).collect();
+    if d.findings.is_empty() {
+        rows.push(Line::from(Span::styled("   nothing found", theme.style(Meaning::Muted))));
+    }
+    rows.extend(cleared(&ids, usize::from(inside.width), theme));
+    for u in &d.unknown {
+        let text = format!("   ? unseen: {}: {}", u.id, u.because);
+        rows.push(Line::from(Span::styled(text, theme.style(Meaning::Unknown))));
+    }
+    // The selected row stays in sight.
+    let skip = (at + 2).saturating_sub(usize::from(inside.height));
+    lines(&rows[skip.min(rows.len())..], theme, frame, inside);
+}
+
+fn cleared(ids: &[&str], width: usize, theme: &Theme) -> Vec<Line<'static>> {
+    let mut out = Vec::new();
+    let mut text = String::from("   ✓ cleared:");
+    for id in ids {
+        let short = id.strip_prefix("host.").unwrap_or(id);
+        if text.len() + short.len() + 2 > width {
+            out.push(Line::from(Span::styled(theme.text(&text), theme.style(Meaning::Good))));
+            text = "            ".into();
+        }
+        text.push(' ');
+        text.push_str(short);
+    }
+    if !ids.is_empty() {
+        out.push(Line::from(Span::styled(theme.text(&text), theme.style(Meaning::Good))));
+    }
+    out
+}
+
+fn row<'a>(f: &'a Finding, most: f64, selected: bool, theme: &Theme) -> Line<'a> {
+    let mark = if selected { theme.pick("▸", ">") } else { " " };
+    let rank = f.rank.map_or_else(|| " ".to_owned(), |r| r.to_string());
+    let style = theme.severity(f.severity);
+    let figure = match (f.impact.benefit_s_per_s, f.impact.eta_s, f.severity) {
+        (Some(b), _, _) => format!("{} {:>4}  ", bar(b / most, 6, theme), short(b)),
+        (None, Some(eta), _) => format!("in {:<8} ", seconds(eta)),
+        (None, None, Severity::Info) => format!("{:<12}", "info"),
+        (None, None, _) => format!("{:<12}", if f.ended { "ended" } else { "now" }),
+    };
+    let mut line = Line::from(vec![
+        Span::styled(format!("{mark}{rank} "), theme.style(Meaning::Accent)),
+        Span::styled(format!("{} ", theme.sign(f.severity)), style),
+        Span::styled(figure, style),
+        Span::styled(f.title.as_str(), theme.style(Meaning::Text)),
+    ]);
+    if selected {
+        line = line.style(theme.style(Meaning::Selected));
+    }
+    line
+}

@@ -1,0 +1,42 @@
+//! File systems by how full they are for ordinary users.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use crate::config::Meaning;
+use crate::diagnose::Picture;
+use crate::model::unit::bytes;
+use crate::view::theme::Theme;
+use crate::view::widgets::text::cut;
+use crate::view::widgets::{lines, titled};
+
+/// ```text
+/// ╭ File systems ──────────────╮
+/// │ /          69 %  78 GiB free│
+/// ╰────────────────────────────╯
+/// ```
+pub fn draw(picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+    let inside = titled("File systems", "free for users", theme, frame, area);
+    let mounts = match &picture.facts.host.filesystems {
+        Ok(mounts) => mounts,
+        Err(lack) => {
+            let unknown = Line::from(Span::styled(format!("? {lack}"), theme.style(Meaning::Unknown)));
+            return lines(&[unknown], theme, frame, inside);
+        }
+    };
+    let mut rows: Vec<(f64, Line<'_>)> = mounts
+        .iter()
+        .map(|fs| match &fs.space {
+            Ok(s) => {
+                let used = 100.0 * (1.0 - s.available_bytes as f64 / s.total_bytes.max(1) as f64);
+                let name = cut(fs.mount.shown(), 14, theme);
+                let text = format!("{name:<14} {used:>3.0} % {:>9}", bytes(s.available_bytes as f64));
+                (used, Line::from(Span::styled(text, theme.level(used, theme.targets.disk))))
+            }
+            Err(lack) => (200.0, Line::from(Span::styled(format!("{} ? {lack}", fs.mount), theme.style(Meaning::Unknown)))),
+        })
+        .collect();
+    rows.sort_by(|a, b| b.0.total_cmp(&a.0));
+    lines(&rows.into_iter().map(|(_, line)| line).collect::<Vec<_>>(), theme, frame, inside);
+}

@@ -1,0 +1,37 @@
+//! The last line: the keys that count here, or what there is to tell.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use crate::app::App;
+use crate::app::keymap::{Context, KEYMAP};
+use crate::config::Meaning;
+use crate::view::theme::Theme;
+use crate::view::widgets::text::fit;
+
+/// ```text
+///  1 triage 2 host 6 diagnose ⏎ open c copy the fix i where … space freeze ? help q close …
+/// ```
+pub fn draw(app: &App, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+    let context = app.context();
+    let line = if let Some(notice) = &app.notice {
+        Line::from(Span::styled(format!(" {notice}"), theme.style(Meaning::Accent)))
+    } else if context == Context::Editing {
+        Line::from(vec![
+            Span::styled(" filter: ", theme.style(Meaning::Accent)),
+            Span::styled(app.processes.filter.clone(), theme.style(Meaning::Text)),
+            Span::styled("_   Enter keeps it, Esc clears it", theme.style(Meaning::Muted)),
+        ])
+    } else {
+        let rows = KEYMAP.iter().filter(|b| b.footer && (b.context == Context::Anywhere || b.context == context));
+        let spans = rows.flat_map(|b| {
+            [
+                Span::styled(format!(" {} ", b.shown), theme.style(Meaning::Accent)),
+                Span::styled(b.what, theme.style(Meaning::Muted)),
+            ]
+        });
+        Line::from(spans.collect::<Vec<_>>())
+    };
+    frame.render_widget(fit(&line, usize::from(area.width), theme), area);
+}

@@ -1,0 +1,80 @@
+//! The first line: who, which servers, when, live or frozen, own cost.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr;
+
+use crate::app::App;
+use crate::config::Meaning;
+use crate::diagnose::{Mode, Picture};
+use crate::model::source::{SourceKind, SourceState};
+use crate::model::unit::{bytes, short};
+use crate::view::theme::Theme;
+use crate::view::widgets;
+
+/// ```text
+///  db3 LOCAL 8 cpu 32 GiB  postgres:5432 not watched      03:12:07 ▶ live  self 0.4 % 14 MB
+/// ```
+pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+    let d = &picture.diagnosis;
+    let mut left = vec![
+        Span::styled(format!(" {} ", d.host.name), theme.style(Meaning::Title)),
+        Span::styled(format!("{} cpu {}", d.host.cpus, bytes(d.host.memory_bytes as f64)), theme.style(Meaning::Muted)),
+    ];
+    if let Some(inside) = &d.host.inside {
+        left.push(Span::styled(format!(" in a {inside}"), theme.style(Meaning::Muted)));
+    }
+    for source in d.sources.iter().filter(|s| s.kind != SourceKind::Host || s.state != SourceState::Ok) {
+        let (meaning, word) = match source.state {
+            SourceState::Ok => (Meaning::Good, theme.pick("✔", "ok")),
+            SourceState::Degraded => (Meaning::Warning, "partly seen"),
+            SourceState::Denied => (Meaning::Warning, "denied"),
+            SourceState::NotWatched => (Meaning::Unknown, "not watched"),
+            SourceState::Unreachable => (Meaning::Critical, "unreachable"),
+        };
+        left.push(Span::styled(format!("   {} ", source.id), theme.style(Meaning::Text)));
+        left.push(Span::styled(word, theme.style(meaning)));
+    }
+    let right = right(app, picture, theme);
+    let used: usize = right.iter().map(|s| s.content.width()).sum();
+    let room = usize::from(area.width).saturating_sub(used + 1);
+    let mut line = widgets::text::fit(&Line::from(left), room, theme);
+    let gap = usize::from(area.width).saturating_sub(line.width() + used);
+    line.spans.push(Span::raw(" ".repeat(gap)));
+    line.spans.extend(right);
+    frame.render_widget(line, area);
+}
+
+fn right(app: &App, picture: &Picture, theme: &Theme) -> Vec<Span<'static>> {
+    let clock = picture.diagnosis.at.get(11..19).unwrap_or_default().to_owned() + "Z";
+    let mut spans = Vec::new();
+    if let Some(recording) = picture.recording.as_ref().filter(|r| *r != "recording") {
+        spans.push(Span::styled(format!("{recording}  "), theme.style(Meaning::Critical)));
+    }
+    if picture.diagnosis.provisional {
+        spans.push(Span::styled("provisional  ", theme.style(Meaning::Unknown)));
+    }
+    spans.push(Span::styled(format!("{clock} "), theme.style(Meaning::Text)));
+    match (&app.frozen, picture.mode) {
+        (Some(frozen), _) => {
+            let newest = app.picture.as_ref().map_or(frozen.at.mono_ns, |p| p.at.mono_ns);
+            let age = newest.saturating_sub(frozen.at.mono_ns) / 1_000_000_000;
+            spans.push(Span::styled(format!("FROZEN for {age} s "), theme.style(Meaning::Critical)));
+        }
+        (None, Mode::Live) => {
+            spans.push(Span::styled(format!("{} live ", theme.pick("▶", ">")), theme.style(Meaning::Good)));
+            let own = format!(" self {} % {}", short(picture.own.cpu * 100.0), bytes(picture.own.rss_bytes as f64));
+            spans.push(Span::styled(own, theme.style(Meaning::Muted)));
+        }
+        (None, Mode::Replay { paused, ended, speed_percent }) => {
+            let word = match (ended, paused) {
+                (true, _) => "end of recording ".to_owned(),
+                (false, true) => "replay paused ".to_owned(),
+                (false, false) => format!("replay {}x ", short(f64::from(speed_percent) / 100.0)),
+            };
+            spans.push(Span::styled(word, theme.style(Meaning::Accent)));
+        }
+    }
+    spans
+}

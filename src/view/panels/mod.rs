@@ -1,0 +1,18 @@
+//! Panels, one file each: `draw` into an area.
+
+pub mod bottlenecks;
+pub mod cgroups;
+pub mod cpu;
+pub mod disks;
+pub mod filesystems;
+pub mod fix;
+pub mod footer;
+pub mod gauges;
+pub mod header;
+pub mod memory;
+pub mod network;
+pub mod pressure;
+pub mod processes;
+pub mod verdict;
+pub mod waiting;
+pub mod why;

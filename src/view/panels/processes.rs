@@ -1,0 +1,102 @@
+//! The process table.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use crate::app::App;
+use crate::app::processes::{COLUMNS, Column};
+use crate::config::Meaning;
+use crate::diagnose::Picture;
+use crate::model::facts::ProcFacts;
+use crate::model::unit::{bytes, short};
+use crate::view::theme::Theme;
+use crate::view::widgets::{lines, titled};
+
+/// ```text
+/// ╭ Processes 84 ──────────────────────────────────── by CPU · / filter ─╮
+/// │ PID      CPU   RUNQ  IOWAIT READ/s   WRITE/s  RSS      THR FG  COMMAND │
+/// │ 4242     1.9    0.4     0   0 B/s    0 B/s    12 MiB     1 0.2 stress-ng│
+/// ╰──────────────────────────────────────────────────────────────────────╯
+/// ```
+pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+    let all = match &picture.facts.host.processes {
+        Ok(all) => all,
+        Err(lack) => {
+            let inside = titled("Processes", "", theme, frame, area);
+            let unknown = Line::from(Span::styled(format!("? {lack}"), theme.style(Meaning::Unknown)));
+            return lines(&[unknown], theme, frame, inside);
+        }
+    };
+    let view = &app.processes;
+    let shown = view.rows(all);
+    let filter = if view.filter.is_empty() { String::new() } else { format!(" holding \"{}\"", view.filter) };
+    let oldest = shown.iter().map(|p| p.age_s).fold(0.0, f64::max);
+    let age = if oldest >= 2.0 { format!(" · rows up to {} s old", short(oldest)) } else { String::new() };
+    let sort = COLUMNS.iter().find(|c| c.0 == view.sort).map_or("", |c| c.1);
+    let title = format!("Processes {}{filter}", shown.len());
+    let inside = titled(&title, &format!("by {sort}{age}"), theme, frame, area);
+    let columns = columns(usize::from(inside.width));
+    let mut rows = vec![heading(&columns, view.sort, theme)];
+    let room = usize::from(inside.height).saturating_sub(1);
+    let at = view.selected.and_then(|id| shown.iter().position(|p| p.id == id));
+    let skip = at.map_or(0, |at| (at + 1).saturating_sub(room));
+    for p in shown.iter().skip(skip).take(room) {
+        let line = row(p, &columns, theme);
+        rows.push(if Some(p.id) == view.selected { line.style(theme.style(Meaning::Selected)) } else { line });
+    }
+    lines(&rows, theme, frame, inside);
+}
+
+type Columns = Vec<(Column, &'static str, u16)>;
+
+/// In a narrow terminal the less telling columns go first.
+fn columns(width: usize) -> Columns {
+    let leaves = |c: Column| match c {
+        Column::Threads | Column::Weight if width < 90 => false,
+        Column::Read | Column::Write if width < 70 => false,
+        Column::IoWait | Column::Memory if width < 50 => false,
+        _ => true,
+    };
+    COLUMNS.iter().filter(|c| leaves(c.0)).map(|c| (c.0, c.1, c.2)).collect()
+}
+
+fn heading(columns: &Columns, sort: Column, theme: &Theme) -> Line<'static> {
+    let spans = columns.iter().map(|(column, name, width)| {
+        let meaning = if *column == sort { Meaning::Accent } else { Meaning::Muted };
+        let text = if *column == Column::Name { format!(" {name}") } else { format!("{name:>w$}", w = usize::from(*width)) };
+        Span::styled(text, theme.style(meaning))
+    });
+    Line::from(spans.collect::<Vec<_>>())
+}
+
+fn row(p: &ProcFacts, columns: &Columns, theme: &Theme) -> Line<'static> {
+    let figure = |v: Option<f64>| v.map_or_else(|| "?".to_owned(), |v| if v < 0.005 { "0".to_owned() } else { short(v) });
+    let size = |v: Option<f64>| v.map_or_else(|| "?".to_owned(), bytes);
+    let spans = columns.iter().map(|(column, _, width)| {
+        let (text, meaning) = match column {
+            Column::Pid => (p.id.pid.to_string(), Meaning::Muted),
+            Column::Cpu => (figure(p.cpu), Meaning::Cpu),
+            Column::Runnable => (figure(p.runnable), Meaning::Warning),
+            Column::IoWait => (figure(p.io_wait), Meaning::Io),
+            Column::Read => (size(p.read_bytes_per_s), Meaning::Text),
+            Column::Write => (size(p.write_bytes_per_s), Meaning::Text),
+            Column::Memory => (bytes(p.rss_bytes as f64), Meaning::Memory),
+            Column::Threads => (p.threads.to_string(), Meaning::Muted),
+            Column::Weight => (format!("{}{}", short(p.weight.value), if p.weight.known { "" } else { "?" }), Meaning::Muted),
+            Column::Name => return name(p, theme),
+        };
+        Span::styled(format!("{text:>w$}", w = usize::from(*width)), theme.style(meaning))
+    });
+    Line::from(spans.collect::<Vec<_>>())
+}
+
+fn name(p: &ProcFacts, theme: &Theme) -> Span<'static> {
+    let command = p.command.as_ref().filter(|c| !c.is_empty());
+    let text = match command {
+        Some(command) => format!(" {command}"),
+        None if p.kernel => format!(" [{}]", p.name),
+        None => format!(" {}", p.name),
+    };
+    Span::styled(text, theme.style(if p.kernel { Meaning::Muted } else { Meaning::Text }))
+}

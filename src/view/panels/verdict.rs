@@ -1,0 +1,74 @@
+//! The verdict: one line that says what is wrong, what it costs, who is to blame.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use crate::config::Meaning;
+use crate::detect::diagnosis::{Diagnosis, Status};
+use crate::detect::finding::{Finding, Known, Severity};
+use crate::detect::rank::IDLE;
+use crate::diagnose::Picture;
+use crate::model::unit::{seconds, short};
+use crate::view::theme::Theme;
+use crate::view::widgets::{lines, titled};
+
+/// ```text
+/// ╭ Verdict ────────────────────────────────────────────────── critical · score 25 ─╮
+/// │ ✖ 4.2 waiting (75 % of all request time)  Missing index on orders(customer_id)   │
+/// ╰──────────────────────────────────────────────────────────────────────────────────╯
+/// ```
+pub fn draw(picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+    let d = &picture.diagnosis;
+    let score = d.health.score.map_or_else(String::new, |s| format!(" · score {s:.0}"));
+    let right = format!("{}{score}", d.health.status.word());
+    let line = line(d, theme);
+    if area.height < 3 {
+        return lines(&[line], theme, frame, area);
+    }
+    let inside = titled("Verdict", &right, theme, frame, area);
+    lines(&[line], theme, frame, inside);
+}
+
+/// The verdict as one line.
+#[must_use]
+pub fn line<'a>(d: &'a Diagnosis, theme: &Theme) -> Line<'a> {
+    let root = d.findings.iter().find(|f| f.severity != Severity::Info && f.explained_by.is_none());
+    if let Some(f) = root {
+        return raised(f, theme);
+    }
+    let (sign, meaning) = match d.health.status {
+        Status::Unknown => ("?", Meaning::Unknown),
+        _ => (theme.pick("✓", "ok"), Meaning::Good),
+    };
+    let t = &d.time;
+    let text = if d.provisional && d.window_s == 0.0 {
+        "looking: the first figures are the kernel's own averages, the verdict follows in a second".to_owned()
+    } else if d.health.status == Status::Unknown {
+        "No bottleneck was found on this host, and not everything could be seen".to_owned()
+    } else if t.foreground_s_per_s < IDLE {
+        "Nobody waits: this host is idle".to_owned()
+    } else {
+        format!("No bottleneck on this host: {} of {} s/s of foreground time is productive",
+            short(t.productive_s_per_s), short(t.foreground_s_per_s))
+    };
+    Line::from(vec![Span::styled(format!(" {sign} "), theme.style(meaning)), Span::styled(text, theme.style(Meaning::Text))])
+}
+
+fn raised<'a>(f: &'a Finding, theme: &Theme) -> Line<'a> {
+    let style = theme.severity(f.severity);
+    let cost = match (f.impact.benefit_s_per_s, f.impact.share, f.impact.eta_s) {
+        (Some(b), Some(s), _) => format!("{} waiting ({:.0} % of all request time)  ", short(b), s * 100.0),
+        (_, _, Some(eta)) => format!("in {}  ", seconds(eta)),
+        _ => String::new(),
+    };
+    let least = if f.since.known == Known::AtLeast { "at least " } else { "" };
+    let since = format!("  {least}since {}Z", f.since.at.get(11..19).unwrap_or_default());
+    let ended = if f.ended { " (ended)" } else { "" };
+    Line::from(vec![
+        Span::styled(format!(" {} {}  ", theme.sign(f.severity), f.severity.word()), style),
+        Span::styled(cost, style),
+        Span::styled(f.title.as_str(), theme.style(Meaning::Text)),
+        Span::styled(format!("{ended}{since}"), theme.style(Meaning::Muted)),
+    ])
+}

@@ -1,0 +1,60 @@
+//! Why: the figures for and against the selected finding, each with its origin.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use crate::app::App;
+use crate::config::Meaning;
+use crate::detect::finding::{Evidence, Finding};
+use crate::diagnose::Picture;
+use crate::model::unit::short;
+use crate::view::theme::Theme;
+use crate::view::widgets::text::{cut, wrap};
+use crate::view::widgets::{lines, titled};
+
+/// ```text
+/// ╭ Why ──────────────────────────────────────────────────── confidence 0.9 ─╮
+/// │ foreground waits for a CPU      0.4 s/s   limit 0.05    host.schedstat    │
+/// │ against: held back by a quota   0 s/s                   host.cgroup.cpu   │
+/// ╰──────────────────────────────────────────────────────────────────────────╯
+/// ```
+pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+    let Some(f) = app.finding() else {
+        let inside = titled("Why nothing", "", theme, frame, area);
+        let rows = picture.diagnosis.cleared.iter().map(|c| {
+            Line::from(vec![
+                Span::styled(format!("{:<22} ", c.id.strip_prefix("host.").unwrap_or(&c.id)), theme.style(Meaning::Muted)),
+                Span::styled(c.because.as_str(), theme.style(Meaning::Text)),
+            ])
+        });
+        return lines(&rows.collect::<Vec<_>>(), theme, frame, inside);
+    };
+    let inside = titled("Why", &format!("confidence {}", short(f.confidence)), theme, frame, area);
+    lines(&rows(f, usize::from(inside.width), theme), theme, frame, inside);
+}
+
+fn rows(f: &Finding, width: usize, theme: &Theme) -> Vec<Line<'static>> {
+    let mut rows: Vec<Line<'static>> = wrap(&f.title, width)
+        .into_iter()
+        .map(|text| Line::from(Span::styled(text, theme.style(Meaning::Title))))
+        .collect();
+    let blame = format!("blame {}", f.subject.typed_key());
+    rows.push(Line::from(Span::styled(blame, theme.style(Meaning::Muted))));
+    rows.extend(f.evidence.iter().map(|e| evidence(e, "", width, theme)));
+    rows.extend(f.against.iter().map(|e| evidence(e, "against? ", width, theme)));
+    rows
+}
+
+fn evidence(e: &Evidence, prefix: &str, width: usize, theme: &Theme) -> Line<'static> {
+    let over = prefix.is_empty() && e.limit.is_some_and(|l| e.value >= l);
+    let limit = e.limit.map_or_else(String::new, |l| format!("limit {}", e.unit.show(l)));
+    let claim_width = width.saturating_sub(10 + 16 + 17).max(12);
+    let claim = cut(&format!("{prefix}{}", e.claim), claim_width, theme);
+    Line::from(vec![
+        Span::styled(format!("{claim:<claim_width$} "), theme.style(if prefix.is_empty() { Meaning::Text } else { Meaning::Muted })),
+        Span::styled(format!("{:>9} ", e.unit.show(e.value)), theme.style(if over { Meaning::Warning } else { Meaning::Accent })),
+        Span::styled(format!("{limit:<15} "), theme.style(Meaning::Muted)),
+        Span::styled(e.origin.clone(), theme.style(Meaning::Muted)),
+    ])
+}

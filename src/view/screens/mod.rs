@@ -1,0 +1,5 @@
+//! The screens: which panels, where.
+
+pub mod diagnose;
+pub mod host;
+pub mod triage;

@@ -1,0 +1,28 @@
+//! Triage (1): the verdict, the causes, why, what to do.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+
+use crate::app::App;
+use crate::diagnose::Picture;
+use crate::view::theme::Theme;
+use crate::view::{layout, panels};
+
+/// ```text
+/// ╭ Verdict ───────────────────────────────────────╮
+/// ╭ Bottlenecks ─────────────╮╭ Why ───────────────╮
+/// │                          │╰────────────────────╯
+/// │                          │╭ Fix ───────────────╮
+/// ╰──────────────────────────╯╰────────────────────╯
+/// ╭ Waiting, last 5 min ───────────────────────────╮
+/// ╭ CPU ─╮╭ PSI ─╮╭ Memory ─╮╭ Disk ─╮╭ Net ───────╮
+/// ```
+pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+    let t = layout::triage(area);
+    panels::verdict::draw(picture, theme, frame, t.verdict);
+    panels::bottlenecks::draw(app, picture, theme, frame, t.bottlenecks);
+    panels::why::draw(app, picture, theme, frame, t.why);
+    panels::fix::draw(app, theme, frame, t.fix);
+    panels::waiting::draw(picture, theme, frame, t.waiting);
+    panels::gauges::draw(picture, theme, frame, t.gauges);
+}

@@ -1,0 +1,100 @@
+//! Lines that fit, and lines that wrap by words.
+
+use ratatui::text::{Line, Span};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use crate::view::theme::Theme;
+
+/// The line cut to `width` cells, with a mark where it was cut.
+#[must_use]
+pub fn fit(line: &Line<'_>, width: usize, theme: &Theme) -> Line<'static> {
+    let mut left = width;
+    let mut spans = Vec::new();
+    let whole = line.width() <= width;
+    for span in &line.spans {
+        let content = theme.text(&span.content);
+        let text = if whole && !theme.ascii { content } else { cut(&content, left, theme) };
+        left = left.saturating_sub(text.width());
+        spans.push(Span::styled(text, span.style));
+        if left == 0 {
+            break;
+        }
+    }
+    let mut fitted = Line::from(spans);
+    fitted.style = line.style;
+    fitted
+}
+
+/// Text cut to `width` cells, the last one a mark when something was cut.
+#[must_use]
+pub fn cut(text: &str, width: usize, theme: &Theme) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mark = theme.pick("…", "~");
+    let mut out = String::new();
+    let mut used = 0;
+    for c in text.chars() {
+        let w = c.width().unwrap_or(0);
+        if used + w + 1 > width {
+            break;
+        }
+        out.push(c);
+        used += w;
+    }
+    if width > 0 {
+        out.push_str(mark);
+    }
+    out
+}
+
+/// Text broken into lines of at most `width` cells, by words where there are any.
+#[must_use]
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let width = width.max(8);
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split_inclusive(' ') {
+        if line.width() + word.trim_end().width() > width && !line.is_empty() {
+            lines.push(line.trim_end().to_owned());
+            line = String::new();
+        }
+        if word.width() <= width {
+            line.push_str(word);
+            continue;
+        }
+        for c in word.chars() {
+            if line.width() + c.width().unwrap_or(0) > width {
+                lines.push(std::mem::take(&mut line));
+            }
+            line.push(c);
+        }
+    }
+    if !line.is_empty() {
+        lines.push(line.trim_end().to_owned());
+    }
+    lines
+}
+
+/// `left` and `right` at both ends of `width` cells.
+#[must_use]
+pub fn ends(left: &str, right: &str, width: usize) -> String {
+    let gap = width.saturating_sub(left.width() + right.width()).max(1);
+    format!("{left}{}{right}", " ".repeat(gap))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn wrapped_lines_fit_and_lose_nothing(text in "[a-z /=日]{0,120}", width in 8usize..60) {
+            let lines = wrap(&text, width);
+            prop_assert!(lines.iter().all(|l| l.width() <= width));
+            let squeeze = |s: &str| s.chars().filter(|c| *c != ' ').collect::<String>();
+            prop_assert_eq!(squeeze(&lines.concat()), squeeze(&text));
+        }
+    }
+}
