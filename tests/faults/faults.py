@@ -1,0 +1,307 @@
+"""What is injected, and the truth about it. The truth is known before perftop starts or as soon as the culprit has a pid."""
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from helpers import MIB, meminfo
+
+CGROUP = "/sys/fs/cgroup"
+
+
+def sh(*argv):
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
+
+
+class Impossible(Exception):
+    """This machine cannot have that fault."""
+
+
+class Fault:
+    """path: what the client asks for. truth: the finding's id, None for a control. kind, keys: the subject that is right."""
+    path, rate, truth, kind, control = "/cpu", 50, None, None, False
+
+    def __init__(self, lab):
+        self.lab, self.keys = lab, set()
+
+    def setup(self): ...
+    def service_cgroups(self): return ()
+    def service_args(self): return ()
+    def ready(self): ...
+    def inject(self): ...
+    def tick(self): ...
+    def revert(self): ...
+
+
+class Command(Fault):
+    """A load that is one command line. Started in the service's session: with autogroup a session of its own hurts nobody."""
+    argv = ()
+
+    def inject(self):
+        self.p = self.lab.start(self.argv)
+        self.keys.add(self.p.pid)
+
+    def tick(self):
+        self.keys |= self.lab.family(self.p.pid)
+
+    def revert(self):
+        self.lab.stop(self.p)
+
+
+class cpu_hog(Command):
+    truth, kind, argv = "host.cpu.contention", "process", ("stress-ng", "--cpu", "4", "-t", "90")
+
+
+class cpu_hog_matrix(Command):
+    truth, kind, argv = "host.cpu.contention", "process", ("stress-ng", "--cpu", "8", "--cpu-method", "matrixprod", "-t", "90")
+
+
+class cpu_quota_v1(Fault):
+    """The service may use 0.7 of the CPU it was seen to need."""
+    truth, kind, ratio = "host.cpu.throttled", "cgroup", 0.7
+
+    def setup(self):
+        self.group = self.lab.cgroup("cpu")
+        self.keys.add(self.lab.cgroup_path())
+
+    def inject(self):
+        self.lab.put(self.group + "/cpu.cfs_period_us", 100000)
+        self.lab.put(self.group + "/cpu.cfs_quota_us", max(1000, int(self.lab.need * self.ratio * 100000)))
+        self.lab.put(self.group + "/cgroup.procs", self.lab.service.pid)
+
+    def revert(self):
+        self.lab.put(self.group + "/cpu.cfs_quota_us", -1)
+
+
+class cpu_quota_half_v1(cpu_quota_v1):
+    ratio = 0.5
+
+
+class cpu_quota_v2(Fault):
+    truth, kind = "host.cpu.throttled", "cgroup"
+
+    def setup(self):
+        self.lab.need_v2("cpu")
+
+
+class oom_leak_v1(Fault):
+    """The service leaks 2 MiB per request under a limit, is killed and started again by its supervisor."""
+    path, truth, kind, died = "/leak", "host.memory.oom", "cgroup", 0
+
+    def setup(self):
+        self.lab.put(self.lab.cgroup("memory") + "/memory.limit_in_bytes", 150 * MIB)
+        self.keys.add(self.lab.cgroup_path())
+        self.off()
+
+    def off(self):
+        if os.path.exists(self.lab.leak):
+            os.unlink(self.lab.leak)
+
+    def service_cgroups(self):
+        return [self.lab.cgroup("memory")]
+
+    def inject(self):
+        open(self.lab.leak, "w").close()
+        self.lab.undo.append(self.off)
+
+    def tick(self):
+        if self.lab.service.poll() is None:
+            self.died = 0
+            return
+        self.died = self.died or time.time()
+        if time.time() - self.died > 1.5:
+            self.lab.start_service(wait=False)
+
+    def revert(self):
+        self.off()
+        if self.lab.service.poll() is not None:
+            self.lab.start_service()
+
+
+class oom_shared_v1(Fault):
+    """Service and an allocator in one group; the allocator dies again and again, the service's page cache is thrown out."""
+    path, truth, kind = "/pages", "host.memory.oom", "cgroup"
+
+    def setup(self):
+        self.lab.put(self.lab.cgroup("memory") + "/memory.limit_in_bytes", 640 * MIB)
+        self.keys.add(self.lab.cgroup_path())
+
+    def service_args(self):
+        return ("--cache-mb", 512)
+
+    def service_cgroups(self):
+        return [self.lab.cgroup("memory")]
+
+    def ready(self):
+        self.lab.warm_cache(512, self.service_cgroups())
+
+    def inject(self):
+        self.p = None
+        self.tick()
+
+    def tick(self):
+        if self.p is None or self.p.poll() is not None:
+            self.p = self.lab.me("alloc", "--mb", 1280, "--mbs", 150, "--seconds", 40, cgroups=[self.lab.cgroup("memory")])
+
+    def revert(self):
+        self.lab.stop(self.p)
+
+
+class oom_v2(Fault):
+    truth, kind = "host.memory.oom", "cgroup"
+
+    def setup(self):
+        self.lab.need_v2("memory")
+
+
+class memory_shortage(Fault):
+    """An allocator holds MemAvailable at 380 MiB while the service reads a cached file of 1.5 GiB."""
+    path, truth, kind = "/pages", "host.memory.reclaim", "process"
+
+    def setup(self):
+        if meminfo()["MemTotal"] < 6000 or meminfo()["SwapTotal"] > 0:
+            raise Impossible("needs 6 GiB and no swap")
+
+    def service_args(self):
+        return ("--pages", 200)
+
+    def ready(self):
+        self.lab.warm_cache(1536)
+        bulk = (meminfo()["MemAvailable"] - 3500) // 2
+        self.bulk = self.lab.me("alloc", "--mb", bulk, "--seconds", 180)
+        self.p = self.lab.me("alloc", "--prefill", 3500, "--leave", 380, "--seconds", 180)
+        self.keys |= {self.p.pid, self.bulk.pid}
+        start = time.time()
+        while meminfo()["MemAvailable"] > 3700 and time.time() - start < 75:
+            time.sleep(0.2)
+
+    def inject(self):
+        self.p.send_signal(signal.SIGUSR1)
+
+    def tick(self):
+        if meminfo()["MemAvailable"] < 180:
+            self.lab.stop(self.p, signal.SIGKILL)
+
+    def revert(self):
+        self.lab.stop(self.p, signal.SIGKILL)
+        self.lab.stop(self.bulk, signal.SIGKILL)
+        self.lab.warm_cache(1536)
+
+
+class disk_hog(Command):
+    path, truth, kind, fio = "/rw", "host.io.saturated", "process", ("--rw=randrw", "--bs=64k", "--iodepth=64", "--numjobs=4")
+
+    def setup(self):
+        self.lab.data("fio", 1024)
+        self.argv = ("fio", "--name=hog", "--filename=" + self.lab.data("fio", 1024), "--size=1g", "--direct=1",
+                     "--ioengine=libaio", "--time_based", "--runtime=90", "--thread", "--group_reporting", "--minimal") + self.fio
+
+
+class disk_hog_large(disk_hog):
+    fio = ("--rw=randrw", "--bs=1m", "--iodepth=64", "--numjobs=4")
+
+
+class io_limit_write_v1(Fault):
+    path, truth, kind, rules = "/write", "host.io.throttled", "cgroup", (("write_iops_device", 30),)
+
+    def setup(self):
+        self.group = self.lab.cgroup("blkio")
+        self.keys.add(self.lab.cgroup_path())
+
+    def inject(self):
+        self.lab.put(self.group + "/cgroup.procs", self.lab.service.pid)
+        for file, value in self.rules:
+            self.lab.put(self.group + "/blkio.throttle." + file, "%s %d" % (self.lab.disk, value))
+
+    def revert(self):
+        for file, _ in self.rules:
+            self.lab.put(self.group + "/blkio.throttle." + file, "%s 0" % self.lab.disk)
+
+
+class io_limit_read_v1(io_limit_write_v1):
+    path, rules = "/read", (("read_bps_device", 262144),)
+
+
+class io_limit_v2(Fault):
+    truth, kind = "host.io.throttled", "cgroup"
+
+    def setup(self):
+        self.lab.need_v2("io")
+
+
+class disk_full(Fault):
+    """A file system of 64 MiB on a loop device; the service appends, dd takes the rest."""
+    path, truth, kind = "/append", "host.disk.full", "mount"
+
+    def setup(self):
+        image, self.mount = self.lab.dir + "/full.img", self.lab.dir + "/full"
+        os.makedirs(self.mount, exist_ok=True)
+        with open(image, "wb") as f:
+            f.truncate(64 * MIB)
+        try:
+            sh("mkfs.ext4", "-q", "-F", image)
+            loop = sh("losetup", "-f", "--show", image)
+            sh("mount", loop, self.mount)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise Impossible("no loop mounts here: %s" % error) from error
+        self.lab.undo.append(lambda: (self.lab.stop(self.lab.service), sh("umount", self.mount), sh("losetup", "-d", loop)))
+        self.keys.add(self.mount)
+
+    def service_args(self):
+        return ("--append", self.mount + "/log")
+
+    def inject(self):
+        for bs in ("1M", "4k"):
+            subprocess.run(["dd", "if=/dev/zero", "of=%s/fill%s" % (self.mount, bs), "bs=" + bs], stderr=subprocess.DEVNULL)
+
+    def revert(self):
+        for bs in ("1M", "4k"):
+            os.unlink("%s/fill%s" % (self.mount, bs))
+
+
+class control_idle(Fault):
+    path, control = "/rw", True
+
+
+class control_nice_hog(Command):
+    control, argv = True, ("nice", "-n", "19", "stress-ng", "--cpu", "4", "-t", "90")
+
+
+class control_idle_class_hog(Command):
+    control, argv = True, ("chrt", "-i", "0", "stress-ng", "--cpu", "4", "-t", "90")
+
+
+class control_fast_disk(disk_hog):
+    control, truth, fio = True, None, ("--rw=read", "--bs=256k", "--iodepth=2", "--numjobs=1", "--rate=300m")
+
+
+class control_page_cache(Fault):
+    """Memory is full of page cache, and more is read all the time."""
+    path, control = "/pages", True
+
+    def ready(self):
+        self.lab.warm_cache(1536)
+        self.file = self.lab.dir + "/sparse"
+        with open(self.file, "wb") as f:
+            f.truncate(2 * meminfo()["MemTotal"] * MIB)
+        start, fillers = time.time(), [self.filler(3000), self.filler(3000, meminfo()["MemTotal"] * MIB)]
+        while meminfo()["MemFree"] > 600 and time.time() - start < 60:
+            time.sleep(0.2)
+        for p in fillers:
+            self.lab.stop(p)
+
+    def filler(self, mbs, at=0):
+        argv = ["nice", "-n", "19", sys.executable, self.lab.harness, "fill", "--file", self.file, "--mbs", str(mbs), "--at", str(at), "--seconds", "90"]
+        return self.lab.start(argv)
+
+    def inject(self):
+        self.p = self.filler(200)
+
+    def revert(self):
+        self.lab.stop(self.p)
+
+
+HOST = [cpu_hog, cpu_hog_matrix, cpu_quota_v1, cpu_quota_half_v1, cpu_quota_v2, oom_leak_v1, oom_shared_v1, oom_v2, memory_shortage,
+        disk_hog, disk_hog_large, io_limit_write_v1, io_limit_read_v1, io_limit_v2, disk_full,
+        control_idle, control_nice_hog, control_idle_class_hog, control_fast_disk, control_page_cache]

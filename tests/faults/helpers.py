@@ -1,0 +1,171 @@
+"""The processes of the fault lab: an HTTP service, its open-loop client, an allocator, a page-cache filler. Standard library only."""
+import http.client
+import http.server
+import mmap
+import os
+import random
+import signal
+import socket
+import threading
+import time
+
+MIB = 1 << 20
+
+
+def meminfo():
+    """/proc/meminfo in MiB."""
+    with open("/proc/meminfo") as lines:
+        return {line.split(":")[0]: int(line.split()[1]) // 1024 for line in lines}
+
+
+def serve(a):
+    """Every request burns a.cpu_ms of CPU; the path says what else it does: /read, /write, /rw, /pages, /append, /leak."""
+    direct = os.open(a.direct, os.O_RDONLY | os.O_DIRECT)
+    direct_pages = os.fstat(direct).st_size // 4096
+    cache = os.open(a.cache, os.O_RDONLY)
+    os.posix_fadvise(cache, 0, 0, os.POSIX_FADV_RANDOM)
+    cache_pages = min(os.fstat(cache).st_size, a.cache_mb * MIB) // 4096
+    wal = os.open(a.wal, os.O_RDWR | os.O_CREAT, 0o600)
+    log = os.open(a.append, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) if a.append else -1
+    local, leaked = threading.local(), []
+
+    def burn(seconds):
+        end = time.thread_time() + seconds
+        while time.thread_time() < end:
+            sum(range(200))
+
+    def read(n):
+        if not hasattr(local, "page"):
+            local.page = mmap.mmap(-1, 4096)  # page aligned, as O_DIRECT wants
+        for _ in range(n):
+            os.preadv(direct, [local.page], random.randrange(direct_pages) * 4096)
+
+    def write():
+        os.pwrite(wal, b"w" * 8192, random.randrange(2048) * 8192)
+        os.fdatasync(wal)
+
+    def pages():
+        for _ in range(a.pages):
+            os.pread(cache, 64, random.randrange(cache_pages) * 4096)
+
+    def append():
+        os.write(log, b"a" * 4096)
+        os.fdatasync(log)
+
+    def leak():
+        if os.path.exists(a.leak):
+            leaked.append(bytes([1]) * (2 * MIB))
+
+    work = {"/cpu": lambda: None, "/read": lambda: read(2), "/write": write, "/rw": lambda: (read(1), write()),
+            "/pages": pages, "/append": append, "/leak": leak}
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+        wbufsize = 65536  # head and body in one segment
+
+        def do_GET(self):
+            status = 200
+            try:
+                burn(a.cpu_ms / 1e3)
+                work[self.path]()
+            except OSError as error:
+                status = 507 if error.errno == 28 else 500
+            self.send_response(status)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"ok")
+
+        def log_message(self, *_):
+            pass
+
+    class Server(http.server.ThreadingHTTPServer):
+        request_queue_size = 128
+
+        def handle_error(self, *_):
+            pass
+
+    Server(("127.0.0.1", a.port), Handler).serve_forever()
+
+
+def client(a):
+    """Open loop: latency counts from when a request was due; more than 1 s behind, arrivals are given up."""
+    out, lock = open(a.csv, "w", buffering=1), threading.Lock()
+    stop_at, period = time.time() + a.seconds, a.conns / a.rate
+
+    def worker(number):
+        rnd, conn, due = random.Random(a.seed * 100 + number), None, time.time() + number / a.rate
+        while due < stop_at:
+            now = time.time()
+            if due > now:
+                time.sleep(due - now)
+            elif now - due > 1.0:
+                due = now
+            try:
+                if conn is None:
+                    conn = http.client.HTTPConnection("127.0.0.1", a.port, timeout=5)
+                    conn.connect()
+                    conn.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                conn.request("GET", a.path)
+                reply = conn.getresponse()
+                reply.read()
+                status = reply.status
+            except (OSError, http.client.HTTPException):
+                status = 0
+                if conn:
+                    conn.close()
+                conn = None
+            end = time.time()
+            with lock:
+                out.write("%.3f,%.6f,%d\n" % (end, end - due, status))
+            due += period * rnd.uniform(0.5, 1.5)
+
+    threads = [threading.Thread(target=worker, args=(n,)) for n in range(a.conns)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+
+
+def alloc(a):
+    """--mb N grows to N MiB at --mbs and stays; else holds MemAvailable at --prefill, and from SIGUSR1 on at --leave."""
+    with open("/proc/self/oom_score_adj", "w") as f:
+        f.write("1000")
+    held, end = [], time.time() + a.seconds
+
+    def grab(mb):
+        held.append(mmap.mmap(-1, mb * MIB, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE))
+
+    if a.mb:
+        start = time.time()
+        for i in range(a.mb // 4):
+            grab(4)
+            time.sleep(max(0, (i + 1) * 4 / a.mbs - (time.time() - start)))
+        time.sleep(max(0, end - time.time()))
+        return
+    goal = [a.prefill]
+    signal.signal(signal.SIGUSR1, lambda *_: goal.__setitem__(0, a.leave))
+    while time.time() < end:
+        available = meminfo()["MemAvailable"]
+        if available < 250 and held:
+            del held[-8:]
+        elif available < goal[0] - 40 and held:
+            held.pop()
+        elif available > goal[0] + 1500:
+            grab(256)
+        elif available > goal[0] + 20:
+            grab(16)
+        else:
+            time.sleep(0.02)
+
+
+def fill(a):
+    """Fills the page cache from a sparse file at --mbs MiB/s; small reads, because a large one is not preempted."""
+    fd = os.open(a.file, os.O_RDONLY)
+    size = os.fstat(fd).st_size
+    buffer, offset, start, done = bytearray(MIB // 4), a.at, time.time(), 0.0
+    while time.time() - start < a.seconds:
+        os.preadv(fd, [buffer], offset)
+        offset = (offset + len(buffer)) % size
+        done += 0.25
+        time.sleep(max(0, done / a.mbs - (time.time() - start)))
