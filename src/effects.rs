@@ -116,8 +116,9 @@ fn osc52(text: &str, screen: &mut Screen) -> bool {
 
 /// Into the runtime directory of the user, else the home directory; readable by nobody else.
 fn save(text: &str) -> io::Result<PathBuf> {
-    let dir = ["XDG_RUNTIME_DIR", "HOME"].iter().find_map(|name| std::env::var_os(name).map(PathBuf::from));
-    let path = dir.filter(|d| d.is_dir()).ok_or_else(|| io::Error::other("no home directory"))?.join(".perftop-copy");
+    let named = |name: &&str| std::env::var_os(name).map(PathBuf::from).filter(|d| d.is_dir());
+    let dir = ["XDG_RUNTIME_DIR", "HOME"].iter().find_map(named);
+    let path = dir.ok_or_else(|| io::Error::other("no home directory"))?.join(".perftop-copy");
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
     // A link that someone else put there is not followed.

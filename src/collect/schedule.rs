@@ -41,7 +41,8 @@ pub struct Live {
     pub demands: mpsc::Sender<Demand>,
 }
 
-const FILESYSTEMS_EVERY_S: f64 = 10.0;
+/// A full disk is an error that happens: it must be seen within seconds.
+const FILESYSTEMS_EVERY_S: f64 = 3.0;
 const SERVING_EVERY_S: f64 = 15.0;
 /// A slow probe may use this share of its interval.
 const SLOW_SHARE: f64 = 0.002;

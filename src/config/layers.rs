@@ -173,14 +173,19 @@ pub fn load(path: &Path, text: &str) -> Result<Layer, Vec<Problem>> {
             check.problem(at, format!("this is no TOML: {}", error.message()));
         }
     }
-    if check.problems.is_empty() { Ok(check.layer) } else { Err(check.problems) }
+    if check.problems.is_empty() {
+        return Ok(check.layer);
+    }
+    check.problems.sort_by_key(|(at, _)| *at);
+    Err(check.problems.into_iter().map(|(_, problem)| problem).collect())
 }
 
 struct Check<'a> {
     path: &'a Path,
     text: &'a str,
     layer: Layer,
-    problems: Vec<Problem>,
+    /// With the place in the text, because tables come sorted by name.
+    problems: Vec<(usize, Problem)>,
 }
 
 impl Check<'_> {
@@ -191,7 +196,8 @@ impl Check<'_> {
     fn problem(&mut self, at: usize, what: String) {
         let place = format!("{}:{}", self.path.display(), self.line(at));
         // Names in a file may hold anything.
-        self.problems.push(Problem { place, what: Foreign::from(what.as_str()).shown().to_owned() });
+        let what = Foreign::from(what.as_str()).shown().to_owned();
+        self.problems.push((at, Problem { place, what }));
     }
 
     fn set(&mut self, key: String, value: Value, at: usize) {

@@ -225,6 +225,8 @@ def run_case(fault_class, args, seed, directory):
         client = lab.me("client", "--port", lab.port, "--path", fault.path, "--rate", fault.rate, "--csv", csv, "--seed", seed,
                         "--seconds", WARM + HOLD + RECOVERY + 20)
         watch = Watch(lab, args.binary)
+        if args.record:
+            lab.start([args.binary, "record", "--every", "1s", "--no-discover", "%s/%s.perftop" % (args.record, fault_class.__name__)])
         begin = time.time()
         time.sleep(2)
         cpu, t = lab.service_cpu(), time.time()
@@ -241,6 +243,10 @@ def run_case(fault_class, args, seed, directory):
         ended = time.time()
         lab.stop(client)
         lab.stop(watch.p)
+        if args.record:
+            with open("%s/%s.toml" % (args.record, fault_class.__name__), "w") as f:
+                f.write('truth = "%s"\nkind = "%s"\nkeys = %s\nfrom_ms = %d\nto_ms = %d\n' % (fault.truth or "", fault.kind or "",
+                        json.dumps(sorted(map(str, fault.keys))), (injected + score.SETTLE) * 1000, reverted * 1000))
         with open(csv) as f:
             rows = [line.split(",") for line in f if line.count(",") == 2]
         return {"case": fault_class.__name__, "seed": seed, "control": fault.control, "truth": fault.truth, "kind": fault.kind,
@@ -291,6 +297,7 @@ def main():
     host.add_argument("--seed", type=int, default=1)
     host.add_argument("--only", nargs="*")
     host.add_argument("--out", default=HERE + "/results")
+    host.add_argument("--record", help="also record each case, with its truth, into this directory")
     host.add_argument("--work", default="/var/tmp")
     host.add_argument("--binary", default=ROOT + "/target/release/perftop")
     table = commands.add_parser("table", help="the table again, from the raw results")

@@ -1,0 +1,141 @@
+//! The command line and bad input: exit codes of the contract, errors that name the place and the way out.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn perftop(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_perftop")).args(args).output().unwrap()
+}
+
+fn stderr(out: &Output) -> String {
+    String::from_utf8_lossy(&out.stderr).into_owned()
+}
+
+fn stdout(out: &Output) -> String {
+    String::from_utf8_lossy(&out.stdout).into_owned()
+}
+
+fn temporary(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("perftop-cli-{}-{name}", std::process::id()))
+}
+
+#[test]
+fn wrong_usage_is_64_and_never_2() {
+    for args in [
+        &["check", "--for", "1s"][..], &["check", "--format", "xml"], &["--nonsense"], &["check", "--for", "soon"],
+        &["check", "--only", "host.cpu.contentoin"], &["explain", "host.cpu.contentoin"], &["replay", "--speed", "fast", "x"],
+        &["record", "--every", "1ms", "x"], &["check", "--procfs-root", "/nowhere"],
+    ] {
+        let out = perftop(args);
+        assert_eq!(out.status.code(), Some(64), "{args:?}: {}", stderr(&out));
+        assert!(!stderr(&out).is_empty(), "{args:?}");
+    }
+    assert!(stderr(&perftop(&["check", "--only", "host.cpu.contentoin"])).contains("did you mean host.cpu.contention?"));
+    assert!(stderr(&perftop(&["explain", "host.disk"])).contains("did you mean"));
+    assert_eq!(perftop(&["--help"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_missing_recording_is_74() {
+    let out = perftop(&["replay", "--json", "/nowhere/x.perftop"]);
+    assert_eq!(out.status.code(), Some(74), "{}", stderr(&out));
+}
+
+#[test]
+fn a_wrong_configuration_names_file_line_key_and_the_nearest_name() {
+    let file = temporary("bad.toml");
+    fs::write(&file, "thme = \"dark\"\n[rules.\"host.cpu.contention\"]\nlost = \"much\"\nlots = 3\n").unwrap();
+    let out = perftop(&["check", "--config", file.to_str().unwrap()]);
+    let text = stderr(&out);
+    assert_eq!(out.status.code(), Some(64));
+    for part in ["bad.toml:1", "`thme`", "did you mean `theme`?", "bad.toml:3", "a number is needed", "bad.toml:4", "did you mean `lost`?"] {
+        assert!(text.contains(part), "{part} is missing in {text}");
+    }
+    fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn config_print_shows_values_and_origins() {
+    let file = temporary("good.toml");
+    fs::write(&file, "\ntheme = \"light\"\n").unwrap();
+    let text = stdout(&perftop(&["config", "print", "--ascii", "--config", file.to_str().unwrap()]));
+    assert!(text.lines().any(|l| l.starts_with("theme = \"light\"") && l.ends_with("good.toml:2")), "{text}");
+    assert!(text.lines().any(|l| l.starts_with("ascii = true") && l.ends_with("--ascii")), "{text}");
+    assert!(text.lines().any(|l| l.starts_with("record.every") && l.ends_with("default")), "{text}");
+    fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn explain_has_a_page_for_every_finding() {
+    for line in stdout(&perftop(&["explain"])).lines().take_while(|l| !l.is_empty()) {
+        let id = line.split(' ').next().unwrap();
+        let page = stdout(&perftop(&["explain", id]));
+        assert!(page.starts_with(id) && page.contains("Figures:"), "{id}");
+    }
+}
+
+/// A /proc of files: this machine's own, as far as perftop reads it, with `change` applied to each.
+fn copied_proc(name: &str, change: impl Fn(&str, Vec<u8>) -> Vec<u8>) -> PathBuf {
+    let root = temporary(name);
+    let copy = |from: &str| {
+        let Ok(bytes) = fs::read(Path::new("/proc").join(from)) else { return };
+        let to = root.join(from);
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::write(to, change(from, bytes)).unwrap();
+    };
+    let global = [
+        "stat", "loadavg", "meminfo", "vmstat", "diskstats", "pressure/cpu", "pressure/memory", "pressure/io",
+        "sys/fs/file-nr", "sys/kernel/hostname", "sys/kernel/osrelease",
+    ];
+    global.iter().for_each(|f| copy(f));
+    let pids = fs::read_dir("/proc").unwrap().flatten().filter_map(|e| e.file_name().into_string().ok());
+    for pid in pids.filter(|p| p.parse::<u32>().is_ok()) {
+        ["stat", "schedstat", "cgroup", "cmdline"].iter().for_each(|f| copy(&format!("{pid}/{f}")));
+    }
+    for file in ["dev", "snmp", "netstat", "tcp", "tcp6", "unix"] {
+        copy(&format!("1/net/{file}"));
+    }
+    copy("1/mountinfo");
+    root
+}
+
+fn check_root(root: &Path) -> serde_json::Value {
+    let out = perftop(&["check", "--for", "3s", "--format", "json", "--procfs-root", root.to_str().unwrap()]);
+    serde_json::from_slice(&out.stdout).unwrap_or_else(|e| panic!("{e}: {}", stderr(&out)))
+}
+
+#[test]
+fn garbage_in_any_one_file_makes_that_one_thing_unknown() {
+    let healthy = copied_proc("fine", |_, bytes| bytes);
+    let all = check_root(&healthy);
+    fs::remove_dir_all(&healthy).unwrap();
+    for bad in ["stat", "meminfo", "vmstat", "diskstats", "pressure/cpu", "pressure/io", "loadavg", "1/net/snmp", "1/net/dev", "1/stat", "1/cmdline"] {
+        let root = copied_proc("garbage", |name, bytes| {
+            if name == bad { b"\x1b]52;c;AAAA\x07 -5 \xff\xfe\n99999999999999999999999 -1\n".to_vec() } else { bytes }
+        });
+        let document = check_root(&root);
+        fs::remove_dir_all(&root).unwrap();
+        let text = document.to_string();
+        assert!(!text.contains('\u{1b}') && !text.contains('\u{7}'), "{bad}");
+        let seen = |d: &serde_json::Value| d["cleared"].as_array().unwrap().len() + d["findings"].as_array().unwrap().len();
+        assert!(seen(&document) + 4 >= seen(&all), "{bad} hides more than itself: {text}");
+    }
+}
+
+#[test]
+fn control_characters_in_a_name_and_an_endless_command_line_are_tamed() {
+    let root = copied_proc("hostile", |name, bytes| match name {
+        "sys/kernel/hostname" => b"evil\x1b]0;x\x07\n".to_vec(),
+        "1/cmdline" => b"x\0".repeat(2_000_000),
+        "1/stat" => {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            let rest = text.rsplit(") ").next().unwrap().to_owned();
+            format!("1 (a\x1b[31m) {rest}").into_bytes()
+        }
+        _ => bytes,
+    });
+    let document = check_root(&root);
+    fs::remove_dir_all(&root).unwrap();
+    assert_eq!(document["host"]["name"], "evil\\x1b]0;x\\x07");
+}

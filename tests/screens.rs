@@ -1,0 +1,177 @@
+//! The screens, drawn from a recording of a real sick host: text and styles at three sizes; any size without panic.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use perftop::app::keymap::Key;
+use perftop::app::{App, Msg};
+use perftop::config::{ThemeFile, builtin_themes};
+use perftop::diagnose::{Mode, Own, Picture};
+use perftop::engine::Engine;
+use perftop::record::format::Record;
+use perftop::record::reader::Recording;
+use perftop::view;
+use perftop::view::svg;
+use perftop::view::theme::{Depth, Targets, Theme};
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::buffer::Buffer;
+
+const TARGETS: Targets = Targets { cpu: (70.0, 90.0), memory: (80.0, 95.0), disk: (80.0, 95.0) };
+
+/// The picture at sample `at` of a recorded case.
+fn picture(case: &str, at: usize) -> Arc<Picture> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/cases/{case}.perftop"));
+    let mut engine = Engine::default();
+    let mut last = None;
+    let samples = Recording::open(&path).unwrap().filter_map(|r| match r {
+        Record::Sample(sample) => Some(*sample),
+        _ => None,
+    });
+    for sample in samples.take(at + 1) {
+        last = Some(engine.fold(&sample));
+    }
+    let own = Own { cpu: 0.004, rss_bytes: 7 << 20 };
+    Arc::new(engine.picture(last.unwrap(), Mode::Live, own, None))
+}
+
+fn theme(name: &str, depth: Depth, ascii: bool) -> Theme {
+    let (_, text) = builtin_themes().iter().find(|(n, _)| *n == name).unwrap();
+    Theme::new(ThemeFile::parse(name, text).unwrap(), depth, ascii, TARGETS)
+}
+
+fn app(picture: &Arc<Picture>, keys: &[Key]) -> App {
+    let mut app = App::default();
+    app.update(Msg::Picture(picture.clone()));
+    for key in keys {
+        app.update(Msg::Key(*key));
+    }
+    app
+}
+
+fn draw(app: &App, theme: &Theme, (width, height): (u16, u16)) -> Buffer {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    terminal.draw(|frame| view::draw(app, theme, frame)).unwrap();
+    terminal.backend().buffer().clone()
+}
+
+fn text(buffer: &Buffer) -> String {
+    let area = buffer.area;
+    let row = |y| (0..area.width).map(|x| buffer[(x, y)].symbol()).collect::<String>();
+    (0..area.height).map(|y| row(y).trim_end().to_owned() + "\n").collect()
+}
+
+/// One letter per style, with a legend.
+fn styles(buffer: &Buffer) -> String {
+    let mut letters: BTreeMap<String, char> = BTreeMap::new();
+    let mut rows = String::new();
+    let area = buffer.area;
+    for y in 0..area.height {
+        for x in 0..area.width {
+            let cell = &buffer[(x, y)];
+            let style = format!("{:?} on {:?} {:?}", cell.fg, cell.bg, cell.modifier);
+            let next = char::from(b'a' + (letters.len() as u8).min(25));
+            rows.push(*letters.entry(style).or_insert(next));
+        }
+        rows.push('\n');
+    }
+    let legend: String = letters.iter().map(|(style, letter)| format!("{letter} {style}\n")).collect();
+    legend + &rows
+}
+
+const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
+/// Sample of the cases in the middle of the fault.
+const SICK: usize = 28;
+
+fn assert_screen(name: &str, app: &App, theme: &Theme, size: (u16, u16)) {
+    let buffer = draw(app, theme, size);
+    let name = format!("{name}_{}x{}", size.0, size.1);
+    insta::with_settings!({ snapshot_path => "snapshots", prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!(format!("{name}_text"), text(&buffer));
+        insta::assert_snapshot!(format!("{name}_style"), styles(&buffer));
+    });
+}
+
+#[test]
+fn triage_and_host_at_three_sizes() {
+    let sick = picture("cpu_hog", SICK);
+    let dark = theme("dark", Depth::True, false);
+    for size in SIZES {
+        assert_screen("triage", &app(&sick, &[]), &dark, size);
+        assert_screen("host", &app(&sick, &[Key::Char('2')]), &dark, size);
+    }
+    assert_screen("diagnose", &app(&sick, &[Key::Char('6')]), &dark, SIZES[1]);
+}
+
+#[test]
+fn overlays() {
+    let sick = picture("cpu_hog", SICK);
+    let dark = theme("dark", Depth::True, false);
+    for (name, keys) in [
+        ("help", &[Key::Char('?')][..]),
+        ("fix", &[Key::Enter]),
+        ("provenance", &[Key::Char('i')]),
+        ("copy", &[Key::Char('y')]),
+        ("process", &[Key::Char('2'), Key::Down, Key::Enter]),
+        ("filter", &[Key::Char('2'), Key::Char('/'), Key::Char('s'), Key::Char('t'), Key::Char('r')]),
+        ("frozen", &[Key::Char(' ')]),
+    ] {
+        assert_screen(name, &app(&sick, keys), &dark, SIZES[1]);
+    }
+}
+
+#[test]
+fn other_themes_and_poor_terminals() {
+    let sick = picture("cpu_hog", SICK);
+    assert_screen("triage_light", &app(&sick, &[]), &theme("light", Depth::Palette, false), SIZES[1]);
+    assert_screen("triage_16", &app(&sick, &[]), &theme("terminal", Depth::Sixteen, false), SIZES[1]);
+    assert_screen("triage_ascii", &app(&sick, &[]), &theme("dark", Depth::None, true), SIZES[1]);
+    let ascii = text(&draw(&app(&sick, &[Key::Char('2')]), &theme("dark", Depth::None, true), SIZES[1]));
+    assert!(ascii.is_ascii(), "{:?}", ascii.chars().find(|c| !c.is_ascii()));
+}
+
+#[test]
+fn the_first_frame_shows_what_the_kernel_already_knows() {
+    let first = picture("cpu_hog", 0);
+    let screen = text(&draw(&app(&first, &[]), &theme("dark", Depth::True, false), SIZES[1]));
+    assert!(screen.contains("avg10") && screen.contains("provisional"), "{screen}");
+}
+
+#[test]
+fn any_size_draws() {
+    let sick = picture("cpu_hog", SICK);
+    let dark = theme("dark", Depth::True, false);
+    let every: [&[Key]; 8] = [
+        &[], &[Key::Char('2')], &[Key::Char('6')], &[Key::Char('?')], &[Key::Enter], &[Key::Char('i')], &[Key::Char('y')],
+        &[Key::Char('2'), Key::Enter],
+    ];
+    for width in [1, 2, 3, 5, 10, 20, 40, 79, 300] {
+        for height in [1, 2, 3, 4, 7, 8, 15, 24, 100] {
+            for keys in every {
+                draw(&app(&sick, keys), &dark, (width, height));
+            }
+        }
+    }
+}
+
+/// `PERFTOP_PICTURES=1 cargo test --test screens` draws the pictures of the README anew.
+#[test]
+fn pictures_of_the_readme() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("screenshots");
+    let sick = picture("cpu_hog", SICK);
+    for (name, theme_name, back, fore, keys) in [
+        ("triage-dark", "dark", "#101418", "#d8dee9", &[][..]),
+        ("triage-light", "light", "#fbfbf8", "#22272e", &[]),
+        ("host-dark", "dark", "#101418", "#d8dee9", &[Key::Char('2')]),
+        ("host-light", "light", "#fbfbf8", "#22272e", &[Key::Char('2')]),
+    ] {
+        let buffer = draw(&app(&sick, keys), &theme(theme_name, Depth::True, false), SIZES[1]);
+        let picture = svg::render(&buffer, back, fore);
+        let path = dir.join(format!("{name}.svg"));
+        if std::env::var_os("PERFTOP_PICTURES").is_some() {
+            std::fs::write(&path, &picture).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap_or_default(), picture, "{name} is out of date: PERFTOP_PICTURES=1 draws it");
+    }
+}

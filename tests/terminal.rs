@@ -1,0 +1,223 @@
+//! The terminal is given back whatever happens: quit, signals, Ctrl-Z, a closed terminal, a reader that hangs.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::process::{Pid, Signal};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// perftop in a terminal of its own; everything it writes is kept.
+struct Tty {
+    child: Child,
+    master: Option<File>,
+    slave: OwnedFd,
+    written: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Tty {
+    fn open(args: &[&str], envs: &[(&str, &str)]) -> Self {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap();
+        let slave = rustix::fs::open(&name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).unwrap();
+        tcsetwinsize(&master, Winsize { ws_row: 40, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
+        let end = || Stdio::from(slave.try_clone().unwrap());
+        // setsid makes the terminal the controlling one, so that it can hang up.
+        let child = Command::new("setsid")
+            .args(["--ctty", "--wait", env!("CARGO_BIN_EXE_perftop")])
+            .args(args)
+            .env("TERM", "xterm-256color")
+            .env_remove("NO_COLOR")
+            .env_remove("TMUX")
+            .envs(envs.iter().copied())
+            .stdin(end())
+            .stdout(end())
+            .stderr(end())
+            .spawn()
+            .unwrap();
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let (mut reader, kept) = (File::from(master.try_clone().unwrap()), written.clone());
+        std::thread::spawn(move || {
+            let mut buffer = [0; 65536];
+            while let Ok(n) = reader.read(&mut buffer) {
+                if n == 0 {
+                    return;
+                }
+                kept.lock().unwrap().extend_from_slice(&buffer[..n]);
+            }
+        });
+        Self { child, master: Some(File::from(master)), slave, written }
+    }
+
+    fn wait_for(&self, text: &str) {
+        let start = Instant::now();
+        while !self.text().contains(text) {
+            assert!(start.elapsed() < PATIENCE, "{text:?} did not come; there is: {}", self.text());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.written.lock().unwrap()).into_owned()
+    }
+
+    fn forget(&self) {
+        self.written.lock().unwrap().clear();
+    }
+
+    fn send(&mut self, keys: &[u8]) {
+        self.master.as_mut().unwrap().write_all(keys).unwrap();
+    }
+
+    fn is_raw(&self) -> bool {
+        !tcgetattr(&self.slave).unwrap().local_modes.contains(LocalModes::ICANON)
+    }
+
+    /// The pid of perftop itself, the child of setsid.
+    fn perftop(&self) -> Pid {
+        let path = format!("/proc/{0}/task/{0}/children", self.child.id());
+        let start = Instant::now();
+        loop {
+            let children = std::fs::read_to_string(&path).unwrap_or_default();
+            if let Some(pid) = children.split_whitespace().next() {
+                return Pid::from_raw(pid.parse().unwrap()).unwrap();
+            }
+            // Where setsid need not fork it is perftop itself by now.
+            if std::fs::read_to_string(format!("/proc/{}/comm", self.child.id())).is_ok_and(|c| c.trim() == "perftop") {
+                return Pid::from_child(&self.child);
+            }
+            assert!(start.elapsed() < PATIENCE);
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn exit_code(&mut self) -> Option<i32> {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(start.elapsed() < PATIENCE, "perftop does not end");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn assert_given_back(&self) {
+        let text = self.text();
+        assert!(text.contains("\x1b[?1049l") && text.contains("\x1b[?25h"), "left the alternate screen, cursor shown");
+        assert!(!self.is_raw(), "the terminal is cooked again");
+    }
+}
+
+impl Drop for Tty {
+    fn drop(&mut self) {
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}
+
+#[test]
+fn q_gives_the_terminal_back() {
+    let mut tty = Tty::open(&[], &[]);
+    tty.wait_for("Verdict");
+    assert!(tty.is_raw());
+    tty.send(b"2");
+    tty.wait_for("Processes");
+    tty.send(b"q");
+    tty.send(b"q");
+    assert_eq!(tty.exit_code(), Some(0));
+    tty.assert_given_back();
+}
+
+#[test]
+fn signals_give_the_terminal_back() {
+    for signal in [Signal::TERM, Signal::HUP] {
+        let mut tty = Tty::open(&[], &[]);
+        tty.wait_for("Verdict");
+        rustix::process::kill_process(tty.perftop(), signal).unwrap();
+        tty.exit_code();
+        tty.assert_given_back();
+    }
+}
+
+#[test]
+fn ctrl_z_and_back() {
+    let mut tty = Tty::open(&[], &[]);
+    tty.wait_for("Verdict");
+    tty.forget();
+    let pid = tty.perftop();
+    tty.send(b"\x1a");
+    tty.wait_for("\x1b[?1049l");
+    let state = || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let start = Instant::now();
+    // In a session without a shell the kernel may not stop an orphaned group: then it went on by itself.
+    while !state().contains(") T ") && !tty.text().contains("\x1b[?1049h") {
+        assert!(start.elapsed() < PATIENCE, "neither stopped nor back");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    rustix::process::kill_process(pid, Signal::CONT).unwrap();
+    tty.wait_for("\x1b[?1049h");
+    tty.wait_for("Verdict");
+    assert!(tty.is_raw());
+    tty.send(b"\x03");
+    assert_eq!(tty.exit_code(), Some(0));
+    tty.assert_given_back();
+}
+
+#[test]
+fn a_closed_terminal_leaves_no_process() {
+    let mut tty = Tty::open(&[], &[]);
+    tty.wait_for("Verdict");
+    tty.master = None;
+    // The reader's copy of the master keeps the terminal open: the hang-up is sent as the kernel would.
+    rustix::process::kill_process(tty.perftop(), Signal::HUP).unwrap();
+    tty.exit_code();
+}
+
+#[test]
+fn a_copy_reaches_the_terminal_and_a_private_file() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = std::env::temp_dir().join(format!("perftop-home-{}", std::process::id()));
+    std::fs::create_dir_all(&home).unwrap();
+    let mut tty = Tty::open(&[], &[("HOME", home.to_str().unwrap()), ("XDG_RUNTIME_DIR", "")]);
+    tty.wait_for("live");
+    tty.send(b"Y");
+    tty.wait_for("\x1b]52;c;");
+    tty.wait_for("sent to the");
+    let file = home.join(".perftop-copy");
+    assert!(std::fs::read_to_string(&file).unwrap().starts_with("perftop "));
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    tty.send(b"\x03");
+    tty.exit_code();
+    std::fs::remove_dir_all(home).unwrap();
+}
+
+#[test]
+fn ascii_and_no_color_send_neither() {
+    let mut tty = Tty::open(&["--ascii"], &[("NO_COLOR", "1")]);
+    tty.wait_for("Verdict");
+    tty.wait_for("live");
+    tty.send(b"q");
+    tty.exit_code();
+    let text = tty.text();
+    assert!(text.is_ascii(), "{:?}", text.chars().find(|c| !c.is_ascii()));
+    for colour in ["\x1b[38;", "\x1b[48;", "\x1b[31m", "\x1b[32m"] {
+        assert!(!text.contains(colour), "{colour:?} was sent");
+    }
+}
+
+#[test]
+fn without_a_terminal_it_says_so_and_names_check() {
+    let out = Command::new(env!("CARGO_BIN_EXE_perftop")).stdin(Stdio::null()).output().unwrap();
+    assert_eq!(out.status.code(), Some(64));
+    assert!(String::from_utf8_lossy(&out.stderr).contains("perftop check"));
+}

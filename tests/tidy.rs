@@ -1,0 +1,190 @@
+//! The house rules: layers, registries, sizes. What a reader may rely on is checked here.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use perftop::app::keymap::KEYMAP;
+use perftop::config::{Meaning, ThemeFile, builtin_themes, example};
+use perftop::detect::rules::RULES;
+use perftop::model::origin::{self, ORIGINS};
+
+/// DESIGN: aim at 400 lines a file; at 700 the design is wrong.
+const FILE_LINES: usize = 420;
+
+/// Which layers each layer may use; those that are not listed may use all.
+const LAYERS: &[(&str, &[&str])] = &[
+    ("model", &[]),
+    ("detect", &["model"]),
+    ("diagnose", &["model", "detect"]),
+    ("config", &["model", "detect"]),
+    ("collect", &["model", "config"]),
+    ("record", &["model", "config"]),
+    ("app", &["model", "detect", "diagnose", "config"]),
+    ("view", &["app", "detect", "diagnose", "model", "config"]),
+    ("report", &["detect", "diagnose", "model"]),
+    ("engine", &["model", "config", "collect", "record", "detect", "diagnose"]),
+];
+
+/// Layers that must not touch the world, and what would.
+const PURE: &[&str] = &["model", "detect", "diagnose", "app", "view", "report"];
+const WORLD: &[&str] = &[
+    "std::fs", "std::net", "std::process", "std::env", "std::thread", "tokio::", "rustix::", "Instant::now", "SystemTime::now",
+    "crossterm::",
+];
+
+fn sources() -> Vec<(PathBuf, String)> {
+    fn walk(dir: &Path, out: &mut Vec<(PathBuf, String)>) {
+        let mut entries: Vec<PathBuf> = fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).collect();
+        entries.sort();
+        for path in entries {
+            if path.is_dir() {
+                walk(&path, out);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                out.push((path, text));
+            }
+        }
+    }
+    let mut out = Vec::new();
+    walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut out);
+    assert!(out.len() > 50, "the sources were found");
+    out
+}
+
+fn layer(path: &Path) -> String {
+    let inside = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap();
+    let first = inside.components().next().unwrap().as_os_str().to_str().unwrap();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// The code without its tests and comments.
+fn code(text: &str) -> String {
+    let body = text.split("\n#[cfg(test)]\nmod tests").next().unwrap_or(text);
+    body.lines().filter(|l| !l.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+fn word_after<'a>(text: &'a str, marker: &'a str) -> impl Iterator<Item = &'a str> {
+    text.match_indices(marker).map(move |(at, _)| {
+        let rest = &text[at + marker.len()..];
+        rest.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next().unwrap_or("")
+    })
+}
+
+#[test]
+fn layers_use_only_what_is_below_them() {
+    for (path, text) in sources() {
+        let own = layer(&path);
+        let Some((_, allowed)) = LAYERS.iter().find(|(name, _)| *name == own) else { continue };
+        for used in word_after(&code(&text), "crate::") {
+            let fine = used == own || allowed.contains(&used);
+            assert!(fine, "{} uses crate::{used}; {own} may use {allowed:?}", path.display());
+        }
+    }
+}
+
+#[test]
+fn pure_layers_do_not_touch_the_world() {
+    for (path, text) in sources().iter().filter(|(p, _)| PURE.contains(&layer(p).as_str())) {
+        // Helpers of tests stand in files of their own.
+        for word in WORLD {
+            assert!(!code(text).contains(word), "{} uses {word}", path.display());
+        }
+    }
+}
+
+#[test]
+fn files_say_what_lives_in_them_and_stay_small() {
+    for (path, text) in sources() {
+        assert!(text.starts_with("//! "), "{} opens without //!", path.display());
+        let lines = text.lines().count();
+        assert!(lines <= FILE_LINES, "{} has {lines} lines", path.display());
+        for word in ["todo!(", "unimplemented!(", "TODO", "FIXME", "dbg!("] {
+            assert!(!text.contains(word), "{} holds {word}", path.display());
+        }
+    }
+}
+
+#[test]
+fn nothing_unwraps_outside_of_tests() {
+    for (path, text) in sources().iter().filter(|(p, _)| !p.ends_with("tempdir.rs")) {
+        for word in [".unwrap()", ".expect("] {
+            assert!(!code(text).contains(word), "{} holds {word}", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_rule_file_is_in_the_list_and_complete() {
+    let files = sources().into_iter().filter(|(p, t)| {
+        p.components().any(|c| c.as_os_str() == "rules") && t.contains("pub const RULE: Rule")
+    });
+    let mut count = 0;
+    for (path, text) in files {
+        count += 1;
+        let id = text.split("id: \"").nth(1).unwrap().split('"').next().unwrap();
+        let rule = RULES.iter().find(|r| r.id == id).unwrap_or_else(|| panic!("{} is in no list", path.display()));
+        assert!(rule.page.len() > 80 && !rule.says.is_empty(), "{id} has no page");
+        assert!(rule.origins.iter().all(|o| origin::find(o).is_some()), "{id} names an origin that is not there");
+        for used in ["params.get(\"", "params.limit(\""].iter().flat_map(|m| word_after(&text, m)) {
+            assert!(rule.params.iter().any(|p| p.name == used), "{id} uses the threshold {used} and does not declare it");
+        }
+        for p in rule.params {
+            assert!(text.contains(&format!("(\"{}\"", p.name)), "{id} declares {} and does not use it", p.name);
+            assert!(p.min <= p.default && p.default <= p.max && !p.what.is_empty(), "{id} {}", p.name);
+        }
+    }
+    assert_eq!(count, RULES.len());
+}
+
+#[test]
+fn every_origin_that_is_named_exists_and_every_one_is_used() {
+    let named: Vec<String> = sources()
+        .iter()
+        .filter(|(p, _)| p.components().any(|c| c.as_os_str() == "rules"))
+        .flat_map(|(_, text)| {
+            let strings = code(text);
+            strings.split('"').skip(1).step_by(2).map(ToOwned::to_owned).collect::<Vec<_>>()
+        })
+        .filter(|s| s.starts_with("host.") && !s.contains(' ') && !RULES.iter().any(|r| r.id == s))
+        .collect();
+    for name in &named {
+        assert!(origin::find(name).is_some(), "evidence names {name}, which is no origin");
+    }
+    for o in ORIGINS {
+        assert!(!o.from.is_empty() && !o.formula.is_empty() && !o.command.is_empty(), "{}", o.id);
+    }
+    let mut ids: Vec<&str> = ORIGINS.iter().map(|o| o.id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), ORIGINS.len(), "an origin stands twice");
+}
+
+#[test]
+fn panels_and_screens_are_drawn() {
+    let all: String = sources().iter().filter(|(p, _)| layer(p) == "view").map(|(_, t)| t.as_str()).collect();
+    for dir in ["panels", "screens"] {
+        for (path, _) in sources().iter().filter(|(p, _)| p.parent().is_some_and(|d| d.ends_with(dir))) {
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            assert!(name == "mod" || all.contains(&format!("{dir}::{name}::draw(")), "{dir}/{name} is never drawn");
+        }
+    }
+}
+
+#[test]
+fn keys_and_themes_are_complete() {
+    for b in KEYMAP {
+        assert!(!b.keys.is_empty() && !b.shown.is_empty() && !b.what.is_empty());
+    }
+    for (name, text) in builtin_themes() {
+        assert_eq!(ThemeFile::parse(name, text).unwrap().colours.len(), Meaning::ALL.len());
+    }
+}
+
+#[test]
+fn the_example_configuration_is_the_defaults() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config.example.toml");
+    if std::env::var_os("PERFTOP_BLESS").is_some() {
+        fs::write(&path, example()).unwrap();
+    }
+    assert_eq!(fs::read_to_string(path).unwrap(), example(), "PERFTOP_BLESS=1 cargo test --test tidy writes it anew");
+}
