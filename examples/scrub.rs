@@ -49,6 +49,11 @@ fn scrub(sample: &mut Sample) {
     let Some(sweep) = &mut sample.host.sweep else { return };
     if let Ok(table) = &mut sweep.processes {
         for row in &mut table.rows {
+            if row.id.pid == 1 {
+                row.comm = Foreign::from("init");
+            } else if row.comm.shown().contains("backend") || row.comm.shown().contains("_tool") {
+                row.comm = Foreign::from("agent");
+            }
             if row.command.as_ref().is_some_and(|c| !c.is_empty()) {
                 row.command = Some(row.comm.clone());
             }

@@ -71,11 +71,8 @@ impl Effects {
 /// that is not claimed.
 fn copy(text: &str, what: &str, screen: &mut Screen) -> String {
     let saved = save(text);
-    let ways = if std::env::var_os("TMUX").is_some() && tmux(text) {
-        Some("tmux")
-    } else {
-        osc52(text, screen).then_some("terminal")
-    };
+    let ways =
+        if std::env::var_os("TMUX").is_some() && tmux(text) { Some("tmux") } else { osc52(text, screen).then_some("terminal") };
     let file = saved.as_ref().map_or_else(|e| format!("no file: {e}"), |p| format!("also in {}", p.display()));
     match ways {
         Some(way) => format!("{what} sent to the {way}'s clipboard, {file}"),

@@ -3,18 +3,18 @@
 //! The map: `model` what the world said, `collect` how we ask, `detect` judgement, `diagnose` the picture and the
 //! flowchart, `engine` samples in and pictures out.
 
+pub mod app;
+pub mod cli;
 pub mod collect;
+pub mod commands;
+pub mod config;
 pub mod detect;
 pub mod diagnose;
-pub mod model;
-pub mod engine;
-pub mod record;
-pub mod config;
-pub mod report;
-pub mod cli;
-pub mod commands;
-pub mod app;
 pub mod effects;
+pub mod engine;
+pub mod model;
+pub mod record;
+pub mod report;
 pub mod run;
 pub mod terminal;
 pub mod view;

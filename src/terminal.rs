@@ -24,9 +24,8 @@ impl Guard {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
             restore();
+            // Prints, and ends the process.
             before(info);
-            // A bug: 70, whichever thread it was; nothing half dead stays on the screen.
-            std::process::exit(70);
         }));
         enter()?;
         Ok(Self(()))

@@ -1,5 +1,11 @@
 //! Figures agree with the field's tools: raw counters read before and after bracket ours; rates of a steady load
 //! over ten seconds agree with vmstat, mpstat, iostat and free within 5 %, or within the granularity of their print.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a test may fail loudly, and waits with a deadline"
+)]
 
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
@@ -33,7 +39,13 @@ fn raw_counters_are_bracketed() {
             let column = heads.split(' ').position(|h| h == "OutSegs").unwrap();
             values.split(' ').nth(column).unwrap().parse().unwrap()
         };
-        [number_after(&vmstat, "pgpgin"), number_after(&vmstat, "pgmajfault"), number_after(&stat, "ctxt"), number_after(&stat, "processes"), segs]
+        [
+            number_after(&vmstat, "pgpgin"),
+            number_after(&vmstat, "pgmajfault"),
+            number_after(&stat, "ctxt"),
+            number_after(&stat, "processes"),
+            segs,
+        ]
     };
     for _ in 0..5 {
         let before = read();
@@ -50,11 +62,7 @@ fn raw_counters_are_bracketed() {
 
 /// The output of a tool that ran meanwhile; `None` (a loud skip, a failure in CI) when it is not here.
 fn spawn(argv: &[&str]) -> Option<std::process::Child> {
-    let child = Command::new(argv[0])
-        .args(&argv[1..])
-        .env("LC_ALL", "C")
-        .stdout(Stdio::piped())
-        .spawn();
+    let child = Command::new(argv[0]).args(&argv[1..]).env("LC_ALL", "C").stdout(Stdio::piped()).spawn();
     match child {
         Ok(child) => Some(child),
         Err(e) => {
@@ -101,7 +109,8 @@ fn rates_of_a_steady_load_agree_with_the_tools() {
     std::thread::sleep(std::time::Duration::from_secs(SECONDS));
     let second = sweeper.sweep(SECONDS as f64);
     let free = spawn(&["free", "-b"]);
-    let text = |child: Option<std::process::Child>| child.map(|c| String::from_utf8(c.wait_with_output().unwrap().stdout).unwrap());
+    let text =
+        |child: Option<std::process::Child>| child.map(|c| String::from_utf8(c.wait_with_output().unwrap().stdout).unwrap());
     let [mpstat, iostat, vmstat] = tools.map(text);
     let free = text(free);
     load.wait().unwrap();

@@ -1,5 +1,11 @@
 //! Recorded sick hosts: the truth, written by the injector, must stand at rank 1 with the right culprit in most of
 //! the decision window; on the healthy ones nothing is critical. Each recording also agrees with its own diagnoses.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a test may fail loudly, and waits with a deadline"
+)]
 
 use std::path::{Path, PathBuf};
 
@@ -28,12 +34,7 @@ fn cases() -> Vec<(PathBuf, Truth)> {
 }
 
 fn playback(path: &Path) -> Playback {
-    let options = ReplayOptions {
-        file: Some(path.to_path_buf()),
-        from_ms: None,
-        speed_percent: 100,
-        params: Default::default(),
-    };
+    let options = ReplayOptions { file: Some(path.to_path_buf()), from_ms: None, speed_percent: 100, params: Default::default() };
     Playback::open(&options).unwrap()
 }
 
@@ -82,8 +83,7 @@ fn what_is_said_does_not_depend_on_the_run() {
             })
             .collect();
         let mut playback = playback(&path);
-        let again: Vec<Vec<u8>> =
-            std::iter::from_fn(|| playback.step()).map(|j| to_json(&j.evaluation.diagnosis)).collect();
+        let again: Vec<Vec<u8>> = std::iter::from_fn(|| playback.step()).map(|j| to_json(&j.evaluation.diagnosis)).collect();
         let twice = {
             let mut playback = self::playback(&path);
             std::iter::from_fn(|| playback.step()).map(|j| to_json(&j.evaluation.diagnosis)).collect::<Vec<_>>()

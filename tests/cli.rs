@@ -1,4 +1,10 @@
 //! The command line and bad input: exit codes of the contract, errors that name the place and the way out.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a test may fail loudly, and waits with a deadline"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,9 +29,15 @@ fn temporary(name: &str) -> PathBuf {
 #[test]
 fn wrong_usage_is_64_and_never_2() {
     for args in [
-        &["check", "--for", "1s"][..], &["check", "--format", "xml"], &["--nonsense"], &["check", "--for", "soon"],
-        &["check", "--only", "host.cpu.contentoin"], &["explain", "host.cpu.contentoin"], &["replay", "--speed", "fast", "x"],
-        &["record", "--every", "1ms", "x"], &["check", "--procfs-root", "/nowhere"],
+        &["check", "--for", "1s"][..],
+        &["check", "--format", "xml"],
+        &["--nonsense"],
+        &["check", "--for", "soon"],
+        &["check", "--only", "host.cpu.contentoin"],
+        &["explain", "host.cpu.contentoin"],
+        &["replay", "--speed", "fast", "x"],
+        &["record", "--every", "1ms", "x"],
+        &["check", "--procfs-root", "/nowhere"],
     ] {
         let out = perftop(args);
         assert_eq!(out.status.code(), Some(64), "{args:?}: {}", stderr(&out));
@@ -49,7 +61,15 @@ fn a_wrong_configuration_names_file_line_key_and_the_nearest_name() {
     let out = perftop(&["check", "--config", file.to_str().unwrap()]);
     let text = stderr(&out);
     assert_eq!(out.status.code(), Some(64));
-    for part in ["bad.toml:1", "`thme`", "did you mean `theme`?", "bad.toml:3", "a number is needed", "bad.toml:4", "did you mean `lost`?"] {
+    for part in [
+        "bad.toml:1",
+        "`thme`",
+        "did you mean `theme`?",
+        "bad.toml:3",
+        "a number is needed",
+        "bad.toml:4",
+        "did you mean `lost`?",
+    ] {
         assert!(text.contains(part), "{part} is missing in {text}");
     }
     fs::remove_file(file).unwrap();
@@ -85,8 +105,17 @@ fn copied_proc(name: &str, change: impl Fn(&str, Vec<u8>) -> Vec<u8>) -> PathBuf
         fs::write(to, change(from, bytes)).unwrap();
     };
     let global = [
-        "stat", "loadavg", "meminfo", "vmstat", "diskstats", "pressure/cpu", "pressure/memory", "pressure/io",
-        "sys/fs/file-nr", "sys/kernel/hostname", "sys/kernel/osrelease",
+        "stat",
+        "loadavg",
+        "meminfo",
+        "vmstat",
+        "diskstats",
+        "pressure/cpu",
+        "pressure/memory",
+        "pressure/io",
+        "sys/fs/file-nr",
+        "sys/kernel/hostname",
+        "sys/kernel/osrelease",
     ];
     global.iter().for_each(|f| copy(f));
     let pids = fs::read_dir("/proc").unwrap().flatten().filter_map(|e| e.file_name().into_string().ok());
@@ -110,7 +139,19 @@ fn garbage_in_any_one_file_makes_that_one_thing_unknown() {
     let healthy = copied_proc("fine", |_, bytes| bytes);
     let all = check_root(&healthy);
     fs::remove_dir_all(&healthy).unwrap();
-    for bad in ["stat", "meminfo", "vmstat", "diskstats", "pressure/cpu", "pressure/io", "loadavg", "1/net/snmp", "1/net/dev", "1/stat", "1/cmdline"] {
+    for bad in [
+        "stat",
+        "meminfo",
+        "vmstat",
+        "diskstats",
+        "pressure/cpu",
+        "pressure/io",
+        "loadavg",
+        "1/net/snmp",
+        "1/net/dev",
+        "1/stat",
+        "1/cmdline",
+    ] {
         let root = copied_proc("garbage", |name, bytes| {
             if name == bad { b"\x1b]52;c;AAAA\x07 -5 \xff\xfe\n99999999999999999999999 -1\n".to_vec() } else { bytes }
         });

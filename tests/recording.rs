@@ -1,4 +1,10 @@
 //! Recordings: live and replay agree; every tear, every hostile byte, a full disk and a newer format are survived.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a test may fail loudly, and waits with a deadline"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -69,8 +75,7 @@ fn write_all(path: &Path, samples: &[Sample], keep_ms: Option<i64>) -> Vec<Vec<u
 }
 
 fn replay_all(path: &Path, from_ms: Option<i64>) -> Vec<Vec<u8>> {
-    let options =
-        ReplayOptions { file: Some(path.to_path_buf()), from_ms, speed_percent: 100, params: Default::default() };
+    let options = ReplayOptions { file: Some(path.to_path_buf()), from_ms, speed_percent: 100, params: Default::default() };
     let mut playback = Playback::open(&options).unwrap();
     std::iter::from_fn(|| playback.step()).map(|j| to_json(&j.evaluation.diagnosis)).collect()
 }
@@ -216,7 +221,8 @@ fn a_pipe_carries_a_recording() {
 
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
-    let script = format!("{} record --every 250ms - | head -c 100 > /dev/null; echo ${{PIPESTATUS[0]}}", env!("CARGO_BIN_EXE_perftop"));
+    let script =
+        format!("{} record --every 250ms - | head -c 100 > /dev/null; echo ${{PIPESTATUS[0]}}", env!("CARGO_BIN_EXE_perftop"));
     let out = Command::new("bash").args(["-c", &script]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&out.stdout).trim(), "0");
 }

@@ -1,4 +1,10 @@
 //! The JSON contract: the schema is closed and strict, and what perftop prints is valid under it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a test may fail loudly, and waits with a deadline"
+)]
 
 use std::process::Command;
 
@@ -39,26 +45,58 @@ fn the_example_is_valid() {
 fn every_mutation_fails() {
     // Pointer to set, value; `null` under a name that ends in `-` removes the field instead.
     let mutations: Vec<(&str, Value)> = vec![
-        ("/schema", json!(2)), ("/schema", json!("1")), ("/at", json!("yesterday")), ("/at", json!(1_763_000_000)),
-        ("/window_s", json!(-1)), ("/window_s", json!("5")), ("/provisional", json!("no")), ("/extra", json!(1)),
-        ("/host/cpus", json!(1.5)), ("/host/inside", json!("jail")), ("/host/uptime", json!(5)),
-        ("/health/status", json!("fine")), ("/health/score", json!(101)), ("/sources/0/state", json!("up")),
-        ("/sources/0/kind", json!("mysql")), ("/sources/0/id", json!("mysql:main")), ("/sources/0/place", json!(null)),
-        ("/time/foreground_s_per_s", json!(null)), ("/time/states/0/state", json!("idle")),
-        ("/time/states/0/modelled", json!(0)), ("/findings/0/rank", json!(0)), ("/findings/0/rank", json!(null)),
-        ("/findings/0/class", json!("fatal")), ("/findings/0/severity", json!("error")), ("/findings/0/score", json!(null)),
-        ("/findings/0/confidence", json!(1.1)), ("/findings/0/subject/type", json!("row")),
-        ("/findings/0/subject/key", json!("")), ("/findings/0/impact/kind", json!("money")),
-        ("/findings/0/impact/kind", json!("none")), ("/findings/0/impact/share", json!(75)),
-        ("/findings/0/since/known", json!("maybe")), ("/findings/0/muted", json!({"reason": "x"})),
-        ("/findings/0/evidence/0/unit", json!("kB")), ("/findings/0/evidence/0/note", json!("x")),
-        ("/findings/0/fixes/0/phase", json!("now")), ("/findings/0/fixes/0/command", json!("a\nb")),
-        ("/findings/0/fixes/0/command", json!("")), ("/findings/0/fixes/0/needs_bytes", json!(-1)),
-        ("/findings/0/key", json!("no bars")), ("/findings/0/id", json!("Missing Index")),
-        ("/findings/0/explained_by", json!("x")), ("/cleared/0/because", json!("")), ("/unknown/0/lift", json!(5)),
-        ("/resolved/0/outcome", json!("gone")), ("/resolved/0/before", json!(null)),
-        ("/host/inside-", json!(null)), ("/findings/0/ended-", json!(null)), ("/resolved-", json!(null)),
-        ("/findings/0/impact/eta_s-", json!(null)), ("/sources/0/as-", json!(null)), ("/unknown/0/lift-", json!(null)),
+        ("/schema", json!(2)),
+        ("/schema", json!("1")),
+        ("/at", json!("yesterday")),
+        ("/at", json!(1_763_000_000)),
+        ("/window_s", json!(-1)),
+        ("/window_s", json!("5")),
+        ("/provisional", json!("no")),
+        ("/extra", json!(1)),
+        ("/host/cpus", json!(1.5)),
+        ("/host/inside", json!("jail")),
+        ("/host/uptime", json!(5)),
+        ("/health/status", json!("fine")),
+        ("/health/score", json!(101)),
+        ("/sources/0/state", json!("up")),
+        ("/sources/0/kind", json!("mysql")),
+        ("/sources/0/id", json!("mysql:main")),
+        ("/sources/0/place", json!(null)),
+        ("/time/foreground_s_per_s", json!(null)),
+        ("/time/states/0/state", json!("idle")),
+        ("/time/states/0/modelled", json!(0)),
+        ("/findings/0/rank", json!(0)),
+        ("/findings/0/rank", json!(null)),
+        ("/findings/0/class", json!("fatal")),
+        ("/findings/0/severity", json!("error")),
+        ("/findings/0/score", json!(null)),
+        ("/findings/0/confidence", json!(1.1)),
+        ("/findings/0/subject/type", json!("row")),
+        ("/findings/0/subject/key", json!("")),
+        ("/findings/0/impact/kind", json!("money")),
+        ("/findings/0/impact/kind", json!("none")),
+        ("/findings/0/impact/share", json!(75)),
+        ("/findings/0/since/known", json!("maybe")),
+        ("/findings/0/muted", json!({"reason": "x"})),
+        ("/findings/0/evidence/0/unit", json!("kB")),
+        ("/findings/0/evidence/0/note", json!("x")),
+        ("/findings/0/fixes/0/phase", json!("now")),
+        ("/findings/0/fixes/0/command", json!("a\nb")),
+        ("/findings/0/fixes/0/command", json!("")),
+        ("/findings/0/fixes/0/needs_bytes", json!(-1)),
+        ("/findings/0/key", json!("no bars")),
+        ("/findings/0/id", json!("Missing Index")),
+        ("/findings/0/explained_by", json!("x")),
+        ("/cleared/0/because", json!("")),
+        ("/unknown/0/lift", json!(5)),
+        ("/resolved/0/outcome", json!("gone")),
+        ("/resolved/0/before", json!(null)),
+        ("/host/inside-", json!(null)),
+        ("/findings/0/ended-", json!(null)),
+        ("/resolved-", json!(null)),
+        ("/findings/0/impact/eta_s-", json!(null)),
+        ("/sources/0/as-", json!(null)),
+        ("/unknown/0/lift-", json!(null)),
     ];
     assert!(mutations.len() >= 30);
     let schema = schema();
@@ -110,4 +148,33 @@ fn only_judges_only_those() {
     for id in ids("findings").into_iter().chain(ids("cleared")).chain(ids("unknown")) {
         assert_eq!(id, json!("host.disk.full"));
     }
+}
+
+/// The same as an ordinary user, who may not see what other users' processes read and serve.
+#[test]
+fn an_ordinary_user_prints_a_valid_document_and_is_told_what_is_hidden() {
+    use std::os::unix::fs::PermissionsExt;
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("SKIPPED: not root, so every other test here is this one");
+        return;
+    }
+    let dir = std::env::temp_dir().join(format!("perftop-nobody-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let binary = dir.join("perftop");
+    std::fs::copy(env!("CARGO_BIN_EXE_perftop"), &binary).unwrap();
+    std::fs::set_permissions(&binary, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let out = Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", binary.to_str().unwrap()])
+        .args(["check", "--format", "json", "--for", "3s"])
+        .output()
+        .unwrap();
+    std::fs::remove_dir_all(&dir).unwrap();
+    let document: Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert_eq!(problems(&schema(), &document), Vec::<String>::new(), "{document:#}");
+    assert_conserved(&document);
+    assert_eq!(document["sources"][0]["state"], json!("degraded"));
+    assert_eq!(document["sources"][0]["way_in"], json!("sudo perftop"));
+    let blind = document["findings"].as_array().unwrap().iter().find(|f| f["id"] == "source.blind").unwrap();
+    assert_eq!((&blind["severity"], &blind["impact"]["kind"]), (&json!("info"), &json!("none")));
 }

@@ -1,4 +1,10 @@
 //! The screens, drawn from a recording of a real sick host: text and styles at three sizes; any size without panic.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a test may fail loudly, and waits with a deadline"
+)]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -143,7 +149,13 @@ fn any_size_draws() {
     let sick = picture("cpu_hog", SICK);
     let dark = theme("dark", Depth::True, false);
     let every: [&[Key]; 8] = [
-        &[], &[Key::Char('2')], &[Key::Char('6')], &[Key::Char('?')], &[Key::Enter], &[Key::Char('i')], &[Key::Char('y')],
+        &[],
+        &[Key::Char('2')],
+        &[Key::Char('6')],
+        &[Key::Char('?')],
+        &[Key::Enter],
+        &[Key::Char('i')],
+        &[Key::Char('y')],
         &[Key::Char('2'), Key::Enter],
     ];
     for width in [1, 2, 3, 5, 10, 20, 40, 79, 300] {
@@ -172,6 +184,10 @@ fn pictures_of_the_readme() {
         if std::env::var_os("PERFTOP_PICTURES").is_some() {
             std::fs::write(&path, &picture).unwrap();
         }
-        assert_eq!(std::fs::read_to_string(&path).unwrap_or_default(), picture, "{name} is out of date: PERFTOP_PICTURES=1 draws it");
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap_or_default(),
+            picture,
+            "{name} is out of date: PERFTOP_PICTURES=1 draws it"
+        );
     }
 }

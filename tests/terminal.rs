@@ -1,4 +1,10 @@
 //! The terminal is given back whatever happens: quit, signals, Ctrl-Z, a closed terminal, a reader that hangs.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a test may fail loudly, and waits with a deadline"
+)]
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -210,7 +216,7 @@ fn ascii_and_no_color_send_neither() {
     tty.exit_code();
     let text = tty.text();
     assert!(text.is_ascii(), "{:?}", text.chars().find(|c| !c.is_ascii()));
-    for colour in ["\x1b[38;", "\x1b[48;", "\x1b[31m", "\x1b[32m"] {
+    for colour in ["\x1b[38;5;", "\x1b[38;2;", "\x1b[48;5;", "\x1b[48;2;", "\x1b[31m", "\x1b[32m"] {
         assert!(!text.contains(colour), "{colour:?} was sent");
     }
 }

@@ -4,23 +4,70 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "named by what is printed on them")]
 pub enum Key {
-    Char(char), Ctrl(char), Up, Down, Left, Right, PageUp, PageDown, Home, End, Enter, Esc, Backspace, Tab, F(u8),
+    Char(char),
+    Ctrl(char),
+    Up,
+    Down,
+    Left,
+    Right,
+    PageUp,
+    PageDown,
+    Home,
+    End,
+    Enter,
+    Esc,
+    Backspace,
+    Tab,
+    F(u8),
 }
 
 /// Where a key counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "named by the screens")]
 pub enum Context {
-    Anywhere, Triage, Host, Diagnose, Overlay, Editing,
+    Anywhere,
+    Triage,
+    Host,
+    Diagnose,
+    Overlay,
+    Editing,
 }
 
 /// What a key does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each row of the list says what it does")]
 pub enum Action {
-    Quit, Back, Close, Up, Down, PageUp, PageDown, Top, Bottom, Open, CopyFix, CopyView, ChatLine, Provenance, Help,
-    Freeze, Triage, Host, Diagnose, Filter, SortLeft, SortRight, SortReverse, NextFix, Redraw, Suspend, Pause, Step,
-    Slower, Faster, Weigh,
+    Quit,
+    Back,
+    Close,
+    Up,
+    Down,
+    PageUp,
+    PageDown,
+    Top,
+    Bottom,
+    Open,
+    CopyFix,
+    CopyView,
+    ChatLine,
+    Provenance,
+    Help,
+    Freeze,
+    Triage,
+    Host,
+    Diagnose,
+    Filter,
+    SortLeft,
+    SortRight,
+    SortReverse,
+    NextFix,
+    Redraw,
+    Suspend,
+    Pause,
+    Step,
+    Slower,
+    Faster,
+    Weigh,
 }
 
 /// One row.
@@ -73,13 +120,13 @@ pub const KEYMAP: &[Binding] = &[
     row(&[K::Enter], "⏎", C::Anywhere, A::Open, "open", true),
     row(&[K::Char('/')], "/", C::Host, A::Filter, "filter", true),
     row(&[K::Char('<'), K::Left, K::Char('h')], "< ←", C::Host, A::SortLeft, "sort by the column to the left", false),
-    row(&[K::Char('>'), K::Right, K::Char('l')], "> →", C::Host, A::SortRight, "sort by the column to the right", true),
+    row(&[K::Char('>'), K::Right, K::Char('l')], "> →", C::Host, A::SortRight, "sort", true),
     row(&[K::Char('r')], "r", C::Host, A::SortReverse, "reverse the order", false),
     row(&[K::Char('b')], "b", C::Host, A::Weigh, "weigh the process: foreground, background, as judged", false),
-    row(&[K::Char('c')], "c", C::Anywhere, A::CopyFix, "copy the fix", true),
+    row(&[K::Char('c')], "c", C::Anywhere, A::CopyFix, "copy fix", true),
     row(&[K::Char('y')], "y", C::Anywhere, A::CopyView, "copy view: the raw text", false),
     row(&[K::Char('Y')], "Y", C::Anywhere, A::ChatLine, "copy one line for the chat", false),
-    row(&[K::Char('i')], "i", C::Anywhere, A::Provenance, "where the figures come from", true),
+    row(&[K::Char('i')], "i", C::Anywhere, A::Provenance, "provenance", true),
     row(&[K::Tab, K::Char('n')], "Tab n", C::Overlay, A::NextFix, "next fix", false),
     row(&[K::Char(' ')], "space", C::Anywhere, A::Freeze, "freeze", true),
     row(&[K::Char('p')], "p", C::Anywhere, A::Pause, "replay: pause or go on", false),
@@ -88,7 +135,7 @@ pub const KEYMAP: &[Binding] = &[
     row(&[K::Char('+')], "+", C::Anywhere, A::Faster, "replay: twice the speed", false),
     row(&[K::Char('?'), K::F(1)], "?", C::Anywhere, A::Help, "help", true),
     row(&[K::Esc], "Esc", C::Anywhere, A::Back, "back", false),
-    row(&[K::Char('q')], "q", C::Anywhere, A::Close, "close what is open; at the root quit", true),
+    row(&[K::Char('q')], "q", C::Anywhere, A::Close, "back, quit", true),
 ];
 
 /// What a key does in a context. While a filter is typed only control keys act.

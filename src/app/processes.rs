@@ -9,7 +9,16 @@ use crate::model::host::ProcId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "see `COLUMNS`")]
 pub enum Column {
-    Pid, Cpu, Runnable, IoWait, Read, Write, Memory, Threads, Weight, Name,
+    Pid,
+    Cpu,
+    Runnable,
+    IoWait,
+    Read,
+    Write,
+    Memory,
+    Threads,
+    Weight,
+    Name,
 }
 
 /// Column, heading, width, meaning.

@@ -19,12 +19,7 @@ const SERVERS: &[Server] = &[
         port: 5432,
         look: "psql -p {port} -c 'SELECT pid, state, wait_event_type, wait_event, query FROM pg_stat_activity'",
     },
-    Server {
-        kind: SourceKind::Redis,
-        names: &["redis-server", "valkey-server"],
-        port: 6379,
-        look: "redis-cli -p {port} INFO",
-    },
+    Server { kind: SourceKind::Redis, names: &["redis-server", "valkey-server"], port: 6379, look: "redis-cli -p {port} INFO" },
     Server {
         kind: SourceKind::Prometheus,
         names: &["prometheus", "victoria-metric"],

@@ -43,9 +43,12 @@ pub struct Live {
 
 /// A full disk is an error that happens: it must be seen within seconds.
 const FILESYSTEMS_EVERY_S: f64 = 3.0;
-const SERVING_EVERY_S: f64 = 15.0;
-/// A slow probe may use this share of its interval.
-const SLOW_SHARE: f64 = 0.002;
+/// Until it is asked again a process that started meanwhile counts as foreground.
+const SERVING_EVERY_S: f64 = 5.0;
+/// A slow probe may use this share of its interval …
+const SLOW_SHARE: f64 = 0.01;
+/// … but comes at least so often.
+const SLOWEST_S: f64 = 60.0;
 const DETAIL_PATIENCE: Duration = Duration::from_millis(300);
 const DEMANDS_OUT: usize = 8;
 
@@ -76,14 +79,13 @@ pub fn start(plan: Plan) -> std::io::Result<Live> {
 
 /// A probe in the background: not due, under way, or answered.
 struct Slow<T> {
-    task: Option<tokio::task::JoinHandle<T>>,
-    started_ns: u64,
+    task: Option<tokio::task::JoinHandle<(T, u64)>>,
     due_ns: u64,
 }
 
 impl<T> Default for Slow<T> {
     fn default() -> Self {
-        Self { task: None, started_ns: 0, due_ns: 0 }
+        Self { task: None, due_ns: 0 }
     }
 }
 
@@ -92,9 +94,12 @@ impl<T: Send + 'static> Slow<T> {
         self.task.is_none() && now_ns >= self.due_ns
     }
 
-    fn start(&mut self, now_ns: u64, probe: impl Future<Output = T> + Send + 'static) {
-        self.started_ns = now_ns;
-        self.task = Some(tokio::spawn(probe));
+    fn start(&mut self, probe: impl Future<Output = T> + Send + 'static) {
+        self.task = Some(tokio::spawn(async move {
+            let start_ns = clock::mono_ns();
+            let answer = probe.await;
+            (answer, clock::mono_ns().saturating_sub(start_ns))
+        }));
     }
 
     /// The answer, once; the next turn comes after `every_s`, later when the probe was expensive.
@@ -102,10 +107,10 @@ impl<T: Send + 'static> Slow<T> {
         if !self.task.as_ref()?.is_finished() {
             return None;
         }
-        let cost_s = now_ns.saturating_sub(self.started_ns) as f64 / 1e9;
-        let wait_s = every_s.max(cost_s.min(0.5) / SLOW_SHARE * 0.1);
+        let (answer, cost_ns) = self.task.take()?.await.ok()?;
+        let wait_s = every_s.max(cost_ns as f64 / 1e9 / SLOW_SHARE).min(SLOWEST_S);
         self.due_ns = now_ns + (wait_s * 1e9) as u64;
-        self.task.take()?.await.ok()
+        Some(answer)
     }
 }
 
@@ -187,10 +192,10 @@ impl Scheduler {
             && let Some(mut asker) = self.asker.take()
         {
             let (roots, deadline) = (roots.clone(), deadline.clone());
-            self.filesystems.start(now_ns, async move { (asker.read(&roots, &deadline).await, asker) });
+            self.filesystems.start(async move { (asker.read(&roots, &deadline).await, asker) });
         }
         if self.serving.due(now_ns) {
-            self.serving.start(now_ns, async move {
+            self.serving.start(async move {
                 let read = move || serving::read(&roots);
                 deadline.run("sockets", Duration::from_secs(2), read).await.and_then(|s| s)
             });

@@ -34,8 +34,7 @@ pub fn run(options: &Check, settings: &Settings) -> Result<u8, Failure> {
     known(&options.only)?;
     let every = watch.unwrap_or(Duration::from_secs(1));
     let format = options.format.unwrap_or(if watch.is_some() { Format::Json } else { Format::Text });
-    let live_options =
-        LiveOptions { plan: plan(settings, every, true)?, params: settings.params(), record: None, ticks: None };
+    let live_options = LiveOptions { plan: plan(settings, every, true)?, params: settings.params(), record: None, ticks: None };
     let handle = live(live_options).map_err(|e| Failure::Io(format!("cannot start: {e}")))?;
     let say = |picture: &Picture| -> Result<Status, Failure> {
         let diagnosis = wanted(&picture.diagnosis, &options.only);
@@ -53,7 +52,9 @@ fn known(only: &[String]) -> Result<(), Failure> {
     for id in only {
         if !RULES.iter().any(|rule| rank::matches(id, rule.id)) {
             let near = RULES.iter().min_by_key(|r| strsim::damerau_levenshtein(r.id, id)).map_or("", |r| r.id);
-            return Err(Failure::Usage(format!("--only {id}: there is no such finding; did you mean {near}? `perftop explain` lists all")));
+            return Err(Failure::Usage(format!(
+                "--only {id}: there is no such finding; did you mean {near}? `perftop explain` lists all"
+            )));
         }
     }
     Ok(())
@@ -78,11 +79,7 @@ fn code(status: Status, fail_on: Option<FailOn>) -> u8 {
     }
 }
 
-async fn once(
-    mut handle: Handle,
-    look: Duration,
-    say: impl Fn(&Picture) -> Result<Status, Failure>,
-) -> Result<Status, Failure> {
+async fn once(mut handle: Handle, look: Duration, say: impl Fn(&Picture) -> Result<Status, Failure>) -> Result<Status, Failure> {
     let mut first_ns = None;
     let wait = async {
         while handle.pictures.changed().await.is_ok() {

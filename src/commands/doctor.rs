@@ -26,18 +26,27 @@ pub fn run(options: &Doctor, settings: &Settings) -> Result<u8, Failure> {
     let mut sweeper = Sweeper::new(roots.clone());
     let first = sweeper.sweep(1.0);
     let serving = serving::read(&roots);
-    let mounts = runtime()?.block_on(async {
-        filesystem::Filesystems::default().read(&roots, &Deadline::default()).await
-    });
+    let mounts = runtime()?.block_on(async { filesystem::Filesystems::default().read(&roots, &Deadline::default()).await });
     let mut out = String::new();
     let inside = identity.inside.as_ref().map_or_else(String::new, |i| format!(", inside a {i}"));
-    _ = writeln!(out, "{}: {}, Linux {}, {} CPUs, as {}{inside}\n", identity.name, identity.os, identity.kernel, identity.cpus,
-        if identity.root { "root" } else { "an ordinary user" });
+    _ = writeln!(
+        out,
+        "{}: {}, Linux {}, {} CPUs, as {}{inside}\n",
+        identity.name,
+        identity.os,
+        identity.kernel,
+        identity.cpus,
+        if identity.root { "root" } else { "an ordinary user" }
+    );
     host_rows(&mut out, &first);
     processes(&mut out, &first, identity.root);
     match &serving {
         Ok(s) if s.unreadable.is_empty() => row(&mut out, "sockets of processes", Ok("all")),
-        Ok(s) => row(&mut out, "sockets of processes", Err(&format!("{} cannot be seen and count as foreground -> sudo perftop", s.unreadable.len()))),
+        Ok(s) => row(
+            &mut out,
+            "sockets of processes",
+            Err(&format!("{} cannot be seen and count as foreground -> sudo perftop", s.unreadable.len())),
+        ),
         Err(lack) => lacking(&mut out, "sockets of processes", lack),
     }
     match &mounts {
@@ -121,7 +130,8 @@ fn processes(out: &mut String, s: &HostSweep, root: bool) {
 }
 
 fn audit() -> Result<u8, Failure> {
-    let mut out = String::from("Everything perftop reads, and nothing else; it writes to no file of the system and runs no command.\n\n");
+    let mut out =
+        String::from("Everything perftop reads, and nothing else; it writes to no file of the system and runs no command.\n\n");
     for origin in ORIGINS {
         _ = writeln!(out, "{:<20} {}\n{:<20}   {}", origin.id, origin.from, "", origin.formula);
     }

@@ -60,9 +60,8 @@ fn theme(settings: &Settings) -> Result<Theme, Failure> {
     let file = ThemeFile::parse(name, &text).map_err(|p| Failure::Usage(p.to_string()))?;
     let variable = |name: &str| std::env::var(name).unwrap_or_default();
     let depth = Depth::detect(settings.text("color"), &variable("TERM"), &variable("COLORTERM"));
-    let pair = |what: &str| {
-        (settings.number(&format!("targets.{what}_warning")), settings.number(&format!("targets.{what}_critical")))
-    };
+    let pair =
+        |what: &str| (settings.number(&format!("targets.{what}_warning")), settings.number(&format!("targets.{what}_critical")));
     let targets = Targets { cpu: pair("cpu"), memory: pair("memory"), disk: pair("disk") };
     Ok(Theme::new(file, depth, settings.flag("ascii"), targets))
 }

@@ -115,8 +115,8 @@ pub fn settings(global: &Global) -> Result<Settings, Failure> {
                 Ok(layer) => layers.push(layer),
                 Err(found) => problems.extend(found.iter().map(ToString::to_string)),
             },
-            Err(e) if !must && e.kind() == io::ErrorKind::NotFound => {}
-            Err(e) if !must && e.kind() == io::ErrorKind::NotADirectory => {}
+            // A home that is another user's (sudo -u, setpriv) is no reason not to start.
+            Err(e) if !must && elsewhere(e.kind()) => {}
             Err(e) => problems.push(format!("{}: {e}", path.display())),
         }
     }
@@ -125,6 +125,10 @@ pub fn settings(global: &Global) -> Result<Settings, Failure> {
     }
     layers.push(options(global));
     Ok(Settings::merge(layers))
+}
+
+fn elsewhere(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::PermissionDenied)
 }
 
 /// Options of the command line and the environment as the last layer.

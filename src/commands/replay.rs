@@ -35,9 +35,9 @@ pub fn run(options: &Replay, settings: &Settings) -> Result<u8, Failure> {
 
 fn speed(text: &str) -> Result<u32, Failure> {
     let factor = text.trim_end_matches('x').parse::<f64>().ok().filter(|f| (0.1..=1000.0).contains(f));
-    factor.map(|f| (f * 100.0) as u32).ok_or_else(|| {
-        Failure::Usage(format!("--speed {text}: write a factor between 0.1x and 1000x, such as 4x"))
-    })
+    factor
+        .map(|f| (f * 100.0) as u32)
+        .ok_or_else(|| Failure::Usage(format!("--speed {text}: write a factor between 0.1x and 1000x, such as 4x")))
 }
 
 /// A time of day is meant on the day on which the recording begins.

@@ -40,7 +40,13 @@ const fn key(section: &'static str, name: &'static str, kind: Kind, default: &'s
 
 /// Every key but the thresholds of the rules, which the rules declare themselves.
 pub const KEYS: &[Key] = &[
-    key("", "theme", Kind::Text, "\"dark\"", "dark, light, terminal (the terminal's own 16 colours), or the path of a theme file"),
+    key(
+        "",
+        "theme",
+        Kind::Text,
+        "\"dark\"",
+        "dark, light, terminal (the terminal's own 16 colours), or the path of a theme file",
+    ),
     key("", "color", Kind::Choice(&["auto", "always", "never"]), "\"auto\"", "auto looks at NO_COLOR, TERM and COLORTERM"),
     key("", "ascii", Kind::Bool, "false", "draw with ASCII only"),
     key("", "every", Kind::Duration(250, 60_000), "\"1s\"", "between two looks at the host on the screen"),
@@ -49,7 +55,13 @@ pub const KEYS: &[Key] = &[
     key("", "sysfs_root", Kind::Text, "\"/sys\"", "where /sys is"),
     key("record", "every", Kind::Duration(250, 3_600_000), "\"5s\"", "between two samples of a recording"),
     key("record", "keep", Kind::Duration(60_000, 31_536_000_000), "\"7d\"", "older samples are dropped from the file"),
-    key("targets", "cpu_warning", Kind::Number(0.0, 100.0), "70.0", "percent from which the CPU gauge turns to warning; colours raise nothing"),
+    key(
+        "targets",
+        "cpu_warning",
+        Kind::Number(0.0, 100.0),
+        "70.0",
+        "percent from which the CPU gauge turns to warning; colours raise nothing",
+    ),
     key("targets", "cpu_critical", Kind::Number(0.0, 100.0), "90.0", "percent from which it turns to critical"),
     key("targets", "memory_warning", Kind::Number(0.0, 100.0), "80.0", "the same for memory"),
     key("targets", "memory_critical", Kind::Number(0.0, 100.0), "95.0", "the same for memory"),

@@ -308,7 +308,7 @@ pub fn parse_duration(text: &str) -> Option<u64> {
         _ => return None,
     };
     let ms = number.parse::<f64>().ok()? * factor;
-    (ms.is_finite() && ms >= 0.0 && ms < 1e15).then_some(ms as u64)
+    (0.0..1e15).contains(&ms).then_some(ms as u64)
 }
 
 fn convert(value: &DeValue<'_>, kind: Kind) -> Result<Value, String> {

@@ -8,17 +8,42 @@ use super::layers::Problem;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "each name is its meaning")]
 pub enum Meaning {
-    Text, Muted, Title, Border, Accent, Selected, Critical, Warning, Info, Good, Unknown, Cpu, Io, Memory, Network,
+    Text,
+    Muted,
+    Title,
+    Border,
+    Accent,
+    Selected,
+    Critical,
+    Warning,
+    Info,
+    Good,
+    Unknown,
+    Cpu,
+    Io,
+    Memory,
+    Network,
     Database,
 }
 
 impl Meaning {
     /// All of them with their names in the file.
     pub const ALL: [(Self, &'static str); 16] = [
-        (Self::Text, "text"), (Self::Muted, "muted"), (Self::Title, "title"), (Self::Border, "border"),
-        (Self::Accent, "accent"), (Self::Selected, "selected"), (Self::Critical, "critical"),
-        (Self::Warning, "warning"), (Self::Info, "info"), (Self::Good, "good"), (Self::Unknown, "unknown"),
-        (Self::Cpu, "cpu"), (Self::Io, "io"), (Self::Memory, "memory"), (Self::Network, "network"),
+        (Self::Text, "text"),
+        (Self::Muted, "muted"),
+        (Self::Title, "title"),
+        (Self::Border, "border"),
+        (Self::Accent, "accent"),
+        (Self::Selected, "selected"),
+        (Self::Critical, "critical"),
+        (Self::Warning, "warning"),
+        (Self::Info, "info"),
+        (Self::Good, "good"),
+        (Self::Unknown, "unknown"),
+        (Self::Cpu, "cpu"),
+        (Self::Io, "io"),
+        (Self::Memory, "memory"),
+        (Self::Network, "network"),
         (Self::Database, "database"),
     ];
 }
@@ -42,8 +67,22 @@ pub struct ThemeFile {
 }
 
 const ANSI: [&str; 16] = [
-    "black", "red", "green", "yellow", "blue", "magenta", "cyan", "white", "bright-black", "bright-red",
-    "bright-green", "bright-yellow", "bright-blue", "bright-magenta", "bright-cyan", "bright-white",
+    "black",
+    "red",
+    "green",
+    "yellow",
+    "blue",
+    "magenta",
+    "cyan",
+    "white",
+    "bright-black",
+    "bright-red",
+    "bright-green",
+    "bright-yellow",
+    "bright-blue",
+    "bright-magenta",
+    "bright-cyan",
+    "bright-white",
 ];
 
 /// The themes that are built in: name and text.
@@ -69,7 +108,10 @@ impl ThemeFile {
         for (meaning, word) in Meaning::ALL {
             let text = table.get(word).ok_or_else(|| problem(format!("the meaning `{word}` is missing")))?;
             let colour = parse_colour(text).ok_or_else(|| {
-                problem(format!("`{word}`: \"{text}\" is no colour; write \"#rrggbb\", \"default\" or one of {}", ANSI.join(", ")))
+                problem(format!(
+                    "`{word}`: \"{text}\" is no colour; write \"#rrggbb\", \"default\" or one of {}",
+                    ANSI.join(", ")
+                ))
             })?;
             colours.insert(meaning, colour);
         }

@@ -46,8 +46,18 @@ struct Edge {
 /// The edges of the host. A contender explains its victims within its own finding: it is the finding's subject.
 const EDGES: &[Edge] = &[
     // A memory shortage explains reads, by the share of them that are page cache read again (diagnosis e7).
-    Edge { cause: "host.memory.reclaim", symptom: "host.io.saturated", state: State::IoWait, fraction: |f, _, _| refault_share(f.world).unwrap_or(0.0) },
-    Edge { cause: "host.memory.reclaim", symptom: "host.io.throttled", state: State::IoWait, fraction: |f, _, _| refault_share(f.world).unwrap_or(0.0) },
+    Edge {
+        cause: "host.memory.reclaim",
+        symptom: "host.io.saturated",
+        state: State::IoWait,
+        fraction: |f, _, _| refault_share(f.world).unwrap_or(0.0),
+    },
+    Edge {
+        cause: "host.memory.reclaim",
+        symptom: "host.io.throttled",
+        state: State::IoWait,
+        fraction: |f, _, _| refault_share(f.world).unwrap_or(0.0),
+    },
     // A throttle explains a wait: the ledger gave the group's own waits to it; what it claims is not the device's (e10).
     Edge { cause: "host.io.throttled", symptom: "host.io.saturated", state: State::IoWait, fraction: throttled_part },
     // A throttle explains a run queue: the ledger splits the run delay, what remains is contention (e10).

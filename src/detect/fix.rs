@@ -32,10 +32,7 @@ pub fn shell(raw: &[u8]) -> String {
 /// A condition that holds only while that very process lives: a reused pid starts later.
 #[must_use]
 pub fn same_process(id: ProcId) -> String {
-    format!(
-        "[ \"$(sed 's/.*) //' /proc/{}/stat 2>/dev/null | cut -d' ' -f20)\" = {} ]",
-        id.pid, id.start
-    )
+    format!("[ \"$(sed 's/.*) //' /proc/{}/stat 2>/dev/null | cut -d' ' -f20)\" = {} ]", id.pid, id.start)
 }
 
 /// A shell fix on this host with nothing optional filled in.
@@ -79,10 +76,7 @@ pub fn renice(root: ProcId, members: &[&ProcFacts], autogroup: bool) -> Fix {
     );
     fix.undo = Some(format!("renice -n {old} -p {list}"));
     fix.risk = "what waits for this program gets slower".into();
-    fix.preflight = vec![Preflight {
-        ok: members.len() <= PIDS,
-        what: format!("{} processes at nice {old}", members.len()),
-    }];
+    fix.preflight = vec![Preflight { ok: members.len() <= PIDS, what: format!("{} processes at nice {old}", members.len()) }];
     if autogroup {
         let what = "sched_autogroup_enabled is 1: nice acts only against processes of the same session";
         fix.preflight.push(Preflight { ok: false, what: what.into() });

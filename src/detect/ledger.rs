@@ -101,7 +101,7 @@ pub struct Ledger {
     pub actors: Vec<Actor>,
     /// Seconds per second by state.
     pub states: BTreeMap<State, f64>,
-    /// The part of the IO wait that a clean device would take too: productive.
+    /// The part of the IO wait that a clean device would take too, refaults left out: productive.
     pub clean_io: f64,
     /// Share of the foreground processes whose wait and weight are known, 0..1.
     pub coverage: f64,
@@ -146,7 +146,9 @@ impl Ledger {
             ledger.actors.push(actor);
         }
         ledger.coverage = if judged > 0.0 { known / judged } else { 1.0 };
-        ledger.clean_io = ledger.state(State::IoWait) * clean_share.clamp(0.0, 1.0);
+        // Reading again what was dropped a moment ago is no productive time, however fast the device is.
+        let first_reads = 1.0 - refault_share(facts).unwrap_or(0.0);
+        ledger.clean_io = ledger.state(State::IoWait) * clean_share.clamp(0.0, 1.0) * first_reads;
         ledger.add_memory(facts);
         ledger
     }
@@ -206,8 +208,7 @@ impl<'a> Throttled<'a> {
         // summed over run queues, while the delay is summed over tasks (measured: 1.5 against 4.8 s/s).
         let room = busy < knee(facts.cpus());
         let with_share = throttled.map(|group| {
-            let delay: f64 =
-                facts.processes().iter().filter(|p| inside(p, group)).filter_map(|p| p.runnable).sum();
+            let delay: f64 = facts.processes().iter().filter(|p| inside(p, group)).filter_map(|p| p.runnable).sum();
             let throttled = group.throttled_s_per_s.unwrap_or(0.0);
             let often = group.throttled_share.is_some_and(|s| s >= OFTEN);
             let share = if often && room { 1.0 } else { (throttled / delay.max(1e-9)).min(1.0) };

@@ -6,12 +6,11 @@ use crate::model::facts::Facts as World;
 use crate::model::source::{Place, SourceKind, SourceState, SourceStatus};
 
 use super::causes::Candidate;
-use super::diagnosis::{
-    Cleared, Diagnosis, Health, Host, SCHEMA, StateRow, Status, Time, UnknownRow, rfc3339,
-};
+use super::diagnosis::{Cleared, Diagnosis, Health, Host, SCHEMA, StateRow, Status, Time, UnknownRow, rfc3339};
 use super::finding::{Class, Finding, Impact, ImpactKind, Known, Severity, Since};
 use super::ledger::{Ledger, State};
 use super::memory::{FindingMemory, Memory, Outcome, Resolved};
+use super::verdict::Found;
 
 /// T below this is idle: nothing live is above info.
 pub const IDLE: f64 = 0.05;
@@ -30,8 +29,7 @@ pub fn diagnose(
 ) -> Diagnosis {
     let now_ms = world.at.wall_ms;
     inherit(memory, &candidates);
-    let mut findings: Vec<Finding> =
-        candidates.into_iter().map(|c| weigh(c, ledger, memory, now_ms)).collect();
+    let mut findings: Vec<Finding> = candidates.into_iter().map(|c| weigh(c, ledger, memory, now_ms)).collect();
     settle(memory, &findings, ledger, now_ms);
     findings.sort_by(order);
     let mut rank = 0;
@@ -73,14 +71,29 @@ fn inherit(memory: &mut Memory, candidates: &[Candidate]) {
         }
         let prefix = format!("{}|{}|", c.id, c.source);
         let mine = candidates.iter().filter(|o| o.id == c.id && o.source == c.source).count();
-        let gone = memory.findings.keys().find(|k| {
-            k.starts_with(&prefix) && !candidates.iter().any(|o| &o.key == *k)
-        });
+        let gone = memory.findings.keys().find(|k| k.starts_with(&prefix) && !candidates.iter().any(|o| &o.key == *k));
         if let Some(old) = gone.filter(|_| mine == 1).cloned()
             && let Some(kept) = memory.findings.remove(&old)
         {
             memory.findings.insert(c.key.clone(), kept);
         }
+    }
+}
+
+/// CONTRACT.md, "Severity"; `lasting`: the conditions of critical held in three of the last four evaluations.
+fn severity(found: &Found, total: f64, lasting: bool, score: f64, benefit: f64) -> Severity {
+    match found.class {
+        Class::Live if total < IDLE => Severity::Info,
+        Class::Live if lasting => Severity::Critical,
+        Class::Live if score >= 10.0 && benefit >= 0.1 => Severity::Warning,
+        Class::Error if found.ended => Severity::Warning,
+        Class::Error => Severity::Critical,
+        Class::Risk => match found.eta_s {
+            Some(eta) if eta < 3_600.0 => Severity::Critical,
+            Some(eta) if eta < 86_400.0 => Severity::Warning,
+            _ => Severity::Info,
+        },
+        Class::Live | Class::Hygiene | Class::Outcome => Severity::Info,
     }
 }
 
@@ -111,19 +124,7 @@ fn weigh(c: Candidate, ledger: &Ledger, memory: &mut Memory, now_ms: i64) -> Fin
     }
     kept.critical.push_back(severe);
     let lasting = kept.critical.iter().filter(|s| **s).count() >= 3;
-    let severity = match c.found.class {
-        Class::Live if total < IDLE => Severity::Info,
-        Class::Live if lasting => Severity::Critical,
-        Class::Live if score >= 10.0 && benefit >= 0.1 => Severity::Warning,
-        Class::Error if c.found.ended => Severity::Warning,
-        Class::Error => Severity::Critical,
-        Class::Risk => match c.found.eta_s {
-            Some(eta) if eta < 3_600.0 => Severity::Critical,
-            Some(eta) if eta < 86_400.0 => Severity::Warning,
-            _ => Severity::Info,
-        },
-        Class::Live | Class::Hygiene | Class::Outcome => Severity::Info,
-    };
+    let severity = severity(&c.found, total, lasting, score, benefit);
     if lost > kept.lost {
         (kept.lost, kept.predicted) = (lost, benefit);
     }
@@ -184,11 +185,8 @@ fn settle(memory: &mut Memory, findings: &[Finding], ledger: &Ledger, now_ms: i6
         let timed = kept.lost > 0.0;
         let gone = now.is_none() || (timed && kept.raised && after < GONE * kept.lost);
         if gone && kept.raised {
-            let outcome = if !timed || working >= STILL_WORKING * kept.working {
-                Outcome::Resolved
-            } else {
-                Outcome::LoadWentAway
-            };
+            let outcome =
+                if !timed || working >= STILL_WORKING * kept.working { Outcome::Resolved } else { Outcome::LoadWentAway };
             resolved.push(Resolved {
                 key: key.clone(),
                 at: rfc3339(now_ms),
@@ -236,11 +234,7 @@ fn time(ledger: &Ledger, findings: &[Finding]) -> Time {
     let productive = ledger.state(State::Working) + ledger.clean_io;
     let roots = findings.iter().filter(|f| f.explained_by.is_none());
     let lost: f64 = roots.filter_map(|f| f.impact.lost_s_per_s).sum();
-    let row = |(state, seconds): (&State, &f64)| StateRow {
-        state: *state,
-        s_per_s: *seconds,
-        modelled: state.modelled(),
-    };
+    let row = |(state, seconds): (&State, &f64)| StateRow { state: *state, s_per_s: *seconds, modelled: state.modelled() };
     Time {
         foreground_s_per_s: total,
         productive_s_per_s: productive,
@@ -256,9 +250,7 @@ pub fn health(sources: &[SourceStatus], blind: bool, findings: &[Finding], total
     let raised = || counted().filter(|f| f.severity != Severity::Info);
     let own = |f: &&Finding| f.id.starts_with("source.");
     let unreadable = sources.iter().any(|s| {
-        s.kind != SourceKind::Host
-            && s.place == Place::Local
-            && !matches!(s.state, SourceState::Ok | SourceState::Degraded)
+        s.kind != SourceKind::Host && s.place == Place::Local && !matches!(s.state, SourceState::Ok | SourceState::Degraded)
     });
     let status = if counted().any(|f| f.severity == Severity::Critical) {
         Status::Critical

@@ -108,9 +108,7 @@ impl Recorder {
         let (queue, ticks) = sync_channel::<Tick>(Self::QUEUE);
         let status = Arc::new(Mutex::new("recording".to_owned()));
         let theirs = status.clone();
-        let thread = std::thread::Builder::new()
-            .name("recorder".into())
-            .spawn(move || Self::write(writer, &ticks, &theirs))?;
+        let thread = std::thread::Builder::new().name("recorder".into()).spawn(move || Self::write(writer, &ticks, &theirs))?;
         Ok(Self { queue: Some(queue), thread: Some(thread), left: 0, status })
     }
 

@@ -46,6 +46,10 @@ pub struct ProcessDetail {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the kernel's names")]
 pub struct ThreadDetail {
-    pub tid: i32, pub name: super::foreign::Foreign, pub state: char, pub wchan: Option<super::foreign::Foreign>,
-    pub run_ns: u64, pub wait_ns: u64,
+    pub tid: i32,
+    pub name: super::foreign::Foreign,
+    pub state: char,
+    pub wchan: Option<super::foreign::Foreign>,
+    pub run_ns: u64,
+    pub wait_ns: u64,
 }

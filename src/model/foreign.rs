@@ -134,11 +134,7 @@ impl<'de> Deserialize<'de> for Foreign {
                 Ok(Foreign::new(&raw))
             }
         }
-        if deserializer.is_human_readable() {
-            deserializer.deserialize_str(Bytes)
-        } else {
-            deserializer.deserialize_bytes(Bytes)
-        }
+        if deserializer.is_human_readable() { deserializer.deserialize_str(Bytes) } else { deserializer.deserialize_bytes(Bytes) }
     }
 }
 

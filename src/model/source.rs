@@ -7,7 +7,11 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the contract's words")]
 pub enum SourceKind {
-    Host, Postgres, Redis, Prometheus, Peer,
+    Host,
+    Postgres,
+    Redis,
+    Prometheus,
+    Peer,
 }
 
 /// Whether it answers.
@@ -31,7 +35,9 @@ pub enum SourceState {
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the contract's words")]
 pub enum Place {
-    Local, Remote, Unknown,
+    Local,
+    Remote,
+    Unknown,
 }
 
 /// A source as it stands in the header and in the JSON.

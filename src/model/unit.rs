@@ -70,7 +70,7 @@ pub fn short(value: f64) -> String {
     match value.abs() {
         v if v >= 9.95 => format!("{value:.0}"),
         v if v >= 0.0995 => format!("{value:.1}"),
-        v if v == 0.0 => "0".to_owned(),
+        0.0 => "0".to_owned(),
         v if v >= 0.005 => format!("{value:.2}"),
         _ => format!("{value:.3}"),
     }

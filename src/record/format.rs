@@ -35,7 +35,9 @@ pub enum Error {
         path: String,
     },
     /// A newer perftop wrote it.
-    #[error("{path} has recording format {format}, written by perftop {version}; this perftop reads up to {FORMAT}: use a newer perftop")]
+    #[error(
+        "{path} has recording format {format}, written by perftop {version}; this perftop reads up to {FORMAT}: use a newer perftop"
+    )]
     Newer {
         /// Which file.
         path: String,

@@ -116,7 +116,7 @@ pub fn whole_length(file: &mut File) -> io::Result<u64> {
         file.read_exact(&mut chunk)?;
         let entry_at = |at: &usize| IndexEntry::decode(&chunk[*at..]).is_some();
         let starts = chunk.windows(4).enumerate().filter(|(_, w)| *w == marker).map(|(at, _)| at);
-        if let Some(at) = starts.filter(entry_at).last() {
+        if let Some(at) = starts.filter(entry_at).max() {
             return Ok(start + at as u64 + INDEX_SIZE);
         }
         end = start;

@@ -114,8 +114,7 @@ impl Writer {
     /// What the system said; the recording should be ended then.
     pub fn write(&mut self, engine: Option<Vec<u8>>, sample: Sample, diagnosis: Vec<u8>) -> Result<(), Error> {
         let now_ms = sample.at.wall_ms;
-        self.tick(engine, sample, diagnosis, now_ms)
-            .map_err(|source| Error::Io { path: self.path.clone(), source })
+        self.tick(engine, sample, diagnosis, now_ms).map_err(|source| Error::Io { path: self.path.clone(), source })
     }
 
     fn tick(&mut self, engine: Option<Vec<u8>>, sample: Sample, diagnosis: Vec<u8>, now_ms: i64) -> io::Result<()> {

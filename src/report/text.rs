@@ -12,12 +12,14 @@ pub fn verdict(diagnosis: &Diagnosis) -> String {
     let raised = diagnosis.findings.iter().find(|f| f.severity != Severity::Info && f.explained_by.is_none());
     match raised {
         Some(f) => format!("{} {}", glyph(f.severity), headline(f)),
-        None if diagnosis.time.foreground_s_per_s < crate::detect::rank::IDLE => {
-            "✓ Nobody waits: this host is idle.".to_owned()
-        }
+        None if diagnosis.time.foreground_s_per_s < crate::detect::rank::IDLE => "✓ Nobody waits: this host is idle.".to_owned(),
         None => {
             let t = &diagnosis.time;
-            format!("✓ No bottleneck on this host: {} of {} s/s of foreground time is productive.", short(t.productive_s_per_s), short(t.foreground_s_per_s))
+            format!(
+                "✓ No bottleneck on this host: {} of {} s/s of foreground time is productive.",
+                short(t.productive_s_per_s),
+                short(t.foreground_s_per_s)
+            )
         }
     }
 }
@@ -60,15 +62,26 @@ pub fn render(d: &Diagnosis) -> String {
     let mut out = String::new();
     let score = d.health.score.map_or_else(String::new, |s| format!(", score {s:.0}"));
     let provisional = if d.provisional { ", provisional" } else { "" };
-    _ = writeln!(out, "{} {}  {}{score}  (window {} s{provisional})", d.host.name, d.at, d.health.status.word(), short(d.window_s));
+    _ = writeln!(
+        out,
+        "{} {}  {}{score}  (window {} s{provisional})",
+        d.host.name,
+        d.at,
+        d.health.status.word(),
+        short(d.window_s)
+    );
     _ = writeln!(out, "{}\n", verdict(d));
     for f in &d.findings {
         finding(&mut out, f);
     }
-    _ = writeln!(out, "time     foreground {} s/s = productive {} + lost to causes {} + unexplained {}", short(d.time.foreground_s_per_s),
+    _ = writeln!(
+        out,
+        "time     foreground {} s/s = productive {} + lost to causes {} + unexplained {}",
+        short(d.time.foreground_s_per_s),
         short(d.time.productive_s_per_s),
         short((d.time.foreground_s_per_s - d.time.productive_s_per_s - d.time.unexplained_s_per_s).max(0.0)),
-        short(d.time.unexplained_s_per_s));
+        short(d.time.unexplained_s_per_s)
+    );
     for c in &d.cleared {
         _ = writeln!(out, "cleared  {:<24} {}", c.id, c.because);
     }

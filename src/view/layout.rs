@@ -50,13 +50,9 @@ pub fn triage(area: Rect) -> Triage {
         26..=44 => 8,
         _ => 12,
     };
-    let [verdict, middle, graph, low] = Layout::vertical([
-        Constraint::Length(3),
-        Constraint::Min(3),
-        Constraint::Length(waiting),
-        Constraint::Length(gauges),
-    ])
-    .areas(area);
+    let [verdict, middle, graph, low] =
+        Layout::vertical([Constraint::Length(3), Constraint::Min(3), Constraint::Length(waiting), Constraint::Length(gauges)])
+            .areas(area);
     (t.verdict, t.waiting, t.gauges) = (verdict, graph, low);
     if area.width >= 100 {
         let [left, right] = Layout::horizontal([Constraint::Percentage(44), Constraint::Min(0)]).areas(middle);
@@ -67,8 +63,7 @@ pub fn triage(area: Rect) -> Triage {
             t.why = right;
         }
     } else if middle.height >= 10 {
-        [t.bottlenecks, t.why] =
-            Layout::vertical([Constraint::Percentage(50), Constraint::Min(0)]).areas(middle);
+        [t.bottlenecks, t.why] = Layout::vertical([Constraint::Percentage(50), Constraint::Min(0)]).areas(middle);
     } else {
         t.bottlenecks = middle;
     }
@@ -105,23 +100,21 @@ pub fn host(area: Rect) -> Host {
     h.processes = table;
     if wide {
         [h.cpu, h.memory, h.pressure, h.disks] = Layout::horizontal([
-            Constraint::Percentage(26), Constraint::Percentage(22), Constraint::Percentage(22), Constraint::Min(0),
+            Constraint::Percentage(24),
+            Constraint::Percentage(21),
+            Constraint::Percentage(20),
+            Constraint::Min(0),
         ])
         .areas(top);
         if second > 0 {
-            [h.network, h.filesystems, h.cgroups] = Layout::horizontal([
-                Constraint::Percentage(34), Constraint::Percentage(28), Constraint::Min(0),
-            ])
-            .areas(low);
+            [h.network, h.filesystems, h.cgroups] =
+                Layout::horizontal([Constraint::Percentage(34), Constraint::Percentage(28), Constraint::Min(0)]).areas(low);
         }
     } else {
-        [h.cpu, h.memory, h.disks] = Layout::horizontal([
-            Constraint::Percentage(32), Constraint::Percentage(30), Constraint::Min(0),
-        ])
-        .areas(top);
+        [h.cpu, h.memory, h.disks] =
+            Layout::horizontal([Constraint::Percentage(32), Constraint::Percentage(30), Constraint::Min(0)]).areas(top);
         if second > 0 {
-            [h.pressure, h.network] =
-                Layout::horizontal([Constraint::Percentage(50), Constraint::Min(0)]).areas(low);
+            [h.pressure, h.network] = Layout::horizontal([Constraint::Percentage(50), Constraint::Min(0)]).areas(low);
         }
     }
     h
@@ -131,10 +124,5 @@ pub fn host(area: Rect) -> Host {
 #[must_use]
 pub fn centered(area: Rect, width: u16, height: u16) -> Rect {
     let (width, height) = (width.min(area.width), height.min(area.height));
-    Rect {
-        x: area.x + (area.width - width) / 2,
-        y: area.y + (area.height - height) / 2,
-        width,
-        height,
-    }
+    Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height }
 }

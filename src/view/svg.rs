@@ -9,8 +9,8 @@ use unicode_width::UnicodeWidthStr;
 const CELL_W: f64 = 8.4;
 const CELL_H: f64 = 17.0;
 const SIXTEEN: [&str; 16] = [
-    "#000000", "#cd3131", "#0dbc79", "#e5e510", "#2472c8", "#bc3fbc", "#11a8cd", "#e5e5e5", "#666666", "#f14c4c",
-    "#23d18b", "#f5f543", "#3b8eea", "#d670d6", "#29b8db", "#ffffff",
+    "#000000", "#cd3131", "#0dbc79", "#e5e510", "#2472c8", "#bc3fbc", "#11a8cd", "#e5e5e5", "#666666", "#f14c4c", "#23d18b",
+    "#f5f543", "#3b8eea", "#d670d6", "#29b8db", "#ffffff",
 ];
 
 /// Draws the buffer on a background; cells of the same style side by side are one text.
@@ -31,7 +31,11 @@ pub fn render(buffer: &Buffer, background: &str, foreground: &str) -> String {
             let fg = colour(cell.fg, foreground);
             let (ink, paper) = if reversed { (background.to_owned(), Some(fg)) } else { (fg, solid(cell.bg)) };
             if let Some(paper) = paper {
-                _ = writeln!(out, "<rect x=\"{px:.1}\" y=\"{py:.1}\" width=\"{:.1}\" height=\"{CELL_H}\" fill=\"{paper}\"/>", CELL_W + 0.2);
+                _ = writeln!(
+                    out,
+                    "<rect x=\"{px:.1}\" y=\"{py:.1}\" width=\"{:.1}\" height=\"{CELL_H}\" fill=\"{paper}\"/>",
+                    CELL_W + 0.2
+                );
             }
             glyph(&mut out, cell.symbol(), cell.modifier, &ink, px, py);
         }
@@ -47,12 +51,21 @@ fn glyph(out: &mut String, symbol: &str, modifier: Modifier, ink: &str, x: f64, 
     let Some(c) = symbol.chars().next().filter(|c| *c != ' ') else { return };
     if let Some(n) = LOWER.chars().position(|b| b == c) {
         let height = CELL_H * (n + 1) as f64 / 8.0;
-        _ = writeln!(out, "<rect x=\"{x:.1}\" y=\"{:.1}\" width=\"{CELL_W}\" height=\"{height:.2}\" fill=\"{ink}\"/>", y + CELL_H - height);
+        _ = writeln!(
+            out,
+            "<rect x=\"{x:.1}\" y=\"{:.1}\" width=\"{CELL_W}\" height=\"{height:.2}\" fill=\"{ink}\"/>",
+            y + CELL_H - height
+        );
         return;
     }
     if let Some(n) = LEFT.chars().rev().position(|b| b == c) {
         let width = CELL_W * (8 - n) as f64 / 8.0;
-        _ = writeln!(out, "<rect x=\"{x:.1}\" y=\"{:.1}\" width=\"{width:.2}\" height=\"{:.1}\" fill=\"{ink}\"/>", y + 2.0, CELL_H - 4.0);
+        _ = writeln!(
+            out,
+            "<rect x=\"{x:.1}\" y=\"{:.1}\" width=\"{width:.2}\" height=\"{:.1}\" fill=\"{ink}\"/>",
+            y + 2.0,
+            CELL_H - 4.0
+        );
         return;
     }
     if symbol.width() == 0 {

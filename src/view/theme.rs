@@ -9,7 +9,10 @@ use crate::detect::finding::Severity;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "named by their number")]
 pub enum Depth {
-    None, Sixteen, Palette, True,
+    None,
+    Sixteen,
+    Palette,
+    True,
 }
 
 impl Depth {
@@ -165,18 +168,29 @@ fn palette(r: u8, g: u8, b: u8) -> u8 {
     let mean = (u32::from(r) + u32::from(g) + u32::from(b)) / 3;
     let grey = (mean.saturating_sub(8) / 10).min(23) as u8;
     let grey_value = 8 + 10 * grey;
-    let far = |x: [u8; 3]| -> u32 {
-        [r, g, b].iter().zip(x).map(|(a, b)| u32::from(a.abs_diff(b)).pow(2)).sum()
-    };
+    let far = |x: [u8; 3]| -> u32 { [r, g, b].iter().zip(x).map(|(a, b)| u32::from(a.abs_diff(b)).pow(2)).sum() };
     if far([grey_value; 3]) < far([STEPS[cr], STEPS[cg], STEPS[cb]]) { 232 + grey } else { cube }
 }
 
 /// Nearest of the sixteen, as most terminals draw them.
 fn sixteen(r: u8, g: u8, b: u8) -> u8 {
     const RGB: [(u8, u8, u8); 16] = [
-        (0, 0, 0), (170, 0, 0), (0, 170, 0), (170, 85, 0), (0, 0, 170), (170, 0, 170), (0, 170, 170),
-        (170, 170, 170), (85, 85, 85), (255, 85, 85), (85, 255, 85), (255, 255, 85), (85, 85, 255),
-        (255, 85, 255), (85, 255, 255), (255, 255, 255),
+        (0, 0, 0),
+        (170, 0, 0),
+        (0, 170, 0),
+        (170, 85, 0),
+        (0, 0, 170),
+        (170, 0, 170),
+        (0, 170, 170),
+        (170, 170, 170),
+        (85, 85, 85),
+        (255, 85, 85),
+        (85, 255, 85),
+        (255, 255, 85),
+        (85, 85, 255),
+        (255, 85, 255),
+        (85, 255, 255),
+        (255, 255, 255),
     ];
     let far = |(x, y, z): (u8, u8, u8)| -> u32 {
         u32::from(r.abs_diff(x)).pow(2) + u32::from(g.abs_diff(y)).pow(2) + u32::from(b.abs_diff(z)).pow(2)

@@ -78,11 +78,17 @@ class cpu_quota_half_v1(cpu_quota_v1):
     ratio = 0.5
 
 
-class cpu_quota_v2(Fault):
-    truth, kind = "host.cpu.throttled", "cgroup"
-
+class cpu_quota_v2(cpu_quota_v1):
     def setup(self):
-        self.lab.need_v2("cpu")
+        self.group = self.lab.cgroup_v2("cpu")
+        self.keys.add(self.lab.cgroup_path())
+
+    def inject(self):
+        self.lab.put(self.group + "/cpu.max", "%d 100000" % max(1000, int(self.lab.need * self.ratio * 100000)))
+        self.lab.put(self.group + "/cgroup.procs", self.lab.service.pid)
+
+    def revert(self):
+        self.lab.put(self.group + "/cpu.max", "max 100000")
 
 
 class oom_leak_v1(Fault):
@@ -148,11 +154,14 @@ class oom_shared_v1(Fault):
         self.lab.stop(self.p)
 
 
-class oom_v2(Fault):
-    truth, kind = "host.memory.oom", "cgroup"
-
+class oom_leak_v2(oom_leak_v1):
     def setup(self):
-        self.lab.need_v2("memory")
+        self.lab.put(self.lab.cgroup_v2("memory") + "/memory.max", 150 * MIB)
+        self.keys.add(self.lab.cgroup_path())
+        self.off()
+
+    def service_cgroups(self):
+        return [self.lab.cgroup_v2("memory")]
 
 
 class memory_shortage(Fault):
@@ -223,11 +232,17 @@ class io_limit_read_v1(io_limit_write_v1):
     path, rules = "/read", (("read_bps_device", 262144),)
 
 
-class io_limit_v2(Fault):
-    truth, kind = "host.io.throttled", "cgroup"
-
+class io_limit_write_v2(io_limit_write_v1):
     def setup(self):
-        self.lab.need_v2("io")
+        self.group = self.lab.cgroup_v2("io")
+        self.keys.add(self.lab.cgroup_path())
+
+    def inject(self):
+        self.lab.put(self.group + "/cgroup.procs", self.lab.service.pid)
+        self.lab.put(self.group + "/io.max", "%s wiops=30" % self.lab.disk)
+
+    def revert(self):
+        self.lab.put(self.group + "/io.max", "%s wiops=max" % self.lab.disk)
 
 
 class disk_full(Fault):
@@ -302,6 +317,6 @@ class control_page_cache(Fault):
         self.lab.stop(self.p)
 
 
-HOST = [cpu_hog, cpu_hog_matrix, cpu_quota_v1, cpu_quota_half_v1, cpu_quota_v2, oom_leak_v1, oom_shared_v1, oom_v2, memory_shortage,
-        disk_hog, disk_hog_large, io_limit_write_v1, io_limit_read_v1, io_limit_v2, disk_full,
+HOST = [cpu_hog, cpu_hog_matrix, cpu_quota_v1, cpu_quota_half_v1, cpu_quota_v2, oom_leak_v1, oom_leak_v2, oom_shared_v1, memory_shortage,
+        disk_hog, disk_hog_large, io_limit_write_v1, io_limit_read_v1, io_limit_write_v2, disk_full,
         control_idle, control_nice_hog, control_idle_class_hog, control_fast_disk, control_page_cache]

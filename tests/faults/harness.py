@@ -107,14 +107,20 @@ class Lab:
             self.groups.append(group)
         return group
 
-    def need_v2(self, controller):
-        for path in (faults.CGROUP, faults.CGROUP + "/unified"):
+    def cgroup_v2(self, controller):
+        for base in (faults.CGROUP, faults.CGROUP + "/unified"):
             try:
-                with open(path + "/cgroup.controllers") as f:
-                    if controller in f.read().split():
-                        raise faults.Impossible("the v2 form of this case is not written for machines with v2 controllers yet")
+                with open(base + "/cgroup.controllers") as f:
+                    if controller not in f.read().split():
+                        continue
             except FileNotFoundError:
                 continue
+            self.put(base + "/cgroup.subtree_control", "+" + controller)
+            group = "%s/%s" % (base, self.tag)
+            os.makedirs(group, exist_ok=True)
+            if group not in self.groups:
+                self.groups.append(group)
+            return group
         raise faults.Impossible("no cgroup v2 controller %s here" % controller)
 
     @staticmethod

@@ -80,14 +80,7 @@ fn trees(reader: &mut Reader, roots: &Roots) -> Vec<(Controller, PathBuf, PathBu
     found
 }
 
-fn walk(
-    controller: Controller,
-    root: &Path,
-    shown: &Path,
-    dir: &Path,
-    depth: usize,
-    out: &mut Vec<(CgroupRaw, PathBuf)>,
-) {
+fn walk(controller: Controller, root: &Path, shown: &Path, dir: &Path, depth: usize, out: &mut Vec<(CgroupRaw, PathBuf)>) {
     let Ok(entries) = std::fs::read_dir(dir) else { return };
     let is_dir = |e: &std::fs::DirEntry| e.file_type().is_ok_and(|t| t.is_dir());
     let mut dirs: Vec<PathBuf> = entries.flatten().filter(is_dir).map(|e| e.path()).collect();
@@ -293,10 +286,10 @@ mod tests {
         assert_eq!((memory.limit, memory.oom_kill, memory.refault_file), (None, Some(2), Some(8)));
         let io = io_v2(reader, dir.path()).unwrap();
         assert_eq!((io.bytes, io.operations), (Some(150), Some(4)));
-        assert_eq!(io.limits.iter().map(|l| (l.what.as_str(), l.per_s)).collect::<Vec<_>>(), [
-            ("rbps", 1_048_576),
-            ("wiops", 30),
-        ]);
+        assert_eq!(
+            io.limits.iter().map(|l| (l.what.as_str(), l.per_s)).collect::<Vec<_>>(),
+            [("rbps", 1_048_576), ("wiops", 30),]
+        );
     }
 
     #[test]

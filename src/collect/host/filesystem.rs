@@ -21,10 +21,35 @@ const MOUNTS: usize = 64;
 
 /// File systems that cannot run full, or are full by design.
 const PSEUDO: &[&[u8]] = &[
-    b"proc", b"sysfs", b"cgroup", b"cgroup2", b"devtmpfs", b"devpts", b"securityfs", b"debugfs", b"tracefs", b"pstore",
-    b"bpf", b"configfs", b"mqueue", b"hugetlbfs", b"autofs", b"binfmt_misc", b"fusectl", b"rpc_pipefs", b"nsfs",
-    b"efivarfs", b"squashfs", b"iso9660", b"ramfs", b"selinuxfs", b"erofs", b"fuse.lxcfs", b"fuse.gvfsd-fuse",
-    b"fuse.portal", b"overlay",
+    b"proc",
+    b"sysfs",
+    b"cgroup",
+    b"cgroup2",
+    b"devtmpfs",
+    b"devpts",
+    b"securityfs",
+    b"debugfs",
+    b"tracefs",
+    b"pstore",
+    b"bpf",
+    b"configfs",
+    b"mqueue",
+    b"hugetlbfs",
+    b"autofs",
+    b"binfmt_misc",
+    b"fusectl",
+    b"rpc_pipefs",
+    b"nsfs",
+    b"efivarfs",
+    b"squashfs",
+    b"iso9660",
+    b"ramfs",
+    b"selinuxfs",
+    b"erofs",
+    b"fuse.lxcfs",
+    b"fuse.gvfsd-fuse",
+    b"fuse.portal",
+    b"overlay",
 ];
 
 /// One line of mountinfo.
@@ -82,9 +107,9 @@ pub fn relevant(mounts: Vec<Mount>) -> Vec<Mount> {
     let mut kept: Vec<Mount> = Vec::new();
     for mount in mounts {
         let pseudo = PSEUDO.contains(&mount.kind.raw());
-        let below_kernel = [&b"/proc"[..], b"/sys", b"/dev"].iter().any(|p| {
-            mount.mount.raw().starts_with(p) && mount.mount.raw().get(p.len()).is_none_or(|b| *b == b'/')
-        });
+        let below_kernel = [&b"/proc"[..], b"/sys", b"/dev"]
+            .iter()
+            .any(|p| mount.mount.raw().starts_with(p) && mount.mount.raw().get(p.len()).is_none_or(|b| *b == b'/'));
         if pseudo || below_kernel {
             continue;
         }

@@ -37,7 +37,7 @@ fn parse_interface(line: &[u8]) -> Option<InterfaceRaw> {
     })
 }
 
-/// Reads the interfaces; speed and kind are asked again every [`Interfaces::REFRESH`] reads.
+/// Reads the interfaces; speed and kind are asked again so many reads.
 #[derive(Debug, Default)]
 pub struct Interfaces {
     known: HashMap<Foreign, (Option<u64>, bool)>,
@@ -108,7 +108,8 @@ mod tests {
 
     #[test]
     fn names_may_hold_colons_and_numbers_may_touch_them() {
-        let text = b"Inter-|   Receive\n face |bytes\n  eth0:1: 10 2 0 1 0 0 0 0 20 3 0 0 0 0 0 0\nlo:5 1 0 0 0 0 0 0 5 1 0 0 0 0 0 0\n";
+        let text =
+            b"Inter-|   Receive\n face |bytes\n  eth0:1: 10 2 0 1 0 0 0 0 20 3 0 0 0 0 0 0\nlo:5 1 0 0 0 0 0 0 5 1 0 0 0 0 0 0\n";
         let rows = parse_dev(text);
         assert_eq!(rows.len(), 2);
         assert_eq!((rows[0].name.shown(), rows[0].tx_bytes, rows[0].rx_dropped), ("eth0:1", 20, 1));

@@ -120,15 +120,11 @@ impl Processes {
     pub fn sample_states(&mut self, reader: &mut Reader, roots: &Roots) -> Vec<StateHit> {
         let mut left = SAMPLED_THREADS;
         let mut hits = Vec::new();
-        let mut due: Vec<&Known> =
-            self.known.values().filter(|k| !k.row.kernel && (k.changed || k.row.state == 'D')).collect();
+        let mut due: Vec<&Known> = self.known.values().filter(|k| !k.row.kernel && (k.changed || k.row.state == 'D')).collect();
         due.sort_unstable_by_key(|k| (k.row.state != 'D', k.threads.len(), k.row.id));
         for known in due {
-            let tids: Vec<i32> = if known.threads.len() > 1 {
-                known.threads.iter().map(|t| t.tid).collect()
-            } else {
-                vec![known.row.id.pid]
-            };
+            let tids: Vec<i32> =
+                if known.threads.len() > 1 { known.threads.iter().map(|t| t.tid).collect() } else { vec![known.row.id.pid] };
             if tids.len() > left {
                 continue;
             }
@@ -200,7 +196,7 @@ impl Processes {
                 known.io_denied = io.is_err();
                 known.row.io = io.ok().map(|io: ProcIo| io);
             }
-            if full || known.row.sched.is_none() || round == 1 {
+            if full || known.changed {
                 let groups = reader.read(self.file(roots, pid, "cgroup")).map(stat::parse_cgroups);
                 known.row.cgroups = groups.unwrap_or_default();
             }

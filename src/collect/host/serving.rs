@@ -99,12 +99,7 @@ fn socket_inode(link: &std::path::Path) -> Option<u64> {
     target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
 }
 
-fn judge(
-    id: ProcId,
-    inodes: impl Iterator<Item = u64>,
-    sockets: &Sockets,
-    ports: &HashSet<u16>,
-) -> Option<ServingProcess> {
+fn judge(id: ProcId, inodes: impl Iterator<Item = u64>, sockets: &Sockets, ports: &HashSet<u16>) -> Option<ServingProcess> {
     let mut found = ServingProcess { id, listens: Vec::new(), listens_unix: false, accepted: 0 };
     for inode in inodes {
         found.listens.extend(sockets.listening.get(&inode));

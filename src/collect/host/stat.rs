@@ -98,10 +98,12 @@ pub fn parse_cgroups(text: &[u8]) -> Vec<CgroupPath> {
             (has(b"memory"), Controller::Memory),
             (has(b"blkio"), Controller::Io),
         ];
-        paths.extend(found.iter().filter(|(is, _)| *is).map(|(_, controller)| CgroupPath {
-            controller: *controller,
-            path: Foreign::new(path),
-        }));
+        paths.extend(
+            found
+                .iter()
+                .filter(|(is, _)| *is)
+                .map(|(_, controller)| CgroupPath { controller: *controller, path: Foreign::new(path) }),
+        );
     }
     paths
 }
@@ -127,10 +129,10 @@ mod tests {
     fn groups_of_all_versions() {
         let paths = parse_cgroups(b"8:blkio:/slow\n4:memory:/a:b\n2:cpu,cpuacct:/q\n1:name=systemd:/\n0::/u.slice\n");
         let shown: Vec<_> = paths.iter().map(|p| (p.controller, p.path.shown())).collect();
-        assert_eq!(shown, [
-            (Controller::Io, "/slow"), (Controller::Memory, "/a:b"), (Controller::Cpu, "/q"),
-            (Controller::Unified, "/u.slice"),
-        ]);
+        assert_eq!(
+            shown,
+            [(Controller::Io, "/slow"), (Controller::Memory, "/a:b"), (Controller::Cpu, "/q"), (Controller::Unified, "/u.slice"),]
+        );
     }
 
     proptest! {

@@ -1,4 +1,5 @@
 //! A directory for one test, removed at its end.
+#![allow(clippy::unwrap_used, reason = "tests only")]
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -49,9 +49,7 @@ pub(super) fn derive(sweeps: &[&HostSweep], new: &HostSweep) -> Seen<Vec<CgroupF
 }
 
 fn oldest<'a>(sweeps: &[&'a HostSweep], new: &HostSweep, group: &CgroupRaw) -> Option<&'a CgroupRaw> {
-    let same = |g: &&CgroupRaw| {
-        g.controller == group.controller && g.path == group.path && g.mono_ns < group.mono_ns
-    };
+    let same = |g: &&CgroupRaw| g.controller == group.controller && g.path == group.path && g.mono_ns < group.mono_ns;
     let usable = sweeps.iter().filter(|s| new.at.seconds_since(&s.at).is_some());
     usable.filter_map(|s| s.cgroups.as_ref().ok()?.iter().find(same)).next()
 }

@@ -71,10 +71,7 @@ fn one(old: &DiskRaw, new: &DiskRaw, dt_s: f64) -> Option<DiskFacts> {
     let optional_ms = |a: Option<u64>, b: Option<u64>| a.zip(b).map_or(0.0, |(a, b)| ms(a, b));
     let read_ms = ms(old.read_ms, new.read_ms);
     let write_ms = ms(old.write_ms, new.write_ms);
-    let all_ms = read_ms
-        + write_ms
-        + optional_ms(old.discard_ms, new.discard_ms)
-        + optional_ms(old.flush_ms, new.flush_ms);
+    let all_ms = read_ms + write_ms + optional_ms(old.discard_ms, new.discard_ms) + optional_ms(old.flush_ms, new.flush_ms);
     let per = |ms: f64, n: f64| (n > 0.0).then(|| ms / n);
     Some(DiskFacts {
         name: new.name.clone(),
@@ -102,9 +99,24 @@ mod tests {
 
     fn disk(reads: u64, read_ms: u64, weighted_ms: u64) -> DiskRaw {
         DiskRaw {
-            major: 254, minor: 0, name: "vda".into(), reads, read_sectors: reads * 8, read_ms,
-            writes: 0, write_sectors: 0, write_ms: 0, in_flight: 0, io_ms: read_ms, weighted_ms,
-            discards: None, discard_ms: None, flushes: None, flush_ms: None, leaf: true, rotational: None,
+            major: 254,
+            minor: 0,
+            name: "vda".into(),
+            reads,
+            read_sectors: reads * 8,
+            read_ms,
+            writes: 0,
+            write_sectors: 0,
+            write_ms: 0,
+            in_flight: 0,
+            io_ms: read_ms,
+            weighted_ms,
+            discards: None,
+            discard_ms: None,
+            flushes: None,
+            flush_ms: None,
+            leaf: true,
+            rotational: None,
             scheduler: None,
         }
     }

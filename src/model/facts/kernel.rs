@@ -89,9 +89,7 @@ pub(super) fn memory(old: Option<&HostSweep>, new: &HostSweep, page_bytes: u64) 
     let dt_s = old.and_then(|o| new.at.seconds_since(&o.at));
     let now = new.vmstat.as_ref().ok();
     let then = old.and_then(|o| o.vmstat.as_ref().ok());
-    let per_s = |field: fn(&VmstatRaw) -> Option<u64>, scale: f64| {
-        Some(rate(field(then?), field(now?), dt_s?)? * scale)
-    };
+    let per_s = |field: fn(&VmstatRaw) -> Option<u64>, scale: f64| Some(rate(field(then?), field(now?), dt_s?)? * scale);
     let page = page_bytes as f64;
     let refault = |v: &VmstatRaw| match (v.refault_file, v.refault_anon) {
         (None, None) => None,

@@ -149,8 +149,7 @@ fn families(rows: &[ProcRaw]) -> HashMap<ProcId, ProcId> {
 }
 
 fn same_program(parent: &ProcRaw, child: &ProcRaw) -> bool {
-    const INTERPRETERS: [&str; 11] =
-        ["python", "perl", "ruby", "node", "java", "php", "sh", "bash", "dash", "zsh", "busybox"];
+    const INTERPRETERS: [&str; 11] = ["python", "perl", "ruby", "node", "java", "php", "sh", "bash", "dash", "zsh", "busybox"];
     let command = |row: &ProcRaw| row.command.clone().filter(|c| !c.is_empty());
     if command(parent).is_some() && command(parent) == command(child) {
         return true;
@@ -215,9 +214,7 @@ impl Context<'_> {
             io_wait,
             io_rounds: rounds,
             read_bytes_per_s: per_s(&|r| r.io.map(|io| io.read_bytes)),
-            write_bytes_per_s: per_s(&|r| {
-                r.io.map(|io| io.write_bytes.saturating_sub(io.cancelled_write_bytes))
-            }),
+            write_bytes_per_s: per_s(&|r| r.io.map(|io| io.write_bytes.saturating_sub(io.cancelled_write_bytes))),
             rss_bytes: row.rss_pages * self.page_bytes,
             rss_growth_bytes_per_s: dt_s.map(|dt| (rss(row) - before.map_or(0.0, rss)) / dt),
             major_faults_per_s: per_s(&|r| Some(r.major_faults)),

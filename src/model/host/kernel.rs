@@ -36,7 +36,13 @@ pub struct Identity {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the kernel's names")]
 pub struct CpuTicks {
-    pub user: u64, pub nice: u64, pub system: u64, pub idle: u64, pub iowait: u64, pub irq: u64, pub softirq: u64,
+    pub user: u64,
+    pub nice: u64,
+    pub system: u64,
+    pub idle: u64,
+    pub iowait: u64,
+    pub irq: u64,
+    pub softirq: u64,
     pub steal: u64,
 }
 
@@ -63,37 +69,55 @@ pub struct CpuRaw {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the kernel's names")]
 pub struct LoadRaw {
-    pub one: f64, pub five: f64, pub fifteen: f64, pub runnable: u64, pub threads: u64,
+    pub one: f64,
+    pub five: f64,
+    pub fifteen: f64,
+    pub runnable: u64,
+    pub threads: u64,
 }
 
 /// One line of a pressure file: averages in percent, `total` in microseconds since boot.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the kernel's names")]
 pub struct PsiLine {
-    pub avg10: f64, pub avg60: f64, pub avg300: f64, pub total_us: u64,
+    pub avg10: f64,
+    pub avg60: f64,
+    pub avg300: f64,
+    pub total_us: u64,
 }
 
 /// One pressure file. `full` is absent for CPU before Linux 5.13 and means nothing there system-wide.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the kernel's names")]
 pub struct PsiFile {
-    pub some: PsiLine, pub full: Option<PsiLine>,
+    pub some: PsiLine,
+    pub full: Option<PsiLine>,
 }
 
 /// `/proc/pressure/{cpu,memory,io}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the kernel's names")]
 pub struct PsiRaw {
-    pub cpu: Seen<PsiFile>, pub memory: Seen<PsiFile>, pub io: Seen<PsiFile>,
+    pub cpu: Seen<PsiFile>,
+    pub memory: Seen<PsiFile>,
+    pub io: Seen<PsiFile>,
 }
 
 /// `/proc/meminfo`, bytes. A line that the kernel does not print is `None`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the kernel's names")]
 pub struct MemoryRaw {
-    pub total: u64, pub free: Option<u64>, pub available: Option<u64>, pub buffers: Option<u64>,
-    pub cached: Option<u64>, pub shmem: Option<u64>, pub slab_reclaimable: Option<u64>,
-    pub swap_total: Option<u64>, pub swap_free: Option<u64>, pub dirty: Option<u64>, pub writeback: Option<u64>,
+    pub total: u64,
+    pub free: Option<u64>,
+    pub available: Option<u64>,
+    pub buffers: Option<u64>,
+    pub cached: Option<u64>,
+    pub shmem: Option<u64>,
+    pub slab_reclaimable: Option<u64>,
+    pub swap_total: Option<u64>,
+    pub swap_free: Option<u64>,
+    pub dirty: Option<u64>,
+    pub writeback: Option<u64>,
     pub anonymous: Option<u64>,
 }
 
@@ -101,9 +125,14 @@ pub struct MemoryRaw {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the kernel's names")]
 pub struct VmstatRaw {
-    pub pgmajfault: Option<u64>, pub pswpin: Option<u64>, pub pswpout: Option<u64>,
-    pub refault_file: Option<u64>, pub refault_anon: Option<u64>, pub pgscan_direct: Option<u64>,
-    pub pgsteal_direct: Option<u64>, pub pgscan_kswapd: Option<u64>,
+    pub pgmajfault: Option<u64>,
+    pub pswpin: Option<u64>,
+    pub pswpout: Option<u64>,
+    pub refault_file: Option<u64>,
+    pub refault_anon: Option<u64>,
+    pub pgscan_direct: Option<u64>,
+    pub pgsteal_direct: Option<u64>,
+    pub pgscan_kswapd: Option<u64>,
     /// Sum of the `allocstall_*` zones.
     pub allocstall: Option<u64>,
     pub oom_kill: Option<u64>,
@@ -116,8 +145,14 @@ pub struct VmstatRaw {
 #[expect(missing_docs, reason = "the kernel's names")]
 pub struct InterfaceRaw {
     pub name: Foreign,
-    pub rx_bytes: u64, pub rx_packets: u64, pub rx_errors: u64, pub rx_dropped: u64,
-    pub tx_bytes: u64, pub tx_packets: u64, pub tx_errors: u64, pub tx_dropped: u64,
+    pub rx_bytes: u64,
+    pub rx_packets: u64,
+    pub rx_errors: u64,
+    pub rx_dropped: u64,
+    pub tx_bytes: u64,
+    pub tx_packets: u64,
+    pub tx_errors: u64,
+    pub tx_dropped: u64,
     /// Megabits per second; `None` for virtual ones.
     pub speed_mbit: Option<u64>,
     /// Backed by hardware (or a paravirtual device), so counted in sums: bonds, bridges, veth are views.
@@ -128,15 +163,23 @@ pub struct InterfaceRaw {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the kernel's names")]
 pub struct TcpRaw {
-    pub curr_estab: Option<u64>, pub out_segs: Option<u64>, pub retrans_segs: Option<u64>,
-    pub orig_data_sent: Option<u64>, pub timeouts: Option<u64>, pub syn_retrans: Option<u64>,
-    pub listen_overflows: Option<u64>, pub listen_drops: Option<u64>, pub active_opens: Option<u64>,
-    pub passive_opens: Option<u64>, pub spurious_rtos: Option<u64>,
+    pub curr_estab: Option<u64>,
+    pub out_segs: Option<u64>,
+    pub retrans_segs: Option<u64>,
+    pub orig_data_sent: Option<u64>,
+    pub timeouts: Option<u64>,
+    pub syn_retrans: Option<u64>,
+    pub listen_overflows: Option<u64>,
+    pub listen_drops: Option<u64>,
+    pub active_opens: Option<u64>,
+    pub passive_opens: Option<u64>,
+    pub spurious_rtos: Option<u64>,
 }
 
 /// `/proc/sys/fs/file-nr`: descriptors allocated, and their limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the kernel's names")]
 pub struct FilesRaw {
-    pub allocated: u64, pub limit: u64,
+    pub allocated: u64,
+    pub limit: u64,
 }

@@ -8,8 +8,7 @@ mod storage;
 
 pub use cgroup::{CgroupCpu, CgroupIo, CgroupMemory, CgroupPath, CgroupRaw, Controller, IoLimit};
 pub use kernel::{
-    CpuRaw, CpuTicks, FilesRaw, Identity, InterfaceRaw, LoadRaw, MemoryRaw, PsiFile, PsiLine, PsiRaw, TcpRaw,
-    VmstatRaw,
+    CpuRaw, CpuTicks, FilesRaw, Identity, InterfaceRaw, LoadRaw, MemoryRaw, PsiFile, PsiLine, PsiRaw, TcpRaw, VmstatRaw,
 };
 pub use process::{ProcId, ProcIo, ProcRaw, ProcSched, ProcessTable, Serving, ServingProcess, StateHit, StateSampling};
 pub use storage::{DiskRaw, FsRaw, FsSpace};

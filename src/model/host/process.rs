@@ -82,7 +82,9 @@ pub struct ProcSched {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the kernel's names")]
 pub struct ProcIo {
-    pub read_bytes: u64, pub write_bytes: u64, pub cancelled_write_bytes: u64,
+    pub read_bytes: u64,
+    pub write_bytes: u64,
+    pub cancelled_write_bytes: u64,
 }
 
 /// All processes of a sweep.

@@ -9,12 +9,23 @@ use crate::model::seen::Seen;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the kernel's names")]
 pub struct DiskRaw {
-    pub major: u32, pub minor: u32, pub name: Foreign,
-    pub reads: u64, pub read_sectors: u64, pub read_ms: u64,
-    pub writes: u64, pub write_sectors: u64, pub write_ms: u64,
-    pub in_flight: u64, pub io_ms: u64, pub weighted_ms: u64,
+    pub major: u32,
+    pub minor: u32,
+    pub name: Foreign,
+    pub reads: u64,
+    pub read_sectors: u64,
+    pub read_ms: u64,
+    pub writes: u64,
+    pub write_sectors: u64,
+    pub write_ms: u64,
+    pub in_flight: u64,
+    pub io_ms: u64,
+    pub weighted_ms: u64,
     /// Discards and flushes: absent before Linux 4.18 and 5.5.
-    pub discards: Option<u64>, pub discard_ms: Option<u64>, pub flushes: Option<u64>, pub flush_ms: Option<u64>,
+    pub discards: Option<u64>,
+    pub discard_ms: Option<u64>,
+    pub flushes: Option<u64>,
+    pub flush_ms: Option<u64>,
     /// A device without `slaves/` that is no partition, loop, zram or ram disk: the ones that are summed.
     pub leaf: bool,
     /// `queue/rotational`, when readable.

@@ -24,7 +24,8 @@ pub fn draw(app: &App, index: usize, scroll: usize, theme: &Theme, frame: &mut F
 
 fn rows(fix: &Fix, width: usize, theme: &Theme) -> Vec<Line<'static>> {
     let phase = if fix.phase == Phase::Relief { "RELIEF" } else { "CURE" };
-    let mut rows = vec![Line::from(Span::styled(format!(" {phase}: {}", fix.title), theme.style(Meaning::Title))), Line::default()];
+    let mut rows =
+        vec![Line::from(Span::styled(format!(" {phase}: {}", fix.title), theme.style(Meaning::Title))), Line::default()];
     let mut put = |label: &str, text: &str, meaning: Meaning| {
         for (i, part) in wrap(text, width.saturating_sub(12)).into_iter().enumerate() {
             let label = if i == 0 { label } else { "" };
@@ -48,7 +49,8 @@ fn rows(fix: &Fix, width: usize, theme: &Theme) -> Vec<Line<'static>> {
         put("space", &bytes(b as f64), Meaning::Text);
     }
     for p in &fix.preflight {
-        let (sign, meaning) = if p.ok { (theme.pick("✔", "ok"), Meaning::Good) } else { (theme.pick("✖", "X"), Meaning::Warning) };
+        let (sign, meaning) =
+            if p.ok { (theme.pick("✔", "ok"), Meaning::Good) } else { (theme.pick("✖", "X"), Meaning::Warning) };
         put("check", &format!("{sign} {}", p.what), meaning);
     }
     put("verify", &fix.verify, Meaning::Accent);

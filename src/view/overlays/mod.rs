@@ -14,7 +14,6 @@ use crate::app::{App, Overlay};
 use crate::config::Meaning;
 use crate::diagnose::Picture;
 
-
 use super::layout::centered;
 use super::theme::Theme;
 use super::widgets::{lines, titled};

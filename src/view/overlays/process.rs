@@ -37,10 +37,20 @@ fn facts(p: &ProcFacts, width: usize, theme: &Theme) -> Vec<Line<'static>> {
     let text = theme.style(Meaning::Text);
     let muted = theme.style(Meaning::Muted);
     let command = p.command.as_ref().map_or_else(String::new, |c| c.shown().to_owned());
-    let mut rows: Vec<Line<'static>> =
-        wrap(&command, width.saturating_sub(2)).into_iter().take(3).map(|l| Line::from(Span::styled(format!(" {l}"), text))).collect();
+    let mut rows: Vec<Line<'static>> = wrap(&command, width.saturating_sub(2))
+        .into_iter()
+        .take(3)
+        .map(|l| Line::from(Span::styled(format!(" {l}"), text)))
+        .collect();
     let uid = p.uid.map_or_else(|| "?".to_owned(), |u| u.to_string());
-    let line = format!(" state {}  parent {}  uid {uid}  nice {}  threads {}  rss {}", p.state, p.ppid, p.nice, p.threads, bytes(p.rss_bytes as f64));
+    let line = format!(
+        " state {}  parent {}  uid {uid}  nice {}  threads {}  rss {}",
+        p.state,
+        p.ppid,
+        p.nice,
+        p.threads,
+        bytes(p.rss_bytes as f64)
+    );
     rows.push(Line::from(Span::styled(line, text)));
     rows.push(Line::from(Span::styled(format!(" weighs {}: {}", short(p.weight.value), p.weight.why), muted)));
     for group in &p.cgroups {
@@ -68,7 +78,13 @@ fn details(d: &ProcessDetail, theme: &Theme) -> Vec<Line<'static>> {
     let or = |v: Option<u64>| v.map_or_else(|| "?".to_owned(), |v| v.to_string());
     let size = |v: Option<u64>| v.map_or_else(|| "?".to_owned(), |v| bytes(v as f64));
     let switches = d.switches.map_or_else(|| "?".to_owned(), |(v, n)| format!("{v} voluntary, {n} forced"));
-    let line = format!(" open files {} of {}   swapped {}   peak rss {}", or(d.open_files), or(d.open_files_limit), size(d.swap_bytes), size(d.peak_rss_bytes));
+    let line = format!(
+        " open files {} of {}   swapped {}   peak rss {}",
+        or(d.open_files),
+        or(d.open_files_limit),
+        size(d.swap_bytes),
+        size(d.peak_rss_bytes)
+    );
     let mut rows = vec![
         Line::from(Span::styled(line, theme.style(Meaning::Text))),
         Line::from(Span::styled(format!(" context switches {switches}"), theme.style(Meaning::Muted))),
@@ -76,7 +92,14 @@ fn details(d: &ProcessDetail, theme: &Theme) -> Vec<Line<'static>> {
     ];
     rows.extend(d.threads.iter().map(|t| {
         let wchan = t.wchan.as_ref().map_or("", |w| w.shown());
-        let line = format!("{:>8} {} {:>6} {:>9}  {wchan:<20}  {}", t.tid, t.state, short(t.run_ns as f64 / 1e9), short(t.wait_ns as f64 / 1e9), t.name);
+        let line = format!(
+            "{:>8} {} {:>6} {:>9}  {wchan:<20}  {}",
+            t.tid,
+            t.state,
+            short(t.run_ns as f64 / 1e9),
+            short(t.wait_ns as f64 / 1e9),
+            t.name
+        );
         Line::from(Span::styled(line, theme.style(Meaning::Text)))
     }));
     rows

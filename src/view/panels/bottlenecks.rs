@@ -32,8 +32,7 @@ pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, 
             at = rows.len();
         }
         rows.push(row(f, most, Some(f.key.as_str()) == selected, theme));
-        let symptoms: Vec<&Finding> =
-            d.findings.iter().filter(|s| s.explained_by.as_deref() == Some(f.key.as_str())).collect();
+        let symptoms: Vec<&Finding> = d.findings.iter().filter(|s| s.explained_by.as_deref() == Some(f.key.as_str())).collect();
         for (i, s) in symptoms.iter().enumerate() {
             let branch = if i + 1 == symptoms.len() { theme.pick("╰", "`") } else { theme.pick("├", "|") };
             rows.push(Line::from(Span::styled(format!("     {branch} {}", s.title), theme.style(Meaning::Muted))));

@@ -27,7 +27,8 @@ pub fn draw(picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect)
         }
     };
     let mut limited: Vec<&CgroupFacts> = groups.iter().filter(|g| !describe(g).is_empty()).collect();
-    limited.sort_by(|a, b| b.throttled_share.unwrap_or(0.0).total_cmp(&a.throttled_share.unwrap_or(0.0)).then(a.path.cmp(&b.path)));
+    limited
+        .sort_by(|a, b| b.throttled_share.unwrap_or(0.0).total_cmp(&a.throttled_share.unwrap_or(0.0)).then(a.path.cmp(&b.path)));
     let mut rows: Vec<Line<'_>> = limited
         .iter()
         .map(|g| {

@@ -19,10 +19,10 @@ use crate::view::widgets::{bar, graph, lines, titled};
 /// ```
 pub fn draw(picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let host = &picture.facts.host;
-    let load = host.load.as_ref().map_or_else(
-        |lack| format!("load: {lack}"),
-        |l| format!("load {} {} {}", short(l.one), short(l.five), short(l.fifteen)),
-    );
+    let load = host
+        .load
+        .as_ref()
+        .map_or_else(|lack| format!("load: {lack}"), |l| format!("load {} {} {}", short(l.one), short(l.five), short(l.fifteen)));
     let cpu = match &host.cpu {
         Ok(cpu) => cpu,
         Err(lack) => {
@@ -38,9 +38,21 @@ pub fn draw(picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect)
     let text = theme.style(Meaning::Text);
     let width = usize::from(inside.width);
     let mut rows = vec![
-        Line::from(Span::styled(format!("user {} sys {} steal {} iowait {}", percent(cpu.user), percent(cpu.system), percent(cpu.steal), percent(cpu.iowait)), text)),
+        Line::from(Span::styled(
+            format!(
+                "user {} sys {} steal {} iowait {}",
+                percent(cpu.user),
+                percent(cpu.system),
+                percent(cpu.steal),
+                percent(cpu.iowait)
+            ),
+            text,
+        )),
         Line::from(Span::styled(format!("{load}  run queue {queue}"), text)),
-        Line::from(Span::styled(format!("switches {}/s forks {}/s", rate(cpu.switches_per_s), rate(cpu.forks_per_s)), theme.style(Meaning::Muted))),
+        Line::from(Span::styled(
+            format!("switches {}/s forks {}/s", rate(cpu.switches_per_s), rate(cpu.forks_per_s)),
+            theme.style(Meaning::Muted),
+        )),
     ];
     let second = picture.at.mono_ns / 1_000_000_000;
     let spark = graph::spark(&picture.history.cpu_busy_percent, width, 100.0, second, theme);

@@ -44,7 +44,8 @@ fn one(fix: &Fix, width: usize, theme: &Theme) -> Vec<Line<'static>> {
     let command = wrap(&fix.command, width.saturating_sub(2)).into_iter().take(3);
     rows.extend(command.map(|text| Line::from(Span::styled(format!("  {text}"), theme.style(Meaning::Accent)))));
     rows.extend(fix.preflight.iter().map(|p| {
-        let (sign, meaning) = if p.ok { (theme.pick("✔", "ok"), Meaning::Good) } else { (theme.pick("✖", "X"), Meaning::Warning) };
+        let (sign, meaning) =
+            if p.ok { (theme.pick("✔", "ok"), Meaning::Good) } else { (theme.pick("✖", "X"), Meaning::Warning) };
         Line::from(vec![
             Span::styled(format!("  {sign} "), theme.style(meaning)),
             Span::styled(p.what.clone(), theme.style(Meaning::Muted)),

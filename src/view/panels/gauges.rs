@@ -51,11 +51,47 @@ fn gauges<'a>(picture: &'a Picture, theme: &Theme) -> Vec<Gauge<'a>> {
         (None, Err(_)) => "off".to_owned(),
     };
     vec![
-        Gauge { name: "CPU", figure: percent(&h.cpu_busy_percent), ring: &h.cpu_busy_percent, top: 100.0, style: level(&h.cpu_busy_percent, theme.targets.cpu) },
-        Gauge { name: "PSI cpu", figure: psi(&h.psi_cpu_percent, &host.psi.cpu), ring: &h.psi_cpu_percent, top: 100.0, style: theme.style(Meaning::Cpu) },
-        Gauge { name: "Memory", figure: percent(&h.memory_used_percent), ring: &h.memory_used_percent, top: 100.0, style: level(&h.memory_used_percent, theme.targets.memory) },
-        Gauge { name: "Disk", figure: disk, ring: &h.disk_bytes_per_s, top: most(&h.disk_bytes_per_s), style: theme.style(Meaning::Io) },
-        Gauge { name: "PSI io", figure: psi(&h.psi_io_percent, &host.psi.io), ring: &h.psi_io_percent, top: 100.0, style: theme.style(Meaning::Io) },
-        Gauge { name: "Net", figure: net, ring: &h.net_bytes_per_s, top: most(&h.net_bytes_per_s), style: theme.style(Meaning::Network) },
+        Gauge {
+            name: "CPU",
+            figure: percent(&h.cpu_busy_percent),
+            ring: &h.cpu_busy_percent,
+            top: 100.0,
+            style: level(&h.cpu_busy_percent, theme.targets.cpu),
+        },
+        Gauge {
+            name: "PSI cpu",
+            figure: psi(&h.psi_cpu_percent, &host.psi.cpu),
+            ring: &h.psi_cpu_percent,
+            top: 100.0,
+            style: theme.style(Meaning::Cpu),
+        },
+        Gauge {
+            name: "Memory",
+            figure: percent(&h.memory_used_percent),
+            ring: &h.memory_used_percent,
+            top: 100.0,
+            style: level(&h.memory_used_percent, theme.targets.memory),
+        },
+        Gauge {
+            name: "Disk",
+            figure: disk,
+            ring: &h.disk_bytes_per_s,
+            top: most(&h.disk_bytes_per_s),
+            style: theme.style(Meaning::Io),
+        },
+        Gauge {
+            name: "PSI io",
+            figure: psi(&h.psi_io_percent, &host.psi.io),
+            ring: &h.psi_io_percent,
+            top: 100.0,
+            style: theme.style(Meaning::Io),
+        },
+        Gauge {
+            name: "Net",
+            figure: net,
+            ring: &h.net_bytes_per_s,
+            top: most(&h.net_bytes_per_s),
+            style: theme.style(Meaning::Network),
+        },
     ]
 }

@@ -38,10 +38,19 @@ pub fn draw(picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect)
         Line::from(Span::styled(bar(m.used, width, theme), theme.level(m.used * 100.0, theme.targets.memory))),
         Line::from(Span::styled(format!("available {}", bytes(m.available_bytes as f64)), text)),
         Line::from(Span::styled(format!("cached {}  dirty {}", or_unknown(m.raw.cached), or_unknown(m.raw.dirty)), text)),
-        Line::from(Span::styled(format!("swap {} in {} out {}", or_unknown(swap_used), rate(m.swap_in_bytes_per_s), rate(m.swap_out_bytes_per_s)), muted)),
-        Line::from(Span::styled(format!("refault {} faults {}", rate(m.refault_bytes_per_s), per_s(m.major_faults_per_s)), muted)),
+        Line::from(Span::styled(
+            format!("swap {} in {} out {}", or_unknown(swap_used), rate(m.swap_in_bytes_per_s), rate(m.swap_out_bytes_per_s)),
+            muted,
+        )),
+        Line::from(Span::styled(
+            format!("refault {} faults {}", rate(m.refault_bytes_per_s), per_s(m.major_faults_per_s)),
+            muted,
+        )),
         Line::from(Span::styled(format!("direct reclaim {}", per_s(m.direct_reclaims_per_s)), muted)),
-        Line::from(Span::styled(format!("OOM kills since boot {}", m.oom_kills_ever.map_or_else(|| "?".to_owned(), |n| n.to_string())), muted)),
+        Line::from(Span::styled(
+            format!("OOM kills since boot {}", m.oom_kills_ever.map_or_else(|| "?".to_owned(), |n| n.to_string())),
+            muted,
+        )),
     ];
     lines(&rows, theme, frame, inside);
 }

@@ -20,23 +20,29 @@ use crate::view::widgets::{graph, lines, titled};
 /// ╰───────────────────────────────────────────╯
 /// ```
 pub fn draw(picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
-    let inside = titled("Pressure", "10 s 60 s 5 min", theme, frame, area);
+    let all = area.width >= 40;
+    let inside = titled("Pressure", if all { "10 s 60 s 5 min" } else { "10 s" }, theme, frame, area);
     let (psi, h) = (&picture.facts.host.psi, &picture.history);
     let second = picture.at.mono_ns / 1_000_000_000;
     let row = |name: &str, now: &Seen<Psi>, ring: &Ring, meaning: Meaning| match now {
         Ok(p) => {
             let share = p.some.map_or_else(|| "   ? %".to_owned(), |s| format!("{:>4.0} %", s * 100.0));
-            let width = usize::from(inside.width).saturating_sub(33).min(40);
+            let width = usize::from(inside.width).saturating_sub(if all { 33 } else { 21 }).min(40);
             let [a, b, c] = p.averages;
             Line::from(vec![
                 Span::styled(format!("{name:<7}{share} "), theme.style(meaning)),
                 Span::styled(graph::spark(ring, width, 100.0, second, theme), theme.style(meaning)),
-                Span::styled(format!(" {a:>5.1} {b:>5.1} {c:>5.1}"), theme.style(Meaning::Muted)),
+                Span::styled(
+                    if all { format!(" {a:>5.1} {b:>5.1} {c:>5.1}") } else { format!(" {a:>5.1}") },
+                    theme.style(Meaning::Muted),
+                ),
             ])
         }
         Err(lack) => Line::from(Span::styled(format!("{name:<7} ? {lack}"), theme.style(Meaning::Unknown))),
     };
-    let full = |now: &Seen<Psi>| now.as_ref().ok().and_then(|p| p.full).map_or_else(|| "?".to_owned(), |f| format!("{:.0} %", f * 100.0));
+    let full = |now: &Seen<Psi>| {
+        now.as_ref().ok().and_then(|p| p.full).map_or_else(|| "?".to_owned(), |f| format!("{:.0} %", f * 100.0))
+    };
     let rows = [
         row("cpu", &psi.cpu, &h.psi_cpu_percent, Meaning::Cpu),
         row("memory", &psi.memory, &h.psi_memory_percent, Meaning::Memory),

@@ -83,7 +83,7 @@ fn row(p: &ProcFacts, columns: &Columns, theme: &Theme) -> Line<'static> {
             Column::Write => (size(p.write_bytes_per_s), Meaning::Text),
             Column::Memory => (bytes(p.rss_bytes as f64), Meaning::Memory),
             Column::Threads => (p.threads.to_string(), Meaning::Muted),
-            Column::Weight => (format!("{}{}", short(p.weight.value), if p.weight.known { "" } else { "?" }), Meaning::Muted),
+            Column::Weight => (format!("{}{}", p.weight.value, if p.weight.known { "" } else { "?" }), Meaning::Muted),
             Column::Name => return name(p, theme),
         };
         Span::styled(format!("{text:>w$}", w = usize::from(*width)), theme.style(meaning))

@@ -35,10 +35,8 @@ pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, 
 }
 
 fn rows(f: &Finding, width: usize, theme: &Theme) -> Vec<Line<'static>> {
-    let mut rows: Vec<Line<'static>> = wrap(&f.title, width)
-        .into_iter()
-        .map(|text| Line::from(Span::styled(text, theme.style(Meaning::Title))))
-        .collect();
+    let mut rows: Vec<Line<'static>> =
+        wrap(&f.title, width).into_iter().map(|text| Line::from(Span::styled(text, theme.style(Meaning::Title)))).collect();
     let blame = format!("blame {}", f.subject.typed_key());
     rows.push(Line::from(Span::styled(blame, theme.style(Meaning::Muted))));
     rows.extend(f.evidence.iter().map(|e| evidence(e, "", width, theme)));
@@ -49,12 +47,15 @@ fn rows(f: &Finding, width: usize, theme: &Theme) -> Vec<Line<'static>> {
 fn evidence(e: &Evidence, prefix: &str, width: usize, theme: &Theme) -> Line<'static> {
     let over = prefix.is_empty() && e.limit.is_some_and(|l| e.value >= l);
     let limit = e.limit.map_or_else(String::new, |l| format!("limit {}", e.unit.show(l)));
-    let claim_width = width.saturating_sub(10 + 16 + 17).max(12);
+    // Where there is little room the origin gives way: `i` shows it.
+    let with_origin = width >= 84;
+    let claim_width = width.saturating_sub(10 + 15 + if with_origin { 18 } else { 0 }).max(12);
     let claim = cut(&format!("{prefix}{}", e.claim), claim_width, theme);
+    let meaning = if prefix.is_empty() { Meaning::Text } else { Meaning::Muted };
     Line::from(vec![
-        Span::styled(format!("{claim:<claim_width$} "), theme.style(if prefix.is_empty() { Meaning::Text } else { Meaning::Muted })),
+        Span::styled(format!("{claim:<claim_width$} "), theme.style(meaning)),
         Span::styled(format!("{:>9} ", e.unit.show(e.value)), theme.style(if over { Meaning::Warning } else { Meaning::Accent })),
-        Span::styled(format!("{limit:<15} "), theme.style(Meaning::Muted)),
-        Span::styled(e.origin.clone(), theme.style(Meaning::Muted)),
+        Span::styled(format!("{limit:<14} "), theme.style(Meaning::Muted)),
+        Span::styled(if with_origin { e.origin.clone() } else { String::new() }, theme.style(Meaning::Muted)),
     ])
 }

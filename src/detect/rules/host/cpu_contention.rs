@@ -18,10 +18,22 @@ pub const RULE: Rule = Rule {
     source: SourceKind::Host,
     says: "foreground threads wait for a CPU; names who takes it",
     params: &[
-        Param { name: "pressure", unit: Unit::Percent, default: 10.0, min: 1.0, max: 100.0,
-            what: "PSI cpu below this clears the finding: PSI gates, it does not rank (niced batch alone reaches 70 %)" },
-        Param { name: "lost", unit: Unit::SecondsPerSecond, default: 0.05, min: 0.001, max: 100.0,
-            what: "foreground seconds per second that others must lose" },
+        Param {
+            name: "pressure",
+            unit: Unit::Percent,
+            default: 10.0,
+            min: 1.0,
+            max: 100.0,
+            what: "PSI cpu below this clears the finding: PSI gates, it does not rank (niced batch alone reaches 70 %)",
+        },
+        Param {
+            name: "lost",
+            unit: Unit::SecondsPerSecond,
+            default: 0.05,
+            min: 0.001,
+            max: 100.0,
+            what: "foreground seconds per second that others must lose",
+        },
     ],
     origins: &["host.psi.cpu", "host.schedstat", "host.processes", "host.cpu", "host.runqueue"],
     page: "\
@@ -61,15 +73,22 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     if best.lost * best.share < params.limit("lost", held) {
         return match self_inflicted {
             Some(own) if own.lost >= params.limit("lost", held) => own.judged(facts, pressure),
-            _ => Judged::clear(host, clear_reason(waiting, pressure)),
+            _ => Judged::clear(host, clear_reason(facts, waiting, pressure)),
         };
     }
     best.judged(facts, pressure)
 }
 
-fn clear_reason(waiting: f64, pressure: Option<f64>) -> String {
+fn clear_reason(facts: &Facts<'_>, waiting: f64, pressure: Option<f64>) -> String {
     let psi = pressure.map_or_else(String::new, |p| format!(" though PSI cpu is {} %", short(p)));
-    format!("foreground waits {} s/s for a CPU{psi}: what keeps it busy is niced batch", short(waiting))
+    let niced: f64 =
+        facts.world.processes().iter().filter(|p| p.nice >= 10 || matches!(p.policy, 3 | 5)).filter_map(|p| p.cpu).sum();
+    let why = if niced >= 0.3 {
+        format!("niced batch uses {} CPUs and gives way", short(niced))
+    } else {
+        "nobody takes it from others".to_owned()
+    };
+    format!("foreground waits {} s/s for a CPU{psi}: {why}", short(waiting))
 }
 
 struct Blamed<'a> {
@@ -134,8 +153,12 @@ impl Blamed<'_> {
             format!("{label} needs more CPU than there is: {} of its own threads wait for one", short(self.lost))
         } else {
             let victim = worst_victim(facts, root).map_or_else(String::new, |v| format!(", {v} first"));
-            format!("{label} takes {} of {} CPUs: {} waiting for a CPU{victim}",
-                short(cores), short(facts.world.cpus()), short(self.lost * self.share))
+            format!(
+                "{label} takes {} of {} CPUs: {} waiting for a CPU{victim}",
+                short(cores),
+                short(facts.world.cpus()),
+                short(self.lost * self.share)
+            )
         };
         let mut found = Found::new(Class::Live, title);
         found.losses = vec![(State::CpuRunnable, self.lost * if self.alone { 1.0 } else { self.share })];
@@ -148,19 +171,28 @@ impl Blamed<'_> {
         found.confidence = confidence(facts.ledger, self.lost, 0, found.evidence.len(), 4);
         // No single program with half of it: the group it runs in is the better handle.
         let subject = self.program.subject();
-        let subject = if self.share < 0.5 && !self.alone {
-            shared_cgroup(&self.program.members).unwrap_or(subject)
-        } else {
-            subject
-        };
+        let subject =
+            if self.share < 0.5 && !self.alone { shared_cgroup(&self.program.members).unwrap_or(subject) } else { subject };
         Judged::found(subject, found)
     }
 
     fn evidence(&self, facts: &Facts<'_>, pressure: Option<f64>, cores: f64) -> Vec<crate::detect::finding::Evidence> {
         let mut rows = vec![
-            evidence("foreground waits for a CPU", facts.ledger.state(State::CpuRunnable), Unit::SecondsPerSecond, Some(0.05), "host.schedstat"),
+            evidence(
+                "foreground waits for a CPU",
+                facts.ledger.state(State::CpuRunnable),
+                Unit::SecondsPerSecond,
+                Some(0.05),
+                "host.schedstat",
+            ),
             evidence("CPU used by the program", cores, Unit::Cores, Some(facts.world.cpus()), "host.processes"),
-            evidence("its share of what competes, nice-weighted", self.share * 100.0, Unit::Percent, Some(50.0), "host.processes"),
+            evidence(
+                "its share of what competes, nice-weighted",
+                self.share * 100.0,
+                Unit::Percent,
+                Some(50.0),
+                "host.processes",
+            ),
         ];
         if let Some(p) = pressure {
             rows.push(evidence("PSI cpu some", p, Unit::Percent, Some(10.0), "host.psi.cpu"));
@@ -194,7 +226,10 @@ impl Blamed<'_> {
                 cure.command = format!("systemctl set-property {} CPUWeight=20", fix::shell(unit.as_bytes()));
                 cure.undo = Some(format!("systemctl set-property {} CPUWeight=100", fix::shell(unit.as_bytes())));
             }
-            None => cure.preflight = vec![Preflight { ok: false, what: "it runs in no service unit: start it in one, or under nice -n 19".into() }],
+            None => {
+                cure.preflight =
+                    vec![Preflight { ok: false, what: "it runs in no service unit: start it in one, or under nice -n 19".into() }]
+            }
         }
         if self.alone {
             cure.title = "Give it more CPUs, fewer threads, or less work".into();
@@ -204,7 +239,11 @@ impl Blamed<'_> {
             return vec![cure];
         }
         let autogroup = facts.world.identity.as_ref().is_some_and(|i| i.autogroup);
-        vec![fix::renice(self.program.root, &self.program.members, autogroup), fix::pause(self.program.root, &self.program.members), cure]
+        vec![
+            fix::renice(self.program.root, &self.program.members, autogroup),
+            fix::pause(self.program.root, &self.program.members),
+            cure,
+        ]
     }
 }
 
@@ -224,4 +263,3 @@ fn against(facts: &Facts<'_>) -> Vec<crate::detect::finding::Evidence> {
     rows.push(evidence("CPU used by niced batch, which gives way", niced, Unit::Cores, None, "host.processes"));
     rows
 }
-

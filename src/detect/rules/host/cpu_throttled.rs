@@ -20,10 +20,22 @@ pub const RULE: Rule = Rule {
     source: SourceKind::Host,
     says: "a cgroup's CPU quota stops its tasks while CPUs are idle",
     params: &[
-        Param { name: "throttled_periods", unit: Unit::Percent, default: 5.0, min: 0.1, max: 100.0,
-            what: "share of the group's periods in which it was throttled" },
-        Param { name: "lost", unit: Unit::SecondsPerSecond, default: 0.02, min: 0.001, max: 100.0,
-            what: "foreground seconds per second that its tasks must lose" },
+        Param {
+            name: "throttled_periods",
+            unit: Unit::Percent,
+            default: 5.0,
+            min: 0.1,
+            max: 100.0,
+            what: "share of the group's periods in which it was throttled",
+        },
+        Param {
+            name: "lost",
+            unit: Unit::SecondsPerSecond,
+            default: 0.02,
+            min: 0.001,
+            max: 100.0,
+            what: "foreground seconds per second that its tasks must lose",
+        },
     ],
     origins: &["host.cgroup.cpu", "host.schedstat", "host.cpu"],
     page: "\
@@ -77,8 +89,13 @@ fn found(facts: &Facts<'_>, group: &CgroupFacts, lost: f64) -> Found {
     let share = group.throttled_share.unwrap_or(0.0) * 100.0;
     let mut found = Found::new(
         Class::Live,
-        format!("{} may use {} CPUs and is held back in {} % of its periods: {} waiting",
-            group.path, short(quota), short(share), short(lost)),
+        format!(
+            "{} may use {} CPUs and is held back in {} % of its periods: {} waiting",
+            group.path,
+            short(quota),
+            short(share),
+            short(lost)
+        ),
     );
     let is_member = |a: &Actor| a.throttled_by.as_ref() == Some(&group.path);
     found.losses = vec![(State::CpuThrottled, lost)];
@@ -87,7 +104,13 @@ fn found(facts: &Facts<'_>, group: &CgroupFacts, lost: f64) -> Found {
     found.evidence = vec![
         evidence("periods in which it was throttled", share, Unit::Percent, Some(5.0), "host.cgroup.cpu"),
         evidence("its tasks stand still", lost, Unit::SecondsPerSecond, Some(0.02), "host.schedstat"),
-        evidence("time throttled, summed over run queues", group.throttled_s_per_s.unwrap_or(0.0), Unit::SecondsPerSecond, None, "host.cgroup.cpu"),
+        evidence(
+            "time throttled, summed over run queues",
+            group.throttled_s_per_s.unwrap_or(0.0),
+            Unit::SecondsPerSecond,
+            None,
+            "host.cgroup.cpu",
+        ),
         evidence("quota", quota, Unit::Cores, None, "host.cgroup.cpu"),
     ];
     if let Ok(cpu) = &facts.world.host.cpu {
@@ -125,7 +148,8 @@ fn fixes(facts: &Facts<'_>, group: &CgroupFacts, lost: f64) -> Vec<Fix> {
     let title = format!("Raise the quota from {} to {} CPUs", short(group.quota_cores.unwrap_or(0.0)), short(wanted));
     let mut relief = fix::shell_fix(Phase::Relief, Horizon::Immediate, title, command);
     relief.undo = Some(undo);
-    relief.risk = "its neighbours get less when CPUs are short; a manager (systemd, kubelet) may write the old value again".into();
+    relief.risk =
+        "its neighbours get less when CPUs are short; a manager (systemd, kubelet) may write the old value again".into();
     relief.needs = "root".into();
     relief.preflight = vec![Preflight { ok: idle > 0.2, what: format!("{} CPUs are idle", short(idle)) }];
     relief.verify = format!("cat {verify}; sleep 2; cat {verify}");
@@ -141,7 +165,11 @@ fn fixes(facts: &Facts<'_>, group: &CgroupFacts, lost: f64) -> Vec<Fix> {
         cure.undo = Some(format!("systemctl set-property {unit} CPUQuota={old:.0}%"));
     } else {
         cure.language = crate::detect::finding::Language::Config;
-        cure.command = format!("# {}: in the pod's limits, the container's --cpus or the service's unit: {} CPUs", group.path, short(wanted));
+        cure.command = format!(
+            "# {}: in the pod's limits, the container's --cpus or the service's unit: {} CPUs",
+            group.path,
+            short(wanted)
+        );
         cure.undo = None;
     }
     cure.takes_s = None;

@@ -17,10 +17,22 @@ pub const RULE: Rule = Rule {
     source: SourceKind::Host,
     says: "a file system has no space, or will have none soon",
     params: &[
-        Param { name: "left", unit: Unit::Bytes, default: 1_048_576.0, min: 0.0, max: 1e12,
-            what: "free for ordinary users at or below which writes fail: the size of one larger write" },
-        Param { name: "horizon", unit: Unit::Seconds, default: 86_400.0, min: 60.0, max: 2_592_000.0,
-            what: "a credible time to full beyond this is no risk yet" },
+        Param {
+            name: "left",
+            unit: Unit::Bytes,
+            default: 1_048_576.0,
+            min: 0.0,
+            max: 1e12,
+            what: "free for ordinary users at or below which writes fail: the size of one larger write",
+        },
+        Param {
+            name: "horizon",
+            unit: Unit::Seconds,
+            default: 86_400.0,
+            min: 60.0,
+            max: 2_592_000.0,
+            what: "a credible time to full beyond this is no risk yet",
+        },
     ],
     origins: &["host.filesystems"],
     page: "\

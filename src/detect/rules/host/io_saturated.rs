@@ -19,14 +19,38 @@ pub const RULE: Rule = Rule {
     source: SourceKind::Host,
     says: "a device is slower than its own clean latency and its queue grows; names the contender",
     params: &[
-        Param { name: "slower", unit: Unit::Ratio, default: 3.0, min: 1.1, max: 1000.0,
-            what: "await over the device's own clean latency; utilisation says nothing about parallel devices" },
-        Param { name: "queue", unit: Unit::Count, default: 1.0, min: 0.1, max: 10000.0,
-            what: "mean operations in the device and its queue (aqu-sz)" },
-        Param { name: "lost", unit: Unit::SecondsPerSecond, default: 0.03, min: 0.001, max: 100.0,
-            what: "foreground seconds per second that others must lose" },
-        Param { name: "contender", unit: Unit::Percent, default: 50.0, min: 10.0, max: 100.0,
-            what: "share of all bytes from which one program is the contender" },
+        Param {
+            name: "slower",
+            unit: Unit::Ratio,
+            default: 3.0,
+            min: 1.1,
+            max: 1000.0,
+            what: "await over the device's own clean latency; utilisation says nothing about parallel devices",
+        },
+        Param {
+            name: "queue",
+            unit: Unit::Count,
+            default: 1.0,
+            min: 0.1,
+            max: 10000.0,
+            what: "mean operations in the device and its queue (aqu-sz)",
+        },
+        Param {
+            name: "lost",
+            unit: Unit::SecondsPerSecond,
+            default: 0.03,
+            min: 0.001,
+            max: 100.0,
+            what: "foreground seconds per second that others must lose",
+        },
+        Param {
+            name: "contender",
+            unit: Unit::Percent,
+            default: 50.0,
+            min: 10.0,
+            max: 100.0,
+            what: "share of all bytes from which one program is the contender",
+        },
     ],
     origins: &["host.disks", "host.iodelay", "host.process_io", "host.psi.io"],
     page: "\
@@ -70,7 +94,11 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let share = contender.as_ref().map_or(1.0, |c| c.share);
     if lost * share < params.limit("lost", held) {
         let who = contender.as_ref().map_or_else(|| "nobody".to_owned(), |c| format!("only {}", c.program.label()));
-        let why = format!("{} is slow ({} ms), but {who} in the foreground waits for it", disk.name, short(disk.await_ms.unwrap_or(0.0)));
+        let why = format!(
+            "{} is slow ({} ms), but {who} in the foreground waits for it",
+            disk.name,
+            short(disk.await_ms.unwrap_or(0.0))
+        );
         return Judged::clear(Subject::host(), why);
     }
     let mut found = Found::new(Class::Live, title(facts, disk, contender.as_ref(), lost * share));
@@ -105,7 +133,13 @@ fn busiest(facts: &Facts<'_>, disks: &[DiskFacts]) -> String {
         || "no block device".to_owned(),
         |d| {
             let ms = d.await_ms.map_or_else(|| "no IO".to_owned(), |ms| format!("{} ms each", short(ms)));
-            format!("{} is {} % busy, {ms} (clean {} ms), queue {}", d.name, short(d.util * 100.0), short(clean(facts, d)), short(d.queue))
+            format!(
+                "{} is {} % busy, {ms} (clean {} ms), queue {}",
+                d.name,
+                short(d.util * 100.0),
+                short(clean(facts, d)),
+                short(d.queue)
+            )
         },
     )
 }
@@ -146,7 +180,9 @@ fn contender<'a>(facts: &Facts<'a>, prev: Option<&Prev>, half: f64) -> Option<Co
 fn title(facts: &Facts<'_>, disk: &DiskFacts, contender: Option<&Contender<'_>>, lost: f64) -> String {
     let slow = format!("{} ms per IO instead of {}", short(disk.await_ms.unwrap_or(0.0)), short(clean(facts, disk)));
     match contender {
-        Some(c) => format!("{} moves {}/s on {}: {slow}, {} waiting", c.program.label(), bytes(c.program.amount), disk.name, short(lost)),
+        Some(c) => {
+            format!("{} moves {}/s on {}: {slow}, {} waiting", c.program.label(), bytes(c.program.amount), disk.name, short(lost))
+        }
         None => format!("Device {} is overloaded: {slow}, queue {}, {} waiting", disk.name, short(disk.queue), short(lost)),
     }
 }
@@ -154,14 +190,26 @@ fn title(facts: &Facts<'_>, disk: &DiskFacts, contender: Option<&Contender<'_>>,
 fn evidence_rows(facts: &Facts<'_>, disk: &DiskFacts, contender: Option<&Contender<'_>>) -> Vec<Evidence> {
     let clean = clean(facts, disk);
     let mut rows = vec![
-        evidence("foreground waits for IO", facts.ledger.state(State::IoWait), Unit::SecondsPerSecond, Some(0.03), "host.iodelay"),
+        evidence(
+            "foreground waits for IO",
+            facts.ledger.state(State::IoWait),
+            Unit::SecondsPerSecond,
+            Some(0.03),
+            "host.iodelay",
+        ),
         evidence("milliseconds per operation", disk.await_ms.unwrap_or(0.0), Unit::Milliseconds, Some(clean * 3.0), "host.disks"),
         evidence("the same when clean", clean, Unit::Milliseconds, None, "host.disks"),
         evidence("operations in the device and its queue", disk.queue, Unit::Count, Some(1.0), "host.disks"),
         evidence("device busy", disk.util * 100.0, Unit::Percent, None, "host.disks"),
     ];
     if let Some(c) = contender {
-        rows.push(evidence("share of all bytes that the contender moves", c.share * 100.0, Unit::Percent, Some(50.0), "host.process_io"));
+        rows.push(evidence(
+            "share of all bytes that the contender moves",
+            c.share * 100.0,
+            Unit::Percent,
+            Some(50.0),
+            "host.process_io",
+        ));
     }
     if let Ok(psi) = &facts.world.host.psi.io {
         rows.push(evidence("PSI io some", psi.best() * 100.0, Unit::Percent, None, "host.psi.io"));
@@ -173,7 +221,9 @@ fn against(facts: &Facts<'_>) -> Vec<Evidence> {
     let refaults = crate::detect::ledger::refault_share(facts.world);
     let limits = facts.world.host.cgroups.iter().flatten().filter(|g| !g.io_limits.is_empty()).count();
     let mut rows = vec![evidence("control groups with an IO limit", limits as f64, Unit::Count, Some(1.0), "host.cgroup.io")];
-    rows.extend(refaults.map(|r| evidence("reads that are page cache read again", r * 100.0, Unit::Percent, Some(30.0), "host.vmstat")));
+    rows.extend(
+        refaults.map(|r| evidence("reads that are page cache read again", r * 100.0, Unit::Percent, Some(30.0), "host.vmstat")),
+    );
     rows
 }
 
@@ -187,7 +237,8 @@ fn fixes(disk: &DiskFacts, contender: Option<&Contender<'_>>) -> Vec<Fix> {
         let pids: Vec<String> = c.program.members.iter().take(32).map(|p| p.id.pid.to_string()).collect();
         let pids = pids.join(" ");
         let command = format!("{} && ionice -c 3 -p {pids}", fix::same_process(c.program.root));
-        let mut idle = fix::shell_fix(Phase::Relief, Horizon::Immediate, "Let it use the disk only when nobody else does", command);
+        let mut idle =
+            fix::shell_fix(Phase::Relief, Horizon::Immediate, "Let it use the disk only when nobody else does", command);
         idle.undo = Some(format!("ionice -c 2 -n 4 -p {pids}"));
         idle.risk = "it may make no progress while others use the disk".into();
         idle.preflight = vec![Preflight { ok: true, what: format!("{} uses bfq, which honours the class", disk.name) }];
@@ -195,16 +246,23 @@ fn fixes(disk: &DiskFacts, contender: Option<&Contender<'_>>) -> Vec<Fix> {
     }
     let unit = c.program.members.iter().flat_map(|p| &p.cgroups).filter_map(|g| g.path.shown().rsplit('/').next());
     let unit = unit.filter(|u| u.ends_with(".service")).map(|u| fix::shell(u.as_bytes())).next();
-    let mut cure = fix::shell_fix(Phase::Cure, Horizon::LongTerm, "Limit its bandwidth in its unit, or run it at another time", "");
+    let mut cure =
+        fix::shell_fix(Phase::Cure, Horizon::LongTerm, "Limit its bandwidth in its unit, or run it at another time", "");
     let half = (c.program.amount / 4.0 / 1_048_576.0).max(1.0);
     match unit {
         Some(unit) => {
-            cure.command = format!("systemctl set-property {unit} 'IOReadBandwidthMax=/dev/{0} {half:.0}M' 'IOWriteBandwidthMax=/dev/{0} {half:.0}M'", disk.name);
+            cure.command = format!(
+                "systemctl set-property {unit} 'IOReadBandwidthMax=/dev/{0} {half:.0}M' 'IOWriteBandwidthMax=/dev/{0} {half:.0}M'",
+                disk.name
+            );
             cure.undo = Some(format!("systemctl set-property {unit} IOReadBandwidthMax= IOWriteBandwidthMax="));
         }
         None => {
             cure.language = Language::Config;
-            cure.command = format!("# [Service] IOReadBandwidthMax=/dev/{0} {half:.0}M   IOWriteBandwidthMax=/dev/{0} {half:.0}M", disk.name);
+            cure.command = format!(
+                "# [Service] IOReadBandwidthMax=/dev/{0} {half:.0}M   IOWriteBandwidthMax=/dev/{0} {half:.0}M",
+                disk.name
+            );
             cure.preflight = vec![Preflight { ok: false, what: "it runs in no service unit: start it in one".into() }];
         }
     }

@@ -21,10 +21,22 @@ pub const RULE: Rule = Rule {
     source: SourceKind::Host,
     says: "tasks wait for IO while the device idles: an IO limit of their cgroup",
     params: &[
-        Param { name: "lost", unit: Unit::SecondsPerSecond, default: 0.03, min: 0.001, max: 100.0,
-            what: "foreground seconds per second that the group's tasks must lose" },
-        Param { name: "device_busy", unit: Unit::Percent, default: 70.0, min: 1.0, max: 100.0,
-            what: "above this the device itself may be the reason" },
+        Param {
+            name: "lost",
+            unit: Unit::SecondsPerSecond,
+            default: 0.03,
+            min: 0.001,
+            max: 100.0,
+            what: "foreground seconds per second that the group's tasks must lose",
+        },
+        Param {
+            name: "device_busy",
+            unit: Unit::Percent,
+            default: 70.0,
+            min: 1.0,
+            max: 100.0,
+            what: "above this the device itself may be the reason",
+        },
     ],
     origins: &["host.cgroup.io", "host.iodelay", "host.disks", "host.psi.io"],
     page: "\
@@ -119,13 +131,21 @@ fn found(facts: &Facts<'_>, group: &CgroupFacts, members: &[ProcId], lost: f64, 
     found.evidence = vec![evidence("its tasks wait for IO", lost, Unit::SecondsPerSecond, Some(0.03), "host.iodelay")];
     if let Some(limit) = tightest {
         let unit = if limit.what.ends_with("bps") { Unit::BytesPerSecond } else { Unit::PerSecond };
-        found.evidence.push(evidence(format!("limit {} of the group", limit.what), limit.per_s as f64, unit, None, "host.cgroup.io"));
+        found.evidence.push(evidence(
+            format!("limit {} of the group", limit.what),
+            limit.per_s as f64,
+            unit,
+            None,
+            "host.cgroup.io",
+        ));
         let share = used(group, limit).map(|s| s * 100.0);
         found.evidence.extend(share.map(|s| evidence("of that limit in use", s, Unit::Percent, Some(80.0), "host.cgroup.io")));
     }
     if let Some(disk) = disk {
         found.evidence.push(evidence("device busy", disk.util * 100.0, Unit::Percent, Some(70.0), "host.disks"));
-        let ms = disk.await_ms.map(|ms| evidence("milliseconds per operation in the device", ms, Unit::Milliseconds, None, "host.disks"));
+        let ms = disk
+            .await_ms
+            .map(|ms| evidence("milliseconds per operation in the device", ms, Unit::Milliseconds, None, "host.disks"));
         found.against.extend(ms);
     }
     if let Ok(psi) = &facts.world.host.psi.io {

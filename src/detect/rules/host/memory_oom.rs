@@ -20,7 +20,11 @@ pub const RULE: Rule = Rule {
     source: SourceKind::Host,
     says: "the OOM killer ran, in a control group or on the whole host",
     params: &[Param {
-        name: "tail", unit: Unit::Seconds, default: 60.0, min: 1.0, max: 3600.0,
+        name: "tail",
+        unit: Unit::Seconds,
+        default: 60.0,
+        min: 1.0,
+        max: 3600.0,
         what: "how long a kill is still shown after the last one, marked as ended",
     }],
     origins: &["host.cgroup.memory", "host.vmstat", "host.memory"],
@@ -128,7 +132,8 @@ fn group_fixes(facts: &Facts<'_>, group: &CgroupFacts) -> Vec<Fix> {
     cure.horizon = Horizon::ShortTerm;
     cure.language = Language::Config;
     cure.title = "Cap the application below the limit of its group".into();
-    cure.command = format!("# heap, pool or worker settings of what runs in {}: at most {}", group.path, bytes(limit as f64 * 0.75));
+    cure.command =
+        format!("# heap, pool or worker settings of what runs in {}: at most {}", group.path, bytes(limit as f64 * 0.75));
     cure.undo = None;
     cure.takes_s = None;
     cure.needs_bytes = None;
@@ -148,7 +153,12 @@ fn on_host(facts: &Facts<'_>, kills: u64) -> Found {
     if let Some(p) = largest {
         let mut relief = fix::pause(p.id, &[p]);
         relief.title = format!("Pause the largest process, {}, with {}", p.label(), bytes(p.rss_bytes as f64));
-        let show = fix::shell_fix(Phase::Cure, Horizon::ShortTerm, "See who was killed and what was large", "dmesg -T | grep -iE 'oom|killed process' | tail -n 20");
+        let show = fix::shell_fix(
+            Phase::Cure,
+            Horizon::ShortTerm,
+            "See who was killed and what was large",
+            "dmesg -T | grep -iE 'oom|killed process' | tail -n 20",
+        );
         found.fixes = vec![relief, show];
     }
     found

@@ -18,14 +18,38 @@ pub const RULE: Rule = Rule {
     source: SourceKind::Host,
     says: "the host is short of memory: direct reclaim, refaults, falling MemAvailable",
     params: &[
-        Param { name: "pressure", unit: Unit::Percent, default: 2.0, min: 0.1, max: 100.0,
-            what: "PSI memory from which tasks visibly stand still for memory" },
-        Param { name: "available", unit: Unit::Percent, default: 5.0, min: 0.1, max: 50.0,
-            what: "MemAvailable in percent of the total below which memory can be short at all: a full page cache is available" },
-        Param { name: "refaults", unit: Unit::Percent, default: 30.0, min: 1.0, max: 100.0,
-            what: "share of the bytes read that are page cache read again" },
-        Param { name: "lost", unit: Unit::SecondsPerSecond, default: 0.02, min: 0.001, max: 100.0,
-            what: "foreground seconds per second lost" },
+        Param {
+            name: "pressure",
+            unit: Unit::Percent,
+            default: 2.0,
+            min: 0.1,
+            max: 100.0,
+            what: "PSI memory from which tasks visibly stand still for memory",
+        },
+        Param {
+            name: "available",
+            unit: Unit::Percent,
+            default: 5.0,
+            min: 0.1,
+            max: 50.0,
+            what: "MemAvailable in percent of the total below which memory can be short at all: a full page cache is available",
+        },
+        Param {
+            name: "refaults",
+            unit: Unit::Percent,
+            default: 30.0,
+            min: 1.0,
+            max: 100.0,
+            what: "share of the bytes read that are page cache read again",
+        },
+        Param {
+            name: "lost",
+            unit: Unit::SecondsPerSecond,
+            default: 0.02,
+            min: 0.001,
+            max: 100.0,
+            what: "foreground seconds per second lost",
+        },
     ],
     origins: &["host.psi.memory", "host.memory", "host.vmstat", "host.processes"],
     page: "\
@@ -58,9 +82,9 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let pressure = facts.world.host.psi.memory.as_ref().ok().map(|p| p.best() * 100.0);
     let refaults = refault_share(facts.world).unwrap_or(0.0) * 100.0;
     let pressed = pressure.is_some_and(|p| p >= params.limit("pressure", held));
-    let direct = memory.direct_scan_pages_per_s.unwrap_or(0.0) > 0.0;
     let refaulting = refaults >= params.limit("refaults", held);
-    if !pressed && !(refaulting && direct) {
+    // kswapd alone may keep up: then nobody reclaims himself, PSI memory stays low, and reads are the price.
+    if !pressed && !refaulting {
         let psi = pressure.map_or_else(|| "unknown".to_owned(), |p| format!("{} %", short(p)));
         return Judged::clear(host, format!("little memory is available, but nobody waits: PSI memory {psi}"));
     }
@@ -88,8 +112,13 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
 fn title(program: &Program<'_>, memory: &MemoryFacts, lost: f64) -> String {
     let growth: f64 = program.members.iter().filter_map(|p| p.rss_growth_bytes_per_s).sum();
     let grows = if growth > 1e6 { format!(", growing by {}/s", bytes(growth)) } else { String::new() };
-    format!("Memory is short ({} available): {} holds {}{grows}; {} waiting",
-        bytes(memory.available_bytes as f64), program.label(), bytes(program.amount), short(lost))
+    format!(
+        "Memory is short ({} available): {} holds {}{grows}; {} waiting",
+        bytes(memory.available_bytes as f64),
+        program.label(),
+        bytes(program.amount),
+        short(lost)
+    )
 }
 
 /// The program that grows most (at least 1 MiB/s and a twentieth of the memory), else the largest.
@@ -135,7 +164,11 @@ fn fixes(program: &Program<'_>) -> Vec<Fix> {
         Phase::Cure,
         Horizon::ShortTerm,
         format!("Cap its memory below the {} it holds, in its unit", bytes(program.amount)),
-        format!("# [Service] MemoryHigh={:.0}M   (or the heap and cache settings of {})", program.amount * 0.7 / 1_048_576.0, program.label()),
+        format!(
+            "# [Service] MemoryHigh={:.0}M   (or the heap and cache settings of {})",
+            program.amount * 0.7 / 1_048_576.0,
+            program.label()
+        ),
     );
     cure.language = Language::Config;
     cure.risk = "it gets slower, or fails to allocate, instead of everyone else".into();

@@ -37,20 +37,34 @@ fn gaps(world: &World) -> Vec<Gap> {
     let psi = [&world.host.psi.cpu, &world.host.psi.memory, &world.host.psi.io];
     let off = psi.iter().filter(|p| p.is_err()).count();
     if off > 0 {
-        gaps.push(Gap { claim: "pressure files that cannot be read", count: off as f64, origin: "host.psi.cpu",
+        gaps.push(Gap {
+            claim: "pressure files that cannot be read",
+            count: off as f64,
+            origin: "host.psi.cpu",
             silences: "host.memory.reclaim is unknown, CPU and IO findings lose their gate",
-            lift: Some("sed -i 's/^GRUB_CMDLINE_LINUX=\"/&psi=1 /' /etc/default/grub && update-grub   # then reboot") });
+            lift: Some("sed -i 's/^GRUB_CMDLINE_LINUX=\"/&psi=1 /' /etc/default/grub && update-grub   # then reboot"),
+        });
     }
     let users = || world.processes().iter().filter(|p| !p.kernel);
     let no_io = users().filter(|p| p.cpu.is_some() && p.read_bytes_per_s.is_none()).count();
     if no_io > 0 && world.identity.as_ref().is_some_and(|i| !i.root) {
-        gaps.push(Gap { claim: "processes whose IO cannot be seen", count: no_io as f64, origin: "host.process_io",
-            silences: "the contender of host.io.saturated", lift: Some("sudo perftop") });
+        gaps.push(Gap {
+            claim: "processes whose IO cannot be seen",
+            count: no_io as f64,
+            origin: "host.process_io",
+            silences: "the contender of host.io.saturated",
+            lift: Some("sudo perftop"),
+        });
     }
     let sockets = world.host.serving_unreadable;
     if sockets > 0 && world.identity.as_ref().is_some_and(|i| !i.root) {
-        gaps.push(Gap { claim: "processes whose sockets cannot be seen, taken for foreground", count: f64::from(sockets),
-            origin: "host.serving", silences: "what is foreground is assumed for them", lift: Some("sudo perftop") });
+        gaps.push(Gap {
+            claim: "processes whose sockets cannot be seen, taken for foreground",
+            count: f64::from(sockets),
+            origin: "host.serving",
+            silences: "what is foreground is assumed for them",
+            lift: Some("sudo perftop"),
+        });
     }
     gaps
 }
