@@ -54,8 +54,10 @@ fn scrub(sample: &mut Sample) {
             } else if row.comm.shown().contains("backend") || row.comm.shown().contains("_tool") {
                 row.comm = Foreign::from("agent");
             }
-            if row.command.as_ref().is_some_and(|c| !c.is_empty()) {
-                row.command = Some(row.comm.clone());
+            // Which processes have the same arguments still shows: forks are told from programs by it.
+            if let Some(command) = row.command.as_ref().filter(|c| !c.is_empty()) {
+                let mark = crc32fast::hash(command.raw()) & 0xffff;
+                row.command = Some(Foreign::from(format!("{} #{mark:04x}", row.comm).as_str()));
             }
             row.cgroups.retain(|g| g.path.shown().starts_with("/perftop-lab"));
         }

@@ -22,24 +22,23 @@ pub enum Next {
     GoOn,
     /// Leave.
     Leave,
-    /// Tell the operator.
-    Say(String),
 }
 
 /// Carries effects out.
 #[derive(Debug)]
 pub struct Effects {
     asks: mpsc::Sender<Ask>,
+    notices: mpsc::Sender<String>,
 }
 
 /// Terminals take no longer OSC 52 text than about this.
 const OSC52_CAP: usize = 74_000;
 
 impl Effects {
-    /// Effects that ask this engine.
+    /// Effects that ask this engine and tell by `notices` what became of those that take time.
     #[must_use]
-    pub const fn new(asks: mpsc::Sender<Ask>) -> Self {
-        Self { asks }
+    pub const fn new(asks: mpsc::Sender<Ask>, notices: mpsc::Sender<String>) -> Self {
+        Self { asks, notices }
     }
 
     /// Carries one out.
@@ -49,7 +48,7 @@ impl Effects {
     pub fn carry_out(&mut self, effect: Effect, screen: &mut Screen) -> io::Result<Next> {
         match effect {
             Effect::Quit => return Ok(Next::Leave),
-            Effect::Copy { text, what } => return Ok(Next::Say(copy(&text, what, screen))),
+            Effect::Copy { text, what } => self.copy(text, what, screen),
             Effect::Ask(demand) => self.ask(Ask::Demand(demand)),
             Effect::Weigh { name, weight } => self.ask(Ask::Weigh { name, weight }),
             Effect::Pause => self.ask(Ask::Pause),
@@ -61,22 +60,28 @@ impl Effects {
         Ok(Next::GoOn)
     }
 
+    /// Sends text to the clipboard by every way that there is, and always to a file. No terminal confirms a copy, so
+    /// that is not claimed. tmux and the file are a thread's: a stopped server or a hung home must not stop the keys.
+    fn copy(&self, text: String, what: &'static str, screen: &mut Screen) {
+        let in_tmux = std::env::var_os("TMUX").is_some();
+        let sent = !in_tmux && osc52(&text, screen);
+        let notices = self.notices.clone();
+        let work = move || {
+            let way = if in_tmux && tmux(&text) { Some("tmux") } else { sent.then_some("terminal") };
+            let saved = save(&text);
+            let file = saved.as_ref().map_or_else(|e| format!("no file: {e}"), |p| format!("also in {}", p.display()));
+            let said = match way {
+                Some(way) => format!("{what} sent to the {way}'s clipboard, {file}"),
+                None => format!("{what} {file}"),
+            };
+            _ = notices.try_send(said);
+        };
+        _ = std::thread::Builder::new().name("copy".into()).spawn(work);
+    }
+
     /// A full queue drops the question: the next picture asks again.
     fn ask(&self, ask: Ask) {
         _ = self.asks.try_send(ask);
-    }
-}
-
-/// Sends text to the clipboard by every way that there is, and always to a file. No terminal confirms a copy, so
-/// that is not claimed.
-fn copy(text: &str, what: &str, screen: &mut Screen) -> String {
-    let saved = save(text);
-    let ways =
-        if std::env::var_os("TMUX").is_some() && tmux(text) { Some("tmux") } else { osc52(text, screen).then_some("terminal") };
-    let file = saved.as_ref().map_or_else(|e| format!("no file: {e}"), |p| format!("also in {}", p.display()));
-    match ways {
-        Some(way) => format!("{what} sent to the {way}'s clipboard, {file}"),
-        None => format!("{what} {file}"),
     }
 }
 

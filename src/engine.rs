@@ -22,7 +22,7 @@ use crate::model::sample::{Sample, Snapshot};
 use crate::model::seen::Seen;
 
 pub use live::{LiveOptions, live};
-pub use replay::{Playback, ReplayOptions, replay};
+pub use replay::{Playback, ReplayOptions, begin, replay};
 
 /// Seconds that an evaluation looks back on.
 pub const WINDOW_S: f64 = 5.0;
@@ -58,6 +58,8 @@ pub struct Handle {
     pub pictures: watch::Receiver<Option<Arc<Picture>>>,
     /// Where to ask.
     pub asks: mpsc::Sender<Ask>,
+    /// What the recorder says, also after the last picture.
+    pub recorder: Option<Arc<std::sync::Mutex<String>>>,
 }
 
 /// The state that folds samples.
@@ -101,6 +103,11 @@ impl Engine {
     /// Takes a state over; an unreadable one (of another version) starts anew.
     pub fn restore(&mut self, state: &[u8]) {
         self.state = rmp_serde::from_slice(state).unwrap_or_default();
+    }
+
+    /// Judges by these thresholds from now on.
+    pub fn judge_by(&mut self, params: ParamOverrides) {
+        self.params = params;
     }
 
     /// Folds one sample in and judges. Pure but for `self`.

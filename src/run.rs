@@ -24,12 +24,15 @@ pub type Screen = Terminal<CrosstermBackend<BufWriter<Stdout>>>;
 /// # Errors
 /// When the terminal cannot be written.
 pub async fn run(handle: Handle, theme: Theme, screen: &mut Screen) -> io::Result<()> {
-    let Handle { mut pictures, asks } = handle;
+    let Handle { mut pictures, asks, .. } = handle;
+    let (notices, mut noticed) = tokio::sync::mpsc::channel(4);
     let mut app = App::default();
-    let mut effects = Effects::new(asks);
+    let mut effects = Effects::new(asks, notices);
     let mut events = EventStream::new();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut quit = signal(SignalKind::quit())?;
     let mut live = true;
     loop {
         draw(&app, &theme, screen)?;
@@ -45,6 +48,10 @@ pub async fn run(handle: Handle, theme: Theme, screen: &mut Screen) -> io::Resul
             },
             _ = terminate.recv() => return Ok(()),
             _ = hangup.recv() => return Ok(()),
+            // From outside: the keyboard's Ctrl-C is a key here.
+            _ = interrupt.recv() => return Err(io::ErrorKind::Interrupted.into()),
+            _ = quit.recv() => return Ok(()),
+            Some(text) = noticed.recv() => Msg::Notice(text),
             changed = pictures.changed(), if live => match changed {
                 Ok(()) => match pictures.borrow_and_update().clone() {
                     Some(picture) => Msg::Picture(picture),
@@ -60,7 +67,6 @@ pub async fn run(handle: Handle, theme: Theme, screen: &mut Screen) -> io::Resul
             match effects.carry_out(effect, screen)? {
                 Next::GoOn => {}
                 Next::Leave => return Ok(()),
-                Next::Say(text) => _ = app.update(Msg::Notice(text)),
             }
         }
     }

@@ -34,7 +34,7 @@ fn cases() -> Vec<(PathBuf, Truth)> {
 }
 
 fn playback(path: &Path) -> Playback {
-    let options = ReplayOptions { file: Some(path.to_path_buf()), from_ms: None, speed_percent: 100, params: Default::default() };
+    let options = ReplayOptions { file: Some(path.to_path_buf()), from_ms: None, speed_percent: 100 };
     Playback::open(&options).unwrap()
 }
 

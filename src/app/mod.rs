@@ -160,7 +160,9 @@ impl App {
     pub fn finding(&self) -> Option<&Finding> {
         let all = self.findings();
         let chosen = self.selected.as_ref().and_then(|key| all.iter().find(|f| &f.key == key));
-        chosen.or(all.first())
+        // An open card belongs to its finding: it must not turn into another one's under the operator's key.
+        let card = self.overlays.iter().any(|o| matches!(o, Overlay::Fix { .. }));
+        if card { chosen } else { chosen.or(all.first()) }
     }
 
     /// The fix that `c` copies: the one on the card, else the first relief or cure of the finding.

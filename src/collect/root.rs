@@ -79,13 +79,19 @@ impl Reader {
     /// As [`Reader::read`], or garbage.
     pub fn parse<T>(&mut self, path: &Path, parse: impl FnOnce(&[u8]) -> Option<T>) -> Seen<T> {
         let bytes = self.read(path)?;
-        parse(bytes).ok_or_else(|| Lack::new(Why::Garbage, path.display().to_string()))
+        parse(bytes).ok_or_else(|| Lack::new(Why::Garbage, shown(path)))
     }
 
     /// A file that holds one number, `None` when it does not.
     pub fn number(&mut self, path: &Path) -> Option<u64> {
         std::str::from_utf8(self.read(path).ok()?).ok()?.trim().parse().ok()
     }
+}
+
+/// A path for messages: its bytes come from outside.
+fn shown(path: &Path) -> String {
+    use std::os::unix::ffi::OsStrExt;
+    crate::model::foreign::Foreign::new(path.as_os_str().as_bytes()).shown().to_owned()
 }
 
 /// Turns an IO error into a reason.
@@ -101,7 +107,7 @@ pub fn lack(path: &Path, error: &io::Error) -> Lack {
             _ => Why::Garbage,
         },
     };
-    Lack::new(why, format!("{}: {}", path.display(), error.kind()))
+    Lack::new(why, format!("{}: {}", shown(path), error.kind()))
 }
 
 /// Fields of a line, separated by white space.

@@ -47,8 +47,8 @@ const FILESYSTEMS_EVERY_S: f64 = 3.0;
 const SERVING_EVERY_S: f64 = 5.0;
 /// A slow probe may use this share of its interval …
 const SLOW_SHARE: f64 = 0.01;
-/// … but comes at least so often.
-const SLOWEST_S: f64 = 60.0;
+/// … of which no more than this is taken for work: the rest is waiting for a mount that hangs.
+const COUNTED_S: f64 = 0.1;
 const DETAIL_PATIENCE: Duration = Duration::from_millis(300);
 const DEMANDS_OUT: usize = 8;
 
@@ -108,7 +108,9 @@ impl<T: Send + 'static> Slow<T> {
             return None;
         }
         let (answer, cost_ns) = self.task.take()?.await.ok()?;
-        let wait_s = every_s.max(cost_ns as f64 / 1e9 / SLOW_SHARE).min(SLOWEST_S);
+        // A probe that mostly waits for others costs little: what counts is capped.
+        let cost_s = (cost_ns as f64 / 1e9).min(COUNTED_S);
+        let wait_s = every_s.max(cost_s / SLOW_SHARE);
         self.due_ns = now_ns + (wait_s * 1e9) as u64;
         Some(answer)
     }

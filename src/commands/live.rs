@@ -42,6 +42,7 @@ pub fn screen(settings: &Settings, start: impl FnOnce() -> Result<Handle, Failur
     match result {
         Ok(()) => Ok(0),
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Err(Failure::ClosedPipe),
+        Err(e) if e.kind() == std::io::ErrorKind::Interrupted => Err(Failure::Interrupted),
         Err(e) => Err(io(e)),
     }
 }

@@ -33,7 +33,8 @@ pub fn run(options: &Record, settings: &Settings) -> Result<u8, Failure> {
     }
     let every_ms = u64::try_from(every.as_millis()).unwrap_or(u64::MAX);
     let keep_ms = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
-    let writer = Writer::open(&target, every_ms, Some(keep_ms))?;
+    let mut writer = Writer::open(&target, every_ms, Some(keep_ms))?;
+    writer.params = settings.params().0.into_iter().map(|((rule, name), value)| (rule, name, value)).collect();
     let ticks = length.map(|l| u64::try_from(l.as_millis() / every.as_millis()).unwrap_or(1) + 1);
     let params = settings.params();
     let live_options = LiveOptions { plan: plan(settings, every, false)?, params, record: Some(writer), ticks };
@@ -41,9 +42,16 @@ pub fn run(options: &Record, settings: &Settings) -> Result<u8, Failure> {
     runtime()?.block_on(wait(handle))
 }
 
+/// How the recorder's status begins when it has given up.
+const STOPPED: &str = "recording stopped";
+
+fn failure(status: String) -> Failure {
+    if status.ends_with("Broken pipe (os error 32)") { Failure::ClosedPipe } else { Failure::Io(status) }
+}
+
 async fn wait(handle: Handle) -> Result<u8, Failure> {
     use tokio::signal::unix::{SignalKind, signal};
-    let Handle { mut pictures, asks } = handle;
+    let Handle { mut pictures, asks, recorder } = handle;
     let io = |e| Failure::Io(format!("signals: {e}"));
     let mut terminate = signal(SignalKind::terminate()).map_err(io)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(io)?;
@@ -53,12 +61,16 @@ async fn wait(handle: Handle) -> Result<u8, Failure> {
         tokio::select! {
             changed = pictures.changed() => {
                 if changed.is_err() {
+                    // The last write and the seal happen after the last picture.
+                    let last = recorder.and_then(|r| r.lock().map(|s| s.clone()).ok()).filter(|s| s.starts_with(STOPPED));
+                    if let Some(last) = last {
+                        return Err(failure(last));
+                    }
                     return if interrupted { Err(Failure::Interrupted) } else { Ok(0) };
                 }
                 let status = pictures.borrow_and_update().as_ref().and_then(|p| p.recording.clone());
                 match status {
-                    Some(s) if s.ends_with("Broken pipe (os error 32)") => return Err(Failure::ClosedPipe),
-                    Some(s) if s.starts_with("recording stopped") => return Err(Failure::Io(s)),
+                    Some(s) if s.starts_with(STOPPED) => return Err(failure(s)),
                     _ => {}
                 }
             }

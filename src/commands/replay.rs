@@ -3,7 +3,7 @@
 use crate::cli::Replay;
 use crate::config::Settings;
 use crate::detect::diagnosis::rfc3339;
-use crate::engine::{Engine, Playback, ReplayOptions, to_json};
+use crate::engine::{Engine, Playback, ReplayOptions, begin, to_json};
 use crate::record::format::Record;
 use crate::record::reader::Recording;
 
@@ -18,10 +18,10 @@ pub fn run(options: &Replay, settings: &Settings) -> Result<u8, Failure> {
     let file = (!from_pipe).then(|| options.file.clone());
     let speed_percent = speed(&options.speed)?;
     if options.verify {
-        return verify(file, settings);
+        return verify(file);
     }
     let from_ms = options.at.as_deref().map(|at| time(at, file.as_deref())).transpose()?;
-    let replay_options = ReplayOptions { file, from_ms, speed_percent, params: settings.params() };
+    let replay_options = ReplayOptions { file, from_ms, speed_percent };
     if options.json {
         let mut playback = Playback::open(&replay_options)?;
         while let Some(judged) = playback.step() {
@@ -63,17 +63,17 @@ fn time(text: &str, file: Option<&std::path::Path>) -> Result<i64, Failure> {
 }
 
 /// Folds every sample and compares what is said with what was said then.
-fn verify(file: Option<std::path::PathBuf>, settings: &Settings) -> Result<u8, Failure> {
+fn verify(file: Option<std::path::PathBuf>) -> Result<u8, Failure> {
     let records = match &file {
         Some(file) => Recording::open(file)?,
         None => Recording::from_pipe(std::io::BufReader::new(std::io::stdin()))?,
     };
-    let mut engine = Engine::new(settings.params());
+    let mut engine = Engine::default();
     let mut said: Option<(i64, Vec<u8>)> = None;
     let (mut same, mut differ) = (0, 0);
     for record in records {
         match record {
-            Record::Start(start) => engine.restore(&start.engine),
+            Record::Start(start) => begin(&mut engine, &start),
             Record::Sample(sample) => {
                 let judged = engine.fold(&sample);
                 said = Some((sample.at.wall_ms, to_json(&judged.evaluation.diagnosis)));

@@ -1,8 +1,7 @@
 //! Building blocks of fixes: quoting for the shell, guards that name one process for ever, ready-made fixes that
 //! several rules suggest. There is no code path that runs one.
 
-use crate::model::facts::ProcFacts;
-use crate::model::host::ProcId;
+use crate::model::facts::{Facts, ProcFacts};
 
 use super::finding::{Fix, Horizon, Language, Phase, Preflight};
 
@@ -29,12 +28,6 @@ pub fn shell(raw: &[u8]) -> String {
     out
 }
 
-/// A condition that holds only while that very process lives: a reused pid starts later.
-#[must_use]
-pub fn same_process(id: ProcId) -> String {
-    format!("[ \"$(sed 's/.*) //' /proc/{}/stat 2>/dev/null | cut -d' ' -f20)\" = {} ]", id.pid, id.start)
-}
-
 /// A shell fix on this host with nothing optional filled in.
 #[must_use]
 pub fn shell_fix(phase: Phase, horizon: Horizon, title: impl Into<String>, command: impl Into<String>) -> Fix {
@@ -58,49 +51,114 @@ pub fn shell_fix(phase: Phase, horizon: Horizon, title: impl Into<String>, comma
 /// At most so many pids in one command.
 const PIDS: usize = 32;
 
-fn pids(members: &[&ProcFacts]) -> String {
-    let list: Vec<String> = members.iter().take(PIDS).map(|p| p.id.pid.to_string()).collect();
-    list.join(" ")
+/// Runs `action` for each process, and only while it is that very process: `${p%:*}` is its pid.
+fn each<'a>(members: impl Iterator<Item = &'a ProcFacts>, action: &str) -> String {
+    let list: Vec<String> = members.take(PIDS).map(|p| format!("{}:{}", p.id.pid, p.id.start)).collect();
+    format!(
+        "for p in {}; do [ \"$(sed 's/.*) //' /proc/${{p%:*}}/stat 2>/dev/null | cut -d' ' -f20)\" = ${{p#*:}} ] && {action}; done",
+        list.join(" ")
+    )
 }
 
-/// Gives a program's processes the lowest CPU priority.
+fn pids(members: &[&ProcFacts]) -> String {
+    let list: Vec<String> = members.iter().take(PIDS).map(|p| p.id.pid.to_string()).collect();
+    list.join(",")
+}
+
+/// Gives a program's processes, all their threads, the lowest CPU priority.
 #[must_use]
-pub fn renice(root: ProcId, members: &[&ProcFacts], autogroup: bool) -> Fix {
-    let old = members.first().map_or(0, |p| p.nice);
-    let list = pids(members);
+pub fn renice(members: &[&ProcFacts], autogroup: bool) -> Fix {
+    // `renice -p` alone would reach the main thread only.
+    let to = |nice: i32| format!("renice -n {nice} -p $(ls /proc/${{p%:*}}/task) >/dev/null");
     let mut fix = shell_fix(
         Phase::Relief,
         Horizon::Immediate,
         "Give it the lowest CPU priority; it goes on when nobody else wants the CPU",
-        format!("{} && renice -n 19 -p {list}", same_process(root)),
+        each(members.iter().copied(), &to(19)),
     );
-    fix.undo = Some(format!("renice -n {old} -p {list}"));
+    let mut before: Vec<i32> = members.iter().take(PIDS).map(|p| p.nice).collect();
+    before.sort_unstable();
+    before.dedup();
+    let undo = before.iter().map(|nice| each(members.iter().take(PIDS).copied().filter(|p| p.nice == *nice), &to(*nice)));
+    fix.undo = Some(undo.collect::<Vec<_>>().join("; "));
     fix.risk = "what waits for this program gets slower".into();
-    fix.preflight = vec![Preflight { ok: members.len() <= PIDS, what: format!("{} processes at nice {old}", members.len()) }];
+    fix.preflight = vec![Preflight { ok: members.len() <= PIDS, what: format!("{} processes", members.len()) }];
     if autogroup {
         let what = "sched_autogroup_enabled is 1: nice acts only against processes of the same session";
         fix.preflight.push(Preflight { ok: false, what: what.into() });
     }
-    fix.verify = format!("ps -o pid,ni,comm -p {}; perftop check --for 5s", list.replace(' ', ","));
+    fix.verify = format!("ps -L -o pid,lwp,ni,comm -p {}; perftop check --for 5s", pids(members));
     fix
 }
 
-/// Stops a program's processes where they stand.
+/// Gives a program's processes, all their threads, the idle IO class.
 #[must_use]
-pub fn pause(root: ProcId, members: &[&ProcFacts]) -> Fix {
-    let list = pids(members);
+pub fn idle_io(members: &[&ProcFacts]) -> Fix {
+    let to = |class: &str| format!("ionice {class} -p $(ls /proc/${{p%:*}}/task)");
+    let mut fix = shell_fix(
+        Phase::Relief,
+        Horizon::Immediate,
+        "Let it use the disk only when nobody else does",
+        each(members.iter().copied(), &to("-c 3")),
+    );
+    fix.undo = Some(each(members.iter().copied(), &to("-c 0")));
+    fix.risk = "it may make no progress while others use the disk".into();
+    fix
+}
+
+/// Stops a program's processes where they stand. Never offered for what the operator stands on: a process above
+/// perftop, the secure shell, the first process.
+#[must_use]
+pub fn pause(facts: &Facts, members: &[&ProcFacts]) -> Option<Fix> {
+    let above = ancestors(facts);
+    let vital = |p: &&&ProcFacts| p.id.pid <= 2 || above.contains(&p.id.pid) || p.name.shown().starts_with("sshd");
+    if members.iter().any(|p| vital(&p)) {
+        return None;
+    }
     let serves = members.iter().any(|p| !p.listens.is_empty());
     let mut fix = shell_fix(
         Phase::Relief,
         Horizon::Immediate,
         "Pause it, look, and let it go on later",
-        format!("{} && kill -STOP {list}", same_process(root)),
+        each(members.iter().copied(), "kill -STOP ${p%:*}"),
     );
-    fix.undo = Some(format!("kill -CONT {list}"));
+    fix.undo = Some(each(members.iter().copied(), "kill -CONT ${p%:*}"));
     fix.risk = "whoever waits for it waits until it goes on; its connections may time out".into();
     let what = if serves { "it listens on a port: others may be its clients" } else { "it listens on no port" };
     fix.preflight = vec![Preflight { ok: !serves, what: what.into() }];
-    fix
+    fix.verify = format!("ps -o pid,stat,comm -p {}; perftop check --for 5s", pids(members));
+    Some(fix)
+}
+
+/// perftop's own pid and those above it.
+fn ancestors(facts: &Facts) -> Vec<i32> {
+    const DEPTH: usize = 64;
+    let mut at = facts.identity.as_ref().map_or(0, |i| i.self_pid);
+    let mut found = vec![at];
+    while let Some(p) = facts.processes().iter().find(|p| p.id.pid == at) {
+        at = p.ppid;
+        found.push(at);
+        if found.len() > DEPTH || at <= 1 {
+            break;
+        }
+    }
+    found
+}
+
+/// The system unit that these processes run in, by its raw name: the last part of a group's path.
+#[must_use]
+pub fn unit(members: &[&ProcFacts]) -> Option<Vec<u8>> {
+    let paths = members.iter().flat_map(|p| &p.cgroups).map(|g| g.path.raw());
+    // Units of a user's own manager need another bus.
+    let of_system = paths.filter(|path| !path.windows(5).any(|w| w == b"user@"));
+    let last = of_system.filter_map(|path| path.rsplit(|b| *b == b'/').next());
+    last.filter(|name| name.ends_with(b".service")).map(<[u8]>::to_vec).next()
+}
+
+/// How to take a property of a unit back whose value before is not known here.
+#[must_use]
+pub fn undo_property(unit: &str, property: &str) -> String {
+    format!("systemctl set-property {unit} {property}=OLD   # OLD: what `systemctl show -p {property} {unit}` prints before")
 }
 
 #[cfg(test)]

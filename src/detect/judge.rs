@@ -45,11 +45,17 @@ pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &Param
         seen.unread_servers(&world);
         causes::resolve(&facts, &mut seen.candidates);
     }
-    for rule in RULES {
+    for rule in RULES.iter().filter(|r| !seen.blind.contains(&r.id)) {
         remember(memory, rule.id, &seen.candidates, world.at.wall_ms);
     }
     let demands = std::mem::take(&mut seen.demands);
-    let diagnosis = rank::diagnose(&world, &ledger, memory, seen.candidates, seen.cleared, seen.unknown);
+    let diagnosis = rank::diagnose(
+        &world,
+        &ledger,
+        memory,
+        seen.candidates,
+        rank::Looked { cleared: seen.cleared, unknown: seen.unknown, blind: seen.blind },
+    );
     memory.evaluations += 1;
     Evaluation { facts: Arc::new(world), ledger: Arc::new(ledger), diagnosis, demands }
 }
@@ -60,6 +66,8 @@ struct Seen {
     cleared: Vec<Cleared>,
     unknown: Vec<UnknownRow>,
     demands: Vec<Demand>,
+    /// Rules that could not look: what they remember is kept until they can.
+    blind: Vec<&'static str>,
 }
 
 impl Seen {
@@ -73,6 +81,9 @@ impl Seen {
         let params = Params::new(rule.id, rule.params, overrides);
         let judged = (rule.judge)(facts, &params, prev);
         self.demands.extend(judged.demands);
+        if !judged.verdicts.is_empty() && judged.verdicts.iter().all(|(_, v)| matches!(v, Verdict::Unknown { .. })) {
+            self.blind.push(rule.id);
+        }
         // A rule that found something clears nothing: its other subjects are not the story.
         let found_any = judged.verdicts.iter().any(|(_, v)| matches!(v, Verdict::Found(_)));
         for (subject, verdict) in judged.verdicts {

@@ -132,6 +132,11 @@ impl Ledger {
         let io_pressed = facts.host.psi.io.as_ref().map_or(true, |p| p.best() >= 0.005);
         let (mut judged, mut known) = (0.0, 0.0);
         for p in processes.iter().filter(|p| p.weight.value > 0.0) {
+            if p.cpu.is_none() {
+                // Not read within the window, or new: it counts as foreground that was not seen.
+                judged += 1.0;
+                continue;
+            }
             let actor = throttled.actor(p);
             if actor.time() <= 0.0 {
                 continue;
@@ -165,7 +170,9 @@ impl Ledger {
         let Ok(psi) = &facts.host.psi.memory else { return };
         let stalled = psi.some.unwrap_or(0.0);
         let in_io = refault_share(facts).unwrap_or(0.0) * self.state(State::IoWait);
-        if !self.actors.is_empty() && stalled >= 0.005 {
+        // With plenty available the stall is some group's own limit, not the host's shortage.
+        let short = facts.host.memory.as_ref().is_ok_and(|m| m.used >= 1.0 - SHORT);
+        if !self.actors.is_empty() && stalled >= 0.005 && short {
             self.add(State::MemoryStalled, (stalled - in_io).max(0.0));
         }
     }
@@ -184,6 +191,9 @@ pub fn refault_share(facts: &Facts) -> Option<f64> {
     let reads = memory.read_bytes_per_s.filter(|r| *r > 0.0)?;
     Some((memory.refault_bytes_per_s? / reads).min(1.0))
 }
+
+/// Share of the memory that is available below which PSI memory counts for the whole host.
+const SHORT: f64 = 0.1;
 
 /// Share of throttled periods from which a throttle explains the whole run delay while CPUs are free.
 const OFTEN: f64 = 0.05;
@@ -244,5 +254,6 @@ pub fn inside(p: &ProcFacts, group: &CgroupFacts) -> bool {
         path.starts_with(group) && path.get(group.len()).is_none_or(|b| *b == b'/')
     };
     let same = |c: Controller| c == group.controller;
-    p.cgroups.iter().any(|g| same(g.controller) && below(&g.path))
+    // The root group is that of a container: all that is seen from inside stands in it.
+    group.path.raw() == b"/" || p.cgroups.iter().any(|g| same(g.controller) && below(&g.path))
 }

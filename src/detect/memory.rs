@@ -199,10 +199,13 @@ impl Learned {
         if let Ok(memory) = &facts.host.memory {
             self.memory.push(now_s, memory.available_bytes as f64);
         }
+        let read_s = facts.host.filesystems_ns as f64 / 1e9;
+        let mounted = |mount: &String| facts.host.filesystems.iter().flat_map(|f| f.iter()).any(|fs| fs.mount.shown() == mount);
+        self.space.retain(|mount, _| mounted(mount));
         for fs in facts.host.filesystems.iter().flat_map(|f| f.iter()) {
             if let Ok(space) = &fs.space {
                 let series = self.space.entry(fs.mount.shown().to_owned()).or_default();
-                series.push(now_s, space.available_bytes as f64);
+                series.push(read_s, space.available_bytes as f64);
             }
         }
     }

@@ -5,6 +5,8 @@ use std::cmp::Ordering;
 use crate::model::facts::Facts as World;
 use crate::model::source::{Place, SourceKind, SourceState, SourceStatus};
 
+use crate::model::subject::split_finding_key;
+
 use super::causes::Candidate;
 use super::diagnosis::{Cleared, Diagnosis, Health, Host, SCHEMA, StateRow, Status, Time, UnknownRow, rfc3339};
 use super::finding::{Class, Finding, Impact, ImpactKind, Known, Severity, Since};
@@ -18,19 +20,24 @@ pub const IDLE: f64 = 0.05;
 pub const PROVISIONAL: u64 = 3;
 const RESOLVED_SHOWN_MS: i64 = 60_000;
 
+/// What the rules said beside their findings.
+#[derive(Debug, Clone, Default)]
+pub struct Looked {
+    /// Fine, because.
+    pub cleared: Vec<Cleared>,
+    /// Could not be looked at.
+    pub unknown: Vec<UnknownRow>,
+    /// Rules that could not look at all at this evaluation.
+    pub blind: Vec<&'static str>,
+}
+
 /// Ranks the candidates and says the whole.
-pub fn diagnose(
-    world: &World,
-    ledger: &Ledger,
-    memory: &mut Memory,
-    candidates: Vec<Candidate>,
-    cleared: Vec<Cleared>,
-    unknown: Vec<UnknownRow>,
-) -> Diagnosis {
+pub fn diagnose(world: &World, ledger: &Ledger, memory: &mut Memory, candidates: Vec<Candidate>, looked: Looked) -> Diagnosis {
     let now_ms = world.at.wall_ms;
-    inherit(memory, &candidates);
+    let mut candidates = candidates;
+    inherit(memory, &mut candidates);
     let mut findings: Vec<Finding> = candidates.into_iter().map(|c| weigh(c, ledger, memory, now_ms)).collect();
-    settle(memory, &findings, ledger, now_ms);
+    settle(memory, &findings, &looked.blind, ledger, now_ms);
     findings.sort_by(order);
     let mut rank = 0;
     for finding in &mut findings {
@@ -57,24 +64,27 @@ pub fn diagnose(
         sources: world.sources.to_vec(),
         time,
         findings,
-        cleared,
-        unknown,
+        cleared: looked.cleared,
+        unknown: looked.unknown,
         resolved: memory.resolved.clone(),
     }
 }
 
-/// A rule whose subject changed keeps its `since` and its history of severity.
-fn inherit(memory: &mut Memory, candidates: &[Candidate]) {
-    for c in candidates {
+/// Rules that blame one culprit: when it changes, the finding goes on.
+const ONE_CULPRIT: [&str; 3] = ["host.cpu.contention", "host.memory.reclaim", "host.io.saturated"];
+
+/// A rule whose subject changed keeps its `since` and its history of severity; the old key goes to `also`.
+fn inherit(memory: &mut Memory, candidates: &mut [Candidate]) {
+    for c in candidates.iter_mut().filter(|c| ONE_CULPRIT.contains(&c.id)) {
         if memory.findings.contains_key(&c.key) {
             continue;
         }
         let prefix = format!("{}|{}|", c.id, c.source);
-        let mine = candidates.iter().filter(|o| o.id == c.id && o.source == c.source).count();
-        let gone = memory.findings.keys().find(|k| k.starts_with(&prefix) && !candidates.iter().any(|o| &o.key == *k));
-        if let Some(old) = gone.filter(|_| mine == 1).cloned()
+        let old = memory.findings.keys().find(|k| k.starts_with(&prefix)).cloned();
+        if let Some(old) = old
             && let Some(kept) = memory.findings.remove(&old)
         {
+            c.subject.also.extend(split_finding_key(&old).map(|(_, _, kind, key)| format!("{kind}:{key}")));
             memory.findings.insert(c.key.clone(), kept);
         }
     }
@@ -88,7 +98,8 @@ fn severity(found: &Found, total: f64, lasting: bool, score: f64, benefit: f64) 
         Class::Live if score >= 10.0 && benefit >= 0.1 => Severity::Warning,
         Class::Error if found.ended => Severity::Warning,
         Class::Error => Severity::Critical,
-        Class::Risk => match found.eta_s {
+        // By the late end of the interval: a median alone is not credible.
+        Class::Risk => match found.eta_late_s {
             Some(eta) if eta < 3_600.0 => Severity::Critical,
             Some(eta) if eta < 86_400.0 => Severity::Warning,
             _ => Severity::Info,
@@ -174,16 +185,20 @@ fn foreground_working(ledger: &Ledger) -> f64 {
 }
 
 /// Forgets what is gone and says what became of it.
-fn settle(memory: &mut Memory, findings: &[Finding], ledger: &Ledger, now_ms: i64) {
+fn settle(memory: &mut Memory, findings: &[Finding], blind: &[&str], ledger: &Ledger, now_ms: i64) {
     const GONE: f64 = 0.3;
     const STILL_WORKING: f64 = 0.8;
     let working = foreground_working(ledger);
     let mut resolved = Vec::new();
     memory.findings.retain(|key, kept| {
+        if blind.iter().any(|id| key.split('|').next() == Some(id)) {
+            return true;
+        }
         let now = findings.iter().find(|f| &f.key == key);
         let after = now.map_or(0.0, |f| f.impact.lost_s_per_s.unwrap_or(0.0));
         let timed = kept.lost > 0.0;
-        let gone = now.is_none() || (timed && kept.raised && after < GONE * kept.lost);
+        let low = now.is_some_and(|f| f.severity == Severity::Info);
+        let gone = now.is_none() || (low && timed && kept.raised && after < GONE * kept.lost);
         if gone && kept.raised {
             let outcome =
                 if !timed || working >= STILL_WORKING * kept.working { Outcome::Resolved } else { Outcome::LoadWentAway };
@@ -217,7 +232,7 @@ fn order(a: &Finding, b: &Finding) -> Ordering {
         Class::Hygiene => 3,
         Class::Outcome => 4,
     };
-    let eta = |f: &Finding| f.impact.eta_s.unwrap_or(f64::INFINITY);
+    let eta = |f: &Finding| f.impact.eta_s.filter(|_| f.class == Class::Risk).unwrap_or(f64::INFINITY);
     let benefit = |f: &Finding| f.impact.benefit_s_per_s.unwrap_or(0.0);
     a.explained_by
         .is_some()

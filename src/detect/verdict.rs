@@ -94,6 +94,8 @@ pub struct Found {
     pub failed_per_s: Option<f64>,
     /// Seconds to failure, for risks, when credible.
     pub eta_s: Option<f64>,
+    /// Late end of the interval of `eta_s`, seconds.
+    pub eta_late_s: Option<f64>,
     /// An error in its tail.
     pub ended: bool,
     /// The share by which the subject was chosen: it is kept while it holds 0.7 of what it entered with.
@@ -120,6 +122,7 @@ impl Found {
             confidence: 1.0,
             failed_per_s: None,
             eta_s: None,
+            eta_late_s: None,
             ended: false,
             held_share: 1.0,
             evidence: Vec::new(),

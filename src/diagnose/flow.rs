@@ -78,6 +78,9 @@ fn by_finding(id: &str, any: bool, diagnosis: &Diagnosis) -> (Answer, String) {
     if let Some(f) = diagnosis.findings.iter().find(|f| f.id == id && (any || f.severity != Severity::Info)) {
         return (Answer::Yes, f.title.clone());
     }
+    if let Some(f) = diagnosis.findings.iter().find(|f| f.id == id) {
+        return (Answer::No, format!("too little of it: {}", f.title));
+    }
     if let Some(c) = diagnosis.cleared.iter().find(|c| c.id == id) {
         return (Answer::No, c.because.clone());
     }
@@ -86,6 +89,9 @@ fn by_finding(id: &str, any: bool, diagnosis: &Diagnosis) -> (Answer, String) {
 }
 
 fn losing(diagnosis: &Diagnosis) -> (Answer, String) {
+    if let Some(blind) = diagnosis.unknown.iter().find(|u| u.id == "host.cpu.contention") {
+        return (Answer::Unknown, blind.because.clone());
+    }
     let time = &diagnosis.time;
     let lost = time.foreground_s_per_s - time.productive_s_per_s;
     let because = format!("{lost:.2} of {:.2} s/s are waits", time.foreground_s_per_s);

@@ -47,7 +47,7 @@ pub struct Question {
 }
 
 const fn finding(id: &'static str) -> Ask {
-    Ask::Finding { id, any: true }
+    Ask::Finding { id, any: false }
 }
 
 const fn question(number: u8, text: &'static str, ask: Ask, yes: Go, no: Go, by_hand: &'static str) -> Question {

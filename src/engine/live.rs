@@ -31,23 +31,29 @@ pub struct LiveOptions {
 ///
 /// # Errors
 /// When a thread cannot be started.
-pub fn live(options: LiveOptions) -> std::io::Result<Handle> {
+pub fn live(mut options: LiveOptions) -> std::io::Result<Handle> {
     let (sender, pictures) = watch::channel(None);
     let (asks, asked) = mpsc::channel(16);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let recorder = options.record.take().map(Recorder::start).transpose()?;
+    let status = recorder.as_ref().map(|r| r.status.clone());
     std::thread::Builder::new().name("engine".into()).spawn(move || {
         // A failure to start shows as a closed channel, which every caller reports.
-        _ = runtime.block_on(run(options, sender, asked));
+        _ = runtime.block_on(run(options, recorder, sender, asked));
     })?;
-    Ok(Handle { pictures, asks })
+    Ok(Handle { pictures, asks, recorder: status })
 }
 
 type Pictures = watch::Sender<Option<Arc<crate::diagnose::Picture>>>;
 
-async fn run(options: LiveOptions, pictures: Pictures, mut asked: mpsc::Receiver<Ask>) -> std::io::Result<()> {
+async fn run(
+    options: LiveOptions,
+    mut recorder: Option<Recorder>,
+    pictures: Pictures,
+    mut asked: mpsc::Receiver<Ask>,
+) -> std::io::Result<()> {
     let mut live = schedule::start(options.plan)?;
     let mut engine = Engine::new(options.params);
-    let mut recorder = options.record.map(Recorder::start).transpose()?;
     let mut meter = Meter::default();
     let mut ticks = 0;
     loop {

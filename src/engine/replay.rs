@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use crate::detect::params::ParamOverrides;
 use crate::diagnose::{Mode, Own};
 use crate::model::sample::Sample;
-use crate::record::format::{Error, Record};
+use crate::record::format::{Error, Record, Start};
 use crate::record::reader::{Recording, segments};
 
 use super::{Ask, Engine, Handle, Judged};
@@ -23,8 +23,6 @@ pub struct ReplayOptions {
     pub from_ms: Option<i64>,
     /// Times real time, in percent.
     pub speed_percent: u32,
-    /// Thresholds that the configuration overrides.
-    pub params: ParamOverrides,
 }
 
 /// A recording with the engine that folds it.
@@ -60,7 +58,7 @@ impl Playback {
                 }
             }
         };
-        let mut playback = Self { records, engine: Engine::new(options.params.clone()), next: None };
+        let mut playback = Self { records, engine: Engine::default(), next: None };
         playback.advance();
         if playback.next.is_none() {
             return Err(Error::Empty { path });
@@ -75,7 +73,7 @@ impl Playback {
         self.next = None;
         for record in self.records.by_ref() {
             match record {
-                Record::Start(start) => self.engine.restore(&start.engine),
+                Record::Start(start) => begin(&mut self.engine, &start),
                 Record::Sample(sample) => {
                     self.next = Some(*sample);
                     return;
@@ -115,7 +113,14 @@ pub fn replay(options: ReplayOptions) -> Result<Handle, Error> {
         .name("engine".into())
         .spawn(move || runtime.block_on(run(playback, speed, sender, asked)))
         .map_err(io)?;
-    Ok(Handle { pictures, asks })
+    Ok(Handle { pictures, asks, recorder: None })
+}
+
+/// A segment begins: its state, and the thresholds that were in force.
+pub fn begin(engine: &mut Engine, start: &Start) {
+    engine.restore(&start.engine);
+    let rows = start.params.iter().map(|(rule, name, value)| ((rule.clone(), name.clone()), *value));
+    engine.judge_by(ParamOverrides(rows.collect()));
 }
 
 type Pictures = watch::Sender<Option<Arc<crate::diagnose::Picture>>>;

@@ -51,6 +51,12 @@ impl Foreign {
     }
 }
 
+/// Text that should hold nothing hidden, with anything that is replaced: for strings that came through a recording.
+#[must_use]
+pub fn tamed(text: &str) -> String {
+    text.chars().map(|c| if is_hidden(c) { '\u{fffd}' } else { c }).collect()
+}
+
 /// True for characters that move the cursor, reorder text or do not show at all.
 fn is_hidden(c: char) -> bool {
     c.is_control()

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::counter::Stamp;
 use super::demand::Answer;
+use super::foreign::tamed;
 use super::host::{FsRaw, HostSample, HostSweep, Identity, Serving, StateSampling};
 use super::seen::{Lack, Seen, Why};
 use super::source::SourceStatus;
@@ -26,6 +27,26 @@ pub struct Sample {
     pub answers: Vec<Answer>,
 }
 
+impl Sample {
+    /// The sample as it may be used when it came from a file: plain strings hold nothing hidden, limits only what the
+    /// kernel writes. A recording from elsewhere must not put a command of its own into a fix.
+    #[must_use]
+    pub fn tamed(mut self) -> Self {
+        for source in self.sources.iter_mut().flatten() {
+            source.id = tamed(&source.id);
+            for text in [&mut source.role, &mut source.version, &mut source.reader, &mut source.why, &mut source.way_in] {
+                *text = text.as_deref().map(tamed);
+            }
+        }
+        let groups = self.host.sweep.iter_mut().flat_map(|s| s.cgroups.iter_mut().flatten());
+        for io in groups.filter_map(|g| g.io.as_mut()) {
+            let number = |d: &str| d.split_once(':').is_some_and(|(a, b)| a.parse::<u32>().is_ok() && b.parse::<u32>().is_ok());
+            io.limits.retain(|l| number(&l.device) && ["rbps", "wbps", "riops", "wiops"].contains(&l.what.as_str()));
+        }
+        self
+    }
+}
+
 /// The newest known value of every probe at one tick.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Snapshot {
@@ -37,6 +58,9 @@ pub struct Snapshot {
     pub sweep: Seen<Arc<HostSweep>>,
     /// File systems as last read.
     pub filesystems: Seen<Arc<Vec<FsRaw>>>,
+    /// The tick at which they were read (CLOCK_MONOTONIC ns): trends must not count one reading twice.
+    #[serde(default)]
+    pub filesystems_ns: u64,
     /// Task states seen since the snapshot before.
     pub states: Option<Arc<StateSampling>>,
     /// Who serves, as last read.
@@ -53,6 +77,7 @@ impl Default for Snapshot {
             identity: None,
             sweep: Err(not_yet("host sweep")),
             filesystems: Err(not_yet("file systems")),
+            filesystems_ns: 0,
             states: None,
             serving: Err(not_yet("sockets of processes")),
             sources: Arc::default(),
@@ -71,6 +96,7 @@ impl Snapshot {
             at: sample.at,
             identity: host.identity.clone().map(Arc::new).or_else(|| self.identity.clone()),
             sweep: host.sweep.clone().map(Arc::new).ok_or_else(hung),
+            filesystems_ns: if host.filesystems.is_some() { sample.at.mono_ns } else { self.filesystems_ns },
             filesystems: slow(host.filesystems.as_ref(), &self.filesystems),
             states: host.states.clone().map(Arc::new),
             serving: slow(host.serving.as_ref(), &self.serving),

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::foreign::tamed;
+
 /// What a reader got: the value, or the reason why there is none.
 pub type Seen<T> = Result<T, Lack>;
 
@@ -74,6 +76,6 @@ impl std::fmt::Display for Lack {
             Why::NotYet => "not yet",
             Why::Reset => "reset",
         };
-        write!(f, "{} ({why})", self.what)
+        write!(f, "{} ({why})", tamed(&self.what))
     }
 }

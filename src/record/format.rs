@@ -61,6 +61,9 @@ pub struct Start {
     pub version: String,
     /// Milliseconds between two samples.
     pub every_ms: u64,
+    /// Thresholds that were overridden: rule, name, value. A replay judges by the same.
+    #[serde(default)]
+    pub params: Vec<(String, String, f64)>,
     /// The engine's state at the start: opaque here.
     #[serde(with = "bytes")]
     pub engine: Vec<u8>,
@@ -138,7 +141,7 @@ impl Record {
         }
         match kind {
             1 => rmp_serde::from_slice(&payload).ok().map(Self::Start),
-            2 => rmp_serde::from_slice(&payload).ok().map(|s| Self::Sample(Box::new(s))),
+            2 => rmp_serde::from_slice::<Sample>(&payload).ok().map(|s| Self::Sample(Box::new(s.tamed()))),
             3 => Some(Self::Diagnosis(payload)),
             other => Some(Self::Other(other)),
         }

@@ -68,6 +68,8 @@ pub struct Writer {
     file: Option<PathBuf>,
     every_ms: u64,
     keep_ms: Option<i64>,
+    /// Thresholds that are overridden, for the head of each segment.
+    pub params: Vec<(String, String, f64)>,
     out: Option<Counted>,
     segment: Option<Segment>,
 }
@@ -104,7 +106,7 @@ impl Writer {
             write_head(&mut out).map_err(io)?;
             out.flush().map_err(io)?;
         }
-        Ok(Self { path, file, every_ms, keep_ms, out: Some(out), segment: None })
+        Ok(Self { path, file, every_ms, keep_ms, params: Vec::new(), out: Some(out), segment: None })
     }
 
     /// Writes one tick: the sample, and what was said of it. With the engine's state before the sample a segment
@@ -138,7 +140,7 @@ impl Writer {
         let mut encoder = Encoder::new(out, LEVEL)?;
         encoder.window_log(WINDOW_LOG)?;
         let version = env!("CARGO_PKG_VERSION").to_owned();
-        let first = Record::Start(Start { version, every_ms: self.every_ms, engine });
+        let first = Record::Start(Start { version, every_ms: self.every_ms, params: self.params.clone(), engine });
         let written = encoder.write_all(&first.encode()?);
         let entry = IndexEntry { segment_len: 0, first_ms: now_ms, last_ms: now_ms, samples: 0 };
         self.segment = Some(Segment { encoder, start, entry });
@@ -178,7 +180,10 @@ impl Writer {
             return Ok(());
         }
         let fresh = path.with_extension("perftop-tmp");
-        let mut new = File::create(&fresh)?;
+        // Left behind by a perftop that was killed here; a link that someone else put there is not followed.
+        _ = std::fs::remove_file(&fresh);
+        let mut new = private().create_new(true).open(&fresh)?;
+        lock(&new)?;
         write_head(&mut new)?;
         old.seek(SeekFrom::Start(cut))?;
         io::copy(&mut old.take(len.saturating_sub(cut)), &mut new)?;
@@ -190,17 +195,27 @@ impl Writer {
     }
 }
 
+/// A recording shows who runs what: for its owner only.
+fn private() -> OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+    options
+}
+
+/// Two that record into one file would each destroy what the other wrote.
+fn lock(file: &File) -> io::Result<()> {
+    rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|e| match e {
+        rustix::io::Errno::WOULDBLOCK => io::Error::other("another perftop records into it; choose another file"),
+        e => e.into(),
+    })
+}
+
 fn open_file(path: &Path) -> Result<Counted, Error> {
     let shown = path.display().to_string();
     let io = |source| Error::Io { path: shown.clone(), source };
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        // A recording shows who runs what: for its owner only.
-        options.mode(0o600);
-    }
-    let mut file = options.open(path).map_err(io)?;
+    let mut file = private().create(true).truncate(false).open(path).map_err(io)?;
+    lock(&file).map_err(io)?;
     let len = file.metadata().map_err(io)?.len();
     if len == 0 {
         return Ok(Counted { out: Box::new(file), bytes: 0 });

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::detect::diagnosis::Diagnosis;
+use crate::detect::diagnosis::{Diagnosis, Status};
 use crate::detect::finding::{Class, Finding, Fix, Known, Phase, Severity};
 use crate::model::unit::{seconds, short};
 
@@ -12,6 +12,9 @@ pub fn verdict(diagnosis: &Diagnosis) -> String {
     let raised = diagnosis.findings.iter().find(|f| f.severity != Severity::Info && f.explained_by.is_none());
     match raised {
         Some(f) => format!("{} {}", glyph(f.severity), headline(f)),
+        None if diagnosis.health.status == Status::Unknown => {
+            "? No bottleneck was found on this host, and not everything could be seen.".to_owned()
+        }
         None if diagnosis.time.foreground_s_per_s < crate::detect::rank::IDLE => "✓ Nobody waits: this host is idle.".to_owned(),
         None => {
             let t = &diagnosis.time;

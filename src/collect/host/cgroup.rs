@@ -32,7 +32,9 @@ impl Cgroups {
     ///
     /// # Errors
     /// When no control group file system is mounted.
-    pub fn read(&mut self, reader: &mut Reader, roots: &Roots) -> Seen<Vec<CgroupRaw>> {
+    ///
+    /// With `all` the counters of every group are read: someone was killed, and it must be seen where.
+    pub fn read(&mut self, reader: &mut Reader, roots: &Roots, all: bool) -> Seen<Vec<CgroupRaw>> {
         let trees = self.trees.get_or_insert_with(|| trees(reader, roots));
         if trees.is_empty() {
             return Err(Lack::new(Why::Absent, "no control group file system is mounted"));
@@ -40,12 +42,14 @@ impl Cgroups {
         if self.round.is_multiple_of(WALK_EVERY) {
             self.groups.clear();
             for (controller, dir, shown) in trees.iter() {
-                walk(*controller, dir, shown, dir, 0, &mut self.groups);
+                let before = self.groups.len();
+                push_root(*controller, dir, shown, &mut self.groups);
+                walk(*controller, dir, shown, dir, 0, before + GROUPS, &mut self.groups);
             }
         }
         let walked = self.round.is_multiple_of(WALK_EVERY);
         self.round += 1;
-        for (group, dir) in self.groups.iter_mut().filter(|(g, _)| walked || limited(g)) {
+        for (group, dir) in self.groups.iter_mut().filter(|(g, _)| walked || all || limited(g)) {
             fill(reader, group, dir, walked);
         }
         Ok(self.groups.iter().map(|(group, _)| group.clone()).collect())
@@ -80,31 +84,52 @@ fn trees(reader: &mut Reader, roots: &Roots) -> Vec<(Controller, PathBuf, PathBu
     found
 }
 
-fn walk(controller: Controller, root: &Path, shown: &Path, dir: &Path, depth: usize, out: &mut Vec<(CgroupRaw, PathBuf)>) {
+/// Inside a container the root of the tree is its own group, with its own limits; the machine's root has none of
+/// these files.
+fn push_root(controller: Controller, dir: &Path, shown: &Path, out: &mut Vec<(CgroupRaw, PathBuf)>) {
+    let limits = ["cpu.max", "memory.max", "io.max", "cpu.cfs_quota_us"];
+    if limits.iter().any(|name| dir.join(name).exists()) {
+        out.push((empty(controller, b"/", shown), dir.to_path_buf()));
+    }
+}
+
+fn empty(controller: Controller, path: &[u8], directory: &Path) -> CgroupRaw {
+    CgroupRaw {
+        controller,
+        path: Foreign::new(path),
+        directory: Foreign::new(directory.as_os_str().as_bytes()),
+        mono_ns: 0,
+        cpu: None,
+        memory: None,
+        io: None,
+        psi: None,
+    }
+}
+
+fn walk(
+    controller: Controller,
+    root: &Path,
+    shown: &Path,
+    dir: &Path,
+    depth: usize,
+    most: usize,
+    out: &mut Vec<(CgroupRaw, PathBuf)>,
+) {
     let Ok(entries) = std::fs::read_dir(dir) else { return };
     let is_dir = |e: &std::fs::DirEntry| e.file_type().is_ok_and(|t| t.is_dir());
     let mut dirs: Vec<PathBuf> = entries.flatten().filter(is_dir).map(|e| e.path()).collect();
     dirs.sort_unstable();
     for dir in dirs {
-        if out.len() >= GROUPS {
+        if out.len() >= most {
             return;
         }
         let Ok(below) = dir.strip_prefix(root) else { continue };
         let mut path = b"/".to_vec();
         path.extend_from_slice(below.as_os_str().as_bytes());
-        let raw = CgroupRaw {
-            controller,
-            path: Foreign::new(&path),
-            directory: Foreign::new(shown.join(below).as_os_str().as_bytes()),
-            mono_ns: 0,
-            cpu: None,
-            memory: None,
-            io: None,
-            psi: None,
-        };
+        let raw = empty(controller, &path, &shown.join(below));
         out.push((raw, dir.clone()));
         if depth < DEPTH {
-            walk(controller, root, shown, &dir, depth + 1, out);
+            walk(controller, root, shown, &dir, depth + 1, most, out);
         }
     }
 }

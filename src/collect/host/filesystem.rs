@@ -16,6 +16,8 @@ use crate::model::seen::{Lack, Seen, Why};
 
 /// How long a mount may take.
 const PATIENCE: Duration = Duration::from_millis(200);
+/// Mounts that may hang at once before no other is asked.
+const HUNG: usize = 4;
 /// Mounts that are asked.
 const MOUNTS: usize = 64;
 
@@ -161,6 +163,8 @@ impl Filesystems {
         let late = || Lack::new(Why::TimedOut, format!("statvfs {shown}: no answer in 200 ms"));
         let receiver = match self.pending.remove(mount) {
             Some(receiver) => receiver,
+            // Hung mounts must leave room for the calls of others.
+            None if self.pending.len() >= HUNG => return Err(late()),
             None => {
                 let path = PathBuf::from(std::ffi::OsStr::from_bytes(mount.raw()));
                 deadline.start("statvfs", move || statvfs(&path)).ok_or_else(late)?

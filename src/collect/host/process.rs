@@ -26,6 +26,8 @@ const THREADS: usize = 512;
 const FULL_EVERY: u64 = 5;
 /// Threads looked at in one round of state sampling.
 const SAMPLED_THREADS: usize = 128;
+/// Of them at most so many of one process.
+const SAMPLED_PER_PROCESS: usize = 64;
 
 /// What is true of this sweep.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +53,10 @@ struct Known {
     sched: ProcSched,
     io_denied: bool,
     changed: bool,
+    /// Ticks used between the last two looks.
+    recent: u64,
+    /// The list of threads was cut: one that slides in did not start just now.
+    cut: bool,
     round: u64,
 }
 
@@ -59,6 +65,7 @@ struct Known {
 pub struct Processes {
     known: HashMap<i32, Known>,
     round: u64,
+    looks: usize,
     row_cost_ns: f64,
     path: PathBuf,
 }
@@ -117,24 +124,32 @@ impl Processes {
     }
 
     /// One look at the states of the threads that ran lately: who is in uninterruptible sleep.
-    pub fn sample_states(&mut self, reader: &mut Reader, roots: &Roots) -> Vec<StateHit> {
+    /// With `blocked_only` those that were in it at the sweep, for waits that raise no pressure.
+    pub fn sample_states(&mut self, reader: &mut Reader, roots: &Roots, blocked_only: bool) -> Vec<StateHit> {
         let mut left = SAMPLED_THREADS;
+        self.looks = self.looks.wrapping_add(1);
         let mut hits = Vec::new();
-        let mut due: Vec<&Known> = self.known.values().filter(|k| !k.row.kernel && (k.changed || k.row.state == 'D')).collect();
+        let mut due: Vec<&Known> =
+            self.known.values().filter(|k| !k.row.kernel && (k.changed && !blocked_only || k.row.state == 'D')).collect();
         due.sort_unstable_by_key(|k| (k.row.state != 'D', k.threads.len(), k.row.id));
         for known in due {
             let tids: Vec<i32> =
                 if known.threads.len() > 1 { known.threads.iter().map(|t| t.tid).collect() } else { vec![known.row.id.pid] };
-            if tids.len() > left {
-                continue;
+            // Of many threads a part is looked at, another one each time, and stands for all.
+            let take = tids.len().min(SAMPLED_PER_PROCESS).min(left);
+            if take == 0 {
+                break;
             }
-            left -= tids.len();
+            left -= take;
+            let from = (self.looks * take) % tids.len();
+            let chosen = tids.iter().cycle().skip(from).take(take).copied();
             let dir = roots.proc.join(known.row.id.pid.to_string()).join("task");
             let in_d = |tid: &i32| {
                 let path = dir.join(tid.to_string()).join("stat");
                 matches!(reader.parse(&path, stat::parse), Ok(s) if s.state == 'D')
             };
-            let count = u32::try_from(tids.iter().copied().filter(in_d).count()).unwrap_or(0);
+            let seen = chosen.filter(in_d).count();
+            let count = u32::try_from((seen * tids.len()).div_ceil(take)).unwrap_or(0);
             if count > 0 {
                 hits.push(StateHit { id: known.row.id, hits: count });
             }
@@ -144,7 +159,7 @@ impl Processes {
 
     fn interest(&self) -> Vec<i32> {
         let mut rows: Vec<&Known> = self.known.values().filter(|k| k.changed || k.row.state == 'D').collect();
-        rows.sort_unstable_by_key(|k| std::cmp::Reverse((k.row.state == 'D', k.row.cpu_ticks)));
+        rows.sort_unstable_by_key(|k| std::cmp::Reverse((k.row.state == 'D', k.recent, k.row.id)));
         let mut pids: Vec<i32> = rows.iter().take(INTEREST).map(|k| k.row.id.pid).collect();
         pids.sort_unstable();
         pids
@@ -231,7 +246,7 @@ impl Known {
             cgroups: Vec::new(),
         };
         let sched = ProcSched::default();
-        Self { row, threads: Vec::new(), sched, io_denied: false, changed: true, round: 0 }
+        Self { row, threads: Vec::new(), sched, io_denied: false, changed: true, recent: 0, cut: false, round: 0 }
     }
 
     /// True when the process used CPU since the last look, changed its state, or is new.
@@ -239,6 +254,7 @@ impl Known {
         let row = &mut self.row;
         let ticks = stat.user_ticks + stat.system_ticks;
         let changed = row.mono_ns == 0 || row.cpu_ticks != ticks || row.state != stat.state || stat.state != 'S';
+        self.recent = ticks.saturating_sub(row.cpu_ticks);
         if row.comm != stat.comm {
             // exec: the arguments are others now.
             row.command = stat.kernel.then(Foreign::default);
@@ -265,7 +281,7 @@ impl Known {
 
     fn single(&mut self, main: Option<ProcSched>, pid: i32) {
         let Some(main) = main else { return };
-        self.add_threads(vec![Thread { tid: pid, run_ns: main.run_ns, wait_ns: main.wait_ns }]);
+        self.add_threads(vec![Thread { tid: pid, run_ns: main.run_ns, wait_ns: main.wait_ns }], true);
         self.sched.slices = main.slices;
         self.sched.all_threads = true;
     }
@@ -278,16 +294,18 @@ impl Known {
             let Ok(sched) = reader.parse(&one.join("schedstat"), stat::parse_sched) else { continue };
             now.push(Thread { tid: *tid, run_ns: sched.run_ns, wait_ns: sched.wait_ns });
         }
-        self.sched.all_threads = tids.len() <= THREADS;
-        self.add_threads(now);
+        let was_cut = std::mem::replace(&mut self.cut, tids.len() > THREADS);
+        self.sched.all_threads = !self.cut;
+        // Behind a cut list those that slid into it bring their whole life: they begin at what they show now.
+        self.add_threads(now, !was_cut);
     }
 
     /// Adds what each thread grew by. A thread that is new to a known process counts whole; at the first look all
     /// do, so that a single-threaded process shows the kernel's own figure.
-    fn add_threads(&mut self, now: Vec<Thread>) {
+    fn add_threads(&mut self, now: Vec<Thread>, from_zero: bool) {
         for thread in &now {
             let old = self.threads.iter().find(|t| t.tid == thread.tid);
-            let grown = |new: u64, old: Option<u64>| new.saturating_sub(old.unwrap_or(0));
+            let grown = |new: u64, old: Option<u64>| new.saturating_sub(old.unwrap_or(if from_zero { 0 } else { new }));
             self.sched.run_ns += grown(thread.run_ns, old.map(|t| t.run_ns));
             self.sched.wait_ns += grown(thread.wait_ns, old.map(|t| t.wait_ns));
         }

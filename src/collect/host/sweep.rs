@@ -53,6 +53,7 @@ pub struct Sweeper {
     states: StateSampling,
     io_total_us: Option<u64>,
     cpu_total_us: Option<u64>,
+    oom_kills: Option<u64>,
     looks: u32,
 }
 
@@ -71,6 +72,7 @@ impl Sweeper {
             states: StateSampling::default(),
             io_total_us: None,
             cpu_total_us: None,
+            oom_kills: None,
             looks: 0,
         }
     }
@@ -103,10 +105,8 @@ impl Sweeper {
             (None, _) => return,
         };
         self.states.rounds += 1;
-        if due {
-            for hit in self.processes.sample_states(&mut self.reader, &self.roots) {
-                add_hit(&mut self.states.blocked, hit);
-            }
+        for hit in self.processes.sample_states(&mut self.reader, &self.roots, !due) {
+            add_hit(&mut self.states.blocked, hit);
         }
     }
 
@@ -128,7 +128,10 @@ impl Sweeper {
         let interfaces = self.interfaces.read(reader, roots);
         let tcp = network::read_tcp(reader, roots);
         let files = reader.parse(&roots.proc.join("sys/fs/file-nr"), cpu::parse_file_nr);
-        let cgroups = self.cgroups.read(reader, roots);
+        let kills = vmstat.as_ref().ok().and_then(|v| v.oom_kill);
+        let killed = self.oom_kills.is_some() && kills != self.oom_kills;
+        self.oom_kills = kills;
+        let cgroups = self.cgroups.read(reader, roots, killed);
         let cpu_total = psi.cpu.as_ref().ok().map(|p| p.some.total_us);
         let grown = cpu_total.zip(self.cpu_total_us).map(|(new, old)| new.saturating_sub(old));
         let mode = process::Mode {

@@ -57,30 +57,16 @@ pub fn programs<'a>(facts: &'a Facts, amount: impl Fn(&ProcFacts) -> f64) -> Vec
     all
 }
 
-/// The smallest control group (not the root) that holds all of these processes and no more than they in it would
-/// blame: the path that most of them share.
-#[must_use]
-pub fn shared_cgroup(members: &[&ProcFacts]) -> Option<Subject> {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for p in members {
-        let mut paths: Vec<&str> = p.cgroups.iter().map(|g| g.path.shown()).collect();
-        paths.dedup();
-        paths.into_iter().for_each(|path| *counts.entry(path).or_default() += 1);
-    }
-    let (path, n) = counts.into_iter().max_by_key(|(path, n)| (*n, path.len()))?;
-    (n * 2 > members.len()).then(|| cgroup_subject(path))
-}
-
-/// The subject of a control group: its unit when the last part is one.
+/// The subject of a control group; the unit that it is, if it is one, in `also`.
 #[must_use]
 pub fn cgroup_subject(path: &str) -> Subject {
+    let mut subject = Subject::new(SubjectType::Cgroup, path, path);
     let last = path.rsplit('/').next().unwrap_or(path);
     if [".service", ".scope", ".slice"].iter().any(|end| last.ends_with(end)) {
-        let mut subject = Subject::new(SubjectType::Unit, last, last);
-        subject.also = vec![format!("cgroup:{path}")];
-        return subject;
+        subject.label = format!("{last} ({path})");
+        subject.also = vec![format!("unit:{last}")];
     }
-    Subject::new(SubjectType::Cgroup, path, path)
+    subject
 }
 
 /// Half width of the 95 % interval of a mean seen `rounds` times: 1.96 x sqrt(mean / n); 0 when it was counted.

@@ -56,6 +56,8 @@ pub struct HostFacts {
     pub disks: Seen<Vec<DiskFacts>>,
     /// File systems, as read last.
     pub filesystems: Seen<Arc<Vec<FsRaw>>>,
+    /// When they were read, CLOCK_MONOTONIC ns.
+    pub filesystems_ns: u64,
     /// Network interfaces.
     pub interfaces: Seen<Vec<InterfaceFacts>>,
     /// TCP counters.
@@ -124,6 +126,7 @@ impl HostFacts {
             memory: kernel::memory(old, new, page_bytes),
             disks: disk::derive(old, new).unwrap_or_else(|| Err(no_rate("/proc/diskstats"))),
             filesystems: newest.filesystems.clone(),
+            filesystems_ns: newest.filesystems_ns,
             interfaces: kernel::interfaces(old, new).unwrap_or_else(|| Err(no_rate("/proc/net/dev"))),
             tcp: kernel::tcp(old, new).unwrap_or_else(|| Err(no_rate("/proc/net/snmp"))),
             files: new.files.clone(),
@@ -141,6 +144,7 @@ impl HostFacts {
             memory: Err(lack.clone()),
             disks: Err(lack.clone()),
             filesystems: newest.filesystems.clone(),
+            filesystems_ns: newest.filesystems_ns,
             interfaces: Err(lack.clone()),
             tcp: Err(lack.clone()),
             files: Err(lack.clone()),

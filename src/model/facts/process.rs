@@ -149,7 +149,8 @@ fn families(rows: &[ProcRaw]) -> HashMap<ProcId, ProcId> {
 }
 
 fn same_program(parent: &ProcRaw, child: &ProcRaw) -> bool {
-    const INTERPRETERS: [&str; 11] = ["python", "perl", "ruby", "node", "java", "php", "sh", "bash", "dash", "zsh", "busybox"];
+    const INTERPRETERS: [&str; 12] =
+        ["sshd", "python", "perl", "ruby", "node", "java", "php", "sh", "bash", "dash", "zsh", "busybox"];
     let command = |row: &ProcRaw| row.command.clone().filter(|c| !c.is_empty());
     if command(parent).is_some() && command(parent) == command(child) {
         return true;

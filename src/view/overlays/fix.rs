@@ -13,8 +13,11 @@ use crate::view::widgets::text::wrap;
 
 /// Draws fix number `index` of the selected finding.
 pub fn draw(app: &App, index: usize, scroll: usize, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
-    let Some(finding) = app.finding() else { return };
-    let Some(fix) = finding.fixes.get(index) else { return };
+    let gone = || Line::from(Span::styled(" this finding is gone; q closes the card", theme.style(Meaning::Good)));
+    let Some((finding, fix)) = app.finding().and_then(|f| Some((f, f.fixes.get(index)?))) else {
+        let inside = super::boxed("Fix", "q close", 100, theme, frame, area);
+        return super::scrolled(&[gone()], 0, theme, frame, inside);
+    };
     let count = finding.fixes.len();
     let title = format!("Fix {} of {count}", index + 1);
     let inside = super::boxed(&title, "c copy · Tab next · q close", 100, theme, frame, area);

@@ -1,10 +1,12 @@
 //! host.cpu.contention: foreground threads wait for a CPU; names who takes it.
 
+use std::collections::BTreeMap;
+
 use crate::detect::finding::{Class, Horizon, Phase, Preflight};
 use crate::detect::fix;
-use crate::detect::ledger::State;
+use crate::detect::ledger::{Actor, State};
 use crate::detect::params::{Param, Params};
-use crate::detect::rules::support::{Program, confidence, programs, shared_cgroup};
+use crate::detect::rules::support::{Program, cgroup_subject, confidence, programs};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::ProcFacts;
 use crate::model::source::SourceKind;
@@ -70,11 +72,12 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let (Some(best), self_inflicted) = blame(facts, prev) else {
         return Judged::clear(host, "no foreground program competes for the CPU");
     };
-    if best.lost * best.share < params.limit("lost", held) {
-        return match self_inflicted {
-            Some(own) if own.lost >= params.limit("lost", held) => own.judged(facts, pressure),
-            _ => Judged::clear(host, clear_reason(facts, waiting, pressure)),
-        };
+    let least = params.limit("lost", held);
+    if let Some(own) = self_inflicted.filter(|own| own.gain() > best.gain() && own.gain() >= least) {
+        return own.judged(facts, pressure);
+    }
+    if best.gain() < least {
+        return Judged::clear(host, clear_reason(facts, waiting, pressure));
     }
     best.judged(facts, pressure)
 }
@@ -92,7 +95,9 @@ fn clear_reason(facts: &Facts<'_>, waiting: f64, pressure: Option<f64>) -> Strin
 }
 
 struct Blamed<'a> {
-    program: Program<'a>,
+    subject: Subject,
+    label: String,
+    members: Vec<&'a ProcFacts>,
     /// Its share of what competes, by nice-weighted CPU.
     share: f64,
     /// What others lose in the run queue (or, alone, what itself waits).
@@ -111,29 +116,34 @@ fn demand(p: &ProcFacts) -> f64 {
 /// Whose end would give most back; and the server that waits for itself, if one does.
 fn blame<'a>(facts: &Facts<'a>, prev: Option<&Prev>) -> (Option<Blamed<'a>>, Option<Blamed<'a>>) {
     const KEEPS: f64 = 0.7;
+    const HALF: f64 = 0.5;
     let world = facts.world;
-    let all = programs(world, demand);
+    let own_pid = world.identity.as_ref().map_or(0, |i| i.self_pid);
+    let all = programs(world, |p| if p.id.pid == own_pid { 0.0 } else { demand(p) });
     let total: f64 = all.iter().map(|p| p.amount).sum();
     let mut blamed: Vec<Blamed<'a>> = Vec::new();
     let mut alone: Option<Blamed<'a>> = None;
-    for program in all {
-        let root = program.root;
-        let share = program.amount / total.max(1e-9);
-        let others = facts.ledger.sum(|a| a.family != root, |a| a.runnable);
-        let own = facts.ledger.sum(|a| a.family == root, |a| a.runnable);
+    for program in &all {
+        let of = |alone: bool| {
+            let (subject, label) = (program.subject(), program.label());
+            Blamed::new(facts, subject, label, program.members.clone(), program.amount / total.max(1e-9), alone)
+        };
         let serves = program.members.iter().any(|p| !p.listens.is_empty());
-        if serves && own > others && alone.as_ref().is_none_or(|a| a.lost < own) {
-            alone = Some(Blamed { program: program.clone(), share, lost: own, alone: true });
+        let own = of(true);
+        // Only what uses most of the CPU itself can be its own bottleneck.
+        if serves && own.share >= HALF && alone.as_ref().is_none_or(|a| a.lost < own.lost) {
+            alone = Some(own);
         }
-        blamed.push(Blamed { program, share, lost: others, alone: false });
+        blamed.push(of(false));
     }
-    let gain = |b: &Blamed<'_>| b.share * b.lost;
-    blamed.sort_by(|a, b| gain(b).total_cmp(&gain(a)).then(a.program.root.cmp(&b.program.root)));
+    if !blamed.iter().any(|b| b.share >= HALF) {
+        blamed.extend(groups(facts, &all, total).into_iter().filter(|g| g.share >= HALF));
+    }
+    blamed.sort_by(|a, b| b.gain().total_cmp(&a.gain()).then(a.subject.key.cmp(&b.subject.key)));
     let incumbent = prev.and_then(|p| {
-        let holds = |b: &Blamed<'_>, entered: f64| b.share >= KEEPS * entered;
         p.held.iter().find_map(|h| {
-            let same = |b: &Blamed<'_>| b.program.subject().typed_key() == h.subject.typed_key();
-            blamed.iter().position(|b| same(b) && holds(b, h.entered_share))
+            let same = |b: &Blamed<'_>| b.subject.typed_key() == h.subject.typed_key();
+            blamed.iter().position(|b| same(b) && b.share >= KEEPS * h.entered_share)
         })
     });
     let index = incumbent.unwrap_or(0);
@@ -141,27 +151,53 @@ fn blame<'a>(facts: &Facts<'a>, prev: Option<&Prev>) -> (Option<Blamed<'a>>, Opt
     (best, alone)
 }
 
-impl Blamed<'_> {
+/// Control groups as culprits: many small programs of one unit.
+fn groups<'a>(facts: &Facts<'a>, all: &[Program<'a>], total: f64) -> Vec<Blamed<'a>> {
+    let mut by_path: BTreeMap<&str, (f64, Vec<&'a ProcFacts>)> = BTreeMap::new();
+    for p in all.iter().flat_map(|program| &program.members) {
+        if let Some(group) = p.cgroups.first() {
+            let entry = by_path.entry(group.path.shown()).or_default();
+            entry.0 += demand(p);
+            entry.1.push(p);
+        }
+    }
+    let one = |(path, (amount, members)): (&str, (f64, Vec<&'a ProcFacts>))| {
+        let label = format!("{path} ({} processes)", members.len());
+        Blamed::new(facts, cgroup_subject(path), label, members, amount / total.max(1e-9), false)
+    };
+    by_path.into_iter().map(one).collect()
+}
+
+impl<'a> Blamed<'a> {
+    fn new(facts: &Facts<'a>, subject: Subject, label: String, members: Vec<&'a ProcFacts>, share: f64, alone: bool) -> Self {
+        let mut blamed = Self { subject, label, members, share, lost: 0.0, alone };
+        blamed.lost = facts.ledger.sum(|a| blamed.is_victim(a), |a| a.runnable);
+        blamed
+    }
+
+    fn is_victim(&self, actor: &Actor) -> bool {
+        self.members.iter().any(|p| p.id == actor.id) == self.alone
+    }
+
+    /// What its end would give back.
+    fn gain(&self) -> f64 {
+        if self.alone { self.lost } else { self.share * self.lost }
+    }
+
     fn judged(&self, facts: &Facts<'_>, pressure: Option<f64>) -> Judged {
-        let root = self.program.root;
-        let is_victim = |family| (family == root) == self.alone;
-        let victims_time = facts.ledger.sum(|a| is_victim(a.family), crate::detect::ledger::Actor::time);
-        let own_time = if self.alone { 0.0 } else { facts.ledger.sum(|a| a.family == root, |a| a.time()) };
-        let label = self.program.label();
-        let cores = self.program.members.iter().filter_map(|p| p.cpu).sum::<f64>();
+        let victims_time = facts.ledger.sum(|a| self.is_victim(a), Actor::time);
+        let own_time = if self.alone { 0.0 } else { facts.ledger.sum(|a| !self.is_victim(a), Actor::time) };
+        let label = &self.label;
+        let cores = self.members.iter().filter_map(|p| p.cpu).sum::<f64>();
         let title = if self.alone {
             format!("{label} needs more CPU than there is: {} of its own threads wait for one", short(self.lost))
         } else {
-            let victim = worst_victim(facts, root).map_or_else(String::new, |v| format!(", {v} first"));
-            format!(
-                "{label} takes {} of {} CPUs: {} waiting for a CPU{victim}",
-                short(cores),
-                short(facts.world.cpus()),
-                short(self.lost * self.share)
-            )
+            let victim = self.worst_victim(facts).map_or_else(String::new, |v| format!(", {v} first"));
+            let cpus = short(facts.world.cpus());
+            format!("{label} takes {} of {cpus} CPUs: {} waiting for a CPU{victim}", short(cores), short(self.gain()))
         };
         let mut found = Found::new(Class::Live, title);
-        found.losses = vec![(State::CpuRunnable, self.lost * if self.alone { 1.0 } else { self.share })];
+        found.losses = vec![(State::CpuRunnable, self.gain())];
         found.victims_time = victims_time;
         found.own_time = own_time;
         found.held_share = self.share;
@@ -169,11 +205,13 @@ impl Blamed<'_> {
         found.against = against(facts);
         found.fixes = self.fixes(facts);
         found.confidence = confidence(facts.ledger, self.lost, 0, found.evidence.len(), 4);
-        // No single program with half of it: the group it runs in is the better handle.
-        let subject = self.program.subject();
-        let subject =
-            if self.share < 0.5 && !self.alone { shared_cgroup(&self.program.members).unwrap_or(subject) } else { subject };
-        Judged::found(subject, found)
+        Judged::found(self.subject.clone(), found)
+    }
+
+    fn worst_victim(&self, facts: &Facts<'_>) -> Option<String> {
+        let victims = facts.ledger.actors.iter().filter(|a| self.is_victim(a));
+        let worst = victims.max_by(|a, b| a.runnable.total_cmp(&b.runnable))?;
+        facts.world.processes().iter().find(|p| p.id == worst.id).map(ProcFacts::label)
     }
 
     fn evidence(&self, facts: &Facts<'_>, pressure: Option<f64>, cores: f64) -> Vec<crate::detect::finding::Evidence> {
@@ -218,17 +256,16 @@ impl Blamed<'_> {
         cure.risk = "weights act between units only".into();
         cure.needs = "root; the name of its unit".into();
         cure.takes_s = None;
-        let unit = self.program.members.iter().flat_map(|p| &p.cgroups).map(|g| g.path.shown().to_owned());
-        let unit = unit.filter_map(|p| p.rsplit('/').next().map(ToOwned::to_owned)).find(|u| u.ends_with(".service"));
-        match unit {
+        match fix::unit(&self.members) {
             Some(unit) => {
+                let unit = fix::shell(&unit);
                 cure.language = crate::detect::finding::Language::Shell;
-                cure.command = format!("systemctl set-property {} CPUWeight=20", fix::shell(unit.as_bytes()));
-                cure.undo = Some(format!("systemctl set-property {} CPUWeight=100", fix::shell(unit.as_bytes())));
+                cure.command = format!("systemctl set-property {unit} CPUWeight=20");
+                cure.undo = Some(fix::undo_property(&unit, "CPUWeight"));
             }
             None => {
-                cure.preflight =
-                    vec![Preflight { ok: false, what: "it runs in no service unit: start it in one, or under nice -n 19".into() }]
+                let what = "it runs in no service unit: start it in one, or under nice -n 19";
+                cure.preflight = vec![Preflight { ok: false, what: what.into() }];
             }
         }
         if self.alone {
@@ -239,17 +276,9 @@ impl Blamed<'_> {
             return vec![cure];
         }
         let autogroup = facts.world.identity.as_ref().is_some_and(|i| i.autogroup);
-        vec![
-            fix::renice(self.program.root, &self.program.members, autogroup),
-            fix::pause(self.program.root, &self.program.members),
-            cure,
-        ]
+        let pause = fix::pause(facts.world, &self.members);
+        std::iter::once(fix::renice(&self.members, autogroup)).chain(pause).chain([cure]).collect()
     }
-}
-
-fn worst_victim(facts: &Facts<'_>, root: crate::model::host::ProcId) -> Option<String> {
-    let worst = facts.ledger.actors.iter().filter(|a| a.family != root).max_by(|a, b| a.runnable.total_cmp(&b.runnable))?;
-    facts.world.processes().iter().find(|p| p.id == worst.id).map(ProcFacts::label)
 }
 
 fn against(facts: &Facts<'_>) -> Vec<crate::detect::finding::Evidence> {

@@ -153,13 +153,13 @@ fn fixes(facts: &Facts<'_>, group: &CgroupFacts, lost: f64) -> Vec<Fix> {
     relief.needs = "root".into();
     relief.preflight = vec![Preflight { ok: idle > 0.2, what: format!("{} CPUs are idle", short(idle)) }];
     relief.verify = format!("cat {verify}; sleep 2; cat {verify}");
-    let subject = cgroup_subject(group.path.shown());
     let mut cure = relief.clone();
     cure.phase = Phase::Cure;
     cure.horizon = Horizon::LongTerm;
     cure.title = "Set the quota where it is configured".into();
-    if subject.kind == crate::model::subject::SubjectType::Unit {
-        let unit = fix::shell(subject.key.as_bytes());
+    let unit = group.path.raw().rsplit(|b| *b == b'/').next().unwrap_or_default();
+    if unit.ends_with(b".service") && !group.path.raw().windows(5).any(|w| w == b"user@") {
+        let unit = fix::shell(unit);
         cure.command = format!("systemctl set-property {unit} CPUQuota={:.0}%", wanted * 100.0);
         let old = group.quota_cores.unwrap_or(0.0) * 100.0;
         cure.undo = Some(format!("systemctl set-property {unit} CPUQuota={old:.0}%"));

@@ -98,6 +98,7 @@ fn filling(fs: &FsRaw, space: &FsSpace, eta: f64, late: f64) -> Found {
     let title = format!("{} is full in {} if it goes on: {} left", fs.mount, seconds(eta), bytes(space.available_bytes as f64));
     let mut found = Found::new(Class::Risk, title);
     found.eta_s = Some(eta);
+    found.eta_late_s = Some(late);
     found.confidence = 0.8;
     found.evidence = rows(space, None);
     found.evidence.push(evidence("late end of the time to full", late, Unit::Seconds, Some(86_400.0), "host.filesystems"));

@@ -4,7 +4,7 @@ use crate::detect::finding::{Class, Evidence, Fix, Horizon, Language, Phase, Pre
 use crate::detect::fix;
 use crate::detect::ledger::{Actor, State};
 use crate::detect::params::{Param, Params};
-use crate::detect::rules::support::{Program, confidence, interval, programs, shared_cgroup};
+use crate::detect::rules::support::{Program, confidence, interval, programs};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::{DiskFacts, ProcFacts};
 use crate::model::seen::Lack;
@@ -87,7 +87,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let worst = disks.iter().filter(|d| d.leaf).filter(slow).max_by(|a, b| a.queue.total_cmp(&b.queue));
     let Some(disk) = worst else { return Judged::clear(Subject::host(), busiest(facts, disks)) };
     let excess = 1.0 - 1.0 / slowness(facts, disk).max(1.0);
-    let contender = contender(facts, prev, params.get("contender") / 100.0);
+    let contender = contender(facts, disk, prev, params.get("contender") / 100.0);
     let is_victim = |a: &Actor| contender.as_ref().is_none_or(|c| a.family != c.program.root);
     let waits = facts.ledger.sum(is_victim, |a| a.io_wait);
     let lost = waits * excess;
@@ -97,7 +97,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let why = format!(
             "{} is slow ({} ms), but {who} in the foreground waits for it",
             disk.name,
-            short(disk.await_ms.unwrap_or(0.0))
+            short(await_ms(facts, disk).unwrap_or(0.0))
         );
         return Judged::clear(Subject::host(), why);
     }
@@ -110,7 +110,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.evidence = evidence_rows(facts, disk, contender.as_ref());
     found.against = against(facts);
     found.confidence = confidence(facts.ledger, lost, facts.ledger.io_rounds, found.evidence.len(), 4);
-    found.fixes = fixes(disk, contender.as_ref());
+    found.fixes = fixes(facts, disk, contender.as_ref());
     let device = Subject::new(SubjectType::Device, disk.name.shown(), format!("device {}", disk.name));
     let mut subject = contender.as_ref().map_or_else(|| device.clone(), Contender::subject);
     if subject.kind != SubjectType::Device {
@@ -123,8 +123,14 @@ fn clean(facts: &Facts<'_>, disk: &DiskFacts) -> f64 {
     facts.learned.clean_ms(disk.name.shown(), disk.rotational.unwrap_or(false))
 }
 
+/// Milliseconds per operation. A device that is busy all the time and completes nothing takes at least the window.
+fn await_ms(facts: &Facts<'_>, disk: &DiskFacts) -> Option<f64> {
+    let stuck = disk.in_flight > 0 && disk.util >= 0.9;
+    disk.await_ms.or_else(|| stuck.then_some(facts.world.window_s * 1000.0))
+}
+
 fn slowness(facts: &Facts<'_>, disk: &DiskFacts) -> f64 {
-    disk.await_ms.map_or(0.0, |ms| ms / clean(facts, disk))
+    await_ms(facts, disk).map_or(0.0, |ms| ms / clean(facts, disk))
 }
 
 fn busiest(facts: &Facts<'_>, disks: &[DiskFacts]) -> String {
@@ -151,8 +157,7 @@ struct Contender<'a> {
 
 impl Contender<'_> {
     fn subject(&self) -> Subject {
-        let one = self.program.subject();
-        if self.share >= 0.5 { one } else { shared_cgroup(&self.program.members).unwrap_or(one) }
+        self.program.subject()
     }
 }
 
@@ -160,11 +165,18 @@ fn moved(p: &ProcFacts) -> f64 {
     p.read_bytes_per_s.unwrap_or(0.0) + p.write_bytes_per_s.unwrap_or(0.0)
 }
 
-fn contender<'a>(facts: &Facts<'a>, prev: Option<&Prev>, half: f64) -> Option<Contender<'a>> {
+fn contender<'a>(facts: &Facts<'a>, disk: &DiskFacts, prev: Option<&Prev>, half: f64) -> Option<Contender<'a>> {
     const KEEPS: f64 = 0.7;
-    let all = programs(facts.world, moved);
+    const LEAST_OF_DEVICE: f64 = 0.5;
+    // Dirtied pages reach the device later, for a while at several times its speed.
+    const MOST_OF_DEVICE: f64 = 4.0;
+    let own = facts.world.identity.as_ref().map_or(0, |i| i.self_pid);
+    let all = programs(facts.world, |p| if p.id.pid == own { 0.0 } else { moved(p) });
+    // The bytes of a process are not told apart by device: they must fit what this device moves, or they went elsewhere.
+    let device = disk.read_bytes_per_s + disk.write_bytes_per_s;
+    let fits = |p: &Program<'_>| p.amount >= LEAST_OF_DEVICE * device && p.amount <= MOST_OF_DEVICE * device;
     let total: f64 = all.iter().map(|p| p.amount).sum();
-    let with_share = all.into_iter().map(|program| {
+    let with_share = all.into_iter().filter(fits).map(|program| {
         let share = program.amount / total.max(1.0);
         Contender { program, share }
     });
@@ -178,7 +190,7 @@ fn contender<'a>(facts: &Facts<'a>, prev: Option<&Prev>, half: f64) -> Option<Co
 }
 
 fn title(facts: &Facts<'_>, disk: &DiskFacts, contender: Option<&Contender<'_>>, lost: f64) -> String {
-    let slow = format!("{} ms per IO instead of {}", short(disk.await_ms.unwrap_or(0.0)), short(clean(facts, disk)));
+    let slow = format!("{} ms per IO instead of {}", short(await_ms(facts, disk).unwrap_or(0.0)), short(clean(facts, disk)));
     match contender {
         Some(c) => {
             format!("{} moves {}/s on {}: {slow}, {} waiting", c.program.label(), bytes(c.program.amount), disk.name, short(lost))
@@ -197,7 +209,13 @@ fn evidence_rows(facts: &Facts<'_>, disk: &DiskFacts, contender: Option<&Contend
             Some(0.03),
             "host.iodelay",
         ),
-        evidence("milliseconds per operation", disk.await_ms.unwrap_or(0.0), Unit::Milliseconds, Some(clean * 3.0), "host.disks"),
+        evidence(
+            "milliseconds per operation",
+            await_ms(facts, disk).unwrap_or(0.0),
+            Unit::Milliseconds,
+            Some(clean * 3.0),
+            "host.disks",
+        ),
         evidence("the same when clean", clean, Unit::Milliseconds, None, "host.disks"),
         evidence("operations in the device and its queue", disk.queue, Unit::Count, Some(1.0), "host.disks"),
         evidence("device busy", disk.util * 100.0, Unit::Percent, None, "host.disks"),
@@ -227,42 +245,33 @@ fn against(facts: &Facts<'_>) -> Vec<Evidence> {
     rows
 }
 
-fn fixes(disk: &DiskFacts, contender: Option<&Contender<'_>>) -> Vec<Fix> {
+fn fixes(facts: &Facts<'_>, disk: &DiskFacts, contender: Option<&Contender<'_>>) -> Vec<Fix> {
     let Some(c) = contender else {
         let look = "iostat -x 1 5; pidstat -d 1 5";
         return vec![fix::shell_fix(Phase::Relief, Horizon::Immediate, "See who uses the device", look)];
     };
-    let mut fixes = vec![fix::pause(c.program.root, &c.program.members)];
+    let mut fixes: Vec<Fix> = fix::pause(facts.world, &c.program.members).into_iter().collect();
     if disk.scheduler.as_ref().is_some_and(|s| s.raw() == b"bfq") {
-        let pids: Vec<String> = c.program.members.iter().take(32).map(|p| p.id.pid.to_string()).collect();
-        let pids = pids.join(" ");
-        let command = format!("{} && ionice -c 3 -p {pids}", fix::same_process(c.program.root));
-        let mut idle =
-            fix::shell_fix(Phase::Relief, Horizon::Immediate, "Let it use the disk only when nobody else does", command);
-        idle.undo = Some(format!("ionice -c 2 -n 4 -p {pids}"));
-        idle.risk = "it may make no progress while others use the disk".into();
+        let mut idle = fix::idle_io(&c.program.members);
         idle.preflight = vec![Preflight { ok: true, what: format!("{} uses bfq, which honours the class", disk.name) }];
         fixes.insert(0, idle);
     }
-    let unit = c.program.members.iter().flat_map(|p| &p.cgroups).filter_map(|g| g.path.shown().rsplit('/').next());
-    let unit = unit.filter(|u| u.ends_with(".service")).map(|u| fix::shell(u.as_bytes())).next();
     let mut cure =
         fix::shell_fix(Phase::Cure, Horizon::LongTerm, "Limit its bandwidth in its unit, or run it at another time", "");
-    let half = (c.program.amount / 4.0 / 1_048_576.0).max(1.0);
-    match unit {
+    let quarter = (c.program.amount / 4.0 / 1_048_576.0).max(1.0);
+    let device = fix::shell(&[b"/dev/", disk.name.raw()].concat());
+    match fix::unit(&c.program.members) {
         Some(unit) => {
+            let unit = fix::shell(&unit);
             cure.command = format!(
-                "systemctl set-property {unit} 'IOReadBandwidthMax=/dev/{0} {half:.0}M' 'IOWriteBandwidthMax=/dev/{0} {half:.0}M'",
-                disk.name
+                "systemctl set-property {unit} IOReadBandwidthMax=\"{device} {quarter:.0}M\" IOWriteBandwidthMax=\"{device} {quarter:.0}M\""
             );
-            cure.undo = Some(format!("systemctl set-property {unit} IOReadBandwidthMax= IOWriteBandwidthMax="));
+            cure.undo = Some(fix::undo_property(&unit, "IOReadBandwidthMax") + "; the same for IOWriteBandwidthMax");
         }
         None => {
             cure.language = Language::Config;
-            cure.command = format!(
-                "# [Service] IOReadBandwidthMax=/dev/{0} {half:.0}M   IOWriteBandwidthMax=/dev/{0} {half:.0}M",
-                disk.name
-            );
+            cure.command =
+                format!("# [Service] IOReadBandwidthMax={device} {quarter:.0}M   IOWriteBandwidthMax={device} {quarter:.0}M");
             cure.preflight = vec![Preflight { ok: false, what: "it runs in no service unit: start it in one".into() }];
         }
     }

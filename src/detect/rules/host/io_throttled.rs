@@ -74,8 +74,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         if waits < params.limit("lost", held) {
             let why = format!("its limit costs {} s/s of foreground time", short(waits));
             judged.verdicts.push((subject, Verdict::Clear(why)));
-        } else if busy > params.get("device_busy") && !at_limit(group) {
-            let why = format!("it is below its limit and the device is {} % busy", short(busy));
+        } else if !at_limit(group) && (counted(group) || busy > params.get("device_busy")) {
+            let why = format!("it is below its limit; the device is {} % busy", short(busy));
             judged.verdicts.push((subject, Verdict::Clear(why)));
         } else {
             let found = found(facts, group, &members, waits, device);
@@ -98,6 +98,11 @@ fn device<'a>(facts: &Facts<'a>, group: &CgroupFacts) -> Option<&'a DiskFacts> {
 fn used(group: &CgroupFacts, limit: &IoLimit) -> Option<f64> {
     let now = if limit.what.ends_with("bps") { group.io_bytes_per_s } else { group.io_operations_per_s };
     now.filter(|_| limit.per_s > 0).map(|now| now / limit.per_s as f64)
+}
+
+/// True when the group's own counters say how near it is to one of its limits.
+fn counted(group: &CgroupFacts) -> bool {
+    group.io_limits.iter().any(|l| used(group, l).is_some())
 }
 
 fn at_limit(group: &CgroupFacts) -> bool {

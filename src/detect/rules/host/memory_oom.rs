@@ -143,7 +143,9 @@ fn group_fixes(facts: &Facts<'_>, group: &CgroupFacts) -> Vec<Fix> {
 }
 
 fn on_host(facts: &Facts<'_>, kills: u64) -> Found {
-    let mut found = Found::new(Class::Error, format!("The OOM killer ran {}: the host is out of memory", times(kills)));
+    let plenty = facts.world.host.memory.as_ref().is_ok_and(|m| m.used < 0.9);
+    let where_ = if plenty { "in a control group that is gone; the host has memory" } else { "the host is out of memory" };
+    let mut found = Found::new(Class::Error, format!("The OOM killer ran {}: {where_}", times(kills)));
     found.failed_per_s = Some(per_s(facts, kills));
     found.evidence = vec![evidence("OOM kills in the window", kills as f64, Unit::Count, Some(1.0), "host.vmstat")];
     if let Ok(memory) = &facts.world.host.memory {
@@ -151,15 +153,17 @@ fn on_host(facts: &Facts<'_>, kills: u64) -> Found {
     }
     let largest = facts.world.processes().iter().max_by_key(|p| p.rss_bytes);
     if let Some(p) = largest {
-        let mut relief = fix::pause(p.id, &[p]);
-        relief.title = format!("Pause the largest process, {}, with {}", p.label(), bytes(p.rss_bytes as f64));
+        let mut relief = fix::pause(facts.world, &[p]);
+        if let Some(relief) = &mut relief {
+            relief.title = format!("Pause the largest process, {}, with {}", p.label(), bytes(p.rss_bytes as f64));
+        }
         let show = fix::shell_fix(
             Phase::Cure,
             Horizon::ShortTerm,
             "See who was killed and what was large",
             "dmesg -T | grep -iE 'oom|killed process' | tail -n 20",
         );
-        found.fixes = vec![relief, show];
+        found.fixes = relief.into_iter().chain([show]).collect();
     }
     found
 }

@@ -6,7 +6,7 @@ use crate::detect::ledger::{Actor, State, refault_share};
 use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::{Program, confidence, programs};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
-use crate::model::facts::MemoryFacts;
+use crate::model::facts::{Facts as World, MemoryFacts};
 use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, bytes, seconds, short};
@@ -89,13 +89,14 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         return Judged::clear(host, format!("little memory is available, but nobody waits: PSI memory {psi}"));
     }
     let stalled = facts.ledger.state(State::MemoryStalled);
-    let reread = facts.ledger.state(State::IoWait) * refaults / 100.0;
-    if stalled + reread < params.limit("lost", held) {
-        return Judged::clear(host, "little memory is available, but no foreground time is lost");
-    }
     let Some(program) = culprit(facts, prev) else {
         return Judged::clear(host, "no process holds memory");
     };
+    // What the culprit itself waits is its own affair.
+    let reread = facts.ledger.sum(|a| a.family != program.root, |a| a.io_wait) * refaults / 100.0;
+    if stalled + reread < params.limit("lost", held) {
+        return Judged::clear(host, "little memory is available, but no foreground time is lost");
+    }
     let mut found = Found::new(Class::Live, title(&program, memory, stalled + reread));
     found.losses = vec![(State::MemoryStalled, stalled), (State::IoWait, reread)];
     found.victims_time = facts.ledger.sum(|a| a.family != program.root, Actor::time) + stalled;
@@ -105,7 +106,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.against = vec![evidence("swap in use", swap_used(memory), Unit::Bytes, None, "host.memory")];
     found.eta_s = facts.learned.memory.time_to_zero().map(|(eta, _)| eta);
     found.confidence = confidence(facts.ledger, stalled + reread, facts.ledger.io_rounds, found.evidence.len(), 4);
-    found.fixes = fixes(&program);
+    found.fixes = fixes(facts.world, &program);
     Judged::found(program.subject(), found)
 }
 
@@ -158,8 +159,7 @@ fn evidence_rows(memory: &MemoryFacts, pressure: Option<f64>, refaults: f64, ava
     rows
 }
 
-fn fixes(program: &Program<'_>) -> Vec<Fix> {
-    let relief = fix::pause(program.root, &program.members);
+fn fixes(facts: &World, program: &Program<'_>) -> Vec<Fix> {
     let mut cure = fix::shell_fix(
         Phase::Cure,
         Horizon::ShortTerm,
@@ -175,5 +175,5 @@ fn fixes(program: &Program<'_>) -> Vec<Fix> {
     cure.needs = "root; a restart of the unit".into();
     cure.takes_s = None;
     cure.verify = format!("perftop check --for {} --only host.memory.reclaim", seconds(10.0).replace(' ', ""));
-    vec![relief, cure]
+    fix::pause(facts, &program.members).into_iter().chain([cure]).collect()
 }
