@@ -178,3 +178,27 @@ fn an_ordinary_user_prints_a_valid_document_and_is_told_what_is_hidden() {
     let blind = document["findings"].as_array().unwrap().iter().find(|f| f["id"] == "source.blind").unwrap();
     assert_eq!((&blind["severity"], &blind["impact"]["kind"]), (&json!("info"), &json!("none")));
 }
+
+/// Every diagnosis of every recorded case, sick or healthy.
+#[test]
+fn every_recorded_second_is_valid_and_adds_up() {
+    use perftop::engine::{Playback, ReplayOptions, to_json};
+    let schema = schema();
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let mut judged_in_all = 0;
+    for path in
+        std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "perftop"))
+    {
+        let options = ReplayOptions { file: Some(path.clone()), from_ms: None, speed_percent: 100 };
+        let mut playback = Playback::open(&options).unwrap();
+        while let Some(judged) = playback.step() {
+            judged_in_all += 1;
+            let document: Value = serde_json::from_slice(&to_json(&judged.evaluation.diagnosis)).unwrap();
+            assert_eq!(problems(&schema, &document), Vec::<String>::new(), "{}: {document:#}", path.display());
+            assert_conserved(&document);
+            let ranks: Vec<u64> = document["findings"].as_array().unwrap().iter().filter_map(|f| f["rank"].as_u64()).collect();
+            assert_eq!(ranks, (1..=ranks.len() as u64).collect::<Vec<_>>());
+        }
+    }
+    assert!(judged_in_all > 200);
+}

@@ -1,0 +1,143 @@
+//! Suggested commands do what they say when they are pasted, on a real process with several threads; their undo takes
+//! it back; and they leave another process alone that got the same pid.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a test may fail loudly, and waits with a deadline"
+)]
+
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use perftop::collect::host::identity;
+use perftop::collect::host::sweep::Sweeper;
+use perftop::collect::root::Roots;
+use perftop::detect::fix;
+use perftop::model::facts::{Facts, ProcFacts, WeightOverrides};
+use perftop::model::host::HostSample;
+use perftop::model::sample::{Sample, Snapshot};
+
+/// perftop itself: it has several threads and is there on every machine that runs this test.
+struct Target(Child);
+
+impl Target {
+    fn start() -> Self {
+        let child = Command::new(env!("CARGO_BIN_EXE_perftop"))
+            .args(["check", "--watch", "1s", "--for", "60s"])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let target = Self(child);
+        let start = Instant::now();
+        while target.threads().len() < 3 {
+            assert!(start.elapsed() < Duration::from_secs(20));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        target
+    }
+
+    fn pid(&self) -> i32 {
+        self.0.id().cast_signed()
+    }
+
+    /// State and nice value of each thread.
+    fn threads(&self) -> Vec<(String, String)> {
+        let Ok(tasks) = std::fs::read_dir(format!("/proc/{}/task", self.pid())) else { return Vec::new() };
+        let stats = tasks.flatten().filter_map(|t| std::fs::read_to_string(t.path().join("stat")).ok());
+        stats
+            .map(|stat| {
+                let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+                (fields[0].to_owned(), fields[16].to_owned())
+            })
+            .collect()
+    }
+
+    fn wait_until(&self, what: &str, holds: impl Fn(&(String, String)) -> bool) {
+        let start = Instant::now();
+        while !self.threads().iter().all(&holds) {
+            assert!(start.elapsed() < Duration::from_secs(20), "{what}: {:?}", self.threads());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        _ = self.0.kill();
+        _ = self.0.wait();
+    }
+}
+
+fn facts() -> Facts {
+    let roots = Roots::default();
+    let mut identity = identity::read(&roots);
+    // The target is a perftop, and above this test stands the operator: neither is what is tested.
+    identity.self_pid = 0;
+    let sweep = Sweeper::new(roots).sweep(1.0);
+    let at = sweep.at;
+    let host = HostSample { identity: Some(identity), sweep: Some(sweep), ..HostSample::default() };
+    let snapshot = Snapshot::default().fold(&Sample { at, host, ..Sample::default() });
+    Facts::derive(&[Arc::new(snapshot)], &WeightOverrides::default())
+}
+
+fn find(facts: &Facts, pid: i32) -> ProcFacts {
+    facts.processes().iter().find(|p| p.id.pid == pid).unwrap().clone()
+}
+
+fn paste(command: &str) {
+    let status = Command::new("bash").args(["-c", command]).status().unwrap();
+    assert!(status.code().is_some(), "{command}");
+}
+
+#[test]
+fn renice_reaches_every_thread_and_is_taken_back() {
+    let target = Target::start();
+    let facts = facts();
+    let process = find(&facts, target.pid());
+    let fix = fix::renice(&[&process], false);
+    paste(&fix.command);
+    target.wait_until("reniced", |(_, nice)| nice == "19");
+    if rustix::process::geteuid().is_root() {
+        paste(fix.undo.as_ref().unwrap());
+        target.wait_until("taken back", |(_, nice)| *nice == process.nice.to_string());
+    }
+}
+
+#[test]
+fn pause_stops_and_undo_lets_it_go_on() {
+    let target = Target::start();
+    let facts = facts();
+    let process = find(&facts, target.pid());
+    let fix = fix::pause(&facts, &[&process]).unwrap();
+    paste(&fix.command);
+    target.wait_until("stopped", |(state, _)| state == "T");
+    paste(fix.undo.as_ref().unwrap());
+    target.wait_until("going on", |(state, _)| state != "T");
+}
+
+#[test]
+fn a_pid_that_was_reused_is_left_alone() {
+    let target = Target::start();
+    let facts = facts();
+    let mut process = find(&facts, target.pid());
+    process.id.start += 1;
+    paste(&fix::renice(&[&process], false).command);
+    paste(&fix::pause(&facts, &[&process]).unwrap().command);
+    assert!(target.threads().iter().all(|(state, nice)| state != "T" && nice == "0"), "{:?}", target.threads());
+}
+
+#[test]
+fn what_the_operator_stands_on_is_never_paused() {
+    let mut facts = facts();
+    let mut identity = (**facts.identity.as_ref().unwrap()).clone();
+    identity.self_pid = std::process::id().cast_signed();
+    facts.identity = Some(Arc::new(identity));
+    let own = find(&facts, std::process::id().cast_signed());
+    assert!(fix::pause(&facts, &[&own]).is_none());
+    let parent = facts.processes().iter().find(|p| p.id.pid == own.ppid);
+    if let Some(parent) = parent {
+        assert!(fix::pause(&facts, &[parent]).is_none());
+    }
+}
