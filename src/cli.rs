@@ -22,6 +22,9 @@ pub struct Global {
     /// Read this configuration file after the others
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Read no configuration file at all
+    #[arg(long, global = true, conflicts_with = "config")]
+    pub no_config: bool,
     /// dark, light, terminal, or the path of a theme file
     #[arg(long, global = true, value_name = "NAME")]
     pub theme: Option<String>,

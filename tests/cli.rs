@@ -43,8 +43,9 @@ fn wrong_usage_is_64_and_never_2() {
         assert_eq!(out.status.code(), Some(64), "{args:?}: {}", stderr(&out));
         assert!(!stderr(&out).is_empty(), "{args:?}");
     }
-    assert!(stderr(&perftop(&["check", "--only", "host.cpu.contentoin"])).contains("did you mean host.cpu.contention?"));
-    assert!(stderr(&perftop(&["explain", "host.disk"])).contains("did you mean"));
+    assert!(stderr(&perftop(&["check", "--only", "host.cpu.contentoin"])).contains("did you mean `host.cpu.contention`?"));
+    assert!(stderr(&perftop(&["explain", "host.disk.ful"])).contains("did you mean `host.disk.full`?"));
+    assert!(!stderr(&perftop(&["explain", "nonsense"])).contains("did you mean"));
     assert_eq!(perftop(&["--help"]).status.code(), Some(0));
 }
 

@@ -125,7 +125,8 @@ fn a_pid_that_was_reused_is_left_alone() {
     process.id.start += 1;
     paste(&fix::renice(&[&process], false).command);
     paste(&fix::pause(&facts, &[&process]).unwrap().command);
-    assert!(target.threads().iter().all(|(state, nice)| state != "T" && nice == "0"), "{:?}", target.threads());
+    let nice = process.nice.to_string();
+    assert!(target.threads().iter().all(|(state, now)| state != "T" && *now == nice), "{:?}", target.threads());
 }
 
 #[test]

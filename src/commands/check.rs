@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::cli::{Check, FailOn, Format};
-use crate::config::Settings;
+use crate::config::{Settings, nearest};
 use crate::detect::diagnosis::{Diagnosis, Status};
 use crate::detect::rank;
 use crate::detect::rules::RULES;
@@ -51,10 +51,8 @@ pub fn run(options: &Check, settings: &Settings) -> Result<u8, Failure> {
 fn known(only: &[String]) -> Result<(), Failure> {
     for id in only {
         if !RULES.iter().any(|rule| rank::matches(id, rule.id)) {
-            let near = RULES.iter().min_by_key(|r| strsim::damerau_levenshtein(r.id, id)).map_or("", |r| r.id);
-            return Err(Failure::Usage(format!(
-                "--only {id}: there is no such finding; did you mean {near}? `perftop explain` lists all"
-            )));
+            let near = nearest(id, RULES.iter().map(|r| r.id));
+            return Err(Failure::Usage(format!("--only {id}: there is no such finding{near}; `perftop explain` lists all")));
         }
     }
     Ok(())

@@ -15,7 +15,7 @@ pub fn run(action: ConfigAction, global: &Global) -> Result<u8, Failure> {
     match action {
         ConfigAction::Example => print(&example())?,
         ConfigAction::Check => {
-            settings(global)?;
+            super::live::theme(&settings(global)?)?;
             print("the configuration is valid\n")?;
         }
         ConfigAction::Print => {

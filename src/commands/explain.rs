@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::config::nearest;
 use crate::detect::rules::{self, RULES};
 use crate::detect::verdict::Rule;
 use crate::model::origin;
@@ -23,8 +24,8 @@ pub fn run(id: Option<&str>) -> Result<u8, Failure> {
         return Ok(0);
     };
     let Some(rule) = rules::find(id) else {
-        let near = RULES.iter().min_by_key(|r| strsim::damerau_levenshtein(r.id, id)).map_or("", |r| r.id);
-        return Err(Failure::Usage(format!("there is no finding `{id}`; did you mean `{near}`? `perftop explain` lists all")));
+        let near = nearest(id, RULES.iter().map(|r| r.id));
+        return Err(Failure::Usage(format!("there is no finding `{id}`{near}; `perftop explain` lists all")));
     };
     print(&page(rule))?;
     Ok(0)

@@ -48,7 +48,10 @@ pub fn screen(settings: &Settings, start: impl FnOnce() -> Result<Handle, Failur
 }
 
 /// The theme that the settings name: a built-in one, or a file.
-fn theme(settings: &Settings) -> Result<Theme, Failure> {
+///
+/// # Errors
+/// When there is no such theme, or its file is wrong.
+pub fn theme(settings: &Settings) -> Result<Theme, Failure> {
     let name = settings.text("theme");
     let builtin = builtin_themes().iter().find(|(known, _)| *known == name);
     let text = match builtin {

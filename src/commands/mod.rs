@@ -94,6 +94,9 @@ pub fn print(text: &str) -> Result<(), Failure> {
 
 /// The files of the configuration in the order in which they are read.
 fn files(global: &Global) -> Vec<(PathBuf, bool)> {
+    if global.no_config {
+        return Vec::new();
+    }
     let mut files = vec![(PathBuf::from("/etc/perftop/config.toml"), false)];
     let home = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from);
     let home = home.or_else(|| std::env::var_os("HOME").map(|h| PathBuf::from(h).join(".config")));
@@ -121,6 +124,7 @@ pub fn settings(global: &Global) -> Result<Settings, Failure> {
         }
     }
     if !problems.is_empty() {
+        problems.push("--no-config starts with the defaults".to_owned());
         return Err(Failure::Usage(problems.join("\n")));
     }
     layers.push(options(global));

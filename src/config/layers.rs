@@ -53,7 +53,12 @@ impl std::fmt::Display for Value {
         match self {
             Self::Bool(v) => write!(f, "{v}"),
             Self::Text(v) => write!(f, "{v:?}"),
-            Self::Milliseconds(v) => write!(f, "\"{v}ms\""),
+            Self::Milliseconds(v) => {
+                let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
+                let whole = units.iter().find(|(ms, _)| *v > 0 && v.is_multiple_of(*ms));
+                let (value, unit) = whole.map_or((*v, "ms"), |(ms, unit)| (v / ms, unit));
+                write!(f, "\"{value}{unit}\"")
+            }
             Self::Number(v) => write!(f, "{v:?}"),
         }
     }
@@ -87,6 +92,12 @@ impl Settings {
         for key in KEYS {
             if let Ok(value) = default(key) {
                 values.insert(path_of(key), (value, Origin::Default));
+            }
+        }
+        for rule in RULES {
+            for p in rule.params {
+                let key = format!("rules.\"{}\".{}", rule.id, p.name);
+                values.insert(key, (Value::Number(p.default), Origin::Default));
             }
         }
         for layer in layers {
@@ -140,7 +151,9 @@ impl Settings {
         for rule in RULES {
             for param in rule.params {
                 let key = format!("rules.\"{}\".{}", rule.id, param.name);
-                if let Some((Value::Number(value), _)) = self.values.get(&key) {
+                if let Some((Value::Number(value), origin)) = self.values.get(&key)
+                    && *origin != Origin::Default
+                {
                     overrides.0.insert((rule.id.to_owned(), param.name.to_owned()), *value);
                 }
             }
@@ -286,7 +299,8 @@ impl Check<'_> {
     }
 }
 
-fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+/// "; did you mean `x`?" where one of the known names is near, else nothing.
+pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     let near = known.map(|k| (strsim::damerau_levenshtein(name, k), k)).min();
     match near {
         Some((distance, near)) if distance <= 3.max(near.len() / 2) => format!("; did you mean `{near}`?"),

@@ -7,5 +7,5 @@ mod layers;
 mod theme;
 
 pub use keys::{KEYS, Key, Kind, example};
-pub use layers::{Layer, Origin, Problem, Settings, Value, load, parse_duration};
+pub use layers::{Layer, Origin, Problem, Settings, Value, load, nearest, parse_duration};
 pub use theme::{Colour, Meaning, ThemeFile, builtin_themes};

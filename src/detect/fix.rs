@@ -53,7 +53,9 @@ const PIDS: usize = 32;
 
 /// Runs `action` for each process, and only while it is that very process: `${p%:*}` is its pid.
 fn each<'a>(members: impl Iterator<Item = &'a ProcFacts>, action: &str) -> String {
-    let list: Vec<String> = members.take(PIDS).map(|p| format!("{}:{}", p.id.pid, p.id.start)).collect();
+    let mut chosen: Vec<&ProcFacts> = members.take(PIDS).collect();
+    chosen.sort_by_key(|p| p.id);
+    let list: Vec<String> = chosen.iter().map(|p| format!("{}:{}", p.id.pid, p.id.start)).collect();
     format!(
         "for p in {}; do [ \"$(sed 's/.*) //' /proc/${{p%:*}}/stat 2>/dev/null | cut -d' ' -f20)\" = ${{p#*:}} ] && {action}; done",
         list.join(" ")

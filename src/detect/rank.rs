@@ -9,7 +9,7 @@ use crate::model::subject::split_finding_key;
 
 use super::causes::Candidate;
 use super::diagnosis::{Cleared, Diagnosis, Health, Host, SCHEMA, StateRow, Status, Time, UnknownRow, rfc3339};
-use super::finding::{Class, Finding, Impact, ImpactKind, Known, Severity, Since};
+use super::finding::{Class, Finding, Fix, Impact, ImpactKind, Known, Phase, Severity, Since};
 use super::ledger::{Ledger, State};
 use super::memory::{FindingMemory, Memory, Outcome, Resolved};
 use super::verdict::Found;
@@ -47,7 +47,8 @@ pub fn diagnose(world: &World, ledger: &Ledger, memory: &mut Memory, candidates:
         });
     }
     let time = time(ledger, &findings);
-    let health = health(&world.sources, world.host.processes.is_err(), &findings, time.foreground_s_per_s);
+    let health =
+        health(&world.sources, world.host.processes.is_err() || world.window_s == 0.0, &findings, time.foreground_s_per_s);
     let identity = world.identity.as_deref();
     Diagnosis {
         schema: SCHEMA,
@@ -175,8 +176,14 @@ fn weigh(c: Candidate, ledger: &Ledger, memory: &mut Memory, now_ms: i64) -> Fin
         against: c.found.against,
         explains: c.explains,
         explained_by: c.explained_by,
-        fixes: c.found.fixes,
+        fixes: sorted(c.found.fixes),
     }
+}
+
+/// Relief before cure, and what passes its checks before what does not.
+fn sorted(mut fixes: Vec<Fix>) -> Vec<Fix> {
+    fixes.sort_by_key(|f| (f.phase == Phase::Cure, f.preflight.iter().any(|p| !p.ok)));
+    fixes
 }
 
 /// On-CPU time of what is certainly foreground: whether the victims still work when a finding is gone.
@@ -294,6 +301,7 @@ pub fn only(mut diagnosis: Diagnosis, wanted: &[String]) -> Diagnosis {
     diagnosis.findings.retain(|f| is_wanted(&f.id));
     diagnosis.cleared.retain(|c| is_wanted(&c.id));
     diagnosis.unknown.retain(|u| is_wanted(&u.id));
+    diagnosis.resolved.retain(|r| r.key.split('|').next().is_some_and(is_wanted));
     for (finding, rank) in diagnosis.findings.iter_mut().zip(1..) {
         finding.rank = finding.rank.map(|_| rank);
     }

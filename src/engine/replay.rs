@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
+use crate::detect::diagnosis::rfc3339;
 use crate::detect::params::ParamOverrides;
 use crate::diagnose::{Mode, Own};
 use crate::model::sample::Sample;
@@ -63,8 +64,15 @@ impl Playback {
         if playback.next.is_none() {
             return Err(Error::Empty { path });
         }
+        let first_ms = playback.next_ms();
+        let mut last_ms = first_ms;
         while options.from_ms.is_some_and(|from| playback.next.as_ref().is_some_and(|s| s.at.wall_ms < from)) {
+            last_ms = playback.next_ms();
             playback.step();
+        }
+        if playback.next.is_none() {
+            let stamp = |ms: Option<i64>| rfc3339(ms.unwrap_or(0));
+            return Err(Error::Outside { path, first: stamp(first_ms), last: stamp(last_ms) });
         }
         Ok(playback)
     }

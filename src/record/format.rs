@@ -29,7 +29,7 @@ pub enum Error {
         source: io::Error,
     },
     /// It is something else.
-    #[error("{path} is no perftop recording: record one with `perftop record {path}`")]
+    #[error("{path} is no perftop recording; `perftop record FILE` makes one")]
     NotOurs {
         /// Which file.
         path: String,
@@ -45,6 +45,16 @@ pub enum Error {
         format: u16,
         /// The version that wrote it.
         version: String,
+    },
+    /// The asked time is not in it.
+    #[error("{path} runs from {first} to {last}; the time of --at is not in it")]
+    Outside {
+        /// Which file.
+        path: String,
+        /// RFC 3339.
+        first: String,
+        /// RFC 3339.
+        last: String,
     },
     /// Nothing whole is in it.
     #[error("{path} holds no whole record")]

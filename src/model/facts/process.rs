@@ -96,6 +96,7 @@ pub(super) fn derive(
         page_bytes: identity.map_or(4096, |i| i.page_bytes),
         judge: Judge { self_pid: identity.map_or(0, |i| i.self_pid), ticks_per_s, overrides },
         older: old.and_then(|o| o.processes.as_ref().ok()).map(|t| by_id(&t.rows)).unwrap_or_default(),
+        reaped: old.and_then(|o| o.processes.as_ref().ok()).map(|o| reaped(&o.rows, &table.rows)).unwrap_or_default(),
         blocked: blocked(sweeps, window),
         serving: match &newest.serving {
             Ok(serving) => Ok(Serving::clone(serving)),
@@ -108,6 +109,21 @@ pub(super) fn derive(
 
 fn by_id(rows: &[ProcRaw]) -> HashMap<ProcId, &ProcRaw> {
     rows.iter().map(|row| (row.id, row)).collect()
+}
+
+/// The kernel adds a child's IO to its parent when the parent waits for it: what the child was last seen with is not the
+/// parent's own.
+fn reaped(old: &[ProcRaw], new: &[ProcRaw]) -> HashMap<i32, (u64, u64)> {
+    let alive: std::collections::HashSet<ProcId> = new.iter().map(|row| row.id).collect();
+    let mut taken: HashMap<i32, (u64, u64)> = HashMap::new();
+    for row in old.iter().filter(|row| !alive.contains(&row.id)) {
+        if let Some(io) = row.io {
+            let sum = taken.entry(row.ppid).or_default();
+            sum.0 = sum.0.saturating_add(io.read_bytes);
+            sum.1 = sum.1.saturating_add(io.write_bytes.saturating_sub(io.cancelled_write_bytes));
+        }
+    }
+    taken
 }
 
 /// Looks within the window and who was blocked in how many of them: the samples between sweeps, and the state
@@ -167,6 +183,8 @@ struct Context<'a> {
     page_bytes: u64,
     judge: Judge<'a>,
     older: HashMap<ProcId, &'a ProcRaw>,
+    /// Bytes read and written by children that ended, by the parent that took them over.
+    reaped: HashMap<i32, (u64, u64)>,
     blocked: (u32, HashMap<ProcId, u32>),
     serving: Seen<Serving>,
     families: HashMap<ProcId, ProcId>,
@@ -194,6 +212,8 @@ impl Context<'_> {
         let ticks = |field: &dyn Fn(&ProcRaw) -> Option<u64>| per_s(field).map(|t| t / self.ticks_per_s);
         let (rounds, hits) = (self.blocked.0, self.blocked.1.get(&row.id).copied().unwrap_or(0));
         let io_wait = (rounds > 0 && !row.kernel).then(|| f64::from(hits) / f64::from(rounds));
+        let taken = self.reaped.get(&row.id.pid).copied().unwrap_or_default();
+        let own = |per_s: f64, taken: u64| (per_s - taken as f64 / dt_s.unwrap_or(1.0)).max(0.0);
         let rss = |r: &ProcRaw| r.rss_pages as f64 * self.page_bytes as f64;
         // run_ns is finer than ticks; both cover all threads only when the threads were read.
         let run = per_s(&|r| r.sched.filter(|s| s.all_threads).map(|s| s.run_ns)).map(|ns| ns / 1e9);
@@ -214,8 +234,9 @@ impl Context<'_> {
             all_threads: row.sched.is_some_and(|s| s.all_threads),
             io_wait,
             io_rounds: rounds,
-            read_bytes_per_s: per_s(&|r| r.io.map(|io| io.read_bytes)),
-            write_bytes_per_s: per_s(&|r| r.io.map(|io| io.write_bytes.saturating_sub(io.cancelled_write_bytes))),
+            read_bytes_per_s: per_s(&|r| r.io.map(|io| io.read_bytes)).map(|v| own(v, taken.0)),
+            write_bytes_per_s: per_s(&|r| r.io.map(|io| io.write_bytes.saturating_sub(io.cancelled_write_bytes)))
+                .map(|v| own(v, taken.1)),
             rss_bytes: row.rss_pages * self.page_bytes,
             rss_growth_bytes_per_s: dt_s.map(|dt| (rss(row) - before.map_or(0.0, rss)) / dt),
             major_faults_per_s: per_s(&|r| Some(r.major_faults)),

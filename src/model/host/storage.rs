@@ -51,6 +51,15 @@ pub struct FsRaw {
     pub space: Seen<FsSpace>,
 }
 
+impl FsSpace {
+    /// Share in use as `df` counts it: used / (used + free for users); root's reserve is neither.
+    #[must_use]
+    pub fn used(&self) -> f64 {
+        let used = self.total_bytes.saturating_sub(self.free_bytes) as f64;
+        used / (used + self.available_bytes as f64).max(1.0)
+    }
+}
+
 /// `statvfs`, bytes and inodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FsSpace {

@@ -50,7 +50,8 @@ pub fn waiting(theme: &Theme, frame: &mut Frame<'_>, area: Rect, notice: Option<
 
 /// The raw text without boxes, for the terminal's own selection.
 pub fn copy_view(app: &App, scroll: usize, frame: &mut Frame<'_>, area: Rect) {
-    let all = app.copy_text();
+    let width = usize::from(area.width);
+    let all: Vec<String> = app.copy_text().iter().flat_map(|line| super::widgets::text::hard_wrap(line, width)).collect();
     let skip = scroll.min(all.len().saturating_sub(usize::from(area.height).saturating_sub(1)));
     for (row, line) in all.iter().skip(skip).take(usize::from(area.height)).enumerate() {
         frame.render_widget(Line::raw(line.as_str()), Rect { y: area.y + row as u16, height: 1, ..area });

@@ -40,7 +40,7 @@ pub fn draw(picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect)
     let mut rows = vec![
         Line::from(Span::styled(
             format!(
-                "user {} sys {} steal {} iowait {}",
+                "user {} sys {} steal {} wait {}",
                 percent(cpu.user),
                 percent(cpu.system),
                 percent(cpu.steal),

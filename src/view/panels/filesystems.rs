@@ -29,7 +29,7 @@ pub fn draw(picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect)
         .iter()
         .map(|fs| match &fs.space {
             Ok(s) => {
-                let used = 100.0 * (1.0 - s.available_bytes as f64 / s.total_bytes.max(1) as f64);
+                let used = 100.0 * s.used();
                 let name = cut(fs.mount.shown(), 14, theme);
                 let text = format!("{name:<14} {used:>3.0} % {:>9}", bytes(s.available_bytes as f64));
                 (used, Line::from(Span::styled(text, theme.level(used, theme.targets.disk))))

@@ -51,11 +51,8 @@ pub fn line<'a>(d: &'a Diagnosis, theme: &Theme) -> Line<'a> {
     } else {
         let waits = t.foreground_s_per_s - t.productive_s_per_s;
         let share = 100.0 * t.productive_s_per_s / t.foreground_s_per_s;
-        let rest = if waits >= 0.05 {
-            format!("; {} s/s of waits hurt nobody enough to name a cause", short(waits))
-        } else {
-            String::new()
-        };
+        let rest =
+            if waits >= 0.05 { format!(", {} s/s of waits have no cause worth naming", short(waits)) } else { String::new() };
         format!("No bottleneck on this host: {share:.0} % of the foreground time is productive{rest}")
     };
     Line::from(vec![Span::styled(format!(" {sign} "), theme.style(meaning)), Span::styled(text, theme.style(Meaning::Text))])

@@ -22,11 +22,17 @@ use crate::view::widgets::{lines, titled};
 pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let Some(f) = app.finding() else {
         let inside = titled("Why nothing", "", theme, frame, area);
-        let rows = picture.diagnosis.cleared.iter().map(|c| {
-            Line::from(vec![
-                Span::styled(format!("{:<22} ", c.id.strip_prefix("host.").unwrap_or(&c.id)), theme.style(Meaning::Muted)),
-                Span::styled(c.because.as_str(), theme.style(Meaning::Text)),
-            ])
+        let width = usize::from(inside.width);
+        let rows = picture.diagnosis.cleared.iter().flat_map(|c| {
+            let id = c.id.strip_prefix("host.").unwrap_or(&c.id).to_owned();
+            let because = wrap(&c.because, width.saturating_sub(21)).into_iter().enumerate();
+            because.map(move |(i, text)| {
+                let id = if i == 0 { id.as_str() } else { "" };
+                Line::from(vec![
+                    Span::styled(format!("{id:<20} "), theme.style(Meaning::Muted)),
+                    Span::styled(text, theme.style(Meaning::Text)),
+                ])
+            })
         });
         return lines(&rows.collect::<Vec<_>>(), theme, frame, inside);
     };

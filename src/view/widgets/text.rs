@@ -76,6 +76,25 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// Text broken at exactly `width` cells, every character kept: what is selected across lines is the very text.
+#[must_use]
+pub fn hard_wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let mut used = 0;
+    for c in text.chars() {
+        let w = c.width().unwrap_or(0);
+        if used + w > width.max(1) && used > 0 {
+            lines.push(String::new());
+            used = 0;
+        }
+        if let Some(line) = lines.last_mut() {
+            line.push(c);
+        }
+        used += w;
+    }
+    lines
+}
+
 /// `left` and `right` at both ends of `width` cells.
 #[must_use]
 pub fn ends(left: &str, right: &str, width: usize) -> String {
@@ -93,6 +112,9 @@ mod tests {
         fn wrapped_lines_fit_and_lose_nothing(text in "[a-z /=日]{0,120}", width in 8usize..60) {
             let lines = wrap(&text, width);
             prop_assert!(lines.iter().all(|l| l.width() <= width));
+            let hard = hard_wrap(&text, width);
+            prop_assert!(hard.iter().all(|l| l.width() <= width));
+            prop_assert_eq!(hard.concat(), text.clone());
             let squeeze = |s: &str| s.chars().filter(|c| *c != ' ').collect::<String>();
             prop_assert_eq!(squeeze(&lines.concat()), squeeze(&text));
         }

@@ -77,21 +77,22 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         return own.judged(facts, pressure);
     }
     if best.gain() < least {
-        return Judged::clear(host, clear_reason(facts, waiting, pressure));
+        return Judged::clear(host, clear_reason(facts, &best, waiting, pressure));
     }
     best.judged(facts, pressure)
 }
 
-fn clear_reason(facts: &Facts<'_>, waiting: f64, pressure: Option<f64>) -> String {
-    let psi = pressure.map_or_else(String::new, |p| format!(" though PSI cpu is {} %", short(p)));
-    let niced: f64 =
-        facts.world.processes().iter().filter(|p| p.nice >= 10 || matches!(p.policy, 3 | 5)).filter_map(|p| p.cpu).sum();
-    let why = if niced >= 0.3 {
-        format!("niced batch uses {} CPUs and gives way", short(niced))
-    } else {
-        "nobody takes it from others".to_owned()
-    };
-    format!("foreground waits {} s/s for a CPU{psi}: {why}", short(waiting))
+fn clear_reason(facts: &Facts<'_>, best: &Blamed<'_>, waiting: f64, pressure: Option<f64>) -> String {
+    let psi = pressure.map_or_else(String::new, |p| format!("PSI cpu is {} %, ", short(p)));
+    let polite = |p: &&ProcFacts| p.nice >= 10 || matches!(p.policy, 3 | 5);
+    let niced: f64 = facts.world.processes().iter().filter(polite).filter_map(|p| p.cpu).sum();
+    if niced >= 0.3 {
+        return format!("{psi}but niced batch uses {} CPUs and gives way", short(niced));
+    }
+    let own = waiting - best.lost;
+    let cores = best.members.iter().filter_map(|p| p.cpu).sum::<f64>();
+    let itself = if own >= 0.05 { format!("; it waits {} itself", short(own)) } else { String::new() };
+    format!("{psi}{} uses {} CPUs and costs others {} s/s{itself}", best.label, short(cores), short(best.gain()))
 }
 
 struct Blamed<'a> {
@@ -217,8 +218,8 @@ impl<'a> Blamed<'a> {
     fn evidence(&self, facts: &Facts<'_>, pressure: Option<f64>, cores: f64) -> Vec<crate::detect::finding::Evidence> {
         let mut rows = vec![
             evidence(
-                "foreground waits for a CPU",
-                facts.ledger.state(State::CpuRunnable),
+                if self.alone { "its own threads wait for a CPU" } else { "others wait for a CPU" },
+                self.lost,
                 Unit::SecondsPerSecond,
                 Some(0.05),
                 "host.schedstat",

@@ -74,8 +74,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         } else if let Some((eta, late)) = risk {
             Verdict::Found(Box::new(filling(fs, space, eta, late)))
         } else {
-            let free = space.available_bytes as f64 / space.total_bytes as f64 * 100.0;
-            Verdict::Clear(format!("{} % free, not filling", short(free)))
+            Verdict::Clear(format!("{} % used, not filling", short(space.used() * 100.0)))
         };
         judged.verdicts.push((subject, verdict));
     }
