@@ -12,8 +12,7 @@ use tokio::sync::mpsc;
 
 use crate::app::Effect;
 use crate::engine::Ask;
-use crate::run::Screen;
-use crate::terminal;
+use crate::terminal::{self, Screen};
 
 /// What the loop does next.
 #[derive(Debug)]

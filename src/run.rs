@@ -1,23 +1,19 @@
 //! The loop of the screen: keys, the newest picture, signals; draws only when something changed.
 //! Awaits nothing but its own queues.
 
-use std::io::{self, BufWriter, Stdout, Write};
+use std::io::{self, Write};
 
 use crossterm::event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
 use futures_util::StreamExt;
-use ratatui::Terminal;
-use ratatui::backend::CrosstermBackend;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::keymap::Key;
 use crate::app::{App, Msg};
 use crate::effects::{Effects, Next};
 use crate::engine::Handle;
+use crate::terminal::Screen;
 use crate::view::{self, theme::Theme};
-
-/// The terminal: everything is written through one buffer, a frame is one write.
-pub type Screen = Terminal<CrosstermBackend<BufWriter<Stdout>>>;
 
 /// Runs until the operator leaves, the terminal is gone, or a signal comes.
 ///

@@ -1,6 +1,6 @@
 //! The terminal: taken, given back whatever happens, suspended and taken again.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Stdout, Write};
 
 use crossterm::cursor::{Hide, Show};
 use crossterm::terminal::{
@@ -9,7 +9,8 @@ use crossterm::terminal::{
 use ratatui::Terminal;
 use ratatui::backend::{Backend, ClearType, CrosstermBackend};
 
-use crate::run::Screen;
+/// The terminal: everything is written through one buffer, a frame is one write.
+pub type Screen = Terminal<CrosstermBackend<BufWriter<Stdout>>>;
 
 /// Gives the terminal back when it goes out of scope.
 #[derive(Debug)]

@@ -55,13 +55,13 @@ fn evidence(e: &Evidence, prefix: &str, width: usize, theme: &Theme) -> Line<'st
     let limit = e.limit.map_or_else(String::new, |l| format!("limit {}", e.unit.show(l)));
     // Where there is little room the origin gives way: `i` shows it.
     let with_origin = width >= 84;
-    let claim_width = width.saturating_sub(10 + 15 + if with_origin { 18 } else { 0 }).max(12);
+    let claim_width = width.saturating_sub(1 + 10 + 16 + if with_origin { 18 } else { 0 }).max(12);
     let claim = cut(&format!("{prefix}{}", e.claim), claim_width, theme);
     let meaning = if prefix.is_empty() { Meaning::Text } else { Meaning::Muted };
     Line::from(vec![
         Span::styled(format!("{claim:<claim_width$} "), theme.style(meaning)),
         Span::styled(format!("{:>9} ", e.unit.show(e.value)), theme.style(if over { Meaning::Warning } else { Meaning::Accent })),
-        Span::styled(format!("{limit:<14} "), theme.style(Meaning::Muted)),
+        Span::styled(format!("{limit:<15} "), theme.style(Meaning::Muted)),
         Span::styled(if with_origin { e.origin.clone() } else { String::new() }, theme.style(Meaning::Muted)),
     ])
 }
