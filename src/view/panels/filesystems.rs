@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 
 use crate::config::Meaning;
 use crate::diagnose::Picture;
-use crate::model::unit::bytes;
+use crate::model::unit::{bytes, count};
 use crate::view::theme::Theme;
 use crate::view::widgets::text::cut;
 use crate::view::widgets::{lines, titled};
@@ -17,7 +17,8 @@ use crate::view::widgets::{lines, titled};
 /// ╰────────────────────────────╯
 /// ```
 pub fn draw(picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
-    let inside = titled("File systems", "free for users", theme, frame, area);
+    let files = picture.facts.host.files.as_ref().map_or_else(|_| "?".to_owned(), |f| count(f.allocated as f64));
+    let inside = titled("File systems", &format!("{files} files open"), theme, frame, area);
     let mounts = match &picture.facts.host.filesystems {
         Ok(mounts) => mounts,
         Err(lack) => {
