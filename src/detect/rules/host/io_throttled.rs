@@ -105,8 +105,12 @@ fn counted(group: &CgroupFacts) -> bool {
     group.io_limits.iter().any(|l| used(group, l).is_some())
 }
 
+/// Share of a limit, over the window, from which it holds the group back: half, because the window still holds the time
+/// before the limit was reached.
+const AT_LIMIT: f64 = 0.5;
+
 fn at_limit(group: &CgroupFacts) -> bool {
-    group.io_limits.iter().filter_map(|l| used(group, l)).any(|share| share > 0.8)
+    group.io_limits.iter().filter_map(|l| used(group, l)).any(|share| share > AT_LIMIT)
 }
 
 fn say(limit: &IoLimit) -> String {
@@ -144,7 +148,9 @@ fn found(facts: &Facts<'_>, group: &CgroupFacts, members: &[ProcId], lost: f64, 
             "host.cgroup.io",
         ));
         let share = used(group, limit).map(|s| s * 100.0);
-        found.evidence.extend(share.map(|s| evidence("of that limit in use", s, Unit::Percent, Some(80.0), "host.cgroup.io")));
+        found
+            .evidence
+            .extend(share.map(|s| evidence("of that limit in use", s, Unit::Percent, Some(AT_LIMIT * 100.0), "host.cgroup.io")));
     }
     if let Some(disk) = disk {
         found.evidence.push(evidence("device busy", disk.util * 100.0, Unit::Percent, Some(70.0), "host.disks"));
