@@ -177,6 +177,15 @@ impl Processes {
     fn read_one(&mut self, reader: &mut Reader, roots: &Roots, pid: i32, mode: Mode) -> Option<()> {
         let (round, now) = (self.round, clock::mono_ns());
         let full = (round + u64::from(pid.unsigned_abs())).is_multiple_of(FULL_EVERY);
+        // The kernel's own threads weigh nothing: those that were idle at the last look are looked at in turn.
+        if let Some(known) = self.known.get_mut(&pid)
+            && known.row.kernel
+            && !known.changed
+            && !full
+        {
+            known.round = round;
+            return Some(());
+        }
         let main = reader.parse(self.file(roots, pid, "schedstat"), stat::parse_sched).ok();
         if let Some(known) = self.known.get_mut(&pid)
             && known.row.threads == 1
@@ -253,7 +262,8 @@ impl Known {
     fn update(&mut self, stat: &stat::Stat, now: u64) -> bool {
         let row = &mut self.row;
         let ticks = stat.user_ticks + stat.system_ticks;
-        let changed = row.mono_ns == 0 || row.cpu_ticks != ticks || row.state != stat.state || stat.state != 'S';
+        let idle = matches!(stat.state, 'S' | 'I');
+        let changed = row.mono_ns == 0 || row.cpu_ticks != ticks || row.state != stat.state || !idle;
         self.recent = ticks.saturating_sub(row.cpu_ticks);
         if row.comm != stat.comm {
             // exec: the arguments are others now.
