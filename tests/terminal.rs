@@ -227,3 +227,26 @@ fn without_a_terminal_it_says_so_and_names_check() {
     assert_eq!(out.status.code(), Some(64));
     assert!(String::from_utf8_lossy(&out.stderr).contains("perftop check"));
 }
+
+/// A file of /proc that never answers (here a pipe that nobody writes) holds up its reader for ever, and nothing else.
+#[test]
+fn a_reader_that_hangs_holds_up_neither_the_screen_nor_the_way_out() {
+    let root = std::env::temp_dir().join(format!("perftop-hang-{}", std::process::id()));
+    std::fs::create_dir_all(root.join("pressure")).unwrap();
+    for file in ["stat", "loadavg", "meminfo", "diskstats", "pressure/cpu", "pressure/io", "pressure/memory"] {
+        if let Ok(bytes) = std::fs::read(std::path::Path::new("/proc").join(file)) {
+            std::fs::write(root.join(file), bytes).unwrap();
+        }
+    }
+    let pipe = root.join("vmstat");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let mut tty = Tty::open(&["--procfs-root", root.to_str().unwrap()], &[]);
+    tty.wait_for("Verdict");
+    tty.wait_for("the reader");
+    tty.send(b"2");
+    tty.wait_for("Processes");
+    tty.send(b"1q");
+    assert_eq!(tty.exit_code(), Some(0));
+    tty.assert_given_back();
+    std::fs::remove_dir_all(root).unwrap();
+}
