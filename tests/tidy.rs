@@ -151,7 +151,7 @@ fn every_rule_file_is_in_the_list_and_complete() {
 }
 
 #[test]
-fn every_origin_that_is_named_exists_and_every_one_is_used() {
+fn every_origin_that_is_named_exists_once() {
     let named: Vec<String> = sources()
         .iter()
         .filter(|(p, _)| p.components().any(|c| c.as_os_str() == "rules"))

@@ -62,6 +62,8 @@ async fn run(
                 let Some(sample) = sample else { break };
                 let state = recorder.as_ref().filter(|r| r.wants_state()).map(|_| engine.state());
                 let judged = engine.fold(&sample);
+                // A full queue drops the wish: the rule has it again at the next evaluation.
+                judged.evaluation.demands.iter().for_each(|demand| _ = live.demands.try_send(demand.clone()));
                 if let Some(recorder) = &mut recorder {
                     recorder.send(state, sample, to_json(&judged.evaluation.diagnosis));
                 }

@@ -1,6 +1,7 @@
 //! What is foreground: work that someone waits for. DESIGN.md section 4.4 in one function.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +43,7 @@ impl Weight {
     /// that serves no one (no listening or accepted socket, no terminal) weighs a quarter; one whose sockets
     /// could not be seen is taken for foreground.
     #[must_use]
-    pub fn judge(row: &ProcRaw, serving: &Seen<Serving>, who: &Judge<'_>) -> Self {
+    pub fn judge(row: &ProcRaw, serving: &Seen<Arc<Serving>>, who: &Judge<'_>) -> Self {
         const BATCH: u32 = 3;
         const IDLE: u32 = 5;
         if let Some(value) = who.overrides.0.get(row.comm.shown()) {
@@ -59,10 +60,10 @@ impl Weight {
         }
     }
 
-    fn by_sockets(id: ProcId, serving: &Seen<Serving>, ticks_per_s: f64) -> Self {
+    fn by_sockets(id: ProcId, serving: &Seen<Arc<Serving>>, ticks_per_s: f64) -> Self {
         let assumed = |why| Self { value: 1.0, why, known: false };
         let Ok(serving) = serving else { return assumed("sockets not read yet") };
-        if let Some(process) = serving.processes.iter().find(|p| p.id == id) {
+        if let Some(process) = serving.of(id) {
             return match process {
                 p if p.accepted > 0 => Self::of(1.0, "serves connections"),
                 p if !p.listens.is_empty() => Self::of(1.0, "listens on a port"),
@@ -72,7 +73,7 @@ impl Weight {
         if id.start as f64 / ticks_per_s * 1e9 > serving.boot_ns as f64 {
             return assumed("sockets not read yet");
         }
-        if serving.unreadable.contains(&id) {
+        if serving.unreadable.binary_search(&id).is_ok() {
             return assumed("its sockets cannot be seen");
         }
         Self::of(0.25, "serves no one: no socket, no terminal")

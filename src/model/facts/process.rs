@@ -7,7 +7,7 @@ use crate::model::counter::delta;
 use crate::model::foreign::Foreign;
 use crate::model::host::{CgroupPath, HostSweep, ProcId, ProcRaw, Serving};
 use crate::model::sample::Snapshot;
-use crate::model::seen::{Lack, Seen};
+use crate::model::seen::Seen;
 
 use super::foreground::{Judge, Weight, WeightOverrides};
 
@@ -98,10 +98,7 @@ pub(super) fn derive(
         older: old.and_then(|o| o.processes.as_ref().ok()).map(|t| by_id(&t.rows)).unwrap_or_default(),
         reaped: old.and_then(|o| o.processes.as_ref().ok()).map(|o| reaped(&o.rows, &table.rows)).unwrap_or_default(),
         blocked: blocked(sweeps, window),
-        serving: match &newest.serving {
-            Ok(serving) => Ok(Serving::clone(serving)),
-            Err(lack) => Err(Lack::clone(lack)),
-        },
+        serving: &newest.serving,
         families: families(&table.rows),
     };
     Ok(table.rows.iter().map(|row| context.one(row)).collect())
@@ -186,7 +183,7 @@ struct Context<'a> {
     /// Bytes read and written by children that ended, by the parent that took them over.
     reaped: HashMap<i32, (u64, u64)>,
     blocked: (u32, HashMap<ProcId, u32>),
-    serving: Seen<Serving>,
+    serving: &'a Seen<Arc<Serving>>,
     families: HashMap<ProcId, ProcId>,
 }
 
@@ -241,7 +238,7 @@ impl Context<'_> {
             rss_growth_bytes_per_s: dt_s.map(|dt| (rss(row) - before.map_or(0.0, rss)) / dt),
             major_faults_per_s: per_s(&|r| Some(r.major_faults)),
             cgroups: row.cgroups.clone(),
-            weight: Weight::judge(row, &self.serving, &self.judge),
+            weight: Weight::judge(row, self.serving, &self.judge),
             listens: self.listens(row.id),
             family: self.families.get(&row.id).copied().unwrap_or(row.id),
             age_s: (self.new.at.mono_ns.saturating_sub(row.mono_ns)) as f64 / 1e9,
@@ -249,7 +246,7 @@ impl Context<'_> {
     }
 
     fn listens(&self, id: ProcId) -> Vec<u16> {
-        let Ok(serving) = &self.serving else { return Vec::new() };
-        serving.processes.iter().find(|p| p.id == id).map(|p| p.listens.clone()).unwrap_or_default()
+        let Ok(serving) = self.serving else { return Vec::new() };
+        serving.of(id).map(|p| p.listens.clone()).unwrap_or_default()
     }
 }

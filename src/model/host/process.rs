@@ -121,10 +121,18 @@ pub struct StateHit {
 pub struct Serving {
     /// When it was read (CLOCK_BOOTTIME ns): a process that started later is not judged by it.
     pub boot_ns: u64,
-    /// One per process whose descriptors could be read and that holds a socket that counts.
+    /// One per process whose descriptors could be read and that holds a socket that counts, sorted by it.
     pub processes: Vec<ServingProcess>,
-    /// Processes whose descriptors could not be read.
+    /// Processes whose descriptors could not be read, sorted.
     pub unreadable: Vec<ProcId>,
+}
+
+impl Serving {
+    /// The sockets of that process; the list is sorted by it.
+    #[must_use]
+    pub fn of(&self, id: ProcId) -> Option<&ServingProcess> {
+        self.processes.binary_search_by_key(&id, |p| p.id).ok().and_then(|at| self.processes.get(at))
+    }
 }
 
 /// The sockets of one process.

@@ -104,15 +104,11 @@ fn found(facts: &Facts<'_>, group: &CgroupFacts, lost: f64) -> Found {
     found.evidence = vec![
         evidence("periods in which it was throttled", share, Unit::Percent, Some(5.0), "host.cgroup.cpu"),
         evidence("its tasks stand still", lost, Unit::SecondsPerSecond, Some(0.02), "host.schedstat"),
-        evidence(
-            "time throttled, summed over run queues",
-            group.throttled_s_per_s.unwrap_or(0.0),
-            Unit::SecondsPerSecond,
-            None,
-            "host.cgroup.cpu",
-        ),
         evidence("quota", quota, Unit::Cores, None, "host.cgroup.cpu"),
     ];
+    let summed = "time throttled, summed over run queues";
+    let throttled = group.throttled_s_per_s;
+    found.evidence.extend(throttled.map(|t| evidence(summed, t, Unit::SecondsPerSecond, None, "host.cgroup.cpu")));
     if let Ok(cpu) = &facts.world.host.cpu {
         let idle = (1.0 - cpu.busy) * facts.world.cpus();
         found.evidence.push(evidence("CPUs idle meanwhile", idle, Unit::Cores, None, "host.cpu"));

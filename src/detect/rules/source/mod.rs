@@ -4,3 +4,33 @@ pub mod blind;
 pub mod denied;
 pub mod not_watched;
 pub mod unreachable;
+
+use crate::detect::finding::{Class, Horizon, Phase};
+use crate::detect::fix;
+use crate::detect::verdict::{Facts, Found, Judged, Verdict, evidence};
+use crate::model::source::SourceState;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::Unit;
+
+/// One hygiene finding for each source in `state`, with its reason and the way in.
+fn in_state(facts: &Facts<'_>, state: SourceState, says: &str) -> Judged {
+    let mut judged = Judged::default();
+    for source in facts.world.sources.iter().filter(|s| s.state == state) {
+        let subject = Subject::new(SubjectType::Instance, source.id.clone(), source.id.clone());
+        let why = source.why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+        let mut found = Found::new(Class::Hygiene, format!("{} {says}{why}", source.id));
+        found.evidence = vec![evidence("sources in this state", 1.0, Unit::Count, None, "sources")];
+        if let Some(way_in) = &source.way_in {
+            let mut look = fix::shell_fix(Phase::Relief, Horizon::Immediate, "The way in", way_in.clone());
+            look.needs = "an account of that server".into();
+            look.risk = "none: it only looks".into();
+            look.verify = "perftop doctor".into();
+            found.fixes.push(look);
+        }
+        judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
+    }
+    if judged.verdicts.is_empty() {
+        return Judged::clear(Subject::host(), "no source is in this state");
+    }
+    judged
+}
