@@ -50,6 +50,8 @@ impl Effects {
             Effect::Copy { text, what } => self.copy(text, what, screen),
             Effect::Ask(demand) => self.ask(Ask::Demand(demand)),
             Effect::Weigh { name, weight } => self.ask(Ask::Weigh { name, weight }),
+            Effect::Record(name) => self.ask(Ask::Record(places(&name))),
+            Effect::StopRecording => self.ask(Ask::StopRecording),
             Effect::Pause => self.ask(Ask::Pause),
             Effect::Step => self.ask(Ask::Step),
             Effect::Speed(percent) => self.ask(Ask::Speed(percent)),
@@ -82,6 +84,13 @@ impl Effects {
     fn ask(&self, ask: Ask) {
         _ = self.asks.try_send(ask);
     }
+}
+
+/// Where a recording may go: here, else home. Which of them can be written is found out by the recorder.
+fn places(name: &str) -> Vec<PathBuf> {
+    let here = std::env::current_dir().ok();
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    [here, home].into_iter().flatten().map(|dir| dir.join(name)).collect()
 }
 
 /// `load-buffer -w` reaches tmux' buffer and the outer terminal; tmux drops OSC 52 by default.

@@ -2,9 +2,11 @@
 //! [`Engine`] is pure; the drivers below it run it on a thread of its own.
 
 mod live;
+mod recorder;
 mod replay;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -14,7 +16,7 @@ use crate::detect::diagnosis::Diagnosis;
 use crate::detect::judge::{self, Evaluation, waiting_groups};
 use crate::detect::memory::Memory;
 use crate::detect::params::ParamOverrides;
-use crate::diagnose::{Mode, Own, Picture, flow};
+use crate::diagnose::{Mode, Own, Picture, Recording, flow};
 use crate::model::counter::Stamp;
 use crate::model::demand::{Demand, ProcessDetail};
 use crate::model::history::History;
@@ -43,6 +45,10 @@ pub enum Ask {
         /// Its weight.
         weight: Option<f64>,
     },
+    /// Record from now on, into the first of these files that can be written.
+    Record(Vec<PathBuf>),
+    /// End that recording.
+    StopRecording,
     /// Replay: stand still or go on.
     Pause,
     /// Replay: one tick on.
@@ -59,7 +65,7 @@ pub struct Handle {
     /// Where to ask.
     pub asks: mpsc::Sender<Ask>,
     /// What the recorder says, also after the last picture.
-    pub recorder: Option<Arc<std::sync::Mutex<String>>>,
+    pub recorder: Option<recorder::Status>,
 }
 
 /// The state that folds samples.
@@ -136,7 +142,7 @@ impl Engine {
 
     /// The picture of an evaluation.
     #[must_use]
-    pub fn picture(&self, judged: Judged, mode: Mode, own: Own, recording: Option<String>) -> Picture {
+    pub fn picture(&self, judged: Judged, mode: Mode, own: Own, recording: Option<Recording>) -> Picture {
         let Evaluation { facts, ledger, diagnosis, .. } = judged.evaluation;
         let flow = flow::walk(&diagnosis, &ledger);
         Picture {

@@ -4,6 +4,7 @@
 //! flowchart, `engine` samples in and pictures out.
 
 pub mod app;
+pub mod bug;
 pub mod cli;
 pub mod collect;
 pub mod commands;

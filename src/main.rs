@@ -8,16 +8,8 @@ use perftop::commands;
 
 const USAGE: u8 = 64;
 
-const BUG: i32 = 70;
-
 fn main() -> ExitCode {
-    let print = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        print(info);
-        eprintln!("perftop: this is a bug; please report the lines above");
-        // Whichever thread it was: nothing half dead goes on, and the runtime's own 101 never leaks.
-        std::process::exit(BUG);
-    }));
+    perftop::bug::end_on_panic();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

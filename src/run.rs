@@ -2,18 +2,25 @@
 //! Awaits nothing but its own queues.
 
 use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Duration;
 
 use crossterm::event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
 use futures_util::StreamExt;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
 
 use crate::app::keymap::Key;
 use crate::app::{App, Msg};
 use crate::effects::{Effects, Next};
-use crate::engine::Handle;
+use crate::diagnose::Picture;
+use crate::engine::{Ask, Handle};
 use crate::terminal::Screen;
 use crate::view::{self, theme::Theme};
+
+/// Time that a recording has to seal its file when the operator leaves; the file is whole without that too.
+const SEAL: Duration = Duration::from_millis(60);
 
 /// Runs until the operator leaves, the terminal is gone, or a signal comes.
 ///
@@ -21,7 +28,19 @@ use crate::view::{self, theme::Theme};
 /// When the terminal cannot be written.
 pub async fn run(handle: Handle, theme: Theme, screen: &mut Screen) -> io::Result<()> {
     let Handle { mut pictures, asks, .. } = handle;
-    let (notices, mut noticed) = tokio::sync::mpsc::channel(4);
+    let result = turn(&mut pictures, asks, theme, screen).await;
+    if pictures.borrow().as_ref().is_some_and(|p| p.recording.is_some()) {
+        // Nobody asks any more: the engine ends, and its channel with it.
+        let ended = async { while pictures.changed().await.is_ok() {} };
+        _ = tokio::time::timeout(SEAL, ended).await;
+    }
+    result
+}
+
+type Pictures = watch::Receiver<Option<Arc<Picture>>>;
+
+async fn turn(pictures: &mut Pictures, asks: mpsc::Sender<Ask>, theme: Theme, screen: &mut Screen) -> io::Result<()> {
+    let (notices, mut noticed) = mpsc::channel(4);
     let mut app = App::default();
     let mut effects = Effects::new(asks, notices);
     let mut events = EventStream::new();

@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -24,12 +25,18 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Tty {
     child: Child,
     master: Option<File>,
+    reader: Option<std::thread::JoinHandle<()>>,
+    closing: Arc<AtomicBool>,
     slave: OwnedFd,
     written: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Tty {
     fn open(args: &[&str], envs: &[(&str, &str)]) -> Self {
+        Self::open_program(env!("CARGO_BIN_EXE_perftop"), args, envs)
+    }
+
+    fn open_program(program: &str, args: &[&str], envs: &[(&str, &str)]) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
@@ -39,7 +46,7 @@ impl Tty {
         let end = || Stdio::from(slave.try_clone().unwrap());
         // setsid makes the terminal the controlling one, so that it can hang up.
         let child = Command::new("setsid")
-            .args(["--ctty", "--wait", env!("CARGO_BIN_EXE_perftop")])
+            .args(["--ctty", "--wait", program])
             .args(args)
             .env("TERM", "xterm-256color")
             .env_remove("NO_COLOR")
@@ -52,16 +59,28 @@ impl Tty {
             .unwrap();
         let written = Arc::new(Mutex::new(Vec::new()));
         let (mut reader, kept) = (File::from(master.try_clone().unwrap()), written.clone());
-        std::thread::spawn(move || {
+        rustix::fs::fcntl_setfl(&reader, OFlags::RDWR | OFlags::NONBLOCK).unwrap();
+        let closing = Arc::new(AtomicBool::new(false));
+        let close = closing.clone();
+        let thread = std::thread::spawn(move || {
             let mut buffer = [0; 65536];
-            while let Ok(n) = reader.read(&mut buffer) {
-                if n == 0 {
-                    return;
+            while !close.load(Ordering::Relaxed) {
+                match reader.read(&mut buffer) {
+                    Ok(0) => return,
+                    Ok(n) => kept.lock().unwrap().extend_from_slice(&buffer[..n]),
+                    Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => std::thread::sleep(Duration::from_millis(2)),
+                    Err(_) => return,
                 }
-                kept.lock().unwrap().extend_from_slice(&buffer[..n]);
             }
         });
-        Self { child, master: Some(File::from(master)), slave, written }
+        Self { child, master: Some(File::from(master)), reader: Some(thread), closing, slave, written }
+    }
+
+    /// Closes the terminal's other end for good: the kernel hangs up.
+    fn close(&mut self) {
+        self.closing.store(true, Ordering::Relaxed);
+        self.reader.take().unwrap().join().unwrap();
+        self.master = None;
     }
 
     fn wait_for(&self, text: &str) {
@@ -183,10 +202,89 @@ fn ctrl_z_and_back() {
 fn a_closed_terminal_leaves_no_process() {
     let mut tty = Tty::open(&[], &[]);
     tty.wait_for("Verdict");
-    tty.master = None;
-    // The reader's copy of the master keeps the terminal open: the hang-up is sent as the kernel would.
-    rustix::process::kill_process(tty.perftop(), Signal::HUP).unwrap();
+    let stat = format!("/proc/{}/stat", tty.perftop());
+    tty.close();
     tty.exit_code();
+    assert!(!std::path::Path::new(&stat).exists(), "no process is left");
+}
+
+/// The child of the next test, in a terminal of its own.
+#[test]
+#[ignore = "ends its process by a panic; the next test runs it"]
+fn panics_in_a_terminal() {
+    perftop::bug::end_on_panic();
+    let guard = perftop::terminal::Guard::take().unwrap();
+    // Not the thread that took the terminal.
+    _ = std::thread::spawn(|| panic!("a bug in a reader")).join();
+    drop(guard);
+}
+
+#[test]
+fn a_panic_gives_the_terminal_back_before_it_says_so() {
+    let exe = std::env::current_exe().unwrap();
+    let args = ["--ignored", "--exact", "panics_in_a_terminal", "--nocapture", "--test-threads=1"];
+    let mut tty = Tty::open_program(exe.to_str().unwrap(), &args, &[]);
+    assert_eq!(tty.exit_code(), Some(70));
+    tty.wait_for("please report");
+    tty.assert_given_back();
+    let text = tty.text();
+    assert!(text.find("\x1b[?1049l").unwrap() < text.find("a bug in a reader").unwrap());
+}
+
+#[test]
+fn the_incident_is_written_and_sealed_on_leaving() {
+    let dir = temporary("incident");
+    let mut tty = Tty::open_program("sh", &["-c", &format!("cd {} && exec {}", dir.display(), env!("CARGO_BIN_EXE_perftop"))], &[]);
+    tty.wait_for("live");
+    tty.send(b"w");
+    tty.wait_for("recording to");
+    tty.send(b"q");
+    assert_eq!(tty.exit_code(), Some(0));
+    let files: Vec<_> = std::fs::read_dir(&dir).unwrap().map(|e| e.unwrap().path()).collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    let replay = Command::new(env!("CARGO_BIN_EXE_perftop")).args(["replay", "--verify"]).arg(&files[0]).output().unwrap();
+    assert!(replay.status.success(), "{replay:?}");
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+/// A disk that runs full (here a file system of 8 KiB in a mount namespace) ends the recording and nothing else.
+#[test]
+fn a_full_disk_ends_the_recording_and_the_screen_goes_on() {
+    let dir = temporary("full");
+    let script = format!(
+        "mount -t tmpfs -o size=8k none {0} && cd {0} && HOME={0} exec {1}",
+        dir.display(),
+        env!("CARGO_BIN_EXE_perftop")
+    );
+    let own = ["--user", "--map-root-user", "--mount"];
+    if !Command::new("unshare").args(own).arg("true").status().is_ok_and(|s| s.success()) {
+        eprintln!("SKIPPED: no mount namespace for this user, a full disk cannot be had");
+        return;
+    }
+    let mut tty = Tty::open_program("unshare", &[own[0], own[1], own[2], "sh", "-c", &script], &[]);
+    tty.wait_for("live");
+    tty.send(b"w");
+    tty.wait_for("recording to");
+    let start = Instant::now();
+    // Only cells that change are sent: Ctrl-L shows the words whole.
+    while !tty.text().contains("rec stopped") {
+        assert!(start.elapsed() < PATIENCE, "the recording goes on: {}", tty.text());
+        tty.forget();
+        tty.send(b"\x0c");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    tty.send(b"2");
+    tty.wait_for("Processes");
+    tty.send(b"\x03");
+    assert_eq!(tty.exit_code(), Some(0));
+    tty.assert_given_back();
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+fn temporary(what: &str) -> std::path::PathBuf {
+    let dir = std::env::temp_dir().join(format!("perftop-{what}-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    dir
 }
 
 #[test]

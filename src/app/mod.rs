@@ -94,6 +94,10 @@ pub enum Effect {
         /// Its weight; `None` takes it back.
         weight: Option<f64>,
     },
+    /// Record what comes into a file of this name.
+    Record(String),
+    /// End that recording.
+    StopRecording,
     /// Replay: pause or go on.
     Pause,
     /// Replay: one tick.

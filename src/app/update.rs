@@ -1,7 +1,7 @@
 //! What each message does: the only place where the state changes.
 
 use crate::detect::finding::Finding;
-use crate::diagnose::Mode;
+use crate::diagnose::{Mode, Recording, RecordingState};
 use crate::model::demand::Demand;
 use crate::model::unit::short;
 
@@ -17,6 +17,10 @@ impl App {
     pub fn update(&mut self, msg: Msg) -> Vec<Effect> {
         match msg {
             Msg::Picture(picture) => {
+                let before = self.picture.as_ref().and_then(|p| p.recording.clone());
+                if picture.recording != before {
+                    self.notice = picture.recording.as_ref().and_then(told).or(self.notice.take());
+                }
                 self.picture = Some(picture);
                 self.refresh_details()
             }
@@ -101,6 +105,7 @@ impl App {
             Action::Provenance => self.push(Overlay::Provenance { scroll: 0 }),
             Action::Help => self.push(Overlay::Help { scroll: 0 }),
             Action::Freeze => self.frozen = if self.frozen.is_some() { None } else { self.picture.clone() },
+            Action::Record => return self.record(),
             Action::Filter => self.processes.editing = true,
             Action::SortLeft => self.processes.shift_sort(-1),
             Action::SortRight => self.processes.shift_sort(1),
@@ -235,11 +240,42 @@ impl App {
         vec![Effect::Weigh { name, weight }]
     }
 
+    /// Starts a recording that is named by host and time, or ends the one under way.
+    fn record(&mut self) -> Vec<Effect> {
+        let Some(picture) = &self.picture else { return Vec::new() };
+        if picture.mode != Mode::Live {
+            self.notice = Some("this is a recording already; w records the live screen".into());
+            return Vec::new();
+        }
+        let state = picture.recording.as_ref().map(|r| &r.state);
+        if matches!(state, Some(RecordingState::Opening | RecordingState::Running | RecordingState::Behind)) {
+            return vec![Effect::StopRecording];
+        }
+        let plain = |text: &str, also: fn(char) -> bool| -> String {
+            text.chars().filter(|c| c.is_ascii_alphanumeric() || also(*c)).collect()
+        };
+        let host = plain(&picture.diagnosis.host.name, |c| c == '-' || c == '_');
+        let at = plain(&picture.diagnosis.at, |_| false);
+        vec![Effect::Record(format!("perftop-{host}-{at}.perftop"))]
+    }
+
     fn speed(&self, change: impl Fn(u32) -> u32) -> Vec<Effect> {
         match self.picture.as_ref().map(|p| p.mode) {
             Some(Mode::Replay { speed_percent, .. }) => vec![Effect::Speed(change(speed_percent))],
             _ => Vec::new(),
         }
+    }
+}
+
+/// What the operator must know of a recording.
+fn told(recording: &Recording) -> Option<String> {
+    let path = &recording.path;
+    match &recording.state {
+        RecordingState::Opening => None,
+        RecordingState::Running => Some(format!("recording to {path}; w ends it")),
+        RecordingState::Behind => Some(format!("{path}: the disk does not keep up, samples are missing")),
+        RecordingState::Ended => Some(format!("recorded; perftop replay {path}")),
+        RecordingState::Failed { why, .. } => Some(format!("recording stopped: {why}")),
     }
 }
 

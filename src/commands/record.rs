@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::cli::Record;
 use crate::config::Settings;
+use crate::diagnose::{Recording, RecordingState};
 use crate::engine::{Handle, LiveOptions, live};
 use crate::record::writer::{Target, Writer};
 
@@ -42,11 +43,13 @@ pub fn run(options: &Record, settings: &Settings) -> Result<u8, Failure> {
     runtime()?.block_on(wait(handle))
 }
 
-/// How the recorder's status begins when it has given up.
-const STOPPED: &str = "recording stopped";
-
-fn failure(status: String) -> Failure {
-    if status.ends_with("Broken pipe (os error 32)") { Failure::ClosedPipe } else { Failure::Io(status) }
+/// What a recording that gave up means for the exit code.
+fn failed(recording: &Recording) -> Option<Failure> {
+    match &recording.state {
+        RecordingState::Failed { broken_pipe: true, .. } => Some(Failure::ClosedPipe),
+        RecordingState::Failed { why, .. } => Some(Failure::Io(format!("recording stopped: {why}"))),
+        _ => None,
+    }
 }
 
 async fn wait(handle: Handle) -> Result<u8, Failure> {
@@ -62,16 +65,15 @@ async fn wait(handle: Handle) -> Result<u8, Failure> {
             changed = pictures.changed() => {
                 if changed.is_err() {
                     // The last write and the seal happen after the last picture.
-                    let last = recorder.and_then(|r| r.lock().map(|s| s.clone()).ok()).filter(|s| s.starts_with(STOPPED));
-                    if let Some(last) = last {
-                        return Err(failure(last));
+                    let last = recorder.and_then(|r| r.lock().map(|s| s.clone()).ok());
+                    if let Some(failure) = last.as_ref().and_then(failed) {
+                        return Err(failure);
                     }
                     return if interrupted { Err(Failure::Interrupted) } else { Ok(0) };
                 }
                 let status = pictures.borrow_and_update().as_ref().and_then(|p| p.recording.clone());
-                match status {
-                    Some(s) if s.starts_with(STOPPED) => return Err(failure(s)),
-                    _ => {}
+                if let Some(failure) = status.as_ref().and_then(failed) {
+                    return Err(failure);
                 }
             }
             // Without a sender the engine seals the recording and ends; a second signal does not wait for that.

@@ -53,7 +53,37 @@ pub struct Picture {
     /// What perftop itself costs; not part of any diagnosis.
     pub own: Own,
     /// Whether this is being recorded, or why it stopped.
-    pub recording: Option<String>,
+    pub recording: Option<Recording>,
+}
+
+/// Where a recording stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recording {
+    /// The file.
+    pub path: String,
+    /// How it goes.
+    pub state: RecordingState,
+}
+
+/// How a recording goes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum RecordingState {
+    /// Not open yet.
+    #[default]
+    Opening,
+    /// All that is seen is written.
+    Running,
+    /// The disk does not keep up: samples are missing.
+    Behind,
+    /// Sealed.
+    Ended,
+    /// Given up; the file is readable as far as it goes.
+    Failed {
+        /// What the system said, with the file.
+        why: String,
+        /// The reader of a pipe went away, which is no failure of ours.
+        broken_pipe: bool,
+    },
 }
 
 /// perftop's own cost.

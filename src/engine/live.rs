@@ -1,17 +1,17 @@
 //! The live driver: scheduler, engine and recorder on a thread of their own.
 
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
 use crate::collect::own::Meter;
 use crate::collect::schedule::{self, Plan};
 use crate::detect::params::ParamOverrides;
-use crate::diagnose::{Mode, Own};
-use crate::model::sample::Sample;
-use crate::record::writer::{SAMPLES, Writer};
+use crate::diagnose::{Mode, Own, Recording};
+use crate::record::writer::Writer;
 
+use super::recorder::{Recorder, Status, open_first};
 use super::{Ask, Engine, Handle, to_json};
 
 /// What a live engine needs.
@@ -35,8 +35,8 @@ pub fn live(mut options: LiveOptions) -> std::io::Result<Handle> {
     let (sender, pictures) = watch::channel(None);
     let (asks, asked) = mpsc::channel(16);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    let recorder = options.record.take().map(Recorder::start).transpose()?;
-    let status = recorder.as_ref().map(|r| r.status.clone());
+    let recorder = options.record.take().map(|writer| Recorder::start(move || Ok(writer))).transpose()?;
+    let status = recorder.as_ref().map(|r| r.status().clone());
     std::thread::Builder::new().name("engine".into()).spawn(move || {
         // A failure to start shows as a closed channel, which every caller reports.
         _ = runtime.block_on(run(options, recorder, sender, asked));
@@ -52,6 +52,8 @@ async fn run(
     pictures: Pictures,
     mut asked: mpsc::Receiver<Ask>,
 ) -> std::io::Result<()> {
+    let every_ms = u64::try_from(options.plan.every.as_millis()).unwrap_or(u64::MAX);
+    let params: Vec<_> = options.params.0.iter().map(|((rule, name), value)| (rule.clone(), name.clone(), *value)).collect();
     let mut live = schedule::start(options.plan)?;
     let mut engine = Engine::new(options.params);
     let mut meter = Meter::default();
@@ -69,7 +71,7 @@ async fn run(
                 }
                 let (cpu, rss_bytes) = meter.read();
                 let own = Own { cpu, rss_bytes };
-                let recording = recorder.as_ref().map(Recorder::status);
+                let recording = recorder.as_ref().map(|r| shown(r.status()));
                 let picture = engine.picture(judged, Mode::Live, own, recording);
                 if pictures.send(Some(Arc::new(picture))).is_err() {
                     break;
@@ -86,6 +88,11 @@ async fn run(
                     // The recording must know: the next segment begins with the new weights.
                     recorder.iter_mut().for_each(Recorder::begin_anew);
                 }
+                Some(Ask::Record(places)) => {
+                    let fresh = record(recorder.as_ref(), places, every_ms, &params);
+                    recorder = fresh.or(recorder);
+                }
+                Some(Ask::StopRecording) => recorder.iter_mut().for_each(Recorder::stop),
                 Some(Ask::Pause | Ask::Step | Ask::Speed(_)) => {}
                 None => break,
             },
@@ -98,81 +105,20 @@ async fn run(
     Ok(())
 }
 
-/// The writer on a thread of its own: a disk that hangs must not hold up the screen.
-struct Recorder {
-    queue: Option<SyncSender<Tick>>,
-    thread: Option<std::thread::JoinHandle<()>>,
-    /// Samples until the next segment begins, with the engine's state.
-    left: u64,
-    status: Arc<Mutex<String>>,
+/// Starts to record from the next tick on, unless a recording is under way.
+fn record(
+    running: Option<&Recorder>,
+    places: Vec<PathBuf>,
+    every_ms: u64,
+    params: &[(String, String, f64)],
+) -> Option<Recorder> {
+    if running.is_some_and(Recorder::is_running) {
+        return None;
+    }
+    let params = params.to_vec();
+    Recorder::start(move || open_first(&places, every_ms, &params)).ok()
 }
 
-type Tick = (Option<Vec<u8>>, Sample, Vec<u8>);
-
-impl Recorder {
-    const QUEUE: usize = 16;
-
-    fn start(writer: Writer) -> std::io::Result<Self> {
-        let (queue, ticks) = sync_channel::<Tick>(Self::QUEUE);
-        let status = Arc::new(Mutex::new("recording".to_owned()));
-        let theirs = status.clone();
-        let thread = std::thread::Builder::new().name("recorder".into()).spawn(move || Self::write(writer, &ticks, &theirs))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), left: 0, status })
-    }
-
-    fn write(mut writer: Writer, ticks: &Receiver<Tick>, shown: &Mutex<String>) {
-        let set = |status: &str| {
-            if let Ok(mut shown) = shown.lock() {
-                status.clone_into(&mut shown);
-            }
-        };
-        for (state, sample, diagnosis) in ticks {
-            if let Err(error) = writer.write(state, sample, diagnosis) {
-                set(&format!("recording stopped: {error}"));
-                return;
-            }
-        }
-        if let Err(error) = writer.finish() {
-            set(&format!("recording stopped: {error}"));
-        }
-    }
-
-    fn wants_state(&self) -> bool {
-        self.left == 0
-    }
-
-    fn status(&self) -> String {
-        self.status.lock().map(|s| s.clone()).unwrap_or_default()
-    }
-
-    fn send(&mut self, state: Option<Vec<u8>>, sample: Sample, diagnosis: Vec<u8>) {
-        let Some(queue) = &self.queue else { return };
-        match queue.try_send((state, sample, diagnosis)) {
-            Ok(()) => self.left = if self.left == 0 { SAMPLES - 1 } else { self.left - 1 },
-            Err(TrySendError::Full(_)) => {
-                self.begin_anew();
-                self.say("recording behind: the disk does not keep up, samples are missing");
-            }
-            Err(TrySendError::Disconnected(_)) => self.queue = None,
-        }
-    }
-
-    /// What was folded is not what was recorded any more: the next tick brings the engine's state.
-    fn begin_anew(&mut self) {
-        self.left = 0;
-    }
-
-    fn say(&self, status: &str) {
-        if let Ok(mut shown) = self.status.lock() {
-            status.clone_into(&mut shown);
-        }
-    }
-
-    /// Lets the writer finish; the caller is about to leave.
-    fn finish(mut self) {
-        self.queue = None;
-        if let Some(thread) = self.thread.take() {
-            _ = thread.join();
-        }
-    }
+fn shown(status: &Status) -> Recording {
+    status.lock().map(|s| s.clone()).unwrap_or_default()
 }

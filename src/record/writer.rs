@@ -109,6 +109,12 @@ impl Writer {
         Ok(Self { path, file, every_ms, keep_ms, params: Vec::new(), out: Some(out), segment: None })
     }
 
+    /// The file, or what stands for it in messages.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Writes one tick: the sample, and what was said of it. With the engine's state before the sample a segment
     /// begins, so that a reader can start there; the caller gives it with the first tick and every [`SAMPLES`].
     ///

@@ -66,7 +66,7 @@ impl Disks {
     /// When the file cannot be read or holds no device line at all although it is not empty.
     pub fn read(&mut self, reader: &mut Reader, roots: &Roots) -> Seen<Vec<DiskRaw>> {
         let path = roots.proc.join("diskstats");
-        let text = reader.read(&path)?;
+        let text = reader.read_again(&path)?;
         let mut disks = parse(text);
         if disks.is_empty() && !text.is_empty() {
             return Err(Lack::new(Why::Garbage, path.display().to_string()));

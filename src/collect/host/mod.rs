@@ -11,6 +11,7 @@ pub mod process;
 pub mod process_detail;
 pub mod psi;
 pub mod serving;
+pub mod sockdiag;
 pub mod stat;
 pub mod sweep;
 #[cfg(test)]

@@ -52,7 +52,7 @@ impl Interfaces {
     /// # Errors
     /// When the file cannot be read.
     pub fn read(&mut self, reader: &mut Reader, roots: &Roots) -> Seen<Vec<InterfaceRaw>> {
-        let mut rows = parse_dev(reader.read(&roots.net("dev"))?);
+        let mut rows = parse_dev(reader.read_again(&roots.net("dev"))?);
         self.reads += 1;
         if self.reads.is_multiple_of(Self::REFRESH) {
             self.known.clear();
@@ -74,14 +74,14 @@ impl Interfaces {
 /// When `/proc/net/snmp` cannot be read.
 pub fn read_tcp(reader: &mut Reader, roots: &Roots) -> Seen<TcpRaw> {
     let mut raw = TcpRaw::default();
-    let snmp = reader.read(&roots.net("snmp"))?;
+    let snmp = reader.read_again(&roots.net("snmp"))?;
     let get = |name: &[u8]| by_name(snmp, b"Tcp:", name);
     raw.curr_estab = get(b"CurrEstab");
     raw.out_segs = get(b"OutSegs");
     raw.retrans_segs = get(b"RetransSegs");
     raw.active_opens = get(b"ActiveOpens");
     raw.passive_opens = get(b"PassiveOpens");
-    if let Ok(netstat) = reader.read(&roots.net("netstat")) {
+    if let Ok(netstat) = reader.read_again(&roots.net("netstat")) {
         let get = |name: &[u8]| by_name(netstat, b"TcpExt:", name);
         raw.orig_data_sent = get(b"TCPOrigDataSent");
         raw.timeouts = get(b"TCPTimeouts");

@@ -4,17 +4,29 @@ use std::path::Path;
 
 use crate::collect::root::{Reader, lines};
 use crate::model::host::{PsiFile, PsiLine};
-use crate::model::seen::{Seen, Why};
+use crate::model::seen::{Lack, Seen, Why};
 
 /// Reads one pressure file; says how to switch pressure accounting on where it is off.
 ///
 /// # Errors
 /// Absent and switched off are different reasons with the same way in.
 pub fn read(reader: &mut Reader, path: &Path) -> Seen<PsiFile> {
-    reader.parse(path, parse).map_err(|lack| match lack.why {
+    reader.parse(path, parse).map_err(with_the_way_in)
+}
+
+/// As [`read`], for a file that is read at every turn.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_again(reader: &mut Reader, path: &Path) -> Seen<PsiFile> {
+    reader.parse_again(path, parse).map_err(with_the_way_in)
+}
+
+fn with_the_way_in(lack: Lack) -> Lack {
+    match lack.why {
         Why::Absent | Why::Unsupported => lack.lifted_by("boot with psi=1 on the kernel command line (Linux 4.20 or newer)"),
         _ => lack,
-    })
+    }
 }
 
 /// Parses a pressure file; `full` is absent for CPU before Linux 5.13.

@@ -1,5 +1,6 @@
 //! Which processes serve someone: listening sockets, and established ones whose local port has a listener.
-//! Reads `/proc/net/tcp`, `tcp6`, `unix`, and the descriptor links of every process that we may read.
+//! Asks sock_diag (a foreign tree: `/proc/net/tcp` and `tcp6`), reads `/proc/net/unix` and the descriptor links of
+//! every process that we may read.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,6 +9,7 @@ use crate::collect::root::{FILE_CAP, Reader, Roots, fields, lines, number};
 use crate::model::host::{ProcId, Serving, ServingProcess};
 use crate::model::seen::Seen;
 
+use super::sockdiag::{self, Socket};
 use super::stat;
 
 /// Sockets by inode, as the tables name them.
@@ -39,6 +41,32 @@ impl Sockets {
         }
     }
 
+    fn add(&mut self, socket: &Socket) {
+        let (inode, port) = (u64::from(socket.inode), socket.local.port());
+        match 1 << socket.state {
+            _ if inode == 0 => {}
+            sockdiag::LISTEN => _ = self.listening.insert(inode, port),
+            sockdiag::ESTABLISHED => _ = self.established.insert(inode, port),
+            _ => {}
+        }
+    }
+
+    /// Listeners and established sockets of the network namespace that `roots` shows.
+    ///
+    /// # Errors
+    /// When neither the kernel answers nor the table can be read.
+    fn tcp(&mut self, reader: &mut Reader, roots: &Roots) -> Seen<()> {
+        let asked = roots.own_proc().then(|| sockdiag::dump(sockdiag::LISTEN | sockdiag::ESTABLISHED, false, |s| self.add(&s)));
+        if let Some(Ok(())) = asked {
+            return Ok(());
+        }
+        self.add_tcp(reader.read(&roots.net("tcp"))?);
+        if let Ok(text) = reader.read(&roots.net("tcp6")) {
+            self.add_tcp(text);
+        }
+        Ok(())
+    }
+
     /// Adds the rows of `/proc/net/unix` with the flag of a listener (SO_ACCEPTCON).
     pub fn add_unix(&mut self, text: &[u8]) {
         for line in lines(text).skip(1) {
@@ -63,10 +91,7 @@ pub fn read(roots: &Roots) -> Seen<Serving> {
     let mut reader = Reader::default();
     let mut sockets = Sockets::default();
     let boot_ns = clock::now().boot_ns;
-    sockets.add_tcp(reader.read(&roots.net("tcp"))?);
-    if let Ok(text) = reader.read(&roots.net("tcp6")) {
-        sockets.add_tcp(text);
-    }
+    sockets.tcp(&mut reader, roots)?;
     if let Ok(text) = reader.read(&roots.net("unix")) {
         sockets.add_unix(text);
     }

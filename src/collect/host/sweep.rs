@@ -14,12 +14,14 @@ use crate::model::mask;
 
 use super::{cgroup, cpu, disk, memory, network, process, psi};
 
-/// Between two looks at IO pressure.
+/// Between two looks at IO pressure, while there is some.
 const LOOK: Duration = Duration::from_millis(100);
-/// Growth of PSI io (µs per look) above which task states are sampled.
+/// Looks that one stands for while all is quiet: a wake-up costs more than what it reads.
+const QUIET: u32 = 3;
+/// Growth of PSI io (µs per [`LOOK`]) above which task states are sampled.
 const STALLED_US: u64 = 500;
 /// Without PSI states are sampled at every so many looks.
-const BLIND_EVERY: u32 = 5;
+const BLIND_EVERY: u32 = 6;
 
 /// A sweep that is asked for.
 #[derive(Debug)]
@@ -55,6 +57,8 @@ pub struct Sweeper {
     cpu_total_us: Option<u64>,
     oom_kills: Option<u64>,
     looks: u32,
+    /// Looks that the next one stands for.
+    stride: u32,
 }
 
 impl Sweeper {
@@ -74,12 +78,13 @@ impl Sweeper {
             cpu_total_us: None,
             oom_kills: None,
             looks: 0,
+            stride: 1,
         }
     }
 
     fn run(mut self, requests: &Receiver<Request>) {
         loop {
-            match requests.recv_timeout(LOOK) {
+            match requests.recv_timeout(LOOK * self.stride) {
                 Ok(request) => {
                     let sweep = self.sweep(request.interval_s);
                     let states = std::mem::take(&mut self.states);
@@ -91,22 +96,27 @@ impl Sweeper {
         }
     }
 
-    /// Counts a round; samples states only if someone was stalled since the last look.
+    /// Counts rounds; samples states only if someone was stalled since the last look. A look that comes after three
+    /// times the pause counts three times, hits and rounds alike: the share of rounds in which a thread was
+    /// blocked stays what it is.
     fn look(&mut self) {
-        self.looks = self.looks.wrapping_add(1);
+        let stands_for = self.stride;
+        self.looks = self.looks.wrapping_add(stands_for);
         let path = self.roots.proc.join("pressure/io");
-        let total = psi::read(&mut self.reader, &path).ok().map(|p| p.some.total_us);
+        let total = psi::read_again(&mut self.reader, &path).ok().map(|p| p.some.total_us);
         let grown = total.zip(self.io_total_us).map(|(new, old)| new.saturating_sub(old));
         self.io_total_us = total;
+        let stalled = grown.is_some_and(|us| us > STALLED_US * u64::from(stands_for));
+        self.stride = if stalled { 1 } else { QUIET };
         let due = match (total, grown) {
-            (Some(_), Some(us)) => us > STALLED_US,
+            (Some(_), Some(_)) => stalled,
             (Some(_), None) => return,
             (None, _) if self.looks.is_multiple_of(BLIND_EVERY) => true,
             (None, _) => return,
         };
-        self.states.rounds += 1;
+        self.states.rounds += stands_for;
         for hit in self.processes.sample_states(&mut self.reader, &self.roots, !due) {
-            add_hit(&mut self.states.blocked, hit);
+            add_hit(&mut self.states.blocked, StateHit { hits: hit.hits * stands_for, ..hit });
         }
     }
 
@@ -115,19 +125,19 @@ impl Sweeper {
         let at = clock::now();
         let roots = &self.roots;
         let reader = &mut self.reader;
-        let cpu = reader.parse(&roots.proc.join("stat"), cpu::parse_stat);
-        let load = reader.parse(&roots.proc.join("loadavg"), cpu::parse_loadavg);
+        let cpu = reader.parse_again(&roots.proc.join("stat"), cpu::parse_stat);
+        let load = reader.parse_again(&roots.proc.join("loadavg"), cpu::parse_loadavg);
         let psi = PsiRaw {
-            cpu: psi::read(reader, &roots.proc.join("pressure/cpu")),
-            memory: psi::read(reader, &roots.proc.join("pressure/memory")),
-            io: psi::read(reader, &roots.proc.join("pressure/io")),
+            cpu: psi::read_again(reader, &roots.proc.join("pressure/cpu")),
+            memory: psi::read_again(reader, &roots.proc.join("pressure/memory")),
+            io: psi::read_again(reader, &roots.proc.join("pressure/io")),
         };
-        let memory = reader.parse(&roots.proc.join("meminfo"), memory::parse_meminfo);
-        let vmstat = reader.parse(&roots.proc.join("vmstat"), memory::parse_vmstat);
+        let memory = reader.parse_again(&roots.proc.join("meminfo"), memory::parse_meminfo);
+        let vmstat = reader.parse_again(&roots.proc.join("vmstat"), memory::parse_vmstat);
         let disks = self.disks.read(reader, roots);
         let interfaces = self.interfaces.read(reader, roots);
         let tcp = network::read_tcp(reader, roots);
-        let files = reader.parse(&roots.proc.join("sys/fs/file-nr"), cpu::parse_file_nr);
+        let files = reader.parse_again(&roots.proc.join("sys/fs/file-nr"), cpu::parse_file_nr);
         let kills = vmstat.as_ref().ok().and_then(|v| v.oom_kill);
         let killed = self.oom_kills.is_some() && kills != self.oom_kills;
         self.oom_kills = kills;

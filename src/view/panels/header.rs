@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::app::App;
 use crate::config::Meaning;
-use crate::diagnose::{Mode, Picture};
+use crate::diagnose::{Mode, Picture, RecordingState};
 use crate::model::source::{SourceKind, SourceState};
 use crate::model::unit::{bytes, short};
 use crate::view::theme::Theme;
@@ -49,9 +49,13 @@ pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, 
 fn right(app: &App, picture: &Picture, theme: &Theme) -> Vec<Span<'static>> {
     let clock = picture.diagnosis.at.get(11..19).unwrap_or_default().to_owned() + "Z";
     let mut spans = Vec::new();
-    if let Some(recording) = picture.recording.as_ref().filter(|r| *r != "recording") {
-        spans.push(Span::styled(format!("{recording}  "), theme.style(Meaning::Critical)));
-    }
+    let recording = picture.recording.as_ref().map(|r| match r.state {
+        RecordingState::Opening | RecordingState::Running => ("rec  ", Meaning::Accent),
+        RecordingState::Behind => ("rec: samples missing  ", Meaning::Warning),
+        RecordingState::Failed { .. } => ("rec stopped  ", Meaning::Critical),
+        RecordingState::Ended => ("", Meaning::Muted),
+    });
+    spans.extend(recording.map(|(word, meaning)| Span::styled(word, theme.style(meaning))));
     if picture.diagnosis.provisional {
         spans.push(Span::styled("provisional  ", theme.style(Meaning::Unknown)));
     }
