@@ -23,6 +23,10 @@ bless:
 faults *ARGS:
     tests/faults/run host {{ARGS}}
 
+# Fuzz every parser (cargo-fuzz)
+fuzz SECONDS="60":
+    fuzz/run {{SECONDS}}
+
 # perftop beside btop, htop and bottom
 overhead *ARGS:
     tests/bench/overhead {{ARGS}}

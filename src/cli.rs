@@ -171,4 +171,6 @@ pub enum ConfigAction {
     Check,
     /// The example file with all defaults
     Example,
+    /// The actions that `[keys]` can give other keys, and the keys they have
+    Keys,
 }

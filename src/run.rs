@@ -11,10 +11,10 @@ use futures_util::StreamExt;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
-use crate::app::keymap::Key;
+use crate::app::keymap::{Key, Keymap};
 use crate::app::{App, Msg};
-use crate::effects::{Effects, Next};
 use crate::diagnose::Picture;
+use crate::effects::{Effects, Next};
 use crate::engine::{Ask, Handle};
 use crate::terminal::Screen;
 use crate::view::{self, theme::Theme};
@@ -26,9 +26,9 @@ const SEAL: Duration = Duration::from_millis(60);
 ///
 /// # Errors
 /// When the terminal cannot be written.
-pub async fn run(handle: Handle, theme: Theme, screen: &mut Screen) -> io::Result<()> {
+pub async fn run(handle: Handle, theme: Theme, keymap: Keymap, screen: &mut Screen) -> io::Result<()> {
     let Handle { mut pictures, asks, .. } = handle;
-    let result = turn(&mut pictures, asks, theme, screen).await;
+    let result = turn(&mut pictures, asks, &theme, App { keymap: Arc::new(keymap), ..App::default() }, screen).await;
     if pictures.borrow().as_ref().is_some_and(|p| p.recording.is_some()) {
         // Nobody asks any more: the engine ends, and its channel with it.
         let ended = async { while pictures.changed().await.is_ok() {} };
@@ -39,9 +39,14 @@ pub async fn run(handle: Handle, theme: Theme, screen: &mut Screen) -> io::Resul
 
 type Pictures = watch::Receiver<Option<Arc<Picture>>>;
 
-async fn turn(pictures: &mut Pictures, asks: mpsc::Sender<Ask>, theme: Theme, screen: &mut Screen) -> io::Result<()> {
+async fn turn(
+    pictures: &mut Pictures,
+    asks: mpsc::Sender<Ask>,
+    theme: &Theme,
+    mut app: App,
+    screen: &mut Screen,
+) -> io::Result<()> {
     let (notices, mut noticed) = mpsc::channel(4);
-    let mut app = App::default();
     let mut effects = Effects::new(asks, notices);
     let mut events = EventStream::new();
     let mut terminate = signal(SignalKind::terminate())?;
@@ -50,7 +55,7 @@ async fn turn(pictures: &mut Pictures, asks: mpsc::Sender<Ask>, theme: Theme, sc
     let mut quit = signal(SignalKind::quit())?;
     let mut live = true;
     loop {
-        draw(&app, &theme, screen)?;
+        draw(&app, theme, screen)?;
         let msg = tokio::select! {
             biased;
             event = events.next() => match event {

@@ -234,7 +234,8 @@ fn a_panic_gives_the_terminal_back_before_it_says_so() {
 #[test]
 fn the_incident_is_written_and_sealed_on_leaving() {
     let dir = temporary("incident");
-    let mut tty = Tty::open_program("sh", &["-c", &format!("cd {} && exec {}", dir.display(), env!("CARGO_BIN_EXE_perftop"))], &[]);
+    let mut tty =
+        Tty::open_program("sh", &["-c", &format!("cd {} && exec {}", dir.display(), env!("CARGO_BIN_EXE_perftop"))], &[]);
     tty.wait_for("live");
     tty.send(b"w");
     tty.wait_for("recording to");

@@ -71,9 +71,11 @@ pub enum Action {
     Weigh,
 }
 
-/// One row.
+/// One row of the built-in list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Binding {
+    /// What `[keys]` of the configuration calls it.
+    pub name: &'static str,
     /// The keys.
     pub keys: &'static [Key],
     /// How they are written.
@@ -89,6 +91,7 @@ pub struct Binding {
 }
 
 const fn row(
+    name: &'static str,
     keys: &'static [Key],
     shown: &'static str,
     context: Context,
@@ -96,7 +99,7 @@ const fn row(
     what: &'static str,
     footer: bool,
 ) -> Binding {
-    Binding { keys, shown, context, action, what, footer }
+    Binding { name, keys, shown, context, action, what, footer }
 }
 
 use Action as A;
@@ -105,49 +108,185 @@ use Key as K;
 
 /// All keys. The first row that fits wins.
 pub const KEYMAP: &[Binding] = &[
-    row(&[K::Ctrl('c')], "Ctrl-C", C::Anywhere, A::Quit, "quit at once", false),
-    row(&[K::F(10)], "F10", C::Anywhere, A::Quit, "quit at once", false),
-    row(&[K::Ctrl('l')], "Ctrl-L", C::Anywhere, A::Redraw, "draw everything anew", false),
-    row(&[K::Ctrl('z')], "Ctrl-Z", C::Anywhere, A::Suspend, "to the shell; fg comes back", false),
-    row(&[K::Char('1')], "1", C::Anywhere, A::Triage, "triage", true),
-    row(&[K::Char('2')], "2", C::Anywhere, A::Host, "host", true),
-    row(&[K::Char('6')], "6", C::Anywhere, A::Diagnose, "diagnose", true),
-    row(&[K::Up, K::Char('k')], "↑ k", C::Anywhere, A::Up, "up", false),
-    row(&[K::Down, K::Char('j')], "↓ j", C::Anywhere, A::Down, "down", false),
-    row(&[K::PageUp, K::Ctrl('b')], "PgUp", C::Anywhere, A::PageUp, "a page up", false),
-    row(&[K::PageDown, K::Ctrl('f')], "PgDn", C::Anywhere, A::PageDown, "a page down", false),
-    row(&[K::Home], "Home gg", C::Anywhere, A::Top, "to the top", false),
-    row(&[K::End, K::Char('G')], "End G", C::Anywhere, A::Bottom, "to the bottom", false),
-    row(&[K::Enter], "⏎", C::Anywhere, A::Open, "open", true),
-    row(&[K::Char('/')], "/", C::Host, A::Filter, "filter", true),
-    row(&[K::Char('<'), K::Left, K::Char('h')], "< ←", C::Host, A::SortLeft, "sort by the column to the left", false),
-    row(&[K::Char('>'), K::Right, K::Char('l')], "> →", C::Host, A::SortRight, "sort", true),
-    row(&[K::Char('r')], "r", C::Host, A::SortReverse, "reverse the order", false),
-    row(&[K::Char('b')], "b", C::Host, A::Weigh, "weigh the process: foreground, background, as judged", false),
-    row(&[K::Char('c')], "c", C::Anywhere, A::CopyFix, "copy fix", true),
-    row(&[K::Char('y')], "y", C::Anywhere, A::CopyView, "copy view: the raw text", false),
-    row(&[K::Char('Y')], "Y", C::Anywhere, A::ChatLine, "copy one line for the chat", false),
-    row(&[K::Char('i')], "i", C::Anywhere, A::Provenance, "provenance", true),
-    row(&[K::Tab, K::Char('n')], "Tab n", C::Overlay, A::NextFix, "next fix", false),
-    row(&[K::Char(' ')], "space", C::Anywhere, A::Freeze, "freeze", true),
-    row(&[K::Char('w')], "w", C::Anywhere, A::Record, "write the incident: record from here on, or end it", false),
-    row(&[K::Char('p')], "p", C::Anywhere, A::Pause, "replay: pause or go on", false),
-    row(&[K::Char('.')], ".", C::Anywhere, A::Step, "replay: one tick on", false),
-    row(&[K::Char('-')], "-", C::Anywhere, A::Slower, "replay: half the speed", false),
-    row(&[K::Char('+')], "+", C::Anywhere, A::Faster, "replay: twice the speed", false),
-    row(&[K::Char('?'), K::F(1)], "?", C::Anywhere, A::Help, "help", true),
-    row(&[K::Esc], "Esc", C::Anywhere, A::Back, "back", false),
-    row(&[K::Char('q')], "q", C::Anywhere, A::Close, "back, quit", true),
+    row("quit", &[K::Ctrl('c'), K::F(10)], "Ctrl-C F10", C::Anywhere, A::Quit, "quit at once", false),
+    row("redraw", &[K::Ctrl('l')], "Ctrl-L", C::Anywhere, A::Redraw, "draw everything anew", false),
+    row("suspend", &[K::Ctrl('z')], "Ctrl-Z", C::Anywhere, A::Suspend, "to the shell; fg comes back", false),
+    row("triage", &[K::Char('1')], "1", C::Anywhere, A::Triage, "triage", true),
+    row("host", &[K::Char('2')], "2", C::Anywhere, A::Host, "host", true),
+    row("diagnose", &[K::Char('6')], "6", C::Anywhere, A::Diagnose, "diagnose", true),
+    row("up", &[K::Up, K::Char('k')], "↑ k", C::Anywhere, A::Up, "up", false),
+    row("down", &[K::Down, K::Char('j')], "↓ j", C::Anywhere, A::Down, "down", false),
+    row("page_up", &[K::PageUp, K::Ctrl('b')], "PgUp", C::Anywhere, A::PageUp, "a page up", false),
+    row("page_down", &[K::PageDown, K::Ctrl('f')], "PgDn", C::Anywhere, A::PageDown, "a page down", false),
+    row("top", &[K::Home], "Home gg", C::Anywhere, A::Top, "to the top", false),
+    row("bottom", &[K::End, K::Char('G')], "End G", C::Anywhere, A::Bottom, "to the bottom", false),
+    row("open", &[K::Enter], "⏎", C::Anywhere, A::Open, "open", true),
+    row("filter", &[K::Char('/')], "/", C::Host, A::Filter, "filter", true),
+    row(
+        "sort_left",
+        &[K::Char('<'), K::Left, K::Char('h')],
+        "< ←",
+        C::Host,
+        A::SortLeft,
+        "sort by the column to the left",
+        false,
+    ),
+    row("sort_right", &[K::Char('>'), K::Right, K::Char('l')], "> →", C::Host, A::SortRight, "sort", true),
+    row("sort_reverse", &[K::Char('r')], "r", C::Host, A::SortReverse, "reverse the order", false),
+    row("weigh", &[K::Char('b')], "b", C::Host, A::Weigh, "weigh the process: foreground, background, as judged", false),
+    row("copy_fix", &[K::Char('c')], "c", C::Anywhere, A::CopyFix, "copy fix", true),
+    row("copy_view", &[K::Char('y')], "y", C::Anywhere, A::CopyView, "copy view: the raw text", false),
+    row("chat_line", &[K::Char('Y')], "Y", C::Anywhere, A::ChatLine, "copy one line for the chat", false),
+    row("provenance", &[K::Char('i')], "i", C::Anywhere, A::Provenance, "provenance", true),
+    row("next_fix", &[K::Tab, K::Char('n')], "Tab n", C::Overlay, A::NextFix, "next fix", false),
+    row("freeze", &[K::Char(' ')], "space", C::Anywhere, A::Freeze, "freeze", true),
+    row("record", &[K::Char('w')], "w", C::Anywhere, A::Record, "write the incident: record from here on, or end it", false),
+    row("pause", &[K::Char('p')], "p", C::Anywhere, A::Pause, "replay: pause or go on", false),
+    row("step", &[K::Char('.')], ".", C::Anywhere, A::Step, "replay: one tick on", false),
+    row("slower", &[K::Char('-')], "-", C::Anywhere, A::Slower, "replay: half the speed", false),
+    row("faster", &[K::Char('+')], "+", C::Anywhere, A::Faster, "replay: twice the speed", false),
+    row("help", &[K::Char('?'), K::F(1)], "?", C::Anywhere, A::Help, "help", true),
+    row("back", &[K::Esc], "Esc", C::Anywhere, A::Back, "back", false),
+    row("close", &[K::Char('q')], "q", C::Anywhere, A::Close, "back, quit", true),
 ];
 
-/// What a key does in a context. While a filter is typed only control keys act.
-#[must_use]
-pub fn action(key: Key, context: Context) -> Option<Action> {
-    let counts = |b: &&Binding| {
-        let typed = context == C::Editing && !matches!(key, K::Ctrl(_) | K::F(_));
-        !typed && (b.context == C::Anywhere || b.context == context)
-    };
-    KEYMAP.iter().filter(counts).find(|b| b.keys.contains(&key)).map(|b| b.action)
+impl Key {
+    /// A key as the configuration writes it: `c`, `G`, `ctrl-f`, `F5`, `space`, `up`, `pgdn`, `enter` …
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut letters = text.chars();
+        if let (Some(c), None) = (letters.next(), letters.next()) {
+            return (!c.is_control()).then_some(Self::Char(c));
+        }
+        let lower = text.to_ascii_lowercase();
+        if let Some(rest) = lower.strip_prefix("ctrl-") {
+            let mut letters = rest.chars();
+            return match (letters.next(), letters.next()) {
+                (Some(c), None) if c.is_ascii_alphabetic() => Some(Self::Ctrl(c)),
+                _ => None,
+            };
+        }
+        if let Some(n) = lower.strip_prefix('f').and_then(|n| n.parse::<u8>().ok()) {
+            return (1..=12).contains(&n).then_some(Self::F(n));
+        }
+        NAMED.iter().find(|(name, _)| *name == lower).map(|(_, key)| *key)
+    }
+
+    /// The name that [`Key::parse`] takes.
+    #[must_use]
+    pub fn shown(self) -> String {
+        match self {
+            Self::Char(' ') => "space".to_owned(),
+            Self::Char(c) => c.to_string(),
+            Self::Ctrl(c) => format!("Ctrl-{}", c.to_ascii_uppercase()),
+            Self::F(n) => format!("F{n}"),
+            other => NAMED.iter().find(|(_, key)| *key == other).map_or("", |(name, _)| name).to_owned(),
+        }
+    }
+}
+
+const NAMED: &[(&str, Key)] = &[
+    ("space", K::Char(' ')),
+    ("up", K::Up),
+    ("down", K::Down),
+    ("left", K::Left),
+    ("right", K::Right),
+    ("pgup", K::PageUp),
+    ("pgdn", K::PageDown),
+    ("home", K::Home),
+    ("end", K::End),
+    ("enter", K::Enter),
+    ("esc", K::Esc),
+    ("backspace", K::Backspace),
+    ("tab", K::Tab),
+];
+
+/// The keys in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keymap {
+    rows: Vec<Row>,
+}
+
+/// One row of the keys in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// The keys that do it.
+    pub keys: Vec<Key>,
+    /// How they are written.
+    pub shown: String,
+    /// The rest, as it is built in.
+    pub binding: Binding,
+}
+
+impl Default for Keymap {
+    fn default() -> Self {
+        let row = |b: &Binding| Row { keys: b.keys.to_vec(), shown: b.shown.to_owned(), binding: *b };
+        Self { rows: KEYMAP.iter().map(row).collect() }
+    }
+}
+
+impl Keymap {
+    /// The built-in list with the keys of some rows replaced: name and keys, as the configuration has them.
+    ///
+    /// # Errors
+    /// The index of the entry that is wrong, and why.
+    pub fn with(entries: &[(String, Vec<String>)]) -> Result<Self, (usize, String)> {
+        let mut map = Self::default();
+        for (index, (name, keys)) in entries.iter().enumerate() {
+            let Some(row) = map.rows.iter_mut().find(|r| r.binding.name == name) else {
+                let near = crate::config::nearest(name, KEYMAP.iter().map(|b| b.name));
+                return Err((index, format!("there is no action `{name}` in [keys]{near}; `perftop config keys` lists them")));
+            };
+            row.keys.clear();
+            for text in keys {
+                let bad = || format!("`{name}`: `{text}` is no key; write c, G, space, ctrl-f, F5, up, pgdn, enter or the like");
+                row.keys.push(Key::parse(text).ok_or_else(|| (index, bad()))?);
+            }
+            if row.keys.contains(&K::Ctrl('c')) && row.binding.action != A::Quit {
+                return Err((index, format!("`{name}`: Ctrl-C always quits")));
+            }
+            row.shown = row.keys.iter().map(|k| k.shown()).collect::<Vec<_>>().join(" ");
+        }
+        // What always works, whatever is configured.
+        for row in map.rows.iter_mut().filter(|r| r.binding.action == A::Quit && !r.keys.contains(&K::Ctrl('c'))) {
+            row.keys.push(K::Ctrl('c'));
+        }
+        for (index, (name, _)) in entries.iter().enumerate() {
+            if let Some(other) = map.taken(name) {
+                return Err((index, format!("`{name}`: {other}")));
+            }
+        }
+        Ok(map)
+    }
+
+    /// Which key of this action another one has already.
+    fn taken(&self, name: &str) -> Option<String> {
+        let row = self.rows.iter().find(|r| r.binding.name == name)?;
+        let meets = |other: &Row| {
+            let (a, b) = (row.binding.context, other.binding.context);
+            a == b || a == C::Anywhere || b == C::Anywhere
+        };
+        self.rows.iter().filter(|r| r.binding != row.binding && meets(r)).find_map(|other| {
+            let key = row.keys.iter().find(|k| other.keys.contains(k))?;
+            Some(format!("the key {} is `{}` already; give that another key too", key.shown(), other.binding.name))
+        })
+    }
+
+    /// All rows, in the order of the help.
+    #[must_use]
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// What a key does in a context. While a filter is typed only control keys act.
+    #[must_use]
+    pub fn action(&self, key: Key, context: Context) -> Option<Action> {
+        let counts = |r: &&Row| {
+            let typed = context == C::Editing && !matches!(key, K::Ctrl(_) | K::F(_));
+            !typed && (r.binding.context == C::Anywhere || r.binding.context == context)
+        };
+        self.rows.iter().filter(counts).find(|r| r.keys.contains(&key)).map(|r| r.binding.action)
+    }
 }
 
 #[cfg(test)]
@@ -168,7 +307,41 @@ mod tests {
 
     #[test]
     fn a_filter_takes_letters_and_ctrl_c_still_quits() {
-        assert_eq!(action(K::Char('q'), C::Editing), None);
-        assert_eq!(action(K::Ctrl('c'), C::Editing), Some(A::Quit));
+        let map = Keymap::default();
+        assert_eq!(map.action(K::Char('q'), C::Editing), None);
+        assert_eq!(map.action(K::Ctrl('c'), C::Editing), Some(A::Quit));
+    }
+
+    #[test]
+    fn every_key_reads_back_as_it_is_written() {
+        for key in KEYMAP.iter().flat_map(|b| b.keys) {
+            assert_eq!(Key::parse(&key.shown()), Some(*key), "{key:?}");
+        }
+        for wrong in ["", "cc", "ctrl-", "ctrl-1", "F0", "F13", "\x1b", "meta-x"] {
+            assert_eq!(Key::parse(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn keys_are_replaced_and_never_stand_twice() {
+        let with = |name: &str, keys: &[&str]| Keymap::with(&[(name.to_owned(), keys.iter().map(|k| (*k).to_owned()).collect())]);
+        let map = with("copy_fix", &["F5", "C"]).unwrap();
+        assert_eq!(map.action(K::F(5), C::Triage), Some(A::CopyFix));
+        assert_eq!(map.action(K::Char('c'), C::Triage), None);
+        assert!(with("copy_fix", &["i"]).unwrap_err().1.contains("`provenance` already"));
+        assert!(with("copy_fx", &["C"]).unwrap_err().1.contains("did you mean `copy_fix`?"));
+        assert!(with("copy_fix", &["hyper-c"]).unwrap_err().1.contains("is no key"));
+        assert!(with("freeze", &["ctrl-c"]).unwrap_err().1.contains("always quits"));
+        assert_eq!(with("quit", &["Q"]).unwrap().action(K::Ctrl('c'), C::Host), Some(A::Quit));
+        // Two that swap their keys do not stand in each other's way.
+        let swap = [("copy_fix", "i"), ("provenance", "c")].map(|(n, k)| (n.to_owned(), vec![k.to_owned()]));
+        assert_eq!(Keymap::with(&swap).unwrap().action(K::Char('i'), C::Host), Some(A::CopyFix));
+    }
+
+    #[test]
+    fn every_action_has_one_name() {
+        for b in KEYMAP {
+            assert_eq!(KEYMAP.iter().filter(|o| o.name == b.name).count(), 1, "{}", b.name);
+        }
     }
 }

@@ -14,7 +14,7 @@ use crate::model::facts::ProcFacts;
 use crate::model::host::ProcId;
 use crate::model::unit::Unit;
 
-use self::keymap::{Context, Key};
+use self::keymap::{Context, Key, Keymap};
 use self::processes::ProcessView;
 
 /// The screens.
@@ -129,6 +129,8 @@ pub struct App {
     pub notice: Option<String>,
     /// `g` was pressed once.
     pub pending_g: bool,
+    /// The keys in force.
+    pub keymap: Arc<Keymap>,
 }
 
 impl Default for App {
@@ -142,6 +144,7 @@ impl Default for App {
             processes: ProcessView::default(),
             notice: None,
             pending_g: false,
+            keymap: Arc::default(),
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::diagnose::{Mode, Recording, RecordingState};
 use crate::model::demand::Demand;
 use crate::model::unit::short;
 
-use super::keymap::{Action, Context, Key, action};
+use super::keymap::{Action, Context, Key};
 use super::{App, Effect, Msg, Overlay, Screen};
 
 const PAGE: isize = 10;
@@ -65,7 +65,7 @@ impl App {
             return (!self.pending_g).then_some(Action::Top);
         }
         self.pending_g = false;
-        action(key, context)
+        self.keymap.action(key, context)
     }
 
     fn edit(&mut self, key: Key) {

@@ -15,8 +15,18 @@ pub fn run(action: ConfigAction, global: &Global) -> Result<u8, Failure> {
     match action {
         ConfigAction::Example => print(&example())?,
         ConfigAction::Check => {
-            super::live::theme(&settings(global)?)?;
+            let settings = settings(global)?;
+            super::live::theme(&settings)?;
+            super::live::keymap(&settings)?;
             print("the configuration is valid\n")?;
+        }
+        ConfigAction::Keys => {
+            let mut out = String::new();
+            for row in super::live::keymap(&settings(global)?)?.rows() {
+                let keys: Vec<String> = row.keys.iter().map(|k| k.shown()).collect();
+                _ = writeln!(out, "{:<16} = {:<24} # {}", row.binding.name, format!("{keys:?}"), row.binding.what);
+            }
+            print(&out)?;
         }
         ConfigAction::Print => {
             let mut out = String::new();

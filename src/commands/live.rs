@@ -2,8 +2,10 @@
 
 use std::io::IsTerminal;
 
+use crate::app::keymap::Keymap;
 use crate::config::{Settings, ThemeFile, builtin_themes};
 use crate::engine::{Handle, LiveOptions};
+use crate::model::foreign::Foreign;
 use crate::view::theme::{Depth, Targets, Theme};
 use crate::{run, terminal};
 
@@ -32,12 +34,13 @@ pub fn screen(settings: &Settings, start: impl FnOnce() -> Result<Handle, Failur
         ));
     }
     let theme = theme(settings)?;
+    let keymap = keymap(settings)?;
     let handle = start()?;
     let io = |e: std::io::Error| Failure::Io(format!("terminal: {e}"));
     let runtime = runtime()?;
     let guard = terminal::Guard::take().map_err(io)?;
     let mut screen = terminal::screen().map_err(io)?;
-    let result = runtime.block_on(run::run(handle, theme, &mut screen));
+    let result = runtime.block_on(run::run(handle, theme, keymap, &mut screen));
     drop(guard);
     match result {
         Ok(()) => Ok(0),
@@ -45,6 +48,19 @@ pub fn screen(settings: &Settings, start: impl FnOnce() -> Result<Handle, Failur
         Err(e) if e.kind() == std::io::ErrorKind::Interrupted => Err(Failure::Interrupted),
         Err(e) => Err(io(e)),
     }
+}
+
+/// The keys in force.
+///
+/// # Errors
+/// The line of the configuration that is wrong.
+pub fn keymap(settings: &Settings) -> Result<Keymap, Failure> {
+    let entries: Vec<(String, Vec<String>)> = settings.keys().map(|(name, keys, _)| (name.to_owned(), keys.to_vec())).collect();
+    Keymap::with(&entries).map_err(|(index, why)| {
+        let place = settings.keys().nth(index).map_or_else(String::new, |(_, _, origin)| origin.to_string());
+        let why = Foreign::from(why.as_str());
+        Failure::Usage(format!("{place}: {}", why.shown()))
+    })
 }
 
 /// The theme that the settings name: a built-in one, or a file.

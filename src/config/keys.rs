@@ -89,6 +89,10 @@ pub fn example() -> String {
         };
         _ = write!(out, "# {}{choice}\n{} = {}\n", key.what, key.name, key.default);
     }
+    out.push_str(
+        "\n# Other keys for the screen: `perftop config keys` lists the actions with the keys that they have.\n\
+         # [keys]\n# copy_fix = [\"c\", \"F5\"]\n",
+    );
     out.push_str("\n# Thresholds of the rules; `perftop explain ID` says what each decides.\n");
     for rule in RULES.iter().filter(|r| !r.params.is_empty()) {
         _ = write!(out, "\n[rules.\"{}\"]\n", rule.id);

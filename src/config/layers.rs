@@ -1,68 +1,15 @@
-//! The layers: each file is checked by itself, then merged key by key; the last one wins and is remembered.
+//! The layers: each file is checked by itself, key by key; what is wrong is said with its line and a way out.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::detect::params::ParamOverrides;
 use crate::detect::rules::{self, RULES};
 use crate::model::foreign::Foreign;
 
-use super::keys::{KEYS, Key, Kind};
-
-/// Where a value comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// Built in.
-    Default,
-    /// A line of a file.
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Counted from 1.
-        line: usize,
-    },
-    /// An option of the command line or a variable of the environment.
-    Option(&'static str),
-}
-
-impl std::fmt::Display for Origin {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
-            Self::Option(name) => f.write_str(name),
-        }
-    }
-}
-
-/// A checked value.
-#[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "named by their types")]
-pub enum Value {
-    Bool(bool),
-    Text(String),
-    Milliseconds(u64),
-    Number(f64),
-}
-
-impl std::fmt::Display for Value {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Bool(v) => write!(f, "{v}"),
-            Self::Text(v) => write!(f, "{v:?}"),
-            Self::Milliseconds(v) => {
-                let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
-                let whole = units.iter().find(|(ms, _)| *v > 0 && v.is_multiple_of(*ms));
-                let (value, unit) = whole.map_or((*v, "ms"), |(ms, unit)| (v / ms, unit));
-                write!(f, "\"{value}{unit}\"")
-            }
-            Self::Number(v) => write!(f, "{v:?}"),
-        }
-    }
-}
+use super::keys::{KEYS, Kind};
+use super::settings::{Layer, Origin, Value, path_of};
 
 /// What is wrong in a file, and the way out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -72,105 +19,6 @@ pub struct Problem {
     pub place: String,
     /// What is wrong, and the nearest valid name or range.
     pub what: String,
-}
-
-/// One layer: keys as `section.name`, thresholds as `rules."id".name`.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Layer(pub BTreeMap<String, (Value, Origin)>);
-
-/// What is in force.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Settings {
-    values: BTreeMap<String, (Value, Origin)>,
-}
-
-impl Settings {
-    /// Merges layers over the defaults; later ones win.
-    #[must_use]
-    pub fn merge(layers: impl IntoIterator<Item = Layer>) -> Self {
-        let mut values = BTreeMap::new();
-        for key in KEYS {
-            if let Ok(value) = default(key) {
-                values.insert(path_of(key), (value, Origin::Default));
-            }
-        }
-        for rule in RULES {
-            for p in rule.params {
-                let key = format!("rules.\"{}\".{}", rule.id, p.name);
-                values.insert(key, (Value::Number(p.default), Origin::Default));
-            }
-        }
-        for layer in layers {
-            values.extend(layer.0);
-        }
-        Self { values }
-    }
-
-    /// All values with their origins.
-    pub fn all(&self) -> impl Iterator<Item = (&str, &Value, &Origin)> {
-        self.values.iter().map(|(key, (value, origin))| (key.as_str(), value, origin))
-    }
-
-    /// A text; empty when it is no text.
-    #[must_use]
-    pub fn text(&self, key: &str) -> &str {
-        match self.values.get(key) {
-            Some((Value::Text(text), _)) => text,
-            _ => "",
-        }
-    }
-
-    /// A switch.
-    #[must_use]
-    pub fn flag(&self, key: &str) -> bool {
-        matches!(self.values.get(key), Some((Value::Bool(true), _)))
-    }
-
-    /// A duration.
-    #[must_use]
-    pub fn duration(&self, key: &str) -> std::time::Duration {
-        match self.values.get(key) {
-            Some((Value::Milliseconds(ms), _)) => std::time::Duration::from_millis(*ms),
-            _ => std::time::Duration::from_secs(1),
-        }
-    }
-
-    /// A number.
-    #[must_use]
-    pub fn number(&self, key: &str) -> f64 {
-        match self.values.get(key) {
-            Some((Value::Number(number), _)) => *number,
-            _ => 0.0,
-        }
-    }
-
-    /// The thresholds that are overridden.
-    #[must_use]
-    pub fn params(&self) -> ParamOverrides {
-        let mut overrides = ParamOverrides::default();
-        for rule in RULES {
-            for param in rule.params {
-                let key = format!("rules.\"{}\".{}", rule.id, param.name);
-                if let Some((Value::Number(value), origin)) = self.values.get(&key)
-                    && *origin != Origin::Default
-                {
-                    overrides.0.insert((rule.id.to_owned(), param.name.to_owned()), *value);
-                }
-            }
-        }
-        overrides
-    }
-}
-
-fn path_of(key: &Key) -> String {
-    if key.section.is_empty() { key.name.to_owned() } else { format!("{}.{}", key.section, key.name) }
-}
-
-fn default(key: &Key) -> Result<Value, String> {
-    let text = format!("v = {}", key.default);
-    let table = DeTable::parse(&text).map_err(|e| e.to_string())?;
-    let value = table.get_ref().values().next().ok_or("no default")?;
-    convert(value.get_ref(), key.kind)
 }
 
 /// Reads and checks one file.
@@ -225,9 +73,10 @@ impl Check<'_> {
             let at = name.span().start;
             match value.get_ref() {
                 DeValue::Table(inner) if text == "rules" => self.rules(inner),
+                DeValue::Table(inner) if text == "keys" => self.keys(inner),
                 DeValue::Table(inner) if sections.contains(&text) => self.section(text, inner),
                 DeValue::Table(_) => {
-                    let known = sections.iter().copied().chain(["rules"]);
+                    let known = sections.iter().copied().chain(["rules", "keys"]);
                     let near = nearest(text, known);
                     self.problem(at, format!("there is no section [{text}]{near}"));
                 }
@@ -239,6 +88,18 @@ impl Check<'_> {
     fn section(&mut self, section: &str, table: &DeTable<'_>) {
         for (name, value) in table {
             self.one(section, name, value);
+        }
+    }
+
+    fn keys(&mut self, table: &DeTable<'_>) {
+        for (name, value) in table {
+            match words(value.get_ref()) {
+                Some(words) => self.set(format!("keys.{}", name.get_ref()), Value::Words(words), name.span().start),
+                None => self.problem(
+                    value.span().start,
+                    format!("`{}` in [keys]: a key such as \"c\" or a list such as [\"c\", \"F5\"] is needed", name.get_ref()),
+                ),
+            }
         }
     }
 
@@ -325,7 +186,19 @@ pub fn parse_duration(text: &str) -> Option<u64> {
     (0.0..1e15).contains(&ms).then_some(ms as u64)
 }
 
-fn convert(value: &DeValue<'_>, kind: Kind) -> Result<Value, String> {
+/// One text, or a list of texts; none of them empty.
+fn words(value: &DeValue<'_>) -> Option<Vec<String>> {
+    let word = |value: &DeValue<'_>| match value {
+        DeValue::String(text) if !text.is_empty() => Some(text.to_string()),
+        _ => None,
+    };
+    match value {
+        DeValue::Array(list) if !list.is_empty() => list.iter().map(|v| word(v.get_ref())).collect(),
+        value => word(value).map(|w| vec![w]),
+    }
+}
+
+pub(super) fn convert(value: &DeValue<'_>, kind: Kind) -> Result<Value, String> {
     match (kind, value) {
         (Kind::Bool, DeValue::Boolean(v)) => Ok(Value::Bool(*v)),
         (Kind::Bool, _) => Err("true or false is needed".into()),
@@ -356,6 +229,7 @@ fn convert(value: &DeValue<'_>, kind: Kind) -> Result<Value, String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::settings::Settings;
     use super::*;
 
     fn problems(text: &str) -> Vec<String> {

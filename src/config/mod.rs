@@ -4,8 +4,10 @@
 
 mod keys;
 mod layers;
+mod settings;
 mod theme;
 
 pub use keys::{KEYS, Key, Kind, example};
-pub use layers::{Layer, Origin, Problem, Settings, Value, load, nearest, parse_duration};
+pub use layers::{Problem, load, nearest, parse_duration};
+pub use settings::{Layer, Origin, Settings, Value};
 pub use theme::{Colour, Meaning, ThemeFile, builtin_themes};

@@ -106,12 +106,7 @@ async fn run(
 }
 
 /// Starts to record from the next tick on, unless a recording is under way.
-fn record(
-    running: Option<&Recorder>,
-    places: Vec<PathBuf>,
-    every_ms: u64,
-    params: &[(String, String, f64)],
-) -> Option<Recorder> {
+fn record(running: Option<&Recorder>, places: Vec<PathBuf>, every_ms: u64, params: &[(String, String, f64)]) -> Option<Recorder> {
     if running.is_some_and(Recorder::is_running) {
         return None;
     }

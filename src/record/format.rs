@@ -149,6 +149,12 @@ impl Record {
         if payload.len() != len as usize || checksum(kind, &payload) != crc {
             return None;
         }
+        Self::from_payload(kind, payload)
+    }
+
+    /// A record from its kind and what was written under it; `None` where that is not what perftop writes.
+    #[must_use]
+    pub fn from_payload(kind: u8, payload: Vec<u8>) -> Option<Self> {
         match kind {
             1 => rmp_serde::from_slice(&payload).ok().map(Self::Start),
             2 => rmp_serde::from_slice::<Sample>(&payload).ok().map(|s| Self::Sample(Box::new(s.tamed()))),

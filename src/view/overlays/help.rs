@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use crate::app::App;
-use crate::app::keymap::{Context, KEYMAP};
+use crate::app::keymap::Context;
 use crate::config::Meaning;
 use crate::detect::rules;
 use crate::view::theme::Theme;
@@ -14,17 +14,19 @@ use crate::view::widgets::text::wrap;
 /// Draws the keys, then the page of the selected finding.
 pub fn draw(app: &App, scroll: usize, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let inside = super::boxed("Help", "? or q closes", 88, theme, frame, area);
-    let mut rows: Vec<Line<'_>> = KEYMAP
+    let mut rows: Vec<Line<'_>> = app
+        .keymap
+        .rows()
         .iter()
-        .map(|b| {
-            let place = match b.context {
+        .map(|r| {
+            let place = match r.binding.context {
                 Context::Host => "  (host)",
                 Context::Overlay => "  (card)",
                 _ => "",
             };
             Line::from(vec![
-                Span::styled(format!(" {:<10}", b.shown), theme.style(Meaning::Accent)),
-                Span::styled(b.what, theme.style(Meaning::Text)),
+                Span::styled(format!(" {:<10}", r.shown), theme.style(Meaning::Accent)),
+                Span::styled(r.binding.what, theme.style(Meaning::Text)),
                 Span::styled(place, theme.style(Meaning::Muted)),
             ])
         })

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use crate::app::App;
-use crate::app::keymap::{Context, KEYMAP};
+use crate::app::keymap::Context;
 use crate::config::Meaning;
 use crate::view::theme::Theme;
 use crate::view::widgets::text::fit;
@@ -24,11 +24,12 @@ pub fn draw(app: &App, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
             Span::styled("_   Enter keeps it, Esc clears it", theme.style(Meaning::Muted)),
         ])
     } else {
-        let rows = KEYMAP.iter().filter(|b| b.footer && (b.context == Context::Anywhere || b.context == context));
-        let spans = rows.flat_map(|b| {
+        let here = |c: Context| c == Context::Anywhere || c == context;
+        let rows = app.keymap.rows().iter().filter(|r| r.binding.footer && here(r.binding.context));
+        let spans = rows.flat_map(|r| {
             [
-                Span::styled(format!(" {} ", b.shown), theme.style(Meaning::Accent)),
-                Span::styled(b.what, theme.style(Meaning::Muted)),
+                Span::styled(format!(" {} ", r.shown), theme.style(Meaning::Accent)),
+                Span::styled(r.binding.what, theme.style(Meaning::Muted)),
             ]
         });
         Line::from(spans.collect::<Vec<_>>())

@@ -191,11 +191,10 @@ impl<'a> Blamed<'a> {
         let label = &self.label;
         let cores = self.members.iter().filter_map(|p| p.cpu).sum::<f64>();
         let title = if self.alone {
-            format!("{label} needs more CPU than there is: {} of its own threads wait for one", short(self.lost))
+            format!("{label} needs more CPU than there is: its own threads wait for one")
         } else {
-            let victim = self.worst_victim(facts).map_or_else(String::new, |v| format!(", {v} first"));
-            let cpus = short(facts.world.cpus());
-            format!("{label} takes {} of {cpus} CPUs: {} waiting for a CPU{victim}", short(cores), short(self.gain()))
+            let victim = self.worst_victim(facts).map_or_else(|| "others wait".into(), |v| format!("{v} waits most"));
+            format!("{label} takes {} of {} CPUs: {victim} for one", short(cores), short(facts.world.cpus()))
         };
         let mut found = Found::new(Class::Live, title);
         found.losses = vec![(State::CpuRunnable, self.gain())];

@@ -89,13 +89,7 @@ fn found(facts: &Facts<'_>, group: &CgroupFacts, lost: f64) -> Found {
     let share = group.throttled_share.unwrap_or(0.0) * 100.0;
     let mut found = Found::new(
         Class::Live,
-        format!(
-            "{} may use {} CPUs and is held back in {} % of its periods: {} waiting",
-            group.path,
-            short(quota),
-            short(share),
-            short(lost)
-        ),
+        format!("{} may use {} CPUs and is held back in {} % of its periods", group.path, short(quota), short(share)),
     );
     let is_member = |a: &Actor| a.throttled_by.as_ref() == Some(&group.path);
     found.losses = vec![(State::CpuThrottled, lost)];

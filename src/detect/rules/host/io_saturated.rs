@@ -101,7 +101,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         );
         return Judged::clear(Subject::host(), why);
     }
-    let mut found = Found::new(Class::Live, title(facts, disk, contender.as_ref(), lost * share));
+    let mut found = Found::new(Class::Live, title(facts, disk, contender.as_ref()));
     found.losses = vec![(State::IoWait, lost * share)];
     found.victims_time = facts.ledger.sum(is_victim, Actor::time);
     found.own_time = facts.ledger.sum(|a| !is_victim(a), Actor::time);
@@ -189,13 +189,11 @@ fn contender<'a>(facts: &Facts<'a>, disk: &DiskFacts, prev: Option<&Prev>, half:
     Some(candidates.swap_remove(index))
 }
 
-fn title(facts: &Facts<'_>, disk: &DiskFacts, contender: Option<&Contender<'_>>, lost: f64) -> String {
+fn title(facts: &Facts<'_>, disk: &DiskFacts, contender: Option<&Contender<'_>>) -> String {
     let slow = format!("{} ms per IO instead of {}", short(await_ms(facts, disk).unwrap_or(0.0)), short(clean(facts, disk)));
     match contender {
-        Some(c) => {
-            format!("{} moves {}/s on {}: {slow}, {} waiting", c.program.label(), bytes(c.program.amount), disk.name, short(lost))
-        }
-        None => format!("Device {} is overloaded: {slow}, queue {}, {} waiting", disk.name, short(disk.queue), short(lost)),
+        Some(c) => format!("{} moves {}/s on {}: {slow}", c.program.label(), bytes(c.program.amount), disk.name),
+        None => format!("Device {} is overloaded: {slow}, queue {}", disk.name, short(disk.queue)),
     }
 }
 

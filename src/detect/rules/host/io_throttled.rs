@@ -129,10 +129,7 @@ fn found(facts: &Facts<'_>, group: &CgroupFacts, members: &[ProcId], lost: f64, 
         of(a).total_cmp(&of(b)).then(b.per_s.cmp(&a.per_s))
     });
     let limit = tightest.map_or_else(String::new, say);
-    let mut found = Found::new(
-        Class::Live,
-        format!("{} is held to {limit} while the device has room: {} waiting for IO", group.path, short(lost)),
-    );
+    let mut found = Found::new(Class::Live, format!("{} is held to {limit} while the device has room", group.path));
     let is_member = |a: &Actor| members.contains(&a.id);
     found.losses = vec![(State::IoWait, lost)];
     found.victims_time = facts.ledger.sum(is_member, Actor::time);

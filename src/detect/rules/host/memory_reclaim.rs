@@ -97,7 +97,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     if stalled + reread < params.limit("lost", held) {
         return Judged::clear(host, "little memory is available, but no foreground time is lost");
     }
-    let mut found = Found::new(Class::Live, title(&program, memory, stalled + reread));
+    let mut found = Found::new(Class::Live, title(&program, memory));
     found.losses = vec![(State::MemoryStalled, stalled), (State::IoWait, reread)];
     found.victims_time = facts.ledger.sum(|a| a.family != program.root, Actor::time) + stalled;
     found.own_time = facts.ledger.sum(|a| a.family == program.root, Actor::time);
@@ -110,15 +110,14 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     Judged::found(program.subject(), found)
 }
 
-fn title(program: &Program<'_>, memory: &MemoryFacts, lost: f64) -> String {
+fn title(program: &Program<'_>, memory: &MemoryFacts) -> String {
     let growth: f64 = program.members.iter().filter_map(|p| p.rss_growth_bytes_per_s).sum();
     let grows = if growth > 1e6 { format!(", growing by {}/s", bytes(growth)) } else { String::new() };
     format!(
-        "Memory is short ({} available): {} holds {}{grows}; {} waiting",
+        "Memory is short ({} available): {} holds {}{grows}",
         bytes(memory.available_bytes as f64),
         program.label(),
-        bytes(program.amount),
-        short(lost)
+        bytes(program.amount)
     )
 }
 

@@ -1,0 +1,40 @@
+//! Every parser of what the kernel prints, with a real file that it reads. Tests and fuzz targets share this list.
+
+use perftop::collect::host::{cgroup, cpu, disk, filesystem, memory, network, psi, serving::Sockets, sockdiag, stat};
+use perftop::model::mask;
+
+/// A parser: whether it made something of the bytes.
+pub type Parser = fn(&[u8]) -> bool;
+
+/// A real file and what reads it.
+pub const PARSERS: &[(&str, Parser)] = &[
+    ("/proc/stat", |b| cpu::parse_stat(b).is_some_and(|c| !c.cores.is_empty())),
+    ("/proc/loadavg", |b| cpu::parse_loadavg(b).is_some()),
+    ("/proc/sys/fs/file-nr", |b| cpu::parse_file_nr(b).is_some()),
+    ("/proc/pressure/io", |b| psi::parse(b).is_some()),
+    ("/proc/pressure/cpu", |b| psi::parse(b).is_some()),
+    ("/proc/meminfo", |b| memory::parse_meminfo(b).is_some_and(|m| m.available.is_some())),
+    ("/proc/vmstat", |b| memory::parse_vmstat(b).is_some_and(|v| v.pgpgin_kib.is_some())),
+    ("/proc/diskstats", |b| !disk::parse(b).is_empty()),
+    ("/proc/net/dev", |b| !network::parse_dev(b).is_empty()),
+    ("/proc/net/snmp", |b| network::by_name(b, b"Tcp:", b"RetransSegs").is_some()),
+    ("/proc/net/netstat", |b| network::by_name(b, b"TcpExt:", b"TCPTimeouts").is_some()),
+    ("/proc/self/stat", |b| stat::parse(b).is_some()),
+    ("/proc/self/schedstat", |b| stat::parse_sched(b).is_some()),
+    ("/proc/self/io", |b| stat::parse_io(b).is_some()),
+    ("/proc/self/cgroup", |b| stat::parse_cgroups(b).len() < 1000),
+    ("/proc/self/mountinfo", |b| !filesystem::relevant(filesystem::parse_mountinfo(b)).is_empty()),
+    ("/proc/self/cmdline", |b| !mask::command_line(b).is_empty()),
+    ("/proc/net/tcp", |b| {
+        let mut sockets = Sockets::default();
+        sockets.add_tcp(b);
+        sockets.add_unix(b);
+        sockets.listening.len() < 100_000
+    }),
+    ("/proc/vmstat", |b| cgroup::keyed(b, b"pgpgin").is_some()),
+    ("sock_diag", |b| {
+        let mut rows = 0;
+        sockdiag::parse(b, &mut |_| rows += 1);
+        rows > 0
+    }),
+];
