@@ -28,8 +28,10 @@ const SEAL: Duration = Duration::from_millis(60);
 /// When the terminal cannot be written.
 pub async fn run(handle: Handle, theme: Theme, keymap: Keymap, screen: &mut Screen) -> io::Result<()> {
     let Handle { mut pictures, asks, .. } = handle;
-    let result = turn(&mut pictures, asks, &theme, App { keymap: Arc::new(keymap), ..App::default() }, screen).await;
-    if pictures.borrow().as_ref().is_some_and(|p| p.recording.is_some()) {
+    let mut app = App { keymap: Arc::new(keymap), ..App::default() };
+    let result = turn(&mut pictures, asks, &theme, &mut app, screen).await;
+    let shown = pictures.borrow().as_ref().is_some_and(|p| p.recording.is_some());
+    if shown || app.recording.is_some() {
         // Nobody asks any more: the engine ends, and its channel with it.
         let ended = async { while pictures.changed().await.is_ok() {} };
         _ = tokio::time::timeout(SEAL, ended).await;
@@ -43,7 +45,7 @@ async fn turn(
     pictures: &mut Pictures,
     asks: mpsc::Sender<Ask>,
     theme: &Theme,
-    mut app: App,
+    app: &mut App,
     screen: &mut Screen,
 ) -> io::Result<()> {
     let (notices, mut noticed) = mpsc::channel(4);
@@ -55,7 +57,7 @@ async fn turn(
     let mut quit = signal(SignalKind::quit())?;
     let mut live = true;
     loop {
-        draw(&app, theme, screen)?;
+        draw(app, theme, screen)?;
         let msg = tokio::select! {
             biased;
             event = events.next() => match event {
@@ -79,7 +81,7 @@ async fn turn(
                 },
                 Err(_) => {
                     live = false;
-                    Msg::Ended("the engine ended: the last picture stands; q leaves".into())
+                    Msg::Ended("the engine ended: the last picture stands".into())
                 }
             },
         };

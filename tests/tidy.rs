@@ -35,7 +35,11 @@ const LAYERS: &[(&str, &[&str])] = &[
 const PURE: &[&str] = &["model", "detect", "diagnose", "app", "view", "report"];
 const WORLD: &[&str] = &[
     "std::fs",
-    "std::net",
+    // Addresses are data; sockets and name look-ups are the world.
+    "TcpStream",
+    "TcpListener",
+    "UdpSocket",
+    "ToSocketAddrs",
     "std::process",
     "std::env",
     "std::thread",

@@ -242,14 +242,20 @@ impl Keymap {
                 let bad = || format!("`{name}`: `{text}` is no key; write c, G, space, ctrl-f, F5, up, pgdn, enter or the like");
                 row.keys.push(Key::parse(text).ok_or_else(|| (index, bad()))?);
             }
+            if row.keys.contains(&K::Char('g')) {
+                return Err((index, format!("`{name}`: g is the first half of gg, which always goes to the top")));
+            }
             if row.keys.contains(&K::Ctrl('c')) && row.binding.action != A::Quit {
                 return Err((index, format!("`{name}`: Ctrl-C always quits")));
             }
-            row.shown = row.keys.iter().map(|k| k.shown()).collect::<Vec<_>>().join(" ");
         }
         // What always works, whatever is configured.
         for row in map.rows.iter_mut().filter(|r| r.binding.action == A::Quit && !r.keys.contains(&K::Ctrl('c'))) {
             row.keys.push(K::Ctrl('c'));
+        }
+        let changed = |r: &&mut Row| entries.iter().any(|(name, _)| name == r.binding.name);
+        for row in map.rows.iter_mut().filter(changed) {
+            row.shown = row.keys.iter().map(|k| k.shown()).collect::<Vec<_>>().join(" ");
         }
         for (index, (name, _)) in entries.iter().enumerate() {
             if let Some(other) = map.taken(name) {
@@ -330,6 +336,7 @@ mod tests {
         assert_eq!(map.action(K::Char('c'), C::Triage), None);
         assert!(with("copy_fix", &["i"]).unwrap_err().1.contains("`provenance` already"));
         assert!(with("copy_fx", &["C"]).unwrap_err().1.contains("did you mean `copy_fix`?"));
+        assert!(with("copy_fix", &["g"]).unwrap_err().1.contains("gg"));
         assert!(with("copy_fix", &["hyper-c"]).unwrap_err().1.contains("is no key"));
         assert!(with("freeze", &["ctrl-c"]).unwrap_err().1.contains("always quits"));
         assert_eq!(with("quit", &["Q"]).unwrap().action(K::Ctrl('c'), C::Host), Some(A::Quit));

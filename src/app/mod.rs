@@ -129,6 +129,8 @@ pub struct App {
     pub notice: Option<String>,
     /// `g` was pressed once.
     pub pending_g: bool,
+    /// A recording was begun or ended by a key, and no picture shows it yet.
+    pub recording: Option<bool>,
     /// The keys in force.
     pub keymap: Arc<Keymap>,
 }
@@ -144,6 +146,7 @@ impl Default for App {
             processes: ProcessView::default(),
             notice: None,
             pending_g: false,
+            recording: None,
             keymap: Arc::default(),
         }
     }
@@ -206,6 +209,12 @@ impl App {
             }
         }
         out
+    }
+
+    /// The key that does something, as it is written.
+    #[must_use]
+    pub fn key_of(&self, action: keymap::Action) -> &str {
+        self.keymap.rows().iter().find(|r| r.binding.action == action).map_or("", |r| r.shown.as_str())
     }
 
     /// Which keys count now.

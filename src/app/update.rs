@@ -1,8 +1,10 @@
 //! What each message does: the only place where the state changes.
 
 use crate::detect::finding::Finding;
+use crate::detect::fix;
 use crate::diagnose::{Mode, Recording, RecordingState};
 use crate::model::demand::Demand;
+use crate::model::foreign::Foreign;
 use crate::model::unit::short;
 
 use super::keymap::{Action, Context, Key};
@@ -19,7 +21,9 @@ impl App {
             Msg::Picture(picture) => {
                 let before = self.picture.as_ref().and_then(|p| p.recording.clone());
                 if picture.recording != before {
-                    self.notice = picture.recording.as_ref().and_then(told).or(self.notice.take());
+                    self.recording = None;
+                    let told = picture.recording.as_ref().and_then(|r| self.told(r));
+                    self.notice = told.or(self.notice.take());
                 }
                 self.picture = Some(picture);
                 self.refresh_details()
@@ -242,15 +246,19 @@ impl App {
 
     /// Starts a recording that is named by host and time, or ends the one under way.
     fn record(&mut self) -> Vec<Effect> {
-        let Some(picture) = &self.picture else { return Vec::new() };
+        let Some(picture) = self.picture.clone() else { return Vec::new() };
         if picture.mode != Mode::Live {
-            self.notice = Some("this is a recording already; w records the live screen".into());
+            self.notice = Some("this is a recording already; only the live screen is recorded".into());
             return Vec::new();
         }
         let state = picture.recording.as_ref().map(|r| &r.state);
-        if matches!(state, Some(RecordingState::Opening | RecordingState::Running | RecordingState::Behind)) {
+        let running = matches!(state, Some(RecordingState::Opening | RecordingState::Running));
+        // What was asked a moment ago may not be in the picture yet.
+        if self.recording.unwrap_or(running) {
+            self.recording = Some(false);
             return vec![Effect::StopRecording];
         }
+        self.recording = Some(true);
         let plain = |text: &str, also: fn(char) -> bool| -> String {
             text.chars().filter(|c| c.is_ascii_alphanumeric() || also(*c)).collect()
         };
@@ -259,23 +267,26 @@ impl App {
         vec![Effect::Record(format!("perftop-{host}-{at}.perftop"))]
     }
 
+    /// What the operator must know of a recording. The command can be pasted as it is.
+    fn told(&self, recording: &Recording) -> Option<String> {
+        let path = fix::shell(recording.path.raw());
+        let missing = match recording.missing {
+            0 => String::new(),
+            n => format!("; {n} samples are missing, the disk did not keep up"),
+        };
+        match &recording.state {
+            RecordingState::Opening | RecordingState::Sealing => None,
+            RecordingState::Running => Some(format!("recording to {path}; {} ends it{missing}", self.key_of(Action::Record))),
+            RecordingState::Ended => Some(format!("recorded{missing}; perftop replay {path}")),
+            RecordingState::Failed { why, .. } => Some(format!("recording stopped: {}", Foreign::from(why.as_str()).shown())),
+        }
+    }
+
     fn speed(&self, change: impl Fn(u32) -> u32) -> Vec<Effect> {
         match self.picture.as_ref().map(|p| p.mode) {
             Some(Mode::Replay { speed_percent, .. }) => vec![Effect::Speed(change(speed_percent))],
             _ => Vec::new(),
         }
-    }
-}
-
-/// What the operator must know of a recording.
-fn told(recording: &Recording) -> Option<String> {
-    let path = &recording.path;
-    match &recording.state {
-        RecordingState::Opening => None,
-        RecordingState::Running => Some(format!("recording to {path}; w ends it")),
-        RecordingState::Behind => Some(format!("{path}: the disk does not keep up, samples are missing")),
-        RecordingState::Ended => Some(format!("recorded; perftop replay {path}")),
-        RecordingState::Failed { why, .. } => Some(format!("recording stopped: {why}")),
     }
 }
 

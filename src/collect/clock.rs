@@ -27,6 +27,13 @@ pub fn mono_ns() -> u64 {
     u64::try_from(t.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(t.tv_nsec).unwrap_or(0)
 }
 
+/// CPU time that the calling thread has used, seconds.
+#[must_use]
+pub fn thread_cpu_s() -> f64 {
+    let t = clock_gettime(ClockId::ThreadCPUTime);
+    t.tv_sec as f64 + t.tv_nsec as f64 / 1e9
+}
+
 /// CPU time that this process has used, seconds: perftop's own cost.
 #[must_use]
 pub fn own_cpu_s() -> f64 {

@@ -15,7 +15,7 @@ use crate::model::seen::{Lack, Seen, Why};
 use crate::model::source::SourceStatus;
 
 use super::deadline::Deadline;
-use super::host::{filesystem, identity, process_detail, serving, sweep};
+use super::host::{filesystem, identity, process_detail, sockets, sweep};
 use super::root::Roots;
 use super::{clock, discover};
 
@@ -43,8 +43,6 @@ pub struct Live {
 
 /// A full disk is an error that happens: it must be seen within seconds.
 const FILESYSTEMS_EVERY_S: f64 = 3.0;
-/// Until it is asked again a process that started meanwhile counts as foreground.
-const SERVING_EVERY_S: f64 = 5.0;
 /// A slow probe may use this share of its interval …
 const SLOW_SHARE: f64 = 0.01;
 /// … of which no more than this is taken for work: the rest is waiting for a mount that hangs.
@@ -58,6 +56,7 @@ const DEMANDS_OUT: usize = 8;
 /// When the reader's thread cannot be started.
 pub fn start(plan: Plan) -> std::io::Result<Live> {
     let sweeper = sweep::start(plan.roots.clone())?;
+    let sockets = sockets::Sockets::start(plan.roots.clone())?;
     let (sender, samples) = mpsc::channel(4);
     let (demands, asked) = mpsc::channel(DEMANDS_OUT);
     let scheduler = Scheduler {
@@ -68,7 +67,7 @@ pub fn start(plan: Plan) -> std::io::Result<Live> {
         hung: None,
         asker: Some(filesystem::Filesystems::default()),
         filesystems: Slow::default(),
-        serving: Slow::default(),
+        sockets,
         last_serving: None,
         sources: Vec::new(),
         details: Vec::new(),
@@ -126,7 +125,7 @@ struct Scheduler {
     /// Remembers which mounts hang; away while it asks.
     asker: Option<filesystem::Filesystems>,
     filesystems: Slow<(Seen<Vec<FsRaw>>, filesystem::Filesystems)>,
-    serving: Slow<Seen<Serving>>,
+    sockets: sockets::Sockets,
     last_serving: Option<Seen<Serving>>,
     sources: Vec<SourceStatus>,
     details: Vec<tokio::task::JoinHandle<Answer>>,
@@ -179,7 +178,9 @@ impl Scheduler {
             host.filesystems = Some(rows);
             self.asker = Some(fs);
         }
-        if let Some(serving) = self.serving.take(now_ns, SERVING_EVERY_S).await {
+        let taken = self.sockets.take();
+        host.peers = taken.peers;
+        if let Some(serving) = taken.serving {
             self.last_serving = Some(serving.clone());
             host.serving = Some(serving);
         }
@@ -193,14 +194,7 @@ impl Scheduler {
         if self.filesystems.due(now_ns)
             && let Some(mut asker) = self.asker.take()
         {
-            let (roots, deadline) = (roots.clone(), deadline.clone());
             self.filesystems.start(async move { (asker.read(&roots, &deadline).await, asker) });
-        }
-        if self.serving.due(now_ns) {
-            self.serving.start(async move {
-                let read = move || serving::read(&roots);
-                deadline.run("sockets", Duration::from_secs(2), read).await.and_then(|s| s)
-            });
         }
     }
 

@@ -48,6 +48,9 @@ fn failed(recording: &Recording) -> Option<Failure> {
     match &recording.state {
         RecordingState::Failed { broken_pipe: true, .. } => Some(Failure::ClosedPipe),
         RecordingState::Failed { why, .. } => Some(Failure::Io(format!("recording stopped: {why}"))),
+        RecordingState::Ended if recording.missing > 0 => {
+            Some(Failure::Io(format!("the disk did not keep up: {} samples are missing", recording.missing)))
+        }
         _ => None,
     }
 }

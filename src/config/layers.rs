@@ -93,6 +93,12 @@ impl Check<'_> {
 
     fn keys(&mut self, table: &DeTable<'_>) {
         for (name, value) in table {
+            let plain = |c: char| c.is_ascii_lowercase() || c == '_';
+            if !name.get_ref().chars().all(plain) {
+                let text = format!("`{}` in [keys] is no action: names are small letters and _", name.get_ref());
+                self.problem(name.span().start, text);
+                continue;
+            }
             match words(value.get_ref()) {
                 Some(words) => self.set(format!("keys.{}", name.get_ref()), Value::Words(words), name.span().start),
                 None => self.problem(

@@ -116,7 +116,11 @@ fn cap(ledger: &Ledger, candidates: &mut [Candidate]) {
         *claimed.entry(*state).or_default() += lost;
     }
     for (state, lost) in candidates.iter_mut().flat_map(|c| &mut c.found.losses) {
-        let clean = if *state == State::IoWait { ledger.clean_io } else { 0.0 };
+        let clean = match state {
+            State::IoWait => ledger.clean_io,
+            State::PeerReply => ledger.clean_peers,
+            _ => 0.0,
+        };
         let held = (ledger.state(*state) - clean).max(0.0);
         let sum = claimed.get(state).copied().unwrap_or(0.0);
         if sum > held {

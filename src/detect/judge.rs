@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use crate::model::demand::Demand;
-use crate::model::facts::{DiskFacts, Facts as World};
+use crate::model::facts::{DiskFacts, Facts as World, PeerFacts};
 use crate::model::sample::Snapshot;
 use crate::model::source::{SourceKind, SourceState};
 use crate::model::subject::finding_key;
 
 use super::causes::{self, Candidate};
 use super::diagnosis::{Cleared, Diagnosis, UnknownRow};
-use super::ledger::{Ledger, State};
+use super::ledger::{Clean, Ledger, State};
 use super::memory::{Held, Learned, Memory, RuleMemory};
 use super::params::{ParamOverrides, Params};
 use super::rank;
@@ -34,7 +34,11 @@ pub struct Evaluation {
 pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &ParamOverrides) -> Evaluation {
     let world = World::derive(window, &memory.weights);
     memory.learned.learn(&world);
-    let ledger = Ledger::of(&world, clean_share(&world, &memory.learned));
+    let ledger = {
+        let learned = &memory.learned;
+        let reply_ms = |link: &PeerFacts| learned.clean_reply_ms(link);
+        Ledger::of(&world, &Clean { io: clean_share(&world, learned), reply_ms: &reply_ms })
+    };
     let mut seen = Seen::default();
     {
         let learned = &memory.learned;
@@ -174,6 +178,7 @@ pub fn waiting_groups(ledger: &Ledger) -> [f64; 5] {
             State::CpuThrottled => groups[1] += seconds,
             State::MemoryStalled => groups[2] += seconds,
             State::IoWait => groups[3] += (seconds - ledger.clean_io).max(0.0),
+            State::PeerReply => groups[4] += (seconds - ledger.clean_peers).max(0.0),
             _ => groups[4] += seconds,
         }
     }

@@ -3,11 +3,12 @@
 //! An actor here is a process (all its threads); its second per second can exceed 1. Weights are those of
 //! `model::facts::Weight`. Formulae: research basis in docs/judgement.md.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::facts::{CgroupFacts, Facts, ProcFacts};
+use crate::model::facts::{CgroupFacts, Facts, PeerFacts, ProcFacts};
 use crate::model::foreign::Foreign;
 use crate::model::host::{Controller, ProcId};
 
@@ -84,13 +85,15 @@ pub struct Actor {
     pub throttled_by: Option<Foreign>,
     /// Waiting for IO.
     pub io_wait: f64,
+    /// Waiting for replies of peers that are not on this host.
+    pub peers: f64,
 }
 
 impl Actor {
     /// All its foreground time.
     #[must_use]
     pub fn time(&self) -> f64 {
-        self.working + self.runnable + self.throttled + self.io_wait
+        self.working + self.runnable + self.throttled + self.io_wait + self.peers
     }
 }
 
@@ -103,10 +106,35 @@ pub struct Ledger {
     pub states: BTreeMap<State, f64>,
     /// The part of the IO wait that a clean device would take too, refaults left out: productive.
     pub clean_io: f64,
+    /// The part of the waiting for peers that a healthy one takes too: productive.
+    pub clean_peers: f64,
+    /// Waits for peers that are not on this host, most waiting first.
+    pub peers: Vec<PeerWait>,
     /// Share of the foreground processes whose wait and weight are known, 0..1.
     pub coverage: f64,
     /// Looks behind the sampled IO wait.
     pub io_rounds: u32,
+}
+
+/// Foreground time that waits for one peer, seconds per second.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PeerWait {
+    /// The peer.
+    pub peer: SocketAddr,
+    /// Weighted replies awaited.
+    pub waiting: f64,
+    /// The part of it that a healthy peer takes too.
+    pub clean: f64,
+    /// Whose sockets; unknown owners left out.
+    pub owners: Vec<ProcId>,
+}
+
+/// What a device and a peer take when they are not loaded.
+pub struct Clean<'a> {
+    /// Share of the IO wait, 0..1.
+    pub io: f64,
+    /// Milliseconds of a reply of that peer.
+    pub reply_ms: &'a dyn Fn(&PeerFacts) -> f64,
 }
 
 impl Ledger {
@@ -122,12 +150,13 @@ impl Ledger {
         self.states.get(&state).copied().unwrap_or(0.0)
     }
 
-    /// Makes the ledger. `clean_share` is the part of an IO wait that the devices take when they are clean.
+    /// Makes the ledger.
     #[must_use]
-    pub fn of(facts: &Facts, clean_share: f64) -> Self {
+    pub fn of(facts: &Facts, clean: &Clean<'_>) -> Self {
         let processes = facts.processes();
         let mut ledger = Self { coverage: 1.0, ..Self::default() };
         let throttled = Throttled::of(facts);
+        let waits = PeerWaits::of(facts, clean);
         // State D without IO pressure is a lock or a dead server, not a disk.
         let io_pressed = facts.host.psi.io.as_ref().map_or(true, |p| p.best() >= 0.005);
         let (mut judged, mut known) = (0.0, 0.0);
@@ -137,7 +166,8 @@ impl Ledger {
                 judged += 1.0;
                 continue;
             }
-            let actor = throttled.actor(p);
+            let mut actor = throttled.actor(p);
+            actor.peers = waits.of_process(p.id);
             if actor.time() <= 0.0 {
                 continue;
             }
@@ -148,13 +178,17 @@ impl Ledger {
             ledger.add(State::CpuRunnable, actor.runnable);
             ledger.add(State::CpuThrottled, actor.throttled);
             ledger.add(if io_pressed { State::IoWait } else { State::TaskBlocked }, actor.io_wait);
+            ledger.add(State::PeerReply, actor.peers);
             ledger.actors.push(actor);
         }
         ledger.coverage = if judged > 0.0 { known / judged } else { 1.0 };
         // Reading again what was dropped a moment ago is no productive time, however fast the device is.
         let first_reads = 1.0 - refault_share(facts).unwrap_or(0.0);
-        ledger.clean_io = ledger.state(State::IoWait) * clean_share.clamp(0.0, 1.0) * first_reads;
+        ledger.clean_io = ledger.state(State::IoWait) * clean.io.clamp(0.0, 1.0) * first_reads;
         ledger.add_memory(facts);
+        ledger.add(State::PeerReply, waits.of_nobody_known());
+        ledger.clean_peers = waits.rows.iter().map(|w| w.clean).sum();
+        ledger.peers = waits.rows;
         ledger
     }
 
@@ -242,6 +276,7 @@ impl<'a> Throttled<'a> {
             throttled: delay * share,
             throttled_by: tightest.map(|(g, _)| g.path.clone()),
             io_wait: p.io_wait.unwrap_or(0.0) * w,
+            peers: 0.0,
         }
     }
 }
@@ -256,4 +291,54 @@ pub fn inside(p: &ProcFacts, group: &CgroupFacts) -> bool {
     let same = |c: Controller| c == group.controller;
     // The root group is that of a container: all that is seen from inside stands in it.
     group.path.raw() == b"/" || p.cgroups.iter().any(|g| same(g.controller) && below(&g.path))
+}
+
+/// Waits for peers that are not on this host; one that is here has processes of its own, and its wait is theirs.
+struct PeerWaits {
+    rows: Vec<PeerWait>,
+    by_owner: HashMap<Option<ProcId>, f64>,
+}
+
+impl PeerWaits {
+    fn of(facts: &Facts, clean: &Clean<'_>) -> Self {
+        let mut by_peer: BTreeMap<SocketAddr, PeerWait> = BTreeMap::new();
+        let mut by_owner: HashMap<Option<ProcId>, f64> = HashMap::new();
+        let processes: HashMap<ProcId, &ProcFacts> = facts.processes().iter().map(|p| (p.id, p)).collect();
+        for link in facts.host.sockets.iter().flat_map(|s| &s.peers).filter(|l| !l.local) {
+            let process = link.owner.and_then(|id| processes.get(&id).copied());
+            let waiting = counted(link, process);
+            if waiting <= 0.0 || (link.owner.is_some() && process.is_none()) {
+                continue;
+            }
+            let share = link.reply_ms().map_or(0.0, |ms| ((clean.reply_ms)(link) / ms.max(1e-9)).min(1.0));
+            let empty = PeerWait { peer: link.peer, waiting: 0.0, clean: 0.0, owners: Vec::new() };
+            let row = by_peer.entry(link.peer).or_insert(empty);
+            row.waiting += waiting;
+            row.clean += waiting * share;
+            row.owners.extend(link.owner);
+            *by_owner.entry(link.owner).or_default() += waiting;
+        }
+        let mut rows: Vec<PeerWait> = by_peer.into_values().collect();
+        rows.sort_by(|a, b| b.waiting.total_cmp(&a.waiting).then(a.peer.cmp(&b.peer)));
+        Self { rows, by_owner }
+    }
+
+    fn of_process(&self, id: ProcId) -> f64 {
+        self.by_owner.get(&Some(id)).copied().unwrap_or(0.0)
+    }
+
+    fn of_nobody_known(&self) -> f64 {
+        self.by_owner.get(&None).copied().unwrap_or(0.0)
+    }
+}
+
+/// How much of a wait someone feels. A server's counts as far as requests in flight wait with it; without any requests
+/// to see (a terminal, a unix socket) young waits count; a process that serves no one may as well wait for an event.
+fn counted(link: &PeerFacts, process: Option<&ProcFacts>) -> f64 {
+    match process {
+        None => link.for_requests,
+        Some(p) if p.serves_tcp => link.for_requests * p.weight.value,
+        Some(p) if p.weight.value >= 1.0 => link.fresh * p.weight.value,
+        Some(_) => 0.0,
+    }
 }

@@ -253,7 +253,7 @@ fn order(a: &Finding, b: &Finding) -> Ordering {
 
 fn time(ledger: &Ledger, findings: &[Finding]) -> Time {
     let total = ledger.total();
-    let productive = ledger.state(State::Working) + ledger.clean_io;
+    let productive = ledger.state(State::Working) + ledger.clean_io + ledger.clean_peers;
     let roots = findings.iter().filter(|f| f.explained_by.is_none());
     let lost: f64 = roots.filter_map(|f| f.impact.lost_s_per_s).sum();
     let row = |(state, seconds): (&State, &f64)| StateRow { state: *state, s_per_s: *seconds, modelled: state.modelled() };

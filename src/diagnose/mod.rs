@@ -12,6 +12,7 @@ use crate::detect::ledger::Ledger;
 use crate::model::counter::Stamp;
 use crate::model::demand::{Demand, ProcessDetail};
 use crate::model::facts::Facts;
+use crate::model::foreign::Foreign;
 use crate::model::history::History;
 use crate::model::seen::Seen;
 
@@ -59,10 +60,12 @@ pub struct Picture {
 /// Where a recording stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recording {
-    /// The file.
-    pub path: String,
+    /// The file; empty until one is open.
+    pub path: Foreign,
     /// How it goes.
     pub state: RecordingState,
+    /// Samples that the disk was too slow for.
+    pub missing: u64,
 }
 
 /// How a recording goes.
@@ -73,8 +76,8 @@ pub enum RecordingState {
     Opening,
     /// All that is seen is written.
     Running,
-    /// The disk does not keep up: samples are missing.
-    Behind,
+    /// No more comes; the file is being sealed.
+    Sealing,
     /// Sealed.
     Ended,
     /// Given up; the file is readable as far as it goes.

@@ -111,7 +111,7 @@ fn record(running: Option<&Recorder>, places: Vec<PathBuf>, every_ms: u64, param
         return None;
     }
     let params = params.to_vec();
-    Recorder::start(move || open_first(&places, every_ms, &params)).ok()
+    Some(Recorder::start(move || open_first(&places, every_ms, &params)).unwrap_or_else(|e| Recorder::failed(&e)))
 }
 
 fn shown(status: &Status) -> Recording {

@@ -1,11 +1,13 @@
 //! The recorder: the writer on a thread of its own, so that a disk that hangs holds up neither the engine nor the
 //! screen. What it has to say is a [`Recording`]; a recording that fails ends, and nothing else does.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
 
 use crate::diagnose::{Recording, RecordingState};
+use crate::model::foreign::Foreign;
 use crate::model::sample::Sample;
 use crate::record::format::Error;
 use crate::record::writer::{SAMPLES, Target, Writer};
@@ -24,14 +26,14 @@ pub struct Recorder {
     status: Status,
 }
 
-/// Opens the first of `places` that can be written.
+/// Opens a new file in the first of `places` that can be written.
 ///
 /// # Errors
 /// What the last of them said.
 pub fn open_first(places: &[PathBuf], every_ms: u64, params: &[(String, String, f64)]) -> Result<Writer, Error> {
     let mut last = Error::Io { path: "nowhere".into(), source: std::io::ErrorKind::NotFound.into() };
     for place in places {
-        match Writer::open(&Target::File(place.clone()), every_ms, None) {
+        match Writer::open(&Target::New(place.clone()), every_ms, None) {
             Ok(mut writer) => {
                 writer.params = params.to_vec();
                 return Ok(writer);
@@ -44,6 +46,14 @@ pub fn open_first(places: &[PathBuf], every_ms: u64, params: &[(String, String, 
 
 impl Recorder {
     const QUEUE: usize = 16;
+
+    /// A recording that could not even begin, so that the reason is shown.
+    pub fn failed(error: &std::io::Error) -> Self {
+        let state = RecordingState::Failed { why: error.to_string(), broken_pipe: false };
+        let status = Status::default();
+        set(&status, |s| s.state = state);
+        Self { queue: None, thread: None, left: 0, status }
+    }
 
     /// Starts the thread; it opens the writer.
     ///
@@ -65,8 +75,8 @@ impl Recorder {
 
     /// True while there is someone to write for.
     #[must_use]
-    pub const fn is_running(&self) -> bool {
-        self.queue.is_some()
+    pub fn is_running(&self) -> bool {
+        self.queue.is_some() && self.thread.as_ref().is_some_and(|t| !t.is_finished())
     }
 
     /// True when the next tick must bring the engine's state.
@@ -82,7 +92,7 @@ impl Recorder {
             Ok(()) => self.left = if self.left == 0 { SAMPLES - 1 } else { self.left - 1 },
             Err(TrySendError::Full(_)) => {
                 self.begin_anew();
-                set(&self.status, |s| s.state = RecordingState::Behind);
+                set(&self.status, |s| s.missing += 1);
             }
             Err(TrySendError::Disconnected(_)) => self.queue = None,
         }
@@ -95,7 +105,13 @@ impl Recorder {
 
     /// No more comes; the writer seals the file in its own time.
     pub fn stop(&mut self) {
-        self.queue = None;
+        if self.queue.take().is_some() {
+            set(&self.status, |s| {
+                if matches!(s.state, RecordingState::Opening | RecordingState::Running) {
+                    s.state = RecordingState::Sealing;
+                }
+            });
+        }
     }
 
     /// Lets the writer finish; the caller is about to leave.
@@ -112,8 +128,13 @@ fn write(open: impl FnOnce() -> Result<Writer, Error>, ticks: &Receiver<Tick>, s
         Ok(writer) => writer,
         Err(error) => return stopped(shown, &error),
     };
-    let path = writer.path().to_owned();
-    set(shown, |s| *s = Recording { path, state: RecordingState::Running });
+    let path = writer.file().map(|p| Foreign::new(p.as_os_str().as_bytes())).unwrap_or_default();
+    set(shown, |s| {
+        s.path = path;
+        if s.state == RecordingState::Opening {
+            s.state = RecordingState::Running;
+        }
+    });
     for (state, sample, diagnosis) in ticks {
         if let Err(error) = writer.write(state, sample, diagnosis) {
             return stopped(shown, &error);

@@ -11,6 +11,7 @@ pub mod mask;
 pub mod origin;
 pub mod sample;
 pub mod seen;
+pub mod service;
 pub mod source;
 pub mod subject;
 pub mod unit;

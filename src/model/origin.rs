@@ -116,8 +116,21 @@ pub const ORIGINS: &[Origin] = &[
         "cat DIRECTORY/io.max || grep . DIRECTORY/blkio.throttle.*",
     ),
     origin(
+        "host.peers",
+        "sock_diag, tcp_info: tcpi_last_data_sent, tcpi_last_data_recv, tcpi_rtt, tcpi_data_segs_out, tcpi_total_retrans",
+        "replies awaited = client sockets with last sent < last received (ms ago), mean per dump; reply time = that / \
+         Δdata segments per second",
+        "ss -tinp state established",
+    ),
+    origin(
+        "host.listeners",
+        "sock_diag: idiag_rqueue and idiag_wqueue of listeners; tcp_info of accepted sockets",
+        "in flight = accepted sockets with last received < last sent (ms ago), mean per dump; queue / backlog",
+        "ss -ltn; ss -tin state established",
+    ),
+    origin(
         "host.serving",
-        "/proc/net/tcp, /proc/net/tcp6, /proc/net/unix and the links in /proc/PID/fd",
+        "sock_diag (a foreign /proc: net/tcp, net/tcp6), /proc/net/unix and the links in /proc/PID/fd",
         "listening sockets, and established ones whose local port has a listener",
         "ss -ltnp",
     ),

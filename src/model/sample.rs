@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::counter::Stamp;
 use super::demand::Answer;
 use super::foreign::tamed;
-use super::host::{FsRaw, HostSample, HostSweep, Identity, Serving, StateSampling};
+use super::host::{FsRaw, HostSample, HostSweep, Identity, Peers, Serving, StateSampling};
 use super::seen::{Lack, Seen, Why};
 use super::source::SourceStatus;
 
@@ -65,6 +65,9 @@ pub struct Snapshot {
     pub states: Option<Arc<StateSampling>>,
     /// Who serves, as last read.
     pub serving: Seen<Arc<Serving>>,
+    /// Whom processes wait for, seen since the snapshot before.
+    #[serde(default)]
+    pub peers: Option<Seen<Arc<Peers>>>,
     /// Sources as last told.
     pub sources: Arc<Vec<SourceStatus>>,
 }
@@ -80,6 +83,7 @@ impl Default for Snapshot {
             filesystems_ns: 0,
             states: None,
             serving: Err(not_yet("sockets of processes")),
+            peers: None,
             sources: Arc::default(),
         }
     }
@@ -100,6 +104,7 @@ impl Snapshot {
             filesystems: slow(host.filesystems.as_ref(), &self.filesystems),
             states: host.states.clone().map(Arc::new),
             serving: slow(host.serving.as_ref(), &self.serving),
+            peers: host.peers.clone().map(|p| p.map(Arc::new)),
             sources: sample.sources.clone().map_or_else(|| self.sources.clone(), Arc::new),
         }
     }

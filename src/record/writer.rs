@@ -25,6 +25,8 @@ const STALE_SHARE: u64 = 8;
 pub enum Target {
     /// A file, made or appended to.
     File(PathBuf),
+    /// A file that must not be there yet: `-2`, `-3` … is put behind a name that is taken.
+    New(PathBuf),
     /// Standard output.
     Stdout,
 }
@@ -93,13 +95,18 @@ impl Writer {
     /// # Errors
     /// When it is no recording, a newer one, or cannot be written.
     pub fn open(target: &Target, every_ms: u64, keep_ms: Option<i64>) -> Result<Self, Error> {
-        let (path, file) = match target {
+        let (path, mut file) = match target {
             Target::Stdout => ("standard output".to_owned(), None),
-            Target::File(path) => (path.display().to_string(), Some(path.clone())),
+            Target::File(path) | Target::New(path) => (path.display().to_string(), Some(path.clone())),
         };
         let io = |source| Error::Io { path: path.clone(), source };
         let mut out = match &file {
             None => Counted { out: Box::new(io::stdout()), bytes: 0 },
+            Some(path) if matches!(target, Target::New(_)) => {
+                let (free, out) = open_new(path)?;
+                file = Some(free);
+                out
+            }
             Some(path) => open_file(path)?,
         };
         if out.bytes == 0 {
@@ -109,10 +116,10 @@ impl Writer {
         Ok(Self { path, file, every_ms, keep_ms, params: Vec::new(), out: Some(out), segment: None })
     }
 
-    /// The file, or what stands for it in messages.
+    /// The file; `None` for standard output.
     #[must_use]
-    pub fn path(&self) -> &str {
-        &self.path
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
     }
 
     /// Writes one tick: the sample, and what was said of it. With the engine's state before the sample a segment
@@ -215,6 +222,29 @@ fn lock(file: &File) -> io::Result<()> {
         rustix::io::Errno::WOULDBLOCK => io::Error::other("another perftop records into it; choose another file"),
         e => e.into(),
     })
+}
+
+/// A file of our own making: whoever put one there before us may read it.
+fn open_new(path: &Path) -> Result<(PathBuf, Counted), Error> {
+    const TRIES: u32 = 100;
+    let (stem, extension) = (path.file_stem().unwrap_or_default(), path.extension().unwrap_or_default());
+    let mut at = path.to_path_buf();
+    for number in 2..TRIES {
+        match private().create_new(true).open(&at) {
+            Ok(file) => {
+                lock(&file).map_err(|source| Error::Io { path: at.display().to_string(), source })?;
+                return Ok((at, Counted { out: Box::new(file), bytes: 0 }));
+            }
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                let mut name = stem.to_owned();
+                name.push(format!("-{number}."));
+                name.push(extension);
+                at = path.with_file_name(name);
+            }
+            Err(source) => return Err(Error::Io { path: at.display().to_string(), source }),
+        }
+    }
+    Err(Error::Io { path: path.display().to_string(), source: io::ErrorKind::AlreadyExists.into() })
 }
 
 fn open_file(path: &Path) -> Result<Counted, Error> {

@@ -20,7 +20,7 @@ class Impossible(Exception):
 
 class Fault:
     """path: what the client asks for. truth: the finding's id, None for a control. kind, keys: the subject that is right."""
-    path, rate, truth, kind, control = "/cpu", 50, None, None, False
+    path, rate, conns, truth, kind, control = "/cpu", 50, 6, None, None, False
 
     def __init__(self, lab):
         self.lab, self.keys = lab, set()
@@ -275,6 +275,35 @@ class disk_full(Fault):
             os.unlink("%s/fill%s" % (self.mount, bs))
 
 
+class slow_upstream(Fault):
+    """The service asks a server on another host for each request; that takes 3 ms, then 300."""
+    path, conns, truth, kind, usual, slow = "/upstream", 24, "app.upstream.waiting", "peer", "3 200", "300 200"
+
+    def setup(self):
+        self.address = self.lab.namespace()
+        self.delay = self.lab.dir + "/delay"
+        self.lab.put(self.delay, self.usual)
+        self.keys.add(self.address + ":9000")
+
+    def service_args(self):
+        return ("--upstream", self.address + ":9000")
+
+    def ready(self):
+        self.lab.start_inside("upstream", "--address", self.address, "--port", 9000, "--delay", self.delay)
+        time.sleep(1)
+
+    def inject(self):
+        self.lab.put(self.delay, self.slow)
+
+    def revert(self):
+        self.lab.put(self.delay, self.usual)
+
+
+class slow_upstream_hard(slow_upstream):
+    """The upstream hangs: no reply for 20 s."""
+    slow = "20000 200"
+
+
 class control_idle(Fault):
     path, control = "/rw", True
 
@@ -319,4 +348,5 @@ class control_page_cache(Fault):
 
 HOST = [cpu_hog, cpu_hog_matrix, cpu_quota_v1, cpu_quota_half_v1, cpu_quota_v2, oom_leak_v1, oom_leak_v2, oom_shared_v1, memory_shortage,
         disk_hog, disk_hog_large, io_limit_write_v1, io_limit_read_v1, io_limit_write_v2, disk_full,
+        slow_upstream, slow_upstream_hard,
         control_idle, control_nice_hog, control_idle_class_hog, control_fast_disk, control_page_cache]

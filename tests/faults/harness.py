@@ -145,6 +145,27 @@ class Lab:
         for _ in range(2):
             self.start(["head", "-c", mb * MIB, self.data("cache", 1536)], cgroups=groups).wait()
 
+    def namespace(self):
+        """A host of its own behind a veth: its address, and how to run something there."""
+        name, number = "pt%d" % os.getpid(), os.getpid() % 200
+        here, there = "10.77.%d.1" % number, "10.77.%d.2" % number
+        try:
+            faults.sh("ip", "netns", "add", name)
+            self.undo.append(lambda: faults.sh("ip", "netns", "del", name))
+            faults.sh("ip", "link", "add", name + "a", "type", "veth", "peer", "name", name + "b", "netns", name)
+            faults.sh("ip", "addr", "add", here + "/24", "dev", name + "a")
+            faults.sh("ip", "link", "set", name + "a", "up")
+            for command in (("addr", "add", there + "/24", "dev", name + "b"), ("link", "set", name + "b", "up"), ("link", "set", "lo", "up")):
+                faults.sh("ip", "-n", name, *command)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise faults.Impossible("no network namespaces here: %s" % error) from error
+        self.inside = ("ip", "netns", "exec", name)
+        self.interface = name + "a"
+        return there
+
+    def start_inside(self, *args):
+        return self.start([*self.inside, sys.executable, self.harness, *args])
+
     def start_service(self, wait=True):
         if not self.port:
             with socket.socket() as s:
@@ -228,7 +249,7 @@ def run_case(fault_class, args, seed, directory):
         fault.setup()
         lab.start_service()
         fault.ready()
-        client = lab.me("client", "--port", lab.port, "--path", fault.path, "--rate", fault.rate, "--csv", csv, "--seed", seed,
+        client = lab.me("client", "--port", lab.port, "--path", fault.path, "--rate", fault.rate, "--csv", csv, "--seed", seed, "--conns", fault.conns,
                         "--seconds", WARM + HOLD + RECOVERY + 20)
         watch = Watch(lab, args.binary)
         if args.record:
@@ -315,6 +336,11 @@ def main():
     serve.add_argument("--cpu-ms", type=float, default=2)
     serve.add_argument("--pages", type=int, default=60)
     serve.add_argument("--cache-mb", type=int, default=1536)
+    serve.add_argument("--upstream", default="")
+    upstream = commands.add_parser("upstream")
+    upstream.add_argument("--address")
+    upstream.add_argument("--port", type=int)
+    upstream.add_argument("--delay")
     client = commands.add_parser("client")
     client.add_argument("--port", type=int)
     client.add_argument("--path")
@@ -341,7 +367,7 @@ def main():
             signal.signal(s, lambda *_: sys.exit("interrupted"))
         run(args)
         return
-    {"serve": helpers.serve, "client": helpers.client, "alloc": helpers.alloc, "fill": helpers.fill}[args.command](args)
+    {"serve": helpers.serve, "upstream": helpers.upstream, "client": helpers.client, "alloc": helpers.alloc, "fill": helpers.fill}[args.command](args)
 
 
 if __name__ == "__main__":

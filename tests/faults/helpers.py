@@ -56,7 +56,21 @@ def serve(a):
         if os.path.exists(a.leak):
             leaked.append(bytes([1]) * (2 * MIB))
 
-    work = {"/cpu": lambda: None, "/read": lambda: read(2), "/write": write, "/rw": lambda: (read(1), write()),
+    def upstream():
+        if not hasattr(local, "upstream"):
+            host, port = a.upstream.rsplit(":", 1)
+            local.upstream = http.client.HTTPConnection(host, int(port), timeout=30)
+            local.upstream.connect()
+            local.upstream.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            local.upstream.request("GET", "/")
+            local.upstream.getresponse().read()
+        except (OSError, http.client.HTTPException) as error:
+            local.upstream.close()
+            del local.upstream
+            raise OSError(5, "upstream") from error
+
+    work = {"/upstream": upstream, "/cpu": lambda: None, "/read": lambda: read(2), "/write": write, "/rw": lambda: (read(1), write()),
             "/pages": pages, "/append": append, "/leak": leak}
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -86,6 +100,35 @@ def serve(a):
             pass
 
     Server(("127.0.0.1", a.port), Handler).serve_forever()
+
+
+def upstream(a):
+    """The server that the service asks: answers after as many ms as the file says, with as many bytes."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+        wbufsize = 65536
+
+        def do_GET(self):
+            with open(a.delay) as f:
+                delay_ms, size = (float(x) for x in f.read().split())
+            time.sleep(delay_ms / 1e3)
+            body = b"u" * int(size)
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    class Server(http.server.ThreadingHTTPServer):
+        request_queue_size = 1024
+
+        def handle_error(self, *_):
+            pass
+
+    Server((a.address, a.port), Handler).serve_forever()
 
 
 def client(a):

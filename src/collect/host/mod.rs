@@ -7,11 +7,13 @@ pub mod filesystem;
 pub mod identity;
 pub mod memory;
 pub mod network;
+pub mod peers;
 pub mod process;
 pub mod process_detail;
 pub mod psi;
 pub mod serving;
 pub mod sockdiag;
+pub mod sockets;
 pub mod stat;
 pub mod sweep;
 #[cfg(test)]

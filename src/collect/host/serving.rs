@@ -1,6 +1,5 @@
-//! Which processes serve someone: listening sockets, and established ones whose local port has a listener.
-//! Asks sock_diag (a foreign tree: `/proc/net/tcp` and `tcp6`), reads `/proc/net/unix` and the descriptor links of
-//! every process that we may read.
+//! Which process holds which socket: the descriptor links of every process that we may read, joined with the sockets
+//! that listen or were accepted.
 
 use std::collections::{HashMap, HashSet};
 
@@ -41,12 +40,13 @@ impl Sockets {
         }
     }
 
-    fn add(&mut self, socket: &Socket) {
+    /// Adds one socket of a dump.
+    pub fn add(&mut self, socket: &Socket) {
         let (inode, port) = (u64::from(socket.inode), socket.local.port());
-        match 1 << socket.state {
+        match 1_u32.checked_shl(u32::from(socket.state)) {
             _ if inode == 0 => {}
-            sockdiag::LISTEN => _ = self.listening.insert(inode, port),
-            sockdiag::ESTABLISHED => _ = self.established.insert(inode, port),
+            Some(sockdiag::LISTEN) => _ = self.listening.insert(inode, port),
+            Some(sockdiag::ESTABLISHED) => _ = self.established.insert(inode, port),
             _ => {}
         }
     }
@@ -56,7 +56,8 @@ impl Sockets {
     /// # Errors
     /// When neither the kernel answers nor the table can be read.
     fn tcp(&mut self, reader: &mut Reader, roots: &Roots) -> Seen<()> {
-        let asked = roots.own_proc().then(|| sockdiag::dump(sockdiag::LISTEN | sockdiag::ESTABLISHED, false, |s| self.add(&s)));
+        let states = sockdiag::LISTEN | sockdiag::ESTABLISHED;
+        let asked = roots.own_proc().then(|| sockdiag::dump(states, false, |s| self.add(&s)));
         if let Some(Ok(())) = asked {
             return Ok(());
         }
@@ -83,11 +84,20 @@ fn hex_port(text: &[u8]) -> Option<u16> {
     u16::from_str_radix(std::str::from_utf8(text).ok()?, 16).ok()
 }
 
-/// Looks through the descriptors of all processes. Runs on a deadline thread.
+/// What a scan of the descriptors gives.
+#[derive(Debug, Default)]
+pub struct Scan {
+    /// Who serves someone.
+    pub serving: Serving,
+    /// Whose each socket is, by inode.
+    pub owners: HashMap<u32, ProcId>,
+}
+
+/// Looks through the descriptors of all processes: about 3 µs each.
 ///
 /// # Errors
 /// When the table of TCP sockets cannot be read.
-pub fn read(roots: &Roots) -> Seen<Serving> {
+pub fn scan(roots: &Roots) -> Seen<Scan> {
     let mut reader = Reader::default();
     let mut sockets = Sockets::default();
     let boot_ns = clock::now().boot_ns;
@@ -96,8 +106,8 @@ pub fn read(roots: &Roots) -> Seen<Serving> {
         sockets.add_unix(text);
     }
     let ports: HashSet<u16> = sockets.listening.values().copied().collect();
-    let mut serving = Serving { boot_ns, ..Serving::default() };
-    let Ok(entries) = std::fs::read_dir(&roots.proc) else { return Ok(serving) };
+    let mut scan = Scan { serving: Serving { boot_ns, ..Serving::default() }, owners: HashMap::new() };
+    let Ok(entries) = std::fs::read_dir(&roots.proc) else { return Ok(scan) };
     for entry in entries.flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse::<i32>().ok()) else { continue };
         let dir = entry.path();
@@ -109,14 +119,21 @@ pub fn read(roots: &Roots) -> Seen<Serving> {
         match std::fs::read_dir(dir.join("fd")) {
             Ok(links) => {
                 let inodes = links.flatten().take(FILE_CAP as usize).filter_map(|l| socket_inode(&l.path()));
-                serving.processes.extend(judge(id, inodes, &sockets, &ports));
+                let inodes: Vec<u64> = inodes.collect();
+                let narrow = inodes.iter().filter_map(|i| u32::try_from(*i).ok());
+                // Of several processes that hold a socket the youngest works with it: a master hands it to its worker.
+                narrow.for_each(|inode| {
+                    let owner = scan.owners.entry(inode).or_insert(id);
+                    *owner = if owner.start < id.start { id } else { *owner };
+                });
+                scan.serving.processes.extend(judge(id, inodes.into_iter(), &sockets, &ports));
             }
-            Err(_) => serving.unreadable.push(id),
+            Err(_) => scan.serving.unreadable.push(id),
         }
     }
-    serving.processes.sort_unstable_by_key(|p| p.id);
-    serving.unreadable.sort_unstable();
-    Ok(serving)
+    scan.serving.processes.sort_unstable_by_key(|p| p.id);
+    scan.serving.unreadable.sort_unstable();
+    Ok(scan)
 }
 
 fn socket_inode(link: &std::path::Path) -> Option<u64> {

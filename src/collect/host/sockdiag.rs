@@ -24,7 +24,7 @@ pub const CLOSE_WAIT: u32 = 1 << 8;
 pub const LISTEN: u32 = 1 << 10;
 
 /// A dump that does not answer is given up.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// A socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +62,8 @@ pub struct TcpInfo {
     pub retransmits: u32,
     /// Time-outs in a row, now.
     pub timeouts: u8,
+    /// Segments with data sent, ever.
+    pub segments_sent: Option<u32>,
     /// Bytes the process wrote that were not sent yet.
     pub not_sent: Option<u32>,
     /// µs with data under way, ever.
@@ -160,16 +162,24 @@ pub fn parse(mut bytes: &[u8], each: &mut impl FnMut(Socket)) -> Part {
         let length = length as usize;
         let Some(body) = bytes.get(HEADER..length) else { return Part::More };
         match kind {
-            DONE => return Part::Done,
+            // A dump that failed half way says so here, not by an error message.
+            DONE => match status(body) {
+                0 => return Part::Done,
+                errno => return Part::Refused(errno),
+            },
             ERROR => {
-                let errno = u32_at(body, 0).map_or(0, |e| i32::from_ne_bytes(e.to_ne_bytes()));
-                return Part::Refused(errno.saturating_neg());
+                return Part::Refused(status(body));
             }
             _ => parse_socket(body).into_iter().for_each(&mut *each),
         }
         bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
     Part::More
+}
+
+/// The errno in front of a message's body, 0 when it is none.
+fn status(body: &[u8]) -> i32 {
+    u32_at(body, 0).map_or(0, |e| i32::from_ne_bytes(e.to_ne_bytes())).saturating_neg().max(0)
 }
 
 /// `struct inet_diag_msg` and its attributes.
@@ -217,6 +227,7 @@ impl TcpInfo {
             retransmits: u32_at(bytes, 100)?,
             bytes_acked: u64_at(bytes, 120),
             bytes_received: u64_at(bytes, 128),
+            segments_sent: u32_at(bytes, 156),
             not_sent: u32_at(bytes, 144),
             busy_us: u64_at(bytes, 168),
             window_limited_us: u64_at(bytes, 176),
@@ -277,6 +288,11 @@ mod tests {
         error.extend([0; 10]);
         error.extend((-1i32).to_ne_bytes());
         assert_eq!(parse(&error, &mut |_| ()), Part::Refused(1));
+        let mut done = error.clone();
+        done[4..6].copy_from_slice(&DONE.to_ne_bytes());
+        assert_eq!(parse(&done, &mut |_| ()), Part::Refused(1), "a dump that failed half way");
+        done[HEADER..].fill(0);
+        assert_eq!(parse(&done, &mut |_| ()), Part::Done);
         for cut in 0..error.len() {
             assert_eq!(parse(&error[..cut], &mut |_| ()), Part::More);
         }

@@ -16,12 +16,27 @@ use super::{cgroup, cpu, disk, memory, network, process, psi};
 
 /// Between two looks at IO pressure, while there is some.
 const LOOK: Duration = Duration::from_millis(100);
-/// Looks that one stands for while all is quiet: a wake-up costs more than what it reads.
-const QUIET: u32 = 3;
+/// Between two while there is none: a wake-up costs more than what it reads.
+const QUIET: Duration = Duration::from_millis(300);
+/// Between two where there is no PSI, and each look must read the states.
+const BLIND: Duration = Duration::from_millis(500);
 /// Growth of PSI io (µs per [`LOOK`]) above which task states are sampled.
 const STALLED_US: u64 = 500;
-/// Without PSI states are sampled at every so many looks.
-const BLIND_EVERY: u32 = 6;
+/// The unit in which looks are weighed.
+const SLOT_NS: u64 = 10_000_000;
+/// A longer gap (a suspended machine) says nothing of the time in between.
+const LONGEST_SLOTS: u32 = 200;
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// One look at task states.
+#[derive(Debug)]
+struct Looked {
+    at_ns: u64,
+    hits: Vec<StateHit>,
+}
 
 /// A sweep that is asked for.
 #[derive(Debug)]
@@ -56,9 +71,8 @@ pub struct Sweeper {
     io_total_us: Option<u64>,
     cpu_total_us: Option<u64>,
     oom_kills: Option<u64>,
-    looks: u32,
-    /// Looks that the next one stands for.
-    stride: u32,
+    /// The newest look; it stands for time that is not over yet.
+    looked: Option<Looked>,
 }
 
 impl Sweeper {
@@ -77,47 +91,63 @@ impl Sweeper {
             io_total_us: None,
             cpu_total_us: None,
             oom_kills: None,
-            looks: 0,
-            stride: 1,
+            looked: None,
         }
     }
 
     fn run(mut self, requests: &Receiver<Request>) {
+        let mut look_ns = clock::mono_ns() + nanos(LOOK);
         loop {
-            match requests.recv_timeout(LOOK * self.stride) {
+            let now_ns = clock::mono_ns();
+            match requests.recv_timeout(Duration::from_nanos(look_ns.saturating_sub(now_ns))) {
                 Ok(request) => {
                     let sweep = self.sweep(request.interval_s);
                     let states = std::mem::take(&mut self.states);
                     _ = request.answer.send((sweep, states));
                 }
-                Err(RecvTimeoutError::Timeout) => self.look(),
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
+            }
+            // A sweep must not put the next look off for ever.
+            let now_ns = clock::mono_ns();
+            if now_ns >= look_ns {
+                look_ns = now_ns + nanos(self.look(now_ns));
             }
         }
     }
 
-    /// Counts rounds; samples states only if someone was stalled since the last look. A look that comes after three
-    /// times the pause counts three times, hits and rounds alike: the share of rounds in which a thread was
-    /// blocked stays what it is.
-    fn look(&mut self) {
-        let stands_for = self.stride;
-        self.looks = self.looks.wrapping_add(stands_for);
+    /// One look; says when the next one is due. Task states are read only if someone was stalled since the last
+    /// look, and always where there is no PSI to say so.
+    fn look(&mut self, now_ns: u64) -> Duration {
         let path = self.roots.proc.join("pressure/io");
         let total = psi::read_again(&mut self.reader, &path).ok().map(|p| p.some.total_us);
         let grown = total.zip(self.io_total_us).map(|(new, old)| new.saturating_sub(old));
         self.io_total_us = total;
-        let stalled = grown.is_some_and(|us| us > STALLED_US * u64::from(stands_for));
-        self.stride = if stalled { 1 } else { QUIET };
-        let due = match (total, grown) {
-            (Some(_), Some(_)) => stalled,
-            (Some(_), None) => return,
-            (None, _) if self.looks.is_multiple_of(BLIND_EVERY) => true,
-            (None, _) => return,
-        };
-        self.states.rounds += stands_for;
-        for hit in self.processes.sample_states(&mut self.reader, &self.roots, !due) {
-            add_hit(&mut self.states.blocked, StateHit { hits: hit.hits * stands_for, ..hit });
+        let gap_ns = self.looked.as_ref().map_or(0, |l| now_ns.saturating_sub(l.at_ns));
+        let stalled = grown.is_some_and(|us| us * nanos(LOOK) > STALLED_US * gap_ns.max(1));
+        let hits = self.processes.sample_states(&mut self.reader, &self.roots, !stalled && total.is_some());
+        self.settle(Looked { at_ns: now_ns, hits });
+        match total {
+            None => BLIND,
+            Some(_) if stalled => LOOK,
+            Some(_) => QUIET,
         }
+    }
+
+    /// Each look stands for half the time to the one before it and half the time to the one after: so the share of
+    /// the time in which a thread was blocked stays what it is, however unevenly was looked.
+    fn settle(&mut self, now: Looked) {
+        let sampling = &mut self.states;
+        if let Some(before) = self.looked.take() {
+            let slots = u32::try_from(now.at_ns.saturating_sub(before.at_ns) / SLOT_NS).unwrap_or(0).min(LONGEST_SLOTS);
+            sampling.rounds += slots;
+            sampling.looks += 1;
+            for (hit, share) in before.hits.iter().map(|h| (h, slots / 2)).chain(now.hits.iter().map(|h| (h, slots - slots / 2)))
+            {
+                add_hit(&mut sampling.blocked, StateHit { hits: hit.hits * share, ..*hit });
+            }
+        }
+        self.looked = Some(now);
     }
 
     /// Reads everything that is fast.
@@ -257,5 +287,54 @@ impl Worker {
         let spawned = std::thread::Builder::new().name("cmdline".into()).stack_size(256 << 10).spawn(work);
         spawned.map_err(|e| lack(std::path::Path::new("thread"), &e)).ok()?;
         Some(Self { queue, answers, out: Vec::new(), quiet_since_ns: 0 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sweeper(proc: &std::path::Path) -> Sweeper {
+        Sweeper::new(Roots { proc: proc.to_path_buf(), ..Roots::default() })
+    }
+
+    #[test]
+    fn a_look_stands_for_half_the_time_on_either_side() {
+        let id = ProcId { pid: 9, start: 1 };
+        let blocked = |hits: u32| if hits > 0 { vec![StateHit { id, hits }] } else { Vec::new() };
+        let mut one = sweeper(std::path::Path::new("/nowhere"));
+        // Quiet for 300 ms, two looks 100 ms apart that see two threads, quiet again after 300 ms.
+        for (at_ms, hits) in [(0, 0), (300, 2), (400, 2), (700, 0)] {
+            one.settle(Looked { at_ns: at_ms * 1_000_000, hits: blocked(hits) });
+        }
+        assert_eq!((one.states.rounds, one.states.looks), (70, 3));
+        // (300/2 + 100 + 300/2) ms x 2 threads.
+        assert_eq!(one.states.blocked, [StateHit { id, hits: 80 }]);
+    }
+
+    #[test]
+    fn a_machine_that_slept_counts_for_no_more_than_two_seconds() {
+        let mut one = sweeper(std::path::Path::new("/nowhere"));
+        one.settle(Looked { at_ns: 0, hits: Vec::new() });
+        one.settle(Looked { at_ns: 3_600_000_000_000, hits: Vec::new() });
+        assert_eq!(one.states.rounds, LONGEST_SLOTS);
+    }
+
+    #[test]
+    fn without_psi_the_states_are_read_at_each_look() {
+        let dir = super::super::tempdir::Dir::new();
+        let task = dir.path().join("42/task/42");
+        std::fs::create_dir_all(&task).unwrap();
+        let stat = "42 (stuck) D 1 1 1 0 -1 0 0 0 0 0 5 5 0 0 20 0 1 0 77 1000 10 0 0 0 0 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0";
+        for file in [dir.path().join("42/stat"), task.join("stat")] {
+            std::fs::write(file, stat).unwrap();
+        }
+        let mut one = sweeper(dir.path());
+        one.sweep(1.0);
+        for at_ms in [500, 1000, 1500] {
+            assert_eq!(one.look(at_ms * 1_000_000), BLIND);
+        }
+        assert_eq!((one.states.rounds, one.states.looks), (100, 2));
+        assert_eq!(one.states.blocked.first().map(|h| (h.id.pid, h.hits)), Some((42, 100)));
     }
 }

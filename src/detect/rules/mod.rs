@@ -1,5 +1,6 @@
 //! The list of rules. One file per finding, one row here.
 
+mod app;
 mod host;
 mod source;
 pub mod support;
@@ -15,6 +16,7 @@ pub const RULES: &[&Rule] = &[
     &host::io_saturated::RULE,
     &host::io_throttled::RULE,
     &host::disk_full::RULE,
+    &app::upstream_waiting::RULE,
     &source::unreachable::RULE,
     &source::denied::RULE,
     &source::not_watched::RULE,

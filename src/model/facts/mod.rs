@@ -10,6 +10,7 @@ mod disk;
 mod foreground;
 mod kernel;
 mod process;
+mod socket;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ pub use disk::DiskFacts;
 pub use foreground::{Weight, WeightOverrides};
 pub use kernel::{InterfaceFacts, MemoryFacts, Psi, PsiFacts, TcpFacts};
 pub use process::ProcFacts;
+pub use socket::{ListenerFacts, PeerFacts, SocketFacts};
 
 use super::counter::Stamp;
 use super::host::{FilesRaw, FsRaw, HostSweep, Identity, LoadRaw};
@@ -68,6 +70,8 @@ pub struct HostFacts {
     pub cgroups: Seen<Vec<CgroupFacts>>,
     /// Processes.
     pub processes: Seen<Vec<ProcFacts>>,
+    /// Sockets: who waits for whom.
+    pub sockets: Seen<SocketFacts>,
     /// True when the sockets of other users' processes could not be seen, so that their weight is a guess.
     pub serving_unreadable: u32,
 }
@@ -132,6 +136,7 @@ impl HostFacts {
             files: new.files.clone(),
             cgroups: cgroup::derive(sweeps, new),
             processes: process::derive(old, new, sweeps, window, ov),
+            sockets: socket::derive(window),
             serving_unreadable: newest.serving.as_ref().map_or(0, |s| s.unreadable.len() as u32),
         }
     }
@@ -150,6 +155,7 @@ impl HostFacts {
             files: Err(lack.clone()),
             cgroups: Err(lack.clone()),
             processes: Err(lack.clone()),
+            sockets: Err(lack.clone()),
             serving_unreadable: 0,
         }
     }

@@ -64,6 +64,8 @@ pub struct ProcFacts {
     pub weight: Weight,
     /// Ports it listens on.
     pub listens: Vec<u16>,
+    /// It listens on a port or holds accepted connections.
+    pub serves_tcp: bool,
     /// The oldest ancestor that it was forked from without a new program: workers and their master are one.
     pub family: ProcId,
     /// Seconds since this row was read.
@@ -123,24 +125,26 @@ fn reaped(old: &[ProcRaw], new: &[ProcRaw]) -> HashMap<i32, (u64, u64)> {
     taken
 }
 
-/// Looks within the window and who was blocked in how many of them: the samples between sweeps, and the state
-/// letter of each sweep but the oldest.
-fn blocked(sweeps: &[&HostSweep], window: &[Arc<Snapshot>]) -> (u32, HashMap<ProcId, u32>) {
-    let mut rounds = 0;
+/// What the looks within the window stand for, how many there were, and who was blocked for how much of that: the samples
+/// between sweeps, and the state letter of each sweep but the oldest.
+fn blocked(sweeps: &[&HostSweep], window: &[Arc<Snapshot>]) -> (u32, u32, HashMap<ProcId, u32>) {
+    let (mut rounds, mut looks) = (0, 0);
     let mut hits: HashMap<ProcId, u32> = HashMap::new();
     for sampling in window.iter().skip(1).filter_map(|s| s.states.as_deref()) {
         rounds += sampling.rounds;
+        // Recordings from before looks were weighed: each round is a look.
+        looks += if sampling.looks == 0 { sampling.rounds } else { sampling.looks };
         for hit in &sampling.blocked {
             *hits.entry(hit.id).or_default() += hit.hits;
         }
     }
     for table in sweeps.iter().skip(1).filter_map(|s| s.processes.as_ref().ok()) {
-        rounds += 1;
+        (rounds, looks) = (rounds + 1, looks + 1);
         for row in table.rows.iter().filter(|r| r.state == 'D') {
             *hits.entry(row.id).or_default() += 1;
         }
     }
-    (rounds, hits)
+    (rounds, looks, hits)
 }
 
 /// Each process' oldest ancestor that runs the same program: the same arguments (a fork), or a name that begins
@@ -182,7 +186,7 @@ struct Context<'a> {
     older: HashMap<ProcId, &'a ProcRaw>,
     /// Bytes read and written by children that ended, by the parent that took them over.
     reaped: HashMap<i32, (u64, u64)>,
-    blocked: (u32, HashMap<ProcId, u32>),
+    blocked: (u32, u32, HashMap<ProcId, u32>),
     serving: &'a Seen<Arc<Serving>>,
     families: HashMap<ProcId, ProcId>,
 }
@@ -207,7 +211,7 @@ impl Context<'_> {
             Some(delta(from, field(row)?)? as f64 / dt_s?)
         };
         let ticks = |field: &dyn Fn(&ProcRaw) -> Option<u64>| per_s(field).map(|t| t / self.ticks_per_s);
-        let (rounds, hits) = (self.blocked.0, self.blocked.1.get(&row.id).copied().unwrap_or(0));
+        let (rounds, hits) = (self.blocked.0, self.blocked.2.get(&row.id).copied().unwrap_or(0));
         let io_wait = (rounds > 0 && !row.kernel).then(|| f64::from(hits) / f64::from(rounds));
         let taken = self.reaped.get(&row.id.pid).copied().unwrap_or_default();
         let own = |per_s: f64, taken: u64| (per_s - taken as f64 / dt_s.unwrap_or(1.0)).max(0.0);
@@ -230,7 +234,7 @@ impl Context<'_> {
             runnable: per_s(&|r| r.sched.map(|s| s.wait_ns)).map(|ns| ns / 1e9),
             all_threads: row.sched.is_some_and(|s| s.all_threads),
             io_wait,
-            io_rounds: rounds,
+            io_rounds: self.blocked.1,
             read_bytes_per_s: per_s(&|r| r.io.map(|io| io.read_bytes)).map(|v| own(v, taken.0)),
             write_bytes_per_s: per_s(&|r| r.io.map(|io| io.write_bytes.saturating_sub(io.cancelled_write_bytes)))
                 .map(|v| own(v, taken.1)),
@@ -240,6 +244,12 @@ impl Context<'_> {
             cgroups: row.cgroups.clone(),
             weight: Weight::judge(row, self.serving, &self.judge),
             listens: self.listens(row.id),
+            serves_tcp: self
+                .serving
+                .as_ref()
+                .ok()
+                .and_then(|s| s.of(row.id))
+                .is_some_and(|p| p.accepted > 0 || !p.listens.is_empty()),
             family: self.families.get(&row.id).copied().unwrap_or(row.id),
             age_s: (self.new.at.mono_ns.saturating_sub(row.mono_ns)) as f64 / 1e9,
         }

@@ -4,6 +4,7 @@
 mod cgroup;
 mod kernel;
 mod process;
+mod socket;
 mod storage;
 
 pub use cgroup::{CgroupCpu, CgroupIo, CgroupMemory, CgroupPath, CgroupRaw, Controller, IoLimit};
@@ -11,6 +12,7 @@ pub use kernel::{
     CpuRaw, CpuTicks, FilesRaw, Identity, InterfaceRaw, LoadRaw, MemoryRaw, PsiFile, PsiLine, PsiRaw, TcpRaw, VmstatRaw,
 };
 pub use process::{ProcId, ProcIo, ProcRaw, ProcSched, ProcessTable, Serving, ServingProcess, StateHit, StateSampling};
+pub use socket::{Listener, PeerLink, Peers};
 pub use storage::{DiskRaw, FsRaw, FsSpace};
 
 use serde::{Deserialize, Serialize};
@@ -68,4 +70,7 @@ pub struct HostSample {
     /// Which processes serve someone.
     #[serde(default)]
     pub serving: Option<Seen<Serving>>,
+    /// Whom they wait for.
+    #[serde(default)]
+    pub peers: Option<Seen<Peers>>,
 }

@@ -101,9 +101,14 @@ pub struct ProcessTable {
 /// Task states seen between two sweeps.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateSampling {
-    /// How often was looked.
+    /// What the looks stand for: slots of 10 ms between the first and the last of them. (Recordings without `looks`:
+    /// the looks themselves.)
     pub rounds: u32,
-    /// Who was seen in uninterruptible sleep, and how many thread-rounds.
+    /// How often was looked: the n of a sampling error.
+    #[serde(default)]
+    pub looks: u32,
+    /// Who was seen in uninterruptible sleep, and for how many thread-slots: each look stands for half the time to
+    /// the look before and half the time to the one after.
     pub blocked: Vec<StateHit>,
 }
 
@@ -112,7 +117,7 @@ pub struct StateSampling {
 pub struct StateHit {
     /// Who.
     pub id: ProcId,
-    /// Thread-rounds in state D.
+    /// Threads in state D, each times the slots.
     pub hits: u32,
 }
 

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use crate::app::App;
+use crate::app::keymap::Action;
 use crate::config::Meaning;
 use crate::detect::finding::{Fix, Phase};
 use crate::model::unit::{bytes, seconds};
@@ -13,14 +14,17 @@ use crate::view::widgets::text::wrap;
 
 /// Draws fix number `index` of the selected finding.
 pub fn draw(app: &App, index: usize, scroll: usize, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
-    let gone = || Line::from(Span::styled(" this finding is gone; q closes the card", theme.style(Meaning::Good)));
+    let close = app.key_of(Action::Close);
+    let text = format!(" this finding is gone; {close} closes the card");
+    let gone = || Line::from(Span::styled(text, theme.style(Meaning::Good)));
     let Some((finding, fix)) = app.finding().and_then(|f| Some((f, f.fixes.get(index)?))) else {
-        let inside = super::boxed("Fix", "q close", 100, theme, frame, area);
+        let inside = super::boxed("Fix", &format!("{close} close"), 100, theme, frame, area);
         return super::scrolled(&[gone()], 0, theme, frame, inside);
     };
     let count = finding.fixes.len();
+    let keys = format!("{} copy · {} next · {close} close", app.key_of(Action::CopyFix), app.key_of(Action::NextFix));
     let title = format!("Fix {} of {count}", index + 1);
-    let inside = super::boxed(&title, "c copy · Tab next · q close", 100, theme, frame, area);
+    let inside = super::boxed(&title, &keys, 100, theme, frame, area);
     let width = usize::from(inside.width).saturating_sub(2);
     super::scrolled(&rows(fix, width, theme), scroll, theme, frame, inside);
 }

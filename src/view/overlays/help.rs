@@ -5,7 +5,9 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use crate::app::App;
-use crate::app::keymap::Context;
+use unicode_width::UnicodeWidthStr;
+
+use crate::app::keymap::{Action, Context};
 use crate::config::Meaning;
 use crate::detect::rules;
 use crate::view::theme::Theme;
@@ -13,7 +15,15 @@ use crate::view::widgets::text::wrap;
 
 /// Draws the keys, then the page of the selected finding.
 pub fn draw(app: &App, scroll: usize, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
-    let inside = super::boxed("Help", "? or q closes", 88, theme, frame, area);
+    let inside = super::boxed(
+        "Help",
+        &format!("{} or {} closes", app.key_of(Action::Help), app.key_of(Action::Close)),
+        88,
+        theme,
+        frame,
+        area,
+    );
+    let widest = app.keymap.rows().iter().map(|r| r.shown.width()).max().unwrap_or(0).min(24);
     let mut rows: Vec<Line<'_>> = app
         .keymap
         .rows()
@@ -25,7 +35,10 @@ pub fn draw(app: &App, scroll: usize, theme: &Theme, frame: &mut Frame<'_>, area
                 _ => "",
             };
             Line::from(vec![
-                Span::styled(format!(" {:<10}", r.shown), theme.style(Meaning::Accent)),
+                Span::styled(
+                    format!(" {}{} ", r.shown, " ".repeat(widest.saturating_sub(r.shown.width()))),
+                    theme.style(Meaning::Accent),
+                ),
                 Span::styled(r.binding.what, theme.style(Meaning::Text)),
                 Span::styled(place, theme.style(Meaning::Muted)),
             ])

@@ -50,8 +50,11 @@ fn right(app: &App, picture: &Picture, theme: &Theme) -> Vec<Span<'static>> {
     let clock = picture.diagnosis.at.get(11..19).unwrap_or_default().to_owned() + "Z";
     let mut spans = Vec::new();
     let recording = picture.recording.as_ref().map(|r| match r.state {
+        RecordingState::Opening | RecordingState::Running | RecordingState::Sealing if r.missing > 0 => {
+            ("rec: samples missing  ", Meaning::Warning)
+        }
         RecordingState::Opening | RecordingState::Running => ("rec  ", Meaning::Accent),
-        RecordingState::Behind => ("rec: samples missing  ", Meaning::Warning),
+        RecordingState::Sealing => ("sealing  ", Meaning::Accent),
         RecordingState::Failed { .. } => ("rec stopped  ", Meaning::Critical),
         RecordingState::Ended => ("", Meaning::Muted),
     });

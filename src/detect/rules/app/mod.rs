@@ -1,0 +1,3 @@
+//! Rules about applications, from the host's own view, with nothing configured.
+
+pub mod upstream_waiting;

@@ -1,0 +1,198 @@
+//! app.upstream.waiting: requests here wait for a peer. It is not this host.
+
+use std::net::SocketAddr;
+
+use crate::detect::finding::{Class, Evidence, Fix, Horizon, Phase};
+use crate::detect::fix;
+use crate::detect::ledger::{Actor, PeerWait, State};
+use crate::detect::memory::is_held;
+use crate::detect::params::{Param, Params};
+use crate::detect::rules::support::{confidence, interval};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::facts::{ListenerFacts, PeerFacts, ProcFacts, SocketFacts};
+use crate::model::service;
+use crate::model::source::SourceKind;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::{Unit, short};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "app.upstream.waiting",
+    class: Class::Live,
+    source: SourceKind::Host,
+    says: "requests here wait for a peer: how many in flight, for whom, of whose process",
+    params: &[Param {
+        name: "lost",
+        unit: Unit::SecondsPerSecond,
+        default: 0.05,
+        min: 0.001,
+        max: 1000.0,
+        what: "requests that must stand still for one peer, beyond what a healthy peer takes, on average",
+    }],
+    origins: &["host.peers", "host.listeners", "ledger"],
+    page: "\
+TCP keeps two stamps for each socket: when data was sent last, and when it was received last. A client socket whose last
+data went out after the last came in awaits a reply. perftop dumps the sockets several times a second (sock_diag, no
+rights needed), so the mean number of such sockets is, by Little's law, the number of requests that stand still for that
+peer.
+
+**What counts**: a wait counts while a request in flight of the same process is at least as old as the question: so a
+poll for work, a blocking pop or a subscription that stands for minutes is nobody's wait. Processes that serve no one do
+not count. A reply within the usual time of that peer (learned, 5 to 50 ms, 10 ms at first) and its round trip is
+productive time, not loss.
+
+**Unknown** and left out: sockets whose two stamps are equal (a reply within one tick of the clock), data that goes one
+way only, multiplexed connections (HTTP/2) that carry several requests. The share that was told apart is in the
+confidence.
+
+A peer on this host is not counted: its own processes are looked at instead.
+
+**What looks like it**: packet loss on the way (`host.network.packet_loss`): sockets that send again are said.
+
+**Next**: look at that host. perftop cannot see from here why it is slow.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let sockets = match &facts.world.host.sockets {
+        Ok(sockets) => sockets,
+        Err(lack) => return Judged::unknown(Subject::host(), lack),
+    };
+    let mut judged = Judged::default();
+    for wait in &facts.ledger.peers {
+        let subject = subject(wait);
+        let lost = (wait.waiting - wait.clean).max(0.0);
+        let verdict = if lost >= params.limit("lost", is_held(prev, &subject)) {
+            Verdict::Found(Box::new(found(facts, sockets, wait, lost)))
+        } else {
+            Verdict::Clear(format!("{} replies awaited, {} s/s beyond the usual", short(wait.waiting), short(lost)))
+        };
+        judged.verdicts.push((subject, verdict));
+    }
+    if judged.verdicts.is_empty() {
+        let told = told_apart(sockets);
+        let share =
+            if told < 0.995 { format!("; {:.0} % of the sockets could be told apart", told * 100.0) } else { String::new() };
+        return Judged::clear(Subject::host(), format!("no request here waits for another host{share}"));
+    }
+    judged
+}
+
+fn subject(wait: &PeerWait) -> Subject {
+    let mut subject = Subject::new(SubjectType::Peer, wait.peer.to_string(), named(wait.peer));
+    let mut owners = wait.owners.clone();
+    owners.sort_unstable();
+    owners.dedup();
+    subject.also = owners.iter().take(16).map(|id| format!("process:{id}")).collect();
+    subject
+}
+
+/// The address with what usually answers there.
+fn named(peer: SocketAddr) -> String {
+    match service::by_port(peer.port()) {
+        Some(service) => format!("{peer} ({service} by its port)"),
+        None => peer.to_string(),
+    }
+}
+
+/// Share of the client sockets to other hosts that are not at rest whose state is known, 0..1.
+fn told_apart(sockets: &SocketFacts) -> f64 {
+    let remote = || sockets.peers.iter().filter(|l| !l.local);
+    let (told, unclear): (f64, f64) = (remote().map(|l| l.waiting).sum(), remote().map(|l| l.unclear).sum());
+    if told + unclear > 0.0 { told / (told + unclear) } else { 1.0 }
+}
+
+fn found(facts: &Facts<'_>, sockets: &SocketFacts, wait: &PeerWait, lost: f64) -> Found {
+    let links: Vec<&PeerFacts> = sockets.peers.iter().filter(|l| l.peer == wait.peer).collect();
+    let owned = |id: &crate::model::host::ProcId| wait.owners.contains(id);
+    let doors: Vec<&ListenerFacts> = sockets.listeners.iter().filter(|l| l.owner.as_ref().is_some_and(owned)).collect();
+    let mut found = Found::new(Class::Live, title(facts, wait, &links, &doors));
+    found.losses = vec![(State::PeerReply, lost)];
+    found.victims_time = facts.ledger.sum(|a| owned(&a.id), Actor::time).max(wait.waiting);
+    found.ci = Some(interval(wait.waiting, sockets.rounds));
+    found.evidence = rows(facts, wait, &links, &doors);
+    found.against = against(&links, sockets);
+    found.confidence = confidence(facts.ledger, lost, sockets.rounds, 4, 4) * told_apart(sockets);
+    found.fixes = fixes(wait.peer);
+    found
+}
+
+fn title(facts: &Facts<'_>, wait: &PeerWait, links: &[&PeerFacts], doors: &[&ListenerFacts]) -> String {
+    let peer = named(wait.peer);
+    let who = wait.owners.first().and_then(|id| facts.world.processes().iter().find(|p| p.id == *id));
+    let who = who.map_or_else(|| "processes that cannot be seen".to_owned(), ProcFacts::label);
+    let busiest = doors.iter().max_by(|a, b| a.in_flight.total_cmp(&b.in_flight)).filter(|d| d.in_flight >= 0.05);
+    let reply = links.iter().find_map(|l| l.reply_ms()).map_or_else(String::new, |ms| format!(", {} ms each", short(ms)));
+    match busiest {
+        Some(door) => format!(
+            "Not on this host: {} of {} requests in flight on :{} wait for {peer}{reply}",
+            short(wait.waiting.min(door.in_flight)),
+            short(door.in_flight),
+            door.at.port()
+        ),
+        None => format!("Not on this host: {who} waits for {peer}{reply}"),
+    }
+}
+
+fn rows(facts: &Facts<'_>, wait: &PeerWait, links: &[&PeerFacts], doors: &[&ListenerFacts]) -> Vec<Evidence> {
+    let sum = |part: fn(&PeerFacts) -> f64| links.iter().map(|l| part(l)).sum::<f64>();
+    let mut rows = vec![
+        evidence("replies awaited", wait.waiting, Unit::Count, Some(wait.clean.max(0.05)), "host.peers"),
+        evidence("sockets to it", sum(|l| f64::from(l.sockets)), Unit::Count, None, "host.peers"),
+    ];
+    if !doors.is_empty() {
+        let in_flight = doors.iter().map(|d| d.in_flight).sum::<f64>();
+        rows.push(evidence("requests in flight here", in_flight, Unit::Count, None, "host.listeners"));
+    }
+    if let Some(slowest) = links.iter().filter_map(|l| Some((l.reply_ms()?, *l))).max_by(|a, b| a.0.total_cmp(&b.0)) {
+        let usual = facts.learned.clean_reply_ms(slowest.1);
+        rows.push(evidence("from question to reply", slowest.0, Unit::Milliseconds, Some(usual), "host.peers"));
+    }
+    let longest = links.iter().map(|l| l.longest_s).fold(0.0, f64::max);
+    rows.push(evidence("the longest wait now", longest, Unit::Seconds, None, "host.peers"));
+    let rtt = links.iter().map(|l| l.rtt_ms).fold(f64::INFINITY, f64::min);
+    if rtt.is_finite() {
+        rows.push(evidence("round trip of the network", rtt, Unit::Milliseconds, None, "host.peers"));
+    }
+    rows
+}
+
+fn against(links: &[&PeerFacts], sockets: &SocketFacts) -> Vec<Evidence> {
+    let sum = |part: fn(&PeerFacts) -> f64| links.iter().map(|l| part(l)).sum::<f64>();
+    vec![
+        evidence("sockets that send again", sum(|l| l.resending), Unit::Count, Some(0.05), "host.peers"),
+        evidence("sockets that cannot be told apart", (1.0 - told_apart(sockets)) * 100.0, Unit::Percent, None, "host.peers"),
+    ]
+}
+
+fn fixes(peer: SocketAddr) -> Vec<Fix> {
+    let ip = peer.ip();
+    let mut there = fix::shell_fix(
+        Phase::Relief,
+        Horizon::Immediate,
+        "Look at that host: the cause is there",
+        format!("ssh {ip} -t perftop"),
+    );
+    there.target = format!("{ip}");
+    there.needs = "an account there, and perftop".into();
+    there.risk = "none: it only looks".into();
+    there.verify = "perftop check --for 10s --only app.upstream.waiting".into();
+    let mut sockets = fix::shell_fix(
+        Phase::Relief,
+        Horizon::Immediate,
+        "See the sockets: how long each waits, and whether the network resends",
+        format!("ss -tinp dst {ip} dport = :{}", peer.port()),
+    );
+    sockets.risk = "none: it only looks".into();
+    sockets.verify = there.verify.clone();
+    let mut cure = there.clone();
+    cure.phase = Phase::Cure;
+    cure.horizon = Horizon::ShortTerm;
+    cure.title = "Give the calls to it a deadline and a limit, so that requests here fail fast instead of piling up".into();
+    cure.language = crate::detect::finding::Language::Config;
+    cure.command = format!("# client of {peer}: a time-out below that of the callers, and a cap on calls in flight");
+    cure.needs = "the application's configuration".into();
+    cure.target = "this host".into();
+    cure.takes_s = None;
+    vec![there, sockets, cure]
+}

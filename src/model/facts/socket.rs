@@ -1,0 +1,192 @@
+//! Sockets over the window: who waits for whom, and how many requests each listener has in flight.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::model::host::{Listener, PeerLink, Peers, ProcId};
+use crate::model::sample::Snapshot;
+use crate::model::seen::{Lack, Seen, Why};
+
+/// What the dumps of the window showed. Means are sockets per dump: by Little's law requests standing still.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SocketFacts {
+    /// Dumps behind the means.
+    pub rounds: u32,
+    /// Established sockets.
+    pub established: u32,
+    /// Client sockets whose process is not known.
+    pub unowned: u32,
+    /// One per process and peer, most waiting first.
+    pub peers: Vec<PeerFacts>,
+    /// One per listening socket, busiest first.
+    pub listeners: Vec<ListenerFacts>,
+}
+
+/// The sockets of one process to one peer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PeerFacts {
+    /// Whose; `None` when it cannot be told.
+    pub owner: Option<ProcId>,
+    /// The other end.
+    pub peer: SocketAddr,
+    /// The other end is on this host: its process is an actor of its own, and the wait a link only.
+    pub local: bool,
+    /// Sockets.
+    pub sockets: u32,
+    /// Replies awaited, mean.
+    pub waiting: f64,
+    /// Of them those younger than ten seconds.
+    pub fresh: f64,
+    /// Of them those that a request in flight of the same process is old enough for.
+    pub for_requests: f64,
+    /// Sockets of which it cannot be told, mean.
+    pub unclear: f64,
+    /// Sockets that sent again and wait for the acknowledgement, mean.
+    pub resending: f64,
+    /// The longest wait now, seconds.
+    pub longest_s: f64,
+    /// Round trip of the network, ms.
+    pub rtt_ms: f64,
+    /// Segments with data sent per second: requests, when they are small.
+    pub segments_per_s: f64,
+    /// Segments sent again per second.
+    pub retransmits_per_s: f64,
+    /// Seconds per second in which the peer's closed window held data back, summed over the sockets.
+    pub window_limited_s_per_s: f64,
+    /// Bytes written and not sent yet.
+    pub not_sent_bytes: f64,
+}
+
+impl PeerFacts {
+    /// Milliseconds from question to reply by Little's law: waiting / questions per second; `None` below one a second.
+    #[must_use]
+    pub fn reply_ms(&self) -> Option<f64> {
+        (self.segments_per_s >= 1.0).then(|| self.waiting / self.segments_per_s * 1e3)
+    }
+}
+
+/// One listening socket.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListenerFacts {
+    /// Where it listens.
+    pub at: SocketAddr,
+    /// Whose.
+    pub owner: Option<ProcId>,
+    /// Connections that wait to be accepted: the most seen, and the mean.
+    pub queue_max: u32,
+    /// The same as a mean.
+    pub queued: f64,
+    /// How many may wait.
+    pub backlog: u32,
+    /// Accepted connections.
+    pub accepted: u32,
+    /// Requests in flight, mean.
+    pub in_flight: f64,
+    /// Accepted sockets of which it cannot be told, mean.
+    pub unclear: f64,
+}
+
+/// Sums up the dumps of all snapshots but the oldest.
+pub(super) fn derive(window: &[Arc<Snapshot>]) -> Seen<SocketFacts> {
+    let newest = window.last().and_then(|s| s.peers.as_ref());
+    let ticks: Vec<&Peers> = window.iter().skip(1).filter_map(|s| s.peers.as_ref()?.as_ref().ok()).map(AsRef::as_ref).collect();
+    let Some(last) = ticks.last() else {
+        return Err(match newest {
+            Some(Err(lack)) => lack.clone(),
+            _ => Lack::new(Why::NotYet, "sockets"),
+        });
+    };
+    let rounds: u32 = ticks.iter().map(|t| t.rounds).sum();
+    let span_s = match (window.first(), window.last()) {
+        (Some(first), Some(last)) => last.at.seconds_since(&first.at).unwrap_or(0.0),
+        _ => 0.0,
+    };
+    if rounds == 0 || span_s <= 0.0 {
+        return Err(Lack::new(Why::NotYet, "sockets"));
+    }
+    let over = Over { rounds: f64::from(rounds), span_s };
+    Ok(SocketFacts {
+        rounds,
+        established: last.established,
+        unowned: last.unowned,
+        peers: peers(&ticks, last, &over),
+        listeners: listeners(&ticks, last, &over),
+    })
+}
+
+struct Over {
+    rounds: f64,
+    span_s: f64,
+}
+
+fn peers(ticks: &[&Peers], last: &Peers, over: &Over) -> Vec<PeerFacts> {
+    let mut sums: HashMap<(Option<ProcId>, SocketAddr), PeerLink> = HashMap::new();
+    for link in ticks.iter().flat_map(|t| &t.links) {
+        let Some(sum) = sums.get_mut(&(link.owner, link.peer)) else {
+            sums.insert((link.owner, link.peer), link.clone());
+            continue;
+        };
+        sum.waiting += link.waiting;
+        sum.fresh += link.fresh;
+        sum.for_requests += link.for_requests;
+        sum.unclear += link.unclear;
+        sum.resending += link.resending;
+        sum.segments += link.segments;
+        sum.retransmits += link.retransmits;
+        sum.window_limited_us += link.window_limited_us;
+        // What belongs to a moment is that of the newest tick that saw it.
+        (sum.sockets, sum.longest_ms, sum.rtt_us, sum.not_sent) = (link.sockets, link.longest_ms, link.rtt_us, link.not_sent);
+    }
+    let alive = |l: &PeerLink| last.links.iter().any(|now| (now.owner, now.peer) == (l.owner, l.peer));
+    let mut rows: Vec<PeerFacts> = sums
+        .into_values()
+        .map(|link| {
+            let mean = |n: u32| f64::from(n) / over.rounds;
+            let now = alive(&link);
+            PeerFacts {
+                owner: link.owner,
+                peer: link.peer,
+                local: link.local,
+                sockets: if now { link.sockets } else { 0 },
+                waiting: mean(link.waiting),
+                fresh: mean(link.fresh),
+                for_requests: mean(link.for_requests),
+                unclear: mean(link.unclear),
+                resending: mean(link.resending),
+                longest_s: if now { f64::from(link.longest_ms) / 1e3 } else { 0.0 },
+                rtt_ms: f64::from(link.rtt_us) / 1e3,
+                segments_per_s: link.segments as f64 / over.span_s,
+                retransmits_per_s: link.retransmits as f64 / over.span_s,
+                window_limited_s_per_s: link.window_limited_us as f64 / 1e6 / over.span_s,
+                not_sent_bytes: link.not_sent as f64,
+            }
+        })
+        .collect();
+    rows.sort_by(|a, b| b.waiting.total_cmp(&a.waiting).then(a.peer.cmp(&b.peer)).then(a.owner.cmp(&b.owner)));
+    rows
+}
+
+fn listeners(ticks: &[&Peers], last: &Peers, over: &Over) -> Vec<ListenerFacts> {
+    let mut rows: Vec<ListenerFacts> = last
+        .listeners
+        .iter()
+        .map(|now| {
+            let same = |l: &&Listener| l.at == now.at;
+            let all = || ticks.iter().flat_map(|t| &t.listeners).filter(same);
+            let mean = |part: fn(&Listener) -> u32| all().map(part).map(f64::from).sum::<f64>() / over.rounds;
+            ListenerFacts {
+                at: now.at,
+                owner: now.owner,
+                queue_max: all().map(|l| l.queue).max().unwrap_or(0),
+                queued: mean(|l| l.queued),
+                backlog: now.backlog,
+                accepted: now.accepted,
+                in_flight: mean(|l| l.in_flight),
+                unclear: mean(|l| l.unclear),
+            }
+        })
+        .collect();
+    rows.sort_by(|a, b| (b.in_flight + b.queued).total_cmp(&(a.in_flight + a.queued)).then(a.at.cmp(&b.at)));
+    rows
+}

@@ -1,0 +1,81 @@
+//! Raw figures of TCP sockets, summed over the dumps between two samples: who waits for whom, and how many requests
+//! each listener has in flight.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::process::ProcId;
+
+/// What the dumps of one tick showed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peers {
+    /// Dumps behind the sums.
+    pub rounds: u32,
+    /// Established sockets at the last dump.
+    pub established: u32,
+    /// Client sockets whose process is not known (yet, or for want of rights), at the last dump.
+    pub unowned: u32,
+    /// One per process and peer, busiest first.
+    pub links: Vec<PeerLink>,
+    /// One per listening socket.
+    pub listeners: Vec<Listener>,
+    /// Rows that were left out.
+    pub cut: u32,
+}
+
+/// The sockets of one process to one peer. A *socket-round* is one socket seen so in one dump.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerLink {
+    /// Whose; `None` when it cannot be told.
+    pub owner: Option<ProcId>,
+    /// The other end.
+    pub peer: SocketAddr,
+    /// The other end is on this host.
+    pub local: bool,
+    /// Sockets at the last dump.
+    pub sockets: u32,
+    /// Socket-rounds in which the last data was sent later than the last was received: a reply is awaited.
+    pub waiting: u32,
+    /// Of them those that wait for less than ten seconds.
+    pub fresh: u32,
+    /// Of them those that a request in flight of the same process is old enough for.
+    pub for_requests: u32,
+    /// Socket-rounds that cannot be told: both stamps equal, or data goes one way only.
+    pub unclear: u32,
+    /// Socket-rounds in which data was sent again and is not acknowledged yet.
+    pub resending: u32,
+    /// The longest wait at the last dump, ms.
+    pub longest_ms: u32,
+    /// The shortest smoothed round trip at the last dump, µs.
+    pub rtt_us: u32,
+    /// Segments with data that were sent: for small requests the number of requests.
+    pub segments: u64,
+    /// Segments sent again.
+    pub retransmits: u64,
+    /// µs in which the peer's closed window held data back, summed over sockets.
+    pub window_limited_us: u64,
+    /// Bytes written and not sent yet, at the last dump.
+    pub not_sent: u64,
+}
+
+/// One listening socket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listener {
+    /// Where it listens.
+    pub at: SocketAddr,
+    /// Whose.
+    pub owner: Option<ProcId>,
+    /// Connections that wait to be accepted: the most of all dumps.
+    pub queue: u32,
+    /// How many may.
+    pub backlog: u32,
+    /// Accepted connections at the last dump.
+    pub accepted: u32,
+    /// Socket-rounds in which the last data was received later than the last was sent: a request is in flight.
+    pub in_flight: u32,
+    /// Socket-rounds that cannot be told.
+    pub unclear: u32,
+    /// Connections in the queue, summed over the dumps.
+    pub queued: u32,
+}
