@@ -194,10 +194,11 @@ fn remember(history: &mut History, evaluation: &Evaluation) {
     history.psi_memory_percent.push(psi(&host.psi.memory));
     history.psi_io_percent.push(psi(&host.psi.io));
     history.load_one.push(host.load.as_ref().ok().map(|l| l.one));
-    let [cpu, throttled, memory, io, other] = waiting_groups(&evaluation.ledger);
+    let [cpu, throttled, memory, io, peers, other] = waiting_groups(&evaluation.ledger);
     history.waiting_cpu.push(Some(cpu));
     history.waiting_throttled.push(Some(throttled));
     history.waiting_memory.push(Some(memory));
     history.waiting_io.push(Some(io));
+    history.waiting_peers.push(Some(peers));
     history.waiting_other.push(Some(other));
 }

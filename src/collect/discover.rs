@@ -1,7 +1,11 @@
 //! Servers that run here, seen by process and port. What is seen and not read is never silent.
 
-use crate::model::host::{Identity, ProcRaw, ProcessTable, Serving};
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use crate::model::host::{Identity, Peers, ProcRaw, ProcessTable, Serving};
 use crate::model::seen::Seen;
+use crate::model::service;
 use crate::model::source::{Place, SourceKind, SourceState, SourceStatus};
 
 struct Server {
@@ -34,6 +38,7 @@ pub fn sources(
     identity: &Identity,
     table: Option<&ProcessTable>,
     serving: Option<&Seen<Serving>>,
+    busy: &BusyPeers,
     discover: bool,
 ) -> Vec<SourceStatus> {
     let mut found = vec![host(identity)];
@@ -45,11 +50,50 @@ pub fn sources(
             found.extend(rows.iter().filter(is).filter(root).map(|row| seen(server, row, serving)));
         }
     }
+    if discover {
+        found.extend(busy.0.iter().map(|peer| remote(*peer)));
+    }
     found.sort_by(|a, b| a.id.cmp(&b.id));
     found.dedup_by(|a, b| a.id == b.id);
     // The host stands first.
     found.sort_by_key(|s| s.kind != SourceKind::Host);
     found
+}
+
+/// Other hosts that requests here were seen to wait for, as long as there is a connection to them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BusyPeers(BTreeSet<SocketAddr>);
+
+impl BusyPeers {
+    const MOST: usize = 8;
+
+    /// Takes the sums of one tick in.
+    pub fn see(&mut self, peers: &Peers) {
+        let open = |at: &SocketAddr| peers.links.iter().any(|l| l.peer == *at && l.sockets > 0);
+        self.0.retain(open);
+        // A tenth of a request on average: less is not worth a line in the header.
+        let busy = peers.links.iter().filter(|l| !l.local && l.for_requests * 10 >= peers.rounds && l.for_requests > 0);
+        for link in busy {
+            if self.0.len() < Self::MOST {
+                self.0.insert(link.peer);
+            }
+        }
+    }
+}
+
+fn remote(peer: SocketAddr) -> SourceStatus {
+    let service = service::by_port(peer.port()).map_or_else(String::new, |s| format!(" ({s} by its port)"));
+    SourceStatus {
+        id: format!("peer:{peer}"),
+        kind: SourceKind::Peer,
+        state: SourceState::NotWatched,
+        place: Place::Remote,
+        role: None,
+        version: None,
+        reader: None,
+        why: Some(format!("requests here wait for it{service}; it is another host")),
+        way_in: Some(format!("ssh {} -t perftop", peer.ip())),
+    }
 }
 
 fn host(identity: &Identity) -> SourceStatus {

@@ -69,6 +69,7 @@ pub fn start(plan: Plan) -> std::io::Result<Live> {
         filesystems: Slow::default(),
         sockets,
         last_serving: None,
+        busy: discover::BusyPeers::default(),
         sources: Vec::new(),
         details: Vec::new(),
     };
@@ -127,6 +128,7 @@ struct Scheduler {
     filesystems: Slow<(Seen<Vec<FsRaw>>, filesystem::Filesystems)>,
     sockets: sockets::Sockets,
     last_serving: Option<Seen<Serving>>,
+    busy: discover::BusyPeers,
     sources: Vec<SourceStatus>,
     details: Vec<tokio::task::JoinHandle<Answer>>,
 }
@@ -179,6 +181,9 @@ impl Scheduler {
             self.asker = Some(fs);
         }
         let taken = self.sockets.take();
+        if let Some(Ok(peers)) = &taken.peers {
+            self.busy.see(peers);
+        }
         host.peers = taken.peers;
         if let Some(serving) = taken.serving {
             self.last_serving = Some(serving.clone());
@@ -228,7 +233,7 @@ impl Scheduler {
 
     fn sources_if_changed(&mut self, host: &HostSample) -> Option<Vec<SourceStatus>> {
         let table = host.sweep.as_ref()?.processes.as_ref().ok();
-        let now = discover::sources(&self.identity, table, self.last_serving.as_ref(), self.plan.discover);
+        let now = discover::sources(&self.identity, table, self.last_serving.as_ref(), &self.busy, self.plan.discover);
         let changed = now != self.sources;
         self.sources.clone_from(&now);
         changed.then_some(now)

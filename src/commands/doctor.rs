@@ -63,7 +63,8 @@ pub fn run(options: &Doctor, settings: &Settings) -> Result<u8, Failure> {
     }
     out.push('\n');
     let table = first.processes.as_ref().ok();
-    for source in discover::sources(&identity, table, Some(&serving), settings.flag("discover")) {
+    for source in discover::sources(&identity, table, Some(&serving), &discover::BusyPeers::default(), settings.flag("discover"))
+    {
         let why = source.why.map_or_else(String::new, |w| format!(": {w}"));
         _ = writeln!(out, "{:<16} {}{why}", source.id, source.state.word());
         if let Some(way_in) = source.way_in {

@@ -124,7 +124,7 @@ impl Seen {
     /// A server that is not read has no healthy findings either.
     fn unread_servers(&mut self, world: &World) {
         let unread = |s: SourceState| matches!(s, SourceState::NotWatched | SourceState::Denied | SourceState::Unreachable);
-        for source in world.sources.iter().filter(|s| s.kind != SourceKind::Host && unread(s.state)) {
+        for source in world.sources.iter().filter(|s| !matches!(s.kind, SourceKind::Host | SourceKind::Peer) && unread(s.state)) {
             self.unknown.push(UnknownRow {
                 id: format!("{}.*", source.kind.word()),
                 source: source.id.clone(),
@@ -167,10 +167,10 @@ fn remember(memory: &mut Memory, rule: &str, candidates: &[Candidate], now_ms: i
     }
 }
 
-/// Ledger groups for the graph of waiting: CPU, quota, memory, IO, everything else.
+/// Ledger groups for the graph of waiting: CPU, quota, memory, IO, peers and network, everything else.
 #[must_use]
-pub fn waiting_groups(ledger: &Ledger) -> [f64; 5] {
-    let mut groups = [0.0; 5];
+pub fn waiting_groups(ledger: &Ledger) -> [f64; 6] {
+    let mut groups = [0.0; 6];
     for (state, seconds) in &ledger.states {
         match state {
             State::Working => {}
@@ -179,7 +179,8 @@ pub fn waiting_groups(ledger: &Ledger) -> [f64; 5] {
             State::MemoryStalled => groups[2] += seconds,
             State::IoWait => groups[3] += (seconds - ledger.clean_io).max(0.0),
             State::PeerReply => groups[4] += (seconds - ledger.clean_peers).max(0.0),
-            _ => groups[4] += seconds,
+            State::NetworkRetransmit | State::NetworkSend | State::NetworkAccept | State::NetworkConnect => groups[4] += seconds,
+            _ => groups[5] += seconds,
         }
     }
     groups

@@ -69,7 +69,7 @@ pub const QUESTIONS: &[Question] = &[
         3,
         "Does anyone in the foreground lose time?",
         Ask::Losing,
-        Go::To(4),
+        Go::To(12),
         Go::End("Nothing on this host costs foreground time. Look upstream: the clients, the network, the services it calls."),
         "perftop check",
     ),
@@ -131,5 +131,13 @@ pub const QUESTIONS: &[Question] = &[
         ),
         Go::End("Cannot tell: foreground time is lost, but no cause on this host holds enough of it."),
         "ps -eo pid,stat,wchan:32,comm",
+    ),
+    question(
+        12,
+        "Do requests here wait for another host?",
+        finding("app.upstream.waiting"),
+        Go::Finding("app.upstream.waiting"),
+        Go::To(4),
+        "ss -tinp state established   # lastsnd < lastrcv: a reply is awaited",
     ),
 ];

@@ -58,5 +58,7 @@ pub struct History {
     pub waiting_throttled: Ring,
     pub waiting_memory: Ring,
     pub waiting_io: Ring,
+    #[serde(default)]
+    pub waiting_peers: Ring,
     pub waiting_other: Ring,
 }

@@ -36,9 +36,9 @@ pub struct Triage {
     pub gauges: Rect,
 }
 
-/// Priority: verdict, list, why, gauges, fix, waiting.
+/// Priority: verdict (of so many rows), list, why, gauges, fix, waiting.
 #[must_use]
-pub fn triage(area: Rect) -> Triage {
+pub fn triage(area: Rect, verdict: u16) -> Triage {
     let mut t = Triage::default();
     if area.height < 6 {
         t.verdict = area;
@@ -50,9 +50,13 @@ pub fn triage(area: Rect) -> Triage {
         26..=44 => 8,
         _ => 12,
     };
-    let [verdict, middle, graph, low] =
-        Layout::vertical([Constraint::Length(3), Constraint::Min(3), Constraint::Length(waiting), Constraint::Length(gauges)])
-            .areas(area);
+    let [verdict, middle, graph, low] = Layout::vertical([
+        Constraint::Length(verdict),
+        Constraint::Min(3),
+        Constraint::Length(waiting),
+        Constraint::Length(gauges),
+    ])
+    .areas(area);
     (t.verdict, t.waiting, t.gauges) = (verdict, graph, low);
     if area.width >= 100 {
         let [left, right] = Layout::horizontal([Constraint::Percentage(44), Constraint::Min(0)]).areas(middle);
@@ -79,6 +83,7 @@ pub struct Host {
     pub pressure: Rect,
     pub disks: Rect,
     pub network: Rect,
+    pub peers: Rect,
     pub cgroups: Rect,
     pub filesystems: Rect,
     pub processes: Rect,
@@ -107,14 +112,19 @@ pub fn host(area: Rect) -> Host {
         ])
         .areas(top);
         if second > 0 {
-            [h.network, h.filesystems, h.cgroups] =
-                Layout::horizontal([Constraint::Percentage(34), Constraint::Percentage(28), Constraint::Min(0)]).areas(low);
+            [h.network, h.peers, h.filesystems, h.cgroups] = Layout::horizontal([
+                Constraint::Percentage(24),
+                Constraint::Percentage(34),
+                Constraint::Percentage(20),
+                Constraint::Min(0),
+            ])
+            .areas(low);
         }
     } else {
         [h.cpu, h.memory, h.disks] =
             Layout::horizontal([Constraint::Percentage(32), Constraint::Percentage(30), Constraint::Min(0)]).areas(top);
         if second > 0 {
-            [h.pressure, h.network] = Layout::horizontal([Constraint::Percentage(50), Constraint::Min(0)]).areas(low);
+            [h.network, h.peers] = Layout::horizontal([Constraint::Percentage(42), Constraint::Min(0)]).areas(low);
         }
     }
     h

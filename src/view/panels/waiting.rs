@@ -11,7 +11,7 @@ use crate::view::theme::Theme;
 use crate::view::widgets::{graph, titled};
 
 /// ```text
-/// ╭ Waiting, last 5 min: ▇ cpu ▇ quota ▇ memory ▇ io ▇ other ───────── top 4.2 s/s ─╮
+/// ╭ Waiting, last 5 min: ▇ cpu ▇ quota ▇ memory ▇ io ▇ peers ▇ other ─ top 4.2 s/s ─╮
 /// │                                            ▂▃▅▇█▇▅                               │
 /// ╰──────────────────────────────────────────────────────────────────────────────────╯
 /// ```
@@ -22,6 +22,7 @@ pub fn draw(picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect)
         (&h.waiting_throttled, Meaning::Warning, "quota", "q"),
         (&h.waiting_memory, Meaning::Memory, "memory", "m"),
         (&h.waiting_io, Meaning::Io, "io", "i"),
+        (&h.waiting_peers, Meaning::Network, "peers", "p"),
         (&h.waiting_other, Meaning::Muted, "other", "o"),
     ];
     let inside = titled("", "", theme, frame, area);

@@ -10,7 +10,7 @@ use crate::view::{layout, panels};
 
 /// ```text
 /// ╭ CPU ────╮╭ Memory ─╮╭ Pressure ╮╭ Disks ───────╮
-/// ╭ Network ─────╮╭ File systems ╮╭ Control groups ╮
+/// ╭ Network ╮╭ Peers ╮╭ File systems ╮╭ Ctrl groups ╮
 /// ╭ Processes ─────────────────────────────────────╮
 /// ```
 pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
@@ -20,6 +20,7 @@ pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, 
     panels::pressure::draw(picture, theme, frame, h.pressure);
     panels::disks::draw(picture, theme, frame, h.disks);
     panels::network::draw(picture, theme, frame, h.network);
+    panels::peers::draw(picture, theme, frame, h.peers);
     panels::filesystems::draw(picture, theme, frame, h.filesystems);
     panels::cgroups::draw(picture, theme, frame, h.cgroups);
     panels::processes::draw(app, picture, theme, frame, h.processes);

@@ -18,8 +18,12 @@ use crate::view::{layout, panels};
 /// ╭ CPU ─╮╭ PSI ─╮╭ Memory ─╮╭ Disk ─╮╭ Net ───────╮
 /// ```
 pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
-    let t = layout::triage(area);
-    panels::verdict::draw(picture, theme, frame, t.verdict);
+    let elsewhere = panels::elsewhere::first(picture).filter(|_| area.height >= 12);
+    let t = layout::triage(area, if elsewhere.is_some() { panels::elsewhere::ROWS } else { 3 });
+    match elsewhere {
+        Some(finding) => panels::elsewhere::draw(finding, picture, theme, frame, t.verdict),
+        None => panels::verdict::draw(picture, theme, frame, t.verdict),
+    }
     panels::bottlenecks::draw(app, picture, theme, frame, t.bottlenecks);
     panels::why::draw(app, picture, theme, frame, t.why);
     panels::fix::draw(app, theme, frame, t.fix);
