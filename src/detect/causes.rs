@@ -43,6 +43,16 @@ struct Edge {
     fraction: fn(&Facts<'_>, &Candidate, &Candidate) -> f64,
 }
 
+/// An edge from a narrower cause of the run queue to a wider one: the seconds that both claim.
+const fn narrower(cause: &'static str, symptom: &'static str) -> Edge {
+    Edge { cause, symptom, state: State::CpuRunnable, fraction: both_claim }
+}
+
+fn both_claim(_: &Facts<'_>, cause: &Candidate, symptom: &Candidate) -> f64 {
+    let (cause, symptom) = (cause.lost(), symptom.lost());
+    if symptom > 0.0 { (cause / symptom).min(1.0) } else { 1.0 }
+}
+
 /// The edges of the host. A contender explains its victims within its own finding: it is the finding's subject.
 const EDGES: &[Edge] = &[
     // A memory shortage explains reads, by the share of them that are page cache read again (diagnosis e7).
@@ -60,9 +70,29 @@ const EDGES: &[Edge] = &[
     },
     // A throttle explains a wait: the ledger gave the group's own waits to it; what it claims is not the device's (e10).
     Edge { cause: "host.io.throttled", symptom: "host.io.saturated", state: State::IoWait, fraction: throttled_part },
+    // Loss on the way explains the wait for a reply of that address (diagnosis e17).
+    Edge { cause: "host.network.packet_loss", symptom: "app.upstream.waiting", state: State::PeerReply, fraction: same_address },
+    // A program of a special nature explains the contention that it makes; kernel time is the wider word of the three.
+    narrower("host.cpu.realtime_hog", "host.cpu.contention"),
+    narrower("host.cpu.process_churn", "host.cpu.contention"),
+    narrower("host.cpu.context_switches", "host.cpu.contention"),
+    narrower("host.cpu.system_time", "host.cpu.contention"),
+    narrower("host.cpu.realtime_hog", "host.cpu.system_time"),
+    narrower("host.cpu.process_churn", "host.cpu.system_time"),
+    narrower("host.cpu.context_switches", "host.cpu.system_time"),
+    narrower("host.cpu.process_churn", "host.cpu.context_switches"),
     // A throttle explains a run queue: the ledger splits the run delay, what remains is contention (e10).
     Edge { cause: "host.cpu.throttled", symptom: "host.cpu.contention", state: State::CpuRunnable, fraction: |_, _, _| 0.0 },
 ];
+
+/// The part of the wait for a peer that loss on the way to its address costs.
+fn same_address(_: &Facts<'_>, cause: &Candidate, symptom: &Candidate) -> f64 {
+    let address = cause.subject.key.strip_suffix(":*").unwrap_or(&cause.subject.key);
+    let same = symptom.subject.key.rsplit_once(':').is_some_and(|(ip, _)| ip.trim_matches(['[', ']']) == address);
+    let of_peers = |c: &Candidate| c.found.losses.iter().filter(|(s, _)| *s == State::PeerReply).map(|(_, l)| l).sum::<f64>();
+    let (waits, lost) = (of_peers(symptom), of_peers(cause));
+    if same && waits > 0.0 { (lost / waits).min(1.0) } else { 0.0 }
+}
 
 fn throttled_part(facts: &Facts<'_>, cause: &Candidate, _: &Candidate) -> f64 {
     let all = facts.ledger.state(State::IoWait);
@@ -77,25 +107,33 @@ const EXPLAINED: f64 = 0.7;
 /// Applies the edges, then takes care that the claims on each state do not exceed what the ledger holds.
 pub fn resolve(facts: &Facts<'_>, candidates: &mut [Candidate]) {
     for edge in EDGES {
-        let index = |id: &str| candidates.iter().position(|c| c.id == id && c.explained_by.is_none());
-        let (Some(cause), Some(symptom)) = (index(edge.cause), index(edge.symptom)) else { continue };
-        let fraction = (edge.fraction)(facts, &candidates[cause], &candidates[symptom]);
-        if fraction < WEAK {
-            continue;
-        }
-        let moved = take(&mut candidates[symptom], edge.state, fraction);
-        let key = candidates[symptom].key.clone();
-        // The cause has claimed its own part of the state already where the rule says so; only what is new is added.
-        let claimed = candidates[cause].found.losses.iter().any(|(s, _)| *s == edge.state);
-        if !claimed {
-            candidates[cause].found.losses.push((edge.state, moved));
-        }
-        candidates[cause].explains.push(Explains { key, s_per_s: moved, share: fraction });
-        if fraction >= EXPLAINED {
-            candidates[symptom].explained_by = Some(candidates[cause].key.clone());
+        let root = |c: &Candidate, id: &str| c.id == id && c.explained_by.is_none();
+        let symptoms: Vec<usize> = (0..candidates.len()).filter(|at| root(&candidates[*at], edge.symptom)).collect();
+        for symptom in symptoms {
+            let causes = (0..candidates.len()).filter(|at| root(&candidates[*at], edge.cause));
+            let with = causes.map(|at| (at, (edge.fraction)(facts, &candidates[at], &candidates[symptom])));
+            let best = with.filter(|(_, fraction)| *fraction >= WEAK).max_by(|a, b| a.1.total_cmp(&b.1));
+            if let Some((cause, fraction)) = best {
+                explain(candidates, edge.state, cause, symptom, fraction);
+            }
         }
     }
     cap(facts.ledger, candidates);
+}
+
+/// Moves that fraction of the symptom's seconds to the cause.
+fn explain(candidates: &mut [Candidate], state: State, cause: usize, symptom: usize, fraction: f64) {
+    let moved = take(&mut candidates[symptom], state, fraction);
+    let key = candidates[symptom].key.clone();
+    // The cause has claimed its own part of the state already where the rule says so; only what is new is added.
+    let claimed = candidates[cause].found.losses.iter().any(|(s, _)| *s == state);
+    if !claimed {
+        candidates[cause].found.losses.push((state, moved));
+    }
+    candidates[cause].explains.push(Explains { key, s_per_s: moved, share: fraction });
+    if fraction >= EXPLAINED {
+        candidates[symptom].explained_by = Some(candidates[cause].key.clone());
+    }
 }
 
 fn take(symptom: &mut Candidate, state: State, fraction: f64) -> f64 {

@@ -62,6 +62,13 @@ fn each<'a>(members: impl Iterator<Item = &'a ProcFacts>, action: &str) -> Strin
     )
 }
 
+/// Runs `action` only while it is that very process.
+#[must_use]
+pub fn guarded(p: &ProcFacts, action: &str) -> String {
+    let (pid, start) = (p.id.pid, p.id.start);
+    format!("[ \"$(sed 's/.*) //' /proc/{pid}/stat 2>/dev/null | cut -d' ' -f20)\" = {start} ] && {action}")
+}
+
 fn pids(members: &[&ProcFacts]) -> String {
     let list: Vec<String> = members.iter().take(PIDS).map(|p| p.id.pid.to_string()).collect();
     list.join(",")
@@ -90,6 +97,23 @@ pub fn renice(members: &[&ProcFacts], autogroup: bool) -> Fix {
         fix.preflight.push(Preflight { ok: false, what: what.into() });
     }
     fix.verify = format!("ps -L -o pid,lwp,ni,comm -p {}; perftop check --for 5s", pids(members));
+    fix
+}
+
+/// Takes a program's processes, all their threads, out of real-time scheduling.
+#[must_use]
+pub fn normal_scheduling(members: &[&ProcFacts]) -> Fix {
+    let mut fix = shell_fix(
+        Phase::Relief,
+        Horizon::Immediate,
+        "Make it a normal task; it shares the CPU then",
+        each(members.iter().copied(), "chrt -a -o -p 0 ${p%:*}"),
+    );
+    fix.undo =
+        Some(each(members.iter().copied(), "chrt -a -f -p 1 ${p%:*}   # policy and priority: what `chrt -p PID` printed before"));
+    fix.risk = "if something depends on its punctuality (audio, a watchdog), that suffers".into();
+    fix.needs = "root".into();
+    fix.verify = format!("chrt -p {}; perftop check --for 5s", members.first().map_or(0, |p| p.id.pid));
     fix
 }
 

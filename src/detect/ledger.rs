@@ -187,6 +187,8 @@ impl Ledger {
         ledger.clean_io = ledger.state(State::IoWait) * clean.io.clamp(0.0, 1.0) * first_reads;
         ledger.add_memory(facts);
         ledger.add(State::PeerReply, waits.of_nobody_known());
+        ledger.add_steal(facts);
+        ledger.add_network(facts, &waits.rows);
         ledger.clean_peers = waits.rows.iter().map(|w| w.clean).sum();
         ledger.peers = waits.rows;
         ledger
@@ -209,6 +211,31 @@ impl Ledger {
         if !self.actors.is_empty() && stalled >= 0.005 && short {
             self.add(State::MemoryStalled, (stalled - in_io).max(0.0));
         }
+    }
+
+    /// Stolen time hits who runs: of what the hypervisor took the foreground's share of the work.
+    fn add_steal(&mut self, facts: &Facts) {
+        let Ok(cpu) = &facts.host.cpu else { return };
+        let busy = cpu.busy * facts.cpus();
+        let share = (self.state(State::Working) / busy.max(1e-9)).min(1.0);
+        // Below a hundredth it is the grain of the clock.
+        if cpu.steal >= 0.01 {
+            self.add(State::CpuSteal, cpu.steal * facts.cpus() * share);
+        }
+    }
+
+    /// What the network costs beside awaited replies: loss that nobody here is seen to wait for (a server's answers on
+    /// their way), connects without an answer, complete connections that are not accepted.
+    fn add_network(&mut self, facts: &Facts, waits: &[PeerWait]) {
+        let Ok(sockets) = &facts.host.sockets else { return };
+        for loss in super::loss::by_address(facts) {
+            let waited: f64 = waits.iter().filter(|w| w.peer.ip() == loss.ip).map(|w| w.waiting - w.clean).sum();
+            self.add(State::NetworkRetransmit, loss.lost - waited);
+        }
+        let unanswered = sockets.connecting.iter().filter(|c| c.again > 0.0).map(|c| c.waiting).sum();
+        self.add(State::NetworkConnect, unanswered);
+        let full = sockets.listeners.iter().filter(|l| l.backlog > 0 && l.queue_max >= l.backlog);
+        self.add(State::NetworkAccept, full.map(|l| l.queued).sum());
     }
 
     /// Sum of `part` over the actors that `who` picks.

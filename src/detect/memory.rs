@@ -1,7 +1,7 @@
 //! What the judgement remembers between evaluations: what is held, since when, what was learned. Serialisable,
 //! because each segment of a recording starts with it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -121,6 +121,9 @@ pub struct Learned {
     /// Per peer the milliseconds from question to reply, newest last.
     #[serde(default)]
     pub replies: BTreeMap<String, VecDeque<f32>>,
+    /// Mounts that were writable when they were seen first, or became read-only by an error.
+    #[serde(default)]
+    pub writable: BTreeSet<String>,
     /// Free bytes of each mount over time.
     pub space: BTreeMap<String, Series>,
 }
@@ -199,6 +202,9 @@ impl Learned {
             }
         }
         self.learn_replies(facts);
+        for fs in facts.host.filesystems.iter().flat_map(|f| f.iter()).filter(|fs| !fs.read_only || fs.stopped_by_error) {
+            self.writable.insert(fs.mount.shown().to_owned());
+        }
         let now_s = facts.at.mono_ns as f64 / 1e9;
         if let Ok(memory) = &facts.host.memory {
             self.memory.push(now_s, memory.available_bytes as f64);

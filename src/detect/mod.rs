@@ -7,6 +7,7 @@ pub mod finding;
 pub mod fix;
 pub mod judge;
 pub mod ledger;
+pub mod loss;
 pub mod memory;
 pub mod params;
 pub mod rank;

@@ -129,6 +129,31 @@ pub const ORIGINS: &[Origin] = &[
         "ss -ltn; ss -tin state established",
     ),
     origin(
+        "host.open_files",
+        "links in /proc/PID/fd, and Max open files of /proc/PID/limits",
+        "open / soft limit, every five seconds",
+        "ls /proc/PID/fd | wc -l; grep 'open files' /proc/PID/limits",
+    ),
+    origin("host.mounts", "/proc/self/mountinfo, options of each mount", "ro now, rw before", "findmnt -o TARGET,OPTIONS"),
+    origin(
+        "host.wchan",
+        "/proc/PID/wchan, while a task is in state D at two sweeps in a row",
+        "the kernel function that it sleeps in",
+        "cat /proc/PID/wchan",
+    ),
+    origin(
+        "host.cgroup.tasks",
+        "pids.current and pids.max of the group",
+        "tasks / limit",
+        "cat DIRECTORY/pids.current DIRECTORY/pids.max",
+    ),
+    origin(
+        "host.limits",
+        "/proc/loadavg field 4, kernel.threads-max, kernel.pid_max",
+        "tasks / the smaller of the two limits",
+        "cat /proc/loadavg; sysctl kernel.threads-max kernel.pid_max",
+    ),
+    origin(
         "host.serving",
         "sock_diag (a foreign /proc: net/tcp, net/tcp6), /proc/net/unix and the links in /proc/PID/fd",
         "listening sockets, and established ones whose local port has a listener",

@@ -59,6 +59,7 @@ impl Cgroups {
 fn limited(group: &CgroupRaw) -> bool {
     group.cpu.is_some_and(|c| c.quota_us.is_some())
         || group.memory.is_some_and(|m| m.limit.is_some())
+        || group.tasks.is_some()
         || group.io.as_ref().is_some_and(|io| !io.limits.is_empty())
 }
 
@@ -75,6 +76,7 @@ fn trees(reader: &mut Reader, roots: &Roots) -> Vec<(Controller, PathBuf, PathBu
             b"cgroup2" => found.push((Controller::Unified, dir, shown)),
             b"cgroup" if option("cpu") => found.push((Controller::Cpu, dir, shown)),
             b"cgroup" if option("memory") => found.push((Controller::Memory, dir, shown)),
+            b"cgroup" if option("pids") => found.push((Controller::Pids, dir, shown)),
             b"cgroup" if option("blkio") => found.push((Controller::Io, dir, shown)),
             _ => {}
         }
@@ -87,7 +89,7 @@ fn trees(reader: &mut Reader, roots: &Roots) -> Vec<(Controller, PathBuf, PathBu
 /// Inside a container the root of the tree is its own group, with its own limits; the machine's root has none of
 /// these files.
 fn push_root(controller: Controller, dir: &Path, shown: &Path, out: &mut Vec<(CgroupRaw, PathBuf)>) {
-    let limits = ["cpu.max", "memory.max", "io.max", "cpu.cfs_quota_us"];
+    let limits = ["cpu.max", "memory.max", "io.max", "pids.max", "cpu.cfs_quota_us"];
     if limits.iter().any(|name| dir.join(name).exists()) {
         out.push((empty(controller, b"/", shown), dir.to_path_buf()));
     }
@@ -102,6 +104,7 @@ fn empty(controller: Controller, path: &[u8], directory: &Path) -> CgroupRaw {
         cpu: None,
         memory: None,
         io: None,
+        tasks: None,
         psi: None,
     }
 }
@@ -140,16 +143,24 @@ fn fill(reader: &mut Reader, group: &mut CgroupRaw, dir: &Path, walked: bool) {
         Controller::Cpu => group.cpu = cpu_v1(reader, dir),
         Controller::Memory => group.memory = Some(memory_v1(reader, dir)),
         Controller::Io => group.io = Some(io_v1(reader, dir)),
+        Controller::Pids => group.tasks = tasks(reader, dir),
         Controller::Unified => {
             group.cpu = cpu_v2(reader, dir);
             group.memory = memory_v2(reader, dir);
             group.io = io_v2(reader, dir);
+            group.tasks = tasks(reader, dir);
             if walked {
                 let read = |name: &str, reader: &mut Reader| psi::read(reader, &dir.join(name)).ok();
                 group.psi = Some(["cpu.pressure", "memory.pressure", "io.pressure"].map(|n| read(n, reader)));
             }
         }
     }
+}
+
+fn tasks(reader: &mut Reader, dir: &Path) -> Option<(u64, u64)> {
+    // "max" is no number.
+    let most = reader.number(&dir.join("pids.max"))?;
+    Some((reader.number(&dir.join("pids.current"))?, most))
 }
 
 /// The number behind `name` in a file of `name number` lines.

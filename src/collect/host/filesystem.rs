@@ -142,13 +142,20 @@ impl Filesystems {
         let mut rows = Vec::new();
         for mount in relevant(table) {
             let space = self.space(&mount.mount, roots, deadline).await;
-            let read_only = mount.options.shown().split(',').any(|o| o == "ro");
+            let has = |options: &Foreign, name: &str| options.shown().split(',').any(|o| o == name);
+            // The mount's own options tell what was asked for, those of the super block what the file system is.
+            let super_ro = has(&mount.super_options, "ro");
+            let emergency = has(&mount.super_options, "emergency_ro");
+            let read_only = has(&mount.options, "ro") || super_ro || emergency;
+            let stopped_by_error =
+                emergency || super_ro && !has(&mount.options, "ro") && has(&mount.super_options, "errors=remount-ro");
             rows.push(FsRaw {
                 mount: mount.mount,
                 device: mount.device,
                 source: mount.source,
                 kind: mount.kind,
                 read_only,
+                stopped_by_error,
                 space,
             });
         }

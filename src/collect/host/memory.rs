@@ -55,6 +55,11 @@ pub fn parse_vmstat(text: &[u8]) -> Option<VmstatRaw> {
             b"pgscan_kswapd" => &mut raw.pgscan_kswapd,
             b"oom_kill" => &mut raw.oom_kill,
             b"pgpgin" => &mut raw.pgpgin_kib,
+            b"nr_dirty_threshold" => &mut raw.dirty_limit,
+            b"nr_dirty" | b"nr_writeback" => {
+                raw.dirty = Some(raw.dirty.unwrap_or(0).saturating_add(value));
+                continue;
+            }
             name if name.starts_with(b"allocstall") => {
                 raw.allocstall = Some(raw.allocstall.unwrap_or(0).saturating_add(value));
                 continue;

@@ -5,6 +5,7 @@ pub mod cpu;
 pub mod disk;
 pub mod filesystem;
 pub mod identity;
+pub mod limits;
 pub mod memory;
 pub mod network;
 pub mod peers;
@@ -14,6 +15,7 @@ pub mod psi;
 pub mod serving;
 pub mod sockdiag;
 pub mod sockets;
+mod stamps;
 pub mod stat;
 pub mod sweep;
 #[cfg(test)]

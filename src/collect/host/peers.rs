@@ -2,64 +2,36 @@
 //! received awaits a reply; an accepted one whose last data was received after the last was sent has a request in
 //! flight. No rights are needed. Pure: sockets of one dump after the other in, sums out.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::model::host::{Listener, PeerLink, Peers, ProcId};
+use crate::model::host::{Connecting, Listener, PeerLink, Peers, ProcId, Resend};
 
-use super::sockdiag::{LISTEN, Socket, TcpInfo};
+use super::sockdiag::{ESTABLISHED, LISTEN, SYN_SENT, Socket};
+use super::stamps::{Before, Doing, FRESH_MS, Here, Waits, asks, serves, timed_out};
 
 /// Rows of a sample; beyond them the quietest are left out.
 const LINKS: usize = 256;
 const LISTENERS: usize = 256;
-/// A wait up to this age is fresh: beyond it a process that serves no requests may as well wait for an event.
-const FRESH_MS: u32 = 10_000;
-/// A request older than this is none: the connection idles after a message that needed no answer.
-const REQUEST_MS: u32 = 60_000;
-/// Sends in a row without a reply from which on data goes one way only.
-const ONE_WAY: u8 = 3;
-/// Clock grain of the stamps and time to pass a request on, ms.
-const SLACK_MS: u32 = 2;
-
-/// What is remembered of a socket between two dumps.
-#[derive(Debug, Clone, Copy)]
-struct Before {
-    received: u64,
-    acked: u64,
-    segments: u64,
-    retransmits: u32,
-    window_limited_us: u64,
-    /// Dumps in a row in which more was sent while a reply was awaited.
-    sends: u8,
-    round: u64,
-}
+const RESENDS: usize = 32;
 
 /// Sums over dumps, until they are taken.
 #[derive(Debug, Default)]
 pub struct Tally {
     before: HashMap<(SocketAddr, SocketAddr), Before>,
+    after: HashMap<(SocketAddr, SocketAddr), Before>,
     links: HashMap<(Option<ProcId>, SocketAddr), PeerLink>,
     listeners: HashMap<SocketAddr, Listener>,
+    resends: HashMap<IpAddr, Resend>,
+    connecting: HashMap<SocketAddr, Connecting>,
     rounds: u32,
     established: u32,
     unowned: u32,
-    dumps: u64,
-}
-
-/// What a socket does at one dump.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Doing {
-    /// Awaits since so many ms (a client a reply, a server's socket: the request is in flight).
-    Awaits(u32),
-    /// Both stamps equal, or one way only.
-    Unclear,
-    Rests,
 }
 
 impl Tally {
     /// Adds one dump of listening and established sockets; `owners` by inode, from the last scan.
     pub fn add(&mut self, sockets: &[Socket], owners: &HashMap<u32, ProcId>) {
-        self.dumps += 1;
         self.rounds += 1;
         self.unowned = 0;
         for link in self.links.values_mut() {
@@ -68,14 +40,25 @@ impl Tally {
         for listener in self.listeners.values_mut() {
             listener.accepted = 0;
         }
-        let is_listener = |s: &Socket| 1_u32.checked_shl(u32::from(s.state)) == Some(LISTEN);
-        let (listening, established): (Vec<&Socket>, Vec<&Socket>) = sockets.iter().partition(|s| is_listener(s));
+        for resend in self.resends.values_mut() {
+            resend.sockets = 0;
+        }
+        let is = |s: &Socket, state: u32| 1_u32.checked_shl(u32::from(s.state)) == Some(state);
+        let listening: Vec<&Socket> = sockets.iter().filter(|s| is(s, LISTEN)).collect();
+        let established: Vec<&Socket> = sockets.iter().filter(|s| is(s, ESTABLISHED)).collect();
+        for socket in sockets.iter().filter(|s| is(s, SYN_SENT)) {
+            let empty = Connecting { peer: socket.peer, waiting: 0, again: 0 };
+            let row = self.connecting.entry(socket.peer).or_insert(empty);
+            row.waiting += 1;
+            row.again += u32::from(socket.again > 0);
+        }
         self.established = u32::try_from(established.len()).unwrap_or(u32::MAX);
         self.listen(&listening, owners);
         let here = Here::of(&listening, &established);
         let mut waits: HashMap<Option<ProcId>, Waits> = HashMap::new();
         for socket in established {
             let owner = owners.get(&socket.inode).copied();
+            self.remember(socket);
             match here.listener(socket.local) {
                 Some(at) => self.accepted(socket, at, owner, &mut waits),
                 None => self.client(socket, owner, here.has(socket.peer.ip()), &mut waits),
@@ -88,8 +71,7 @@ impl Tally {
                 }
             });
         }
-        let now = self.dumps;
-        self.before.retain(|_, before| before.round == now);
+        self.before = std::mem::take(&mut self.after);
     }
 
     /// True when a process here has a connection to another host that it opened.
@@ -107,6 +89,9 @@ impl Tally {
         let mut listeners: Vec<Listener> = std::mem::take(&mut self.listeners).into_values().collect();
         let held = |l: &Listener| (l.in_flight + l.queued, l.accepted);
         listeners.sort_unstable_by(|a, b| held(b).cmp(&held(a)).then(a.at.cmp(&b.at)));
+        let mut connecting: Vec<Connecting> = std::mem::take(&mut self.connecting).into_values().collect();
+        connecting.sort_unstable_by(|a, b| b.waiting.cmp(&a.waiting).then(a.peer.cmp(&b.peer)));
+        connecting.truncate(RESENDS);
         let cut = links.len().saturating_sub(LINKS) + listeners.len().saturating_sub(LISTENERS);
         links.truncate(LINKS);
         listeners.truncate(LISTENERS);
@@ -117,7 +102,17 @@ impl Tally {
             links,
             listeners,
             cut: u32::try_from(cut).unwrap_or(u32::MAX),
+            resends: self.take_resends(),
+            connecting,
         }
+    }
+
+    fn take_resends(&mut self) -> Vec<Resend> {
+        let mut rows: Vec<Resend> = std::mem::take(&mut self.resends).into_values().collect();
+        rows.retain(|r| r.retransmits > 0 || r.timed_out > 0 || r.window_limited_us > 0);
+        rows.sort_unstable_by(|a, b| (b.timed_out, b.retransmits).cmp(&(a.timed_out, a.retransmits)).then(a.ip.cmp(&b.ip)));
+        rows.truncate(RESENDS);
+        rows
     }
 
     fn listen(&mut self, listening: &[&Socket], owners: &HashMap<u32, ProcId>) {
@@ -183,126 +178,40 @@ impl Tally {
             Doing::Unclear => row.unclear += 1,
             Doing::Rests => {}
         }
-        row.resending += u32::from(info.unacked > 0 && info.timeouts > 0);
+        row.resending += u32::from(timed_out(&info));
         row.rtt_us = if row.rtt_us == 0 { info.rtt_us } else { row.rtt_us.min(info.rtt_us) };
         row.not_sent += u64::from(info.not_sent.unwrap_or(0));
-        let now = Before {
-            received: info.bytes_received.unwrap_or(0),
-            acked: info.bytes_acked.unwrap_or(0),
-            segments: u64::from(info.segments_sent.unwrap_or(0)),
-            retransmits: info.retransmits,
-            window_limited_us: info.window_limited_us.unwrap_or(0),
-            sends,
-            round: self.dumps,
-        };
-        if let Some(before) = before {
-            row.segments += now.segments.saturating_sub(before.segments);
-            row.retransmits += u64::from(now.retransmits.saturating_sub(before.retransmits));
-            row.window_limited_us += now.window_limited_us.saturating_sub(before.window_limited_us);
+        if let Some(grown) = before.map(|b| b.grown(&info)) {
+            row.segments += grown.segments;
+            row.retransmits += grown.retransmits;
+            row.window_limited_us += grown.window_limited_us;
         }
-        self.before.insert(key, now);
-    }
-}
-
-/// A client socket: does it await a reply, and how often in a row was more sent meanwhile.
-fn asks(info: &TcpInfo, before: Option<Before>) -> (Doing, u8) {
-    let (sent, received) = (info.last_sent_ms, info.last_received_ms);
-    let answered = before.is_none_or(|b| info.bytes_received.unwrap_or(0) != b.received);
-    let sent_more = before.is_some_and(|b| info.bytes_acked.unwrap_or(0) != b.acked);
-    let sends = match before {
-        Some(b) if !answered && sent < received => b.sends.saturating_add(u8::from(sent_more)),
-        _ => 0,
-    };
-    let doing = match sent.cmp(&received) {
-        std::cmp::Ordering::Less if sends >= ONE_WAY => Doing::Unclear,
-        std::cmp::Ordering::Less => Doing::Awaits(sent),
-        // Sent and received within one tick of the clock: which came last is not known while it is fresh.
-        std::cmp::Ordering::Equal if info.unacked > 0 => Doing::Awaits(sent),
-        std::cmp::Ordering::Equal if sent < FRESH_MS => Doing::Unclear,
-        _ => Doing::Rests,
-    };
-    (doing, sends)
-}
-
-/// An accepted socket: is a request in flight.
-fn serves(socket: &Socket, info: &TcpInfo) -> Doing {
-    let (sent, received) = (info.last_sent_ms, info.last_received_ms);
-    match received.cmp(&sent) {
-        _ if socket.receive_queue > 0 => Doing::Awaits(received),
-        // Nothing was ever received: the handshake alone sets both stamps.
-        _ if info.bytes_received == Some(0) => Doing::Rests,
-        std::cmp::Ordering::Less if received < REQUEST_MS => Doing::Awaits(received),
-        std::cmp::Ordering::Equal if received < FRESH_MS => Doing::Unclear,
-        _ => Doing::Rests,
-    }
-}
-
-/// Requests in flight and replies awaited of one process at one dump.
-#[derive(Debug, Default)]
-struct Waits {
-    requests: Vec<u32>,
-    replies: Vec<(u32, SocketAddr)>,
-}
-
-impl Waits {
-    /// Each awaited reply that a request in flight can be waiting for: the request must have come before the question
-    /// was sent. So a poll for work that stands for half a minute is nobody's wait while requests are young.
-    fn join(mut self, mut each: impl FnMut(SocketAddr)) {
-        self.requests.sort_unstable_by(|a, b| b.cmp(a));
-        self.replies.sort_unstable_by(|a, b| b.cmp(a));
-        let mut used = 0;
-        for (age_ms, peer) in self.replies {
-            let old_enough = self.requests.partition_point(|r| r.saturating_add(SLACK_MS) >= age_ms);
-            if used < old_enough {
-                used += 1;
-                each(peer);
-            }
-        }
-    }
-}
-
-/// Addresses of this host, as far as its sockets show them.
-struct Here {
-    listeners: HashSet<SocketAddr>,
-    any_v4: HashSet<u16>,
-    any_v6: HashSet<u16>,
-    addresses: HashSet<IpAddr>,
-}
-
-impl Here {
-    fn of(listening: &[&Socket], established: &[&Socket]) -> Self {
-        let any = |v4: bool| {
-            let rows = listening.iter().filter(move |s| s.local.ip().is_unspecified() && s.local.is_ipv4() == v4);
-            rows.map(|s| s.local.port()).collect()
-        };
-        Self {
-            listeners: listening.iter().map(|s| s.local).collect(),
-            any_v4: any(true),
-            any_v6: any(false),
-            addresses: established.iter().map(|s| s.local.ip()).collect(),
+        if let Some(now) = self.after.get_mut(&key) {
+            now.sends = sends;
         }
     }
 
-    /// The listener that accepted a socket with this local end. A listener on `::` takes IPv4 as well.
-    fn listener(&self, local: SocketAddr) -> Option<SocketAddr> {
-        if self.listeners.contains(&local) {
-            return Some(local);
+    /// Notes what the socket's counters are now, and what was sent again since.
+    fn remember(&mut self, socket: &Socket) {
+        let Some(info) = socket.info else { return };
+        let key = (socket.local, socket.peer);
+        let empty = Resend { ip: socket.peer.ip(), sockets: 0, timed_out: 0, retransmits: 0, segments: 0, window_limited_us: 0 };
+        let row = self.resends.entry(socket.peer.ip()).or_insert(empty);
+        row.sockets += 1;
+        row.timed_out += u32::from(timed_out(&info));
+        if let Some(grown) = self.before.get(&key).map(|b| b.grown(&info)) {
+            row.retransmits += grown.retransmits;
+            row.segments += grown.segments;
+            row.window_limited_us += grown.window_limited_us;
         }
-        let port = local.port();
-        let any = |found: &HashSet<u16>, ip: IpAddr| found.contains(&port).then(|| SocketAddr::new(ip, port));
-        let v4 = || any(&self.any_v4, std::net::Ipv4Addr::UNSPECIFIED.into());
-        let v6 = || any(&self.any_v6, std::net::Ipv6Addr::UNSPECIFIED.into());
-        if local.is_ipv4() { v4().or_else(v6) } else { v6() }
-    }
-
-    fn has(&self, ip: IpAddr) -> bool {
-        ip.is_loopback() || self.addresses.contains(&ip)
+        self.after.insert(key, Before::of(&info));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collect::host::sockdiag::TcpInfo;
 
     fn at(text: &str) -> SocketAddr {
         text.parse().unwrap()
@@ -318,7 +227,17 @@ mod tests {
         };
         let state = if peer.ends_with(":0") { 10 } else { 1 };
         let inode = u32::from(at(local).port());
-        Socket { state, local: at(local), peer: at(peer), receive_queue: 0, send_queue: 128, uid: 0, inode, info: Some(info) }
+        Socket {
+            again: 0,
+            state,
+            local: at(local),
+            peer: at(peer),
+            receive_queue: 0,
+            send_queue: 128,
+            uid: 0,
+            inode,
+            info: Some(info),
+        }
     }
 
     fn owners(inodes: &[u32]) -> HashMap<u32, ProcId> {

@@ -34,6 +34,8 @@ const SAMPLED_PER_PROCESS: usize = 64;
 pub struct Mode {
     /// Someone waits for a CPU: read every thread's schedstat.
     pub cpu_pressure: bool,
+    /// CPUs online.
+    pub cpus: usize,
     /// Seconds since the last sweep, for the budget.
     pub interval_s: f64,
 }
@@ -43,6 +45,7 @@ struct Thread {
     tid: i32,
     run_ns: u64,
     wait_ns: u64,
+    slices: u64,
 }
 
 #[derive(Debug)]
@@ -205,7 +208,16 @@ impl Processes {
         }
         // Taken out, so that the paths can be built while it is filled.
         let mut known = self.known.remove(&pid)?;
+        let was_blocked = known.row.state == 'D';
         known.changed = known.update(&parsed, now);
+        if was_blocked && parsed.state == 'D' {
+            let wchan = reader.read(self.file(roots, pid, "wchan")).ok().filter(|w| !w.is_empty() && *w != b"0");
+            known.row.wchan = wchan.map(Foreign::new);
+        }
+        if full && mode.cpu_pressure && !known.row.kernel {
+            let allowed = reader.parse(self.file(roots, pid, "status"), stat::parse_allowed).ok();
+            known.row.pinned = allowed.filter(|cpus| cpus.len() < mode.cpus);
+        }
         known.round = round;
         if !known.row.kernel {
             if parsed.threads > 1 {
@@ -253,6 +265,10 @@ impl Known {
             sched: None,
             io: None,
             cgroups: Vec::new(),
+            child_ticks: 0,
+            processor: 0,
+            pinned: None,
+            wchan: None,
         };
         let sched = ProcSched::default();
         Self { row, threads: Vec::new(), sched, io_denied: false, changed: true, recent: 0, cut: false, round: 0 }
@@ -284,6 +300,10 @@ impl Known {
             rss_pages: stat.rss_pages,
             major_faults: stat.major_faults,
             cgroups: std::mem::take(&mut row.cgroups),
+            child_ticks: stat.child_ticks,
+            processor: stat.processor,
+            pinned: row.pinned.take(),
+            wchan: None,
             ..*row
         };
         changed
@@ -291,8 +311,7 @@ impl Known {
 
     fn single(&mut self, main: Option<ProcSched>, pid: i32) {
         let Some(main) = main else { return };
-        self.add_threads(vec![Thread { tid: pid, run_ns: main.run_ns, wait_ns: main.wait_ns }], true);
-        self.sched.slices = main.slices;
+        self.add_threads(vec![Thread { tid: pid, run_ns: main.run_ns, wait_ns: main.wait_ns, slices: main.slices }], true);
         self.sched.all_threads = true;
     }
 
@@ -302,7 +321,7 @@ impl Known {
         for tid in tids.iter().take(THREADS) {
             let one = dir.join(tid.to_string());
             let Ok(sched) = reader.parse(&one.join("schedstat"), stat::parse_sched) else { continue };
-            now.push(Thread { tid: *tid, run_ns: sched.run_ns, wait_ns: sched.wait_ns });
+            now.push(Thread { tid: *tid, run_ns: sched.run_ns, wait_ns: sched.wait_ns, slices: sched.slices });
         }
         let was_cut = std::mem::replace(&mut self.cut, tids.len() > THREADS);
         self.sched.all_threads = !self.cut;
@@ -318,6 +337,7 @@ impl Known {
             let grown = |new: u64, old: Option<u64>| new.saturating_sub(old.unwrap_or(if from_zero { 0 } else { new }));
             self.sched.run_ns += grown(thread.run_ns, old.map(|t| t.run_ns));
             self.sched.wait_ns += grown(thread.wait_ns, old.map(|t| t.wait_ns));
+            self.sched.slices += grown(thread.slices, old.map(|t| t.slices));
         }
         self.threads = now;
     }

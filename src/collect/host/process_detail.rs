@@ -29,8 +29,7 @@ pub fn read(roots: &Roots, id: ProcId) -> Seen<ProcessDetail> {
         detail.switches = value(text, b"voluntary_ctxt_switches:").zip(value(text, b"nonvoluntary_ctxt_switches:"));
     }
     if let Ok(text) = reader.read(&dir.join("limits")) {
-        let line = lines(text).find(|l| l.starts_with(b"Max open files"));
-        detail.open_files_limit = line.and_then(|l| fields(l).nth(3).and_then(number));
+        detail.open_files_limit = stat::parse_open_files(text);
     }
     detail.open_files = std::fs::read_dir(dir.join("fd")).ok().map(|d| d.count() as u64);
     let Ok(tasks) = std::fs::read_dir(dir.join("task")) else { return Ok(detail) };

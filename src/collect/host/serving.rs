@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::collect::clock;
 use crate::collect::root::{FILE_CAP, Reader, Roots, fields, lines, number};
-use crate::model::host::{ProcId, Serving, ServingProcess};
+use crate::model::host::{OpenFiles, ProcId, Serving, ServingProcess};
 use crate::model::seen::Seen;
 
 use super::sockdiag::{self, Socket};
@@ -118,8 +118,11 @@ pub fn scan(roots: &Roots) -> Seen<Scan> {
         let id = ProcId { pid, start: parsed.start };
         match std::fs::read_dir(dir.join("fd")) {
             Ok(links) => {
-                let inodes = links.flatten().take(FILE_CAP as usize).filter_map(|l| socket_inode(&l.path()));
+                let mut open = 0;
+                let counted = links.flatten().take(FILE_CAP as usize).inspect(|_| open += 1);
+                let inodes = counted.filter_map(|l| socket_inode(&l.path()));
                 let inodes: Vec<u64> = inodes.collect();
+                scan.serving.files.extend(crowded(&mut reader, &dir, id, open));
                 let narrow = inodes.iter().filter_map(|i| u32::try_from(*i).ok());
                 // Of several processes that hold a socket the youngest works with it: a master hands it to its worker.
                 narrow.for_each(|inode| {
@@ -133,7 +136,23 @@ pub fn scan(roots: &Roots) -> Seen<Scan> {
     }
     scan.serving.processes.sort_unstable_by_key(|p| p.id);
     scan.serving.unreadable.sort_unstable();
+    scan.serving.files.sort_unstable_by_key(|f| (std::cmp::Reverse(f.open * 1000 / f.limit.max(1)), f.id));
+    scan.serving.files.truncate(CROWDED);
     Ok(scan)
+}
+
+/// Fewer descriptors than this are no reason to ask for the limit.
+const FEW: u64 = 64;
+/// Processes that are kept.
+const CROWDED: usize = 16;
+
+/// The process when more than half of its descriptors are taken.
+fn crowded(reader: &mut Reader, dir: &std::path::Path, id: ProcId, open: u64) -> Option<OpenFiles> {
+    if open < FEW {
+        return None;
+    }
+    let limit = reader.parse(&dir.join("limits"), stat::parse_open_files).ok()?;
+    (open * 2 > limit).then_some(OpenFiles { id, open, limit })
 }
 
 fn socket_inode(link: &std::path::Path) -> Option<u64> {

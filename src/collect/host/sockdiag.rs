@@ -43,6 +43,8 @@ pub struct Socket {
     pub uid: u32,
     /// Inode, 0 while nobody has accepted it.
     pub inode: u32,
+    /// Times that the segment under way was sent again (a SYN, before it is established).
+    pub again: u8,
     /// What TCP knows, where it was asked for.
     pub info: Option<TcpInfo>,
 }
@@ -201,6 +203,7 @@ fn parse_socket(body: &[u8]) -> Option<Socket> {
         send_queue: u32_at(body, 60)?,
         uid: u32_at(body, 64)?,
         inode: u32_at(body, 68)?,
+        again: *body.get(3)?,
         info: None,
     };
     let mut attributes = body.get(MESSAGE..).unwrap_or_default();

@@ -120,7 +120,7 @@ fn dump(roots: &Roots, shared: &Mutex<Shared>, owners: &HashMap<u32, ProcId>) {
                 rows.push(socket);
             }
         };
-        sockdiag::dump(sockdiag::LISTEN | sockdiag::ESTABLISHED, true, keep).map(|()| rows)
+        sockdiag::dump(sockdiag::LISTEN | sockdiag::ESTABLISHED | sockdiag::SYN_SENT, true, keep).map(|()| rows)
     } else {
         Err(Lack::new(Why::Unsupported, "the times of another host's sockets cannot be asked for through its /proc"))
     };

@@ -21,6 +21,8 @@ pub struct Stat {
     pub start: u64,
     pub rss_pages: u64,
     pub policy: u32,
+    pub child_ticks: u64,
+    pub processor: u32,
 }
 
 /// Parses a stat line. The name may hold anything, parentheses and line ends too: it ends at the last `)`.
@@ -55,12 +57,40 @@ pub fn parse(text: &[u8]) -> Option<Stat> {
         threads: u32::try_from(number(at(20))?).ok()?,
         start: number(at(22))?,
         rss_pages: signed64(at(24)).unwrap_or(0),
+        // Signed in the format; a negative one says nothing.
+        child_ticks: signed64(at(16)).unwrap_or(0).saturating_add(signed64(at(17)).unwrap_or(0)),
+        processor: number(at(39)).and_then(|p| u32::try_from(p).ok()).unwrap_or(0),
         policy: number(at(41)).and_then(|p| u32::try_from(p).ok()).unwrap_or(0),
     })
 }
 
 fn signed64(text: &[u8]) -> Option<u64> {
     std::str::from_utf8(text).ok()?.parse::<i64>().ok().map(|v| v.max(0).unsigned_abs())
+}
+
+/// The CPUs of `Cpus_allowed_list` in `/proc/PID/status`, such as `0-3,8`; at most 4096.
+#[must_use]
+pub fn parse_allowed(text: &[u8]) -> Option<Vec<u32>> {
+    const MOST: usize = 4096;
+    let list = lines(text).find_map(|l| l.strip_prefix(b"Cpus_allowed_list:"))?;
+    let list = std::str::from_utf8(list).ok()?.trim();
+    let mut cpus = Vec::new();
+    for part in list.split(',') {
+        let (from, to) = part.split_once('-').unwrap_or((part, part));
+        let (from, to): (u32, u32) = (from.parse().ok()?, to.parse().ok()?);
+        cpus.extend((from..=to).take(MOST));
+        if cpus.len() > MOST {
+            return None;
+        }
+    }
+    Some(cpus)
+}
+
+/// The soft limit of "Max open files" in `/proc/PID/limits`; `None` where there is none.
+#[must_use]
+pub fn parse_open_files(text: &[u8]) -> Option<u64> {
+    let line = lines(text).find(|l| l.starts_with(b"Max open files"))?;
+    fields(line).nth(3).and_then(number)
 }
 
 /// Parses a schedstat line of one thread.

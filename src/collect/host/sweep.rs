@@ -12,7 +12,7 @@ use crate::model::foreign::Foreign;
 use crate::model::host::{HostSweep, ProcId, PsiRaw, StateHit, StateSampling};
 use crate::model::mask;
 
-use super::{cgroup, cpu, disk, memory, network, process, psi};
+use super::{cgroup, cpu, disk, limits, memory, network, process, psi};
 
 /// Between two looks at IO pressure, while there is some.
 const LOOK: Duration = Duration::from_millis(100);
@@ -67,6 +67,7 @@ pub struct Sweeper {
     cgroups: cgroup::Cgroups,
     disks: disk::Disks,
     interfaces: network::Interfaces,
+    limits: limits::Limits,
     states: StateSampling,
     io_total_us: Option<u64>,
     cpu_total_us: Option<u64>,
@@ -87,6 +88,7 @@ impl Sweeper {
             cgroups: cgroup::Cgroups::default(),
             disks: disk::Disks::default(),
             interfaces: network::Interfaces::default(),
+            limits: limits::Limits::default(),
             states: StateSampling::default(),
             io_total_us: None,
             cpu_total_us: None,
@@ -168,6 +170,7 @@ impl Sweeper {
         let interfaces = self.interfaces.read(reader, roots);
         let tcp = network::read_tcp(reader, roots);
         let files = reader.parse_again(&roots.proc.join("sys/fs/file-nr"), cpu::parse_file_nr);
+        let limits = self.limits.read(reader, roots);
         let kills = vmstat.as_ref().ok().and_then(|v| v.oom_kill);
         let killed = self.oom_kills.is_some() && kills != self.oom_kills;
         self.oom_kills = kills;
@@ -177,6 +180,7 @@ impl Sweeper {
         let mode = process::Mode {
             // Without PSI the threads are always read.
             cpu_pressure: grown.is_none_or(|us| us as f64 > interval_s * 20_000.0),
+            cpus: cpu.as_ref().map_or(0, |c| c.cores.len()),
             interval_s,
         };
         self.cpu_total_us = cpu_total;
@@ -185,7 +189,7 @@ impl Sweeper {
         }
         let processes = self.processes.scan(reader, roots, mode);
         self.commands.ask(&self.processes.without_command());
-        HostSweep { at, cpu, load, psi, memory, vmstat, disks, interfaces, tcp, files, cgroups, processes }
+        HostSweep { at, cpu, load, psi, memory, vmstat, disks, interfaces, tcp, files, limits, cgroups, processes }
     }
 }
 

@@ -57,6 +57,16 @@ pub fn programs<'a>(facts: &'a Facts, amount: impl Fn(&ProcFacts) -> f64) -> Vec
     all
 }
 
+/// What a process competes with for the CPU: its use, weighted as the scheduler does, a factor of 1.25 per nice level; nothing
+/// for batch that gives way.
+#[must_use]
+pub fn demand(p: &ProcFacts) -> f64 {
+    const IDLE: u32 = 5;
+    const BATCH: u32 = 3;
+    let polite = p.nice >= 10 || p.policy == IDLE || p.policy == BATCH;
+    if polite { 0.0 } else { p.cpu.unwrap_or(0.0) * 1.25f64.powi(-p.nice) }
+}
+
 /// The subject of a control group; the unit that it is, if it is one, in `also`.
 #[must_use]
 pub fn cgroup_subject(path: &str) -> Subject {

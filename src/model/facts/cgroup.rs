@@ -40,6 +40,8 @@ pub struct CgroupFacts {
     pub io_bytes_per_s: Option<f64>,
     /// Operations per second.
     pub io_operations_per_s: Option<f64>,
+    /// Tasks and their limit.
+    pub tasks: Option<(u64, u64)>,
 }
 
 /// Each group is taken between its own newest reading and the oldest other one within the window.
@@ -77,5 +79,6 @@ fn one(old: Option<&CgroupRaw>, new: &CgroupRaw) -> CgroupFacts {
         io_limits: new.io.as_ref().map(|io| io.limits.clone()).unwrap_or_default(),
         io_bytes_per_s: per_s(|g| g.io.as_ref()?.bytes),
         io_operations_per_s: per_s(|g| g.io.as_ref()?.operations),
+        tasks: new.tasks,
     }
 }

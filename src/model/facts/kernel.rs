@@ -74,6 +74,8 @@ pub struct MemoryFacts {
     /// Times a task entered direct reclaim, per second.
     pub direct_reclaims_per_s: Option<f64>,
     pub major_faults_per_s: Option<f64>,
+    /// Dirty and written-back pages against the threshold that holds writers back, 0..; `None` where it is not told.
+    pub dirty_share: Option<f64>,
     /// OOM kills within the window, any group.
     pub oom_kills: Option<u64>,
     /// OOM kills since boot.
@@ -106,6 +108,7 @@ pub(super) fn memory(old: Option<&HostSweep>, new: &HostSweep, page_bytes: u64) 
         direct_scan_pages_per_s: per_s(|v| v.pgscan_direct, 1.0),
         direct_reclaims_per_s: per_s(|v| v.allocstall, 1.0),
         major_faults_per_s: per_s(|v| v.pgmajfault, 1.0),
+        dirty_share: now.and_then(|v| Some(v.dirty? as f64 / v.dirty_limit.filter(|l| *l > 0)? as f64)),
         oom_kills: then.zip(now).and_then(|(t, n)| delta(t.oom_kill?, n.oom_kill?)),
         oom_kills_ever: now.and_then(|n| n.oom_kill),
     })

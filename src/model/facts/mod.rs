@@ -9,6 +9,7 @@ mod cpu;
 mod disk;
 mod foreground;
 mod kernel;
+mod limits;
 mod process;
 mod socket;
 
@@ -19,11 +20,12 @@ pub use cpu::{CoreFacts, CpuFacts};
 pub use disk::DiskFacts;
 pub use foreground::{Weight, WeightOverrides};
 pub use kernel::{InterfaceFacts, MemoryFacts, Psi, PsiFacts, TcpFacts};
+pub use limits::LimitsFacts;
 pub use process::ProcFacts;
-pub use socket::{ListenerFacts, PeerFacts, SocketFacts};
+pub use socket::{ConnectingFacts, ListenerFacts, PathFacts, PeerFacts, SocketFacts};
 
 use super::counter::Stamp;
-use super::host::{FilesRaw, FsRaw, HostSweep, Identity, LoadRaw};
+use super::host::{FilesRaw, FsRaw, HostSweep, Identity, LoadRaw, OpenFiles};
 use super::sample::Snapshot;
 use super::seen::{Lack, Seen, Why};
 use super::source::SourceStatus;
@@ -70,6 +72,10 @@ pub struct HostFacts {
     pub cgroups: Seen<Vec<CgroupFacts>>,
     /// Processes.
     pub processes: Seen<Vec<ProcFacts>>,
+    /// Tables that run full.
+    pub limits: LimitsFacts,
+    /// Processes with more than half of their descriptors taken.
+    pub crowded: Vec<OpenFiles>,
     /// Sockets: who waits for whom.
     pub sockets: Seen<SocketFacts>,
     /// True when the sockets of other users' processes could not be seen, so that their weight is a guess.
@@ -136,6 +142,8 @@ impl HostFacts {
             files: new.files.clone(),
             cgroups: cgroup::derive(sweeps, new),
             processes: process::derive(old, new, sweeps, window, ov),
+            limits: limits::derive(old, new),
+            crowded: newest.serving.as_ref().map(|s| s.files.clone()).unwrap_or_default(),
             sockets: socket::derive(window),
             serving_unreadable: newest.serving.as_ref().map_or(0, |s| s.unreadable.len() as u32),
         }
@@ -155,6 +163,8 @@ impl HostFacts {
             files: Err(lack.clone()),
             cgroups: Err(lack.clone()),
             processes: Err(lack.clone()),
+            limits: LimitsFacts::default(),
+            crowded: Vec::new(),
             sockets: Err(lack.clone()),
             serving_unreadable: 0,
         }

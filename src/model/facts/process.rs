@@ -60,6 +60,18 @@ pub struct ProcFacts {
     pub major_faults_per_s: Option<f64>,
     /// Control groups other than the root.
     pub cgroups: Vec<CgroupPath>,
+    /// Times on a CPU per second, all threads: each is a switch to it.
+    pub slices_per_s: Option<f64>,
+    /// What its children used that it waited for (cores).
+    pub children_cpu: Option<f64>,
+    /// CPU that it ran on last.
+    pub processor: u32,
+    /// The CPUs that it may use, where they are fewer than there are.
+    pub pinned: Option<Vec<u32>>,
+    /// Seconds of the window in which it was in state D at every sweep up to now.
+    pub blocked_s: f64,
+    /// Where in the kernel it sleeps in state D.
+    pub wchan: Option<Foreign>,
     /// Foreground weight.
     pub weight: Weight,
     /// Ports it listens on.
@@ -100,6 +112,7 @@ pub(super) fn derive(
         older: old.and_then(|o| o.processes.as_ref().ok()).map(|t| by_id(&t.rows)).unwrap_or_default(),
         reaped: old.and_then(|o| o.processes.as_ref().ok()).map(|o| reaped(&o.rows, &table.rows)).unwrap_or_default(),
         blocked: blocked(sweeps, window),
+        stuck: stuck(sweeps, new),
         serving: &newest.serving,
         families: families(&table.rows),
     };
@@ -147,6 +160,27 @@ fn blocked(sweeps: &[&HostSweep], window: &[Arc<Snapshot>]) -> (u32, u32, HashMa
     (rounds, looks, hits)
 }
 
+/// Those in state D now, and since when they were at every sweep of the window.
+fn stuck(sweeps: &[&HostSweep], new: &HostSweep) -> HashMap<ProcId, f64> {
+    let mut since: HashMap<ProcId, f64> = HashMap::new();
+    let mut alive: Option<std::collections::HashSet<ProcId>> = None;
+    for sweep in sweeps.iter().rev() {
+        let Ok(table) = &sweep.processes else { break };
+        let blocked = table.rows.iter().filter(|r| r.state == 'D' && !r.kernel).map(|r| r.id);
+        let still: std::collections::HashSet<ProcId> = match &alive {
+            Some(before) => blocked.filter(|id| before.contains(id)).collect(),
+            None => blocked.collect(),
+        };
+        let age_s = new.at.mono_ns.saturating_sub(sweep.at.mono_ns) as f64 / 1e9;
+        still.iter().for_each(|id| _ = since.insert(*id, age_s));
+        if still.is_empty() {
+            break;
+        }
+        alive = Some(still);
+    }
+    since
+}
+
 /// Each process' oldest ancestor that runs the same program: the same arguments (a fork), or a name that begins
 /// alike (`stress-ng-cpu` under `stress-ng`). Interpreters must have the same arguments, their names say nothing.
 fn families(rows: &[ProcRaw]) -> HashMap<ProcId, ProcId> {
@@ -187,6 +221,8 @@ struct Context<'a> {
     /// Bytes read and written by children that ended, by the parent that took them over.
     reaped: HashMap<i32, (u64, u64)>,
     blocked: (u32, u32, HashMap<ProcId, u32>),
+    /// Seconds for which those in state D were in it at every sweep.
+    stuck: HashMap<ProcId, f64>,
     serving: &'a Seen<Arc<Serving>>,
     families: HashMap<ProcId, ProcId>,
 }
@@ -242,6 +278,12 @@ impl Context<'_> {
             rss_growth_bytes_per_s: dt_s.map(|dt| (rss(row) - before.map_or(0.0, rss)) / dt),
             major_faults_per_s: per_s(&|r| Some(r.major_faults)),
             cgroups: row.cgroups.clone(),
+            slices_per_s: per_s(&|r| r.sched.filter(|s| s.all_threads).map(|s| s.slices)),
+            children_cpu: before.and_then(|_| ticks(&|r| Some(r.child_ticks))),
+            processor: row.processor,
+            pinned: row.pinned.clone(),
+            blocked_s: self.stuck.get(&row.id).copied().unwrap_or(0.0),
+            wchan: row.wchan.clone(),
             weight: Weight::judge(row, self.serving, &self.judge),
             listens: self.listens(row.id),
             serves_tcp: self

@@ -1,10 +1,10 @@
 //! Sockets over the window: who waits for whom, and how many requests each listener has in flight.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::model::host::{Listener, PeerLink, Peers, ProcId};
+use crate::model::host::{Connecting, Listener, PeerLink, Peers, ProcId, Resend};
 use crate::model::sample::Snapshot;
 use crate::model::seen::{Lack, Seen, Why};
 
@@ -21,6 +21,38 @@ pub struct SocketFacts {
     pub peers: Vec<PeerFacts>,
     /// One per listening socket, busiest first.
     pub listeners: Vec<ListenerFacts>,
+    /// Other ends towards which data was sent again or held back, worst first.
+    pub paths: Vec<PathFacts>,
+    /// Other ends that connections are being opened to.
+    pub connecting: Vec<ConnectingFacts>,
+}
+
+/// The way to one address.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PathFacts {
+    /// The other end.
+    pub ip: IpAddr,
+    /// Sockets to it.
+    pub sockets: u32,
+    /// Sockets that wait for an acknowledgement after a time-out, mean.
+    pub timed_out: f64,
+    /// Segments sent again per second.
+    pub retransmits_per_s: f64,
+    /// Segments with data sent per second.
+    pub segments_per_s: f64,
+    /// Seconds per second in which its closed window held data back, summed over the sockets.
+    pub window_limited_s_per_s: f64,
+}
+
+/// Connections that are being opened towards one other end.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConnectingFacts {
+    /// The other end.
+    pub peer: SocketAddr,
+    /// Connections without an answer, mean.
+    pub waiting: f64,
+    /// Of them those that asked again.
+    pub again: f64,
 }
 
 /// The sockets of one process to one peer.
@@ -112,6 +144,8 @@ pub(super) fn derive(window: &[Arc<Snapshot>]) -> Seen<SocketFacts> {
         unowned: last.unowned,
         peers: peers(&ticks, last, &over),
         listeners: listeners(&ticks, last, &over),
+        paths: paths(&ticks, &over),
+        connecting: connecting(&ticks, &over),
     })
 }
 
@@ -188,5 +222,43 @@ fn listeners(ticks: &[&Peers], last: &Peers, over: &Over) -> Vec<ListenerFacts> 
         })
         .collect();
     rows.sort_by(|a, b| (b.in_flight + b.queued).total_cmp(&(a.in_flight + a.queued)).then(a.at.cmp(&b.at)));
+    rows
+}
+
+fn paths(ticks: &[&Peers], over: &Over) -> Vec<PathFacts> {
+    let mut sums: HashMap<IpAddr, Resend> = HashMap::new();
+    for row in ticks.iter().flat_map(|t| &t.resends) {
+        let empty = Resend { timed_out: 0, retransmits: 0, segments: 0, window_limited_us: 0, ..*row };
+        let sum = sums.entry(row.ip).or_insert(empty);
+        sum.sockets = sum.sockets.max(row.sockets);
+        sum.timed_out += row.timed_out;
+        sum.retransmits += row.retransmits;
+        sum.segments += row.segments;
+        sum.window_limited_us += row.window_limited_us;
+    }
+    let one = |row: Resend| PathFacts {
+        ip: row.ip,
+        sockets: row.sockets,
+        timed_out: f64::from(row.timed_out) / over.rounds,
+        retransmits_per_s: row.retransmits as f64 / over.span_s,
+        segments_per_s: row.segments as f64 / over.span_s,
+        window_limited_s_per_s: row.window_limited_us as f64 / 1e6 / over.span_s,
+    };
+    let mut rows: Vec<PathFacts> = sums.into_values().map(one).collect();
+    rows.sort_by(|a, b| b.retransmits_per_s.total_cmp(&a.retransmits_per_s).then(a.ip.cmp(&b.ip)));
+    rows
+}
+
+fn connecting(ticks: &[&Peers], over: &Over) -> Vec<ConnectingFacts> {
+    let mut sums: HashMap<SocketAddr, Connecting> = HashMap::new();
+    for row in ticks.iter().flat_map(|t| &t.connecting) {
+        let sum = sums.entry(row.peer).or_insert(Connecting { waiting: 0, again: 0, ..*row });
+        sum.waiting += row.waiting;
+        sum.again += row.again;
+    }
+    let mean = |n: u32| f64::from(n) / over.rounds;
+    let one = |row: Connecting| ConnectingFacts { peer: row.peer, waiting: mean(row.waiting), again: mean(row.again) };
+    let mut rows: Vec<ConnectingFacts> = sums.into_values().map(one).collect();
+    rows.sort_by(|a, b| b.waiting.total_cmp(&a.waiting).then(a.peer.cmp(&b.peer)));
     rows
 }

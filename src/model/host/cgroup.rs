@@ -16,6 +16,8 @@ pub enum Controller {
     Memory,
     /// v1 `blkio`.
     Io,
+    /// v1 `pids`.
+    Pids,
     /// v2, all controllers in one tree.
     Unified,
 }
@@ -46,6 +48,9 @@ pub struct CgroupRaw {
     pub memory: Option<CgroupMemory>,
     /// IO part.
     pub io: Option<CgroupIo>,
+    /// Tasks and how many there may be: `pids.current` and `pids.max`, where there is a limit.
+    #[serde(default)]
+    pub tasks: Option<(u64, u64)>,
     /// `cpu.pressure`, `memory.pressure`, `io.pressure` (v2 only).
     pub psi: Option<[Option<PsiFile>; 3]>,
 }

@@ -136,6 +136,12 @@ pub struct VmstatRaw {
     /// Sum of the `allocstall_*` zones.
     pub allocstall: Option<u64>,
     pub oom_kill: Option<u64>,
+    /// `nr_dirty` + `nr_writeback`, pages now.
+    #[serde(default)]
+    pub dirty: Option<u64>,
+    /// `nr_dirty_threshold`, pages from which writers are held back.
+    #[serde(default)]
+    pub dirty_limit: Option<u64>,
     /// `pgpgin`, KiB read from block devices since boot.
     pub pgpgin_kib: Option<u64>,
 }

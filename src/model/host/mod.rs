@@ -3,6 +3,7 @@
 
 mod cgroup;
 mod kernel;
+mod limits;
 mod process;
 mod socket;
 mod storage;
@@ -11,8 +12,11 @@ pub use cgroup::{CgroupCpu, CgroupIo, CgroupMemory, CgroupPath, CgroupRaw, Contr
 pub use kernel::{
     CpuRaw, CpuTicks, FilesRaw, Identity, InterfaceRaw, LoadRaw, MemoryRaw, PsiFile, PsiLine, PsiRaw, TcpRaw, VmstatRaw,
 };
-pub use process::{ProcId, ProcIo, ProcRaw, ProcSched, ProcessTable, Serving, ServingProcess, StateHit, StateSampling};
-pub use socket::{Listener, PeerLink, Peers};
+pub use limits::{LimitsRaw, SoftnetRaw};
+pub use process::{
+    OpenFiles, ProcId, ProcIo, ProcRaw, ProcSched, ProcessTable, Serving, ServingProcess, StateHit, StateSampling,
+};
+pub use socket::{Connecting, Listener, PeerLink, Peers, Resend};
 pub use storage::{DiskRaw, FsRaw, FsSpace};
 
 use serde::{Deserialize, Serialize};
@@ -43,6 +47,9 @@ pub struct HostSweep {
     pub tcp: Seen<TcpRaw>,
     /// `/proc/sys/fs/file-nr`.
     pub files: Seen<FilesRaw>,
+    /// Tables that run full.
+    #[serde(default)]
+    pub limits: LimitsRaw,
     /// Control groups with their limits and counters.
     pub cgroups: Seen<Vec<CgroupRaw>>,
     /// The processes that this sweep read, and the others as they were read last.

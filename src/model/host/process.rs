@@ -63,6 +63,18 @@ pub struct ProcRaw {
     pub io: Option<ProcIo>,
     /// Control groups other than the root.
     pub cgroups: Vec<CgroupPath>,
+    /// cutime + cstime, ticks: what its children used that it waited for.
+    #[serde(default)]
+    pub child_ticks: u64,
+    /// CPU that it ran on last.
+    #[serde(default)]
+    pub processor: u32,
+    /// The CPUs that it may use, where they are fewer than there are: `Cpus_allowed_list`.
+    #[serde(default)]
+    pub pinned: Option<Vec<u32>>,
+    /// Where in the kernel it sleeps, read while it is in state D at two sweeps in a row.
+    #[serde(default)]
+    pub wchan: Option<Foreign>,
 }
 
 /// `/proc/PID/schedstat`, nanoseconds.
@@ -130,6 +142,20 @@ pub struct Serving {
     pub processes: Vec<ServingProcess>,
     /// Processes whose descriptors could not be read, sorted.
     pub unreadable: Vec<ProcId>,
+    /// Processes with more than half of the descriptors that they may have, fullest first.
+    #[serde(default)]
+    pub files: Vec<OpenFiles>,
+}
+
+/// Descriptors of one process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenFiles {
+    /// Whose.
+    pub id: ProcId,
+    /// Links in `/proc/PID/fd`.
+    pub open: u64,
+    /// Soft limit, "Max open files" of `/proc/PID/limits`.
+    pub limit: u64,
 }
 
 impl Serving {

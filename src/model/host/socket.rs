@@ -1,7 +1,7 @@
 //! Raw figures of TCP sockets, summed over the dumps between two samples: who waits for whom, and how many requests
 //! each listener has in flight.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,40 @@ pub struct Peers {
     pub listeners: Vec<Listener>,
     /// Rows that were left out.
     pub cut: u32,
+    /// Other ends towards which data was sent again, both directions of opening.
+    #[serde(default)]
+    pub resends: Vec<Resend>,
+    /// Connections that are being opened, by other end.
+    #[serde(default)]
+    pub connecting: Vec<Connecting>,
+}
+
+/// Data that was sent again towards one address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resend {
+    /// The other end.
+    pub ip: IpAddr,
+    /// Sockets to it at the last dump.
+    pub sockets: u32,
+    /// Socket-rounds that wait for an acknowledgement after a time-out.
+    pub timed_out: u32,
+    /// Segments sent again.
+    pub retransmits: u64,
+    /// Segments with data sent.
+    pub segments: u64,
+    /// µs in which its closed window held data back, summed over sockets.
+    pub window_limited_us: u64,
+}
+
+/// Connections that are being opened towards one other end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connecting {
+    /// The other end.
+    pub peer: SocketAddr,
+    /// Socket-rounds without an answer to the SYN.
+    pub waiting: u32,
+    /// Of them those that sent the SYN again.
+    pub again: u32,
 }
 
 /// The sockets of one process to one peer. A *socket-round* is one socket seen so in one dump.

@@ -47,6 +47,9 @@ pub struct FsRaw {
     pub kind: Foreign,
     /// Mounted read-only.
     pub read_only: bool,
+    /// Read-only because of an error: by `errors=remount-ro`, or the emergency flag of ext4 since Linux 6.14.
+    #[serde(default)]
+    pub stopped_by_error: bool,
     /// Space, or why it is unknown (a hung mount is `TimedOut`).
     pub space: Seen<FsSpace>,
 }

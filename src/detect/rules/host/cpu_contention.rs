@@ -6,7 +6,7 @@ use crate::detect::finding::{Class, Horizon, Phase, Preflight};
 use crate::detect::fix;
 use crate::detect::ledger::{Actor, State};
 use crate::detect::params::{Param, Params};
-use crate::detect::rules::support::{Program, cgroup_subject, confidence, programs};
+use crate::detect::rules::support::{Program, cgroup_subject, confidence, demand, programs};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::ProcFacts;
 use crate::model::source::SourceKind;
@@ -104,14 +104,6 @@ struct Blamed<'a> {
     /// What others lose in the run queue (or, alone, what itself waits).
     lost: f64,
     alone: bool,
-}
-
-/// The scheduler's weight of a nice level: a factor of 1.25 per step.
-fn demand(p: &ProcFacts) -> f64 {
-    const IDLE: u32 = 5;
-    const BATCH: u32 = 3;
-    let polite = p.nice >= 10 || p.policy == IDLE || p.policy == BATCH;
-    if polite { 0.0 } else { p.cpu.unwrap_or(0.0) * 1.25f64.powi(-p.nice) }
 }
 
 /// Whose end would give most back; and the server that waits for itself, if one does.

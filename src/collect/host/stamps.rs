@@ -1,0 +1,168 @@
+//! What the stamps of one socket say, and which awaited reply a request in flight can be waiting for. Pure.
+
+use std::collections::HashSet;
+use std::net::{IpAddr, SocketAddr};
+
+use super::sockdiag::{Socket, TcpInfo};
+
+/// A wait up to this age is fresh: beyond it a process that serves no requests may as well wait for an event.
+pub(super) const FRESH_MS: u32 = 10_000;
+/// A request older than this is none: the connection idles after a message that needed no answer.
+pub(super) const REQUEST_MS: u32 = 60_000;
+/// Sends in a row without a reply from which on data goes one way only.
+pub(super) const ONE_WAY: u8 = 3;
+/// Clock grain of the stamps and time to pass a request on, ms.
+pub(super) const SLACK_MS: u32 = 2;
+
+/// What is remembered of a socket between two dumps.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Before {
+    pub(super) received: u64,
+    pub(super) acked: u64,
+    pub(super) segments: u64,
+    pub(super) retransmits: u32,
+    pub(super) window_limited_us: u64,
+    /// Dumps in a row in which more was sent while a reply was awaited.
+    pub(super) sends: u8,
+}
+
+/// What counters grew by between two dumps.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Grown {
+    pub(super) segments: u64,
+    pub(super) retransmits: u64,
+    pub(super) window_limited_us: u64,
+}
+
+impl Before {
+    pub(super) fn of(info: &TcpInfo) -> Self {
+        Self {
+            received: info.bytes_received.unwrap_or(0),
+            acked: info.bytes_acked.unwrap_or(0),
+            segments: u64::from(info.segments_sent.unwrap_or(0)),
+            retransmits: info.retransmits,
+            window_limited_us: info.window_limited_us.unwrap_or(0),
+            sends: 0,
+        }
+    }
+
+    pub(super) fn grown(&self, info: &TcpInfo) -> Grown {
+        let now = Self::of(info);
+        Grown {
+            segments: now.segments.saturating_sub(self.segments),
+            retransmits: u64::from(now.retransmits.saturating_sub(self.retransmits)),
+            window_limited_us: now.window_limited_us.saturating_sub(self.window_limited_us),
+        }
+    }
+}
+
+/// Sent again after a time-out and still not acknowledged.
+pub(super) const fn timed_out(info: &TcpInfo) -> bool {
+    info.unacked > 0 && info.timeouts > 0
+}
+
+/// What a socket does at one dump.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doing {
+    /// Awaits since so many ms (a client a reply, a server's socket: the request is in flight).
+    Awaits(u32),
+    /// Both stamps equal, or one way only.
+    Unclear,
+    Rests,
+}
+
+/// A client socket: does it await a reply, and how often in a row was more sent meanwhile.
+pub(super) fn asks(info: &TcpInfo, before: Option<Before>) -> (Doing, u8) {
+    let (sent, received) = (info.last_sent_ms, info.last_received_ms);
+    let answered = before.is_none_or(|b| info.bytes_received.unwrap_or(0) != b.received);
+    let sent_more = before.is_some_and(|b| info.bytes_acked.unwrap_or(0) != b.acked);
+    let sends = match before {
+        Some(b) if !answered && sent < received => b.sends.saturating_add(u8::from(sent_more)),
+        _ => 0,
+    };
+    let doing = match sent.cmp(&received) {
+        std::cmp::Ordering::Less if sends >= ONE_WAY => Doing::Unclear,
+        std::cmp::Ordering::Less => Doing::Awaits(sent),
+        // Sent and received within one tick of the clock: which came last is not known while it is fresh.
+        std::cmp::Ordering::Equal if info.unacked > 0 => Doing::Awaits(sent),
+        std::cmp::Ordering::Equal if sent < FRESH_MS => Doing::Unclear,
+        _ => Doing::Rests,
+    };
+    (doing, sends)
+}
+
+/// An accepted socket: is a request in flight.
+pub(super) fn serves(socket: &Socket, info: &TcpInfo) -> Doing {
+    let (sent, received) = (info.last_sent_ms, info.last_received_ms);
+    match received.cmp(&sent) {
+        _ if socket.receive_queue > 0 => Doing::Awaits(received),
+        // Nothing was ever received: the handshake alone sets both stamps.
+        _ if info.bytes_received == Some(0) => Doing::Rests,
+        std::cmp::Ordering::Less if received < REQUEST_MS => Doing::Awaits(received),
+        std::cmp::Ordering::Equal if received < FRESH_MS => Doing::Unclear,
+        _ => Doing::Rests,
+    }
+}
+
+/// Requests in flight and replies awaited of one process at one dump.
+#[derive(Debug, Default)]
+pub(super) struct Waits {
+    pub(super) requests: Vec<u32>,
+    pub(super) replies: Vec<(u32, SocketAddr)>,
+}
+
+impl Waits {
+    /// Each awaited reply that a request in flight can be waiting for: the request must have come before the question
+    /// was sent. So a poll for work that stands for half a minute is nobody's wait while requests are young.
+    pub(super) fn join(mut self, mut each: impl FnMut(SocketAddr)) {
+        self.requests.sort_unstable_by(|a, b| b.cmp(a));
+        self.replies.sort_unstable_by(|a, b| b.cmp(a));
+        let mut used = 0;
+        for (age_ms, peer) in self.replies {
+            let old_enough = self.requests.partition_point(|r| r.saturating_add(SLACK_MS) >= age_ms);
+            if used < old_enough {
+                used += 1;
+                each(peer);
+            }
+        }
+    }
+}
+
+/// Addresses of this host, as far as its sockets show them.
+pub(super) struct Here {
+    listeners: HashSet<SocketAddr>,
+    any_v4: HashSet<u16>,
+    any_v6: HashSet<u16>,
+    addresses: HashSet<IpAddr>,
+}
+
+impl Here {
+    pub(super) fn of(listening: &[&Socket], established: &[&Socket]) -> Self {
+        let any = |v4: bool| {
+            let rows = listening.iter().filter(move |s| s.local.ip().is_unspecified() && s.local.is_ipv4() == v4);
+            rows.map(|s| s.local.port()).collect()
+        };
+        Self {
+            listeners: listening.iter().map(|s| s.local).collect(),
+            any_v4: any(true),
+            any_v6: any(false),
+            addresses: established.iter().map(|s| s.local.ip()).collect(),
+        }
+    }
+
+    /// The listener that accepted a socket with this local end. A listener on `::` takes IPv4 as well.
+    pub(super) fn listener(&self, local: SocketAddr) -> Option<SocketAddr> {
+        if self.listeners.contains(&local) {
+            return Some(local);
+        }
+        let port = local.port();
+        let any = |found: &HashSet<u16>, ip: IpAddr| found.contains(&port).then(|| SocketAddr::new(ip, port));
+        let v4 = || any(&self.any_v4, std::net::Ipv4Addr::UNSPECIFIED.into());
+        let v6 = || any(&self.any_v6, std::net::Ipv6Addr::UNSPECIFIED.into());
+        if local.is_ipv4() { v4().or_else(v6) } else { v6() }
+    }
+
+    pub(super) fn has(&self, ip: IpAddr) -> bool {
+        ip.is_loopback() || self.addresses.contains(&ip)
+    }
+}

@@ -1,0 +1,68 @@
+//! What rules share that blame one program for the run queue by its nature: a real-time task, a fork storm, a switch
+//! storm, kernel time. They are narrower causes than contention, and move its seconds to themselves by an edge.
+
+use crate::detect::finding::{Class, Fix, Preflight};
+use crate::detect::fix;
+use crate::detect::ledger::{Actor, State};
+use crate::detect::rules::support::{Program, confidence, demand, programs};
+use crate::detect::verdict::{Facts, Found};
+use crate::model::facts::ProcFacts;
+use crate::model::source::SourceKind;
+
+/// A program with the part of the others' run delay that is its doing.
+pub struct Blamed<'a> {
+    /// Who.
+    pub program: Program<'a>,
+    /// Cores that it takes in that way.
+    pub cores: f64,
+    /// Its share of what competes for the CPU.
+    pub share: f64,
+    /// What others lose by it, s/s.
+    pub lost: f64,
+}
+
+/// The kind of source that these rules judge.
+pub const SOURCE: SourceKind = SourceKind::Host;
+
+/// The program with the most of what `cores` says of a process, and what others lose by it: their run delay times its share
+/// of the nice-weighted CPU use.
+pub fn most<'a>(facts: &Facts<'a>, cores: impl Fn(&ProcFacts) -> f64) -> Option<Blamed<'a>> {
+    let own = facts.world.identity.as_ref().map_or(0, |i| i.self_pid);
+    let of = |p: &ProcFacts| if p.id.pid == own { 0.0 } else { cores(p) };
+    let program = programs(facts.world, of).into_iter().next()?;
+    let amount = program.amount;
+    let is_member = |p: &ProcFacts| p.family == program.root;
+    let rest: f64 = facts.world.processes().iter().filter(|p| !p.kernel && p.id.pid != own && !is_member(p)).map(demand).sum();
+    let share = amount / (amount + rest).max(1e-9);
+    let waiting = facts.ledger.sum(|a| a.family != program.root, |a| a.runnable);
+    Some(Blamed { cores: amount, share, lost: waiting * share, program })
+}
+
+impl Blamed<'_> {
+    /// The finding, with its losses and times filled in; evidence and fixes are the rule's.
+    pub fn found(&self, facts: &Facts<'_>, title: String) -> Found {
+        let root = self.program.root;
+        let mut found = Found::new(Class::Live, title);
+        found.losses = vec![(State::CpuRunnable, self.lost)];
+        found.victims_time = facts.ledger.sum(|a| a.family != root, Actor::time);
+        found.own_time = facts.ledger.sum(|a| a.family == root, Actor::time);
+        found.held_share = self.share;
+        found.confidence = confidence(facts.ledger, self.lost, 0, 4, 4);
+        found
+    }
+
+    /// Relief that fits any program: a lower priority, or a pause.
+    pub fn reliefs(&self, facts: &Facts<'_>) -> Vec<Fix> {
+        let autogroup = facts.world.identity.as_ref().is_some_and(|i| i.autogroup);
+        let mut fixes: Vec<Fix> = fix::pause(facts.world, &self.program.members).into_iter().collect();
+        fixes.push(fix::renice(&self.program.members, autogroup));
+        let serves = self.program.members.iter().any(|p| !p.listens.is_empty());
+        for fix in &mut fixes {
+            fix.preflight.push(Preflight {
+                ok: !serves,
+                what: if serves { "others may be its clients".into() } else { "nobody is its client".into() },
+            });
+        }
+        fixes
+    }
+}

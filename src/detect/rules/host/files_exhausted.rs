@@ -1,0 +1,111 @@
+//! host.files.exhausted: a process is at its descriptor limit, or the host is.
+
+use crate::detect::finding::{Class, Fix, Horizon, Phase};
+use crate::detect::fix;
+use crate::detect::memory::is_held;
+use crate::detect::params::{Param, Params};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::facts::ProcFacts;
+use crate::model::host::OpenFiles;
+use crate::model::source::SourceKind;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::{Unit, count};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "host.files.exhausted",
+    class: Class::Error,
+    source: SourceKind::Host,
+    says: "a process is at its descriptor limit (or the host is)",
+    params: &[
+        Param { name: "left", unit: Unit::Count, default: 2.0, min: 0.0, max: 1000.0, what: "descriptors left to a process at or below which opens fail" },
+        Param { name: "nearly", unit: Unit::Percent, default: 90.0, min: 50.0, max: 100.0, what: "of the limit from which it is a risk" },
+        Param { name: "host", unit: Unit::Percent, default: 95.0, min: 50.0, max: 100.0, what: "of the host's own limit" },
+    ],
+    origins: &["host.open_files", "host.files"],
+    page: "\
+A process has used up the descriptors that it may have (soft limit of open files): accept, open and connect fail with EMFILE. Servers
+spin on a failed accept and burn CPU. Sockets count as well: too many connections, or a leak.
+
+perftop counts the links in `/proc/PID/fd` of the processes that it may read, every five seconds.
+
+**Relief**: raise the limit of the running process with `prlimit`. **Cure**: close what leaks, `LimitNOFILE=` in the unit.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let host = &facts.world.host;
+    let mut judged = Judged::default();
+    for files in &host.crowded {
+        let Some(process) = facts.world.processes().iter().find(|p| p.id == files.id) else { continue };
+        let subject = Subject::new(SubjectType::Process, files.id.to_string(), process.label());
+        let share = files.open as f64 / files.limit.max(1) as f64 * 100.0;
+        let full = files.limit.saturating_sub(files.open) as f64 <= params.get("left");
+        if full || share >= params.limit("nearly", is_held(prev, &subject)).max(60.0) {
+            judged.verdicts.push((subject, Verdict::Found(Box::new(found(process, files, share, full)))));
+        }
+    }
+    let of_host = host.files.as_ref().ok().map(|f| f.allocated as f64 / f.limit.max(1) as f64 * 100.0);
+    if let Some(share) = of_host.filter(|s| *s >= params.get("host")) {
+        let mut found = Found::new(Class::Error, format!("The host has used {share:.0} % of all descriptors that it may have"));
+        found.evidence = vec![evidence("of fs.file-max", share, Unit::Percent, Some(params.get("host")), "host.files")];
+        let mut raise = fix::shell_fix(
+            Phase::Relief,
+            Horizon::Immediate,
+            "Raise the host's limit",
+            "sysctl -w fs.file-max=$(( $(cat /proc/sys/fs/file-max) * 2 ))",
+        );
+        raise.undo = Some("sysctl -w fs.file-max=OLD   # OLD: what `sysctl -n fs.file-max` printed before".into());
+        raise.needs = "root".into();
+        raise.risk = "kernel memory for each descriptor".into();
+        found.fixes = vec![raise];
+        judged.verdicts.push((Subject::host(), Verdict::Found(Box::new(found))));
+    }
+    if judged.verdicts.is_empty() {
+        let most = host.crowded.first().map_or_else(
+            || "no process has used half of its descriptors".to_owned(),
+            |f| format!("at most {} of {} descriptors of a process", f.open, f.limit),
+        );
+        return Judged::clear(Subject::host(), most);
+    }
+    judged
+}
+
+fn found(process: &ProcFacts, files: &OpenFiles, share: f64, full: bool) -> Found {
+    let (open, limit) = (count(files.open as f64), count(files.limit as f64));
+    let (class, title) = if full {
+        (Class::Error, format!("{} has no descriptor left ({open} of {limit}): opens and accepts fail", process.label()))
+    } else {
+        (Class::Risk, format!("{} has used {open} of its {limit} descriptors", process.label()))
+    };
+    let mut found = Found::new(class, title);
+    found.evidence = vec![
+        evidence("descriptors open", files.open as f64, Unit::Count, Some(files.limit as f64), "host.open_files"),
+        evidence("of its limit", share, Unit::Percent, Some(90.0), "host.open_files"),
+    ];
+    found.fixes = fixes(process, files);
+    found
+}
+
+fn fixes(process: &ProcFacts, files: &OpenFiles) -> Vec<Fix> {
+    let pid = process.id.pid;
+    let (old, more) = (files.limit, files.limit.saturating_mul(4));
+    let mut relief = fix::shell_fix(
+        Phase::Relief,
+        Horizon::Immediate,
+        format!("Raise its limit from {old} to {more}; it need not restart"),
+        fix::guarded(process, &format!("prlimit --pid {pid} --nofile={more}:{more}")),
+    );
+    relief.undo = Some(fix::guarded(process, &format!("prlimit --pid {pid} --nofile={old}:{more}")));
+    relief.risk = "a leak goes on, further".into();
+    relief.needs = "root".into();
+    relief.verify = format!("grep 'open files' /proc/{pid}/limits; ls /proc/{pid}/fd | wc -l");
+    let mut look = fix::shell_fix(
+        Phase::Cure,
+        Horizon::ShortTerm,
+        "See what it holds open: sockets to whom, files where",
+        format!("ls -l /proc/{pid}/fd | awk '{{print $NF}}' | sed 's/[0-9]\\+//g' | sort | uniq -c | sort -rn | head"),
+    );
+    look.risk = "none: it only looks".into();
+    vec![relief, look]
+}

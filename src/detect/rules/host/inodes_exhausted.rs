@@ -1,0 +1,88 @@
+//! host.disk.inodes_exhausted: no inodes though space is free.
+
+use crate::detect::finding::{Class, Horizon, Phase};
+use crate::detect::fix;
+use crate::detect::memory::is_held;
+use crate::detect::params::{HYSTERESIS, Param, Params};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::source::SourceKind;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::{Unit, bytes, count};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "host.disk.inodes_exhausted",
+    class: Class::Error,
+    source: SourceKind::Host,
+    says: "no inodes though space is free",
+    params: &[Param {
+        name: "left",
+        unit: Unit::Count,
+        default: 16.0,
+        min: 0.0,
+        max: 1e9,
+        what: "free inodes at or below which new files fail",
+    }],
+    origins: &["host.filesystems"],
+    page: "\
+A file system has space left and no inode: no file can be made (ENOSPC), and `df` shows nothing of it; `df -i` does. Many small
+files do it: sessions, caches, mail queues, spools. File systems that make inodes as they go (XFS, btrfs) show none or many.
+
+**Relief**: find the directory with the many files and remove what is old. **Cure**: expire them, or a file system made with more
+inodes.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let mounts = match &facts.world.host.filesystems {
+        Ok(mounts) => mounts,
+        Err(lack) => return Judged::unknown(Subject::host(), lack),
+    };
+    let mut judged = Judged::default();
+    let mut fullest: f64 = 0.0;
+    for fs in mounts.iter().filter(|fs| !fs.read_only) {
+        let Some(space) = fs.space.as_ref().ok().filter(|s| s.inodes > 0) else { continue };
+        let subject = Subject::new(SubjectType::Mount, fs.mount.shown(), fs.mount.shown());
+        let left = params.get("left").min(space.inodes as f64 * 0.02);
+        let left = if is_held(prev, &subject) { left / HYSTERESIS } else { left };
+        fullest = fullest.max(1.0 - space.inodes_free as f64 / space.inodes as f64);
+        if space.inodes_free as f64 > left {
+            continue;
+        }
+        let title = format!(
+            "{} has no inodes left ({} in all), though {} are free",
+            fs.mount,
+            count(space.inodes as f64),
+            bytes(space.available_bytes as f64)
+        );
+        let mut found = Found::new(Class::Error, title);
+        found.evidence = vec![
+            evidence("inodes free", space.inodes_free as f64, Unit::Count, Some(left), "host.filesystems"),
+            evidence("inodes", space.inodes as f64, Unit::Count, None, "host.filesystems"),
+        ];
+        found.against =
+            vec![evidence("free for ordinary users", space.available_bytes as f64, Unit::Bytes, None, "host.filesystems")];
+        let mount = fix::shell(fs.mount.raw());
+        let mut find = fix::shell_fix(
+            Phase::Relief,
+            Horizon::Immediate,
+            "Find the directories with the most files",
+            format!("du --inodes -x {mount} 2>/dev/null | sort -rn | head -n 20"),
+        );
+        find.risk = "reads the whole tree once".into();
+        find.takes_s = None;
+        find.verify = format!("df -i {mount}");
+        let mut cure = find.clone();
+        cure.phase = Phase::Cure;
+        cure.horizon = Horizon::LongTerm;
+        cure.title = "Expire what is old, or make the file system with more inodes".into();
+        cure.command =
+            format!("find {mount} -xdev -type f -mtime +30 | head   # what would go; the number of inodes is set by mkfs");
+        found.fixes = vec![find, cure];
+        judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
+    }
+    if judged.verdicts.is_empty() {
+        return Judged::clear(Subject::host(), format!("at most {:.0} % of a file system's inodes are used", fullest * 100.0));
+    }
+    judged
+}

@@ -1,0 +1,107 @@
+//! host.network.listen_overflow: a listener's accept queue overflows.
+
+use crate::detect::finding::{Class, Fix, Horizon, Phase};
+use crate::detect::fix;
+use crate::detect::ledger::State;
+use crate::detect::memory::is_held;
+use crate::detect::params::{Param, Params};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::facts::{ListenerFacts, ProcFacts};
+use crate::model::source::SourceKind;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::{Unit, short};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "host.network.listen_overflow",
+    class: Class::Live,
+    source: SourceKind::Host,
+    says: "a listener's accept queue overflows",
+    params: &[Param {
+        name: "full",
+        unit: Unit::Percent,
+        default: 90.0,
+        min: 10.0,
+        max: 100.0,
+        what: "of the accept queue that must be taken; the overflow counter must grow as well, or the queue be full",
+    }],
+    origins: &["host.listeners", "host.tcp"],
+    page: "\
+Connections are complete and wait to be accepted; the queue is as long as the program's backlog (and `somaxconn`) allows,
+and what comes when it is full is dropped: the client asks again a second later. The loss is the mean length of the queue
+(Little's law: connections that stand still), and a second for each dropped one.
+
+The program accepts too slowly: it is busy, stopped, blocked, or has too few workers. A longer backlog only hides a
+program that cannot keep up; it does help with bursts.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let sockets = match &facts.world.host.sockets {
+        Ok(sockets) => sockets,
+        Err(lack) => return Judged::unknown(Subject::host(), lack),
+    };
+    let overflows = facts.world.host.tcp.as_ref().ok().and_then(|t| t.listen_overflows_per_s);
+    let mut judged = Judged::default();
+    for door in sockets.listeners.iter().filter(|d| d.backlog > 0) {
+        let mut subject = Subject::new(SubjectType::Port, door.at.port().to_string(), format!(":{}", door.at.port()));
+        let owner = door.owner.and_then(|id| facts.world.processes().iter().find(|p| p.id == id));
+        subject.also = owner.iter().map(|p| format!("process:{}", p.id)).collect();
+        let taken = f64::from(door.queue_max) / f64::from(door.backlog) * 100.0;
+        let held = is_held(prev, &subject);
+        let spills = overflows.is_some_and(|o| o > 0.0) || door.queue_max > door.backlog;
+        if taken < params.limit("full", held) || !(spills || held) || door.queued < 0.05 {
+            continue;
+        }
+        judged.verdicts.push((subject, Verdict::Found(Box::new(found(door, owner, overflows, taken)))));
+    }
+    if judged.verdicts.is_empty() {
+        let rate = overflows.map_or_else(String::new, |o| format!(", {} overflows a second", short(o)));
+        return Judged::clear(Subject::host(), format!("no accept queue is full{rate}"));
+    }
+    judged
+}
+
+fn found(door: &ListenerFacts, owner: Option<&ProcFacts>, overflows: Option<f64>, taken: f64) -> Found {
+    let who = owner.map_or_else(|| "its program".to_owned(), ProcFacts::label);
+    let title = format!(
+        "The accept queue of :{} is full ({} of {}): {who} does not accept fast enough",
+        door.at.port(),
+        door.queue_max,
+        door.backlog
+    );
+    let mut found = Found::new(Class::Live, title);
+    found.losses = vec![(State::NetworkAccept, door.queued)];
+    found.victims_time = door.queued;
+    found.evidence = vec![
+        evidence("connections not accepted, mean", door.queued, Unit::Count, Some(0.05), "host.listeners"),
+        evidence("of the queue is taken", taken, Unit::Percent, Some(90.0), "host.listeners"),
+        evidence("backlog", f64::from(door.backlog), Unit::Count, None, "host.listeners"),
+        evidence("overflows", overflows.unwrap_or(0.0), Unit::PerSecond, Some(0.0), "host.tcp"),
+    ];
+    found.against = vec![evidence("connections accepted", f64::from(door.accepted), Unit::Count, None, "host.listeners")];
+    found.confidence = 0.9;
+    found.fixes = fixes(door, owner);
+    found
+}
+
+fn fixes(door: &ListenerFacts, owner: Option<&ProcFacts>) -> Vec<Fix> {
+    let port = door.at.port();
+    let mut look = fix::shell_fix(
+        Phase::Relief,
+        Horizon::Immediate,
+        "See what its program does instead of accepting",
+        match owner {
+            Some(p) => format!("ss -ltnp sport = :{port}; cat /proc/{}/task/*/wchan | sort | uniq -c", p.id.pid),
+            None => format!("ss -ltnp sport = :{port}"),
+        },
+    );
+    look.risk = "none: it only looks".into();
+    let mut cure = look.clone();
+    cure.phase = Phase::Cure;
+    cure.horizon = Horizon::ShortTerm;
+    cure.title = "More workers that accept; a longer backlog for bursts".into();
+    cure.command = format!("sysctl net.core.somaxconn   # the program's own backlog is capped by it; it is {} now", door.backlog);
+    cure.needs = "the program's configuration and a restart".into();
+    vec![look, cure]
+}

@@ -1,0 +1,75 @@
+//! host.disk.mount_hung: a mount does not answer within its deadline.
+
+use crate::detect::finding::{Class, Horizon, Phase};
+use crate::detect::fix;
+use crate::detect::ledger::State;
+use crate::detect::params::Params;
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::facts::ProcFacts;
+use crate::model::seen::Why;
+use crate::model::source::SourceKind;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::Unit;
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "host.disk.mount_hung",
+    class: Class::Live,
+    source: SourceKind::Host,
+    says: "a mount does not answer within its deadline",
+    params: &[],
+    origins: &["host.filesystems", "host.iodelay"],
+    page: "\
+`statvfs` of a mount did not come back in time: its server is gone (NFS, CIFS, FUSE), or its device does not answer. Whoever
+touches it stands in uninterruptible sleep or waits for a dead daemon. perftop asks on threads of its own, so it goes on.
+
+The loss is the time of processes in state D that no disk pressure explains.
+
+**Relief**: a lazy unmount lets new processes pass; those inside stay until the server answers. **Cure**: bring the server back;
+mount with `soft`/`timeo` where a lost write is worse than an error.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
+    let mounts = match &facts.world.host.filesystems {
+        Ok(mounts) => mounts,
+        Err(lack) => return Judged::unknown(Subject::host(), lack),
+    };
+    let hung: Vec<_> = mounts.iter().filter(|fs| fs.space.as_ref().is_err_and(|l| l.why == Why::TimedOut)).collect();
+    let mut judged = Judged::default();
+    let blocked: Vec<&ProcFacts> = facts.world.processes().iter().filter(|p| p.blocked_s > 0.0).collect();
+    let lost = facts.ledger.state(State::TaskBlocked) / hung.len().max(1) as f64;
+    for fs in &hung {
+        let subject = Subject::new(SubjectType::Mount, fs.mount.shown(), fs.mount.shown());
+        let mut found = Found::new(Class::Live, format!("{} ({}) does not answer", fs.mount, fs.kind));
+        found.losses = vec![(State::TaskBlocked, lost)];
+        found.victims_time = lost;
+        found.evidence = vec![
+            evidence("statvfs took longer than", 0.2, Unit::Seconds, None, "host.filesystems"),
+            evidence("processes in state D all the time", blocked.len() as f64, Unit::Count, None, "host.iodelay"),
+        ];
+        let mount = fix::shell(fs.mount.raw());
+        let mut lazy = fix::shell_fix(
+            Phase::Relief,
+            Horizon::Immediate,
+            "Take it out of the tree; who is inside stays until it answers",
+            format!("umount -l {mount}"),
+        );
+        lazy.risk = "what is not written yet may be lost; the path is empty until it is mounted again".into();
+        lazy.undo = Some(format!("mount {mount}"));
+        lazy.needs = "root".into();
+        lazy.verify = format!("timeout 1 stat -f {mount}");
+        let mut cure = lazy.clone();
+        cure.phase = Phase::Cure;
+        cure.title = "Bring its server back".into();
+        cure.command = format!("findmnt {mount}; ps -eo pid,stat,wchan:32,comm | awk '$2 ~ /^D/'");
+        cure.undo = None;
+        cure.risk = "none: it only looks".into();
+        found.fixes = vec![lazy, cure];
+        judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
+    }
+    if judged.verdicts.is_empty() {
+        return Judged::clear(Subject::host(), format!("all {} mounts answer in time", mounts.len()));
+    }
+    judged
+}

@@ -1,0 +1,99 @@
+//! host.network.packet_loss: retransmission time-outs cost time.
+
+use crate::detect::finding::{Class, Horizon, Phase};
+use crate::detect::fix;
+use crate::detect::ledger::State;
+use crate::detect::loss;
+use crate::detect::memory::is_held;
+use crate::detect::params::{Param, Params};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::seen::Lack;
+use crate::model::source::SourceKind;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::{Unit, short};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "host.network.packet_loss",
+    class: Class::Live,
+    source: SourceKind::Host,
+    says: "retransmission time-outs cost time",
+    params: &[Param {
+        name: "lost",
+        unit: Unit::SecondsPerSecond,
+        default: 0.05,
+        min: 0.001,
+        max: 1000.0,
+        what: "seconds per second that time-outs towards one address must cost",
+    }],
+    origins: &["host.tcp", "host.peers"],
+    page: "\
+Segments are lost on the way, and TCP waits for its time-out (200 ms at least) before it sends again. Counted is time, not
+the percentage: one lost segment in a hundred can cost nine tenths of the throughput.
+
+The cost is modelled: time-outs per second (`TCPTimeouts`) x 0.2 s, and a round trip for each segment sent again sooner,
+shared out over the addresses by the segments that were sent to them again. Loopback is left out.
+
+**What looks like it**: a slow server (nothing is sent again), a closed window (`host.network.slow_receiver`).
+
+**Relief**: another path or another replica. **Cure**: the cable, the port, the policer, the overloaded middle box.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let host = &facts.world.host;
+    let sockets = match (&host.sockets, &host.tcp) {
+        (Ok(sockets), Ok(_)) => sockets,
+        (Err(lack), _) | (_, Err(lack)) => return Judged::unknown(Subject::host(), lack),
+    };
+    let Some(timeouts) = host.tcp.as_ref().ok().and_then(|t| t.timeouts_per_s) else {
+        return Judged::unknown(Subject::host(), &Lack::first_sample("TCPTimeouts"));
+    };
+    let mut judged = Judged::default();
+    for loss in loss::by_address(facts.world) {
+        let subject = Subject::new(SubjectType::Peer, format!("{}:*", loss.ip), loss.ip.to_string());
+        if loss.lost < params.limit("lost", is_held(prev, &subject)) {
+            continue;
+        }
+        let path = sockets.paths.iter().find(|p| p.ip == loss.ip);
+        let (again, sent) = path.map_or((0.0, 0.0), |p| (p.retransmits_per_s, p.segments_per_s));
+        // What waits for a reply meanwhile is the same second: it is taken from there, the rest is modelled.
+        let waits: f64 = facts.ledger.peers.iter().filter(|w| w.peer.ip() == loss.ip).map(|w| w.waiting - w.clean).sum();
+        let mut found = Found::new(
+            Class::Live,
+            format!("Packets to {} are lost: {} segments a second are sent again", loss.ip, short(again)),
+        );
+        found.losses = vec![(State::PeerReply, loss.lost.min(waits)), (State::NetworkRetransmit, (loss.lost - waits).max(0.0))];
+        found.victims_time = waits.max(loss.lost);
+        found.held_share = 1.0;
+        found.evidence = vec![
+            evidence("segments sent again", again, Unit::PerSecond, None, "host.peers"),
+            evidence("time-outs of all sockets", timeouts, Unit::PerSecond, Some(0.25), "host.tcp"),
+            evidence("sockets to it", path.map_or(0.0, |p| f64::from(p.sockets)), Unit::Count, None, "host.peers"),
+        ];
+        if sent > 0.0 {
+            found.evidence.push(evidence("share of its segments", again / sent * 100.0, Unit::Percent, None, "host.peers"));
+        }
+        found.confidence = 0.8;
+        let mut path = fix::shell_fix(
+            Phase::Relief,
+            Horizon::Immediate,
+            "See where on the way it is lost",
+            format!("mtr -rwzc 50 {}   # or: ping -c 100 -i 0.2 -q {}", loss.ip, loss.ip),
+        );
+        path.risk = "none: it only looks".into();
+        path.needs = "mtr or ping".into();
+        path.takes_s = Some(50.0);
+        let mut cure = path.clone();
+        cure.phase = Phase::Cure;
+        cure.horizon = Horizon::ShortTerm;
+        cure.title = "Repair the path: interface errors here, the switch port, a policer, an overloaded middle box".into();
+        cure.command = "ip -s -s link; tc -s qdisc   # drops and errors on this end".into();
+        found.fixes = vec![path, cure];
+        judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
+    }
+    if judged.verdicts.is_empty() {
+        return Judged::clear(Subject::host(), format!("{} time-outs a second on the network", short(timeouts)));
+    }
+    judged
+}

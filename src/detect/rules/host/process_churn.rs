@@ -1,0 +1,93 @@
+//! host.cpu.process_churn: forks per second eat the CPU; no process tops the list.
+
+use super::cpu_blame;
+use crate::detect::finding::{Class, Horizon, Phase};
+use crate::detect::fix;
+use crate::detect::params::{Param, Params};
+use crate::detect::verdict::{Facts, Judged, Prev, Rule, evidence};
+use crate::model::subject::Subject;
+use crate::model::unit::{Unit, short};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "host.cpu.process_churn",
+    class: Class::Live,
+    source: cpu_blame::SOURCE,
+    says: "forks per second eat the CPU; no process tops the list",
+    params: &[
+        Param {
+            name: "forks",
+            unit: Unit::PerSecond,
+            default: 50.0,
+            min: 1.0,
+            max: 1e6,
+            what: "forks per second of the whole host",
+        },
+        Param {
+            name: "cores",
+            unit: Unit::Cores,
+            default: 0.2,
+            min: 0.01,
+            max: 1024.0,
+            what: "CPUs that children which ended used, by the parent that waited for them",
+        },
+        Param {
+            name: "lost",
+            unit: Unit::SecondsPerSecond,
+            default: 0.05,
+            min: 0.001,
+            max: 100.0,
+            what: "run delay of others that this must cost",
+        },
+    ],
+    origins: &["host.cpu", "host.processes", "host.schedstat"],
+    page: "\
+Processes live too shortly to be seen in any table: each takes a fork, an exec and some page faults. The kernel adds what a
+child used to its parent when the parent waits for it (cutime, cstime), and so names the parent.
+
+**Relief**: pause the parent. **Cure**: keep workers instead of starting one per request or line; use the shell's own
+commands in loops; reuse connections instead of a process for each.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let host = Subject::host();
+    let cpu = match (&facts.world.host.cpu, &facts.world.host.processes) {
+        (Ok(cpu), Ok(_)) => cpu,
+        (Err(lack), _) | (_, Err(lack)) => return Judged::unknown(host, lack),
+    };
+    let held = prev.is_some_and(|p| !p.held.is_empty());
+    let forks = cpu.forks_per_s.unwrap_or(0.0);
+    if forks < params.limit("forks", held) {
+        return Judged::clear(host, format!("{} forks a second", short(forks)));
+    }
+    let parent = cpu_blame::most(facts, |p| p.children_cpu.unwrap_or(0.0));
+    let Some(parent) = parent.filter(|b| b.cores >= params.limit("cores", held) && b.lost >= params.limit("lost", held)) else {
+        return Judged::clear(host, format!("{} forks a second cost nobody much", short(forks)));
+    };
+    let title = format!(
+        "{} starts processes that end at once: {} forks a second, {} CPUs",
+        parent.program.label(),
+        short(forks),
+        short(parent.cores)
+    );
+    let mut found = parent.found(facts, title);
+    found.evidence = vec![
+        evidence("forks", forks, Unit::PerSecond, Some(50.0), "host.cpu"),
+        evidence("CPU used by its children that ended", parent.cores, Unit::Cores, Some(0.2), "host.processes"),
+        evidence("others wait for a CPU by it", parent.lost, Unit::SecondsPerSecond, Some(0.05), "host.schedstat"),
+    ];
+    found.fixes = parent.reliefs(facts);
+    let mut cure = fix::shell_fix(
+        Phase::Cure,
+        Horizon::ShortTerm,
+        "See what it starts, and keep a worker instead",
+        format!(
+            "timeout 3 strace -f -e trace=execve -p {} 2>&1 | grep -o 'execve(\"[^\"]*' | sort | uniq -c | sort -rn | head",
+            parent.program.root.pid
+        ),
+    );
+    cure.risk = "strace slows it down for three seconds".into();
+    found.fixes.push(cure);
+    Judged::found(parent.program.subject(), found)
+}

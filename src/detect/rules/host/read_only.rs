@@ -1,0 +1,63 @@
+//! host.disk.read_only: a file system was remounted read-only.
+
+use crate::detect::finding::{Class, Horizon, Phase};
+use crate::detect::fix;
+use crate::detect::params::Params;
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::source::SourceKind;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::Unit;
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "host.disk.read_only",
+    class: Class::Error,
+    source: SourceKind::Host,
+    says: "a file system was remounted read-only",
+    params: &[],
+    origins: &["host.mounts"],
+    page: "\
+A file system that could be written is read-only now: the kernel does that when it finds an error (`errors=remount-ro`), and all
+writes fail with EROFS. A file system counts that perftop saw writable before, or that is set to become read-only on errors and
+is; one that was mounted read-only on purpose does not.
+
+**Relief**: move the service away; do not force it writable before it was checked. **Cure**: read the kernel's messages, check the
+device, `fsck` it unmounted.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
+    let mounts = match &facts.world.host.filesystems {
+        Ok(mounts) => mounts,
+        Err(lack) => return Judged::unknown(Subject::host(), lack),
+    };
+    let mut judged = Judged::default();
+    for fs in mounts.iter().filter(|fs| fs.read_only && facts.learned.writable.contains(fs.mount.shown())) {
+        let subject = Subject::new(SubjectType::Mount, fs.mount.shown(), fs.mount.shown());
+        let mut found = Found::new(Class::Error, format!("{} ({}) has become read-only: every write fails", fs.mount, fs.source));
+        found.evidence = vec![evidence("was writable before and is read-only now", 1.0, Unit::Count, Some(0.0), "host.mounts")];
+        let (mount, source) = (fix::shell(fs.mount.raw()), fix::shell(fs.source.raw()));
+        let mut look = fix::shell_fix(
+            Phase::Relief,
+            Horizon::Immediate,
+            "See why: the kernel said it",
+            format!("dmesg -T | grep -iE 'remount|I/O error|EXT4-fs|XFS|BTRFS' | tail -n 20; findmnt {mount}"),
+        );
+        look.risk = "none: it only looks".into();
+        look.verify = format!("findmnt -no OPTIONS {mount}");
+        let mut cure = look.clone();
+        cure.phase = Phase::Cure;
+        cure.horizon = Horizon::ShortTerm;
+        cure.title = "Check it unmounted, then mount it again".into();
+        cure.command = format!("umount {mount} && fsck -n {source}   # -n only looks; repair after a copy was made");
+        cure.risk = "whoever has files open there must stop first".into();
+        cure.needs = "root".into();
+        cure.takes_s = None;
+        found.fixes = vec![look, cure];
+        judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
+    }
+    if judged.verdicts.is_empty() {
+        return Judged::clear(Subject::host(), "every file system that was writable is");
+    }
+    judged
+}

@@ -1,0 +1,81 @@
+//! host.cpu.realtime_hog: a real-time task starves normal ones.
+
+use super::cpu_blame;
+use crate::detect::finding::{Class, Horizon, Phase};
+use crate::detect::fix;
+use crate::detect::params::{Param, Params};
+use crate::detect::verdict::{Facts, Judged, Prev, Rule, evidence};
+use crate::model::facts::ProcFacts;
+use crate::model::subject::Subject;
+use crate::model::unit::{Unit, short};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "host.cpu.realtime_hog",
+    class: Class::Live,
+    source: cpu_blame::SOURCE,
+    says: "a real-time task starves normal ones",
+    params: &[
+        Param {
+            name: "cores",
+            unit: Unit::Cores,
+            default: 0.3,
+            min: 0.01,
+            max: 1024.0,
+            what: "CPUs that real-time tasks of one program must use",
+        },
+        Param {
+            name: "lost",
+            unit: Unit::SecondsPerSecond,
+            default: 0.05,
+            min: 0.001,
+            max: 100.0,
+            what: "run delay of others that this must cost",
+        },
+    ],
+    origins: &["host.processes", "host.schedstat"],
+    page: "\
+A task under SCHED_FIFO, SCHED_RR or SCHED_DEADLINE runs before every normal one, and for as long as it likes: the kernel
+leaves 5 % of the time to the others at most (`sched_rt_runtime_us`). No nice value helps against it.
+
+**Relief**: make it a normal task (`chrt -o -p 0`). **Cure**: find out why it is real-time and does not sleep.",
+    judge,
+};
+
+/// FIFO, RR, deadline.
+fn real_time(p: &ProcFacts) -> bool {
+    matches!(p.policy, 1 | 2 | 6) && !p.kernel
+}
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let host = Subject::host();
+    if let Err(lack) = &facts.world.host.processes {
+        return Judged::unknown(host, lack);
+    }
+    let held = prev.is_some_and(|p| !p.held.is_empty());
+    let hog = cpu_blame::most(facts, |p| if real_time(p) { p.cpu.unwrap_or(0.0) } else { 0.0 });
+    let Some(hog) = hog.filter(|h| h.cores >= params.limit("cores", held)) else {
+        return Judged::clear(host, "no real-time task uses much CPU");
+    };
+    if hog.lost < params.limit("lost", held) {
+        return Judged::clear(host, format!("{} is real-time and costs others {} s/s", hog.program.label(), short(hog.lost)));
+    }
+    let title = format!("{} runs as a real-time task on {} CPUs and lets nobody else run", hog.program.label(), short(hog.cores));
+    let mut found = hog.found(facts, title);
+    found.evidence = vec![
+        evidence("CPU used by real-time tasks", hog.cores, Unit::Cores, Some(0.3), "host.processes"),
+        evidence("others wait for a CPU by it", hog.lost, Unit::SecondsPerSecond, Some(0.05), "host.schedstat"),
+        evidence("its share of what competes", hog.share * 100.0, Unit::Percent, None, "host.processes"),
+    ];
+    found.fixes = vec![fix::normal_scheduling(&hog.program.members)];
+    found.fixes.extend(fix::pause(facts.world, &hog.program.members));
+    let mut cure = fix::shell_fix(
+        Phase::Cure,
+        Horizon::ShortTerm,
+        "Find out who made it real-time, and why it does not sleep",
+        format!("chrt -a -p {}; systemctl cat $(ps -o unit= -p {}) | grep -i sched", hog.program.root.pid, hog.program.root.pid),
+    );
+    cure.risk = "none: it only looks".into();
+    found.fixes.push(cure);
+    Judged::found(hog.program.subject(), found)
+}

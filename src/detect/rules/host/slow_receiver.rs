@@ -1,0 +1,66 @@
+//! host.network.slow_receiver: the peer's window is closed; not our fault, and that is said.
+
+use crate::detect::finding::{Class, Horizon, Phase};
+use crate::detect::fix;
+use crate::detect::memory::is_held;
+use crate::detect::params::{Param, Params};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::source::SourceKind;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::Unit;
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "host.network.slow_receiver",
+    class: Class::Live,
+    source: SourceKind::Host,
+    says: "the peer's window is closed: it reads too slowly, not this host sends too slowly",
+    params: &[Param {
+        name: "limited",
+        unit: Unit::SecondsPerSecond,
+        default: 0.2,
+        min: 0.01,
+        max: 1000.0,
+        what: "seconds per second in which closed windows of one address must hold data back",
+    }],
+    origins: &["host.peers"],
+    page: "\
+A receiver that reads too slowly closes its window, and the sender must wait (`tcpi_rwnd_limited`, exact kernel time).
+Nothing on this host is slow; no fix here gives that time back, so this is never above info. It is shown because it looks
+like a slow server from the outside.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let sockets = match &facts.world.host.sockets {
+        Ok(sockets) => sockets,
+        Err(lack) => return Judged::unknown(Subject::host(), lack),
+    };
+    let mut judged = Judged::default();
+    for path in sockets.paths.iter().filter(|p| !p.ip.is_loopback()) {
+        let subject = Subject::new(SubjectType::Peer, format!("{}:*", path.ip), path.ip.to_string());
+        if path.window_limited_s_per_s < params.limit("limited", is_held(prev, &subject)) {
+            continue;
+        }
+        let title = format!("{} reads too slowly: its closed window holds our data back, nothing here is slow", path.ip);
+        let mut found = Found::new(Class::Live, title);
+        found.evidence = vec![
+            evidence("held back by its window", path.window_limited_s_per_s, Unit::SecondsPerSecond, Some(0.2), "host.peers"),
+            evidence("sockets to it", f64::from(path.sockets), Unit::Count, None, "host.peers"),
+        ];
+        found.against = vec![evidence("segments sent again", path.retransmits_per_s, Unit::PerSecond, None, "host.peers")];
+        let mut look = fix::shell_fix(
+            Phase::Relief,
+            Horizon::Immediate,
+            "See the windows",
+            format!("ss -tin dst {} | grep -B1 rwnd_limited", path.ip),
+        );
+        look.risk = "none: it only looks".into();
+        found.fixes = vec![look];
+        judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
+    }
+    if judged.verdicts.is_empty() {
+        return Judged::clear(Subject::host(), "no peer's window holds data back");
+    }
+    judged
+}

@@ -1,0 +1,71 @@
+//! host.cpu.steal: the hypervisor takes CPU away.
+
+use crate::detect::finding::{Class, Horizon, Language, Phase};
+use crate::detect::fix;
+use crate::detect::ledger::{Actor, State};
+use crate::detect::params::{Param, Params};
+use crate::detect::rules::support::confidence;
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::model::source::SourceKind;
+use crate::model::subject::Subject;
+use crate::model::unit::{Unit, short};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "host.cpu.steal",
+    class: Class::Live,
+    source: SourceKind::Host,
+    says: "the hypervisor takes CPU away",
+    params: &[Param {
+        name: "steal",
+        unit: Unit::Percent,
+        default: 5.0,
+        min: 0.1,
+        max: 100.0,
+        what: "of the CPU time that the hypervisor must take",
+    }],
+    origins: &["host.cpu", "ledger"],
+    page: "\
+Virtual CPUs were ready and the hypervisor ran someone else: steal in `/proc/stat`. It is no use of this host, and nothing here
+can change it. The loss is modelled: steal x CPUs, but no more than what the foreground's own share of the work makes of it.
+Burstable instances that ran out of credit show it too. Not every hypervisor tells.
+
+**Relief**: move work to another host. **Cure**: another instance type, a dedicated host, fewer neighbours.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let host = Subject::host();
+    let cpu = match &facts.world.host.cpu {
+        Ok(cpu) => cpu,
+        Err(lack) => return Judged::unknown(host, lack),
+    };
+    let held = prev.is_some_and(|p| !p.held.is_empty());
+    let percent = cpu.steal * 100.0;
+    if percent < params.limit("steal", held) {
+        return Judged::clear(host, format!("{} % of the CPU time is stolen", short(percent)));
+    }
+    let lost = facts.ledger.state(State::CpuSteal);
+    let mut found =
+        Found::new(Class::Live, format!("The hypervisor takes {} % of the CPU time away from this host", short(percent)));
+    found.losses = vec![(State::CpuSteal, lost)];
+    found.victims_time = facts.ledger.sum(|_| true, Actor::time) + lost;
+    found.evidence = vec![
+        evidence("stolen", percent, Unit::Percent, Some(5.0), "host.cpu"),
+        evidence("stolen, in CPUs", cpu.steal * facts.world.cpus(), Unit::Cores, None, "host.cpu"),
+        evidence("of it in the foreground's time", lost, Unit::SecondsPerSecond, None, "ledger"),
+    ];
+    found.against = vec![evidence("CPU busy", cpu.busy * 100.0, Unit::Percent, None, "host.cpu")];
+    found.confidence = confidence(facts.ledger, lost, 0, 3, 3);
+    let mut cure = fix::shell_fix(
+        Phase::Cure,
+        Horizon::ShortTerm,
+        "Move to another host or a larger share; on burstable instances look at the CPU credits",
+        "# the provider's console: CPU credits, instance type, placement",
+    );
+    cure.language = Language::Config;
+    cure.target = "the hypervisor".into();
+    cure.takes_s = None;
+    found.fixes = vec![cure];
+    Judged::found(host, found)
+}

@@ -1,0 +1,86 @@
+//! host.network.syn_loss: connects need their SYN sent again.
+
+use crate::detect::finding::{Class, Horizon, Phase};
+use crate::detect::fix;
+use crate::detect::ledger::State;
+use crate::detect::memory::is_held;
+use crate::detect::params::{Param, Params};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::source::SourceKind;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::{Unit, short};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "host.network.syn_loss",
+    class: Class::Live,
+    source: SourceKind::Host,
+    says: "connects need their SYN sent again",
+    params: &[Param {
+        name: "lost",
+        unit: Unit::SecondsPerSecond,
+        default: 0.05,
+        min: 0.001,
+        max: 1000.0,
+        what: "connections that must stand without an answer to their SYN, on average",
+    }],
+    origins: &["host.peers", "host.tcp"],
+    page: "\
+A connection is asked for and nobody answers: the kernel sends the SYN again after one second, then after two, four …
+Each such connect costs at least a second. Counted are sockets in SYN_SENT, several dumps a second; one that asked again
+makes it a loss and no slow round trip.
+
+**What causes it**: a firewall that drops, a host that is down, a full accept queue on the other side
+(`host.network.listen_overflow` there), packet loss.
+
+**Relief**: another address of that service. **Cure**: the firewall, the listener's backlog, the host.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let sockets = match &facts.world.host.sockets {
+        Ok(sockets) => sockets,
+        Err(lack) => return Judged::unknown(Subject::host(), lack),
+    };
+    let again_per_s = facts.world.host.tcp.as_ref().ok().and_then(|t| t.syn_retransmits_per_s).unwrap_or(0.0);
+    let mut judged = Judged::default();
+    for row in sockets.connecting.iter().filter(|c| c.again > 0.0) {
+        let subject = Subject::new(SubjectType::Peer, row.peer.to_string(), row.peer.to_string());
+        if row.waiting < params.limit("lost", is_held(prev, &subject)) {
+            continue;
+        }
+        let mut found = Found::new(Class::Live, format!("Connects to {} get no answer: the SYN is sent again", row.peer));
+        found.losses = vec![(State::NetworkConnect, row.waiting)];
+        found.victims_time = row.waiting;
+        found.evidence = vec![
+            evidence("connections without an answer", row.waiting, Unit::Count, Some(0.05), "host.peers"),
+            evidence("of them those that asked again", row.again, Unit::Count, None, "host.peers"),
+            evidence("SYNs sent again", again_per_s, Unit::PerSecond, None, "host.tcp"),
+        ];
+        found.confidence = 0.8;
+        let ip = row.peer.ip();
+        let mut look = fix::shell_fix(
+            Phase::Relief,
+            Horizon::Immediate,
+            "See whether anyone answers there",
+            format!("nc -vz -w 3 {ip} {}; ip route get {ip}", row.peer.port()),
+        );
+        look.risk = "opens one connection".into();
+        look.needs = "nc".into();
+        let mut cure = look.clone();
+        cure.phase = Phase::Cure;
+        cure.title = "On that host: a full accept queue or a firewall that drops".into();
+        cure.target = ip.to_string();
+        cure.command =
+            format!("ss -ltn sport = :{}; nstat -az TcpExtListenOverflows; nft list ruleset | grep -n drop", row.peer.port());
+        found.fixes = vec![look, cure];
+        judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
+    }
+    if judged.verdicts.is_empty() {
+        return Judged::clear(
+            Subject::host(),
+            format!("every connect is answered ({} SYNs a second sent again)", short(again_per_s)),
+        );
+    }
+    judged
+}

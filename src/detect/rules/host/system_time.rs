@@ -1,0 +1,88 @@
+//! host.cpu.system_time: kernel time dominates; names the caller.
+
+use super::cpu_blame;
+use crate::detect::finding::{Class, Horizon, Phase};
+use crate::detect::fix;
+use crate::detect::params::{Param, Params};
+use crate::detect::verdict::{Facts, Judged, Prev, Rule, evidence};
+use crate::model::subject::Subject;
+use crate::model::unit::{Unit, short};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "host.cpu.system_time",
+    class: Class::Live,
+    source: cpu_blame::SOURCE,
+    says: "kernel time dominates; names the caller",
+    params: &[
+        Param {
+            name: "share",
+            unit: Unit::Percent,
+            default: 60.0,
+            min: 10.0,
+            max: 100.0,
+            what: "of the busy time that must be spent in the kernel",
+        },
+        Param {
+            name: "cores",
+            unit: Unit::Cores,
+            default: 0.5,
+            min: 0.01,
+            max: 1024.0,
+            what: "CPUs that one program must spend in the kernel, more than half of its time",
+        },
+        Param {
+            name: "lost",
+            unit: Unit::SecondsPerSecond,
+            default: 0.05,
+            min: 0.001,
+            max: 100.0,
+            what: "run delay of others that this must cost",
+        },
+    ],
+    origins: &["host.cpu", "host.processes", "host.schedstat"],
+    page: "\
+The CPUs work for the kernel, not for programs: system calls, page faults, interrupts. perftop names the program that spends
+most time there. Reading a device fast costs kernel time too, and is fine while nobody waits for a CPU.
+
+**Relief**: pause it or lower its priority. **Cure**: larger reads and writes, fewer calls, huge pages, no busy polling.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let host = Subject::host();
+    let cpu = match (&facts.world.host.cpu, &facts.world.host.processes) {
+        (Ok(cpu), Ok(_)) => cpu,
+        (Err(lack), _) | (_, Err(lack)) => return Judged::unknown(host, lack),
+    };
+    let held = prev.is_some_and(|p| !p.held.is_empty());
+    let share = cpu.system / cpu.busy.max(1e-9) * 100.0;
+    if cpu.busy < 0.05 || share < params.limit("share", held) {
+        return Judged::clear(host, format!("{} % of the busy time is kernel time", short(share.min(100.0))));
+    }
+    let in_kernel = |p: &crate::model::facts::ProcFacts| {
+        let system = p.system.unwrap_or(0.0);
+        if system * 2.0 > p.cpu.unwrap_or(0.0) { system } else { 0.0 }
+    };
+    let caller = cpu_blame::most(facts, in_kernel);
+    let Some(caller) = caller.filter(|c| c.cores >= params.limit("cores", held) && c.lost >= params.limit("lost", held)) else {
+        return Judged::clear(host, format!("{} % of the busy time is kernel time, and nobody waits for it", short(share)));
+    };
+    let title = format!("{} spends {} CPUs in the kernel", caller.program.label(), short(caller.cores));
+    let mut found = caller.found(facts, title);
+    found.evidence = vec![
+        evidence("of the busy time is kernel time", share, Unit::Percent, Some(60.0), "host.cpu"),
+        evidence("its CPUs in the kernel", caller.cores, Unit::Cores, Some(0.5), "host.processes"),
+        evidence("others wait for a CPU by it", caller.lost, Unit::SecondsPerSecond, Some(0.05), "host.schedstat"),
+    ];
+    found.fixes = caller.reliefs(facts);
+    let mut cure = fix::shell_fix(
+        Phase::Cure,
+        Horizon::ShortTerm,
+        "See which calls it makes",
+        format!("timeout 3 strace -f -c -p {}", caller.program.root.pid),
+    );
+    cure.risk = "strace slows it down for three seconds".into();
+    found.fixes.push(cure);
+    Judged::found(caller.program.subject(), found)
+}

@@ -1,0 +1,95 @@
+//! host.tasks.exhausted: no pids or threads left.
+
+use crate::detect::finding::{Class, Horizon, Phase};
+use crate::detect::fix;
+use crate::detect::memory::is_held;
+use crate::detect::params::{Param, Params};
+use crate::detect::rules::support::cgroup_subject;
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::facts::CgroupFacts;
+use crate::model::source::SourceKind;
+use crate::model::subject::Subject;
+use crate::model::unit::{Unit, count};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "host.tasks.exhausted",
+    class: Class::Error,
+    source: SourceKind::Host,
+    says: "no pids or threads left (pids.max, threads-max)",
+    params: &[Param { name: "nearly", unit: Unit::Percent, default: 90.0, min: 50.0, max: 100.0, what: "of the limit from which it is a risk; at the limit it is an error" }],
+    origins: &["host.cgroup.tasks", "host.limits"],
+    page: "\
+A control group has as many tasks as `pids.max` allows, or the host as many as `threads-max` or `pid_max`: fork and clone fail with
+EAGAIN (\"Resource temporarily unavailable\"), shells cannot start commands. Threads count as well as processes.
+
+**Relief**: raise the limit. **Cure**: find what leaks threads or forks without waiting.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let host = &facts.world.host;
+    let mut judged = Judged::default();
+    for group in host.cgroups.iter().flatten() {
+        let Some((now, most)) = group.tasks.filter(|(_, most)| *most > 0) else { continue };
+        let subject = cgroup_subject(group.path.shown());
+        if now as f64 >= most as f64 * params.limit("nearly", is_held(prev, &subject)).max(60.0) / 100.0 {
+            judged.verdicts.push((subject, Verdict::Found(Box::new(in_group(group, now, most)))));
+        }
+    }
+    let threads = host.load.as_ref().ok().map(|l| l.threads);
+    let limits = [("threads-max", host.limits.raw.threads_max), ("pid_max", host.limits.raw.pid_max)];
+    let tightest = limits.iter().filter_map(|(name, limit)| Some((*name, (*limit)?))).min_by_key(|(_, limit)| *limit);
+    if let (Some(now), Some((name, most))) = (threads, tightest)
+        && now as f64 >= most as f64 * params.get("nearly") / 100.0
+    {
+        let class = if now >= most { Class::Error } else { Class::Risk };
+        let mut found = Found::new(
+            class,
+            format!("The host has {} of {} tasks that kernel.{name} allows", count(now as f64), count(most as f64)),
+        );
+        found.evidence = vec![evidence("tasks", now as f64, Unit::Count, Some(most as f64), "host.limits")];
+        let mut raise =
+            fix::shell_fix(Phase::Relief, Horizon::Immediate, "Raise it", format!("sysctl -w kernel.{name}={}", most * 2));
+        raise.undo = Some(format!("sysctl -w kernel.{name}={most}"));
+        raise.needs = "root".into();
+        raise.risk = "kernel memory for each task".into();
+        found.fixes = vec![raise];
+        judged.verdicts.push((Subject::host(), Verdict::Found(Box::new(found))));
+    }
+    if judged.verdicts.is_empty() {
+        let of = threads.map_or_else(|| "?".to_owned(), |n| count(n as f64));
+        return Judged::clear(Subject::host(), format!("{of} tasks, no limit is near"));
+    }
+    judged
+}
+
+fn in_group(group: &CgroupFacts, now: u64, most: u64) -> Found {
+    let (class, word) = if now >= most { (Class::Error, "no task left") } else { (Class::Risk, "hardly any task left") };
+    let title = format!("{} has {word} ({} of {}): forks fail", group.path, count(now as f64), count(most as f64));
+    let mut found = Found::new(class, title);
+    found.evidence = vec![evidence("tasks in the group", now as f64, Unit::Count, Some(most as f64), "host.cgroup.tasks")];
+    let file = fix::shell(&[group.directory.raw(), b"/pids.max"].concat());
+    let mut raise = fix::shell_fix(
+        Phase::Relief,
+        Horizon::Immediate,
+        format!("Raise its limit from {most} to {}", most * 2),
+        format!("echo {} > {file}", most * 2),
+    );
+    raise.undo = Some(format!("echo {most} > {file}"));
+    raise.needs = "root".into();
+    raise.risk = "what forks without end goes on; a manager may write the old value again".into();
+    raise.verify = format!("cat {file}");
+    let procs = fix::shell(&[group.directory.raw(), b"/cgroup.procs"].concat());
+    let mut cure = fix::shell_fix(
+        Phase::Cure,
+        Horizon::ShortTerm,
+        "See who has the tasks",
+        format!(
+            "for p in $(cat {procs}); do echo $(ls /proc/$p/task 2>/dev/null | wc -l) $p $(cat /proc/$p/comm); done | sort -rn | head"
+        ),
+    );
+    cure.risk = "none: it only looks".into();
+    found.fixes = vec![raise, cure];
+    found
+}

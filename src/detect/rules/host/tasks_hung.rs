@@ -1,0 +1,90 @@
+//! host.tasks.hung: tasks stay in uninterruptible sleep beyond seconds; what they wait for.
+
+use crate::detect::finding::{Class, Horizon, Phase};
+use crate::detect::fix;
+use crate::detect::ledger::State;
+use crate::detect::memory::is_held;
+use crate::detect::params::{Param, Params};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::facts::ProcFacts;
+use crate::model::source::SourceKind;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::{Unit, seconds};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "host.tasks.hung",
+    class: Class::Live,
+    source: SourceKind::Host,
+    says: "tasks stay in uninterruptible sleep beyond seconds; what they wait for",
+    params: &[Param { name: "blocked", unit: Unit::Seconds, default: 4.0, min: 1.0, max: 600.0, what: "seconds in state D without a break, at every look" }],
+    origins: &["host.iodelay", "host.wchan"],
+    page: "\
+A task in state D for seconds without a break waits in the kernel for something that does not come: a dead network file system, a
+frozen one, a device that does not answer, a lock whose holder hangs. It cannot be killed. On a disk that is only slow each wait is
+short, and tasks come and go.
+
+Named is what it waits in (`wchan`), and when PSI io does not grow the time is counted as blocked, not as IO.
+
+**Relief**: find the holder: thaw the file system, bring the server back. Nothing sent to the task itself helps.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    if let Err(lack) = &facts.world.host.processes {
+        return Judged::unknown(Subject::host(), lack);
+    }
+    let all: Vec<&ProcFacts> = facts.world.processes().iter().filter(|p| p.blocked_s > 0.0).collect();
+    let mut judged = Judged::default();
+    let blocked = facts.ledger.state(State::TaskBlocked);
+    // Those that wait in the same place are one story, told of the first.
+    let mut told: Vec<&str> = Vec::new();
+    for p in &all {
+        let subject = Subject::new(SubjectType::Process, p.id.to_string(), p.label());
+        let place = p.wchan.as_ref().map_or("", |w| w.shown());
+        if p.blocked_s < params.limit("blocked", is_held(prev, &subject)) || told.contains(&place) {
+            continue;
+        }
+        told.push(place);
+        let alike: Vec<&&ProcFacts> = all.iter().filter(|o| o.wchan.as_ref().map_or("", |w| w.shown()) == place).collect();
+        let mut subject = subject;
+        subject.also = alike.iter().filter(|o| o.id != p.id).take(16).map(|o| format!("process:{}", o.id)).collect();
+        let others = if alike.len() > 1 { format!(" and {} more", alike.len() - 1) } else { String::new() };
+        let inside = if place.is_empty() { String::new() } else { format!(" in {place}") };
+        let mut found = Found::new(
+            Class::Live,
+            format!("{}{others} hangs in the kernel{inside} for {} at least", p.label(), seconds(p.blocked_s)),
+        );
+        let lost = alike.iter().filter_map(|o| o.io_wait.map(|w| w * o.weight.value)).sum::<f64>().min(blocked);
+        found.losses = vec![(State::TaskBlocked, lost)];
+        found.victims_time = lost;
+        found.evidence = vec![
+            evidence("in state D without a break", p.blocked_s, Unit::Seconds, Some(4.0), "host.iodelay"),
+            evidence("processes that wait in the same place", alike.len() as f64, Unit::Count, None, "host.wchan"),
+        ];
+        let pressure = facts.world.host.psi.io.as_ref().map_or(0.0, |p| p.best() * 100.0);
+        found.against = vec![evidence("PSI io", pressure, Unit::Percent, None, "host.psi.io")];
+        let mut look = fix::shell_fix(
+            Phase::Relief,
+            Horizon::Immediate,
+            "See where it stands in the kernel, and what it has open",
+            format!(
+                "cat /proc/{0}/wchan; cat /proc/{0}/stack; ls -l /proc/{0}/cwd; findmnt -no TARGET,FSTYPE,OPTIONS | grep -E 'nfs|cifs|fuse'",
+                p.id.pid
+            ),
+        );
+        look.needs = "root".into();
+        look.risk = "looking at a file of a dead mount can hang the shell: add `timeout 2` where in doubt".into();
+        let mut cure = look.clone();
+        cure.phase = Phase::Cure;
+        cure.title = "Free what it waits for: thaw the file system, bring the server back".into();
+        cure.command =
+            "dmesg -T | grep -A1 'blocked for more than' | tail -n 20   # and: fsfreeze -u MOUNT, if someone froze it".into();
+        found.fixes = vec![look, cure];
+        judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
+    }
+    if judged.verdicts.is_empty() {
+        return Judged::clear(Subject::host(), "no task stays in uninterruptible sleep");
+    }
+    judged
+}
