@@ -125,7 +125,7 @@ pub struct Replay {
     /// The file; - is standard input
     #[arg(default_value = "-")]
     pub file: PathBuf,
-    /// Begin here: 14:03:22 of the recording's first day in this time zone, or 2026-11-20T03:12:07Z
+    /// Begin here: 14:03:22 of the recording's first day, UTC as on the screen, or 2026-11-20T03:12:07Z
     #[arg(long, value_name = "TIME")]
     pub at: Option<String>,
     /// Times real time, such as 4x

@@ -199,6 +199,15 @@ fn keys_and_themes_are_complete() {
 }
 
 #[test]
+fn the_readme_names_every_finding() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    for rule in RULES {
+        let row = format!("| {} | {} |", rule.id, rule.says);
+        assert!(readme.contains(&row), "README.md lacks the row: {row}");
+    }
+}
+
+#[test]
 fn the_example_configuration_is_the_defaults() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config.example.toml");
     if std::env::var_os("PERFTOP_BLESS").is_some() {

@@ -214,7 +214,11 @@ impl App {
 
     fn copy_fix(&mut self) -> Vec<Effect> {
         match self.fix() {
-            Some(fix) => vec![Effect::Copy { text: fix.command.clone(), what: "fix" }],
+            Some(fix) => {
+                let doubtful = fix.preflight.iter().any(|p| !p.ok);
+                let what = if doubtful { "fix, one of whose checks FAILED (see its card)," } else { "fix" };
+                vec![Effect::Copy { text: fix.command.clone(), what }]
+            }
             None => {
                 self.notice = Some("nothing to copy: this finding has no fix".into());
                 Vec::new()

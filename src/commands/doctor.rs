@@ -130,9 +130,14 @@ fn processes(out: &mut String, s: &HostSweep, root: bool) {
     }
 }
 
+const AUDIT: &str =
+    "Everything perftop reads, and nothing else. It changes nothing on the system; it writes only recordings that are
+asked for and the file of a copy, and runs one command: `tmux load-buffer -w -`, when something is copied inside tmux.
+
+";
+
 fn audit() -> Result<u8, Failure> {
-    let mut out =
-        String::from("Everything perftop reads, and nothing else; it writes to no file of the system and runs no command.\n\n");
+    let mut out = String::from(AUDIT);
     for origin in ORIGINS {
         _ = writeln!(out, "{:<20} {}\n{:<20}   {}", origin.id, origin.from, "", origin.formula);
     }

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::config::nearest;
+use crate::config::{Settings, nearest};
+use crate::detect::params::{ParamOverrides, Params};
 use crate::detect::rules::{self, RULES};
 use crate::detect::verdict::Rule;
 use crate::model::origin;
@@ -13,7 +14,7 @@ use super::{Failure, print};
 ///
 /// # Errors
 /// When there is no such finding.
-pub fn run(id: Option<&str>) -> Result<u8, Failure> {
+pub fn run(id: Option<&str>, settings: &Settings) -> Result<u8, Failure> {
     let Some(id) = id else {
         let mut out = String::new();
         for rule in RULES {
@@ -27,19 +28,22 @@ pub fn run(id: Option<&str>) -> Result<u8, Failure> {
         let near = nearest(id, RULES.iter().map(|r| r.id));
         return Err(Failure::Usage(format!("there is no finding `{id}`{near}; `perftop explain` lists all")));
     };
-    print(&page(rule))?;
+    print(&page(rule, &settings.params()))?;
     Ok(0)
 }
 
-/// The page of a rule.
+/// The page of a rule, with the thresholds in force.
 #[must_use]
-pub fn page(rule: &Rule) -> String {
+pub fn page(rule: &Rule, overrides: &ParamOverrides) -> String {
+    let params = Params::new(rule.id, rule.params, overrides);
     let mut out = format!("{}\n  {}\n\n{}\n", rule.id, rule.says, rule.page);
     if !rule.params.is_empty() {
         _ = writeln!(out, "\nThresholds, under [rules.\"{}\"]:", rule.id);
     }
     for p in rule.params {
-        _ = writeln!(out, "  {} = {:?} {}  ({} to {})\n      {}", p.name, p.default, p.unit.word(), p.min, p.max, p.what);
+        let now = params.get(p.name);
+        let default = if now == p.default { String::new() } else { format!(", default {:?}", p.default) };
+        _ = writeln!(out, "  {} = {now:?} {}  ({} to {}{default})\n      {}", p.name, p.unit.word(), p.min, p.max, p.what);
     }
     out.push_str("\nFigures:\n");
     for origin in rule.origins.iter().filter_map(|id| origin::find(id)) {

@@ -74,7 +74,8 @@ pub fn theme(settings: &Settings) -> Result<Theme, Failure> {
         Some((_, text)) => (*text).to_owned(),
         None => std::fs::read_to_string(name).map_err(|e| {
             let known: Vec<&str> = builtin_themes().iter().map(|(name, _)| *name).collect();
-            Failure::Usage(format!("theme {name}: {e}; built in are {}", known.join(", ")))
+            let place = settings.all().find(|(key, _, _)| *key == "theme").map_or_else(String::new, |(_, _, o)| format!("{o}: "));
+            Failure::Usage(format!("{place}theme {name}: {e}; built in are {}", known.join(", ")))
         })?,
     };
     let file = ThemeFile::parse(name, &text).map_err(|p| Failure::Usage(p.to_string()))?;
@@ -83,5 +84,11 @@ pub fn theme(settings: &Settings) -> Result<Theme, Failure> {
     let pair =
         |what: &str| (settings.number(&format!("targets.{what}_warning")), settings.number(&format!("targets.{what}_critical")));
     let targets = Targets { cpu: pair("cpu"), memory: pair("memory"), disk: pair("disk") };
+    // Sixteen colours cannot carry a palette of ours: what is meant then is the terminal's own.
+    let own = builtin_themes().iter().find(|(n, _)| *n == "terminal" && depth == Depth::Sixteen && builtin.is_some());
+    let file = match own.map(|(n, text)| ThemeFile::parse(n, text)) {
+        Some(Ok(terminal)) => terminal,
+        _ => file,
+    };
     Ok(Theme::new(file, depth, settings.flag("ascii"), targets))
 }

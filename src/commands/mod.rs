@@ -67,7 +67,7 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
         return config::run(*options.action.as_ref().unwrap_or(&crate::cli::ConfigAction::Print), &cli.global);
     }
     if let Some(Command::Explain(options)) = &cli.command {
-        return explain::run(options.id.as_deref());
+        return explain::run(options.id.as_deref(), &settings(&cli.global)?);
     }
     let settings = settings(&cli.global)?;
     match cli.command {

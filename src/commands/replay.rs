@@ -28,7 +28,10 @@ pub fn run(options: &Replay, settings: &Settings) -> Result<u8, Failure> {
             let line = to_json(&judged.evaluation.diagnosis);
             print(&(String::from_utf8_lossy(&line).into_owned() + "\n"))?;
         }
-        return Ok(0);
+        return match playback.lost().filter(|_| options.at.is_none()) {
+            Some(lost) => Err(damaged(lost)),
+            None => Ok(0),
+        };
     }
     super::live::screen(settings, || Ok(crate::engine::replay(replay_options)?))
 }
@@ -40,7 +43,7 @@ fn speed(text: &str) -> Result<u32, Failure> {
         .ok_or_else(|| Failure::Usage(format!("--speed {text}: write a factor between 0.1x and 1000x, such as 4x")))
 }
 
-/// A time of day is meant on the day on which the recording begins.
+/// A time of day is meant on the day on which the recording begins, in UTC, as the screen shows it.
 fn time(text: &str, file: Option<&std::path::Path>) -> Result<i64, Failure> {
     let wrong = || Failure::Usage(format!("--at {text}: write 14:03:22 or 2026-11-20T03:12:07Z"));
     if let Ok(stamp) = text.parse::<jiff::Timestamp>() {
@@ -55,23 +58,29 @@ fn time(text: &str, file: Option<&std::path::Path>) -> Result<i64, Failure> {
         _ => None,
     });
     let first = jiff::Timestamp::from_millisecond(first.unwrap_or(0)).map_err(|_| wrong())?;
-    let begin = first.to_zoned(jiff::tz::TimeZone::system());
+    let begin = first.to_zoned(jiff::tz::TimeZone::UTC);
     let at = begin.date().to_datetime(of_day).to_zoned(begin.time_zone().clone()).map_err(|_| wrong())?;
     // A recording over midnight: an earlier time of day is the next day's.
     let at = if at.timestamp() < begin.timestamp() { at.tomorrow().map_err(|_| wrong())? } else { at };
     Ok(at.timestamp().as_millisecond())
 }
 
+fn damaged(lost: u64) -> Failure {
+    Failure::Usage(format!(
+        "the recording is damaged behind the last line above: {lost} samples that its index knows of cannot be read"
+    ))
+}
+
 /// Folds every sample and compares what is said with what was said then.
 fn verify(file: Option<std::path::PathBuf>) -> Result<u8, Failure> {
-    let records = match &file {
+    let mut records = match &file {
         Some(file) => Recording::open(file)?,
         None => Recording::from_pipe(std::io::BufReader::new(std::io::stdin()))?,
     };
     let mut engine = Engine::default();
     let mut said: Option<(i64, Vec<u8>)> = None;
     let (mut same, mut differ) = (0, 0);
-    for record in records {
+    for record in records.by_ref() {
         match record {
             Record::Start(start) => begin(&mut engine, &start),
             Record::Sample(sample) => {
@@ -90,5 +99,8 @@ fn verify(file: Option<std::path::PathBuf>) -> Result<u8, Failure> {
         }
     }
     print(&format!("{same} diagnoses agree, {differ} differ\n"))?;
+    if let Some(lost) = records.lost() {
+        return Err(damaged(lost));
+    }
     Ok(u8::from(differ > 0))
 }

@@ -45,7 +45,12 @@ struct Edge {
 
 /// An edge from a narrower cause of the run queue to a wider one: the seconds that both claim.
 const fn narrower(cause: &'static str, symptom: &'static str) -> Edge {
-    Edge { cause, symptom, state: State::CpuRunnable, fraction: both_claim }
+    both(cause, symptom, State::CpuRunnable)
+}
+
+/// An edge between two that claim the same seconds of `state`.
+const fn both(cause: &'static str, symptom: &'static str, state: State) -> Edge {
+    Edge { cause, symptom, state, fraction: both_claim }
 }
 
 fn both_claim(_: &Facts<'_>, cause: &Candidate, symptom: &Candidate) -> f64 {
@@ -68,12 +73,18 @@ const EDGES: &[Edge] = &[
         state: State::IoWait,
         fraction: |f, _, _| refault_share(f.world).unwrap_or(0.0),
     },
+    // A group's own limit makes its reads; the dirty limit makes writers wait; both look like a slow disk (e7).
+    both("host.memory.cache_thrash", "host.io.saturated", State::IoWait),
+    both("host.memory.cache_thrash", "host.io.throttled", State::IoWait),
+    both("host.memory.swap_thrash", "host.memory.reclaim", State::MemoryStalled),
+    both("host.io.dirty_throttling", "host.io.saturated", State::IoWait),
     // A throttle explains a wait: the ledger gave the group's own waits to it; what it claims is not the device's (e10).
     Edge { cause: "host.io.throttled", symptom: "host.io.saturated", state: State::IoWait, fraction: throttled_part },
     // Loss on the way explains the wait for a reply of that address (diagnosis e17).
     Edge { cause: "host.network.packet_loss", symptom: "app.upstream.waiting", state: State::PeerReply, fraction: same_address },
     // A program of a special nature explains the contention that it makes; kernel time is the wider word of the three.
     narrower("host.cpu.realtime_hog", "host.cpu.contention"),
+    narrower("host.cpu.hot_core", "host.cpu.contention"),
     narrower("host.cpu.process_churn", "host.cpu.contention"),
     narrower("host.cpu.context_switches", "host.cpu.contention"),
     narrower("host.cpu.system_time", "host.cpu.contention"),
@@ -81,6 +92,13 @@ const EDGES: &[Edge] = &[
     narrower("host.cpu.process_churn", "host.cpu.system_time"),
     narrower("host.cpu.context_switches", "host.cpu.system_time"),
     narrower("host.cpu.process_churn", "host.cpu.context_switches"),
+    // A listener here that does not accept explains the connects to it that get no answer.
+    Edge {
+        cause: "host.network.listen_overflow",
+        symptom: "host.network.syn_loss",
+        state: State::NetworkConnect,
+        fraction: same_port_here,
+    },
     // A throttle explains a run queue: the ledger splits the run delay, what remains is contention (e10).
     Edge { cause: "host.cpu.throttled", symptom: "host.cpu.contention", state: State::CpuRunnable, fraction: |_, _, _| 0.0 },
 ];
@@ -92,6 +110,14 @@ fn same_address(_: &Facts<'_>, cause: &Candidate, symptom: &Candidate) -> f64 {
     let of_peers = |c: &Candidate| c.found.losses.iter().filter(|(s, _)| *s == State::PeerReply).map(|(_, l)| l).sum::<f64>();
     let (waits, lost) = (of_peers(symptom), of_peers(cause));
     if same && waits > 0.0 { (lost / waits).min(1.0) } else { 0.0 }
+}
+
+/// All of the connects to a port of this host whose accept queue is full.
+fn same_port_here(facts: &Facts<'_>, cause: &Candidate, symptom: &Candidate) -> f64 {
+    let Ok(peer) = symptom.subject.key.parse::<std::net::SocketAddr>() else { return 0.0 };
+    let here = peer.ip().is_loopback()
+        || facts.world.host.sockets.iter().flat_map(|s| &s.listeners).any(|l| l.at.ip() == peer.ip());
+    if here && cause.subject.key == peer.port().to_string() { 1.0 } else { 0.0 }
 }
 
 fn throttled_part(facts: &Facts<'_>, cause: &Candidate, _: &Candidate) -> f64 {

@@ -263,7 +263,7 @@ pub struct Finding {
 /// Six digits behind the point, so that the JSON does not depend on the last bit.
 #[must_use]
 pub fn rounded(value: f64) -> f64 {
-    if value.is_finite() { (value * 1e6).round() / 1e6 } else { 0.0 }
+    if value.is_finite() { (value * 1e6).round() / 1e6 + 0.0 } else { 0.0 }
 }
 
 /// Serialises with [`rounded`].

@@ -232,6 +232,14 @@ impl Ledger {
             let waited: f64 = waits.iter().filter(|w| w.peer.ip() == loss.ip).map(|w| w.waiting - w.clean).sum();
             self.add(State::NetworkRetransmit, loss.lost - waited);
         }
+        self.add(State::NetworkRetransmit, super::loss::before_sockets(facts));
+        let full_links = facts.host.interfaces.iter().flatten().any(|i| i.util.is_some_and(|u| u >= 0.6));
+        if full_links {
+            // Sockets whose bytes were written and could not be sent: requests that wait for the link.
+            let held: f64 =
+                sockets.peers.iter().filter(|l| !l.local && l.not_sent_bytes > 0.0).map(|l| f64::from(l.sockets)).sum();
+            self.add(State::NetworkSend, held);
+        }
         let unanswered = sockets.connecting.iter().filter(|c| c.again > 0.0).map(|c| c.waiting).sum();
         self.add(State::NetworkConnect, unanswered);
         let full = sockets.listeners.iter().filter(|l| l.backlog > 0 && l.queue_max >= l.backlog);

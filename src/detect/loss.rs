@@ -42,3 +42,12 @@ pub fn by_address(facts: &Facts) -> Vec<Loss> {
     losses.sort_by(|a, b| b.lost.total_cmp(&a.lost).then(a.ip.cmp(&b.ip)));
     losses
 }
+
+/// What packets cost that are dropped before any socket sees them: the sender's time-out each, at most one second per second
+/// and connection.
+#[must_use]
+pub fn before_sockets(facts: &Facts) -> f64 {
+    let drops = facts.host.limits.softnet_drops_per_s.unwrap_or(0.0);
+    let connections = facts.host.sockets.as_ref().map_or(0.0, |s| f64::from(s.established));
+    (drops * RTO_MIN_S).min(connections)
+}

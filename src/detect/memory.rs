@@ -124,6 +124,9 @@ pub struct Learned {
     /// Mounts that were writable when they were seen first, or became read-only by an error.
     #[serde(default)]
     pub writable: BTreeSet<String>,
+    /// Resident bytes of the processes that grow, by `pid@start`.
+    #[serde(default)]
+    pub resident: BTreeMap<String, Series>,
     /// Free bytes of each mount over time.
     pub space: BTreeMap<String, Series>,
 }
@@ -149,6 +152,13 @@ impl Series {
         self.0.push_back((at_s, value));
     }
 
+    /// True when the newest sixteen points do not rise any more.
+    #[must_use]
+    pub fn rests(&self) -> bool {
+        const LAST: usize = 16;
+        self.0.len() >= LAST && self.0.iter().rev().nth(LAST - 1).zip(self.0.back()).is_some_and(|(old, new)| new.1 <= old.1)
+    }
+
     /// Seconds covered.
     #[must_use]
     pub fn span_s(&self) -> f64 {
@@ -158,10 +168,30 @@ impl Series {
         }
     }
 
+    /// Growth per second: the median of all pairs, and the slow end of the interval. Credible only with 60 s of history
+    /// and a rise in three quarters of the steps; `None` when it does not grow so.
+    #[must_use]
+    pub fn growth(&self) -> Option<(f64, f64)> {
+        let falling = Self(self.0.iter().map(|(at, value)| (*at, -value)).collect());
+        let slopes = falling.falls()?;
+        let at = |share: f64| -slopes[((slopes.len() - 1) as f64 * share) as usize];
+        let (median, slow) = (at(0.5), at(0.9));
+        (slow > 0.0).then_some((median, slow))
+    }
+
     /// Seconds until the value reaches zero, with the late end of its interval: Theil-Sen over the pairs, credible
     /// only with 60 s of history and a fall in three quarters of the steps. `None` when it is not falling so.
     #[must_use]
     pub fn time_to_zero(&self) -> Option<(f64, f64)> {
+        let slopes = self.falls()?;
+        let at = |share: f64| slopes[((slopes.len() - 1) as f64 * share) as usize];
+        let (median, late) = (at(0.5), at(0.9));
+        let now = self.0.back()?.1;
+        (late < 0.0).then(|| (now / -median, now / -late))
+    }
+
+    /// The slopes of all pairs, steepest fall first, when it falls steadily.
+    fn falls(&self) -> Option<Vec<f64>> {
         const MINIMUM_S: f64 = 60.0;
         if self.span_s() < MINIMUM_S || self.0.len() < 8 {
             return None;
@@ -176,10 +206,7 @@ impl Series {
             slopes.extend(self.0.iter().skip(i + 1).map(|b| (b.1 - a.1) / (b.0 - a.0)));
         }
         slopes.sort_by(f64::total_cmp);
-        let at = |share: f64| slopes[((slopes.len() - 1) as f64 * share) as usize];
-        let (median, late) = (at(0.5), at(0.9));
-        let now = self.0.back()?.1;
-        (late < 0.0).then(|| (now / -median, now / -late))
+        Some(slopes)
     }
 }
 
@@ -202,6 +229,7 @@ impl Learned {
             }
         }
         self.learn_replies(facts);
+        self.learn_growth(facts);
         for fs in facts.host.filesystems.iter().flat_map(|f| f.iter()).filter(|fs| !fs.read_only || fs.stopped_by_error) {
             self.writable.insert(fs.mount.shown().to_owned());
         }
@@ -216,6 +244,27 @@ impl Learned {
             if let Ok(space) = &fs.space {
                 let series = self.space.entry(fs.mount.shown().to_owned()).or_default();
                 series.push(read_s, space.available_bytes as f64);
+            }
+        }
+    }
+
+    /// Follows the processes that grow; one that stops growing for a while loses its place to another.
+    fn learn_growth(&mut self, facts: &Facts) {
+        const FOLLOWED: usize = 12;
+        const GROWS: f64 = 65_536.0;
+        let now_s = facts.at.mono_ns as f64 / 1e9;
+        let mut growing: Vec<_> = facts.processes().iter().filter(|p| !p.kernel).collect();
+        growing.sort_by(|a, b| {
+            let of = |p: &crate::model::facts::ProcFacts| p.rss_growth_bytes_per_s.unwrap_or(0.0);
+            of(b).total_cmp(&of(a)).then(a.id.cmp(&b.id))
+        });
+        let alive = |key: &String| growing.iter().any(|p| p.id.to_string() == *key);
+        self.resident.retain(|key, series| alive(key) && !series.rests());
+        for p in growing {
+            let key = p.id.to_string();
+            let grows = p.rss_growth_bytes_per_s.is_some_and(|g| g > GROWS);
+            if self.resident.contains_key(&key) || grows && self.resident.len() < FOLLOWED {
+                self.resident.entry(key).or_default().push(now_s, p.rss_bytes as f64);
             }
         }
     }

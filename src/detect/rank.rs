@@ -95,17 +95,29 @@ fn inherit(memory: &mut Memory, candidates: &mut [Candidate]) {
 fn severity(found: &Found, total: f64, lasting: bool, score: f64, benefit: f64) -> Severity {
     match found.class {
         Class::Live if total < IDLE => Severity::Info,
-        Class::Live if lasting => Severity::Critical,
+        Class::Live if lasting && !found.never_critical => Severity::Critical,
         Class::Live if score >= 10.0 && benefit >= 0.1 => Severity::Warning,
         Class::Error if found.ended => Severity::Warning,
+        Class::Error if found.attempts_per_s.is_some() => counted(found),
         Class::Error => Severity::Critical,
         // By the late end of the interval: a median alone is not credible.
         Class::Risk => match found.eta_late_s {
-            Some(eta) if eta < 3_600.0 => Severity::Critical,
+            Some(eta) if eta < 3_600.0 && !found.never_critical => Severity::Critical,
             Some(eta) if eta < 86_400.0 => Severity::Warning,
             _ => Severity::Info,
         },
         Class::Live | Class::Hygiene | Class::Outcome => Severity::Info,
+    }
+}
+
+/// Failures that are counted: critical at 5 % of the attempts and one a second, warning at half a percent.
+fn counted(found: &Found) -> Severity {
+    let failed = found.failed_per_s.unwrap_or(0.0);
+    let share = failed / found.attempts_per_s.unwrap_or(0.0).max(failed).max(1e-9);
+    match share {
+        s if s >= 0.05 && failed >= 1.0 => Severity::Critical,
+        s if s >= 0.005 => Severity::Warning,
+        _ => Severity::Info,
     }
 }
 

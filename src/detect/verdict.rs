@@ -92,6 +92,10 @@ pub struct Found {
     pub confidence: f64,
     /// Failures per second, for errors.
     pub failed_per_s: Option<f64>,
+    /// Attempts per second, failed ones included, where failures are counted: severity goes by the share that fails.
+    pub attempts_per_s: Option<f64>,
+    /// However soon: a warning at most.
+    pub never_critical: bool,
     /// Seconds to failure, for risks, when credible.
     pub eta_s: Option<f64>,
     /// Late end of the interval of `eta_s`, seconds.
@@ -121,6 +125,8 @@ impl Found {
             ci: None,
             confidence: 1.0,
             failed_per_s: None,
+            attempts_per_s: None,
+            never_critical: false,
             eta_s: None,
             eta_late_s: None,
             ended: false,

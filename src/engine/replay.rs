@@ -72,7 +72,12 @@ impl Playback {
         }
         if playback.next.is_none() {
             let stamp = |ms: Option<i64>| rfc3339(ms.unwrap_or(0));
-            return Err(Error::Outside { path, first: stamp(first_ms), last: stamp(last_ms) });
+            // The search began at a segment in the middle; the recording begins where the file does.
+            let begin = options.file.as_ref().and_then(|file| {
+                let segments = segments(&mut std::fs::File::open(file).ok()?).ok()?;
+                segments.first().map(|(_, entry)| entry.first_ms)
+            });
+            return Err(Error::Outside { path, first: stamp(begin.or(first_ms)), last: stamp(last_ms) });
         }
         Ok(playback)
     }
@@ -95,6 +100,12 @@ impl Playback {
     #[must_use]
     pub fn next_ms(&self) -> Option<i64> {
         self.next.as_ref().map(|s| s.at.wall_ms)
+    }
+
+    /// Samples that the file's index knows of and that could not be read: it is damaged.
+    #[must_use]
+    pub fn lost(&self) -> Option<u64> {
+        self.records.lost()
     }
 
     /// Folds the next tick.

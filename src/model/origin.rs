@@ -129,6 +129,30 @@ pub const ORIGINS: &[Origin] = &[
         "ss -ltn; ss -tin state established",
     ),
     origin(
+        "host.kmsg",
+        "/dev/kmsg, records that name a device, a hung task, a kill, a full table",
+        "messages of the last minute, by the device they name",
+        "dmesg -T | tail -n 50",
+    ),
+    origin(
+        "host.conntrack",
+        "net.netfilter.nf_conntrack_count and _max; /proc/net/stat/nf_conntrack by column name",
+        "count / max; Δ(drop + early_drop + insert_failed) / Δt",
+        "sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max; conntrack -S",
+    ),
+    origin(
+        "host.softnet",
+        "/proc/net/softnet_stat, columns 1, 2, 3, hexadecimal, all CPUs",
+        "Δdropped / Δt, Δsqueezed / Δt",
+        "cat /proc/net/softnet_stat",
+    ),
+    origin(
+        "host.affinity",
+        "/proc/PID/status, Cpus_allowed_list; /proc/PID/stat, field 39",
+        "the CPUs that a process may use, and the one that it ran on last",
+        "taskset -cp PID",
+    ),
+    origin(
         "host.open_files",
         "links in /proc/PID/fd, and Max open files of /proc/PID/limits",
         "open / soft limit, every five seconds",

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::counter::Stamp;
 use super::demand::Answer;
 use super::foreign::tamed;
-use super::host::{FsRaw, HostSample, HostSweep, Identity, Peers, Serving, StateSampling};
+use super::host::{FsRaw, HostSample, HostSweep, Identity, KernelMessage, Peers, Serving, StateSampling};
 use super::seen::{Lack, Seen, Why};
 use super::source::SourceStatus;
 
@@ -68,6 +68,9 @@ pub struct Snapshot {
     /// Whom processes wait for, seen since the snapshot before.
     #[serde(default)]
     pub peers: Option<Seen<Arc<Peers>>>,
+    /// What the kernel said lately, oldest first.
+    #[serde(default)]
+    pub messages: Option<Arc<Vec<KernelMessage>>>,
     /// Sources as last told.
     pub sources: Arc<Vec<SourceStatus>>,
 }
@@ -84,12 +87,30 @@ impl Default for Snapshot {
             states: None,
             serving: Err(not_yet("sockets of processes")),
             peers: None,
+            messages: None,
             sources: Arc::default(),
         }
     }
 }
 
 impl Snapshot {
+    /// The messages so far and those of this sweep: the newest of the last ten minutes.
+    fn said(&self, sweep: Option<&HostSweep>) -> Option<Arc<Vec<KernelMessage>>> {
+        const MOST: usize = 64;
+        const LONG_US: u64 = 600_000_000;
+        let Some(sweep) = sweep else { return self.messages.clone() };
+        let new = sweep.messages.as_ref()?;
+        let now_us = sweep.at.mono_ns / 1000;
+        let fresh = |m: &&KernelMessage| now_us.saturating_sub(m.at_us) < LONG_US;
+        if new.is_empty() && self.messages.as_ref().is_some_and(|old| old.iter().all(|m| fresh(&m))) {
+            return self.messages.clone();
+        }
+        let mut all: Vec<KernelMessage> =
+            self.messages.iter().flat_map(|old| old.iter()).chain(new).filter(fresh).cloned().collect();
+        let cut = all.len().saturating_sub(MOST);
+        Some(Arc::new(all.split_off(cut)))
+    }
+
     /// Folds one sample over what was known before. A sweep is never carried over: its counters belong to its
     /// tick; slow probes keep their last value.
     #[must_use]
@@ -104,6 +125,7 @@ impl Snapshot {
             filesystems: slow(host.filesystems.as_ref(), &self.filesystems),
             states: host.states.clone().map(Arc::new),
             serving: slow(host.serving.as_ref(), &self.serving),
+            messages: self.said(host.sweep.as_ref()),
             peers: host.peers.clone().map(|p| p.map(Arc::new)),
             sources: sample.sources.clone().map_or_else(|| self.sources.clone(), Arc::new),
         }

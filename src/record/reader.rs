@@ -14,6 +14,9 @@ const WINDOW_LOG_MAX: u32 = 23;
 /// The records of a recording, in order; ends at the end, at a tear, or at the first damaged record.
 pub struct Recording {
     records: Box<dyn Read + Send>,
+    /// The file behind it, to look whether the end was the end.
+    file: Option<std::path::PathBuf>,
+    samples: u64,
 }
 
 impl std::fmt::Debug for Recording {
@@ -31,7 +34,9 @@ impl Recording {
         let shown = path.display().to_string();
         let mut file = open(path)?;
         read_head(&mut file, &shown)?;
-        Self::decode(BufReader::new(file), &shown)
+        let mut recording = Self::decode(BufReader::new(file), &shown)?;
+        recording.file = Some(path.to_path_buf());
+        Ok(recording)
     }
 
     /// Opens a file at the segment that begins at `offset` (see [`segments`]).
@@ -59,7 +64,17 @@ impl Recording {
         let io = |source| Error::Io { path: path.to_owned(), source };
         let mut decoder = Decoder::with_buffer(from).map_err(io)?;
         decoder.window_log_max(WINDOW_LOG_MAX).map_err(io)?;
-        Ok(Self { records: Box::new(decoder) })
+        Ok(Self { records: Box::new(decoder), file: None, samples: 0 })
+    }
+}
+
+impl Recording {
+    /// What a file that was read from its beginning to its end holds beyond what could be read: samples, by its own index.
+    #[must_use]
+    pub fn lost(&self) -> Option<u64> {
+        let mut file = File::open(self.file.as_ref()?).ok()?;
+        let indexed: u64 = segments(&mut file).ok()?.iter().map(|(_, entry)| entry.samples).fold(0, u64::saturating_add);
+        Some(indexed.saturating_sub(self.samples)).filter(|lost| *lost > 0)
     }
 }
 
@@ -67,7 +82,9 @@ impl Iterator for Recording {
     type Item = Record;
 
     fn next(&mut self) -> Option<Record> {
-        Record::decode(&mut self.records)
+        let record = Record::decode(&mut self.records)?;
+        self.samples += u64::from(matches!(record, Record::Sample(_)));
+        Some(record)
     }
 }
 

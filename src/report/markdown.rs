@@ -6,7 +6,7 @@ use crate::detect::diagnosis::Diagnosis;
 use crate::detect::finding::{Finding, Phase};
 use crate::model::unit::short;
 
-use super::text::{headline, since, verdict};
+use super::text::{headline, since, verdict_of};
 
 /// Escapes what Markdown would take for markup.
 #[must_use]
@@ -28,12 +28,12 @@ fn code(out: &mut String, text: &str) {
     _ = writeln!(out, "{fence}sh\n{text}\n{fence}\n");
 }
 
-/// The whole diagnosis.
+/// The whole diagnosis, or what `only` asked for.
 #[must_use]
-pub fn render(d: &Diagnosis) -> String {
+pub fn render(d: &Diagnosis, only: &[String]) -> String {
     let mut out = String::new();
     _ = writeln!(out, "## perftop: {} on {} at {}\n", d.health.status.word(), escape(&d.host.name), d.at);
-    _ = writeln!(out, "**{}**\n", escape(&verdict(d)));
+    _ = writeln!(out, "**{}**\n", escape(&verdict_of(d, only)));
     for f in &d.findings {
         finding(&mut out, f);
     }
@@ -70,6 +70,15 @@ fn finding(out: &mut String, f: &Finding) {
         let phase = if fix.phase == Phase::Relief { "Relief" } else { "Cure" };
         _ = writeln!(out, "{phase}: {}\n", escape(&fix.title));
         code(out, &fix.command);
+        for check in &fix.preflight {
+            let sign = if check.ok { "✔" } else { "✖" };
+            _ = writeln!(out, "* check: {sign} {}", escape(&check.what));
+        }
+        _ = writeln!(out, "* needs: {}; risk: {}\n", escape(&fix.needs), escape(&fix.risk));
+        if let Some(undo) = &fix.undo {
+            _ = writeln!(out, "To take it back:\n");
+            code(out, undo);
+        }
     }
 }
 

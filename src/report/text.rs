@@ -6,6 +6,18 @@ use crate::detect::diagnosis::{Diagnosis, Status};
 use crate::detect::finding::{Class, Finding, Fix, Known, Phase, Severity};
 use crate::model::unit::{seconds, short};
 
+/// The headline when only some rules were asked for.
+#[must_use]
+pub fn verdict_of(diagnosis: &Diagnosis, only: &[String]) -> String {
+    let raised = diagnosis.findings.iter().any(|f| f.severity != Severity::Info && f.explained_by.is_none());
+    if only.is_empty() || raised {
+        return verdict(diagnosis);
+    }
+    let sign = if diagnosis.health.status == Status::Unknown { "?" } else { "✓" };
+    let word = if diagnosis.health.status == Status::Unknown { "unknown" } else { "clear" };
+    format!("{sign} {}: {word} (only this was judged)", only.join(", "))
+}
+
 /// The headline of a diagnosis: what is wrong, what it costs.
 #[must_use]
 pub fn verdict(diagnosis: &Diagnosis) -> String {
@@ -59,9 +71,9 @@ pub fn since(f: &Finding) -> String {
     format!("{least}since {}", f.since.at)
 }
 
-/// The whole diagnosis.
+/// The whole diagnosis, or what `only` asked for.
 #[must_use]
-pub fn render(d: &Diagnosis) -> String {
+pub fn render(d: &Diagnosis, only: &[String]) -> String {
     let mut out = String::new();
     let score = d.health.score.map_or_else(String::new, |s| format!(", score {s:.0}"));
     let provisional = if d.provisional { ", provisional" } else { "" };
@@ -73,7 +85,7 @@ pub fn render(d: &Diagnosis) -> String {
         d.health.status.word(),
         short(d.window_s)
     );
-    _ = writeln!(out, "{}\n", verdict(d));
+    _ = writeln!(out, "{}\n", verdict_of(d, only));
     for f in &d.findings {
         finding(&mut out, f);
     }

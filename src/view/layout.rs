@@ -66,6 +66,9 @@ pub fn triage(area: Rect, verdict: u16) -> Triage {
         } else {
             t.why = right;
         }
+    } else if middle.height >= 15 {
+        [t.bottlenecks, t.why, t.fix] =
+            Layout::vertical([Constraint::Length(5), Constraint::Min(0), Constraint::Length(5)]).areas(middle);
     } else if middle.height >= 10 {
         [t.bottlenecks, t.why] = Layout::vertical([Constraint::Percentage(50), Constraint::Min(0)]).areas(middle);
     } else {

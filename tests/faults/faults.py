@@ -10,8 +10,8 @@ from helpers import MIB, meminfo
 CGROUP = "/sys/fs/cgroup"
 
 
-def sh(*argv):
-    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
+def sh(*argv, check=True):
+    return subprocess.run(argv, check=check, capture_output=True, text=True).stdout.strip()
 
 
 class Impossible(Exception):
@@ -247,7 +247,7 @@ class io_limit_write_v2(io_limit_write_v1):
 
 class disk_full(Fault):
     """A file system of 64 MiB on a loop device; the service appends, dd takes the rest."""
-    path, truth, kind = "/append", "host.disk.full", "mount"
+    path, truth, kind, options = "/append", "host.disk.full", "mount", ()
 
     def setup(self):
         image, self.mount = self.lab.dir + "/full.img", self.lab.dir + "/full"
@@ -255,8 +255,8 @@ class disk_full(Fault):
         with open(image, "wb") as f:
             f.truncate(64 * MIB)
         try:
-            sh("mkfs.ext4", "-q", "-F", image)
-            loop = sh("losetup", "-f", "--show", image)
+            sh("mkfs.ext4", "-q", "-F", *self.options, image)
+            self.loop = loop = sh("losetup", "-f", "--show", image)
             sh("mount", loop, self.mount)
         except (OSError, subprocess.CalledProcessError) as error:
             raise Impossible("no loop mounts here: %s" % error) from error
@@ -304,6 +304,213 @@ class slow_upstream_hard(slow_upstream):
     slow = "20000 200"
 
 
+class lossy_upstream(slow_upstream):
+    """One segment in twelve towards the upstream is dropped there."""
+    truth, kind = "host.network.packet_loss", "peer"
+
+    def setup(self):
+        super().setup()
+        self.keys = {self.address + ":*"}
+
+    def inject(self):
+        rule = ("table ip lab { chain c { type filter hook prerouting priority 0; tcp dport 9000 numgen random mod 12 < 1 drop; }; }")
+        try:
+            subprocess.run([*self.lab.inside, "nft", "-f", "-"], input=rule, text=True, check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise Impossible("no nftables here: %s" % error) from error
+
+    def revert(self):
+        sh(*self.lab.inside, "nft", "delete", "table", "ip", "lab")
+
+
+class syn_loss(slow_upstream):
+    """The service opens a connection for each request; the upstream's firewall drops every SYN."""
+    path, truth, kind = "/connect", "host.network.syn_loss", "peer"
+
+    def inject(self):
+        rule = "table ip lab { chain c { type filter hook prerouting priority 0; tcp flags & (syn|ack) == syn numgen random mod 10 < 9 drop; }; }"
+        try:
+            subprocess.run([*self.lab.inside, "nft", "-f", "-"], input=rule, text=True, check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise Impossible("no nftables here: %s" % error) from error
+
+    def revert(self):
+        sh(*self.lab.inside, "nft", "delete", "table", "ip", "lab")
+
+
+class listen_overflow(Fault):
+    """A second server accepts with a backlog of 4 and stops accepting; its clients come on."""
+    truth, kind = "host.network.listen_overflow", "port"
+
+    def setup(self):
+        self.stop = self.lab.dir + "/leak.on"
+
+    def ready(self):
+        self.port = self.lab.free_port()
+        self.keys.add(self.port)
+        self.server = self.lab.me("acceptor", "--port", self.port, "--stop", self.stop)
+        time.sleep(0.5)
+        self.callers = self.lab.me("callers", "--port", self.port, "--count", 20, "--seconds", 90)
+
+    def inject(self):
+        open(self.stop, "w").close()
+
+    def revert(self):
+        if os.path.exists(self.stop):
+            os.unlink(self.stop)
+
+
+class realtime_hog(Command):
+    truth, kind, argv = "host.cpu.realtime_hog", "process", ("chrt", "-f", "50", "stress-ng", "--cpu", "2", "-t", "60")
+
+
+class process_churn(Command):
+    truth, kind = "host.cpu.process_churn", "process"
+    argv = ("sh", "-c", "(while :; do /bin/true; done) & (while :; do /bin/true; done) & (while :; do /bin/true; done) & while :; do /bin/true; done")
+
+
+class context_switches(Command):
+    truth, kind, argv = "host.cpu.context_switches", "process", ("stress-ng", "--switch", "4", "-t", "90")
+
+
+class system_time(Command):
+    truth, kind, argv = "host.cpu.system_time", "process", ("stress-ng", "--get", "4", "-t", "90")
+
+
+class inodes_exhausted(disk_full):
+    """A file system with few inodes; files are made until there are none, and space is left."""
+    truth, options = "host.disk.inodes_exhausted", ("-N", "600")
+
+    def inject(self):
+        n = 0
+        try:
+            while True:
+                open("%s/small%d" % (self.mount, n), "w").close()
+                n += 1
+        except OSError:
+            pass
+
+    def revert(self):
+        for name in os.listdir(self.mount):
+            if name.startswith("small"):
+                os.unlink(self.mount + "/" + name)
+
+
+class read_only(disk_full):
+    """The kernel makes the file system read-only, as after an error."""
+    truth = "host.disk.read_only"
+
+    def inject(self):
+        trigger = "/sys/fs/ext4/%s/trigger_fs_error" % os.path.basename(self.loop)
+        sh("mount", "-o", "remount,errors=remount-ro", self.mount)
+        if os.path.exists(trigger):
+            self.lab.put(trigger, "lab")
+        else:
+            sh("mount", "-o", "remount,ro", self.mount)
+
+    def revert(self):
+        self.lab.stop(self.lab.service)
+        sh("umount", self.mount)
+        sh("fsck.ext4", "-fy", self.loop, check=False)
+        sh("mount", self.loop, self.mount)
+        self.lab.start_service()
+
+
+class disk_errors(disk_full):
+    """The end of a loop device's file is cut off: the device cannot read what it had."""
+    truth, kind = "host.disk.errors", "device"
+
+    def setup(self):
+        super().setup()
+        self.keys = {os.path.basename(self.loop)}
+
+    def tick(self):
+        # Reads past the new end, round and round, without the cache.
+        subprocess.run(["dd", "if=" + self.loop, "of=/dev/null", "bs=4k", "skip=8192", "count=4", "iflag=direct"], stderr=subprocess.DEVNULL)
+
+    def inject(self):
+        with open(self.lab.dir + "/full.img", "r+b") as f:
+            f.truncate(16 * MIB)
+
+    def revert(self):
+        with open(self.lab.dir + "/full.img", "r+b") as f:
+            f.truncate(64 * MIB)
+
+
+class frozen_fs(disk_full):
+    """The file system is frozen: whoever writes hangs in the kernel."""
+    truth, kind = "host.tasks.hung", "process"
+
+    def inject(self):
+        self.keys.add(self.lab.service.pid)
+        sh("fsfreeze", "-f", self.mount)
+        self.lab.undo.append(lambda: sh("fsfreeze", "-u", self.mount, check=False))
+
+    def revert(self):
+        sh("fsfreeze", "-u", self.mount, check=False)
+
+
+class files_exhausted(Fault):
+    """A process opens descriptors until its limit says no."""
+    truth, kind = "host.files.exhausted", "process"
+
+    def inject(self):
+        self.p = self.lab.me("hoarder", "--files", 500, "--seconds", 60)
+        self.keys.add(self.p.pid)
+
+    def revert(self):
+        self.lab.stop(self.p)
+
+
+class tasks_exhausted(Fault):
+    """A group with a limit on tasks, and a program that starts threads until there are none."""
+    truth, kind = "host.tasks.exhausted", "cgroup"
+
+    def setup(self):
+        self.group = self.lab.cgroup("pids")
+        self.lab.put(self.group + "/pids.max", 60)
+        self.keys.add(self.lab.cgroup_path())
+
+    def inject(self):
+        self.p = self.lab.me("hoarder", "--threads", 500, "--seconds", 60, cgroups=[self.group])
+
+    def revert(self):
+        self.lab.stop(self.p)
+
+
+class control_chat(Fault):
+    """Two thousand keep-alive connections that idle, a long poll, and an upstream that is polled for work."""
+    control = True
+
+    def ready(self):
+        self.port = self.lab.free_port()
+        self.address = self.lab.namespace()
+        self.delay = self.lab.dir + "/delay"
+        self.lab.put(self.delay, "25000 100")
+        self.lab.start_inside("upstream", "--address", self.address, "--port", 9000, "--delay", self.delay)
+        time.sleep(1)
+        self.lab.me("chat", "--port", self.port, "--count", 2000, "--poll", self.address + ":9000", "--seconds", 120)
+        time.sleep(3)
+
+
+class control_download(Fault):
+    """A client that reads a large download slowly, from another host's address."""
+    control = True
+
+    def ready(self):
+        self.address = self.lab.namespace()
+        self.port = self.lab.free_port()
+        here = self.address[:-1] + "1"
+        self.lab.me("download", "--address", here, "--port", self.port, "--seconds", 120)
+        time.sleep(0.5)
+        self.lab.start_inside("slowly", "--address", here, "--port", self.port, "--seconds", 120)
+
+
+class control_neighbour(Command):
+    """An un-niced neighbour that uses a quarter of a CPU and hurts nobody."""
+    control, argv = True, ("stress-ng", "--cpu", "1", "--cpu-load", "25", "-t", "90")
+
+
 class control_idle(Fault):
     path, control = "/rw", True
 
@@ -348,5 +555,7 @@ class control_page_cache(Fault):
 
 HOST = [cpu_hog, cpu_hog_matrix, cpu_quota_v1, cpu_quota_half_v1, cpu_quota_v2, oom_leak_v1, oom_leak_v2, oom_shared_v1, memory_shortage,
         disk_hog, disk_hog_large, io_limit_write_v1, io_limit_read_v1, io_limit_write_v2, disk_full,
-        slow_upstream, slow_upstream_hard,
+        slow_upstream, slow_upstream_hard, lossy_upstream, syn_loss, listen_overflow,
+        realtime_hog, process_churn, context_switches, system_time, inodes_exhausted, read_only, disk_errors, frozen_fs, files_exhausted,
+        tasks_exhausted, control_chat, control_download, control_neighbour,
         control_idle, control_nice_hog, control_idle_class_hog, control_fast_disk, control_page_cache]

@@ -145,6 +145,12 @@ class Lab:
         for _ in range(2):
             self.start(["head", "-c", mb * MIB, self.data("cache", 1536)], cgroups=groups).wait()
 
+    @staticmethod
+    def free_port():
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            return s.getsockname()[1]
+
     def namespace(self):
         """A host of its own behind a veth: its address, and how to run something there."""
         name, number = "pt%d" % os.getpid(), os.getpid() % 200
@@ -168,9 +174,7 @@ class Lab:
 
     def start_service(self, wait=True):
         if not self.port:
-            with socket.socket() as s:
-                s.bind(("127.0.0.1", 0))
-                self.port = s.getsockname()[1]
+            self.port = self.free_port()
         args = ["serve", "--port", self.port, "--direct", self.data("direct", 512), "--cache", self.data("cache", 1536),
                 "--wal", self.data("wal", 16), "--leak", self.leak, *self.fault.service_args()]
         self.service = self.me(*args, cgroups=self.fault.service_cgroups())
@@ -341,6 +345,14 @@ def main():
     upstream.add_argument("--address")
     upstream.add_argument("--port", type=int)
     upstream.add_argument("--delay")
+    for name in ("acceptor", "callers", "hoarder", "chat", "download", "slowly"):
+        helper = commands.add_parser(name)
+        helper.add_argument("--address", default="127.0.0.1")
+        helper.add_argument("--stop", default="")
+        helper.add_argument("--poll", default="")
+        for number in ("port", "count", "files", "threads"):
+            helper.add_argument("--" + number, type=int, default=0)
+        helper.add_argument("--seconds", type=float, default=60)
     client = commands.add_parser("client")
     client.add_argument("--port", type=int)
     client.add_argument("--path")
@@ -367,7 +379,8 @@ def main():
             signal.signal(s, lambda *_: sys.exit("interrupted"))
         run(args)
         return
-    {"serve": helpers.serve, "upstream": helpers.upstream, "client": helpers.client, "alloc": helpers.alloc, "fill": helpers.fill}[args.command](args)
+    names = ("serve", "upstream", "client", "alloc", "fill", "acceptor", "callers", "hoarder", "chat", "download", "slowly")
+    {name: getattr(helpers, name) for name in names}[args.command](args)
 
 
 if __name__ == "__main__":

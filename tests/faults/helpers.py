@@ -70,7 +70,18 @@ def serve(a):
             del local.upstream
             raise OSError(5, "upstream") from error
 
-    work = {"/upstream": upstream, "/cpu": lambda: None, "/read": lambda: read(2), "/write": write, "/rw": lambda: (read(1), write()),
+    def connect():
+        host, port = a.upstream.rsplit(":", 1)
+        conn = http.client.HTTPConnection(host, int(port), timeout=20)
+        try:
+            conn.request("GET", "/")
+            conn.getresponse().read()
+        except (OSError, http.client.HTTPException) as error:
+            raise OSError(5, "upstream") from error
+        finally:
+            conn.close()
+
+    work = {"/connect": connect, "/upstream": upstream, "/cpu": lambda: None, "/read": lambda: read(2), "/write": write, "/rw": lambda: (read(1), write()),
             "/pages": pages, "/append": append, "/leak": leak}
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -212,3 +223,117 @@ def fill(a):
         offset = (offset + len(buffer)) % size
         done += 0.25
         time.sleep(max(0, done / a.mbs - (time.time() - start)))
+
+
+def acceptor(a):
+    """Accepts, answers and closes, until the file is there; then it holds the door shut."""
+    server = socket.socket()
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    server.bind((a.address, a.port))
+    server.listen(4)
+    while True:
+        if os.path.exists(a.stop):
+            time.sleep(0.1)
+            continue
+        conn, _ = server.accept()
+        try:
+            conn.recv(100)
+            conn.sendall(b"ok")
+        except OSError:
+            pass
+        conn.close()
+
+
+def callers(a):
+    """Threads that connect, ask and wait, again and again."""
+    stop_at = time.time() + a.seconds
+
+    def call():
+        while time.time() < stop_at:
+            try:
+                with socket.create_connection((a.address, a.port), 10) as conn:
+                    conn.sendall(b"hello")
+                    conn.recv(100)
+            except OSError:
+                pass
+            time.sleep(0.2)
+
+    for _ in range(a.count):
+        threading.Thread(target=call, daemon=True).start()
+    time.sleep(a.seconds)
+
+
+def hoarder(a):
+    """Opens files or starts threads until the system says no, and keeps them."""
+    import resource
+    held = []
+    if a.files:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (a.files, a.files))
+        try:
+            while True:
+                held.append(os.open("/dev/null", os.O_RDONLY))
+        except OSError:
+            pass
+    try:
+        for _ in range(a.threads):
+            thread = threading.Thread(target=time.sleep, args=(a.seconds,), daemon=True)
+            thread.start()
+            held.append(thread)
+    except RuntimeError:
+        pass
+    time.sleep(a.seconds)
+
+
+def chat(a):
+    """A server with many connections that idle, which also polls an upstream for work; and its clients."""
+    import resource
+    resource.setrlimit(resource.RLIMIT_NOFILE, (8192, 8192))
+    server = socket.create_server((a.address, a.port), backlog=512)
+    clients, accepted = [], []
+    for _ in range(a.count):
+        clients.append(socket.create_connection((a.address, a.port)))
+        accepted.append(server.accept()[0])
+        clients[-1].sendall(b"hello")
+        accepted[-1].recv(10)
+
+    def poll():
+        host, port = a.poll.rsplit(":", 1)
+        while True:
+            try:
+                conn = http.client.HTTPConnection(host, int(port), timeout=60)
+                conn.request("GET", "/")
+                conn.getresponse().read()
+            except (OSError, http.client.HTTPException):
+                time.sleep(1)
+
+    threading.Thread(target=poll, daemon=True).start()
+    stop_at, rnd = time.time() + a.seconds, random.Random(1)
+    while time.time() < stop_at:
+        at = rnd.randrange(a.count)
+        clients[at].sendall(b"message")
+        message = accepted[at].recv(100)
+        for other in rnd.sample(range(a.count), 3):
+            accepted[other].sendall(message)
+            clients[other].recv(100)
+        time.sleep(0.05)
+
+
+def download(a):
+    """Sends without end to whoever connects."""
+    server = socket.create_server((a.address, a.port))
+    stop_at = time.time() + a.seconds
+    conn, _ = server.accept()
+    while time.time() < stop_at:
+        try:
+            conn.sendall(b"d" * 65536)
+        except OSError:
+            return
+
+
+def slowly(a):
+    """Reads a little now and then."""
+    conn = socket.create_connection((a.address, a.port))
+    stop_at = time.time() + a.seconds
+    while time.time() < stop_at:
+        conn.recv(65536)
+        time.sleep(0.2)

@@ -1,6 +1,8 @@
 //! Every parser of what the kernel prints, with a real file that it reads. Tests and fuzz targets share this list.
 
-use perftop::collect::host::{cgroup, cpu, disk, filesystem, memory, network, psi, serving::Sockets, sockdiag, stat};
+use perftop::collect::host::{
+    cgroup, cpu, disk, filesystem, kmsg, limits, memory, network, psi, serving::Sockets, sockdiag, stat,
+};
 use perftop::model::mask;
 
 /// A parser: whether it made something of the bytes.
@@ -31,6 +33,11 @@ pub const PARSERS: &[(&str, Parser)] = &[
         sockets.add_unix(b);
         sockets.listening.len() < 100_000
     }),
+    ("/proc/net/softnet_stat", |b| limits::parse_softnet(b).is_some_and(|s| s.processed > 0)),
+    ("/proc/self/status", |b| stat::parse_allowed(b).is_some_and(|cpus| !cpus.is_empty())),
+    ("/proc/self/limits", |b| stat::parse_open_files(b).is_some()),
+    ("tests/fixtures/kmsg.txt", |b| kmsg::parse(b).is_some()),
+    ("tests/fixtures/nf_conntrack.txt", |b| limits::parse_conntrack(b).is_some()),
     ("/proc/vmstat", |b| cgroup::keyed(b, b"pgpgin").is_some()),
     // A recorded dump (Linux 6.18): IPv4 and IPv6, two listeners, three established sockets, the end.
     ("tests/fixtures/sock_diag.bin", |b| {

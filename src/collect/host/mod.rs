@@ -5,6 +5,7 @@ pub mod cpu;
 pub mod disk;
 pub mod filesystem;
 pub mod identity;
+pub mod kmsg;
 pub mod limits;
 pub mod memory;
 pub mod network;

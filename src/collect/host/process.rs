@@ -133,7 +133,7 @@ impl Processes {
         self.looks = self.looks.wrapping_add(1);
         let mut hits = Vec::new();
         let mut due: Vec<&Known> =
-            self.known.values().filter(|k| !k.row.kernel && (k.changed && !blocked_only || k.row.state == 'D')).collect();
+            self.known.values().filter(|k| !k.row.kernel && (k.changed && !blocked_only || k.row.state == 'D' || k.row.blocked_threads > 0)).collect();
         due.sort_unstable_by_key(|k| (k.row.state != 'D', k.threads.len(), k.row.id));
         for known in due {
             let tids: Vec<i32> =
@@ -210,9 +210,8 @@ impl Processes {
         let mut known = self.known.remove(&pid)?;
         let was_blocked = known.row.state == 'D';
         known.changed = known.update(&parsed, now);
-        if was_blocked && parsed.state == 'D' {
-            let wchan = reader.read(self.file(roots, pid, "wchan")).ok().filter(|w| !w.is_empty() && *w != b"0");
-            known.row.wchan = wchan.map(Foreign::new);
+        if full || known.row.blocked_threads > 0 || known.row.state == 'D' {
+            known.look_for_blocked(reader, &roots.proc.join(pid.to_string()).join("task"), pid, was_blocked);
         }
         if full && mode.cpu_pressure && !known.row.kernel {
             let allowed = reader.parse(self.file(roots, pid, "status"), stat::parse_allowed).ok();
@@ -268,6 +267,7 @@ impl Known {
             child_ticks: 0,
             processor: 0,
             pinned: None,
+            blocked_threads: 0,
             wchan: None,
         };
         let sched = ProcSched::default();
@@ -303,10 +303,31 @@ impl Known {
             child_ticks: stat.child_ticks,
             processor: stat.processor,
             pinned: row.pinned.take(),
-            wchan: None,
+            wchan: row.wchan.take(),
             ..*row
         };
         changed
+    }
+
+    /// Threads in state D, and what one of them waits in once it was so at two looks in a row.
+    fn look_for_blocked(&mut self, reader: &mut Reader, dir: &Path, pid: i32, was_blocked: bool) {
+        let before = self.row.blocked_threads > 0 || was_blocked;
+        let mut stuck = (self.row.state == 'D').then_some(pid);
+        self.row.blocked_threads = 0;
+        if self.row.threads > 1 && !self.row.kernel {
+            for tid in list(dir).unwrap_or_default().into_iter().filter(|t| *t != pid).take(SAMPLED_THREADS) {
+                let blocked = matches!(reader.parse(&dir.join(tid.to_string()).join("stat"), stat::parse), Ok(s) if s.state == 'D');
+                if blocked {
+                    self.row.blocked_threads += 1;
+                    stuck = stuck.or(Some(tid));
+                }
+            }
+        }
+        let place = stuck.filter(|_| before).and_then(|tid| {
+            let text = reader.read(&dir.join(tid.to_string()).join("wchan")).ok()?;
+            (!text.is_empty() && text != b"0").then(|| Foreign::new(text))
+        });
+        self.row.wchan = place;
     }
 
     fn single(&mut self, main: Option<ProcSched>, pid: i32) {

@@ -12,7 +12,7 @@ use crate::model::foreign::Foreign;
 use crate::model::host::{HostSweep, ProcId, PsiRaw, StateHit, StateSampling};
 use crate::model::mask;
 
-use super::{cgroup, cpu, disk, limits, memory, network, process, psi};
+use super::{cgroup, cpu, disk, kmsg, limits, memory, network, process, psi};
 
 /// Between two looks at IO pressure, while there is some.
 const LOOK: Duration = Duration::from_millis(100);
@@ -68,6 +68,7 @@ pub struct Sweeper {
     disks: disk::Disks,
     interfaces: network::Interfaces,
     limits: limits::Limits,
+    kmsg: kmsg::Kmsg,
     states: StateSampling,
     io_total_us: Option<u64>,
     cpu_total_us: Option<u64>,
@@ -89,6 +90,7 @@ impl Sweeper {
             disks: disk::Disks::default(),
             interfaces: network::Interfaces::default(),
             limits: limits::Limits::default(),
+            kmsg: kmsg::Kmsg::default(),
             states: StateSampling::default(),
             io_total_us: None,
             cpu_total_us: None,
@@ -170,6 +172,7 @@ impl Sweeper {
         let interfaces = self.interfaces.read(reader, roots);
         let tcp = network::read_tcp(reader, roots);
         let files = reader.parse_again(&roots.proc.join("sys/fs/file-nr"), cpu::parse_file_nr);
+        let messages = self.kmsg.read(roots);
         let limits = self.limits.read(reader, roots);
         let kills = vmstat.as_ref().ok().and_then(|v| v.oom_kill);
         let killed = self.oom_kills.is_some() && kills != self.oom_kills;
@@ -189,7 +192,7 @@ impl Sweeper {
         }
         let processes = self.processes.scan(reader, roots, mode);
         self.commands.ask(&self.processes.without_command());
-        HostSweep { at, cpu, load, psi, memory, vmstat, disks, interfaces, tcp, files, limits, cgroups, processes }
+        HostSweep { at, cpu, load, psi, memory, vmstat, disks, interfaces, tcp, files, messages, limits, cgroups, processes }
     }
 }
 

@@ -67,6 +67,12 @@ pub fn demand(p: &ProcFacts) -> f64 {
     if polite { 0.0 } else { p.cpu.unwrap_or(0.0) * 1.25f64.powi(-p.nice) }
 }
 
+/// The subject of one process.
+#[must_use]
+pub fn process_subject(p: &ProcFacts) -> Subject {
+    Subject::new(SubjectType::Process, p.id.to_string(), p.label())
+}
+
 /// The subject of a control group; the unit that it is, if it is one, in `also`.
 #[must_use]
 pub fn cgroup_subject(path: &str) -> Subject {

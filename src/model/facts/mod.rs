@@ -25,7 +25,7 @@ pub use process::ProcFacts;
 pub use socket::{ConnectingFacts, ListenerFacts, PathFacts, PeerFacts, SocketFacts};
 
 use super::counter::Stamp;
-use super::host::{FilesRaw, FsRaw, HostSweep, Identity, LoadRaw, OpenFiles};
+use super::host::{FilesRaw, FsRaw, HostSweep, Identity, KernelMessage, LoadRaw, OpenFiles};
 use super::sample::Snapshot;
 use super::seen::{Lack, Seen, Why};
 use super::source::SourceStatus;
@@ -72,6 +72,8 @@ pub struct HostFacts {
     pub cgroups: Seen<Vec<CgroupFacts>>,
     /// Processes.
     pub processes: Seen<Vec<ProcFacts>>,
+    /// What the kernel said lately, oldest first; `None` where its log cannot be read.
+    pub messages: Option<Vec<KernelMessage>>,
     /// Tables that run full.
     pub limits: LimitsFacts,
     /// Processes with more than half of their descriptors taken.
@@ -142,6 +144,7 @@ impl HostFacts {
             files: new.files.clone(),
             cgroups: cgroup::derive(sweeps, new),
             processes: process::derive(old, new, sweeps, window, ov),
+            messages: newest.messages.as_deref().cloned(),
             limits: limits::derive(old, new),
             crowded: newest.serving.as_ref().map(|s| s.files.clone()).unwrap_or_default(),
             sockets: socket::derive(window),
@@ -163,6 +166,7 @@ impl HostFacts {
             files: Err(lack.clone()),
             cgroups: Err(lack.clone()),
             processes: Err(lack.clone()),
+            messages: newest.messages.as_deref().cloned(),
             limits: LimitsFacts::default(),
             crowded: Vec::new(),
             sockets: Err(lack.clone()),

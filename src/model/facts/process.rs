@@ -166,7 +166,7 @@ fn stuck(sweeps: &[&HostSweep], new: &HostSweep) -> HashMap<ProcId, f64> {
     let mut alive: Option<std::collections::HashSet<ProcId>> = None;
     for sweep in sweeps.iter().rev() {
         let Ok(table) = &sweep.processes else { break };
-        let blocked = table.rows.iter().filter(|r| r.state == 'D' && !r.kernel).map(|r| r.id);
+        let blocked = table.rows.iter().filter(|r| (r.state == 'D' || r.blocked_threads > 0) && !r.kernel).map(|r| r.id);
         let still: std::collections::HashSet<ProcId> = match &alive {
             Some(before) => blocked.filter(|id| before.contains(id)).collect(),
             None => blocked.collect(),

@@ -4,6 +4,7 @@
 mod cgroup;
 mod kernel;
 mod limits;
+mod message;
 mod process;
 mod socket;
 mod storage;
@@ -13,6 +14,7 @@ pub use kernel::{
     CpuRaw, CpuTicks, FilesRaw, Identity, InterfaceRaw, LoadRaw, MemoryRaw, PsiFile, PsiLine, PsiRaw, TcpRaw, VmstatRaw,
 };
 pub use limits::{LimitsRaw, SoftnetRaw};
+pub use message::{KernelMessage, MessageKind};
 pub use process::{
     OpenFiles, ProcId, ProcIo, ProcRaw, ProcSched, ProcessTable, Serving, ServingProcess, StateHit, StateSampling,
 };
@@ -47,6 +49,9 @@ pub struct HostSweep {
     pub tcp: Seen<TcpRaw>,
     /// `/proc/sys/fs/file-nr`.
     pub files: Seen<FilesRaw>,
+    /// What the kernel said since the sweep before; `None` where its log cannot be read.
+    #[serde(default)]
+    pub messages: Option<Vec<KernelMessage>>,
     /// Tables that run full.
     #[serde(default)]
     pub limits: LimitsRaw,

@@ -72,6 +72,9 @@ pub struct ProcRaw {
     /// The CPUs that it may use, where they are fewer than there are: `Cpus_allowed_list`.
     #[serde(default)]
     pub pinned: Option<Vec<u32>>,
+    /// Threads beside the main one in state D when they were looked at last (every few sweeps, where there are several).
+    #[serde(default)]
+    pub blocked_threads: u32,
     /// Where in the kernel it sleeps, read while it is in state D at two sweeps in a row.
     #[serde(default)]
     pub wchan: Option<Foreign>,

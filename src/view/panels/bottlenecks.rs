@@ -7,6 +7,7 @@ use ratatui::text::{Line, Span};
 use crate::app::App;
 use crate::config::Meaning;
 use crate::detect::finding::{Finding, Severity};
+use crate::detect::memory::{Outcome, Resolved};
 use crate::diagnose::Picture;
 use crate::model::unit::{seconds, short};
 use crate::view::theme::Theme;
@@ -42,6 +43,7 @@ pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, 
     if d.findings.is_empty() {
         rows.push(Line::from(Span::styled("   nothing found", theme.style(Meaning::Muted))));
     }
+    rows.extend(d.resolved.iter().map(|r| resolved(r, theme)));
     rows.extend(cleared(&ids, usize::from(inside.width), theme));
     for u in &d.unknown {
         let text = format!("   ? unseen: {}: {}", u.id, u.because);
@@ -50,6 +52,22 @@ pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, 
     // The selected row stays in sight.
     let skip = (at + 2).saturating_sub(usize::from(inside.height));
     lines(&rows[skip.min(rows.len())..], theme, frame, inside);
+}
+
+/// Whether what was done worked: measured, beside what was predicted.
+fn resolved(r: &Resolved, theme: &Theme) -> Line<'static> {
+    let id = r.key.split('|').next().unwrap_or_default();
+    let (sign, word, meaning) = match r.outcome {
+        Outcome::Resolved => (theme.pick("✓", "+"), "resolved", Meaning::Good),
+        Outcome::LoadWentAway => ("-", "the load went away", Meaning::Muted),
+        Outcome::NotResolved => (theme.pick("✖", "X"), "not resolved", Meaning::Warning),
+    };
+    let figures = if r.before > 0.0 {
+        format!(": {} -> {} waiting, {} predicted", short(r.before), short(r.after), short(r.predicted))
+    } else {
+        String::new()
+    };
+    Line::from(Span::styled(format!("   {sign} {word}: {id}{figures}"), theme.style(meaning)))
 }
 
 fn cleared(ids: &[&str], width: usize, theme: &Theme) -> Vec<Line<'static>> {

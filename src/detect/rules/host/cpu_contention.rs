@@ -106,10 +106,11 @@ struct Blamed<'a> {
     alone: bool,
 }
 
-/// Whose end would give most back; and the server that waits for itself, if one does.
+/// Who takes most of what competes; and the server that waits for itself, if one does.
 fn blame<'a>(facts: &Facts<'a>, prev: Option<&Prev>) -> (Option<Blamed<'a>>, Option<Blamed<'a>>) {
     const KEEPS: f64 = 0.7;
     const HALF: f64 = 0.5;
+    const LEAST: f64 = 0.3;
     let world = facts.world;
     let own_pid = world.identity.as_ref().map_or(0, |i| i.self_pid);
     let all = programs(world, |p| if p.id.pid == own_pid { 0.0 } else { demand(p) });
@@ -121,18 +122,23 @@ fn blame<'a>(facts: &Facts<'a>, prev: Option<&Prev>) -> (Option<Blamed<'a>>, Opt
             let (subject, label) = (program.subject(), program.label());
             Blamed::new(facts, subject, label, program.members.clone(), program.amount / total.max(1e-9), alone)
         };
-        let serves = program.members.iter().any(|p| !p.listens.is_empty());
+        let wanted = program.members.iter().any(|p| p.weight.value >= 1.0);
         let own = of(true);
         // Only what uses most of the CPU itself can be its own bottleneck.
-        if serves && own.share >= HALF && alone.as_ref().is_none_or(|a| a.lost < own.lost) {
+        if wanted && own.share >= HALF && alone.as_ref().is_none_or(|a| a.lost < own.lost) {
             alone = Some(own);
         }
         blamed.push(of(false));
     }
+    // By share, not by gain: a small program that others happen to wait beside is not who takes the CPU.
     if !blamed.iter().any(|b| b.share >= HALF) {
         blamed.extend(groups(facts, &all, total).into_iter().filter(|g| g.share >= HALF));
     }
-    blamed.sort_by(|a, b| b.gain().total_cmp(&a.gain()).then(a.subject.key.cmp(&b.subject.key)));
+    blamed.retain(|b| b.share >= LEAST);
+    let by_share = |b: &Blamed<'_>| (b.share * 20.0).round();
+    blamed.sort_by(|a, b| {
+        by_share(b).total_cmp(&by_share(a)).then(b.gain().total_cmp(&a.gain())).then(a.subject.key.cmp(&b.subject.key))
+    });
     let incumbent = prev.and_then(|p| {
         p.held.iter().find_map(|h| {
             let same = |b: &Blamed<'_>| b.subject.typed_key() == h.subject.typed_key();
@@ -146,12 +152,16 @@ fn blame<'a>(facts: &Facts<'a>, prev: Option<&Prev>) -> (Option<Blamed<'a>>, Opt
 
 /// Control groups as culprits: many small programs of one unit.
 fn groups<'a>(facts: &Facts<'a>, all: &[Program<'a>], total: f64) -> Vec<Blamed<'a>> {
+    const BUSY: f64 = 0.05;
     let mut by_path: BTreeMap<&str, (f64, Vec<&'a ProcFacts>)> = BTreeMap::new();
     for p in all.iter().flat_map(|program| &program.members) {
         if let Some(group) = p.cgroups.first() {
             let entry = by_path.entry(group.path.shown()).or_default();
             entry.0 += demand(p);
-            entry.1.push(p);
+            // Who uses next to nothing is not to be paused with the rest: shells, supervisors.
+            if demand(p) >= BUSY {
+                entry.1.push(p);
+            }
         }
     }
     let one = |(path, (amount, members)): (&str, (f64, Vec<&'a ProcFacts>))| {
@@ -196,7 +206,10 @@ impl<'a> Blamed<'a> {
         found.evidence = self.evidence(facts, pressure, cores);
         found.against = against(facts);
         found.fixes = self.fixes(facts);
-        found.confidence = confidence(facts.ledger, self.lost, 0, found.evidence.len(), 4);
+        // Below half of what competes it is the largest of several.
+        found.confidence = confidence(facts.ledger, self.lost, 0, 4, 4) * (self.share / 0.5).min(1.0);
+        // A job that nobody but its own terminal waits for: worth saying, nothing to be woken for.
+        found.never_critical = self.alone && !self.members.iter().any(|p| !p.listens.is_empty());
         Judged::found(self.subject.clone(), found)
     }
 

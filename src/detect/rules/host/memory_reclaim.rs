@@ -122,7 +122,7 @@ fn title(program: &Program<'_>, memory: &MemoryFacts) -> String {
 }
 
 /// The program that grows most (at least 1 MiB/s and a twentieth of the memory), else the largest.
-fn culprit<'a>(facts: &Facts<'a>, prev: Option<&Prev>) -> Option<Program<'a>> {
+pub fn culprit<'a>(facts: &Facts<'a>, prev: Option<&Prev>) -> Option<Program<'a>> {
     const GROWS: f64 = 1_048_576.0;
     let total = facts.world.host.memory.as_ref().map_or(f64::INFINITY, |m| m.raw.total as f64);
     let mut all = programs(facts.world, |p| p.rss_bytes as f64);

@@ -1,0 +1,119 @@
+//! host.memory.cache_thrash: the page cache is too small; refaults explain the reads.
+
+use crate::detect::finding::{Class, Fix, Horizon, Phase};
+use crate::detect::fix;
+use crate::detect::ledger::{Actor, State, inside};
+use crate::detect::memory::is_held;
+use crate::detect::params::{Param, Params};
+use crate::detect::rules::support::{cgroup_subject, confidence};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::facts::CgroupFacts;
+use crate::model::host::Controller;
+use crate::model::source::SourceKind;
+use crate::model::subject::Subject;
+use crate::model::unit::{Unit, bytes, short};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "host.memory.cache_thrash",
+    class: Class::Live,
+    source: SourceKind::Host,
+    says: "page cache too small: refaults explain the reads",
+    params: &[
+        Param { name: "refaults", unit: Unit::Percent, default: 30.0, min: 1.0, max: 100.0, what: "of the bytes read that must be page cache read again" },
+        Param { name: "near", unit: Unit::Percent, default: 90.0, min: 10.0, max: 100.0, what: "of the group's memory limit that must be in use" },
+        Param { name: "lost", unit: Unit::SecondsPerSecond, default: 0.05, min: 0.001, max: 100.0, what: "IO wait of the group that refaults must explain" },
+    ],
+    origins: &["host.cgroup.memory", "host.vmstat", "host.iodelay"],
+    page: "\
+A group's memory limit leaves its page cache less room than its files need: pages are dropped and read again at once. It looks like
+a slow or busy disk, while PSI memory stays low (measured: 1 % memory beside 60 % io). Refaulted bytes against bytes read tell.
+
+The loss is the group's IO wait times that share, taken from what the disk is charged with.
+
+**Relief**: raise the limit. **Cure**: limits that count the files in use, smaller working sets, reads that bypass the cache.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let host = &facts.world.host;
+    let groups = match &host.cgroups {
+        Ok(groups) => groups,
+        Err(lack) => return Judged::unknown(Subject::host(), lack),
+    };
+    let page = facts.world.identity.as_ref().map_or(4096, |i| i.page_bytes) as f64;
+    let reads = host.memory.as_ref().ok().and_then(|m| m.read_bytes_per_s).unwrap_or(0.0);
+    let mut judged = Judged::default();
+    let limited = groups.iter().filter(|g| matches!(g.controller, Controller::Memory | Controller::Unified));
+    for group in limited {
+        let (Some(limit), Some(used), Some(refaults)) = (group.memory_limit_bytes, group.memory_bytes, group.refaults_per_s)
+        else {
+            continue;
+        };
+        let subject = cgroup_subject(group.path.shown());
+        let held = is_held(prev, &subject);
+        let again = refaults * page;
+        let share = (again / reads.max(1.0)).min(1.0);
+        let member = |a: &Actor| facts.world.processes().iter().any(|p| p.id == a.id && inside(p, group));
+        let lost = facts.ledger.sum(member, |a| a.io_wait) * share;
+        let near = used as f64 / limit.max(1) as f64 * 100.0;
+        if share * 100.0 < params.limit("refaults", held)
+            || near < params.limit("near", held)
+            || lost < params.limit("lost", held)
+        {
+            continue;
+        }
+        let title =
+            format!("{} reads {}/s again that its limit of {} just dropped", group.path, bytes(again), bytes(limit as f64));
+        let mut found = Found::new(Class::Live, title);
+        found.losses = vec![(State::IoWait, lost)];
+        found.victims_time = facts.ledger.sum(member, Actor::time);
+        found.evidence = vec![
+            evidence("of the bytes read are read again", share * 100.0, Unit::Percent, Some(30.0), "host.cgroup.memory"),
+            evidence("of its memory limit is used", near, Unit::Percent, Some(90.0), "host.cgroup.memory"),
+            evidence("its tasks wait for that", lost, Unit::SecondsPerSecond, Some(0.05), "host.iodelay"),
+        ];
+        found.confidence = confidence(facts.ledger, lost, facts.ledger.io_rounds, 3, 3);
+        found.fixes = fixes(facts, group, limit);
+        judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
+    }
+    if judged.verdicts.is_empty() {
+        let share = crate::detect::ledger::refault_share(facts.world).unwrap_or(0.0) * 100.0;
+        return Judged::clear(
+            Subject::host(),
+            format!("{} % of the reads are page cache read again, no group's limit makes it so", short(share)),
+        );
+    }
+    judged
+}
+
+fn fixes(facts: &Facts<'_>, group: &CgroupFacts, limit: u64) -> Vec<Fix> {
+    let name: &[u8] = if group.controller == Controller::Memory { b"memory.limit_in_bytes" } else { b"memory.max" };
+    let file = fix::shell(&[group.directory.raw(), b"/", name].concat());
+    let more = limit.saturating_mul(2);
+    let available = facts.world.host.memory.as_ref().map_or(0, |m| m.available_bytes);
+    let mut raise = fix::shell_fix(
+        Phase::Relief,
+        Horizon::Immediate,
+        format!("Raise its limit from {} to {}", bytes(limit as f64), bytes(more as f64)),
+        format!("echo {more} > {file}"),
+    );
+    raise.undo = Some(format!("echo {limit} > {file}"));
+    raise.needs = "root".into();
+    raise.needs_bytes = Some(more - limit);
+    raise.risk = "the host has that much less for everyone else; a manager may write the old value again".into();
+    let ok = available > more - limit;
+    raise.preflight =
+        vec![crate::detect::finding::Preflight { ok, what: format!("{} available on the host", bytes(available as f64)) }];
+    raise.verify = format!("cat {file}; perftop check --for 10s --only host.memory.cache_thrash");
+    let mut cure = raise.clone();
+    cure.phase = Phase::Cure;
+    cure.horizon = Horizon::ShortTerm;
+    cure.title = "Size the limit by the files in use, or read what is read once past the cache".into();
+    cure.command = format!("grep -E 'refault|file' {}", fix::shell(&[group.directory.raw(), b"/memory.stat"].concat()));
+    cure.undo = None;
+    cure.needs_bytes = None;
+    cure.preflight = Vec::new();
+    cure.risk = "none: it only looks".into();
+    vec![raise, cure]
+}

@@ -1,0 +1,91 @@
+//! host.network.conntrack_full: the connection tracking table is nearly full or dropping.
+
+use crate::detect::finding::{Class, Horizon, Phase};
+use crate::detect::fix;
+use crate::detect::memory::is_held;
+use crate::detect::params::{Param, Params};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::model::source::SourceKind;
+use crate::model::subject::Subject;
+use crate::model::unit::{Unit, count, short};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "host.network.conntrack_full",
+    class: Class::Error,
+    source: SourceKind::Host,
+    says: "connection tracking table nearly full or dropping",
+    params: &[Param {
+        name: "full",
+        unit: Unit::Percent,
+        default: 90.0,
+        min: 50.0,
+        max: 100.0,
+        what: "of the table that must be taken",
+    }],
+    origins: &["host.conntrack"],
+    page: "\
+The firewall tracks every connection in one table. When it is full, packets of new connections are dropped: connects time out at
+random while those that stand go on. Many short connections fill it, with each entry kept for minutes after the end.
+
+Drops are counted against new connections: from 5 % of them and one a second on it is critical.
+
+**Relief**: a larger table (each entry takes about 320 bytes). **Cure**: shorter time-outs, no tracking for what needs none, fewer
+and longer connections.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let host = Subject::host();
+    let limits = &facts.world.host.limits;
+    let Some((now, most)) = limits.raw.conntrack.filter(|(_, most)| *most > 0) else {
+        return Judged::clear(host, "connections are not tracked here");
+    };
+    let share = now as f64 / most as f64 * 100.0;
+    let drops = limits.conntrack_drops_per_s.unwrap_or(0.0);
+    if share < params.limit("full", is_held(prev, &host)) && drops < 1.0 {
+        return Judged::clear(host, format!("{} % of the table is used, {} drops a second", short(share), short(drops)));
+    }
+    let class = if drops > 0.0 { Class::Error } else { Class::Risk };
+    let word = if drops > 0.0 {
+        format!("drops {} packets of new connections a second", short(drops))
+    } else {
+        "drops new connections when it is full".to_owned()
+    };
+    let mut found =
+        Found::new(class, format!("Connection tracking holds {} of {}: it {word}", count(now as f64), count(most as f64)));
+    if drops > 0.0 {
+        found.failed_per_s = Some(drops);
+        let opens = facts
+            .world
+            .host
+            .tcp
+            .as_ref()
+            .ok()
+            .map(|t| t.active_opens_per_s.unwrap_or(0.0) + t.passive_opens_per_s.unwrap_or(0.0));
+        found.attempts_per_s = Some(opens.unwrap_or(0.0) + drops);
+    }
+    found.evidence = vec![
+        evidence("of the table is used", share, Unit::Percent, Some(90.0), "host.conntrack"),
+        evidence("packets dropped", drops, Unit::PerSecond, Some(0.0), "host.conntrack"),
+    ];
+    let mut raise = fix::shell_fix(
+        Phase::Relief,
+        Horizon::Immediate,
+        format!("Let it hold {}", most * 2),
+        format!("sysctl -w net.netfilter.nf_conntrack_max={}", most * 2),
+    );
+    raise.undo = Some(format!("sysctl -w net.netfilter.nf_conntrack_max={most}"));
+    raise.needs = "root".into();
+    raise.needs_bytes = Some(most * 320);
+    raise.risk = "kernel memory for each entry".into();
+    let mut cure = raise.clone();
+    cure.phase = Phase::Cure;
+    cure.horizon = Horizon::ShortTerm;
+    cure.title = "See whose connections fill it, and forget finished ones sooner".into();
+    cure.command = "conntrack -L 2>/dev/null | awk '{print $4, $5, $6}' | sort | uniq -c | sort -rn | head; sysctl net.netfilter | grep timeout".into();
+    cure.undo = None;
+    cure.risk = "none: it only looks".into();
+    found.fixes = vec![raise, cure];
+    Judged::found(host, found)
+}

@@ -1,0 +1,93 @@
+//! host.io.dirty_throttling: writers are held back by the dirty limit.
+
+use crate::detect::finding::{Class, Horizon, Phase};
+use crate::detect::fix;
+use crate::detect::ledger::{Actor, State};
+use crate::detect::params::{Param, Params};
+use crate::detect::rules::support::{confidence, programs};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::model::seen::Lack;
+use crate::model::source::SourceKind;
+use crate::model::subject::Subject;
+use crate::model::unit::{Unit, bytes, short};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "host.io.dirty_throttling",
+    class: Class::Live,
+    source: SourceKind::Host,
+    says: "writers are held back by the dirty limit",
+    params: &[
+        Param { name: "dirty", unit: Unit::Percent, default: 80.0, min: 10.0, max: 200.0, what: "of the dirty limit that must be dirty or being written" },
+        Param { name: "share", unit: Unit::Percent, default: 60.0, min: 10.0, max: 100.0, what: "of what is written that one program must dirty" },
+        Param { name: "lost", unit: Unit::SecondsPerSecond, default: 0.05, min: 0.001, max: 100.0, what: "IO wait of others that this must cost" },
+    ],
+    origins: &["host.vmstat", "host.process_io", "host.iodelay"],
+    page: "\
+The kernel lets processes dirty pages faster than the disk takes them, up to a limit (`vm.dirty_ratio`, `vm.dirty_bytes`). At the
+limit every writer is put to sleep in `balance_dirty_pages`, the one that wrote a line as well as the one that copies a disk image;
+and fsync of a small file waits behind the rest.
+
+**Who is to blame**: the program that dirties most. **Relief**: pause it, or let it write past the cache (`oflag=direct`).
+**Cure**: a write limit for it (io.max); smaller `dirty_background_bytes`, so that writing begins sooner.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let host = Subject::host();
+    let memory = match &facts.world.host.memory {
+        Ok(memory) => memory,
+        Err(lack) => return Judged::unknown(host, lack),
+    };
+    let Some(dirty) = memory.dirty_share.map(|s| s * 100.0) else {
+        return Judged::unknown(host, &Lack::first_sample("nr_dirty_threshold of /proc/vmstat"));
+    };
+    let held = prev.is_some_and(|p| !p.held.is_empty());
+    if dirty < params.limit("dirty", held) {
+        return Judged::clear(host, format!("{} % of the dirty limit", short(dirty)));
+    }
+    let writers = programs(facts.world, |p| p.write_bytes_per_s.unwrap_or(0.0));
+    let all: f64 = writers.iter().map(|w| w.amount).sum();
+    let Some(writer) = writers.into_iter().next().filter(|w| w.amount / all.max(1.0) * 100.0 >= params.limit("share", held))
+    else {
+        return Judged::clear(host, format!("{} % of the dirty limit, and no single writer", short(dirty)));
+    };
+    let share = writer.amount / all.max(1.0);
+    let others = facts.ledger.sum(|a| a.family != writer.root, |a| a.io_wait);
+    let clean = facts.ledger.clean_io / facts.ledger.state(State::IoWait).max(1e-9);
+    let lost = others * (1.0 - clean) * share;
+    if lost < params.limit("lost", held) {
+        return Judged::clear(
+            host,
+            format!(
+                "{} writes {}/s at the dirty limit and costs others {} s/s",
+                writer.label(),
+                bytes(writer.amount),
+                short(lost)
+            ),
+        );
+    }
+    let title = format!("{} dirties {}/s: every writer waits at the dirty limit", writer.label(), bytes(writer.amount));
+    let mut found = Found::new(Class::Live, title);
+    found.losses = vec![(State::IoWait, lost)];
+    found.victims_time = facts.ledger.sum(|a| a.family != writer.root, Actor::time);
+    found.own_time = facts.ledger.sum(|a| a.family == writer.root, Actor::time);
+    found.held_share = share;
+    found.evidence = vec![
+        evidence("of the dirty limit", dirty, Unit::Percent, Some(params.get("dirty")), "host.vmstat"),
+        evidence("dirtied by the program", writer.amount, Unit::BytesPerSecond, None, "host.process_io"),
+        evidence("others wait for IO by it", lost, Unit::SecondsPerSecond, Some(0.05), "host.iodelay"),
+    ];
+    found.confidence = confidence(facts.ledger, lost, facts.ledger.io_rounds, 3, 3);
+    let mut cure = fix::shell_fix(
+        Phase::Cure,
+        Horizon::ShortTerm,
+        "Begin to write sooner, so that the limit is not reached",
+        "sysctl -w vm.dirty_background_bytes=67108864",
+    );
+    cure.undo = Some("sysctl -w vm.dirty_background_bytes=OLD   # OLD: what `sysctl -n vm.dirty_background_bytes` printed before; 0 means the ratio".into());
+    cure.needs = "root".into();
+    cure.risk = "more and smaller writes".into();
+    found.fixes = fix::pause(facts.world, &writer.members).into_iter().chain([fix::idle_io(&writer.members), cure]).collect();
+    Judged::found(writer.subject(), found)
+}

@@ -1,0 +1,82 @@
+//! host.disk.errors: the kernel reports IO errors.
+
+use std::collections::BTreeMap;
+
+use crate::detect::finding::{Class, Horizon, Phase};
+use crate::detect::fix;
+use crate::detect::params::{Param, Params};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::host::{KernelMessage, MessageKind};
+use crate::model::seen::{Lack, Why};
+use crate::model::source::SourceKind;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::Unit;
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "host.disk.errors",
+    class: Class::Error,
+    source: SourceKind::Host,
+    says: "the kernel reports IO errors",
+    params: &[
+        Param { name: "fresh", unit: Unit::Seconds, default: 10.0, min: 1.0, max: 600.0, what: "an error this young is happening" },
+        Param { name: "tail", unit: Unit::Seconds, default: 60.0, min: 1.0, max: 3600.0, what: "how long an error is still shown after the last one, marked as ended" },
+    ],
+    origins: &["host.kmsg"],
+    page: "\
+The kernel says that a device did not read or write, or that a file system found itself damaged. Data may be lost; retries make the
+device slow before it fails. Read from `/dev/kmsg`, with the device that the message names.
+
+**Relief**: stop writing to it, move the service to a replica. **Cure**: copy what can be read, replace the device; check cables and
+controllers when several fail at once.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, _: Option<&Prev>) -> Judged {
+    let Some(messages) = &facts.world.host.messages else {
+        let lack = Lack::new(Why::Denied, "/dev/kmsg").lifted_by("sudo perftop, or sysctl kernel.dmesg_restrict=0");
+        return Judged::unknown(Subject::host(), &lack);
+    };
+    let now_us = facts.world.at.mono_ns / 1000;
+    let age_s = |m: &KernelMessage| now_us.saturating_sub(m.at_us) as f64 / 1e6;
+    let bad = |m: &&KernelMessage| matches!(m.kind, MessageKind::IoError | MessageKind::FsError);
+    let mut by_device: BTreeMap<String, Vec<&KernelMessage>> = BTreeMap::new();
+    for m in messages.iter().filter(bad).filter(|m| age_s(m) <= params.get("tail")) {
+        let device = m.device.as_ref().map_or_else(|| "unknown".to_owned(), |d| d.shown().to_owned());
+        by_device.entry(device).or_default().push(m);
+    }
+    let mut judged = Judged::default();
+    for (device, said) in by_device {
+        let youngest = said.iter().map(|m| age_s(m)).fold(f64::INFINITY, f64::min);
+        let subject = Subject::new(SubjectType::Device, device.clone(), device.clone());
+        let last = said.iter().max_by_key(|m| m.at_us).map_or("", |m| m.text.shown());
+        let mut found = Found::new(Class::Error, format!("{device} fails: {last}"));
+        found.ended = youngest > params.get("fresh");
+        found.failed_per_s = (!found.ended).then(|| said.len() as f64 / params.get("tail"));
+        found.evidence = vec![
+            evidence("messages of the kernel in the last minute", said.len() as f64, Unit::Count, Some(0.0), "host.kmsg"),
+            evidence("the last one", youngest, Unit::Seconds, Some(params.get("fresh")), "host.kmsg"),
+        ];
+        let name = fix::shell(format!("/dev/{device}").as_bytes());
+        let mut look = fix::shell_fix(
+            Phase::Relief,
+            Horizon::Immediate,
+            "See what failed, and what the device says of itself",
+            format!("dmesg -T | grep -iE 'error|fail|reset|timeout' | tail -n 30; smartctl -a {name}"),
+        );
+        look.risk = "none: it only looks".into();
+        look.needs = "root".into();
+        let mut cure = look.clone();
+        cure.phase = Phase::Cure;
+        cure.title = "Copy what can be read to another device, then replace it".into();
+        cure.command = format!("ddrescue -n {name} /path/on/another/disk.img /path/on/another/disk.map");
+        cure.risk = "reads the whole device; a dying one may get worse".into();
+        cure.takes_s = None;
+        found.fixes = vec![look, cure];
+        judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
+    }
+    if judged.verdicts.is_empty() {
+        return Judged::clear(Subject::host(), "the kernel reports no IO error");
+    }
+    judged
+}

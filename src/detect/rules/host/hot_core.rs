@@ -1,0 +1,123 @@
+//! host.cpu.hot_core: one core is full and a victim is pinned to it, others idle.
+
+use crate::detect::finding::{Class, Fix, Horizon, Phase};
+use crate::detect::fix;
+use crate::detect::ledger::{Actor, State};
+use crate::detect::params::{Param, Params};
+use crate::detect::rules::support::{confidence, demand, programs};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::model::facts::ProcFacts;
+use crate::model::source::SourceKind;
+use crate::model::subject::Subject;
+use crate::model::unit::{Unit, short};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "host.cpu.hot_core",
+    class: Class::Live,
+    source: SourceKind::Host,
+    says: "one core is full and a victim is pinned to it, others idle",
+    params: &[
+        Param { name: "full", unit: Unit::Percent, default: 90.0, min: 50.0, max: 100.0, what: "busy share of each core that the victim may use" },
+        Param { name: "idle", unit: Unit::Percent, default: 40.0, min: 1.0, max: 100.0, what: "idle share that another core must have" },
+        Param { name: "lost", unit: Unit::SecondsPerSecond, default: 0.05, min: 0.001, max: 100.0, what: "run delay of the pinned victim" },
+    ],
+    origins: &["host.cpu", "host.schedstat", "host.affinity"],
+    page: "\
+A process may run on some CPUs only (taskset, a cpuset, an affinity that its author set), these are full, and others idle. The average
+over all CPUs looks fine. An interrupt that one core serves alone looks the same.
+
+**Who is to blame**: the program that uses the full cores most; without one, the pinned process itself.
+
+**Relief**: let it run anywhere. **Cure**: the affinity where it is configured; spread interrupts.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let host = Subject::host();
+    let cpu = match &facts.world.host.cpu {
+        Ok(cpu) => cpu,
+        Err(lack) => return Judged::unknown(host, lack),
+    };
+    let held = prev.is_some_and(|p| !p.held.is_empty());
+    let busy = |n: u32| cpu.cores.iter().find(|c| c.number == n).and_then(|c| c.busy).unwrap_or(0.0) * 100.0;
+    let full = params.limit("full", held);
+    let idle = cpu.cores.iter().filter(|c| c.busy.is_some_and(|b| (1.0 - b) * 100.0 >= params.limit("idle", held))).count();
+    let hottest = cpu.cores.iter().filter_map(|c| c.busy).fold(0.0, f64::max) * 100.0;
+    if hottest < full || idle == 0 {
+        return Judged::clear(host, format!("the busiest core is {hottest:.0} % busy, {idle} have room"));
+    }
+    let stuck = |p: &&ProcFacts| p.pinned.as_ref().is_some_and(|cpus| !cpus.is_empty() && cpus.iter().all(|n| busy(*n) >= full));
+    let pinned: Vec<&ProcFacts> = facts.world.processes().iter().filter(stuck).collect();
+    let delay = |p: &ProcFacts| facts.ledger.sum(|a| a.id == p.id, |a| a.runnable);
+    let Some(victim) = pinned.iter().copied().max_by(|a, b| delay(a).total_cmp(&delay(b))) else {
+        return Judged::clear(host, format!("a core is {hottest:.0} % busy, and nobody who waits is pinned to it"));
+    };
+    let cores = victim.pinned.clone().unwrap_or_default();
+    // Those that compete for the same cores: pinned there, or seen there.
+    let there = |p: &ProcFacts| match &p.pinned {
+        Some(own) => own.iter().any(|n| cores.contains(n)),
+        None => cores.contains(&p.processor),
+    };
+    let rivals = programs(facts.world, |p| if there(p) && p.family != victim.family { demand(p) } else { 0.0 });
+    let rival = rivals.into_iter().next().filter(|r| r.amount >= 0.2);
+    let root = rival.as_ref().map(|r| r.root);
+    let lost = facts.ledger.sum(|a| Some(a.family) != root && pinned.iter().any(|p| p.id == a.id), |a| a.runnable);
+    if lost < params.limit("lost", held) {
+        return Judged::clear(host, format!("{} is pinned to a full core and waits {} s/s", victim.label(), short(lost)));
+    }
+    let list = cores.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+    let (subject, title) = match &rival {
+        Some(r) => (
+            r.subject(),
+            format!("{} fills CPU {list}, to which {} is pinned, while {idle} CPUs have room", r.label(), victim.label()),
+        ),
+        None => (
+            crate::detect::rules::support::process_subject(victim),
+            format!("{} is pinned to CPU {list}, which is full, while {idle} CPUs have room", victim.label()),
+        ),
+    };
+    let mut found = Found::new(Class::Live, title);
+    found.losses = vec![(State::CpuRunnable, lost)];
+    found.victims_time = facts.ledger.sum(|a| pinned.iter().any(|p| p.id == a.id), Actor::time);
+    found.own_time = facts.ledger.sum(|a| Some(a.family) == root, Actor::time);
+    found.evidence = vec![
+        evidence("the pinned process waits for a CPU", lost, Unit::SecondsPerSecond, Some(0.05), "host.schedstat"),
+        evidence(
+            "the cores that it may use are busy",
+            cores.iter().map(|n| busy(*n)).fold(100.0, f64::min),
+            Unit::Percent,
+            Some(full),
+            "host.cpu",
+        ),
+        evidence("cores with room", idle as f64, Unit::Count, Some(1.0), "host.cpu"),
+        evidence("cores that it may use", cores.len() as f64, Unit::Count, None, "host.affinity"),
+    ];
+    found.confidence = confidence(facts.ledger, lost, 0, 4, 4);
+    let last = cpu.cores.iter().map(|c| c.number).max().unwrap_or(0);
+    found.fixes = fixes(victim, &list, last);
+    Judged::found(subject, found)
+}
+
+fn fixes(victim: &ProcFacts, list: &str, last: u32) -> Vec<Fix> {
+    let all = format!("0-{last}");
+    let mut free = fix::shell_fix(
+        Phase::Relief,
+        Horizon::Immediate,
+        "Let the pinned process run on any CPU",
+        fix::guarded(victim, &format!("taskset -a -cp {all} {}", victim.id.pid)),
+    );
+    free.undo = Some(fix::guarded(victim, &format!("taskset -a -cp {list} {}", victim.id.pid)));
+    free.risk = "whoever pinned it had a reason: caches, isolation, a licence".into();
+    free.verify = format!("taskset -cp {}; perftop check --for 5s", victim.id.pid);
+    let mut cure = free.clone();
+    cure.phase = Phase::Cure;
+    cure.horizon = Horizon::ShortTerm;
+    cure.title = "Change the affinity where it is set".into();
+    cure.command = format!(
+        "cat /proc/{}/cgroup; systemctl show -p CPUAffinity,AllowedCPUs $(ps -o unit= -p {})",
+        victim.id.pid, victim.id.pid
+    );
+    cure.undo = None;
+    vec![free, cure]
+}

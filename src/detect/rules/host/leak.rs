@@ -1,0 +1,87 @@
+//! host.memory.leak: one process grows steadily; when the memory ends. Never critical alone.
+
+use crate::detect::finding::{Class, Horizon, Phase};
+use crate::detect::fix;
+use crate::detect::memory::is_held;
+use crate::detect::params::{Param, Params};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::source::SourceKind;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::{Unit, bytes, seconds};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "host.memory.leak",
+    class: Class::Risk,
+    source: SourceKind::Host,
+    says: "one process grows steadily; ETA; never critical alone",
+    params: &[
+        Param { name: "growth", unit: Unit::BytesPerSecond, default: 262_144.0, min: 1024.0, max: 1e10, what: "that a process must grow by, over a minute at least, in three quarters of the steps" },
+        Param { name: "horizon", unit: Unit::Seconds, default: 86_400.0, min: 60.0, max: 2_592_000.0, what: "memory that ends later than this is no risk yet" },
+    ],
+    origins: &["host.processes", "host.memory"],
+    page: "\
+The resident memory of one process has grown for a minute or longer, in three quarters of the steps and without a break: Theil-Sen
+over the last ninety points. The time is that until MemAvailable is used up at this rate, and it counts by its late end only.
+
+A cache that fills looks the same until it is full. That is why this is never critical: the operator decides. A process under a memory limit of
+its own group meets that limit first.
+
+**Relief**: none that keeps it running; plan a restart. **Cure**: a heap profile, a limit so that only it suffers.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let memory = match &facts.world.host.memory {
+        Ok(memory) => memory,
+        Err(lack) => return Judged::unknown(Subject::host(), lack),
+    };
+    let available = memory.available_bytes as f64;
+    let mut judged = Judged::default();
+    for (id, series) in &facts.learned.resident {
+        let Some(p) = facts.world.processes().iter().find(|p| p.id.to_string() == *id) else { continue };
+        let subject = Subject::new(SubjectType::Process, p.id.to_string(), p.label());
+        let Some((slope, least)) = series.growth() else { continue };
+        let held = is_held(prev, &subject);
+        if slope < params.limit("growth", held) || available / least.max(1.0) > params.get("horizon") {
+            continue;
+        }
+        let eta = available / slope;
+        let title =
+            format!("{} grows by {}/s without a break: memory ends in {} if it goes on", p.label(), bytes(slope), seconds(eta));
+        let mut found = Found::new(Class::Risk, title);
+        found.eta_s = Some(eta);
+        found.eta_late_s = Some(available / least.max(1.0));
+        found.never_critical = true;
+        found.confidence = 0.6;
+        found.evidence = vec![
+            evidence("growth, median of all pairs", slope, Unit::BytesPerSecond, Some(params.get("growth")), "host.processes"),
+            evidence("growth, the slower end of its interval", least, Unit::BytesPerSecond, None, "host.processes"),
+            evidence("resident now", p.rss_bytes as f64, Unit::Bytes, None, "host.processes"),
+            evidence("watched for", series.span_s(), Unit::Seconds, Some(60.0), "host.processes"),
+        ];
+        found.against = vec![evidence("memory available", available, Unit::Bytes, None, "host.memory")];
+        let pid = p.id.pid;
+        let mut look = fix::shell_fix(
+            Phase::Relief,
+            Horizon::ShortTerm,
+            "See what grows: heap, mapped files or threads",
+            format!("grep -E 'Rss|Anon|Swap' /proc/{pid}/smaps_rollup; ls /proc/{pid}/task | wc -l"),
+        );
+        look.risk = "none: it only looks".into();
+        let mut cure = look.clone();
+        cure.phase = Phase::Cure;
+        cure.title = "A limit, so that only it suffers; then a heap profile".into();
+        cure.command =
+            format!("# [Service] MemoryMax={:.0}M, Restart=on-failure", (p.rss_bytes as f64 * 2.0 / 1_048_576.0).ceil());
+        cure.language = crate::detect::finding::Language::Config;
+        cure.needs = "root; its unit".into();
+        cure.risk = "it is killed when it reaches that".into();
+        found.fixes = vec![look, cure];
+        judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
+    }
+    if judged.verdicts.is_empty() {
+        return Judged::clear(Subject::host(), "no process grows without a break");
+    }
+    judged
+}

@@ -1,0 +1,88 @@
+//! host.network.link_saturated: a link is full.
+
+use crate::detect::finding::{Class, Horizon, Phase};
+use crate::detect::fix;
+use crate::detect::ledger::State;
+use crate::detect::memory::is_held;
+use crate::detect::params::{Param, Params};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::source::SourceKind;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::{Unit, bytes, short};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "host.network.link_saturated",
+    class: Class::Live,
+    source: SourceKind::Host,
+    says: "a link is full or its queue drops",
+    params: &[Param {
+        name: "util",
+        unit: Unit::Percent,
+        default: 90.0,
+        min: 10.0,
+        max: 100.0,
+        what: "of the link's speed in one direction",
+    }],
+    origins: &["host.interfaces", "host.peers"],
+    page: "\
+One direction of a link carries nearly what it can. Queues grow, then drop. Counted is the fuller direction against the speed that
+the driver tells; virtual interfaces have none, and what a cloud provider shapes cannot be seen from here.
+
+The loss is that of bytes that processes wrote and that could not be sent yet: sockets with unsent data, on average.
+
+**Relief**: stop or slow the largest sender. **Cure**: a faster link, a second one, compression, another time for bulk copies.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let interfaces = match &facts.world.host.interfaces {
+        Ok(interfaces) => interfaces,
+        Err(lack) => return Judged::unknown(Subject::host(), lack),
+    };
+    let mut judged = Judged::default();
+    let mut fullest: f64 = 0.0;
+    for i in interfaces {
+        let Some(util) = i.util.map(|u| u * 100.0) else { continue };
+        fullest = fullest.max(util);
+        let subject = Subject::new(SubjectType::Interface, i.name.shown(), i.name.shown());
+        if util < params.limit("util", is_held(prev, &subject)) {
+            continue;
+        }
+        let lost = facts.ledger.state(State::NetworkSend);
+        let title = format!(
+            "{} is full: {}/s in, {}/s out of {} Mbit/s",
+            i.name,
+            bytes(i.rx_bytes_per_s),
+            bytes(i.tx_bytes_per_s),
+            i.speed_mbit.unwrap_or(0)
+        );
+        let mut found = Found::new(Class::Live, title);
+        found.losses = vec![(State::NetworkSend, lost)];
+        found.victims_time = lost;
+        found.confidence = 0.7;
+        found.evidence = vec![
+            evidence("of its speed, the fuller direction", util, Unit::Percent, Some(90.0), "host.interfaces"),
+            evidence("errors and drops", i.bad_packets_per_s, Unit::PerSecond, None, "host.interfaces"),
+        ];
+        let mut look = fix::shell_fix(
+            Phase::Relief,
+            Horizon::Immediate,
+            "See who sends and receives most",
+            "ss -tinp state established | grep -oE 'users:.*|bytes_sent:[0-9]+|delivery_rate [0-9]+[A-Za-z]*bps' | paste - - - | head -n 40",
+        );
+        look.risk = "none: it only looks".into();
+        let mut cure = look.clone();
+        cure.phase = Phase::Cure;
+        cure.horizon = Horizon::LongTerm;
+        cure.title =
+            format!("A faster link than {} Mbit/s, or another time for bulk copies", short(i.speed_mbit.unwrap_or(0) as f64));
+        cure.command = format!("ethtool {}   # what it could do", fix::shell(i.name.raw()));
+        found.fixes = vec![look, cure];
+        judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
+    }
+    if judged.verdicts.is_empty() {
+        return Judged::clear(Subject::host(), format!("at most {fullest:.0} % of a link's speed is used"));
+    }
+    judged
+}

@@ -1,0 +1,91 @@
+//! host.network.nic_errors: interface errors or drops above the floor.
+
+use crate::detect::finding::{Class, Horizon, Phase};
+use crate::detect::fix;
+use crate::detect::memory::is_held;
+use crate::detect::params::{Param, Params};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::source::SourceKind;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::{Unit, short};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "host.network.nic_errors",
+    class: Class::Live,
+    source: SourceKind::Host,
+    says: "interface errors or drops above the floor",
+    params: &[
+        Param {
+            name: "share",
+            unit: Unit::Percent,
+            default: 0.5,
+            min: 0.001,
+            max: 100.0,
+            what: "of the packets that must be in error or dropped",
+        },
+        Param {
+            name: "bad",
+            unit: Unit::PerSecond,
+            default: 2.0,
+            min: 0.01,
+            max: 1e6,
+            what: "packets in error or dropped per second",
+        },
+    ],
+    origins: &["host.interfaces"],
+    page: "\
+An interface counts errors (a bad cable, a duplex mismatch) or drops (its ring is full, nobody wanted the packet). Some drops are
+harmless: protocols that nobody here speaks. What they cost shows as packet loss, which has a finding of its own; this one says
+where to look, and is never above info by itself.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let interfaces = match &facts.world.host.interfaces {
+        Ok(interfaces) => interfaces,
+        Err(lack) => return Judged::unknown(Subject::host(), lack),
+    };
+    let mut judged = Judged::default();
+    for i in interfaces.iter().filter(|i| i.physical || i.name.shown() != "lo") {
+        let subject = Subject::new(SubjectType::Interface, i.name.shown(), i.name.shown());
+        let held = is_held(prev, &subject);
+        let packets = i.rx_packets_per_s + i.tx_packets_per_s;
+        let share = i.bad_packets_per_s / (packets + i.bad_packets_per_s).max(1e-9) * 100.0;
+        if i.bad_packets_per_s < params.limit("bad", held) || share < params.limit("share", held) {
+            continue;
+        }
+        let title = format!(
+            "{} loses {} packets a second ({} % of its traffic) to errors and drops",
+            i.name,
+            short(i.bad_packets_per_s),
+            short(share)
+        );
+        let mut found = Found::new(Class::Live, title);
+        found.evidence = vec![
+            evidence("errors and drops", i.bad_packets_per_s, Unit::PerSecond, Some(2.0), "host.interfaces"),
+            evidence("of its packets", share, Unit::Percent, Some(0.5), "host.interfaces"),
+            evidence("packets", packets, Unit::PerSecond, None, "host.interfaces"),
+        ];
+        let name = fix::shell(i.name.raw());
+        let mut look = fix::shell_fix(
+            Phase::Relief,
+            Horizon::Immediate,
+            "See which counters grow",
+            format!("ip -s -s link show dev {name}; ethtool -S {name} | grep -iE 'err|drop|discard|miss' | grep -v ': 0$'"),
+        );
+        look.risk = "none: it only looks".into();
+        let mut cure = look.clone();
+        cure.phase = Phase::Cure;
+        cure.horizon = Horizon::ShortTerm;
+        cure.title = "A larger ring for drops; cable, transceiver or port for errors".into();
+        cure.command = format!("ethtool -g {name}   # then: ethtool -G {name} rx MAX");
+        cure.needs = "root".into();
+        found.fixes = vec![look, cure];
+        judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
+    }
+    if judged.verdicts.is_empty() {
+        return Judged::clear(Subject::host(), "no interface loses packets beyond the floor");
+    }
+    judged
+}

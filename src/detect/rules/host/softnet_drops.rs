@@ -1,0 +1,81 @@
+//! host.network.softnet_drops: the kernel drops packets before any socket sees them.
+
+use crate::detect::finding::{Class, Horizon, Phase};
+use crate::detect::fix;
+use crate::detect::ledger::State;
+use crate::detect::loss;
+use crate::detect::memory::is_held;
+use crate::detect::params::{Param, Params};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::model::seen::Lack;
+use crate::model::source::SourceKind;
+use crate::model::subject::Subject;
+use crate::model::unit::{Unit, short};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "host.network.softnet_drops",
+    class: Class::Live,
+    source: SourceKind::Host,
+    says: "the kernel drops before the socket",
+    params: &[Param {
+        name: "drops",
+        unit: Unit::PerSecond,
+        default: 1.0,
+        min: 0.01,
+        max: 1e6,
+        what: "packets per second dropped because a CPU's backlog is full",
+    }],
+    origins: &["host.softnet", "ledger"],
+    page:
+        "\
+A CPU takes packets from the cards more slowly than they come; its backlog (`netdev_max_backlog`) is full, and the rest is dropped
+before any socket sees it. Squeezes alone (the budget ran out, the rest was taken a moment later) are no loss.
+
+The cost is modelled as that of any lost segment: 0.2 s each, at most one second per second and connection.
+
+**Relief**: a longer backlog and a larger budget. **Cure**: spread the interrupts over CPUs (RSS, RPS), find what holds that CPU.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let host = Subject::host();
+    let limits = &facts.world.host.limits;
+    let Some(drops) = limits.softnet_drops_per_s else {
+        return Judged::unknown(host, &Lack::first_sample("/proc/net/softnet_stat"));
+    };
+    let squeezes = limits.squeezes_per_s.unwrap_or(0.0);
+    if drops < params.limit("drops", is_held(prev, &host)) {
+        return Judged::clear(host, format!("{} packets a second dropped, {} squeezes", short(drops), short(squeezes)));
+    }
+    let lost = loss::before_sockets(facts.world);
+    let mut found =
+        Found::new(Class::Live, format!("The kernel drops {} packets a second before any socket sees them", short(drops)));
+    found.losses = vec![(State::NetworkRetransmit, lost)];
+    found.victims_time = lost;
+    found.confidence = 0.5;
+    found.evidence = vec![
+        evidence("packets dropped", drops, Unit::PerSecond, Some(1.0), "host.softnet"),
+        evidence("packets taken", limits.packets_per_s.unwrap_or(0.0), Unit::PerSecond, None, "host.softnet"),
+        evidence("times that the budget ran out", squeezes, Unit::PerSecond, None, "host.softnet"),
+    ];
+    let mut raise = fix::shell_fix(
+        Phase::Relief,
+        Horizon::Immediate,
+        "A longer backlog and a larger budget",
+        "sysctl -w net.core.netdev_max_backlog=10000 net.core.netdev_budget=600",
+    );
+    raise.undo = Some(
+        "sysctl -w net.core.netdev_max_backlog=OLD net.core.netdev_budget=OLD   # OLD: what `sysctl -n` printed before".into(),
+    );
+    raise.needs = "root".into();
+    raise.risk = "memory, and packets that wait longer".into();
+    let mut cure = raise.clone();
+    cure.phase = Phase::Cure;
+    cure.title = "Spread the interrupts over the CPUs".into();
+    cure.command = "cat /proc/interrupts | grep -E 'CPU|eth|ens|virtio|mlx'; cat /sys/class/net/*/queues/rx-*/rps_cpus".into();
+    cure.undo = None;
+    cure.risk = "none: it only looks".into();
+    found.fixes = vec![raise, cure];
+    Judged::found(host, found)
+}

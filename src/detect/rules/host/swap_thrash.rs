@@ -1,0 +1,96 @@
+//! host.memory.swap_thrash: swapping in and out, sustained.
+
+use super::memory_reclaim;
+use crate::detect::finding::{Class, Horizon, Phase};
+use crate::detect::fix;
+use crate::detect::ledger::{Actor, State};
+use crate::detect::params::{Param, Params};
+use crate::detect::rules::support::{confidence, programs};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::model::seen::Lack;
+use crate::model::source::SourceKind;
+use crate::model::subject::Subject;
+use crate::model::unit::{Unit, bytes};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "host.memory.swap_thrash",
+    class: Class::Live,
+    source: SourceKind::Host,
+    says: "swapping in AND out, sustained",
+    params: &[
+        Param {
+            name: "swapped",
+            unit: Unit::BytesPerSecond,
+            default: 1_048_576.0,
+            min: 4096.0,
+            max: 1e11,
+            what: "that must go in each direction over the whole window; one direction alone is housekeeping or recovery",
+        },
+        Param {
+            name: "pressure",
+            unit: Unit::Percent,
+            default: 5.0,
+            min: 0.1,
+            max: 100.0,
+            what: "PSI memory that must go with it",
+        },
+    ],
+    origins: &["host.vmstat", "host.psi.memory", "host.processes"],
+    page: "\
+Pages go out to swap and come back a moment later: the memory in use does not fit. Swap that is used and lies still costs nothing
+(1 GiB of pages that nobody touches may stay there for weeks), and swapping in alone is recovery.
+
+The cost is the time that tasks stand still for memory (PSI memory some, a lower bound), and the IO wait for pages that come back.
+
+**Who is to blame**: what grows most, else the largest. **Relief**: pause it. **Cure**: a limit for it, more memory.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let host = Subject::host();
+    let memory = match &facts.world.host.memory {
+        Ok(memory) => memory,
+        Err(lack) => return Judged::unknown(host, lack),
+    };
+    let (Some(came), Some(went)) = (memory.swap_in_bytes_per_s, memory.swap_out_bytes_per_s) else {
+        return Judged::unknown(host, &Lack::first_sample("pswpin and pswpout"));
+    };
+    let held = prev.is_some_and(|p| !p.held.is_empty());
+    let pressure = facts.world.host.psi.memory.as_ref().map_or(0.0, |p| p.best() * 100.0);
+    if came.min(went) < params.limit("swapped", held) || pressure < params.limit("pressure", held) {
+        return Judged::clear(host, format!("swap: {}/s in, {}/s out", bytes(came), bytes(went)));
+    }
+    let Some(program) =
+        memory_reclaim::culprit(facts, prev).or_else(|| programs(facts.world, |p| p.rss_bytes as f64).into_iter().next())
+    else {
+        return Judged::clear(host, "no process holds memory");
+    };
+    let stalled = facts.ledger.state(State::MemoryStalled);
+    let title = format!(
+        "Memory does not fit: {}/s go to swap and {}/s come back, {} holds most",
+        bytes(went),
+        bytes(came),
+        program.label()
+    );
+    let mut found = Found::new(Class::Live, title);
+    found.losses = vec![(State::MemoryStalled, stalled)];
+    found.victims_time = facts.ledger.sum(|a| a.family != program.root, Actor::time) + stalled;
+    found.own_time = facts.ledger.sum(|a| a.family == program.root, Actor::time);
+    found.evidence = vec![
+        evidence("swapped in", came, Unit::BytesPerSecond, Some(params.get("swapped")), "host.vmstat"),
+        evidence("swapped out", went, Unit::BytesPerSecond, Some(params.get("swapped")), "host.vmstat"),
+        evidence("PSI memory some", pressure, Unit::Percent, Some(5.0), "host.psi.memory"),
+        evidence("held by the program", program.amount, Unit::Bytes, None, "host.processes"),
+    ];
+    found.confidence = confidence(facts.ledger, stalled, 0, 4, 4);
+    let mut cure = fix::shell_fix(
+        Phase::Cure,
+        Horizon::ShortTerm,
+        "See who is swapped, and cap what does not fit",
+        "grep VmSwap /proc/[0-9]*/status 2>/dev/null | sort -k2 -rn | head",
+    );
+    cure.risk = "none: it only looks".into();
+    found.fixes = fix::pause(facts.world, &program.members).into_iter().chain([cure]).collect();
+    Judged::found(program.subject(), found)
+}
