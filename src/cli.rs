@@ -25,7 +25,7 @@ pub struct Global {
     /// Read no configuration file at all
     #[arg(long, global = true, conflicts_with = "config")]
     pub no_config: bool,
-    /// dark, light, terminal, or the path of a theme file
+    /// dark, light, contrast, colorblind, terminal, or the path of a theme file
     #[arg(long, global = true, value_name = "NAME")]
     pub theme: Option<String>,
     /// Draw with ASCII only
@@ -60,6 +60,18 @@ pub enum Command {
     Explain(Explain),
     /// Show or check the configuration
     Config(Config),
+    /// Completions for a shell, to standard output
+    Completions(Completions),
+    /// The manual page in roff, to standard output
+    Man,
+}
+
+/// Options of `completions`.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// Which shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
 }
 
 /// Options of `check`.

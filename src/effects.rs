@@ -50,6 +50,7 @@ impl Effects {
             Effect::Copy { text, what } => self.copy(text, what, screen),
             Effect::Ask(demand) => self.ask(Ask::Demand(demand)),
             Effect::Weigh { name, weight } => self.ask(Ask::Weigh { name, weight }),
+            Effect::Mute { key, reason, seconds } => self.ask(Ask::Mute { key, reason, seconds }),
             Effect::Record(name) => self.ask(Ask::Record(places(&name))),
             Effect::StopRecording => self.ask(Ask::StopRecording),
             Effect::Pause => self.ask(Ask::Pause),

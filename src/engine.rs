@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::detect::diagnosis::Diagnosis;
 use crate::detect::judge::{self, Evaluation, waiting_groups};
-use crate::detect::memory::Memory;
+use crate::detect::memory::{Memory, Mute};
 use crate::detect::params::ParamOverrides;
 use crate::diagnose::{Mode, Own, Picture, Recording, flow};
 use crate::model::counter::Stamp;
@@ -44,6 +44,15 @@ pub enum Ask {
         name: String,
         /// Its weight.
         weight: Option<f64>,
+    },
+    /// Mute a finding for so many seconds; 0 takes it back.
+    Mute {
+        /// Its key.
+        key: String,
+        /// Why.
+        reason: String,
+        /// For how long.
+        seconds: u32,
     },
     /// Record from now on, into the first of these files that can be written.
     Record(Vec<PathBuf>),
@@ -156,6 +165,16 @@ impl Engine {
             details: Arc::new(self.answers.clone()),
             own,
             recording,
+        }
+    }
+
+    /// Mutes a finding from the newest tick on; it counts in no health and no exit code meanwhile.
+    pub fn mute(&mut self, key: String, reason: String, seconds: u32) {
+        let now_ms = self.state.window.back().map_or(0, |s| s.at.wall_ms);
+        let muted = &mut self.state.memory.muted;
+        match seconds {
+            0 => _ = muted.remove(&key),
+            _ => _ = muted.insert(key, Mute { reason, until_ms: now_ms + i64::from(seconds) * 1000 }),
         }
     }
 

@@ -111,6 +111,37 @@ fn triage_and_host_at_three_sizes() {
 }
 
 #[test]
+fn not_on_this_host() {
+    let upstream = picture("slow_upstream", SICK);
+    let dark = theme("dark", Depth::True, false);
+    for size in SIZES {
+        assert_screen("elsewhere", &app(&upstream, &[]), &dark, size);
+    }
+    let screen = text(&draw(&app(&upstream, &[]), &dark, SIZES[1]));
+    assert!(screen.contains("NOT ON THIS HOST") && screen.contains("next          ssh "), "{screen}");
+    // Where there is no room for three lines the finding itself says so.
+    let small = text(&draw(&app(&upstream, &[]), &dark, (80, 10)));
+    assert!(small.contains("Not on this host"), "{small}");
+}
+
+#[test]
+fn the_process_table_takes_three_shapes_and_a_query() {
+    let sick = picture("cpu_hog", SICK);
+    let dark = theme("dark", Depth::True, false);
+    let host = [Key::Char('2'), Key::Char('T')];
+    assert_screen("tree", &app(&sick, &host), &dark, SIZES[1]);
+    assert_screen("groups", &app(&sick, &[host[0], host[1], host[1]]), &dark, SIZES[1]);
+    let typed = |filter: &str| {
+        let keys: Vec<Key> =
+            [Key::Char('2'), Key::Char('/')].into_iter().chain(filter.chars().map(Key::Char)).chain([Key::Enter]).collect();
+        text(&draw(&app(&sick, &keys), &dark, SIZES[1]))
+    };
+    let busy = typed("cpu>0.2");
+    assert!(busy.contains("stress-ng") && !busy.contains("kthreadd"), "{busy}");
+    assert!(typed("cpv>1").contains("did you mean `cpu`?"));
+}
+
+#[test]
 fn overlays() {
     let sick = picture("cpu_hog", SICK);
     let dark = theme("dark", Depth::True, false);
@@ -171,14 +202,16 @@ fn any_size_draws() {
 #[test]
 fn pictures_of_the_readme() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("screenshots");
-    let sick = picture("cpu_hog", SICK);
+    let (sick, upstream) = (picture("cpu_hog", SICK), picture("slow_upstream", SICK));
     for (name, theme_name, back, fore, keys) in [
         ("triage-dark", "dark", "#101418", "#d8dee9", &[][..]),
         ("triage-light", "light", "#fbfbf8", "#22272e", &[]),
         ("host-dark", "dark", "#101418", "#d8dee9", &[Key::Char('2')]),
+        ("elsewhere-dark", "dark", "#101418", "#d8dee9", &[]),
         ("host-light", "light", "#fbfbf8", "#22272e", &[Key::Char('2')]),
     ] {
-        let buffer = draw(&app(&sick, keys), &theme(theme_name, Depth::True, false), SIZES[1]);
+        let shown = if name == "elsewhere-dark" { &upstream } else { &sick };
+        let buffer = draw(&app(shown, keys), &theme(theme_name, Depth::True, false), SIZES[1]);
         let picture = svg::render(&buffer, back, fore);
         let path = dir.join(format!("{name}.svg"));
         if std::env::var_os("PERFTOP_PICTURES").is_some() {

@@ -3,6 +3,7 @@
 
 pub mod keymap;
 pub mod processes;
+pub mod query;
 mod update;
 
 use std::sync::Arc;
@@ -94,6 +95,15 @@ pub enum Effect {
         /// Its weight; `None` takes it back.
         weight: Option<f64>,
     },
+    /// Mute a finding, or (0 seconds) no more.
+    Mute {
+        /// Its key.
+        key: String,
+        /// Why.
+        reason: String,
+        /// For how long.
+        seconds: u32,
+    },
     /// Record what comes into a file of this name.
     Record(String),
     /// End that recording.
@@ -129,6 +139,8 @@ pub struct App {
     pub notice: Option<String>,
     /// `g` was pressed once.
     pub pending_g: bool,
+    /// The finding that is being muted, and the reason as typed so far.
+    pub muting: Option<(String, String)>,
     /// A recording was begun or ended by a key, and no picture shows it yet.
     pub recording: Option<bool>,
     /// The keys in force.
@@ -146,6 +158,7 @@ impl Default for App {
             processes: ProcessView::default(),
             notice: None,
             pending_g: false,
+            muting: None,
             recording: None,
             keymap: Arc::default(),
         }
@@ -220,7 +233,7 @@ impl App {
     /// Which keys count now.
     #[must_use]
     pub fn context(&self) -> Context {
-        if self.processes.editing {
+        if self.processes.editing || self.muting.is_some() {
             return Context::Editing;
         }
         match (self.overlays.last(), self.screen) {

@@ -1,9 +1,12 @@
 //! The process table: columns as data, sort, filter, selection by process.
 
 use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::facts::ProcFacts;
 use crate::model::host::ProcId;
+
+use super::query::Query;
 
 /// The columns that can be sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,38 +45,135 @@ pub struct ProcessView {
     pub sort: Column,
     /// Smallest first.
     pub ascending: bool,
-    /// Text that name, arguments or pid must hold.
+    /// Words and terms that must hold, see `query`.
     pub filter: String,
     /// The filter is being typed.
     pub editing: bool,
     /// The selected process.
     pub selected: Option<ProcId>,
+    /// Flat, as a tree, or by group.
+    pub shape: Shape,
+}
+
+/// How the table is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// One list.
+    Flat,
+    /// Children below their parents.
+    Tree,
+    /// By unit, container or control group, each with its sums.
+    Groups,
+}
+
+/// One row of the table.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Row<'a> {
+    /// A process, so deep in the tree.
+    Process {
+        /// Which.
+        process: &'a ProcFacts,
+        /// 0 at the top.
+        depth: usize,
+    },
+    /// The sums of a group; its processes follow.
+    Group {
+        /// Its name.
+        label: String,
+        /// Its processes.
+        members: Vec<&'a ProcFacts>,
+    },
+}
+
+impl<'a> Row<'a> {
+    /// The process of the row.
+    #[must_use]
+    pub fn process(&self) -> Option<&'a ProcFacts> {
+        match self {
+            Row::Process { process, .. } => Some(process),
+            Row::Group { .. } => None,
+        }
+    }
+}
+
+/// Parents before their children, in the order that the sorted list has; one whose parent is not shown stands at the top.
+fn tree<'a>(sorted: &[&'a ProcFacts]) -> Vec<Row<'a>> {
+    const DEEP: usize = 32;
+    let mut children: BTreeMap<i32, Vec<&'a ProcFacts>> = BTreeMap::new();
+    let pids: BTreeSet<i32> = sorted.iter().map(|p| p.id.pid).collect();
+    for p in sorted {
+        let parent = if pids.contains(&p.ppid) && p.ppid != p.id.pid { p.ppid } else { 0 };
+        children.entry(parent).or_default().push(p);
+    }
+    let mut rows = Vec::with_capacity(sorted.len());
+    let mut open: Vec<(&'a ProcFacts, usize)> =
+        children.remove(&0).unwrap_or_default().into_iter().rev().map(|p| (p, 0)).collect();
+    while let Some((process, depth)) = open.pop() {
+        rows.push(Row::Process { process, depth });
+        let below = children.remove(&process.id.pid).unwrap_or_default();
+        open.extend(below.into_iter().rev().map(|p| (p, (depth + 1).min(DEEP))));
+    }
+    rows
+}
+
+/// The unit, container or group that a process belongs to: the last telling part of its path.
+#[must_use]
+pub fn group_of(p: &ProcFacts) -> String {
+    let Some(group) = p.cgroups.first() else { return if p.kernel { "kernel".into() } else { "/".into() } };
+    let path = group.path.shown();
+    let units = [".service", ".scope", ".slice"];
+    let part = path.rsplit('/').find(|part| units.iter().any(|end| part.ends_with(end)));
+    part.filter(|part| !part.ends_with(".slice")).unwrap_or(path).to_owned()
+}
+
+/// Groups in the order of their first, which is their largest, process.
+fn groups<'a>(sorted: &[&'a ProcFacts]) -> Vec<Row<'a>> {
+    let mut order: Vec<String> = Vec::new();
+    let mut members: BTreeMap<String, Vec<&'a ProcFacts>> = BTreeMap::new();
+    for p in sorted {
+        let label = group_of(p);
+        if !members.contains_key(&label) {
+            order.push(label.clone());
+        }
+        members.entry(label).or_default().push(p);
+    }
+    let mut rows = Vec::new();
+    for label in order {
+        let members = members.remove(&label).unwrap_or_default();
+        let processes: Vec<Row<'a>> = members.iter().map(|p| Row::Process { process: p, depth: 1 }).collect();
+        rows.push(Row::Group { label, members });
+        rows.extend(processes);
+    }
+    rows
 }
 
 impl Default for ProcessView {
     fn default() -> Self {
-        Self { sort: Column::Cpu, ascending: false, filter: String::new(), editing: false, selected: None }
+        Self { sort: Column::Cpu, ascending: false, filter: String::new(), editing: false, selected: None, shape: Shape::Flat }
     }
 }
 
 impl ProcessView {
-    /// The rows to show, filtered and sorted; ties by pid, unknown last.
+    /// The rows to show, filtered, sorted and in their shape; ties by pid, unknown last. A filter that is wrong shows all.
     #[must_use]
-    pub fn rows<'a>(&self, processes: &'a [ProcFacts]) -> Vec<&'a ProcFacts> {
-        let needle = self.filter.to_lowercase();
-        let holds = |p: &&ProcFacts| {
-            let command = p.command.as_ref().map_or("", |c| c.shown());
-            needle.is_empty()
-                || p.name.shown().to_lowercase().contains(&needle)
-                || command.to_lowercase().contains(&needle)
-                || p.id.pid.to_string() == needle
-        };
-        let mut rows: Vec<&ProcFacts> = processes.iter().filter(holds).collect();
-        rows.sort_by(|a, b| {
+    pub fn rows<'a>(&self, processes: &'a [ProcFacts]) -> Vec<Row<'a>> {
+        let query = Query::parse(&self.filter).unwrap_or_default();
+        let mut chosen: Vec<&ProcFacts> = processes.iter().filter(|p| query.holds(p)).collect();
+        chosen.sort_by(|a, b| {
             let order = self.compare(a, b);
             if self.ascending { order.reverse() } else { order }.then(a.id.cmp(&b.id))
         });
-        rows
+        match self.shape {
+            Shape::Flat => chosen.into_iter().map(|process| Row::Process { process, depth: 0 }).collect(),
+            Shape::Tree => tree(&chosen),
+            Shape::Groups => groups(&chosen),
+        }
+    }
+
+    /// What is wrong with the filter.
+    #[must_use]
+    pub fn wrong(&self) -> Option<String> {
+        Query::parse(&self.filter).err()
     }
 
     /// Largest first.
@@ -103,9 +203,18 @@ impl ProcessView {
         self.sort = COLUMNS[next].0;
     }
 
+    /// Flat, tree, groups, and round again.
+    pub const fn turn(&mut self) {
+        self.shape = match self.shape {
+            Shape::Flat => Shape::Tree,
+            Shape::Tree => Shape::Groups,
+            Shape::Groups => Shape::Flat,
+        };
+    }
+
     /// Moves the selection by so many rows.
     pub fn step(&mut self, processes: &[ProcFacts], by: isize) {
-        let rows = self.rows(processes);
+        let rows: Vec<&ProcFacts> = self.rows(processes).iter().filter_map(Row::process).collect();
         let at = rows.iter().position(|p| Some(p.id) == self.selected);
         let next = match at {
             Some(at) => at.saturating_add_signed(by).min(rows.len().saturating_sub(1)),

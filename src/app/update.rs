@@ -54,7 +54,7 @@ impl App {
         let context = self.context();
         let Some(action) = self.resolve(key, context) else {
             if context == Context::Editing {
-                self.edit(key);
+                return self.edit(key);
             }
             return Vec::new();
         };
@@ -72,18 +72,52 @@ impl App {
         self.keymap.action(key, context)
     }
 
-    fn edit(&mut self, key: Key) {
+    fn edit(&mut self, key: Key) -> Vec<Effect> {
+        if self.muting.is_some() {
+            return self.edit_reason(key);
+        }
         let view = &mut self.processes;
         match key {
             Key::Char(c) if !c.is_control() => view.filter.push(c),
             Key::Backspace => _ = view.filter.pop(),
-            Key::Enter => view.editing = false,
+            Key::Enter => {
+                view.editing = false;
+                if let Some(wrong) = view.wrong() {
+                    self.notice = Some(format!("filter: {wrong}"));
+                }
+            }
             Key::Esc => {
                 view.editing = false;
                 view.filter.clear();
             }
             _ => {}
         }
+        Vec::new()
+    }
+
+    /// `2h deploy under way`: a duration in front, else an hour. Without a reason nothing is muted.
+    fn edit_reason(&mut self, key: Key) -> Vec<Effect> {
+        let Some((finding, text)) = &mut self.muting else { return Vec::new() };
+        match key {
+            Key::Char(c) if !c.is_control() => text.push(c),
+            Key::Backspace => _ = text.pop(),
+            Key::Esc => self.muting = None,
+            Key::Enter => {
+                let (finding, text) = (finding.clone(), text.trim().to_owned());
+                self.muting = None;
+                let first = text.split_whitespace().next().unwrap_or_default();
+                let given = crate::config::parse_duration(first).map(|ms| ms / 1000);
+                let reason = given.map_or(text.as_str(), |_| text[first.len()..].trim()).to_owned();
+                if reason.is_empty() {
+                    self.notice = Some("not muted: a reason is needed, such as `2h deploy under way`".into());
+                    return Vec::new();
+                }
+                let seconds = u32::try_from(given.unwrap_or(3600).clamp(1, 7 * 86_400)).unwrap_or(3600);
+                return vec![Effect::Mute { key: finding, reason: Foreign::from(reason.as_str()).shown().to_owned(), seconds }];
+            }
+            _ => {}
+        }
+        Vec::new()
     }
 
     fn act(&mut self, action: Action) -> Vec<Effect> {
@@ -109,10 +143,12 @@ impl App {
             Action::Provenance => self.push(Overlay::Provenance { scroll: 0 }),
             Action::Help => self.push(Overlay::Help { scroll: 0 }),
             Action::Freeze => self.frozen = if self.frozen.is_some() { None } else { self.picture.clone() },
+            Action::Mute => return self.mute(),
             Action::Record => return self.record(),
             Action::Filter => self.processes.editing = true,
             Action::SortLeft => self.processes.shift_sort(-1),
             Action::SortRight => self.processes.shift_sort(1),
+            Action::Shape => self.processes.turn(),
             Action::SortReverse => self.processes.ascending = !self.processes.ascending,
             Action::NextFix => self.next_fix(),
             Action::Weigh => return self.weigh(),
@@ -196,7 +232,7 @@ impl App {
             }
             Screen::Host => {
                 let Some(picture) = self.shown() else { return Vec::new() };
-                let first = || self.processes.rows(picture.facts.processes()).first().map(|p| p.id);
+                let first = || self.processes.rows(picture.facts.processes()).iter().find_map(|r| r.process()).map(|p| p.id);
                 let Some(id) = self.processes.selected.or_else(first) else { return Vec::new() };
                 self.overlays.push(Overlay::Process { id });
                 vec![Effect::Ask(Demand::ProcessDetail { id })]
@@ -246,6 +282,17 @@ impl App {
         let said = weight.map_or_else(|| "as judged".to_owned(), short);
         self.notice = Some(format!("{name} weighs {said} from the next second on"));
         vec![Effect::Weigh { name, weight }]
+    }
+
+    /// Asks for a reason, or takes a mute back.
+    fn mute(&mut self) -> Vec<Effect> {
+        let Some(finding) = self.finding() else { return Vec::new() };
+        let (key, muted) = (finding.key.clone(), finding.muted.is_some());
+        if muted {
+            return vec![Effect::Mute { key, reason: String::new(), seconds: 0 }];
+        }
+        self.muting = Some((key, String::new()));
+        Vec::new()
     }
 
     /// Starts a recording that is named by host and time, or ends the one under way.
@@ -334,5 +381,20 @@ mod tests {
         assert_eq!(app.overlays, [Overlay::Help { scroll: 0 }]);
         press(&mut app, &[Key::Char('?')]);
         assert!(app.overlays.is_empty());
+    }
+
+    #[test]
+    fn a_mute_needs_a_reason_and_takes_a_duration() {
+        let mut app = App { muting: Some(("k".into(), String::new())), ..App::default() };
+        let mut typed = |text: &str| {
+            app.muting = Some(("k".into(), String::new()));
+            let keys: Vec<Key> = text.chars().map(Key::Char).chain([Key::Enter]).collect();
+            press(&mut app, &keys)
+        };
+        assert_eq!(typed(" "), []);
+        let muted = |reason: &str, seconds| vec![Effect::Mute { key: "k".into(), reason: reason.into(), seconds }];
+        assert_eq!(typed("deploy"), muted("deploy", 3600));
+        assert_eq!(typed("2h a quiet q"), muted("a quiet q", 7200));
+        assert_eq!(typed("5m"), []);
     }
 }

@@ -1,6 +1,7 @@
 //! The commands, one file each, and what they share: settings, failures with their exit codes, printing.
 
 mod check;
+mod completions;
 mod config;
 mod doctor;
 mod explain;
@@ -69,6 +70,11 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
     if let Some(Command::Explain(options)) = &cli.command {
         return explain::run(options.id.as_deref(), &settings(&cli.global)?);
     }
+    match &cli.command {
+        Some(Command::Completions(options)) => return completions::run(options.shell),
+        Some(Command::Man) => return completions::man(),
+        _ => {}
+    }
     let settings = settings(&cli.global)?;
     match cli.command {
         None => live::run(&settings),
@@ -76,7 +82,7 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
         Some(Command::Record(options)) => record::run(&options, &settings),
         Some(Command::Replay(options)) => replay::run(&options, &settings),
         Some(Command::Doctor(options)) => doctor::run(&options, &settings),
-        Some(Command::Config(_) | Command::Explain(_)) => Ok(0),
+        Some(Command::Config(_) | Command::Explain(_) | Command::Completions(_) | Command::Man) => Ok(0),
     }
 }
 

@@ -45,7 +45,7 @@ pub const KEYS: &[Key] = &[
         "theme",
         Kind::Text,
         "\"dark\"",
-        "dark, light, terminal (the terminal's own 16 colours), or the path of a theme file",
+        "dark, light, contrast, colorblind, terminal (its own 16 colours), or the path of a theme file",
     ),
     key("", "color", Kind::Choice(&["auto", "always", "never"]), "\"auto\"", "auto looks at NO_COLOR, TERM and COLORTERM"),
     key("", "ascii", Kind::Bool, "false", "draw with ASCII only"),

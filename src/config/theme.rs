@@ -91,6 +91,8 @@ pub fn builtin_themes() -> &'static [(&'static str, &'static str)] {
     &[
         ("dark", include_str!("../../themes/dark.toml")),
         ("light", include_str!("../../themes/light.toml")),
+        ("contrast", include_str!("../../themes/contrast.toml")),
+        ("colorblind", include_str!("../../themes/colorblind.toml")),
         ("terminal", include_str!("../../themes/terminal.toml")),
     ]
 }
@@ -139,10 +141,30 @@ fn parse_colour(text: &str) -> Option<Colour> {
 mod tests {
     use super::*;
 
+    /// Contrast of two colours, WCAG 2.1.
+    fn ratio(a: Colour, b: Colour) -> f64 {
+        let luminance = |colour: Colour| {
+            let Colour::Rgb(r, g, b) = colour else { return 0.0 };
+            let linear = |c: u8| {
+                let c = f64::from(c) / 255.0;
+                if c <= 0.03928 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
+            };
+            0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b)
+        };
+        let (a, b) = (luminance(a), luminance(b));
+        (a.max(b) + 0.05) / (a.min(b) + 0.05)
+    }
+
     #[test]
     fn the_built_in_themes_are_complete() {
         for (name, text) in builtin_themes() {
             ThemeFile::parse(name, text).unwrap();
+        }
+        let contrast = ThemeFile::parse("contrast", include_str!("../../themes/contrast.toml")).unwrap();
+        for (meaning, colour) in &contrast.colours {
+            // The mark of the selected row is a background, and is read against the text.
+            let on = if *meaning == Meaning::Selected { contrast.colours[&Meaning::Text] } else { Colour::Rgb(0, 0, 0) };
+            assert!(ratio(*colour, on) >= 7.0, "{meaning:?} has {:.1}:1", ratio(*colour, on));
         }
         let wrong = "text = \"#12\"";
         assert!(ThemeFile::parse("x", wrong).unwrap_err().to_string().contains("is no colour"));

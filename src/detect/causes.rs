@@ -115,8 +115,8 @@ fn same_address(_: &Facts<'_>, cause: &Candidate, symptom: &Candidate) -> f64 {
 /// All of the connects to a port of this host whose accept queue is full.
 fn same_port_here(facts: &Facts<'_>, cause: &Candidate, symptom: &Candidate) -> f64 {
     let Ok(peer) = symptom.subject.key.parse::<std::net::SocketAddr>() else { return 0.0 };
-    let here = peer.ip().is_loopback()
-        || facts.world.host.sockets.iter().flat_map(|s| &s.listeners).any(|l| l.at.ip() == peer.ip());
+    let here =
+        peer.ip().is_loopback() || facts.world.host.sockets.iter().flat_map(|s| &s.listeners).any(|l| l.at.ip() == peer.ip());
     if here && cause.subject.key == peer.port().to_string() { 1.0 } else { 0.0 }
 }
 

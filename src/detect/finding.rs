@@ -260,6 +260,14 @@ pub struct Finding {
     pub fixes: Vec<Fix>,
 }
 
+impl Finding {
+    /// It counts: at warning or above, explained by nothing, and not muted.
+    #[must_use]
+    pub fn raised(&self) -> bool {
+        self.severity != Severity::Info && self.explained_by.is_none() && self.muted.is_none()
+    }
+}
+
 /// Six digits behind the point, so that the JSON does not depend on the last bit.
 #[must_use]
 pub fn rounded(value: f64) -> f64 {

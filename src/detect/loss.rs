@@ -17,14 +17,16 @@ pub struct Loss {
     pub lost: f64,
 }
 
-/// Loss by address, worst first: time-outs x 0.2 s, and a round trip for what was sent again sooner, shared out by who was
+/// Loss by address, worst first: time-outs and loss probes x 0.2 s, and a round trip for what was sent again sooner, shared out by who was
 /// sent to again. Loopback does not lose.
 #[must_use]
 pub fn by_address(facts: &Facts) -> Vec<Loss> {
     let (Ok(sockets), Ok(tcp)) = (&facts.host.sockets, &facts.host.tcp) else { return Vec::new() };
     let paths: Vec<&PathFacts> = sockets.paths.iter().filter(|p| !p.ip.is_loopback() && p.retransmits_per_s > 0.0).collect();
     let again: f64 = paths.iter().map(|p| p.retransmits_per_s).sum();
-    let timeouts = tcp.timeouts_per_s.unwrap_or(0.0);
+    // A question alone on its way is probed after the same 200 ms (tcp_schedule_loss_probe: + TCP_RTO_MIN for one packet), and
+    // then never times out.
+    let timeouts = tcp.timeouts_per_s.unwrap_or(0.0) + tcp.loss_probes_per_s.unwrap_or(0.0);
     let rtt_s = |ip: IpAddr| {
         let links = sockets.peers.iter().filter(|l| l.peer.ip() == ip).map(|l| l.rtt_ms / 1e3);
         links.fold(f64::INFINITY, f64::min).clamp(0.0, 0.2)

@@ -23,6 +23,18 @@ pub struct Memory {
     pub learned: Learned,
     /// Weights given by the operator.
     pub weights: WeightOverrides,
+    /// Findings that the operator muted, by key.
+    #[serde(default)]
+    pub muted: BTreeMap<String, Mute>,
+}
+
+/// A finding is muted: why, and until when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mute {
+    /// The operator's words.
+    pub reason: String,
+    /// Wall clock, ms.
+    pub until_ms: i64,
 }
 
 /// What one rule found at the evaluation before.

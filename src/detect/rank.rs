@@ -9,7 +9,7 @@ use crate::model::subject::split_finding_key;
 
 use super::causes::Candidate;
 use super::diagnosis::{Cleared, Diagnosis, Health, Host, SCHEMA, StateRow, Status, Time, UnknownRow, rfc3339};
-use super::finding::{Class, Finding, Fix, Impact, ImpactKind, Known, Phase, Severity, Since};
+use super::finding::{Class, Finding, Fix, Impact, ImpactKind, Known, Muted, Phase, Severity, Since};
 use super::ledger::{Ledger, State};
 use super::memory::{FindingMemory, Memory, Outcome, Resolved};
 use super::verdict::Found;
@@ -37,6 +37,7 @@ pub fn diagnose(world: &World, ledger: &Ledger, memory: &mut Memory, candidates:
     let mut candidates = candidates;
     inherit(memory, &mut candidates);
     let mut findings: Vec<Finding> = candidates.into_iter().map(|c| weigh(c, ledger, memory, now_ms)).collect();
+    memory.muted.retain(|_, m| m.until_ms > now_ms);
     settle(memory, &findings, &looked.blind, ledger, now_ms);
     findings.sort_by(order);
     let mut rank = 0;
@@ -155,6 +156,8 @@ fn weigh(c: Candidate, ledger: &Ledger, memory: &mut Memory, now_ms: i64) -> Fin
     kept.raised |= severity != Severity::Info;
     let since = Since { at: rfc3339(kept.since_ms), known: if kept.at_least { Known::AtLeast } else { Known::Observed } };
     let timed = c.found.class == Class::Live;
+    let muted = memory.muted.get(&c.key).filter(|m| m.until_ms > now_ms);
+    let muted = muted.map(|m| Muted { reason: m.reason.clone(), until: rfc3339(m.until_ms) });
     let when_timed = |value: f64| timed.then_some(value);
     Finding {
         key: c.key,
@@ -183,7 +186,7 @@ fn weigh(c: Candidate, ledger: &Ledger, memory: &mut Memory, now_ms: i64) -> Fin
         },
         since,
         ended: c.found.ended,
-        muted: None,
+        muted,
         evidence: c.found.evidence,
         against: c.found.against,
         explains: c.explains,

@@ -88,6 +88,10 @@ async fn run(
                     // The recording must know: the next segment begins with the new weights.
                     recorder.iter_mut().for_each(Recorder::begin_anew);
                 }
+                Some(Ask::Mute { key, reason, seconds }) => {
+                    engine.mute(key, reason, seconds);
+                    recorder.iter_mut().for_each(Recorder::begin_anew);
+                }
                 Some(Ask::Record(places)) => {
                     let fresh = record(recorder.as_ref(), places, every_ms, &params);
                     recorder = fresh.or(recorder);

@@ -173,6 +173,7 @@ async fn run(mut playback: Playback, mut speed: u32, pictures: Pictures, mut ask
                 Some(Ask::Step) => { paused = true; step = true; }
                 Some(Ask::Speed(percent)) => speed = percent.clamp(10, 100_000),
                 Some(Ask::Weigh { name, weight }) => playback.engine.weigh(&name, weight),
+                Some(Ask::Mute { key, reason, seconds }) => playback.engine.mute(key, reason, seconds),
                 Some(Ask::Demand(_) | Ask::Record(_) | Ask::StopRecording) => {}
                 None => return,
             },

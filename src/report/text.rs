@@ -9,7 +9,7 @@ use crate::model::unit::{seconds, short};
 /// The headline when only some rules were asked for.
 #[must_use]
 pub fn verdict_of(diagnosis: &Diagnosis, only: &[String]) -> String {
-    let raised = diagnosis.findings.iter().any(|f| f.severity != Severity::Info && f.explained_by.is_none());
+    let raised = diagnosis.findings.iter().any(Finding::raised);
     if only.is_empty() || raised {
         return verdict(diagnosis);
     }
@@ -21,7 +21,7 @@ pub fn verdict_of(diagnosis: &Diagnosis, only: &[String]) -> String {
 /// The headline of a diagnosis: what is wrong, what it costs.
 #[must_use]
 pub fn verdict(diagnosis: &Diagnosis) -> String {
-    let raised = diagnosis.findings.iter().find(|f| f.severity != Severity::Info && f.explained_by.is_none());
+    let raised = diagnosis.findings.iter().find(|f| f.raised());
     match raised {
         Some(f) => format!("{} {}", glyph(f.severity), headline(f)),
         None if diagnosis.health.status == Status::Unknown => {

@@ -66,7 +66,7 @@ pub fn triage(area: Rect, verdict: u16) -> Triage {
         } else {
             t.why = right;
         }
-    } else if middle.height >= 15 {
+    } else if middle.height >= 14 {
         [t.bottlenecks, t.why, t.fix] =
             Layout::vertical([Constraint::Length(5), Constraint::Min(0), Constraint::Length(5)]).areas(middle);
     } else if middle.height >= 10 {

@@ -20,7 +20,7 @@ class Impossible(Exception):
 
 class Fault:
     """path: what the client asks for. truth: the finding's id, None for a control. kind, keys: the subject that is right."""
-    path, rate, conns, truth, kind, control = "/cpu", 50, 6, None, None, False
+    path, rate, conns, truth, kind, control, hold = "/cpu", 50, 6, None, None, False, 0
 
     def __init__(self, lab):
         self.lab, self.keys = lab, set()
@@ -377,6 +377,77 @@ class system_time(Command):
     truth, kind, argv = "host.cpu.system_time", "process", ("stress-ng", "--get", "4", "-t", "90")
 
 
+class hot_core(Command):
+    """The service is pinned to CPU 0, and a hog is too; the other CPUs idle."""
+    truth, kind, argv = "host.cpu.hot_core", "process", ("taskset", "-c", "0", "stress-ng", "--cpu", "2", "-t", "90")
+
+    def ready(self):
+        sh("taskset", "-a", "-cp", "0", str(self.lab.service.pid))
+
+
+class cache_thrash(Fault):
+    """The service's files fit into its memory limit; then the limit is lowered."""
+    path, truth, kind = "/pages", "host.memory.cache_thrash", "cgroup"
+
+    def setup(self):
+        self.group = self.lab.cgroup("memory")
+        self.keys.add(self.lab.cgroup_path())
+
+    def service_args(self):
+        return ("--cache-mb", 512)
+
+    def service_cgroups(self):
+        return [self.group]
+
+    def ready(self):
+        self.lab.warm_cache(512, [self.group])
+
+    def inject(self):
+        self.lab.put(self.group + "/memory.limit_in_bytes", 160 * MIB)
+
+    def revert(self):
+        self.lab.put(self.group + "/memory.limit_in_bytes", 2048 * MIB)
+
+
+class dirty_throttling(Fault):
+    """A small dirty limit, and a program that dirties pages as fast as it can, while the service writes a little."""
+    path, truth, kind = "/append", "host.io.dirty_throttling", "process"
+
+    def setup(self):
+        self.file = self.lab.dir + "/full.img"
+
+    def service_args(self):
+        return ("--append", self.lab.dir + "/leak.on")
+
+    def inject(self):
+        old = sh("sysctl", "-n", "vm.dirty_bytes"), sh("sysctl", "-n", "vm.dirty_ratio")
+        back = ("vm.dirty_bytes=" + old[0]) if old[0] != "0" else ("vm.dirty_ratio=" + old[1])
+        self.lab.undo.append(lambda: sh("sysctl", "-w", back))
+        sh("sysctl", "-w", "vm.dirty_bytes=33554432")
+        self.back = back
+        self.p = self.lab.start(["sh", "-c", "while :; do dd if=/dev/zero of=%s bs=1M count=2048 conv=notrunc; done" % self.file])
+        self.keys.add(self.p.pid)
+
+    def tick(self):
+        self.keys |= self.lab.family(self.p.pid)
+
+    def revert(self):
+        self.lab.stop(self.p)
+        sh("sysctl", "-w", self.back)
+
+
+class leak(Fault):
+    """A process grows by 6 MiB a second without a break."""
+    truth, kind, hold = "host.memory.leak", "process", 85
+
+    def inject(self):
+        self.p = self.lab.me("alloc", "--mb", 1200, "--mbs", 6, "--seconds", 200)
+        self.keys.add(self.p.pid)
+
+    def revert(self):
+        self.lab.stop(self.p)
+
+
 class inodes_exhausted(disk_full):
     """A file system with few inodes; files are made until there are none, and space is left."""
     truth, options = "host.disk.inodes_exhausted", ("-N", "600")
@@ -556,6 +627,6 @@ class control_page_cache(Fault):
 HOST = [cpu_hog, cpu_hog_matrix, cpu_quota_v1, cpu_quota_half_v1, cpu_quota_v2, oom_leak_v1, oom_leak_v2, oom_shared_v1, memory_shortage,
         disk_hog, disk_hog_large, io_limit_write_v1, io_limit_read_v1, io_limit_write_v2, disk_full,
         slow_upstream, slow_upstream_hard, lossy_upstream, syn_loss, listen_overflow,
-        realtime_hog, process_churn, context_switches, system_time, inodes_exhausted, read_only, disk_errors, frozen_fs, files_exhausted,
+        realtime_hog, hot_core, cache_thrash, dirty_throttling, leak, process_churn, context_switches, system_time, inodes_exhausted, read_only, disk_errors, frozen_fs, files_exhausted,
         tasks_exhausted, control_chat, control_download, control_neighbour,
         control_idle, control_nice_hog, control_idle_class_hog, control_fast_disk, control_page_cache]

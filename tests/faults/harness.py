@@ -254,7 +254,7 @@ def run_case(fault_class, args, seed, directory):
         lab.start_service()
         fault.ready()
         client = lab.me("client", "--port", lab.port, "--path", fault.path, "--rate", fault.rate, "--csv", csv, "--seed", seed, "--conns", fault.conns,
-                        "--seconds", WARM + HOLD + RECOVERY + 20)
+                        "--seconds", WARM + (fault.hold or HOLD) + RECOVERY + 20)
         watch = Watch(lab, args.binary)
         if args.record:
             lab.start([args.binary, "record", "--every", "1s", "--no-discover", "%s/%s.perftop" % (args.record, fault_class.__name__)])
@@ -265,7 +265,7 @@ def run_case(fault_class, args, seed, directory):
         lab.need = (lab.service_cpu() - cpu) / (time.time() - t)
         injected = time.time()
         fault.inject()
-        while time.time() < injected + HOLD:
+        while time.time() < injected + (fault.hold or HOLD):
             time.sleep(0.5)
             fault.tick()
         reverted = time.time()

@@ -89,6 +89,7 @@ pub fn read_tcp(reader: &mut Reader, roots: &Roots) -> Seen<TcpRaw> {
         raw.listen_overflows = get(b"ListenOverflows");
         raw.listen_drops = get(b"ListenDrops");
         raw.spurious_rtos = get(b"TCPSpuriousRtos");
+        raw.loss_probes = get(b"TCPLossProbes");
     }
     Ok(raw)
 }

@@ -138,7 +138,12 @@ impl Tally {
                 row.in_flight += 1;
                 waits.entry(owner).or_default().requests.push(age_ms);
             }
-            Doing::Unclear => row.unclear += 1,
+            Doing::Unclear => {
+                row.unclear += 1;
+                // A caller that asks again at once looks so. Whether it is a request is left open; that a reply awaited here
+                // is awaited for it is likely.
+                waits.entry(owner).or_default().requests.push(info.last_received_ms);
+            }
             Doing::Rests => {}
         }
     }

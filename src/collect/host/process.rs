@@ -132,8 +132,11 @@ impl Processes {
         let mut left = SAMPLED_THREADS;
         self.looks = self.looks.wrapping_add(1);
         let mut hits = Vec::new();
-        let mut due: Vec<&Known> =
-            self.known.values().filter(|k| !k.row.kernel && (k.changed && !blocked_only || k.row.state == 'D' || k.row.blocked_threads > 0)).collect();
+        let mut due: Vec<&Known> = self
+            .known
+            .values()
+            .filter(|k| !k.row.kernel && (k.changed && !blocked_only || k.row.state == 'D' || k.row.blocked_threads > 0))
+            .collect();
         due.sort_unstable_by_key(|k| (k.row.state != 'D', k.threads.len(), k.row.id));
         for known in due {
             let tids: Vec<i32> =
@@ -316,7 +319,8 @@ impl Known {
         self.row.blocked_threads = 0;
         if self.row.threads > 1 && !self.row.kernel {
             for tid in list(dir).unwrap_or_default().into_iter().filter(|t| *t != pid).take(SAMPLED_THREADS) {
-                let blocked = matches!(reader.parse(&dir.join(tid.to_string()).join("stat"), stat::parse), Ok(s) if s.state == 'D');
+                let blocked =
+                    matches!(reader.parse(&dir.join(tid.to_string()).join("stat"), stat::parse), Ok(s) if s.state == 'D');
                 if blocked {
                     self.row.blocked_threads += 1;
                     stuck = stuck.or(Some(tid));

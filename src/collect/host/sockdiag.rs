@@ -66,6 +66,8 @@ pub struct TcpInfo {
     pub timeouts: u8,
     /// Segments with data sent, ever.
     pub segments_sent: Option<u32>,
+    /// Segments with data received, ever.
+    pub segments_received: Option<u32>,
     /// Bytes the process wrote that were not sent yet.
     pub not_sent: Option<u32>,
     /// µs with data under way, ever.
@@ -231,6 +233,7 @@ impl TcpInfo {
             bytes_acked: u64_at(bytes, 120),
             bytes_received: u64_at(bytes, 128),
             segments_sent: u32_at(bytes, 156),
+            segments_received: u32_at(bytes, 152),
             not_sent: u32_at(bytes, 144),
             busy_us: u64_at(bytes, 168),
             window_limited_us: u64_at(bytes, 176),

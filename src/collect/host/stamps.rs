@@ -14,6 +14,9 @@ pub(super) const ONE_WAY: u8 = 3;
 /// Clock grain of the stamps and time to pass a request on, ms.
 pub(super) const SLACK_MS: u32 = 2;
 
+/// The coarsest tick of kernels that are in use (HZ=250; 100 is rare), in which the stamps are taken, µs.
+const TICK_US: u32 = 4_000;
+
 /// What is remembered of a socket between two dumps.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Before {
@@ -85,10 +88,19 @@ pub(super) fn asks(info: &TcpInfo, before: Option<Before>) -> (Doing, u8) {
         std::cmp::Ordering::Less => Doing::Awaits(sent),
         // Sent and received within one tick of the clock: which came last is not known while it is fresh.
         std::cmp::Ordering::Equal if info.unacked > 0 => Doing::Awaits(sent),
+        // Acknowledgements, which come with the reply or 40 ms late, take longer than a tick: the reply to this question cannot
+        // have come within the tick in which it was sent. So the reply before it came, and the next question went out.
+        std::cmp::Ordering::Equal if info.rtt_us >= 2 * TICK_US => Doing::Awaits(sent),
+        // One question more than replies, each of one segment: the last word is ours.
+        std::cmp::Ordering::Equal if info.segments_sent.is_some() && one_more(info) => Doing::Awaits(sent),
         std::cmp::Ordering::Equal if sent < FRESH_MS => Doing::Unclear,
         _ => Doing::Rests,
     };
     (doing, sends)
+}
+
+fn one_more(info: &TcpInfo) -> bool {
+    info.segments_received.and_then(|n| n.checked_add(1)) == info.segments_sent
 }
 
 /// An accepted socket: is a request in flight.

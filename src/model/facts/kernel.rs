@@ -174,6 +174,8 @@ pub struct TcpFacts {
     /// RetransSegs / TCPOrigDataSent, 0..1; `None` below 100 segments, where a share says nothing.
     pub retransmit_share: Option<f64>,
     pub timeouts_per_s: Option<f64>,
+    /// Probes that were sent because the last segment was not acknowledged in time.
+    pub loss_probes_per_s: Option<f64>,
     pub syn_retransmits_per_s: Option<f64>,
     pub listen_overflows_per_s: Option<f64>,
     pub active_opens_per_s: Option<f64>,
@@ -199,6 +201,7 @@ pub(super) fn tcp(old: Option<&HostSweep>, new: &HostSweep) -> Option<Seen<TcpFa
         retransmits_per_s: retransmits,
         retransmit_share: sent.filter(|n| *n >= 100.0).zip(retransmits).map(|(n, r)| r * dt_s / n),
         timeouts_per_s: per_s(|t| t.timeouts),
+        loss_probes_per_s: per_s(|t| t.loss_probes),
         syn_retransmits_per_s: per_s(|t| t.syn_retrans),
         listen_overflows_per_s: per_s(|t| t.listen_overflows),
         active_opens_per_s: per_s(|t| t.active_opens),

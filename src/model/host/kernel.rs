@@ -180,6 +180,8 @@ pub struct TcpRaw {
     pub active_opens: Option<u64>,
     pub passive_opens: Option<u64>,
     pub spurious_rtos: Option<u64>,
+    #[serde(default)]
+    pub loss_probes: Option<u64>,
 }
 
 /// `/proc/sys/fs/file-nr`: descriptors allocated, and their limit.

@@ -102,7 +102,8 @@ fn row<'a>(f: &'a Finding, most: f64, selected: bool, theme: &Theme) -> Line<'a>
         Span::styled(format!("{mark}{rank} "), theme.style(Meaning::Accent)),
         Span::styled(format!("{} ", theme.sign(f.severity)), style),
         Span::styled(figure, style),
-        Span::styled(f.title.as_str(), theme.style(Meaning::Text)),
+        Span::styled(if f.muted.is_some() { "muted: " } else { "" }, theme.style(Meaning::Muted)),
+        Span::styled(f.title.as_str(), theme.style(if f.muted.is_some() { Meaning::Muted } else { Meaning::Text })),
     ]);
     if selected {
         line = line.style(theme.style(Meaning::Selected));

@@ -20,8 +20,7 @@ pub const ROWS: u16 = 5;
 /// The finding when it stands first.
 #[must_use]
 pub fn first(picture: &Picture) -> Option<&Finding> {
-    use crate::detect::finding::Severity;
-    let root = picture.diagnosis.findings.iter().find(|f| f.severity != Severity::Info && f.explained_by.is_none());
+    let root = picture.diagnosis.findings.iter().find(|f| f.raised());
     root.filter(|f| f.id == ID)
 }
 

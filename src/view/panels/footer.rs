@@ -17,11 +17,20 @@ pub fn draw(app: &App, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let context = app.context();
     let line = if let Some(notice) = &app.notice {
         Line::from(Span::styled(format!(" {notice}"), theme.style(Meaning::Accent)))
+    } else if let Some((_, reason)) = &app.muting {
+        Line::from(vec![
+            Span::styled(" mute because: ", theme.style(Meaning::Accent)),
+            Span::styled(reason.clone(), theme.style(Meaning::Text)),
+            Span::styled("_   such as `2h deploy under way`; an hour without a time", theme.style(Meaning::Muted)),
+        ])
     } else if context == Context::Editing {
         Line::from(vec![
             Span::styled(" filter: ", theme.style(Meaning::Accent)),
             Span::styled(app.processes.filter.clone(), theme.style(Meaning::Text)),
-            Span::styled("_   Enter keeps it, Esc clears it", theme.style(Meaning::Muted)),
+            Span::styled(
+                "_   words, or cpu>0.5 mem>1G state=D group~web port=80; Enter keeps it, Esc clears it",
+                theme.style(Meaning::Muted),
+            ),
         ])
     } else {
         let here = |c: Context| c == Context::Anywhere || c == context;

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use crate::app::App;
-use crate::app::processes::{COLUMNS, Column};
+use crate::app::processes::{COLUMNS, Column, Row, Shape};
 use crate::config::Meaning;
 use crate::diagnose::Picture;
 use crate::model::facts::ProcFacts;
@@ -31,19 +31,30 @@ pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, 
     let view = &app.processes;
     let shown = view.rows(all);
     let filter = if view.filter.is_empty() { String::new() } else { format!(" holding \"{}\"", view.filter) };
-    let oldest = shown.iter().map(|p| p.age_s).fold(0.0, f64::max);
+    let count = shown.iter().filter(|r| r.process().is_some()).count();
+    let oldest = shown.iter().filter_map(Row::process).map(|p| p.age_s).fold(0.0, f64::max);
     let age = if oldest >= 2.0 { format!(" · rows up to {} s old", short(oldest)) } else { String::new() };
     let sort = COLUMNS.iter().find(|c| c.0 == view.sort).map_or("", |c| c.1);
-    let title = format!("Processes {}{filter}", shown.len());
-    let inside = titled(&title, &format!("by {sort}{age}"), theme, frame, area);
+    let title = format!("Processes {count}{filter}");
+    let arrow = if view.ascending { theme.pick("↑", "^") } else { theme.pick("↓", "v") };
+    let shape = match view.shape {
+        Shape::Flat => "",
+        Shape::Tree => "tree, ",
+        Shape::Groups => "groups, ",
+    };
+    let inside = titled(&title, &format!("{shape}by {sort} {arrow}{age}"), theme, frame, area);
     let columns = columns(usize::from(inside.width));
     let mut rows = vec![heading(&columns, view.sort, theme)];
     let room = usize::from(inside.height).saturating_sub(1);
-    let at = view.selected.and_then(|id| shown.iter().position(|p| p.id == id));
+    let at = view.selected.and_then(|id| shown.iter().position(|r| r.process().is_some_and(|p| p.id == id)));
     let skip = at.map_or(0, |at| (at + 1).saturating_sub(room));
-    for p in shown.iter().skip(skip).take(room) {
-        let line = row(p, &columns, theme);
-        rows.push(if Some(p.id) == view.selected { line.style(theme.style(Meaning::Selected)) } else { line });
+    for shown in shown.iter().skip(skip).take(room) {
+        let (line, id) = match shown {
+            Row::Process { process, depth } => (row(process, *depth, &columns, theme), Some(process.id)),
+            Row::Group { label, members } => (group(label, members, &columns, theme), None),
+        };
+        let selected = id.is_some() && id == view.selected;
+        rows.push(if selected { line.style(theme.style(Meaning::Selected)) } else { line });
     }
     lines(&rows, theme, frame, inside);
 }
@@ -70,7 +81,28 @@ fn heading(columns: &Columns, sort: Column, theme: &Theme) -> Line<'static> {
     Line::from(spans.collect::<Vec<_>>())
 }
 
-fn row(p: &ProcFacts, columns: &Columns, theme: &Theme) -> Line<'static> {
+/// The sums of a group; what cannot be summed up stays empty.
+fn group(label: &str, members: &[&ProcFacts], columns: &Columns, theme: &Theme) -> Line<'static> {
+    let sum = |part: &dyn Fn(&ProcFacts) -> Option<f64>| members.iter().filter_map(|p| part(p)).sum::<f64>();
+    let spans = columns.iter().map(|(column, _, width)| {
+        let text = match column {
+            Column::Pid => members.len().to_string(),
+            Column::Cpu => short(sum(&|p| p.cpu)),
+            Column::Runnable => short(sum(&|p| p.runnable)),
+            Column::IoWait => short(sum(&|p| p.io_wait)),
+            Column::Read => bytes(sum(&|p| p.read_bytes_per_s)),
+            Column::Write => bytes(sum(&|p| p.write_bytes_per_s)),
+            Column::Memory => bytes(sum(&|p| Some(p.rss_bytes as f64))),
+            Column::Threads => short(sum(&|p| Some(f64::from(p.threads)))),
+            Column::Weight => String::new(),
+            Column::Name => return Span::styled(format!(" {label}"), theme.style(Meaning::Title)),
+        };
+        Span::styled(format!("{text:>w$}", w = usize::from(*width)), theme.style(Meaning::Title))
+    });
+    Line::from(spans.collect::<Vec<_>>())
+}
+
+fn row(p: &ProcFacts, depth: usize, columns: &Columns, theme: &Theme) -> Line<'static> {
     let figure = |v: Option<f64>| v.map_or_else(|| "?".to_owned(), |v| if v < 0.005 { "0".to_owned() } else { short(v) });
     let size = |v: Option<f64>| v.map_or_else(|| "?".to_owned(), bytes);
     let spans = columns.iter().map(|(column, _, width)| {
@@ -84,19 +116,20 @@ fn row(p: &ProcFacts, columns: &Columns, theme: &Theme) -> Line<'static> {
             Column::Memory => (bytes(p.rss_bytes as f64), Meaning::Memory),
             Column::Threads => (p.threads.to_string(), Meaning::Muted),
             Column::Weight => (format!("{}{}", p.weight.value, if p.weight.known { "" } else { "?" }), Meaning::Muted),
-            Column::Name => return name(p, theme),
+            Column::Name => return name(p, depth, theme),
         };
         Span::styled(format!("{text:>w$}", w = usize::from(*width)), theme.style(meaning))
     });
     Line::from(spans.collect::<Vec<_>>())
 }
 
-fn name(p: &ProcFacts, theme: &Theme) -> Span<'static> {
+fn name(p: &ProcFacts, depth: usize, theme: &Theme) -> Span<'static> {
+    let indent = "  ".repeat(depth);
     let command = p.command.as_ref().filter(|c| !c.is_empty());
     let text = match command {
-        Some(command) => format!(" {command}"),
-        None if p.kernel => format!(" [{}]", p.name),
-        None => format!(" {}", p.name),
+        Some(command) => format!(" {indent}{command}"),
+        None if p.kernel => format!(" {indent}[{}]", p.name),
+        None => format!(" {indent}{}", p.name),
     };
     Span::styled(text, theme.style(if p.kernel { Meaning::Muted } else { Meaning::Text }))
 }

@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 
 use crate::config::Meaning;
 use crate::detect::diagnosis::{Diagnosis, Status};
-use crate::detect::finding::{Finding, Known, Severity};
+use crate::detect::finding::{Finding, Known};
 use crate::detect::rank::IDLE;
 use crate::diagnose::Picture;
 use crate::model::unit::{seconds, short};
@@ -33,7 +33,7 @@ pub fn draw(picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect)
 /// The verdict as one line.
 #[must_use]
 pub fn line<'a>(d: &'a Diagnosis, theme: &Theme) -> Line<'a> {
-    let root = d.findings.iter().find(|f| f.severity != Severity::Info && f.explained_by.is_none());
+    let root = d.findings.iter().find(|f| f.raised());
     if let Some(f) = root {
         return raised(f, theme);
     }

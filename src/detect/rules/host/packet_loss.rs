@@ -31,7 +31,7 @@ pub const RULE: Rule = Rule {
 Segments are lost on the way, and TCP waits for its time-out (200 ms at least) before it sends again. Counted is time, not
 the percentage: one lost segment in a hundred can cost nine tenths of the throughput.
 
-The cost is modelled: time-outs per second (`TCPTimeouts`) x 0.2 s, and a round trip for each segment sent again sooner,
+The cost is modelled: time-outs and loss probes per second (`TCPTimeouts`, `TCPLossProbes`) x 0.2 s, and a round trip for each segment sent again sooner,
 shared out over the addresses by the segments that were sent to them again. Loopback is left out.
 
 **What looks like it**: a slow server (nothing is sent again), a closed window (`host.network.slow_receiver`).
@@ -49,6 +49,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let Some(timeouts) = host.tcp.as_ref().ok().and_then(|t| t.timeouts_per_s) else {
         return Judged::unknown(Subject::host(), &Lack::first_sample("TCPTimeouts"));
     };
+    let probes = host.tcp.as_ref().ok().and_then(|t| t.loss_probes_per_s).unwrap_or(0.0);
     let mut judged = Judged::default();
     for loss in loss::by_address(facts.world) {
         let subject = Subject::new(SubjectType::Peer, format!("{}:*", loss.ip), loss.ip.to_string());
@@ -68,7 +69,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         found.held_share = 1.0;
         found.evidence = vec![
             evidence("segments sent again", again, Unit::PerSecond, None, "host.peers"),
-            evidence("time-outs of all sockets", timeouts, Unit::PerSecond, Some(0.25), "host.tcp"),
+            evidence("time-outs of all sockets", timeouts, Unit::PerSecond, None, "host.tcp"),
+            evidence("loss probes of all sockets", probes, Unit::PerSecond, Some(0.25), "host.tcp"),
             evidence("sockets to it", path.map_or(0.0, |p| f64::from(p.sockets)), Unit::Count, None, "host.peers"),
         ];
         if sent > 0.0 {
