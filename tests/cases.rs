@@ -33,6 +33,19 @@ fn cases() -> Vec<(PathBuf, Truth)> {
     found.into_iter().map(|p| (p.clone(), truth(&p))).collect()
 }
 
+/// CONTRACT: T = productive + the roots' lost + unexplained; nothing is counted twice.
+fn assert_conserved(d: &perftop::detect::diagnosis::Diagnosis) {
+    let roots = d.findings.iter().filter(|f| f.explained_by.is_none());
+    let lost: f64 = roots.filter_map(|f| f.impact.lost_s_per_s).sum();
+    let sum = d.time.productive_s_per_s + lost + d.time.unexplained_s_per_s;
+    assert!(
+        (sum - d.time.foreground_s_per_s).abs() < 1e-6,
+        "at {}: T = {}, and its parts {sum}",
+        d.at,
+        d.time.foreground_s_per_s
+    );
+}
+
 fn playback(path: &Path) -> Playback {
     let options = ReplayOptions { file: Some(path.to_path_buf()), from_ms: None, speed_percent: 100 };
     Playback::open(&options).unwrap()
@@ -46,6 +59,7 @@ fn the_truth_stands_at_rank_one() {
         let mut playback = playback(&path);
         while let Some(judged) = playback.step() {
             let d = judged.evaluation.diagnosis;
+            assert_conserved(&d);
             if truth.truth.is_empty() {
                 assert!(d.findings.iter().all(|f| f.severity != Severity::Critical), "{name} at {}: critical", d.at);
                 continue;
@@ -91,4 +105,36 @@ fn what_is_said_does_not_depend_on_the_run() {
         assert_eq!(again, twice, "{}", path.display());
         assert_eq!(said.len(), again.len());
     }
+}
+
+/// No hypervisor can be had here that steals: the recording of a healthy host, with 60 ticks a second and CPU of its idle time
+/// turned into steal.
+#[test]
+fn steal_is_named_and_costs_what_it_takes_from_those_who_run() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/control_fast_disk.perftop");
+    let mut engine = perftop::engine::Engine::default();
+    let samples = Recording::open(&path).unwrap().filter_map(|r| match r {
+        Record::Sample(sample) => Some(*sample),
+        _ => None,
+    });
+    let mut named = 0;
+    let mut begin_ns = None;
+    for mut sample in samples {
+        let begin = *begin_ns.get_or_insert(sample.at.mono_ns);
+        let taken = (sample.at.mono_ns - begin) / 1_000_000_000 * 60;
+        if let Some(Ok(cpu)) = sample.host.sweep.as_mut().map(|s| s.cpu.as_mut()) {
+            cpu.total.steal += 2 * taken;
+            cpu.total.idle = cpu.total.idle.saturating_sub(2 * taken);
+        }
+        let judged = engine.fold(&sample);
+        let d = judged.evaluation.diagnosis;
+        if let Some(f) = d.findings.iter().find(|f| f.id == "host.cpu.steal") {
+            named += 1;
+            let lost = f.impact.lost_s_per_s.unwrap();
+            let stolen = d.findings[0].evidence.iter().find(|e| e.claim == "stolen, in CPUs").map(|e| e.value);
+            assert!(lost <= stolen.unwrap_or(f64::INFINITY) + 1e-6, "{lost} of {stolen:?}");
+        }
+        assert_conserved(&d);
+    }
+    assert!(named >= 20, "{named}");
 }

@@ -83,15 +83,16 @@ const EDGES: &[Edge] = &[
     // Loss on the way explains the wait for a reply of that address (diagnosis e17).
     Edge { cause: "host.network.packet_loss", symptom: "app.upstream.waiting", state: State::PeerReply, fraction: same_address },
     // A program of a special nature explains the contention that it makes; kernel time is the wider word of the three.
+    narrower("host.cpu.process_churn", "host.cpu.context_switches"),
+    narrower("host.cpu.realtime_hog", "host.cpu.system_time"),
+    narrower("host.cpu.process_churn", "host.cpu.system_time"),
+    narrower("host.cpu.context_switches", "host.cpu.system_time"),
     narrower("host.cpu.realtime_hog", "host.cpu.contention"),
     narrower("host.cpu.hot_core", "host.cpu.contention"),
     narrower("host.cpu.process_churn", "host.cpu.contention"),
     narrower("host.cpu.context_switches", "host.cpu.contention"),
     narrower("host.cpu.system_time", "host.cpu.contention"),
-    narrower("host.cpu.realtime_hog", "host.cpu.system_time"),
-    narrower("host.cpu.process_churn", "host.cpu.system_time"),
-    narrower("host.cpu.context_switches", "host.cpu.system_time"),
-    narrower("host.cpu.process_churn", "host.cpu.context_switches"),
+    both("host.disk.mount_hung", "host.tasks.hung", State::TaskBlocked),
     // A listener here that does not accept explains the connects to it that get no answer.
     Edge {
         cause: "host.network.listen_overflow",
@@ -104,11 +105,13 @@ const EDGES: &[Edge] = &[
 ];
 
 /// The part of the wait for a peer that loss on the way to its address costs.
-fn same_address(_: &Facts<'_>, cause: &Candidate, symptom: &Candidate) -> f64 {
+fn same_address(facts: &Facts<'_>, cause: &Candidate, symptom: &Candidate) -> f64 {
     let address = cause.subject.key.strip_suffix(":*").unwrap_or(&cause.subject.key);
     let same = symptom.subject.key.rsplit_once(':').is_some_and(|(ip, _)| ip.trim_matches(['[', ']']) == address);
-    let of_peers = |c: &Candidate| c.found.losses.iter().filter(|(s, _)| *s == State::PeerReply).map(|(_, l)| l).sum::<f64>();
-    let (waits, lost) = (of_peers(symptom), of_peers(cause));
+    let lost: f64 = cause.found.losses.iter().filter(|(s, _)| *s == State::PeerReply).map(|(_, l)| l).sum();
+    // All ports of that address share what was lost on the way to it.
+    let there = facts.ledger.peers.iter().filter(|w| w.peer.ip().to_string() == address);
+    let waits: f64 = there.map(|w| w.waiting - w.clean).sum();
     if same && waits > 0.0 { (lost / waits).min(1.0) } else { 0.0 }
 }
 

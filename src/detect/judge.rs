@@ -107,8 +107,13 @@ impl Seen {
                         id if id.starts_with("source.") => subject.key.clone(),
                         _ => "host".to_owned(),
                     };
+                    let key = finding_key(rule.id, &source, &subject);
+                    // One object, one finding: what a rule says of it a second time is left out.
+                    if self.candidates.iter().any(|c| c.key == key) {
+                        continue;
+                    }
                     self.candidates.push(Candidate {
-                        key: finding_key(rule.id, &source, &subject),
+                        key,
                         id: rule.id,
                         source,
                         subject,

@@ -189,7 +189,8 @@ impl Ledger {
         ledger.add(State::PeerReply, waits.of_nobody_known());
         ledger.add_steal(facts);
         ledger.add_network(facts, &waits.rows);
-        ledger.clean_peers = waits.rows.iter().map(|w| w.clean).sum();
+        let clean: f64 = waits.rows.iter().map(|w| w.clean).sum();
+        ledger.clean_peers = clean.min(ledger.state(State::PeerReply));
         ledger.peers = waits.rows;
         ledger
     }
@@ -233,16 +234,9 @@ impl Ledger {
             self.add(State::NetworkRetransmit, loss.lost - waited);
         }
         self.add(State::NetworkRetransmit, super::loss::before_sockets(facts));
-        let full_links = facts.host.interfaces.iter().flatten().any(|i| i.util.is_some_and(|u| u >= 0.6));
-        if full_links {
-            // Sockets whose bytes were written and could not be sent: requests that wait for the link.
-            let held: f64 =
-                sockets.peers.iter().filter(|l| !l.local && l.not_sent_bytes > 0.0).map(|l| f64::from(l.sockets)).sum();
-            self.add(State::NetworkSend, held);
-        }
         let unanswered = sockets.connecting.iter().filter(|c| c.again > 0.0).map(|c| c.waiting).sum();
         self.add(State::NetworkConnect, unanswered);
-        let full = sockets.listeners.iter().filter(|l| l.backlog > 0 && l.queue_max >= l.backlog);
+        let full = sockets.listeners.iter().filter(|l| l.backlog > 0 && l.queue_max * 10 >= l.backlog * 9);
         self.add(State::NetworkAccept, full.map(|l| l.queued).sum());
     }
 
@@ -342,7 +336,8 @@ impl PeerWaits {
         for link in facts.host.sockets.iter().flat_map(|s| &s.peers).filter(|l| !l.local) {
             let process = link.owner.and_then(|id| processes.get(&id).copied());
             let waiting = counted(link, process);
-            if waiting <= 0.0 || (link.owner.is_some() && process.is_none()) {
+            // A process that was not read within the window is no actor, and its waits are nobody's.
+            if waiting <= 0.0 || (link.owner.is_some() && process.is_none_or(|p| p.cpu.is_none())) {
                 continue;
             }
             let share = link.reply_ms().map_or(0.0, |ms| ((clean.reply_ms)(link) / ms.max(1e-9)).min(1.0));

@@ -46,10 +46,12 @@ pub fn by_address(facts: &Facts) -> Vec<Loss> {
 }
 
 /// What packets cost that are dropped before any socket sees them: the sender's time-out each, at most one second per second
-/// and connection.
+/// and request in flight or reply awaited for one: nobody else stands still.
 #[must_use]
 pub fn before_sockets(facts: &Facts) -> f64 {
     let drops = facts.host.limits.softnet_drops_per_s.unwrap_or(0.0);
-    let connections = facts.host.sockets.as_ref().map_or(0.0, |s| f64::from(s.established));
-    (drops * RTO_MIN_S).min(connections)
+    let Ok(sockets) = &facts.host.sockets else { return 0.0 };
+    let in_flight: f64 = sockets.listeners.iter().map(|l| l.in_flight).sum();
+    let awaited: f64 = sockets.peers.iter().filter(|l| !l.local).map(|l| l.for_requests).sum();
+    (drops * RTO_MIN_S).min(in_flight + awaited)
 }

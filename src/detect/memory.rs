@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::model::facts::{Facts, PeerFacts, WeightOverrides};
+use crate::model::host::FsRaw;
 use crate::model::subject::Subject;
 
 /// All that the judgement remembers.
@@ -222,6 +223,12 @@ impl Series {
     }
 }
 
+/// A mount by its place and what is mounted there.
+#[must_use]
+pub fn mount_key(fs: &FsRaw) -> String {
+    format!("{} {} {}", fs.mount.shown(), fs.device, fs.source.shown())
+}
+
 /// Windows kept per device.
 const CLEAN_WINDOWS: usize = 120;
 
@@ -242,8 +249,10 @@ impl Learned {
         }
         self.learn_replies(facts);
         self.learn_growth(facts);
-        for fs in facts.host.filesystems.iter().flat_map(|f| f.iter()).filter(|fs| !fs.read_only || fs.stopped_by_error) {
-            self.writable.insert(fs.mount.shown().to_owned());
+        if let Ok(mounts) = &facts.host.filesystems {
+            self.writable.retain(|key| mounts.iter().any(|fs| mount_key(fs) == *key));
+            let written = mounts.iter().filter(|fs| !fs.read_only || fs.stopped_by_error);
+            self.writable.extend(written.map(mount_key));
         }
         let now_s = facts.at.mono_ns as f64 / 1e9;
         if let Ok(memory) = &facts.host.memory {
@@ -343,5 +352,20 @@ mod tests {
         let mut young = Series::default();
         (0..30).for_each(|i| young.push(f64::from(i), 1000.0 - 30.0 * f64::from(i)));
         assert_eq!(young.time_to_zero(), None);
+    }
+
+    #[test]
+    fn growth_is_told_from_a_cache_that_fills_and_rests() {
+        let series = |f: &dyn Fn(f64) -> f64, n: i32| {
+            let mut s = Series::default();
+            (0..n).for_each(|i| s.push(f64::from(i), f(f64::from(i))));
+            s
+        };
+        let (median, slow) = series(&|t| 1e8 + 1e6 * t, 90).growth().unwrap();
+        assert!((median - 1e6).abs() < 1.0 && slow <= median);
+        assert_eq!(series(&|t| 1e8 + 1e6 * t, 30).growth(), None, "half a minute says nothing");
+        assert_eq!(series(&|t| 1e8 + 1e6 * t.min(20.0), 90).growth(), None);
+        assert!(series(&|t| 1e8 + 1e6 * t.min(20.0), 90).rests());
+        assert_eq!(series(&|t| 1e8 - 1e6 * t, 90).growth(), None);
     }
 }

@@ -73,7 +73,18 @@ pub fn diagnose(world: &World, ledger: &Ledger, memory: &mut Memory, candidates:
 }
 
 /// Rules that blame one culprit: when it changes, the finding goes on.
-const ONE_CULPRIT: [&str; 3] = ["host.cpu.contention", "host.memory.reclaim", "host.io.saturated"];
+const ONE_CULPRIT: [&str; 10] = [
+    "host.cpu.contention",
+    "host.cpu.realtime_hog",
+    "host.cpu.hot_core",
+    "host.cpu.process_churn",
+    "host.cpu.context_switches",
+    "host.cpu.system_time",
+    "host.memory.reclaim",
+    "host.memory.swap_thrash",
+    "host.io.saturated",
+    "host.io.dirty_throttling",
+];
 
 /// A rule whose subject changed keeps its `since` and its history of severity; the old key goes to `also`.
 fn inherit(memory: &mut Memory, candidates: &mut [Candidate]) {
@@ -332,4 +343,33 @@ pub fn only(mut diagnosis: Diagnosis, wanted: &[String]) -> Diagnosis {
 #[must_use]
 pub fn matches(pattern: &str, id: &str) -> bool {
     pattern.strip_suffix('*').map_or(pattern == id, |family| id.starts_with(family))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counted_failures_go_by_their_share() {
+        let severity_of = |failed: f64, attempts: f64| {
+            let mut found = Found::new(Class::Error, "drops");
+            (found.failed_per_s, found.attempts_per_s) = (Some(failed), Some(attempts));
+            severity(&found, 1.0, false, 0.0, 0.0)
+        };
+        assert_eq!(severity_of(10.0, 100.0), Severity::Critical);
+        assert_eq!(severity_of(0.5, 5.0), Severity::Warning, "a tenth, but less than one a second");
+        assert_eq!(severity_of(1.0, 100.0), Severity::Warning);
+        assert_eq!(severity_of(1.0, 1000.0), Severity::Info);
+        // Attempts that were not counted cannot make the share larger than all.
+        assert_eq!(severity_of(5.0, 0.0), Severity::Critical);
+    }
+
+    #[test]
+    fn a_leak_is_a_warning_however_soon() {
+        let mut found = Found::new(Class::Risk, "grows");
+        (found.eta_late_s, found.never_critical) = (Some(60.0), true);
+        assert_eq!(severity(&found, 1.0, false, 0.0, 0.0), Severity::Warning);
+        found.never_critical = false;
+        assert_eq!(severity(&found, 1.0, false, 0.0, 0.0), Severity::Critical);
+    }
 }

@@ -137,7 +137,7 @@ pub const ORIGINS: &[Origin] = &[
     origin(
         "host.conntrack",
         "net.netfilter.nf_conntrack_count and _max; /proc/net/stat/nf_conntrack by column name",
-        "count / max; Δ(drop + early_drop + insert_failed) / Δt",
+        "count / max; Δdrop / Δt",
         "sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max; conntrack -S",
     ),
     origin(

@@ -153,7 +153,9 @@ class Lab:
 
     def namespace(self):
         """A host of its own behind a veth: its address, and how to run something there."""
-        name, number = "pt%d" % os.getpid(), os.getpid() % 200
+        # A namespace goes away in its own time: each has a name of its own.
+        Lab.namespaces = getattr(Lab, "namespaces", 0) + 1
+        name, number = "pt%dn%d" % (os.getpid() % 10000, Lab.namespaces), (os.getpid() + Lab.namespaces) % 200
         here, there = "10.77.%d.1" % number, "10.77.%d.2" % number
         try:
             faults.sh("ip", "netns", "add", name)

@@ -4,11 +4,12 @@ use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 
+use crate::collect::clock;
 use crate::collect::root::{Roots, number};
 use crate::model::foreign::Foreign;
 use crate::model::host::{KernelMessage, MessageKind};
 
-/// Records per look; a flood is cut, its first lines tell.
+/// Records per look; the rest of a flood comes with the next.
 const RECORDS: usize = 4096;
 /// Messages that are kept per look.
 const KEPT: usize = 64;
@@ -18,6 +19,7 @@ const KEPT: usize = 64;
 pub struct Kmsg {
     log: Option<File>,
     tried: bool,
+    looked: bool,
 }
 
 impl Kmsg {
@@ -31,18 +33,31 @@ impl Kmsg {
             self.log = roots.own_proc().then(|| options.open("/dev/kmsg").ok()).flatten();
         }
         let log = self.log.as_mut()?;
-        let mut found = Vec::new();
+        let mut found = std::collections::VecDeque::new();
         let mut buffer = [0; 8192];
         for _ in 0..RECORDS {
             match log.read(&mut buffer) {
                 Ok(0) => break,
-                Ok(n) => found.extend(parse(&buffer[..n]).filter(|_| found.len() < KEPT)),
+                Ok(n) => {
+                    if let Some(message) = parse(&buffer[..n]) {
+                        found.push_back(message);
+                    }
+                    if found.len() > KEPT {
+                        found.pop_front();
+                    }
+                }
                 // What was overwritten before we read it is skipped by the kernel itself.
                 Err(e) if e.raw_os_error() == Some(rustix::io::Errno::PIPE.raw_os_error()) => {}
                 Err(_) => break,
             }
         }
-        Some(found)
+        // printk's clock drifts away from CLOCK_MONOTONIC over weeks; what is new since the last look is new now.
+        if self.looked {
+            let now_us = clock::mono_ns() / 1000;
+            found.iter_mut().for_each(|m| m.at_us = now_us);
+        }
+        self.looked = true;
+        Some(found.into())
     }
 }
 

@@ -133,7 +133,12 @@ impl Tally {
         row.accepted += 1;
         let owner = owner.or(row.owner);
         let Some(info) = socket.info else { return };
-        match serves(socket, &info) {
+        let key = (socket.local, socket.peer);
+        let (doing, one_way) = serves(socket, &info, self.before.get(&key).copied());
+        if let Some(now) = self.after.get_mut(&key) {
+            now.sends = one_way;
+        }
+        match doing {
             Doing::Awaits(age_ms) => {
                 row.in_flight += 1;
                 waits.entry(owner).or_default().requests.push(age_ms);

@@ -104,12 +104,23 @@ fn one_more(info: &TcpInfo) -> bool {
 }
 
 /// An accepted socket: is a request in flight.
-pub(super) fn serves(socket: &Socket, info: &TcpInfo) -> Doing {
+pub(super) fn serves(socket: &Socket, info: &TcpInfo, before: Option<Before>) -> (Doing, u8) {
+    // Who sends on and on and is never answered (logs, heartbeats) has no request in flight.
+    let answered = before.is_none_or(|b| info.bytes_acked.unwrap_or(0) != b.acked);
+    let more = before.is_some_and(|b| info.bytes_received.unwrap_or(0) != b.received);
+    let one_way = match before {
+        Some(b) if !answered => b.sends.saturating_add(u8::from(more)),
+        _ => 0,
+    };
+    (serves_now(socket, info, one_way >= ONE_WAY), one_way)
+}
+
+fn serves_now(socket: &Socket, info: &TcpInfo, one_way: bool) -> Doing {
     let (sent, received) = (info.last_sent_ms, info.last_received_ms);
     match received.cmp(&sent) {
-        _ if socket.receive_queue > 0 => Doing::Awaits(received),
+        _ if socket.receive_queue > 0 && !one_way => Doing::Awaits(received),
         // Nothing was ever received: the handshake alone sets both stamps.
-        _ if info.bytes_received == Some(0) => Doing::Rests,
+        _ if info.bytes_received == Some(0) || one_way => Doing::Rests,
         std::cmp::Ordering::Less if received < REQUEST_MS => Doing::Awaits(received),
         std::cmp::Ordering::Equal if received < FRESH_MS => Doing::Unclear,
         _ => Doing::Rests,

@@ -61,10 +61,19 @@ pub fn programs<'a>(facts: &'a Facts, amount: impl Fn(&ProcFacts) -> f64) -> Vec
 /// for batch that gives way.
 #[must_use]
 pub fn demand(p: &ProcFacts) -> f64 {
-    const IDLE: u32 = 5;
-    const BATCH: u32 = 3;
-    let polite = p.nice >= 10 || p.policy == IDLE || p.policy == BATCH;
-    if polite { 0.0 } else { p.cpu.unwrap_or(0.0) * 1.25f64.powi(-p.nice) }
+    if gives_way(p) { 0.0 } else { p.cpu.unwrap_or(0.0) * weight(p) }
+}
+
+/// Batch: nice 10 or more, SCHED_BATCH, SCHED_IDLE.
+#[must_use]
+pub const fn gives_way(p: &ProcFacts) -> bool {
+    p.nice >= 10 || matches!(p.policy, 3 | 5)
+}
+
+/// The scheduler's weight of a nice value against that of 0.
+#[must_use]
+pub fn weight(p: &ProcFacts) -> f64 {
+    1.25_f64.powi(-p.nice)
 }
 
 /// The subject of one process.

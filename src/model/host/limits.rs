@@ -10,7 +10,7 @@ pub struct LimitsRaw {
     pub softnet: Option<SoftnetRaw>,
     /// Tracked connections and their limit.
     pub conntrack: Option<(u64, u64)>,
-    /// drop + early_drop + insert_failed of `/proc/net/stat/nf_conntrack`, all CPUs.
+    /// Column `drop` of `/proc/net/stat/nf_conntrack`, all CPUs.
     pub conntrack_drops: Option<u64>,
     /// `kernel.threads-max`.
     pub threads_max: Option<u64>,

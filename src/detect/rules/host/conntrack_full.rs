@@ -43,7 +43,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     };
     let share = now as f64 / most as f64 * 100.0;
     let drops = limits.conntrack_drops_per_s.unwrap_or(0.0);
-    if share < params.limit("full", is_held(prev, &host)) && drops < 1.0 {
+    if share < params.limit("full", is_held(prev, &host)) {
         return Judged::clear(host, format!("{} % of the table is used, {} drops a second", short(share), short(drops)));
     }
     let class = if drops > 0.0 { Class::Error } else { Class::Risk };
@@ -72,12 +72,12 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let mut raise = fix::shell_fix(
         Phase::Relief,
         Horizon::Immediate,
-        format!("Let it hold {}", most * 2),
-        format!("sysctl -w net.netfilter.nf_conntrack_max={}", most * 2),
+        format!("Let it hold {}", most.saturating_mul(2)),
+        format!("sysctl -w net.netfilter.nf_conntrack_max={}", most.saturating_mul(2)),
     );
     raise.undo = Some(format!("sysctl -w net.netfilter.nf_conntrack_max={most}"));
     raise.needs = "root".into();
-    raise.needs_bytes = Some(most * 320);
+    raise.needs_bytes = Some(most.saturating_mul(320));
     raise.risk = "kernel memory for each entry".into();
     let mut cure = raise.clone();
     cure.phase = Phase::Cure;

@@ -4,7 +4,7 @@
 use crate::detect::finding::{Class, Fix, Preflight};
 use crate::detect::fix;
 use crate::detect::ledger::{Actor, State};
-use crate::detect::rules::support::{Program, confidence, demand, programs};
+use crate::detect::rules::support::{Program, confidence, demand, gives_way, programs, weight};
 use crate::detect::verdict::{Facts, Found};
 use crate::model::facts::ProcFacts;
 use crate::model::source::SourceKind;
@@ -21,6 +21,9 @@ pub struct Blamed<'a> {
     pub lost: f64,
 }
 
+/// PSI cpu below which nobody stands for a CPU.
+const PRESSED: f64 = 0.05;
+
 /// The kind of source that these rules judge.
 pub const SOURCE: SourceKind = SourceKind::Host;
 
@@ -28,7 +31,12 @@ pub const SOURCE: SourceKind = SourceKind::Host;
 /// of the nice-weighted CPU use.
 pub fn most<'a>(facts: &Facts<'a>, cores: impl Fn(&ProcFacts) -> f64) -> Option<Blamed<'a>> {
     let own = facts.world.identity.as_ref().map_or(0, |i| i.self_pid);
-    let of = |p: &ProcFacts| if p.id.pid == own { 0.0 } else { cores(p) };
+    // What gives way is never to blame, and what is weighted for all is weighted here.
+    let of = |p: &ProcFacts| if p.id.pid == own || gives_way(p) { 0.0 } else { cores(p) * weight(p) };
+    let pressed = facts.world.host.psi.cpu.as_ref().map_or(true, |psi| psi.best() >= PRESSED);
+    if !pressed {
+        return None;
+    }
     let program = programs(facts.world, of).into_iter().next()?;
     let amount = program.amount;
     let is_member = |p: &ProcFacts| p.family == program.root;

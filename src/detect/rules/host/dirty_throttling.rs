@@ -85,7 +85,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         "Begin to write sooner, so that the limit is not reached",
         "sysctl -w vm.dirty_background_bytes=67108864",
     );
-    cure.undo = Some("sysctl -w vm.dirty_background_bytes=OLD   # OLD: what `sysctl -n vm.dirty_background_bytes` printed before; 0 means the ratio".into());
+    cure.undo = Some("sysctl -w vm.dirty_background_ratio=OLD   # OLD: what `sysctl -n vm.dirty_background_ratio` printed before (10 by default)".into());
     cure.needs = "root".into();
     cure.risk = "more and smaller writes".into();
     found.fixes = fix::pause(facts.world, &writer.members).into_iter().chain([fix::idle_io(&writer.members), cure]).collect();

@@ -72,7 +72,9 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, _: Option<&Prev>) -> Judged {
         cure.command = format!("ddrescue -n {name} /path/on/another/disk.img /path/on/another/disk.map");
         cure.risk = "reads the whole device; a dying one may get worse".into();
         cure.takes_s = None;
-        found.fixes = vec![look, cure];
+        // A controller's name is no device that could be read.
+        let whole = device.strip_prefix("nvme").is_none_or(|rest| rest.contains('n'));
+        found.fixes = if device == "unknown" || !whole { vec![look] } else { vec![look, cure] };
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }
     if judged.verdicts.is_empty() {

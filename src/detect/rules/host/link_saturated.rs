@@ -2,7 +2,6 @@
 
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
-use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
@@ -29,7 +28,8 @@ pub const RULE: Rule = Rule {
 One direction of a link carries nearly what it can. Queues grow, then drop. Counted is the fuller direction against the speed that
 the driver tells; virtual interfaces have none, and what a cloud provider shapes cannot be seen from here.
 
-The loss is that of bytes that processes wrote and that could not be sent yet: sockets with unsent data, on average.
+A full link is no loss by itself: a backup may fill it while nobody waits. So this is never above info; what it costs shows as packet
+loss or as replies that are awaited, and this says why.
 
 **Relief**: stop or slow the largest sender. **Cure**: a faster link, a second one, compression, another time for bulk copies.",
     judge,
@@ -49,7 +49,6 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         if util < params.limit("util", is_held(prev, &subject)) {
             continue;
         }
-        let lost = facts.ledger.state(State::NetworkSend);
         let title = format!(
             "{} is full: {}/s in, {}/s out of {} Mbit/s",
             i.name,
@@ -58,8 +57,6 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             i.speed_mbit.unwrap_or(0)
         );
         let mut found = Found::new(Class::Live, title);
-        found.losses = vec![(State::NetworkSend, lost)];
-        found.victims_time = lost;
         found.confidence = 0.7;
         found.evidence = vec![
             evidence("of its speed, the fuller direction", util, Unit::Percent, Some(90.0), "host.interfaces"),

@@ -65,7 +65,11 @@ fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
         cure.command = format!("findmnt {mount}; ps -eo pid,stat,wchan:32,comm | awk '$2 ~ /^D/'");
         cure.undo = None;
         cure.risk = "none: it only looks".into();
-        found.fixes = vec![lazy, cure];
+        // Only what lives on another machine or in a daemon may be let go: a loaded disk answers late as well.
+        let elsewhere = ["nfs", "cifs", "smb", "fuse", "9p", "ceph", "glusterfs", "afs", "lustre"];
+        let remote = elsewhere.iter().any(|kind| fs.kind.shown().starts_with(kind));
+        found.never_critical = !remote;
+        found.fixes = if remote { vec![lazy, cure] } else { vec![cure] };
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }
     if judged.verdicts.is_empty() {

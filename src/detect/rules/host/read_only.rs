@@ -2,8 +2,10 @@
 
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
+use crate::detect::memory::mount_key;
 use crate::detect::params::Params;
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::host::{KernelMessage, MessageKind};
 use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::Unit;
@@ -19,7 +21,7 @@ pub const RULE: Rule = Rule {
     page: "\
 A file system that could be written is read-only now: the kernel does that when it finds an error (`errors=remount-ro`), and all
 writes fail with EROFS. A file system counts that perftop saw writable before, or that is set to become read-only on errors and
-is; one that was mounted read-only on purpose does not.
+is; one that was mounted read-only on purpose does not. An error of the kernel makes it critical; without one it is info.
 
 **Relief**: move the service away; do not force it writable before it was checked. **Cure**: read the kernel's messages, check the
 device, `fsck` it unmounted.",
@@ -32,9 +34,14 @@ fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
         Err(lack) => return Judged::unknown(Subject::host(), lack),
     };
     let mut judged = Judged::default();
-    for fs in mounts.iter().filter(|fs| fs.read_only && facts.learned.writable.contains(fs.mount.shown())) {
+    for fs in mounts.iter().filter(|fs| fs.read_only && facts.learned.writable.contains(&mount_key(fs))) {
         let subject = Subject::new(SubjectType::Mount, fs.mount.shown(), fs.mount.shown());
-        let mut found = Found::new(Class::Error, format!("{} ({}) has become read-only: every write fails", fs.mount, fs.source));
+        let device = fs.source.shown().rsplit('/').next().unwrap_or_default();
+        let failed = |m: &KernelMessage| m.kind == MessageKind::FsError && m.device.as_ref().is_some_and(|d| d.shown() == device);
+        let by_error = fs.stopped_by_error || facts.world.host.messages.iter().flatten().any(failed);
+        // Someone may have done it on purpose: without an error it is only said.
+        let class = if by_error { Class::Error } else { Class::Hygiene };
+        let mut found = Found::new(class, format!("{} ({}) has become read-only: every write fails", fs.mount, fs.source));
         found.evidence = vec![evidence("was writable before and is read-only now", 1.0, Unit::Count, Some(0.0), "host.mounts")];
         let (mount, source) = (fix::shell(fs.mount.raw()), fix::shell(fs.source.raw()));
         let mut look = fix::shell_fix(

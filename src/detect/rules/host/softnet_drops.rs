@@ -32,7 +32,7 @@ pub const RULE: Rule = Rule {
 A CPU takes packets from the cards more slowly than they come; its backlog (`netdev_max_backlog`) is full, and the rest is dropped
 before any socket sees it. Squeezes alone (the budget ran out, the rest was taken a moment later) are no loss.
 
-The cost is modelled as that of any lost segment: 0.2 s each, at most one second per second and connection.
+The cost is modelled as that of any lost segment: 0.2 s each, at most one second per second and request in flight or awaited reply.
 
 **Relief**: a longer backlog and a larger budget. **Cure**: spread the interrupts over CPUs (RSS, RPS), find what holds that CPU.",
     judge,
@@ -53,6 +53,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         Found::new(Class::Live, format!("The kernel drops {} packets a second before any socket sees them", short(drops)));
     found.losses = vec![(State::NetworkRetransmit, lost)];
     found.victims_time = lost;
+    found.never_critical = true;
     found.confidence = 0.5;
     found.evidence = vec![
         evidence("packets dropped", drops, Unit::PerSecond, Some(1.0), "host.softnet"),

@@ -57,6 +57,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             evidence("of them those that asked again", row.again, Unit::Count, None, "host.peers"),
             evidence("SYNs sent again", again_per_s, Unit::PerSecond, None, "host.tcp"),
         ];
+        // Whose connects these are, and whether anyone waits for them, is not told here: a probe of a dead host looks the same.
+        found.never_critical = true;
         found.confidence = 0.8;
         let ip = row.peer.ip();
         let mut look = fix::shell_fix(

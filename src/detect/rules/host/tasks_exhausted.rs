@@ -49,8 +49,12 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             format!("The host has {} of {} tasks that kernel.{name} allows", count(now as f64), count(most as f64)),
         );
         found.evidence = vec![evidence("tasks", now as f64, Unit::Count, Some(most as f64), "host.limits")];
-        let mut raise =
-            fix::shell_fix(Phase::Relief, Horizon::Immediate, "Raise it", format!("sysctl -w kernel.{name}={}", most * 2));
+        let mut raise = fix::shell_fix(
+            Phase::Relief,
+            Horizon::Immediate,
+            "Raise it",
+            format!("sysctl -w kernel.{name}={}", most.saturating_mul(2)),
+        );
         raise.undo = Some(format!("sysctl -w kernel.{name}={most}"));
         raise.needs = "root".into();
         raise.risk = "kernel memory for each task".into();
@@ -73,8 +77,8 @@ fn in_group(group: &CgroupFacts, now: u64, most: u64) -> Found {
     let mut raise = fix::shell_fix(
         Phase::Relief,
         Horizon::Immediate,
-        format!("Raise its limit from {most} to {}", most * 2),
-        format!("echo {} > {file}", most * 2),
+        format!("Raise its limit from {most} to {}", most.saturating_mul(2)),
+        format!("echo {} > {file}", most.saturating_mul(2)),
     );
     raise.undo = Some(format!("echo {most} > {file}"));
     raise.needs = "root".into();
