@@ -47,6 +47,9 @@ fn scrub(sample: &mut Sample) {
         mounts.retain(|fs| fs.mount.shown() == "/" || fs.mount.shown().ends_with("/full"));
     }
     let Some(sweep) = &mut sample.host.sweep else { return };
+    for message in sweep.messages.iter_mut().flatten() {
+        message.text = Foreign::from("a message of the kernel");
+    }
     if let Ok(table) = &mut sweep.processes {
         for row in &mut table.rows {
             if row.id.pid == 1 {

@@ -335,7 +335,7 @@ impl PeerWaits {
         let processes: HashMap<ProcId, &ProcFacts> = facts.processes().iter().map(|p| (p.id, p)).collect();
         for link in facts.host.sockets.iter().flat_map(|s| &s.peers).filter(|l| !l.local) {
             let process = link.owner.and_then(|id| processes.get(&id).copied());
-            let waiting = counted(link, process);
+            let waiting = if poll(facts, link) { 0.0 } else { counted(link, process) };
             // A process that was not read within the window is no actor, and its waits are nobody's.
             if waiting <= 0.0 || (link.owner.is_some() && process.is_none_or(|p| p.cpu.is_none())) {
                 continue;
@@ -360,6 +360,15 @@ impl PeerWaits {
     fn of_nobody_known(&self) -> f64 {
         self.by_owner.get(&None).copied().unwrap_or(0.0)
     }
+}
+
+/// A question that is asked less than once a second and that only few of the requests in flight can be waiting for: a poll for
+/// work beside a server whose clients send messages that need no answer (a chat). A peer that hangs holds up most of them.
+fn poll(facts: &Facts, link: &PeerFacts) -> bool {
+    const FEW: f64 = 0.2;
+    let doors = facts.host.sockets.iter().flat_map(|s| &s.listeners).filter(|l| l.owner == link.owner);
+    let in_flight: f64 = doors.map(|l| l.in_flight).sum();
+    link.reply_ms().is_none() && link.for_requests < FEW * in_flight
 }
 
 /// How much of a wait someone feels. A server's counts as far as requests in flight wait with it; without any requests

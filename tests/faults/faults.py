@@ -409,33 +409,6 @@ class cache_thrash(Fault):
         self.lab.put(self.group + "/memory.limit_in_bytes", 2048 * MIB)
 
 
-class dirty_throttling(Fault):
-    """A small dirty limit, and a program that dirties pages as fast as it can, while the service writes a little."""
-    path, truth, kind = "/append", "host.io.dirty_throttling", "process"
-
-    def setup(self):
-        self.file = self.lab.dir + "/full.img"
-
-    def service_args(self):
-        return ("--append", self.lab.dir + "/leak.on")
-
-    def inject(self):
-        old = sh("sysctl", "-n", "vm.dirty_bytes"), sh("sysctl", "-n", "vm.dirty_ratio")
-        back = ("vm.dirty_bytes=" + old[0]) if old[0] != "0" else ("vm.dirty_ratio=" + old[1])
-        self.lab.undo.append(lambda: sh("sysctl", "-w", back))
-        sh("sysctl", "-w", "vm.dirty_bytes=33554432")
-        self.back = back
-        self.p = self.lab.start(["sh", "-c", "while :; do dd if=/dev/zero of=%s bs=1M count=2048 conv=notrunc; done" % self.file])
-        self.keys.add(self.p.pid)
-
-    def tick(self):
-        self.keys |= self.lab.family(self.p.pid)
-
-    def revert(self):
-        self.lab.stop(self.p)
-        sh("sysctl", "-w", self.back)
-
-
 class leak(Fault):
     """A process grows by 6 MiB a second without a break."""
     truth, kind, hold = "host.memory.leak", "process", 85
@@ -627,6 +600,6 @@ class control_page_cache(Fault):
 HOST = [cpu_hog, cpu_hog_matrix, cpu_quota_v1, cpu_quota_half_v1, cpu_quota_v2, oom_leak_v1, oom_leak_v2, oom_shared_v1, memory_shortage,
         disk_hog, disk_hog_large, io_limit_write_v1, io_limit_read_v1, io_limit_write_v2, disk_full,
         slow_upstream, slow_upstream_hard, lossy_upstream, syn_loss, listen_overflow,
-        realtime_hog, hot_core, cache_thrash, dirty_throttling, leak, process_churn, context_switches, system_time, inodes_exhausted, read_only, disk_errors, frozen_fs, files_exhausted,
+        realtime_hog, hot_core, cache_thrash, leak, process_churn, context_switches, system_time, inodes_exhausted, read_only, disk_errors, frozen_fs, files_exhausted,
         tasks_exhausted, control_chat, control_download, control_neighbour,
         control_idle, control_nice_hog, control_idle_class_hog, control_fast_disk, control_page_cache]

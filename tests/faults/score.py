@@ -46,7 +46,9 @@ def blamed(result, finding):
 
 def judge(result):
     injected, reverted = result["injected"], result["reverted"]
-    window = [s for t, s in result["stream"] if injected + SETTLE <= t <= reverted]
+    # A trend needs its minute of history: such a case is held for longer, and judged by its last twenty seconds.
+    settle = max(SETTLE, reverted - injected - 20) if reverted - injected > 60 else SETTLE
+    window = [s for t, s in result["stream"] if injected + settle <= t <= reverted]
     hold = [(t, s) for t, s in result["stream"] if injected <= t <= reverted]
     share = lambda pick: sum(map(pick, window)) / len(window) if window else 0.0
     seconds = None

@@ -213,6 +213,13 @@ fn memory_v1(reader: &mut Reader, dir: &Path) -> CgroupMemory {
         ..CgroupMemory::default()
     };
     memory.oom_kill = reader.read(&dir.join("memory.oom_control")).ok().and_then(|t| keyed(t, b"oom_kill"));
+    // Only a group with a limit can thrash by it; the file is long. v1 has the counter since Linux 5.13.
+    if memory.limit.is_some()
+        && let Ok(text) = reader.read(&dir.join("memory.stat"))
+    {
+        memory.refault_file = keyed(text, b"workingset_refault_file");
+        memory.inactive_file = keyed(text, b"inactive_file");
+    }
     memory
 }
 
@@ -337,6 +344,7 @@ mod tests {
             ("memory.usage_in_bytes", "77\n"),
             ("memory.limit_in_bytes", "9223372036854771712\n"),
             ("memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n"),
+            ("memory.stat", "cache 1\nworkingset_refault_file 8\ninactive_file 12\n"),
             ("blkio.throttle.write_iops_device", "254:0 30\n"),
         ]);
         let reader = &mut Reader::default();

@@ -38,7 +38,7 @@ peer.
 
 **What counts**: a wait counts while a request in flight of the same process is at least as old as the question: so a
 poll for work, a blocking pop or a subscription that stands for minutes is nobody's wait. Processes that serve no one do
-not count. A reply within the usual time of that peer (learned, 5 to 50 ms, 10 ms at first) and its round trip is
+not count, nor does a question that is asked less than once a second and that hardly any request in flight can wait for. A reply within the usual time of that peer (learned, 5 to 50 ms, 10 ms at first) and its round trip is
 productive time, not loss.
 
 **Unknown** and left out: sockets whose two stamps are equal (a reply within one tick of the clock), data that goes one
