@@ -27,9 +27,10 @@ pub fn by_address(facts: &Facts) -> Vec<Loss> {
     // A question alone on its way is probed after the same 200 ms (tcp_schedule_loss_probe: + TCP_RTO_MIN for one packet), and
     // then never times out.
     let timeouts = tcp.timeouts_per_s.unwrap_or(0.0) + tcp.loss_probes_per_s.unwrap_or(0.0);
+    // No link to the address says no round trip: what is not known is not charged.
     let rtt_s = |ip: IpAddr| {
         let links = sockets.peers.iter().filter(|l| l.peer.ip() == ip).map(|l| l.rtt_ms / 1e3);
-        links.fold(f64::INFINITY, f64::min).clamp(0.0, 0.2)
+        links.reduce(f64::min).map_or(0.0, |rtt| rtt.clamp(0.0, RTO_MIN_S))
     };
     let mut losses: Vec<Loss> = paths
         .iter()

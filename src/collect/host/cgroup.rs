@@ -352,6 +352,10 @@ mod tests {
         assert_eq!((cpu.quota_us, cpu.throttled_us), (None, Some(2000)));
         let memory = memory_v1(reader, dir.path());
         assert_eq!((memory.limit, memory.oom_kill), (None, Some(3)));
+        assert_eq!(memory.refault_file, None, "no limit, nothing to thrash by: the long file is not read");
+        std::fs::write(dir.path().join("memory.limit_in_bytes"), "4096\n").unwrap();
+        let memory = memory_v1(reader, dir.path());
+        assert_eq!((memory.limit, memory.refault_file, memory.inactive_file), (Some(4096), Some(8), Some(12)));
         assert_eq!(io_v1(reader, dir.path()).limits[0].per_s, 30);
     }
 }

@@ -237,17 +237,7 @@ mod tests {
         };
         let state = if peer.ends_with(":0") { 10 } else { 1 };
         let inode = u32::from(at(local).port());
-        Socket {
-            again: 0,
-            state,
-            local: at(local),
-            peer: at(peer),
-            receive_queue: 0,
-            send_queue: 128,
-            uid: 0,
-            inode,
-            info: Some(info),
-        }
+        Socket { again: 0, state, local: at(local), peer: at(peer), receive_queue: 0, send_queue: 128, inode, info: Some(info) }
     }
 
     fn owners(inodes: &[u32]) -> HashMap<u32, ProcId> {

@@ -16,10 +16,6 @@ use crate::model::seen::{Lack, Seen, Why};
 pub const ESTABLISHED: u32 = 1 << 1;
 /// SYN sent, no answer yet.
 pub const SYN_SENT: u32 = 1 << 2;
-/// Our side closed and waits for nobody.
-pub const TIME_WAIT: u32 = 1 << 6;
-/// The peer closed, the process has not.
-pub const CLOSE_WAIT: u32 = 1 << 8;
 /// Listeners.
 pub const LISTEN: u32 = 1 << 10;
 
@@ -39,8 +35,6 @@ pub struct Socket {
     pub receive_queue: u32,
     /// Bytes not acknowledged yet; of a listener the length of its queue.
     pub send_queue: u32,
-    /// User id of the owner.
-    pub uid: u32,
     /// Inode, 0 while nobody has accepted it.
     pub inode: u32,
     /// Times that the segment under way was sent again (a SYN, before it is established).
@@ -70,12 +64,8 @@ pub struct TcpInfo {
     pub segments_received: Option<u32>,
     /// Bytes the process wrote that were not sent yet.
     pub not_sent: Option<u32>,
-    /// µs with data under way, ever.
-    pub busy_us: Option<u64>,
-    /// Of them µs that the peer's closed window cost.
+    /// µs with data under way that the peer's closed window cost, ever.
     pub window_limited_us: Option<u64>,
-    /// Of them µs that our own full buffer cost.
-    pub buffer_limited_us: Option<u64>,
     /// Bytes acknowledged by the peer, ever.
     pub bytes_acked: Option<u64>,
     /// Bytes received, ever.
@@ -203,7 +193,6 @@ fn parse_socket(body: &[u8]) -> Option<Socket> {
         peer: SocketAddr::new(address(24)?, port(6)?),
         receive_queue: u32_at(body, 56)?,
         send_queue: u32_at(body, 60)?,
-        uid: u32_at(body, 64)?,
         inode: u32_at(body, 68)?,
         again: *body.get(3)?,
         info: None,
@@ -235,9 +224,7 @@ impl TcpInfo {
             segments_sent: u32_at(bytes, 156),
             segments_received: u32_at(bytes, 152),
             not_sent: u32_at(bytes, 144),
-            busy_us: u64_at(bytes, 168),
             window_limited_us: u64_at(bytes, 176),
-            buffer_limited_us: u64_at(bytes, 184),
         })
     }
 }
