@@ -100,8 +100,6 @@ const EDGES: &[Edge] = &[
         state: State::NetworkConnect,
         fraction: same_port_here,
     },
-    // A throttle explains a run queue: the ledger splits the run delay, what remains is contention (e10).
-    Edge { cause: "host.cpu.throttled", symptom: "host.cpu.contention", state: State::CpuRunnable, fraction: |_, _, _| 0.0 },
 ];
 
 /// The part of the wait for a peer that loss on the way to its address costs.
