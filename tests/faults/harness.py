@@ -20,6 +20,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import faults
+from binary import built
 import helpers
 import score
 
@@ -257,9 +258,9 @@ def run_case(fault_class, args, seed, directory):
         fault.ready()
         client = lab.me("client", "--port", lab.port, "--path", fault.path, "--rate", fault.rate, "--csv", csv, "--seed", seed, "--conns", fault.conns,
                         "--seconds", WARM + (fault.hold or HOLD) + RECOVERY + 20)
-        watch = Watch(lab, args.binary)
+        watch = Watch(lab, args.binary or built("perftop"))
         if args.record:
-            lab.start([args.binary, "record", "--every", "1s", "--no-discover", "%s/%s.perftop" % (args.record, fault_class.__name__)])
+            lab.start([args.binary or built("perftop"), "record", "--every", "1s", "--no-discover", "%s/%s.perftop" % (args.record, fault_class.__name__)])
         begin = time.time()
         time.sleep(2)
         cpu, t = lab.service_cpu(), time.time()
@@ -332,7 +333,7 @@ def main():
     host.add_argument("--out", default=HERE + "/results")
     host.add_argument("--record", help="also record each case, with its truth, into this directory")
     host.add_argument("--work", default="/var/tmp")
-    host.add_argument("--binary", default=ROOT + "/target/release/perftop")
+    host.add_argument("--binary", default=None)
     table = commands.add_parser("table", help="the table again, from the raw results")
     table.add_argument("--out", default=HERE + "/results")
     serve = commands.add_parser("serve")
