@@ -4,6 +4,7 @@
 //! `cargo run --example scrub -- IN.perftop OUT.perftop [FIRST LAST]` keeps samples FIRST to LAST (counted from 0).
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use perftop::engine::{Engine, to_json};
 use perftop::model::foreign::Foreign;
@@ -46,7 +47,7 @@ fn scrub(sample: &mut Sample) {
     if let Some(Ok(mounts)) = &mut sample.host.filesystems {
         mounts.retain(|fs| fs.mount.shown() == "/" || fs.mount.shown().ends_with("/full"));
     }
-    let Some(sweep) = &mut sample.host.sweep else { return };
+    let Some(sweep) = sample.host.sweep.as_mut().map(Arc::make_mut) else { return };
     for message in sweep.messages.iter_mut().flatten() {
         message.text = Foreign::from("a message of the kernel");
     }
@@ -62,7 +63,7 @@ fn scrub(sample: &mut Sample) {
                 let mark = crc32fast::hash(command.raw()) & 0xffff;
                 row.command = Some(Foreign::from(format!("{} #{mark:04x}", row.comm).as_str()));
             }
-            row.cgroups.retain(|g| g.path.shown().starts_with("/perftop-lab"));
+            row.cgroups = row.cgroups.iter().filter(|g| g.path.shown().starts_with("/perftop-lab")).cloned().collect();
         }
     }
     if let Ok(groups) = &mut sweep.cgroups {

@@ -15,7 +15,7 @@ use perftop::collect::host::identity;
 use perftop::collect::host::sweep::Sweeper;
 use perftop::collect::root::Roots;
 use perftop::model::facts::{Facts, WeightOverrides};
-use perftop::model::host::HostSample;
+use perftop::model::host::{HostSample, HostSweep};
 use perftop::model::sample::{Sample, Snapshot};
 
 const SECONDS: u64 = 10;
@@ -116,9 +116,9 @@ fn rates_of_a_steady_load_agree_with_the_tools() {
     load.wait().unwrap();
     _ = std::fs::remove_file(&file);
 
-    let snapshot = |sweep, before: Option<&Snapshot>| {
-        let host = HostSample { identity: Some(identity::read(&roots)), sweep: Some(sweep), ..HostSample::default() };
-        let at = host.sweep.as_ref().map(|s: &perftop::model::host::HostSweep| s.at).unwrap();
+    let snapshot = |sweep: HostSweep, before: Option<&Snapshot>| {
+        let host = HostSample { identity: Some(identity::read(&roots)), sweep: Some(sweep.into()), ..HostSample::default() };
+        let at = host.sweep.as_ref().map(|s| s.at).unwrap();
         before.unwrap_or(&Snapshot::default()).fold(&Sample { at, host, ..Sample::default() })
     };
     let a = snapshot(first, None);

@@ -8,6 +8,7 @@
 )]
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use perftop::detect::finding::Severity;
 use perftop::engine::{Playback, ReplayOptions, to_json};
@@ -122,7 +123,7 @@ fn steal_is_named_and_costs_what_it_takes_from_those_who_run() {
     for mut sample in samples {
         let begin = *begin_ns.get_or_insert(sample.at.mono_ns);
         let taken = (sample.at.mono_ns - begin) / 1_000_000_000 * 60;
-        if let Some(Ok(cpu)) = sample.host.sweep.as_mut().map(|s| s.cpu.as_mut()) {
+        if let Some(Ok(cpu)) = sample.host.sweep.as_mut().map(|s| Arc::make_mut(s).cpu.as_mut()) {
             cpu.total.steal += 2 * taken;
             cpu.total.idle = cpu.total.idle.saturating_sub(2 * taken);
         }

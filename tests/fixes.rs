@@ -77,7 +77,7 @@ fn facts() -> Facts {
     identity.self_pid = 0;
     let sweep = Sweeper::new(roots).sweep(1.0);
     let at = sweep.at;
-    let host = HostSample { identity: Some(identity), sweep: Some(sweep), ..HostSample::default() };
+    let host = HostSample { identity: Some(identity), sweep: Some(sweep.into()), ..HostSample::default() };
     let snapshot = Snapshot::default().fold(&Sample { at, host, ..Sample::default() });
     Facts::derive(&[Arc::new(snapshot)], &WeightOverrides::default())
 }

@@ -9,6 +9,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use perftop::engine::{Engine, Playback, ReplayOptions, to_json};
@@ -95,7 +96,7 @@ fn stretched(short: &[Sample], ticks: usize) -> Vec<Sample> {
             };
             later(&mut sample.at);
             if let Some(sweep) = &mut sample.host.sweep {
-                later(&mut sweep.at);
+                later(&mut Arc::make_mut(sweep).at);
             }
             sample
         })

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
+use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
@@ -220,7 +221,7 @@ impl Scheduler {
         let patience = (self.plan.every / 2).clamp(Duration::from_millis(250), Duration::from_secs(2));
         match tokio::time::timeout(patience, &mut receiver).await {
             Ok(Ok((sweep, states))) => {
-                host.sweep = Some(sweep);
+                host.sweep = Some(Arc::new(sweep));
                 host.states = Some(states);
             }
             Ok(Err(_)) => host.hung = Some(Lack::new(Why::Garbage, "the reader of /proc failed")),

@@ -174,7 +174,7 @@ fn ancestors(facts: &Facts) -> Vec<i32> {
 /// The system unit that these processes run in, by its raw name: the last part of a group's path.
 #[must_use]
 pub fn unit(members: &[&ProcFacts]) -> Option<Vec<u8>> {
-    let paths = members.iter().flat_map(|p| &p.cgroups).map(|g| g.path.raw());
+    let paths = members.iter().flat_map(|p| p.cgroups.iter()).map(|g| g.path.raw());
     // Units of a user's own manager need another bus.
     let of_system = paths.filter(|path| !path.windows(5).any(|w| w == b"user@"));
     let last = of_system.filter_map(|path| path.rsplit(|b| *b == b'/').next());

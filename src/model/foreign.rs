@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -10,12 +11,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 ///
 /// `raw` is what the kernel or server said, byte for byte; [`Foreign::shown`] makes control characters, bidi
 /// marks and broken UTF-8 visible and is injective: two different raws never look the same.
-/// Binary formats keep `raw`; human-readable ones (JSON) write the shown form.
+/// Binary formats keep `raw`; human-readable ones (JSON) write the shown form. Copies share the bytes: of thousands of
+/// processes every sweep of the window holds the names.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Foreign {
-    raw: Box<[u8]>,
+    raw: Arc<[u8]>,
     /// `None` while the raw bytes can be shown as they are, which is nearly always.
-    shown: Option<Box<str>>,
+    shown: Option<Arc<str>>,
 }
 
 impl Foreign {
@@ -24,7 +26,7 @@ impl Foreign {
     pub fn new(raw: &[u8]) -> Self {
         let shown = match escape(raw) {
             Cow::Borrowed(_) => None,
-            Cow::Owned(text) => Some(text.into_boxed_str()),
+            Cow::Owned(text) => Some(text.into()),
         };
         Self { raw: raw.into(), shown }
     }

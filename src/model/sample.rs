@@ -38,7 +38,7 @@ impl Sample {
                 *text = text.as_deref().map(tamed);
             }
         }
-        let groups = self.host.sweep.iter_mut().flat_map(|s| s.cgroups.iter_mut().flatten());
+        let groups = self.host.sweep.iter_mut().flat_map(|s| Arc::make_mut(s).cgroups.iter_mut().flatten());
         for io in groups.filter_map(|g| g.io.as_mut()) {
             let number = |d: &str| d.split_once(':').is_some_and(|(a, b)| a.parse::<u32>().is_ok() && b.parse::<u32>().is_ok());
             io.limits.retain(|l| number(&l.device) && ["rbps", "wbps", "riops", "wiops"].contains(&l.what.as_str()));
@@ -120,12 +120,12 @@ impl Snapshot {
         Self {
             at: sample.at,
             identity: host.identity.clone().map(Arc::new).or_else(|| self.identity.clone()),
-            sweep: host.sweep.clone().map(Arc::new).ok_or_else(hung),
+            sweep: host.sweep.clone().ok_or_else(hung),
             filesystems_ns: if host.filesystems.is_some() { sample.at.mono_ns } else { self.filesystems_ns },
             filesystems: slow(host.filesystems.as_ref(), &self.filesystems),
             states: host.states.clone().map(Arc::new),
             serving: slow(host.serving.as_ref(), &self.serving),
-            messages: self.said(host.sweep.as_ref()),
+            messages: self.said(host.sweep.as_deref()),
             peers: host.peers.clone().map(|p| p.map(Arc::new)),
             sources: sample.sources.clone().map_or_else(|| self.sources.clone(), Arc::new),
         }

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::collect::clock;
 use crate::collect::root::{Reader, Roots, lack};
@@ -18,6 +19,8 @@ use super::stat;
 
 /// Nanoseconds of scanning per second of interval (DESIGN.md section 5: 5 ms/s).
 const BUDGET_NS: u64 = 5_000_000;
+/// What the very first scan may take: the first frame waits for it. The processes that it leaves come with the second.
+const FIRST_NS: u64 = 30_000_000;
 /// Processes that are read at every sweep however many there are.
 const INTEREST: usize = 50;
 /// Threads read per process and sweep.
@@ -95,6 +98,9 @@ impl Processes {
                     known.round = self.round;
                 }
                 continue;
+            }
+            if self.round == 1 && clock::mono_ns() - started > FIRST_NS {
+                break;
             }
             match self.read_one(reader, roots, *pid, mode) {
                 Some(()) => fresh += 1,
@@ -236,7 +242,10 @@ impl Processes {
             }
             if full || known.changed {
                 let groups = reader.read(self.file(roots, pid, "cgroup")).map(stat::parse_cgroups);
-                known.row.cgroups = groups.unwrap_or_default();
+                let groups = groups.unwrap_or_default();
+                if known.row.cgroups[..] != groups[..] {
+                    known.row.cgroups = groups.into();
+                }
             }
         }
         known.row.sched = main.map(|_| known.sched);
@@ -266,7 +275,7 @@ impl Known {
             major_faults: 0,
             sched: None,
             io: None,
-            cgroups: Vec::new(),
+            cgroups: Arc::default(),
             child_ticks: 0,
             processor: 0,
             pinned: None,
@@ -291,7 +300,7 @@ impl Known {
         *row = ProcRaw {
             mono_ns: now,
             ppid: stat.ppid,
-            comm: stat.comm.clone(),
+            comm: if row.comm == stat.comm { row.comm.clone() } else { stat.comm.clone() },
             command: row.command.take(),
             state: stat.state,
             tty: stat.tty,

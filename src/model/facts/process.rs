@@ -59,7 +59,7 @@ pub struct ProcFacts {
     /// Major faults per second.
     pub major_faults_per_s: Option<f64>,
     /// Control groups other than the root.
-    pub cgroups: Vec<CgroupPath>,
+    pub cgroups: Arc<[CgroupPath]>,
     /// Times on a CPU per second, all threads: each is a switch to it.
     pub slices_per_s: Option<f64>,
     /// What its children used that it waited for (cores).

@@ -21,6 +21,8 @@ pub use process::{
 pub use socket::{Connecting, Listener, PeerLink, Peers, Resend};
 pub use storage::{DiskRaw, FsRaw, FsSpace};
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::counter::Stamp;
@@ -69,7 +71,7 @@ pub struct HostSample {
     pub identity: Option<Identity>,
     /// The fast files.
     #[serde(default)]
-    pub sweep: Option<HostSweep>,
+    pub sweep: Option<Arc<HostSweep>>,
     /// Why there is no sweep although it was due (the reader hangs).
     #[serde(default)]
     pub hung: Option<super::seen::Lack>,

@@ -1,5 +1,7 @@
 //! Raw figures of processes, their states between sweeps, and whom they serve.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::foreign::Foreign;
@@ -62,7 +64,7 @@ pub struct ProcRaw {
     /// `/proc/PID/io`; `None` without rights.
     pub io: Option<ProcIo>,
     /// Control groups other than the root.
-    pub cgroups: Vec<CgroupPath>,
+    pub cgroups: Arc<[CgroupPath]>,
     /// cutime + cstime, ticks: what its children used that it waited for.
     #[serde(default)]
     pub child_ticks: u64,

@@ -53,7 +53,7 @@ fn facts(p: &ProcFacts, width: usize, theme: &Theme) -> Vec<Line<'static>> {
     );
     rows.push(Line::from(Span::styled(line, text)));
     rows.push(Line::from(Span::styled(format!(" weighs {}: {}", short(p.weight.value), p.weight.why), muted)));
-    for group in &p.cgroups {
+    for group in p.cgroups.iter() {
         rows.push(Line::from(Span::styled(format!(" cgroup {:?} {}", group.controller, group.path), muted)));
     }
     rows.push(Line::default());
