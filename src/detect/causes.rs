@@ -33,6 +33,10 @@ impl Candidate {
     pub fn lost(&self) -> f64 {
         self.found.lost()
     }
+
+    fn lost_in(&self, state: State) -> f64 {
+        self.found.losses.iter().filter(|(s, _)| *s == state).map(|(_, lost)| lost).sum()
+    }
 }
 
 /// An edge between two findings: the fraction of the symptom's loss in `state` that the cause explains.
@@ -40,7 +44,7 @@ struct Edge {
     cause: &'static str,
     symptom: &'static str,
     state: State,
-    fraction: fn(&Facts<'_>, &Candidate, &Candidate) -> f64,
+    fraction: fn(&Facts<'_>, State, &Candidate, &Candidate) -> f64,
 }
 
 /// An edge from a narrower cause of the run queue to a wider one: the seconds that both claim.
@@ -53,8 +57,8 @@ const fn both(cause: &'static str, symptom: &'static str, state: State) -> Edge 
     Edge { cause, symptom, state, fraction: both_claim }
 }
 
-fn both_claim(_: &Facts<'_>, cause: &Candidate, symptom: &Candidate) -> f64 {
-    let (cause, symptom) = (cause.lost(), symptom.lost());
+fn both_claim(_: &Facts<'_>, state: State, cause: &Candidate, symptom: &Candidate) -> f64 {
+    let (cause, symptom) = (cause.lost_in(state), symptom.lost_in(state));
     if symptom > 0.0 { (cause / symptom).min(1.0) } else { 1.0 }
 }
 
@@ -65,19 +69,23 @@ const EDGES: &[Edge] = &[
         cause: "host.memory.reclaim",
         symptom: "host.io.saturated",
         state: State::IoWait,
-        fraction: |f, _, _| refault_share(f.world).unwrap_or(0.0),
+        fraction: |f, _, _, _| refault_share(f.world).unwrap_or(0.0),
     },
     Edge {
         cause: "host.memory.reclaim",
         symptom: "host.io.throttled",
         state: State::IoWait,
-        fraction: |f, _, _| refault_share(f.world).unwrap_or(0.0),
+        fraction: |f, _, _, _| refault_share(f.world).unwrap_or(0.0),
     },
     // A group's own limit makes its reads; the dirty limit makes writers wait; both look like a slow disk (e7).
     both("host.memory.cache_thrash", "host.io.saturated", State::IoWait),
     both("host.memory.cache_thrash", "host.io.throttled", State::IoWait),
     both("host.memory.swap_thrash", "host.memory.reclaim", State::MemoryStalled),
+    both("host.memory.swap_thrash", "host.io.saturated", State::IoWait),
+    both("host.memory.swap_thrash", "host.memory.cache_thrash", State::IoWait),
+    both("host.io.dirty_throttling", "host.io.flush_storm", State::IoWait),
     both("host.io.dirty_throttling", "host.io.saturated", State::IoWait),
+    both("host.io.flush_storm", "host.io.saturated", State::IoWait),
     // A throttle explains a wait: the ledger gave the group's own waits to it; what it claims is not the device's (e10).
     Edge { cause: "host.io.throttled", symptom: "host.io.saturated", state: State::IoWait, fraction: throttled_part },
     // Loss on the way explains the wait for a reply of that address (diagnosis e17).
@@ -92,6 +100,8 @@ const EDGES: &[Edge] = &[
     narrower("host.cpu.process_churn", "host.cpu.contention"),
     narrower("host.cpu.context_switches", "host.cpu.contention"),
     narrower("host.cpu.system_time", "host.cpu.contention"),
+    // A service that has more to do is its own contender.
+    Edge { cause: "app.workload_growth", symptom: "host.cpu.contention", state: State::CpuRunnable, fraction: same_program },
     both("host.disk.mount_hung", "host.tasks.hung", State::TaskBlocked),
     // A listener here that does not accept explains the connects to it that get no answer.
     Edge {
@@ -103,10 +113,10 @@ const EDGES: &[Edge] = &[
 ];
 
 /// The part of the wait for a peer that loss on the way to its address costs.
-fn same_address(facts: &Facts<'_>, cause: &Candidate, symptom: &Candidate) -> f64 {
+fn same_address(facts: &Facts<'_>, state: State, cause: &Candidate, symptom: &Candidate) -> f64 {
     let address = cause.subject.key.strip_suffix(":*").unwrap_or(&cause.subject.key);
     let same = symptom.subject.key.rsplit_once(':').is_some_and(|(ip, _)| ip.trim_matches(['[', ']']) == address);
-    let lost: f64 = cause.found.losses.iter().filter(|(s, _)| *s == State::PeerReply).map(|(_, l)| l).sum();
+    let lost = cause.lost_in(state);
     // All ports of that address share what was lost on the way to it.
     let there = facts.ledger.peers.iter().filter(|w| w.peer.ip().to_string() == address);
     let waits: f64 = there.map(|w| w.waiting - w.clean).sum();
@@ -114,16 +124,21 @@ fn same_address(facts: &Facts<'_>, cause: &Candidate, symptom: &Candidate) -> f6
 }
 
 /// All of the connects to a port of this host whose accept queue is full.
-fn same_port_here(facts: &Facts<'_>, cause: &Candidate, symptom: &Candidate) -> f64 {
+fn same_port_here(facts: &Facts<'_>, _: State, cause: &Candidate, symptom: &Candidate) -> f64 {
     let Ok(peer) = symptom.subject.key.parse::<std::net::SocketAddr>() else { return 0.0 };
     let here =
         peer.ip().is_loopback() || facts.world.host.sockets.iter().flat_map(|s| &s.listeners).any(|l| l.at.ip() == peer.ip());
     if here && cause.subject.key == peer.port().to_string() { 1.0 } else { 0.0 }
 }
 
-fn throttled_part(facts: &Facts<'_>, cause: &Candidate, _: &Candidate) -> f64 {
-    let all = facts.ledger.state(State::IoWait);
-    if all > 0.0 { (cause.lost() / all).min(1.0) } else { 0.0 }
+/// What both claim, when the one that competes is the service that grew.
+fn same_program(facts: &Facts<'_>, state: State, cause: &Candidate, symptom: &Candidate) -> f64 {
+    if cause.subject.also.contains(&symptom.subject.typed_key()) { both_claim(facts, state, cause, symptom) } else { 0.0 }
+}
+
+fn throttled_part(facts: &Facts<'_>, state: State, cause: &Candidate, _: &Candidate) -> f64 {
+    let all = facts.ledger.state(state);
+    if all > 0.0 { (cause.lost_in(state) / all).min(1.0) } else { 0.0 }
 }
 
 /// Below this an edge is not credited (R1).
@@ -138,7 +153,7 @@ pub fn resolve(facts: &Facts<'_>, candidates: &mut [Candidate]) {
         let symptoms: Vec<usize> = (0..candidates.len()).filter(|at| root(&candidates[*at], edge.symptom)).collect();
         for symptom in symptoms {
             let causes = (0..candidates.len()).filter(|at| root(&candidates[*at], edge.cause));
-            let with = causes.map(|at| (at, (edge.fraction)(facts, &candidates[at], &candidates[symptom])));
+            let with = causes.map(|at| (at, (edge.fraction)(facts, edge.state, &candidates[at], &candidates[symptom])));
             let best = with.filter(|(_, fraction)| *fraction >= WEAK).max_by(|a, b| a.1.total_cmp(&b.1));
             if let Some((cause, fraction)) = best {
                 explain(candidates, edge.state, cause, symptom, fraction);

@@ -30,10 +30,16 @@ pub struct Evaluation {
     pub demands: Vec<Demand>,
 }
 
+/// While it is held, what is usual is not learned anew.
+const GROWTH: &str = "app.workload_growth";
+
 /// Judges the newest snapshot of `window`, oldest first.
 pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &ParamOverrides) -> Evaluation {
     let world = World::derive(window, &memory.weights);
     memory.learned.learn(&world);
+    if !memory.rules.contains_key(GROWTH) {
+        memory.learned.learn_requests(&world);
+    }
     let ledger = {
         let learned = &memory.learned;
         let reply_ms = |link: &PeerFacts| learned.clean_reply_ms(link);

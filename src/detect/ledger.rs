@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::facts::{CgroupFacts, Facts, PeerFacts, ProcFacts};
+use crate::model::facts::{CgroupFacts, Facts, MemoryFacts, PeerFacts, ProcFacts};
 use crate::model::foreign::Foreign;
 use crate::model::host::{Controller, ProcId};
 
@@ -207,9 +207,10 @@ impl Ledger {
         let Ok(psi) = &facts.host.psi.memory else { return };
         let stalled = psi.some.unwrap_or(0.0);
         let in_io = refault_share(facts).unwrap_or(0.0) * self.state(State::IoWait);
-        // With plenty available the stall is some group's own limit, not the host's shortage.
+        // With plenty available and nothing that swaps the stall is page cache read again under a group's own limit.
         let short = facts.host.memory.as_ref().is_ok_and(|m| m.used >= 1.0 - SHORT);
-        if !self.actors.is_empty() && stalled >= 0.005 && short {
+        let swaps = |m: &MemoryFacts| m.swap_in_bytes_per_s.zip(m.swap_out_bytes_per_s).is_some_and(|(i, o)| i.min(o) >= SWAPS);
+        if !self.actors.is_empty() && stalled >= 0.005 && (short || facts.host.memory.as_ref().is_ok_and(swaps)) {
             self.add(State::MemoryStalled, (stalled - in_io).max(0.0));
         }
     }
@@ -254,6 +255,9 @@ pub fn refault_share(facts: &Facts) -> Option<f64> {
     let reads = memory.read_bytes_per_s.filter(|r| *r > 0.0)?;
     Some((memory.refault_bytes_per_s? / reads).min(1.0))
 }
+
+/// Bytes per second to swap and back from which memory does not fit, wherever the limit is.
+const SWAPS: f64 = 1_048_576.0;
 
 /// Share of the memory that is available below which PSI memory counts for the whole host.
 const SHORT: f64 = 0.1;

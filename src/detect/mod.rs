@@ -12,4 +12,5 @@ pub mod memory;
 pub mod params;
 pub mod rank;
 pub mod rules;
+pub mod usual;
 pub mod verdict;

@@ -177,8 +177,16 @@ pub const QUESTIONS: &[Question] = &[
         "Does connection tracking drop packets?",
         finding("host.network.conntrack_full"),
         Go::Finding("host.network.conntrack_full"),
-        Go::To(3),
+        Go::To(35),
         "conntrack -S",
+    ),
+    question(
+        35,
+        "Are there no local ports left towards a peer?",
+        finding("host.network.ports_exhausted"),
+        Go::Finding("host.network.ports_exhausted"),
+        Go::To(3),
+        "ss -tan | awk '{print $5}' | sort | uniq -c | sort -rn | head",
     ),
     question(
         34,
@@ -265,7 +273,7 @@ pub const QUESTIONS: &[Question] = &[
         "Is it the kernel that works?",
         finding("host.cpu.system_time"),
         Go::Finding("host.cpu.system_time"),
-        Go::To(6),
+        Go::To(37),
         "mpstat 1 3; strace -c -p PID",
     ),
     question(
@@ -289,7 +297,7 @@ pub const QUESTIONS: &[Question] = &[
         "Are writers held back by the dirty limit?",
         finding("host.io.dirty_throttling"),
         Go::Finding("host.io.dirty_throttling"),
-        Go::To(9),
+        Go::To(36),
         "grep -E 'nr_dirty|nr_writeback' /proc/vmstat",
     ),
     question(
@@ -315,5 +323,21 @@ pub const QUESTIONS: &[Question] = &[
         Go::Finding("host.network.link_saturated"),
         Go::To(18),
         "ip -s link; ethtool IFACE",
+    ),
+    question(
+        36,
+        "Do commits wait for another program's fsyncs?",
+        finding("host.io.flush_storm"),
+        Go::Finding("host.io.flush_storm"),
+        Go::To(9),
+        "cat /proc/PID/task/*/syscall   # 74 fsync, 75 fdatasync",
+    ),
+    question(
+        37,
+        "Has a service more to do than before, at the same cost each?",
+        finding("app.workload_growth"),
+        Go::Finding("app.workload_growth"),
+        Go::To(6),
+        "ss -tin state established   # segs_in, twice",
     ),
 ];

@@ -129,6 +129,25 @@ pub const ORIGINS: &[Origin] = &[
         "ss -ltn; ss -tin state established",
     ),
     origin(
+        "host.requests",
+        "sock_diag, tcp_info of accepted sockets: tcpi_data_segs_in",
+        "Δsegments with data received by the accepted sockets of a listener / Δt; usual = median of the two minutes before, the \
+         newest fifteen evaluations left out",
+        "ss -tin state established",
+    ),
+    origin(
+        "host.ports",
+        "sock_diag: sockets opened from here, by our address and the other end; net.ipv4.ip_local_port_range, tcp_tw_reuse",
+        "(open + closing, unless closed ones are reused) / ports of the range",
+        "ss -tan | awk '{print $5}' | sort | uniq -c | sort -rn | head; sysctl net.ipv4.ip_local_port_range net.ipv4.tcp_tw_reuse",
+    ),
+    origin(
+        "host.sync",
+        "/proc/PID/task/TID/syscall of threads in state D, at the looks of host.iodelay",
+        "threads in state D inside fsync, fdatasync, sync, syncfs, msync, sync_file_range per look, s/s",
+        "cat /proc/PID/task/*/syscall",
+    ),
+    origin(
         "host.kmsg",
         "/dev/kmsg, records that name a device, a hung task, a kill, a full table",
         "messages of the last minute, by the device they name",

@@ -20,7 +20,8 @@ class Impossible(Exception):
 
 class Fault:
     """path: what the client asks for. truth: the finding's id, None for a control. kind, keys: the subject that is right."""
-    path, rate, conns, truth, kind, control, hold = "/cpu", 50, 6, None, None, False, 0
+    path, rate, conns, truth, kind, control, hold, warm = "/cpu", 50, 6, None, None, False, 0, 0
+    watch_inside = ()
 
     def __init__(self, lab):
         self.lab, self.keys = lab, set()
@@ -247,13 +248,13 @@ class io_limit_write_v2(io_limit_write_v1):
 
 class disk_full(Fault):
     """A file system of 64 MiB on a loop device; the service appends, dd takes the rest."""
-    path, truth, kind, options = "/append", "host.disk.full", "mount", ()
+    path, truth, kind, options, mb = "/append", "host.disk.full", "mount", (), 64
 
     def setup(self):
         image, self.mount = self.lab.dir + "/full.img", self.lab.dir + "/full"
         os.makedirs(self.mount, exist_ok=True)
         with open(image, "wb") as f:
-            f.truncate(64 * MIB)
+            f.truncate(self.mb * MIB)
         try:
             sh("mkfs.ext4", "-q", "-F", *self.options, image)
             self.loop = loop = sh("losetup", "-f", "--show", image)

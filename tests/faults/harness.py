@@ -23,10 +23,13 @@ import faults
 from binary import built
 import helpers
 import score
+import sharers
+from shared import SHARED
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 WARM, HOLD, RECOVERY = 8, 25, 10
+HELPERS = ("acceptor", "callers", "hoarder", "chat", "download", "slowly", "flusher", "writer", "toucher", "sink", "closers", "keepers", "deadfuse")
 MIB = 1 << 20
 
 
@@ -230,10 +233,10 @@ def pressure():
 class Watch:
     """perftop's stream with the moment of arrival of each line; PSI beside it."""
 
-    def __init__(self, lab, binary):
+    def __init__(self, lab, binary, inside=()):
         read, write = os.pipe()
         self.lines, self.psi = [], []
-        self.p = lab.start([binary, "check", "--watch", "1s", "--format", "json", "--no-discover"], out=write)
+        self.p = lab.start([*inside, binary, "check", "--watch", "1s", "--format", "json", "--no-discover"], out=write)
         os.close(write)
         threading.Thread(target=self.read, args=(read,), daemon=True).start()
 
@@ -257,14 +260,14 @@ def run_case(fault_class, args, seed, directory):
         lab.start_service()
         fault.ready()
         client = lab.me("client", "--port", lab.port, "--path", fault.path, "--rate", fault.rate, "--csv", csv, "--seed", seed, "--conns", fault.conns,
-                        "--seconds", WARM + (fault.hold or HOLD) + RECOVERY + 20)
-        watch = Watch(lab, args.binary or built("perftop"))
+                        "--seconds", (fault.warm or WARM) + (fault.hold or HOLD) + RECOVERY + 20)
+        watch = Watch(lab, args.binary or built("perftop"), fault.watch_inside)
         if args.record:
-            lab.start([args.binary or built("perftop"), "record", "--every", "1s", "--no-discover", "%s/%s.perftop" % (args.record, fault_class.__name__)])
+            lab.start([*fault.watch_inside, args.binary or built("perftop"), "record", "--every", "1s", "--no-discover", "%s/%s.perftop" % (args.record, fault_class.__name__)])
         begin = time.time()
         time.sleep(2)
         cpu, t = lab.service_cpu(), time.time()
-        time.sleep(WARM - 2)
+        time.sleep((fault.warm or WARM) - 2)
         lab.need = (lab.service_cpu() - cpu) / (time.time() - t)
         injected = time.time()
         fault.inject()
@@ -288,13 +291,13 @@ def run_case(fault_class, args, seed, directory):
                 "latency": score.latency(rows, begin, injected, reverted), "stream": watch.lines, "psi": watch.psi}
     finally:
         lab.close()
-        for name in ("latency.csv", "full.img", "leak.on", "sparse"):
+        for name in ("latency.csv", "full.img", "leak.on", "sparse", "flush", "more.csv"):
             if os.path.exists("%s/%s" % (directory, name)):
                 os.unlink("%s/%s" % (directory, name))
 
 
 def run(args):
-    chosen = [f for f in faults.HOST if not args.only or f.__name__ in args.only]
+    chosen = [f for f in faults.HOST + SHARED if not args.only or f.__name__ in args.only]
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
     os.makedirs(args.out, exist_ok=True)
     directory = tempfile.mkdtemp(prefix="perftop-lab-", dir=args.work)
@@ -344,16 +347,18 @@ def main():
     serve.add_argument("--pages", type=int, default=60)
     serve.add_argument("--cache-mb", type=int, default=1536)
     serve.add_argument("--upstream", default="")
+    serve.add_argument("--workers", type=int, default=1)
+    serve.add_argument("--touch-mb", type=int, default=0)
     upstream = commands.add_parser("upstream")
     upstream.add_argument("--address")
     upstream.add_argument("--port", type=int)
     upstream.add_argument("--delay")
-    for name in ("acceptor", "callers", "hoarder", "chat", "download", "slowly"):
+    for name in HELPERS:
         helper = commands.add_parser(name)
         helper.add_argument("--address", default="127.0.0.1")
         helper.add_argument("--stop", default="")
         helper.add_argument("--poll", default="")
-        for number in ("port", "count", "files", "threads"):
+        for number in ("port", "count", "files", "threads", "mb"):
             helper.add_argument("--" + number, type=int, default=0)
         helper.add_argument("--seconds", type=float, default=60)
     client = commands.add_parser("client")
@@ -382,8 +387,7 @@ def main():
             signal.signal(s, lambda *_: sys.exit("interrupted"))
         run(args)
         return
-    names = ("serve", "upstream", "client", "alloc", "fill", "acceptor", "callers", "hoarder", "chat", "download", "slowly")
-    {name: getattr(helpers, name) for name in names}[args.command](args)
+    (getattr(helpers, args.command, None) or getattr(sharers, args.command))(args)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 """The processes of the fault lab: an HTTP service, its open-loop client, an allocator, a page-cache filler. Standard library only."""
+import ctypes
 import http.client
 import http.server
 import mmap
@@ -52,6 +53,9 @@ def serve(a):
         os.write(log, b"a" * 4096)
         os.fdatasync(log)
 
+    def line():
+        os.pwrite(log, b"a" * 131072, random.randrange(512) * 131072)
+
     def leak():
         if os.path.exists(a.leak):
             leaked.append(bytes([1]) * (2 * MIB))
@@ -81,7 +85,15 @@ def serve(a):
         finally:
             conn.close()
 
-    work = {"/connect": connect, "/upstream": upstream, "/cpu": lambda: None, "/read": lambda: read(2), "/write": write, "/rw": lambda: (read(1), write()),
+    memory = mmap.mmap(-1, max(a.touch_mb, 1) * MIB, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    for page in range(a.touch_mb * MIB // 4096):
+        memory[page * 4096] = 1
+
+    def touch():
+        for _ in range(500):
+            memory[random.randrange(max(a.touch_mb, 1) * MIB // 4096) * 4096] = 2
+
+    work = {"/touch": touch, "/line": line, "/connect": connect, "/upstream": upstream, "/cpu": lambda: None, "/read": lambda: read(2), "/write": write, "/rw": lambda: (read(1), write()),
             "/pages": pages, "/append": append, "/leak": leak}
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -110,7 +122,13 @@ def serve(a):
         def handle_error(self, *_):
             pass
 
-    Server(("127.0.0.1", a.port), Handler).serve_forever()
+    server = Server(("127.0.0.1", a.port), Handler)
+    # Workers that accept at one door, as a preforking server has them.
+    for _ in range(a.workers - 1):
+        if os.fork() == 0:
+            ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+            break
+    server.serve_forever()
 
 
 def upstream(a):

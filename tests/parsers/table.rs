@@ -1,7 +1,7 @@
 //! Every parser of what the kernel prints, with a real file that it reads. Tests and fuzz targets share this list.
 
 use perftop::collect::host::{
-    cgroup, cpu, disk, filesystem, kmsg, limits, memory, network, psi, serving::Sockets, sockdiag, stat,
+    cgroup, cpu, disk, filesystem, kmsg, limits, memory, network, ports, psi, serving::Sockets, sockdiag, stat,
 };
 use perftop::model::mask;
 
@@ -35,6 +35,8 @@ pub const PARSERS: &[(&str, Parser)] = &[
     }),
     ("/proc/net/softnet_stat", |b| limits::parse_softnet(b).is_some_and(|s| s.processed > 0)),
     ("/proc/self/status", |b| stat::parse_allowed(b).is_some_and(|cpus| !cpus.is_empty())),
+    ("/proc/self/syscall", |b| stat::parse_syscall(b).is_some()),
+    ("/proc/net/sockstat", |b| ports::parse_time_wait(b).is_some()),
     ("/proc/self/limits", |b| stat::parse_open_files(b).is_some()),
     ("tests/fixtures/kmsg.txt", |b| kmsg::parse(b).is_some()),
     ("tests/fixtures/nf_conntrack.txt", |b| limits::parse_conntrack(b).is_some()),

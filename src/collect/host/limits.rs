@@ -26,6 +26,7 @@ impl Limits {
             let now = number("net/netfilter/nf_conntrack_count");
             self.tracks = most.is_some();
             self.settings.conntrack = now.zip(most);
+            self.settings.reuse = number("net/ipv4/tcp_tw_reuse").and_then(|n| u8::try_from(n).ok());
             self.settings.ports = reader.parse(&sys("net/ipv4/ip_local_port_range"), parse_range).ok();
         }
         self.round += 1;

@@ -10,6 +10,7 @@ pub mod limits;
 pub mod memory;
 pub mod network;
 pub mod peers;
+pub mod ports;
 pub mod process;
 pub mod process_detail;
 pub mod psi;

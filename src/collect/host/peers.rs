@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::model::host::{Connecting, Listener, PeerLink, Peers, ProcId, Resend};
 
+use super::ports::Ports;
 use super::sockdiag::{ESTABLISHED, LISTEN, SYN_SENT, Socket};
 use super::stamps::{Before, Doing, FRESH_MS, Here, Waits, asks, serves, timed_out};
 
@@ -23,15 +24,18 @@ pub struct Tally {
     links: HashMap<(Option<ProcId>, SocketAddr), PeerLink>,
     listeners: HashMap<SocketAddr, Listener>,
     resends: HashMap<IpAddr, Resend>,
+    ports: Ports,
     connecting: HashMap<SocketAddr, Connecting>,
     rounds: u32,
     established: u32,
     unowned: u32,
+    dumped: bool,
 }
 
 impl Tally {
-    /// Adds one dump of listening and established sockets; `owners` by inode, from the last scan.
-    pub fn add(&mut self, sockets: &[Socket], owners: &HashMap<u32, ProcId>) {
+    /// Adds one dump of listening and established sockets; `owners` by inode, from the last scan; `ending` those that are
+    /// being closed, where they were asked for.
+    pub fn add(&mut self, sockets: &[Socket], ending: Option<&[Socket]>, owners: &HashMap<u32, ProcId>) {
         self.rounds += 1;
         self.unowned = 0;
         for link in self.links.values_mut() {
@@ -43,10 +47,9 @@ impl Tally {
         for resend in self.resends.values_mut() {
             resend.sockets = 0;
         }
-        let is = |s: &Socket, state: u32| 1_u32.checked_shl(u32::from(s.state)) == Some(state);
-        let listening: Vec<&Socket> = sockets.iter().filter(|s| is(s, LISTEN)).collect();
-        let established: Vec<&Socket> = sockets.iter().filter(|s| is(s, ESTABLISHED)).collect();
-        for socket in sockets.iter().filter(|s| is(s, SYN_SENT)) {
+        let listening: Vec<&Socket> = sockets.iter().filter(|s| s.is(LISTEN)).collect();
+        let established: Vec<&Socket> = sockets.iter().filter(|s| s.is(ESTABLISHED)).collect();
+        for socket in sockets.iter().filter(|s| s.is(SYN_SENT)) {
             let empty = Connecting { peer: socket.peer, waiting: 0, again: 0 };
             let row = self.connecting.entry(socket.peer).or_insert(empty);
             row.waiting += 1;
@@ -55,6 +58,11 @@ impl Tally {
         self.established = u32::try_from(established.len()).unwrap_or(u32::MAX);
         self.listen(&listening, owners);
         let here = Here::of(&listening, &established);
+        let opened: Vec<&Socket> = sockets.iter().filter(|s| s.is(ESTABLISHED) || s.is(SYN_SENT)).collect();
+        self.ports.open(&opened, &here, owners);
+        if let Some(ending) = ending {
+            self.ports.closing(ending, &here);
+        }
         let mut waits: HashMap<Option<ProcId>, Waits> = HashMap::new();
         for socket in established {
             let owner = owners.get(&socket.inode).copied();
@@ -72,6 +80,7 @@ impl Tally {
             });
         }
         self.before = std::mem::take(&mut self.after);
+        self.dumped = true;
     }
 
     /// True when a process here has a connection to another host that it opened.
@@ -86,6 +95,7 @@ impl Tally {
         let mut links: Vec<PeerLink> = std::mem::take(&mut self.links).into_values().collect();
         links.retain(|l| l.sockets > 0 || busy(l).0 > 0);
         links.sort_unstable_by(|a, b| busy(b).cmp(&busy(a)).then(a.peer.cmp(&b.peer)).then(a.owner.cmp(&b.owner)));
+        let ports = self.ports.rows(|peer| links.iter().find(|l| l.peer == peer && l.owner.is_some())?.owner);
         let mut listeners: Vec<Listener> = std::mem::take(&mut self.listeners).into_values().collect();
         let held = |l: &Listener| (l.in_flight + l.queued, l.accepted);
         listeners.sort_unstable_by(|a, b| held(b).cmp(&held(a)).then(a.at.cmp(&b.at)));
@@ -104,6 +114,7 @@ impl Tally {
             cut: u32::try_from(cut).unwrap_or(u32::MAX),
             resends: self.take_resends(),
             connecting,
+            ports,
         }
     }
 
@@ -118,8 +129,17 @@ impl Tally {
     fn listen(&mut self, listening: &[&Socket], owners: &HashMap<u32, ProcId>) {
         for socket in listening {
             let owner = owners.get(&socket.inode).copied();
-            let empty =
-                Listener { at: socket.local, owner, queue: 0, backlog: 0, accepted: 0, in_flight: 0, unclear: 0, queued: 0 };
+            let empty = Listener {
+                at: socket.local,
+                owner,
+                queue: 0,
+                backlog: 0,
+                accepted: 0,
+                in_flight: 0,
+                unclear: 0,
+                queued: 0,
+                requests: 0,
+            };
             let row = self.listeners.entry(socket.local).or_insert(empty);
             row.owner = owner.or(row.owner);
             row.queue = row.queue.max(socket.receive_queue);
@@ -134,7 +154,11 @@ impl Tally {
         let owner = owner.or(row.owner);
         let Some(info) = socket.info else { return };
         let key = (socket.local, socket.peer);
-        let (doing, one_way) = serves(socket, &info, self.before.get(&key).copied());
+        let before = self.before.get(&key).copied();
+        // A connection that came since the dump before brings all that it received; at the first dump nobody knows when.
+        let fresh = if self.dumped { info.segments_received.map_or(0, u64::from) } else { 0 };
+        row.requests += before.map_or(fresh, |b| b.grown(&info).received);
+        let (doing, one_way) = serves(socket, &info, before);
         if let Some(now) = self.after.get_mut(&key) {
             now.sends = one_way;
         }
@@ -254,7 +278,7 @@ mod tests {
             socket("10.0.1.1:50000", UPSTREAM, question_ms, 9_000, (5, 5)),
         ];
         let mut tally = Tally::default();
-        tally.add(&sockets, &owners(&[8080, 50000]));
+        tally.add(&sockets, None, &owners(&[8080, 50000]));
         let peers = tally.take();
         assert_eq!((peers.rounds, peers.established, peers.listeners[0].in_flight), (1, 2, 1));
         peers.links[0].clone()
@@ -274,17 +298,17 @@ mod tests {
     fn stamps_that_are_equal_and_data_that_goes_one_way_are_unclear() {
         let mut tally = Tally::default();
         let own = owners(&[50000]);
-        tally.add(&[socket("10.0.1.1:50000", UPSTREAM, 3, 3, (1, 1))], &own);
+        tally.add(&[socket("10.0.1.1:50000", UPSTREAM, 3, 3, (1, 1))], None, &own);
         assert_eq!(tally.take().links[0].unclear, 1);
         // A log shipper sends again and again and is never answered.
         for sent in 1..=8 {
-            tally.add(&[socket("10.0.1.1:50000", UPSTREAM, 1, 90_000, (sent, 1))], &own);
+            tally.add(&[socket("10.0.1.1:50000", UPSTREAM, 1, 90_000, (sent, 1))], None, &own);
         }
         let link = &tally.take().links[0];
         assert!(link.waiting <= 3 && link.unclear >= 5, "{link:?}");
         // A request that is only slow stays a wait however long it takes.
         for age in 1..=8 {
-            tally.add(&[socket("10.0.1.1:50000", UPSTREAM, age * 500, 90_000, (9, 2))], &own);
+            tally.add(&[socket("10.0.1.1:50000", UPSTREAM, age * 500, 90_000, (9, 2))], None, &own);
         }
         assert_eq!(tally.take().links[0].waiting, 8);
     }
@@ -295,7 +319,7 @@ mod tests {
         let listener = socket("0.0.0.0:8080", "0.0.0.0:0", 0, 0, (0, 0));
         let chat = socket("10.0.1.1:8080", "10.0.9.9:40000", 200_000, 100_000, (5, 5));
         let fresh = socket("10.0.1.1:8080", "10.0.9.9:40001", 20, 20, (0, 0));
-        tally.add(&[listener, chat, fresh], &owners(&[8080]));
+        tally.add(&[listener, chat, fresh], None, &owners(&[8080]));
         let peers = tally.take();
         assert_eq!((peers.listeners[0].accepted, peers.listeners[0].in_flight), (2, 0));
     }
@@ -305,7 +329,7 @@ mod tests {
         let mut tally = Tally::default();
         let sockets =
             [socket("127.0.0.1:50000", "127.0.0.1:6379", 5, 9, (1, 1)), socket("10.0.1.1:50001", "10.0.1.1:6379", 5, 9, (1, 1))];
-        tally.add(&sockets, &owners(&[50000, 50001]));
+        tally.add(&sockets, None, &owners(&[50000, 50001]));
         assert!(tally.take().links.iter().all(|l| l.local));
     }
 }

@@ -63,6 +63,8 @@ struct Known {
     recent: u64,
     /// The list of threads was cut: one that slides in did not start just now.
     cut: bool,
+    /// Its arguments are read once more: a new process shows its parent's until it has called exec.
+    again: bool,
     round: u64,
 }
 
@@ -122,6 +124,7 @@ impl Processes {
     /// Notes the arguments of a process, once another thread has read them.
     pub fn set_command(&mut self, id: ProcId, command: Foreign) {
         if let Some(known) = self.known.get_mut(&id.pid).filter(|k| k.row.id == id) {
+            known.again = std::mem::take(&mut known.again) && known.row.command.is_none();
             known.row.command = Some(command);
         }
     }
@@ -129,7 +132,7 @@ impl Processes {
     /// Processes whose arguments were not read yet.
     #[must_use]
     pub fn without_command(&self) -> Vec<ProcId> {
-        self.known.values().filter(|k| k.row.command.is_none()).map(|k| k.row.id).collect()
+        self.known.values().filter(|k| k.row.command.is_none() || k.again).map(|k| k.row.id).collect()
     }
 
     /// One look at the states of the threads that ran lately: who is in uninterruptible sleep.
@@ -156,14 +159,19 @@ impl Processes {
             let from = (self.looks * take) % tids.len();
             let chosen = tids.iter().cycle().skip(from).take(take).copied();
             let dir = roots.proc.join(known.row.id.pid.to_string()).join("task");
-            let in_d = |tid: &i32| {
+            let mut in_d = |tid: &i32| {
                 let path = dir.join(tid.to_string()).join("stat");
                 matches!(reader.parse(&path, stat::parse), Ok(s) if s.state == 'D')
             };
-            let seen = chosen.filter(in_d).count();
-            let count = u32::try_from((seen * tids.len()).div_ceil(take)).unwrap_or(0);
-            if count > 0 {
-                hits.push(StateHit { id: known.row.id, hits: count });
+            let seen: Vec<i32> = chosen.filter(|tid| in_d(tid)).collect();
+            let of_all = |part: usize| u32::try_from((part * tids.len()).div_ceil(take)).unwrap_or(0);
+            if !seen.is_empty() {
+                let syncs = seen.iter().map(|tid| {
+                    let call = reader.parse(&dir.join(tid.to_string()).join("syscall"), stat::parse_syscall).ok()?;
+                    Some(usize::from(stat::is_sync(call)))
+                });
+                let syncing = syncs.sum::<Option<usize>>().map(of_all);
+                hits.push(StateHit { id: known.row.id, hits: of_all(seen.len()), syncing });
             }
         }
         hits
@@ -213,7 +221,9 @@ impl Processes {
         let id = ProcId { pid, start: parsed.start };
         if self.known.get(&pid).is_none_or(|known| known.row.id != id) {
             let uid = std::fs::metadata(roots.proc.join(pid.to_string())).ok().map(|m| m.uid());
-            self.known.insert(pid, Known::new(id, uid, &parsed));
+            let mut known = Known::new(id, uid, &parsed);
+            known.again = round > 1 && !parsed.kernel;
+            self.known.insert(pid, known);
         }
         // Taken out, so that the paths can be built while it is filled.
         let mut known = self.known.remove(&pid)?;
@@ -283,7 +293,7 @@ impl Known {
             wchan: None,
         };
         let sched = ProcSched::default();
-        Self { row, threads: Vec::new(), sched, io_denied: false, changed: true, recent: 0, cut: false, round: 0 }
+        Self { row, threads: Vec::new(), sched, io_denied: false, changed: true, recent: 0, cut: false, again: false, round: 0 }
     }
 
     /// True when the process used CPU since the last look, changed its state, or is new.

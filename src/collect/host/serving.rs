@@ -43,11 +43,13 @@ impl Sockets {
     /// Adds one socket of a dump.
     pub fn add(&mut self, socket: &Socket) {
         let (inode, port) = (u64::from(socket.inode), socket.local.port());
-        match 1_u32.checked_shl(u32::from(socket.state)) {
-            _ if inode == 0 => {}
-            Some(sockdiag::LISTEN) => _ = self.listening.insert(inode, port),
-            Some(sockdiag::ESTABLISHED) => _ = self.established.insert(inode, port),
-            _ => {}
+        if inode == 0 {
+            return;
+        }
+        if socket.is(sockdiag::LISTEN) {
+            self.listening.insert(inode, port);
+        } else if socket.is(sockdiag::ESTABLISHED) {
+            self.established.insert(inode, port);
         }
     }
 

@@ -18,6 +18,8 @@ pub const ESTABLISHED: u32 = 1 << 1;
 pub const SYN_SENT: u32 = 1 << 2;
 /// Listeners.
 pub const LISTEN: u32 = 1 << 10;
+/// On their way to the end: FIN_WAIT1 and 2, TIME_WAIT, CLOSE_WAIT, LAST_ACK, CLOSING.
+pub const ENDING: u32 = 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 9 | 1 << 11;
 
 /// A dump that does not answer is given up.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -41,6 +43,14 @@ pub struct Socket {
     pub again: u8,
     /// What TCP knows, where it was asked for.
     pub info: Option<TcpInfo>,
+}
+
+impl Socket {
+    /// True when it is in one of those states.
+    #[must_use]
+    pub fn is(&self, states: u32) -> bool {
+        1_u32.checked_shl(u32::from(self.state)).is_some_and(|bit| bit & states != 0)
+    }
 }
 
 /// `struct tcp_info`, as far as this kernel has it: older ones send less.

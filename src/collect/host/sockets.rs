@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use crate::collect::clock;
-use crate::collect::root::Roots;
+use crate::collect::root::{Reader, Roots};
 use crate::model::host::{Peers, ProcId, Serving};
 use crate::model::seen::{Lack, Seen, Why};
 
 use super::peers::Tally;
+use super::ports;
 use super::serving;
 use super::sockdiag::{self, Socket};
 
@@ -124,14 +125,30 @@ fn dump(roots: &Roots, shared: &Mutex<Shared>, owners: &HashMap<u32, ProcId>) {
     } else {
         Err(Lack::new(Why::Unsupported, "the times of another host's sockets cannot be asked for through its /proc"))
     };
+    let ending = roots.own_proc().then(|| ending(roots));
     if let Ok(mut shared) = shared.lock() {
         match sockets {
             Ok(rows) => {
-                shared.tally.add(&rows, owners);
+                shared.tally.add(&rows, ending.as_deref(), owners);
                 shared.dumped = true;
                 shared.failed = None;
             }
             Err(lack) => shared.failed = Some(lack),
         }
     }
+}
+
+/// Connections that end; asked for only where TIME_WAIT is so full that ports can run out.
+fn ending(roots: &Roots) -> Vec<Socket> {
+    let mut rows = Vec::new();
+    let waiting = Reader::default().parse(&roots.net("sockstat"), ports::parse_time_wait).unwrap_or(0);
+    if waiting >= ports::MANY {
+        let keep = |socket| {
+            if rows.len() < SOCKETS {
+                rows.push(socket);
+            }
+        };
+        _ = sockdiag::dump(sockdiag::ENDING, false, keep);
+    }
+    rows
 }

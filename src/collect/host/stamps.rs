@@ -23,6 +23,7 @@ pub(super) struct Before {
     pub(super) received: u64,
     pub(super) acked: u64,
     pub(super) segments: u64,
+    pub(super) segments_received: u64,
     pub(super) retransmits: u32,
     pub(super) window_limited_us: u64,
     /// Dumps in a row in which more was sent while a reply was awaited.
@@ -33,6 +34,7 @@ pub(super) struct Before {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Grown {
     pub(super) segments: u64,
+    pub(super) received: u64,
     pub(super) retransmits: u64,
     pub(super) window_limited_us: u64,
 }
@@ -43,6 +45,7 @@ impl Before {
             received: info.bytes_received.unwrap_or(0),
             acked: info.bytes_acked.unwrap_or(0),
             segments: u64::from(info.segments_sent.unwrap_or(0)),
+            segments_received: u64::from(info.segments_received.unwrap_or(0)),
             retransmits: info.retransmits,
             window_limited_us: info.window_limited_us.unwrap_or(0),
             sends: 0,
@@ -53,6 +56,7 @@ impl Before {
         let now = Self::of(info);
         Grown {
             segments: now.segments.saturating_sub(self.segments),
+            received: now.segments_received.saturating_sub(self.segments_received),
             retransmits: u64::from(now.retransmits.saturating_sub(self.retransmits)),
             window_limited_us: now.window_limited_us.saturating_sub(self.window_limited_us),
         }

@@ -138,6 +138,29 @@ pub fn parse_cgroups(text: &[u8]) -> Vec<CgroupPath> {
     paths
 }
 
+/// The system call that a task is in, by `/proc/PID/syscall`; -1 when it is in none.
+#[must_use]
+pub fn parse_syscall(text: &[u8]) -> Option<i64> {
+    match fields(text).next()? {
+        b"running" => Some(-1),
+        number => std::str::from_utf8(number).ok()?.parse().ok(),
+    }
+}
+
+/// True for calls that wait until data is on the disk: fsync, fdatasync, sync, syncfs, msync, sync_file_range. Their numbers are the
+/// processor's; on others than these nothing is known to be one.
+#[must_use]
+pub fn is_sync(call: i64) -> bool {
+    const SYNCS: &[i64] = if cfg!(target_arch = "x86_64") {
+        &[26, 74, 75, 162, 277, 306]
+    } else if cfg!(any(target_arch = "aarch64", target_arch = "riscv64")) {
+        &[81, 82, 83, 84, 227, 267]
+    } else {
+        &[]
+    };
+    SYNCS.contains(&call)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -148,7 +148,10 @@ impl Sweeper {
             sampling.looks += 1;
             for (hit, share) in before.hits.iter().map(|h| (h, slots / 2)).chain(now.hits.iter().map(|h| (h, slots - slots / 2)))
             {
-                add_hit(&mut sampling.blocked, StateHit { hits: hit.hits * share, ..*hit });
+                add_hit(
+                    &mut sampling.blocked,
+                    StateHit { hits: hit.hits * share, syncing: hit.syncing.map(|n| n * share), ..*hit },
+                );
             }
         }
         self.looked = Some(now);
@@ -198,7 +201,10 @@ impl Sweeper {
 
 fn add_hit(all: &mut Vec<StateHit>, hit: StateHit) {
     match all.iter_mut().find(|h| h.id == hit.id) {
-        Some(known) => known.hits += hit.hits,
+        Some(known) => {
+            known.hits += hit.hits;
+            known.syncing = known.syncing.zip(hit.syncing).map(|(a, b)| a + b);
+        }
         None => all.push(hit),
     }
 }
@@ -259,6 +265,7 @@ impl Commands {
         let got: Vec<_> = worker.answers.try_iter().collect();
         let now = clock::mono_ns();
         if !got.is_empty() {
+            self.asked.retain(|id| !got.iter().any(|(g, _)| g == id));
             worker.out.retain(|id| !got.iter().any(|(g, _)| g == id));
             worker.quiet_since_ns = now;
         }
@@ -308,7 +315,7 @@ mod tests {
     #[test]
     fn a_look_stands_for_half_the_time_on_either_side() {
         let id = ProcId { pid: 9, start: 1 };
-        let blocked = |hits: u32| if hits > 0 { vec![StateHit { id, hits }] } else { Vec::new() };
+        let blocked = |hits: u32| if hits > 0 { vec![StateHit { id, hits, syncing: Some(hits / 2) }] } else { Vec::new() };
         let mut one = sweeper(std::path::Path::new("/nowhere"));
         // Quiet for 300 ms, two looks 100 ms apart that see two threads, quiet again after 300 ms.
         for (at_ms, hits) in [(0, 0), (300, 2), (400, 2), (700, 0)] {
@@ -316,7 +323,7 @@ mod tests {
         }
         assert_eq!((one.states.rounds, one.states.looks), (70, 3));
         // (300/2 + 100 + 300/2) ms x 2 threads.
-        assert_eq!(one.states.blocked, [StateHit { id, hits: 80 }]);
+        assert_eq!(one.states.blocked, [StateHit { id, hits: 80, syncing: Some(40) }]);
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub struct ProcFacts {
     pub io_wait: Option<f64>,
     /// Looks behind `io_wait`.
     pub io_rounds: u32,
+    /// Of `io_wait` the part inside fsync and its kind; `None` when that may not be read.
+    pub sync_wait: Option<f64>,
     /// Bytes per second that reached the block layer; `None` without rights.
     pub read_bytes_per_s: Option<f64>,
     /// Bytes per second dirtied, less those taken back.
@@ -140,24 +142,35 @@ fn reaped(old: &[ProcRaw], new: &[ProcRaw]) -> HashMap<i32, (u64, u64)> {
 
 /// What the looks within the window stand for, how many there were, and who was blocked for how much of that: the samples
 /// between sweeps, and the state letter of each sweep but the oldest.
-fn blocked(sweeps: &[&HostSweep], window: &[Arc<Snapshot>]) -> (u32, u32, HashMap<ProcId, u32>) {
-    let (mut rounds, mut looks) = (0, 0);
-    let mut hits: HashMap<ProcId, u32> = HashMap::new();
+fn blocked(sweeps: &[&HostSweep], window: &[Arc<Snapshot>]) -> Blocked {
+    let mut all = Blocked::default();
     for sampling in window.iter().skip(1).filter_map(|s| s.states.as_deref()) {
-        rounds += sampling.rounds;
+        all.slots += sampling.rounds;
         // Recordings from before looks were weighed: each round is a look.
-        looks += if sampling.looks == 0 { sampling.rounds } else { sampling.looks };
+        all.looks += if sampling.looks == 0 { sampling.rounds } else { sampling.looks };
         for hit in &sampling.blocked {
-            *hits.entry(hit.id).or_default() += hit.hits;
+            let (hits, syncing) = all.of.entry(hit.id).or_insert((0, Some(0)));
+            *hits += hit.hits;
+            *syncing = syncing.zip(hit.syncing).map(|(a, b)| a + b);
         }
     }
     for table in sweeps.iter().skip(1).filter_map(|s| s.processes.as_ref().ok()) {
-        (rounds, looks) = (rounds + 1, looks + 1);
+        (all.slots, all.looks) = (all.slots + 1, all.looks + 1);
         for row in table.rows.iter().filter(|r| r.state == 'D') {
-            *hits.entry(row.id).or_default() += 1;
+            all.of.entry(row.id).or_insert((0, Some(0))).0 += 1;
         }
     }
-    (rounds, looks, hits)
+    all
+}
+
+/// Who was seen in state D.
+#[derive(Default)]
+struct Blocked {
+    /// What the looks stand for.
+    slots: u32,
+    looks: u32,
+    /// Slots in state D, and those of them inside fsync, where that may be read.
+    of: HashMap<ProcId, (u32, Option<u32>)>,
 }
 
 /// Those in state D now, and since when they were at every sweep of the window.
@@ -220,7 +233,7 @@ struct Context<'a> {
     older: HashMap<ProcId, &'a ProcRaw>,
     /// Bytes read and written by children that ended, by the parent that took them over.
     reaped: HashMap<i32, (u64, u64)>,
-    blocked: (u32, u32, HashMap<ProcId, u32>),
+    blocked: Blocked,
     /// Seconds for which those in state D were in it at every sweep.
     stuck: HashMap<ProcId, f64>,
     serving: &'a Seen<Arc<Serving>>,
@@ -247,8 +260,10 @@ impl Context<'_> {
             Some(delta(from, field(row)?)? as f64 / dt_s?)
         };
         let ticks = |field: &dyn Fn(&ProcRaw) -> Option<u64>| per_s(field).map(|t| t / self.ticks_per_s);
-        let (rounds, hits) = (self.blocked.0, self.blocked.2.get(&row.id).copied().unwrap_or(0));
-        let io_wait = (rounds > 0 && !row.kernel).then(|| f64::from(hits) / f64::from(rounds));
+        let (hits, syncing) = self.blocked.of.get(&row.id).copied().unwrap_or((0, Some(0)));
+        let share = |slots: u32| f64::from(slots) / f64::from(self.blocked.slots.max(1));
+        let looked = self.blocked.slots > 0 && !row.kernel;
+        let io_wait = looked.then(|| share(hits));
         let taken = self.reaped.get(&row.id.pid).copied().unwrap_or_default();
         let own = |per_s: f64, taken: u64| (per_s - taken as f64 / dt_s.unwrap_or(1.0)).max(0.0);
         let rss = |r: &ProcRaw| r.rss_pages as f64 * self.page_bytes as f64;
@@ -270,7 +285,8 @@ impl Context<'_> {
             runnable: per_s(&|r| r.sched.map(|s| s.wait_ns)).map(|ns| ns / 1e9),
             all_threads: row.sched.is_some_and(|s| s.all_threads),
             io_wait,
-            io_rounds: self.blocked.1,
+            io_rounds: self.blocked.looks,
+            sync_wait: syncing.filter(|_| looked).map(share),
             read_bytes_per_s: per_s(&|r| r.io.map(|io| io.read_bytes)).map(|v| own(v, taken.0)),
             write_bytes_per_s: per_s(&|r| r.io.map(|io| io.write_bytes.saturating_sub(io.cancelled_write_bytes)))
                 .map(|v| own(v, taken.1)),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::model::host::{Connecting, Listener, PeerLink, Peers, ProcId, Resend};
+use crate::model::host::{Connecting, Listener, PeerLink, Peers, PortUse, ProcId, Resend};
 use crate::model::sample::Snapshot;
 use crate::model::seen::{Lack, Seen, Why};
 
@@ -25,6 +25,8 @@ pub struct SocketFacts {
     pub paths: Vec<PathFacts>,
     /// Other ends that connections are being opened to.
     pub connecting: Vec<ConnectingFacts>,
+    /// Local ports taken, where they are many, now.
+    pub ports: Vec<PortUse>,
 }
 
 /// The way to one address.
@@ -115,6 +117,8 @@ pub struct ListenerFacts {
     pub accepted: u32,
     /// Requests in flight, mean.
     pub in_flight: f64,
+    /// Segments with data received per second: requests, when they are small and the connection is kept.
+    pub requests_per_s: f64,
     /// Accepted sockets of which it cannot be told, mean.
     pub unclear: f64,
 }
@@ -146,6 +150,7 @@ pub(super) fn derive(window: &[Arc<Snapshot>]) -> Seen<SocketFacts> {
         listeners: listeners(&ticks, last, &over),
         paths: paths(&ticks, &over),
         connecting: connecting(&ticks, &over),
+        ports: last.ports.clone(),
     })
 }
 
@@ -217,6 +222,7 @@ fn listeners(ticks: &[&Peers], last: &Peers, over: &Over) -> Vec<ListenerFacts> 
                 backlog: now.backlog,
                 accepted: now.accepted,
                 in_flight: mean(|l| l.in_flight),
+                requests_per_s: all().map(|l| l.requests as f64).sum::<f64>() / over.span_s,
                 unclear: mean(|l| l.unclear),
             }
         })

@@ -18,6 +18,8 @@ pub struct LimitsRaw {
     pub pid_max: Option<u64>,
     /// `net.ipv4.ip_local_port_range`, first and last.
     pub ports: Option<(u16, u16)>,
+    /// `net.ipv4.tcp_tw_reuse`: 0 no, 1 yes, 2 on loopback. A port in TIME_WAIT that may be reused is not taken.
+    pub reuse: Option<u8>,
 }
 
 /// Sums over the CPUs; the kernel's counters are 32 bits wide each.

@@ -136,6 +136,9 @@ pub struct StateHit {
     pub id: ProcId,
     /// Threads in state D, each times the slots.
     pub hits: u32,
+    /// Of them those inside fsync and its kind; `None` when that may not be read.
+    #[serde(default)]
+    pub syncing: Option<u32>,
 }
 
 /// Which processes serve someone: listening or accepted sockets.

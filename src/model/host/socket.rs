@@ -28,6 +28,24 @@ pub struct Peers {
     /// Connections that are being opened, by other end.
     #[serde(default)]
     pub connecting: Vec<Connecting>,
+    /// Local ports taken towards one other end, where they are many.
+    #[serde(default)]
+    pub ports: Vec<PortUse>,
+}
+
+/// Local ports that connections from one address to one other end take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortUse {
+    /// Our address.
+    pub local: IpAddr,
+    /// The other end.
+    pub peer: SocketAddr,
+    /// Connections that are open or being opened, at the last dump.
+    pub open: u32,
+    /// Connections that end (TIME_WAIT and its like), at the last dump of those.
+    pub closing: u32,
+    /// Who opened most of them.
+    pub owner: Option<ProcId>,
 }
 
 /// Data that was sent again towards one address.
@@ -112,4 +130,7 @@ pub struct Listener {
     pub unclear: u32,
     /// Connections in the queue, summed over the dumps.
     pub queued: u32,
+    /// Segments with data that were received on accepted connections: for small requests the number of requests.
+    #[serde(default)]
+    pub requests: u64,
 }

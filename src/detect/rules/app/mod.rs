@@ -1,3 +1,4 @@
 //! Rules about applications, from the host's own view, with nothing configured.
 
 pub mod upstream_waiting;
+pub mod workload_growth;

@@ -6,7 +6,7 @@ use crate::detect::ledger::{Actor, State, refault_share};
 use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::{Program, confidence, programs};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
-use crate::model::facts::{Facts as World, MemoryFacts};
+use crate::model::facts::{Facts as World, MemoryFacts, ProcFacts};
 use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, bytes, seconds, short};
@@ -89,7 +89,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         return Judged::clear(host, format!("little memory is available, but nobody waits: PSI memory {psi}"));
     }
     let stalled = facts.ledger.state(State::MemoryStalled);
-    let Some(program) = culprit(facts, prev) else {
+    let Some(program) = culprit(facts, prev, |_| true) else {
         return Judged::clear(host, "no process holds memory");
     };
     // What the culprit itself waits is its own affair.
@@ -121,11 +121,13 @@ fn title(program: &Program<'_>, memory: &MemoryFacts) -> String {
     )
 }
 
-/// The program that grows most (at least 1 MiB/s and a twentieth of the memory), else the largest.
-pub fn culprit<'a>(facts: &Facts<'a>, prev: Option<&Prev>) -> Option<Program<'a>> {
+/// Of the programs with a process that `takes_part` the one that grows most (at least 1 MiB/s and a twentieth of the memory), else
+/// the largest.
+pub fn culprit<'a>(facts: &Facts<'a>, prev: Option<&Prev>, takes_part: impl Fn(&ProcFacts) -> bool) -> Option<Program<'a>> {
     const GROWS: f64 = 1_048_576.0;
     let total = facts.world.host.memory.as_ref().map_or(f64::INFINITY, |m| m.raw.total as f64);
     let mut all = programs(facts.world, |p| p.rss_bytes as f64);
+    all.retain(|program| program.members.iter().any(|p| takes_part(p)));
     let growth = |p: &Program<'_>| p.members.iter().filter_map(|m| m.rss_growth_bytes_per_s).sum::<f64>();
     let held = |p: &Program<'_>| {
         let key = p.subject().typed_key();

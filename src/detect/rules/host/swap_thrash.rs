@@ -41,9 +41,10 @@ pub const RULE: Rule = Rule {
 Pages go out to swap and come back a moment later: the memory in use does not fit. Swap that is used and lies still costs nothing
 (1 GiB of pages that nobody touches may stay there for weeks), and swapping in alone is recovery.
 
-The cost is the time that tasks stand still for memory (PSI memory some, a lower bound), and the IO wait for pages that come back.
+The cost is the time that tasks stand still for memory (PSI memory some, a lower bound; of it the part of others by their share
+of the major faults), and the IO wait of others by the share of swap in all that is read. It counts for a group's own limit as for the host.
 
-**Who is to blame**: what grows most, else the largest. **Relief**: pause it. **Cure**: a limit for it, more memory.",
+**Who is to blame**: of the programs whose pages come back the one that grows most, else the largest. **Relief**: pause it. **Cure**: a limit for it, more memory.",
     judge,
 };
 
@@ -61,12 +62,18 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     if came.min(went) < params.limit("swapped", held) || pressure < params.limit("pressure", held) {
         return Judged::clear(host, format!("swap: {}/s in, {}/s out", bytes(came), bytes(went)));
     }
-    let Some(program) =
-        memory_reclaim::culprit(facts, prev).or_else(|| programs(facts.world, |p| p.rss_bytes as f64).into_iter().next())
+    let Some(program) = memory_reclaim::culprit(facts, prev, |p| p.major_faults_per_s.is_some_and(|f| f >= 1.0))
+        .or_else(|| programs(facts.world, |p| p.rss_bytes as f64).into_iter().next())
     else {
         return Judged::clear(host, "no process holds memory");
     };
-    let stalled = facts.ledger.state(State::MemoryStalled);
+    // Of the pages that come back some are its own: others stand still by their share of the major faults.
+    let faults = |own: bool| {
+        let counted = facts.world.processes().iter().filter(|p| (p.family == program.root) == own);
+        counted.filter_map(|p| p.major_faults_per_s).sum::<f64>()
+    };
+    let of_others = faults(false) / (faults(true) + faults(false)).max(1e-9);
+    let stalled = facts.ledger.state(State::MemoryStalled) * of_others;
     let title = format!(
         "Memory does not fit: {}/s go to swap and {}/s come back, {} holds most",
         bytes(went),
@@ -74,16 +81,20 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         program.label()
     );
     let mut found = Found::new(Class::Live, title);
-    found.losses = vec![(State::MemoryStalled, stalled)];
+    let reads = memory.read_bytes_per_s.unwrap_or(0.0);
+    let waits = facts.ledger.sum(|a| a.family != program.root, |a| a.io_wait) * (came / reads.max(came).max(1.0));
+    found.losses = vec![(State::MemoryStalled, stalled), (State::IoWait, waits)];
     found.victims_time = facts.ledger.sum(|a| a.family != program.root, Actor::time) + stalled;
     found.own_time = facts.ledger.sum(|a| a.family == program.root, Actor::time);
     found.evidence = vec![
         evidence("swapped in", came, Unit::BytesPerSecond, Some(params.get("swapped")), "host.vmstat"),
         evidence("swapped out", went, Unit::BytesPerSecond, Some(params.get("swapped")), "host.vmstat"),
         evidence("PSI memory some", pressure, Unit::Percent, Some(5.0), "host.psi.memory"),
+        evidence("others wait for IO of swap", waits, Unit::SecondsPerSecond, None, "host.iodelay"),
+        evidence("of the pages that come back are others'", of_others * 100.0, Unit::Percent, None, "host.processes"),
         evidence("held by the program", program.amount, Unit::Bytes, None, "host.processes"),
     ];
-    found.confidence = confidence(facts.ledger, stalled, 0, 4, 4);
+    found.confidence = confidence(facts.ledger, stalled + waits, 0, 4, 4);
     let mut cure = fix::shell_fix(
         Phase::Cure,
         Horizon::ShortTerm,

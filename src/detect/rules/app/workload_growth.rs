@@ -1,0 +1,143 @@
+//! app.workload_growth: more work than before at the same cost each; nothing is broken.
+
+use crate::detect::finding::{Class, Fix, Horizon, Language, Phase};
+use crate::detect::fix;
+use crate::detect::ledger::{Actor, State};
+use crate::detect::memory::is_held;
+use crate::detect::params::{Param, Params};
+use crate::detect::rules::support::{Program, confidence, demand, programs};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::facts::ListenerFacts;
+use crate::model::source::SourceKind;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::{Unit, count, short};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "app.workload_growth",
+    class: Class::Live,
+    source: SourceKind::Host,
+    says: "more work than before at the same cost each; nothing is broken",
+    params: &[
+        Param {
+            name: "growth",
+            unit: Unit::Ratio,
+            default: 1.3,
+            min: 1.05,
+            max: 100.0,
+            what: "requests a second over those of the minutes before",
+        },
+        Param {
+            name: "cost",
+            unit: Unit::Ratio,
+            default: 1.25,
+            min: 1.01,
+            max: 10.0,
+            what: "CPU time per request over that of before: above it each request became dearer, and that is the story",
+        },
+        Param {
+            name: "lost",
+            unit: Unit::SecondsPerSecond,
+            default: 0.1,
+            min: 0.001,
+            max: 100.0,
+            what: "waits for a CPU of the service that its growth must cost",
+        },
+    ],
+    origins: &["host.requests", "host.schedstat", "host.processes"],
+    page: "\
+A service that waits for a CPU need not be broken: it may simply have more to do. perftop counts the segments with data that its
+accepted connections receive (requests, when they are small and connections are kept), and compares their rate and the CPU time
+for each with the minutes before. More of them at the same price each is growth; a higher price each is something else.
+
+What the service waits for a CPU is charged to the growth by the part that is new: 1 - 1 / growth. It must be the program that
+competes most for the CPU itself; otherwise who takes it is the cause.
+
+**What looks like it**: requests that became dearer (a new version, a cold cache); a neighbour (`host.cpu.contention`); a quota
+(`host.cpu.throttled`); clients that retry because replies are late: then the cost each stays too, so look for the first cause.
+
+**Relief**: shed or limit the callers that grew. **Cure**: more CPUs or instances.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let sockets = match &facts.world.host.sockets {
+        Ok(sockets) => sockets,
+        Err(lack) => return Judged::unknown(Subject::host(), lack),
+    };
+    let all = programs(facts.world, demand);
+    let total: f64 = all.iter().map(|p| p.amount).sum();
+    let mut grown = "no service has more requests than before".to_owned();
+    for door in &sockets.listeners {
+        let Some(program) = all.iter().find(|p| p.members.iter().any(|m| Some(m.id) == door.owner)) else { continue };
+        let Some(before) = facts.learned.usual(door.at.port()) else { continue };
+        let mut subject = Subject::new(SubjectType::Port, door.at.port().to_string(), format!(":{}", door.at.port()));
+        subject.also = vec![program.subject().typed_key()];
+        let held = is_held(prev, &subject);
+        let growth = door.requests_per_s / before.rate.max(1e-9);
+        // The line lies between "as before" and the limit, so that one that is held does not leave at 0.9.
+        let limit = if held { 1.0 + (params.get("growth") - 1.0) * 0.7 } else { params.get("growth") };
+        if growth < limit {
+            continue;
+        }
+        let cores: f64 = program.members.iter().filter_map(|p| p.cpu).sum();
+        let dearer = cores / door.requests_per_s.max(1e-9) / before.cost_s.max(1e-9);
+        grown = format!(
+            ":{} has {} times the requests of before, each at {} times the CPU time",
+            door.at.port(),
+            short(growth),
+            short(dearer)
+        );
+        let member = |a: &Actor| a.family == program.root;
+        let waits = facts.ledger.sum(member, |a| a.runnable);
+        let lost = waits * (1.0 - 1.0 / growth);
+        let largest = program.amount >= 0.5 * total;
+        if dearer > params.get("cost") || lost < params.limit("lost", held) || !largest {
+            continue;
+        }
+        let mut found = found(door, program, growth, dearer, before.rate);
+        found.losses = vec![(State::CpuRunnable, lost)];
+        found.victims_time = facts.ledger.sum(member, Actor::time);
+        found.held_share = program.amount / total.max(1e-9);
+        found.evidence.push(evidence("the service waits for a CPU", waits, Unit::SecondsPerSecond, Some(0.1), "host.schedstat"));
+        found.confidence = confidence(facts.ledger, lost, 0, 3, 3);
+        return Judged { verdicts: vec![(subject, Verdict::Found(Box::new(found)))], ..Judged::default() };
+    }
+    Judged::clear(Subject::host(), grown)
+}
+
+fn found(door: &ListenerFacts, program: &Program<'_>, growth: f64, dearer: f64, before: f64) -> Found {
+    let (now, was) = (count(door.requests_per_s), count(before));
+    let title = format!(
+        "{} on :{} has {} times the requests of before ({now}/s, was {was}/s) at the same cost each",
+        program.label(),
+        door.at.port(),
+        short(growth)
+    );
+    let mut found = Found::new(Class::Live, title);
+    found.evidence = vec![
+        evidence("requests", door.requests_per_s, Unit::PerSecond, Some(before * 1.3), "host.requests"),
+        evidence("requests before, median", before, Unit::PerSecond, None, "host.requests"),
+        evidence("CPU time of each over that of before", dearer, Unit::Ratio, Some(1.25), "host.processes"),
+    ];
+    found.fixes = fixes(door);
+    found
+}
+
+fn fixes(door: &ListenerFacts) -> Vec<Fix> {
+    let port = door.at.port();
+    let mut look = fix::shell_fix(
+        Phase::Relief,
+        Horizon::Immediate,
+        "See who sends them, and limit whoever grew",
+        format!(
+            "ss -tnH state established sport = :{port} | awk '{{sub(/:[0-9]+$/, \"\", $4); print $4}}' | sort | uniq -c | sort -rn | head"
+        ),
+    );
+    look.risk = "none: it only looks".into();
+    let mut cure = fix::shell_fix(Phase::Cure, Horizon::LongTerm, "More CPUs or another instance of the service", "");
+    cure.language = Language::Config;
+    cure.command = format!("# the service on :{port} does what it did before, {} times a second", count(door.requests_per_s));
+    cure.needs = "capacity".into();
+    vec![look, cure]
+}

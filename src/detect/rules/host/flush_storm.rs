@@ -1,0 +1,109 @@
+//! host.io.flush_storm: fsyncs of one process make everyone's commits wait.
+
+use crate::detect::finding::{Class, Horizon, Language, Phase};
+use crate::detect::fix;
+use crate::detect::ledger::{Actor, State};
+use crate::detect::params::{Param, Params};
+use crate::detect::rules::support::{confidence, interval, programs};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::model::facts::ProcFacts;
+use crate::model::seen::{Lack, Why};
+use crate::model::source::SourceKind;
+use crate::model::subject::Subject;
+use crate::model::unit::{Unit, bytes, short};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "host.io.flush_storm",
+    class: Class::Live,
+    source: SourceKind::Host,
+    says: "fsyncs of one process make everyone's commits wait",
+    params: &[
+        Param { name: "share", unit: Unit::Percent, default: 60.0, min: 10.0, max: 100.0, what: "of what is written that one program with fsyncs under way must write" },
+        Param { name: "lost", unit: Unit::SecondsPerSecond, default: 0.05, min: 0.001, max: 100.0, what: "waits in fsync of others that this must cost" },
+        Param { name: "victims", unit: Unit::Percent, default: 50.0, min: 5.0, max: 100.0, what: "of the IO wait of others that must be inside fsync" },
+    ],
+    origins: &["host.sync", "host.disks", "host.process_io"],
+    page: "\
+A commit is an fsync: the caller sleeps until its data, the journal's transaction and the device's cache are written. The journal of
+a file system is one: whoever brings much into a transaction makes all wait who commit to it, and a flush empties the device's cache
+for everybody. So a small commit takes as long as the large file of another program that calls fsync beside it.
+
+perftop sees it by the system call that blocked threads are in: fsync, fdatasync, sync, syncfs, msync, sync_file_range. That needs
+the rights to look into other users' processes.
+
+**Who is to blame**: the program with fsyncs under way that writes most. What others wait in fsync is charged by its share of the
+bytes, less what the device takes when it is clean.
+
+**What looks like it**: a device that is slow for all (`host.io.saturated`: reads wait too), the dirty limit
+(`host.io.dirty_throttling`: writers wait, not only those that commit).
+
+**Relief**: pause it. **Cure**: fewer and smaller fsyncs (one per batch, `sync_file_range` as it goes), another file system for it.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let host = Subject::host();
+    if facts.ledger.io_rounds == 0 && !facts.ledger.actors.is_empty() || facts.world.window_s == 0.0 {
+        return Judged::unknown(host, &Lack::first_sample("IO wait of processes"));
+    }
+    let held = prev.is_some_and(|p| !p.held.is_empty());
+    let least = params.limit("lost", held);
+    let hidden: f64 = facts.world.processes().iter().filter(|p| p.sync_wait.is_none()).filter_map(|p| p.io_wait).sum();
+    if hidden >= least {
+        let lack = Lack::new(Why::Denied, "/proc/PID/syscall of blocked threads").lifted_by("sudo perftop");
+        return Judged::unknown(host, &lack);
+    }
+    let all: f64 = facts.world.processes().iter().filter_map(|p| p.write_bytes_per_s).sum();
+    let written = programs(facts.world, |p| p.write_bytes_per_s.unwrap_or(0.0));
+    let syncs = |members: &[&ProcFacts]| members.iter().filter_map(|p| p.sync_wait).sum::<f64>();
+    let Some(writer) = written.into_iter().find(|w| syncs(&w.members) >= 0.05) else {
+        return Judged::clear(host, "nobody waits in fsync");
+    };
+    let share = writer.amount / all.max(1.0);
+    // The waits of others inside fsync, weighted as their time is.
+    let sync_of = |a: &Actor| {
+        let process = facts.world.processes().iter().find(|p| p.id == a.id);
+        process.and_then(|p| p.sync_wait).unwrap_or(0.0) * a.weight
+    };
+    let is_victim = |a: &Actor| a.family != writer.root;
+    let (others, waits) = (facts.ledger.sum(is_victim, sync_of), facts.ledger.sum(is_victim, |a| a.io_wait));
+    let clean = facts.ledger.clean_io / facts.ledger.state(State::IoWait).max(1e-9);
+    let lost = others * (1.0 - clean.min(1.0)) * share;
+    let of_waits = others / waits.max(1e-9) * 100.0;
+    if share * 100.0 < params.limit("share", held) || lost < least || of_waits < params.limit("victims", held) {
+        return Judged::clear(
+            host,
+            format!(
+                "{} writes {} % of the bytes with fsyncs; others wait {} s/s in theirs",
+                writer.label(),
+                short(share * 100.0),
+                short(others)
+            ),
+        );
+    }
+    let title = format!("{} writes {}/s with fsyncs: the commits of others wait for it", writer.label(), bytes(writer.amount));
+    let mut found = Found::new(Class::Live, title);
+    found.losses = vec![(State::IoWait, lost)];
+    found.victims_time = facts.ledger.sum(is_victim, Actor::time);
+    found.own_time = facts.ledger.sum(|a| !is_victim(a), Actor::time);
+    found.ci = Some(interval(others, facts.ledger.io_rounds));
+    found.held_share = share;
+    found.evidence = vec![
+        evidence("others wait inside fsync", others, Unit::SecondsPerSecond, Some(params.get("lost")), "host.sync"),
+        evidence("of what others wait for IO", of_waits, Unit::Percent, Some(params.get("victims")), "host.sync"),
+        evidence("threads of the program inside fsync", syncs(&writer.members), Unit::Count, None, "host.sync"),
+        evidence("its share of all bytes written", share * 100.0, Unit::Percent, Some(params.get("share")), "host.process_io"),
+    ];
+    let flushes: Vec<f64> = facts.world.host.disks.iter().flatten().filter(|d| d.leaf).filter_map(|d| d.flushes_per_s).collect();
+    if !flushes.is_empty() {
+        found.evidence.push(evidence("flushes of devices", flushes.iter().sum(), Unit::PerSecond, None, "host.disks"));
+    }
+    found.confidence = confidence(facts.ledger, lost, facts.ledger.io_rounds, 4, 4);
+    let mut cure = fix::shell_fix(Phase::Cure, Horizon::LongTerm, "One fsync per batch, or a file system of its own", "");
+    cure.language = Language::Config;
+    cure.command = "# its own: fewer, smaller fsyncs; or put its files on another file system than the victims' commits".into();
+    cure.needs = "the program's configuration".into();
+    found.fixes = fix::pause(facts.world, &writer.members).into_iter().chain([cure]).collect();
+    Judged::found(writer.subject(), found)
+}

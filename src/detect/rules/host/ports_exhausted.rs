@@ -1,0 +1,188 @@
+//! host.network.ports_exhausted: no ephemeral ports towards one destination.
+
+use crate::detect::finding::{Class, Fix, Horizon, Language, Phase};
+use crate::detect::fix;
+use crate::detect::memory::is_held;
+use crate::detect::params::{Param, Params};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::facts::ProcFacts;
+use crate::model::host::{LimitsRaw, PortUse};
+use crate::model::seen::{Lack, Why};
+use crate::model::source::SourceKind;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::{Unit, count};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "host.network.ports_exhausted",
+    class: Class::Error,
+    source: SourceKind::Host,
+    says: "no ephemeral ports towards one destination",
+    params: &[
+        Param {
+            name: "full",
+            unit: Unit::Percent,
+            default: 98.0,
+            min: 50.0,
+            max: 100.0,
+            what: "of the ports from which connects fail: the kernel looks at random places and gives up",
+        },
+        Param {
+            name: "nearly",
+            unit: Unit::Percent,
+            default: 80.0,
+            min: 30.0,
+            max: 100.0,
+            what: "of the ports from which it is a risk",
+        },
+    ],
+    origins: &["host.ports"],
+    page: "\
+A connection is told from others by both addresses and both ports. From one address towards one port of one peer there are only as
+many connections as `ip_local_port_range` has ports: 28,232 by default. One that was closed keeps its port for 60 s (TIME_WAIT) at
+the end that closed first, unless `tcp_tw_reuse` lets the next connection have it after a second. When none is left, connect fails
+with EADDRNOTAVAIL, and long before that each connect looks for a free one for milliseconds.
+
+**Who is to blame**: the program that opens a connection per request towards that peer instead of keeping one.
+
+**What looks like it**: many sockets in TIME_WAIT spread over many peers, or on the port of a server here: they take no ports.
+
+**Relief**: a wider range; reuse. **Cure**: keep-alive, or a pool of connections.",
+    judge,
+};
+
+/// Ports taken, of how many.
+struct Taken {
+    used: u32,
+    of: u32,
+}
+
+impl Taken {
+    fn by(row: &PortUse, limits: &LimitsRaw) -> Option<Self> {
+        let (low, high) = limits.ports?;
+        // A closed one may be had again: everywhere, or on loopback.
+        let reused = match limits.reuse {
+            Some(1) => true,
+            Some(2) => row.local.is_loopback(),
+            _ => false,
+        };
+        let used = row.open + if reused { 0 } else { row.closing };
+        Some(Self { used, of: u32::from(high - low) + 1 })
+    }
+
+    fn percent(&self) -> f64 {
+        f64::from(self.used) / f64::from(self.of) * 100.0
+    }
+}
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let host = &facts.world.host;
+    let sockets = match &host.sockets {
+        Ok(sockets) => sockets,
+        Err(lack) => return Judged::unknown(Subject::host(), lack),
+    };
+    let limits = &host.limits.raw;
+    if limits.ports.is_none() {
+        return Judged::unknown(Subject::host(), &Lack::new(Why::Unsupported, "net.ipv4.ip_local_port_range"));
+    }
+    let mut judged = Judged::default();
+    for row in &sockets.ports {
+        let Some(taken) = Taken::by(row, limits) else { continue };
+        let owner = row.owner.and_then(|id| facts.world.processes().iter().find(|p| p.id == id));
+        let mut subject = Subject::new(SubjectType::Peer, row.peer.to_string(), row.peer.to_string());
+        subject.also = row.owner.iter().map(|id| format!("process:{id}")).collect();
+        let full = taken.percent() >= params.limit("full", is_held(prev, &subject)).max(params.get("nearly"));
+        if full || taken.percent() >= params.limit("nearly", is_held(prev, &subject)) {
+            judged.verdicts.push((subject, Verdict::Found(Box::new(found(row, &taken, owner, limits, full)))));
+        }
+    }
+    if judged.verdicts.is_empty() {
+        let most = sockets.ports.first().and_then(|row| Some((row, Taken::by(row, limits)?)));
+        let most = most.map_or_else(
+            || "no peer takes many local ports".to_owned(),
+            |(row, taken)| format!("{} of {} ports towards {}", count(taken.used.into()), count(taken.of.into()), row.peer),
+        );
+        return Judged::clear(Subject::host(), most);
+    }
+    judged
+}
+
+fn found(row: &PortUse, taken: &Taken, owner: Option<&ProcFacts>, limits: &LimitsRaw, full: bool) -> Found {
+    let who = owner.map_or_else(|| "a process here".to_owned(), ProcFacts::label);
+    let (used, of) = (count(taken.used.into()), count(taken.of.into()));
+    let (class, title) = if full {
+        (Class::Error, format!("No local ports left towards {}: {who} has taken {used} of {of}, connects fail", row.peer))
+    } else {
+        (Class::Risk, format!("{who} takes {used} of the {of} local ports towards {}", row.peer))
+    };
+    let mut found = Found::new(class, title);
+    found.evidence = vec![
+        evidence("ports taken towards it", f64::from(taken.used), Unit::Count, Some(f64::from(taken.of)), "host.ports"),
+        evidence("of the range", taken.percent(), Unit::Percent, Some(80.0), "host.ports"),
+        evidence("connections open", f64::from(row.open), Unit::Count, None, "host.ports"),
+        evidence("connections in TIME_WAIT and its like", f64::from(row.closing), Unit::Count, None, "host.ports"),
+    ];
+    found.fixes = fixes(row, owner, limits);
+    found
+}
+
+fn fixes(row: &PortUse, owner: Option<&ProcFacts>, limits: &LimitsRaw) -> Vec<Fix> {
+    let (low, high) = limits.ports.unwrap_or_default();
+    let mut fixes = Vec::new();
+    if row.closing > row.open && limits.reuse.is_some_and(|r| r != 1) {
+        let mut reuse = fix::shell_fix(
+            Phase::Relief,
+            Horizon::Immediate,
+            "Let new connections have the ports of closed ones after a second",
+            "sysctl -w net.ipv4.tcp_tw_reuse=1",
+        );
+        reuse.undo = Some(format!("sysctl -w net.ipv4.tcp_tw_reuse={}", limits.reuse.unwrap_or(2)));
+        reuse.risk = "needs TCP time stamps at both ends; acts on outgoing connections only".into();
+        reuse.needs = "root".into();
+        fixes.push(reuse);
+    }
+    if low > 10_240 || high < 65_000 {
+        let mut wider = fix::shell_fix(
+            Phase::Relief,
+            Horizon::Immediate,
+            "Widen the range of local ports",
+            "sysctl -w net.ipv4.ip_local_port_range=\"10240 65535\"",
+        );
+        wider.undo = Some(format!("sysctl -w net.ipv4.ip_local_port_range=\"{low} {high}\""));
+        wider.risk =
+            "a server that is to listen on a port above 10240 may find it taken: reserve it with ip_local_reserved_ports".into();
+        wider.needs = "root".into();
+        fixes.push(wider);
+    }
+    let who = owner.map_or_else(|| "the program".to_owned(), ProcFacts::label);
+    let mut cure = fix::shell_fix(Phase::Cure, Horizon::ShortTerm, format!("Let {who} keep its connections to {}", row.peer), "");
+    cure.language = Language::Config;
+    cure.command = format!("# keep-alive or a pool towards {}: one connection for many requests", row.peer);
+    cure.needs = "the program's configuration".into();
+    cure.verify = format!("ss -tan dst {} dport = :{} | wc -l", row.peer.ip(), row.peer.port());
+    fixes.push(cure);
+    fixes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_may_be_reused_is_not_taken() {
+        let limits = |reuse| LimitsRaw { ports: Some((32_768, 33_767)), reuse, ..LimitsRaw::default() };
+        let row = |local: &str| PortUse {
+            local: local.parse().unwrap(),
+            peer: "10.0.0.9:80".parse().unwrap(),
+            open: 100,
+            closing: 850,
+            owner: None,
+        };
+        let percent = |local, reuse| Taken::by(&row(local), &limits(reuse)).unwrap().percent();
+        assert!((percent("10.0.0.1", Some(2)) - 95.0).abs() < 1e-9);
+        assert!((percent("10.0.0.1", None) - 95.0).abs() < 1e-9, "a kernel that does not say so reuses nothing");
+        assert!((percent("127.0.0.1", Some(2)) - 10.0).abs() < 1e-9);
+        assert!((percent("10.0.0.1", Some(1)) - 10.0).abs() < 1e-9);
+        assert!((percent("127.0.0.1", Some(0)) - 95.0).abs() < 1e-9);
+    }
+}

@@ -1,0 +1,103 @@
+"""The processes of the faults in shared.py. Standard library only."""
+import ctypes
+import mmap
+import os
+import random
+import socket
+import threading
+import time
+
+MIB = 1 << 20
+
+
+def flusher(a):
+    """a.count threads write a.mb MiB each into files of their own and fsync, again and again."""
+    block = os.urandom(a.mb * MIB)
+
+    def flush(number):
+        fd = os.open("%s%d" % (a.stop, number), os.O_RDWR | os.O_CREAT, 0o600)
+        os.unlink("%s%d" % (a.stop, number))
+        while True:
+            os.pwrite(fd, block, 0)
+            os.fsync(fd)
+
+    for number in range(a.count):
+        threading.Thread(target=flush, args=(number,), daemon=True).start()
+    time.sleep(a.seconds)
+
+
+def writer(a):
+    """a.count threads write files of a.mb MiB over and over, into the page cache."""
+    block = b"b" * MIB
+
+    def write(number):
+        fd = os.open("%s%d" % (a.stop, number), os.O_RDWR | os.O_CREAT, 0o600)
+        while True:
+            for at in range(a.mb):
+                os.pwrite(fd, block, at * MIB)
+
+    for number in range(a.count):
+        threading.Thread(target=write, args=(number,), daemon=True).start()
+    time.sleep(a.seconds)
+
+
+def toucher(a):
+    """Touches a.mb MiB of its own memory at random."""
+    memory = mmap.mmap(-1, a.mb * MIB, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    end, pages = time.time() + a.seconds, a.mb * MIB // 4096
+    while time.time() < end:
+        for _ in range(100):
+            memory[random.randrange(pages) * 4096] = 1
+
+
+def sink(a):
+    """Accepts all and keeps it until the other end closes."""
+    server = socket.create_server((a.address, a.port), backlog=1024)
+
+    def hold(conn):
+        with conn:
+            while conn.recv(100):
+                pass
+
+    while True:
+        threading.Thread(target=hold, args=(server.accept()[0],), daemon=True).start()
+
+
+def closers(a):
+    """Threads that open a connection, say a word and close it, again and again: each leaves its port in TIME_WAIT."""
+    end = time.time() + a.seconds
+
+    def call():
+        while time.time() < end:
+            try:
+                with socket.create_connection((a.address, a.port), 5) as conn:
+                    conn.sendall(b"hello")
+            except OSError:
+                time.sleep(0.05)
+            time.sleep(0.01)
+
+    for _ in range(a.count):
+        threading.Thread(target=call, daemon=True).start()
+    time.sleep(a.seconds)
+
+
+def keepers(a):
+    """Opens a.count connections, a few at a time, and keeps them."""
+    kept, end = [], time.time() + a.seconds
+    while time.time() < end:
+        if len(kept) < a.count:
+            try:
+                kept.append(socket.create_connection((a.address, a.port), 1))
+            except OSError:
+                pass
+        time.sleep(0.02)
+
+
+def deadfuse(a):
+    """Mounts a FUSE file system at a.stop and never answers."""
+    fd = os.open("/dev/fuse", os.O_RDWR)
+    libc = ctypes.CDLL(None, use_errno=True)
+    options = b"fd=%d,rootmode=40000,user_id=0,group_id=0" % fd
+    if libc.mount(b"dead", a.stop.encode(), b"fuse", 0, options):
+        raise OSError(ctypes.get_errno(), "mount")
+    time.sleep(a.seconds)
