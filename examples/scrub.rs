@@ -45,7 +45,7 @@ fn scrub(sample: &mut Sample) {
         identity.name = Foreign::from("db3");
     }
     if let Some(Ok(mounts)) = &mut sample.host.filesystems {
-        mounts.retain(|fs| fs.mount.shown() == "/" || fs.mount.shown().ends_with("/full"));
+        mounts.retain(|fs| ["/full", "/dead"].iter().any(|lab| fs.mount.shown().ends_with(lab)) || fs.mount.shown() == "/");
     }
     let Some(sweep) = sample.host.sweep.as_mut().map(Arc::make_mut) else { return };
     for message in sweep.messages.iter_mut().flatten() {

@@ -19,6 +19,8 @@ use crate::terminal::{self, Screen};
 pub enum Next {
     /// Nothing special.
     GoOn,
+    /// The terminal was given back and taken again.
+    TakenAnew,
     /// Leave.
     Leave,
 }
@@ -56,8 +58,13 @@ impl Effects {
             Effect::Pause => self.ask(Ask::Pause),
             Effect::Step => self.ask(Ask::Step),
             Effect::Speed(percent) => self.ask(Ask::Speed(percent)),
+            Effect::Seek { to_ms } => self.ask(Ask::Seek(to_ms)),
+            Effect::Incident { later } => self.ask(Ask::Incident(later)),
             Effect::Redraw => terminal::redraw(screen)?,
-            Effect::Suspend => terminal::suspend(screen)?,
+            Effect::Suspend => {
+                terminal::suspend(screen)?;
+                return Ok(Next::TakenAnew);
+            }
         }
         Ok(Next::GoOn)
     }

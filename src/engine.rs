@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 
 use crate::detect::diagnosis::Diagnosis;
+use crate::detect::finding::Severity;
 use crate::detect::judge::{self, Evaluation, waiting_groups};
 use crate::detect::memory::{Memory, Mute};
 use crate::detect::params::ParamOverrides;
@@ -64,6 +65,10 @@ pub enum Ask {
     Step,
     /// Replay: times real time, in percent.
     Speed(u32),
+    /// Replay: go to this moment (wall clock, ms).
+    Seek(i64),
+    /// Replay: to the beginning of the next incident (true) or of the one before.
+    Incident(bool),
 }
 
 /// A running engine.
@@ -220,4 +225,8 @@ fn remember(history: &mut History, evaluation: &Evaluation) {
     history.waiting_io.push(Some(io));
     history.waiting_peers.push(Some(peers));
     history.waiting_other.push(Some(other));
+    let roots = evaluation.diagnosis.findings.iter().filter(|f| f.explained_by.is_none() && f.muted.is_none());
+    let wrong = roots.filter(|f| f.severity != Severity::Info);
+    history
+        .mark(evaluation.facts.at.wall_ms, wrong.map(|f| (f.key.as_str(), f.title.as_str(), f.severity == Severity::Critical)));
 }

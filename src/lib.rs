@@ -14,6 +14,7 @@ pub mod diagnose;
 pub mod effects;
 pub mod engine;
 pub mod model;
+pub mod pointer;
 pub mod record;
 pub mod report;
 pub mod run;

@@ -16,6 +16,7 @@ use crate::app::{App, Msg};
 use crate::diagnose::Picture;
 use crate::effects::{Effects, Next};
 use crate::engine::{Ask, Handle};
+use crate::pointer::Pointer;
 use crate::terminal::Screen;
 use crate::view::{self, theme::Theme};
 
@@ -26,10 +27,10 @@ const SEAL: Duration = Duration::from_millis(60);
 ///
 /// # Errors
 /// When the terminal cannot be written.
-pub async fn run(handle: Handle, theme: Theme, keymap: Keymap, screen: &mut Screen) -> io::Result<()> {
+pub async fn run(handle: Handle, look: Look, screen: &mut Screen) -> io::Result<()> {
     let Handle { mut pictures, asks, .. } = handle;
-    let mut app = App { keymap: Arc::new(keymap), ..App::default() };
-    let result = turn(&mut pictures, asks, &theme, &mut app, screen).await;
+    let mut app = App { keymap: Arc::new(look.keymap), ..App::default() };
+    let result = turn(&mut pictures, asks, (&look.theme, look.mouse), &mut app, screen).await;
     let shown = pictures.borrow().as_ref().is_some_and(|p| p.recording.is_some());
     if shown || app.recording.is_some() {
         // Nobody asks any more: the engine ends, and its channel with it.
@@ -39,12 +40,23 @@ pub async fn run(handle: Handle, theme: Theme, keymap: Keymap, screen: &mut Scre
     result
 }
 
+/// How the screen looks and is used.
+#[derive(Debug)]
+pub struct Look {
+    /// Colours.
+    pub theme: Theme,
+    /// Keys.
+    pub keymap: Keymap,
+    /// The mouse is taken.
+    pub mouse: bool,
+}
+
 type Pictures = watch::Receiver<Option<Arc<Picture>>>;
 
 async fn turn(
     pictures: &mut Pictures,
     asks: mpsc::Sender<Ask>,
-    theme: &Theme,
+    (theme, mouse): (&Theme, bool),
     app: &mut App,
     screen: &mut Screen,
 ) -> io::Result<()> {
@@ -56,11 +68,19 @@ async fn turn(
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut quit = signal(SignalKind::quit())?;
     let mut live = true;
+    let mut pointer = Pointer::default();
     loop {
+        if mouse {
+            pointer.follow(app.wants_mouse())?;
+        }
         draw(app, theme, screen)?;
         let msg = tokio::select! {
             biased;
             event = events.next() => match event {
+                Some(Ok(Event::Mouse(event))) => match pointer.translate(app, theme, screen, event) {
+                    Some(msg) => msg,
+                    None => continue,
+                },
                 Some(Ok(event)) => match translate(&event) {
                     Some(msg) => msg,
                     None => continue,
@@ -88,6 +108,7 @@ async fn turn(
         for effect in app.update(msg) {
             match effects.carry_out(effect, screen)? {
                 Next::GoOn => {}
+                Next::TakenAnew => pointer = Pointer::default(),
                 Next::Leave => return Ok(()),
             }
         }

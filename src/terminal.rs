@@ -3,6 +3,7 @@
 use std::io::{self, BufWriter, Stdout, Write};
 
 use crossterm::cursor::{Hide, Show};
+use crossterm::style::Print;
 use crossterm::terminal::{
     DisableLineWrap, EnableLineWrap, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
@@ -44,9 +45,21 @@ fn enter() -> io::Result<()> {
     crossterm::execute!(io::stdout(), EnterAlternateScreen, DisableLineWrap, Hide)
 }
 
+/// Presses and the wheel, in the form that has no limit of 223 columns. Moves are not asked for: each would wake the screen.
+const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1006h";
+const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1000l";
+
+/// Takes the mouse, or gives it back to the terminal's own selection.
+///
+/// # Errors
+/// When the terminal cannot be written.
+pub fn mouse(on: bool) -> io::Result<()> {
+    crossterm::execute!(io::stdout(), Print(if on { MOUSE_ON } else { MOUSE_OFF }))
+}
+
 /// Gives the terminal back; every step is tried.
 pub fn restore() {
-    _ = crossterm::execute!(io::stdout(), EnableLineWrap, LeaveAlternateScreen, Show);
+    _ = crossterm::execute!(io::stdout(), Print(MOUSE_OFF), EnableLineWrap, LeaveAlternateScreen, Show);
     _ = disable_raw_mode();
     _ = io::stdout().flush();
 }

@@ -10,8 +10,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use perftop::app::keymap::Key;
-use perftop::app::{App, Msg};
+use perftop::app::keymap::{Action, Key};
+use perftop::app::pointer::Target;
+use perftop::app::processes::Column;
+use perftop::app::{App, Msg, Overlay};
 use perftop::config::{ThemeFile, builtin_themes};
 use perftop::diagnose::{Mode, Own, Picture};
 use perftop::engine::Engine;
@@ -153,9 +155,60 @@ fn overlays() {
         ("process", &[Key::Char('2'), Key::Down, Key::Enter]),
         ("filter", &[Key::Char('2'), Key::Char('/'), Key::Char('s'), Key::Char('t'), Key::Char('r')]),
         ("frozen", &[Key::Char(' ')]),
+        ("palette", &[Key::Char(':'), Key::Char('c'), Key::Char('o'), Key::Char('p'), Key::Down]),
+        ("time", &[Key::Char('t'), Key::Left, Key::Left]),
     ] {
         assert_screen(name, &app(&sick, keys), &dark, SIZES[1]);
     }
+}
+
+#[test]
+fn sockets_and_what_the_kernel_said() {
+    let dark = theme("dark", Depth::True, false);
+    assert_screen("sockets", &app(&picture("slow_upstream", SICK), &[Key::Char('s')]), &dark, SIZES[1]);
+    assert_screen("messages", &app(&picture("oom_leak_v1", SICK), &[Key::Char('e')]), &dark, SIZES[1]);
+}
+
+/// Where a text stands on the screen.
+fn place(screen: &str, wanted: &str) -> (u16, u16) {
+    let (y, line) = screen.lines().enumerate().find(|(_, l)| l.contains(wanted)).unwrap();
+    let x = line[..line.find(wanted).unwrap()].chars().count();
+    (x as u16, y as u16)
+}
+
+#[test]
+fn a_press_chooses_what_stands_there_and_a_second_one_opens_it() {
+    let sick = picture("cpu_hog", SICK);
+    let dark = theme("dark", Depth::True, false);
+    let (width, height) = SIZES[1];
+    let area = ratatui::layout::Rect::new(0, 0, width, height);
+    let mut host = app(&sick, &[Key::Char('2')]);
+    let screen = text(&draw(&host, &dark, SIZES[1]));
+    let at = place(&screen, "stress-ng-cpu");
+    let target = view::pointed(&host, &dark, area, at).unwrap();
+    let Target::Process(id) = target else { panic!("{target:?}") };
+    assert_eq!(sick.facts.processes().iter().find(|p| p.id == id).unwrap().name.shown(), "stress-ng-cpu");
+    host.update(Msg::Press { target: target.clone(), twice: false });
+    assert!(host.overlays.is_empty() && host.processes.selected == Some(id));
+    host.update(Msg::Press { target, twice: true });
+    assert_eq!(host.overlays, [Overlay::Process { id }]);
+
+    let mut triage = app(&sick, &[]);
+    let screen = text(&draw(&triage, &dark, SIZES[1]));
+    let footer = place(&screen, "2 host");
+    assert_eq!(view::pointed(&triage, &dark, area, footer), Some(Target::Action(Action::Host)));
+    let first = place(&screen, "▸1");
+    let Some(Target::Finding(key)) = view::pointed(&triage, &dark, area, first) else { panic!() };
+    assert_eq!(key, sick.diagnosis.findings[0].key);
+    assert_eq!(view::pointed(&triage, &dark, area, (width - 1, 0)), None);
+    // A heading sorts, and turns the order round the second time.
+    let heading = place(&text(&draw(&app(&sick, &[Key::Char('2')]), &dark, SIZES[1])), "RSS");
+    let target = view::pointed(&app(&sick, &[Key::Char('2')]), &dark, area, heading).unwrap();
+    assert_eq!(target, Target::Heading(Column::Memory));
+    triage.update(Msg::Press { target: target.clone(), twice: false });
+    assert_eq!((triage.processes.sort, triage.processes.ascending), (Column::Memory, false));
+    triage.update(Msg::Press { target, twice: false });
+    assert!(triage.processes.ascending);
 }
 
 #[test]
@@ -179,7 +232,7 @@ fn the_first_frame_shows_what_the_kernel_already_knows() {
 fn any_size_draws() {
     let sick = picture("cpu_hog", SICK);
     let dark = theme("dark", Depth::True, false);
-    let every: [&[Key]; 8] = [
+    let every: [&[Key]; 12] = [
         &[],
         &[Key::Char('2')],
         &[Key::Char('6')],
@@ -188,6 +241,10 @@ fn any_size_draws() {
         &[Key::Char('i')],
         &[Key::Char('y')],
         &[Key::Char('2'), Key::Enter],
+        &[Key::Char(':')],
+        &[Key::Char('s')],
+        &[Key::Char('e')],
+        &[Key::Char('t'), Key::Left],
     ];
     for width in [1, 2, 3, 5, 10, 20, 40, 79, 300] {
         for height in [1, 2, 3, 4, 7, 8, 15, 24, 100] {

@@ -30,6 +30,7 @@ pub enum Context {
     Host,
     Diagnose,
     Overlay,
+    Time,
     Editing,
 }
 
@@ -71,6 +72,14 @@ pub enum Action {
     Slower,
     Faster,
     Weigh,
+    Palette,
+    Sockets,
+    Messages,
+    Time,
+    Earlier,
+    Later,
+    IncidentBefore,
+    IncidentAfter,
 }
 
 /// One row of the built-in list.
@@ -142,6 +151,14 @@ pub const KEYMAP: &[Binding] = &[
     row("chat_line", &[K::Char('Y')], "Y", C::Anywhere, A::ChatLine, "copy one line for the chat", false),
     row("provenance", &[K::Char('i')], "i", C::Anywhere, A::Provenance, "provenance", true),
     row("next_fix", &[K::Tab, K::Char('n')], "Tab n", C::Overlay, A::NextFix, "next fix", false),
+    row("palette", &[K::Char(':')], ":", C::Anywhere, A::Palette, "palette: every action by its words", false),
+    row("sockets", &[K::Char('s')], "s", C::Anywhere, A::Sockets, "sockets: peers, listeners, ports", false),
+    row("messages", &[K::Char('e')], "e", C::Anywhere, A::Messages, "events: what the kernel said", false),
+    row("time", &[K::Char('t')], "t", C::Anywhere, A::Time, "time", true),
+    row("earlier", &[K::Left, K::Char('h')], "← h", C::Time, A::Earlier, "a moment earlier", false),
+    row("later", &[K::Right, K::Char('l')], "→ l", C::Time, A::Later, "a moment later", false),
+    row("incident_before", &[K::Char('[')], "[", C::Anywhere, A::IncidentBefore, "to the incident before", false),
+    row("incident_after", &[K::Char(']')], "]", C::Anywhere, A::IncidentAfter, "to the next incident", false),
     row("freeze", &[K::Char(' ')], "space", C::Anywhere, A::Freeze, "freeze", true),
     row("mute", &[K::Char('m')], "m", C::Anywhere, A::Mute, "mute the finding with a reason, for an hour; or no more", false),
     row("record", &[K::Char('w')], "w", C::Anywhere, A::Record, "write the incident: record from here on, or end it", false),
@@ -305,7 +322,7 @@ mod tests {
 
     #[test]
     fn no_key_is_bound_twice_in_a_context() {
-        for context in [C::Triage, C::Host, C::Diagnose, C::Overlay] {
+        for context in [C::Triage, C::Host, C::Diagnose, C::Overlay, C::Time] {
             let rows = || KEYMAP.iter().filter(|b| b.context == C::Anywhere || b.context == context);
             for (i, a) in rows().enumerate() {
                 for b in rows().skip(i + 1) {

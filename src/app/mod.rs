@@ -1,9 +1,13 @@
 //! The state of the screen: what is selected, what lies on top, what is asked for. Pure: keys and pictures in,
 //! effects out. What never lives here: drawing, channels, the terminal.
 
+mod axis;
 pub mod keymap;
+mod palette;
+pub mod pointer;
 pub mod processes;
 pub mod query;
+mod recording;
 mod update;
 
 use std::sync::Arc;
@@ -54,6 +58,28 @@ pub enum Overlay {
         /// First line shown.
         scroll: usize,
     },
+    /// All actions, narrowed by words.
+    Palette {
+        /// What was typed.
+        text: String,
+        /// The chosen row.
+        index: usize,
+    },
+    /// Every peer and listener.
+    Sockets {
+        /// First line shown.
+        scroll: usize,
+    },
+    /// What the kernel said.
+    Messages {
+        /// First line shown.
+        scroll: usize,
+    },
+    /// The time axis.
+    Time {
+        /// Points between the cursor and now.
+        back: usize,
+    },
     /// The raw text unboxed, to be copied by hand.
     CopyView {
         /// First line shown.
@@ -66,6 +92,15 @@ pub enum Overlay {
 pub enum Msg {
     /// A key.
     Key(Key),
+    /// The wheel of the mouse, in rows.
+    Wheel(isize),
+    /// Something was pressed with the mouse.
+    Press {
+        /// What.
+        target: pointer::Target,
+        /// It was pressed a moment ago already.
+        twice: bool,
+    },
     /// A newer picture.
     Picture(Arc<Picture>),
     /// Something to tell the operator, such as what became of a copy.
@@ -114,6 +149,16 @@ pub enum Effect {
     Step,
     /// Replay: speed in percent.
     Speed(u32),
+    /// Replay: go to this moment.
+    Seek {
+        /// Wall clock, ms.
+        to_ms: i64,
+    },
+    /// Replay: to the beginning of the next incident, or of the one before.
+    Incident {
+        /// Which way.
+        later: bool,
+    },
     /// Draw everything anew.
     Redraw,
     /// To the shell and back (Ctrl-Z).
@@ -233,10 +278,12 @@ impl App {
     /// Which keys count now.
     #[must_use]
     pub fn context(&self) -> Context {
-        if self.processes.editing || self.muting.is_some() {
+        let palette = matches!(self.overlays.last(), Some(Overlay::Palette { .. }));
+        if palette || self.processes.editing || self.muting.is_some() {
             return Context::Editing;
         }
         match (self.overlays.last(), self.screen) {
+            (Some(Overlay::Time { .. }), _) => Context::Time,
             (Some(_), _) => Context::Overlay,
             (None, Screen::Triage) => Context::Triage,
             (None, Screen::Host) => Context::Host,

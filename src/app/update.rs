@@ -1,8 +1,7 @@
 //! What each message does: the only place where the state changes.
 
 use crate::detect::finding::Finding;
-use crate::detect::fix;
-use crate::diagnose::{Mode, Recording, RecordingState};
+use crate::diagnose::Mode;
 use crate::model::demand::Demand;
 use crate::model::foreign::Foreign;
 use crate::model::unit::short;
@@ -37,6 +36,11 @@ impl App {
                 Vec::new()
             }
             Msg::Key(key) => self.key(key),
+            Msg::Wheel(rows) => {
+                self.wheel(rows);
+                Vec::new()
+            }
+            Msg::Press { target, twice } => self.press(target, twice),
         }
     }
 
@@ -73,6 +77,9 @@ impl App {
     }
 
     fn edit(&mut self, key: Key) -> Vec<Effect> {
+        if matches!(self.overlays.last(), Some(Overlay::Palette { .. })) {
+            return self.palette_key(key);
+        }
         if self.muting.is_some() {
             return self.edit_reason(key);
         }
@@ -120,7 +127,7 @@ impl App {
         Vec::new()
     }
 
-    fn act(&mut self, action: Action) -> Vec<Effect> {
+    pub(super) fn act(&mut self, action: Action) -> Vec<Effect> {
         match action {
             Action::Quit => return vec![Effect::Quit],
             Action::Redraw => return vec![Effect::Redraw],
@@ -132,6 +139,9 @@ impl App {
             Action::Diagnose => self.go(Screen::Diagnose),
             Action::Up => self.step(-1),
             Action::Down => self.step(1),
+            Action::PageUp | Action::PageDown if self.context() == Context::Time => {
+                return self.page_time(if action == Action::PageUp { -1 } else { 1 });
+            }
             Action::PageUp => self.step(-PAGE),
             Action::PageDown => self.step(PAGE),
             Action::Top => self.step(-END),
@@ -142,6 +152,13 @@ impl App {
             Action::CopyView => self.push(Overlay::CopyView { scroll: 0 }),
             Action::Provenance => self.push(Overlay::Provenance { scroll: 0 }),
             Action::Help => self.push(Overlay::Help { scroll: 0 }),
+            Action::Palette => self.push(Overlay::Palette { text: String::new(), index: 0 }),
+            Action::Sockets => self.push(Overlay::Sockets { scroll: 0 }),
+            Action::Messages => self.push(Overlay::Messages { scroll: 0 }),
+            Action::Time => self.time(),
+            Action::Earlier => self.move_time(1),
+            Action::Later => self.move_time(-1),
+            Action::IncidentBefore | Action::IncidentAfter => return self.incident(action == Action::IncidentAfter),
             Action::Freeze => self.frozen = if self.frozen.is_some() { None } else { self.picture.clone() },
             Action::Mute => return self.mute(),
             Action::Record => return self.record(),
@@ -165,7 +182,7 @@ impl App {
         self.screen = screen;
     }
 
-    fn push(&mut self, overlay: Overlay) {
+    pub(super) fn push(&mut self, overlay: Overlay) {
         let same = |o: &Overlay| std::mem::discriminant(o) == std::mem::discriminant(&overlay);
         // The same key closes what it opened.
         if self.overlays.last().is_some_and(same) {
@@ -189,14 +206,19 @@ impl App {
         self.screen = Screen::Triage;
     }
 
-    fn step(&mut self, by: isize) {
+    pub(super) fn step(&mut self, by: isize) {
+        if matches!(self.overlays.last(), Some(Overlay::Time { .. })) {
+            return self.move_time(-by);
+        }
         if let Some(overlay) = self.overlays.last_mut() {
             match overlay {
                 Overlay::Help { scroll }
                 | Overlay::Fix { scroll, .. }
                 | Overlay::Provenance { scroll }
+                | Overlay::Sockets { scroll }
+                | Overlay::Messages { scroll }
                 | Overlay::CopyView { scroll } => *scroll = scroll.saturating_add_signed(by).min(10_000),
-                Overlay::Process { .. } => {}
+                Overlay::Process { .. } | Overlay::Palette { .. } | Overlay::Time { .. } => {}
             }
             return;
         }
@@ -217,7 +239,10 @@ impl App {
         self.selected = all.get(next).map(|f| f.key.clone());
     }
 
-    fn open(&mut self) -> Vec<Effect> {
+    pub(super) fn open(&mut self) -> Vec<Effect> {
+        if matches!(self.overlays.last(), Some(Overlay::Time { .. })) {
+            return self.go_to_time();
+        }
         if !self.overlays.is_empty() {
             return Vec::new();
         }
@@ -293,44 +318,6 @@ impl App {
         }
         self.muting = Some((key, String::new()));
         Vec::new()
-    }
-
-    /// Starts a recording that is named by host and time, or ends the one under way.
-    fn record(&mut self) -> Vec<Effect> {
-        let Some(picture) = self.picture.clone() else { return Vec::new() };
-        if picture.mode != Mode::Live {
-            self.notice = Some("this is a recording already; only the live screen is recorded".into());
-            return Vec::new();
-        }
-        let state = picture.recording.as_ref().map(|r| &r.state);
-        let running = matches!(state, Some(RecordingState::Opening | RecordingState::Running));
-        // What was asked a moment ago may not be in the picture yet.
-        if self.recording.unwrap_or(running) {
-            self.recording = Some(false);
-            return vec![Effect::StopRecording];
-        }
-        self.recording = Some(true);
-        let plain = |text: &str, also: fn(char) -> bool| -> String {
-            text.chars().filter(|c| c.is_ascii_alphanumeric() || also(*c)).collect()
-        };
-        let host = plain(&picture.diagnosis.host.name, |c| c == '-' || c == '_');
-        let at = plain(&picture.diagnosis.at, |_| false);
-        vec![Effect::Record(format!("perftop-{host}-{at}.perftop"))]
-    }
-
-    /// What the operator must know of a recording. The command can be pasted as it is.
-    fn told(&self, recording: &Recording) -> Option<String> {
-        let path = fix::shell(recording.path.raw());
-        let missing = match recording.missing {
-            0 => String::new(),
-            n => format!("; {n} samples are missing, the disk did not keep up"),
-        };
-        match &recording.state {
-            RecordingState::Opening | RecordingState::Sealing => None,
-            RecordingState::Running => Some(format!("recording to {path}; {} ends it{missing}", self.key_of(Action::Record))),
-            RecordingState::Ended => Some(format!("recorded{missing}; perftop replay {path}")),
-            RecordingState::Failed { why, .. } => Some(format!("recording stopped: {}", Foreign::from(why.as_str()).shown())),
-        }
     }
 
     fn speed(&self, change: impl Fn(u32) -> u32) -> Vec<Effect> {

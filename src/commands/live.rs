@@ -34,13 +34,13 @@ pub fn screen(settings: &Settings, start: impl FnOnce() -> Result<Handle, Failur
         ));
     }
     let theme = theme(settings)?;
-    let keymap = keymap(settings)?;
+    let look = run::Look { theme, keymap: keymap(settings)?, mouse: settings.flag("mouse") };
     let handle = start()?;
     let io = |e: std::io::Error| Failure::Io(format!("terminal: {e}"));
     let runtime = runtime()?;
     let guard = terminal::Guard::take().map_err(io)?;
     let mut screen = terminal::screen().map_err(io)?;
-    let result = runtime.block_on(run::run(handle, theme, keymap, &mut screen));
+    let result = runtime.block_on(run::run(handle, look, &mut screen));
     drop(guard);
     match result {
         Ok(()) => Ok(0),

@@ -49,6 +49,13 @@ pub const KEYS: &[Key] = &[
     ),
     key("", "color", Kind::Choice(&["auto", "always", "never"]), "\"auto\"", "auto looks at NO_COLOR, TERM and COLORTERM"),
     key("", "ascii", Kind::Bool, "false", "draw with ASCII only"),
+    key(
+        "",
+        "mouse",
+        Kind::Bool,
+        "true",
+        "take the mouse: a press chooses, a second one opens, the wheel scrolls; false leaves it to the terminal",
+    ),
     key("", "every", Kind::Duration(250, 60_000), "\"1s\"", "between two looks at the host on the screen"),
     key("", "discover", Kind::Bool, "true", "look for servers that run here"),
     key("", "procfs_root", Kind::Text, "\"/proc\"", "where /proc is, for a host seen from a container"),

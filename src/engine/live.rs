@@ -97,7 +97,7 @@ async fn run(
                     recorder = fresh.or(recorder);
                 }
                 Some(Ask::StopRecording) => recorder.iter_mut().for_each(Recorder::stop),
-                Some(Ask::Pause | Ask::Step | Ask::Speed(_)) => {}
+                Some(Ask::Pause | Ask::Step | Ask::Speed(_) | Ask::Seek(_) | Ask::Incident(_)) => {}
                 None => break,
             },
             () = pictures.closed() => break,

@@ -1,12 +1,14 @@
 //! The replay driver: the same engine, fed from a recording; pause, step, speed.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
 use crate::detect::diagnosis::rfc3339;
+use crate::detect::finding::Severity;
 use crate::detect::params::ParamOverrides;
 use crate::diagnose::{Mode, Own};
 use crate::model::sample::Sample;
@@ -127,10 +129,9 @@ pub fn replay(options: ReplayOptions) -> Result<Handle, Error> {
     let (asks, asked) = mpsc::channel(16);
     let io = |source| Error::Io { path: "replay".into(), source };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(io)?;
-    let speed = options.speed_percent;
     std::thread::Builder::new()
         .name("engine".into())
-        .spawn(move || runtime.block_on(run(playback, speed, sender, asked)))
+        .spawn(move || runtime.block_on(run(playback, options, sender, asked)))
         .map_err(io)?;
     Ok(Handle { pictures, asks, recorder: None })
 }
@@ -144,7 +145,53 @@ pub fn begin(engine: &mut Engine, start: &Start) {
 
 type Pictures = watch::Sender<Option<Arc<crate::diagnose::Picture>>>;
 
-async fn run(mut playback: Playback, mut speed: u32, pictures: Pictures, mut asked: mpsc::Receiver<Ask>) {
+/// A playback from the tick at or after that moment; `None` behind the end, and in a pipe.
+fn from(file: Option<&Path>, to_ms: i64) -> Option<Playback> {
+    let file = Some(file?.to_path_buf());
+    Playback::open(&ReplayOptions { file, from_ms: Some(to_ms), speed_percent: 100 }).ok()
+}
+
+/// What is at warning or above, symptoms and muted ones left out.
+fn raised(judged: &Judged) -> BTreeSet<String> {
+    let all = judged.evaluation.diagnosis.findings.iter();
+    let roots = all.filter(|f| f.explained_by.is_none() && f.muted.is_none() && f.severity != Severity::Info);
+    roots.map(|f| f.key.clone()).collect()
+}
+
+/// Goes on to the next tick at which something is raised that was not before; without one to the end.
+fn next_incident(playback: &mut Playback, last: Option<&Judged>) -> Option<Judged> {
+    let mut before = last.map(raised).unwrap_or_default();
+    let mut newest = None;
+    while let Some(judged) = playback.step() {
+        let now = raised(&judged);
+        let new = !now.is_subset(&before);
+        before = now;
+        newest = Some(judged);
+        if new {
+            break;
+        }
+    }
+    newest
+}
+
+/// When the last incident before that moment began.
+fn incident_before(file: Option<&Path>, at_ms: i64) -> Option<i64> {
+    let file = Some(file?.to_path_buf());
+    let mut playback = Playback::open(&ReplayOptions { file, from_ms: None, speed_percent: 100 }).ok()?;
+    let (mut before, mut found) = (BTreeSet::new(), None);
+    while playback.next_ms().is_some_and(|ms| ms < at_ms) {
+        let judged = playback.step()?;
+        let now = raised(&judged);
+        if !now.is_subset(&before) {
+            found = Some(judged.at.wall_ms);
+        }
+        before = now;
+    }
+    found
+}
+
+async fn run(mut playback: Playback, options: ReplayOptions, pictures: Pictures, mut asked: mpsc::Receiver<Ask>) {
+    let (file, mut speed) = (options.file.as_deref(), options.speed_percent);
     let mut paused = false;
     let mut last: Option<(Judged, i64)> = None;
     let mut step = true;
@@ -172,6 +219,24 @@ async fn run(mut playback: Playback, mut speed: u32, pictures: Pictures, mut ask
                 Some(Ask::Pause) => paused = !paused,
                 Some(Ask::Step) => { paused = true; step = true; }
                 Some(Ask::Speed(percent)) => speed = percent.clamp(10, 100_000),
+                Some(Ask::Seek(to_ms)) => if let Some(there) = from(file, to_ms) {
+                    playback = there;
+                    step = true;
+                },
+                Some(Ask::Incident(true)) => {
+                    let here = last.as_ref().map(|(judged, _)| judged);
+                    if let Some(judged) = next_incident(&mut playback, here) {
+                        paused = true;
+                        last = Some((judged.clone(), judged.at.wall_ms));
+                    }
+                }
+                Some(Ask::Incident(false)) => {
+                    let here_ms = last.as_ref().map_or(0, |(_, at)| *at);
+                    if let Some(there) = incident_before(file, here_ms).and_then(|ms| from(file, ms)) {
+                        playback = there;
+                        (paused, step) = (true, true);
+                    }
+                }
                 Some(Ask::Weigh { name, weight }) => playback.engine.weigh(&name, weight),
                 Some(Ask::Mute { key, reason, seconds }) => playback.engine.mute(key, reason, seconds),
                 Some(Ask::Demand(_) | Ask::Record(_) | Ask::StopRecording) => {}

@@ -26,6 +26,13 @@ impl Ring {
         self.0.iter().skip(skip).map(|v| (!v.is_nan()).then_some(f64::from(*v)))
     }
 
+    /// The value that many points before the newest.
+    #[must_use]
+    pub fn back(&self, points: usize) -> Option<f64> {
+        let at = self.0.len().checked_sub(points + 1)?;
+        self.0.get(at).filter(|v| !v.is_nan()).map(|v| f64::from(*v))
+    }
+
     /// How many points it holds.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -61,4 +68,61 @@ pub struct History {
     #[serde(default)]
     pub waiting_peers: Ring,
     pub waiting_other: Ring,
+    /// Wall clock of each point, ms.
+    #[serde(default)]
+    pub at_ms: VecDeque<i64>,
+    /// Findings at warning or above, by their beginning.
+    #[serde(default)]
+    pub incidents: VecDeque<Incident>,
+}
+
+/// A time in which something was wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Incident {
+    /// The finding's key.
+    pub key: String,
+    /// What it said last.
+    pub title: String,
+    /// It was critical at some time.
+    pub critical: bool,
+    /// Wall clock, ms.
+    pub since_ms: i64,
+    /// When it was seen last, wall clock, ms.
+    pub last_ms: i64,
+    /// It is there no more.
+    pub over: bool,
+}
+
+/// Incidents kept.
+pub const INCIDENTS: usize = 64;
+
+impl History {
+    /// Notes the moment, and what is wrong at it: key, title, critical.
+    pub fn mark<'a>(&mut self, at_ms: i64, wrong: impl Iterator<Item = (&'a str, &'a str, bool)>) {
+        if self.at_ms.len() == POINTS {
+            self.at_ms.pop_front();
+        }
+        self.at_ms.push_back(at_ms);
+        let mut open: Vec<Incident> = Vec::new();
+        for (key, title, critical) in wrong {
+            match self.incidents.iter_mut().find(|i| !i.over && i.key == key) {
+                Some(known) => {
+                    title.clone_into(&mut known.title);
+                    (known.last_ms, known.critical) = (at_ms, known.critical || critical);
+                }
+                None => open.push(Incident {
+                    key: key.to_owned(),
+                    title: title.to_owned(),
+                    critical,
+                    since_ms: at_ms,
+                    last_ms: at_ms,
+                    over: false,
+                }),
+            }
+        }
+        self.incidents.iter_mut().filter(|i| i.last_ms != at_ms).for_each(|i| i.over = true);
+        self.incidents.extend(open);
+        let cut = self.incidents.len().saturating_sub(INCIDENTS);
+        self.incidents.drain(..cut);
+    }
 }

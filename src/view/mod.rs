@@ -9,7 +9,9 @@ pub mod theme;
 pub mod widgets;
 
 use ratatui::Frame;
+use ratatui::layout::Rect;
 
+use crate::app::pointer::Target;
 use crate::app::{App, Screen};
 
 use self::theme::Theme;
@@ -45,5 +47,26 @@ pub fn draw(app: &App, theme: &Theme, frame: &mut Frame<'_>) {
     panels::footer::draw(app, theme, frame, rows.footer);
     for overlay in &app.overlays {
         overlays::draw(app, picture, overlay, theme, frame, rows.body);
+    }
+}
+
+/// What stands at that place of the screen, if it can be pressed.
+#[must_use]
+pub fn pointed(app: &App, theme: &Theme, area: Rect, at: (u16, u16)) -> Option<Target> {
+    let picture = app.shown()?;
+    let rows = layout::frame(area);
+    if rows.footer.contains(at.into()) {
+        return panels::footer::pointed(app, rows.footer, at.0);
+    }
+    if !app.overlays.is_empty() {
+        return None;
+    }
+    match app.screen {
+        Screen::Triage => {
+            let t = screens::triage::places(picture, rows.body);
+            panels::bottlenecks::pointed(app, picture, theme, t.bottlenecks, at)
+        }
+        Screen::Host => panels::processes::pointed(app, picture, layout::host(rows.body).processes, at),
+        Screen::Diagnose => None,
     }
 }

@@ -2,8 +2,12 @@
 
 mod fix;
 mod help;
+mod messages;
+mod palette;
 mod process;
 mod provenance;
+mod sockets;
+mod time;
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -25,6 +29,10 @@ pub fn draw(app: &App, picture: &Picture, overlay: &Overlay, theme: &Theme, fram
         Overlay::Fix { index, scroll } => fix::draw(app, *index, *scroll, theme, frame, area),
         Overlay::Process { id } => process::draw(app, picture, *id, theme, frame, area),
         Overlay::Provenance { scroll } => provenance::draw(app, *scroll, theme, frame, area),
+        Overlay::Palette { text, index } => palette::draw(app, text, *index, theme, frame, area),
+        Overlay::Sockets { scroll } => sockets::draw(picture, *scroll, theme, frame, area),
+        Overlay::Messages { scroll } => messages::draw(picture, *scroll, theme, frame, area),
+        Overlay::Time { back } => time::draw(picture, *back, theme, frame, area),
         Overlay::CopyView { .. } => {}
     }
 }

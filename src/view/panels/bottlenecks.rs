@@ -5,13 +5,14 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use crate::app::App;
+use crate::app::pointer::Target;
 use crate::config::Meaning;
 use crate::detect::finding::{Finding, Severity};
 use crate::detect::memory::{Outcome, Resolved};
 use crate::diagnose::Picture;
 use crate::model::unit::{seconds, short};
 use crate::view::theme::Theme;
-use crate::view::widgets::{bar, lines, titled};
+use crate::view::widgets::{bar, lines, titled, within};
 
 /// ```text
 /// ╭ Bottlenecks ───────────────────────────────────────╮
@@ -23,35 +24,50 @@ use crate::view::widgets::{bar, lines, titled};
 /// ```
 pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let inside = titled("Bottlenecks", "", theme, frame, area);
+    let shown: Vec<Line<'_>> = rows(app, picture, theme, inside).into_iter().map(|(line, _)| line).collect();
+    lines(&shown, theme, frame, inside);
+}
+
+/// The finding that stands there.
+pub fn pointed(app: &App, picture: &Picture, theme: &Theme, area: Rect, (x, y): (u16, u16)) -> Option<Target> {
+    let inside = within(area);
+    let row = usize::from(y.checked_sub(inside.y).filter(|_| inside.contains((x, y).into()))?);
+    rows(app, picture, theme, inside).into_iter().nth(row)?.1.map(Target::Finding)
+}
+
+/// The rows in sight, each with the key of the finding that it belongs to.
+fn rows<'a>(app: &App, picture: &'a Picture, theme: &Theme, inside: Rect) -> Vec<(Line<'a>, Option<String>)> {
     let d = &picture.diagnosis;
     let selected = app.finding().map(|f| f.key.as_str());
     let most = d.findings.iter().filter_map(|f| f.impact.benefit_s_per_s).fold(0.1, f64::max);
-    let mut rows: Vec<Line<'_>> = Vec::new();
+    let mut rows: Vec<(Line<'a>, Option<String>)> = Vec::new();
+    let plain = |text: String, meaning| (Line::from(Span::styled(text, theme.style(meaning))), None);
     let mut at = 0;
     for f in d.findings.iter().filter(|f| f.explained_by.is_none()) {
         if Some(f.key.as_str()) == selected {
             at = rows.len();
         }
-        rows.push(row(f, most, Some(f.key.as_str()) == selected, theme));
+        rows.push((row(f, most, Some(f.key.as_str()) == selected, theme), Some(f.key.clone())));
         let symptoms: Vec<&Finding> = d.findings.iter().filter(|s| s.explained_by.as_deref() == Some(f.key.as_str())).collect();
         for (i, s) in symptoms.iter().enumerate() {
             let branch = if i + 1 == symptoms.len() { theme.pick("╰", "`") } else { theme.pick("├", "|") };
-            rows.push(Line::from(Span::styled(format!("     {branch} {}", s.title), theme.style(Meaning::Muted))));
+            let line = Line::from(Span::styled(format!("     {branch} {}", s.title), theme.style(Meaning::Muted)));
+            rows.push((line, Some(s.key.clone())));
         }
     }
     let ids: Vec<&str> = d.cleared.iter().map(|c| c.id.as_str()).filter(|id| !id.starts_with("source.")).collect();
     if d.findings.is_empty() {
-        rows.push(Line::from(Span::styled("   nothing found", theme.style(Meaning::Muted))));
+        rows.push(plain("   nothing found".into(), Meaning::Muted));
     }
-    rows.extend(d.resolved.iter().map(|r| resolved(r, theme)));
-    rows.extend(cleared(&ids, usize::from(inside.width), theme));
+    rows.extend(d.resolved.iter().map(|r| (resolved(r, theme), None)));
+    rows.extend(cleared(&ids, usize::from(inside.width), theme).into_iter().map(|line| (line, None)));
     for u in &d.unknown {
         let text = format!("   ? unseen: {}: {}", u.id, u.because);
-        rows.push(Line::from(Span::styled(text, theme.style(Meaning::Unknown))));
+        rows.push(plain(text, Meaning::Unknown));
     }
     // The selected row stays in sight.
     let skip = (at + 2).saturating_sub(usize::from(inside.height));
-    lines(&rows[skip.min(rows.len())..], theme, frame, inside);
+    rows.split_off(skip.min(rows.len()))
 }
 
 /// Whether what was done worked: measured, beside what was predicted.

@@ -3,9 +3,11 @@
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr;
 
 use crate::app::App;
-use crate::app::keymap::Context;
+use crate::app::keymap::{Context, Row};
+use crate::app::pointer::Target;
 use crate::config::Meaning;
 use crate::view::theme::Theme;
 use crate::view::widgets::text::fit;
@@ -23,7 +25,7 @@ pub fn draw(app: &App, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
             Span::styled(reason.clone(), theme.style(Meaning::Text)),
             Span::styled("_   such as `2h deploy under way`; an hour without a time", theme.style(Meaning::Muted)),
         ])
-    } else if context == Context::Editing {
+    } else if app.processes.editing {
         Line::from(vec![
             Span::styled(" filter: ", theme.style(Meaning::Accent)),
             Span::styled(app.processes.filter.clone(), theme.style(Meaning::Text)),
@@ -33,9 +35,7 @@ pub fn draw(app: &App, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
             ),
         ])
     } else {
-        let here = |c: Context| c == Context::Anywhere || c == context;
-        let rows = app.keymap.rows().iter().filter(|r| r.binding.footer && here(r.binding.context));
-        let spans = rows.flat_map(|r| {
+        let spans = shown(app, context).flat_map(|r| {
             [
                 Span::styled(format!(" {} ", r.shown), theme.style(Meaning::Accent)),
                 Span::styled(r.binding.what, theme.style(Meaning::Muted)),
@@ -44,4 +44,24 @@ pub fn draw(app: &App, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
         Line::from(spans.collect::<Vec<_>>())
     };
     frame.render_widget(fit(&line, usize::from(area.width), theme), area);
+}
+
+/// The keys that stand in the footer.
+fn shown(app: &App, context: Context) -> impl Iterator<Item = &Row> {
+    let here = move |c: Context| c == Context::Anywhere || c == context;
+    app.keymap.rows().iter().filter(move |r| r.binding.footer && here(r.binding.context))
+}
+
+/// The key that stands there.
+pub fn pointed(app: &App, area: Rect, x: u16) -> Option<Target> {
+    if app.notice.is_some() || app.context() == Context::Editing {
+        return None;
+    }
+    let mut left = usize::from(x.checked_sub(area.x)?);
+    shown(app, app.context()).find_map(|row| {
+        let width = format!(" {} {}", row.shown, row.binding.what).width();
+        let hit = left < width;
+        left = left.saturating_sub(width);
+        hit.then_some(Target::Action(row.binding.action))
+    })
 }

@@ -5,13 +5,14 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use crate::app::App;
-use crate::app::processes::{COLUMNS, Column, Row, Shape};
+use crate::app::pointer::Target;
+use crate::app::processes::{COLUMNS, Column, ProcessView, Row, Shape};
 use crate::config::Meaning;
 use crate::diagnose::Picture;
 use crate::model::facts::ProcFacts;
 use crate::model::unit::{bytes, short};
 use crate::view::theme::Theme;
-use crate::view::widgets::{lines, titled};
+use crate::view::widgets::{lines, titled, within};
 
 /// ```text
 /// ╭ Processes 84 ──────────────────────────────────── by CPU · / filter ─╮
@@ -46,9 +47,7 @@ pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, 
     let columns = columns(usize::from(inside.width));
     let mut rows = vec![heading(&columns, view.sort, theme)];
     let room = usize::from(inside.height).saturating_sub(1);
-    let at = view.selected.and_then(|id| shown.iter().position(|r| r.process().is_some_and(|p| p.id == id)));
-    let skip = at.map_or(0, |at| (at + 1).saturating_sub(room));
-    for shown in shown.iter().skip(skip).take(room) {
+    for shown in shown.iter().skip(skipped(view, &shown, room)).take(room) {
         let (line, id) = match shown {
             Row::Process { process, depth } => (row(process, *depth, &columns, theme), Some(process.id)),
             Row::Group { label, members } => (group(label, members, &columns, theme), None),
@@ -57,6 +56,31 @@ pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, 
         rows.push(if selected { line.style(theme.style(Meaning::Selected)) } else { line });
     }
     lines(&rows, theme, frame, inside);
+}
+
+/// Rows above those in sight: the selected one stays in it.
+fn skipped(view: &ProcessView, shown: &[Row<'_>], room: usize) -> usize {
+    let at = view.selected.and_then(|id| shown.iter().position(|r| r.process().is_some_and(|p| p.id == id)));
+    at.map_or(0, |at| (at + 1).saturating_sub(room))
+}
+
+/// The process or the heading that stands there.
+pub fn pointed(app: &App, picture: &Picture, area: Rect, (x, y): (u16, u16)) -> Option<Target> {
+    let inside = within(area);
+    let row = usize::from(y.checked_sub(inside.y).filter(|_| inside.contains((x, y).into()))?);
+    let Some(below) = row.checked_sub(1) else {
+        let mut left = usize::from(x - inside.x);
+        let hit = columns(usize::from(inside.width)).into_iter().find(|(_, _, width)| {
+            let width = if *width == 0 { usize::MAX } else { usize::from(*width) };
+            let hit = left < width;
+            left = left.saturating_sub(width);
+            hit
+        });
+        return hit.map(|(column, _, _)| Target::Heading(column));
+    };
+    let shown = app.processes.rows(picture.facts.processes());
+    let skip = skipped(&app.processes, &shown, usize::from(inside.height).saturating_sub(1));
+    shown.get(skip + below)?.process().map(|p| Target::Process(p.id))
 }
 
 type Columns = Vec<(Column, &'static str, u16)>;

@@ -19,7 +19,7 @@ use crate::view::{layout, panels};
 /// ```
 pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let elsewhere = panels::elsewhere::first(picture).filter(|_| area.height >= 12);
-    let t = layout::triage(area, if elsewhere.is_some() { panels::elsewhere::ROWS } else { 3 });
+    let t = places(picture, area);
     match elsewhere {
         Some(finding) => panels::elsewhere::draw(finding, picture, theme, frame, t.verdict),
         None => panels::verdict::draw(picture, theme, frame, t.verdict),
@@ -29,4 +29,11 @@ pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, 
     panels::fix::draw(app, theme, frame, t.fix);
     panels::waiting::draw(picture, theme, frame, t.waiting);
     panels::gauges::draw(picture, theme, frame, t.gauges);
+}
+
+/// Where its panels stand.
+#[must_use]
+pub fn places(picture: &Picture, area: Rect) -> layout::Triage {
+    let elsewhere = panels::elsewhere::first(picture).is_some() && area.height >= 12;
+    layout::triage(area, if elsewhere { panels::elsewhere::ROWS } else { 3 })
 }

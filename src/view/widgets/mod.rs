@@ -43,6 +43,15 @@ pub fn titled(title: &str, right: &str, theme: &Theme, frame: &mut Frame<'_>, ar
     inside
 }
 
+/// The inside of a titled box.
+#[must_use]
+pub const fn within(area: Rect) -> Rect {
+    if area.height < 2 || area.width < 4 {
+        return Rect { x: 0, y: 0, width: 0, height: 0 };
+    }
+    Rect { x: area.x + 1, y: area.y + 1, width: area.width - 2, height: area.height - 2 }
+}
+
 /// Draws lines from the top of `area`; what does not fit is cut, never wrapped.
 pub fn lines(lines: &[Line<'_>], theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     for (row, line) in lines.iter().take(usize::from(area.height)).enumerate() {

@@ -1,0 +1,80 @@
+//! The time axis: a cursor over the last five minutes, jumps from incident to incident, and in a replay to any moment.
+
+use crate::diagnose::Mode;
+use crate::model::history::{History, POINTS};
+
+use super::{App, Effect, Overlay};
+
+/// Seconds of a replay that a page is.
+const PAGE_S: i64 = 60;
+
+impl App {
+    fn history(&self) -> Option<&History> {
+        self.shown().map(|p| p.history.as_ref())
+    }
+
+    fn replays(&self) -> bool {
+        self.picture.as_ref().is_some_and(|p| p.mode != Mode::Live)
+    }
+
+    /// Opens the axis at the newest moment, or closes it.
+    pub(super) fn time(&mut self) {
+        self.push(Overlay::Time { back: 0 });
+    }
+
+    /// Moves the cursor by so many points, positive ones into the past.
+    pub(super) fn move_time(&mut self, by: isize) {
+        let kept = self.history().map_or(0, |h| h.at_ms.len()).clamp(1, POINTS) - 1;
+        if let Some(Overlay::Time { back }) = self.overlays.last_mut() {
+            *back = back.saturating_add_signed(by).min(kept);
+        }
+    }
+
+    /// A replay goes a minute back or on.
+    pub(super) fn page_time(&mut self, pages: i64) -> Vec<Effect> {
+        match self.picture.as_ref().filter(|_| self.replays()) {
+            Some(picture) => vec![Effect::Seek { to_ms: picture.at.wall_ms + pages * PAGE_S * 1000 }],
+            None => {
+                self.move_time(if pages < 0 { PAGE_S as isize } else { -(PAGE_S as isize) });
+                Vec::new()
+            }
+        }
+    }
+
+    /// A replay goes to the moment under the cursor; a live screen goes back to now.
+    pub(super) fn go_to_time(&mut self) -> Vec<Effect> {
+        let Some(Overlay::Time { back }) = self.overlays.last().cloned() else { return Vec::new() };
+        let at = self.history().and_then(|h| h.at_ms.iter().rev().nth(back).copied());
+        self.overlays.pop();
+        match at.filter(|_| self.replays() && back > 0) {
+            Some(to_ms) => vec![Effect::Seek { to_ms }],
+            None => Vec::new(),
+        }
+    }
+
+    /// The beginning of the incident before the cursor, or after it. A replay looks through the whole recording.
+    pub(super) fn incident(&mut self, later: bool) -> Vec<Effect> {
+        if self.replays() {
+            return vec![Effect::Incident { later }];
+        }
+        let Some(history) = self.history() else { return Vec::new() };
+        let back = match self.overlays.last() {
+            Some(Overlay::Time { back }) => *back,
+            _ => 0,
+        };
+        let times: Vec<i64> = history.at_ms.iter().rev().copied().collect();
+        let now = times.get(back).copied().unwrap_or(i64::MAX);
+        let mut begins = history.incidents.iter().map(|i| i.since_ms);
+        let found = if later { begins.find(|at| *at > now) } else { begins.rfind(|at| *at < now) };
+        let Some(at) = found else {
+            self.notice = Some(if later { "no later incident" } else { "no earlier incident in what is kept" }.into());
+            return Vec::new();
+        };
+        let back = times.iter().position(|t| *t <= at).unwrap_or(times.len().saturating_sub(1));
+        match self.overlays.last_mut() {
+            Some(Overlay::Time { back: old }) => *old = back,
+            _ => self.overlays.push(Overlay::Time { back }),
+        }
+        Vec::new()
+    }
+}

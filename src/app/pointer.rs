@@ -1,0 +1,55 @@
+//! The mouse: what was pointed at comes in as a value, never as a place on the screen.
+
+use crate::model::host::ProcId;
+
+use super::keymap::Action;
+use super::processes::Column;
+use super::{App, Effect, Overlay, Screen};
+
+/// Something on the screen that can be pressed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A finding, by its key.
+    Finding(String),
+    /// A row of the process table.
+    Process(ProcId),
+    /// The heading of a column.
+    Heading(Column),
+    /// A key in the footer.
+    Action(Action),
+}
+
+impl App {
+    /// The wheel, by so many rows.
+    pub(super) fn wheel(&mut self, rows: isize) {
+        self.step(rows);
+    }
+
+    /// A press: the first chooses, the second on the same opens.
+    pub(super) fn press(&mut self, target: Target, twice: bool) -> Vec<Effect> {
+        match target {
+            Target::Action(action) => return self.act(action),
+            _ if !self.overlays.is_empty() => return Vec::new(),
+            Target::Finding(key) => self.selected = Some(key),
+            Target::Process(id) => self.processes.selected = Some(id),
+            Target::Heading(column) if self.processes.sort == column => self.processes.ascending = !self.processes.ascending,
+            Target::Heading(column) => {
+                (self.processes.sort, self.processes.ascending) = (column, false);
+                return Vec::new();
+            }
+        }
+        if twice { self.open() } else { Vec::new() }
+    }
+
+    /// False where the terminal's own selection is wanted.
+    #[must_use]
+    pub fn wants_mouse(&self) -> bool {
+        !matches!(self.overlays.last(), Some(Overlay::CopyView { .. }))
+    }
+
+    /// The screen that shows the process table.
+    #[must_use]
+    pub fn shows_processes(&self) -> bool {
+        self.screen == Screen::Host && self.overlays.is_empty()
+    }
+}

@@ -1,0 +1,48 @@
+//! Recording from the screen: begin, end, and what the operator is told of it.
+
+use crate::detect::fix;
+use crate::diagnose::{Mode, Recording, RecordingState};
+use crate::model::foreign::Foreign;
+
+use super::keymap::Action;
+use super::{App, Effect};
+
+impl App {
+    /// Starts a recording that is named by host and time, or ends the one under way.
+    pub(super) fn record(&mut self) -> Vec<Effect> {
+        let Some(picture) = self.picture.clone() else { return Vec::new() };
+        if picture.mode != Mode::Live {
+            self.notice = Some("this is a recording already; only the live screen is recorded".into());
+            return Vec::new();
+        }
+        let state = picture.recording.as_ref().map(|r| &r.state);
+        let running = matches!(state, Some(RecordingState::Opening | RecordingState::Running));
+        // What was asked a moment ago may not be in the picture yet.
+        if self.recording.unwrap_or(running) {
+            self.recording = Some(false);
+            return vec![Effect::StopRecording];
+        }
+        self.recording = Some(true);
+        let plain = |text: &str, also: fn(char) -> bool| -> String {
+            text.chars().filter(|c| c.is_ascii_alphanumeric() || also(*c)).collect()
+        };
+        let host = plain(&picture.diagnosis.host.name, |c| c == '-' || c == '_');
+        let at = plain(&picture.diagnosis.at, |_| false);
+        vec![Effect::Record(format!("perftop-{host}-{at}.perftop"))]
+    }
+
+    /// What the operator must know of a recording. The command can be pasted as it is.
+    pub(super) fn told(&self, recording: &Recording) -> Option<String> {
+        let path = fix::shell(recording.path.raw());
+        let missing = match recording.missing {
+            0 => String::new(),
+            n => format!("; {n} samples are missing, the disk did not keep up"),
+        };
+        match &recording.state {
+            RecordingState::Opening | RecordingState::Sealing => None,
+            RecordingState::Running => Some(format!("recording to {path}; {} ends it{missing}", self.key_of(Action::Record))),
+            RecordingState::Ended => Some(format!("recorded{missing}; perftop replay {path}")),
+            RecordingState::Failed { why, .. } => Some(format!("recording stopped: {}", Foreign::from(why.as_str()).shown())),
+        }
+    }
+}

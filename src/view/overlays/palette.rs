@@ -1,0 +1,41 @@
+//! The palette: a line to type into, and the actions that hold the words.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use crate::app::App;
+use crate::config::Meaning;
+use crate::view::theme::Theme;
+use crate::view::widgets::lines;
+
+/// ```text
+/// ╭ What to do ────────────────── ↑↓ choose, ⏎ does it ╮
+/// │ : sort_                                             │
+/// │▸>  sort_right      sort                             │
+/// ╰─────────────────────────────────────────────────────╯
+/// ```
+pub fn draw(app: &App, text: &str, index: usize, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+    let inside = super::boxed("What to do", "⏎ does it, Esc closes", 72, theme, frame, area);
+    let cursor = theme.pick("▏", "_");
+    let mut rows = vec![Line::from(vec![
+        Span::styled(" : ", theme.style(Meaning::Accent)),
+        Span::styled(format!("{text}{cursor}"), theme.style(Meaning::Text)),
+    ])];
+    let found = app.palette_rows(text);
+    if found.is_empty() {
+        rows.push(Line::from(Span::styled("   nothing holds these words", theme.style(Meaning::Muted))));
+    }
+    let room = usize::from(inside.height).saturating_sub(1).max(1);
+    let skip = (index + 1).saturating_sub(room);
+    rows.extend(found.iter().enumerate().skip(skip).map(|(at, row)| {
+        let mark = if at == index { theme.pick("▸", ">") } else { " " };
+        let line = Line::from(vec![
+            Span::styled(format!("{mark} {:<16} ", row.binding.name), theme.style(Meaning::Title)),
+            Span::styled(format!("{:<12} ", row.shown), theme.style(Meaning::Accent)),
+            Span::styled(row.binding.what, theme.style(Meaning::Text)),
+        ]);
+        if at == index { line.style(theme.style(Meaning::Selected)) } else { line }
+    }));
+    lines(&rows, theme, frame, inside);
+}
