@@ -7,8 +7,9 @@ use crate::collect::deadline::Deadline;
 use crate::collect::discover;
 use crate::collect::host::{filesystem, identity, serving, sweep::Sweeper};
 use crate::config::Settings;
+use crate::model::audit::TOUCHED;
 use crate::model::host::HostSweep;
-use crate::model::origin::ORIGINS;
+
 use crate::model::seen::Lack;
 
 use super::{Failure, plan, print, runtime};
@@ -130,16 +131,16 @@ fn processes(out: &mut String, s: &HostSweep, root: bool) {
     }
 }
 
-const AUDIT: &str =
-    "Everything perftop reads, and nothing else. It changes nothing on the system; it writes only recordings that are
-asked for and the file of a copy, and runs one command: `tmux load-buffer -w -`, when something is copied inside tmux.
+const AUDIT: &str = "\
+Everything that perftop can touch, and nothing else: * stands for anything without a slash, ** for anything. It changes nothing on the
+system; what it writes is asked for. A test holds a live run under strace against this list.
 
 ";
 
 fn audit() -> Result<u8, Failure> {
     let mut out = String::from(AUDIT);
-    for origin in ORIGINS {
-        _ = writeln!(out, "{:<20} {}\n{:<20}   {}", origin.id, origin.from, "", origin.formula);
+    for t in TOUCHED {
+        _ = writeln!(out, "{:<7} {:<34} {}", t.how.word(), t.what, t.why);
     }
     print(&out)?;
     Ok(0)

@@ -1,0 +1,137 @@
+//! Everything that perftop can touch: files by pattern, calls, commands. `perftop doctor --audit` prints it, and a test holds a live
+//! run under strace against it. Pure.
+
+/// How something is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// A file is opened and read.
+    Read,
+    /// A directory is listed, or it is asked whether something is there.
+    Look,
+    /// A file system is asked for its space.
+    Statfs,
+    /// A kernel interface is asked.
+    Ask,
+    /// A file is written.
+    Write,
+    /// A program is run.
+    Run,
+}
+
+impl Use {
+    /// In one word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Look => "look",
+            Self::Statfs => "statfs",
+            Self::Ask => "ask",
+            Self::Write => "write",
+            Self::Run => "run",
+        }
+    }
+}
+
+/// One row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Touched {
+    /// How.
+    pub how: Use,
+    /// A path, in which `*` stands for anything without a slash and `**` for anything; or the name of an interface or command.
+    pub what: &'static str,
+    /// For what, and when.
+    pub why: &'static str,
+}
+
+const fn row(how: Use, what: &'static str, why: &'static str) -> Touched {
+    Touched { how, what, why }
+}
+
+/// All rows. With `--procfs-root` and `--sysfs-root` those directories stand in the place of /proc and /sys.
+pub const TOUCHED: &[Touched] = &[
+    row(Use::Look, "/proc", "which processes there are"),
+    row(Use::Read, "/proc/stat", "CPU time, forks, switches; the number of CPUs"),
+    row(Use::Read, "/proc/loadavg", "load, number of tasks"),
+    row(Use::Read, "/proc/meminfo", "memory"),
+    row(Use::Read, "/proc/vmstat", "paging, swapping, kills"),
+    row(Use::Read, "/proc/diskstats", "block devices"),
+    row(Use::Read, "/proc/pressure/*", "pressure stall information"),
+    row(Use::Read, "/proc/net/*", "network counters and tables: dev, snmp, netstat, sockstat, softnet_stat, unix, tcp, tcp6"),
+    row(Use::Read, "/proc/1/net/*", "the same of the host, through another /proc"),
+    row(Use::Read, "/proc/net/stat/nf_conntrack", "connections that tracking dropped"),
+    row(Use::Read, "/proc/sys/fs/file-nr", "descriptors of the host"),
+    row(Use::Read, "/proc/sys/kernel/*", "host name, kernel, limits of tasks, autogroup"),
+    row(Use::Read, "/proc/sys/net/ipv4/*", "the range of local ports, reuse"),
+    row(Use::Read, "/proc/sys/net/netfilter/*", "connection tracking: count and limit"),
+    row(Use::Read, "/proc/*/mountinfo", "mounts: perftop's own, or those of pid 1 of another /proc"),
+    row(Use::Look, "/proc/*", "a process' owner"),
+    row(Use::Read, "/proc/*/stat", "a process: times, state, parent"),
+    row(Use::Read, "/proc/*/statm", "perftop's own memory, for the header"),
+    row(Use::Read, "/proc/*/schedstat", "waiting for a CPU"),
+    row(Use::Read, "/proc/*/io", "bytes from and to devices"),
+    row(Use::Read, "/proc/*/status", "affinity, swapped memory; namespaces' pids"),
+    row(Use::Read, "/proc/*/cgroup", "control groups"),
+    row(Use::Read, "/proc/*/cmdline", "arguments, masked before they are kept; on a thread of its own"),
+    row(Use::Read, "/proc/*/limits", "limit of descriptors"),
+    row(Use::Look, "/proc/*/fd", "descriptors: how many"),
+    row(Use::Look, "/proc/*/fd/*", "which of them are sockets"),
+    row(Use::Look, "/proc/*/task", "threads"),
+    row(Use::Read, "/proc/*/task/*/stat", "state of a thread"),
+    row(Use::Read, "/proc/*/task/*/schedstat", "its waiting for a CPU"),
+    row(Use::Read, "/proc/*/task/*/wchan", "where in the kernel it sleeps, in state D"),
+    row(Use::Read, "/proc/*/task/*/syscall", "the call that it is in, in state D"),
+    row(Use::Look, "/proc/*/ns/*", "network namespaces"),
+    row(Use::Look, "/proc/self/exe", "the runtime: its own program"),
+    row(Use::Read, "/proc/self/maps", "the runtime: the stack of its first thread"),
+    row(Use::Read, "/dev/kmsg", "messages of the kernel, from the last ten minutes on"),
+    row(Use::Look, "/sys/block", "block devices"),
+    row(Use::Look, "/sys/block/**", "what a device is made of"),
+    row(Use::Read, "/sys/block/*/queue/*", "rotational, scheduler"),
+    row(Use::Look, "/sys/class/net/*/device", "whether an interface is a card"),
+    row(Use::Read, "/sys/class/net/*/speed", "speed of a link"),
+    row(Use::Look, "/sys/fs/cgroup", "control groups"),
+    row(Use::Look, "/sys/fs/cgroup/**", "control groups"),
+    row(Use::Read, "/sys/fs/cgroup/**", "figures and limits of control groups: cpu, memory, io, pids, pressure"),
+    row(Use::Statfs, "**", "space of each mount that can run full, on threads with a deadline"),
+    row(Use::Read, "/etc/os-release", "the name of the system"),
+    row(Use::Look, "/.dockerenv", "whether this is a container"),
+    row(Use::Look, "/run/.containerenv", "whether this is a container"),
+    row(Use::Read, "/etc/perftop/config.toml", "configuration"),
+    row(Use::Read, "**/perftop/config.toml", "configuration of the user"),
+    row(Use::Read, "**.toml", "a file of --config, a theme file"),
+    row(Use::Read, "**.perftop", "a recording, for replay"),
+    row(Use::Read, "/dev/tty", "keys, when standard input is none; the size of the terminal"),
+    row(Use::Ask, "AF_NETLINK", "sock_diag: TCP sockets and their times, as ss asks"),
+    row(Use::Ask, "AF_UNIX", "a pair of sockets within perftop, for signals"),
+    row(Use::Write, "**.perftop", "a recording that was asked for"),
+    row(Use::Write, "**/.perftop-copy", "what was copied, for its owner only"),
+    row(Use::Run, "tmux", "load-buffer -w -, when something is copied inside tmux"),
+];
+
+/// True when `path` is one of those that `pattern` stands for.
+#[must_use]
+pub fn matches(pattern: &str, path: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == path,
+        Some((head, rest)) => {
+            let Some(tail) = path.strip_prefix(head) else { return false };
+            let (deep, rest) = rest.strip_prefix('*').map_or((false, rest), |rest| (true, rest));
+            let ends = tail.char_indices().map(|(at, _)| at).chain([tail.len()]);
+            let reach = if deep { tail.len() } else { tail.find('/').unwrap_or(tail.len()) };
+            ends.take_while(|at| *at <= reach).any(|at| matches(rest, &tail[at..]))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn one_star_stays_within_a_directory_and_two_do_not() {
+        assert!(matches("/proc/*/stat", "/proc/42/stat") && !matches("/proc/*/stat", "/proc/42/task/42/stat"));
+        assert!(matches("/sys/fs/cgroup/**", "/sys/fs/cgroup/a/b/cpu.stat") && !matches("/sys/fs/cgroup/**", "/sys/fs/other"));
+        assert!(matches("**/.perftop-copy", "/run/user/0/.perftop-copy") && matches("**", "/") && !matches("/proc", "/proc/1"));
+    }
+}
