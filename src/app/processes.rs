@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::facts::ProcFacts;
 use crate::model::host::ProcId;
+use crate::model::named;
+use crate::model::subject::SubjectType;
 
 use super::query::Query;
 
@@ -121,9 +123,11 @@ fn tree<'a>(sorted: &[&'a ProcFacts]) -> Vec<Row<'a>> {
 pub fn group_of(p: &ProcFacts) -> String {
     let Some(group) = p.cgroups.first() else { return if p.kernel { "kernel".into() } else { "/".into() } };
     let path = group.path.shown();
-    let units = [".service", ".scope", ".slice"];
-    let part = path.rsplit('/').find(|part| units.iter().any(|end| part.ends_with(end)));
-    part.filter(|part| !part.ends_with(".slice")).unwrap_or(path).to_owned()
+    match named::owner(path) {
+        Some((SubjectType::Container, id)) => format!("container {id}"),
+        Some((_, unit)) => unit,
+        None => path.to_owned(),
+    }
 }
 
 /// Groups in the order of their first, which is their largest, process.

@@ -59,7 +59,8 @@ pub fn diagnose(world: &World, ledger: &Ledger, memory: &mut Memory, candidates:
         host: Host {
             name: identity.map(|i| i.name.shown().to_owned()).unwrap_or_default(),
             cpus: world.cpus() as u32,
-            memory_bytes: identity.map_or(0, |i| i.memory_bytes),
+            // In a container its limit.
+            memory_bytes: world.host.memory.as_ref().map_or(identity.map_or(0, |i| i.memory_bytes), |m| m.raw.total),
             inside: identity.and_then(|i| i.inside.clone()),
         },
         health,

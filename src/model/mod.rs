@@ -9,6 +9,7 @@ pub mod foreign;
 pub mod history;
 pub mod host;
 pub mod mask;
+pub mod named;
 pub mod origin;
 pub mod sample;
 pub mod seen;

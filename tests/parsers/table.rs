@@ -35,6 +35,7 @@ pub const PARSERS: &[(&str, Parser)] = &[
     }),
     ("/proc/net/softnet_stat", |b| limits::parse_softnet(b).is_some_and(|s| s.processed > 0)),
     ("/proc/self/status", |b| stat::parse_allowed(b).is_some_and(|cpus| !cpus.is_empty())),
+    ("/proc/self/status", |b| stat::parse_innermost_pid(b).is_some()),
     ("/proc/self/syscall", |b| stat::parse_syscall(b).is_some()),
     ("/proc/net/sockstat", |b| ports::parse_time_wait(b).is_some()),
     ("/proc/self/limits", |b| stat::parse_open_files(b).is_some()),

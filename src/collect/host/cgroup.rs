@@ -90,7 +90,9 @@ fn trees(reader: &mut Reader, roots: &Roots) -> Vec<(Controller, PathBuf, PathBu
 /// these files.
 fn push_root(controller: Controller, dir: &Path, shown: &Path, out: &mut Vec<(CgroupRaw, PathBuf)>) {
     let limits = ["cpu.max", "memory.max", "io.max", "pids.max", "cpu.cfs_quota_us"];
-    if limits.iter().any(|name| dir.join(name).exists()) {
+    // The machine's own root of version 1 has the file too, without a limit.
+    let of_v1 = || Reader::default().number(&dir.join("memory.limit_in_bytes")).is_some_and(|limit| limit < NO_LIMIT);
+    if limits.iter().any(|name| dir.join(name).exists()) || of_v1() {
         out.push((empty(controller, b"/", shown), dir.to_path_buf()));
     }
 }

@@ -29,8 +29,27 @@ pub fn read(roots: &Roots) -> Identity {
         page_bytes: rustix::param::page_size() as u64,
         autogroup: reader.number(&roots.proc.join("sys/kernel/sched_autogroup_enabled")) == Some(1),
         root: rustix::process::geteuid().is_root(),
-        self_pid: if roots.own_proc() { i32::try_from(std::process::id()).unwrap_or(0) } else { 0 },
+        self_pid: self_pid(roots),
     }
+}
+
+/// perftop's own pid as that /proc counts it; 0 when it is not to be found there. Through another /proc it is the process in our
+/// namespace of pids whose innermost pid is ours: `NSpid` of its status.
+fn self_pid(roots: &Roots) -> i32 {
+    let own = i32::try_from(std::process::id()).unwrap_or(0);
+    if roots.own_proc() {
+        return own;
+    }
+    let namespace = std::fs::read_link("/proc/self/ns/pid").ok();
+    let mut reader = Reader::default();
+    let Ok(entries) = std::fs::read_dir(&roots.proc) else { return 0 };
+    let mut pids = entries.flatten().filter_map(|e| e.file_name().to_str()?.parse::<i32>().ok());
+    let mut is_self = |pid: &i32| {
+        let dir = roots.proc.join(pid.to_string());
+        let inner = reader.parse(&dir.join("status"), super::stat::parse_innermost_pid).ok();
+        inner == Some(own) && std::fs::read_link(dir.join("ns/pid")).ok() == namespace
+    };
+    pids.find(|pid| is_self(pid)).unwrap_or(0)
 }
 
 fn inside(roots: &Roots) -> Option<String> {

@@ -138,6 +138,13 @@ pub fn parse_cgroups(text: &[u8]) -> Vec<CgroupPath> {
     paths
 }
 
+/// The pid in the innermost namespace: the last of `NSpid` in `/proc/PID/status`.
+#[must_use]
+pub fn parse_innermost_pid(text: &[u8]) -> Option<i32> {
+    let line = lines(text).find_map(|line| line.strip_prefix(b"NSpid:"))?;
+    std::str::from_utf8(fields(line).last()?).ok()?.parse().ok()
+}
+
 /// The system call that a task is in, by `/proc/PID/syscall`; -1 when it is in none.
 #[must_use]
 pub fn parse_syscall(text: &[u8]) -> Option<i64> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::detect::ledger::Ledger;
 use crate::model::facts::{Facts, ProcFacts};
 use crate::model::host::ProcId;
+use crate::model::named;
 use crate::model::subject::{Subject, SubjectType};
 
 /// A program: a process and those forked from it.
@@ -82,14 +83,20 @@ pub fn process_subject(p: &ProcFacts) -> Subject {
     Subject::new(SubjectType::Process, p.id.to_string(), p.label())
 }
 
-/// The subject of a control group; the unit that it is, if it is one, in `also`.
+/// The subject of a control group; the unit or container that it is in, if there is one, in `also`.
 #[must_use]
 pub fn cgroup_subject(path: &str) -> Subject {
     let mut subject = Subject::new(SubjectType::Cgroup, path, path);
-    let last = path.rsplit('/').next().unwrap_or(path);
-    if [".service", ".scope", ".slice"].iter().any(|end| last.ends_with(end)) {
-        subject.label = format!("{last} ({path})");
-        subject.also = vec![format!("unit:{last}")];
+    match named::owner(path) {
+        Some((SubjectType::Container, id)) => {
+            subject.label = format!("container {id} ({path})");
+            subject.also = vec![format!("container:{id}")];
+        }
+        Some((_, unit)) => {
+            subject.label = format!("{unit} ({path})");
+            subject.also = vec![format!("unit:{unit}")];
+        }
+        None => {}
     }
     subject
 }

@@ -28,6 +28,8 @@ pub struct CgroupFacts {
     pub memory_bytes: Option<u64>,
     /// Memory limit in bytes.
     pub memory_limit_bytes: Option<u64>,
+    /// Page cache of it that can go first, bytes.
+    pub inactive_file_bytes: Option<u64>,
     /// OOM kills within the window.
     pub oom_kills: Option<u64>,
     /// Times the limit was hit, per second.
@@ -73,6 +75,7 @@ fn one(old: Option<&CgroupRaw>, new: &CgroupRaw) -> CgroupFacts {
         period_us: new.cpu.and_then(|c| c.period_us),
         memory_bytes: new.memory.and_then(|m| m.current),
         memory_limit_bytes: new.memory.and_then(|m| m.limit),
+        inactive_file_bytes: new.memory.and_then(|m| m.inactive_file),
         oom_kills: grown(|g| g.memory?.oom_kill),
         limit_hits_per_s: per_s(|g| g.memory?.max_events),
         refaults_per_s: per_s(|g| g.memory?.refault_file),

@@ -5,6 +5,7 @@
 //! suspends and first samples give a [`Lack`], never a number.
 
 mod cgroup;
+mod contained;
 mod cpu;
 mod disk;
 mod foreground;
@@ -16,6 +17,7 @@ mod socket;
 use std::sync::Arc;
 
 pub use cgroup::CgroupFacts;
+pub use contained::quota_cores;
 pub use cpu::{CoreFacts, CpuFacts};
 pub use disk::DiskFacts;
 pub use foreground::{Weight, WeightOverrides};
@@ -131,18 +133,23 @@ impl HostFacts {
         let slept = sweeps.len() > 1 && old.is_none();
         let no_rate = |what: &str| if slept { Lack::reset(what) } else { Lack::first_sample(what) };
         let page_bytes = newest.identity.as_ref().map_or(4096, |i| i.page_bytes);
+        let cgroups = cgroup::derive(sweeps, new);
+        let memory = kernel::memory(old, new, page_bytes).map(|mut memory| {
+            contained::measure(&mut memory, cgroups.as_deref().unwrap_or_default());
+            memory
+        });
         Self {
             cpu: cpu::derive(old, new, sweeps).unwrap_or_else(|| Err(no_rate("/proc/stat"))),
             load: new.load.clone(),
             psi: PsiFacts::derive(old, new),
-            memory: kernel::memory(old, new, page_bytes),
+            memory,
             disks: disk::derive(old, new).unwrap_or_else(|| Err(no_rate("/proc/diskstats"))),
             filesystems: newest.filesystems.clone(),
             filesystems_ns: newest.filesystems_ns,
             interfaces: kernel::interfaces(old, new).unwrap_or_else(|| Err(no_rate("/proc/net/dev"))),
             tcp: kernel::tcp(old, new).unwrap_or_else(|| Err(no_rate("/proc/net/snmp"))),
             files: new.files.clone(),
-            cgroups: cgroup::derive(sweeps, new),
+            cgroups,
             processes: process::derive(old, new, sweeps, window, ov),
             messages: newest.messages.as_deref().cloned(),
             limits: limits::derive(old, new),

@@ -8,6 +8,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::app::App;
 use crate::config::Meaning;
 use crate::diagnose::{Mode, Picture, RecordingState};
+use crate::model::facts::quota_cores;
 use crate::model::source::{SourceKind, SourceState};
 use crate::model::unit::{bytes, short};
 use crate::view::theme::Theme;
@@ -20,7 +21,7 @@ pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, 
     let d = &picture.diagnosis;
     let mut left = vec![
         Span::styled(format!(" {} ", d.host.name), theme.style(Meaning::Title)),
-        Span::styled(format!("{} cpu {}", d.host.cpus, bytes(d.host.memory_bytes as f64)), theme.style(Meaning::Muted)),
+        Span::styled(format!("{} {}", cpus(picture), bytes(d.host.memory_bytes as f64)), theme.style(Meaning::Muted)),
     ];
     if let Some(inside) = &d.host.inside {
         left.push(Span::styled(format!(" in a {inside}"), theme.style(Meaning::Muted)));
@@ -44,6 +45,16 @@ pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, 
     line.spans.push(Span::raw(" ".repeat(gap)));
     line.spans.extend(right);
     frame.render_widget(line, area);
+}
+
+/// The CPUs, and how much of them a container may use.
+fn cpus(picture: &Picture) -> String {
+    let all = picture.diagnosis.host.cpus;
+    let groups = picture.facts.host.cgroups.as_deref().unwrap_or_default();
+    match quota_cores(groups).filter(|quota| *quota < f64::from(all)) {
+        Some(quota) => format!("{} of {all} cpu", short(quota)),
+        None => format!("{all} cpu"),
+    }
 }
 
 fn right(app: &App, picture: &Picture, theme: &Theme) -> Vec<Span<'static>> {

@@ -1,0 +1,57 @@
+//! What a control group is called: a systemd unit, or a container by its id. Pure.
+
+use super::subject::SubjectType;
+
+/// Hexadecimal digits that people write of a container's id.
+const SHORT: usize = 12;
+
+/// The container or else the unit that a path of control groups belongs to, by the innermost part that tells: `docker-ID.scope`,
+/// `cri-containerd-ID.scope`, `crio-ID.scope`, `libpod-ID.scope`, `/docker/ID`, `…/podUID/ID`, `/lxc/NAME`, `NAME.service`.
+#[must_use]
+pub fn owner(path: &str) -> Option<(SubjectType, String)> {
+    let parts: Vec<&str> = path.split('/').collect();
+    let container = |at: usize| {
+        let part = parts[at];
+        let scope = part.strip_suffix(".scope").and_then(|p| p.rsplit_once('-')).map(|(_, id)| id);
+        let before = at.checked_sub(1).map_or("", |at| parts[at]);
+        if ["lxc", "lxc.payload"].contains(&before) {
+            return Some(part.to_owned());
+        }
+        if let Some(name) = part.strip_prefix("lxc.payload.") {
+            return Some(name.to_owned());
+        }
+        let id = scope.unwrap_or(part);
+        let hex = id.len() >= 32 && id.bytes().all(|b| b.is_ascii_hexdigit());
+        hex.then(|| id[..SHORT].to_owned())
+    };
+    if let Some(id) = (0..parts.len()).rev().find_map(container) {
+        return Some((SubjectType::Container, id));
+    }
+    let unit = parts.iter().rev().find(|part| part.ends_with(".service") || part.ends_with(".scope"));
+    unit.map(|unit| (SubjectType::Unit, (*unit).to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn containers_and_units_are_told_by_their_paths() {
+        let id = "4f2a".repeat(16);
+        let short = &id[..SHORT];
+        for path in [
+            format!("/docker/{id}"),
+            format!("/system.slice/docker-{id}.scope"),
+            format!("/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1_2.slice/cri-containerd-{id}.scope"),
+            format!("/kubepods/besteffort/pod9f1c/{id}/init.scope"),
+            format!("/machine.slice/libpod-{id}.scope/container"),
+        ] {
+            assert_eq!(owner(&path), Some((SubjectType::Container, short.to_owned())), "{path}");
+        }
+        assert_eq!(owner("/lxc/web1"), Some((SubjectType::Container, "web1".into())));
+        assert_eq!(owner("/lxc.payload.web1/init.scope"), Some((SubjectType::Container, "web1".into())));
+        assert_eq!(owner("/system.slice/nginx.service"), Some((SubjectType::Unit, "nginx.service".into())));
+        assert_eq!(owner("/user.slice/user-0.slice/session-3.scope"), Some((SubjectType::Unit, "session-3.scope".into())));
+        assert_eq!((owner("/"), owner("/batch")), (None, None));
+    }
+}

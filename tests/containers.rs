@@ -1,0 +1,121 @@
+//! Inside namespaces and control groups of their own: another /proc is read from a second network and pid namespace, and the
+//! limits of a container are its measure.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a test may fail loudly, and waits with a deadline"
+)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use perftop::engine::Engine;
+use perftop::record::format::Record;
+use perftop::record::reader::Recording;
+
+struct Dir(PathBuf);
+
+impl Dir {
+    fn new(name: &str) -> Self {
+        let dir = std::env::temp_dir().join(format!("perftop-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        Self(dir)
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Runs a script; false (a loud skip) where this machine does not allow what its first line asks for.
+fn allowed(script: &str) -> bool {
+    let ok = Command::new("sh").args(["-c", script]).output().is_ok_and(|o| o.status.success());
+    if !ok {
+        eprintln!("SKIPPED: not allowed here: {script}");
+    }
+    ok
+}
+
+#[test]
+fn another_proc_is_read_from_a_second_network_and_pid_namespace() {
+    if !allowed("unshare -m -n -p -f --mount-proc true") {
+        return;
+    }
+    let dir = Dir::new("namespaces");
+    let (proc, file) = (dir.0.join("proc"), dir.0.join("seen.perftop"));
+    std::fs::create_dir(&proc).unwrap();
+    let perftop = env!("CARGO_BIN_EXE_perftop");
+    let script = format!(
+        "mount --bind /proc {proc} && exec unshare -n -p -f --mount-proc {perftop} record {file} --every 1s --for 3s \
+         --no-config --procfs-root {proc}",
+        proc = proc.display(),
+        file = file.display(),
+    );
+    let done = Command::new("unshare").args(["-m", "sh", "-c", &script]).output().unwrap();
+    assert!(done.status.success(), "{done:?}");
+    let mut samples = Recording::open(&file).unwrap().filter_map(|r| match r {
+        Record::Sample(sample) => Some(*sample),
+        _ => None,
+    });
+    let first = samples.next().unwrap();
+    let identity = first.host.identity.as_ref().unwrap();
+    let sweep = first.host.sweep.as_ref().unwrap();
+    // The host's processes, this one among them, by the host's pids; and perftop knows itself among them.
+    let rows = &sweep.processes.as_ref().unwrap().rows;
+    let me = i32::try_from(std::process::id()).unwrap();
+    assert!(rows.iter().any(|r| r.id.pid == me), "the test's own pid");
+    let own = rows.iter().find(|r| r.id.pid == identity.self_pid).expect("perftop's pid on the host");
+    assert_eq!(own.comm.shown(), "perftop");
+    // The host's network, not the empty one that perftop runs in.
+    let host = std::fs::read_to_string("/proc/net/dev").unwrap();
+    let named =
+        |text: &str| text.lines().skip(2).filter_map(|l| Some(l.split(':').next()?.trim().to_owned())).collect::<Vec<_>>();
+    let mut seen: Vec<String> = sweep.interfaces.as_ref().unwrap().iter().map(|i| i.name.shown().to_owned()).collect();
+    let mut expected = named(&host);
+    seen.sort();
+    expected.sort();
+    // Other tests make and remove interfaces of their own.
+    expected.retain(|name| Path::new("/sys/class/net").join(name).exists());
+    assert!(expected.iter().all(|name| seen.contains(name)), "{expected:?} in {seen:?}");
+}
+
+#[test]
+fn the_limits_of_a_container_are_its_measure() {
+    const LIMIT: u64 = 256 << 20;
+    let group = format!("perftop-test-{}", std::process::id());
+    let v2 = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
+    let (parent, limit) = if v2 { ("/sys/fs/cgroup", "memory.max") } else { ("/sys/fs/cgroup/memory", "memory.limit_in_bytes") };
+    let dir = format!("{parent}/{group}");
+    if !allowed(&format!("mkdir {dir} && echo {LIMIT} > {dir}/{limit}")) || !allowed("unshare -m -C true") {
+        _ = std::fs::remove_dir(&dir);
+        return;
+    }
+    let work = Dir::new("container");
+    let file = work.0.join("seen.perftop");
+    let options = if v2 { "-t cgroup2 none" } else { "-t cgroup -o memory none" };
+    let mount = if v2 { "/sys/fs/cgroup" } else { "/sys/fs/cgroup/memory" };
+    // As a container runtime does it: into the group, a namespace of its own, and the tree mounted anew from there.
+    let script = format!(
+        "echo $$ > {dir}/cgroup.procs && exec unshare -m -C sh -c 'umount {mount}; mount {options} {mount} && exec {perftop} record {file} \
+         --every 1s --for 3s --no-config'",
+        perftop = env!("CARGO_BIN_EXE_perftop"),
+        file = file.display(),
+    );
+    let done = Command::new("sh").args(["-c", &script]).output().unwrap();
+    _ = std::fs::remove_dir(&dir);
+    assert!(done.status.success(), "{done:?}");
+    let mut engine = Engine::default();
+    let mut newest = None;
+    for record in Recording::open(&file).unwrap() {
+        if let Record::Sample(sample) = record {
+            newest = Some(engine.fold(&sample).evaluation);
+        }
+    }
+    let newest = newest.unwrap();
+    let memory = newest.facts.host.memory.as_ref().unwrap();
+    assert_eq!((memory.raw.total, newest.diagnosis.host.memory_bytes), (LIMIT, LIMIT));
+    assert!(memory.available_bytes < LIMIT && memory.used > 0.0, "{memory:?}");
+}
