@@ -119,3 +119,58 @@ fn the_limits_of_a_container_are_its_measure() {
     assert_eq!((memory.raw.total, newest.diagnosis.host.memory_bytes), (LIMIT, LIMIT));
     assert!(memory.available_bytes < LIMIT && memory.used > 0.0, "{memory:?}");
 }
+
+#[test]
+fn sockets_of_another_network_namespace_are_seen_and_their_server_is_known() {
+    let number = std::process::id() % 200;
+    let (name, here, there) = (format!("ptt{}", std::process::id()), format!("10.79.{number}.1"), format!("10.79.{number}.2"));
+    struct Namespace(String);
+    impl Drop for Namespace {
+        fn drop(&mut self) {
+            _ = Command::new("ip").args(["netns", "del", &self.0]).status();
+        }
+    }
+    let set_up = format!(
+        "ip netns add {name} && ip link add {name}a type veth peer name eth0 netns {name} && ip addr add {here}/24 dev {name}a && \
+         ip link set {name}a up && ip -n {name} addr add {there}/24 dev eth0 && ip -n {name} link set eth0 up"
+    );
+    let namespace = Namespace(name.clone());
+    if !allowed(&set_up) {
+        return;
+    }
+    // It accepts, reads, and never answers.
+    let script = format!(
+        "import socket\ns=socket.create_server(('{there}',9000))\nkept=[]\nprint('ready',flush=True)\n\
+         while True:\n  c,_=s.accept()\n  kept.append(c)"
+    );
+    let mut server = Command::new("ip")
+        .args(["netns", "exec", &name, "python3", "-c", &script])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut ready = [0; 6];
+    std::io::Read::read_exact(server.stdout.as_mut().unwrap(), &mut ready).unwrap();
+    let mut question = std::net::TcpStream::connect((there.as_str(), 9000)).unwrap();
+    std::io::Write::write_all(&mut question, b"question").unwrap();
+    let dir = Dir::new("elsewhere");
+    let file = dir.0.join("seen.perftop");
+    // The first look at whose the sockets are finds the namespace; the next dump visits it.
+    let done = Command::new(env!("CARGO_BIN_EXE_perftop"))
+        .args(["record", file.to_str().unwrap(), "--every", "1s", "--for", "5s", "--no-config"])
+        .output()
+        .unwrap();
+    let pid = i32::try_from(server.id()).unwrap();
+    _ = server.kill();
+    _ = server.wait();
+    drop(namespace);
+    assert!(done.status.success(), "{done:?}");
+    let samples = Recording::open(&file).unwrap().filter_map(|r| match r {
+        Record::Sample(sample) => Some(*sample),
+        _ => None,
+    });
+    let peers: Vec<_> = samples.filter_map(|s| s.host.peers?.ok()).collect();
+    let at: std::net::SocketAddr = format!("{there}:9000").parse().unwrap();
+    let link = peers.iter().flat_map(|p| &p.links).rfind(|l| l.peer == at && !l.local).expect("the connection to the namespace");
+    assert_eq!(link.here.map(|id| id.pid), Some(pid));
+    assert!(peers.iter().flat_map(|p| &p.listeners).any(|l| l.at == at && l.namespace != 0 && l.accepted == 1));
+}

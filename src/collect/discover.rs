@@ -72,7 +72,10 @@ impl BusyPeers {
         let open = |at: &SocketAddr| peers.links.iter().any(|l| l.peer == *at && l.sockets > 0);
         self.0.retain(open);
         // A tenth of a request on average: less is not worth a line in the header.
-        let busy = peers.links.iter().filter(|l| !l.local && l.for_requests * 10 >= peers.rounds && l.for_requests > 0);
+        let busy = peers
+            .links
+            .iter()
+            .filter(|l| !l.local && l.here.is_none() && l.for_requests * 10 >= peers.rounds && l.for_requests > 0);
         for link in busy {
             if self.0.len() < Self::MOST {
                 self.0.insert(link.peer);

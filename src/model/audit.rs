@@ -81,7 +81,12 @@ pub const TOUCHED: &[Touched] = &[
     row(Use::Read, "/proc/*/task/*/schedstat", "its waiting for a CPU"),
     row(Use::Read, "/proc/*/task/*/wchan", "where in the kernel it sleeps, in state D"),
     row(Use::Read, "/proc/*/task/*/syscall", "the call that it is in, in state D"),
-    row(Use::Look, "/proc/*/ns/*", "network namespaces"),
+    row(Use::Look, "/proc/*/ns/*", "namespaces of network and pids"),
+    row(
+        Use::Read,
+        "/proc/*/ns/net",
+        "to enter a network namespace (setns) for a dump of its sockets, and to come back; one thread, as root",
+    ),
     row(Use::Look, "/proc/self/exe", "the runtime: its own program"),
     row(Use::Read, "/proc/self/maps", "the runtime: the stack of its first thread"),
     row(Use::Read, "/dev/kmsg", "messages of the kernel, from the last ten minutes on"),

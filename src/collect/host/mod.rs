@@ -8,6 +8,7 @@ pub mod identity;
 pub mod kmsg;
 pub mod limits;
 pub mod memory;
+mod namespaces;
 pub mod network;
 pub mod peers;
 pub mod ports;

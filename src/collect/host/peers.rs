@@ -16,13 +16,32 @@ const LINKS: usize = 256;
 const LISTENERS: usize = 256;
 const RESENDS: usize = 32;
 
+/// perftop's own network namespace.
+pub const OWN: u64 = 0;
+
+/// A socket: its namespace and both ends.
+type Key = (u64, SocketAddr, SocketAddr);
+
+/// The sockets of one network namespace at one moment.
+#[derive(Debug, Default)]
+pub struct Dump {
+    /// [`OWN`], or its number.
+    pub namespace: u64,
+    /// Listening, established and opening ones.
+    pub sockets: Vec<Socket>,
+    /// Those that are being closed, where they are many.
+    pub ending: Vec<Socket>,
+}
+
 /// Sums over dumps, until they are taken.
 #[derive(Debug, Default)]
 pub struct Tally {
-    before: HashMap<(SocketAddr, SocketAddr), Before>,
-    after: HashMap<(SocketAddr, SocketAddr), Before>,
+    before: HashMap<Key, Before>,
+    after: HashMap<Key, Before>,
     links: HashMap<(Option<ProcId>, SocketAddr), PeerLink>,
-    listeners: HashMap<SocketAddr, Listener>,
+    listeners: HashMap<(u64, SocketAddr), Listener>,
+    /// Other namespaces: their addresses, and who listens where.
+    served: Vec<(Here, Vec<(SocketAddr, ProcId)>)>,
     resends: HashMap<IpAddr, Resend>,
     ports: Ports,
     connecting: HashMap<SocketAddr, Connecting>,
@@ -33,9 +52,8 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Adds one dump of listening and established sockets; `owners` by inode, from the last scan; `ending` those that are
-    /// being closed, where they were asked for.
-    pub fn add(&mut self, sockets: &[Socket], ending: Option<&[Socket]>, owners: &HashMap<u32, ProcId>) {
+    /// Adds one round of dumps, one per network namespace, ours first; `owners` by inode, from the last scan.
+    pub fn add(&mut self, dumps: &[Dump], owners: &HashMap<u32, ProcId>) {
         self.rounds += 1;
         self.unowned = 0;
         for link in self.links.values_mut() {
@@ -47,30 +65,11 @@ impl Tally {
         for resend in self.resends.values_mut() {
             resend.sockets = 0;
         }
-        let listening: Vec<&Socket> = sockets.iter().filter(|s| s.is(LISTEN)).collect();
-        let established: Vec<&Socket> = sockets.iter().filter(|s| s.is(ESTABLISHED)).collect();
-        for socket in sockets.iter().filter(|s| s.is(SYN_SENT)) {
-            let empty = Connecting { peer: socket.peer, waiting: 0, again: 0 };
-            let row = self.connecting.entry(socket.peer).or_insert(empty);
-            row.waiting += 1;
-            row.again += u32::from(socket.again > 0);
-        }
-        self.established = u32::try_from(established.len()).unwrap_or(u32::MAX);
-        self.listen(&listening, owners);
-        let here = Here::of(&listening, &established);
-        let opened: Vec<&Socket> = sockets.iter().filter(|s| s.is(ESTABLISHED) || s.is(SYN_SENT)).collect();
-        self.ports.open(&opened, &here, owners);
-        if let Some(ending) = ending {
-            self.ports.closing(ending, &here);
-        }
+        self.established = 0;
+        self.served.clear();
         let mut waits: HashMap<Option<ProcId>, Waits> = HashMap::new();
-        for socket in established {
-            let owner = owners.get(&socket.inode).copied();
-            self.remember(socket);
-            match here.listener(socket.local) {
-                Some(at) => self.accepted(socket, at, owner, &mut waits),
-                None => self.client(socket, owner, here.has(socket.peer.ip()), &mut waits),
-            }
+        for dump in dumps {
+            self.add_one(dump, owners, &mut waits);
         }
         for (owner, waits) in waits {
             waits.join(|peer| {
@@ -83,6 +82,48 @@ impl Tally {
         self.dumped = true;
     }
 
+    fn add_one(&mut self, dump: &Dump, owners: &HashMap<u32, ProcId>, waits: &mut HashMap<Option<ProcId>, Waits>) {
+        let sockets = &dump.sockets;
+        let listening: Vec<&Socket> = sockets.iter().filter(|s| s.is(LISTEN)).collect();
+        let established: Vec<&Socket> = sockets.iter().filter(|s| s.is(ESTABLISHED)).collect();
+        for socket in sockets.iter().filter(|s| s.is(SYN_SENT)) {
+            let empty = Connecting { peer: socket.peer, waiting: 0, again: 0 };
+            let row = self.connecting.entry(socket.peer).or_insert(empty);
+            row.waiting += 1;
+            row.again += u32::from(socket.again > 0);
+        }
+        self.established = self.established.saturating_add(u32::try_from(established.len()).unwrap_or(u32::MAX));
+        self.listen(dump.namespace, &listening, owners);
+        let here = Here::of(&listening, &established);
+        if dump.namespace == OWN {
+            // The limits that are known are those of our namespace.
+            let opened: Vec<&Socket> = sockets.iter().filter(|s| s.is(ESTABLISHED) || s.is(SYN_SENT)).collect();
+            self.ports.open(&opened, &here, owners);
+            self.ports.closing(&dump.ending, &here);
+        }
+        for socket in established {
+            let owner = owners.get(&socket.inode).copied();
+            let key = (dump.namespace, socket.local, socket.peer);
+            self.remember(socket, key);
+            match here.listener(socket.local) {
+                Some(at) => self.accepted(socket, key, at, owner, waits),
+                None => self.client(socket, key, owner, here.has(socket.peer.ip()), waits),
+            }
+        }
+        if dump.namespace != OWN {
+            let doors = listening.iter().filter_map(|s| Some((s.local, *owners.get(&s.inode)?)));
+            self.served.push((here, doors.collect()));
+        }
+    }
+
+    /// The process in another namespace of this host that serves that address.
+    fn serves(&self, peer: SocketAddr) -> Option<ProcId> {
+        self.served.iter().filter(|(here, _)| here.has(peer.ip()) && !peer.ip().is_loopback()).find_map(|(here, doors)| {
+            let at = here.listener(peer)?;
+            doors.iter().find(|(door, _)| *door == at).map(|(_, owner)| *owner)
+        })
+    }
+
     /// True when a process here has a connection to another host that it opened.
     #[must_use]
     pub fn asks_others(&self) -> bool {
@@ -93,6 +134,7 @@ impl Tally {
     pub fn take(&mut self) -> Peers {
         let busy = |l: &PeerLink| (l.waiting + l.unclear + l.resending, l.sockets);
         let mut links: Vec<PeerLink> = std::mem::take(&mut self.links).into_values().collect();
+        links.iter_mut().filter(|l| !l.local).for_each(|l| l.here = self.serves(l.peer));
         links.retain(|l| l.sockets > 0 || busy(l).0 > 0);
         links.sort_unstable_by(|a, b| busy(b).cmp(&busy(a)).then(a.peer.cmp(&b.peer)).then(a.owner.cmp(&b.owner)));
         let ports = self.ports.rows(|peer| links.iter().find(|l| l.peer == peer && l.owner.is_some())?.owner);
@@ -126,11 +168,12 @@ impl Tally {
         rows
     }
 
-    fn listen(&mut self, listening: &[&Socket], owners: &HashMap<u32, ProcId>) {
+    fn listen(&mut self, namespace: u64, listening: &[&Socket], owners: &HashMap<u32, ProcId>) {
         for socket in listening {
             let owner = owners.get(&socket.inode).copied();
             let empty = Listener {
                 at: socket.local,
+                namespace,
                 owner,
                 queue: 0,
                 backlog: 0,
@@ -140,7 +183,7 @@ impl Tally {
                 queued: 0,
                 requests: 0,
             };
-            let row = self.listeners.entry(socket.local).or_insert(empty);
+            let row = self.listeners.entry((namespace, socket.local)).or_insert(empty);
             row.owner = owner.or(row.owner);
             row.queue = row.queue.max(socket.receive_queue);
             row.queued = row.queued.saturating_add(socket.receive_queue);
@@ -148,12 +191,18 @@ impl Tally {
         }
     }
 
-    fn accepted(&mut self, socket: &Socket, at: SocketAddr, owner: Option<ProcId>, waits: &mut HashMap<Option<ProcId>, Waits>) {
-        let Some(row) = self.listeners.get_mut(&at) else { return };
+    fn accepted(
+        &mut self,
+        socket: &Socket,
+        key: Key,
+        at: SocketAddr,
+        owner: Option<ProcId>,
+        waits: &mut HashMap<Option<ProcId>, Waits>,
+    ) {
+        let Some(row) = self.listeners.get_mut(&(key.0, at)) else { return };
         row.accepted += 1;
         let owner = owner.or(row.owner);
         let Some(info) = socket.info else { return };
-        let key = (socket.local, socket.peer);
         let before = self.before.get(&key).copied();
         // A connection that came since the dump before brings all that it received; at the first dump nobody knows when.
         let fresh = if self.dumped { info.segments_received.map_or(0, u64::from) } else { 0 };
@@ -177,7 +226,14 @@ impl Tally {
         }
     }
 
-    fn client(&mut self, socket: &Socket, owner: Option<ProcId>, local: bool, waits: &mut HashMap<Option<ProcId>, Waits>) {
+    fn client(
+        &mut self,
+        socket: &Socket,
+        key: Key,
+        owner: Option<ProcId>,
+        local: bool,
+        waits: &mut HashMap<Option<ProcId>, Waits>,
+    ) {
         let empty = PeerLink {
             owner,
             peer: socket.peer,
@@ -194,12 +250,12 @@ impl Tally {
             retransmits: 0,
             window_limited_us: 0,
             not_sent: 0,
+            here: None,
         };
         self.unowned += u32::from(owner.is_none());
         let row = self.links.entry((owner, socket.peer)).or_insert(empty);
         row.sockets += 1;
         let Some(info) = socket.info else { return };
-        let key = (socket.local, socket.peer);
         let before = self.before.get(&key).copied();
         let (doing, sends) = asks(&info, before);
         match doing {
@@ -226,9 +282,8 @@ impl Tally {
     }
 
     /// Notes what the socket's counters are now, and what was sent again since.
-    fn remember(&mut self, socket: &Socket) {
+    fn remember(&mut self, socket: &Socket, key: Key) {
         let Some(info) = socket.info else { return };
-        let key = (socket.local, socket.peer);
         let empty = Resend { ip: socket.peer.ip(), sockets: 0, timed_out: 0, retransmits: 0, segments: 0, window_limited_us: 0 };
         let row = self.resends.entry(socket.peer.ip()).or_insert(empty);
         row.sockets += 1;
@@ -268,6 +323,10 @@ mod tests {
         inodes.iter().map(|i| (*i, ProcId { pid: 7, start: 1 })).collect()
     }
 
+    fn dump(sockets: &[Socket]) -> [Dump; 1] {
+        [Dump { sockets: sockets.to_vec(), ..Dump::default() }]
+    }
+
     const UPSTREAM: &str = "10.0.2.5:5432";
 
     /// A server on 8080 with one request, `request_ms` old, and a question to its upstream, `question_ms` old.
@@ -278,7 +337,7 @@ mod tests {
             socket("10.0.1.1:50000", UPSTREAM, question_ms, 9_000, (5, 5)),
         ];
         let mut tally = Tally::default();
-        tally.add(&sockets, None, &owners(&[8080, 50000]));
+        tally.add(&dump(&sockets), &owners(&[8080, 50000]));
         let peers = tally.take();
         assert_eq!((peers.rounds, peers.established, peers.listeners[0].in_flight), (1, 2, 1));
         peers.links[0].clone()
@@ -298,17 +357,17 @@ mod tests {
     fn stamps_that_are_equal_and_data_that_goes_one_way_are_unclear() {
         let mut tally = Tally::default();
         let own = owners(&[50000]);
-        tally.add(&[socket("10.0.1.1:50000", UPSTREAM, 3, 3, (1, 1))], None, &own);
+        tally.add(&dump(&[socket("10.0.1.1:50000", UPSTREAM, 3, 3, (1, 1))]), &own);
         assert_eq!(tally.take().links[0].unclear, 1);
         // A log shipper sends again and again and is never answered.
         for sent in 1..=8 {
-            tally.add(&[socket("10.0.1.1:50000", UPSTREAM, 1, 90_000, (sent, 1))], None, &own);
+            tally.add(&dump(&[socket("10.0.1.1:50000", UPSTREAM, 1, 90_000, (sent, 1))]), &own);
         }
         let link = &tally.take().links[0];
         assert!(link.waiting <= 3 && link.unclear >= 5, "{link:?}");
         // A request that is only slow stays a wait however long it takes.
         for age in 1..=8 {
-            tally.add(&[socket("10.0.1.1:50000", UPSTREAM, age * 500, 90_000, (9, 2))], None, &own);
+            tally.add(&dump(&[socket("10.0.1.1:50000", UPSTREAM, age * 500, 90_000, (9, 2))]), &own);
         }
         assert_eq!(tally.take().links[0].waiting, 8);
     }
@@ -319,7 +378,7 @@ mod tests {
         let listener = socket("0.0.0.0:8080", "0.0.0.0:0", 0, 0, (0, 0));
         let chat = socket("10.0.1.1:8080", "10.0.9.9:40000", 200_000, 100_000, (5, 5));
         let fresh = socket("10.0.1.1:8080", "10.0.9.9:40001", 20, 20, (0, 0));
-        tally.add(&[listener, chat, fresh], None, &owners(&[8080]));
+        tally.add(&dump(&[listener, chat, fresh]), &owners(&[8080]));
         let peers = tally.take();
         assert_eq!((peers.listeners[0].accepted, peers.listeners[0].in_flight), (2, 0));
     }
@@ -329,7 +388,28 @@ mod tests {
         let mut tally = Tally::default();
         let sockets =
             [socket("127.0.0.1:50000", "127.0.0.1:6379", 5, 9, (1, 1)), socket("10.0.1.1:50001", "10.0.1.1:6379", 5, 9, (1, 1))];
-        tally.add(&sockets, None, &owners(&[50000, 50001]));
+        tally.add(&dump(&sockets), &owners(&[50000, 50001]));
         assert!(tally.take().links.iter().all(|l| l.local));
+    }
+
+    #[test]
+    fn a_peer_in_another_namespace_of_this_host_is_known_by_its_process() {
+        let ours = [socket("172.17.0.1:50000", "172.17.0.2:5432", 5, 9, (1, 1))];
+        let theirs = [
+            socket("0.0.0.0:5432", "0.0.0.0:0", 0, 0, (0, 0)),
+            socket("172.17.0.2:5432", "172.17.0.1:50000", 9, 5, (1, 1)),
+            // The same port of the same address as ours, in a namespace of its own.
+            socket("172.17.0.1:50000", "172.17.0.2:5432", 5, 9, (7, 7)),
+        ];
+        let mut tally = Tally::default();
+        let dumps = [
+            Dump { sockets: ours.to_vec(), ..Dump::default() },
+            Dump { namespace: 42, sockets: theirs.to_vec(), ..Dump::default() },
+        ];
+        tally.add(&dumps, &owners(&[5432]));
+        let peers = tally.take();
+        let link = peers.links.iter().find(|l| !l.local).unwrap();
+        assert_eq!((link.here, peers.established), (Some(ProcId { pid: 7, start: 1 }), 3));
+        assert_eq!((peers.listeners[0].namespace, peers.listeners[0].in_flight), (42, 1));
     }
 }

@@ -2,12 +2,14 @@
 //! that listen or were accepted.
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 
 use crate::collect::clock;
 use crate::collect::root::{FILE_CAP, Reader, Roots, fields, lines, number};
 use crate::model::host::{OpenFiles, ProcId, Serving, ServingProcess};
 use crate::model::seen::Seen;
 
+use super::namespaces;
 use super::sockdiag::{self, Socket};
 use super::stat;
 
@@ -93,22 +95,26 @@ pub struct Scan {
     pub serving: Serving,
     /// Whose each socket is, by inode.
     pub owners: HashMap<u32, ProcId>,
+    /// Network namespaces other than ours, each by a process in it.
+    pub namespaces: Vec<(u64, i32)>,
 }
 
-/// Looks through the descriptors of all processes: about 3 µs each.
+/// Looks through the descriptors of all processes: about 3 µs each. `elsewhere` are the sockets of other network namespaces.
 ///
 /// # Errors
 /// When the table of TCP sockets cannot be read.
-pub fn scan(roots: &Roots) -> Seen<Scan> {
+pub fn scan(roots: &Roots, elsewhere: &[Socket]) -> Seen<Scan> {
     let mut reader = Reader::default();
     let mut sockets = Sockets::default();
     let boot_ns = clock::now().boot_ns;
     sockets.tcp(&mut reader, roots)?;
+    elsewhere.iter().for_each(|socket| sockets.add(socket));
+    let own = namespaces::of(Path::new("/proc/self")).filter(|_| roots.own_proc());
     if let Ok(text) = reader.read(&roots.net("unix")) {
         sockets.add_unix(text);
     }
     let ports: HashSet<u16> = sockets.listening.values().copied().collect();
-    let mut scan = Scan { serving: Serving { boot_ns, ..Serving::default() }, owners: HashMap::new() };
+    let mut scan = Scan { serving: Serving { boot_ns, ..Serving::default() }, ..Scan::default() };
     let Ok(entries) = std::fs::read_dir(&roots.proc) else { return Ok(scan) };
     for entry in entries.flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse::<i32>().ok()) else { continue };
@@ -118,6 +124,12 @@ pub fn scan(roots: &Roots) -> Seen<Scan> {
             continue;
         }
         let id = ProcId { pid, start: parsed.start };
+        if let Some(other) = own.and_then(|own| namespaces::of(&dir).filter(|ns| *ns != own))
+            && scan.namespaces.len() < namespaces::MOST
+            && !scan.namespaces.iter().any(|(known, _)| *known == other)
+        {
+            scan.namespaces.push((other, pid));
+        }
         match std::fs::read_dir(dir.join("fd")) {
             Ok(links) => {
                 let mut open = 0;

@@ -10,7 +10,8 @@ use crate::collect::root::{Reader, Roots};
 use crate::model::host::{Peers, ProcId, Serving};
 use crate::model::seen::{Lack, Seen, Why};
 
-use super::peers::Tally;
+use super::namespaces::{Away, Home};
+use super::peers::{Dump, OWN, Tally};
 use super::ports;
 use super::serving;
 use super::sockdiag::{self, Socket};
@@ -74,17 +75,23 @@ impl Sockets {
 }
 
 fn run(roots: &Roots, shared: &Weak<Mutex<Shared>>) {
-    let mut owners: HashMap<u32, ProcId> = HashMap::new();
+    let mut looker = Looker { roots, home: Home::new(), owners: HashMap::new(), namespaces: Vec::new() };
     let (mut scan_due_ns, mut dump_due_ns) = (0, 0);
     loop {
         let Some(shared) = shared.upgrade() else { return };
         let now_ns = clock::mono_ns();
         if now_ns >= scan_due_ns {
-            let cost_s = timed(|| scan(roots, &shared, &mut owners));
+            let (done, cost_s) = timed(|| looker.scan(&shared));
+            if done.is_err() {
+                return;
+            }
             scan_due_ns = clock::mono_ns() + (SCAN_S.max(cost_s / SCAN_SHARE) * 1e9) as u64;
         }
         if now_ns >= dump_due_ns {
-            let cost_s = timed(|| dump(roots, &shared, &owners));
+            let (done, cost_s) = timed(|| looker.dump(&shared));
+            if done.is_err() {
+                return;
+            }
             let asks = shared.lock().is_ok_and(|s| s.tally.asks_others());
             let least = if asks { DUMP.0 } else { QUIET };
             let (least, most) = (least.as_secs_f64(), DUMP.1.as_secs_f64());
@@ -96,59 +103,93 @@ fn run(roots: &Roots, shared: &Weak<Mutex<Shared>>) {
     }
 }
 
-/// CPU seconds that this took.
-fn timed(work: impl FnOnce()) -> f64 {
+/// What the work gave, and the CPU seconds that it took.
+fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
     let before = clock::thread_cpu_s();
-    work();
-    clock::thread_cpu_s() - before
+    let done = work();
+    (done, clock::thread_cpu_s() - before)
 }
 
-fn scan(roots: &Roots, shared: &Mutex<Shared>, owners: &mut HashMap<u32, ProcId>) {
-    let serving = serving::scan(roots).map(|scan| {
-        *owners = scan.owners;
-        scan.serving
-    });
-    if let Ok(mut shared) = shared.lock() {
-        shared.serving = Some(serving);
-    }
+/// What the thread knows between its looks.
+struct Looker<'a> {
+    roots: &'a Roots,
+    home: Home,
+    /// Whose each socket is, by inode.
+    owners: HashMap<u32, ProcId>,
+    /// Other network namespaces, each by a process in it.
+    namespaces: Vec<(u64, i32)>,
 }
 
-fn dump(roots: &Roots, shared: &Mutex<Shared>, owners: &HashMap<u32, ProcId>) {
-    let sockets = if roots.own_proc() {
-        let mut rows: Vec<Socket> = Vec::new();
-        let keep = |socket| {
-            if rows.len() < SOCKETS {
-                rows.push(socket);
-            }
-        };
-        sockdiag::dump(sockdiag::LISTEN | sockdiag::ESTABLISHED | sockdiag::SYN_SENT, true, keep).map(|()| rows)
-    } else {
-        Err(Lack::new(Why::Unsupported, "the times of another host's sockets cannot be asked for through its /proc"))
-    };
-    let ending = roots.own_proc().then(|| ending(roots));
-    if let Ok(mut shared) = shared.lock() {
-        match sockets {
-            Ok(rows) => {
-                shared.tally.add(&rows, ending.as_deref(), owners);
-                shared.dumped = true;
-                shared.failed = None;
-            }
-            Err(lack) => shared.failed = Some(lack),
+impl Looker<'_> {
+    fn scan(&mut self, shared: &Mutex<Shared>) -> Result<(), Away> {
+        let mut elsewhere = Vec::new();
+        for (_, dump) in self.visit(sockdiag::LISTEN | sockdiag::ESTABLISHED, false)? {
+            elsewhere.extend(dump);
         }
+        let serving = serving::scan(self.roots, &elsewhere).map(|scan| {
+            (self.owners, self.namespaces) = (scan.owners, scan.namespaces);
+            scan.serving
+        });
+        if let Ok(mut shared) = shared.lock() {
+            shared.serving = Some(serving);
+        }
+        Ok(())
     }
+
+    fn dump(&self, shared: &Mutex<Shared>) -> Result<(), Away> {
+        const STATES: u32 = sockdiag::LISTEN | sockdiag::ESTABLISHED | sockdiag::SYN_SENT;
+        let own = if self.roots.own_proc() {
+            rows(STATES, true).map(|sockets| Dump { namespace: OWN, sockets, ending: ending(self.roots) })
+        } else {
+            Err(Lack::new(Why::Unsupported, "the times of another host's sockets cannot be asked for through its /proc"))
+        };
+        let elsewhere = self.visit(STATES, true)?;
+        if let Ok(mut shared) = shared.lock() {
+            match own {
+                Ok(own) => {
+                    let others = elsewhere.into_iter();
+                    let others = others.map(|(namespace, sockets)| Dump { namespace, sockets, ending: Vec::new() });
+                    let dumps: Vec<Dump> = std::iter::once(own).chain(others).collect();
+                    shared.tally.add(&dumps, &self.owners);
+                    shared.dumped = true;
+                    shared.failed = None;
+                }
+                Err(lack) => shared.failed = Some(lack),
+            }
+        }
+        Ok(())
+    }
+
+    /// The sockets of each other namespace that can be entered.
+    fn visit(&self, states: u32, info: bool) -> Result<Vec<(u64, Vec<Socket>)>, Away> {
+        let mut found = Vec::new();
+        for (number, pid) in &self.namespaces {
+            match self.home.visit(*pid, || rows(states, info)) {
+                Ok(Ok(rows)) => found.push((*number, rows)),
+                Ok(Err(_)) | Err(Away::Closed) => {}
+                Err(Away::Lost) => return Err(Away::Lost),
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The sockets of the namespace that the thread is in.
+fn rows(states: u32, info: bool) -> Seen<Vec<Socket>> {
+    let mut rows: Vec<Socket> = Vec::new();
+    let keep = |socket| {
+        if rows.len() < SOCKETS {
+            rows.push(socket);
+        }
+    };
+    sockdiag::dump(states, info, keep).map(|()| rows)
 }
 
 /// Connections that end; asked for only where TIME_WAIT is so full that ports can run out.
 fn ending(roots: &Roots) -> Vec<Socket> {
-    let mut rows = Vec::new();
     let waiting = Reader::default().parse(&roots.net("sockstat"), ports::parse_time_wait).unwrap_or(0);
-    if waiting >= ports::MANY {
-        let keep = |socket| {
-            if rows.len() < SOCKETS {
-                rows.push(socket);
-            }
-        };
-        _ = sockdiag::dump(sockdiag::ENDING, false, keep);
+    if waiting < ports::MANY {
+        return Vec::new();
     }
-    rows
+    rows(sockdiag::ENDING, false).unwrap_or_default()
 }

@@ -156,6 +156,7 @@ impl Waits {
 }
 
 /// Addresses of this host, as far as its sockets show them.
+#[derive(Debug)]
 pub(super) struct Here {
     listeners: HashSet<SocketAddr>,
     any_v4: HashSet<u16>,

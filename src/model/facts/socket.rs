@@ -90,6 +90,8 @@ pub struct PeerFacts {
     pub window_limited_s_per_s: f64,
     /// Bytes written and not sent yet.
     pub not_sent_bytes: f64,
+    /// The process that serves it, when that is on this host in another network namespace.
+    pub here: Option<ProcId>,
 }
 
 impl PeerFacts {
@@ -176,6 +178,7 @@ fn peers(ticks: &[&Peers], last: &Peers, over: &Over) -> Vec<PeerFacts> {
         sum.window_limited_us += link.window_limited_us;
         // What belongs to a moment is that of the newest tick that saw it.
         (sum.sockets, sum.longest_ms, sum.rtt_us, sum.not_sent) = (link.sockets, link.longest_ms, link.rtt_us, link.not_sent);
+        sum.here = link.here.or(sum.here);
     }
     let alive = |l: &PeerLink| last.links.iter().any(|now| (now.owner, now.peer) == (l.owner, l.peer));
     let mut rows: Vec<PeerFacts> = sums
@@ -199,6 +202,7 @@ fn peers(ticks: &[&Peers], last: &Peers, over: &Over) -> Vec<PeerFacts> {
                 retransmits_per_s: link.retransmits as f64 / over.span_s,
                 window_limited_s_per_s: link.window_limited_us as f64 / 1e6 / over.span_s,
                 not_sent_bytes: link.not_sent as f64,
+                here: link.here,
             }
         })
         .collect();
@@ -211,7 +215,7 @@ fn listeners(ticks: &[&Peers], last: &Peers, over: &Over) -> Vec<ListenerFacts> 
         .listeners
         .iter()
         .map(|now| {
-            let same = |l: &&Listener| l.at == now.at;
+            let same = |l: &&Listener| (l.namespace, l.at) == (now.namespace, now.at);
             let all = || ticks.iter().flat_map(|t| &t.listeners).filter(same);
             let mean = |part: fn(&Listener) -> u32| all().map(part).map(f64::from).sum::<f64>() / over.rounds;
             ListenerFacts {

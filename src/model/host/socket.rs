@@ -109,6 +109,9 @@ pub struct PeerLink {
     pub window_limited_us: u64,
     /// Bytes written and not sent yet, at the last dump.
     pub not_sent: u64,
+    /// The process that serves it, when that is on this host in another network namespace.
+    #[serde(default)]
+    pub here: Option<ProcId>,
 }
 
 /// One listening socket.
@@ -116,6 +119,9 @@ pub struct PeerLink {
 pub struct Listener {
     /// Where it listens.
     pub at: SocketAddr,
+    /// The network namespace; 0 is perftop's own.
+    #[serde(default)]
+    pub namespace: u64,
     /// Whose.
     pub owner: Option<ProcId>,
     /// Connections that wait to be accepted: the most of all dumps.

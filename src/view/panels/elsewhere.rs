@@ -21,7 +21,12 @@ pub const ROWS: u16 = 5;
 #[must_use]
 pub fn first(picture: &Picture) -> Option<&Finding> {
     let root = picture.diagnosis.findings.iter().find(|f| f.raised());
-    root.filter(|f| f.id == ID)
+    // A container of this host is no other host.
+    let here = |f: &Finding| {
+        let mut links = picture.facts.host.sockets.iter().flat_map(|s| &s.peers);
+        links.any(|l| l.here.is_some() && l.peer.to_string() == f.subject.key)
+    };
+    root.filter(|f| f.id == ID && !here(f))
 }
 
 /// ```text

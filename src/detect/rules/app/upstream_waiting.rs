@@ -10,6 +10,7 @@ use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::{confidence, interval};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::{ListenerFacts, PeerFacts, ProcFacts, SocketFacts};
+use crate::model::host::ProcId;
 use crate::model::service;
 use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
@@ -45,7 +46,8 @@ productive time, not loss.
 way only, multiplexed connections (HTTP/2) that carry several requests. The share that was told apart is in the
 confidence.
 
-A peer on this host is not counted: its own processes are looked at instead.
+A peer on this host is not counted: its own processes are looked at instead. One in another network namespace (a container) counts,
+and its process is named where perftop may look into that namespace.
 
 **What looks like it**: packet loss on the way (`host.network.packet_loss`): sockets that send again are said.
 
@@ -60,7 +62,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     };
     let mut judged = Judged::default();
     for wait in &facts.ledger.peers {
-        let subject = subject(wait);
+        let subject = subject(wait, sockets);
         let lost = (wait.waiting - wait.clean).max(0.0);
         let verdict = if lost >= params.limit("lost", is_held(prev, &subject)) {
             Verdict::Found(Box::new(found(facts, sockets, wait, lost)))
@@ -78,12 +80,18 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     judged
 }
 
-fn subject(wait: &PeerWait) -> Subject {
+/// The process that serves the peer, when it is on this host in another network namespace: a container.
+fn server(sockets: &SocketFacts, peer: SocketAddr) -> Option<ProcId> {
+    sockets.peers.iter().filter(|l| l.peer == peer).find_map(|l| l.here)
+}
+
+fn subject(wait: &PeerWait, sockets: &SocketFacts) -> Subject {
     let mut subject = Subject::new(SubjectType::Peer, wait.peer.to_string(), named(wait.peer));
     let mut owners = wait.owners.clone();
     owners.sort_unstable();
     owners.dedup();
-    subject.also = owners.iter().take(16).map(|id| format!("process:{id}")).collect();
+    let server = server(sockets, wait.peer);
+    subject.also = server.iter().chain(&owners).take(16).map(|id| format!("process:{id}")).collect();
     subject
 }
 
@@ -104,7 +112,7 @@ fn told_apart(sockets: &SocketFacts) -> f64 {
 
 fn found(facts: &Facts<'_>, sockets: &SocketFacts, wait: &PeerWait, lost: f64) -> Found {
     let links: Vec<&PeerFacts> = sockets.peers.iter().filter(|l| l.peer == wait.peer).collect();
-    let owned = |id: &crate::model::host::ProcId| wait.owners.contains(id);
+    let owned = |id: &ProcId| wait.owners.contains(id);
     let doors: Vec<&ListenerFacts> = sockets.listeners.iter().filter(|l| l.owner.as_ref().is_some_and(owned)).collect();
     let mut found = Found::new(Class::Live, title(facts, wait, &links, &doors));
     found.losses = vec![(State::PeerReply, lost)];
@@ -115,7 +123,7 @@ fn found(facts: &Facts<'_>, sockets: &SocketFacts, wait: &PeerWait, lost: f64) -
     found.confidence = confidence(facts.ledger, lost, sockets.rounds, 4, 4) * told_apart(sockets);
     // Without rights all sockets belong to nobody known, and one user's requests may meet another's polls.
     found.never_critical = wait.owners.is_empty();
-    found.fixes = fixes(wait.peer);
+    found.fixes = fixes(wait.peer, server(sockets, wait.peer));
     found
 }
 
@@ -124,15 +132,20 @@ fn title(facts: &Facts<'_>, wait: &PeerWait, links: &[&PeerFacts], doors: &[&Lis
     let who = wait.owners.first().and_then(|id| facts.world.processes().iter().find(|p| p.id == *id));
     let who = who.map_or_else(|| "processes that cannot be seen".to_owned(), ProcFacts::label);
     let busiest = doors.iter().max_by(|a, b| a.in_flight.total_cmp(&b.in_flight)).filter(|d| d.in_flight >= 0.05);
+    let server = links.iter().find_map(|l| l.here).and_then(|id| facts.world.processes().iter().find(|p| p.id == id));
+    let (place, peer) = match server {
+        Some(p) => ("In another namespace of this host", format!("{}, {peer}", p.label())),
+        None => ("Not on this host", peer),
+    };
     let reply = links.iter().find_map(|l| l.reply_ms()).map_or_else(String::new, |ms| format!(", {} ms each", short(ms)));
     match busiest {
         Some(door) => format!(
-            "Not on this host: {} of {} requests in flight on :{} wait for {peer}{reply}",
+            "{place}: {} of {} requests in flight on :{} wait for {peer}{reply}",
             short(wait.waiting.min(door.in_flight)),
             short(door.in_flight),
             door.at.port()
         ),
-        None => format!("Not on this host: {who} waits for {peer}{reply}"),
+        None => format!("{place}: {who} waits for {peer}{reply}"),
     }
 }
 
@@ -167,7 +180,7 @@ fn against(links: &[&PeerFacts], sockets: &SocketFacts) -> Vec<Evidence> {
     ]
 }
 
-fn fixes(peer: SocketAddr) -> Vec<Fix> {
+fn fixes(peer: SocketAddr, server: Option<ProcId>) -> Vec<Fix> {
     let ip = peer.ip();
     let mut there = fix::shell_fix(
         Phase::Relief,
@@ -179,6 +192,12 @@ fn fixes(peer: SocketAddr) -> Vec<Fix> {
     there.needs = "an account there, and perftop".into();
     there.risk = "none: it only looks".into();
     there.verify = "perftop check --for 10s --only app.upstream.waiting".into();
+    if let Some(id) = server {
+        there.title = "Look at the process that serves it, in its own namespace".into();
+        there.command = format!("nsenter -t {pid} -n -- ss -tinp; cat /proc/{pid}/task/*/wchan | sort | uniq -c", pid = id.pid);
+        there.target = "this host".into();
+        there.needs = "root".into();
+    }
     let mut sockets = fix::shell_fix(
         Phase::Relief,
         Horizon::Immediate,
