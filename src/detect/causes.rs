@@ -110,6 +110,20 @@ const EDGES: &[Edge] = &[
         state: State::NetworkConnect,
         fraction: same_port_here,
     },
+    both("host.network.softnet_drops", "app.upstream.waiting", State::PeerReply),
+    // What this kernel drops before any socket is sent again by the other ends, and awaited here.
+    Edge {
+        cause: "host.network.softnet_drops",
+        symptom: "host.network.packet_loss",
+        state: State::NetworkRetransmit,
+        fraction: dropped_here,
+    },
+    Edge {
+        cause: "host.network.softnet_drops",
+        symptom: "host.network.packet_loss",
+        state: State::PeerReply,
+        fraction: dropped_here,
+    },
 ];
 
 /// The part of the wait for a peer that loss on the way to its address costs.
@@ -121,6 +135,13 @@ fn same_address(facts: &Facts<'_>, state: State, cause: &Candidate, symptom: &Ca
     let there = facts.ledger.peers.iter().filter(|w| w.peer.ip().to_string() == address);
     let waits: f64 = there.map(|w| w.waiting - w.clean).sum();
     if same && waits > 0.0 { (lost / waits).min(1.0) } else { 0.0 }
+}
+
+/// The part of what is sent again that is no more than what this kernel drops.
+fn dropped_here(facts: &Facts<'_>, _: State, _: &Candidate, _: &Candidate) -> f64 {
+    let again = facts.world.host.tcp.as_ref().ok().and_then(|t| t.retransmits_per_s).unwrap_or(0.0);
+    let drops = facts.world.host.limits.softnet_drops_per_s.unwrap_or(0.0);
+    if again > 0.0 { (drops / again).min(1.0) } else { 1.0 }
 }
 
 /// All of the connects to a port of this host whose accept queue is full.
@@ -150,9 +171,12 @@ const EXPLAINED: f64 = 0.7;
 pub fn resolve(facts: &Facts<'_>, candidates: &mut [Candidate]) {
     for edge in EDGES {
         let root = |c: &Candidate, id: &str| c.id == id && c.explained_by.is_none();
-        let symptoms: Vec<usize> = (0..candidates.len()).filter(|at| root(&candidates[*at], edge.symptom)).collect();
+        let symptoms: Vec<usize> = (0..candidates.len()).filter(|at| candidates[*at].id == edge.symptom).collect();
         for symptom in symptoms {
-            let causes = (0..candidates.len()).filter(|at| root(&candidates[*at], edge.cause));
+            // One that is explained already gives its other states to the same cause only.
+            let by = candidates[symptom].explained_by.clone();
+            let free = |c: &Candidate| by.as_ref().is_none_or(|key| *key == c.key);
+            let causes = (0..candidates.len()).filter(|at| root(&candidates[*at], edge.cause) && free(&candidates[*at]));
             let with = causes.map(|at| (at, (edge.fraction)(facts, edge.state, &candidates[at], &candidates[symptom])));
             let best = with.filter(|(_, fraction)| *fraction >= WEAK).max_by(|a, b| a.1.total_cmp(&b.1));
             if let Some((cause, fraction)) = best {
@@ -172,7 +196,10 @@ fn explain(candidates: &mut [Candidate], state: State, cause: usize, symptom: us
     if !claimed {
         candidates[cause].found.losses.push((state, moved));
     }
-    candidates[cause].explains.push(Explains { key, s_per_s: moved, share: fraction });
+    match candidates[cause].explains.iter_mut().find(|e| e.key == key) {
+        Some(known) => known.s_per_s += moved,
+        None => candidates[cause].explains.push(Explains { key, s_per_s: moved, share: fraction }),
+    }
     if fraction >= EXPLAINED {
         candidates[symptom].explained_by = Some(candidates[cause].key.clone());
     }

@@ -234,7 +234,7 @@ impl Ledger {
             let waited: f64 = waits.iter().filter(|w| w.peer.ip() == loss.ip).map(|w| w.waiting - w.clean).sum();
             self.add(State::NetworkRetransmit, loss.lost - waited);
         }
-        self.add(State::NetworkRetransmit, super::loss::before_sockets(facts));
+        self.add(State::NetworkRetransmit, super::loss::before_sockets(facts).requests);
         let unanswered = sockets.connecting.iter().filter(|c| c.again > 0.0).map(|c| c.waiting).sum();
         self.add(State::NetworkConnect, unanswered);
         let full = sockets.listeners.iter().filter(|l| l.backlog > 0 && l.queue_max * 10 >= l.backlog * 9);

@@ -46,13 +46,26 @@ pub fn by_address(facts: &Facts) -> Vec<Loss> {
     losses
 }
 
-/// What packets cost that are dropped before any socket sees them: the sender's time-out each, at most one second per second
-/// and request in flight or reply awaited for one: nobody else stands still.
+/// What packets cost that this kernel drops before any socket sees them, s/s: of those that come in the dropped share p =
+/// dropped / (dropped + taken), the sender's time-out of 0.2 s for each segment of that share.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Dropped {
+    /// Requests to listeners here: their callers wait, and nobody here sees it.
+    pub requests: f64,
+    /// Replies of peers, which are awaited here: a part of that wait.
+    pub replies: f64,
+}
+
+/// The cost of those drops.
 #[must_use]
-pub fn before_sockets(facts: &Facts) -> f64 {
-    let drops = facts.host.limits.softnet_drops_per_s.unwrap_or(0.0);
-    let Ok(sockets) = &facts.host.sockets else { return 0.0 };
-    let in_flight: f64 = sockets.listeners.iter().map(|l| l.in_flight).sum();
-    let awaited: f64 = sockets.peers.iter().filter(|l| !l.local).map(|l| l.for_requests).sum();
-    (drops * RTO_MIN_S).min(in_flight + awaited)
+pub fn before_sockets(facts: &Facts) -> Dropped {
+    let limits = &facts.host.limits;
+    let drops = limits.softnet_drops_per_s.unwrap_or(0.0);
+    let (Ok(sockets), true) = (&facts.host.sockets, drops > 0.0) else { return Dropped::default() };
+    let share = drops / (drops + limits.packets_per_s.unwrap_or(0.0));
+    let requests: f64 = sockets.listeners.iter().filter(|l| !l.at.ip().is_loopback()).map(|l| l.requests_per_s).sum();
+    let remote = || sockets.peers.iter().filter(|l| !l.local);
+    let asked: f64 = remote().map(|l| l.segments_per_s).sum();
+    let awaited: f64 = remote().map(|l| l.for_requests).sum();
+    Dropped { requests: requests * share * RTO_MIN_S, replies: (asked * share * RTO_MIN_S).min(awaited) }
 }

@@ -20,7 +20,7 @@ class Impossible(Exception):
 
 class Fault:
     """path: what the client asks for. truth: the finding's id, None for a control. kind, keys: the subject that is right."""
-    path, rate, conns, truth, kind, control, hold, warm = "/cpu", 50, 6, None, None, False, 0, 0
+    path, rate, conns, truth, kind, control, hold, warm, least = "/cpu", 50, 6, None, None, False, 0, 0, "warning"
     watch_inside = ()
 
     def __init__(self, lab):

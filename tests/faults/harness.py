@@ -29,7 +29,7 @@ from shared import SHARED
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 WARM, HOLD, RECOVERY = 8, 25, 10
-HELPERS = ("acceptor", "callers", "hoarder", "chat", "download", "slowly", "flusher", "writer", "toucher", "sink", "closers", "keepers", "deadfuse")
+HELPERS = ("acceptor", "callers", "hoarder", "chat", "download", "slowly", "flusher", "writer", "toucher", "sink", "closers", "keepers", "flood", "strangers", "deadfuse")
 MIB = 1 << 20
 
 
@@ -286,7 +286,7 @@ def run_case(fault_class, args, seed, directory):
                         json.dumps(sorted(map(str, fault.keys))), (injected + score.SETTLE) * 1000, reverted * 1000))
         with open(csv) as f:
             rows = [line.split(",") for line in f if line.count(",") == 2]
-        return {"case": fault_class.__name__, "seed": seed, "control": fault.control, "truth": fault.truth, "kind": fault.kind,
+        return {"case": fault_class.__name__, "seed": seed, "control": fault.control, "truth": fault.truth, "kind": fault.kind, "least": fault.least,
                 "keys": sorted(map(str, fault.keys)), "begin": begin, "injected": injected, "reverted": reverted, "ended": ended,
                 "latency": score.latency(rows, begin, injected, reverted), "stream": watch.lines, "psi": watch.psi}
     finally:

@@ -25,10 +25,10 @@ def latency(rows, begin, injected, reverted):
     return out
 
 
-def first(sample):
-    """The rank-1 finding, if it is at warning or above."""
+def first(sample, least="warning"):
+    """The rank-1 finding, if it is at warning or above; at info for what is never more by itself."""
     found = sample["findings"]
-    return found[0] if found and found[0]["severity"] != "info" else None
+    return found[0] if found and (least == "info" or found[0]["severity"] != "info") else None
 
 
 def right(result, finding):
@@ -45,7 +45,7 @@ def blamed(result, finding):
 
 
 def judge(result):
-    injected, reverted = result["injected"], result["reverted"]
+    injected, reverted, least = result["injected"], result["reverted"], result.get("least", "warning")
     # A trend needs its minute of history: such a case is held for longer, and judged by its last twenty seconds.
     settle = max(SETTLE, reverted - injected - 20) if reverted - injected > 60 else SETTLE
     window = [s for t, s in result["stream"] if injected + settle <= t <= reverted]
@@ -54,7 +54,7 @@ def judge(result):
     seconds = None
     for i, (t, s) in enumerate(hold):
         rest = [x for u, x in hold[i:] if u <= t + PERSISTS]
-        if right(result, first(s)) and all(right(result, first(x)) for x in rest):
+        if right(result, first(s, least)) and all(right(result, first(x, least)) for x in rest):
             seconds = round(t - injected, 1)
             break
     psi = []
@@ -65,11 +65,11 @@ def judge(result):
     critical = lambda s: any(f["severity"] == "critical" and not (result["truth"] and f["id"] == result["truth"]) for f in s["findings"])
     wrong = [s for t, s in result["stream"] if critical(s) and (result["control"] or not injected <= t <= reverted + 6)]
     tail = [s for t, s in result["stream"] if t > result["ended"] - 2]
-    rank1 = [first(s)["id"] if first(s) else None for s in window]
+    rank1 = [first(s, least)["id"] if first(s, least) else None for s in window]
     before, during = result["latency"]["before"], result["latency"]["during"]
     return {"case": result["case"], "seed": result["seed"], "control": result["control"], "truth": result["truth"],
             "rank1": max(set(rank1), key=rank1.count) if rank1 else None,
-            "top1": share(lambda s: right(result, first(s))) > 0.5, "culprit": share(lambda s: blamed(result, first(s))) > 0.5,
+            "top1": share(lambda s: right(result, first(s, least))) > 0.5, "culprit": share(lambda s: blamed(result, first(s, least))) > 0.5,
             "seconds": seconds, "false_criticals": len(wrong),
             "psi_first": (max(set(psi), key=psi.count) if psi else None),
             "cleared": not any(f["severity"] == "critical" and not f["ended"] for s in tail for f in s["findings"]),

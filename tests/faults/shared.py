@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 
-from faults import CGROUP, Fault, Impossible, disk_full, sh
+from faults import CGROUP, Fault, Impossible, disk_full, sh, slow_upstream
 from helpers import MIB
 
 
@@ -131,6 +131,42 @@ class workload_growth(Fault):
         self.lab.stop(self.p)
 
 
+class softnet_drops(slow_upstream):
+    """The queue before the sockets takes two packets, and another host floods one CPU; the service asks an upstream beside it."""
+    truth, kind = "host.network.softnet_drops", "host"
+
+    def setup(self):
+        super().setup()
+        self.keys = {"self"}
+
+    def inject(self):
+        sysctl(self.lab, "net/core/netdev_max_backlog", 2)
+        # What comes in on one CPU is handed to another: its queue is the one that overflows.
+        self.lab.put("/sys/class/net/%s/queues/rx-0/rps_cpus" % self.lab.interface, 2)
+        here = self.address[:-1] + "1"
+        self.p = [self.lab.start_inside("flood", "--address", here, "--port", 9, "--seconds", 60) for _ in range(2)]
+
+    def revert(self):
+        for p in self.p:
+            self.lab.stop(p)
+        self.lab.undo.pop()()
+
+
+class nic_errors(Fault):
+    """Another host sends frames of a kind that nobody here takes: the interface drops them."""
+    truth, kind, least = "host.network.nic_errors", "interface", "info"
+
+    def ready(self):
+        self.address = self.lab.namespace()
+        self.keys.add(self.lab.interface)
+
+    def inject(self):
+        self.p = self.lab.start_inside("strangers", "--address", self.lab.interface[:-1] + "b", "--count", 500, "--seconds", 60)
+
+    def revert(self):
+        self.lab.stop(self.p)
+
+
 class conntrack_full(Fault):
     """A host of its own whose table of tracked connections takes 60; connections are opened and kept."""
     truth, kind = "host.network.conntrack_full", "host"
@@ -178,4 +214,5 @@ class mount_hung(Fault):
         sh("umount", "-l", self.mount, check=False)
 
 
-SHARED = [flush_storm, flush_storm_small, dirty_throttling, swap_thrash, ports_exhausted, workload_growth, conntrack_full, mount_hung]
+SHARED = [flush_storm, flush_storm_small, dirty_throttling, swap_thrash, ports_exhausted, workload_growth, conntrack_full, mount_hung, softnet_drops,
+          nic_errors]

@@ -93,6 +93,29 @@ def keepers(a):
         time.sleep(0.02)
 
 
+def flood(a):
+    """Small datagrams to a port that nobody listens on, as fast as one thread can, with pauses of a quarter of the time."""
+    os.sched_setaffinity(0, {0})
+    sock, end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), time.time() + a.seconds
+    while time.time() < end:
+        for _ in range(300):
+            try:
+                sock.sendto(b"x", (a.address, a.port))
+            except OSError:
+                pass
+        time.sleep(0.001)
+
+
+def strangers(a):
+    """a.count frames a second of an experimental kind (0x88b5) out of the interface a.address."""
+    sock, end = socket.socket(socket.AF_PACKET, socket.SOCK_RAW), time.time() + a.seconds
+    sock.bind((a.address, 0))
+    while time.time() < end:
+        for _ in range(max(1, a.count // 100)):
+            sock.send(b"\xff" * 6 + b"\x02\x00\x00\x00\x00\x01" + b"\x88\xb5" + b"x" * 50)
+        time.sleep(0.01)
+
+
 def deadfuse(a):
     """Mounts a FUSE file system at a.stop and never answers."""
     fd = os.open("/dev/fuse", os.O_RDWR)

@@ -284,6 +284,11 @@ impl Tally {
     /// Notes what the socket's counters are now, and what was sent again since.
     fn remember(&mut self, socket: &Socket, key: Key) {
         let Some(info) = socket.info else { return };
+        if key.0 != OWN {
+            // The time-outs that loss is judged by are counted in our namespace.
+            self.after.insert(key, Before::of(&info));
+            return;
+        }
         let empty = Resend { ip: socket.peer.ip(), sockets: 0, timed_out: 0, retransmits: 0, segments: 0, window_limited_us: 0 };
         let row = self.resends.entry(socket.peer.ip()).or_insert(empty);
         row.sockets += 1;

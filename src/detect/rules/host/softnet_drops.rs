@@ -32,7 +32,8 @@ pub const RULE: Rule = Rule {
 A CPU takes packets from the cards more slowly than they come; its backlog (`netdev_max_backlog`) is full, and the rest is dropped
 before any socket sees it. Squeezes alone (the budget ran out, the rest was taken a moment later) are no loss.
 
-The cost is modelled as that of any lost segment: 0.2 s each, at most one second per second and request in flight or awaited reply.
+The cost is modelled, a lower bound: of the segments that come in for sockets here (requests to listeners, replies of peers) the share
+that is dropped of all packets, at 0.2 s each, the sender's first time-out.
 
 **Relief**: a longer backlog and a larger budget. **Cure**: spread the interrupts over CPUs (RSS, RPS), find what holds that CPU.",
     judge,
@@ -51,8 +52,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let lost = loss::before_sockets(facts.world);
     let mut found =
         Found::new(Class::Live, format!("The kernel drops {} packets a second before any socket sees them", short(drops)));
-    found.losses = vec![(State::NetworkRetransmit, lost)];
-    found.victims_time = lost;
+    found.losses = vec![(State::NetworkRetransmit, lost.requests), (State::PeerReply, lost.replies)];
+    found.victims_time = lost.requests + facts.ledger.state(State::PeerReply).max(lost.replies);
     found.never_critical = true;
     found.confidence = 0.5;
     found.evidence = vec![
