@@ -32,9 +32,9 @@ impl App {
             _ if !self.overlays.is_empty() => return Vec::new(),
             Target::Finding(key) => self.selected = Some(key),
             Target::Process(id) => self.processes.selected = Some(id),
-            Target::Heading(column) if self.processes.sort == column => self.processes.ascending = !self.processes.ascending,
             Target::Heading(column) => {
-                (self.processes.sort, self.processes.ascending) = (column, false);
+                let turned = self.processes.sort == column && !self.processes.ascending;
+                (self.processes.sort, self.processes.ascending) = (column, turned);
                 return Vec::new();
             }
         }

@@ -32,11 +32,16 @@ pub fn run(id: Option<&str>, settings: &Settings) -> Result<u8, Failure> {
     Ok(0)
 }
 
+/// Without the marks of emphasis, which a terminal shows as they are.
+fn plain(page: &str) -> String {
+    page.replace("**", "")
+}
+
 /// The page of a rule, with the thresholds in force.
 #[must_use]
 pub fn page(rule: &Rule, overrides: &ParamOverrides) -> String {
     let params = Params::new(rule.id, rule.params, overrides);
-    let mut out = format!("{}\n  {}\n\n{}\n", rule.id, rule.says, rule.page);
+    let mut out = format!("{}\n  {}\n\n{}\n", rule.id, rule.says, plain(rule.page));
     if !rule.params.is_empty() {
         _ = writeln!(out, "\nThresholds, under [rules.\"{}\"]:", rule.id);
     }

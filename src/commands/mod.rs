@@ -134,7 +134,23 @@ pub fn settings(global: &Global) -> Result<Settings, Failure> {
         return Err(Failure::Usage(problems.join("\n")));
     }
     layers.push(options(global));
-    Ok(Settings::merge(layers))
+    let settings = Settings::merge(layers);
+    match crossed(&settings) {
+        Some(problem) => Err(Failure::Usage(problem)),
+        None => Ok(settings),
+    }
+}
+
+/// A gauge that would turn critical before it turns to warning: where, and what.
+fn crossed(settings: &Settings) -> Option<String> {
+    ["cpu", "memory", "disk"].iter().find_map(|what| {
+        let (low, high) = (format!("targets.{what}_warning"), format!("targets.{what}_critical"));
+        let (warning, critical) = (settings.number(&low), settings.number(&high));
+        let place = |key: &str| settings.all().find(|(k, _, _)| *k == key).map(|(_, _, origin)| origin.clone());
+        let written = [place(&high), place(&low)].into_iter().flatten().find(|origin| *origin != Origin::Default);
+        let place = written.map_or_else(String::new, |origin| format!("{origin}: "));
+        (warning >= critical).then(|| format!("{place}{low} = {warning} must be below {high} = {critical}"))
+    })
 }
 
 fn elsewhere(kind: io::ErrorKind) -> bool {

@@ -45,6 +45,8 @@ struct Edge {
     symptom: &'static str,
     state: State,
     fraction: fn(&Facts<'_>, State, &Candidate, &Candidate) -> f64,
+    /// What moves is none of what the cause claims of the state by itself.
+    adds: bool,
 }
 
 /// An edge from a narrower cause of the run queue to a wider one: the seconds that both claim.
@@ -54,7 +56,7 @@ const fn narrower(cause: &'static str, symptom: &'static str) -> Edge {
 
 /// An edge between two that claim the same seconds of `state`.
 const fn both(cause: &'static str, symptom: &'static str, state: State) -> Edge {
-    Edge { cause, symptom, state, fraction: both_claim }
+    Edge { cause, symptom, state, fraction: both_claim, adds: false }
 }
 
 fn both_claim(_: &Facts<'_>, state: State, cause: &Candidate, symptom: &Candidate) -> f64 {
@@ -70,26 +72,41 @@ const EDGES: &[Edge] = &[
         symptom: "host.io.saturated",
         state: State::IoWait,
         fraction: |f, _, _, _| refault_share(f.world).unwrap_or(0.0),
+        adds: false,
     },
     Edge {
         cause: "host.memory.reclaim",
         symptom: "host.io.throttled",
         state: State::IoWait,
         fraction: |f, _, _, _| refault_share(f.world).unwrap_or(0.0),
+        adds: false,
     },
     // A group's own limit makes its reads; the dirty limit makes writers wait; both look like a slow disk (e7).
+    both("host.memory.swap_thrash", "host.memory.reclaim", State::MemoryStalled),
+    both("host.memory.swap_thrash", "host.memory.reclaim", State::IoWait),
+    both("host.memory.swap_thrash", "host.memory.cache_thrash", State::IoWait),
+    both("host.memory.swap_thrash", "host.io.saturated", State::IoWait),
     both("host.memory.cache_thrash", "host.io.saturated", State::IoWait),
     both("host.memory.cache_thrash", "host.io.throttled", State::IoWait),
-    both("host.memory.swap_thrash", "host.memory.reclaim", State::MemoryStalled),
-    both("host.memory.swap_thrash", "host.io.saturated", State::IoWait),
-    both("host.memory.swap_thrash", "host.memory.cache_thrash", State::IoWait),
     both("host.io.dirty_throttling", "host.io.flush_storm", State::IoWait),
     both("host.io.dirty_throttling", "host.io.saturated", State::IoWait),
     both("host.io.flush_storm", "host.io.saturated", State::IoWait),
     // A throttle explains a wait: the ledger gave the group's own waits to it; what it claims is not the device's (e10).
-    Edge { cause: "host.io.throttled", symptom: "host.io.saturated", state: State::IoWait, fraction: throttled_part },
+    Edge {
+        cause: "host.io.throttled",
+        symptom: "host.io.saturated",
+        state: State::IoWait,
+        fraction: throttled_part,
+        adds: false,
+    },
     // Loss on the way explains the wait for a reply of that address (diagnosis e17).
-    Edge { cause: "host.network.packet_loss", symptom: "app.upstream.waiting", state: State::PeerReply, fraction: same_address },
+    Edge {
+        cause: "host.network.packet_loss",
+        symptom: "app.upstream.waiting",
+        state: State::PeerReply,
+        fraction: same_address,
+        adds: false,
+    },
     // A program of a special nature explains the contention that it makes; kernel time is the wider word of the three.
     narrower("host.cpu.process_churn", "host.cpu.context_switches"),
     narrower("host.cpu.realtime_hog", "host.cpu.system_time"),
@@ -101,7 +118,13 @@ const EDGES: &[Edge] = &[
     narrower("host.cpu.context_switches", "host.cpu.contention"),
     narrower("host.cpu.system_time", "host.cpu.contention"),
     // A service that has more to do is its own contender.
-    Edge { cause: "app.workload_growth", symptom: "host.cpu.contention", state: State::CpuRunnable, fraction: same_program },
+    Edge {
+        cause: "app.workload_growth",
+        symptom: "host.cpu.contention",
+        state: State::CpuRunnable,
+        fraction: same_program,
+        adds: false,
+    },
     both("host.disk.mount_hung", "host.tasks.hung", State::TaskBlocked),
     // A listener here that does not accept explains the connects to it that get no answer.
     Edge {
@@ -109,20 +132,29 @@ const EDGES: &[Edge] = &[
         symptom: "host.network.syn_loss",
         state: State::NetworkConnect,
         fraction: same_port_here,
+        adds: false,
     },
-    both("host.network.softnet_drops", "app.upstream.waiting", State::PeerReply),
+    Edge {
+        cause: "host.network.softnet_drops",
+        symptom: "app.upstream.waiting",
+        state: State::PeerReply,
+        fraction: share_of_waits,
+        adds: false,
+    },
     // What this kernel drops before any socket is sent again by the other ends, and awaited here.
     Edge {
         cause: "host.network.softnet_drops",
         symptom: "host.network.packet_loss",
         state: State::NetworkRetransmit,
         fraction: dropped_here,
+        adds: true,
     },
     Edge {
         cause: "host.network.softnet_drops",
         symptom: "host.network.packet_loss",
         state: State::PeerReply,
         fraction: dropped_here,
+        adds: false,
     },
 ];
 
@@ -135,6 +167,12 @@ fn same_address(facts: &Facts<'_>, state: State, cause: &Candidate, symptom: &Ca
     let there = facts.ledger.peers.iter().filter(|w| w.peer.ip().to_string() == address);
     let waits: f64 = there.map(|w| w.waiting - w.clean).sum();
     if same && waits > 0.0 { (lost / waits).min(1.0) } else { 0.0 }
+}
+
+/// The part of all late replies that the cause claims: the same of each peer's.
+fn share_of_waits(facts: &Facts<'_>, state: State, cause: &Candidate, _: &Candidate) -> f64 {
+    let late = facts.ledger.state(state) - facts.ledger.clean_peers;
+    if late > 0.0 { (cause.lost_in(state) / late).min(1.0) } else { 0.0 }
 }
 
 /// The part of what is sent again that is no more than what this kernel drops.
@@ -180,7 +218,7 @@ pub fn resolve(facts: &Facts<'_>, candidates: &mut [Candidate]) {
             let with = causes.map(|at| (at, (edge.fraction)(facts, edge.state, &candidates[at], &candidates[symptom])));
             let best = with.filter(|(_, fraction)| *fraction >= WEAK).max_by(|a, b| a.1.total_cmp(&b.1));
             if let Some((cause, fraction)) = best {
-                explain(candidates, edge.state, cause, symptom, fraction);
+                explain(candidates, edge, cause, symptom, fraction);
             }
         }
     }
@@ -188,13 +226,14 @@ pub fn resolve(facts: &Facts<'_>, candidates: &mut [Candidate]) {
 }
 
 /// Moves that fraction of the symptom's seconds to the cause.
-fn explain(candidates: &mut [Candidate], state: State, cause: usize, symptom: usize, fraction: f64) {
-    let moved = take(&mut candidates[symptom], state, fraction);
+fn explain(candidates: &mut [Candidate], edge: &Edge, cause: usize, symptom: usize, fraction: f64) {
+    let moved = take(&mut candidates[symptom], edge.state, fraction);
     let key = candidates[symptom].key.clone();
     // The cause has claimed its own part of the state already where the rule says so; only what is new is added.
-    let claimed = candidates[cause].found.losses.iter().any(|(s, _)| *s == state);
-    if !claimed {
-        candidates[cause].found.losses.push((state, moved));
+    match candidates[cause].found.losses.iter_mut().find(|(s, _)| *s == edge.state) {
+        Some((_, claimed)) if edge.adds => *claimed += moved,
+        Some((_, claimed)) => *claimed = claimed.max(moved),
+        None => candidates[cause].found.losses.push((edge.state, moved)),
     }
     match candidates[cause].explains.iter_mut().find(|e| e.key == key) {
         Some(known) => known.s_per_s += moved,

@@ -3,7 +3,7 @@
 //! An actor here is a process (all its threads); its second per second can exceed 1. Weights are those of
 //! `model::facts::Weight`. Formulae: research basis in docs/judgement.md.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::model::facts::{CgroupFacts, Facts, MemoryFacts, PeerFacts, ProcFacts};
 use crate::model::foreign::Foreign;
 use crate::model::host::{Controller, ProcId};
+
+use super::waits::PeerWaits;
 
 macro_rules! states {
     ($($name:ident = $id:literal, $modelled:literal;)*) => {
@@ -324,64 +326,4 @@ pub fn inside(p: &ProcFacts, group: &CgroupFacts) -> bool {
     let same = |c: Controller| c == group.controller;
     // The root group is that of a container: all that is seen from inside stands in it.
     group.path.raw() == b"/" || p.cgroups.iter().any(|g| same(g.controller) && below(&g.path))
-}
-
-/// Waits for peers that are not on this host; one that is here has processes of its own, and its wait is theirs.
-struct PeerWaits {
-    rows: Vec<PeerWait>,
-    by_owner: HashMap<Option<ProcId>, f64>,
-}
-
-impl PeerWaits {
-    fn of(facts: &Facts, clean: &Clean<'_>) -> Self {
-        let mut by_peer: BTreeMap<SocketAddr, PeerWait> = BTreeMap::new();
-        let mut by_owner: HashMap<Option<ProcId>, f64> = HashMap::new();
-        let processes: HashMap<ProcId, &ProcFacts> = facts.processes().iter().map(|p| (p.id, p)).collect();
-        for link in facts.host.sockets.iter().flat_map(|s| &s.peers).filter(|l| !l.local) {
-            let process = link.owner.and_then(|id| processes.get(&id).copied());
-            let waiting = if poll(facts, link) { 0.0 } else { counted(link, process) };
-            // A process that was not read within the window is no actor, and its waits are nobody's.
-            if waiting <= 0.0 || (link.owner.is_some() && process.is_none_or(|p| p.cpu.is_none())) {
-                continue;
-            }
-            let share = link.reply_ms().map_or(0.0, |ms| ((clean.reply_ms)(link) / ms.max(1e-9)).min(1.0));
-            let empty = PeerWait { peer: link.peer, waiting: 0.0, clean: 0.0, owners: Vec::new() };
-            let row = by_peer.entry(link.peer).or_insert(empty);
-            row.waiting += waiting;
-            row.clean += waiting * share;
-            row.owners.extend(link.owner);
-            *by_owner.entry(link.owner).or_default() += waiting;
-        }
-        let mut rows: Vec<PeerWait> = by_peer.into_values().collect();
-        rows.sort_by(|a, b| b.waiting.total_cmp(&a.waiting).then(a.peer.cmp(&b.peer)));
-        Self { rows, by_owner }
-    }
-
-    fn of_process(&self, id: ProcId) -> f64 {
-        self.by_owner.get(&Some(id)).copied().unwrap_or(0.0)
-    }
-
-    fn of_nobody_known(&self) -> f64 {
-        self.by_owner.get(&None).copied().unwrap_or(0.0)
-    }
-}
-
-/// A question that is asked less than once a second and that only few of the requests in flight can be waiting for: a poll for
-/// work beside a server whose clients send messages that need no answer (a chat). A peer that hangs holds up most of them.
-fn poll(facts: &Facts, link: &PeerFacts) -> bool {
-    const FEW: f64 = 0.2;
-    let doors = facts.host.sockets.iter().flat_map(|s| &s.listeners).filter(|l| l.owner == link.owner);
-    let in_flight: f64 = doors.map(|l| l.in_flight).sum();
-    link.reply_ms().is_none() && link.for_requests < FEW * in_flight
-}
-
-/// How much of a wait someone feels. A server's counts as far as requests in flight wait with it; without any requests
-/// to see (a terminal, a unix socket) young waits count; a process that serves no one may as well wait for an event.
-fn counted(link: &PeerFacts, process: Option<&ProcFacts>) -> f64 {
-    match process {
-        None => link.for_requests,
-        Some(p) if p.serves_tcp => link.for_requests * p.weight.value,
-        Some(p) if p.weight.value >= 1.0 => link.fresh * p.weight.value,
-        Some(_) => 0.0,
-    }
 }

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use crate::model::facts::{Facts, PathFacts};
+use crate::model::facts::{Facts, ListenerFacts, PathFacts};
 
 /// The smallest retransmission time-out of Linux (`TCP_RTO_MIN`), seconds.
 const RTO_MIN_S: f64 = 0.2;
@@ -61,11 +61,16 @@ pub struct Dropped {
 pub fn before_sockets(facts: &Facts) -> Dropped {
     let limits = &facts.host.limits;
     let drops = limits.softnet_drops_per_s.unwrap_or(0.0);
-    let (Ok(sockets), true) = (&facts.host.sockets, drops > 0.0) else { return Dropped::default() };
-    let share = drops / (drops + limits.packets_per_s.unwrap_or(0.0));
-    let requests: f64 = sockets.listeners.iter().filter(|l| !l.at.ip().is_loopback()).map(|l| l.requests_per_s).sum();
+    // Without the packets that were taken (a counter of 32 bits that wrapped) the share is not known.
+    let (Ok(sockets), Some(taken), true) = (&facts.host.sockets, limits.packets_per_s, drops > 0.0) else {
+        return Dropped::default();
+    };
+    let share = drops / (drops + taken);
+    // At most one of each connection stands still, however many segments an upload has.
+    let of_door = |l: &ListenerFacts| (l.requests_per_s * share * RTO_MIN_S).min(f64::from(l.accepted));
+    let requests: f64 = sockets.listeners.iter().filter(|l| !l.at.ip().is_loopback()).map(of_door).sum();
     let remote = || sockets.peers.iter().filter(|l| !l.local);
     let asked: f64 = remote().map(|l| l.segments_per_s).sum();
     let awaited: f64 = remote().map(|l| l.for_requests).sum();
-    Dropped { requests: requests * share * RTO_MIN_S, replies: (asked * share * RTO_MIN_S).min(awaited) }
+    Dropped { requests, replies: (asked * share * RTO_MIN_S).min(awaited) }
 }

@@ -140,9 +140,9 @@ pub struct Learned {
     /// Resident bytes of the processes that grow, by `pid@start`.
     #[serde(default)]
     pub resident: BTreeMap<String, Series>,
-    /// Per listening port the requests a second and the CPU seconds for each, newest last.
+    /// Per listener the requests a second and the CPU seconds for each, newest last.
     #[serde(default)]
-    pub requests: BTreeMap<u16, VecDeque<(f32, f32)>>,
+    pub requests: BTreeMap<String, VecDeque<(f32, f32)>>,
     /// Free bytes of each mount over time.
     pub space: BTreeMap<String, Series>,
 }

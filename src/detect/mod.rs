@@ -14,3 +14,4 @@ pub mod rank;
 pub mod rules;
 pub mod usual;
 pub mod verdict;
+mod waits;

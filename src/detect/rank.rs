@@ -74,7 +74,8 @@ pub fn diagnose(world: &World, ledger: &Ledger, memory: &mut Memory, candidates:
 }
 
 /// Rules that blame one culprit: when it changes, the finding goes on.
-const ONE_CULPRIT: [&str; 10] = [
+const ONE_CULPRIT: [&str; 11] = [
+    "host.io.flush_storm",
     "host.cpu.contention",
     "host.cpu.realtime_hog",
     "host.cpu.hot_core",

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::model::facts::Facts;
+use crate::model::facts::{Facts, ListenerFacts};
 use crate::model::host::ProcId;
 
 use super::memory::Learned;
@@ -37,11 +37,15 @@ impl Learned {
         }
         for door in sockets.listeners.iter().filter(|d| d.requests_per_s >= LEAST_PER_S) {
             let Some(cores) = door.owner.and_then(|owner| family_cpu(facts, owner)) else { continue };
-            let port = door.at.port();
-            if self.requests.len() >= PORTS && !self.requests.contains_key(&port) {
-                continue;
+            let place = place(door);
+            if self.requests.len() >= PORTS && !self.requests.contains_key(&place) {
+                let listens = |known: &String| sockets.listeners.iter().any(|l| self::place(l) == *known);
+                self.requests.retain(|known, _| listens(known));
+                if self.requests.len() >= PORTS {
+                    continue;
+                }
             }
-            let ring = self.requests.entry(port).or_default();
+            let ring = self.requests.entry(place).or_default();
             if ring.len() == KEPT {
                 ring.pop_front();
             }
@@ -49,21 +53,29 @@ impl Learned {
         }
     }
 
-    /// What the service on that port did in the minutes before; `None` until it was seen long enough.
+    /// What the service behind that listener did in the minutes before; `None` until it was seen long enough.
     #[must_use]
-    pub fn usual(&self, port: u16) -> Option<Usual> {
-        let ring = self.requests.get(&port)?;
-        let before: VecDeque<(f32, f32)> = ring.iter().copied().take(ring.len().saturating_sub(NEWEST)).collect();
-        if before.len() < ENOUGH {
-            return None;
-        }
-        let median = |part: fn(&(f32, f32)) -> f32| {
-            let mut sorted: Vec<f32> = before.iter().map(part).collect();
-            sorted.sort_by(f32::total_cmp);
-            f64::from(sorted[sorted.len() / 2])
-        };
-        Some(Usual { rate: median(|r| r.0), cost_s: median(|r| r.1) })
+    pub fn usual(&self, door: &ListenerFacts) -> Option<Usual> {
+        median(self.requests.get(&place(door))?)
     }
+}
+
+/// A listener by its namespace and address: containers use the same ports.
+fn place(door: &ListenerFacts) -> String {
+    format!("{} {}", door.namespace, door.at)
+}
+
+fn median(ring: &VecDeque<(f32, f32)>) -> Option<Usual> {
+    let before: Vec<(f32, f32)> = ring.iter().copied().take(ring.len().saturating_sub(NEWEST)).collect();
+    if before.len() < ENOUGH {
+        return None;
+    }
+    let of = |part: fn(&(f32, f32)) -> f32| {
+        let mut sorted: Vec<f32> = before.iter().map(part).collect();
+        sorted.sort_by(f32::total_cmp);
+        f64::from(sorted[sorted.len() / 2])
+    };
+    Some(Usual { rate: of(|r| r.0), cost_s: of(|r| r.1) })
 }
 
 /// CPUs that a process and all forked from it use; `None` when it is not seen.
@@ -78,14 +90,11 @@ mod tests {
 
     #[test]
     fn what_just_grew_is_not_the_usual() {
-        let mut learned = Learned::default();
-        let ring = learned.requests.entry(80).or_default();
-        ring.extend(std::iter::repeat_n((100.0, 0.002), ENOUGH - 1));
-        assert_eq!(learned.usual(80), None);
-        let ring = learned.requests.entry(80).or_default();
-        ring.extend(std::iter::repeat_n((100.0, 0.002), 1));
+        let mut ring: VecDeque<(f32, f32)> = std::iter::repeat_n((100.0, 0.002), ENOUGH - 1).collect();
+        assert_eq!(median(&ring), None);
+        ring.push_back((100.0, 0.002));
         ring.extend(std::iter::repeat_n((300.0, 0.004), NEWEST));
-        let usual = learned.usual(80).unwrap();
+        let usual = median(&ring).unwrap();
         assert!((usual.rate - 100.0).abs() < 1e-3 && (usual.cost_s - 0.002).abs() < 1e-6);
     }
 }

@@ -158,11 +158,15 @@ fn raised(judged: &Judged) -> BTreeSet<String> {
     roots.map(|f| f.key.clone()).collect()
 }
 
-/// Goes on to the next tick at which something is raised that was not before; without one to the end.
+/// Ticks that one wish for the next incident looks at; without one among them it stands there, and goes on with the next wish.
+const LOOKED_AT: usize = 5_000;
+
+/// Goes on to the next tick at which something is raised that was not before; without one as far as it looked.
 fn next_incident(playback: &mut Playback, last: Option<&Judged>) -> Option<Judged> {
     let mut before = last.map(raised).unwrap_or_default();
     let mut newest = None;
-    while let Some(judged) = playback.step() {
+    for _ in 0..LOOKED_AT {
+        let Some(judged) = playback.step() else { break };
         let now = raised(&judged);
         let new = !now.is_subset(&before);
         before = now;
@@ -174,20 +178,39 @@ fn next_incident(playback: &mut Playback, last: Option<&Judged>) -> Option<Judge
     newest
 }
 
-/// When the last incident before that moment began.
+/// When the last incident before that moment began, looked for segment by segment, backwards. What stands at the first tick of a
+/// segment began in the one before, which is folded with it.
 fn incident_before(file: Option<&Path>, at_ms: i64) -> Option<i64> {
-    let file = Some(file?.to_path_buf());
-    let mut playback = Playback::open(&ReplayOptions { file, from_ms: None, speed_percent: 100 }).ok()?;
-    let (mut before, mut found) = (BTreeSet::new(), None);
-    while playback.next_ms().is_some_and(|ms| ms < at_ms) {
-        let judged = playback.step()?;
-        let now = raised(&judged);
-        if !now.is_subset(&before) {
-            found = Some(judged.at.wall_ms);
-        }
-        before = now;
+    let file = file?;
+    let mut begins: Vec<i64> =
+        segments(&mut std::fs::File::open(file).ok()?).ok()?.iter().map(|(_, entry)| entry.first_ms).collect();
+    if begins.is_empty() {
+        // Nothing is sealed yet: one run from the start.
+        begins.push(i64::MIN);
     }
-    found
+    let mut end_ms = at_ms;
+    for (index, begin_ms) in begins.iter().enumerate().rev().filter(|(_, ms)| **ms < at_ms).take(LOOKED_AT / 60) {
+        let start_ms = index.checked_sub(1).and_then(|at| begins.get(at)).unwrap_or(begin_ms);
+        let mut playback = from(Some(file), *start_ms)?;
+        let (mut before, mut found) = (None, None);
+        while playback.next_ms().is_some_and(|ms| ms < end_ms) {
+            let judged = playback.step()?;
+            let now = raised(&judged);
+            let new = match &before {
+                Some(before) => !now.is_subset(before),
+                None => index == 0 && !now.is_empty(),
+            };
+            if new {
+                found = Some(judged.at.wall_ms);
+            }
+            before = Some(now);
+        }
+        if found.is_some() {
+            return found;
+        }
+        end_ms = *begin_ms;
+    }
+    None
 }
 
 async fn run(mut playback: Playback, options: ReplayOptions, pictures: Pictures, mut asked: mpsc::Receiver<Ask>) {
@@ -223,13 +246,15 @@ async fn run(mut playback: Playback, options: ReplayOptions, pictures: Pictures,
                     playback = there;
                     step = true;
                 },
-                Some(Ask::Incident(true)) => {
+                // A pipe cannot be looked ahead in: what comes is not there yet.
+                Some(Ask::Incident(true)) if file.is_some() => {
                     let here = last.as_ref().map(|(judged, _)| judged);
                     if let Some(judged) = next_incident(&mut playback, here) {
                         paused = true;
                         last = Some((judged.clone(), judged.at.wall_ms));
                     }
                 }
+                Some(Ask::Incident(true)) => {}
                 Some(Ask::Incident(false)) => {
                     let here_ms = last.as_ref().map_or(0, |(_, at)| *at);
                     if let Some(there) = incident_before(file, here_ms).and_then(|ms| from(file, ms)) {

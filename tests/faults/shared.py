@@ -95,6 +95,24 @@ class swap_thrash(Fault):
         self.lab.stop(self.p)
 
 
+class control_quiet_swap(swap_thrash):
+    """Three hundred MiB lie in swap and nobody touches them."""
+    path, truth, kind, control = "/cpu", None, None, True
+
+    def service_args(self):
+        return ()
+
+    def service_cgroups(self):
+        return ()
+
+    def ready(self):
+        self.lab.put(self.group + "/memory.limit_in_bytes", 128 * MIB)
+        self.p = self.lab.me("hold", "--mb", 400, "--seconds", 120, cgroups=[self.group])
+        time.sleep(6)
+
+    def inject(self): ...
+
+
 class ports_exhausted(Fault):
     """A program opens a connection per request towards a server on another host and closes it: 600 ports are gone in seconds."""
     truth, kind = "host.network.ports_exhausted", "peer"
@@ -215,4 +233,4 @@ class mount_hung(Fault):
 
 
 SHARED = [flush_storm, flush_storm_small, dirty_throttling, swap_thrash, ports_exhausted, workload_growth, conntrack_full, mount_hung, softnet_drops,
-          nic_errors]
+          nic_errors, control_quiet_swap]

@@ -50,6 +50,14 @@ def toucher(a):
             memory[random.randrange(pages) * 4096] = 1
 
 
+def hold(a):
+    """Writes a.mb MiB of its own memory once, and sleeps."""
+    memory = mmap.mmap(-1, a.mb * MIB, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    for page in range(a.mb * MIB // 4096):
+        memory[page * 4096] = 1
+    time.sleep(a.seconds)
+
+
 def sink(a):
     """Accepts all and keeps it until the other end closes."""
     server = socket.create_server((a.address, a.port), backlog=1024)

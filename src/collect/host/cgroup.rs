@@ -220,7 +220,8 @@ fn memory_v1(reader: &mut Reader, dir: &Path) -> CgroupMemory {
         && let Ok(text) = reader.read(&dir.join("memory.stat"))
     {
         memory.refault_file = keyed(text, b"workingset_refault_file");
-        memory.inactive_file = keyed(text, b"inactive_file");
+        // With its children, as the usage is.
+        memory.inactive_file = keyed(text, b"total_inactive_file").or_else(|| keyed(text, b"inactive_file"));
     }
     memory
 }

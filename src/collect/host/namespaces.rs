@@ -2,12 +2,29 @@
 
 use std::fs::File;
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+use super::sockdiag::Socket;
+
+/// perftop's own network namespace.
+pub const OWN: u64 = 0;
+
+/// The sockets of one network namespace at one moment.
+#[derive(Debug, Default)]
+pub struct Dump {
+    /// [`OWN`], or its number.
+    pub namespace: u64,
+    /// Listening, established and opening ones.
+    pub sockets: Vec<Socket>,
+    /// Those that are being closed, where they are many.
+    pub ending: Vec<Socket>,
+}
+
 /// Namespaces that are visited.
-pub(super) const MOST: usize = 32;
+pub(super) const MOST: usize = 16;
 
 /// Why nothing was done in another namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,13 +45,17 @@ impl Home {
         Self(File::open("/proc/thread-self/ns/net").ok())
     }
 
-    /// Does the work in the network namespace of that process.
+    /// Does the work in the network namespace of that number, which that process was seen in.
     ///
     /// # Errors
     /// When it cannot be entered, or not left again.
-    pub(super) fn visit<T>(&self, pid: i32, work: impl FnOnce() -> T) -> Result<T, Away> {
+    pub(super) fn visit<T>(&self, number: u64, pid: i32, work: impl FnOnce() -> T) -> Result<T, Away> {
         let own = self.0.as_ref().ok_or(Away::Closed)?;
         let there = File::open(format!("/proc/{pid}/ns/net")).map_err(|_| Away::Closed)?;
+        // The pid may be another process' by now.
+        if there.metadata().map_or(0, |m| m.ino()) != number {
+            return Err(Away::Closed);
+        }
         enter(&there).map_err(|_| Away::Closed)?;
         let done = work();
         enter(own).map_err(|_| Away::Lost)?;

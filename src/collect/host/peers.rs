@@ -2,11 +2,12 @@
 //! received awaits a reply; an accepted one whose last data was received after the last was sent has a request in
 //! flight. No rights are needed. Pure: sockets of one dump after the other in, sums out.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 
 use crate::model::host::{Connecting, Listener, PeerLink, Peers, ProcId, Resend};
 
+use super::namespaces::{Dump, OWN};
 use super::ports::Ports;
 use super::sockdiag::{ESTABLISHED, LISTEN, SYN_SENT, Socket};
 use super::stamps::{Before, Doing, FRESH_MS, Here, Waits, asks, serves, timed_out};
@@ -16,22 +17,8 @@ const LINKS: usize = 256;
 const LISTENERS: usize = 256;
 const RESENDS: usize = 32;
 
-/// perftop's own network namespace.
-pub const OWN: u64 = 0;
-
 /// A socket: its namespace and both ends.
 type Key = (u64, SocketAddr, SocketAddr);
-
-/// The sockets of one network namespace at one moment.
-#[derive(Debug, Default)]
-pub struct Dump {
-    /// [`OWN`], or its number.
-    pub namespace: u64,
-    /// Listening, established and opening ones.
-    pub sockets: Vec<Socket>,
-    /// Those that are being closed, where they are many.
-    pub ending: Vec<Socket>,
-}
 
 /// Sums over dumps, until they are taken.
 #[derive(Debug, Default)]
@@ -48,7 +35,8 @@ pub struct Tally {
     rounds: u32,
     established: u32,
     unowned: u32,
-    dumped: bool,
+    /// The namespaces of the round before: a connection that is new there came since.
+    known: HashSet<u64>,
 }
 
 impl Tally {
@@ -79,7 +67,7 @@ impl Tally {
             });
         }
         self.before = std::mem::take(&mut self.after);
-        self.dumped = true;
+        self.known = dumps.iter().map(|d| d.namespace).collect();
     }
 
     fn add_one(&mut self, dump: &Dump, owners: &HashMap<u32, ProcId>, waits: &mut HashMap<Option<ProcId>, Waits>) {
@@ -204,8 +192,8 @@ impl Tally {
         let owner = owner.or(row.owner);
         let Some(info) = socket.info else { return };
         let before = self.before.get(&key).copied();
-        // A connection that came since the dump before brings all that it received; at the first dump nobody knows when.
-        let fresh = if self.dumped { info.segments_received.map_or(0, u64::from) } else { 0 };
+        // A connection that came since the dump before brings all that it received; at a first dump nobody knows when.
+        let fresh = if self.known.contains(&key.0) { info.segments_received.map_or(0, u64::from) } else { 0 };
         row.requests += before.map_or(fresh, |b| b.grown(&info).received);
         let (doing, one_way) = serves(socket, &info, before);
         if let Some(now) = self.after.get_mut(&key) {

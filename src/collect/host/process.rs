@@ -13,7 +13,7 @@ use crate::collect::clock;
 use crate::collect::root::{Reader, Roots, lack};
 use crate::model::foreign::Foreign;
 use crate::model::host::{ProcId, ProcIo, ProcRaw, ProcSched, ProcessTable, StateHit};
-use crate::model::seen::Seen;
+use crate::model::seen::{Seen, Why};
 
 use super::stat;
 
@@ -167,8 +167,12 @@ impl Processes {
             let of_all = |part: usize| u32::try_from((part * tids.len()).div_ceil(take)).unwrap_or(0);
             if !seen.is_empty() {
                 let syncs = seen.iter().map(|tid| {
-                    let call = reader.parse(&dir.join(tid.to_string()).join("syscall"), stat::parse_syscall).ok()?;
-                    Some(usize::from(stat::is_sync(call)))
+                    match reader.parse(&dir.join(tid.to_string()).join("syscall"), stat::parse_syscall) {
+                        Ok(call) => Some(usize::from(stat::is_sync(call))),
+                        Err(lack) if lack.why == Why::Denied => None,
+                        // It has ended meanwhile.
+                        Err(_) => Some(0),
+                    }
                 });
                 let syncing = syncs.sum::<Option<usize>>().map(of_all);
                 hits.push(StateHit { id: known.row.id, hits: of_all(seen.len()), syncing });

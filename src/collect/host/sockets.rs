@@ -10,8 +10,8 @@ use crate::collect::root::{Reader, Roots};
 use crate::model::host::{Peers, ProcId, Serving};
 use crate::model::seen::{Lack, Seen, Why};
 
-use super::namespaces::{Away, Home};
-use super::peers::{Dump, OWN, Tally};
+use super::namespaces::{Away, Dump, Home, OWN};
+use super::peers::Tally;
 use super::ports;
 use super::serving;
 use super::sockdiag::{self, Socket};
@@ -83,14 +83,14 @@ fn run(roots: &Roots, shared: &Weak<Mutex<Shared>>) {
         if now_ns >= scan_due_ns {
             let (done, cost_s) = timed(|| looker.scan(&shared));
             if done.is_err() {
-                return;
+                return lost(&shared);
             }
             scan_due_ns = clock::mono_ns() + (SCAN_S.max(cost_s / SCAN_SHARE) * 1e9) as u64;
         }
         if now_ns >= dump_due_ns {
             let (done, cost_s) = timed(|| looker.dump(&shared));
             if done.is_err() {
-                return;
+                return lost(&shared);
             }
             let asks = shared.lock().is_ok_and(|s| s.tally.asks_others());
             let least = if asks { DUMP.0 } else { QUIET };
@@ -100,6 +100,14 @@ fn run(roots: &Roots, shared: &Weak<Mutex<Shared>>) {
         drop(shared);
         let due_ns = dump_due_ns.min(scan_due_ns).saturating_sub(clock::mono_ns());
         std::thread::sleep(Duration::from_nanos(due_ns).min(DUMP.1));
+    }
+}
+
+/// Says why nothing more comes.
+fn lost(shared: &Mutex<Shared>) {
+    if let Ok(mut shared) = shared.lock() {
+        let lack = Lack::new(Why::Garbage, "sockets: the way back from another network namespace failed");
+        (shared.failed, shared.serving) = (Some(lack.clone()), Some(Err(lack)));
     }
 }
 
@@ -164,7 +172,7 @@ impl Looker<'_> {
     fn visit(&self, states: u32, info: bool) -> Result<Vec<(u64, Vec<Socket>)>, Away> {
         let mut found = Vec::new();
         for (number, pid) in &self.namespaces {
-            match self.home.visit(*pid, || rows(states, info)) {
+            match self.home.visit(*number, *pid, || rows(states, info)) {
                 Ok(Ok(rows)) => found.push((*number, rows)),
                 Ok(Err(_)) | Err(Away::Closed) => {}
                 Err(Away::Lost) => return Err(Away::Lost),

@@ -107,6 +107,8 @@ impl PeerFacts {
 pub struct ListenerFacts {
     /// Where it listens.
     pub at: SocketAddr,
+    /// The network namespace; 0 is perftop's own.
+    pub namespace: u64,
     /// Whose.
     pub owner: Option<ProcId>,
     /// Connections that wait to be accepted: the most seen, and the mean.
@@ -220,6 +222,7 @@ fn listeners(ticks: &[&Peers], last: &Peers, over: &Over) -> Vec<ListenerFacts> 
             let mean = |part: fn(&Listener) -> u32| all().map(part).map(f64::from).sum::<f64>() / over.rounds;
             ListenerFacts {
                 at: now.at,
+                namespace: now.namespace,
                 owner: now.owner,
                 queue_max: all().map(|l| l.queue).max().unwrap_or(0),
                 queued: mean(|l| l.queued),

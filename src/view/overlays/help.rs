@@ -49,7 +49,7 @@ pub fn draw(app: &App, scroll: usize, theme: &Theme, frame: &mut Frame<'_>, area
         rows.push(Line::from(Span::styled(format!(" {}: {}", rule.id, rule.says), theme.style(Meaning::Title))));
         for paragraph in rule.page.split("\n\n") {
             rows.push(Line::default());
-            let text = paragraph.replace('\n', " ");
+            let text = paragraph.replace('\n', " ").replace("**", "");
             let wrapped = wrap(&text, usize::from(inside.width).saturating_sub(2));
             rows.extend(wrapped.into_iter().map(|l| Line::from(Span::styled(format!(" {l}"), theme.style(Meaning::Text)))));
         }

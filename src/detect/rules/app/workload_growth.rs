@@ -33,7 +33,7 @@ pub const RULE: Rule = Rule {
             default: 1.25,
             min: 1.01,
             max: 10.0,
-            what: "CPU time per request over that of before: above it each request became dearer, and that is the story",
+            what: "CPU time per request over that of before: beyond it (or below its inverse) each request is another one, and that is the story",
         },
         Param {
             name: "lost",
@@ -70,7 +70,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let mut grown = "no service has more requests than before".to_owned();
     for door in &sockets.listeners {
         let Some(program) = all.iter().find(|p| p.members.iter().any(|m| Some(m.id) == door.owner)) else { continue };
-        let Some(before) = facts.learned.usual(door.at.port()) else { continue };
+        let Some(before) = facts.learned.usual(door) else { continue };
         let mut subject = Subject::new(SubjectType::Port, door.at.port().to_string(), format!(":{}", door.at.port()));
         subject.also = vec![program.subject().typed_key()];
         let held = is_held(prev, &subject);
@@ -92,7 +92,9 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let waits = facts.ledger.sum(member, |a| a.runnable);
         let lost = waits * (1.0 - 1.0 / growth);
         let largest = program.amount >= 0.5 * total;
-        if dearer > params.get("cost") || lost < params.limit("lost", held) || !largest {
+        let cost = params.get("cost");
+        // Much cheaper each is other work, such as an upload in many segments.
+        if !(1.0 / cost..=cost).contains(&dearer) || lost < params.limit("lost", held) || !largest {
             continue;
         }
         let mut found = found(door, program, growth, dearer, before.rate);

@@ -67,7 +67,7 @@ impl Taken {
             _ => false,
         };
         let used = row.open + if reused { 0 } else { row.closing };
-        Some(Self { used, of: u32::from(high - low) + 1 })
+        Some(Self { used, of: u32::from(high.saturating_sub(low)) + 1 })
     }
 
     fn percent(&self) -> f64 {
@@ -91,7 +91,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let owner = row.owner.and_then(|id| facts.world.processes().iter().find(|p| p.id == id));
         let mut subject = Subject::new(SubjectType::Peer, row.peer.to_string(), row.peer.to_string());
         subject.also = row.owner.iter().map(|id| format!("process:{id}")).collect();
-        let full = taken.percent() >= params.limit("full", is_held(prev, &subject)).max(params.get("nearly"));
+        // No hysteresis here: below it connects do not fail.
+        let full = taken.percent() >= params.get("full");
         if full || taken.percent() >= params.limit("nearly", is_held(prev, &subject)) {
             judged.verdicts.push((subject, Verdict::Found(Box::new(found(row, &taken, owner, limits, full)))));
         }
@@ -141,16 +142,18 @@ fn fixes(row: &PortUse, owner: Option<&ProcFacts>, limits: &LimitsRaw) -> Vec<Fi
         reuse.needs = "root".into();
         fixes.push(reuse);
     }
+    let (wide_low, wide_high) = (low.min(10_240), u16::MAX);
     if low > 10_240 || high < 65_000 {
         let mut wider = fix::shell_fix(
             Phase::Relief,
             Horizon::Immediate,
             "Widen the range of local ports",
-            "sysctl -w net.ipv4.ip_local_port_range=\"10240 65535\"",
+            format!("sysctl -w net.ipv4.ip_local_port_range=\"{wide_low} {wide_high}\""),
         );
         wider.undo = Some(format!("sysctl -w net.ipv4.ip_local_port_range=\"{low} {high}\""));
         wider.risk =
-            "a server that is to listen on a port above 10240 may find it taken: reserve it with ip_local_reserved_ports".into();
+            "a server that is to listen on a port of the wider range may find it taken: reserve it with ip_local_reserved_ports"
+                .into();
         wider.needs = "root".into();
         fixes.push(wider);
     }
