@@ -72,6 +72,12 @@ pub const ORIGINS: &[Origin] = &[
         "ip -s link",
     ),
     origin(
+        "host.queues",
+        "rtnetlink, RTM_GETQDISC: gnet_stats_queue of each interface's outermost queue",
+        "Δdrops / Δt; packets = mean of qlen over the sweeps of the window",
+        "tc -s qdisc",
+    ),
+    origin(
         "host.tcp",
         "/proc/net/snmp, /proc/net/netstat, by name",
         "Δcounter / Δt; share = ΔRetransSegs / ΔTCPOrigDataSent from 100 segments on",

@@ -29,7 +29,7 @@ from shared import SHARED
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 WARM, HOLD, RECOVERY = 8, 25, 10
-HELPERS = ("acceptor", "callers", "hoarder", "chat", "download", "slowly", "flusher", "writer", "toucher", "hold", "sink", "closers", "keepers", "flood", "strangers", "deadfuse")
+HELPERS = ("acceptor", "callers", "hoarder", "chat", "download", "slowly", "flusher", "writer", "toucher", "hold", "sink", "closers", "keepers", "flood", "send", "strangers", "deadfuse")
 MIB = 1 << 20
 
 

@@ -185,6 +185,22 @@ class nic_errors(Fault):
         self.lab.stop(self.p)
 
 
+class link_saturated(Fault):
+    """A shaper lets 2 Mbit/s through an interface, and somebody sends more."""
+    truth, kind, least = "host.network.link_saturated", "interface", "info"
+
+    def ready(self):
+        self.address = self.lab.namespace()
+        self.keys.add(self.lab.interface)
+        sh("tc", "qdisc", "add", "dev", self.lab.interface, "root", "tbf", "rate", "2mbit", "burst", "16k", "limit", "64k")
+
+    def inject(self):
+        self.p = self.lab.me("send", "--address", self.address, "--port", 9, "--count", 1000, "--seconds", 60)
+
+    def revert(self):
+        self.lab.stop(self.p)
+
+
 class conntrack_full(Fault):
     """A host of its own whose table of tracked connections takes 60; connections are opened and kept."""
     truth, kind = "host.network.conntrack_full", "host"
@@ -233,4 +249,4 @@ class mount_hung(Fault):
 
 
 SHARED = [flush_storm, flush_storm_small, dirty_throttling, swap_thrash, ports_exhausted, workload_growth, conntrack_full, mount_hung, softnet_drops,
-          nic_errors, control_quiet_swap]
+          nic_errors, link_saturated, control_quiet_swap]

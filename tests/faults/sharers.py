@@ -114,6 +114,18 @@ def flood(a):
         time.sleep(0.001)
 
 
+def send(a):
+    """a.count datagrams of a kilobyte a second to a port that nobody listens on."""
+    sock, end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), time.time() + a.seconds
+    while time.time() < end:
+        for _ in range(max(1, a.count // 100)):
+            try:
+                sock.sendto(b"x" * 1000, (a.address, a.port))
+            except OSError:
+                pass
+        time.sleep(0.01)
+
+
 def strangers(a):
     """a.count frames a second of an experimental kind (0x88b5) out of the interface a.address."""
     sock, end = socket.socket(socket.AF_PACKET, socket.SOCK_RAW), time.time() + a.seconds

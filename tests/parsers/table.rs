@@ -1,7 +1,7 @@
 //! Every parser of what the kernel prints, with a real file that it reads. Tests and fuzz targets share this list.
 
 use perftop::collect::host::{
-    cgroup, cpu, disk, filesystem, kmsg, limits, memory, network, ports, psi, serving::Sockets, sockdiag, stat,
+    cgroup, cpu, disk, filesystem, kmsg, limits, memory, network, ports, psi, qdisc, serving::Sockets, sockdiag, stat,
 };
 use perftop::model::mask;
 
@@ -47,5 +47,11 @@ pub const PARSERS: &[(&str, Parser)] = &[
         let mut rows = 0;
         sockdiag::parse(b, &mut |_| rows += 1);
         rows >= 5
+    }),
+    // A recorded dump (Linux 6.18) of the queues of a loopback and a card.
+    ("tests/fixtures/qdisc.bin", |b| {
+        let mut rows = 0;
+        qdisc::parse(b, &mut |_, _| rows += 1);
+        rows >= 1
     }),
 ];

@@ -8,6 +8,8 @@ use crate::model::foreign::Foreign;
 use crate::model::host::{InterfaceRaw, TcpRaw};
 use crate::model::seen::Seen;
 
+use super::qdisc;
+
 /// Parses `/proc/net/dev`: two heading lines, then `name: 16 numbers`.
 #[must_use]
 pub fn parse_dev(text: &[u8]) -> Vec<InterfaceRaw> {
@@ -34,13 +36,22 @@ fn parse_interface(line: &[u8]) -> Option<InterfaceRaw> {
         tx_dropped: v[11],
         speed_mbit: None,
         physical: false,
+        queue: None,
     })
+}
+
+/// What an interface is.
+#[derive(Debug, Clone, Copy)]
+struct Nature {
+    speed_mbit: Option<u64>,
+    physical: bool,
+    index: Option<u32>,
 }
 
 /// Reads the interfaces; speed and kind are asked again so many reads.
 #[derive(Debug, Default)]
 pub struct Interfaces {
-    known: HashMap<Foreign, (Option<u64>, bool)>,
+    known: HashMap<Foreign, Nature>,
     reads: u32,
 }
 
@@ -57,12 +68,16 @@ impl Interfaces {
         if self.reads.is_multiple_of(Self::REFRESH) {
             self.known.clear();
         }
+        // Of our own namespace only: another /proc shows others' interfaces.
+        let queues = if roots.own_proc() { qdisc::dump().unwrap_or_default() } else { HashMap::new() };
         for row in &mut rows {
             let nature = self.known.entry(row.name.clone()).or_insert_with(|| {
                 let dir = roots.sys.join("class/net").join(std::ffi::OsStr::from_bytes(row.name.raw()));
-                (reader.number(&dir.join("speed")), dir.join("device").exists())
+                let index = reader.number(&dir.join("ifindex")).and_then(|n| u32::try_from(n).ok());
+                Nature { speed_mbit: reader.number(&dir.join("speed")), physical: dir.join("device").exists(), index }
             });
-            (row.speed_mbit, row.physical) = *nature;
+            (row.speed_mbit, row.physical) = (nature.speed_mbit, nature.physical);
+            row.queue = nature.index.and_then(|index| queues.get(&index).copied());
         }
         Ok(rows)
     }

@@ -2,15 +2,14 @@
 //! fraction of `/proc/net/tcp`, whose reader walks the whole hash table once more to learn that it was at its end.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
-use std::time::Duration;
 
-use rustix::net::netlink::{SOCK_DIAG, SocketAddrNetlink};
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
-use rustix::net::{recv, sendto, socket_with, sockopt};
+use rustix::net::AddressFamily;
+use rustix::net::netlink::SOCK_DIAG;
 
-use crate::collect::root::lack;
-use crate::model::seen::{Lack, Seen, Why};
+use crate::model::seen::{Seen, Why};
+
+pub use super::netlink::Part;
+use super::netlink::{self, attributes, u32_at, u64_at};
 
 /// States of a socket as bits, for [`dump`].
 pub const ESTABLISHED: u32 = 1 << 1;
@@ -20,9 +19,6 @@ pub const SYN_SENT: u32 = 1 << 2;
 pub const LISTEN: u32 = 1 << 10;
 /// On their way to the end: FIN_WAIT1 and 2, TIME_WAIT, CLOSE_WAIT, LAST_ACK, CLOSING.
 pub const ENDING: u32 = 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 9 | 1 << 11;
-
-/// A dump that does not answer is given up.
-const PATIENCE: Duration = Duration::from_millis(500);
 
 /// A socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,10 +78,7 @@ pub struct TcpInfo {
     pub bytes_received: Option<u64>,
 }
 
-const HEADER: usize = 16;
 const MESSAGE: usize = 72;
-const DONE: u16 = 3;
-const ERROR: u16 = 2;
 /// `TCPDIAG_GETSOCK`: the old question, which answers for both families in one walk.
 const BOTH_FAMILIES: u16 = 18;
 const BY_FAMILY: u16 = 20;
@@ -116,74 +109,12 @@ pub fn dump(states: u32, info: bool, mut each: impl FnMut(Socket)) -> Seen<()> {
 }
 
 fn ask(kind: u16, payload: &[u8], each: &mut impl FnMut(Socket)) -> Seen<()> {
-    const REQUEST_DUMP: u16 = 0x301;
-    let failed = |e: rustix::io::Errno| lack(Path::new("sock_diag"), &e.into());
-    let fd = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, Some(SOCK_DIAG)).map_err(failed)?;
-    sockopt::set_socket_timeout(&fd, sockopt::Timeout::Recv, Some(PATIENCE)).map_err(failed)?;
-    let length = u32::try_from(HEADER + payload.len()).unwrap_or(0);
-    let mut request = length.to_ne_bytes().to_vec();
-    request.extend(kind.to_ne_bytes());
-    request.extend(REQUEST_DUMP.to_ne_bytes());
-    request.extend([0; 8]);
-    request.extend(payload);
-    sendto(&fd, &request, SendFlags::empty(), &SocketAddrNetlink::new(0, 0)).map_err(failed)?;
-    let mut buffer = vec![0; 64 << 10];
-    loop {
-        let (_, length) = recv(&fd, buffer.as_mut_slice(), RecvFlags::empty()).map_err(failed)?;
-        if length == 0 {
-            return Err(Lack::new(Why::Garbage, "sock_diag: an empty answer"));
-        }
-        match parse(&buffer[..length.min(buffer.len())], each) {
-            Part::More => {}
-            Part::Done => return Ok(()),
-            Part::Refused(errno) => return Err(refused(errno)),
-        }
-    }
-}
-
-fn refused(errno: i32) -> Lack {
-    let why = match rustix::io::Errno::from_raw_os_error(errno) {
-        rustix::io::Errno::PERM | rustix::io::Errno::ACCESS => Why::Denied,
-        _ => Why::Unsupported,
-    };
-    Lack::new(why, format!("sock_diag: error {errno}"))
-}
-
-/// What one datagram said about the dump.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// Others follow.
-    More,
-    /// That was all.
-    Done,
-    /// The kernel said no, with its errno.
-    Refused(i32),
+    netlink::ask("sock_diag", Some(SOCK_DIAG), kind, payload, |body| parse_socket(body).into_iter().for_each(&mut *each))
 }
 
 /// Parses one datagram of netlink messages.
-pub fn parse(mut bytes: &[u8], each: &mut impl FnMut(Socket)) -> Part {
-    while let (Some(length), Some(kind)) = (u32_at(bytes, 0), u16_at(bytes, 4)) {
-        let length = length as usize;
-        let Some(body) = bytes.get(HEADER..length) else { return Part::More };
-        match kind {
-            // A dump that failed half way says so here, not by an error message.
-            DONE => match status(body) {
-                0 => return Part::Done,
-                errno => return Part::Refused(errno),
-            },
-            ERROR => {
-                return Part::Refused(status(body));
-            }
-            _ => parse_socket(body).into_iter().for_each(&mut *each),
-        }
-        bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
-    }
-    Part::More
-}
-
-/// The errno in front of a message's body, 0 when it is none.
-fn status(body: &[u8]) -> i32 {
-    u32_at(body, 0).map_or(0, |e| i32::from_ne_bytes(e.to_ne_bytes())).saturating_neg().max(0)
+pub fn parse(bytes: &[u8], each: &mut impl FnMut(Socket)) -> Part {
+    netlink::walk(bytes, |body| parse_socket(body).into_iter().for_each(&mut *each))
 }
 
 /// `struct inet_diag_msg` and its attributes.
@@ -207,14 +138,8 @@ fn parse_socket(body: &[u8]) -> Option<Socket> {
         again: *body.get(3)?,
         info: None,
     };
-    let mut attributes = body.get(MESSAGE..).unwrap_or_default();
-    while let (Some(length), Some(kind)) = (u16_at(attributes, 0), u16_at(attributes, 2)) {
-        let Some(value) = attributes.get(4..usize::from(length)) else { break };
-        if kind == INFO {
-            socket.info = TcpInfo::parse(value);
-        }
-        attributes = attributes.get(usize::from(length).next_multiple_of(4)..).unwrap_or_default();
-    }
+    let mut found = attributes(body.get(MESSAGE..).unwrap_or_default());
+    socket.info = found.find(|(kind, _)| *kind == INFO).and_then(|(_, value)| TcpInfo::parse(value));
     Some(socket)
 }
 
@@ -237,18 +162,6 @@ impl TcpInfo {
             window_limited_us: u64_at(bytes, 176),
         })
     }
-}
-
-fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_ne_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
-    Some(u64::from_ne_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
 }
 
 #[cfg(test)]
@@ -287,14 +200,14 @@ mod tests {
     #[test]
     fn a_cut_answer_is_no_panic_and_an_error_is_said() {
         let mut error = 20u32.to_ne_bytes().to_vec();
-        error.extend(ERROR.to_ne_bytes());
+        error.extend(2u16.to_ne_bytes());
         error.extend([0; 10]);
         error.extend((-1i32).to_ne_bytes());
         assert_eq!(parse(&error, &mut |_| ()), Part::Refused(1));
         let mut done = error.clone();
-        done[4..6].copy_from_slice(&DONE.to_ne_bytes());
+        done[4..6].copy_from_slice(&3u16.to_ne_bytes());
         assert_eq!(parse(&done, &mut |_| ()), Part::Refused(1), "a dump that failed half way");
-        done[HEADER..].fill(0);
+        done[16..].fill(0);
         assert_eq!(parse(&done, &mut |_| ()), Part::Done);
         for cut in 0..error.len() {
             assert_eq!(parse(&error[..cut], &mut |_| ()), Part::More);

@@ -130,9 +130,13 @@ pub struct InterfaceFacts {
     pub speed_mbit: Option<u64>,
     /// Counted in sums.
     pub physical: bool,
+    /// Packets in its queue, mean of the sweeps; by Little's law packets that stand still.
+    pub queued_packets: Option<f64>,
+    /// Packets per second that the full queue dropped.
+    pub queue_drops_per_s: Option<f64>,
 }
 
-pub(super) fn interfaces(old: Option<&HostSweep>, new: &HostSweep) -> Option<Seen<Vec<InterfaceFacts>>> {
+pub(super) fn interfaces(old: Option<&HostSweep>, new: &HostSweep, sweeps: &[&HostSweep]) -> Option<Seen<Vec<InterfaceFacts>>> {
     let now = match &new.interfaces {
         Ok(rows) => rows,
         Err(lack) => return Some(Err(lack.clone())),
@@ -140,11 +144,11 @@ pub(super) fn interfaces(old: Option<&HostSweep>, new: &HostSweep) -> Option<See
     let old = old?;
     let then = old.interfaces.as_ref().ok()?;
     let dt_s = new.at.seconds_since(&old.at)?;
-    let rows = now.iter().filter_map(|n| interface(then.iter().find(|t| t.name == n.name)?, n, dt_s));
+    let rows = now.iter().filter_map(|n| interface(then.iter().find(|t| t.name == n.name)?, n, sweeps, dt_s));
     Some(Ok(rows.collect()))
 }
 
-fn interface(old: &InterfaceRaw, new: &InterfaceRaw, dt_s: f64) -> Option<InterfaceFacts> {
+fn interface(old: &InterfaceRaw, new: &InterfaceRaw, sweeps: &[&HostSweep], dt_s: f64) -> Option<InterfaceFacts> {
     let per_s = |a: u64, b: u64| delta(a, b).map(|d| d as f64 / dt_s);
     let rx = per_s(old.rx_bytes, new.rx_bytes)?;
     let tx = per_s(old.tx_bytes, new.tx_bytes)?;
@@ -162,7 +166,20 @@ fn interface(old: &InterfaceRaw, new: &InterfaceRaw, dt_s: f64) -> Option<Interf
         util: new.speed_mbit.filter(|s| *s > 0).map(|s| rx.max(tx) * 8.0 / (s as f64 * 1e6)),
         speed_mbit: new.speed_mbit,
         physical: new.physical,
+        queued_packets: queued(new, sweeps),
+        queue_drops_per_s: old
+            .queue
+            .zip(new.queue)
+            .and_then(|(o, n)| delta(o.drops.into(), n.drops.into()))
+            .map(|d| d as f64 / dt_s),
     })
+}
+
+/// Mean of the queue's length over the sweeps of the window.
+fn queued(interface: &InterfaceRaw, sweeps: &[&HostSweep]) -> Option<f64> {
+    let rows = sweeps.iter().filter_map(|s| s.interfaces.as_ref().ok()?.iter().find(|i| i.name == interface.name));
+    let lengths: Vec<f64> = rows.filter_map(|i| i.queue).map(|q| f64::from(q.packets)).collect();
+    (!lengths.is_empty()).then(|| lengths.iter().sum::<f64>() / lengths.len() as f64)
 }
 
 /// TCP in this network namespace, per second.

@@ -146,7 +146,7 @@ impl HostFacts {
             disks: disk::derive(old, new).unwrap_or_else(|| Err(no_rate("/proc/diskstats"))),
             filesystems: newest.filesystems.clone(),
             filesystems_ns: newest.filesystems_ns,
-            interfaces: kernel::interfaces(old, new).unwrap_or_else(|| Err(no_rate("/proc/net/dev"))),
+            interfaces: kernel::interfaces(old, new, sweeps).unwrap_or_else(|| Err(no_rate("/proc/net/dev"))),
             tcp: kernel::tcp(old, new).unwrap_or_else(|| Err(no_rate("/proc/net/snmp"))),
             files: new.files.clone(),
             cgroups,

@@ -163,6 +163,18 @@ pub struct InterfaceRaw {
     pub speed_mbit: Option<u64>,
     /// Backed by hardware (or a paravirtual device), so counted in sums: bonds, bridges, veth are views.
     pub physical: bool,
+    /// Its outermost queue; `None` where it has none or the kernel does not tell.
+    #[serde(default)]
+    pub queue: Option<QueueRaw>,
+}
+
+/// The queue in front of an interface.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueRaw {
+    /// Packets that wait to be sent, now.
+    pub packets: u32,
+    /// Packets dropped because too many waited, ever; 32 bits.
+    pub drops: u32,
 }
 
 /// Counters of TCP in the reader's network namespace, by name from `/proc/net/snmp` and `/proc/net/netstat`.

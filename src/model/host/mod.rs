@@ -11,7 +11,7 @@ mod storage;
 
 pub use cgroup::{CgroupCpu, CgroupIo, CgroupMemory, CgroupPath, CgroupRaw, Controller, IoLimit};
 pub use kernel::{
-    CpuRaw, CpuTicks, FilesRaw, Identity, InterfaceRaw, LoadRaw, MemoryRaw, PsiFile, PsiLine, PsiRaw, TcpRaw, VmstatRaw,
+    CpuRaw, CpuTicks, FilesRaw, Identity, InterfaceRaw, LoadRaw, MemoryRaw, PsiFile, PsiLine, PsiRaw, QueueRaw, TcpRaw, VmstatRaw,
 };
 pub use limits::{LimitsRaw, SoftnetRaw};
 pub use message::{KernelMessage, MessageKind};

@@ -15,18 +15,15 @@ pub const RULE: Rule = Rule {
     class: Class::Live,
     source: SourceKind::Host,
     says: "a link is full or its queue drops",
-    params: &[Param {
-        name: "util",
-        unit: Unit::Percent,
-        default: 90.0,
-        min: 10.0,
-        max: 100.0,
-        what: "of the link's speed in one direction",
-    }],
-    origins: &["host.interfaces", "host.peers"],
+    params: &[
+        Param { name: "util", unit: Unit::Percent, default: 90.0, min: 10.0, max: 100.0, what: "of the link's speed in one direction" },
+        Param { name: "drops", unit: Unit::PerSecond, default: 1.0, min: 0.01, max: 1e6, what: "packets that its full queue must drop, where the speed is not known or not reached (a shaper)" },
+    ],
+    origins: &["host.interfaces", "host.queues"],
     page: "\
 One direction of a link carries nearly what it can. Queues grow, then drop. Counted is the fuller direction against the speed that
-the driver tells; virtual interfaces have none, and what a cloud provider shapes cannot be seen from here.
+the driver tells, and what the queue in front of the interface drops because too much waits in it: that is how a shaper (tc) shows. What
+a cloud provider shapes cannot be seen from here.
 
 A full link is no loss by itself: a backup may fill it while nobody waits. So this is never above info; what it costs shows as packet
 loss or as replies that are awaited, and this says why.
@@ -43,23 +40,27 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let mut judged = Judged::default();
     let mut fullest: f64 = 0.0;
     for i in interfaces {
-        let Some(util) = i.util.map(|u| u * 100.0) else { continue };
+        let util = i.util.map_or(0.0, |u| u * 100.0);
+        let drops = i.queue_drops_per_s.unwrap_or(0.0);
         fullest = fullest.max(util);
         let subject = Subject::new(SubjectType::Interface, i.name.shown(), i.name.shown());
-        if util < params.limit("util", is_held(prev, &subject)) {
+        let held = is_held(prev, &subject);
+        let full = util >= params.limit("util", held);
+        if !full && drops < params.limit("drops", held) {
             continue;
         }
-        let title = format!(
-            "{} is full: {}/s in, {}/s out of {} Mbit/s",
-            i.name,
-            bytes(i.rx_bytes_per_s),
-            bytes(i.tx_bytes_per_s),
-            i.speed_mbit.unwrap_or(0)
-        );
+        let (name, received, sent) = (&i.name, bytes(i.rx_bytes_per_s), bytes(i.tx_bytes_per_s));
+        let title = if full {
+            format!("{name} is full: {received}/s in, {sent}/s out of {} Mbit/s", i.speed_mbit.unwrap_or(0))
+        } else {
+            format!("The queue of {name} is full: {} packets a second are dropped, {sent}/s go out", short(drops))
+        };
         let mut found = Found::new(Class::Live, title);
         found.confidence = 0.7;
         found.evidence = vec![
             evidence("of its speed, the fuller direction", util, Unit::Percent, Some(90.0), "host.interfaces"),
+            evidence("dropped by its queue", drops, Unit::PerSecond, Some(params.get("drops")), "host.queues"),
+            evidence("packets in its queue, mean", i.queued_packets.unwrap_or(0.0), Unit::Count, None, "host.queues"),
             evidence("errors and drops", i.bad_packets_per_s, Unit::PerSecond, None, "host.interfaces"),
         ];
         let mut look = fix::shell_fix(
@@ -72,9 +73,9 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let mut cure = look.clone();
         cure.phase = Phase::Cure;
         cure.horizon = Horizon::LongTerm;
-        cure.title =
-            format!("A faster link than {} Mbit/s, or another time for bulk copies", short(i.speed_mbit.unwrap_or(0) as f64));
-        cure.command = format!("ethtool {}   # what it could do", fix::shell(i.name.raw()));
+        cure.title = "A faster link, a wider shaper, or another time for bulk copies".into();
+        let name = fix::shell(i.name.raw());
+        cure.command = format!("ethtool {name}; tc -s qdisc show dev {name}   # what it could do, and what holds it back");
         found.fixes = vec![look, cure];
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }
