@@ -88,6 +88,8 @@ pub const TOUCHED: &[Touched] = &[
         "to enter a network namespace (setns) for a dump of its sockets, and to come back; one thread, as root",
     ),
     row(Use::Look, "/proc/self/exe", "the runtime: its own program"),
+    row(Use::Read, "/proc/sys/vm/overcommit_memory", "the C library: whether memory that is given back is unmapped"),
+    row(Use::Read, "/sys/devices/system/cpu/*", "the C library: the number of CPUs"),
     row(Use::Read, "/proc/self/maps", "the runtime: the stack of its first thread"),
     row(Use::Read, "/dev/kmsg", "messages of the kernel, from the last ten minutes on"),
     row(Use::Look, "/sys/block", "block devices"),
