@@ -1,6 +1,6 @@
 //! The time axis: a cursor over the last five minutes, jumps from incident to incident, and in a replay to any moment.
 
-use crate::diagnose::Mode;
+use crate::diagnose::{Mode, Picture};
 use crate::model::history::{History, POINTS};
 
 use super::{App, Effect, Overlay};
@@ -15,6 +15,18 @@ impl App {
 
     fn replays(&self) -> bool {
         self.picture.as_ref().is_some_and(|p| p.mode != Mode::Live)
+    }
+
+    /// The cursor stays on its moment while new points come in; at the newest it goes with them.
+    pub(super) fn keep_moment(&mut self, newer: &Picture) {
+        let before = self.history().and_then(|h| h.at_ms.back().copied()).unwrap_or(i64::MAX);
+        let came = newer.history.at_ms.iter().rev().take_while(|at| **at > before).count();
+        if self.frozen.is_none()
+            && let Some(Overlay::Time { back }) = self.overlays.last_mut()
+            && *back > 0
+        {
+            *back = (*back + came).min(POINTS - 1);
+        }
     }
 
     /// Opens the axis at the newest moment, or closes it.

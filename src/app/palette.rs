@@ -21,7 +21,10 @@ impl App {
             let all = format!("{} {}", r.binding.name, r.binding.what).to_lowercase();
             words.iter().all(|word| all.contains(word.as_str()))
         };
-        self.keymap.rows().iter().filter(counts).filter(holds).collect()
+        let mut rows: Vec<&Row> = self.keymap.rows().iter().filter(counts).filter(holds).collect();
+        // Enter at once must not leave.
+        rows.sort_by_key(|r| matches!(r.binding.action, Action::Quit | Action::Close | Action::Suspend));
+        rows
     }
 
     /// One key of the palette: letters narrow, the arrows choose, Enter does it.

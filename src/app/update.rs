@@ -24,6 +24,7 @@ impl App {
                     let told = picture.recording.as_ref().and_then(|r| self.told(r));
                     self.notice = told.or(self.notice.take());
                 }
+                self.keep_moment(&picture);
                 self.picture = Some(picture);
                 self.refresh_details()
             }
@@ -311,7 +312,10 @@ impl App {
 
     /// Asks for a reason, or takes a mute back.
     fn mute(&mut self) -> Vec<Effect> {
-        let Some(finding) = self.finding() else { return Vec::new() };
+        let Some(finding) = self.finding() else {
+            self.notice = Some("nothing to mute: there is no finding".into());
+            return Vec::new();
+        };
         let (key, muted) = (finding.key.clone(), finding.muted.is_some());
         if muted {
             return vec![Effect::Mute { key, reason: String::new(), seconds: 0 }];

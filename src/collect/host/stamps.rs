@@ -126,9 +126,15 @@ fn serves_now(socket: &Socket, info: &TcpInfo, one_way: bool) -> Doing {
         // Nothing was ever received: the handshake alone sets both stamps.
         _ if info.bytes_received == Some(0) || one_way => Doing::Rests,
         std::cmp::Ordering::Less if received < REQUEST_MS => Doing::Awaits(received),
+        // A caller that asks again at once: one question more than replies, each of one segment.
+        std::cmp::Ordering::Equal if received < REQUEST_MS && one_question_more(info) => Doing::Awaits(received),
         std::cmp::Ordering::Equal if received < FRESH_MS => Doing::Unclear,
         _ => Doing::Rests,
     }
+}
+
+fn one_question_more(info: &TcpInfo) -> bool {
+    info.segments_received.is_some() && info.segments_sent.and_then(|n| n.checked_add(1)) == info.segments_received
 }
 
 /// Requests in flight and replies awaited of one process at one dump.
@@ -192,5 +198,38 @@ impl Here {
 
     pub(super) fn has(&self, ip: IpAddr) -> bool {
         ip.is_loopback() || self.addresses.contains(&ip)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_stamps_are_told_by_the_count_of_questions_and_replies() {
+        let at = |text: &str| text.parse().unwrap();
+        let info = |sent, received| TcpInfo {
+            last_sent_ms: 800,
+            last_received_ms: 800,
+            bytes_received: Some(50),
+            segments_sent: Some(sent),
+            segments_received: Some(received),
+            ..TcpInfo::default()
+        };
+        let of = |info: TcpInfo| Socket {
+            state: 1,
+            local: at("10.0.0.1:80"),
+            peer: at("10.0.0.2:4000"),
+            receive_queue: 0,
+            send_queue: 0,
+            inode: 1,
+            again: 0,
+            info: Some(info),
+        };
+        let serves = |info: TcpInfo| serves(&of(info), &info, None).0;
+        assert_eq!(serves(info(4, 5)), Doing::Awaits(800), "asked again at once, not answered yet");
+        assert_eq!(serves(info(5, 5)), Doing::Unclear);
+        assert_eq!(asks(&info(5, 4), None).0, Doing::Awaits(800));
+        assert_eq!(asks(&info(4, 4), None).0, Doing::Unclear);
     }
 }

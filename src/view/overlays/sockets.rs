@@ -22,8 +22,14 @@ pub fn draw(picture: &Picture, scroll: usize, theme: &Theme, frame: &mut Frame<'
             return super::scrolled(&[unknown], 0, theme, frame, inside);
         }
     };
-    let mut rows = vec![head("WAITING     ?  OF  LONGEST  REPLY ms   RTT ms  ASKED/s  AGAIN/s   UNSENT  PEER, WHOSE", theme)];
-    rows.extend(sockets.peers.iter().map(|link| peer(link, picture, theme)));
+    let wide = inside.width >= 110;
+    let headings = if wide {
+        "WAITING     ?  OF  LONGEST  REPLY ms   RTT ms  ASKED/s  AGAIN/s   UNSENT  PEER, WHOSE"
+    } else {
+        "WAITING     ?  OF  LONGEST  REPLY ms  PEER, WHOSE"
+    };
+    let mut rows = vec![head(headings, theme)];
+    rows.extend(sockets.peers.iter().map(|link| peer(link, picture, wide, theme)));
     rows.push(Line::default());
     rows.push(head("FLIGHT  REQUESTS/s    OPEN  NOT ACCEPTED  BACKLOG  LISTENER, WHOSE", theme));
     rows.extend(sockets.listeners.iter().map(|door| listener(door, picture, theme)));
@@ -56,20 +62,24 @@ fn whose(owner: Option<ProcId>, picture: &Picture) -> String {
     process.map_or_else(String::new, |p: &ProcFacts| format!("  {}", p.label()))
 }
 
-fn peer(link: &PeerFacts, picture: &Picture, theme: &Theme) -> Line<'static> {
+fn peer(link: &PeerFacts, picture: &Picture, wide: bool, theme: &Theme) -> Line<'static> {
     let service = service::by_port(link.peer.port()).map_or_else(String::new, |s| format!(" {s}"));
     let reply = link.reply_ms().map_or_else(|| "-".to_owned(), short);
     let longest = if link.longest_s > 0.0 { seconds(link.longest_s) } else { "-".to_owned() };
     let (unclear, window) = (short(link.unclear), link.window_limited_s_per_s);
     let closed = if window >= 0.05 { format!("  its window is closed {} s/s", short(window)) } else { String::new() };
-    let text = format!(
-        " {:>7} {unclear:>5} {:>3}  {longest:>7}  {reply:>8}  {:>7}  {:>7}  {:>7}  {:>7}  ",
-        short(link.waiting),
-        link.sockets,
+    let rest = format!(
+        "{:>7}  {:>7}  {:>7}  {:>7}  ",
         short(link.rtt_ms),
         short(link.segments_per_s),
         short(link.retransmits_per_s),
-        bytes(link.not_sent_bytes),
+        bytes(link.not_sent_bytes)
+    );
+    let text = format!(
+        " {:>7} {unclear:>5} {:>3}  {longest:>7}  {reply:>8}  {}",
+        short(link.waiting),
+        link.sockets,
+        if wide { rest.as_str() } else { "" }
     );
     let waits = link.waiting >= 1.0 && !link.local;
     Line::from(vec![

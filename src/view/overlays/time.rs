@@ -34,7 +34,13 @@ pub fn draw(picture: &Picture, back: usize, theme: &Theme, frame: &mut Frame<'_>
         Mode::Live => "←→ move · [ ] incidents · Esc live",
         Mode::Replay { .. } => "←→ move · [ ] incidents · PgUp PgDn a minute · ⏎ go there",
     };
-    let inside = titled(&format!("Time {when}, {} ago", seconds(ago)), keys, theme, frame, place);
+    let inside = titled(
+        &if ago > 0.0 { format!("Time {when}, {} ago", seconds(ago)) } else { format!("Time {when}, now") },
+        keys,
+        theme,
+        frame,
+        place,
+    );
     let mut rows = vec![waiting(h, back, theme), figures(h, back, theme), axis(h, back, usize::from(inside.width), theme)];
     rows.push(cursor(h, back, usize::from(inside.width), theme));
     for i in h.incidents.iter().rev() {

@@ -31,7 +31,14 @@ pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, 
     };
     let view = &app.processes;
     let shown = view.rows(all);
-    let filter = if view.filter.is_empty() { String::new() } else { format!(" holding \"{}\"", view.filter) };
+    let filter = if view.filter.is_empty() {
+        String::new()
+    } else {
+        match view.wrong() {
+            Some(_) => format!(", all: \"{}\" is no filter", view.filter),
+            None => format!(" holding \"{}\"", view.filter),
+        }
+    };
     let count = shown.iter().filter(|r| r.process().is_some()).count();
     let oldest = shown.iter().filter_map(Row::process).map(|p| p.age_s).fold(0.0, f64::max);
     let age = if oldest >= 2.0 { format!(" · rows up to {} s old", short(oldest)) } else { String::new() };
@@ -107,17 +114,19 @@ fn heading(columns: &Columns, sort: Column, theme: &Theme) -> Line<'static> {
 
 /// The sums of a group; what cannot be summed up stays empty.
 fn group(label: &str, members: &[&ProcFacts], columns: &Columns, theme: &Theme) -> Line<'static> {
-    let sum = |part: &dyn Fn(&ProcFacts) -> Option<f64>| members.iter().filter_map(|p| part(p)).sum::<f64>();
+    let known = |part: &dyn Fn(&ProcFacts) -> Option<f64>| members.iter().filter_map(|p| part(p)).reduce(|a, b| a + b);
+    let figure = |part: &dyn Fn(&ProcFacts) -> Option<f64>| known(part).map_or_else(|| "?".to_owned(), short);
+    let size = |part: &dyn Fn(&ProcFacts) -> Option<f64>| known(part).map_or_else(|| "?".to_owned(), bytes);
     let spans = columns.iter().map(|(column, _, width)| {
         let text = match column {
-            Column::Pid => members.len().to_string(),
-            Column::Cpu => short(sum(&|p| p.cpu)),
-            Column::Runnable => short(sum(&|p| p.runnable)),
-            Column::IoWait => short(sum(&|p| p.io_wait)),
-            Column::Read => bytes(sum(&|p| p.read_bytes_per_s)),
-            Column::Write => bytes(sum(&|p| p.write_bytes_per_s)),
-            Column::Memory => bytes(sum(&|p| Some(p.rss_bytes as f64))),
-            Column::Threads => short(sum(&|p| Some(f64::from(p.threads)))),
+            Column::Pid => format!("{}x", members.len()),
+            Column::Cpu => figure(&|p| p.cpu),
+            Column::Runnable => figure(&|p| p.runnable),
+            Column::IoWait => figure(&|p| p.io_wait),
+            Column::Read => size(&|p| p.read_bytes_per_s),
+            Column::Write => size(&|p| p.write_bytes_per_s),
+            Column::Memory => size(&|p| Some(p.rss_bytes as f64)),
+            Column::Threads => figure(&|p| Some(f64::from(p.threads))),
             Column::Weight => String::new(),
             Column::Name => return Span::styled(format!(" {label}"), theme.style(Meaning::Title)),
         };

@@ -60,12 +60,12 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let all = cpu.switches_per_s.unwrap_or(0.0);
     let per_cpu = all / facts.world.cpus();
     if per_cpu < params.limit("switches", held) {
-        return Judged::clear(host, format!("{} switches a second and CPU", count(per_cpu)));
+        return Judged::clear(host, format!("{} switches a second on each CPU", count(per_cpu)));
     }
     let own = |p: &crate::model::facts::ProcFacts| p.slices_per_s.unwrap_or(0.0);
     let by_slices = crate::detect::rules::support::programs(facts.world, own).into_iter().next();
     let Some(storm) = by_slices.filter(|s| s.amount / all.max(1.0) * 100.0 >= params.limit("share", held)) else {
-        return Judged::clear(host, format!("{} switches a second and CPU, by no single program", count(per_cpu)));
+        return Judged::clear(host, format!("{} switches a second on each CPU, by no single program", count(per_cpu)));
     };
     let slices = storm.amount;
     let family = storm.root;
