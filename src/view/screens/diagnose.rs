@@ -22,26 +22,39 @@ use crate::view::widgets::{lines, titled};
 pub fn draw(picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let inside = titled("Diagnosis, question by question", "", theme, frame, area);
     let width = usize::from(inside.width);
-    let rows: Vec<Line<'_>> = picture.flow.iter().flat_map(|step| rows(step, width, theme)).collect();
-    lines(&rows, theme, frame, inside);
+    let (height, steps) = (usize::from(inside.height), || picture.flow.iter().enumerate());
+    let whole = |short: bool| steps().flat_map(|(at, step)| rows(at + 1, step, short, width, theme)).collect::<Vec<_>>();
+    let mut all = whole(false);
+    if all.len() > height {
+        // Where there is no room for all of it, a plain no needs no reason; and the end of the way is what matters.
+        all = whole(true);
+    }
+    let cut = all.len().saturating_sub(height.saturating_sub(1));
+    if all.len() > height {
+        all.drain(..cut);
+        let before = format!("    {} {cut} lines before", theme.pick("…", "~"));
+        all.insert(0, Line::from(Span::styled(before, theme.style(Meaning::Muted))));
+    }
+    lines(&all, theme, frame, inside);
 }
 
-fn rows(step: &Step, width: usize, theme: &Theme) -> Vec<Line<'static>> {
+/// One step, by its place on the way.
+fn rows(place: usize, step: &Step, short: bool, width: usize, theme: &Theme) -> Vec<Line<'static>> {
     let (word, meaning) = match step.answer {
         Answer::Yes => ("YES", Meaning::Warning),
         Answer::No => ("no", Meaning::Good),
         Answer::Unknown => ("unknown", Meaning::Unknown),
     };
-    let question = format!(" {:>2} {}", step.number, step.text);
+    let question = format!(" {place:>2} {}", step.text);
     let gap = width.saturating_sub(question.chars().count() + 9);
-    let mut rows = vec![
-        Line::from(vec![
-            Span::styled(question, theme.style(Meaning::Text)),
-            Span::raw(" ".repeat(gap)),
-            Span::styled(word, theme.style(meaning)),
-        ]),
-        Line::from(Span::styled(format!("    {}", step.because), theme.style(Meaning::Muted))),
-    ];
+    let mut rows = vec![Line::from(vec![
+        Span::styled(question, theme.style(Meaning::Text)),
+        Span::raw(" ".repeat(gap)),
+        Span::styled(word, theme.style(meaning)),
+    ])];
+    if !short || step.answer != Answer::No {
+        rows.push(Line::from(Span::styled(format!("    {}", step.because), theme.style(Meaning::Muted))));
+    }
     if step.answer == Answer::Unknown {
         rows.push(Line::from(Span::styled(format!("    by hand: {}", step.by_hand), theme.style(Meaning::Accent))));
     }
