@@ -47,7 +47,7 @@ pub fn line<'a>(d: &'a Diagnosis, theme: &Theme) -> Line<'a> {
     } else if d.health.status == Status::Unknown {
         "No bottleneck was found on this host, and not everything could be seen".to_owned()
     } else if t.foreground_s_per_s < IDLE {
-        "This host is idle: nobody waits for its CPUs, memory or disks, nor for another host".to_owned()
+        "This host is idle: nobody waits for it".to_owned()
     } else {
         let waits = t.foreground_s_per_s - t.productive_s_per_s;
         let share = 100.0 * t.productive_s_per_s / t.foreground_s_per_s;
