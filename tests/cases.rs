@@ -139,3 +139,60 @@ fn steal_is_named_and_costs_what_it_takes_from_those_who_run() {
     }
     assert!(named >= 20, "{named}");
 }
+
+/// The recording of requests that wait for another host, with each sample changed; the newest evaluation in the fault.
+fn upstream_changed(mut change: impl FnMut(&mut perftop::model::sample::Sample, u64)) -> perftop::detect::judge::Evaluation {
+    const IN_THE_FAULT: usize = 28;
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/slow_upstream.perftop");
+    let mut engine = perftop::engine::Engine::default();
+    let samples = Recording::open(&path).unwrap().filter_map(|r| match r {
+        Record::Sample(sample) => Some(*sample),
+        _ => None,
+    });
+    let mut newest = None;
+    for (index, mut sample) in samples.take(IN_THE_FAULT).enumerate() {
+        change(&mut sample, index as u64);
+        newest = Some(engine.fold(&sample).evaluation);
+    }
+    let newest = newest.unwrap();
+    assert_conserved(&newest.diagnosis);
+    newest
+}
+
+/// A peer that is a container of this host is an actor itself: what it does is not its caller's time as well. Here the program that
+/// asks is made its own server, so all of its wait is its own time already.
+#[test]
+fn a_wait_for_a_program_that_is_seen_here_is_counted_once() {
+    use perftop::detect::ledger::State;
+    let as_it_was = upstream_changed(|_, _| ());
+    assert!(as_it_was.ledger.state(State::PeerReply) > 1.0);
+    let inside = upstream_changed(|sample, _| {
+        for link in sample.host.peers.iter_mut().flatten().flat_map(|p| &mut p.links).filter(|l| !l.local) {
+            link.here = link.owner;
+        }
+    });
+    assert!(inside.ledger.state(State::PeerReply) < 1e-9, "{:?}", inside.ledger.states);
+}
+
+/// Half of what comes in is dropped before any socket: late replies are charged by that share; without the packets that were taken
+/// (a counter that wrapped) the share is not known, and nothing is charged.
+#[test]
+fn packets_dropped_before_sockets_cost_by_their_share_and_nothing_while_that_is_unknown() {
+    use perftop::detect::ledger::State;
+    use perftop::model::host::SoftnetRaw;
+    let with = |processed: fn(u64) -> u64| {
+        upstream_changed(|sample, index| {
+            if let Some(sweep) = sample.host.sweep.as_mut().map(Arc::make_mut) {
+                sweep.limits.softnet = Some(SoftnetRaw { processed: processed(index), dropped: 1000 * index, squeezed: 0 });
+            }
+        })
+    };
+    let lost = |e: &perftop::detect::judge::Evaluation| {
+        let found = e.diagnosis.findings.iter().find(|f| f.id == "host.network.softnet_drops").expect("the drops are found");
+        found.impact.lost_s_per_s.unwrap_or(0.0)
+    };
+    let half = with(|index| 1000 * index);
+    let waits = half.ledger.state(State::PeerReply);
+    assert!(lost(&half) > 0.5 && lost(&half) <= waits + 1e-6, "{} of {waits}", lost(&half));
+    assert!(lost(&with(|index| 1_000_000 - 1000 * index)) < 1e-9);
+}

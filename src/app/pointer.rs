@@ -4,7 +4,7 @@ use crate::model::host::ProcId;
 
 use super::keymap::Action;
 use super::processes::Column;
-use super::{App, Effect, Overlay, Screen};
+use super::{App, Effect, Overlay};
 
 /// Something on the screen that can be pressed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,11 +20,6 @@ pub enum Target {
 }
 
 impl App {
-    /// The wheel, by so many rows.
-    pub(super) fn wheel(&mut self, rows: isize) {
-        self.step(rows);
-    }
-
     /// A press: the first chooses, the second on the same opens.
     pub(super) fn press(&mut self, target: Target, twice: bool) -> Vec<Effect> {
         match target {
@@ -45,11 +40,5 @@ impl App {
     #[must_use]
     pub fn wants_mouse(&self) -> bool {
         !matches!(self.overlays.last(), Some(Overlay::CopyView { .. }))
-    }
-
-    /// The screen that shows the process table.
-    #[must_use]
-    pub fn shows_processes(&self) -> bool {
-        self.screen == Screen::Host && self.overlays.is_empty()
     }
 }

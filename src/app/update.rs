@@ -38,7 +38,7 @@ impl App {
             }
             Msg::Key(key) => self.key(key),
             Msg::Wheel(rows) => {
-                self.wheel(rows);
+                self.step(rows);
                 Vec::new()
             }
             Msg::Press { target, twice } => self.press(target, twice),
@@ -207,7 +207,7 @@ impl App {
         self.screen = Screen::Triage;
     }
 
-    pub(super) fn step(&mut self, by: isize) {
+    fn step(&mut self, by: isize) {
         if matches!(self.overlays.last(), Some(Overlay::Time { .. })) {
             return self.move_time(-by);
         }

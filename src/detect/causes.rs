@@ -60,8 +60,12 @@ const fn both(cause: &'static str, symptom: &'static str, state: State) -> Edge 
 }
 
 fn both_claim(_: &Facts<'_>, state: State, cause: &Candidate, symptom: &Candidate) -> f64 {
-    let (cause, symptom) = (cause.lost_in(state), symptom.lost_in(state));
-    if symptom > 0.0 { (cause / symptom).min(1.0) } else { 1.0 }
+    let claimed = symptom.lost_in(state);
+    if claimed > 0.0 {
+        return (cause.lost_in(state) / claimed).min(1.0);
+    }
+    // One that claims no time at all stands under its cause; one that claims other time is not explained by this.
+    if symptom.lost() > 0.0 { 0.0 } else { 1.0 }
 }
 
 /// The edges of the host. A contender explains its victims within its own finding: it is the finding's subject.
@@ -177,9 +181,9 @@ fn share_of_waits(facts: &Facts<'_>, state: State, cause: &Candidate, _: &Candid
 
 /// The part of what is sent again that is no more than what this kernel drops.
 fn dropped_here(facts: &Facts<'_>, _: State, _: &Candidate, _: &Candidate) -> f64 {
-    let again = facts.world.host.tcp.as_ref().ok().and_then(|t| t.retransmits_per_s).unwrap_or(0.0);
-    let drops = facts.world.host.limits.softnet_drops_per_s.unwrap_or(0.0);
-    if again > 0.0 { (drops / again).min(1.0) } else { 1.0 }
+    let again = facts.world.host.tcp.as_ref().ok().and_then(|t| t.retransmits_per_s).filter(|r| *r > 0.0);
+    // What is not known explains nothing.
+    again.zip(facts.world.host.limits.softnet_drops_per_s).map_or(0.0, |(again, drops)| (drops / again).min(1.0))
 }
 
 /// All of the connects to a port of this host whose accept queue is full.

@@ -159,18 +159,7 @@ impl Tally {
     fn listen(&mut self, namespace: u64, listening: &[&Socket], owners: &HashMap<u32, ProcId>) {
         for socket in listening {
             let owner = owners.get(&socket.inode).copied();
-            let empty = Listener {
-                at: socket.local,
-                namespace,
-                owner,
-                queue: 0,
-                backlog: 0,
-                accepted: 0,
-                in_flight: 0,
-                unclear: 0,
-                queued: 0,
-                requests: 0,
-            };
+            let empty = Listener::new(socket.local, namespace, owner);
             let row = self.listeners.entry((namespace, socket.local)).or_insert(empty);
             row.owner = owner.or(row.owner);
             row.queue = row.queue.max(socket.receive_queue);
@@ -222,24 +211,7 @@ impl Tally {
         local: bool,
         waits: &mut HashMap<Option<ProcId>, Waits>,
     ) {
-        let empty = PeerLink {
-            owner,
-            peer: socket.peer,
-            local,
-            sockets: 0,
-            waiting: 0,
-            fresh: 0,
-            for_requests: 0,
-            unclear: 0,
-            resending: 0,
-            longest_ms: 0,
-            rtt_us: 0,
-            segments: 0,
-            retransmits: 0,
-            window_limited_us: 0,
-            not_sent: 0,
-            here: None,
-        };
+        let empty = PeerLink::new(owner, socket.peer, local);
         self.unowned += u32::from(owner.is_none());
         let row = self.links.entry((owner, socket.peer)).or_insert(empty);
         row.sockets += 1;

@@ -140,3 +140,36 @@ pub struct Listener {
     #[serde(default)]
     pub requests: u64,
 }
+
+impl PeerLink {
+    /// A link of which nothing was seen yet.
+    #[must_use]
+    pub const fn new(owner: Option<ProcId>, peer: SocketAddr, local: bool) -> Self {
+        Self {
+            owner,
+            peer,
+            local,
+            sockets: 0,
+            waiting: 0,
+            fresh: 0,
+            for_requests: 0,
+            unclear: 0,
+            resending: 0,
+            longest_ms: 0,
+            rtt_us: 0,
+            segments: 0,
+            retransmits: 0,
+            window_limited_us: 0,
+            not_sent: 0,
+            here: None,
+        }
+    }
+}
+
+impl Listener {
+    /// A listener of which nothing was seen yet.
+    #[must_use]
+    pub const fn new(at: SocketAddr, namespace: u64, owner: Option<ProcId>) -> Self {
+        Self { at, namespace, owner, queue: 0, backlog: 0, accepted: 0, in_flight: 0, unclear: 0, queued: 0, requests: 0 }
+    }
+}

@@ -1,5 +1,7 @@
 //! host.io.flush_storm: fsyncs of one process make everyone's commits wait.
 
+use std::collections::HashMap;
+
 use crate::detect::finding::{Class, Horizon, Language, Phase};
 use crate::detect::fix;
 use crate::detect::ledger::{Actor, State};
@@ -7,6 +9,7 @@ use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::{confidence, interval, programs};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::ProcFacts;
+use crate::model::host::ProcId;
 use crate::model::seen::{Lack, Why};
 use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
@@ -62,10 +65,9 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     };
     let share = writer.amount / all.max(1.0);
     // The waits of others inside fsync, weighted as their time is.
-    let sync_of = |a: &Actor| {
-        let process = facts.world.processes().iter().find(|p| p.id == a.id);
-        process.and_then(|p| p.sync_wait).unwrap_or(0.0) * a.weight
-    };
+    let in_sync: HashMap<ProcId, f64> =
+        facts.world.processes().iter().filter_map(|p| Some((p.id, p.sync_wait.filter(|s| *s > 0.0)?))).collect();
+    let sync_of = |a: &Actor| in_sync.get(&a.id).map_or(0.0, |s| s * a.weight);
     let is_victim = |a: &Actor| a.family != writer.root;
     let (others, waits) = (facts.ledger.sum(is_victim, sync_of), facts.ledger.sum(is_victim, |a| a.io_wait));
     let clean = facts.ledger.clean_io / facts.ledger.state(State::IoWait).max(1e-9);

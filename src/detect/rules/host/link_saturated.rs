@@ -59,10 +59,15 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         found.confidence = 0.7;
         found.evidence = vec![
             evidence("of its speed, the fuller direction", util, Unit::Percent, Some(90.0), "host.interfaces"),
-            evidence("dropped by its queue", drops, Unit::PerSecond, Some(params.get("drops")), "host.queues"),
-            evidence("packets in its queue, mean", i.queued_packets.unwrap_or(0.0), Unit::Count, None, "host.queues"),
             evidence("errors and drops", i.bad_packets_per_s, Unit::PerSecond, None, "host.interfaces"),
         ];
+        let dropped = i.queue_drops_per_s;
+        found.evidence.extend(
+            dropped.map(|d| evidence("dropped by its queue", d, Unit::PerSecond, Some(params.get("drops")), "host.queues")),
+        );
+        found
+            .evidence
+            .extend(i.queued_packets.map(|n| evidence("packets in its queue, mean", n, Unit::Count, None, "host.queues")));
         let mut look = fix::shell_fix(
             Phase::Relief,
             Horizon::Immediate,
