@@ -124,8 +124,11 @@ fn blame<'a>(facts: &Facts<'a>, prev: Option<&Prev>) -> (Option<Blamed<'a>>, Opt
         };
         let wanted = program.members.iter().any(|p| p.weight.value >= 1.0);
         let own = of(true);
-        // Only what uses most of the CPU itself can be its own bottleneck.
-        if wanted && own.share >= HALF && alone.as_ref().is_none_or(|a| a.lost < own.lost) {
+        // Only what uses most of the CPUs itself can be its own bottleneck: once a contender has ended, its victim is the only one that is
+        // left to compete, and the waits of the window are still the contender's.
+        let cores: f64 = program.members.iter().filter_map(|p| p.cpu).sum();
+        let most = cores >= HALF * world.cpus();
+        if wanted && most && own.share >= HALF && alone.as_ref().is_none_or(|a| a.lost < own.lost) {
             alone = Some(own);
         }
         blamed.push(of(false));
