@@ -208,7 +208,7 @@ fn remember(history: &mut History, evaluation: &Evaluation) {
         let counted = rows.iter().filter(|i| i.physical);
         counted.map(|i| i.rx_bytes_per_s + i.tx_bytes_per_s).sum::<f64>()
     });
-    history.cpu_busy_percent.push(host.cpu.as_ref().ok().map(|c| c.busy * 100.0));
+    history.cpu_busy_percent.push(host.cpu.as_ref().ok().map(|c| c.seen_busy() * 100.0));
     history.memory_used_percent.push(host.memory.as_ref().ok().map(|m| m.used * 100.0));
     history.disk_util_percent.push(disks.then(|| leaf().map(|d| d.util * 100.0).fold(0.0, f64::max)));
     history.disk_bytes_per_s.push(disks.then(|| leaf().map(|d| d.read_bytes_per_s + d.write_bytes_per_s).sum()));

@@ -116,8 +116,57 @@ fn the_limits_of_a_container_are_its_measure() {
     }
     let newest = newest.unwrap();
     let memory = newest.facts.host.memory.as_ref().unwrap();
+    if let Some(cpu) = newest.facts.host.cpu.as_ref().unwrap().own {
+        assert!(cpu.of <= newest.facts.cpus() && cpu.used <= cpu.of * 1.2, "{cpu:?}");
+    }
     assert_eq!((memory.raw.total, newest.diagnosis.host.memory_bytes), (LIMIT, LIMIT));
     assert!(memory.available_bytes < LIMIT && memory.used > 0.0, "{memory:?}");
+}
+
+#[test]
+fn the_cpu_of_a_container_is_measured_by_its_quota() {
+    let group = format!("perftop-cpu-{}", std::process::id());
+    let v2 = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
+    let parent = if v2 { "/sys/fs/cgroup" } else { "/sys/fs/cgroup/cpu" };
+    let dir = format!("{parent}/{group}");
+    let limit = if v2 { format!("echo '50000 100000' > {dir}/cpu.max") } else { format!("echo 50000 > {dir}/cpu.cfs_quota_us") };
+    if !allowed(&format!("mkdir {dir} && {limit}")) || !allowed("unshare -m -C true") {
+        _ = std::fs::remove_dir(&dir);
+        return;
+    }
+    let work = Dir::new("quota");
+    let file = work.0.join("seen.perftop");
+    let (options, mount) =
+        if v2 { ("-t cgroup2 none", "/sys/fs/cgroup") } else { ("-t cgroup -o cpu none", "/sys/fs/cgroup/cpu") };
+    // A loop beside perftop in the group takes all that the quota gives: half a CPU.
+    let script = format!(
+        "echo $$ > {dir}/cgroup.procs; timeout 6 sh -c 'while :; do :; done' & exec unshare -m -C sh -c 'umount {mount}; \
+         mount {options} {mount} || exit 77; exec {perftop} record {file} --every 1s --for 4s --no-config'",
+        perftop = env!("CARGO_BIN_EXE_perftop"),
+        file = file.display(),
+    );
+    let done = Command::new("sh").args(["-c", &script]).output().unwrap();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while std::fs::remove_dir(&dir).is_err() && std::time::Instant::now() < deadline {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    if done.status.code() == Some(77) {
+        eprintln!("SKIPPED: the cpu tree cannot be mounted anew here");
+        return;
+    }
+    assert!(done.status.success(), "{done:?}");
+    let mut engine = Engine::default();
+    let mut newest = None;
+    for record in Recording::open(&file).unwrap() {
+        if let Record::Sample(sample) = record {
+            newest = Some(engine.fold(&sample).evaluation);
+        }
+    }
+    let newest = newest.unwrap();
+    let cpu = newest.facts.host.cpu.as_ref().unwrap();
+    let own = cpu.own.expect("inside a container");
+    assert!((own.of - 0.5).abs() < 1e-9, "{own:?}");
+    assert!(own.used > 0.3 && cpu.seen_busy() > 0.6, "{cpu:?}");
 }
 
 #[test]

@@ -3,9 +3,9 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::facts::ProcFacts;
+use crate::model::facts::{Facts, ProcFacts};
 use crate::model::host::ProcId;
-use crate::model::named;
+use crate::model::named::{self, Names};
 use crate::model::subject::SubjectType;
 
 use super::query::Query;
@@ -120,22 +120,25 @@ fn tree<'a>(sorted: &[&'a ProcFacts]) -> Vec<Row<'a>> {
 
 /// The unit, container or group that a process belongs to: the last telling part of its path.
 #[must_use]
-pub fn group_of(p: &ProcFacts) -> String {
+pub fn group_of(p: &ProcFacts, names: &Names) -> String {
     let Some(group) = p.cgroups.first() else { return if p.kernel { "kernel".into() } else { "/".into() } };
     let path = group.path.shown();
     match named::owner(path) {
-        Some((SubjectType::Container, id)) => format!("container {id}"),
+        Some((SubjectType::Container, id)) => match names.of(path) {
+            Some(name) => format!("container {name} ({id})"),
+            None => format!("container {id}"),
+        },
         Some((_, unit)) => unit,
         None => path.to_owned(),
     }
 }
 
 /// Groups in the order of their first, which is their largest, process.
-fn groups<'a>(sorted: &[&'a ProcFacts]) -> Vec<Row<'a>> {
+fn groups<'a>(sorted: &[&'a ProcFacts], names: &Names) -> Vec<Row<'a>> {
     let mut order: Vec<String> = Vec::new();
     let mut members: BTreeMap<String, Vec<&'a ProcFacts>> = BTreeMap::new();
     for p in sorted {
-        let label = group_of(p);
+        let label = group_of(p, names);
         if !members.contains_key(&label) {
             order.push(label.clone());
         }
@@ -160,9 +163,9 @@ impl Default for ProcessView {
 impl ProcessView {
     /// The rows to show, filtered, sorted and in their shape; ties by pid, unknown last. A filter that is wrong shows all.
     #[must_use]
-    pub fn rows<'a>(&self, processes: &'a [ProcFacts]) -> Vec<Row<'a>> {
+    pub fn rows<'a>(&self, facts: &'a Facts) -> Vec<Row<'a>> {
         let query = Query::parse(&self.filter).unwrap_or_default();
-        let mut chosen: Vec<&ProcFacts> = processes.iter().filter(|p| query.holds(p)).collect();
+        let mut chosen: Vec<&ProcFacts> = facts.processes().iter().filter(|p| query.holds(p)).collect();
         chosen.sort_by(|a, b| {
             let order = self.compare(a, b);
             if self.ascending { order.reverse() } else { order }.then(a.id.cmp(&b.id))
@@ -170,7 +173,7 @@ impl ProcessView {
         match self.shape {
             Shape::Flat => chosen.into_iter().map(|process| Row::Process { process, depth: 0 }).collect(),
             Shape::Tree => tree(&chosen),
-            Shape::Groups => groups(&chosen),
+            Shape::Groups => groups(&chosen, &facts.host.names),
         }
     }
 
@@ -217,8 +220,8 @@ impl ProcessView {
     }
 
     /// Moves the selection by so many rows.
-    pub fn step(&mut self, processes: &[ProcFacts], by: isize) {
-        let rows: Vec<&ProcFacts> = self.rows(processes).iter().filter_map(Row::process).collect();
+    pub fn step(&mut self, facts: &Facts, by: isize) {
+        let rows: Vec<&ProcFacts> = self.rows(facts).iter().filter_map(Row::process).collect();
         let at = rows.iter().position(|p| Some(p.id) == self.selected);
         let next = match at {
             Some(at) => at.saturating_add_signed(by).min(rows.len().saturating_sub(1)),

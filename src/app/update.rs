@@ -227,7 +227,7 @@ impl App {
             Screen::Triage | Screen::Diagnose => self.step_finding(by),
             Screen::Host => {
                 let Some(picture) = self.shown().cloned() else { return };
-                self.processes.step(picture.facts.processes(), by);
+                self.processes.step(&picture.facts, by);
             }
         }
     }
@@ -258,7 +258,7 @@ impl App {
             }
             Screen::Host => {
                 let Some(picture) = self.shown() else { return Vec::new() };
-                let first = || self.processes.rows(picture.facts.processes()).iter().find_map(|r| r.process()).map(|p| p.id);
+                let first = || self.processes.rows(&picture.facts).iter().find_map(|r| r.process()).map(|p| p.id);
                 let Some(id) = self.processes.selected.or_else(first) else { return Vec::new() };
                 self.overlays.push(Overlay::Process { id });
                 vec![Effect::Ask(Demand::ProcessDetail { id })]

@@ -43,6 +43,12 @@ impl Roots {
         if of_init.exists() { of_init } else { self.proc.join("net").join(file) }
     }
 
+    /// The root of the file system that the host sees.
+    #[must_use]
+    pub fn system(&self) -> PathBuf {
+        if self.own_proc() { PathBuf::from("/") } else { self.proc.join("1/root") }
+    }
+
     /// A path of the system as it looks from here: `/sys/…` and `/proc/…` are moved below the roots.
     #[must_use]
     pub fn moved(&self, path: &Path) -> PathBuf {

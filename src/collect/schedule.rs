@@ -11,12 +11,13 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::model::demand::{Answer, Demand};
 use crate::model::host::{FsRaw, HostSample, HostSweep, Identity, Serving, StateSampling};
+use crate::model::named::Names;
 use crate::model::sample::Sample;
 use crate::model::seen::{Lack, Seen, Why};
 use crate::model::source::SourceStatus;
 
 use super::deadline::Deadline;
-use super::host::{filesystem, identity, process_detail, sockets, sweep};
+use super::host::{filesystem, identity, names, process_detail, sockets, sweep};
 use super::root::Roots;
 use super::{clock, discover};
 
@@ -44,6 +45,9 @@ pub struct Live {
 
 /// A full disk is an error that happens: it must be seen within seconds.
 const FILESYSTEMS_EVERY_S: f64 = 3.0;
+/// Containers come and go.
+const NAMES_EVERY_S: f64 = 15.0;
+const NAMES_PATIENCE: Duration = Duration::from_secs(2);
 /// A slow probe may use this share of its interval …
 const SLOW_SHARE: f64 = 0.01;
 /// … of which no more than this is taken for work: the rest is waiting for a mount that hangs.
@@ -68,6 +72,8 @@ pub fn start(plan: Plan) -> std::io::Result<Live> {
         hung: None,
         asker: Some(filesystem::Filesystems::default()),
         filesystems: Slow::default(),
+        names: Slow::default(),
+        last_names: Names::default(),
         sockets,
         last_serving: None,
         busy: discover::BusyPeers::default(),
@@ -127,6 +133,8 @@ struct Scheduler {
     /// Remembers which mounts hang; away while it asks.
     asker: Option<filesystem::Filesystems>,
     filesystems: Slow<(Seen<Vec<FsRaw>>, filesystem::Filesystems)>,
+    names: Slow<Seen<Names>>,
+    last_names: Names,
     sockets: sockets::Sockets,
     last_serving: Option<Seen<Serving>>,
     busy: discover::BusyPeers,
@@ -181,6 +189,12 @@ impl Scheduler {
             host.filesystems = Some(rows);
             self.asker = Some(fs);
         }
+        if let Some(Ok(names)) = self.names.take(now_ns, NAMES_EVERY_S).await
+            && names != self.last_names
+        {
+            self.last_names.clone_from(&names);
+            host.names = Some(names);
+        }
         let taken = self.sockets.take();
         if let Some(Ok(peers)) = &taken.peers {
             self.busy.see(peers);
@@ -201,6 +215,10 @@ impl Scheduler {
             && let Some(mut asker) = self.asker.take()
         {
             self.filesystems.start(async move { (asker.read(&roots, &deadline).await, asker) });
+        }
+        if self.names.due(now_ns) {
+            let (root, deadline) = (self.plan.roots.system(), self.deadline.clone());
+            self.names.start(async move { deadline.run("names", NAMES_PATIENCE, move || names::read(&root)).await });
         }
     }
 

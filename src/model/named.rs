@@ -1,5 +1,10 @@
-//! What a control group is called: a systemd unit, or a container by its id. Pure.
+//! What a control group is called: a systemd unit, a container by its id or name, a pod. Pure.
 
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::foreign::Foreign;
 use super::subject::SubjectType;
 
 /// Hexadecimal digits that people write of a container's id.
@@ -31,6 +36,37 @@ pub fn owner(path: &str) -> Option<(SubjectType, String)> {
     unit.map(|unit| (SubjectType::Unit, (*unit).to_owned()))
 }
 
+/// The uid of the pod that a path of control groups belongs to: `…/podUID/…`, `…-podUID_WITH_UNDERSCORES.slice`.
+#[must_use]
+pub fn pod(path: &str) -> Option<String> {
+    path.split('/').find_map(|part| {
+        let part = part.strip_suffix(".slice").unwrap_or(part);
+        let uid = part.strip_prefix("pod").or_else(|| part.rsplit_once("-pod").map(|(_, uid)| uid))?.replace('_', "-");
+        let told = uid.len() >= 32 && uid.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+        told.then_some(uid)
+    })
+}
+
+/// Names that runtimes gave to containers, by the digits of [`owner`], and to pods (`namespace/name`), by [`pod`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Names(pub BTreeMap<String, Foreign>);
+
+impl Names {
+    /// The key of a container's id, however long it is written.
+    #[must_use]
+    pub fn key(id: &str) -> String {
+        id.chars().take(SHORT).collect()
+    }
+
+    /// The container or pod behind a path, as people call it.
+    #[must_use]
+    pub fn of(&self, path: &str) -> Option<&str> {
+        let container = || owner(path).filter(|(kind, _)| *kind == SubjectType::Container).map(|(_, id)| id);
+        let name = pod(path).and_then(|uid| self.0.get(&uid)).or_else(|| container().and_then(|id| self.0.get(&id)));
+        name.map(Foreign::shown)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,5 +89,19 @@ mod tests {
         assert_eq!(owner("/system.slice/nginx.service"), Some((SubjectType::Unit, "nginx.service".into())));
         assert_eq!(owner("/user.slice/user-0.slice/session-3.scope"), Some((SubjectType::Unit, "session-3.scope".into())));
         assert_eq!((owner("/"), owner("/batch")), (None, None));
+    }
+
+    #[test]
+    fn pods_and_containers_have_names() {
+        let uid = "9f1c2b3a-0000-4444-8888-0123456789ab";
+        let id = "4f2a".repeat(16);
+        let slice = format!("/kubepods.slice/kubepods-burstable-pod{}.slice/cri-containerd-{id}.scope", uid.replace('-', "_"));
+        let names = Names(
+            [(uid.to_owned(), Foreign::from("shop/web-5d4f")), (Names::key(&id), Foreign::from("web"))].into_iter().collect(),
+        );
+        assert_eq!(names.of(&slice), Some("shop/web-5d4f"), "the pod before its container");
+        assert_eq!(names.of(&format!("/kubepods/besteffort/pod{uid}/{id}")), Some("shop/web-5d4f"));
+        assert_eq!(names.of(&format!("/docker/{id}")), Some("web"));
+        assert_eq!((names.of("/system.slice/podman.service"), pod("/a/pod-9")), (None, None));
     }
 }

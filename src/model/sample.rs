@@ -8,6 +8,7 @@ use super::counter::Stamp;
 use super::demand::Answer;
 use super::foreign::tamed;
 use super::host::{FsRaw, HostSample, HostSweep, Identity, KernelMessage, Peers, Serving, StateSampling};
+use super::named::Names;
 use super::seen::{Lack, Seen, Why};
 use super::source::SourceStatus;
 
@@ -71,6 +72,9 @@ pub struct Snapshot {
     /// What the kernel said lately, oldest first.
     #[serde(default)]
     pub messages: Option<Arc<Vec<KernelMessage>>>,
+    /// What containers and pods are called.
+    #[serde(default)]
+    pub names: Arc<Names>,
     /// Sources as last told.
     pub sources: Arc<Vec<SourceStatus>>,
 }
@@ -88,6 +92,7 @@ impl Default for Snapshot {
             serving: Err(not_yet("sockets of processes")),
             peers: None,
             messages: None,
+            names: Arc::default(),
             sources: Arc::default(),
         }
     }
@@ -127,6 +132,7 @@ impl Snapshot {
             serving: slow(host.serving.as_ref(), &self.serving),
             messages: self.said(host.sweep.as_deref()),
             peers: host.peers.clone().map(|p| p.map(Arc::new)),
+            names: host.names.clone().map_or_else(|| self.names.clone(), Arc::new),
             sources: sample.sources.clone().map_or_else(|| self.sources.clone(), Arc::new),
         }
     }

@@ -8,6 +8,7 @@ pub mod identity;
 pub mod kmsg;
 pub mod limits;
 pub mod memory;
+pub mod names;
 mod namespaces;
 mod netlink;
 pub mod network;

@@ -83,20 +83,28 @@ pub fn process_subject(p: &ProcFacts) -> Subject {
     Subject::new(SubjectType::Process, p.id.to_string(), p.label())
 }
 
-/// The subject of a control group; the unit or container that it is in, if there is one, in `also`.
+/// The subject of a control group; the unit, container or pod that it is in, if there is one, in `also`.
 #[must_use]
-pub fn cgroup_subject(path: &str) -> Subject {
+pub fn cgroup_subject(facts: &Facts, path: &str) -> Subject {
     let mut subject = Subject::new(SubjectType::Cgroup, path, path);
+    let name = facts.host.names.of(path);
     match named::owner(path) {
         Some((SubjectType::Container, id)) => {
-            subject.label = format!("container {id} ({path})");
+            let called = name.map_or_else(|| format!("container {id}"), |name| format!("container {name} ({id})"));
+            subject.label = format!("{called} ({path})");
             subject.also = vec![format!("container:{id}")];
+            subject.also.extend(name.map(|name| format!("container:{name}")));
         }
         Some((_, unit)) => {
             subject.label = format!("{unit} ({path})");
             subject.also = vec![format!("unit:{unit}")];
         }
-        None => {}
+        None => {
+            if let Some(pod) = name {
+                subject.label = format!("pod {pod} ({path})");
+                subject.also = vec![format!("container:{pod}")];
+            }
+        }
     }
     subject
 }

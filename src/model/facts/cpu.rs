@@ -27,6 +27,25 @@ pub struct CpuFacts {
     pub forks_per_s: Option<f64>,
     /// Median over the window's sweeps of threads running or ready, ourselves left out.
     pub run_queue: Option<f64>,
+    /// Inside a container: what it uses of what it may use; the figures above are the machine's.
+    pub own: Option<OwnCpu>,
+}
+
+/// The container's own part.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OwnCpu {
+    /// CPUs used.
+    pub used: f64,
+    /// CPUs that it may use at once: the quota, else all of the machine.
+    pub of: f64,
+}
+
+impl CpuFacts {
+    /// The busy share that counts for the one who looks: of the container inside of one, else of the machine, 0..1.
+    #[must_use]
+    pub fn seen_busy(&self) -> f64 {
+        self.own.map_or(self.busy, |own| (own.used / own.of.max(1e-9)).clamp(0.0, 1.0))
+    }
 }
 
 /// One CPU.
@@ -70,6 +89,7 @@ pub(super) fn derive(old: Option<&HostSweep>, new: &HostSweep, sweeps: &[&HostSw
         switches_per_s: rate(old_cpu.context_switches, new_cpu.context_switches, dt_s),
         forks_per_s: rate(old_cpu.forks, new_cpu.forks, dt_s),
         run_queue: queue.get(queue.len() / 2).map(|n| *n as f64),
+        own: None,
     }))
 }
 

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 pub use cgroup::CgroupFacts;
 pub use contained::quota_cores;
-pub use cpu::{CoreFacts, CpuFacts};
+pub use cpu::{CoreFacts, CpuFacts, OwnCpu};
 pub use disk::DiskFacts;
 pub use foreground::{Weight, WeightOverrides};
 pub use kernel::{InterfaceFacts, MemoryFacts, Psi, PsiFacts, TcpFacts};
@@ -28,6 +28,7 @@ pub use socket::{ConnectingFacts, ListenerFacts, PathFacts, PeerFacts, SocketFac
 
 use super::counter::Stamp;
 use super::host::{FilesRaw, FsRaw, HostSweep, Identity, KernelMessage, LoadRaw, OpenFiles};
+use super::named::Names;
 use super::sample::Snapshot;
 use super::seen::{Lack, Seen, Why};
 use super::source::SourceStatus;
@@ -82,6 +83,8 @@ pub struct HostFacts {
     pub crowded: Vec<OpenFiles>,
     /// Sockets: who waits for whom.
     pub sockets: Seen<SocketFacts>,
+    /// What containers and pods are called.
+    pub names: Arc<Names>,
     /// True when the sockets of other users' processes could not be seen, so that their weight is a guess.
     pub serving_unreadable: u32,
 }
@@ -138,8 +141,14 @@ impl HostFacts {
             contained::measure(&mut memory, cgroups.as_deref().unwrap_or_default());
             memory
         });
+        let processes = process::derive(old, new, sweeps, window, ov);
+        let inside = newest.identity.as_ref().is_some_and(|i| i.inside.is_some());
+        let cpu = cpu::derive(old, new, sweeps).unwrap_or_else(|| Err(no_rate("/proc/stat"))).map(|mut cpu| {
+            cpu.own = contained::cpu(&cpu, cgroups.as_deref().unwrap_or_default(), processes.as_deref().ok(), inside);
+            cpu
+        });
         Self {
-            cpu: cpu::derive(old, new, sweeps).unwrap_or_else(|| Err(no_rate("/proc/stat"))),
+            cpu,
             load: new.load.clone(),
             psi: PsiFacts::derive(old, new),
             memory,
@@ -150,11 +159,12 @@ impl HostFacts {
             tcp: kernel::tcp(old, new).unwrap_or_else(|| Err(no_rate("/proc/net/snmp"))),
             files: new.files.clone(),
             cgroups,
-            processes: process::derive(old, new, sweeps, window, ov),
+            processes,
             messages: newest.messages.as_deref().cloned(),
             limits: limits::derive(old, new),
             crowded: newest.serving.as_ref().map(|s| s.files.clone()).unwrap_or_default(),
             sockets: socket::derive(window),
+            names: newest.names.clone(),
             serving_unreadable: newest.serving.as_ref().map_or(0, |s| s.unreadable.len() as u32),
         }
     }
@@ -177,6 +187,7 @@ impl HostFacts {
             limits: LimitsFacts::default(),
             crowded: Vec::new(),
             sockets: Err(lack.clone()),
+            names: newest.names.clone(),
             serving_unreadable: 0,
         }
     }

@@ -87,4 +87,7 @@ pub struct HostSample {
     /// Whom they wait for.
     #[serde(default)]
     pub peers: Option<Seen<Peers>>,
+    /// What containers and pods are called.
+    #[serde(default)]
+    pub names: Option<super::named::Names>,
 }

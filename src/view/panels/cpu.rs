@@ -31,16 +31,21 @@ pub fn draw(picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect)
             return lines(&[Line::from(Span::styled(load, theme.style(Meaning::Text))), unknown], theme, frame, inside);
         }
     };
-    let inside = titled(&format!("CPU {:.0} %", cpu.busy * 100.0), &format!("{} online", cpu.cores.len()), theme, frame, area);
+    let right = match cpu.own {
+        Some(own) => format!("{} of {}", short(own.used), short(own.of)),
+        None => format!("{} online", cpu.cores.len()),
+    };
+    let inside = titled(&format!("CPU {:.0} %", cpu.seen_busy() * 100.0), &right, theme, frame, area);
     let percent = |v: f64| format!("{:.0}", v * 100.0);
     let queue = cpu.run_queue.map_or_else(|| "?".to_owned(), |q| format!("{q:.0}"));
     let rate = |v: Option<f64>| v.map_or_else(|| "?".to_owned(), count);
     let text = theme.style(Meaning::Text);
     let width = usize::from(inside.width);
+    let machine = if cpu.own.is_some() { format!("machine {}: ", percent(cpu.busy)) } else { String::new() };
     let mut rows = vec![
         Line::from(Span::styled(
             format!(
-                "user {} sys {} steal {} wait {}",
+                "{machine}user {} sys {} steal {} wait {}",
                 percent(cpu.user),
                 percent(cpu.system),
                 percent(cpu.steal),

@@ -21,16 +21,13 @@ use crate::view::widgets::{lines, titled, within};
 /// ╰──────────────────────────────────────────────────────────────────────╯
 /// ```
 pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
-    let all = match &picture.facts.host.processes {
-        Ok(all) => all,
-        Err(lack) => {
-            let inside = titled("Processes", "", theme, frame, area);
-            let unknown = Line::from(Span::styled(format!("? {lack}"), theme.style(Meaning::Unknown)));
-            return lines(&[unknown], theme, frame, inside);
-        }
-    };
+    if let Err(lack) = &picture.facts.host.processes {
+        let inside = titled("Processes", "", theme, frame, area);
+        let unknown = Line::from(Span::styled(format!("? {lack}"), theme.style(Meaning::Unknown)));
+        return lines(&[unknown], theme, frame, inside);
+    }
     let view = &app.processes;
-    let shown = view.rows(all);
+    let shown = view.rows(&picture.facts);
     let filter = if view.filter.is_empty() {
         String::new()
     } else {
@@ -85,7 +82,7 @@ pub fn pointed(app: &App, picture: &Picture, area: Rect, (x, y): (u16, u16)) -> 
         });
         return hit.map(|(column, _, _)| Target::Heading(column));
     };
-    let shown = app.processes.rows(picture.facts.processes());
+    let shown = app.processes.rows(&picture.facts);
     let skip = skipped(&app.processes, &shown, usize::from(inside.height).saturating_sub(1));
     shown.get(skip + below)?.process().map(|p| Target::Process(p.id))
 }

@@ -50,7 +50,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         else {
             continue;
         };
-        let subject = cgroup_subject(group.path.shown());
+        let subject = cgroup_subject(facts.world, group.path.shown());
         let held = is_held(prev, &subject);
         let again = refaults * page;
         let share = (again / reads.max(1.0)).min(1.0);

@@ -171,7 +171,7 @@ fn groups<'a>(facts: &Facts<'a>, all: &[Program<'a>], total: f64) -> Vec<Blamed<
         // Its busiest program says more than a path of hexadecimal digits.
         let busiest = members.iter().max_by(|a, b| demand(a).total_cmp(&demand(b))).map_or("nobody", |p| p.name.shown());
         let label = format!("{busiest} ({} processes in {path})", members.len());
-        Blamed::new(facts, cgroup_subject(path), label, members, amount / total.max(1e-9), false)
+        Blamed::new(facts, cgroup_subject(facts.world, path), label, members, amount / total.max(1e-9), false)
     };
     by_path.into_iter().map(one).collect()
 }

@@ -66,7 +66,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     }
     let mut judged = Judged::default();
     for group in with_quota {
-        let subject = cgroup_subject(group.path.shown());
+        let subject = cgroup_subject(facts.world, group.path.shown());
         let held = is_held(prev, &subject);
         let share = group.throttled_share.unwrap_or(0.0) * 100.0;
         let is_member = |a: &Actor| a.throttled_by.as_ref() == Some(&group.path);

@@ -65,7 +65,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     }
     let mut judged = Judged::default();
     for group in limited {
-        let subject = cgroup_subject(group.path.shown());
+        let subject = cgroup_subject(facts.world, group.path.shown());
         let held = is_held(prev, &subject);
         let members = members(facts, group);
         let waits = facts.ledger.sum(|a| members.contains(&a.id), |a| a.io_wait);

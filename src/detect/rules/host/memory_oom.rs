@@ -48,7 +48,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     for group in groups {
         let Some(kills) = group.oom_kills.filter(|k| *k > 0) else { continue };
         in_groups += kills;
-        let subject = cgroup_subject(group.path.shown());
+        let subject = cgroup_subject(facts.world, group.path.shown());
         judged.verdicts.push((subject, Verdict::Found(Box::new(in_group(facts, group, kills)))));
     }
     let everywhere = host.memory.as_ref().ok().and_then(|m| m.oom_kills);

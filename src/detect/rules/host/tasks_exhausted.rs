@@ -32,7 +32,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let mut judged = Judged::default();
     for group in host.cgroups.iter().flatten() {
         let Some((now, most)) = group.tasks.filter(|(_, most)| *most > 0) else { continue };
-        let subject = cgroup_subject(group.path.shown());
+        let subject = cgroup_subject(facts.world, group.path.shown());
         if now as f64 >= most as f64 * params.limit("nearly", is_held(prev, &subject)).max(60.0) / 100.0 {
             judged.verdicts.push((subject, Verdict::Found(Box::new(in_group(group, now, most)))));
         }
