@@ -34,6 +34,12 @@ pub struct Global {
     /// No colours
     #[arg(long, global = true)]
     pub no_color: bool,
+    /// Watch this PostgreSQL server: postgres://USER@HOST:PORT/DATABASE; more than once for more
+    #[arg(long, global = true, value_name = "URL")]
+    pub postgres: Vec<String>,
+    /// As root, do not become the owner of a server's socket for the moment of the connect
+    #[arg(long, global = true)]
+    pub no_impersonate: bool,
     /// Do not look for servers that run here
     #[arg(long, global = true)]
     pub no_discover: bool,

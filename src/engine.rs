@@ -19,7 +19,7 @@ use crate::detect::memory::{Memory, Mute};
 use crate::detect::params::ParamOverrides;
 use crate::diagnose::{Mode, Own, Picture, Recording, flow};
 use crate::model::counter::Stamp;
-use crate::model::demand::{Demand, ProcessDetail};
+use crate::model::demand::{Demand, Detail};
 use crate::model::history::History;
 use crate::model::sample::{Sample, Snapshot};
 use crate::model::seen::Seen;
@@ -87,7 +87,7 @@ pub struct Handle {
 pub struct Engine {
     state: State,
     params: ParamOverrides,
-    answers: BTreeMap<Demand, Seen<ProcessDetail>>,
+    answers: BTreeMap<Demand, Seen<Detail>>,
 }
 
 /// What a segment of a recording begins with.
@@ -218,13 +218,14 @@ fn remember(history: &mut History, evaluation: &Evaluation) {
     history.psi_memory_percent.push(psi(&host.psi.memory));
     history.psi_io_percent.push(psi(&host.psi.io));
     history.load_one.push(host.load.as_ref().ok().map(|l| l.one));
-    let [cpu, throttled, memory, io, peers, other] = waiting_groups(&evaluation.ledger);
+    let [cpu, throttled, memory, io, peers, other, postgres] = waiting_groups(&evaluation.ledger);
     history.waiting_cpu.push(Some(cpu));
     history.waiting_throttled.push(Some(throttled));
     history.waiting_memory.push(Some(memory));
     history.waiting_io.push(Some(io));
     history.waiting_peers.push(Some(peers));
     history.waiting_other.push(Some(other));
+    history.waiting_postgres.push(Some(postgres));
     let roots = evaluation.diagnosis.findings.iter().filter(|f| f.explained_by.is_none() && f.muted.is_none());
     let wrong = roots.filter(|f| f.severity != Severity::Info);
     history

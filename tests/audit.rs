@@ -44,6 +44,8 @@ fn touched(line: &str) -> Option<(Use, String)> {
             Some((how, quoted()?))
         }
         "socket" | "socketpair" => Some((Use::Ask, rest.split(',').next()?.to_owned())),
+        // A socket by its path; anything else as it stands.
+        "connect" if rest.contains("sun_path=\"") => Some((Use::Ask, format!("connect {}", quoted()?))),
         "connect" => Some((Use::Ask, format!("connect {rest}"))),
         _ => {
             let how = CALLS.iter().find(|(call, _)| *call == name)?.1;

@@ -40,3 +40,10 @@ pub fn own_cpu_s() -> f64 {
     let t = clock_gettime(ClockId::ProcessCPUTime);
     t.tv_sec as f64 + t.tv_nsec as f64 / 1e9
 }
+
+/// A moment of the runtime's clock, for deadlines.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one place")]
+pub fn instant() -> std::time::Instant {
+    std::time::Instant::now()
+}

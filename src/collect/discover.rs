@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use crate::model::host::{Identity, Peers, ProcRaw, ProcessTable, Serving};
+use crate::model::host::{Identity, Peers, ProcId, ProcRaw, ProcessTable, Serving};
 use crate::model::seen::Seen;
 use crate::model::service;
 use crate::model::source::{Place, SourceKind, SourceState, SourceStatus};
@@ -21,7 +21,7 @@ const SERVERS: &[Server] = &[
         kind: SourceKind::Postgres,
         names: &["postgres", "postmaster"],
         port: 5432,
-        look: "psql -p {port} -c 'SELECT pid, state, wait_event_type, wait_event, query FROM pg_stat_activity'",
+        look: "perftop --postgres postgres://localhost:{port}/",
     },
     Server { kind: SourceKind::Redis, names: &["redis-server", "valkey-server"], port: 6379, look: "redis-cli -p {port} INFO" },
     Server {
@@ -40,6 +40,7 @@ pub fn sources(
     serving: Option<&Seen<Serving>>,
     busy: &BusyPeers,
     discover: bool,
+    port: &dyn Fn(ProcId) -> Option<u16>,
 ) -> Vec<SourceStatus> {
     let mut found = vec![host(identity)];
     let rows = table.map(|t| t.rows.as_slice()).unwrap_or_default();
@@ -47,7 +48,7 @@ pub fn sources(
         for server in SERVERS {
             let is = |row: &&ProcRaw| server.names.contains(&row.comm.shown());
             let root = |row: &&ProcRaw| !rows.iter().any(|p| p.id.pid == row.ppid && is(&p));
-            found.extend(rows.iter().filter(is).filter(root).map(|row| seen(server, row, serving)));
+            found.extend(rows.iter().filter(is).filter(root).map(|row| seen(server, row, serving, port(row.id))));
         }
     }
     if discover {
@@ -114,10 +115,33 @@ fn host(identity: &Identity) -> SourceStatus {
     }
 }
 
-fn seen(server: &Server, row: &ProcRaw, serving: Option<&Seen<Serving>>) -> SourceStatus {
+/// First processes of PostgreSQL servers, with a TCP port that they listen on where that is known.
+#[must_use]
+pub fn postmasters(table: &ProcessTable, serving: Option<&Seen<Serving>>) -> Vec<(ProcId, Option<u16>)> {
+    let names = SERVERS.iter().find(|s| s.kind == SourceKind::Postgres).map_or(&[][..], |s| s.names);
+    let is = |row: &&ProcRaw| names.contains(&row.comm.shown());
+    let root = |row: &&ProcRaw| !table.rows.iter().any(|p| p.id.pid == row.ppid && is(&p));
+    table.rows.iter().filter(is).filter(root).map(|row| (row.id, listens(row, serving))).collect()
+}
+
+fn listens(row: &ProcRaw, serving: Option<&Seen<Serving>>) -> Option<u16> {
     let sockets = serving.and_then(|s| s.as_ref().ok());
-    let own = sockets.and_then(|s| s.processes.iter().find(|p| p.id == row.id));
-    let port = own.and_then(|p| p.listens.first().copied()).unwrap_or(server.port);
+    sockets.and_then(|s| s.processes.iter().find(|p| p.id == row.id)).and_then(|p| p.listens.first().copied())
+}
+
+/// Puts what watchers say of their servers in the place of what was only seen of them.
+pub fn replace(sources: &mut Vec<SourceStatus>, watched: &[SourceStatus]) {
+    sources.retain(|s| !watched.iter().any(|w| w.id == s.id));
+    sources.extend_from_slice(watched);
+    // A peer that is watched by its address is one source.
+    let addresses: Vec<String> =
+        watched.iter().filter_map(|w| w.id.strip_prefix("postgres:").map(|a| format!("peer:{a}"))).collect();
+    sources.retain(|s| !addresses.contains(&s.id));
+    sources.sort_by(|a, b| (a.kind != SourceKind::Host).cmp(&(b.kind != SourceKind::Host)).then(a.id.cmp(&b.id)));
+}
+
+fn seen(server: &Server, row: &ProcRaw, serving: Option<&Seen<Serving>>, port: Option<u16>) -> SourceStatus {
+    let port = port.or_else(|| listens(row, serving)).unwrap_or(server.port);
     SourceStatus {
         id: format!("{}:{port}", server.kind.word()),
         kind: server.kind,
@@ -126,7 +150,10 @@ fn seen(server: &Server, row: &ProcRaw, serving: Option<&Seen<Serving>>) -> Sour
         role: None,
         version: None,
         reader: None,
-        why: Some(format!("{} runs here as pid {}; this version reads the host only", row.comm, row.id.pid)),
+        why: Some(match server.kind {
+            SourceKind::Postgres => format!("{} runs here as pid {}; its socket was not found", row.comm, row.id.pid),
+            _ => format!("{} runs here as pid {}; this version does not read it", row.comm, row.id.pid),
+        }),
         way_in: Some(server.look.replace("{port}", &port.to_string())),
     }
 }

@@ -7,5 +7,6 @@ pub mod deadline;
 pub mod discover;
 pub mod host;
 pub mod own;
+pub mod postgres;
 pub mod root;
 pub mod schedule;

@@ -1,15 +1,17 @@
 //! One scheduler owns cadence, deadlines and staleness: the fast sweep at every tick, slow probes in the background
 //! (their answer joins the next tick), demands when they come. A probe that hangs delays nothing else.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::model::demand::{Answer, Demand};
+use crate::model::demand::{Answer, Demand, Detail};
+use crate::model::host::ProcId;
 use crate::model::host::{FsRaw, HostSample, HostSweep, Identity, Serving, StateSampling};
 use crate::model::named::Names;
 use crate::model::sample::Sample;
@@ -18,6 +20,8 @@ use crate::model::source::SourceStatus;
 
 use super::deadline::Deadline;
 use super::host::{filesystem, identity, names, process_detail, sockets, sweep};
+use super::postgres::target::Target;
+use super::postgres::{self, Servers};
 use super::root::Roots;
 use super::{clock, discover};
 
@@ -32,6 +36,10 @@ pub struct Plan {
     pub quick_start: bool,
     /// Look for servers.
     pub discover: bool,
+    /// PostgreSQL servers that were asked for.
+    pub postgres: Vec<Target>,
+    /// As root, become the owner of a server's socket for the moment of the connect.
+    pub impersonate: bool,
 }
 
 /// A running scheduler.
@@ -78,8 +86,15 @@ pub fn start(plan: Plan) -> std::io::Result<Live> {
         last_serving: None,
         busy: discover::BusyPeers::default(),
         sources: Vec::new(),
+        servers: Servers::default(),
+        statuses: Vec::new(),
+        places: BTreeMap::new(),
         details: Vec::new(),
     };
+    let mut scheduler = scheduler;
+    for target in scheduler.plan.postgres.clone() {
+        scheduler.servers.watch(target, &scheduler.plan.roots);
+    }
     tokio::spawn(scheduler.run(sender, asked));
     Ok(Live { samples, demands })
 }
@@ -123,6 +138,12 @@ impl<T: Send + 'static> Slow<T> {
     }
 }
 
+/// Where a server that was seen here listens.
+enum Place {
+    Sought(tokio::task::JoinHandle<Option<(PathBuf, u16)>>),
+    Found(Option<(PathBuf, u16)>),
+}
+
 struct Scheduler {
     plan: Plan,
     identity: Identity,
@@ -139,6 +160,10 @@ struct Scheduler {
     last_serving: Option<Seen<Serving>>,
     busy: discover::BusyPeers,
     sources: Vec<SourceStatus>,
+    servers: Servers,
+    statuses: Vec<SourceStatus>,
+    /// Where servers that were seen here listen; `None`: could not be found.
+    places: BTreeMap<ProcId, Place>,
     details: Vec<tokio::task::JoinHandle<Answer>>,
 }
 
@@ -204,9 +229,13 @@ impl Scheduler {
             self.last_serving = Some(serving.clone());
             host.serving = Some(serving);
         }
+        self.find_servers(&host).await;
+        let mut brought = self.servers.take();
+        self.statuses = brought.statuses;
         let sources = self.sources_if_changed(&host);
-        let answers = self.finished_details().await;
-        Sample { at: clock::now(), host, sources, answers }
+        let mut answers = self.finished_details().await;
+        answers.append(&mut brought.answers);
+        Sample { at: clock::now(), host, postgres: brought.samples, sources, answers }
     }
 
     fn start_slow_probes(&mut self, now_ns: u64) {
@@ -252,22 +281,71 @@ impl Scheduler {
 
     fn sources_if_changed(&mut self, host: &HostSample) -> Option<Vec<SourceStatus>> {
         let table = host.sweep.as_ref()?.processes.as_ref().ok();
-        let now = discover::sources(&self.identity, table, self.last_serving.as_ref(), &self.busy, self.plan.discover);
+        let port = |id: ProcId| match self.places.get(&id) {
+            Some(Place::Found(Some((_, port)))) => Some(*port),
+            _ => None,
+        };
+        let mut now = discover::sources(&self.identity, table, self.last_serving.as_ref(), &self.busy, self.plan.discover, &port);
+        discover::replace(&mut now, &self.statuses);
         let changed = now != self.sources;
         self.sources.clone_from(&now);
         changed.then_some(now)
     }
 
+    /// Servers of PostgreSQL that run here: where they listen is looked up once, on a deadline thread (their data directory may lie on a
+    /// disk that hangs), and they are watched from then on.
+    async fn find_servers(&mut self, host: &HostSample) {
+        let Some(Ok(table)) = host.sweep.as_ref().map(|s| &s.processes) else { return };
+        if !self.plan.discover {
+            return;
+        }
+        let roots: Vec<(ProcId, Option<u16>)> = discover::postmasters(table, self.last_serving.as_ref());
+        self.places.retain(|id, _| roots.iter().any(|(r, _)| r == id));
+        for (id, tcp) in roots {
+            let place = match self.places.remove(&id) {
+                None => {
+                    let (roots, deadline) = (self.plan.roots.clone(), self.deadline.clone());
+                    let look = move || postgres::socket(&roots, id.pid, tcp);
+                    let sought = async move { deadline.run("postmaster", DETAIL_PATIENCE, look).await.ok().flatten() };
+                    Place::Sought(tokio::spawn(sought))
+                }
+                Some(Place::Sought(task)) if task.is_finished() => {
+                    let found = task.await.ok().flatten();
+                    if let Some((dir, port)) = &found {
+                        let mut target = Target::socket(dir, *port);
+                        target.impersonate = self.plan.impersonate;
+                        self.servers.watch(target, &self.plan.roots);
+                    }
+                    Place::Found(found)
+                }
+                Some(kept) => kept,
+            };
+            self.places.insert(id, place);
+        }
+        let ports: Vec<String> = self
+            .places
+            .values()
+            .filter_map(|p| match p {
+                Place::Found(Some((_, port))) => Some(format!("postgres:{port}")),
+                _ => None,
+            })
+            .collect();
+        self.servers.keep(|id| ports.iter().any(|p| p == id));
+    }
+
     fn detail(&mut self, demand: &Demand) {
+        let id = match demand {
+            Demand::ProcessDetail { id } => *id,
+            Demand::Plan { source, .. } => return self.servers.ask(source, demand.clone()),
+        };
         if self.details.len() >= DEMANDS_OUT {
             return;
         }
         let (roots, deadline, demand) = (self.plan.roots.clone(), self.deadline.clone(), demand.clone());
         self.details.push(tokio::spawn(async move {
-            let Demand::ProcessDetail { id } = demand;
             let read = move || process_detail::read(&roots, id);
             let detail = deadline.run("process", DETAIL_PATIENCE, read).await.and_then(|d| d);
-            Answer { demand, detail }
+            Answer { demand, detail: detail.map(Detail::Process) }
         }));
     }
 

@@ -4,13 +4,18 @@ use std::fmt::Write as _;
 
 use crate::cli::Doctor;
 use crate::collect::deadline::Deadline;
-use crate::collect::discover;
 use crate::collect::host::{filesystem, identity, serving, sweep::Sweeper};
 use crate::config::Settings;
 use crate::model::audit::TOUCHED;
 use crate::model::host::HostSweep;
 
 use crate::model::seen::Lack;
+
+use crate::collect::schedule::Plan;
+use crate::detect::params::ParamOverrides;
+use crate::engine::{LiveOptions, live};
+use crate::model::source::{SourceKind, SourceStatus};
+use std::time::Duration;
 
 use super::{Failure, plan, print, runtime};
 
@@ -22,7 +27,8 @@ pub fn run(options: &Doctor, settings: &Settings) -> Result<u8, Failure> {
     if options.audit {
         return audit();
     }
-    let roots = plan(settings, std::time::Duration::from_secs(1), false)?.roots;
+    let plan = plan(settings, std::time::Duration::from_millis(500), true)?;
+    let roots = plan.roots.clone();
     let identity = identity::read(&roots);
     let mut sweeper = Sweeper::new(roots.clone());
     let first = sweeper.sweep(1.0);
@@ -63,17 +69,38 @@ pub fn run(options: &Doctor, settings: &Settings) -> Result<u8, Failure> {
         Err(lack) => lacking(&mut out, "file systems", lack),
     }
     out.push('\n');
-    let table = first.processes.as_ref().ok();
-    for source in discover::sources(&identity, table, Some(&serving), &discover::BusyPeers::default(), settings.flag("discover"))
-    {
+    for source in sources(plan)? {
         let why = source.why.map_or_else(String::new, |w| format!(": {w}"));
-        _ = writeln!(out, "{:<16} {}{why}", source.id, source.state.word());
+        let version =
+            source.version.filter(|_| source.kind != SourceKind::Host).map_or_else(String::new, |v| format!(", version {v}"));
+        let reader = source.reader.filter(|_| source.kind != SourceKind::Host).map_or_else(String::new, |r| format!(", as {r}"));
+        let role = source.role.map_or_else(String::new, |r| format!(", {r}"));
+        _ = writeln!(out, "{:<16} {}{version}{role}{reader}{why}", source.id, source.state.word());
         if let Some(way_in) = source.way_in {
             _ = writeln!(out, "{:<16}   way in: {way_in}", "");
         }
     }
     print(&out)?;
     Ok(0)
+}
+
+/// Every source after a few seconds: time enough for one attempt at each server.
+fn sources(plan: Plan) -> Result<Vec<SourceStatus>, Failure> {
+    const LOOK: Duration = Duration::from_millis(4500);
+    let options = LiveOptions { plan, params: ParamOverrides::default(), record: None, ticks: None };
+    let mut handle = live(options).map_err(|e| Failure::Io(format!("cannot start: {e}")))?;
+    runtime()?.block_on(async {
+        let mut sources = Vec::new();
+        let look = async {
+            while handle.pictures.changed().await.is_ok() {
+                if let Some(picture) = handle.pictures.borrow_and_update().as_ref() {
+                    sources.clone_from(&picture.diagnosis.sources);
+                }
+            }
+        };
+        _ = tokio::time::timeout(LOOK, look).await;
+        Ok(sources)
+    })
 }
 
 fn row(out: &mut String, what: &str, seen: Result<&str, &str>) {

@@ -14,9 +14,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::cli::{Cli, Command, Global};
+use crate::collect::postgres::from_environment;
+use crate::collect::postgres::target::{Target, has_password};
 use crate::collect::root::Roots;
 use crate::collect::schedule::Plan;
 use crate::config::{Layer, Origin, Settings, Value, load};
+use crate::model::foreign::Private;
 use crate::record::format::Error as RecordError;
 
 /// Why a command ended, with its exit code.
@@ -179,6 +182,13 @@ fn options(global: &Global) -> Layer {
     if global.no_discover {
         set("discover", Value::Bool(false), "--no-discover");
     }
+    if global.no_impersonate {
+        set("impersonate", Value::Bool(false), "--no-impersonate");
+    }
+    for (number, url) in global.postgres.iter().enumerate() {
+        // The name is the port or the host's: an empty one here.
+        set(&format!("postgres.#{number}.url"), Value::Text(url.clone()), "--postgres");
+    }
     if let Some(root) = &global.procfs_root {
         set("procfs_root", path(root), "--procfs-root");
     }
@@ -200,7 +210,46 @@ fn plan(settings: &Settings, every: Duration, quick_start: bool) -> Result<Plan,
             roots.proc.display()
         )));
     }
-    Ok(Plan { roots, every, quick_start, discover: settings.flag("discover") })
+    let discover = settings.flag("discover");
+    let impersonate = settings.flag("impersonate");
+    let mut postgres = servers(settings)?;
+    if discover {
+        let known: Vec<String> = postgres.iter().map(|t| t.id.clone()).collect();
+        postgres.extend(from_environment().into_iter().filter(|t| !known.contains(&t.id)));
+    }
+    postgres.iter_mut().for_each(|t| t.impersonate = impersonate);
+    Ok(Plan { roots, every, quick_start, discover, postgres, impersonate })
+}
+
+/// The PostgreSQL servers that were asked for.
+///
+/// # Errors
+/// A URL that is none, holds a password where others can see it, or a password file that cannot be read.
+fn servers(settings: &Settings) -> Result<Vec<Target>, Failure> {
+    let mut targets: Vec<Target> = Vec::new();
+    for (name, url, file, origin) in settings.servers("postgres") {
+        let wrong = |why: String| Failure::Usage(format!("{origin}: {why}"));
+        if has_password(url) {
+            return Err(wrong(
+                "a password has no place in a URL: it shows in the list of processes, in shell histories and backups; use PGPASSWORD, ~/.pgpass \
+                 (PGPASSFILE), DATABASE_URL, or password_file in [postgres.NAME]"
+                    .into(),
+            ));
+        }
+        let mut target = Target::parse(url).map_err(&wrong)?;
+        if !name.starts_with('#') {
+            target.id = format!("postgres:{name}");
+        }
+        if let Some(file) = file {
+            let text = std::fs::read_to_string(file).map_err(|e| wrong(format!("password_file {file}: {e}")))?;
+            target.password = Some(Private::new(text.trim_end_matches(['\n', '\r']).to_owned()));
+        }
+        if targets.iter().any(|t| t.id == target.id) {
+            return Err(wrong(format!("{} is there twice; give each its own name under [postgres.NAME]", target.id)));
+        }
+        targets.push(target);
+    }
+    Ok(targets)
 }
 
 /// A duration of the command line.

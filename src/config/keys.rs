@@ -58,6 +58,13 @@ pub const KEYS: &[Key] = &[
     ),
     key("", "every", Kind::Duration(250, 60_000), "\"1s\"", "between two looks at the host on the screen"),
     key("", "discover", Kind::Bool, "true", "look for servers that run here"),
+    key(
+        "",
+        "impersonate",
+        Kind::Bool,
+        "true",
+        "as root, become the owner of a server's socket for the moment of the connect, where peer authentication asks for it",
+    ),
     key("", "procfs_root", Kind::Text, "\"/proc\"", "where /proc is, for a host seen from a container"),
     key("", "sysfs_root", Kind::Text, "\"/sys\"", "where /sys is"),
     key("record", "every", Kind::Duration(250, 3_600_000), "\"5s\"", "between two samples of a recording"),
@@ -99,6 +106,11 @@ pub fn example() -> String {
     out.push_str(
         "\n# Other keys for the screen: `perftop config keys` lists the actions with the keys that they have.\n\
          # [keys]\n# copy_fix = [\"c\", \"F5\"]\n",
+    );
+    out.push_str(
+        "\n# PostgreSQL servers to watch, each under a name of yours. Those that run here are found without it. A password stands in\n\
+         # ~/.pgpass, PGPASSWORD or a file of its own, never in the URL.\n\
+         # [postgres.main]\n# url = \"postgres://perftop@10.0.2.5:5432/shop\"\n# password_file = \"/etc/perftop/main.password\"\n",
     );
     out.push_str("\n# Thresholds of the rules; `perftop explain ID` says what each decides.\n");
     for rule in RULES.iter().filter(|r| !r.params.is_empty()) {

@@ -74,9 +74,10 @@ impl Check<'_> {
             match value.get_ref() {
                 DeValue::Table(inner) if text == "rules" => self.rules(inner),
                 DeValue::Table(inner) if text == "keys" => self.keys(inner),
+                DeValue::Table(inner) if text == "postgres" => self.servers(text, inner),
                 DeValue::Table(inner) if sections.contains(&text) => self.section(text, inner),
                 DeValue::Table(_) => {
-                    let known = sections.iter().copied().chain(["rules", "keys"]);
+                    let known = sections.iter().copied().chain(["rules", "keys", "postgres"]);
                     let near = nearest(text, known);
                     self.problem(at, format!("there is no section [{text}]{near}"));
                 }
@@ -105,6 +106,44 @@ impl Check<'_> {
                     value.span().start,
                     format!("`{}` in [keys]: a key such as \"c\" or a list such as [\"c\", \"F5\"] is needed", name.get_ref()),
                 ),
+            }
+        }
+    }
+
+    /// `[postgres.NAME]`: a URL without a password, and a file that holds one.
+    fn servers(&mut self, section: &str, table: &DeTable<'_>) {
+        const KNOWN: [&str; 2] = ["url", "password_file"];
+        for (name, value) in table {
+            let server: &str = name.get_ref();
+            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+            let DeValue::Table(inner) = value.get_ref() else {
+                let text = format!("[{section}] holds servers by their names: write [{section}.NAME] with a url");
+                self.problem(name.span().start, text);
+                continue;
+            };
+            if server.is_empty() || !server.chars().all(plain) {
+                self.problem(name.span().start, format!("[{section}.{server}]: a name is letters, digits, _ and -"));
+                continue;
+            }
+            let mut has_url = false;
+            for (key, value) in inner {
+                let key_text: &str = key.get_ref();
+                match (KNOWN.contains(&key_text), value.get_ref()) {
+                    (true, DeValue::String(text)) => {
+                        has_url |= key_text == "url";
+                        self.set(format!("{section}.{server}.{key_text}"), Value::Text(text.to_string()), key.span().start);
+                    }
+                    (true, _) => {
+                        self.problem(value.span().start, format!("`{key_text}` in [{section}.{server}]: a text is needed"))
+                    }
+                    (false, _) => {
+                        let near = nearest(key_text, KNOWN.iter().copied());
+                        self.problem(key.span().start, format!("there is no key `{key_text}` in [{section}.{server}]{near}"));
+                    }
+                }
+            }
+            if !has_url {
+                self.problem(name.span().start, format!("[{section}.{server}] has no url"));
             }
         }
     }

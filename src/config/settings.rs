@@ -143,6 +143,22 @@ impl Settings {
         })
     }
 
+    /// Servers of a section: name, URL, password file, and where that stands.
+    pub fn servers(&self, section: &str) -> Vec<(&str, &str, Option<&str>, &Origin)> {
+        let mut found = Vec::new();
+        for (key, (value, origin)) in &self.values {
+            let name = key.strip_prefix(section).and_then(|k| k.strip_prefix('.')?.strip_suffix(".url"));
+            if let (Some(name), Value::Text(url)) = (name, value) {
+                let file = match self.values.get(&format!("{section}.{name}.password_file")) {
+                    Some((Value::Text(file), _)) => Some(file.as_str()),
+                    _ => None,
+                };
+                found.push((name, url.as_str(), file, origin));
+            }
+        }
+        found
+    }
+
     /// The thresholds that are overridden.
     #[must_use]
     pub fn params(&self) -> ParamOverrides {

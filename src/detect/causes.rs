@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::facts::PgFacts;
+use crate::model::postgres::WaitClass;
 use crate::model::subject::Subject;
 
 use super::finding::Explains;
@@ -68,6 +70,58 @@ fn both_claim(_: &Facts<'_>, state: State, cause: &Candidate, symptom: &Candidat
     if symptom.lost() > 0.0 { 0.0 } else { 1.0 }
 }
 
+const fn of_query(cause: &'static str, symptom: &'static str, state: State) -> Edge {
+    Edge { cause, symptom, state, fraction: cpu_of_query, adds: true }
+}
+
+const fn of_churn(symptom: &'static str) -> Edge {
+    Edge { cause: "postgres.connections.churn", symptom, state: State::CpuRunnable, fraction: server_is_culprit, adds: true }
+}
+
+const fn of_holder(cause: &'static str) -> Edge {
+    Edge { cause, symptom: "postgres.locks.blocked", state: State::PostgresLock, fraction: holder_runs_it, adds: true }
+}
+
+/// The server whose finding this is, on this host.
+fn server<'a>(facts: &Facts<'a>, candidate: &Candidate) -> Option<&'a PgFacts> {
+    facts.world.postgres.iter().find(|pg| pg.id == candidate.source && pg.local())
+}
+
+/// 1 when the symptom blames a process of the cause's server.
+fn server_is_culprit(facts: &Facts<'_>, _: State, cause: &Candidate, symptom: &Candidate) -> f64 {
+    let Some(postmaster) = server(facts, cause).and_then(|pg| pg.server.as_ref()?.postmaster) else { return 0.0 };
+    let blamed = |p: &&crate::model::facts::ProcFacts| {
+        let key = format!("process:{}", p.id);
+        symptom.subject.typed_key() == key || symptom.subject.also.contains(&key)
+    };
+    let of_server = |p: &crate::model::facts::ProcFacts| p.id == postmaster || p.ppid == postmaster.pid;
+    if facts.world.processes().iter().filter(blamed).any(of_server) { 1.0 } else { 0.0 }
+}
+
+/// The query's share of the CPU time of the sessions of its server, when that server is the culprit.
+fn cpu_of_query(facts: &Facts<'_>, state: State, cause: &Candidate, symptom: &Candidate) -> f64 {
+    let Some(Ok(activity)) = server(facts, cause).map(|pg| &pg.activity) else { return 0.0 };
+    let of = |id: &i64| activity.by_query.get(id).and_then(|c| c.get(&WaitClass::Cpu)).copied().unwrap_or(0.0);
+    let mine: f64 = queries(cause).iter().map(of).sum();
+    let share = mine / activity.class(WaitClass::Cpu).max(1e-9);
+    server_is_culprit(facts, state, cause, symptom) * share.min(1.0)
+}
+
+/// 1 when the root of the chain runs the cause's query.
+fn holder_runs_it(facts: &Facts<'_>, _: State, cause: &Candidate, symptom: &Candidate) -> f64 {
+    let pg = facts.world.postgres.iter().find(|pg| pg.id == cause.source && pg.id == symptom.source);
+    let Some(Ok(chains)) = pg.map(|pg| &pg.chains) else { return 0.0 };
+    let root = chains.roots.iter().filter_map(|r| r.session()).find(|s| s.key() == symptom.subject.key);
+    let runs = root.and_then(|s| s.query_id).is_some_and(|id| queries(cause).contains(&id));
+    if runs { 1.0 } else { 0.0 }
+}
+
+/// The ids of the queries that a finding is about.
+fn queries(c: &Candidate) -> Vec<i64> {
+    let keys = std::iter::once(c.subject.typed_key()).chain(c.subject.also.iter().cloned());
+    keys.filter_map(|k| k.strip_prefix("query:")?.rsplit_once('/')?.1.parse().ok()).collect()
+}
+
 /// The edges of the host. A contender explains its victims within its own finding: it is the finding's subject.
 const EDGES: &[Edge] = &[
     // A memory shortage explains reads, by the share of them that are page cache read again (diagnosis e7).
@@ -130,6 +184,28 @@ const EDGES: &[Edge] = &[
         adds: false,
     },
     both("host.disk.mount_hung", "host.tasks.hung", State::TaskBlocked),
+    // Sessions of PostgreSQL that wait for a disk hang under what holds the disk up.
+    both("host.io.throttled", "postgres.wal.commit_bound", State::PostgresWal),
+    both("host.io.flush_storm", "postgres.wal.commit_bound", State::PostgresWal),
+    both("host.io.saturated", "postgres.wal.commit_bound", State::PostgresWal),
+    both("host.io.throttled", "postgres.io.read_bound", State::PostgresIoRead),
+    both("host.memory.cache_thrash", "postgres.io.read_bound", State::PostgresIoRead),
+    both("host.io.saturated", "postgres.io.read_bound", State::PostgresIoRead),
+    both("postgres.checkpoints.forced", "postgres.wal.commit_bound", State::PostgresWal),
+    // A query that works too much makes its own server the contender, by its share of the server's CPU time.
+    of_query("postgres.query.missing_index", "host.cpu.contention", State::CpuRunnable),
+    of_query("postgres.query.stale_statistics", "host.cpu.contention", State::CpuRunnable),
+    of_query("postgres.query.temp_spill", "host.cpu.contention", State::CpuRunnable),
+    of_query("postgres.query.expensive", "host.cpu.contention", State::CpuRunnable),
+    of_query("postgres.query.high_frequency", "host.cpu.contention", State::CpuRunnable),
+    of_query("postgres.query.large_fetch", "host.cpu.contention", State::CpuRunnable),
+    of_churn("host.cpu.contention"),
+    of_churn("host.cpu.process_churn"),
+    of_churn("host.cpu.system_time"),
+    // A root that works on a slow query holds its locks for as long as that takes.
+    of_holder("postgres.query.missing_index"),
+    of_holder("postgres.query.stale_statistics"),
+    of_holder("postgres.query.expensive"),
     // A listener here that does not accept explains the connects to it that get no answer.
     Edge {
         cause: "host.network.listen_overflow",
@@ -259,21 +335,29 @@ fn take(symptom: &mut Candidate, state: State, fraction: f64) -> f64 {
     moved
 }
 
-/// Scales claims so that no state is claimed more than once; the clean part of the IO wait is nobody's loss.
+/// Scales claims so that no state is claimed more than once. The clean part of a state is nobody's loss, but for the waste of a
+/// query: work that need not be done at all.
 fn cap(ledger: &Ledger, candidates: &mut [Candidate]) {
-    let mut claimed: BTreeMap<State, f64> = BTreeMap::new();
-    for (state, lost) in candidates.iter().flat_map(|c| &c.found.losses) {
-        *claimed.entry(*state).or_default() += lost;
-    }
-    for (state, lost) in candidates.iter_mut().flat_map(|c| &mut c.found.losses) {
-        let clean = match state {
-            State::IoWait => ledger.clean_io,
-            State::PeerReply => ledger.clean_peers,
-            _ => 0.0,
-        };
-        let held = (ledger.state(*state) - clean).max(0.0);
-        let sum = claimed.get(state).copied().unwrap_or(0.0);
+    let claimed = |candidates: &[Candidate], waste: bool| {
+        let mut sums: BTreeMap<State, f64> = BTreeMap::new();
+        for (state, lost) in candidates.iter().filter(|c| c.found.waste == waste).flat_map(|c| &c.found.losses) {
+            *sums.entry(*state).or_default() += lost;
+        }
+        sums
+    };
+    let others = claimed(candidates, false);
+    for (state, lost) in candidates.iter_mut().filter(|c| !c.found.waste).flat_map(|c| &mut c.found.losses) {
+        let held = (ledger.state(*state) - ledger.clean(*state)).max(0.0);
+        let sum = others.get(state).copied().unwrap_or(0.0);
         if sum > held {
+            *lost *= held / sum;
+        }
+    }
+    let (others, wasted) = (claimed(candidates, false), claimed(candidates, true));
+    for (state, lost) in candidates.iter_mut().flat_map(|c| &mut c.found.losses) {
+        let of = |sums: &BTreeMap<State, f64>| sums.get(state).copied().unwrap_or(0.0);
+        let (held, sum) = (ledger.state(*state), of(&others) + of(&wasted));
+        if sum > held && sum > 0.0 {
             *lost *= held / sum;
         }
     }

@@ -6,7 +6,7 @@ use crate::model::demand::Demand;
 use crate::model::facts::{DiskFacts, Facts as World, PeerFacts};
 use crate::model::sample::Snapshot;
 use crate::model::source::{SourceKind, SourceState};
-use crate::model::subject::finding_key;
+use crate::model::subject::{SubjectType, finding_key};
 
 use super::causes::{self, Candidate};
 use super::diagnosis::{Cleared, Diagnosis, UnknownRow};
@@ -48,15 +48,27 @@ pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &Param
     let mut seen = Seen::default();
     {
         let learned = &memory.learned;
-        let facts = Facts { world: &world, ledger: &ledger, learned };
+        let facts = Facts { world: &world, ledger: &ledger, learned, postgres: None };
         for rule in RULES {
-            seen.judge(rule, &facts, overrides, memory.rules.get(rule.id));
+            if rule.source != SourceKind::Postgres {
+                seen.judge(rule, &facts, overrides, memory.rules.get(rule.id));
+                continue;
+            }
+            for pg in &world.postgres {
+                let facts = Facts { postgres: Some(pg), ..facts };
+                seen.judge(rule, &facts, overrides, memory.rules.get(&remembered(rule.id, &pg.id)));
+            }
         }
         seen.unread_servers(&world);
         causes::resolve(&facts, &mut seen.candidates);
     }
-    for rule in RULES.iter().filter(|r| !seen.blind.contains(&r.id)) {
-        remember(memory, rule.id, &seen.candidates, world.at.wall_ms);
+    let blind = |rule: &str, source: &str| seen.blind.iter().any(|(id, s)| *id == rule && s == source);
+    for rule in RULES {
+        let hosts = std::iter::once("host").filter(|_| rule.source != SourceKind::Postgres);
+        let servers = world.postgres.iter().map(|pg| pg.id.as_str()).filter(|_| rule.source == SourceKind::Postgres);
+        for source in hosts.chain(servers).filter(|source| !blind(rule.id, source)) {
+            remember(memory, rule.id, source, &seen.candidates, world.at.wall_ms);
+        }
     }
     let demands = std::mem::take(&mut seen.demands);
     let diagnosis = rank::diagnose(
@@ -77,7 +89,7 @@ struct Seen {
     unknown: Vec<UnknownRow>,
     demands: Vec<Demand>,
     /// Rules that could not look: what they remember is kept until they can.
-    blind: Vec<&'static str>,
+    blind: Vec<(&'static str, String)>,
 }
 
 impl Seen {
@@ -90,9 +102,10 @@ impl Seen {
     ) {
         let params = Params::new(rule.id, rule.params, overrides);
         let judged = (rule.judge)(facts, &params, prev);
+        let own = facts.postgres.map_or("host", |pg| pg.id.as_str());
         self.demands.extend(judged.demands);
         if !judged.verdicts.is_empty() && judged.verdicts.iter().all(|(_, v)| matches!(v, Verdict::Unknown { .. })) {
-            self.blind.push(rule.id);
+            self.blind.push((rule.id, own.to_owned()));
         }
         // A rule that found something clears nothing: its other subjects are not the story.
         let found_any = judged.verdicts.iter().any(|(_, v)| matches!(v, Verdict::Found(_)));
@@ -100,18 +113,18 @@ impl Seen {
             let id = rule.id.to_owned();
             match verdict {
                 Verdict::Clear(because) if !found_any => {
-                    let own = subject.kind != crate::model::subject::SubjectType::Host;
-                    let because = if own { format!("{}: {because}", subject.label) } else { because };
-                    self.cleared.push(Cleared { id, source: "host".into(), because });
+                    let whole = matches!(subject.kind, SubjectType::Host | SubjectType::Instance);
+                    let because = if !whole { format!("{}: {because}", subject.label) } else { because };
+                    self.cleared.push(Cleared { id, source: own.into(), because });
                 }
                 Verdict::Clear(_) => {}
                 Verdict::Unknown { because, lift } => {
-                    self.unknown.push(UnknownRow { id, source: "host".into(), because, lift });
+                    self.unknown.push(UnknownRow { id, source: own.into(), because, lift });
                 }
                 Verdict::Found(found) => {
                     let source = match rule.id {
                         id if id.starts_with("source.") => subject.key.clone(),
-                        _ => "host".to_owned(),
+                        _ => own.to_owned(),
                     };
                     let key = finding_key(rule.id, &source, &subject);
                     // One object, one finding: what a rule says of it a second time is left out.
@@ -158,9 +171,16 @@ fn clean_share(world: &World, learned: &Learned) -> f64 {
     busiest.filter(|d| d.queue >= 0.1).and_then(share).unwrap_or(0.0)
 }
 
-fn remember(memory: &mut Memory, rule: &str, candidates: &[Candidate], now_ms: i64) {
-    let before = memory.rules.remove(rule).unwrap_or_default();
-    let mine = candidates.iter().filter(|c| c.id == rule);
+/// Under which name a rule of a server remembers.
+fn remembered(rule: &str, source: &str) -> String {
+    if source == "host" { rule.to_owned() } else { format!("{rule}|{source}") }
+}
+
+fn remember(memory: &mut Memory, rule: &str, source: &str, candidates: &[Candidate], now_ms: i64) {
+    let name = remembered(rule, source);
+    let before = memory.rules.remove(&name).unwrap_or_default();
+    let whose = |c: &&Candidate| c.id == rule && (source == "host" || c.source == source);
+    let mine = candidates.iter().filter(whose);
     let held: Vec<Held> = mine
         .map(|c| {
             let old = before.held(&c.subject.typed_key());
@@ -174,14 +194,14 @@ fn remember(memory: &mut Memory, rule: &str, candidates: &[Candidate], now_ms: i
         })
         .collect();
     if !held.is_empty() {
-        memory.rules.insert(rule.to_owned(), RuleMemory { held });
+        memory.rules.insert(name, RuleMemory { held });
     }
 }
 
-/// Ledger groups for the graph of waiting: CPU, quota, memory, IO, peers and network, everything else.
+/// Ledger groups for the graph of waiting: CPU, quota, memory, IO, peers and network, everything else, PostgreSQL.
 #[must_use]
-pub fn waiting_groups(ledger: &Ledger) -> [f64; 6] {
-    let mut groups = [0.0; 6];
+pub fn waiting_groups(ledger: &Ledger) -> [f64; 7] {
+    let mut groups = [0.0; 7];
     for (state, seconds) in &ledger.states {
         match state {
             State::Working => {}
@@ -191,6 +211,8 @@ pub fn waiting_groups(ledger: &Ledger) -> [f64; 6] {
             State::IoWait => groups[3] += (seconds - ledger.clean_io).max(0.0),
             State::PeerReply => groups[4] += (seconds - ledger.clean_peers).max(0.0),
             State::NetworkRetransmit | State::NetworkSend | State::NetworkAccept | State::NetworkConnect => groups[4] += seconds,
+            State::PostgresCpu => {}
+            state if state.id().starts_with("postgres.") => groups[6] += (seconds - ledger.clean(*state)).max(0.0),
             _ => groups[5] += seconds,
         }
     }

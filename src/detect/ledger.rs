@@ -12,6 +12,9 @@ use crate::model::facts::{CgroupFacts, Facts, MemoryFacts, PeerFacts, ProcFacts}
 use crate::model::foreign::Foreign;
 use crate::model::host::{Controller, ProcId};
 
+pub use super::backends::state_of;
+use super::backends::{Backends, DISK};
+use super::throttled::Throttled;
 use super::waits::PeerWaits;
 
 macro_rules! states {
@@ -89,13 +92,45 @@ pub struct Actor {
     pub io_wait: f64,
     /// Waiting for replies of peers that are not on this host.
     pub peers: f64,
+    /// A session of PostgreSQL: its waits by its wait events.
+    pub postgres: Vec<(State, f64)>,
 }
 
 impl Actor {
+    /// One without any time yet.
+    #[must_use]
+    pub const fn nobody(id: ProcId, weight: f64) -> Self {
+        Self {
+            id,
+            family: id,
+            weight,
+            working: 0.0,
+            runnable: 0.0,
+            throttled: 0.0,
+            throttled_by: None,
+            io_wait: 0.0,
+            peers: 0.0,
+            postgres: Vec::new(),
+        }
+    }
+
     /// All its foreground time.
     #[must_use]
     pub fn time(&self) -> f64 {
-        self.working + self.runnable + self.throttled + self.io_wait + self.peers
+        let postgres: f64 = self.postgres.iter().map(|(_, s)| s).sum();
+        self.working + self.runnable + self.throttled + self.io_wait + self.peers + postgres
+    }
+
+    /// Waiting for disks, by state: as a process, or as a session.
+    pub fn disk(&self) -> impl Iterator<Item = (State, f64)> + '_ {
+        let sessions = self.postgres.iter().copied().filter(|(state, _)| DISK.contains(state));
+        std::iter::once((State::IoWait, self.io_wait)).chain(sessions).filter(|(_, s)| *s > 0.0)
+    }
+
+    /// All of that.
+    #[must_use]
+    pub fn disk_wait(&self) -> f64 {
+        self.disk().map(|(_, s)| s).sum()
     }
 }
 
@@ -108,6 +143,8 @@ pub struct Ledger {
     pub states: BTreeMap<State, f64>,
     /// The part of the IO wait that a clean device would take too, refaults left out: productive.
     pub clean_io: f64,
+    /// The same of the IO of sessions of PostgreSQL on this host, by state.
+    pub clean_sessions: BTreeMap<State, f64>,
     /// The part of the waiting for peers that a healthy one takes too: productive.
     pub clean_peers: f64,
     /// Waits for peers that are not on this host, most waiting first.
@@ -158,18 +195,24 @@ impl Ledger {
         let processes = facts.processes();
         let mut ledger = Self { coverage: 1.0, ..Self::default() };
         let throttled = Throttled::of(facts);
-        let waits = PeerWaits::of(facts, clean);
+        let backends = Backends::of(facts);
+        let waits = PeerWaits::of(facts, clean, &backends);
         // State D without IO pressure is a lock or a dead server, not a disk.
         let io_pressed = facts.host.psi.io.as_ref().map_or(true, |p| p.best() >= 0.005);
         let (mut judged, mut known) = (0.0, 0.0);
         for p in processes.iter().filter(|p| p.weight.value > 0.0) {
-            if p.cpu.is_none() {
+            let session = backends.waits(p);
+            if p.cpu.is_none() && session.as_ref().is_none_or(Vec::is_empty) {
                 // Not read within the window, or new: it counts as foreground that was not seen.
                 judged += 1.0;
                 continue;
             }
-            let mut actor = throttled.actor(p);
-            actor.peers = waits.of_process(p.id);
+            let mut actor = throttled.actor(p, backends.weight(p));
+            match session {
+                // What a session waits for it says itself.
+                Some(waits) => (actor.io_wait, actor.postgres) = (0.0, waits),
+                None => actor.peers = waits.of_process(p.id),
+            }
             if actor.time() <= 0.0 {
                 continue;
             }
@@ -181,12 +224,18 @@ impl Ledger {
             ledger.add(State::CpuThrottled, actor.throttled);
             ledger.add(if io_pressed { State::IoWait } else { State::TaskBlocked }, actor.io_wait);
             ledger.add(State::PeerReply, actor.peers);
+            ledger.add_session(&actor, clean.io);
+            ledger.actors.push(actor);
+        }
+        for actor in backends.elsewhere {
+            ledger.add_session(&actor, 0.0);
             ledger.actors.push(actor);
         }
         ledger.coverage = if judged > 0.0 { known / judged } else { 1.0 };
         // Reading again what was dropped a moment ago is no productive time, however fast the device is.
         let first_reads = 1.0 - refault_share(facts).unwrap_or(0.0);
         ledger.clean_io = ledger.state(State::IoWait) * clean.io.clamp(0.0, 1.0) * first_reads;
+        ledger.add_connects(facts);
         ledger.add_memory(facts);
         ledger.add(State::PeerReply, waits.of_nobody_known());
         ledger.add_steal(facts);
@@ -195,6 +244,39 @@ impl Ledger {
         ledger.clean_peers = clean.min(ledger.state(State::PeerReply));
         ledger.peers = waits.rows;
         ledger
+    }
+
+    /// A session's waits; `clean` is the share of a wait for a disk that a clean device takes too.
+    fn add_session(&mut self, actor: &Actor, clean: f64) {
+        for (state, seconds) in &actor.postgres {
+            self.add(*state, *seconds);
+            if DISK.contains(state) && clean > 0.0 {
+                *self.clean_sessions.entry(*state).or_default() += seconds * clean.clamp(0.0, 1.0);
+            }
+        }
+    }
+
+    /// Connections of PostgreSQL that are opened all the time: each costs its client about eight milliseconds (measured here: fork,
+    /// authentication, caches). Modelled; no look at the sessions is fast enough.
+    fn add_connects(&mut self, facts: &Facts) {
+        const LOGIN_S: f64 = 0.008;
+        const MANY: f64 = 5.0;
+        for pg in &facts.postgres {
+            let opened = pg.rate(|c| c.databases.iter().map(|d| d.sessions).sum::<Option<u64>>());
+            self.add(State::PostgresConnect, opened.filter(|o| *o >= MANY).map_or(0.0, |o| o * LOGIN_S));
+        }
+    }
+
+    /// The part of a state that would be there on a healthy machine too.
+    #[must_use]
+    pub fn clean(&self, state: State) -> f64 {
+        match state {
+            // What works is productive; a remote session's CPU time cannot be split.
+            State::Working | State::PostgresCpu => self.state(state),
+            State::IoWait => self.clean_io,
+            State::PeerReply => self.clean_peers,
+            other => self.clean_sessions.get(&other).copied().unwrap_or(0.0),
+        }
     }
 
     fn add(&mut self, state: State, seconds: f64) {
@@ -243,6 +325,26 @@ impl Ledger {
         self.add(State::NetworkAccept, full.map(|l| l.queued).sum());
     }
 
+    /// What those that `who` picks lose to disks, times `scale`, by state.
+    #[must_use]
+    pub fn disk_losses(&self, who: impl Fn(&Actor) -> bool, scale: f64) -> Vec<(State, f64)> {
+        let mut sums: BTreeMap<State, f64> = BTreeMap::new();
+        for (state, seconds) in self.actors.iter().filter(|a| who(a)).flat_map(Actor::disk) {
+            *sums.entry(state).or_default() += seconds * scale;
+        }
+        // One that claims nothing yet still names the state that it is about.
+        sums.entry(State::IoWait).or_default();
+        sums.into_iter().collect()
+    }
+
+    /// Share of all waits for disks that clean devices take too, 0..1.
+    #[must_use]
+    pub fn clean_disk_share(&self) -> f64 {
+        let all: f64 = DISK.iter().map(|s| self.state(*s)).sum();
+        let clean: f64 = DISK.iter().map(|s| self.clean(*s)).sum();
+        (clean / all.max(1e-9)).min(1.0)
+    }
+
     /// Sum of `part` over the actors that `who` picks.
     pub fn sum(&self, who: impl Fn(&Actor) -> bool, part: impl Fn(&Actor) -> f64) -> f64 {
         self.actors.iter().filter(|a| who(a)).map(part).sum()
@@ -264,56 +366,10 @@ const SWAPS: f64 = 1_048_576.0;
 /// Share of the memory that is available below which PSI memory counts for the whole host.
 const SHORT: f64 = 0.1;
 
-/// Share of throttled periods from which a throttle explains the whole run delay while CPUs are free.
-const OFTEN: f64 = 0.05;
-
 /// Utilisation at which the response time of `cpus` servers bends: (c + 1)^(-1/c); 0.58 at 2, 0.76 at 8.
 #[must_use]
 pub fn knee(cpus: f64) -> f64 {
     (cpus + 1.0).powf(-1.0 / cpus.max(1.0))
-}
-
-/// Groups that were throttled, and how much of their tasks' run delay that is.
-struct Throttled<'a> {
-    groups: Vec<(&'a CgroupFacts, f64)>,
-}
-
-impl<'a> Throttled<'a> {
-    fn of(facts: &'a Facts) -> Self {
-        let groups = facts.host.cgroups.as_deref().unwrap_or_default();
-        let throttled = groups.iter().filter(|g| g.throttled_s_per_s.is_some_and(|t| t > 0.0));
-        let busy = facts.host.cpu.as_ref().map_or(1.0, |c| c.busy);
-        // With free CPUs there is no other reason to wait. The time throttled alone would miss most of it: it is
-        // summed over run queues, while the delay is summed over tasks (measured: 1.5 against 4.8 s/s).
-        let room = busy < knee(facts.cpus());
-        let with_share = throttled.map(|group| {
-            let delay: f64 = facts.processes().iter().filter(|p| inside(p, group)).filter_map(|p| p.runnable).sum();
-            let throttled = group.throttled_s_per_s.unwrap_or(0.0);
-            let often = group.throttled_share.is_some_and(|s| s >= OFTEN);
-            let share = if often && room { 1.0 } else { (throttled / delay.max(1e-9)).min(1.0) };
-            (group, share)
-        });
-        Self { groups: with_share.collect() }
-    }
-
-    /// Splits the run delay: what the tightest throttled ancestor explains is not contention.
-    fn actor(&self, p: &ProcFacts) -> Actor {
-        let tightest = self.groups.iter().filter(|(g, _)| inside(p, g)).max_by(|a, b| a.1.total_cmp(&b.1));
-        let share = tightest.map_or(0.0, |(_, share)| *share);
-        let w = p.weight.value;
-        let delay = p.runnable.unwrap_or(0.0) * w;
-        Actor {
-            id: p.id,
-            family: p.family,
-            weight: w,
-            working: p.cpu.unwrap_or(0.0) * w,
-            runnable: delay * (1.0 - share),
-            throttled: delay * share,
-            throttled_by: tightest.map(|(g, _)| g.path.clone()),
-            io_wait: p.io_wait.unwrap_or(0.0) * w,
-            peers: 0.0,
-        }
-    }
 }
 
 /// True when the process stands in that group or below it.

@@ -145,6 +145,9 @@ pub struct Learned {
     pub requests: BTreeMap<String, VecDeque<(f32, f32)>>,
     /// Free bytes of each mount over time.
     pub space: BTreeMap<String, Series>,
+    /// What is learned of servers of PostgreSQL.
+    #[serde(default)]
+    pub postgres: super::servers::Servers,
 }
 
 /// Points over time for a trend, at most [`Series::POINTS`].
@@ -252,6 +255,7 @@ impl Learned {
         }
         self.learn_replies(facts);
         self.learn_growth(facts);
+        self.postgres.learn(facts);
         if let Ok(mounts) = &facts.host.filesystems {
             self.writable.retain(|key| mounts.iter().any(|fs| mount_key(fs) == *key));
             let written = mounts.iter().filter(|fs| !fs.read_only || fs.stopped_by_error);
@@ -291,6 +295,18 @@ impl Learned {
                 self.resident.entry(key).or_default().push(now_s, p.rss_bytes as f64);
             }
         }
+    }
+
+    /// A figure of a server over time, by its name.
+    #[must_use]
+    pub fn trend(&self, source: &str, what: &str) -> Option<&Series> {
+        self.postgres.trends.get(&format!("{source} {what}"))
+    }
+
+    /// Milliseconds a call and calls a second of a query as they were before; `None` until it was seen often enough.
+    #[must_use]
+    pub fn usual_query(&self, source: &str, row: &crate::model::postgres::StatementRow) -> Option<(f64, f64)> {
+        self.postgres.usual(source, row)
     }
 
     fn learn_replies(&mut self, facts: &Facts) {

@@ -1,7 +1,10 @@
 //! Judgement: rules over facts, the ledger of foreground time, causes, ranking, fixes. Pure.
 //! What never lives here: IO, clocks, configuration files, drawing.
 
+pub mod advice;
+mod backends;
 pub mod causes;
+mod conditions;
 pub mod diagnosis;
 pub mod finding;
 pub mod fix;
@@ -12,6 +15,8 @@ pub mod memory;
 pub mod params;
 pub mod rank;
 pub mod rules;
+pub mod servers;
+mod throttled;
 pub mod usual;
 pub mod verdict;
 mod waits;

@@ -27,14 +27,15 @@ pub struct Looked {
     pub cleared: Vec<Cleared>,
     /// Could not be looked at.
     pub unknown: Vec<UnknownRow>,
-    /// Rules that could not look at all at this evaluation.
-    pub blind: Vec<&'static str>,
+    /// Rules that could not look at all at this evaluation, with their source.
+    pub blind: Vec<(&'static str, String)>,
 }
 
 /// Ranks the candidates and says the whole.
 pub fn diagnose(world: &World, ledger: &Ledger, memory: &mut Memory, candidates: Vec<Candidate>, looked: Looked) -> Diagnosis {
     let now_ms = world.at.wall_ms;
     let mut candidates = candidates;
+    let time = time(ledger, &candidates);
     inherit(memory, &mut candidates);
     let mut findings: Vec<Finding> = candidates.into_iter().map(|c| weigh(c, ledger, memory, now_ms)).collect();
     memory.muted.retain(|_, m| m.until_ms > now_ms);
@@ -47,7 +48,6 @@ pub fn diagnose(world: &World, ledger: &Ledger, memory: &mut Memory, candidates:
             rank
         });
     }
-    let time = time(ledger, &findings);
     let health =
         health(&world.sources, world.host.processes.is_err() || world.window_s == 0.0, &findings, time.foreground_s_per_s);
     let identity = world.identity.as_deref();
@@ -118,6 +118,7 @@ fn severity(found: &Found, total: f64, lasting: bool, score: f64, benefit: f64) 
         Class::Risk => match found.eta_late_s {
             Some(eta) if eta < 3_600.0 && !found.never_critical => Severity::Critical,
             Some(eta) if eta < 86_400.0 => Severity::Warning,
+            _ if found.grows => Severity::Warning,
             _ => Severity::Info,
         },
         Class::Live | Class::Hygiene | Class::Outcome => Severity::Info,
@@ -156,6 +157,7 @@ fn weigh(c: Candidate, ledger: &Ledger, memory: &mut Memory, now_ms: i64) -> Fin
         predicted: 0.0,
         working: foreground_working(ledger),
     });
+    date(kept, &c.found, now_ms);
     let severe = (score >= 30.0 || benefit >= 3.0) && benefit >= 0.3 && stretch >= 2.0;
     if kept.critical.len() == 4 {
         kept.critical.pop_front();
@@ -172,6 +174,7 @@ fn weigh(c: Candidate, ledger: &Ledger, memory: &mut Memory, now_ms: i64) -> Fin
     let muted = memory.muted.get(&c.key).filter(|m| m.until_ms > now_ms);
     let muted = muted.map(|m| Muted { reason: m.reason.clone(), until: rfc3339(m.until_ms) });
     let when_timed = |value: f64| timed.then_some(value);
+    let impact = impact(&c.found, lost, benefit, score);
     Finding {
         key: c.key,
         rank: None,
@@ -183,20 +186,7 @@ fn weigh(c: Candidate, ledger: &Ledger, memory: &mut Memory, now_ms: i64) -> Fin
         confidence: c.found.confidence,
         title: c.found.title,
         subject: c.subject,
-        impact: Impact {
-            kind: match c.found.class {
-                Class::Live => ImpactKind::Time,
-                Class::Error => ImpactKind::Failures,
-                Class::Risk => ImpactKind::Risk,
-                Class::Hygiene | Class::Outcome => ImpactKind::None,
-            },
-            lost_s_per_s: when_timed(lost),
-            share: when_timed(score / 100.0),
-            benefit_s_per_s: when_timed(benefit),
-            ci_s_per_s: c.found.ci.filter(|_| timed),
-            failed_per_s: c.found.failed_per_s,
-            eta_s: c.found.eta_s,
-        },
+        impact,
         since,
         ended: c.found.ended,
         muted,
@@ -205,6 +195,34 @@ fn weigh(c: Candidate, ledger: &Ledger, memory: &mut Memory, now_ms: i64) -> Fin
         explains: c.explains,
         explained_by: c.explained_by,
         fixes: sorted(c.found.fixes),
+    }
+}
+
+fn impact(found: &Found, lost: f64, benefit: f64, score: f64) -> Impact {
+    let timed = found.class == Class::Live;
+    let when_timed = |value: f64| timed.then_some(value);
+    Impact {
+        kind: match found.class {
+            Class::Live => ImpactKind::Time,
+            Class::Error => ImpactKind::Failures,
+            Class::Risk => ImpactKind::Risk,
+            Class::Hygiene | Class::Outcome => ImpactKind::None,
+        },
+        lost_s_per_s: when_timed(lost),
+        share: when_timed(score / 100.0),
+        benefit_s_per_s: when_timed(benefit),
+        ci_s_per_s: found.ci.filter(|_| timed),
+        failed_per_s: found.failed_per_s,
+        eta_s: found.eta_s,
+    }
+}
+
+/// By the server's own stamps it may be older than we are.
+fn date(kept: &mut FindingMemory, found: &Found, now_ms: i64) {
+    let Some(age_s) = found.age_s.filter(|s| s.is_finite() && *s >= 1.0) else { return };
+    let began_ms = now_ms - (age_s * 1000.0) as i64;
+    if began_ms < kept.since_ms - 1500 {
+        (kept.since_ms, kept.at_least) = (began_ms, false);
     }
 }
 
@@ -220,13 +238,15 @@ fn foreground_working(ledger: &Ledger) -> f64 {
 }
 
 /// Forgets what is gone and says what became of it.
-fn settle(memory: &mut Memory, findings: &[Finding], blind: &[&str], ledger: &Ledger, now_ms: i64) {
+fn settle(memory: &mut Memory, findings: &[Finding], blind: &[(&str, String)], ledger: &Ledger, now_ms: i64) {
     const GONE: f64 = 0.3;
     const STILL_WORKING: f64 = 0.8;
     let working = foreground_working(ledger);
     let mut resolved = Vec::new();
     memory.findings.retain(|key, kept| {
-        if blind.iter().any(|id| key.split('|').next() == Some(id)) {
+        if blind.iter().any(|(id, source)| {
+            key.strip_prefix(id).is_some_and(|k| k.strip_prefix('|').is_some_and(|k| k.starts_with(source.as_str())))
+        }) {
             return true;
         }
         let now = findings.iter().find(|f| &f.key == key);
@@ -279,16 +299,22 @@ fn order(a: &Finding, b: &Finding) -> Ordering {
         .then(a.key.cmp(&b.key))
 }
 
-fn time(ledger: &Ledger, findings: &[Finding]) -> Time {
+/// T = productive + lost + unexplained: of each state what nobody claims is productive as far as it is clean, else unexplained.
+fn time(ledger: &Ledger, candidates: &[Candidate]) -> Time {
     let total = ledger.total();
-    let productive = ledger.state(State::Working) + ledger.clean_io + ledger.clean_peers;
-    let roots = findings.iter().filter(|f| f.explained_by.is_none());
-    let lost: f64 = roots.filter_map(|f| f.impact.lost_s_per_s).sum();
+    let claims = |state: State| {
+        let all =
+            candidates.iter().filter(|c| c.explained_by.is_none() && c.found.class == Class::Live).flat_map(|c| &c.found.losses);
+        all.filter(|(s, _)| *s == state).map(|(_, lost)| lost).sum::<f64>()
+    };
+    let unexplained: f64 =
+        ledger.states.iter().map(|(state, seconds)| (seconds - ledger.clean(*state) - claims(*state)).max(0.0)).sum();
+    let lost: f64 = ledger.states.keys().map(|state| claims(*state)).sum();
     let row = |(state, seconds): (&State, &f64)| StateRow { state: *state, s_per_s: *seconds, modelled: state.modelled() };
     Time {
         foreground_s_per_s: total,
-        productive_s_per_s: productive,
-        unexplained_s_per_s: (total - productive - lost).max(0.0),
+        productive_s_per_s: (total - lost - unexplained).max(0.0),
+        unexplained_s_per_s: unexplained,
         states: ledger.states.iter().map(row).collect(),
     }
 }

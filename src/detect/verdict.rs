@@ -1,7 +1,7 @@
 //! What a rule is, what it is given, and what it answers.
 
 use crate::model::demand::Demand;
-use crate::model::facts::Facts as World;
+use crate::model::facts::{Facts as World, PgFacts};
 use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::Unit;
@@ -41,6 +41,8 @@ pub struct Facts<'a> {
     pub ledger: &'a Ledger,
     /// Clean latencies and trends.
     pub learned: &'a Learned,
+    /// The server that a rule of PostgreSQL is asked about.
+    pub postgres: Option<&'a PgFacts>,
 }
 
 /// What the rule found at the evaluations before.
@@ -94,6 +96,10 @@ pub struct Found {
     pub failed_per_s: Option<f64>,
     /// Attempts per second, failed ones included, where failures are counted: severity goes by the share that fails.
     pub attempts_per_s: Option<f64>,
+    /// Since when, by the server's own stamps, seconds ago.
+    pub age_s: Option<f64>,
+    /// A risk that grows while nobody does anything about it: a warning, whatever its time.
+    pub grows: bool,
     /// However soon: a warning at most.
     pub never_critical: bool,
     /// Seconds to failure, for risks, when credible.
@@ -102,6 +108,8 @@ pub struct Found {
     pub eta_late_s: Option<f64>,
     /// An error in its tail.
     pub ended: bool,
+    /// What it claims is its own waste: work that would not be done, so that it may claim productive time as well.
+    pub waste: bool,
     /// The share by which the subject was chosen: it is kept while it holds 0.7 of what it entered with.
     pub held_share: f64,
     /// Figures for.
@@ -126,10 +134,13 @@ impl Found {
             confidence: 1.0,
             failed_per_s: None,
             attempts_per_s: None,
+            age_s: None,
+            grows: false,
             never_critical: false,
             eta_s: None,
             eta_late_s: None,
             ended: false,
+            waste: false,
             held_share: 1.0,
             evidence: Vec::new(),
             against: Vec::new(),

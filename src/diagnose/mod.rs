@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::detect::diagnosis::Diagnosis;
 use crate::detect::ledger::Ledger;
 use crate::model::counter::Stamp;
-use crate::model::demand::{Demand, ProcessDetail};
+use crate::model::demand::{Demand, Detail};
 use crate::model::facts::Facts;
 use crate::model::foreign::Foreign;
 use crate::model::history::History;
@@ -50,7 +50,7 @@ pub struct Picture {
     /// The way through the flowchart.
     pub flow: Arc<Vec<flow::Step>>,
     /// Answers to what the screen asked.
-    pub details: Arc<BTreeMap<Demand, Seen<ProcessDetail>>>,
+    pub details: Arc<BTreeMap<Demand, Seen<Detail>>>,
     /// What perftop itself costs; not part of any diagnosis.
     pub own: Own,
     /// Whether this is being recorded, or why it stopped.

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::foreign::Foreign;
 use super::host::ProcId;
+use super::postgres::plan::Plan;
 use super::seen::Seen;
 
 /// What may be asked for. Further kinds come with their sources.
@@ -14,15 +16,36 @@ pub enum Demand {
         /// Who.
         id: ProcId,
     },
+    /// The generic plan of a statement, with what the catalogue knows of its tables.
+    Plan {
+        /// Source id of the server.
+        source: String,
+        /// Query id.
+        query: i64,
+        /// Its database.
+        database: Foreign,
+        /// The role that runs it.
+        role: Foreign,
+    },
 }
 
 /// An answer, recorded like any other sample.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
     /// What was asked.
     pub demand: Demand,
     /// What was found.
-    pub detail: Seen<ProcessDetail>,
+    pub detail: Seen<Detail>,
+}
+
+/// What was found; its kind is told by its fields.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Detail {
+    /// Of a process.
+    Process(ProcessDetail),
+    /// Of a statement.
+    Plan(Plan),
 }
 
 /// One process closely.

@@ -68,6 +68,8 @@ pub struct History {
     #[serde(default)]
     pub waiting_peers: Ring,
     pub waiting_other: Ring,
+    #[serde(default)]
+    pub waiting_postgres: Ring,
     /// Wall clock of each point, ms.
     #[serde(default)]
     pub at_ms: VecDeque<i64>,

@@ -11,6 +11,7 @@ pub mod host;
 pub mod mask;
 pub mod named;
 pub mod origin;
+pub mod postgres;
 pub mod sample;
 pub mod seen;
 pub mod service;

@@ -1,14 +1,17 @@
 //! One tick of what the world said, and the snapshot it is folded into. Pure.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::counter::Stamp;
-use super::demand::Answer;
+use super::demand::{Answer, Demand, Detail};
 use super::foreign::tamed;
 use super::host::{FsRaw, HostSample, HostSweep, Identity, KernelMessage, Peers, Serving, StateSampling};
 use super::named::Names;
+use super::postgres::plan::Plan;
+use super::postgres::{PgSample, PgState};
 use super::seen::{Lack, Seen, Why};
 use super::source::SourceStatus;
 
@@ -20,6 +23,9 @@ pub struct Sample {
     /// The host's part.
     #[serde(default)]
     pub host: HostSample,
+    /// What PostgreSQL servers said, by source id.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub postgres: BTreeMap<String, PgSample>,
     /// Sources and their states: a recorded sample like any other.
     #[serde(default)]
     pub sources: Option<Vec<SourceStatus>>,
@@ -75,6 +81,9 @@ pub struct Snapshot {
     /// What containers and pods are called.
     #[serde(default)]
     pub names: Arc<Names>,
+    /// PostgreSQL servers, by source id.
+    #[serde(default)]
+    pub postgres: BTreeMap<String, Arc<PgState>>,
     /// Sources as last told.
     pub sources: Arc<Vec<SourceStatus>>,
 }
@@ -93,12 +102,27 @@ impl Default for Snapshot {
             peers: None,
             messages: None,
             names: Arc::default(),
+            postgres: BTreeMap::new(),
             sources: Arc::default(),
         }
     }
 }
 
 impl Snapshot {
+    /// The servers after this sample; one that is no source any more is forgotten.
+    fn servers(&self, sample: &Sample) -> BTreeMap<String, Arc<PgState>> {
+        let gone = |id: &String| sample.sources.as_ref().is_some_and(|s| !s.iter().any(|s| s.id == *id));
+        let ids = self.postgres.keys().chain(sample.postgres.keys()).filter(|id| !gone(id));
+        let mut servers = BTreeMap::new();
+        let nothing = PgSample::default();
+        for id in ids {
+            let before = self.postgres.get(id).cloned().unwrap_or_default();
+            let fresh = sample.postgres.get(id).unwrap_or(&nothing);
+            servers.entry(id.clone()).or_insert_with(|| Arc::new(before.fold(fresh, plans_for(sample, id), sample.at.mono_ns)));
+        }
+        servers
+    }
+
     /// The messages so far and those of this sweep: the newest of the last ten minutes.
     fn said(&self, sweep: Option<&HostSweep>) -> Option<Arc<Vec<KernelMessage>>> {
         const MOST: usize = 64;
@@ -133,9 +157,23 @@ impl Snapshot {
             messages: self.said(host.sweep.as_deref()),
             peers: host.peers.clone().map(|p| p.map(Arc::new)),
             names: host.names.clone().map_or_else(|| self.names.clone(), Arc::new),
+            postgres: self.servers(sample),
             sources: sample.sources.clone().map_or_else(|| self.sources.clone(), Arc::new),
         }
     }
+}
+
+/// Plans that this sample brought for a server.
+fn plans_for(sample: &Sample, id: &str) -> Vec<(i64, Seen<Plan>)> {
+    let one = |answer: &Answer| {
+        let Demand::Plan { source, query, .. } = &answer.demand else { return None };
+        let plan = answer.detail.clone().map(|detail| match detail {
+            Detail::Plan(plan) => plan,
+            Detail::Process(_) => Plan::default(),
+        });
+        (source == id).then_some((*query, plan))
+    };
+    sample.answers.iter().filter_map(one).collect()
 }
 
 fn slow<T: Clone>(fresh: Option<&Seen<T>>, kept: &Seen<Arc<T>>) -> Seen<Arc<T>> {

@@ -11,6 +11,7 @@ mod disk;
 mod foreground;
 mod kernel;
 mod limits;
+mod postgres;
 mod process;
 mod socket;
 
@@ -23,6 +24,7 @@ pub use disk::DiskFacts;
 pub use foreground::{Weight, WeightOverrides};
 pub use kernel::{InterfaceFacts, MemoryFacts, Psi, PsiFacts, TcpFacts};
 pub use limits::LimitsFacts;
+pub use postgres::{Activities, Chains, Holder, PgFacts, Root, SessionFacts};
 pub use process::ProcFacts;
 pub use socket::{ConnectingFacts, ListenerFacts, PathFacts, PeerFacts, SocketFacts};
 
@@ -44,6 +46,8 @@ pub struct Facts {
     pub identity: Option<Arc<Identity>>,
     /// The host.
     pub host: HostFacts,
+    /// PostgreSQL servers.
+    pub postgres: Vec<PgFacts>,
     /// Sources and their states.
     pub sources: Arc<Vec<SourceStatus>>,
 }
@@ -104,13 +108,14 @@ impl Facts {
             (Some(old), Some(new)) => new.at.seconds_since(&old.at).unwrap_or(0.0),
             _ => 0.0,
         };
-        Self { at: newest.at, window_s, identity, host, sources: newest.sources.clone() }
+        let postgres = postgres::derive(window, host.processes.as_deref().unwrap_or_default(), overrides);
+        Self { at: newest.at, window_s, identity, host, postgres, sources: newest.sources.clone() }
     }
 
     fn empty() -> Self {
         let snapshot = Snapshot::default();
         let host = HostFacts::unknown(&Lack::new(Why::NotYet, "host sweep"), &snapshot);
-        Self { at: Stamp::default(), window_s: 0.0, identity: None, host, sources: Arc::default() }
+        Self { at: Stamp::default(), window_s: 0.0, identity: None, host, postgres: Vec::new(), sources: Arc::default() }
     }
 
     /// CPUs online, at least 1.

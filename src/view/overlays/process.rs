@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use crate::app::App;
 use crate::config::Meaning;
 use crate::diagnose::Picture;
-use crate::model::demand::{Demand, ProcessDetail};
+use crate::model::demand::{Demand, Detail, ProcessDetail};
 use crate::model::facts::ProcFacts;
 use crate::model::host::ProcId;
 use crate::model::unit::{bytes, short};
@@ -26,9 +26,11 @@ pub fn draw(app: &App, picture: &Picture, id: ProcId, theme: &Theme, frame: &mut
         None => vec![Line::from(Span::styled(" it has ended", theme.style(Meaning::Unknown)))],
     };
     match picture.details.get(&Demand::ProcessDetail { id }) {
-        Some(Ok(detail)) => rows.extend(details(detail, theme)),
+        Some(Ok(Detail::Process(detail))) => rows.extend(details(detail, theme)),
         Some(Err(lack)) => rows.push(Line::from(Span::styled(format!(" details: ? {lack}"), theme.style(Meaning::Unknown)))),
-        None => rows.push(Line::from(Span::styled(" details: asked for, or not recorded", theme.style(Meaning::Muted)))),
+        Some(Ok(Detail::Plan(_))) | None => {
+            rows.push(Line::from(Span::styled(" details: asked for, or not recorded", theme.style(Meaning::Muted))))
+        }
     }
     super::scrolled(&rows, 0, theme, frame, inside);
 }

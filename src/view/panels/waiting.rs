@@ -11,7 +11,7 @@ use crate::view::theme::Theme;
 use crate::view::widgets::{graph, titled};
 
 /// ```text
-/// ╭ Waiting, last 5 min: ▇ cpu ▇ quota ▇ memory ▇ io ▇ peers ▇ other ─ top 4.2 s/s ─╮
+/// ╭ Waiting, last 5 min: ▇ cpu ▇ quota ▇ memory ▇ io ▇ peers ▇ postgres ▇ other ─ top 4.2 s/s ─╮
 /// │                                            ▂▃▅▇█▇▅                               │
 /// ╰──────────────────────────────────────────────────────────────────────────────────╯
 /// ```
@@ -23,6 +23,7 @@ pub fn draw(picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect)
         (&h.waiting_memory, Meaning::Memory, "memory", "m"),
         (&h.waiting_io, Meaning::Io, "io", "i"),
         (&h.waiting_peers, Meaning::Network, "peers", "p"),
+        (&h.waiting_postgres, Meaning::Database, "postgres", "d"),
         (&h.waiting_other, Meaning::Muted, "other", "o"),
     ];
     let inside = titled("", "", theme, frame, area);

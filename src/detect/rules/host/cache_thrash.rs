@@ -2,7 +2,7 @@
 
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
-use crate::detect::ledger::{Actor, State, inside};
+use crate::detect::ledger::{Actor, inside};
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::{cgroup_subject, confidence};
@@ -55,7 +55,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let again = refaults * page;
         let share = (again / reads.max(1.0)).min(1.0);
         let member = |a: &Actor| facts.world.processes().iter().any(|p| p.id == a.id && inside(p, group));
-        let lost = facts.ledger.sum(member, |a| a.io_wait) * share;
+        let lost = facts.ledger.sum(member, Actor::disk_wait) * share;
         let near = used as f64 / limit.max(1) as f64 * 100.0;
         if share * 100.0 < params.limit("refaults", held)
             || near < params.limit("near", held)
@@ -66,7 +66,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let title =
             format!("{} reads {}/s again that its limit of {} just dropped", group.path, bytes(again), bytes(limit as f64));
         let mut found = Found::new(Class::Live, title);
-        found.losses = vec![(State::IoWait, lost)];
+        found.losses = facts.ledger.disk_losses(member, share);
         found.victims_time = facts.ledger.sum(member, Actor::time);
         found.evidence = vec![
             evidence("of the bytes read are read again", share * 100.0, Unit::Percent, Some(30.0), "host.cgroup.memory"),

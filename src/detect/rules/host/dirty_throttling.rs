@@ -2,7 +2,7 @@
 
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
-use crate::detect::ledger::{Actor, State};
+use crate::detect::ledger::Actor;
 use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::{confidence, programs};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
@@ -53,8 +53,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         return Judged::clear(host, format!("{} % of the dirty limit, and no single writer", short(dirty)));
     };
     let share = writer.amount / all.max(1.0);
-    let others = facts.ledger.sum(|a| a.family != writer.root, |a| a.io_wait);
-    let clean = facts.ledger.clean_io / facts.ledger.state(State::IoWait).max(1e-9);
+    let others = facts.ledger.sum(|a| a.family != writer.root, Actor::disk_wait);
+    let clean = facts.ledger.clean_disk_share();
     let lost = others * (1.0 - clean) * share;
     if lost < params.limit("lost", held) {
         return Judged::clear(
@@ -69,7 +69,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     }
     let title = format!("{} dirties {}/s: every writer waits at the dirty limit", writer.label(), bytes(writer.amount));
     let mut found = Found::new(Class::Live, title);
-    found.losses = vec![(State::IoWait, lost)];
+    found.losses = facts.ledger.disk_losses(|a| a.family != writer.root, (1.0 - clean) * share);
     found.victims_time = facts.ledger.sum(|a| a.family != writer.root, Actor::time);
     found.own_time = facts.ledger.sum(|a| a.family == writer.root, Actor::time);
     found.held_share = share;

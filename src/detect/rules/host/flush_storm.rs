@@ -67,10 +67,12 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     // The waits of others inside fsync, weighted as their time is.
     let in_sync: HashMap<ProcId, f64> =
         facts.world.processes().iter().filter_map(|p| Some((p.id, p.sync_wait.filter(|s| *s > 0.0)?))).collect();
-    let sync_of = |a: &Actor| in_sync.get(&a.id).map_or(0.0, |s| s * a.weight);
+    // A session of PostgreSQL that waits for WAL waits for an fsync.
+    let wal = |a: &Actor| a.postgres.iter().filter(|(s, _)| *s == State::PostgresWal).map(|(_, w)| w).sum::<f64>();
+    let sync_of = |a: &Actor| if a.postgres.is_empty() { in_sync.get(&a.id).map_or(0.0, |s| s * a.weight) } else { wal(a) };
     let is_victim = |a: &Actor| a.family != writer.root;
-    let (others, waits) = (facts.ledger.sum(is_victim, sync_of), facts.ledger.sum(is_victim, |a| a.io_wait));
-    let clean = facts.ledger.clean_io / facts.ledger.state(State::IoWait).max(1e-9);
+    let (others, waits) = (facts.ledger.sum(is_victim, sync_of), facts.ledger.sum(is_victim, Actor::disk_wait));
+    let clean = facts.ledger.clean_disk_share();
     let lost = others * (1.0 - clean.min(1.0)) * share;
     let of_waits = others / waits.max(1e-9) * 100.0;
     if share * 100.0 < params.limit("share", held) || lost < least || of_waits < params.limit("victims", held) {
@@ -86,7 +88,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     }
     let title = format!("{} writes {}/s with fsyncs: the commits of others wait for it", writer.label(), bytes(writer.amount));
     let mut found = Found::new(Class::Live, title);
-    found.losses = vec![(State::IoWait, lost)];
+    let of_sessions = facts.ledger.sum(is_victim, wal) * (1.0 - clean.min(1.0)) * share;
+    found.losses = vec![(State::IoWait, lost - of_sessions), (State::PostgresWal, of_sessions)];
     found.victims_time = facts.ledger.sum(is_victim, Actor::time);
     found.own_time = facts.ledger.sum(|a| !is_victim(a), Actor::time);
     found.ci = Some(interval(others, facts.ledger.io_rounds));

@@ -89,7 +89,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let excess = 1.0 - 1.0 / slowness(facts, disk).max(1.0);
     let contender = contender(facts, disk, prev, params.get("contender") / 100.0);
     let is_victim = |a: &Actor| contender.as_ref().is_none_or(|c| a.family != c.program.root);
-    let waits = facts.ledger.sum(is_victim, |a| a.io_wait);
+    let waits = facts.ledger.sum(is_victim, Actor::disk_wait);
     let lost = waits * excess;
     let share = contender.as_ref().map_or(1.0, |c| c.share);
     if lost * share < params.limit("lost", held) {
@@ -102,7 +102,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         return Judged::clear(Subject::host(), why);
     }
     let mut found = Found::new(Class::Live, title(facts, disk, contender.as_ref()));
-    found.losses = vec![(State::IoWait, lost * share)];
+    found.losses = facts.ledger.disk_losses(is_victim, excess * share);
     found.victims_time = facts.ledger.sum(is_victim, Actor::time);
     found.own_time = facts.ledger.sum(|a| !is_victim(a), Actor::time);
     found.ci = Some(interval(lost, facts.ledger.io_rounds));

@@ -2,7 +2,7 @@
 
 use crate::detect::finding::{Class, Fix, Horizon, Language, Phase, Preflight};
 use crate::detect::fix;
-use crate::detect::ledger::{Actor, State, inside};
+use crate::detect::ledger::{Actor, inside};
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::{cgroup_subject, confidence, interval};
@@ -68,7 +68,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let subject = cgroup_subject(facts.world, group.path.shown());
         let held = is_held(prev, &subject);
         let members = members(facts, group);
-        let waits = facts.ledger.sum(|a| members.contains(&a.id), |a| a.io_wait);
+        let waits = facts.ledger.sum(|a| members.contains(&a.id), Actor::disk_wait);
         let device = device(facts, group);
         let busy = device.map_or(0.0, |d| d.util * 100.0);
         if waits < params.limit("lost", held) {
@@ -131,7 +131,7 @@ fn found(facts: &Facts<'_>, group: &CgroupFacts, members: &[ProcId], lost: f64, 
     let limit = tightest.map_or_else(String::new, say);
     let mut found = Found::new(Class::Live, format!("{} is held to {limit} while the device has room", group.path));
     let is_member = |a: &Actor| members.contains(&a.id);
-    found.losses = vec![(State::IoWait, lost)];
+    found.losses = facts.ledger.disk_losses(|a| members.contains(&a.id), 1.0);
     found.victims_time = facts.ledger.sum(is_member, Actor::time);
     found.ci = Some(interval(lost, facts.ledger.io_rounds));
     found.evidence = vec![evidence("its tasks wait for IO", lost, Unit::SecondsPerSecond, Some(0.03), "host.iodelay")];

@@ -93,7 +93,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         return Judged::clear(host, "no process holds memory");
     };
     // What the culprit itself waits is its own affair.
-    let reread = facts.ledger.sum(|a| a.family != program.root, |a| a.io_wait) * refaults / 100.0;
+    let reread = facts.ledger.sum(|a| a.family != program.root, Actor::disk_wait) * refaults / 100.0;
     if stalled + reread < params.limit("lost", held) {
         return Judged::clear(host, "little memory is available, but no foreground time is lost");
     }

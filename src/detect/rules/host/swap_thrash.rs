@@ -82,7 +82,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     );
     let mut found = Found::new(Class::Live, title);
     let reads = memory.read_bytes_per_s.unwrap_or(0.0);
-    let waits = facts.ledger.sum(|a| a.family != program.root, |a| a.io_wait) * (came / reads.max(came).max(1.0));
+    let waits = facts.ledger.sum(|a| a.family != program.root, Actor::disk_wait) * (came / reads.max(came).max(1.0));
     found.losses = vec![(State::MemoryStalled, stalled), (State::IoWait, waits)];
     found.victims_time = facts.ledger.sum(|a| a.family != program.root, Actor::time) + stalled;
     found.own_time = facts.ledger.sum(|a| a.family == program.root, Actor::time);

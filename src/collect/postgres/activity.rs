@@ -1,0 +1,140 @@
+//! Sessions: one look at `pg_stat_activity`. Literals of statements are masked before a row exists.
+
+use std::collections::BTreeMap;
+
+use sqlx::postgres::PgRow;
+
+use crate::model::foreign::Foreign;
+use crate::model::postgres::{Activity, Hit, Session, Wait, WaitClass, WaitKind, lexer};
+
+use super::columns::Columns;
+use super::session::Cells;
+
+/// Sessions of one look; more are counted only.
+const MOST: usize = 1000;
+/// Characters of a statement.
+const TEXT: usize = 2048;
+
+/// The columns of a session, in the order of [`session`].
+fn columns(known: &Columns) -> String {
+    let of = |name: &str, kind: &str| known.or_null("pg_stat_activity", "a", name, kind);
+    format!(
+        "a.pid, round(extract(epoch FROM a.backend_start) * 1000000)::int8, {leader}, a.datname, a.usename, a.application_name, \
+         host(a.client_addr) || coalesce(':' || a.client_port::text, ''), a.backend_type, a.state, a.wait_event_type, a.wait_event, \
+         {query_id}, extract(epoch FROM c.now - a.xact_start)::float8, extract(epoch FROM c.now - a.query_start)::float8, \
+         extract(epoch FROM c.now - a.state_change)::float8, age(a.backend_xmin), a.backend_xid IS NOT NULL, left(a.query, {TEXT})",
+        leader = of("leader_pid", "int4"),
+        query_id = of("query_id", "int8"),
+    )
+}
+
+const FROM: &str = "FROM pg_catalog.pg_stat_activity a CROSS JOIN (SELECT pg_catalog.clock_timestamp() AS now) c";
+
+/// All sessions that are not idle, our own left out; and in the first row the clock and the number of hidden ones.
+#[must_use]
+pub fn sql(known: &Columns, sees_all: bool) -> Vec<String> {
+    let hidden = if sees_all {
+        "0".to_owned()
+    } else {
+        "(SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE backend_type IS NULL OR query = '<insufficient privilege>')"
+            .to_owned()
+    };
+    vec![
+        format!(
+            "SELECT round(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::int8, {hidden}, pg_catalog.pg_backend_pid()"
+        ),
+        format!(
+            "SELECT {} {FROM} WHERE a.pid <> pg_catalog.pg_backend_pid() AND a.state IS DISTINCT FROM 'idle' \
+             AND a.application_name IS DISTINCT FROM '{}' AND a.backend_type IN ('client backend', 'parallel worker', \
+             'autovacuum worker', 'logical replication worker', 'walsender', 'background worker') \
+             ORDER BY a.xact_start NULLS LAST LIMIT {}",
+            columns(known),
+            super::APPLICATION,
+            MOST + 1
+        ),
+    ]
+}
+
+/// Those of these pids, whatever their state.
+#[must_use]
+pub fn sql_of(known: &Columns, pids: &[i32]) -> String {
+    let list: Vec<String> = pids.iter().map(ToString::to_string).collect();
+    format!("SELECT {} {FROM} WHERE a.pid IN ({})", columns(known), list.join(", "))
+}
+
+/// One session.
+#[must_use]
+pub fn session(row: &PgRow) -> Option<Session> {
+    let mut c = Cells::of(row);
+    let pid = c.number()?;
+    Some(Session {
+        pid,
+        started_us: c.number().unwrap_or(0),
+        leader: c.number(),
+        database: c.text(),
+        role: c.text(),
+        application: c.text(),
+        client: c.text(),
+        kind: c.text(),
+        state: c.text(),
+        wait: Wait { kind: c.bytes().map_or(WaitKind::None, WaitKind::parse), event: c.word() },
+        query_id: c.number().filter(|id| *id != 0),
+        xact_s: c.number(),
+        query_s: c.number(),
+        state_s: c.number(),
+        xmin_age: c.number(),
+        has_xid: c.flag().unwrap_or(false),
+        query: Foreign::from(lexer::mask(&String::from_utf8_lossy(c.bytes().unwrap_or_default())).as_str()),
+    })
+}
+
+/// The looks of one tick, summed.
+#[derive(Debug, Default)]
+pub struct Looks {
+    newest: Activity,
+    hits: BTreeMap<(i32, i64, Option<i64>, Wait), u32>,
+}
+
+impl Looks {
+    /// Takes one look in.
+    pub fn add(&mut self, head: &[PgRow], rows: &[PgRow], cost_ms: f64) {
+        let mut clock = head.first().map(Cells::of);
+        let mut sessions: Vec<Session> = rows.iter().filter_map(session).collect();
+        let more = sessions.len().saturating_sub(MOST);
+        sessions.truncate(MOST);
+        self.newest.rounds += 1;
+        self.newest.cost_ms += cost_ms as f32;
+        self.newest.server_us = clock.as_mut().and_then(Cells::number).unwrap_or(0);
+        self.newest.hidden = clock.as_mut().and_then(Cells::number).unwrap_or(0);
+        self.newest.more = more as u32;
+        for s in sessions.iter().filter(|s| s.active() && s.wait.class() != WaitClass::Idle) {
+            *self.hits.entry((s.pid, s.started_us, s.query_id, s.wait.clone())).or_default() += 1;
+        }
+        self.newest.sessions = sessions;
+    }
+
+    /// The sums since the last call; `None` without a look.
+    pub fn take(&mut self) -> Option<Activity> {
+        if self.newest.rounds == 0 {
+            return None;
+        }
+        let hits = std::mem::take(&mut self.hits).into_iter();
+        let hit = |((pid, started_us, query_id, wait), count)| Hit { pid, started_us, query_id, wait, count };
+        let activity = Activity { hits: hits.map(hit).collect(), ..std::mem::take(&mut self.newest) };
+        Some(activity)
+    }
+
+    /// Pids that wait for a lock at the newest look, the longest first.
+    #[must_use]
+    pub fn waiting(&self) -> Vec<i32> {
+        let mut all: Vec<&Session> = self.newest.sessions.iter().filter(|s| s.wait.kind == WaitKind::Lock).collect();
+        all.sort_by(|a, b| b.state_s.unwrap_or(0.0).total_cmp(&a.state_s.unwrap_or(0.0)));
+        all.iter().map(|s| s.pid).collect()
+    }
+
+    /// Pids of the newest look.
+    #[must_use]
+    pub fn pids(&self) -> Vec<i32> {
+        self.newest.sessions.iter().map(|s| s.pid).collect()
+    }
+}

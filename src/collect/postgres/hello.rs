@@ -1,0 +1,135 @@
+//! The introduction: who the server is, what this role may see, whether pg_stat_statements can be read.
+
+use sqlx::postgres::PgRow;
+
+use crate::collect::root::Roots;
+use crate::model::foreign::Foreign;
+use crate::model::postgres::{Login, Server, StatementsView};
+use crate::model::source::Place;
+
+use super::columns::{self, Columns};
+use super::place;
+use super::session::{Cells, Session, Trouble};
+use super::target::Target;
+
+/// What the sampling needs to know beside the server's name.
+#[derive(Debug, Clone)]
+pub struct Hello {
+    /// Who it is.
+    pub server: Server,
+    /// Which columns there are.
+    pub columns: Columns,
+    /// Our backend.
+    pub pid: i32,
+}
+
+const WHO: &str = "SELECT pg_catalog.current_setting('server_version_num')::int4, pg_catalog.current_setting('server_version'), \
+    pg_catalog.pg_is_in_recovery(), session_user, pg_catalog.current_database(), \
+    (SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = session_user), \
+    pg_catalog.pg_has_role(session_user, 'pg_read_all_stats', 'USAGE'), \
+    pg_catalog.pg_has_role(session_user, 'pg_signal_backend', 'USAGE'), pg_catalog.pg_backend_pid(), \
+    (SELECT round(extract(epoch FROM a.backend_start) * 1000000)::int8 FROM pg_catalog.pg_stat_activity a WHERE a.pid = pg_catalog.pg_backend_pid()), \
+    round(extract(epoch FROM pg_catalog.pg_postmaster_start_time()) * 1000000)::int8, \
+    (SELECT pg_catalog.quote_ident(n.nspname) FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace \
+      WHERE e.extname = 'pg_stat_statements'), \
+    (SELECT e.extversion FROM pg_catalog.pg_extension e WHERE e.extname = 'pg_stat_statements'), \
+    (SELECT count(*) FROM pg_catalog.pg_available_extensions x WHERE x.name = 'pg_stat_statements'), \
+    (SELECT pg_catalog.split_part(min(s.name), '.', 1) FROM pg_catalog.pg_settings s \
+      WHERE s.name IN ('rds.extensions', 'cloudsql.iam_authentication', 'azure.extensions', 'alloydb.iam_authentication')), \
+    host(pg_catalog.inet_server_addr()), pg_catalog.inet_server_port()";
+
+/// Asks; the session must not have dropped its role yet.
+///
+/// # Errors
+/// What the server said.
+pub async fn ask(session: &mut Session, target: &Target, roots: &Roots) -> Result<Hello, Trouble> {
+    let (answers, _) = session.ask(&[WHO.to_owned()]).await?;
+    let row = answers
+        .first()
+        .and_then(|rows| rows.first())
+        .ok_or_else(|| Trouble::Lost("the server did not introduce itself".into()))?;
+    let mut hello = parse(row, target, roots);
+    if let StatementsView::Ready { schema, .. } = &hello.server.statements {
+        let schema = schema.clone();
+        let probe = format!("SELECT 1 FROM {schema}.pg_stat_statements(false) LIMIT 1");
+        if let Err(trouble) = session.ask(&[probe]).await {
+            if trouble.fatal() {
+                return Err(trouble);
+            }
+            hello.server.statements = unreadable(&trouble);
+        }
+    }
+    let schema = match &hello.server.statements {
+        StatementsView::Ready { schema, .. } => Some(schema.as_str()),
+        StatementsView::Missing { .. } => None,
+    };
+    let (answers, took_ms) = session.ask(&[columns::sql(schema)]).await?;
+    hello.columns = Columns::parse(answers.first().map_or(&[], Vec::as_slice));
+    hello.server.round_trip_ms = took_ms as f32;
+    Ok(hello)
+}
+
+fn unreadable(trouble: &Trouble) -> StatementsView {
+    let (why, lift) = match trouble.code() {
+        "55000" => (
+            "pg_stat_statements is installed, but the library is not loaded".to_owned(),
+            "add pg_stat_statements to shared_preload_libraries and restart the server".to_owned(),
+        ),
+        "42501" => (
+            "pg_stat_statements is in a schema that this role may not use".to_owned(),
+            "GRANT pg_monitor, and USAGE on its schema".to_owned(),
+        ),
+        _ => (format!("pg_stat_statements: {trouble}"), "perftop doctor".to_owned()),
+    };
+    StatementsView::Missing { why, lift }
+}
+
+fn parse(row: &PgRow, target: &Target, roots: &Roots) -> Hello {
+    let mut c = Cells::of(row);
+    let version_num = c.number().unwrap_or(0);
+    let version = c.text();
+    let standby = c.flag().unwrap_or(false);
+    let role = c.text();
+    let database = c.text();
+    let superuser = c.flag().unwrap_or(false);
+    let (monitor, signal) = (c.flag().unwrap_or(false), c.flag().unwrap_or(false));
+    let pid = c.number().unwrap_or(0);
+    let backend_us = c.number().unwrap_or(0);
+    let started_us = c.number().unwrap_or(0);
+    let (schema, extension) = (c.word(), c.word());
+    let available: u32 = c.number().unwrap_or(0);
+    let managed = Some(c.word()).filter(|m| !m.is_empty());
+    let address = c.word().parse::<std::net::IpAddr>().ok();
+    let listens = address.zip(c.number()).map(|(ip, port)| std::net::SocketAddr::new(ip, port));
+    let statements = if !schema.is_empty() {
+        StatementsView::Ready { schema, version: extension }
+    } else if available > 0 || managed.is_some() {
+        StatementsView::Missing {
+            why: format!("pg_stat_statements is not installed in {database}"),
+            lift: "CREATE EXTENSION pg_stat_statements;".into(),
+        }
+    } else {
+        StatementsView::Missing {
+            why: "pg_stat_statements does not come with this server".into(),
+            lift: "install the server's contrib package, then CREATE EXTENSION pg_stat_statements;".into(),
+        }
+    };
+    let (place, postmaster) = if target.near() { place::prove(roots, pid, backend_us) } else { (Place::Remote, None) };
+    let server = Server {
+        version_num,
+        version,
+        standby,
+        place,
+        postmaster,
+        started_us,
+        address: Foreign::from(target.shown().as_str()),
+        database,
+        login: Login { role, superuser, monitor: monitor || superuser, signal: signal || superuser },
+        statements,
+        managed,
+        listens,
+        pooled: false,
+        round_trip_ms: 0.0,
+    };
+    Hello { server, columns: Columns::default(), pid }
+}

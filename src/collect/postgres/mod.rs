@@ -1,0 +1,136 @@
+//! PostgreSQL, 12 to 18: one watcher a server, two connections at most, read only. DESIGN.md section 5; the SQL of each probe stands in
+//! its own file.
+
+mod activity;
+mod catalog;
+mod cluster;
+mod columns;
+mod connect;
+mod find;
+mod hello;
+mod locks;
+mod place;
+mod plan;
+mod session;
+mod slot;
+mod statements;
+pub mod target;
+mod visitor;
+mod watcher;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::collect::root::Roots;
+use crate::model::demand::{Answer, Demand};
+use crate::model::postgres::PgSample;
+use crate::model::source::SourceStatus;
+
+use self::slot::Shared;
+use self::target::Target;
+
+pub use self::find::socket;
+
+/// What perftop calls itself; its own sessions are left out by it.
+pub const APPLICATION: &str = "perftop";
+/// What each of its statements begins with.
+const MARK: &str = "/* perftop */";
+/// Servers watched at once.
+const MOST: usize = 8;
+
+/// The servers that are watched.
+#[derive(Default)]
+pub struct Servers {
+    watched: BTreeMap<String, Watched>,
+}
+
+struct Watched {
+    slot: Shared,
+    demands: mpsc::Sender<Demand>,
+    /// Dropping it ends the watcher.
+    _stop: watch::Sender<bool>,
+    configured: bool,
+}
+
+/// What all of them brought since the last tick.
+#[derive(Default)]
+pub struct Brought {
+    /// By source id.
+    pub samples: BTreeMap<String, PgSample>,
+    /// Where each stands.
+    pub statuses: Vec<SourceStatus>,
+    /// Answers to demands.
+    pub answers: Vec<Answer>,
+}
+
+impl Servers {
+    /// Watches a server from now on; one that is watched already is left as it is.
+    pub fn watch(&mut self, target: Target, roots: &Roots) {
+        if self.watched.contains_key(&target.id) || self.watched.len() >= MOST {
+            return;
+        }
+        let (demands, asked) = mpsc::channel(8);
+        let (stop, stopped) = watch::channel(false);
+        let slot = Shared::default();
+        let (id, configured) = (target.id.clone(), !target.discovered);
+        let watcher = watcher::Watcher { target, roots: roots.clone(), slot: slot.clone(), asked, stop: stopped };
+        if watcher.start().is_ok() {
+            self.watched.insert(id, Watched { slot, demands, _stop: stop, configured });
+        }
+    }
+
+    /// Ends the watching of servers that were seen here and are gone.
+    pub fn keep(&mut self, alive: impl Fn(&str) -> bool) {
+        self.watched.retain(|id, w| w.configured || alive(id));
+    }
+
+    /// True when that source is watched.
+    #[must_use]
+    pub fn watches(&self, id: &str) -> bool {
+        self.watched.contains_key(id)
+    }
+
+    /// Hands a demand to the server that it is about.
+    pub fn ask(&self, source: &str, demand: Demand) {
+        if let Some(watched) = self.watched.get(source) {
+            _ = watched.demands.try_send(demand);
+        }
+    }
+
+    /// What came since the last call.
+    #[must_use]
+    pub fn take(&self) -> Brought {
+        let mut brought = Brought::default();
+        for (id, watched) in &self.watched {
+            let taken = watched.slot.take();
+            if taken.sample != PgSample::default() {
+                brought.samples.insert(id.clone(), taken.sample);
+            }
+            brought.statuses.extend(taken.status);
+            brought.answers.extend(taken.answers);
+        }
+        brought
+    }
+}
+
+/// Targets of the environment: `DATABASE_URL`, or `PGHOST` with `PGPORT`.
+#[must_use]
+pub fn from_environment() -> Vec<Target> {
+    let url = std::env::var("DATABASE_URL").ok().and_then(|url| Target::parse(&url).ok());
+    let host = std::env::var("PGHOST").ok().filter(|h| !h.is_empty()).and_then(|host| {
+        let port = std::env::var("PGPORT").ok().and_then(|p| p.parse().ok()).unwrap_or(5432);
+        let mut target = match host.starts_with('/') {
+            true => Target::socket(&PathBuf::from(&host), port),
+            false => Target::parse(&format!("postgres://{host}:{port}/")).ok()?,
+        };
+        target.discovered = false;
+        if let Ok(database) = std::env::var("PGDATABASE") {
+            target.database = database;
+        }
+        target.password = std::env::var("PGPASSWORD").ok().map(crate::model::foreign::Private::new);
+        Some(target)
+    });
+    url.into_iter().chain(host).collect()
+}

@@ -1,0 +1,216 @@
+//! A generic plan of a statement with parameters, and what the catalogue knows of its tables. Nothing is executed: the statement is
+//! prepared by the extended protocol, which takes one statement only, and explained in a read-only transaction as the role that runs it.
+
+use std::time::Duration;
+
+use sqlx::postgres::PgRow;
+
+use crate::model::foreign::Foreign;
+use crate::model::postgres::lexer;
+use crate::model::postgres::plan::{Plan, PlannedColumn, PlannedIndex, PlannedTable};
+
+use super::hello::Hello;
+use super::session::{Cells, Session, Trouble, literal};
+
+/// What can be explained.
+const VERBS: [&str; 7] = ["SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE", "VALUES"];
+const NAME: &str = "perftop_plan";
+/// More parameters than this are not guessed.
+const PARAMETERS: usize = 1000;
+
+fn honest(message: &str) -> Trouble {
+    Trouble::Refused { code: "perftop".into(), message: message.to_owned() }
+}
+
+/// The plan of a statement as the server normalised it.
+///
+/// # Errors
+/// Why there is none.
+pub async fn make(session: &mut Session, hello: &Hello, text: &str, role: &Foreign) -> Result<Plan, Trouble> {
+    if lexer::statements(text) != 1 || !VERBS.contains(&lexer::verb(text).as_str()) {
+        return Err(honest("only a single SELECT, INSERT, UPDATE, DELETE or MERGE has a plan"));
+    }
+    if hello.server.pooled {
+        return Err(honest("a pooler stands between; connect to the server itself for plans"));
+    }
+    let mut text = text.trim_end().trim_end_matches(';').to_owned();
+    _ = session.raw(format!("{} DEALLOCATE ALL", super::MARK)).await?;
+    let as_role = runner(session, hello, role).await;
+    let path = search_path(session, as_role.as_deref()).await?;
+    // The names in the statement are resolved as they are for the one who runs it.
+    _ = session.raw(format!("{} SELECT pg_catalog.set_config('search_path', {}, false)", super::MARK, literal(&path))).await?;
+    let mut made = session.prepare_one(format!("PREPARE {NAME} AS {text}")).await;
+    if matches!(&made, Err(trouble) if trouble.code() == "42601") && lexer::repaired(&text) != text {
+        text = lexer::repaired(&text);
+        made = session.prepare_one(format!("PREPARE {NAME} AS {text}")).await;
+    }
+    made?;
+    let explained = explain(session, as_role.as_deref(), text.contains('$')).await;
+    _ = session.raw(format!("DEALLOCATE {NAME}; RESET search_path")).await;
+    let json = explained?;
+    let mut plan = Plan::parse(&json).ok_or_else(|| honest("the plan could not be read"))?;
+    plan.tables = tables(session, &plan).await?;
+    Ok(plan)
+}
+
+/// The role to explain as: the one that runs the statement, where we may become it.
+async fn runner(session: &mut Session, hello: &Hello, role: &Foreign) -> Option<String> {
+    let name = std::str::from_utf8(role.raw()).ok().filter(|n| !n.is_empty())?;
+    if role == &hello.server.login.role {
+        return None;
+    }
+    let may = format!("SELECT pg_catalog.pg_has_role(session_user, {}, 'MEMBER')", literal(name));
+    let (answers, _) = session.ask(&[may]).await.ok()?;
+    let may = answers.first()?.first().and_then(|row| Cells::of(row).flag())?;
+    may.then(|| name.to_owned())
+}
+
+/// `search_path` of a role in this database: what was set for it, else the default.
+async fn search_path(session: &mut Session, role: Option<&str>) -> Result<String, Trouble> {
+    let role = role.map_or_else(|| "session_user::text".to_owned(), literal);
+    let sql = format!(
+        "SELECT pg_catalog.substr(c.v, 13), r.rolname FROM pg_catalog.pg_roles r LEFT JOIN LATERAL (SELECT x.v FROM pg_catalog.pg_db_role_setting s, \
+         pg_catalog.unnest(s.setconfig) x(v) WHERE (s.setrole = r.oid OR s.setrole = 0) AND s.setdatabase IN (0, (SELECT oid FROM \
+         pg_catalog.pg_database WHERE datname = pg_catalog.current_database())) AND x.v LIKE 'search_path=%' \
+         ORDER BY s.setrole <> 0 DESC, s.setdatabase <> 0 DESC LIMIT 1) c ON true WHERE r.rolname = {role}"
+    );
+    let (answers, _) = session.ask(&[sql]).await?;
+    let Some(row) = answers.first().and_then(|rows| rows.first()) else { return Ok("public".into()) };
+    let mut cells = Cells::of(row);
+    let set = cells.bytes().map(|b| String::from_utf8_lossy(b).into_owned());
+    let name = cells.bytes().map(|b| String::from_utf8_lossy(b).replace('"', "\"\"")).unwrap_or_default();
+    Ok(set.unwrap_or_else(|| "\"$user\", public".into()).replace("\"$user\"", &format!("\"{name}\"")))
+}
+
+async fn explain(session: &mut Session, role: Option<&str>, parameters: bool) -> Result<Vec<u8>, Trouble> {
+    let mut count = 0;
+    if parameters {
+        let sql = format!(
+            "SELECT pg_catalog.cardinality(s.parameter_types) FROM pg_catalog.pg_prepared_statements s WHERE s.name = '{NAME}'"
+        );
+        let answers = session.raw(sql).await?;
+        count = answers.first().and_then(|rows| rows.first()).and_then(|row| Cells::of(row).number::<usize>()).unwrap_or(0);
+    }
+    if count > PARAMETERS {
+        return Err(honest("too many parameters"));
+    }
+    let nulls = if count == 0 { String::new() } else { format!("({})", vec!["NULL"; count].join(", ")) };
+    let role = role.map_or_else(String::new, |r| format!(", pg_catalog.set_config('role', {}, true)", literal(r)));
+    let millis = session.limits().statement.min(Duration::from_secs(2)).as_millis();
+    let sql = format!(
+        "BEGIN READ ONLY; SELECT pg_catalog.set_config('statement_timeout', '{millis}ms', true), \
+         pg_catalog.set_config('lock_timeout', '100ms', true), pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true), \
+         pg_catalog.set_config('max_parallel_workers_per_gather', '0', true), pg_catalog.set_config('jit', 'off', true){role}; \
+         EXPLAIN (VERBOSE, FORMAT JSON) EXECUTE {NAME}{nulls}; COMMIT"
+    );
+    let answers = session.raw(sql).await?;
+    let row = answers.get(2).and_then(|rows| rows.first()).ok_or_else(|| honest("the server gave no plan"))?;
+    Cells::of(row).bytes().map(<[u8]>::to_vec).ok_or_else(|| honest("the server gave no plan"))
+}
+
+/// What the catalogue knows of the tables in the plan.
+async fn tables(session: &mut Session, plan: &Plan) -> Result<Vec<PlannedTable>, Trouble> {
+    let mut names: Vec<(&Foreign, &Foreign)> =
+        plan.nodes.iter().filter(|n| !n.relation.is_empty()).map(|n| (&n.schema, &n.relation)).collect();
+    names.sort_unstable();
+    names.dedup();
+    let text = |f: &Foreign| std::str::from_utf8(f.raw()).ok().map(literal);
+    let list: Vec<String> =
+        names.iter().filter_map(|(schema, name)| Some(format!("({}, {})", text(schema)?, text(name)?))).take(20).collect();
+    if list.is_empty() {
+        return Ok(Vec::new());
+    }
+    let chosen = format!(
+        "(SELECT c.* FROM (VALUES {}) v(s, n) JOIN pg_catalog.pg_namespace ns ON ns.nspname = v.s JOIN pg_catalog.pg_class c \
+         ON c.relnamespace = ns.oid AND c.relname = v.n)",
+        list.join(", ")
+    );
+    // Columns with their statistics: those that this role may not see are missing.
+    let sql = [
+        format!(
+            "SELECT c.oid, n.nspname, c.relname, c.reltuples, c.relpages, c.relkind = 'p', c.relispartition, pg_catalog.pg_get_userbyid(c.relowner), \
+             t.n_tup_ins + t.n_tup_upd + t.n_tup_del, t.seq_tup_read, t.n_mod_since_analyze, \
+             extract(epoch FROM pg_catalog.clock_timestamp() - greatest(t.last_analyze, t.last_autoanalyze))::float8, t.n_dead_tup, t.n_live_tup \
+             FROM {chosen} c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_catalog.pg_stat_all_tables t ON t.relid = c.oid"
+        ),
+        format!(
+            "SELECT c.oid, a.attnum, a.attname, pg_catalog.format_type(a.atttypid, NULL), \
+             EXISTS (SELECT 1 FROM pg_catalog.pg_opclass o JOIN pg_catalog.pg_am m ON m.oid = o.opcmethod WHERE m.amname = 'btree' AND o.opcdefault \
+               AND (o.opcintype = coalesce(nullif(y.typbasetype, 0), a.atttypid) OR (y.typtype = 'e' AND o.opcintype = 'pg_catalog.anyenum'::pg_catalog.regtype) \
+               OR (y.typcategory = 'A' AND o.opcintype = 'pg_catalog.anyarray'::pg_catalog.regtype) \
+               OR (a.atttypid = 1043 AND o.opcintype = 25))), \
+             s.n_distinct, s.null_frac, coalesce(s.avg_width, CASE WHEN a.attlen > 0 THEN a.attlen END), s.correlation, s.most_common_freqs[1] \
+             FROM {chosen} c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid \
+             JOIN pg_catalog.pg_type y ON y.oid = a.atttypid \
+             LEFT JOIN pg_catalog.pg_stats s ON s.schemaname = n.nspname AND s.tablename = c.relname AND s.attname = a.attname AND s.inherited = (c.relkind = 'p') \
+             WHERE a.attnum > 0 AND NOT a.attisdropped LIMIT 2000"
+        ),
+        format!(
+            "SELECT c.oid, k.relname, pg_catalog.array_to_string(i.indkey::int2[], ','), i.indnkeyatts, i.indisvalid, i.indisunique, i.indpred IS NOT NULL, m.amname \
+             FROM {chosen} c JOIN pg_catalog.pg_index i ON i.indrelid = c.oid JOIN pg_catalog.pg_class k ON k.oid = i.indexrelid \
+             JOIN pg_catalog.pg_am m ON m.oid = k.relam LIMIT 500"
+        ),
+    ];
+    let (answers, _) = session.ask(&sql).await?;
+    let [heads, columns, indexes] = answers.as_slice() else { return Ok(Vec::new()) };
+    let mut tables: Vec<PlannedTable> = heads.iter().filter_map(table).collect();
+    for table in &mut tables {
+        table.columns = columns.iter().filter_map(|row| column(row, table.oid)).collect();
+        table.indexes = indexes.iter().filter_map(|row| index(row, table.oid)).collect();
+    }
+    Ok(tables)
+}
+
+fn table(row: &PgRow) -> Option<PlannedTable> {
+    let mut c = Cells::of(row);
+    Some(PlannedTable {
+        oid: c.number()?,
+        schema: c.text(),
+        name: c.text(),
+        rows: c.number::<f64>().unwrap_or(0.0).max(0.0),
+        pages: c.count().unwrap_or(0),
+        partitioned: c.flag().unwrap_or(false),
+        partition: c.flag().unwrap_or(false),
+        owner: c.text(),
+        writes: c.count().unwrap_or(0),
+        seq_rows: c.count().unwrap_or(0),
+        modified: c.count().unwrap_or(0),
+        analyzed_s: c.number(),
+        dead: c.count().unwrap_or(0),
+        live: c.count().unwrap_or(0),
+        columns: Vec::new(),
+        indexes: Vec::new(),
+    })
+}
+
+fn column(row: &PgRow, oid: u32) -> Option<PlannedColumn> {
+    let mut c = Cells::of(row);
+    (c.number::<u32>()? == oid).then_some(())?;
+    Some(PlannedColumn {
+        number: c.number()?,
+        name: c.text(),
+        kind: c.word(),
+        sortable: c.flag().unwrap_or(false),
+        distinct: c.number(),
+        null_share: c.number(),
+        width: c.number(),
+        correlation: c.number(),
+        most_common: c.number(),
+    })
+}
+
+fn index(row: &PgRow, oid: u32) -> Option<PlannedIndex> {
+    let mut c = Cells::of(row);
+    (c.number::<u32>()? == oid).then_some(())?;
+    let name = c.text();
+    let columns: Vec<i16> = c.word().split(',').filter_map(|n| n.parse().ok()).collect();
+    let keys: usize = c.number().unwrap_or(columns.len());
+    Some(PlannedIndex {
+        name,
+        columns: columns.into_iter().take(keys).collect(),
+        valid: c.flag().unwrap_or(true),
+        unique: c.flag().unwrap_or(false),
+        partial: c.flag().unwrap_or(false),
+        method: c.word(),
+    })
+}

@@ -1,0 +1,295 @@
+//! One connection and how it is asked: each batch is one round trip in a read-only transaction of its own, with limits that
+//! end with it, so that it is the same through a pooler. Answers are text; cells are read in their order.
+//! What never lives here: which SQL (one file per probe), when (`watcher`).
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::{AssertSqlSafe, Connection, Either, Row as _};
+
+use crate::collect::clock;
+use crate::model::foreign::Foreign;
+
+/// Why there was no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    /// The server refused: SQLSTATE and message.
+    #[error("{message} ({code})")]
+    Refused {
+        /// SQLSTATE.
+        code: String,
+        /// What it said, safe to show.
+        message: String,
+    },
+    /// No answer in time; the connection is given up.
+    #[error("no answer within {} ms", .0.as_millis())]
+    TimedOut(Duration),
+    /// The connection broke.
+    #[error("{0}")]
+    Lost(String),
+}
+
+impl Trouble {
+    /// From the library's error; nothing of it can hold a password.
+    #[must_use]
+    pub fn of(error: &sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Database(e) => {
+                Self::Refused { code: e.code().map_or_else(String::new, |c| c.into_owned()), message: shown(e.message()) }
+            }
+            other => Self::Lost(shown(&other.to_string())),
+        }
+    }
+
+    /// True when the connection cannot be used any more.
+    #[must_use]
+    pub fn fatal(&self) -> bool {
+        match self {
+            // Class 57: shut down, terminated; class 08: connection.
+            Self::Refused { code, .. } => code.starts_with("57P") || code.starts_with("08"),
+            Self::TimedOut(_) | Self::Lost(_) => true,
+        }
+    }
+
+    /// SQLSTATE, when the server refused.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Refused { code, .. } => code,
+            _ => "",
+        }
+    }
+}
+
+/// One line, nothing hidden, not endless.
+fn shown(text: &str) -> String {
+    Foreign::from(text.chars().take(300).collect::<String>().as_str()).shown().to_owned()
+}
+
+/// A connection with its limits.
+pub struct Session {
+    connection: PgConnection,
+    limits: Limits,
+    /// Least round trip so far, milliseconds.
+    pub floor_ms: f64,
+}
+
+/// What every batch is run under.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// `statement_timeout`.
+    pub statement: Duration,
+    /// The role to drop to, if there is one.
+    pub role: Option<String>,
+    /// `client_connection_check_interval` exists (14 and later).
+    pub checks_client: bool,
+    /// `work_mem` for readers of long texts.
+    pub work_mem: &'static str,
+}
+
+impl Limits {
+    /// The settings as one statement, for this transaction only.
+    fn sql(&self) -> String {
+        let mut settings = vec![
+            ("search_path", "pg_catalog, pg_temp".to_owned()),
+            ("statement_timeout", format!("{}ms", self.statement.as_millis())),
+            ("lock_timeout", "100ms".to_owned()),
+            ("idle_in_transaction_session_timeout", "5s".to_owned()),
+            ("application_name", super::APPLICATION.to_owned()),
+            ("max_parallel_workers_per_gather", "0".to_owned()),
+            ("jit", "off".to_owned()),
+            ("work_mem", self.work_mem.to_owned()),
+        ];
+        if self.checks_client {
+            settings.push(("client_connection_check_interval", "500ms".to_owned()));
+        }
+        settings.extend(self.role.clone().map(|role| ("role", role)));
+        let calls = settings.iter().map(|(name, value)| format!("pg_catalog.set_config('{name}', {}, true)", literal(value)));
+        format!("SELECT {}", calls.collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// A string as SQL writes it, whatever `standard_conforming_strings` says.
+#[must_use]
+pub fn literal(text: &str) -> String {
+    if text.contains('\\') {
+        return format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"));
+    }
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// Answers of a batch: one list of rows per statement.
+pub type Answers = Vec<Vec<PgRow>>;
+
+impl Session {
+    /// Wraps a fresh connection.
+    pub fn new(connection: PgConnection, limits: Limits) -> Self {
+        Self { connection, limits, floor_ms: f64::INFINITY }
+    }
+
+    /// Changes the limits from now on.
+    pub fn limit(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    /// The limits in force.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Asks: the statements, joined by semicolons, in one read-only transaction. Gives their rows and how long it took, ms.
+    ///
+    /// # Errors
+    /// What the server said; after anything fatal the session is to be dropped.
+    pub async fn ask(&mut self, statements: &[String]) -> Result<(Answers, f64), Trouble> {
+        let mut sql = format!("BEGIN READ ONLY; {} {}; ", super::MARK, self.limits.sql());
+        for statement in statements {
+            sql.push_str(super::MARK);
+            sql.push(' ');
+            sql.push_str(statement);
+            sql.push_str("; ");
+        }
+        sql.push_str("COMMIT");
+        let patience = self.limits.statement + Duration::from_millis(500);
+        let start = clock::instant();
+        let answer = match tokio::time::timeout(patience, collect(&mut self.connection, sql)).await {
+            Ok(answer) => answer,
+            Err(_) => return Err(Trouble::TimedOut(patience)),
+        };
+        let took_ms = start.elapsed().as_secs_f64() * 1000.0;
+        match answer {
+            Ok(mut answers) => {
+                // BEGIN, the settings, …, COMMIT.
+                answers.drain(..2.min(answers.len()));
+                answers.truncate(statements.len());
+                answers.resize_with(statements.len(), Vec::new);
+                Ok((answers, took_ms))
+            }
+            Err(error) => {
+                let trouble = Trouble::of(&error);
+                if !trouble.fatal() {
+                    self.rollback().await?;
+                }
+                Err(trouble)
+            }
+        }
+    }
+
+    /// Sends text as it is, outside of a batch; for plans only.
+    ///
+    /// # Errors
+    /// As [`Session::ask`].
+    pub async fn raw(&mut self, sql: String) -> Result<Answers, Trouble> {
+        let patience = self.limits.statement + Duration::from_millis(500);
+        match tokio::time::timeout(patience, collect(&mut self.connection, sql)).await {
+            Ok(Ok(answers)) => Ok(answers),
+            Ok(Err(error)) => {
+                let trouble = Trouble::of(&error);
+                if !trouble.fatal() {
+                    self.rollback().await?;
+                }
+                Err(trouble)
+            }
+            Err(_) => Err(Trouble::TimedOut(patience)),
+        }
+    }
+
+    /// Prepares a statement by the extended protocol, which takes one statement only and infers the types of its parameters.
+    ///
+    /// # Errors
+    /// As [`Session::ask`].
+    pub async fn prepare_one(&mut self, sql: String) -> Result<(), Trouble> {
+        let patience = self.limits.statement + Duration::from_millis(500);
+        let run = sqlx::query(AssertSqlSafe(sql)).persistent(false).execute(&mut self.connection);
+        match tokio::time::timeout(patience, run).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(Trouble::of(&error)),
+            Err(_) => Err(Trouble::TimedOut(patience)),
+        }
+    }
+
+    async fn rollback(&mut self) -> Result<(), Trouble> {
+        let patience = Duration::from_millis(500);
+        match tokio::time::timeout(patience, collect(&mut self.connection, "ROLLBACK".to_owned())).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(Trouble::Lost(Trouble::of(&error).to_string())),
+            Err(_) => Err(Trouble::TimedOut(patience)),
+        }
+    }
+
+    /// Milliseconds of `took_ms` that were the server's work: what is above the least round trip.
+    pub fn cost_ms(&mut self, took_ms: f64) -> f64 {
+        self.floor_ms = self.floor_ms.min(took_ms);
+        took_ms - self.floor_ms
+    }
+
+    /// Ends the connection politely, for at most a moment.
+    pub async fn close(self) {
+        _ = tokio::time::timeout(Duration::from_millis(200), self.connection.close()).await;
+    }
+}
+
+async fn collect(connection: &mut PgConnection, sql: String) -> Result<Answers, sqlx::Error> {
+    let mut answers: Answers = vec![Vec::new()];
+    let mut stream = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(connection);
+    while let Some(step) = stream.next().await {
+        match step? {
+            Either::Left(_) => answers.push(Vec::new()),
+            Either::Right(row) => {
+                if let Some(rows) = answers.last_mut() {
+                    rows.push(row);
+                }
+            }
+        }
+    }
+    answers.pop();
+    Ok(answers)
+}
+
+/// Reads the cells of a row from left to right.
+pub struct Cells<'a> {
+    row: &'a PgRow,
+    at: usize,
+}
+
+impl<'a> Cells<'a> {
+    /// From the first cell on.
+    #[must_use]
+    pub const fn of(row: &'a PgRow) -> Self {
+        Self { row, at: 0 }
+    }
+
+    /// The bytes of the next cell; `None` for NULL and for a cell that is not there.
+    pub fn bytes(&mut self) -> Option<&'a [u8]> {
+        let at = self.at;
+        self.at += 1;
+        self.row.try_get_raw(at).ok()?.as_bytes().ok()
+    }
+
+    /// The next cell as text from outside; empty for NULL.
+    pub fn text(&mut self) -> Foreign {
+        self.bytes().map_or_else(Foreign::default, Foreign::new)
+    }
+
+    /// The next cell as a word of the server's own.
+    pub fn word(&mut self) -> String {
+        self.bytes().map_or_else(String::new, |b| Foreign::new(b).shown().to_owned())
+    }
+
+    /// The next cell as a number of any kind.
+    pub fn number<T: std::str::FromStr>(&mut self) -> Option<T> {
+        std::str::from_utf8(self.bytes()?).ok()?.parse().ok()
+    }
+
+    /// The next cell as a count; a negative one is 0.
+    pub fn count(&mut self) -> Option<u64> {
+        let text = std::str::from_utf8(self.bytes()?).ok()?;
+        text.parse().ok().or_else(|| text.parse::<f64>().ok().map(|v| v.max(0.0) as u64))
+    }
+
+    /// The next cell as a truth value.
+    pub fn flag(&mut self) -> Option<bool> {
+        self.bytes().map(|b| b == b"t" || b == b"true" || b == b"on")
+    }
+}

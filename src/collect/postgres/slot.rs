@@ -1,0 +1,297 @@
+//! Where a watcher puts what it finds, and the scheduler takes it at each tick. Behind one lock, held for a moment only.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use sqlx::postgres::PgRow;
+
+use crate::model::demand::Answer;
+use crate::model::foreign::Private;
+use crate::model::postgres::{
+    Blocking, Catalog, Cluster, PgSample, QueryText, Server, Session, Statements, StatementsView, Waiter,
+};
+use crate::model::seen::{Lack, Why};
+use crate::model::source::{Place, SourceKind, SourceState, SourceStatus};
+
+use super::activity::Looks;
+use super::connect::Who;
+use super::session::{Cells, Trouble};
+use super::target::Target;
+
+/// Shared between a watcher, its visitor and the scheduler.
+#[derive(Clone, Default)]
+pub struct Shared(Arc<Mutex<Slot>>);
+
+#[derive(Default)]
+struct Slot {
+    looks: Looks,
+    sample: PgSample,
+    status: Option<SourceStatus>,
+    /// Why there are no looks.
+    silent: Option<Lack>,
+    server: Option<Server>,
+    /// Texts as the server normalised them: what is left of literals in them stays in this process.
+    texts: BTreeMap<i64, Private<String>>,
+    /// Databases that one may connect to, most active first.
+    databases: Vec<String>,
+    /// A database that has pg_stat_statements, when ours has not.
+    better: Option<String>,
+    answers: Vec<Answer>,
+}
+
+/// What the scheduler takes at a tick.
+#[derive(Default)]
+pub struct Taken {
+    /// The sample of this tick.
+    pub sample: PgSample,
+    /// Where the source stands.
+    pub status: Option<SourceStatus>,
+    /// Answers to demands.
+    pub answers: Vec<Answer>,
+}
+
+impl Shared {
+    fn slot(&self) -> MutexGuard<'_, Slot> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// All that came since the last call.
+    #[must_use]
+    pub fn take(&self) -> Taken {
+        let mut slot = self.slot();
+        let mut sample = std::mem::take(&mut slot.sample);
+        sample.activity = match (slot.looks.take(), &slot.silent) {
+            (Some(activity), _) => Some(Ok(activity)),
+            (None, Some(lack)) => Some(Err(lack.clone())),
+            (None, None) => None,
+        };
+        Taken { sample, status: slot.status.clone(), answers: std::mem::take(&mut slot.answers) }
+    }
+
+    /// The server said who it is.
+    pub fn introduced(&self, target: &Target, server: &Server) {
+        let mut slot = self.slot();
+        slot.silent = None;
+        slot.better = None;
+        slot.texts.clear();
+        slot.status = Some(status(target, server));
+        slot.server = Some(server.clone());
+        slot.sample.server = Some(server.clone());
+    }
+
+    /// It refuses us.
+    pub fn refused(&self, target: &Target, who: &Who, trouble: &Trouble) {
+        let mut slot = self.slot();
+        slot.status = Some(SourceStatus {
+            state: SourceState::Denied,
+            why: Some(format!("as role {}: {trouble}", who.role)),
+            way_in: Some(way_in(target)),
+            ..blank(target)
+        });
+        slot.silent = Some(Lack::new(Why::Denied, trouble.to_string()));
+    }
+
+    /// It does not answer, or has no place for us.
+    pub fn lost(&self, target: &Target, trouble: &Trouble) {
+        let mut slot = self.slot();
+        let known = slot.server.clone();
+        let way_in = match trouble.code() {
+            "53300" => "end idle sessions, or raise max_connections; a superuser has reserved places".to_owned(),
+            _ => target.psql(target.role.as_deref().unwrap_or("ROLE"), &target.database),
+        };
+        slot.status = Some(SourceStatus {
+            state: SourceState::Unreachable,
+            version: known.as_ref().map(|s| s.version.shown().to_owned()),
+            place: known.as_ref().map_or_else(|| blank(target).place, |s| s.place),
+            why: Some(trouble.to_string()),
+            way_in: Some(way_in),
+            ..blank(target)
+        });
+        slot.silent = Some(Lack::new(Why::TimedOut, trouble.to_string()));
+    }
+
+    /// One probe failed.
+    pub fn failed(&self, part: &str, lack: Lack) {
+        let mut slot = self.slot();
+        match part {
+            "pg_stat_activity" => slot.silent = Some(lack),
+            "pg_locks" => slot.sample.blocking = Some(Err(lack)),
+            "pg_stat_statements" => slot.sample.statements = Some(Err(lack)),
+            "statistics of the cluster" => slot.sample.cluster = Some(Err(lack)),
+            _ => {}
+        }
+    }
+
+    /// One look at the sessions.
+    pub fn looked(&self, head: &[PgRow], rows: &[PgRow], cost_ms: f64, pid: i32) {
+        let mut slot = self.slot();
+        slot.silent = None;
+        slot.looks.add(head, rows, cost_ms);
+        let ours = head.first().and_then(|row| {
+            let mut c = Cells::of(row);
+            c.bytes();
+            c.bytes();
+            c.number::<i32>()
+        });
+        // Another backend than the one that introduced itself: a pooler stands in between.
+        if ours.is_some_and(|p| p != pid)
+            && let Some(server) = slot.server.as_mut().filter(|s| !s.pooled)
+        {
+            server.pooled = true;
+            let server = server.clone();
+            slot.sample.server = Some(server);
+        }
+    }
+
+    /// True when someone waited for a lock at the newest look.
+    #[must_use]
+    pub fn someone_waits(&self) -> bool {
+        !self.slot().looks.waiting().is_empty()
+    }
+
+    /// Who did, the longest first.
+    #[must_use]
+    pub fn waiting(&self) -> Vec<i32> {
+        self.slot().looks.waiting()
+    }
+
+    /// Sessions of the newest look.
+    #[must_use]
+    pub fn pids(&self) -> Vec<i32> {
+        self.slot().looks.pids()
+    }
+
+    /// Who waits for whom.
+    pub fn chains(&self, waiters: Vec<Waiter>, holders: Vec<Session>, more: u32) {
+        self.slot().sample.blocking = Some(Ok(Blocking { waiters, more, holders }));
+    }
+
+    /// The cluster's figures.
+    pub fn figures(&self, cluster: Cluster) {
+        let mut slot = self.slot();
+        let mut all: Vec<_> = cluster.databases.iter().filter(|d| d.connectable && d.name.raw() != b"template1").collect();
+        all.sort_by_key(|d| std::cmp::Reverse(d.blocks_hit + d.blocks_read));
+        slot.databases = all.iter().filter_map(|d| String::from_utf8(d.name.raw().to_vec()).ok()).collect();
+        slot.sample.cluster = Some(Ok(cluster));
+    }
+
+    /// Databases that can be visited, the busiest first.
+    #[must_use]
+    pub fn databases(&self) -> Vec<String> {
+        self.slot().databases.clone()
+    }
+
+    /// What statements used.
+    pub fn used(&self, statements: Statements) {
+        self.slot().sample.statements = Some(Ok(statements));
+    }
+
+    /// The most expensive of them whose texts are not known.
+    #[must_use]
+    pub fn without_text(&self, statements: &Statements, most: usize) -> Vec<i64> {
+        let slot = self.slot();
+        let mut ids: Vec<i64> =
+            statements.rows.iter().take(most).map(|r| r.key.query).filter(|id| !slot.texts.contains_key(id)).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
+    /// Texts that were brought, masked and as they are.
+    pub fn texts(&self, texts: Vec<(QueryText, Private<String>)>) {
+        const MOST: usize = 400;
+        let mut slot = self.slot();
+        for (text, raw) in texts {
+            if slot.texts.len() >= MOST {
+                slot.texts.pop_first();
+            }
+            slot.texts.insert(text.query_id, raw);
+            slot.sample.texts.push(text);
+        }
+    }
+
+    /// The text of a statement as the server has it; for plans only, it is neither shown nor recorded.
+    #[must_use]
+    pub fn raw_text(&self, query: i64) -> Option<String> {
+        self.slot().texts.get(&query).map(|text| text.reveal().clone())
+    }
+
+    /// A database that was visited.
+    pub fn visited(&self, catalog: Catalog) {
+        self.slot().sample.catalogs.push(catalog);
+    }
+
+    /// That database has pg_stat_statements.
+    pub fn has_statements(&self, database: &str) {
+        let mut slot = self.slot();
+        let missing = slot.server.as_ref().is_some_and(|s| matches!(s.statements, StatementsView::Missing { .. }));
+        if missing && slot.better.is_none() {
+            slot.better = Some(database.to_owned());
+        }
+    }
+
+    /// A better database to sit in, if one was found.
+    #[must_use]
+    pub fn better_database(&self) -> Option<String> {
+        self.slot().better.clone()
+    }
+
+    /// An answer to a demand.
+    pub fn answered(&self, answer: Answer) {
+        self.slot().answers.push(answer);
+    }
+}
+
+fn blank(target: &Target) -> SourceStatus {
+    SourceStatus {
+        id: target.id.clone(),
+        kind: SourceKind::Postgres,
+        state: SourceState::NotWatched,
+        place: if target.discovered { Place::Local } else { Place::Unknown },
+        role: None,
+        version: None,
+        reader: None,
+        why: None,
+        way_in: None,
+    }
+}
+
+fn way_in(target: &Target) -> String {
+    match target.discovered {
+        true => format!(
+            "sudo perftop, or a role of yours: CREATE ROLE \"$USER\" LOGIN IN ROLE pg_monitor; (by {})",
+            target.psql("postgres", "postgres")
+        ),
+        false => "a role that may log in, with pg_monitor; its password in PGPASSWORD, ~/.pgpass or password_file".to_owned(),
+    }
+}
+
+fn status(target: &Target, server: &Server) -> SourceStatus {
+    let login = &server.login;
+    let (why, way_in) = if !login.monitor {
+        let role = crate::model::postgres::identifier(&login.role);
+        (
+            Some(format!("role {} may not see the sessions and statements of others", login.role)),
+            role.map(|role| format!("GRANT pg_monitor TO {role};")),
+        )
+    } else {
+        match &server.statements {
+            StatementsView::Missing { why, lift } => (Some(why.clone()), Some(lift.clone())),
+            StatementsView::Ready { .. } => (None, None),
+        }
+    };
+    SourceStatus {
+        state: if why.is_some() { SourceState::Degraded } else { SourceState::Ok },
+        place: server.place,
+        role: Some(if server.standby { "standby" } else { "primary" }.to_owned()),
+        version: Some(server.version.shown().to_owned()),
+        reader: Some(match (login.superuser, login.monitor) {
+            (true, _) => format!("{} (superuser, sampling as pg_monitor)", login.role),
+            (false, true) => "pg_monitor".to_owned(),
+            (false, false) => login.role.shown().to_owned(),
+        }),
+        why,
+        way_in,
+        ..blank(target)
+    }
+}

@@ -1,0 +1,296 @@
+//! Which server, and with which credentials: URLs, `PG*`, password and service files. The files supply credentials for a target
+//! that is known, never targets.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+
+use crate::model::foreign::{Foreign, Private};
+
+/// Where a server is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// Host name or address.
+    Tcp(String),
+    /// Directory of the socket.
+    Socket(PathBuf),
+}
+
+/// A server to watch.
+#[derive(Clone)]
+pub struct Target {
+    /// The source's id: `postgres:5432`.
+    pub id: String,
+    /// Where.
+    pub address: Address,
+    /// The port; of a socket the number in its name.
+    pub port: u16,
+    /// Database; `postgres` unless it is said.
+    pub database: String,
+    /// Role; that of the user who runs perftop unless it is said.
+    pub role: Option<String>,
+    /// Password, if one is known.
+    pub password: Option<Private<String>>,
+    /// `sslmode` as it was said; unsaid, TLS is required to other hosts and preferred on this one.
+    pub tls: Option<PgSslMode>,
+    /// The rest of what a URL may say.
+    pub extra: PgConnectOptions,
+    /// Seen here rather than asked for.
+    pub discovered: bool,
+    /// May become the owner of the socket for the moment of the connect, as root.
+    pub impersonate: bool,
+}
+
+impl std::fmt::Debug for Target {
+    /// Its id only: the library's options hold the password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.id)
+    }
+}
+
+impl Target {
+    /// From a URL.
+    ///
+    /// # Errors
+    /// What is wrong with it; the password is not in the message.
+    pub fn parse(url: &str) -> Result<Self, String> {
+        let scheme = url.starts_with("postgres://") || url.starts_with("postgresql://");
+        if !scheme {
+            return Err("write postgres://USER@HOST:PORT/DATABASE, or postgres:///DATABASE?host=/var/run/postgresql".into());
+        }
+        let extra = PgConnectOptions::from_str(url).map_err(|e| Foreign::from(e.to_string().as_str()).shown().to_owned())?;
+        let (authority, query) = split(url);
+        let named = |name: &str| query.split('&').find_map(|p| p.strip_prefix(name)?.strip_prefix('='));
+        let user = authority.rsplit_once('@').map(|(user, _)| user);
+        let address = match extra.get_socket() {
+            Some(dir) => Address::Socket(dir.clone()),
+            None if extra.get_host().starts_with('/') => Address::Socket(extra.get_host().into()),
+            None => Address::Tcp(extra.get_host().to_owned()),
+        };
+        let password = user
+            .and_then(|u| u.split_once(':'))
+            .map(|(_, password)| percent(password))
+            .or_else(|| named("password").map(percent));
+        let port = extra.get_port();
+        let mut target = Self {
+            id: String::new(),
+            address,
+            port,
+            database: extra.get_database().unwrap_or("postgres").to_owned(),
+            role: Some(extra.get_username().to_owned()).filter(|_| user.is_some() || named("user").is_some()),
+            password: password.filter(|p| !p.is_empty()).map(Private::new),
+            tls: named("sslmode").map(|_| extra.get_ssl_mode()),
+            extra,
+            discovered: false,
+            impersonate: true,
+        };
+        target.id = target.default_id();
+        Ok(target)
+    }
+
+    /// A server that was seen here behind a socket.
+    #[must_use]
+    pub fn socket(dir: &Path, port: u16) -> Self {
+        let extra = PgConnectOptions::new_without_pgpass().socket(dir).port(port);
+        let mut target = Self {
+            id: String::new(),
+            address: Address::Socket(dir.to_owned()),
+            port,
+            database: "postgres".into(),
+            role: None,
+            password: None,
+            tls: None,
+            extra,
+            discovered: true,
+            impersonate: true,
+        };
+        target.id = target.default_id();
+        target
+    }
+
+    /// `postgres:PORT` on this host, else `postgres:HOST:PORT`.
+    #[must_use]
+    pub fn default_id(&self) -> String {
+        match &self.address {
+            Address::Tcp(host) if !loopback(host) => format!("postgres:{host}:{}", self.port),
+            _ => format!("postgres:{}", self.port),
+        }
+    }
+
+    /// Host and port as people write them.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        match &self.address {
+            Address::Tcp(host) if host.contains(':') => format!("[{host}]:{}", self.port),
+            Address::Tcp(host) => format!("{host}:{}", self.port),
+            Address::Socket(dir) => format!("{}:{}", dir.display(), self.port),
+        }
+    }
+
+    /// The same by a command that gets in: `psql -h … -p … -U … DB`.
+    #[must_use]
+    pub fn psql(&self, role: &str, database: &str) -> String {
+        let host = match &self.address {
+            Address::Tcp(host) => host.clone(),
+            Address::Socket(dir) => dir.display().to_string(),
+        };
+        format!("psql -h {host} -p {} -U {role} -d {database}", self.port)
+    }
+
+    /// True when it is reached by this host's own addresses only.
+    #[must_use]
+    pub fn near(&self) -> bool {
+        match &self.address {
+            Address::Socket(_) => true,
+            Address::Tcp(host) => loopback(host),
+        }
+    }
+
+    /// The options to connect with, as `role`, to `database`.
+    #[must_use]
+    pub fn options(&self, role: &str, database: &str, credentials: &Credentials) -> PgConnectOptions {
+        let tls = self.tls.unwrap_or(if self.near() { PgSslMode::Prefer } else { PgSslMode::Require });
+        let mut options = self
+            .extra
+            .clone()
+            .username(role)
+            .database(database)
+            .port(self.port)
+            .application_name(super::APPLICATION)
+            .statement_cache_capacity(0)
+            .extra_float_digits(None)
+            .ssl_mode(tls);
+        options = match &self.address {
+            Address::Tcp(host) => options.host(host),
+            Address::Socket(dir) => options.socket(dir),
+        };
+        let host = match &self.address {
+            Address::Tcp(host) => host.as_str(),
+            Address::Socket(_) => "localhost",
+        };
+        let known = self.password.as_ref().map(|p| p.reveal().clone());
+        match known.or_else(|| credentials.password(host, self.port, database, role)) {
+            Some(password) => options.password(&password),
+            None => options,
+        }
+    }
+}
+
+/// Authority and query of a URL.
+fn split(url: &str) -> (&str, &str) {
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    (authority, rest.split_once('?').map_or("", |(_, query)| query))
+}
+
+/// `%40` becomes `@`.
+fn percent(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let hex = (bytes[at] == b'%').then(|| text.get(at + 1..at + 3).and_then(|h| u8::from_str_radix(h, 16).ok())).flatten();
+        out.push(hex.unwrap_or(bytes[at]));
+        at += if hex.is_some() { 3 } else { 1 };
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// The host is this one by its name.
+#[must_use]
+pub fn loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// True when a URL holds a password, which has no place on a command line.
+#[must_use]
+pub fn has_password(url: &str) -> bool {
+    let (authority, query) = split(url);
+    let in_user = authority.rsplit_once('@').is_some_and(|(user, _)| user.split_once(':').is_some_and(|(_, p)| !p.is_empty()));
+    in_user || query.split('&').any(|p| p.starts_with("password=") && p.len() > "password=".len())
+}
+
+/// Passwords of the password file and of a service.
+#[derive(Debug, Clone, Default)]
+pub struct Credentials {
+    entries: Vec<[Private<String>; 5]>,
+}
+
+impl Credentials {
+    /// Reads `PGPASSFILE` or `~/.pgpass`; one that others may read is left alone, as libpq does.
+    #[must_use]
+    pub fn read() -> Self {
+        use std::os::unix::fs::PermissionsExt;
+        let home = || std::env::var_os("HOME").map(|h| PathBuf::from(h).join(".pgpass"));
+        let Some(path) = std::env::var_os("PGPASSFILE").map(PathBuf::from).or_else(home) else { return Self::default() };
+        let private = std::fs::metadata(&path).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o077 == 0);
+        let text = if private { std::fs::read_to_string(&path).unwrap_or_default() } else { String::new() };
+        Self::parse(&text)
+    }
+
+    /// Lines `host:port:database:user:password`; `\:` and `\\` are escaped.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        let entry = |line: &str| {
+            let mut parts = vec![String::new()];
+            let mut chars = line.chars();
+            while let Some(c) = chars.next() {
+                match c {
+                    '\\' => parts.last_mut()?.extend(chars.next()),
+                    ':' if parts.len() < 5 => parts.push(String::new()),
+                    c => parts.last_mut()?.push(c),
+                }
+            }
+            let parts: [String; 5] = parts.try_into().ok()?;
+            Some(parts.map(Private::new))
+        };
+        let lines = text.lines().filter(|l| !l.starts_with('#') && !l.trim().is_empty());
+        Self { entries: lines.filter_map(entry).collect() }
+    }
+
+    fn password(&self, host: &str, port: u16, database: &str, role: &str) -> Option<String> {
+        let fits = |pattern: &Private<String>, value: &str| pattern.reveal() == "*" || pattern.reveal() == value;
+        let port = port.to_string();
+        let found =
+            self.entries.iter().find(|[h, p, d, u, _]| fits(h, host) && fits(p, &port) && fits(d, database) && fits(u, role));
+        found.map(|[.., password]| password.reveal().clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn urls_give_targets_with_the_ids_of_the_contract() {
+        let t = Target::parse("postgres://app@10.0.2.5:6432/shop?sslmode=disable").unwrap();
+        assert_eq!((t.id.as_str(), t.database.as_str(), t.role.as_deref()), ("postgres:10.0.2.5:6432", "shop", Some("app")));
+        assert!(!t.near() && t.password.is_none());
+        let t = Target::parse("postgres:///shop?host=/run/pg&port=5499").unwrap();
+        assert_eq!((t.id.as_str(), t.address.clone()), ("postgres:5499", Address::Socket("/run/pg".into())));
+        assert!(t.near());
+        let t = Target::parse("postgresql://u:p%40ss@localhost/db").unwrap();
+        assert_eq!(t.password.unwrap().reveal(), "p@ss");
+        assert!(Target::parse("mysql://x").is_err());
+        assert!(has_password("postgres://u:p@h/d") && has_password("postgres://h/d?password=x"));
+        assert!(!has_password("postgres://u@h/d") && !has_password("postgres://h:5432/d"));
+    }
+
+    #[test]
+    fn a_password_file_supplies_the_first_line_that_fits() {
+        let c = Credentials::parse("# comment\nh:1:*:u:a\\:b\n*:*:*:*:c\nbroken\n");
+        assert_eq!(c.password("h", 1, "d", "u").as_deref(), Some("a:b"));
+        assert_eq!(c.password("h", 2, "d", "u").as_deref(), Some("c"));
+        assert_eq!(Credentials::parse("h:1:d:u:p").password("x", 1, "d", "u"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_url_panics(text in "postgres://\\PC{0,60}") {
+            _ = Target::parse(&text);
+            _ = has_password(&text);
+        }
+    }
+}

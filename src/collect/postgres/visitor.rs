@@ -1,0 +1,131 @@
+//! The second connection: one database at a time. It visits each in turn for its tables and indexes, and makes the plans that are asked
+//! for. A visit that fails is left for the next turn; the sampling never waits for it.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::collect::clock;
+use crate::model::demand::{Answer, Demand, Detail};
+use crate::model::seen::{Lack, Seen, Why};
+
+use super::connect::{self, Who};
+use super::hello::Hello;
+use super::session::{Limits, Session, Trouble};
+use super::slot::Shared;
+use super::target::{Credentials, Target};
+use super::{catalog, plan};
+
+/// Between two visits, once every database was seen.
+const TURN: Duration = Duration::from_secs(15);
+/// Between the first visits.
+const FIRST: Duration = Duration::from_millis(700);
+const STATEMENT: Duration = Duration::from_secs(2);
+/// Databases beyond this are visited less often than it takes to go round.
+const MOST: usize = 32;
+
+/// What it works with.
+pub struct Visitor {
+    /// The server.
+    pub target: Target,
+    /// As whom.
+    pub who: Who,
+    /// Passwords.
+    pub credentials: Credentials,
+    /// What the server said of itself.
+    pub hello: Hello,
+    /// Where the findings go.
+    pub slot: Shared,
+    /// Questions.
+    pub asked: mpsc::Receiver<Demand>,
+}
+
+/// A connection and the database it is in.
+struct Open {
+    session: Session,
+    database: String,
+}
+
+impl Visitor {
+    /// Runs until it is aborted.
+    pub async fn run(mut self) {
+        let mut open: Option<Open> = None;
+        let mut visited: Vec<String> = Vec::new();
+        let mut due = clock::instant() + FIRST;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(due.into()) => {
+                    let all = self.slot.databases();
+                    let next = all.iter().take(MOST).find(|d| !visited.contains(d)).cloned();
+                    if next.is_none() {
+                        visited.clear();
+                    }
+                    if let Some(database) = next.or_else(|| all.first().cloned()) {
+                        visited.push(database.clone());
+                        if self.visit(&mut open, &database).await.is_err_and(|trouble| trouble.fatal()) {
+                            open = None;
+                        }
+                    }
+                    let round = all.iter().take(MOST).any(|d| !visited.contains(d));
+                    due = clock::instant() + if round && visited.len() < MOST { FIRST } else { TURN };
+                }
+                Some(demand) = self.asked.recv() => {
+                    if let Some(detail) = self.answer(&mut open, &demand).await {
+                        self.slot.answered(Answer { demand, detail });
+                    }
+                }
+            }
+        }
+    }
+
+    async fn visit(&self, open: &mut Option<Open>, database: &str) -> Result<(), Trouble> {
+        let session = self.enter(open, database).await?;
+        let (answers, _) = session.ask(&catalog::sql(&self.hello.columns)).await?;
+        self.slot.visited(catalog::parse(&answers));
+        let installed = "SELECT 1 FROM pg_catalog.pg_extension WHERE extname = 'pg_stat_statements'".to_owned();
+        if let Ok((answers, _)) = session.ask(&[installed]).await
+            && answers.first().is_some_and(|rows| !rows.is_empty())
+            && database.as_bytes() != self.hello.server.database.raw()
+        {
+            self.slot.has_statements(database);
+        }
+        Ok(())
+    }
+
+    /// The session in that database: the one that is open, or a new one in its place.
+    async fn enter<'a>(&self, open: &'a mut Option<Open>, database: &str) -> Result<&'a mut Session, Trouble> {
+        if open.as_ref().is_some_and(|o| o.database != database)
+            && let Some(old) = open.take()
+        {
+            old.session.close().await;
+        }
+        if open.is_none() {
+            let connection = connect::connect(&self.target, &self.who, database, &self.credentials).await?;
+            let limits =
+                Limits { statement: STATEMENT, role: None, checks_client: self.hello.server.major() >= 14, work_mem: "16MB" };
+            *open = Some(Open { session: Session::new(connection, limits), database: database.to_owned() });
+        }
+        open.as_mut().map(|o| &mut o.session).ok_or_else(|| Trouble::Lost("no connection".into()))
+    }
+
+    async fn answer(&self, open: &mut Option<Open>, demand: &Demand) -> Option<Seen<Detail>> {
+        let Demand::Plan { query, database, role, .. } = demand else { return None };
+        let Ok(name) = String::from_utf8(database.raw().to_vec()) else {
+            return Some(Err(Lack::new(Why::Garbage, "the name of the database is no UTF-8")));
+        };
+        let Some(text) = self.slot.raw_text(*query) else {
+            return Some(Err(Lack::new(Why::NotYet, "the text of the statement is not known yet")));
+        };
+        let made = match self.enter(open, &name).await {
+            Ok(session) => plan::make(session, &self.hello, &text, role).await,
+            Err(trouble) => Err(trouble),
+        };
+        if made.as_ref().is_err_and(Trouble::fatal) {
+            *open = None;
+        }
+        Some(made.map(Detail::Plan).map_err(|trouble| {
+            let why = if trouble.code() == "42501" { Why::Denied } else { Why::Garbage };
+            Lack::new(why, format!("no plan: {trouble}"))
+        }))
+    }
+}

@@ -1,0 +1,309 @@
+//! One server: a thread and a runtime of its own, so that a server that hangs delays nobody. The sampling connection looks at sessions
+//! a few times a second and at the rest in its turn; the second one belongs to the `visitor`.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::collect::clock;
+use crate::collect::root::Roots;
+use crate::model::demand::Demand;
+use crate::model::postgres::StatementsView;
+use crate::model::seen::{Lack, Why};
+
+use super::connect::{self, Who};
+use super::hello::{self, Hello};
+use super::session::{Limits, Session, Trouble};
+use super::slot::Shared;
+use super::statements::Before;
+use super::target::{Credentials, Target};
+use super::{activity, cluster, locks, statements, visitor};
+
+/// Sessions are looked at so often, while a look costs next to nothing …
+const LOOK_LEAST: Duration = Duration::from_millis(100);
+/// … and so seldom at most.
+const LOOK_MOST: Duration = Duration::from_millis(1000);
+/// Of the server's time that looking may take, ms per s.
+const LOOK_COST: f64 = 1.0;
+const LOCKS_EVERY: Duration = Duration::from_millis(900);
+const STATEMENTS_EVERY: Duration = Duration::from_secs(10);
+/// The first growth comes early, for a first verdict.
+const STATEMENTS_FIRST: Duration = Duration::from_secs(3);
+const CLUSTER_EVERY: Duration = Duration::from_secs(5);
+const NAMES_EVERY: Duration = Duration::from_secs(60);
+/// A statement of the sampling connection may take so long.
+const STATEMENT: Duration = Duration::from_secs(1);
+
+/// What a watcher runs with.
+pub struct Watcher {
+    /// The server.
+    pub target: Target,
+    /// Where /proc is.
+    pub roots: Roots,
+    /// Where it puts what it finds.
+    pub slot: Shared,
+    /// Questions of the rules and of the screen.
+    pub asked: mpsc::Receiver<Demand>,
+    /// Ends it.
+    pub stop: watch::Receiver<bool>,
+}
+
+impl Watcher {
+    /// Starts its thread.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub fn start(self) -> std::io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build()?;
+        std::thread::Builder::new().name("postgres".into()).stack_size(1 << 20).spawn(move || {
+            let mut stop = self.stop.clone();
+            runtime.block_on(async move {
+                tokio::select! {
+                    () = self.run() => {}
+                    _ = stop.wait_for(|stop| *stop) => {}
+                }
+            });
+            // A look-up that hangs must not hold the thread.
+            runtime.shutdown_background();
+        })?;
+        Ok(())
+    }
+
+    async fn run(mut self) {
+        let credentials = Credentials::read();
+        let mut pause = Duration::from_secs(1);
+        let mut database = self.target.database.clone();
+        loop {
+            let who = connect::who(&self.target);
+            match self.serve(&who, &mut database, &credentials).await {
+                // A credential that is refused is not tried again.
+                Err(trouble) if refused(&trouble) => {
+                    self.slot.refused(&self.target, &who, &trouble);
+                    std::future::pending::<()>().await;
+                }
+                Err(trouble) => self.slot.lost(&self.target, &trouble),
+                Ok(()) => pause = Duration::from_millis(100),
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).clamp(Duration::from_secs(1), Duration::from_secs(30));
+        }
+    }
+
+    /// Connects and samples until the connection breaks, or (`Ok`) another database is better to sit in.
+    async fn serve(&mut self, who: &Who, database: &mut String, credentials: &Credentials) -> Result<(), Trouble> {
+        let connection = match connect::connect(&self.target, who, database, credentials).await {
+            Err(trouble) if trouble.code() == "3D000" && *database != "postgres" && self.target.discovered => {
+                "postgres".clone_into(database);
+                return Err(trouble);
+            }
+            other => other?,
+        };
+        let limits = Limits { statement: STATEMENT, role: None, checks_client: false, work_mem: "4MB" };
+        let mut session = Session::new(connection, limits);
+        let hello = hello::ask(&mut session, &self.target, &self.roots).await?;
+        let limits = Limits {
+            statement: STATEMENT,
+            role: hello.server.login.superuser.then(|| "pg_monitor".to_owned()),
+            checks_client: hello.server.major() >= 14,
+            work_mem: "16MB",
+        };
+        session.limit(limits);
+        self.slot.introduced(&self.target, &hello.server);
+        let (questions, inbox) = mpsc::channel(8);
+        let visits = visitor::Visitor {
+            target: self.target.clone(),
+            who: who.clone(),
+            credentials: credentials.clone(),
+            hello: hello.clone(),
+            slot: self.slot.clone(),
+            asked: inbox,
+        };
+        let visitor = tokio::spawn(visits.run());
+        let sampled = Sampling::new(session, hello).run(&self.slot, &mut self.asked, &questions, database).await;
+        visitor.abort();
+        sampled
+    }
+}
+
+/// Authentication failed, or the role or database does not exist.
+fn refused(trouble: &Trouble) -> bool {
+    trouble.code().starts_with("28") || trouble.code() == "3D000" || trouble.code() == "42501"
+}
+
+/// The sampling connection at work.
+struct Sampling {
+    session: Session,
+    hello: Hello,
+    before: Before,
+    /// Without dropping the role: a superuser whose pg_stat_statements is in a schema of its own.
+    keep_role: bool,
+    look_every: Duration,
+}
+
+impl Sampling {
+    fn new(session: Session, hello: Hello) -> Self {
+        Self { session, hello, before: Before::default(), keep_role: false, look_every: Duration::from_millis(250) }
+    }
+
+    async fn run(
+        mut self,
+        slot: &Shared,
+        asked: &mut mpsc::Receiver<Demand>,
+        questions: &mpsc::Sender<Demand>,
+        database: &mut String,
+    ) -> Result<(), Trouble> {
+        let now = clock::instant();
+        let (mut look, mut chains, mut figures, mut used, mut names) = (now, now, now, now, now);
+        let mut readings = 0_u32;
+        loop {
+            let now = clock::instant();
+            if now >= look {
+                self.look(slot).await?;
+                look = now.max(look + self.look_every);
+            }
+            if now >= chains && slot.someone_waits() {
+                self.chains(slot).await?;
+                chains = now + LOCKS_EVERY;
+            }
+            if now >= figures {
+                self.figures(slot).await?;
+                figures = now + CLUSTER_EVERY;
+            }
+            if now >= names {
+                self.names().await?;
+                names = now + NAMES_EVERY;
+            }
+            if now >= used {
+                self.statements(slot).await?;
+                readings += 1;
+                used = now + if readings == 1 { STATEMENTS_FIRST } else { STATEMENTS_EVERY };
+            }
+            if let Some(better) = slot.better_database() {
+                better.clone_into(database);
+                return Ok(());
+            }
+            let next = look.min(figures).min(used);
+            tokio::select! {
+                () = tokio::time::sleep_until(next.into()) => {}
+                Some(demand) = asked.recv() => drop(questions.try_send(demand)),
+            }
+        }
+    }
+
+    /// A part that fails is said, and fails alone; what breaks the connection ends it.
+    fn harmless(&self, slot: &Shared, part: &str, trouble: Trouble) -> Result<(), Trouble> {
+        if trouble.fatal() {
+            return Err(trouble);
+        }
+        let why = if trouble.code() == "42501" { Why::Denied } else { Why::TimedOut };
+        slot.failed(part, Lack::new(why, format!("{part}: {trouble}")));
+        Ok(())
+    }
+
+    async fn look(&mut self, slot: &Shared) -> Result<(), Trouble> {
+        let sql = activity::sql(&self.hello.columns, self.hello.server.login.monitor);
+        match self.session.ask(&sql).await {
+            Ok((answers, took_ms)) => {
+                let cost_ms = self.session.cost_ms(took_ms);
+                // As often as the cost allows.
+                let every = Duration::from_secs_f64((cost_ms / LOOK_COST).max(0.001));
+                self.look_every = ((self.look_every * 3 + every.clamp(LOOK_LEAST, LOOK_MOST)) / 4).clamp(LOOK_LEAST, LOOK_MOST);
+                if let [head, rows, ..] = answers.as_slice() {
+                    slot.looked(head, rows, cost_ms, self.hello.pid);
+                }
+                Ok(())
+            }
+            Err(trouble) => self.harmless(slot, "pg_stat_activity", trouble),
+        }
+    }
+
+    async fn chains(&mut self, slot: &Shared) -> Result<(), Trouble> {
+        let waiting = slot.waiting();
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let answers = match self.session.ask(&[locks::sql(&self.hello.columns, &waiting)]).await {
+            Ok((answers, _)) => answers,
+            Err(trouble) => return self.harmless(slot, "pg_locks", trouble),
+        };
+        let waiters: Vec<_> = answers.iter().flatten().filter_map(locks::waiter).collect();
+        let more = waiting.len().saturating_sub(locks::MOST) as u32;
+        // Who stands in the way and was not among the sessions looked at.
+        let known = slot.pids();
+        let mut missing: Vec<i32> =
+            waiters.iter().flat_map(|w| &w.by).copied().filter(|p| *p != 0 && !known.contains(p)).collect();
+        missing.sort_unstable();
+        missing.dedup();
+        missing.truncate(locks::MOST);
+        let mut holders = Vec::new();
+        if !missing.is_empty() {
+            match self.session.ask(&[activity::sql_of(&self.hello.columns, &missing)]).await {
+                Ok((answers, _)) => holders = answers.iter().flatten().filter_map(activity::session).collect(),
+                Err(trouble) => self.harmless(slot, "pg_stat_activity", trouble)?,
+            }
+        }
+        slot.chains(waiters, holders, more);
+        Ok(())
+    }
+
+    async fn figures(&mut self, slot: &Shared) -> Result<(), Trouble> {
+        match self.session.ask(&cluster::sql(&self.hello.columns)).await {
+            Ok((answers, _)) => {
+                slot.figures(cluster::parse(&answers));
+                Ok(())
+            }
+            Err(trouble) => self.harmless(slot, "statistics of the cluster", trouble),
+        }
+    }
+
+    async fn names(&mut self) -> Result<(), Trouble> {
+        if let Ok((answers, _)) = self.session.ask(&statements::sql_names()).await {
+            self.before.named(&answers);
+        }
+        Ok(())
+    }
+
+    async fn statements(&mut self, slot: &Shared) -> Result<(), Trouble> {
+        let schema = match &self.hello.server.statements {
+            StatementsView::Ready { schema, .. } => schema.clone(),
+            StatementsView::Missing { why, lift } => {
+                slot.failed("pg_stat_statements", Lack::new(Why::Absent, why.clone()).lifted_by(lift.clone()));
+                return Ok(());
+            }
+        };
+        let dropped = self.session.limits().clone();
+        if self.keep_role {
+            self.session.limit(Limits { role: None, ..dropped.clone() });
+        }
+        let answer = self.session.ask(&statements::sql(&self.hello.columns, &schema)).await;
+        let done = match answer {
+            Ok((answers, took_ms)) => {
+                let cost_ms = self.session.cost_ms(took_ms);
+                let grown = self.before.grow(&answers, cost_ms);
+                let unknown = slot.without_text(&grown, statements::WITH_TEXT);
+                slot.used(grown);
+                self.texts(slot, &schema, &unknown).await
+            }
+            Err(trouble) if trouble.code() == "42501" && dropped.role.is_some() && !self.keep_role => {
+                self.keep_role = true;
+                Ok(())
+            }
+            Err(trouble) => self.harmless(slot, "pg_stat_statements", trouble),
+        };
+        self.session.limit(dropped);
+        done
+    }
+
+    async fn texts(&mut self, slot: &Shared, schema: &str, ids: &[i64]) -> Result<(), Trouble> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        match self.session.ask(&[statements::sql_texts(schema, ids)]).await {
+            Ok((answers, _)) => {
+                slot.texts(answers.iter().flatten().filter_map(statements::text).collect());
+                Ok(())
+            }
+            Err(trouble) => self.harmless(slot, "texts of statements", trouble),
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Sessions of PostgreSQL as actors of the ledger. One that runs on this host keeps the CPU and run queue time of its process and
+//! waits by its wait events; one elsewhere has wait events only. Its client's wait for it is nobody's second loss. Pure.
+
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+
+use crate::model::facts::{Facts, PgFacts, ProcFacts, SessionFacts};
+use crate::model::host::ProcId;
+use crate::model::postgres::WaitClass;
+
+use super::ledger::{Actor, State};
+
+/// Processes of the server that are no session's.
+const AUXILIARY: [&str; 11] = [
+    "checkpointer",
+    "background writer",
+    "walwriter",
+    "wal writer",
+    "autovacuum launcher",
+    "logical replication launcher",
+    "stats collector",
+    "archiver",
+    "logger",
+    "startup",
+    "io worker",
+];
+
+/// What is known of the server's processes.
+pub(super) struct Backends {
+    of: HashMap<ProcId, Backend>,
+    /// Postmasters whose sessions are seen.
+    postmasters: HashSet<i32>,
+    /// Sessions without a process here.
+    pub(super) elsewhere: Vec<Actor>,
+    /// Addresses whose sessions are seen: who waits for them is not counted again.
+    addresses: HashSet<SocketAddr>,
+}
+
+struct Backend {
+    weight: f64,
+    waits: Vec<(State, f64)>,
+    cpu: f64,
+}
+
+/// The ledger's state of a class; `None` for what nobody waits for.
+#[must_use]
+pub fn state_of(class: WaitClass) -> Option<State> {
+    Some(match class {
+        WaitClass::Cpu => State::PostgresCpu,
+        WaitClass::IoRead => State::PostgresIoRead,
+        WaitClass::IoWrite => State::PostgresIoWrite,
+        WaitClass::IoTemp => State::PostgresIoTemp,
+        WaitClass::Wal => State::PostgresWal,
+        WaitClass::SyncReplica => State::PostgresSyncReplica,
+        WaitClass::Lock => State::PostgresLock,
+        WaitClass::LwLock => State::PostgresLwlock,
+        WaitClass::Client => State::PostgresClient,
+        WaitClass::Other => State::PostgresOther,
+        WaitClass::Idle => return None,
+    })
+}
+
+/// States in which a session waits for a disk.
+pub const DISK: [State; 5] =
+    [State::IoWait, State::PostgresIoRead, State::PostgresIoWrite, State::PostgresIoTemp, State::PostgresWal];
+
+fn waits(session: &SessionFacts, weight: f64, with_cpu: bool) -> Vec<(State, f64)> {
+    let classes = session.classes.iter().filter(|(class, _)| with_cpu || **class != WaitClass::Cpu);
+    classes.filter_map(|(class, share)| Some((state_of(*class)?, share * weight))).collect()
+}
+
+impl Backends {
+    pub(super) fn of(facts: &Facts) -> Self {
+        let mut all = Self { of: HashMap::new(), postmasters: HashSet::new(), elsewhere: Vec::new(), addresses: HashSet::new() };
+        for pg in &facts.postgres {
+            all.add(pg);
+        }
+        all
+    }
+
+    fn add(&mut self, pg: &PgFacts) {
+        let Ok(activity) = &pg.activity else { return };
+        if let Some(server) = &pg.server {
+            self.postmasters.extend(server.postmaster.map(|id| id.pid));
+            self.addresses.extend(server.listens);
+        }
+        for session in activity.sessions.iter().filter(|s| s.weight > 0.0) {
+            match session.process {
+                Some(id) => {
+                    let backend = Backend {
+                        weight: session.weight,
+                        waits: waits(session, session.weight, false),
+                        cpu: session.class(WaitClass::Cpu) * session.weight,
+                    };
+                    self.of.insert(id, backend);
+                }
+                None => {
+                    // No process of this host has such a pid.
+                    let id = ProcId { pid: -session.pid, start: session.started_us.unsigned_abs() };
+                    let actor = Actor { postgres: waits(session, session.weight, true), ..Actor::nobody(id, session.weight) };
+                    self.elsewhere.push(actor);
+                }
+            }
+        }
+    }
+
+    /// True for a process of a server whose sessions are seen.
+    pub(super) fn is_one(&self, p: &ProcFacts) -> bool {
+        self.postmasters.contains(&p.ppid)
+    }
+
+    /// How much a process counts.
+    pub(super) fn weight(&self, p: &ProcFacts) -> f64 {
+        if p.weight.value <= 0.0 || !self.is_one(p) {
+            return p.weight.value;
+        }
+        match self.of.get(&p.id) {
+            Some(backend) => backend.weight,
+            None if auxiliary(p) => 0.25,
+            None => p.weight.value,
+        }
+    }
+
+    /// What the session of a process waits for; `None` for a process that is no session.
+    pub(super) fn waits(&self, p: &ProcFacts) -> Option<Vec<(State, f64)>> {
+        if !self.is_one(p) || auxiliary(p) {
+            return None;
+        }
+        let Some(backend) = self.of.get(&p.id) else { return Some(Vec::new()) };
+        let mut waits = backend.waits.clone();
+        // A process that was not read yet has its CPU time by the looks at its session.
+        if p.cpu.is_none() {
+            waits.push((State::PostgresCpu, backend.cpu));
+        }
+        Some(waits)
+    }
+
+    /// True when sessions there are seen.
+    pub(super) fn seen_at(&self, peer: &SocketAddr) -> bool {
+        self.addresses.contains(peer)
+    }
+}
+
+fn auxiliary(p: &ProcFacts) -> bool {
+    let title = p.command.as_ref().map_or("", |c| c.shown());
+    AUXILIARY.iter().any(|name| title.contains(name))
+}

@@ -1,0 +1,279 @@
+//! Reads the conditions that EXPLAIN prints: which columns of a table are compared, and how. What it does not understand it leaves out. Pure.
+
+use crate::model::postgres::lexer::{self, Kind, Token};
+
+/// How a column is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compare {
+    /// `=`, `= ANY`, `IS NULL`.
+    Equal,
+    /// `<`, `<=`, `>`, `>=`.
+    Range,
+}
+
+/// One column compared with something that is not a column of the same table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Condition {
+    /// The column's own name.
+    pub column: String,
+    /// A function around it that an index can hold.
+    pub function: Option<String>,
+    /// How.
+    pub compare: Compare,
+    /// Values that it may equal: 1, or a guess for `ANY`.
+    pub members: f64,
+}
+
+/// Functions that never change their answer and that an index may hold.
+const FUNCTIONS: [&str; 2] = ["lower", "upper"];
+/// Values in a list whose length is not known.
+const LIST: f64 = 10.0;
+
+/// The conditions of a scan with that alias: those that must all hold.
+#[must_use]
+pub fn parse(text: &str, alias: &str) -> Vec<Condition> {
+    let all: Vec<Token<'_>> = lexer::tokens(text).into_iter().filter(|t| t.kind != Kind::Space).collect();
+    conjuncts(&all).into_iter().filter_map(|part| one(part, alias)).collect()
+}
+
+/// The columns of the table with that alias in the equalities of a join.
+#[must_use]
+pub fn join(text: &str, alias: &str) -> Vec<String> {
+    let all: Vec<Token<'_>> = lexer::tokens(text).into_iter().filter(|t| t.kind != Kind::Space).collect();
+    let mut names = Vec::new();
+    for part in conjuncts(&all) {
+        let part = bare(part);
+        let Some(at) = operator(part).filter(|at| part[*at].text == "=" && !next_is_sign(part, *at)) else { continue };
+        let sides = [column(&part[..at], alias), column(&part[at + 1..], alias)];
+        // One side is ours, the other is not.
+        if let [Some((name, None)), None] | [None, Some((name, None))] = sides {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// A sort key: its column and whether it descends.
+#[must_use]
+pub fn sort_key(text: &str, alias: &str) -> Option<(String, bool)> {
+    let all: Vec<Token<'_>> = lexer::tokens(text).into_iter().filter(|t| t.kind != Kind::Space).collect();
+    let is = |t: &Token<'_>, word: &str| t.kind == Kind::Word && t.text.eq_ignore_ascii_case(word);
+    // NULLS FIRST and LAST other than by default need their own index.
+    if all.iter().any(|t| is(t, "NULLS") || is(t, "COLLATE") || is(t, "USING")) {
+        return None;
+    }
+    let descending = all.last().is_some_and(|t| is(t, "DESC"));
+    let body = if descending { &all[..all.len() - 1] } else { &all[..] };
+    let (name, function) = column(body, alias)?;
+    function.is_none().then_some((name, descending))
+}
+
+/// Takes brackets that enclose all of it away.
+fn bare<'a, 'b>(mut part: &'a [Token<'b>]) -> &'a [Token<'b>] {
+    while part.len() >= 2 && part[0].text == "(" && closing(part, 0) == Some(part.len() - 1) {
+        part = &part[1..part.len() - 1];
+    }
+    part
+}
+
+fn closing(part: &[Token<'_>], open: usize) -> Option<usize> {
+    let mut depth = 0;
+    for (at, token) in part.iter().enumerate().skip(open) {
+        match token.text {
+            "(" | "[" => depth += 1,
+            ")" | "]" => {
+                depth -= 1;
+                if depth == 0 {
+                    return Some(at);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Splits at AND outside of brackets; a part with an OR stays whole (and is not understood).
+fn conjuncts<'a, 'b>(all: &'a [Token<'b>]) -> Vec<&'a [Token<'b>]> {
+    let all = bare(all);
+    let (mut parts, mut depth, mut start) = (Vec::new(), 0, 0);
+    for (at, token) in all.iter().enumerate() {
+        match token.text {
+            "(" | "[" => depth += 1,
+            ")" | "]" => depth -= 1,
+            word if depth == 0 && token.kind == Kind::Word && word.eq_ignore_ascii_case("AND") => {
+                parts.push(&all[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&all[start..]);
+    if parts.len() > 1 { parts.into_iter().flat_map(|p| conjuncts(p)).collect() } else { parts }
+}
+
+/// The first comparing sign outside of brackets.
+fn operator(part: &[Token<'_>]) -> Option<usize> {
+    let mut depth = 0;
+    for (at, token) in part.iter().enumerate() {
+        match token.text {
+            "(" | "[" => depth += 1,
+            ")" | "]" => depth -= 1,
+            "=" | "<" | ">" if depth == 0 => return Some(at),
+            _ => {}
+        }
+    }
+    None
+}
+
+fn next_is_sign(part: &[Token<'_>], at: usize) -> bool {
+    part.get(at + 1).is_some_and(|t| matches!(t.text, "=" | ">" | "<" | "~" | "@" | "!" | "#"))
+}
+
+fn one(part: &[Token<'_>], alias: &str) -> Option<Condition> {
+    let part = bare(part);
+    let is = |at: usize, word: &str| part.get(at).is_some_and(|t| t.kind == Kind::Word && t.text.eq_ignore_ascii_case(word));
+    let n = part.len();
+    // `x IS NULL`; not `IS NOT NULL`, which is nearly always nearly all.
+    if n >= 3 && is(n - 1, "NULL") && is(n - 2, "IS") {
+        let (column, function) = column(&part[..n - 2], alias)?;
+        return Some(Condition { column, function, compare: Compare::Equal, members: 1.0 });
+    }
+    let at = operator(part)?;
+    let mut end = at + 1;
+    let compare = match (part[at].text, part.get(at + 1).map(|t| t.text)) {
+        ("<", Some(">")) | ("=", Some(">")) | ("<" | ">", Some("<" | "@" | "~" | "#")) => return None,
+        ("<" | ">", Some("=")) => {
+            end += 1;
+            Compare::Range
+        }
+        ("<" | ">", _) => Compare::Range,
+        _ => Compare::Equal,
+    };
+    // Signs such as ~~=, @= or != are none of ours.
+    if at.checked_sub(1).is_some_and(|b| matches!(part[b].text, "!" | "~" | "@" | "*" | "#" | "&" | "|"))
+        || (end == at + 1 && next_is_sign(part, at))
+    {
+        return None;
+    }
+    let (left, right) = (&part[..at], &part[end..]);
+    let any = right.first().is_some_and(|t| t.kind == Kind::Word && t.text.eq_ignore_ascii_case("ANY"));
+    let members = if any { LIST } else { 1.0 };
+    match (column(left, alias), column(right, alias)) {
+        (Some((column, function)), None) if !mentions(right, alias) => Some(Condition { column, function, compare, members }),
+        (None, Some((column, function))) if !mentions(left, alias) => Some(Condition { column, function, compare, members: 1.0 }),
+        _ => None,
+    }
+}
+
+/// True when a side speaks of the table itself.
+fn mentions(side: &[Token<'_>], alias: &str) -> bool {
+    side.windows(2).any(|w| name(&w[0]).is_some_and(|n| n == alias) && w[1].text == ".")
+}
+
+/// A word or a quoted name as it is.
+fn name(token: &Token<'_>) -> Option<String> {
+    match token.kind {
+        Kind::Word => Some(token.text.to_owned()),
+        Kind::Quoted => Some(token.text.trim_matches('"').replace("\"\"", "\"")),
+        _ => None,
+    }
+}
+
+/// A side that is nothing but a column of that table: `a.x`, `(a.x)::text`, `lower(a.x)`, `lower((a.x)::text)`; or a bare `x` (plans of one table
+/// name no alias unless they are verbose).
+fn column(side: &[Token<'_>], alias: &str) -> Option<(String, Option<String>)> {
+    let side = bare(uncast(bare(side)));
+    let side = bare(uncast(side));
+    match side {
+        [column] if column.kind == Kind::Word || column.kind == Kind::Quoted => {
+            let word = name(column)?;
+            let constant =
+                ["true", "false", "null", "current_user", "current_date", "now"].contains(&word.to_ascii_lowercase().as_str());
+            (!constant).then_some((word, None))
+        }
+        [table, dot, column] if dot.text == "." && name(table).as_deref() == Some(alias) => Some((name(column)?, None)),
+        [function, open, .., close] if function.kind == Kind::Word && open.text == "(" && close.text == ")" => {
+            let inner = &side[2..side.len() - 1];
+            let known = FUNCTIONS.iter().find(|f| f.eq_ignore_ascii_case(function.text))?;
+            let (column, nested) = column(inner, alias)?;
+            nested.is_none().then(|| (column, Some((*known).to_owned())))
+        }
+        _ => None,
+    }
+}
+
+/// Takes a cast at the end away, when what is cast is in brackets or one word.
+fn uncast<'a, 'b>(side: &'a [Token<'b>]) -> &'a [Token<'b>] {
+    let mut depth = 0;
+    for (at, pair) in side.windows(2).enumerate() {
+        match pair[0].text {
+            "(" | "[" => depth += 1,
+            ")" | "]" => depth -= 1,
+            ":" if depth == 0 && pair[1].text == ":" => return &side[..at],
+            _ => {}
+        }
+    }
+    side
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(text: &str, alias: &str) -> Vec<(String, Option<String>, Compare)> {
+        parse(text, alias).into_iter().map(|c| (c.column, c.function, c.compare)).collect()
+    }
+
+    #[test]
+    fn conditions_of_plans_are_understood() {
+        use Compare::{Equal, Range};
+        let plain = |n: &str, c| (n.to_owned(), None, c);
+        assert_eq!(read("(orders.customer_id = $1)", "orders"), [plain("customer_id", Equal)]);
+        assert_eq!(read("((o.status)::text = ($1)::text)", "o"), [plain("status", Equal)]);
+        assert_eq!(
+            read("((o.created_at >= $1) AND (o.created_at < $2) AND ((o.kind = ANY ($3)) AND (o.gone IS NULL)))", "o"),
+            [plain("created_at", Range), plain("created_at", Range), plain("kind", Equal), plain("gone", Equal)]
+        );
+        assert_eq!(read("(lower((u.email)::text) = $1)", "u"), [("email".to_owned(), Some("lower".to_owned()), Equal)]);
+        assert_eq!(read("(\"T 1\".\"a.b\"\"c\" = (SubPlan 1))", "T 1"), [plain("a.b\"c", Equal)]);
+        assert_eq!(read("($1 = o.id)", "o"), [plain("id", Equal)]);
+        assert_eq!(read("(o.customer_id = c.id)", "o"), [plain("customer_id", Equal)]);
+    }
+
+    #[test]
+    fn what_no_index_serves_is_left_out() {
+        for text in [
+            "((o.a = $1) OR (o.b = $2))",
+            "(o.a <> $1)",
+            "((o.a)::text ~~ $1)",
+            "((o.a + 1) = $1)",
+            "(o.a = o.b)",
+            "(o.a IS NOT NULL)",
+            "(NOT o.done)",
+            "(random() < $1)",
+            "(o.tags @> $1)",
+            "(md5(o.a) = $1)",
+        ] {
+            assert_eq!(read(text, "o"), [], "{text}");
+        }
+    }
+
+    #[test]
+    fn joins_and_orders_are_understood() {
+        assert_eq!(join("((l.order_id = o.id) AND (l.part = p.id))", "l"), ["order_id", "part"]);
+        assert_eq!(join("(l.order_id = o.id)", "o"), ["id"]);
+        assert_eq!(sort_key("o.created_at DESC", "o"), Some(("created_at".into(), true)));
+        assert_eq!((sort_key("(lower(o.a))", "o"), sort_key("o.a NULLS FIRST", "o")), (None, None));
+    }
+
+    proptest! {
+        #[test]
+        fn no_condition_panics(text in "[a-z0-9 .$:=<>()\\[\\]'\"ANDORIS]{0,80}") {
+            _ = parse(&text, "a");
+            _ = join(&text, "a");
+            _ = sort_key(&text, "a");
+        }
+    }
+}

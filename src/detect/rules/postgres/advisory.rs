@@ -1,0 +1,55 @@
+//! postgres.locks.advisory: sessions queue on an advisory lock.
+
+use crate::detect::finding::{Class, Fix, Horizon, Phase};
+use crate::detect::params::Params;
+use crate::detect::verdict::{Facts, Judged, Prev, Rule};
+use crate::model::facts::{Chains, PgFacts, Root};
+use crate::model::foreign::Foreign;
+use crate::model::source::SourceKind;
+use crate::model::subject::Subject;
+
+use super::roots::{self, Kind, LOST};
+use super::support::{session_subject, sql, terminate, who};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "postgres.locks.advisory",
+    class: Class::Live,
+    source: SourceKind::Postgres,
+    says: "sessions queue on an advisory lock",
+    params: &[LOST],
+    origins: &["postgres.activity", "postgres.locks", "ledger"],
+    page: "\
+The application itself asked for this lock (`pg_advisory_lock`), and gave it a meaning of its own: a leader, a queue, one job at a time. The holder may be
+idle, outside of any transaction: a lock of a session lasts as long as the session.
+
+**Relief**: end the holder, when you know what the lock stands for: it may be the leader that others follow. **Cure**: `pg_try_advisory_lock` and a
+retry; one key for each object rather than one for all.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    roots::judge(facts, params, prev, Kind::Advisory, made)
+}
+
+fn made(pg: &PgFacts, _: &Chains, root: &Root) -> Option<(Subject, String, Vec<Fix>)> {
+    let s = root.session()?;
+    let state = if s.active() { "works" } else { "is idle" };
+    let title = format!("{} sessions wait for an advisory lock of {}, which {state}", root.waiters.len(), who(s));
+    let mut fixes: Vec<Fix> = terminate(pg, s, root.waiters.len()).into_iter().collect();
+    for fix in &mut fixes {
+        fix.risk.push_str("; an advisory lock may make it a leader, and the next one takes over");
+    }
+    let mut cure = sql(
+        pg,
+        Phase::Cure,
+        Horizon::LongTerm,
+        "Ask for the lock without waiting, in the application",
+        "SELECT pg_try_advisory_lock(KEY);   -- instead of pg_advisory_lock(KEY); KEY: the application's own".into(),
+        &Foreign::default(),
+    );
+    cure.needs = "the application".into();
+    cure.risk = "the application must handle the answer no".into();
+    fixes.push(cure);
+    Some((session_subject(pg, s), title, fixes))
+}

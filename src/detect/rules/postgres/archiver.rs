@@ -1,0 +1,74 @@
+//! postgres.archiver.failing: WAL archiving fails.
+
+use super::support::{instance, nobody, sql, unknown};
+use crate::detect::finding::Class;
+use crate::detect::finding::{Horizon, Phase};
+use crate::detect::memory::is_held;
+use crate::detect::params::{Param, Params};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::model::foreign::Foreign;
+use crate::model::source::SourceKind;
+use crate::model::unit::{Unit, count, seconds};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "postgres.archiver.failing",
+    class: Class::Risk,
+    source: SourceKind::Postgres,
+    says: "WAL archiving fails",
+    params: &[
+        Param { name: "failing", unit: Unit::Seconds, default: 20.0, min: 1.0, max: 86400.0, what: "seconds of nothing but failures" },
+    ],
+    origins: &["postgres.archiver"],
+    page: "\
+The command that archives WAL fails, and the server keeps every file until it succeeds: the disk fills, and there is no backup of what happened since. It tries again every minute.
+
+**Cure**: the command; the server's log has its message. Never remove files from pg_wal by hand.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let Some(pg) = facts.postgres else { return nobody() };
+    let cluster = match &pg.cluster {
+        Ok(cluster) => cluster,
+        Err(lack) => return unknown(pg, lack),
+    };
+    let a = &cluster.archiver;
+    let subject = instance(pg);
+    if cluster.settings.get("archive_mode").is_none_or(|s| s.setting == "off") {
+        return Judged::clear(subject, "WAL is not archived");
+    }
+    // It failed more lately than it succeeded.
+    let failing = a.last_failed_s.filter(|failed| a.last_archived_s.is_none_or(|archived| archived > *failed));
+    let Some(failed_s) = failing else { return Judged::clear(subject, "the last file was archived") };
+    let since = a.last_archived_s.unwrap_or(f64::INFINITY);
+    let held = is_held(prev, &subject);
+    if since < params.limit("failing", held) {
+        return Judged::clear(subject, "a failure a moment ago, after a success");
+    }
+    let last =
+        if since.is_finite() { format!("the last success is {} ago", seconds(since)) } else { "it has never succeeded".into() };
+    let mut found = Found::new(Class::Risk, format!("Archiving of WAL fails, {} times so far: {last}", count(a.failed as f64)));
+    found.grows = true;
+    found.never_critical = true;
+    found.evidence = vec![
+        evidence("failures", a.failed as f64, Unit::Count, None, "postgres.archiver"),
+        evidence("the last failure", failed_s, Unit::Seconds, None, "postgres.archiver"),
+    ];
+    if let Some((rate, _)) = facts.learned.trend(&pg.id, "wal").and_then(|s| s.growth()) {
+        found.evidence.push(evidence("WAL written meanwhile", rate, Unit::BytesPerSecond, None, "postgres.cluster"));
+    }
+    let mut fix = sql(
+        pg,
+        Phase::Relief,
+        Horizon::Immediate,
+        "See the command, and try it by hand as the server's user",
+        "SHOW archive_command;".into(),
+        &Foreign::default(),
+    );
+    fix.risk = "none: it only looks".into();
+    fix.needs = "pg_read_all_settings; then the server's user".into();
+    fix.verify = "SELECT last_archived_time > last_failed_time AS works FROM pg_stat_archiver;".into();
+    found.fixes = vec![fix];
+    Judged::found(subject, found)
+}

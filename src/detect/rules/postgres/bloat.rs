@@ -1,0 +1,94 @@
+//! postgres.vacuum.bloat: dead space makes a table slow.
+
+use crate::detect::finding::{Class, Fix, Horizon, Phase};
+use crate::detect::params::{Param, Params};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::model::facts::PgFacts;
+use crate::model::postgres::plan::PlannedTable;
+use crate::model::postgres::{identifier, qualified};
+use crate::model::source::SourceKind;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::{Unit, bytes};
+
+use super::queries::{self, Costly, Kind};
+use super::query_rule;
+use super::support::sql;
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "postgres.vacuum.bloat",
+    class: Class::Live,
+    source: SourceKind::Postgres,
+    says: "dead space makes the table slow",
+    params: &[Param {
+        name: "lost",
+        unit: Unit::SecondsPerSecond,
+        default: 0.1,
+        min: 0.001,
+        max: 1000.0,
+        what: "sessions that a query on the table must keep busy",
+    }],
+    origins: &["postgres.activity", "postgres.statements", "postgres.plan", "ledger"],
+    page: "\
+A query scans a table most of whose pages are dead rows or empty space: rows that were updated or deleted and not cleaned, or cleaned and never given back. What
+it needs is less than half of what it reads. The share is estimated: dead rows by the server's own count, empty space by the width of the rows.
+
+**Relief**: VACUUM makes dead space reusable, and scans skip it sooner; first end what holds the horizon, if anything does. **Cure**: only rewriting gives the
+space back: pg_repack beside the running load, or VACUUM FULL, which locks the table.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    query_rule::judge(facts, params, prev, false, |k| matches!(k, Kind::Bloat(..)), made)
+}
+
+fn made(pg: &PgFacts, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Found)> {
+    let Kind::Bloat(table, share) = kind else { return None };
+    let table = pg.plans.get(&costly.row.key.query)?.1.as_ref().ok()?.tables.get(*table)?;
+    let name = qualified(&table.schema, &table.name)?;
+    let database = identifier(&costly.row.database)?;
+    let mut subject = Subject::new(SubjectType::Table, format!("{database}.{name}"), name.clone());
+    subject.also = vec![format!("query:{}/{}", costly.row.database.shown(), costly.row.key.query)];
+    let size = table.pages as f64 * 8192.0;
+    let title =
+        format!("{:.0} % of {name} ({}) is dead space, and query {} reads it", share * 100.0, bytes(size), costly.row.key.query);
+    let mut found = queries::found(pg, costly, title, *share);
+    found.confidence = found.confidence.min(0.7);
+    found
+        .evidence
+        .insert(0, evidence("of the table is dead or empty", share * 100.0, Unit::Percent, Some(50.0), "postgres.plan"));
+    found.evidence.insert(1, evidence("dead rows", table.dead as f64, Unit::Count, None, "postgres.plan"));
+    found.fixes = fixes(pg, costly, table, &name);
+    Some((subject, found))
+}
+
+fn fixes(pg: &PgFacts, costly: &Costly<'_>, table: &PlannedTable, name: &str) -> Vec<Fix> {
+    let mut vacuum = sql(
+        pg,
+        Phase::Relief,
+        Horizon::Immediate,
+        "Make the dead space reusable",
+        format!("VACUUM (VERBOSE, ANALYZE) {name};"),
+        &costly.row.database,
+    );
+    vacuum.risk = "reads and writes the table; blocks neither reads nor writes; waits for the horizon".into();
+    vacuum.needs = format!("owner of the table ({}), or MAINTAIN on it", table.owner);
+    vacuum.takes_s = Some((table.pages as f64 * 8192.0 / 50e6).max(1.0).round());
+    vacuum.verify =
+        format!("SELECT n_dead_tup, n_live_tup, last_vacuum FROM pg_stat_user_tables WHERE relid = {}::oid;", table.oid);
+    let mut full = sql(
+        pg,
+        Phase::Cure,
+        Horizon::LongTerm,
+        "Rewrite the table, in a window where nobody uses it",
+        format!("VACUUM (FULL, ANALYZE) {name};"),
+        &costly.row.database,
+    );
+    full.risk =
+        "locks the table against everyone until it is done; needs its size again on disk. pg_repack does it without the lock"
+            .into();
+    full.needs = vacuum.needs.clone();
+    full.needs_bytes = Some(table.pages * 8192);
+    full.takes_s = Some((table.pages as f64 * 8192.0 / 25e6).max(1.0).round());
+    vec![vacuum, full]
+}

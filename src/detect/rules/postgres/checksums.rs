@@ -1,0 +1,63 @@
+//! postgres.checksum_failures: data corruption was detected; pinned on top.
+
+use super::support::{instance, nobody, sql, unknown};
+use crate::detect::finding::Class;
+use crate::detect::finding::{Horizon, Phase};
+use crate::detect::params::Params;
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::source::SourceKind;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::{Unit, count};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "postgres.checksum_failures",
+    class: Class::Error,
+    source: SourceKind::Postgres,
+    says: "data corruption was detected; pinned on top",
+    params: &[],
+    origins: &["postgres.databases"],
+    page: "\
+The server read a page whose checksum does not fit: the disk, the memory or something in between changed it. Count since the statistics were reset; it does not heal.
+
+**First**: stop writing if you can, and copy the data directory before anything else. No VACUUM, no rewriting. Then `pg_amcheck`, the kernel's log, a standby or a backup.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let Some(pg) = facts.postgres else { return nobody() };
+    let _ = (params, prev);
+    let cluster = match &pg.cluster {
+        Ok(cluster) => cluster,
+        Err(lack) => return unknown(pg, lack),
+    };
+    let mut judged = Judged::default();
+    for d in &cluster.databases {
+        let Some(failures) = d.checksum_failures.filter(|n| *n > 0) else { continue };
+        let name = if d.name.is_empty() { "shared objects" } else { d.name.shown() };
+        let subject = Subject::new(SubjectType::Database, name, format!("database {name}"));
+        let mut found = Found::new(
+            Class::Error,
+            format!("{} pages of {name} are damaged: their checksums do not fit", count(failures as f64)),
+        );
+        found.evidence = vec![evidence("checksum failures", failures as f64, Unit::Count, Some(0.0), "postgres.databases")];
+        let mut fix = sql(
+            pg,
+            Phase::Relief,
+            Horizon::Immediate,
+            "Copy the data directory before anything else, then look what is damaged",
+            format!("pg_amcheck --all --heapallindexed   # {}", pg.id),
+            &d.name,
+        );
+        fix.language = crate::detect::finding::Language::Shell;
+        fix.risk = "reads everything".into();
+        fix.needs = "superuser; a copy of the data directory first".into();
+        fix.takes_s = None;
+        found.fixes = vec![fix];
+        judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
+    }
+    if judged.verdicts.is_empty() {
+        return Judged::clear(instance(pg), "no checksum failed, as far as they are switched on");
+    }
+    judged
+}

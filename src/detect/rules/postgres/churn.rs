@@ -1,0 +1,85 @@
+//! postgres.connections.churn: connections are opened and closed all the time.
+
+use super::support::{instance, nobody, sql, unknown};
+use crate::detect::finding::Class;
+use crate::detect::finding::{Horizon, Phase};
+use crate::detect::ledger::State;
+use crate::detect::params::{Param, Params};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::model::foreign::Foreign;
+use crate::model::source::SourceKind;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::{Unit, short};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "postgres.connections.churn",
+    class: Class::Live,
+    source: SourceKind::Postgres,
+    says: "connections are opened and closed all the time",
+    params: &[
+        Param { name: "opened", unit: Unit::PerSecond, default: 20.0, min: 1.0, max: 100000.0, what: "connections opened per second" },
+    ],
+    origins: &["postgres.connections", "postgres.databases", "ledger"],
+    page: "\
+Every connection is a new process of the server, with a login, caches to fill and a page table to build: some eight milliseconds (measured where the server is here), most of it CPU
+time of the kernel. A client that connects for each statement spends more on that than on its work. Sessions are too short to be seen at work; the server counts them
+(14 and later).
+
+**Cure**: a pool in the application, or a pooler in front of the server.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let Some(pg) = facts.postgres else { return nobody() };
+    let cluster = match &pg.cluster {
+        Ok(cluster) => cluster,
+        Err(lack) => return unknown(pg, lack),
+    };
+    let Some(opened) = pg.rate(|c| c.databases.iter().map(|d| d.sessions).sum::<Option<u64>>()) else {
+        let major = pg.server.as_ref().map_or(0, |s| s.major());
+        let why = if major < 14 {
+            "pg_stat_database counts no sessions before PostgreSQL 14"
+        } else {
+            "pg_stat_database: needs a second reading"
+        };
+        return unknown(pg, &crate::model::seen::Lack::new(crate::model::seen::Why::NotYet, why));
+    };
+    let held = prev.is_some_and(|p| !p.held.is_empty());
+    if opened < params.limit("opened", held) {
+        return Judged::clear(instance(pg), format!("{} connections are opened a second", short(opened)));
+    }
+    let young = cluster.connections.iter().filter(|c| c.application.raw() != b"perftop").max_by_key(|c| c.young);
+    let name = young.map_or("?", |c| if c.application.is_empty() { c.role.shown() } else { c.application.shown() });
+    let from = young.map_or("", |c| c.client.shown());
+    let from = if from.is_empty() { "the local socket" } else { from };
+    let subject = Subject::new(SubjectType::Application, name, format!("{name} from {from}"));
+    let cost = facts.ledger.state(State::PostgresConnect);
+    let title = format!("{name} opens {} connections a second: {} sessions' worth of logins", short(opened), short(cost));
+    let mut found = Found::new(Class::Live, title);
+    found.losses = vec![(State::PostgresConnect, cost)];
+    found.waste = true;
+    found.victims_time = cost;
+    found.confidence = 0.7;
+    found.evidence = vec![
+        evidence("connections opened", opened, Unit::PerSecond, Some(params.get("opened")), "postgres.databases"),
+        evidence("time of their logins, at 8 ms each", cost, Unit::SecondsPerSecond, None, "postgres.connections"),
+    ];
+    if let Some(forks) = facts.world.host.cpu.as_ref().ok().filter(|_| pg.local()).and_then(|c| c.forks_per_s) {
+        found.evidence.push(evidence("forks of this host", forks, Unit::PerSecond, None, "host.cpu"));
+    }
+    let mut fix = sql(
+        pg,
+        Phase::Cure,
+        Horizon::ShortTerm,
+        "Keep connections open: a pool in the application, or pgbouncer in front",
+        "-- pgbouncer.ini: pool_mode = transaction, default_pool_size = 2 x CPUs".into(),
+        &Foreign::default(),
+    );
+    fix.language = crate::detect::finding::Language::Config;
+    fix.needs = "the application, or a place for pgbouncer".into();
+    fix.risk = "with pool_mode = transaction nothing of a session lasts beyond its transaction".into();
+    fix.takes_s = None;
+    found.fixes = vec![fix];
+    Judged::found(subject, found)
+}

@@ -1,0 +1,95 @@
+//! postgres.wal.commit_bound: commits wait for the WAL flush.
+
+use super::support::{self, confidence, instance, interval, nobody, sql};
+use crate::detect::finding::Class;
+use crate::detect::finding::{Fix, Horizon, Phase};
+use crate::detect::ledger::State;
+use crate::detect::memory::is_held;
+use crate::detect::params::{Param, Params};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::model::facts::PgFacts;
+use crate::model::foreign::Foreign;
+use crate::model::postgres::{WaitClass, identifier};
+use crate::model::source::SourceKind;
+use crate::model::unit::{Unit, short};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "postgres.wal.commit_bound",
+    class: Class::Live,
+    source: SourceKind::Postgres,
+    says: "commits wait for the WAL flush",
+    params: &[
+        Param { name: "lost", unit: Unit::SecondsPerSecond, default: 0.3, min: 0.001, max: 1000.0, what: "sessions that must wait for WAL, beyond what a clean disk takes" },
+    ],
+    origins: &["postgres.activity", "postgres.cluster", "ledger"],
+    page: "\
+Sessions wait for WAL to be written and flushed at their commits (`WALWrite`, `WALSync`, `WALInsert`): what cannot be seen in pg_stat_statements. What a clean disk takes is
+productive. When the disk is held up by somebody, that is the cause and this hangs under it.
+
+**Relief**: `synchronous_commit = off` for a role whose last half second may be lost in a crash. **Cure**: several changes per transaction, a faster or a separate disk for WAL.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let Some(pg) = facts.postgres else { return nobody() };
+    let activity = match support::activity(pg) {
+        Ok(activity) => activity,
+        Err(answer) => return answer,
+    };
+    let waiting = activity.class(WaitClass::Wal);
+    let state = facts.ledger.state(State::PostgresWal);
+    let clean = if state > 0.0 { facts.ledger.clean(State::PostgresWal) / state } else { 0.0 };
+    let lost = waiting * (1.0 - clean);
+    let subject = instance(pg);
+    if lost < params.limit("lost", is_held(prev, &subject)) {
+        return Judged::clear(subject, format!("{} sessions wait for WAL", short(waiting)));
+    }
+    let commits = pg.rate(|c| Some(c.databases.iter().map(|d| d.commits).sum())).unwrap_or(0.0);
+    let each = if commits > 0.0 { format!(", {} ms a commit", short(waiting / commits * 1000.0)) } else { String::new() };
+    let mut found =
+        Found::new(Class::Live, format!("{} sessions wait for the flush of WAL at their commits{each}", short(waiting)));
+    found.losses = vec![(State::PostgresWal, lost)];
+    let victims = activity.sessions.iter().filter(|s| s.class(WaitClass::Wal) > 0.0);
+    found.victims_time = victims.map(|s| s.active() * s.weight).sum();
+    found.ci = Some(interval(pg, lost));
+    found.confidence = confidence(pg, lost, 2, 2);
+    found.evidence = vec![
+        evidence("sessions that wait for WAL", waiting, Unit::Count, Some(params.get("lost")), "postgres.activity"),
+        evidence("commits", commits, Unit::PerSecond, None, "postgres.databases"),
+    ];
+    if let Some(rate) = pg.rate(|c| c.wal.position) {
+        found.evidence.push(evidence("WAL written", rate, Unit::BytesPerSecond, None, "postgres.cluster"));
+    }
+    found.fixes = fixes(pg, activity);
+    Judged::found(subject, found)
+}
+
+fn fixes(pg: &PgFacts, activity: &crate::model::facts::Activities) -> Vec<Fix> {
+    let busiest = activity.sessions.iter().filter(|s| s.class(WaitClass::Wal) > 0.0).find_map(|s| activity.session(s.pid));
+    let Some((s, role)) = busiest.and_then(|s| Some((s, identifier(&s.role)?))) else { return Vec::new() };
+    let mut fix = sql(
+        pg,
+        Phase::Relief,
+        Horizon::Immediate,
+        "Let commits of this role not wait for the disk",
+        format!("ALTER ROLE {role} SET synchronous_commit = off;"),
+        &Foreign::default(),
+    );
+    fix.undo = Some(format!("ALTER ROLE {role} RESET synchronous_commit;"));
+    fix.risk = "a crash may lose the commits of the last half second; nothing is torn. Counts for new sessions only".into();
+    fix.needs = "a role that may alter that role".into();
+    let mut batch = sql(
+        pg,
+        Phase::Cure,
+        Horizon::ShortTerm,
+        "Several changes in one transaction",
+        "-- application: BEGIN; many changes; COMMIT".into(),
+        &s.database,
+    );
+    batch.language = crate::detect::finding::Language::Config;
+    batch.needs = "the application".into();
+    batch.risk = "locks are held a little longer".into();
+    batch.takes_s = None;
+    vec![fix, batch]
+}

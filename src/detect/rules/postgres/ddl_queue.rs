@@ -1,0 +1,62 @@
+//! postgres.locks.ddl_queue: a waiting DDL queues everyone behind it.
+
+use crate::detect::finding::{Class, Fix, Horizon, Phase};
+use crate::detect::params::Params;
+use crate::detect::verdict::{Facts, Judged, Prev, Rule};
+use crate::model::facts::{Chains, PgFacts, Root};
+use crate::model::foreign::Foreign;
+use crate::model::source::SourceKind;
+use crate::model::subject::Subject;
+
+use super::roots::{self, Kind, LOST};
+use super::support::{brief, cancel, session_subject, sql, terminate, who};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "postgres.locks.ddl_queue",
+    class: Class::Live,
+    source: SourceKind::Postgres,
+    says: "a waiting DDL queues everyone behind it; the root is who it waits for",
+    params: &[LOST],
+    origins: &["postgres.activity", "postgres.locks", "ledger"],
+    page: "\
+A statement wants an ACCESS EXCLUSIVE lock and waits for a transaction that uses the table. The queue is fair: everyone who comes later waits
+behind it, plain reads too, though the first transaction alone would not hold them up. The root is that transaction; the statement in
+the queue is named with it.
+
+**Relief**: cancel the waiting statement; it has done nothing yet, and everyone behind it goes on at once. Or end the transaction that it waits for.
+**Cure**: run DDL with a short `lock_timeout`, and again until it gets through.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    roots::judge(facts, params, prev, Kind::DdlQueue, made)
+}
+
+fn made(pg: &PgFacts, _: &Chains, root: &Root) -> Option<(Subject, String, Vec<Fix>)> {
+    let s = root.session()?;
+    let ddl = root.queue.and_then(|pid| pg.activity.as_ref().ok()?.session(pid));
+    let queued = root.waiters.len().saturating_sub(1);
+    let what = ddl.map_or_else(|| "a strong lock".to_owned(), |d| brief(d.query.shown(), 50));
+    let title = format!("{queued} sessions queue behind `{what}`, which waits for {}{}", who(s), roots::on_relation(pg, root));
+    let mut subject = session_subject(pg, s);
+    subject.also.extend(ddl.map(|d| format!("backend:{}", d.key())));
+    let mut fixes: Vec<Fix> = Vec::new();
+    if let Some(ddl) = ddl {
+        let title = format!("Cancel the waiting statement: {queued} others go on; it has done nothing yet");
+        fixes.extend(cancel(pg, ddl, &title));
+    }
+    fixes.extend(terminate(pg, s, root.waiters.len()));
+    let mut cure = sql(
+        pg,
+        Phase::Cure,
+        Horizon::LongTerm,
+        "Let DDL give up early, and try again",
+        "SET lock_timeout = '2s';".into(),
+        &Foreign::default(),
+    );
+    cure.risk = "the statement fails after two seconds of waiting and must be run again".into();
+    cure.needs = "the session that runs the DDL".into();
+    fixes.push(cure);
+    Some((subject, title, fixes))
+}

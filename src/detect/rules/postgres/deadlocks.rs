@@ -1,0 +1,87 @@
+//! postgres.locks.deadlocks: deadlocks are happening.
+
+use super::support::{instance, nobody, sql, unknown};
+use crate::detect::finding::Class;
+use crate::detect::finding::{Fix, Horizon, Phase};
+use crate::detect::params::{Param, Params};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::facts::PgFacts;
+use crate::model::foreign::Foreign;
+use crate::model::source::SourceKind;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::{Unit, short};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "postgres.locks.deadlocks",
+    class: Class::Error,
+    source: SourceKind::Postgres,
+    says: "deadlocks are happening",
+    params: &[
+        Param { name: "tail", unit: Unit::Seconds, default: 60.0, min: 1.0, max: 3600.0, what: "how long one is still shown after the last, marked as ended" },
+    ],
+    origins: &["postgres.databases"],
+    page: "\
+Two transactions wait for each other; the server waits for deadlock_timeout (one second), finds the ring, and ends one of them with an error. Each costs that second for all
+in the ring, and one transaction that must be tried again. The count is the server's, per database; the statements are in its log.
+
+**Cure**: take locks in the same order everywhere (sort the keys before an update of many), shorter transactions, and a retry for SQLSTATE 40P01.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let Some(pg) = facts.postgres else { return nobody() };
+    let cluster = match &pg.cluster {
+        Ok(cluster) => cluster,
+        Err(lack) => return unknown(pg, lack),
+    };
+    if pg.before.is_none() {
+        return unknown(pg, &crate::model::seen::Lack::first_sample("pg_stat_database"));
+    }
+    let now_ms = facts.world.at.wall_ms;
+    let mut judged = Judged::default();
+    for d in &cluster.databases {
+        let subject = Subject::new(SubjectType::Database, d.name.shown(), format!("database {}", d.name));
+        let rate = pg.database_rate(d.oid, |d| Some(d.deadlocks)).unwrap_or(0.0);
+        let attempts = pg.database_rate(d.oid, |d| Some(d.commits + d.rollbacks)).unwrap_or(0.0);
+        let held = prev.and_then(|p| p.held(&subject.typed_key()));
+        let tail = held.filter(|h| now_ms - h.active_ms < (params.get("tail") * 1000.0) as i64);
+        if rate <= 0.0 && tail.is_none() {
+            continue;
+        }
+        let shown = if rate > 0.0 { rate } else { tail.and_then(|h| h.failed_per_s).unwrap_or(0.0) };
+        let mut found = Found::new(
+            Class::Error,
+            format!("Deadlocks in {}: {} a minute, each ends a transaction", d.name, short(shown * 60.0)),
+        );
+        found.failed_per_s = Some(shown);
+        found.attempts_per_s = Some(attempts.max(shown));
+        found.ended = rate <= 0.0;
+        found.evidence = vec![
+            evidence("deadlocks", shown, Unit::PerSecond, None, "postgres.databases"),
+            evidence("transactions", attempts, Unit::PerSecond, None, "postgres.databases"),
+        ];
+        found.fixes = vec![order(pg, &d.name)];
+        judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
+    }
+    if judged.verdicts.is_empty() {
+        return Judged::clear(instance(pg), "no deadlock since the reading before");
+    }
+    judged
+}
+
+fn order(pg: &PgFacts, database: &Foreign) -> Fix {
+    let mut fix = sql(
+        pg,
+        Phase::Cure,
+        Horizon::ShortTerm,
+        "Lock rows in one order everywhere",
+        "-- application: SELECT … WHERE id = ANY ($1) ORDER BY id FOR UPDATE, before the updates".into(),
+        database,
+    );
+    fix.language = crate::detect::finding::Language::Config;
+    fix.needs = "the application; the server's log names the statements".into();
+    fix.risk = "none beyond the change".into();
+    fix.takes_s = None;
+    fix
+}

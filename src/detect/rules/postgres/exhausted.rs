@@ -1,0 +1,112 @@
+//! postgres.connections.exhausted: slots nearly or fully used; who holds them.
+
+use super::support::{instance, nobody, setting, sql, unknown};
+use crate::detect::finding::Class;
+use crate::detect::finding::{Fix, Horizon, Phase};
+use crate::detect::memory::is_held;
+use crate::detect::params::{Param, Params};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::model::facts::PgFacts;
+use crate::model::foreign::Foreign;
+use crate::model::postgres::literal;
+use crate::model::source::SourceKind;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::{Unit, count};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "postgres.connections.exhausted",
+    class: Class::Error,
+    source: SourceKind::Postgres,
+    says: "slots nearly or fully used; who holds them",
+    params: &[
+        Param { name: "nearly", unit: Unit::Percent, default: 90.0, min: 50.0, max: 100.0, what: "of the places for ordinary roles from which it is a risk" },
+        Param { name: "left", unit: Unit::Count, default: 0.0, min: 0.0, max: 100.0, what: "places left at or below which connects are refused" },
+    ],
+    origins: &["postgres.connections", "postgres.settings"],
+    page: "\
+`max_connections`, less what is reserved for superusers, is the number of sessions that ordinary roles may have. At the limit every new connection is refused; sessions that are
+open go on. Sleeping sessions of a pool that is too large are the usual holders.
+
+**Relief**: end the idle sessions of who has most. **Cure**: a pooler; smaller pools: sessions beyond two or three per CPU make nothing faster.",
+    judge,
+};
+
+fn judge(_facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let Some(pg) = _facts.postgres else { return nobody() };
+    let cluster = match &pg.cluster {
+        Ok(cluster) => cluster,
+        Err(lack) => return unknown(pg, lack),
+    };
+    let number = |name: &str| cluster.number(name).unwrap_or(0.0);
+    let places = number("max_connections") - number("superuser_reserved_connections") - number("reserved_connections");
+    if places <= 0.0 {
+        return unknown(pg, &crate::model::seen::Lack::new(crate::model::seen::Why::Absent, "max_connections"));
+    }
+    // perftop's own count too: they take places.
+    let used: f64 = cluster.connections.iter().map(|c| f64::from(c.all)).sum();
+    let Some(top) = cluster.connections.iter().max_by_key(|c| c.all) else { return Judged::clear(instance(pg), "no connection") };
+    let name = if top.application.is_empty() { top.role.shown() } else { top.application.shown() };
+    let label = format!("{name} as {}", top.role);
+    let subject = Subject::new(SubjectType::Application, name, label.clone());
+    let share = used / places * 100.0;
+    let held = is_held(prev, &subject);
+    let full = places - used <= params.get("left");
+    if !full && share < params.limit("nearly", held) {
+        return Judged::clear(instance(pg), format!("{} of {} places are taken", count(used), count(places)));
+    }
+    let state = if full { "All" } else { "Nearly all" };
+    let title = format!(
+        "{state} connections are taken: {} of {}; {label} has {}, {} of them idle",
+        count(used),
+        count(places),
+        top.all,
+        top.idle
+    );
+    let mut found = Found::new(if full { Class::Error } else { Class::Risk }, title);
+    found.grows = true;
+    found.evidence = vec![
+        evidence("places taken", used, Unit::Count, Some(places), "postgres.connections"),
+        evidence("of them by the one with most", f64::from(top.all), Unit::Count, None, "postgres.connections"),
+        evidence("idle among those", f64::from(top.idle), Unit::Count, None, "postgres.connections"),
+        evidence("the longest idle", top.longest_idle_s, Unit::Seconds, None, "postgres.connections"),
+    ];
+    found.fixes = fixes(pg, top, places);
+    Judged::found(subject, found)
+}
+
+fn fixes(pg: &PgFacts, top: &crate::model::postgres::ConnectionRow, places: f64) -> Vec<Fix> {
+    let mut out = Vec::new();
+    if let (Some(application), Some(role)) = (literal(&top.application), literal(&top.role))
+        && top.idle > 0
+    {
+        let mut fix = sql(
+            pg,
+            Phase::Relief,
+            Horizon::Immediate,
+            &format!("End its idle sessions: up to {} places", top.idle),
+            format!(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE state = 'idle' AND application_name = {application} AND usename = {role} \
+                 AND state_change < now() - interval '5 s' AND pid <> pg_backend_pid();"
+            ),
+            &Foreign::default(),
+        );
+        fix.risk = "a pool must notice that its connections are gone; one that does not shows errors once for each".into();
+        fix.needs = format!("role {}, or pg_signal_backend", top.role);
+        fix.verify =
+            "SELECT count(*), current_setting('max_connections') FROM pg_stat_activity WHERE backend_type = 'client backend';"
+                .into();
+        out.push(fix);
+    }
+    let mut more = setting(
+        pg,
+        Phase::Cure,
+        Horizon::LongTerm,
+        "A pooler in front; or more places",
+        "max_connections",
+        &format!("{:.0}", (places * 1.5).ceil()),
+    );
+    more.risk = "each session takes memory and time of everyone's snapshots; a pooler is the better way".into();
+    out.push(more);
+    out
+}

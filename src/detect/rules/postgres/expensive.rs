@@ -1,0 +1,78 @@
+//! postgres.query.expensive: one query dominates time and no narrower cause holds.
+
+use crate::detect::finding::{Class, Fix, Horizon, Phase};
+use crate::detect::params::{Param, Params};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule};
+use crate::model::facts::PgFacts;
+use crate::model::foreign::Foreign;
+use crate::model::source::SourceKind;
+use crate::model::subject::Subject;
+use crate::model::unit::{Unit, short};
+
+use super::queries::{self, Costly, Kind};
+use super::query_rule;
+use super::support::{query_subject, sql};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "postgres.query.expensive",
+    class: Class::Live,
+    source: SourceKind::Postgres,
+    says: "one query dominates time and no narrower cause holds",
+    params: &[Param {
+        name: "lost",
+        unit: Unit::SecondsPerSecond,
+        default: 0.1,
+        min: 0.001,
+        max: 1000.0,
+        what: "sessions that the query must keep busy",
+    }],
+    origins: &["postgres.activity", "postgres.statements", "ledger"],
+    page: "\
+One statement keeps sessions busy for tens of milliseconds and more a call, and neither an index, nor fresh statistics, nor memory for its sorts explains it: it
+simply does much work. Its plan (`x`) shows where.
+
+**Relief**: cancel what runs of it now, limit the role that runs it. **Cure**: rewrite it; compute it less often; keep its result.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    query_rule::judge(facts, params, prev, false, |k| matches!(k, Kind::Expensive), made)
+}
+
+fn made(pg: &PgFacts, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Found)> {
+    let g = &costly.row.grown;
+    let calls = g.calls.max(1) as f64;
+    let per_s = g.calls as f64 / pg.interval_s().unwrap_or(1.0);
+    let _ = (kind, per_s);
+    let title = format!(
+        "Query {} keeps {} sessions busy, {} ms a call",
+        costly.row.key.query,
+        short(costly.lost),
+        short(g.exec_ms / calls)
+    );
+    let mut found = queries::found(pg, costly, title, 0.5);
+    found.confidence = found.confidence.min(0.6);
+    found.fixes = limit(pg, costly);
+    Some((query_subject(pg, costly.row), found))
+}
+
+/// Who runs it may not run it for ever.
+fn limit(pg: &PgFacts, costly: &Costly<'_>) -> Vec<Fix> {
+    let mut out = Vec::new();
+    if let Some(role) = crate::model::postgres::identifier(&costly.row.role) {
+        let mut fix = sql(
+            pg,
+            Phase::Relief,
+            Horizon::ShortTerm,
+            "Limit the statements of its role",
+            format!("ALTER ROLE {role} SET statement_timeout = '30s';"),
+            &Foreign::default(),
+        );
+        fix.undo = Some(format!("ALTER ROLE {role} RESET statement_timeout;"));
+        fix.risk = "longer statements of that role fail; counts for new sessions only".into();
+        fix.needs = "a role that may alter that role".into();
+        out.push(fix);
+    }
+    out
+}

@@ -1,0 +1,98 @@
+//! postgres.checkpoints.forced: checkpoints are forced by WAL volume.
+
+use super::support::{confidence, nobody, setting, unknown};
+use crate::detect::finding::Class;
+use crate::detect::finding::{Horizon, Phase};
+use crate::detect::ledger::State;
+use crate::detect::memory::is_held;
+use crate::detect::params::{Param, Params};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::model::postgres::WaitClass;
+use crate::model::source::SourceKind;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::{Unit, bytes, seconds};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "postgres.checkpoints.forced",
+    class: Class::Live,
+    source: SourceKind::Postgres,
+    says: "checkpoints are forced by WAL volume",
+    params: &[
+        Param { name: "forced", unit: Unit::PerSecond, default: 0.01, min: 0.0001, max: 10.0, what: "checkpoints per second that were asked for before their time (0.01: one in 100 s)" },
+        Param { name: "share", unit: Unit::Percent, default: 50.0, min: 10.0, max: 100.0, what: "of all checkpoints" },
+    ],
+    origins: &["postgres.checkpoints", "postgres.activity", "ledger"],
+    page: "\
+WAL fills `max_wal_size` before `checkpoint_timeout` has passed, so that checkpoints come one after the other: all changed pages are written again and again, and after each checkpoint the first
+change of every page writes the whole page to WAL. The cost is what sessions wait for writes and flushes of data files, and the share of WAL that is full pages.
+
+**Relief**: a larger `max_wal_size`; it needs that much disk, and recovery after a crash takes longer.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let Some(pg) = facts.postgres else { return nobody() };
+    let cluster = match &pg.cluster {
+        Ok(cluster) => cluster,
+        Err(lack) => return unknown(pg, lack),
+    };
+    let grown = |what: &str| facts.learned.trend(&pg.id, what).and_then(|s| Some((s.0.back()?.1 - s.0.front()?.1, s.span_s())));
+    let (Some((asked, span)), Some((timed, _))) = (grown("checkpoints requested"), grown("checkpoints timed")) else {
+        return unknown(pg, &crate::model::seen::Lack::first_sample("checkpoints"));
+    };
+    let subject = Subject::new(SubjectType::Setting, "max_wal_size", "max_wal_size");
+    let held = is_held(prev, &subject);
+    let per_s = asked / span.max(20.0);
+    let share = asked / (asked + timed).max(1.0) * 100.0;
+    // One may be by hand.
+    if asked < 2.0 || per_s < params.limit("forced", held) || share < params.get("share") {
+        return Judged::clear(
+            subject,
+            format!("{asked:.0} of {:.0} checkpoints in {} were asked for", asked + timed, seconds(span)),
+        );
+    }
+    let size = cluster.bytes("max_wal_size").unwrap_or(0.0);
+    let activity = pg.activity.as_ref().ok();
+    let class = |c: WaitClass| activity.map_or(0.0, |a| a.class(c));
+    let full = pg.rate(|c| c.wal.full_page_images).zip(pg.rate(|c| c.wal.position));
+    let pages = full.map_or(0.3, |(images, wal)| (images * 8192.0 / wal.max(1.0)).clamp(0.0, 1.0));
+    let mut found = Found::new(
+        Class::Live,
+        format!("Checkpoints are forced by WAL: one each {} with max_wal_size = {}", seconds(1.0 / per_s.max(1e-9)), bytes(size)),
+    );
+    let clean =
+        |state: State| if facts.ledger.state(state) > 0.0 { facts.ledger.clean(state) / facts.ledger.state(state) } else { 0.0 };
+    found.losses = vec![
+        (State::PostgresIoWrite, class(WaitClass::IoWrite) * (1.0 - clean(State::PostgresIoWrite))),
+        (State::PostgresWal, class(WaitClass::Wal) * pages * (1.0 - clean(State::PostgresWal))),
+    ];
+    found.victims_time = activity.map_or(0.0, |a| a.active());
+    found.confidence = confidence(pg, found.lost(), 3, 3);
+    found.evidence = vec![
+        evidence("checkpoints asked for", asked, Unit::Count, Some(2.0), "postgres.checkpoints"),
+        evidence("of all checkpoints", share, Unit::Percent, Some(params.get("share")), "postgres.checkpoints"),
+        evidence("of WAL is full pages", pages * 100.0, Unit::Percent, None, "postgres.cluster"),
+    ];
+    let wal = facts
+        .learned
+        .trend(&pg.id, "wal")
+        .and_then(|s| s.growth().map(|(rate, _)| rate))
+        .or_else(|| pg.rate(|c| c.wal.position))
+        .unwrap_or(0.0);
+    let timeout = cluster.number("checkpoint_timeout").unwrap_or(300.0);
+    // What the time between two timed checkpoints writes, with room.
+    let wanted = (wal * timeout * 1.5 / 1_073_741_824.0).ceil().clamp(2.0, 64.0);
+    let mut fix = setting(
+        pg,
+        Phase::Relief,
+        Horizon::Immediate,
+        "Let more WAL pass between two checkpoints",
+        "max_wal_size",
+        &format!("{wanted:.0}GB"),
+    );
+    fix.risk = format!("up to {wanted:.0} GB of disk for WAL; recovery after a crash takes longer");
+    fix.needs_bytes = Some((wanted * 1_073_741_824.0) as u64);
+    found.fixes = vec![fix];
+    Judged::found(subject, found)
+}

@@ -1,0 +1,78 @@
+//! postgres.query.high_frequency: one cheap query is called too often (N+1).
+
+use crate::detect::finding::{Class, Fix, Horizon, Phase};
+use crate::detect::params::{Param, Params};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::model::facts::PgFacts;
+use crate::model::foreign::Foreign;
+use crate::model::source::SourceKind;
+use crate::model::subject::Subject;
+use crate::model::unit::{Unit, count, short};
+
+use super::queries::{self, Costly, Kind};
+use super::query_rule;
+use super::support::{query_subject, sql};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "postgres.query.high_frequency",
+    class: Class::Live,
+    source: SourceKind::Postgres,
+    says: "one cheap query is called too often (N+1)",
+    params: &[Param {
+        name: "lost",
+        unit: Unit::SecondsPerSecond,
+        default: 0.1,
+        min: 0.001,
+        max: 1000.0,
+        what: "sessions that the query must keep busy",
+    }],
+    origins: &["postgres.activity", "postgres.statements", "ledger"],
+    page: "\
+A statement that takes next to nothing is called hundreds of times a second and more, several times over what was usual before (or, when perftop has just begun, it keeps
+a whole session busy): a loop in an application that asks for each row by itself, a cache that is gone.
+
+Only the growth counts: a server whose ordinary load is many small queries is healthy.
+
+**Cure**: one query for all of them (`WHERE id = ANY ($1)`, a join), a cache in front of it.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    query_rule::judge(facts, params, prev, false, |k| matches!(k, Kind::HighFrequency), made)
+}
+
+fn made(pg: &PgFacts, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Found)> {
+    let g = &costly.row.grown;
+    let calls = g.calls.max(1) as f64;
+    let per_s = g.calls as f64 / pg.interval_s().unwrap_or(1.0);
+    let _ = kind;
+    let title = format!(
+        "Query {} is called {} times a second at {} ms each: {} sessions busy",
+        costly.row.key.query,
+        count(per_s),
+        short(g.exec_ms / calls),
+        short(costly.lost)
+    );
+    let mut found = queries::found(pg, costly, title, 0.8);
+    found.confidence = found.confidence.min(0.7);
+    found.evidence.insert(0, evidence("calls", per_s, Unit::PerSecond, Some(300.0), "postgres.statements"));
+    found.fixes = batch(pg, costly);
+    Some((query_subject(pg, costly.row), found))
+}
+
+fn batch(pg: &PgFacts, costly: &Costly<'_>) -> Vec<Fix> {
+    let mut fix = sql(
+        pg,
+        Phase::Cure,
+        Horizon::ShortTerm,
+        "Ask once for many, in the application",
+        "-- application: … WHERE id = ANY ($1) with all the ids, instead of one statement for each".into(),
+        &Foreign::default(),
+    );
+    fix.language = crate::detect::finding::Language::Config;
+    fix.needs = format!("the application of role {}", costly.row.role);
+    fix.risk = "the application changes".into();
+    fix.takes_s = None;
+    vec![fix]
+}

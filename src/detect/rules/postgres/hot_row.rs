@@ -1,0 +1,85 @@
+//! postgres.locks.hot_row: sessions queue on the same rows.
+
+use crate::detect::finding::{Class, Fix, Horizon, Language, Phase};
+use crate::detect::memory::is_held;
+use crate::detect::params::Params;
+use crate::detect::verdict::{Facts, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::facts::{PgFacts, Root};
+use crate::model::foreign::Foreign;
+use crate::model::source::SourceKind;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::{Unit, short};
+
+use super::roots::{self, Kind, LOST};
+use super::support::{brief, instance, sql};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "postgres.locks.hot_row",
+    class: Class::Live,
+    source: SourceKind::Postgres,
+    says: "sessions queue on the same rows",
+    params: &[LOST],
+    origins: &["postgres.activity", "postgres.locks", "ledger"],
+    page: "\
+Many transactions change the same rows: a counter, a balance, the head of a queue. Each is short, so there is nobody to end; they simply stand in line,
+one commit after another, and the line is as slow as a commit.
+
+**Relief**: less load on that row. **Cure**: spread it (several rows, summed when read), collect the changes and write them once, `SKIP LOCKED` for queues;
+commit sooner after the update.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let (pg, chains) = match roots::chains(facts) {
+        Ok(known) => known,
+        Err(answer) => return answer,
+    };
+    let mine: Vec<&Root> = chains.roots.iter().filter(|r| roots::kind(r) == Kind::HotRow).collect();
+    let waiting: f64 = mine.iter().map(|r| r.waiting).sum();
+    let Some(first) = mine.first() else {
+        return Judged::clear(instance(pg), "nobody queues for the same rows");
+    };
+    let (subject, name) = subject(pg, &mine);
+    let held = is_held(prev, &subject) || prev.is_some_and(|p| !p.held.is_empty());
+    // With one waiter there is no queue.
+    if waiting < params.limit("lost", held) {
+        return Judged::clear(subject, format!("{} sessions queue for its rows", short(waiting)));
+    }
+    let sample = first.waiters.first().and_then(|pid| pg.activity.as_ref().ok()?.session(*pid));
+    let what = sample.map_or_else(String::new, |s| format!(" (`{}`)", brief(s.query.shown(), 50)));
+    let mut found = roots::found(pg, &mine, format!("{} sessions queue on the same rows of {name}{what}", short(waiting)));
+    // Nobody is to blame: those who wait are those who hold a moment later.
+    found.own_time = 0.0;
+    found.age_s = None;
+    found.evidence.push(evidence("different holders now", mine.len() as f64, Unit::Count, None, "postgres.locks"));
+    found.fixes = fixes(pg);
+    Judged { verdicts: vec![(subject, Verdict::Found(Box::new(found)))], demands: Vec::new() }
+}
+
+fn subject(pg: &PgFacts, roots: &[&Root]) -> (Subject, String) {
+    let known = roots.iter().find(|r| !r.relations.is_empty());
+    let Some((root, (database, ..))) = known.and_then(|r| Some((r, r.relations.first()?))) else {
+        return (Subject::new(SubjectType::Table, "?", "a table that cannot be told"), "a table that cannot be told".into());
+    };
+    let name = roots::relation(pg, root).unwrap_or_default();
+    let of = pg.cluster.as_ref().ok().and_then(|c| c.databases.iter().find(|d| d.oid == *database));
+    let database = of.and_then(|d| crate::model::postgres::identifier(&d.name)).unwrap_or_else(|| "?".into());
+    (Subject::new(SubjectType::Table, format!("{database}.{name}"), name.clone()), name)
+}
+
+fn fixes(pg: &PgFacts) -> Vec<Fix> {
+    let mut spread = sql(
+        pg,
+        Phase::Cure,
+        Horizon::LongTerm,
+        "Spread the row over several, and sum them when reading; or collect changes and write them once",
+        "-- application: instead of one counter row, N rows chosen at random; for a queue SELECT … FOR UPDATE SKIP LOCKED".into(),
+        &Foreign::default(),
+    );
+    spread.language = Language::Config;
+    spread.needs = "the application".into();
+    spread.risk = "reads must sum the rows".into();
+    spread.takes_s = None;
+    vec![spread]
+}

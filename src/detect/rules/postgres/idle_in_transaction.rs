@@ -1,0 +1,65 @@
+//! postgres.locks.idle_in_transaction: an idle transaction blocks others.
+
+use crate::detect::finding::{Class, Fix, Horizon, Phase};
+use crate::detect::params::Params;
+use crate::detect::verdict::{Facts, Judged, Prev, Rule};
+use crate::model::facts::{Chains, PgFacts, Root};
+use crate::model::foreign::Foreign;
+use crate::model::postgres::identifier;
+use crate::model::source::SourceKind;
+use crate::model::subject::Subject;
+
+use super::roots::{self, Kind, LOST};
+use super::support::{session_subject, sql, terminate, who};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "postgres.locks.idle_in_transaction",
+    class: Class::Live,
+    source: SourceKind::Postgres,
+    says: "an idle transaction blocks others",
+    params: &[LOST],
+    origins: &["postgres.activity", "postgres.locks", "ledger"],
+    page: "\
+A session began a transaction, took locks, and does nothing: its client thinks, waits for something else, or was forgotten. Everyone who needs
+what it holds stands still, and so do those behind them. The time of the whole chain is counted here, by looks at the sessions; counters
+of the server do not show it while it lasts.
+
+**Relief**: end the session. To cancel does nothing to an idle one. What it wrote is rolled back.
+**Cure**: a limit on idle transactions for that role, and a client that commits before it does anything else.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    roots::judge(facts, params, prev, Kind::IdleInTransaction, made)
+}
+
+fn made(pg: &PgFacts, _: &Chains, root: &Root) -> Option<(Subject, String, Vec<Fix>)> {
+    let s = root.session()?;
+    let title = format!(
+        "{} has been idle in a transaction for {} and blocks {} sessions{}",
+        who(s),
+        roots::age(s.state_s),
+        root.waiters.len(),
+        roots::on_relation(pg, root)
+    );
+    let fixes = terminate(pg, s, root.waiters.len()).into_iter().chain(limit(pg, &s.role)).collect();
+    Some((session_subject(pg, s), title, fixes))
+}
+
+fn limit(pg: &PgFacts, role: &Foreign) -> Option<Fix> {
+    let name = identifier(role)?;
+    let mut fix = sql(
+        pg,
+        Phase::Cure,
+        Horizon::ShortTerm,
+        "End idle transactions of this role by themselves",
+        format!("ALTER ROLE {name} SET idle_in_transaction_session_timeout = '60s';"),
+        &Foreign::default(),
+    );
+    fix.undo = Some(format!("ALTER ROLE {name} RESET idle_in_transaction_session_timeout;"));
+    fix.risk = "clients that pause longer within a transaction lose it; counts for new sessions only".into();
+    fix.needs = "a role that may alter that role".into();
+    fix.verify = format!("SELECT rolconfig FROM pg_roles WHERE rolname = {};", crate::model::postgres::literal(role)?);
+    Some(fix)
+}

@@ -1,0 +1,64 @@
+//! postgres.index.duplicate: another index serves as well.
+
+use super::support::{instance, nobody, sql, unknown};
+use crate::detect::finding::Class;
+use crate::detect::finding::{Horizon, Phase};
+use crate::detect::params::Params;
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::postgres::{identifier, qualified};
+use crate::model::source::SourceKind;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::{Unit, bytes};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "postgres.index.duplicate",
+    class: Class::Hygiene,
+    source: SourceKind::Postgres,
+    says: "another index serves as well",
+    params: &[],
+    origins: &["postgres.indexes"],
+    page: "\
+The index has the same first columns, in the same order and with the same operators, as another valid one, and enforces nothing. Every query that it serves the other one serves as well; every write keeps both.
+
+**Cure**: drop it, after a look whether a standby's queries or a name in the code depend on it.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let Some(pg) = facts.postgres else { return nobody() };
+    let _ = (params, prev);
+    if pg.catalogs.is_empty() {
+        return unknown(pg, &crate::model::seen::Lack::new(crate::model::seen::Why::NotYet, "no database was visited yet"));
+    }
+    let mut judged = Judged::default();
+    for catalog in pg.catalogs.values() {
+        for i in &catalog.duplicates {
+            let (Some(name), Some(database)) = (qualified(&i.schema, &i.name), identifier(&catalog.database)) else { continue };
+            let subject = Subject::new(SubjectType::Index, format!("{database}.{name}"), name.clone());
+            let size = i.pages as f64 * 8192.0;
+            let how = if i.same { "the same columns as" } else { "the first columns of" };
+            let mut found =
+                Found::new(Class::Hygiene, format!("Index {name} on {} has {how} {}: {}", i.table, i.kept, bytes(size)));
+            found.evidence = vec![evidence("its size", size, Unit::Bytes, None, "postgres.indexes")];
+            let mut drop = sql(
+                pg,
+                Phase::Cure,
+                Horizon::ShortTerm,
+                "Drop it",
+                format!("DROP INDEX CONCURRENTLY {name};"),
+                &catalog.database,
+            );
+            drop.undo = i.definition.as_ref().map(|d| format!("{};", d.shown()));
+            drop.risk = "queries that preferred it use the other one. Stands alone, not in a transaction".into();
+            drop.needs = "owner of the table".into();
+            found.fixes = vec![drop];
+            judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
+        }
+    }
+    judged.verdicts.truncate(10);
+    if judged.verdicts.is_empty() {
+        return Judged::clear(instance(pg), "no index is superfluous");
+    }
+    judged
+}

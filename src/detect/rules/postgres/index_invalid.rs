@@ -1,0 +1,70 @@
+//! postgres.index.invalid: an index is invalid: it is kept up to date and never used.
+
+use super::support::{instance, nobody, sql, unknown};
+use crate::detect::finding::Class;
+use crate::detect::finding::{Fix, Horizon, Phase};
+use crate::detect::params::Params;
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::facts::PgFacts;
+use crate::model::foreign::Foreign;
+use crate::model::postgres::{identifier, literal, qualified};
+use crate::model::source::SourceKind;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::{Unit, bytes};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "postgres.index.invalid",
+    class: Class::Hygiene,
+    source: SourceKind::Postgres,
+    says: "an index is invalid: it is kept up to date and never used",
+    params: &[],
+    origins: &["postgres.indexes"],
+    page: "\
+A build of the index failed or was cancelled (CREATE INDEX CONCURRENTLY that met a deadlock, a time-out or a duplicate). What is left is kept up to date by every write and used by no query. One that is being built is left alone.
+
+**Cure**: drop it, or build it anew; both without a lock that blocks anyone.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let Some(pg) = facts.postgres else { return nobody() };
+    let _ = (params, prev);
+    if pg.catalogs.is_empty() {
+        return unknown(pg, &crate::model::seen::Lack::new(crate::model::seen::Why::NotYet, "no database was visited yet"));
+    }
+    let mut judged = Judged::default();
+    for catalog in pg.catalogs.values() {
+        for i in catalog.indexes.iter().filter(|i| !i.valid && !i.building) {
+            let (Some(name), Some(database)) = (qualified(&i.schema, &i.name), identifier(&catalog.database)) else { continue };
+            let subject = Subject::new(SubjectType::Index, format!("{database}.{name}"), name.clone());
+            let size = i.pages as f64 * 8192.0;
+            let mut found = Found::new(
+                Class::Hygiene,
+                format!("Index {name} is invalid: {} that every write to {} keeps up for nothing", bytes(size), i.table),
+            );
+            found.evidence = vec![evidence("its size", size, Unit::Bytes, None, "postgres.indexes")];
+            found.fixes = fixes(pg, &catalog.database, &name);
+            judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
+        }
+    }
+    judged.verdicts.truncate(10);
+    if judged.verdicts.is_empty() {
+        return Judged::clear(instance(pg), "no index is invalid");
+    }
+    judged
+}
+
+fn fixes(pg: &PgFacts, database: &Foreign, name: &str) -> Vec<Fix> {
+    let verify = literal(&Foreign::from(name)).map(|n| format!("SELECT to_regclass({n}) IS NULL AS gone;")).unwrap_or_default();
+    let mut drop = sql(pg, Phase::Cure, Horizon::Immediate, "Drop it", format!("DROP INDEX CONCURRENTLY {name};"), database);
+    drop.risk = "none for queries: none uses it. Stands alone, not in a transaction; waits for older transactions".into();
+    drop.needs = "owner of the table".into();
+    drop.verify = verify;
+    let mut build =
+        sql(pg, Phase::Cure, Horizon::ShortTerm, "Or build it anew", format!("REINDEX INDEX CONCURRENTLY {name};"), database);
+    build.risk = "reads the table twice; waits for older transactions".into();
+    build.needs = "owner of the index".into();
+    build.takes_s = None;
+    vec![drop, build]
+}

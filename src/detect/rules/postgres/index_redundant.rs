@@ -1,0 +1,102 @@
+//! postgres.index.redundant_on_hot_table: an index that serves nobody slows the writes of a busy table.
+
+use super::support::{self, instance, nobody, sql, unknown};
+use crate::detect::finding::Class;
+use crate::detect::finding::{Horizon, Phase};
+use crate::detect::ledger::State;
+use crate::detect::memory::is_held;
+use crate::detect::params::{Param, Params};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::foreign::Foreign;
+use crate::model::postgres::{identifier, qualified};
+use crate::model::source::SourceKind;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::{Unit, count};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "postgres.index.redundant_on_hot_table",
+    class: Class::Live,
+    source: SourceKind::Postgres,
+    says: "an index that serves nobody slows the writes of a busy table",
+    params: &[
+        Param { name: "writes", unit: Unit::PerSecond, default: 100.0, min: 1.0, max: 1000000.0, what: "rows written to the table per second" },
+        Param { name: "lost", unit: Unit::SecondsPerSecond, default: 0.1, min: 0.001, max: 1000.0, what: "sessions that its upkeep must cost" },
+    ],
+    origins: &["postgres.indexes", "postgres.tables", "ledger"],
+    page: "\
+A table takes many writes, and has indexes that another one serves as well or that no scan has used. Each write keeps them all. The cost is estimated: of the time of the statements that write, the share of the superfluous indexes among all things
+that a write touches.
+
+**Cure**: drop them.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let Some(pg) = facts.postgres else { return nobody() };
+    if pg.catalogs.is_empty() {
+        return unknown(pg, &crate::model::seen::Lack::new(crate::model::seen::Why::NotYet, "no database was visited yet"));
+    }
+    // Time of statements that write.
+    let writes = |row: &&crate::model::postgres::StatementRow| {
+        matches!(
+            crate::model::postgres::lexer::verb(pg.text(row.key.query)).as_str(),
+            "INSERT" | "UPDATE" | "DELETE" | "MERGE" | "COPY"
+        )
+    };
+    let busy: f64 = pg
+        .rows()
+        .filter(writes)
+        .map(|row| support::query_losses(facts, pg, row.key.query).iter().map(|(_, s)| s).sum::<f64>())
+        .sum();
+    let mut judged = Judged::default();
+    for catalog in pg.catalogs.values() {
+        for t in &catalog.tables {
+            let rate = facts
+                .learned
+                .trend(&pg.id, &format!("writes {} {}", catalog.oid, t.oid))
+                .and_then(|s| s.growth())
+                .map_or(0.0, |(rate, _)| rate);
+            let extra: Vec<&Foreign> =
+                catalog.duplicates.iter().filter(|d| d.table == t.name && d.schema == t.schema).map(|d| &d.name).collect();
+            let Some(first) = extra.first() else { continue };
+            let (Some(name), Some(database)) = (qualified(&t.schema, first), identifier(&catalog.database)) else { continue };
+            let subject = Subject::new(SubjectType::Index, format!("{database}.{name}"), name.clone());
+            let held = is_held(prev, &subject);
+            // The row itself, its WAL, one index that is needed, and these.
+            let n = extra.len() as f64;
+            let lost = busy * n / (n + 3.0);
+            if rate < params.limit("writes", held) || lost < params.limit("lost", held) {
+                continue;
+            }
+            let mut found = Found::new(
+                Class::Live,
+                format!("{} superfluous indexes on {} slow its {} writes a second", extra.len(), t.name, count(rate)),
+            );
+            found.losses = vec![(State::Working, lost)];
+            found.waste = true;
+            found.victims_time = busy;
+            found.confidence = 0.5;
+            found.evidence = vec![
+                evidence("rows written", rate, Unit::PerSecond, Some(params.get("writes")), "postgres.tables"),
+                evidence("superfluous indexes", n, Unit::Count, None, "postgres.indexes"),
+            ];
+            let mut drop = sql(
+                pg,
+                Phase::Cure,
+                Horizon::ShortTerm,
+                "Drop one that another serves as well",
+                format!("DROP INDEX CONCURRENTLY {name};"),
+                &catalog.database,
+            );
+            drop.risk = "queries that preferred it use the other one. Stands alone, not in a transaction".into();
+            drop.needs = "owner of the table".into();
+            found.fixes = vec![drop];
+            judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
+        }
+    }
+    if judged.verdicts.is_empty() {
+        return Judged::clear(instance(pg), "no superfluous index slows a busy table");
+    }
+    judged
+}

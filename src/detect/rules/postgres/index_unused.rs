@@ -1,0 +1,77 @@
+//! postgres.index.unused: an index was never used since statistics began.
+
+use super::support::{instance, nobody, sql, unknown};
+use crate::detect::finding::Class;
+use crate::detect::finding::{Horizon, Phase};
+use crate::detect::params::Params;
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::postgres::{identifier, qualified};
+use crate::model::source::SourceKind;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::{Unit, bytes, seconds};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "postgres.index.unused",
+    class: Class::Hygiene,
+    source: SourceKind::Postgres,
+    says: "an index was never used since statistics began",
+    params: &[],
+    origins: &["postgres.indexes"],
+    page: "\
+No scan has used the index since the statistics were reset (or began), two weeks ago at least, and it enforces nothing. Standbys count for themselves: on one of them it may be used.
+
+**Cure**: drop it, after a look at the standbys. The statement that makes it again is given as the undo.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let Some(pg) = facts.postgres else { return nobody() };
+    let _ = (params, prev);
+    if pg.catalogs.is_empty() {
+        return unknown(pg, &crate::model::seen::Lack::new(crate::model::seen::Why::NotYet, "no database was visited yet"));
+    }
+    let mut judged = Judged::default();
+    for catalog in pg.catalogs.values() {
+        let known_s = catalog.reset_us.map_or(f64::INFINITY, |r| (catalog.server_us - r) as f64 / 1e6);
+        let up_s = pg.server.as_ref().map_or(0.0, |s| (catalog.server_us - s.started_us) as f64 / 1e6);
+        // Statistics survive a clean restart; without a reset the age of the server is the least that is known.
+        let looked_s = if known_s.is_finite() { known_s } else { up_s };
+        if looked_s < TWO_WEEKS_S {
+            continue;
+        }
+        for i in catalog.indexes.iter().filter(|i| i.valid && !i.needed && i.scans == 0 && i.pages >= 128) {
+            let (Some(name), Some(database)) = (qualified(&i.schema, &i.name), identifier(&catalog.database)) else { continue };
+            let subject = Subject::new(SubjectType::Index, format!("{database}.{name}"), name.clone());
+            let size = i.pages as f64 * 8192.0;
+            let mut found = Found::new(
+                Class::Hygiene,
+                format!("Index {name} on {} was not used for {}: {}", i.table, seconds(looked_s), bytes(size)),
+            );
+            found.evidence = vec![
+                evidence("scans", 0.0, Unit::Count, None, "postgres.indexes"),
+                evidence("its size", size, Unit::Bytes, None, "postgres.indexes"),
+            ];
+            let mut drop = sql(
+                pg,
+                Phase::Cure,
+                Horizon::LongTerm,
+                "Drop it, if no standby uses it",
+                format!("DROP INDEX CONCURRENTLY {name};"),
+                &catalog.database,
+            );
+            drop.undo = i.definition.as_ref().map(|d| format!("{};", d.shown()));
+            drop.risk = "a query that comes once a quarter may miss it".into();
+            drop.needs = "owner of the table".into();
+            found.fixes = vec![drop];
+            judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
+        }
+    }
+    judged.verdicts.truncate(10);
+    if judged.verdicts.is_empty() {
+        return Judged::clear(instance(pg), "no index of size is unused, or nobody has looked for two weeks");
+    }
+    judged
+}
+
+const TWO_WEEKS_S: f64 = 14.0 * 86_400.0;

@@ -1,0 +1,83 @@
+//! postgres.vacuum.interference: maintenance competes with the foreground.
+
+use super::support::{self, confidence, instance, interval, nobody};
+use crate::detect::finding::Class;
+use crate::detect::ledger::State;
+use crate::detect::memory::is_held;
+use crate::detect::params::{Param, Params};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::model::postgres::WaitClass;
+use crate::model::source::SourceKind;
+use crate::model::unit::{Unit, short};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "postgres.vacuum.interference",
+    class: Class::Live,
+    source: SourceKind::Postgres,
+    says: "maintenance competes with the foreground",
+    params: &[
+        Param { name: "lost", unit: Unit::SecondsPerSecond, default: 0.1, min: 0.001, max: 1000.0, what: "sessions of others that must wait for disks, by the share of the maintenance" },
+        Param { name: "share", unit: Unit::Percent, default: 40.0, min: 5.0, max: 100.0, what: "of all waits for data files that the maintenance must have" },
+    ],
+    origins: &["postgres.activity", "postgres.progress", "ledger"],
+    page: "\
+A vacuum, an index build or a backup reads and writes while the foreground waits for the same disk. Autovacuum pauses between its pages and seldom hurts; one by hand does not pause
+(`vacuum_cost_delay = 0`).
+
+**Relief**: cancel it and run it at a quiet hour; what it has done stays done. **Cure**: `vacuum_cost_delay` for those by hand.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let Some(pg) = facts.postgres else { return nobody() };
+    let activity = match support::activity(pg) {
+        Ok(activity) => activity,
+        Err(answer) => return answer,
+    };
+    let _ = facts;
+    let io = |s: &crate::model::facts::SessionFacts| s.class(WaitClass::IoRead) + s.class(WaitClass::IoWrite);
+    let works = |pid: i32| {
+        let s = activity.session(pid)?;
+        let verb = crate::model::postgres::lexer::verb(s.query.shown());
+        (s.maintenance() || matches!(verb.as_str(), "VACUUM" | "REINDEX" | "CLUSTER" | "CREATE")).then_some(s)
+    };
+    let (mut theirs, mut others, mut victims) = (0.0, 0.0, 0.0);
+    let mut worst: Option<(&crate::model::postgres::Session, f64)> = None;
+    for facts in &activity.sessions {
+        match works(facts.pid) {
+            Some(s) => {
+                theirs += io(facts);
+                if worst.is_none_or(|(_, most)| facts.active() > most) {
+                    worst = Some((s, facts.active()));
+                }
+            }
+            None => {
+                others += io(facts) * facts.weight;
+                victims += if io(facts) > 0.0 { facts.active() * facts.weight } else { 0.0 };
+            }
+        }
+    }
+    let Some((s, _)) = worst else { return Judged::clear(instance(pg), "no maintenance is under way") };
+    let share = theirs / (theirs + others).max(1e-9);
+    let subject = support::session_subject(pg, s);
+    let lost = others * share;
+    if lost < params.limit("lost", is_held(prev, &subject)) || share * 100.0 < params.get("share") {
+        return Judged::clear(instance(pg), format!("maintenance is under way and costs others {} sessions", short(lost)));
+    }
+    let read: f64 = activity.class(WaitClass::IoRead);
+    let part = read / (read + activity.class(WaitClass::IoWrite)).max(1e-9);
+    let mut found =
+        Found::new(Class::Live, format!("`{}` competes with the foreground for the disk", support::brief(s.query.shown(), 50)));
+    found.losses = vec![(State::PostgresIoRead, lost * part), (State::PostgresIoWrite, lost * (1.0 - part))];
+    found.victims_time = victims;
+    found.ci = Some(interval(pg, lost));
+    found.confidence = confidence(pg, lost, 2, 3);
+    found.evidence = vec![
+        evidence("of all waits for data files", share * 100.0, Unit::Percent, Some(params.get("share")), "postgres.activity"),
+        evidence("others wait for data files", others, Unit::Count, Some(params.get("lost")), "postgres.activity"),
+    ];
+    found.fixes =
+        support::cancel(pg, s, "Cancel it, and run it at a quiet hour; what it has cleaned stays clean").into_iter().collect();
+    Judged::found(subject, found)
+}

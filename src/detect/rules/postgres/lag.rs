@@ -1,0 +1,83 @@
+//! postgres.replication.lag: a standby is behind.
+
+use super::support::{instance, nobody, sql, unknown};
+use crate::detect::finding::Class;
+use crate::detect::finding::{Horizon, Phase};
+use crate::detect::memory::is_held;
+use crate::detect::params::{Param, Params};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::foreign::Foreign;
+use crate::model::source::SourceKind;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::{Unit, bytes, seconds};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "postgres.replication.lag",
+    class: Class::Risk,
+    source: SourceKind::Postgres,
+    says: "a standby is behind",
+    params: &[
+        Param { name: "behind", unit: Unit::Seconds, default: 10.0, min: 0.1, max: 86400.0, what: "seconds that it is behind" },
+        Param { name: "bytes", unit: Unit::Bytes, default: 104857600.0, min: 1048576.0, max: 1000000000000.0, what: "bytes of WAL that it has not replayed" },
+    ],
+    origins: &["postgres.replicas"],
+    page: "\
+A standby has not replayed what was committed: by the seconds between commit and replay where both are known, by bytes of WAL otherwise. Reads there see old data, and a failover would lose it or wait for it. On a standby the time since
+the last replayed transaction counts only while there is WAL that was received and not replayed.
+
+**Look**: network, disk and long queries on the standby (`max_standby_streaming_delay`).",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let Some(pg) = facts.postgres else { return nobody() };
+    let cluster = match &pg.cluster {
+        Ok(cluster) => cluster,
+        Err(lack) => return unknown(pg, lack),
+    };
+    let mut all: Vec<(Subject, f64, f64)> = cluster
+        .replicas
+        .iter()
+        .map(|r| {
+            let name = if r.name.is_empty() { r.client.shown() } else { r.name.shown() };
+            let subject = Subject::new(SubjectType::Replica, name, format!("standby {name}"));
+            (subject, r.replay_lag_s.unwrap_or(0.0), r.behind_bytes.unwrap_or(0) as f64)
+        })
+        .collect();
+    if let Some((age, behind)) = cluster.replay_lag.filter(|(_, behind)| *behind > 0) {
+        all.push((Subject::new(SubjectType::Replica, "self", "this standby"), age, behind as f64));
+    }
+    let mut judged = Judged::default();
+    for (subject, lag_s, behind) in all {
+        let held = is_held(prev, &subject);
+        if lag_s < params.limit("behind", held) && behind < params.limit("bytes", held) {
+            judged.verdicts.push((subject, Verdict::Clear(format!("{} behind", seconds(lag_s)))));
+            continue;
+        }
+        let trend = facts.learned.trend(&pg.id, &format!("behind {}", subject.key)).and_then(|s| s.growth());
+        let mut found = Found::new(Class::Risk, format!("{} is {} and {} behind", subject.label, seconds(lag_s), bytes(behind)));
+        found.grows = trend.is_some() || behind >= params.get("bytes");
+        found.never_critical = true;
+        found.evidence = vec![
+            evidence("behind", lag_s, Unit::Seconds, Some(params.get("behind")), "postgres.replicas"),
+            evidence("WAL not replayed", behind, Unit::Bytes, Some(params.get("bytes")), "postgres.replicas"),
+        ];
+        let mut look = sql(
+            pg,
+            Phase::Relief,
+            Horizon::Immediate,
+            "See what replay waits for, on the standby",
+            "SELECT wait_event_type, wait_event FROM pg_stat_activity WHERE backend_type = 'startup';".into(),
+            &Foreign::default(),
+        );
+        look.target = format!("any database on {}", subject.label);
+        look.risk = "none: it only looks".into();
+        found.fixes = vec![look];
+        judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
+    }
+    if judged.verdicts.is_empty() {
+        return Judged::clear(instance(pg), "no standby");
+    }
+    judged
+}

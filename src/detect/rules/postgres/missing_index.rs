@@ -1,0 +1,167 @@
+//! postgres.query.missing_index: a query reads far more rows than it returns, and an index would serve it.
+
+use crate::detect::advice::Advice;
+use crate::detect::finding::{Class, Fix, Horizon, Phase, Preflight};
+use crate::detect::params::{Param, Params};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::model::facts::PgFacts;
+use crate::model::postgres::plan::{Plan, PlannedTable};
+use crate::model::postgres::{identifier, qualified};
+use crate::model::source::SourceKind;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::{Unit, bytes, count, seconds};
+
+use super::queries::{self, Costly, Kind};
+use super::query_rule;
+use super::support::{sql, who};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "postgres.query.missing_index",
+    class: Class::Live,
+    source: SourceKind::Postgres,
+    says: "a query reads far more rows than it returns, an index would serve",
+    params: &[Param {
+        name: "lost",
+        unit: Unit::SecondsPerSecond,
+        default: 0.1,
+        min: 0.001,
+        max: 1000.0,
+        what: "sessions that the query must keep busy",
+    }],
+    origins: &["postgres.activity", "postgres.statements", "postgres.plan", "ledger"],
+    page: "\
+The plan that the server makes of the query, for any parameters, scans a table and throws most of it away. The columns of an index come from the plan's own
+conditions, so views, aliases and search paths are resolved already: those compared for equality, the most selective first, then a range or the order
+that is asked for. No index is suggested where one with the same first columns exists, where a tenth of the table or more is wanted, or where the
+table is small.
+
+**What it gives**: cost of the plan with the scan replaced by an index scan, as the planner counts; a range, because caches and other queries are not in a plan.
+Size from the columns' widths. **What it costs**: every write to the table keeps the index up to date.
+
+**Cure**: CREATE INDEX CONCURRENTLY, alone: not in a transaction, without IF NOT EXISTS (an invalid remnant of an earlier attempt would pass for success). It waits for
+every older transaction; those that would stall it are named. Undo: DROP INDEX CONCURRENTLY.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    query_rule::judge(facts, params, prev, true, |k| matches!(k, Kind::MissingIndex(_)), made)
+}
+
+fn made(pg: &PgFacts, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Found)> {
+    let Kind::MissingIndex(advice) = kind else { return None };
+    let plan = pg.plans.get(&costly.row.key.query)?.1.as_ref().ok()?;
+    let table = plan.tables.get(advice.table)?;
+    let name = qualified(&table.schema, &table.name)?;
+    let columns = advice.columns.join(", ");
+    let database = identifier(&costly.row.database)?;
+    let mut subject = Subject::new(SubjectType::Table, format!("{database}.{name}"), format!("{name}({columns})"));
+    subject.also = vec![format!("query:{}/{}", costly.row.database.shown(), costly.row.key.query)];
+    let rows = costly.row.grown.rows as f64 / costly.row.grown.calls.max(1) as f64;
+    let title = format!(
+        "Missing index on {name}({columns}): query {} scans {} rows to return {}",
+        costly.row.key.query,
+        count(advice.rows_read),
+        count(rows.max(0.0))
+    );
+    let mut found = queries::found(pg, costly, title, advice.gain_low);
+    found.confidence = found.confidence.min(0.9);
+    found.evidence.insert(
+        0,
+        evidence(
+            "rows scanned per row that is wanted",
+            advice.rows_read / rows.max(1.0),
+            Unit::Ratio,
+            Some(10.0),
+            "postgres.plan",
+        ),
+    );
+    found.evidence.push(evidence("cost of the plan now", plan.cost(), Unit::Count, None, "postgres.plan"));
+    found.evidence.push(evidence("with the index, as the planner counts", advice.cost_after, Unit::Count, None, "postgres.plan"));
+    found.against = vec![evidence(
+        "rows written to the table since statistics began",
+        table.writes as f64,
+        Unit::Count,
+        None,
+        "postgres.plan",
+    )];
+    found.fixes = fixes(pg, costly, plan, table, advice);
+    Some((subject, found))
+}
+
+fn fixes(pg: &PgFacts, costly: &Costly<'_>, plan: &Plan, table: &PlannedTable, advice: &Advice) -> Vec<Fix> {
+    let mut out = Vec::new();
+    for target in advice.targets(plan) {
+        out.extend(build(pg, costly, target, advice));
+    }
+    if out.is_empty() {
+        out.extend(build(pg, costly, table, advice));
+    }
+    out
+}
+
+fn build(pg: &PgFacts, costly: &Costly<'_>, table: &PlannedTable, advice: &Advice) -> Option<Fix> {
+    let name = advice.name(table)?;
+    let quoted = identifier(&name)?;
+    let schema = identifier(&table.schema)?;
+    let target = qualified(&table.schema, &table.name)?;
+    let size = advice.bytes(table);
+    let command = format!("CREATE INDEX CONCURRENTLY {quoted} ON {target} ({});", advice.columns.join(", "));
+    let title = format!(
+        "Build the index without blocking writes: {:.0} to {:.1} % of the query's time back",
+        advice.gain_low * 100.0,
+        (advice.gain_high * 100.0).min(99.9)
+    );
+    let mut fix = sql(pg, Phase::Cure, Horizon::Immediate, &title, command, &costly.row.database);
+    fix.undo = Some(format!("DROP INDEX CONCURRENTLY {schema}.{quoted};"));
+    fix.risk = format!(
+        "reads the table twice and waits for all older transactions; about {} more to keep up to date with each write; one that fails leaves an invalid index behind",
+        bytes(size)
+    );
+    fix.needs = format!("owner of {target} ({})", table.owner);
+    // Two scans of the table at some 100 MB/s, and a sort.
+    fix.takes_s = Some((table.pages as f64 * 8192.0 * 2.0 / 100e6 + table.rows * 1e-6).max(1.0).round());
+    fix.needs_bytes = Some(size as u64);
+    fix.verify = format!(
+        "SELECT indisvalid FROM pg_index WHERE indexrelid = {}::regclass;",
+        crate::model::postgres::literal(&crate::model::foreign::Foreign::from(format!("{schema}.{quoted}").as_str()))?
+    );
+    fix.preflight = preflight(pg, costly);
+    Some(fix)
+}
+
+/// Transactions that would stall the build, and builds under way.
+fn preflight(pg: &PgFacts, costly: &Costly<'_>) -> Vec<Preflight> {
+    const OLD_S: f64 = 10.0;
+    let mut checks = Vec::new();
+    if let Ok(activity) = &pg.activity {
+        let same =
+            |s: &&crate::model::postgres::Session| s.database == costly.row.database && s.xact_s.is_some_and(|age| age >= OLD_S);
+        let oldest = activity
+            .newest
+            .sessions
+            .iter()
+            .filter(same)
+            .max_by(|a, b| a.xact_s.unwrap_or(0.0).total_cmp(&b.xact_s.unwrap_or(0.0)));
+        checks.push(match oldest {
+            Some(s) => Preflight {
+                ok: false,
+                what: format!(
+                    "the transaction of {} is {} old: the build waits for it",
+                    who(s),
+                    seconds(s.xact_s.unwrap_or(0.0))
+                ),
+            },
+            None => Preflight { ok: true, what: "no transaction older than 10 s would stall it".into() },
+        });
+    }
+    if let Ok(cluster) = &pg.cluster {
+        let building = cluster.progress.iter().any(|p| p.command == "create index");
+        let what = if building { "another index is being built" } else { "no other index is being built" };
+        checks.push(Preflight { ok: !building, what: what.into() });
+    }
+    if pg.server.as_ref().is_some_and(|s| s.standby) {
+        checks.push(Preflight { ok: false, what: "this is a standby: build it on the primary".into() });
+    }
+    checks
+}

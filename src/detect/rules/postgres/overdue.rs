@@ -1,0 +1,128 @@
+//! postgres.vacuum.overdue: autovacuum is behind, or off.
+
+use super::support::{instance, nobody, setting, sql, unknown};
+use crate::detect::finding::Class;
+use crate::detect::finding::{Fix, Horizon, Phase};
+use crate::detect::memory::is_held;
+use crate::detect::params::{Param, Params};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::facts::PgFacts;
+use crate::model::foreign::Foreign;
+use crate::model::postgres::{identifier, qualified};
+use crate::model::source::SourceKind;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::{Unit, count, short};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "postgres.vacuum.overdue",
+    class: Class::Risk,
+    source: SourceKind::Postgres,
+    says: "autovacuum is behind, or off",
+    params: &[
+        Param { name: "factor", unit: Unit::Ratio, default: 2.0, min: 1.0, max: 100.0, what: "dead rows over the number from which autovacuum acts" },
+        Param { name: "dead", unit: Unit::Count, default: 10000.0, min: 100.0, max: 1000000000.0, what: "dead rows that a table must have" },
+    ],
+    origins: &["postgres.tables", "postgres.settings"],
+    page: "\
+A table has far more dead rows than the number from which autovacuum cleans it (its own settings respected), and nobody cleans it: autovacuum is switched off for it or at all, its workers are busy elsewhere, or
+it is held back by a lock or by the horizon.
+
+**Relief**: VACUUM it now; that blocks neither reads nor writes. **Cure**: switch autovacuum on; let it begin sooner, and pause less.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let Some(pg) = facts.postgres else { return nobody() };
+    if pg.catalogs.is_empty() {
+        return unknown(pg, &crate::model::seen::Lack::new(crate::model::seen::Why::NotYet, "no database was visited yet"));
+    }
+    let _ = facts;
+    let cluster = pg.cluster.as_ref().ok();
+    let off = cluster.is_some_and(|c| c.on("autovacuum") == Some(false) || c.on("track_counts") == Some(false));
+    let mut judged = Judged::default();
+    for catalog in pg.catalogs.values() {
+        for t in &catalog.tables {
+            let (Some(name), Some(database)) = (qualified(&t.schema, &t.name), identifier(&catalog.database)) else { continue };
+            let factor = t.dead as f64 / t.vacuum_at.max(1.0);
+            let subject = Subject::new(SubjectType::Table, format!("{database}.{name}"), name.clone());
+            let held = is_held(prev, &subject);
+            let cleaned = cluster.is_some_and(|c| {
+                c.progress.iter().any(|p| p.command == "vacuum" && p.relation == Some(t.oid) && p.database == catalog.database)
+            });
+            if (t.dead as f64) < params.limit("dead", held) || factor < params.limit("factor", held) || cleaned {
+                continue;
+            }
+            let why = match (off, t.autovacuum) {
+                (true, _) => "autovacuum is off",
+                (_, false) => "autovacuum is off for it",
+                _ => "autovacuum does not keep up",
+            };
+            let mut found = Found::new(
+                Class::Risk,
+                format!(
+                    "{name} has {} dead rows, {} times what autovacuum waits for: {why}",
+                    count(t.dead as f64),
+                    short(factor)
+                ),
+            );
+            // With autovacuum on it may be a moment's lag.
+            found.grows = off || !t.autovacuum;
+            found.never_critical = true;
+            found.evidence = vec![
+                evidence("dead rows", t.dead as f64, Unit::Count, Some(t.vacuum_at), "postgres.tables"),
+                evidence("live rows", t.live as f64, Unit::Count, None, "postgres.tables"),
+            ];
+            if let Some(age) = t.vacuumed_s {
+                found.evidence.push(evidence("vacuumed last", age, Unit::Seconds, None, "postgres.tables"));
+            }
+            found.fixes = fixes(pg, &catalog.database, t, &name, off);
+            judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
+        }
+    }
+    if judged.verdicts.is_empty() {
+        return Judged::clear(instance(pg), "no table has far more dead rows than autovacuum waits for");
+    }
+    judged.verdicts.truncate(5);
+    judged
+}
+
+fn fixes(pg: &PgFacts, database: &Foreign, t: &crate::model::postgres::TableRow, name: &str, off: bool) -> Vec<Fix> {
+    let mut vacuum =
+        sql(pg, Phase::Relief, Horizon::Immediate, "Clean it now", format!("VACUUM (VERBOSE, ANALYZE) {name};"), database);
+    vacuum.risk = "reads and writes the table; blocks neither reads nor writes".into();
+    vacuum.needs = format!("owner of the table ({}), or MAINTAIN on it", t.owner);
+    vacuum.takes_s = Some((t.pages as f64 * 8192.0 / 50e6).max(1.0).round());
+    vacuum.verify = format!("SELECT n_dead_tup, last_vacuum FROM pg_stat_user_tables WHERE relid = {}::oid;", t.oid);
+    let mut out = vec![vacuum];
+    if !t.autovacuum {
+        let mut on = sql(
+            pg,
+            Phase::Cure,
+            Horizon::ShortTerm,
+            "Switch autovacuum on for it",
+            format!("ALTER TABLE {name} RESET (autovacuum_enabled);"),
+            database,
+        );
+        on.undo = Some(format!("ALTER TABLE {name} SET (autovacuum_enabled = off);"));
+        on.risk = "somebody switched it off; ask why".into();
+        on.needs = format!("owner of the table ({})", t.owner);
+        out.push(on);
+    } else if off {
+        out.push(setting(pg, Phase::Cure, Horizon::ShortTerm, "Switch autovacuum on", "autovacuum", "on"));
+    } else {
+        let mut sooner = sql(
+            pg,
+            Phase::Cure,
+            Horizon::ShortTerm,
+            "Let autovacuum come sooner for it",
+            format!("ALTER TABLE {name} SET (autovacuum_vacuum_scale_factor = 0.02);"),
+            database,
+        );
+        sooner.undo = Some(format!("ALTER TABLE {name} RESET (autovacuum_vacuum_scale_factor);"));
+        sooner.risk = "it is vacuumed more often".into();
+        sooner.needs = format!("owner of the table ({})", t.owner);
+        out.push(sooner);
+    }
+    out
+}

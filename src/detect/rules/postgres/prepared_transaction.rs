@@ -1,0 +1,76 @@
+//! postgres.locks.prepared_transaction: a forgotten two-phase transaction blocks.
+
+use crate::detect::finding::{Class, Fix, Horizon, Phase};
+use crate::detect::params::Params;
+use crate::detect::verdict::{Facts, Judged, Prev, Rule};
+use crate::model::facts::{Chains, Holder, PgFacts, Root};
+use crate::model::postgres::literal;
+use crate::model::source::SourceKind;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::seconds;
+
+use super::roots::{self, Kind, LOST};
+use super::support::{setting, sql};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "postgres.locks.prepared_transaction",
+    class: Class::Live,
+    source: SourceKind::Postgres,
+    says: "a forgotten two-phase transaction blocks",
+    params: &[LOST],
+    origins: &["postgres.activity", "postgres.locks", "postgres.prepared", "ledger"],
+    page: "\
+A transaction was prepared (PREPARE TRANSACTION) and neither committed nor rolled back. It belongs to no session any more, survives restarts, and keeps its
+locks. `pg_blocking_pids` calls it 0; it is found by the transaction that the waiters wait for.
+
+**Relief**: roll it back, or commit it: its coordinator knows which. In its own database, by its owner or a superuser.
+**Cure**: mend the coordinator; without one, `max_prepared_transactions = 0`.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    roots::judge(facts, params, prev, Kind::Prepared, made)
+}
+
+fn made(pg: &PgFacts, _: &Chains, root: &Root) -> Option<(Subject, String, Vec<Fix>)> {
+    let Holder::Prepared(row) = &root.holder else {
+        let subject = Subject::new(SubjectType::PreparedTransaction, "?", "a prepared transaction");
+        return Some((
+            subject,
+            format!("A prepared transaction blocks {} sessions; which one cannot be seen", root.waiters.len()),
+            Vec::new(),
+        ));
+    };
+    let subject = Subject::new(SubjectType::PreparedTransaction, row.gid.shown(), format!("prepared transaction {}", row.gid));
+    let title = format!(
+        "Prepared transaction {} of {}, {} old, blocks {} sessions{}",
+        row.gid,
+        row.owner,
+        seconds(row.age_s),
+        root.waiters.len(),
+        roots::on_relation(pg, root)
+    );
+    let mut fixes = Vec::new();
+    if let Some(gid) = literal(&row.gid) {
+        let one = |title: &str, command: String| {
+            let mut fix = sql(pg, Phase::Relief, Horizon::Immediate, title, command, &row.database);
+            fix.risk = "the other parts of the distributed transaction may have ended the other way: ask its coordinator".into();
+            fix.needs = format!("owner {} or a superuser, in database {}", row.owner, row.database);
+            fix.verify = format!("SELECT count(*) = 0 AS gone FROM pg_prepared_xacts WHERE gid = {gid};");
+            fix
+        };
+        let title = format!("Roll it back: {} sessions go on", root.waiters.len());
+        fixes.push(one(&title, format!("ROLLBACK PREPARED {gid};")));
+        fixes.push(one("Or commit it", format!("COMMIT PREPARED {gid};")));
+    }
+    fixes.push(setting(
+        pg,
+        Phase::Cure,
+        Horizon::LongTerm,
+        "Without a coordinator, forbid them",
+        "max_prepared_transactions",
+        "0",
+    ));
+    Some((subject, title, fixes))
+}

@@ -1,0 +1,50 @@
+//! How each rule of a query judges: the costly queries of its kind, each with a subject, a title and fixes.
+
+use crate::detect::memory::is_held;
+use crate::detect::params::Params;
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Verdict};
+use crate::model::facts::PgFacts;
+use crate::model::seen::{Lack, Why};
+use crate::model::subject::Subject;
+use crate::model::unit::short;
+
+use super::queries::{Costly, Kind, costly};
+use super::support::{instance, nobody, unknown};
+
+/// Judges the queries that `mine` picks, each as `made` says; `asks` when the rule wants plans.
+pub fn judge(
+    facts: &Facts<'_>,
+    params: &Params<'_>,
+    prev: Option<&Prev>,
+    asks: bool,
+    mine: impl Fn(&Kind) -> bool,
+    made: impl Fn(&PgFacts, &Costly<'_>, &Kind) -> Option<(Subject, Found)>,
+) -> Judged {
+    let Some(pg) = facts.postgres else { return nobody() };
+    if pg.interval_s().is_none() {
+        return unknown(pg, &pg.no_statements());
+    }
+    // Statements of a minute ago say nothing about now.
+    if pg.statements_age_s > 45.0 {
+        return unknown(pg, &Lack::new(Why::TimedOut, "pg_stat_statements is not read any more"));
+    }
+    let (all, demands) = costly(facts, pg);
+    let mut judged = Judged { verdicts: Vec::new(), demands: if asks { demands } else { Vec::new() } };
+    for query in &all {
+        let Some(kind) = query.kind.as_ref().filter(|k| mine(k)) else { continue };
+        let Some((subject, found)) = made(pg, query, kind) else { continue };
+        if query.lost < params.limit("lost", is_held(prev, &subject)) {
+            judged.verdicts.push((subject, Verdict::Clear(format!("{} sessions busy with it", short(query.lost)))));
+        } else if !judged.verdicts.iter().any(|(s, _)| s.typed_key() == subject.typed_key()) {
+            judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
+        }
+    }
+    if judged.verdicts.is_empty() {
+        let top = all.first().map_or_else(
+            || "no query keeps a tenth of a session busy".to_owned(),
+            |c| format!("the costliest query keeps {} sessions busy, for another reason or none", short(c.lost)),
+        );
+        judged.verdicts.push((instance(pg), Verdict::Clear(top)));
+    }
+    judged
+}

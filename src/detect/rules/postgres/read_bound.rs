@@ -1,0 +1,78 @@
+//! postgres.io.read_bound: reads dominate and no query or memory cause explains it.
+
+use super::support::{self, confidence, instance, interval, nobody, setting};
+use crate::detect::finding::Class;
+use crate::detect::finding::{Horizon, Phase};
+use crate::detect::ledger::State;
+use crate::detect::memory::is_held;
+use crate::detect::params::{Param, Params};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::model::postgres::WaitClass;
+use crate::model::source::SourceKind;
+use crate::model::unit::{Unit, short};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "postgres.io.read_bound",
+    class: Class::Live,
+    source: SourceKind::Postgres,
+    says: "reads dominate and no query or memory cause explains it",
+    params: &[
+        Param { name: "lost", unit: Unit::SecondsPerSecond, default: 0.3, min: 0.001, max: 1000.0, what: "sessions that must wait for reads, beyond what a clean disk takes" },
+        Param { name: "query", unit: Unit::Percent, default: 60.0, min: 10.0, max: 100.0, what: "of them in one query: then that query is the story" },
+    ],
+    origins: &["postgres.activity", "ledger"],
+    page: "\
+Sessions wait for data files to be read, and no single query is behind most of it: what is used does not fit into memory, or the disk is slow. When the disk is held up by somebody
+or the page cache too small for a group's limit, that is the cause and this hangs under it.
+
+**Cure**: more memory (`shared_buffers`, the page cache), a faster disk, fewer pages per row wanted.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let Some(pg) = facts.postgres else { return nobody() };
+    let activity = match support::activity(pg) {
+        Ok(activity) => activity,
+        Err(answer) => return answer,
+    };
+    let waiting = activity.class(WaitClass::IoRead);
+    let state = facts.ledger.state(State::PostgresIoRead);
+    let clean = if state > 0.0 { facts.ledger.clean(State::PostgresIoRead) / state } else { 0.0 };
+    let lost = waiting * (1.0 - clean);
+    let subject = instance(pg);
+    let of = |c: &std::collections::BTreeMap<WaitClass, f64>| c.get(&WaitClass::IoRead).copied().unwrap_or(0.0);
+    let top = activity.by_query.values().map(of).fold(0.0, f64::max);
+    if lost < params.limit("lost", is_held(prev, &subject)) {
+        return Judged::clear(subject, format!("{} sessions wait for reads", short(waiting)));
+    }
+    if top / waiting * 100.0 >= params.get("query") {
+        return Judged::clear(subject, format!("{} sessions wait for reads, nearly all in one query", short(waiting)));
+    }
+    let mut found = Found::new(Class::Live, format!("{} sessions wait for reads of data files, in many queries", short(waiting)));
+    found.losses = vec![(State::PostgresIoRead, lost)];
+    found.victims_time =
+        activity.sessions.iter().filter(|s| s.class(WaitClass::IoRead) > 0.0).map(|s| s.active() * s.weight).sum();
+    found.ci = Some(interval(pg, lost));
+    found.confidence = confidence(pg, lost, 2, 2);
+    found.evidence = vec![
+        evidence("sessions that wait for reads", waiting, Unit::Count, Some(params.get("lost")), "postgres.activity"),
+        evidence(
+            "of them in one query at most",
+            top / waiting * 100.0,
+            Unit::Percent,
+            Some(params.get("query")),
+            "postgres.activity",
+        ),
+    ];
+    let buffers = pg.cluster.as_ref().ok().and_then(|c| c.bytes("shared_buffers"));
+    if let Some(buffers) = buffers {
+        found.evidence.push(evidence("shared_buffers", buffers, Unit::Bytes, None, "postgres.settings"));
+        let more = format!("{:.0}MB", (buffers * 2.0 / 1_048_576.0).max(128.0));
+        let mut fix =
+            setting(pg, Phase::Cure, Horizon::LongTerm, "Let the server keep twice as much in memory", "shared_buffers", &more);
+        fix.risk = "that memory is taken from the page cache and everyone else".into();
+        found.fixes = vec![fix];
+    }
+    Judged::found(subject, found)
+}

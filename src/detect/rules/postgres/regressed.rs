@@ -1,0 +1,74 @@
+//! postgres.query.regressed: a query became much slower than it was.
+
+use crate::detect::finding::{Class, Fix, Horizon, Phase};
+use crate::detect::params::{Param, Params};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::model::facts::PgFacts;
+use crate::model::source::SourceKind;
+use crate::model::subject::Subject;
+use crate::model::unit::{Unit, short};
+
+use super::queries::{self, Costly, Kind};
+use super::query_rule;
+use super::support::{query_subject, sql};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "postgres.query.regressed",
+    class: Class::Live,
+    source: SourceKind::Postgres,
+    says: "a query became much slower than it was",
+    params: &[Param {
+        name: "lost",
+        unit: Unit::SecondsPerSecond,
+        default: 0.1,
+        min: 0.001,
+        max: 1000.0,
+        what: "sessions that the query must keep busy",
+    }],
+    origins: &["postgres.activity", "postgres.statements", "ledger"],
+    page: "\
+The mean time of a statement has at least doubled against what perftop saw of it before (median of the readings, with the spread as a floor), and no narrower cause is
+known: not an index, not statistics, not memory. A plan that changed, data that grew, or a cache that was lost.
+
+**Relief**: ANALYZE the tables that it uses. **Cure**: compare the plan (`x`) with the one of before.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    query_rule::judge(facts, params, prev, false, |k| matches!(k, Kind::Regressed(_)), made)
+}
+
+fn made(pg: &PgFacts, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Found)> {
+    let g = &costly.row.grown;
+    let calls = g.calls.max(1) as f64;
+    let per_s = g.calls as f64 / pg.interval_s().unwrap_or(1.0);
+    let _ = per_s;
+    let Kind::Regressed(times) = kind else { return None };
+    let title = format!(
+        "Query {} takes {} ms a call, {} times what was usual",
+        costly.row.key.query,
+        short(g.exec_ms / calls),
+        short(*times)
+    );
+    let mut found = queries::found(pg, costly, title, 1.0 - 1.0 / times.max(1.0));
+    found.confidence = found.confidence.min(0.6);
+    found.evidence.insert(0, evidence("over what was usual", *times, Unit::Ratio, Some(2.0), "postgres.statements"));
+    found.fixes = analyze(pg, costly);
+    Some((query_subject(pg, costly.row), found))
+}
+
+fn analyze(pg: &PgFacts, costly: &Costly<'_>) -> Vec<Fix> {
+    let mut fix = sql(
+        pg,
+        Phase::Relief,
+        Horizon::Immediate,
+        "Look at all tables of its database anew",
+        "ANALYZE;".into(),
+        &costly.row.database,
+    );
+    fix.risk = "reads a sample of every table; blocks nobody; plans of other queries may change too".into();
+    fix.needs = "owner of the tables, or MAINTAIN on them".into();
+    fix.takes_s = Some(60.0);
+    vec![fix]
+}

@@ -1,0 +1,168 @@
+//! What kind of root a chain of locks has: each root belongs to one rule. And the finding that they share.
+
+use crate::detect::finding::{Class, Fix};
+use crate::detect::ledger::State;
+use crate::detect::memory::is_held;
+use crate::detect::params::{Param, Params};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Verdict, evidence};
+use crate::model::facts::{Chains, Holder, PgFacts, Root};
+use crate::model::subject::Subject;
+use crate::model::unit::{Unit, seconds, short};
+
+use super::support::{self, confidence, instance, interval};
+
+/// The rules that share the roots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A prepared transaction.
+    Prepared,
+    /// A strong lock that is queued for, with others behind it.
+    DdlQueue,
+    /// An idle transaction.
+    IdleInTransaction,
+    /// An advisory lock.
+    Advisory,
+    /// The same rows, by transactions that do not last.
+    HotRow,
+    /// Any other.
+    Blocked,
+}
+
+/// A transaction younger than this is no long one: those who queue for its rows queue for the rows.
+const YOUNG_S: f64 = 2.0;
+
+/// The rule that a root belongs to.
+#[must_use]
+pub fn kind(root: &Root) -> Kind {
+    let rows = matches!(root.kind.as_str(), "transactionid" | "tuple" | "spectoken");
+    match &root.holder {
+        Holder::Prepared(_) => Kind::Prepared,
+        Holder::Unknown(0) => Kind::Prepared,
+        _ if root.queue.is_some() => Kind::DdlQueue,
+        _ if root.kind == "advisory" => Kind::Advisory,
+        Holder::Session(s) if s.idle_in_transaction() && s.state_s.is_none_or(|age| age >= 1.0 || !rows) => {
+            Kind::IdleInTransaction
+        }
+        Holder::Session(s) if rows && s.xact_s.is_none_or(|age| age < YOUNG_S) => Kind::HotRow,
+        // It ended between two looks.
+        Holder::Unknown(_) if rows => Kind::HotRow,
+        _ => Kind::Blocked,
+    }
+}
+
+/// The threshold that all of them have.
+pub const LOST: Param = Param {
+    name: "lost",
+    unit: Unit::SecondsPerSecond,
+    default: 0.1,
+    min: 0.001,
+    max: 1000.0,
+    what: "sessions that must stand still because of it, on average",
+};
+
+/// The chains of the server, or the answer when there are none or they are not known.
+///
+/// # Errors
+/// That answer.
+pub fn chains<'a>(facts: &Facts<'a>) -> Result<(&'a PgFacts, &'a Chains), Judged> {
+    let Some(pg) = facts.postgres else { return Err(support::nobody()) };
+    let chains = pg.chains.as_ref().map_err(|lack| support::unknown(pg, lack))?;
+    if chains.roots.is_empty() {
+        return Err(Judged::clear(instance(pg), "nobody waits for a lock"));
+    }
+    Ok((pg, chains))
+}
+
+/// Judges the roots of one kind, each as `made` says: subject, title and fixes.
+pub fn judge(
+    facts: &Facts<'_>,
+    params: &Params<'_>,
+    prev: Option<&Prev>,
+    mine: Kind,
+    made: impl Fn(&PgFacts, &Chains, &Root) -> Option<(Subject, String, Vec<Fix>)>,
+) -> Judged {
+    let (pg, chains) = match chains(facts) {
+        Ok(known) => known,
+        Err(answer) => return answer,
+    };
+    let mut judged = Judged::default();
+    for root in chains.roots.iter().filter(|r| kind(r) == mine) {
+        let Some((subject, title, fixes)) = made(pg, chains, root) else { continue };
+        if root.waiting < params.limit("lost", is_held(prev, &subject)) {
+            let why = format!("{} sessions wait for it on average", short(root.waiting));
+            judged.verdicts.push((subject, Verdict::Clear(why)));
+            continue;
+        }
+        let mut found = found(pg, &[root], title);
+        found.evidence.extend(own_wait(root));
+        found.fixes = fixes;
+        judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
+    }
+    if judged.verdicts.is_empty() {
+        return Judged::clear(instance(pg), format!("{} sessions wait for locks, for other reasons", short(chains.waiting())));
+    }
+    judged
+}
+
+/// The finding that these roots make.
+#[must_use]
+pub fn found(pg: &PgFacts, roots: &[&Root], title: String) -> Found {
+    let waiting: f64 = roots.iter().map(|r| r.waiting).sum();
+    let mut found = Found::new(Class::Live, title);
+    found.losses = vec![(State::PostgresLock, waiting)];
+    let victims = roots.iter().flat_map(|r| &r.waiters);
+    if let Ok(activity) = &pg.activity {
+        let time = |pid: &i32| activity.facts(*pid).map_or(0.0, |f| f.active() * f.weight);
+        found.victims_time = victims.clone().map(time).sum::<f64>().max(waiting);
+        let culprits = roots.iter().filter_map(|r| r.session());
+        found.own_time = culprits.map(|s| time(&s.pid)).sum();
+    }
+    let longest = roots.iter().map(|r| r.longest_s).fold(0.0, f64::max);
+    found.age_s = Some(longest);
+    found.ci = Some(interval(pg, waiting));
+    found.confidence = confidence(pg, waiting, 3, 3);
+    found.evidence = vec![
+        evidence("sessions that wait for it, on average", waiting, Unit::Count, Some(LOST.default), "postgres.activity"),
+        evidence("sessions in its chain now", victims.count() as f64, Unit::Count, None, "postgres.locks"),
+        evidence("the longest wait", longest, Unit::Seconds, None, "postgres.locks"),
+    ];
+    if let Some(s) = roots.iter().find_map(|r| r.session()) {
+        if let Some(age) = s.xact_s {
+            found.evidence.push(evidence("its transaction is open", age, Unit::Seconds, None, "postgres.activity"));
+        }
+        if let (true, Some(idle)) = (s.idle_in_transaction(), s.state_s) {
+            found.evidence.push(evidence("and idle", idle, Unit::Seconds, None, "postgres.activity"));
+        }
+    }
+    found
+}
+
+/// What an active root itself waits for.
+fn own_wait(root: &Root) -> Option<crate::detect::finding::Evidence> {
+    let s = root.session().filter(|s| s.active())?;
+    let what = format!("the root itself is at {} ({})", s.wait.word(), support::brief(s.query.shown(), 60));
+    Some(evidence(what, s.query_s.unwrap_or(0.0), Unit::Seconds, None, "postgres.activity"))
+}
+
+/// The relation that is waited for, as SQL writes it, or by its number.
+#[must_use]
+pub fn relation(pg: &PgFacts, root: &Root) -> Option<String> {
+    let (database, oid, name) = root.relations.first()?;
+    if let Some(name) = name {
+        return Some(name.shown().to_owned());
+    }
+    let known = pg.cluster.as_ref().ok().and_then(|c| c.databases.iter().find(|d| d.oid == *database));
+    Some(format!("relation {oid} of {}", known.map_or("another database", |d| d.name.shown())))
+}
+
+/// ` on public.orders`, or nothing.
+#[must_use]
+pub fn on_relation(pg: &PgFacts, root: &Root) -> String {
+    relation(pg, root).map_or_else(String::new, |name| format!(" on {name}"))
+}
+
+/// How long, in words.
+#[must_use]
+pub fn age(s: Option<f64>) -> String {
+    s.map_or_else(|| "an unknown time".to_owned(), seconds)
+}

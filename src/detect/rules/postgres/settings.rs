@@ -1,0 +1,56 @@
+//! postgres.settings.dangerous: fsync=off and its kind.
+
+use super::support::{instance, nobody, setting, unknown};
+use crate::detect::finding::Class;
+use crate::detect::finding::{Horizon, Phase};
+use crate::detect::params::Params;
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::source::SourceKind;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::Unit;
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "postgres.settings.dangerous",
+    class: Class::Hygiene,
+    source: SourceKind::Postgres,
+    says: "fsync=off and its kind",
+    params: &[],
+    origins: &["postgres.settings"],
+    page: "\
+A setting that trades safety for speed, or switches off what keeps the server alive: `fsync` or `full_page_writes` off (a crash corrupts the data), `autovacuum` or `track_counts` off (tables bloat, ids run out), `zero_damaged_pages` on (damage is wiped over).",
+    judge,
+};
+
+/// Name, the value that is dangerous, the value that is not, why.
+const DANGEROUS: [(&str, &str, &str, &str); 5] = [
+    ("fsync", "off", "on", "a crash of the machine corrupts the data"),
+    ("full_page_writes", "off", "on", "a crash of the machine may tear pages"),
+    ("autovacuum", "off", "on", "dead rows pile up and ids run out"),
+    ("track_counts", "off", "on", "autovacuum does not know what to do"),
+    ("zero_damaged_pages", "on", "off", "damaged pages are wiped instead of reported"),
+];
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let Some(pg) = facts.postgres else { return nobody() };
+    let _ = (params, prev);
+    let cluster = match &pg.cluster {
+        Ok(cluster) => cluster,
+        Err(lack) => return unknown(pg, lack),
+    };
+    let mut judged = Judged::default();
+    for (name, bad, good, why) in DANGEROUS {
+        if cluster.settings.get(name).is_none_or(|s| s.setting != bad) {
+            continue;
+        }
+        let subject = Subject::new(SubjectType::Setting, name, name);
+        let mut found = Found::new(Class::Hygiene, format!("{name} = {bad}: {why}"));
+        found.evidence = vec![evidence(format!("{name} is {bad}"), 1.0, Unit::Count, None, "postgres.settings")];
+        found.fixes = vec![setting(pg, Phase::Cure, Horizon::Immediate, "Set it right", name, good)];
+        judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
+    }
+    if judged.verdicts.is_empty() {
+        return Judged::clear(instance(pg), "no dangerous setting");
+    }
+    judged
+}

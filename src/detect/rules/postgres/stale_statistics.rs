@@ -1,0 +1,108 @@
+//! postgres.query.stale_statistics: the planner's estimate is far off.
+
+use crate::detect::finding::{Class, Fix, Horizon, Phase};
+use crate::detect::params::{Param, Params};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::model::facts::PgFacts;
+use crate::model::postgres::plan::PlannedTable;
+use crate::model::postgres::{identifier, qualified};
+use crate::model::source::SourceKind;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::{Unit, count};
+
+use super::queries::{self, Costly, Kind};
+use super::query_rule;
+use super::support::sql;
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "postgres.query.stale_statistics",
+    class: Class::Live,
+    source: SourceKind::Postgres,
+    says: "the planner's estimate is far off; ANALYZE",
+    params: &[Param {
+        name: "lost",
+        unit: Unit::SecondsPerSecond,
+        default: 0.1,
+        min: 0.001,
+        max: 1000.0,
+        what: "sessions that the query must keep busy",
+    }],
+    origins: &["postgres.activity", "postgres.statements", "postgres.plan", "ledger"],
+    page: "\
+The plan expects ten times more or fewer rows than the statement returns, and a table in it was changed by half or more since it was analysed last, or never was.
+A wrong estimate makes nested loops where a hash join belongs, and the other way round.
+
+**Cure**: ANALYZE that table; it reads a sample and holds no one up. Then let autoanalyze come sooner for it.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    query_rule::judge(facts, params, prev, false, |k| matches!(k, Kind::StaleStatistics(..)), made)
+}
+
+fn made(pg: &PgFacts, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Found)> {
+    let Kind::StaleStatistics(table, estimated, real) = kind else { return None };
+    let table = pg.plans.get(&costly.row.key.query)?.1.as_ref().ok()?.tables.get(*table)?;
+    let name = qualified(&table.schema, &table.name)?;
+    let database = identifier(&costly.row.database)?;
+    let mut subject = Subject::new(SubjectType::Table, format!("{database}.{name}"), name.clone());
+    subject.also = vec![format!("query:{}/{}", costly.row.database.shown(), costly.row.key.query)];
+    let title = format!(
+        "Statistics of {name} are stale: query {} was planned for {} rows and returns {}",
+        costly.row.key.query,
+        count(*estimated),
+        count(*real)
+    );
+    let mut found = queries::found(pg, costly, title, 0.8);
+    found.confidence = found.confidence.min(0.7);
+    found.evidence.insert(
+        0,
+        evidence(
+            "rows changed since the last ANALYZE",
+            table.modified as f64,
+            Unit::Count,
+            Some(table.rows * 0.5),
+            "postgres.plan",
+        ),
+    );
+    found.evidence.insert(
+        1,
+        evidence(
+            "estimated over real rows, the larger by the smaller",
+            ratio(*estimated, *real),
+            Unit::Ratio,
+            Some(10.0),
+            "postgres.plan",
+        ),
+    );
+    found.fixes = fixes(pg, costly, table, &name);
+    Some((subject, found))
+}
+
+fn ratio(a: f64, b: f64) -> f64 {
+    let (a, b) = (a.max(1.0), b.max(1.0));
+    (a / b).max(b / a)
+}
+
+fn fixes(pg: &PgFacts, costly: &Costly<'_>, table: &PlannedTable, name: &str) -> Vec<Fix> {
+    let mut analyze =
+        sql(pg, Phase::Cure, Horizon::Immediate, "Look at the table anew", format!("ANALYZE {name};"), &costly.row.database);
+    analyze.risk = "reads a sample of the table; blocks nobody; plans of other queries may change too".into();
+    analyze.needs = format!("owner of the table ({}), or MAINTAIN on it", table.owner);
+    analyze.takes_s = Some(5.0);
+    analyze.verify =
+        format!("SELECT n_mod_since_analyze, last_analyze FROM pg_stat_user_tables WHERE relid = {}::oid;", table.oid);
+    let mut sooner = sql(
+        pg,
+        Phase::Cure,
+        Horizon::ShortTerm,
+        "Let autoanalyze come sooner for it",
+        format!("ALTER TABLE {name} SET (autovacuum_analyze_scale_factor = 0.02);"),
+        &costly.row.database,
+    );
+    sooner.undo = Some(format!("ALTER TABLE {name} RESET (autovacuum_analyze_scale_factor);"));
+    sooner.risk = "a short lock that blocks no reads and no writes".into();
+    sooner.needs = format!("owner of the table ({})", table.owner);
+    vec![analyze, sooner]
+}

@@ -1,0 +1,274 @@
+//! What several rules of PostgreSQL need: subjects, statements to paste with their guards, the time of a query by state.
+
+use crate::detect::finding::{Fix, Horizon, Language, Phase, Preflight};
+use crate::detect::ledger::State;
+use crate::detect::verdict::{Facts, Judged};
+use crate::model::facts::{Activities, PgFacts};
+use crate::model::foreign::Foreign;
+use crate::model::postgres::{Session, StatementRow, WaitClass, identifier};
+use crate::model::seen::Lack;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::seconds;
+
+/// The server as a whole.
+#[must_use]
+pub fn instance(pg: &PgFacts) -> Subject {
+    Subject::new(SubjectType::Instance, pg.id.as_str(), pg.id.as_str())
+}
+
+/// Nothing is said of a server that is not there.
+#[must_use]
+pub fn nobody() -> Judged {
+    Judged::default()
+}
+
+/// Unknown, on the whole server.
+#[must_use]
+pub fn unknown(pg: &PgFacts, lack: &Lack) -> Judged {
+    Judged::unknown(instance(pg), lack)
+}
+
+/// The activity, or an answer that says why it is not known.
+///
+/// # Errors
+/// That answer.
+pub fn activity(pg: &PgFacts) -> Result<&Activities, Judged> {
+    pg.activity.as_ref().map_err(|lack| unknown(pg, lack))
+}
+
+/// A session as a subject: `app as shop from 10.0.0.5 (pid 4242)`.
+#[must_use]
+pub fn session_subject(pg: &PgFacts, s: &Session) -> Subject {
+    let mut subject = Subject::new(SubjectType::Backend, s.key(), who(s));
+    if let Some(id) = pg.activity.as_ref().ok().and_then(|a| a.facts(s.pid)?.process) {
+        subject.also.push(format!("process:{id}"));
+    }
+    if let Some(query) = s.query_id {
+        subject.also.push(format!("query:{}/{query}", s.database.shown()));
+    }
+    subject
+}
+
+/// Application, role and address of a session.
+#[must_use]
+pub fn who(s: &Session) -> String {
+    let application = if s.application.is_empty() { "a client" } else { s.application.shown() };
+    let from = if s.client.is_empty() { "the local socket".to_owned() } else { s.client.shown().to_owned() };
+    format!("{application} as {} from {from} (pid {})", s.role, s.pid)
+}
+
+/// A query as a subject.
+#[must_use]
+pub fn query_subject(pg: &PgFacts, row: &StatementRow) -> Subject {
+    let key = format!("{}/{}", row.database.shown(), row.key.query);
+    Subject::new(SubjectType::Query, key, format!("query {}: {}", row.key.query, brief(pg.text(row.key.query), 60)))
+}
+
+/// The first characters of a text.
+#[must_use]
+pub fn brief(text: &str, most: usize) -> String {
+    if text.is_empty() {
+        return "text not known".to_owned();
+    }
+    let mut out: String = text.chars().take(most).collect();
+    if text.chars().count() > most {
+        out.push('…');
+    }
+    out
+}
+
+/// A statement to paste: `target` names database and server.
+#[must_use]
+pub fn sql(pg: &PgFacts, phase: Phase, horizon: Horizon, title: &str, command: String, database: &Foreign) -> Fix {
+    let role = pg.server.as_ref().map_or("server", |s| if s.standby { "standby" } else { "primary" });
+    let database = if database.is_empty() { "any database" } else { database.shown() };
+    Fix {
+        phase,
+        horizon,
+        title: title.to_owned(),
+        language: Language::Sql,
+        target: format!("{database} on {} ({role})", pg.id),
+        command,
+        undo: None,
+        risk: String::new(),
+        needs: String::new(),
+        takes_s: Some(1.0),
+        needs_bytes: None,
+        preflight: Vec::new(),
+        verify: "perftop check --for 5s --only 'postgres.*'".into(),
+    }
+}
+
+/// A moment as SQL writes it, to the microsecond.
+#[must_use]
+pub fn moment(us: i64) -> String {
+    let at = jiff::Timestamp::from_microsecond(us).unwrap_or_default();
+    format!("'{}+00'", at.strftime("%Y-%m-%d %H:%M:%S%.6f"))
+}
+
+/// That very session, and no later one with its pid.
+fn guard(s: &Session) -> String {
+    format!("FROM pg_stat_activity WHERE pid = {} AND backend_start = {}", s.pid, moment(s.started_us))
+}
+
+/// Ends a session; never offered for what must not be ended.
+#[must_use]
+pub fn terminate(pg: &PgFacts, s: &Session, frees: usize) -> Option<Fix> {
+    if !may_end(s) {
+        return None;
+    }
+    let title = match frees {
+        0 => "End the session".to_owned(),
+        1 => "End the session: 1 other goes on".to_owned(),
+        n => format!("End the session: {n} others go on"),
+    };
+    let mut fix = sql(
+        pg,
+        Phase::Relief,
+        Horizon::Immediate,
+        &title,
+        format!("SELECT pg_terminate_backend(pid) {};", guard(s)),
+        &Foreign::default(),
+    );
+    fix.risk = match (s.has_xid, s.xact_s) {
+        (true, Some(age)) => {
+            format!("what it wrote in the last {} is rolled back; its client sees a broken connection", seconds(age))
+        }
+        _ => "its client sees a broken connection; nothing is lost, it has written nothing".into(),
+    };
+    fix.needs = signal(pg, s);
+    fix.verify = format!("SELECT count(*) = 0 AS gone {};", guard(s));
+    fix.preflight = allowed(pg);
+    Some(fix)
+}
+
+/// Cancels the statement of a session; the session stays.
+#[must_use]
+pub fn cancel(pg: &PgFacts, s: &Session, title: &str) -> Option<Fix> {
+    if !may_end(s) || !s.active() {
+        return None;
+    }
+    let command = format!("SELECT pg_cancel_backend(pid) {} AND state = 'active';", guard(s));
+    let mut fix = sql(pg, Phase::Relief, Horizon::Immediate, title, command, &Foreign::default());
+    fix.risk = "its statement fails with an error; the transaction around it is aborted".into();
+    fix.needs = signal(pg, s);
+    fix.verify = format!("SELECT state, query {};", guard(s));
+    fix.preflight = allowed(pg);
+    Some(fix)
+}
+
+fn may_end(s: &Session) -> bool {
+    let kind = s.kind.raw();
+    let wraparound = s.query.shown().contains("to prevent wraparound");
+    (kind == b"client backend" || kind == b"autovacuum worker" || kind == b"parallel worker") && !wraparound
+}
+
+fn signal(pg: &PgFacts, s: &Session) -> String {
+    let role = identifier(&s.role).unwrap_or_else(|| "its role".into());
+    match pg.server.as_ref().and_then(|server| server.managed.as_deref()) {
+        Some(_) => format!("role {role}, or the service's administrator role"),
+        None => format!("role {role}, or pg_signal_backend; a superuser for a superuser's session"),
+    }
+}
+
+fn allowed(pg: &PgFacts) -> Vec<Preflight> {
+    let Some(server) = &pg.server else { return Vec::new() };
+    let what = format!(
+        "perftop's own role {} {} end other sessions",
+        server.login.role,
+        if server.login.signal { "may" } else { "may not" }
+    );
+    vec![Preflight { ok: server.login.signal, what }]
+}
+
+/// A setting for the whole server: by SQL, or by what a managed service has for it.
+#[must_use]
+pub fn setting(pg: &PgFacts, phase: Phase, horizon: Horizon, title: &str, name: &str, value: &str) -> Fix {
+    let row = pg.cluster.as_ref().ok().and_then(|c| c.settings.get(name));
+    let restart = row.is_some_and(|r| r.context == "postmaster");
+    let managed = pg.server.as_ref().and_then(|s| s.managed.clone());
+    let command = match &managed {
+        Some(service) => {
+            format!("-- {service}: set {name} = {value} in the instance's parameters (parameter group, database flags)")
+        }
+        None => format!("ALTER SYSTEM SET {name} = '{value}';"),
+    };
+    let mut fix = sql(pg, phase, horizon, title, command, &Foreign::default());
+    let after = if restart { "a restart of the server" } else { "SELECT pg_reload_conf();" };
+    fix.preflight = vec![Preflight { ok: !restart, what: format!("takes effect after {after}") }];
+    fix.undo =
+        row.filter(|_| managed.is_none()).map(|_| format!("ALTER SYSTEM RESET {name};   -- then SELECT pg_reload_conf();"));
+    fix.needs = if managed.is_some() { "the service's console".into() } else { "superuser".into() };
+    fix.verify = format!("SELECT setting, unit, pending_restart FROM pg_settings WHERE name = '{name}';");
+    fix
+}
+
+/// Time of a query over the window by state: what it waits for, and of the CPU and run queue time of the server's sessions here its
+/// share. Waits for locks and for its client are not the query's.
+#[must_use]
+pub fn query_losses(facts: &Facts<'_>, pg: &PgFacts, query: i64) -> Vec<(State, f64)> {
+    let Ok(activity) = &pg.activity else { return Vec::new() };
+    let Some(classes) = activity.by_query.get(&query) else { return Vec::new() };
+    let mut losses = Vec::new();
+    for (class, seconds) in classes {
+        match class {
+            WaitClass::Cpu => losses.extend(cpu_losses(facts, pg, activity, *seconds)),
+            WaitClass::Lock | WaitClass::Client | WaitClass::SyncReplica | WaitClass::Idle => {}
+            class => losses.extend(crate::detect::ledger::state_of(*class).map(|state| (state, *seconds))),
+        }
+    }
+    losses
+}
+
+/// Sessions on a CPU or ready for one, split as their processes here are. Of the run queue only what the query's own work makes.
+fn cpu_losses(facts: &Facts<'_>, pg: &PgFacts, activity: &Activities, seconds: f64) -> Vec<(State, f64)> {
+    if !pg.local() {
+        return vec![(State::PostgresCpu, seconds)];
+    }
+    let ids: Vec<_> = activity.sessions.iter().filter_map(|s| s.process).collect();
+    let of = |part: fn(&crate::detect::ledger::Actor) -> f64| facts.ledger.sum(|a| ids.contains(&a.id), part);
+    let (working, runnable) = (of(|a| a.working), of(|a| a.runnable));
+    let share = (seconds / activity.class(WaitClass::Cpu).max(1e-9)).min(1.0);
+    let busy = facts.world.host.cpu.as_ref().map_or(working, |c| c.busy * facts.world.cpus()).max(1e-9);
+    let mine = working * share;
+    vec![(State::Working, mine), (State::CpuRunnable, runnable * share * (mine / busy).min(1.0))]
+}
+
+/// Weighted sessions that run a query; before PostgreSQL 14, which does not tell, by the time that statements took.
+#[must_use]
+pub fn query_time(pg: &PgFacts, row: &StatementRow) -> f64 {
+    let seen = pg.activity.as_ref().map_or(0.0, |a| a.of_query(row.key.query));
+    let tells = pg.server.as_ref().is_some_and(|s| s.major() >= 14);
+    match pg.interval_s() {
+        Some(interval) if !tells => row.grown.exec_ms / 1000.0 / interval,
+        _ => seen,
+    }
+}
+
+/// The half width of the 95 % interval of a mean seen in the looks of the window.
+#[must_use]
+pub fn interval(pg: &PgFacts, mean: f64) -> f64 {
+    let rounds = pg.activity.as_ref().map_or(0, |a| a.rounds);
+    crate::detect::rules::support::interval(mean, rounds)
+}
+
+/// coverage x sampling x evidence.
+#[must_use]
+pub fn confidence(pg: &PgFacts, lost: f64, met: usize, needed: usize) -> f64 {
+    let Ok(activity) = &pg.activity else { return 0.5 };
+    let hidden = f64::from(activity.newest.hidden);
+    let coverage = 1.0 - hidden / (hidden + activity.newest.sessions.len() as f64).max(1.0);
+    let sampling = if lost > 0.0 { (1.0 - interval(pg, lost) / 1.96 / lost).clamp(0.0, 1.0) } else { 1.0 };
+    (coverage * sampling * met.min(needed) as f64 / needed.max(1) as f64).clamp(0.0, 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_exact() {
+        assert_eq!(moment(1_763_751_234_123_456), "'2025-11-21 18:53:54.123456+00'");
+        assert_eq!(moment(1_763_751_234_000_000), "'2025-11-21 18:53:54.000000+00'");
+    }
+}

@@ -1,0 +1,73 @@
+//! postgres.wal.sync_replica: commits wait for a synchronous standby.
+
+use super::support::{self, confidence, instance, interval, nobody, setting};
+use crate::detect::finding::Class;
+use crate::detect::finding::{Horizon, Phase};
+use crate::detect::ledger::State;
+use crate::detect::memory::is_held;
+use crate::detect::params::{Param, Params};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::model::foreign::Foreign;
+use crate::model::postgres::{WaitClass, literal};
+use crate::model::source::SourceKind;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::{Unit, short};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "postgres.wal.sync_replica",
+    class: Class::Live,
+    source: SourceKind::Postgres,
+    says: "commits wait for a synchronous standby",
+    params: &[
+        Param { name: "lost", unit: Unit::SecondsPerSecond, default: 0.1, min: 0.001, max: 1000.0, what: "sessions that must wait for a standby" },
+    ],
+    origins: &["postgres.activity", "postgres.replicas", "ledger"],
+    page: "\
+Commits wait until a standby says that it has them (`SyncRep`). When the standby is slow, or gone, they wait for it; when it is gone for good, for ever.
+
+**Relief**: take it out of `synchronous_standby_names`; the guarantee that a commit survives the loss of this server is given up with it.
+**Cure**: `ANY 1 (a, b)`, so that one of several is enough.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let Some(pg) = facts.postgres else { return nobody() };
+    let activity = match support::activity(pg) {
+        Ok(activity) => activity,
+        Err(answer) => return answer,
+    };
+    let waiting = activity.class(WaitClass::SyncReplica);
+    let cluster = pg.cluster.as_ref().ok();
+    let names = cluster.and_then(|c| c.settings.get("synchronous_standby_names")).map_or("", |s| s.setting.as_str());
+    let sync = cluster.and_then(|c| c.replicas.iter().find(|r| matches!(r.sync.raw(), b"sync" | b"quorum")));
+    let subject = match sync {
+        Some(r) => Subject::new(SubjectType::Replica, r.name.shown(), format!("standby {}", r.name)),
+        None if names.is_empty() => return Judged::clear(instance(pg), "no standby is synchronous"),
+        None => Subject::new(SubjectType::Replica, names, format!("standby {names}, which is not connected")),
+    };
+    if waiting < params.limit("lost", is_held(prev, &subject)) {
+        return Judged::clear(subject, format!("{} sessions wait for it", short(waiting)));
+    }
+    let gone = sync.is_none();
+    let state = if gone { "is not connected" } else { "is slow" };
+    let mut found = Found::new(Class::Live, format!("{} commits wait for {}: it {state}", short(waiting), subject.label));
+    found.losses = vec![(State::PostgresSyncReplica, waiting)];
+    found.victims_time =
+        activity.sessions.iter().filter(|s| s.class(WaitClass::SyncReplica) > 0.0).map(|s| s.active() * s.weight).sum();
+    found.ci = Some(interval(pg, waiting));
+    found.confidence = confidence(pg, waiting, 2, 2);
+    found.evidence =
+        vec![evidence("sessions that wait for a standby", waiting, Unit::Count, Some(params.get("lost")), "postgres.activity")];
+    if let Some(lag) = sync.and_then(|r| r.flush_lag_s) {
+        found.evidence.push(evidence("it confirms after", lag, Unit::Seconds, None, "postgres.replicas"));
+    }
+    let mut fix = setting(pg, Phase::Relief, Horizon::Immediate, "Do not wait for standbys", "synchronous_standby_names", "");
+    fix.risk = "a commit may be lost with this server from then on".into();
+    if pg.server.as_ref().is_none_or(|s| s.managed.is_none()) {
+        fix.undo = literal(&Foreign::from(names))
+            .map(|n| format!("ALTER SYSTEM SET synchronous_standby_names = {n};   -- then SELECT pg_reload_conf();"));
+    }
+    found.fixes = vec![fix];
+    Judged::found(subject, found)
+}

@@ -1,0 +1,89 @@
+//! postgres.query.temp_spill: sorts and hashes spill to disk.
+
+use crate::detect::finding::{Class, Fix, Horizon, Phase};
+use crate::detect::params::{Param, Params};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::model::facts::PgFacts;
+use crate::model::source::SourceKind;
+use crate::model::subject::Subject;
+use crate::model::unit::{Unit, bytes};
+
+use super::queries::{self, Costly, Kind};
+use super::query_rule;
+use super::support::{query_subject, sql};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "postgres.query.temp_spill",
+    class: Class::Live,
+    source: SourceKind::Postgres,
+    says: "sorts and hashes spill to disk",
+    params: &[Param {
+        name: "lost",
+        unit: Unit::SecondsPerSecond,
+        default: 0.1,
+        min: 0.001,
+        max: 1000.0,
+        what: "sessions that the query must keep busy",
+    }],
+    origins: &["postgres.activity", "postgres.statements", "ledger"],
+    page: "\
+A statement writes temporary files: its sort or hash did not fit into `work_mem`. The bytes are the statement's own, by pg_stat_statements; perftop's own reads are
+left out.
+
+**Relief**: more `work_mem` for the role that runs it. It is taken per sort or hash and per session: `work_mem` times nodes times sessions must fit into memory.
+**Cure**: an index in the order that is asked for; fewer rows or columns before the sort.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    query_rule::judge(facts, params, prev, false, |k| matches!(k, Kind::TempSpill), made)
+}
+
+fn made(pg: &PgFacts, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Found)> {
+    let g = &costly.row.grown;
+    let calls = g.calls.max(1) as f64;
+    let per_s = g.calls as f64 / pg.interval_s().unwrap_or(1.0);
+    let _ = (kind, per_s);
+    let temp = (g.temp_written_blocks * 8192) as f64;
+    let title = format!(
+        "Query {} spills {} to disk a call, {}/s in all",
+        costly.row.key.query,
+        bytes(temp / calls),
+        bytes(temp / pg.interval_s().unwrap_or(1.0))
+    );
+    let mut found = queries::found(pg, costly, title, 0.5);
+    found.confidence = found.confidence.min(0.7);
+    found.evidence.insert(
+        0,
+        evidence(
+            "written to temporary files",
+            temp / pg.interval_s().unwrap_or(1.0),
+            Unit::BytesPerSecond,
+            Some(1_048_576.0),
+            "postgres.statements",
+        ),
+    );
+    found.evidence.insert(1, evidence("a call", temp / calls, Unit::Bytes, Some(1_048_576.0), "postgres.statements"));
+    found.fixes = more_memory(pg, costly, temp / calls);
+    Some((query_subject(pg, costly.row), found))
+}
+
+fn more_memory(pg: &PgFacts, costly: &Costly<'_>, spilled: f64) -> Vec<Fix> {
+    let Some(role) = crate::model::postgres::identifier(&costly.row.role) else { return Vec::new() };
+    // A sort in memory takes about twice what it takes on disk.
+    let megabytes = (spilled * 2.0 / 1_048_576.0).ceil().clamp(8.0, 1024.0).log2().ceil().exp2();
+    let mut fix = sql(
+        pg,
+        Phase::Relief,
+        Horizon::Immediate,
+        "Give its role more memory for sorts and hashes",
+        format!("ALTER ROLE {role} SET work_mem = '{megabytes:.0}MB';"),
+        &costly.row.database,
+    );
+    fix.undo = Some(format!("ALTER ROLE {role} RESET work_mem;"));
+    fix.risk = format!("up to {megabytes:.0} MB for each sort or hash of each of its sessions; counts for new sessions only");
+    fix.needs = "a role that may alter that role".into();
+    fix.verify = "perftop check --for 15s --only postgres.query.temp_spill".into();
+    vec![fix]
+}

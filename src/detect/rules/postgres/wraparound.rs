@@ -1,0 +1,104 @@
+//! postgres.wraparound: transaction or multixact ids run out; ETA.
+
+use super::support::{instance, nobody, sql, unknown};
+use crate::detect::finding::Class;
+use crate::detect::finding::{Fix, Horizon, Phase};
+use crate::detect::memory::is_held;
+use crate::detect::params::{Param, Params};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::facts::PgFacts;
+use crate::model::foreign::Foreign;
+use crate::model::postgres::qualified;
+use crate::model::source::SourceKind;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::{Unit, count, seconds, short};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "postgres.wraparound",
+    class: Class::Risk,
+    source: SourceKind::Postgres,
+    says: "transaction or multixact ids run out; ETA",
+    params: &[
+        Param { name: "share", unit: Unit::Percent, default: 40.0, min: 5.0, max: 95.0, what: "of the two billion ids from which it is looked at" },
+    ],
+    origins: &["postgres.databases", "postgres.settings"],
+    page: "\
+Ids of transactions and of multixacts are 32 bits wide; what is older than two billion must be frozen by vacuum before it is reached. Three million before the end the server takes no more writes. The time
+left is that of the ids left at the rate of the last minute.
+
+**Relief**: end what holds the horizon first, then VACUUM (FREEZE) the oldest tables of that database; plain, never FULL. **Cure**: autovacuum that may work faster.",
+    judge,
+};
+
+/// Ids that can be used at all.
+const ALL: f64 = 2_147_483_648.0;
+/// The server stops before the end.
+const STOP: f64 = 3_000_000.0;
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let Some(pg) = facts.postgres else { return nobody() };
+    let cluster = match &pg.cluster {
+        Ok(cluster) => cluster,
+        Err(lack) => return unknown(pg, lack),
+    };
+    let mut judged = Judged::default();
+    for d in &cluster.databases {
+        let (age, what, setting) = if d.mxid_age > d.xid_age {
+            (d.mxid_age as f64, "multixact ids", "autovacuum_multixact_freeze_max_age")
+        } else {
+            (d.xid_age as f64, "transaction ids", "autovacuum_freeze_max_age")
+        };
+        let subject = Subject::new(SubjectType::Database, d.name.shown(), format!("database {}", d.name));
+        let share = age / ALL * 100.0;
+        // Freezing is overdue when autovacuum's own limit is far behind.
+        let late = cluster.number(setting).is_some_and(|limit| age > limit * 1.25 && age > 1_000_000.0);
+        if share < params.limit("share", is_held(prev, &subject)) && !late {
+            continue;
+        }
+        let left = (ALL - STOP - age).max(0.0);
+        let eta = facts
+            .learned
+            .trend(&pg.id, &format!("ids {}", d.oid))
+            .and_then(|s| s.growth())
+            .map(|(rate, slow)| (left / rate, left / slow));
+        let within = eta.map_or_else(String::new, |(eta, _)| format!(", {} at this rate", seconds(eta)));
+        let mut found = Found::new(
+            Class::Risk,
+            format!("{} has used {} % of its {what}: {} left{within}", d.name, short(share), count(left)),
+        );
+        (found.eta_s, found.eta_late_s) = (eta.map(|e| e.0), eta.map(|e| e.1));
+        found.grows = late || share >= 50.0;
+        found.evidence = vec![
+            evidence(format!("{what} used"), age, Unit::Count, Some(ALL - STOP), "postgres.databases"),
+            evidence("left", left, Unit::Count, None, "postgres.databases"),
+        ];
+        found.fixes = freeze(pg, &d.name);
+        judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
+    }
+    if judged.verdicts.is_empty() {
+        let oldest = cluster.databases.iter().map(|d| d.xid_age.max(d.mxid_age)).max().unwrap_or(0);
+        return Judged::clear(instance(pg), format!("{} % of the ids are used at most", short(oldest as f64 / ALL * 100.0)));
+    }
+    judged
+}
+
+fn freeze(pg: &PgFacts, database: &Foreign) -> Vec<Fix> {
+    let catalog = pg.catalogs.get(database.shown());
+    let oldest = catalog.and_then(|c| c.tables.iter().max_by_key(|t| t.xid_age));
+    let table = oldest.and_then(|t| qualified(&t.schema, &t.name));
+    let what = table.as_deref().unwrap_or("");
+    let mut fix = sql(
+        pg,
+        Phase::Relief,
+        Horizon::Immediate,
+        "Freeze the oldest table",
+        format!("VACUUM (FREEZE, VERBOSE) {what};").replace(" ;", ";"),
+        database,
+    );
+    fix.risk = "reads and writes the whole table; blocks neither reads nor writes".into();
+    fix.needs = "owner of the table, or MAINTAIN on it".into();
+    fix.takes_s = oldest.map(|t| (t.pages as f64 * 8192.0 / 50e6).max(1.0).round());
+    fix.verify = "SELECT datname, age(datfrozenxid), mxid_age(datminmxid) FROM pg_database;".into();
+    vec![fix]
+}

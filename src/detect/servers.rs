@@ -1,0 +1,138 @@
+//! What is learned of servers of PostgreSQL: figures over time, and how long and how often each query ran before. Pure.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::facts::{Facts, PgFacts};
+use crate::model::postgres::{StatementRow, qualified};
+
+use super::memory::Series;
+
+/// Readings kept of a query.
+const READINGS: usize = 30;
+/// Readings before anything is usual.
+const ENOUGH: usize = 3;
+/// Queries followed.
+const QUERIES: usize = 300;
+/// Figures followed.
+const TRENDS: usize = 400;
+
+/// All of it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Servers {
+    /// By `source name`.
+    pub trends: BTreeMap<String, Series>,
+    /// Milliseconds a call and calls a second, by source and entry, oldest first.
+    pub queries: BTreeMap<String, VecDeque<(f32, f32)>>,
+    /// Seconds of the newest reading of statements that was learned from, by source.
+    read: BTreeMap<String, u64>,
+}
+
+impl Servers {
+    /// Learns from the facts of one evaluation.
+    pub fn learn(&mut self, facts: &Facts) {
+        let now_s = facts.at.mono_ns as f64 / 1e9;
+        for pg in &facts.postgres {
+            self.follow(pg, now_s);
+            self.learn_queries(pg, facts.at.mono_ns);
+        }
+        let known = |key: &String| facts.postgres.iter().any(|pg| key.split(' ').next() == Some(&pg.id));
+        self.trends.retain(|key, _| known(key));
+        self.queries.retain(|key, _| known(key));
+    }
+
+    fn push(&mut self, pg: &PgFacts, what: &str, at_s: f64, value: f64) {
+        let key = format!("{} {what}", pg.id);
+        if self.trends.len() >= TRENDS && !self.trends.contains_key(&key) {
+            return;
+        }
+        let series = self.trends.entry(key).or_default();
+        // A counter that was reset begins anew.
+        if series.0.back().is_some_and(|(_, last)| value < *last) && !what.starts_with("behind") {
+            series.0.clear();
+        }
+        series.push(at_s, value);
+    }
+
+    fn follow(&mut self, pg: &PgFacts, now_s: f64) {
+        let Ok(cluster) = &pg.cluster else { return };
+        let mut figures: Vec<(String, f64)> = Vec::new();
+        let mut add = |what: &str, value: Option<u64>| figures.extend(value.map(|v| (what.to_owned(), v as f64)));
+        add("checkpoints requested", cluster.checkpoints.requested);
+        add("checkpoints timed", cluster.checkpoints.timed);
+        add("wal", cluster.wal.position);
+        for d in &cluster.databases {
+            add(&format!("ids {}", d.oid), Some(d.xid_age.max(d.mxid_age)));
+        }
+        for r in &cluster.replicas {
+            let name = if r.name.is_empty() { r.client.shown() } else { r.name.shown() };
+            add(&format!("behind {name}"), r.behind_bytes);
+        }
+        for catalog in pg.catalogs.values() {
+            let hot = catalog
+                .duplicates
+                .iter()
+                .filter_map(|d| catalog.tables.iter().find(|t| t.name == d.table && t.schema == d.schema));
+            for t in hot {
+                add(&format!("writes {} {}", catalog.oid, t.oid), Some(t.writes));
+            }
+            for s in &catalog.sequences {
+                if let Some(name) = qualified(&s.schema, &s.name) {
+                    add(&format!("sequence {} {name}", catalog.oid), u64::try_from(s.last).ok());
+                }
+            }
+        }
+        for (what, value) in figures {
+            self.push(pg, &what, now_s, value);
+        }
+    }
+
+    /// One reading each: what a query that is slow or flooding now took before must not be forgotten while it is, so that only
+    /// readings near what is usual are taken in once enough is known.
+    fn learn_queries(&mut self, pg: &PgFacts, now_ns: u64) {
+        let Some(interval_s) = pg.interval_s() else { return };
+        let read_ns = now_ns.saturating_sub((pg.statements_age_s * 1e9) as u64);
+        // Within a second it is the same reading.
+        if self.read.get(&pg.id).is_some_and(|last| read_ns.abs_diff(*last) < 1_000_000_000) {
+            return;
+        }
+        self.read.insert(pg.id.clone(), read_ns);
+        for row in pg.rows() {
+            let key = key(&pg.id, row);
+            let known = self.queries.contains_key(&key);
+            if !known && self.queries.len() >= QUERIES {
+                continue;
+            }
+            let usual = self.usual(&pg.id, row);
+            let ring = self.queries.entry(key).or_default();
+            let now = (row.grown.mean_ms().unwrap_or(0.0), row.grown.calls as f64 / interval_s);
+            let far = usual.is_some_and(|(ms, per_s)| now.0 > 2.0 * ms.max(0.01) || now.1 > 2.0 * per_s.max(1.0));
+            if far {
+                continue;
+            }
+            if ring.len() == READINGS {
+                ring.pop_front();
+            }
+            ring.push_back((now.0 as f32, now.1 as f32));
+        }
+    }
+
+    /// The medians of a query.
+    #[must_use]
+    pub fn usual(&self, source: &str, row: &StatementRow) -> Option<(f64, f64)> {
+        let ring = self.queries.get(&key(source, row)).filter(|r| r.len() >= ENOUGH)?;
+        let median = |of: fn(&(f32, f32)) -> f32| {
+            let mut all: Vec<f32> = ring.iter().map(of).collect();
+            all.sort_by(f32::total_cmp);
+            f64::from(all[all.len() / 2])
+        };
+        Some((median(|r| r.0), median(|r| r.1)))
+    }
+}
+
+fn key(source: &str, row: &StatementRow) -> String {
+    let k = &row.key;
+    format!("{source} {}/{}/{}", k.database, k.role, k.query)
+}

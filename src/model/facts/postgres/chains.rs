@@ -1,0 +1,271 @@
+//! Chains of locks: the time of everyone who waits goes to the root, who waits for nobody's lock. `pg_blocking_pids` names those before
+//! one in the queue as well as holders, so that roots are found step by step; pid 0 stands for a prepared transaction.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use crate::model::foreign::Foreign;
+use crate::model::postgres::{Blocking, Catalog, Cluster, PreparedRow, Session, WaitClass, Waiter};
+
+use super::sessions::Activities;
+
+/// All chains at the newest look.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Chains {
+    /// Roots, the most waited for first.
+    pub roots: Vec<Root>,
+    /// Sessions that wait for a lock and were not asked about.
+    pub more: u32,
+    /// Waiters by pid, as they were read.
+    pub waiters: BTreeMap<i32, Waiter>,
+}
+
+/// Who stands in the way.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Holder {
+    /// A session.
+    Session(Box<Session>),
+    /// A prepared transaction.
+    Prepared(PreparedRow),
+    /// A pid that is gone, or a prepared transaction that cannot be told.
+    Unknown(i32),
+}
+
+/// One root and those who wait for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Root {
+    /// Who.
+    pub holder: Holder,
+    /// Everyone who waits for it, directly or not.
+    pub waiters: Vec<i32>,
+    /// Those who wait for it directly.
+    pub direct: Vec<i32>,
+    /// Weighted sessions that wait because of it, over the window; those that were not asked about by their share.
+    pub waiting: f64,
+    /// The strong lock that is queued for and behind which others queue who would not wait for the root itself.
+    pub queue: Option<i32>,
+    /// What most of them wait for: `relation`, `transactionid`, `advisory` …
+    pub kind: String,
+    /// Relations: database, OID and name where it is known.
+    pub relations: Vec<(u32, u32, Option<Foreign>)>,
+    /// The longest wait, seconds.
+    pub longest_s: f64,
+    /// It is part of a ring: a deadlock that the server will break.
+    pub ring: bool,
+}
+
+impl Root {
+    /// Its session.
+    #[must_use]
+    pub fn session(&self) -> Option<&Session> {
+        match &self.holder {
+            Holder::Session(session) => Some(session),
+            _ => None,
+        }
+    }
+}
+
+/// Modes behind which readers queue.
+const STRONG: &str = "AccessExclusiveLock";
+
+impl Chains {
+    pub(super) fn derive(
+        blocking: &Blocking,
+        activity: &Activities,
+        cluster: Option<&Cluster>,
+        catalogs: &BTreeMap<String, Arc<Catalog>>,
+    ) -> Self {
+        let waiters: BTreeMap<i32, Waiter> =
+            blocking.waiters.iter().filter(|w| !w.by.is_empty()).map(|w| (w.pid, w.clone())).collect();
+        let sessions: HashMap<i32, &Session> =
+            activity.newest.sessions.iter().chain(&blocking.holders).map(|s| (s.pid, s)).collect();
+        let mut roots: BTreeMap<String, Root> = BTreeMap::new();
+        // Those who wait and were not asked about share the fate of those who were.
+        let asked = waiters.len().max(1) as f64;
+        let scale = (asked + f64::from(blocking.more)) / asked;
+        for waiter in waiters.values() {
+            let (found, ring) = roots_of(waiter.pid, &waiters);
+            let share = 1.0 / found.len().max(1) as f64;
+            let lock = |pid: i32| activity.facts(pid).map_or(0.0, |f| f.class(WaitClass::Lock) * f.weight);
+            for pid in found {
+                let holder = holder(pid, waiter, &sessions, cluster);
+                let root = roots.entry(key(&holder)).or_insert_with(|| Root {
+                    holder,
+                    waiters: Vec::new(),
+                    direct: Vec::new(),
+                    waiting: 0.0,
+                    queue: None,
+                    kind: String::new(),
+                    relations: Vec::new(),
+                    longest_s: 0.0,
+                    ring: false,
+                });
+                root.ring |= ring;
+                root.waiters.push(waiter.pid);
+                root.waiting += lock(waiter.pid) * share * scale;
+                root.longest_s = root.longest_s.max(waiter.waited_s.unwrap_or(0.0));
+                if waiter.by.contains(&pid) {
+                    root.direct.push(waiter.pid);
+                }
+                if let (Some(database), Some(relation)) = (waiter.database, waiter.relation) {
+                    let known = name(catalogs, database, relation);
+                    let name = waiter.name.clone().or(known);
+                    if !root.relations.iter().any(|(d, r, _)| (*d, *r) == (database, relation)) {
+                        root.relations.push((database, relation, name));
+                    }
+                }
+            }
+        }
+        let mut roots: Vec<Root> = roots.into_values().collect();
+        for root in &mut roots {
+            root.queue = queue(root, &waiters);
+            root.kind = most(root.waiters.iter().filter_map(|p| waiters.get(p)).map(|w| w.kind.as_str()));
+        }
+        roots.sort_by(|a, b| b.waiting.total_cmp(&a.waiting).then(b.waiters.len().cmp(&a.waiters.len())));
+        Self { roots, more: blocking.more, waiters }
+    }
+
+    /// Weighted sessions in all chains.
+    #[must_use]
+    pub fn waiting(&self) -> f64 {
+        self.roots.iter().map(|r| r.waiting).sum()
+    }
+}
+
+/// The roots above a waiter, and whether the way led into a ring.
+fn roots_of(pid: i32, waiters: &BTreeMap<i32, Waiter>) -> (BTreeSet<i32>, bool) {
+    let (mut seen, mut open, mut roots, mut ring) = (BTreeSet::from([pid]), vec![pid], BTreeSet::new(), false);
+    while let Some(at) = open.pop() {
+        let Some(waiter) = waiters.get(&at) else {
+            roots.insert(at);
+            continue;
+        };
+        for by in &waiter.by {
+            if seen.insert(*by) {
+                open.push(*by);
+            } else if *by == pid {
+                ring = true;
+            }
+        }
+    }
+    if roots.is_empty() {
+        // Nothing but a ring: the one with the smallest pid stands for it.
+        roots.extend(seen.iter().next());
+        ring = true;
+    }
+    (roots, ring)
+}
+
+fn key(holder: &Holder) -> String {
+    match holder {
+        Holder::Session(s) => s.key(),
+        Holder::Prepared(p) => format!("prepared {}", p.gid.shown()),
+        Holder::Unknown(pid) => format!("unknown {pid}"),
+    }
+}
+
+fn holder(pid: i32, waiter: &Waiter, sessions: &HashMap<i32, &Session>, cluster: Option<&Cluster>) -> Holder {
+    if pid != 0 {
+        return sessions.get(&pid).map_or(Holder::Unknown(pid), |s| Holder::Session(Box::new((*s).clone())));
+    }
+    let all = cluster.map(|c| c.prepared.as_slice()).unwrap_or_default();
+    let by_transaction = all.iter().find(|p| Some(p.transaction) == waiter.transaction);
+    // A lock of a relation does not tell whose it is; with one candidate there is no doubt, and the oldest is the likeliest.
+    by_transaction.or(all.first()).map_or(Holder::Unknown(0), |p| Holder::Prepared(p.clone()))
+}
+
+/// One who waits for the root with a strong mode, and whom others wait for who do not wait for the root themselves.
+fn queue(root: &Root, waiters: &BTreeMap<i32, Waiter>) -> Option<i32> {
+    let strong = root.direct.iter().filter(|p| waiters.get(p).is_some_and(|w| w.mode == STRONG && w.kind == "relation"));
+    strong.copied().find(|ddl| {
+        root.waiters.iter().filter_map(|p| waiters.get(p)).any(|w| w.pid != *ddl && w.by.contains(ddl) && w.kind == "relation")
+    })
+}
+
+fn name(catalogs: &BTreeMap<String, Arc<Catalog>>, database: u32, relation: u32) -> Option<Foreign> {
+    let catalog = catalogs.values().find(|c| c.oid == database)?;
+    let table = catalog.tables.iter().find(|t| t.oid == relation)?;
+    crate::model::postgres::qualified(&table.schema, &table.name).map(|n| Foreign::from(n.as_str()))
+}
+
+fn most<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    words.for_each(|w| *counts.entry(w).or_default() += 1);
+    counts.into_iter().max_by_key(|(_, n)| *n).map_or_else(String::new, |(w, _)| w.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::postgres::{Activity, Hit, Wait, WaitKind};
+    use proptest::prelude::*;
+
+    fn waiter(pid: i32, by: &[i32], mode: &str) -> Waiter {
+        Waiter { pid, by: by.to_vec(), kind: "relation".into(), mode: mode.into(), ..Waiter::default() }
+    }
+
+    fn activity(pids: &[i32]) -> Activities {
+        let sessions = pids.iter().map(|pid| Session {
+            pid: *pid,
+            started_us: 1,
+            kind: Foreign::from("client backend"),
+            ..Session::default()
+        });
+        let wait = Wait { kind: WaitKind::Lock, event: "relation".into() };
+        let hits = pids.iter().map(|pid| Hit { pid: *pid, started_us: 1, query_id: None, wait: wait.clone(), count: 4 });
+        let newest = Activity { rounds: 4, sessions: sessions.collect(), hits: hits.collect(), ..Activity::default() };
+        let mut snapshot = crate::model::sample::Snapshot::default();
+        let state = crate::model::postgres::PgState { activity: Ok(Arc::new(newest)), ..Default::default() };
+        snapshot.postgres.insert("postgres:1".into(), Arc::new(state));
+        Activities::derive("postgres:1", &[Arc::new(snapshot)], None, &Default::default()).unwrap()
+    }
+
+    fn chains(waiters: Vec<Waiter>, pids: &[i32], cluster: Option<&Cluster>) -> Chains {
+        Chains::derive(&Blocking { waiters, ..Blocking::default() }, &activity(pids), cluster, &BTreeMap::new())
+    }
+
+    #[test]
+    fn a_queue_behind_a_waiting_ddl_belongs_to_whom_the_ddl_waits_for() {
+        // 1 holds, 2 wants to alter, 3 and 4 read behind it.
+        let c = chains(
+            vec![waiter(2, &[1], STRONG), waiter(3, &[2], "AccessShareLock"), waiter(4, &[2], "AccessShareLock")],
+            &[1, 2, 3, 4],
+            None,
+        );
+        assert_eq!(c.roots.len(), 1);
+        let root = &c.roots[0];
+        assert_eq!((root.session().unwrap().pid, root.queue, root.waiters.len()), (1, Some(2), 3));
+        assert!((root.waiting - 3.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn pid_zero_is_the_prepared_transaction_that_holds_the_row() {
+        let row = |gid: &str, transaction| PreparedRow { gid: Foreign::from(gid), transaction, ..PreparedRow::default() };
+        let cluster = Cluster { prepared: vec![row("old", 7), row("mine", 8)], ..Cluster::default() };
+        let mut w = waiter(3, &[0], "ShareLock");
+        (w.kind, w.transaction) = ("transactionid".into(), Some(8));
+        let c = chains(vec![w], &[3], Some(&cluster));
+        assert_eq!(c.roots[0].holder, Holder::Prepared(row("mine", 8)));
+    }
+
+    #[test]
+    fn a_ring_ends_and_is_told() {
+        let c = chains(
+            vec![waiter(1, &[2], "ShareLock"), waiter(2, &[1], "ShareLock"), waiter(3, &[1], "ShareLock")],
+            &[1, 2, 3],
+            None,
+        );
+        assert!(c.roots.iter().any(|r| r.ring));
+    }
+
+    proptest! {
+        /// No time is lost or made: the roots share what the waiters wait.
+        #[test]
+        fn the_waiting_is_conserved(edges in proptest::collection::vec((1i32..9, proptest::collection::vec(0i32..9, 1..3)), 1..8)) {
+            let all: Vec<Waiter> = edges.iter().map(|(pid, by)| waiter(*pid, by, "ShareLock")).collect();
+            let pids: BTreeSet<i32> = all.iter().map(|w| w.pid).collect();
+            let c = chains(all, &(1..9).collect::<Vec<_>>(), None);
+            prop_assert!((c.waiting() - pids.len() as f64).abs() < 1e-6);
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! PostgreSQL over the window: who was active and in what, who stands in whose way, what grew. Pure.
+
+mod chains;
+mod sessions;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub use chains::{Chains, Holder, Root};
+pub use sessions::{Activities, SessionFacts};
+
+use crate::model::host::HostSweep;
+use crate::model::postgres::plan::Plan;
+use crate::model::postgres::{Catalog, Cluster, DatabaseRow, PgState, QueryText, Server, StatementRow, Statements, TableRow};
+use crate::model::sample::Snapshot;
+use crate::model::seen::{Lack, Seen, Why};
+use crate::model::source::Place;
+
+use super::foreground::WeightOverrides;
+use super::process::ProcFacts;
+
+/// Facts of one server.
+#[derive(Debug, Clone)]
+pub struct PgFacts {
+    /// Source id.
+    pub id: String,
+    /// Who it is, once it said so.
+    pub server: Option<Arc<Server>>,
+    /// Active sessions over the window.
+    pub activity: Seen<Activities>,
+    /// Who waits for whose lock; empty when nobody does.
+    pub chains: Seen<Chains>,
+    /// What statements used between the two newest readings.
+    pub statements: Seen<Arc<Statements>>,
+    /// Seconds since that reading.
+    pub statements_age_s: f64,
+    /// Texts by query id.
+    pub texts: Arc<BTreeMap<i64, QueryText>>,
+    /// The cluster's figures.
+    pub cluster: Seen<Arc<Cluster>>,
+    /// The reading before, and the seconds in between.
+    pub before: Option<(Arc<Cluster>, f64)>,
+    /// Databases as visited last.
+    pub catalogs: Arc<BTreeMap<String, Arc<Catalog>>>,
+    /// Plans by query id, with the moment at which they came (CLOCK_MONOTONIC ns).
+    pub plans: Arc<BTreeMap<i64, (u64, Seen<Plan>)>>,
+}
+
+/// Facts of every server in the newest snapshot.
+pub(super) fn derive(window: &[Arc<Snapshot>], processes: &[ProcFacts], weights: &WeightOverrides) -> Vec<PgFacts> {
+    let Some(newest) = window.last() else { return Vec::new() };
+    newest.postgres.iter().map(|(id, state)| one(id, state, window, processes, weights)).collect()
+}
+
+fn one(id: &str, state: &PgState, window: &[Arc<Snapshot>], processes: &[ProcFacts], weights: &WeightOverrides) -> PgFacts {
+    let newest = window.last().map(|s| s.at.mono_ns).unwrap_or_default();
+    let local = state.server.as_ref().is_some_and(|s| s.place == Place::Local);
+    let sweep = window.last().and_then(|s| s.sweep.as_ref().ok());
+    let join = sweep.filter(|_| local).map(|sweep| join(sweep, processes, window));
+    let activity = Activities::derive(id, window, join.as_ref(), weights);
+    let chains = match (&activity, &state.blocking, &state.cluster) {
+        (Err(lack), ..) | (_, Some(Err(lack)), _) => Err(lack.clone()),
+        (Ok(activity), Some(Ok(blocking)), cluster) => {
+            Ok(Chains::derive(blocking, activity, cluster.as_ref().ok().map(|c| &**c), &state.catalogs))
+        }
+        (Ok(_), None, _) => Ok(Chains::default()),
+    };
+    let before = state.before.as_ref().zip(state.cluster.as_ref().ok());
+    let before = before.and_then(|(old, new)| {
+        let dt_s = (new.server_us - old.server_us) as f64 / 1e6;
+        (dt_s > 0.5).then(|| (old.clone(), dt_s))
+    });
+    PgFacts {
+        id: id.to_owned(),
+        server: state.server.clone(),
+        activity,
+        chains,
+        statements: state.statements.clone(),
+        statements_age_s: newest.saturating_sub(state.statements_ns) as f64 / 1e9,
+        texts: state.texts.clone(),
+        cluster: state.cluster.clone(),
+        before,
+        catalogs: state.catalogs.clone(),
+        plans: state.plans.clone(),
+    }
+}
+
+/// Backends as processes of this host: by pid, and the start must fit.
+fn join<'a>(sweep: &HostSweep, processes: &'a [ProcFacts], window: &[Arc<Snapshot>]) -> sessions::Join<'a> {
+    let ticks = window.iter().rev().find_map(|s| s.identity.as_ref()).map_or(100.0, |i| i.ticks_per_s as f64);
+    // Wall clock of the boot: what a start in ticks is counted from.
+    let boot_us = sweep.at.wall_ms as f64 * 1e3 - sweep.at.boot_ns as f64 / 1e3;
+    sessions::Join { by_pid: processes.iter().map(|p| (p.id.pid, p)).collect(), boot_us, ticks }
+}
+
+impl PgFacts {
+    /// Its process runs on this host.
+    #[must_use]
+    pub fn local(&self) -> bool {
+        self.server.as_ref().is_some_and(|s| s.place == Place::Local)
+    }
+
+    /// The text of a query, masked; empty while it is not known.
+    #[must_use]
+    pub fn text(&self, query: i64) -> &str {
+        self.texts.get(&query).map_or("", |t| t.text.shown())
+    }
+
+    /// Statements of others than perftop that grew; empty when unknown.
+    pub fn rows(&self) -> impl Iterator<Item = &StatementRow> {
+        let own = |row: &&StatementRow| !self.texts.get(&row.key.query).is_some_and(|t| t.own);
+        self.statements.iter().flat_map(|s| &s.rows).filter(own)
+    }
+
+    /// Seconds of the newest growth of statements; `None` before the second reading.
+    #[must_use]
+    pub fn interval_s(&self) -> Option<f64> {
+        self.statements.as_ref().ok().map(|s| s.interval_s).filter(|s| *s > 0.0)
+    }
+
+    /// A table by database and OID.
+    #[must_use]
+    pub fn table(&self, database: u32, relation: u32) -> Option<(&Catalog, &TableRow)> {
+        let catalog = self.catalogs.values().find(|c| c.oid == database)?;
+        Some((catalog, catalog.tables.iter().find(|t| t.oid == relation)?))
+    }
+
+    /// Growth per second of a counter of the cluster; `None` without two readings, or when it went back.
+    #[must_use]
+    pub fn rate(&self, of: impl Fn(&Cluster) -> Option<u64>) -> Option<f64> {
+        let (old, dt_s) = self.before.as_ref()?;
+        let new = self.cluster.as_ref().ok()?;
+        Some(of(new)?.checked_sub(of(old)?)? as f64 / dt_s)
+    }
+
+    /// The same of one database.
+    #[must_use]
+    pub fn database_rate(&self, oid: u32, of: impl Fn(&DatabaseRow) -> Option<u64>) -> Option<f64> {
+        self.rate(|c| of(c.databases.iter().find(|d| d.oid == oid)?))
+    }
+
+    /// Why statements are not known.
+    #[must_use]
+    pub fn no_statements(&self) -> Lack {
+        match &self.statements {
+            Err(lack) => lack.clone(),
+            Ok(_) => Lack::new(Why::NotYet, "pg_stat_statements: needs a second reading"),
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Average active sessions: of each session, class of wait, event and query, over the window.
+//!
+//! Formula: looks in which it was seen so / all looks within the window. Unit: sessions (seconds per second).
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use crate::model::facts::foreground::WeightOverrides;
+use crate::model::facts::process::ProcFacts;
+use crate::model::host::ProcId;
+use crate::model::postgres::{Activity, Session, Wait, WaitClass};
+use crate::model::sample::Snapshot;
+use crate::model::seen::{Lack, Seen, Why};
+
+/// Seconds that the start of a process and of its session may lie apart.
+const APART_US: f64 = 2_000_000.0;
+/// Maintenance counts a quarter.
+const MAINTENANCE: f64 = 0.25;
+
+/// How backends are joined with processes.
+pub(super) struct Join<'a> {
+    pub by_pid: HashMap<i32, &'a ProcFacts>,
+    pub boot_us: f64,
+    pub ticks: f64,
+}
+
+impl Join<'_> {
+    fn process(&self, pid: i32, started_us: i64) -> Option<&ProcFacts> {
+        let p = self.by_pid.get(&pid).copied()?;
+        let began_us = self.boot_us + p.id.start as f64 / self.ticks * 1e6;
+        ((began_us - started_us as f64).abs() < APART_US).then_some(p)
+    }
+}
+
+/// Active sessions over the window.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Activities {
+    /// Looks within the window.
+    pub rounds: u32,
+    /// The newest look.
+    pub newest: Arc<Activity>,
+    /// Sessions that were active, most active first.
+    pub sessions: Vec<SessionFacts>,
+    /// Weighted sessions by class.
+    pub by_class: BTreeMap<WaitClass, f64>,
+    /// Weighted sessions by event.
+    pub by_event: BTreeMap<Wait, f64>,
+    /// Weighted sessions by query and class.
+    pub by_query: BTreeMap<i64, BTreeMap<WaitClass, f64>>,
+    /// Milliseconds per second that the looks took of the server.
+    pub cost_ms_per_s: f64,
+}
+
+/// One session over the window.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SessionFacts {
+    /// Its pid on the server.
+    pub pid: i32,
+    /// Its start.
+    pub started_us: i64,
+    /// Its process on this host.
+    pub process: Option<ProcId>,
+    /// How much it counts.
+    pub weight: f64,
+    /// Sessions (0..1) by class, not weighted.
+    pub classes: BTreeMap<WaitClass, f64>,
+    /// The query that it was seen in most.
+    pub query: Option<i64>,
+    /// A leader's parallel worker.
+    pub leader: Option<i32>,
+}
+
+impl SessionFacts {
+    /// All its active time, not weighted.
+    #[must_use]
+    pub fn active(&self) -> f64 {
+        self.classes.values().sum()
+    }
+
+    /// Time in one class, not weighted.
+    #[must_use]
+    pub fn class(&self, class: WaitClass) -> f64 {
+        self.classes.get(&class).copied().unwrap_or(0.0)
+    }
+}
+
+impl Activities {
+    pub(super) fn derive(id: &str, window: &[Arc<Snapshot>], join: Option<&Join<'_>>, weights: &WeightOverrides) -> Seen<Self> {
+        let all: Vec<&Arc<Activity>> =
+            window.iter().filter_map(|s| s.postgres.get(id)?.activity.as_ref().ok()).filter(|a| a.rounds > 0).collect();
+        let Some(newest) = all.last() else {
+            let newest = window.last().and_then(|s| s.postgres.get(id));
+            let lack = newest.and_then(|s| s.activity.as_ref().err().cloned());
+            return Err(lack.unwrap_or_else(|| Lack::new(Why::NotYet, "pg_stat_activity")));
+        };
+        // A server that answered once within the window and does not any more is not known now.
+        if let Some(Err(lack)) = window.last().and_then(|s| s.postgres.get(id)).map(|s| &s.activity)
+            && lack.why != Why::NotYet
+        {
+            return Err(lack.clone());
+        }
+        let rounds: u32 = all.iter().map(|a| a.rounds).sum();
+        let known = known(&all);
+        let mut activities = Self { rounds, newest: (*newest).clone(), ..Self::default() };
+        let mut by_session: BTreeMap<(i32, i64), (SessionFacts, BTreeMap<i64, u32>)> = BTreeMap::new();
+        for hit in all.iter().flat_map(|a| &a.hits) {
+            let session = known.get(&(hit.pid, hit.started_us)).copied();
+            let process = join.and_then(|j| j.process(hit.pid, hit.started_us));
+            let weight = weight(session, process, weights);
+            let share = f64::from(hit.count) / f64::from(rounds);
+            let class = hit.wait.class();
+            let (facts, queries) = by_session.entry((hit.pid, hit.started_us)).or_insert_with(|| {
+                let facts = SessionFacts {
+                    pid: hit.pid,
+                    started_us: hit.started_us,
+                    process: process.map(|p| p.id),
+                    weight,
+                    classes: BTreeMap::new(),
+                    query: None,
+                    leader: session.and_then(|s| s.leader),
+                };
+                (facts, BTreeMap::new())
+            });
+            *facts.classes.entry(class).or_default() += share;
+            *activities.by_class.entry(class).or_default() += share * weight;
+            *activities.by_event.entry(hit.wait.clone()).or_default() += share * weight;
+            if let Some(query) = hit.query_id {
+                *queries.entry(query).or_default() += hit.count;
+                *activities.by_query.entry(query).or_default().entry(class).or_default() += share * weight;
+            }
+        }
+        activities.sessions = by_session
+            .into_values()
+            .map(|(mut facts, queries)| {
+                facts.query = queries.into_iter().max_by_key(|(id, n)| (*n, *id)).map(|(id, _)| id);
+                facts
+            })
+            .collect();
+        activities.sessions.sort_by(|a, b| b.active().total_cmp(&a.active()).then(a.pid.cmp(&b.pid)));
+        let seconds = window.first().zip(window.last()).map_or(0.0, |(a, b)| (b.at.mono_ns - a.at.mono_ns) as f64 / 1e9);
+        activities.cost_ms_per_s = all.iter().map(|a| f64::from(a.cost_ms)).sum::<f64>() / seconds.max(1.0);
+        Ok(activities)
+    }
+
+    /// Weighted sessions of one class.
+    #[must_use]
+    pub fn class(&self, class: WaitClass) -> f64 {
+        self.by_class.get(&class).copied().unwrap_or(0.0)
+    }
+
+    /// Weighted active sessions.
+    #[must_use]
+    pub fn active(&self) -> f64 {
+        self.by_class.values().sum()
+    }
+
+    /// A session of the newest look.
+    #[must_use]
+    pub fn session(&self, pid: i32) -> Option<&Session> {
+        self.newest.sessions.iter().find(|s| s.pid == pid)
+    }
+
+    /// A session over the window.
+    #[must_use]
+    pub fn facts(&self, pid: i32) -> Option<&SessionFacts> {
+        self.sessions.iter().find(|s| s.pid == pid)
+    }
+
+    /// Weighted sessions of a query, all classes.
+    #[must_use]
+    pub fn of_query(&self, query: i64) -> f64 {
+        self.by_query.get(&query).map_or(0.0, |c| c.values().sum())
+    }
+}
+
+/// The newest row of each session within the window.
+fn known<'a>(all: &[&'a Arc<Activity>]) -> HashMap<(i32, i64), &'a Session> {
+    all.iter().flat_map(|a| &a.sessions).map(|s| ((s.pid, s.started_us), s)).collect()
+}
+
+fn weight(session: Option<&Session>, process: Option<&ProcFacts>, weights: &WeightOverrides) -> f64 {
+    let said = session.and_then(|s| weights.0.get(s.application.shown()).or_else(|| weights.0.get(s.role.shown())));
+    match (said, session, process) {
+        (Some(said), ..) => *said,
+        // Batch by its priority is nobody's wait.
+        (None, _, Some(p)) if p.nice >= 10 || matches!(p.policy, 3 | 5) => 0.0,
+        (None, Some(s), _) if s.maintenance() => MAINTENANCE,
+        _ => 1.0,
+    }
+}

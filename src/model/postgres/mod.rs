@@ -1,0 +1,382 @@
+//! What a PostgreSQL server said: raw rows of its views, one file per probe. Serialisable and pure.
+//! What never lives here: rates and trees (`model::facts::postgres`), SQL and connections (`collect::postgres`).
+
+mod activity;
+mod catalog;
+mod cluster;
+pub mod lexer;
+mod locks;
+pub mod plan;
+mod server;
+mod statements;
+
+pub use activity::{Activity, Hit, Session, Wait, WaitClass, WaitKind};
+pub use catalog::{Catalog, DuplicateIndex, IndexRow, SequenceRow, TableRow};
+pub use cluster::{
+    Archiver, Checkpoints, Cluster, ConnectionRow, DatabaseRow, HorizonKind, HorizonRow, PreparedRow, ProgressRow, ReplicaRow,
+    SettingRow, SlotRow, WalRow,
+};
+pub use locks::{Blocking, Waiter};
+pub use server::{Login, Server, StatementsView};
+pub use statements::{Grown, QueryText, StatementKey, StatementRow, Statements, growth};
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::seen::{Lack, Seen, Why};
+
+/// What one server said at one tick. `None`: that probe was not due, the value before still stands.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PgSample {
+    /// Who it is; when it changes and at the start of a recording.
+    pub server: Option<Server>,
+    /// Who is active, and what they wait for.
+    pub activity: Option<Seen<Activity>>,
+    /// Who waits for whose lock.
+    pub blocking: Option<Seen<Blocking>>,
+    /// What statements used since the reading before.
+    pub statements: Option<Seen<Statements>>,
+    /// Texts of statements that were not known.
+    pub texts: Vec<QueryText>,
+    /// What belongs to the whole cluster.
+    pub cluster: Option<Seen<Cluster>>,
+    /// Databases that were visited.
+    pub catalogs: Vec<Catalog>,
+}
+
+/// The newest of everything that one server said.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PgState {
+    /// Who it is.
+    pub server: Option<Arc<Server>>,
+    /// Activity of this tick.
+    pub activity: Seen<Arc<Activity>>,
+    /// Locks, as seen last; dropped when nobody waits any more.
+    pub blocking: Option<Seen<Arc<Blocking>>>,
+    /// Statements, and when they came (CLOCK_MONOTONIC ns).
+    pub statements: Seen<Arc<Statements>>,
+    /// When they came.
+    pub statements_ns: u64,
+    /// Texts by query id.
+    pub texts: Arc<BTreeMap<i64, QueryText>>,
+    /// The cluster, as read last.
+    pub cluster: Seen<Arc<Cluster>>,
+    /// The reading before, for rates.
+    pub before: Option<Arc<Cluster>>,
+    /// Databases as visited last, by name (shown form).
+    pub catalogs: Arc<BTreeMap<String, Arc<Catalog>>>,
+    /// Plans that were made, by query id, and when they came (CLOCK_MONOTONIC ns).
+    #[serde(default)]
+    pub plans: Arc<BTreeMap<i64, (u64, Seen<plan::Plan>)>>,
+}
+
+impl Default for PgState {
+    fn default() -> Self {
+        let not_yet = |what: &str| Lack::new(Why::NotYet, what);
+        Self {
+            server: None,
+            activity: Err(not_yet("pg_stat_activity")),
+            blocking: None,
+            statements: Err(not_yet("pg_stat_statements")),
+            statements_ns: 0,
+            texts: Arc::default(),
+            cluster: Err(not_yet("statistics of the cluster")),
+            before: None,
+            catalogs: Arc::default(),
+            plans: Arc::default(),
+        }
+    }
+}
+
+/// Plans kept.
+const PLANS: usize = 24;
+
+/// A name as SQL writes it, from its raw bytes: bare where that is the same, else quoted, else (control characters, marks that do not
+/// show) `U&"…"`. `None` when the name is no UTF-8: then no text can address it.
+#[must_use]
+pub fn identifier(name: &super::foreign::Foreign) -> Option<String> {
+    let text = std::str::from_utf8(name.raw()).ok()?;
+    let bare = text.bytes().enumerate().all(|(at, b)| b.is_ascii_lowercase() || b == b'_' || (at > 0 && (b.is_ascii_digit())));
+    if bare && !text.is_empty() && !RESERVED.contains(&text) {
+        return Some(text.to_owned());
+    }
+    // What is shown differs from what is there: only escapes can be read and pasted.
+    if name.shown() != text || text.contains('\\') {
+        let mut out = String::from("U&\"");
+        for c in text.chars() {
+            match c {
+                '"' => out.push_str("\"\""),
+                '\\' => out.push_str("\\\\"),
+                c if (' '..='~').contains(&c) => out.push(c),
+                c => out.push_str(&format!("\\+{:06x}", u32::from(c))),
+            }
+        }
+        out.push('"');
+        return Some(out);
+    }
+    Some(format!("\"{}\"", text.replace('"', "\"\"")))
+}
+
+/// `schema.name` as SQL writes it.
+#[must_use]
+pub fn qualified(schema: &super::foreign::Foreign, name: &super::foreign::Foreign) -> Option<String> {
+    Some(format!("{}.{}", identifier(schema)?, identifier(name)?))
+}
+
+/// A string as SQL writes it, printable text only; `None` when it is no UTF-8.
+#[must_use]
+pub fn literal(text: &super::foreign::Foreign) -> Option<String> {
+    let raw = std::str::from_utf8(text.raw()).ok()?;
+    if text.shown() == raw {
+        return Some(format!("'{}'", raw.replace('\'', "''")));
+    }
+    let mut out = String::from("E'");
+    for c in raw.chars() {
+        match c {
+            '\'' => out.push_str("\\'"),
+            '\\' => out.push_str("\\\\"),
+            c if (' '..='~').contains(&c) => out.push(c),
+            c if u32::from(c) < 0x1_0000 => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => out.push_str(&format!("\\U{:08x}", u32::from(c))),
+        }
+    }
+    out.push('\'');
+    Some(out)
+}
+
+/// Words that are no names unless they are quoted: PostgreSQL's reserved key words.
+const RESERVED: &[&str] = &[
+    "all",
+    "analyse",
+    "analyze",
+    "and",
+    "any",
+    "array",
+    "as",
+    "asc",
+    "asymmetric",
+    "authorization",
+    "binary",
+    "both",
+    "case",
+    "cast",
+    "check",
+    "collate",
+    "collation",
+    "column",
+    "concurrently",
+    "constraint",
+    "create",
+    "cross",
+    "current_catalog",
+    "current_date",
+    "current_role",
+    "current_schema",
+    "current_time",
+    "current_timestamp",
+    "current_user",
+    "default",
+    "deferrable",
+    "desc",
+    "distinct",
+    "do",
+    "else",
+    "end",
+    "except",
+    "false",
+    "fetch",
+    "for",
+    "foreign",
+    "freeze",
+    "from",
+    "full",
+    "grant",
+    "group",
+    "having",
+    "ilike",
+    "in",
+    "initially",
+    "inner",
+    "intersect",
+    "into",
+    "is",
+    "isnull",
+    "join",
+    "lateral",
+    "leading",
+    "left",
+    "like",
+    "limit",
+    "localtime",
+    "localtimestamp",
+    "natural",
+    "not",
+    "notnull",
+    "null",
+    "offset",
+    "on",
+    "only",
+    "or",
+    "order",
+    "outer",
+    "overlaps",
+    "placing",
+    "primary",
+    "references",
+    "returning",
+    "right",
+    "select",
+    "session_user",
+    "similar",
+    "some",
+    "symmetric",
+    "system_user",
+    "table",
+    "tablesample",
+    "then",
+    "to",
+    "trailing",
+    "true",
+    "union",
+    "unique",
+    "user",
+    "using",
+    "variadic",
+    "verbose",
+    "when",
+    "where",
+    "window",
+    "with",
+    "between",
+    "bigint",
+    "bit",
+    "boolean",
+    "char",
+    "character",
+    "coalesce",
+    "dec",
+    "decimal",
+    "exists",
+    "extract",
+    "float",
+    "greatest",
+    "grouping",
+    "inout",
+    "int",
+    "integer",
+    "interval",
+    "least",
+    "national",
+    "nchar",
+    "none",
+    "normalize",
+    "nullif",
+    "numeric",
+    "out",
+    "overlay",
+    "position",
+    "precision",
+    "real",
+    "row",
+    "setof",
+    "smallint",
+    "substring",
+    "time",
+    "timestamp",
+    "treat",
+    "trim",
+    "values",
+    "varchar",
+    "xmlattributes",
+    "xmlconcat",
+    "xmlelement",
+    "xmlexists",
+    "xmlforest",
+    "xmlnamespaces",
+    "xmlparse",
+    "xmlpi",
+    "xmlroot",
+    "xmlserialize",
+    "xmltable",
+];
+
+/// Texts kept; the oldest known queries go first by their id.
+const TEXTS: usize = 400;
+
+impl PgState {
+    /// Folds one tick over what was known.
+    #[must_use]
+    pub fn fold(&self, sample: &PgSample, plans: Vec<(i64, Seen<plan::Plan>)>, mono_ns: u64) -> Self {
+        let slow = |fresh: &Option<Seen<Statements>>, kept: &Seen<Arc<Statements>>| match fresh {
+            Some(value) => value.clone().map(Arc::new),
+            None => kept.clone(),
+        };
+        let (cluster, before) = match &sample.cluster {
+            Some(Ok(new)) => (Ok(Arc::new(new.clone())), self.cluster.as_ref().ok().cloned().or_else(|| self.before.clone())),
+            Some(Err(lack)) => (Err(lack.clone()), None),
+            None => (self.cluster.clone(), self.before.clone()),
+        };
+        let silent = || Lack::new(Why::NotYet, "pg_stat_activity");
+        let activity = sample.activity.clone().unwrap_or_else(|| Err(silent())).map(Arc::new);
+        let waits = activity.as_ref().is_ok_and(|a| a.sessions.iter().any(|s| s.wait.class() == WaitClass::Lock));
+        Self {
+            server: sample.server.clone().map(Arc::new).or_else(|| self.server.clone()),
+            blocking: match &sample.blocking {
+                Some(fresh) => Some(fresh.clone().map(Arc::new)),
+                None if waits => self.blocking.clone(),
+                None => None,
+            },
+            activity,
+            statements: slow(&sample.statements, &self.statements),
+            statements_ns: if sample.statements.is_some() { mono_ns } else { self.statements_ns },
+            texts: self.with_texts(&sample.texts),
+            cluster,
+            before,
+            catalogs: self.with_catalogs(&sample.catalogs),
+            plans: self.with_plans(plans, mono_ns),
+        }
+    }
+
+    fn with_texts(&self, fresh: &[QueryText]) -> Arc<BTreeMap<i64, QueryText>> {
+        if fresh.is_empty() {
+            return self.texts.clone();
+        }
+        let mut texts = (*self.texts).clone();
+        for text in fresh {
+            if texts.len() >= TEXTS {
+                texts.pop_first();
+            }
+            texts.insert(text.query_id, text.clone());
+        }
+        Arc::new(texts)
+    }
+
+    fn with_plans(&self, fresh: Vec<(i64, Seen<plan::Plan>)>, mono_ns: u64) -> Arc<BTreeMap<i64, (u64, Seen<plan::Plan>)>> {
+        if fresh.is_empty() {
+            return self.plans.clone();
+        }
+        let mut plans = (*self.plans).clone();
+        for (query, plan) in fresh {
+            plans.insert(query, (mono_ns, plan));
+        }
+        while plans.len() > PLANS {
+            let oldest = plans.iter().min_by_key(|(_, (at, _))| *at).map(|(query, _)| *query);
+            oldest.iter().for_each(|query| _ = plans.remove(query));
+        }
+        Arc::new(plans)
+    }
+
+    fn with_catalogs(&self, fresh: &[Catalog]) -> Arc<BTreeMap<String, Arc<Catalog>>> {
+        if fresh.is_empty() {
+            return self.catalogs.clone();
+        }
+        let mut catalogs = (*self.catalogs).clone();
+        for catalog in fresh {
+            catalogs.insert(catalog.database.shown().to_owned(), Arc::new(catalog.clone()));
+        }
+        Arc::new(catalogs)
+    }
+}

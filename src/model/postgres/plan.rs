@@ -1,0 +1,191 @@
+//! A plan as `EXPLAIN (FORMAT JSON)` gives it. Parsed once, kept as a flat list in the order of the tree. Pure.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::foreign::Foreign;
+
+/// A generic plan: of the statement for any parameters. It was not executed; rows and costs are the planner's estimates.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Plan {
+    /// The nodes, each before those below it.
+    pub nodes: Vec<Node>,
+    /// The tables that it touches, as the catalogue knows them.
+    pub tables: Vec<PlannedTable>,
+    /// With an index that HypoPG pretended: cost of the whole, and whether the planner took it.
+    pub pretended: Option<(f64, bool)>,
+}
+
+/// One node.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "EXPLAIN's names")]
+pub struct Node {
+    pub depth: u16,
+    pub kind: String,
+    pub schema: Foreign,
+    pub relation: Foreign,
+    pub alias: Foreign,
+    pub index: Foreign,
+    pub startup_cost: f64,
+    pub total_cost: f64,
+    pub rows: f64,
+    pub width: f64,
+    /// Filter, Index Cond, Hash Cond …: name and text.
+    pub conditions: Vec<(String, Foreign)>,
+    pub sort_key: Vec<Foreign>,
+    pub join: String,
+    /// Initplan, subplan: run once or for each row.
+    pub relationship: String,
+    /// Runs once for each row of its parent's other side (below a nested loop's inner side, or a subplan).
+    pub repeated: bool,
+}
+
+/// What the catalogue says of a table in the plan.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the catalogue's names; units in the names")]
+pub struct PlannedTable {
+    pub oid: u32,
+    pub schema: Foreign,
+    pub name: Foreign,
+    pub rows: f64,
+    pub pages: u64,
+    pub partitioned: bool,
+    pub partition: bool,
+    pub owner: Foreign,
+    pub columns: Vec<PlannedColumn>,
+    pub indexes: Vec<PlannedIndex>,
+    /// Rows written since statistics began, and seconds of that.
+    pub writes: u64,
+    pub seq_rows: u64,
+    /// Rows changed since the last ANALYZE, and when that was, seconds ago.
+    pub modified: u64,
+    pub analyzed_s: Option<f64>,
+    pub dead: u64,
+    pub live: u64,
+}
+
+/// A column.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "pg_attribute's and pg_stats' names")]
+pub struct PlannedColumn {
+    pub number: i16,
+    pub name: Foreign,
+    pub kind: String,
+    /// Has an operator class for btree.
+    pub sortable: bool,
+    pub distinct: Option<f64>,
+    pub null_share: Option<f64>,
+    pub width: Option<f64>,
+    pub correlation: Option<f64>,
+    /// Share of the most common value.
+    pub most_common: Option<f64>,
+}
+
+/// An index of it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "pg_index's names")]
+pub struct PlannedIndex {
+    pub name: Foreign,
+    pub columns: Vec<i16>,
+    pub valid: bool,
+    pub unique: bool,
+    pub partial: bool,
+    pub method: String,
+}
+
+/// Deeper than this no plan is followed.
+const DEEP: u16 = 64;
+/// More nodes than this are left out.
+const MOST: usize = 400;
+
+impl Plan {
+    /// Parses what `EXPLAIN (FORMAT JSON)` printed; `None` when it is none.
+    #[must_use]
+    pub fn parse(json: &[u8]) -> Option<Self> {
+        let value: serde_json::Value = serde_json::from_slice(json).ok()?;
+        let root = value.get(0)?.get("Plan")?;
+        let mut plan = Self::default();
+        plan.push(root, 0, false);
+        Some(plan)
+    }
+
+    fn push(&mut self, value: &serde_json::Value, depth: u16, repeated: bool) {
+        if depth > DEEP || self.nodes.len() >= MOST {
+            return;
+        }
+        let text = |name: &str| value.get(name).and_then(|v| v.as_str()).unwrap_or_default().to_owned();
+        let name = |name: &str| Foreign::from(text(name).as_str());
+        let number = |name: &str| value.get(name).and_then(serde_json::Value::as_f64).unwrap_or(0.0);
+        const CONDITIONS: [&str; 8] =
+            ["Filter", "Index Cond", "Recheck Cond", "Hash Cond", "Merge Cond", "Join Filter", "One-Time Filter", "TID Cond"];
+        let conditions = CONDITIONS.iter().filter_map(|c| Some(((*c).to_owned(), Foreign::from(value.get(*c)?.as_str()?))));
+        let keys = value.get("Sort Key").and_then(|k| k.as_array());
+        let relationship = text("Parent Relationship");
+        let kind = text("Node Type");
+        self.nodes.push(Node {
+            depth,
+            schema: name("Schema"),
+            relation: name("Relation Name"),
+            alias: name("Alias"),
+            index: name("Index Name"),
+            startup_cost: number("Startup Cost"),
+            total_cost: number("Total Cost"),
+            rows: number("Plan Rows"),
+            width: number("Plan Width"),
+            conditions: conditions.collect(),
+            sort_key: keys.map_or_else(Vec::new, |k| k.iter().filter_map(|k| k.as_str()).map(Foreign::from).collect()),
+            join: text("Join Type"),
+            repeated: repeated || relationship == "SubPlan",
+            relationship,
+            kind: kind.clone(),
+        });
+        for below in value.get("Plans").and_then(|p| p.as_array()).into_iter().flatten() {
+            let inner = below.get("Parent Relationship").and_then(|r| r.as_str()) == Some("Inner");
+            let subplan = below.get("Parent Relationship").and_then(|r| r.as_str()) == Some("SubPlan");
+            self.push(below, depth + 1, repeated || subplan || (kind == "Nested Loop" && inner));
+        }
+    }
+
+    /// Cost of the whole.
+    #[must_use]
+    pub fn cost(&self) -> f64 {
+        self.nodes.first().map_or(0.0, |n| n.total_cost)
+    }
+
+    /// A node's cost without those below it, never below zero.
+    #[must_use]
+    pub fn own_cost(&self, at: usize) -> f64 {
+        let Some(node) = self.nodes.get(at) else { return 0.0 };
+        let below = self.nodes[at + 1..].iter().take_while(|n| n.depth > node.depth).filter(|n| n.depth == node.depth + 1);
+        (node.total_cost - below.map(|n| n.total_cost).sum::<f64>()).max(0.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_plan_is_read_in_the_order_of_its_tree() {
+        let json = br#"[{"Plan":{"Node Type":"Nested Loop","Total Cost":100.0,"Plan Rows":5,"Plans":[
+            {"Node Type":"Seq Scan","Parent Relationship":"Outer","Relation Name":"a","Schema":"public","Total Cost":40.0,"Filter":"(x = $1)"},
+            {"Node Type":"Index Scan","Parent Relationship":"Inner","Relation Name":"b","Total Cost":8.0,"Index Cond":"(id = a.id)"}]}}]"#;
+        let plan = Plan::parse(json).unwrap();
+        let kinds: Vec<(&str, u16, bool)> = plan.nodes.iter().map(|n| (n.kind.as_str(), n.depth, n.repeated)).collect();
+        assert_eq!(kinds, [("Nested Loop", 0, false), ("Seq Scan", 1, false), ("Index Scan", 1, true)]);
+        assert_eq!((plan.cost(), plan.own_cost(0)), (100.0, 52.0));
+        assert_eq!(plan.nodes[1].conditions, [("Filter".to_owned(), Foreign::from("(x = $1)"))]);
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_is_no_plan(bytes: Vec<u8>) {
+            prop_assert!(Plan::parse(&bytes).is_none_or(|p| !p.nodes.is_empty()));
+        }
+    }
+}

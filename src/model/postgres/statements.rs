@@ -1,0 +1,189 @@
+//! What statements used, by `pg_stat_statements(false)`: growth between two readings.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::foreign::Foreign;
+
+/// One reading against the one before. Only what was called in between is kept, the most expensive first.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Statements {
+    /// Seconds between the two readings, by the server's clock; 0 for the first.
+    pub interval_s: f64,
+    /// Statements that grew, most execution time first.
+    pub rows: Vec<StatementRow>,
+    /// The sum over all that grew, those left out too.
+    pub all: Grown,
+    /// Entries in the view.
+    pub entries: u32,
+    /// Entries that the view may hold.
+    pub capacity: u32,
+    /// Times that entries were thrown out for lack of room, since the reading before.
+    pub evictions: u64,
+    /// Entries whose query id this role may not see.
+    pub hidden: u32,
+    /// Milliseconds of the server that this reading took, round trip left out.
+    pub cost_ms: f32,
+}
+
+/// What one entry is known by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct StatementKey {
+    /// OID of the role.
+    pub role: u32,
+    /// OID of the database.
+    pub database: u32,
+    /// Query id.
+    pub query: i64,
+    /// Not called from within a function; always true before 14.
+    pub top: bool,
+}
+
+/// One statement's growth.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StatementRow {
+    /// Its entry.
+    pub key: StatementKey,
+    /// Name of the role.
+    pub role: Foreign,
+    /// Name of the database.
+    pub database: Foreign,
+    /// Since the reading before.
+    pub grown: Grown,
+    /// Calls since the entry is there.
+    pub calls_all: u64,
+    /// Milliseconds since the entry is there.
+    pub ms_all: f64,
+}
+
+/// Counters of an entry, cumulative or grown. Times in milliseconds, blocks of 8 KiB.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the view's columns; units in the names")]
+pub struct Grown {
+    pub calls: u64,
+    pub exec_ms: f64,
+    pub plan_ms: f64,
+    pub rows: u64,
+    pub hit_blocks: u64,
+    pub read_blocks: u64,
+    pub dirtied_blocks: u64,
+    pub written_blocks: u64,
+    pub temp_read_blocks: u64,
+    pub temp_written_blocks: u64,
+    pub read_ms: f64,
+    pub write_ms: f64,
+    pub temp_ms: f64,
+    pub wal_bytes: u64,
+}
+
+impl Grown {
+    /// What was added since `old`; `None` when anything went back: an entry that was reset, or thrown out and made anew.
+    #[must_use]
+    pub fn since(&self, old: &Self) -> Option<Self> {
+        let n = |new: u64, old: u64| new.checked_sub(old);
+        // Sums of floating point may differ in their last digits.
+        let f = |new: f64, old: f64| (new >= old - 1e-6).then(|| (new - old).max(0.0));
+        Some(Self {
+            calls: n(self.calls, old.calls)?,
+            exec_ms: f(self.exec_ms, old.exec_ms)?,
+            plan_ms: f(self.plan_ms, old.plan_ms)?,
+            rows: n(self.rows, old.rows)?,
+            hit_blocks: n(self.hit_blocks, old.hit_blocks)?,
+            read_blocks: n(self.read_blocks, old.read_blocks)?,
+            dirtied_blocks: n(self.dirtied_blocks, old.dirtied_blocks)?,
+            written_blocks: n(self.written_blocks, old.written_blocks)?,
+            temp_read_blocks: n(self.temp_read_blocks, old.temp_read_blocks)?,
+            temp_written_blocks: n(self.temp_written_blocks, old.temp_written_blocks)?,
+            read_ms: f(self.read_ms, old.read_ms)?,
+            write_ms: f(self.write_ms, old.write_ms)?,
+            temp_ms: f(self.temp_ms, old.temp_ms)?,
+            wal_bytes: n(self.wal_bytes, old.wal_bytes)?,
+        })
+    }
+
+    /// Adds another's.
+    pub fn add(&mut self, other: &Self) {
+        self.calls += other.calls;
+        self.exec_ms += other.exec_ms;
+        self.plan_ms += other.plan_ms;
+        self.rows += other.rows;
+        self.hit_blocks += other.hit_blocks;
+        self.read_blocks += other.read_blocks;
+        self.dirtied_blocks += other.dirtied_blocks;
+        self.written_blocks += other.written_blocks;
+        self.temp_read_blocks += other.temp_read_blocks;
+        self.temp_written_blocks += other.temp_written_blocks;
+        self.read_ms += other.read_ms;
+        self.write_ms += other.write_ms;
+        self.temp_ms += other.temp_ms;
+        self.wal_bytes += other.wal_bytes;
+    }
+
+    /// Milliseconds a call; `None` without calls.
+    #[must_use]
+    pub fn mean_ms(&self) -> Option<f64> {
+        (self.calls > 0).then(|| self.exec_ms / self.calls as f64)
+    }
+}
+
+/// The text of a statement, as the server normalised it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueryText {
+    /// Its id.
+    pub query_id: i64,
+    /// The text with `$1` for constants, what is left of literals masked; cut.
+    pub text: Foreign,
+    /// It was longer.
+    pub cut: bool,
+    /// One of perftop's own.
+    #[serde(default)]
+    pub own: bool,
+}
+
+/// Growth of every entry from one reading to the next. An entry that is new within a reset view (`since_reset`) or that was
+/// not there before counts from zero only when `fresh` says that it cannot have been there; else it is a new base line.
+#[must_use]
+pub fn growth(
+    old: &HashMap<StatementKey, Grown>,
+    new: &HashMap<StatementKey, Grown>,
+    evicted: bool,
+) -> Vec<(StatementKey, Grown)> {
+    let mut rows: Vec<(StatementKey, Grown)> = new
+        .iter()
+        .filter_map(|(key, now)| {
+            let grown = match old.get(key) {
+                Some(before) => now.since(before)?,
+                // Entries that were thrown out come back with their first call: what they hold may be old otherwise.
+                None if !evicted || now.calls <= 1 => *now,
+                None => return None,
+            };
+            (grown.calls > 0 || grown.exec_ms > 0.0).then_some((*key, grown))
+        })
+        .collect();
+    rows.sort_by(|a, b| b.1.exec_ms.total_cmp(&a.1.exec_ms).then(a.0.cmp(&b.0)));
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(query: i64, calls: u64, exec_ms: f64) -> (StatementKey, Grown) {
+        (StatementKey { query, top: true, ..StatementKey::default() }, Grown { calls, exec_ms, ..Grown::default() })
+    }
+
+    #[test]
+    fn a_reset_or_evicted_entry_is_a_new_base_line_and_never_a_spike() {
+        let old: HashMap<_, _> = [entry(1, 100, 1000.0), entry(2, 50, 10.0), entry(3, 9, 9.0)].into();
+        let new: HashMap<_, _> = [entry(1, 110, 1500.0), entry(2, 3, 1.0), entry(4, 2, 30.0), entry(3, 9, 9.0)].into();
+        let rows = growth(&old, &new, false);
+        let ids: Vec<(i64, u64)> = rows.iter().map(|(k, g)| (k.query, g.calls)).collect();
+        assert_eq!(ids, [(1, 10), (4, 2)], "2 went back, 3 did not move, 4 is new");
+        assert_eq!(rows[0].1.exec_ms, 500.0);
+        assert_eq!(growth(&old, &new, true).len(), 1, "under eviction an unknown entry may be an old one");
+    }
+}
