@@ -226,8 +226,27 @@ fn remember(history: &mut History, evaluation: &Evaluation) {
     history.waiting_peers.push(Some(peers));
     history.waiting_other.push(Some(other));
     history.waiting_postgres.push(Some(postgres));
+    remember_servers(history, evaluation);
     let roots = evaluation.diagnosis.findings.iter().filter(|f| f.explained_by.is_none() && f.muted.is_none());
     let wrong = roots.filter(|f| f.severity != Severity::Info);
     history
         .mark(evaluation.facts.at.wall_ms, wrong.map(|f| (f.key.as_str(), f.title.as_str(), f.severity == Severity::Critical)));
+}
+
+/// Active sessions of each server; one that is gone is forgotten.
+fn remember_servers(history: &mut History, evaluation: &Evaluation) {
+    use crate::model::postgres::WaitClass as W;
+    let servers = &evaluation.facts.postgres;
+    history.postgres.retain(|id, _| servers.iter().any(|pg| pg.id == *id));
+    for pg in servers {
+        let rings = history.postgres.entry(pg.id.clone()).or_default();
+        let of = |classes: &[W]| pg.activity.as_ref().ok().map(|a| classes.iter().map(|c| a.class(*c)).sum::<f64>());
+        rings.cpu.push(of(&[W::Cpu]));
+        rings.io.push(of(&[W::IoRead, W::IoWrite, W::IoTemp]));
+        rings.lock.push(of(&[W::Lock]));
+        rings.wal.push(of(&[W::Wal, W::SyncReplica]));
+        rings.lwlock.push(of(&[W::LwLock]));
+        rings.client.push(of(&[W::Client]));
+        rings.other.push(of(&[W::Other]));
+    }
 }

@@ -4,11 +4,15 @@
 mod axis;
 pub mod keymap;
 mod palette;
+mod pg_rows;
 pub mod pointer;
+pub mod postgres;
 pub mod processes;
 pub mod query;
+mod query_view;
 mod recording;
 mod update;
+mod upkeep;
 
 use std::sync::Arc;
 
@@ -20,6 +24,7 @@ use crate::model::host::ProcId;
 use crate::model::unit::Unit;
 
 use self::keymap::{Context, Key, Keymap};
+use self::postgres::PgView;
 use self::processes::ProcessView;
 
 /// The screens.
@@ -29,6 +34,8 @@ pub enum Screen {
     Triage,
     /// Figures of the host.
     Host,
+    /// Sessions, queries, locks.
+    Postgres,
     /// The flowchart.
     Diagnose,
 }
@@ -72,6 +79,15 @@ pub enum Overlay {
     },
     /// What the kernel said.
     Messages {
+        /// First line shown.
+        scroll: usize,
+    },
+    /// One query.
+    Query {
+        /// Source id of its server.
+        source: String,
+        /// Its id.
+        query: i64,
         /// First line shown.
         scroll: usize,
     },
@@ -180,6 +196,8 @@ pub struct App {
     pub selected: Option<String>,
     /// The process table.
     pub processes: ProcessView,
+    /// The tables of PostgreSQL.
+    pub postgres: PgView,
     /// The line above the footer.
     pub notice: Option<String>,
     /// `g` was pressed once.
@@ -201,6 +219,7 @@ impl Default for App {
             overlays: Vec::new(),
             selected: None,
             processes: ProcessView::default(),
+            postgres: PgView::default(),
             notice: None,
             pending_g: false,
             muting: None,
@@ -279,7 +298,7 @@ impl App {
     #[must_use]
     pub fn context(&self) -> Context {
         let palette = matches!(self.overlays.last(), Some(Overlay::Palette { .. }));
-        if palette || self.processes.editing || self.muting.is_some() {
+        if palette || self.processes.editing || self.postgres.editing || self.muting.is_some() {
             return Context::Editing;
         }
         match (self.overlays.last(), self.screen) {
@@ -287,6 +306,7 @@ impl App {
             (Some(_), _) => Context::Overlay,
             (None, Screen::Triage) => Context::Triage,
             (None, Screen::Host) => Context::Host,
+            (None, Screen::Postgres) => Context::Postgres,
             (None, Screen::Diagnose) => Context::Diagnose,
         }
     }

@@ -51,6 +51,7 @@ impl App {
             Some(Overlay::Process { id }) if self.frozen.is_none() => {
                 vec![Effect::Ask(Demand::ProcessDetail { id: *id })]
             }
+            Some(Overlay::Query { source, query, .. }) if self.frozen.is_none() => self.ask_plan(source, *query),
             _ => Vec::new(),
         }
     }
@@ -83,6 +84,10 @@ impl App {
         }
         if self.muting.is_some() {
             return self.edit_reason(key);
+        }
+        if self.postgres.editing {
+            self.edit_postgres(key);
+            return Vec::new();
         }
         let view = &mut self.processes;
         match key {
@@ -137,6 +142,16 @@ impl App {
             Action::Back | Action::Close => self.back(),
             Action::Triage => self.go(Screen::Triage),
             Action::Host => self.go(Screen::Host),
+            Action::Postgres => self.go(Screen::Postgres),
+            Action::Plan => return self.plan(),
+            Action::NextTab => self.postgres.turn(1),
+            Action::TabBefore => self.postgres.turn(-1),
+            Action::NextServer => self.next_server(),
+            Action::Cumulative => self.postgres.cumulative = !self.postgres.cumulative,
+            Action::Filter if self.screen == Screen::Postgres => self.postgres.editing = true,
+            Action::SortLeft if self.screen == Screen::Postgres => self.postgres.shift_sort(-1),
+            Action::SortRight if self.screen == Screen::Postgres => self.postgres.shift_sort(1),
+            Action::SortReverse if self.screen == Screen::Postgres => self.postgres.ascending = !self.postgres.ascending,
             Action::Diagnose => self.go(Screen::Diagnose),
             Action::Up => self.step(-1),
             Action::Down => self.step(1),
@@ -204,6 +219,10 @@ impl App {
             self.processes.filter.clear();
             return;
         }
+        if !self.postgres.filter.is_empty() && self.screen == Screen::Postgres {
+            self.postgres.filter.clear();
+            return;
+        }
         self.screen = Screen::Triage;
     }
 
@@ -218,6 +237,7 @@ impl App {
                 | Overlay::Provenance { scroll }
                 | Overlay::Sockets { scroll }
                 | Overlay::Messages { scroll }
+                | Overlay::Query { scroll, .. }
                 | Overlay::CopyView { scroll } => *scroll = scroll.saturating_add_signed(by).min(10_000),
                 Overlay::Process { .. } | Overlay::Palette { .. } | Overlay::Time { .. } => {}
             }
@@ -228,6 +248,10 @@ impl App {
             Screen::Host => {
                 let Some(picture) = self.shown().cloned() else { return };
                 self.processes.step(&picture.facts, by);
+            }
+            Screen::Postgres => {
+                let Some(picture) = self.shown().cloned() else { return };
+                self.postgres.step(&picture.facts, by);
             }
         }
     }
@@ -256,6 +280,7 @@ impl App {
                 }
                 Vec::new()
             }
+            Screen::Postgres => self.plan(),
             Screen::Host => {
                 let Some(picture) = self.shown() else { return Vec::new() };
                 let first = || self.processes.rows(&picture.facts).iter().find_map(|r| r.process()).map(|p| p.id);

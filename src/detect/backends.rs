@@ -64,6 +64,12 @@ pub fn state_of(class: WaitClass) -> Option<State> {
 pub const DISK: [State; 5] =
     [State::IoWait, State::PostgresIoRead, State::PostgresIoWrite, State::PostgresIoTemp, State::PostgresWal];
 
+/// The ledger's name of a session: its process, or one that no process of this host can have.
+#[must_use]
+pub fn actor_id(session: &SessionFacts) -> ProcId {
+    session.process.unwrap_or(ProcId { pid: -session.pid, start: session.started_us.unsigned_abs() })
+}
+
 fn waits(session: &SessionFacts, weight: f64, with_cpu: bool) -> Vec<(State, f64)> {
     let classes = session.classes.iter().filter(|(class, _)| with_cpu || **class != WaitClass::Cpu);
     classes.filter_map(|(class, share)| Some((state_of(*class)?, share * weight))).collect()
@@ -95,12 +101,33 @@ impl Backends {
                     self.of.insert(id, backend);
                 }
                 None => {
-                    // No process of this host has such a pid.
-                    let id = ProcId { pid: -session.pid, start: session.started_us.unsigned_abs() };
-                    let actor = Actor { postgres: waits(session, session.weight, true), ..Actor::nobody(id, session.weight) };
+                    let local = pg.local();
+                    let mut actor = Actor {
+                        postgres: waits(session, session.weight, !local),
+                        ..Actor::nobody(actor_id(session), session.weight)
+                    };
+                    if local {
+                        // A process here that came and went between two sweeps, such as a parallel worker.
+                        actor.working = session.class(WaitClass::Cpu) * session.weight;
+                    }
                     self.elsewhere.push(actor);
                 }
             }
+        }
+    }
+
+    /// Of the sessions here without a process: their time on a CPU or ready for one is on a CPU as far as this host is busy beyond its known
+    /// processes; the rest is the run queue.
+    pub(super) fn split(&mut self, facts: &Facts) {
+        let all: f64 = self.elsewhere.iter().map(|a| a.working).sum();
+        if all <= 0.0 {
+            return;
+        }
+        let known: f64 = facts.processes().iter().filter_map(|p| p.cpu).sum();
+        let busy = facts.host.cpu.as_ref().map_or(known + all, |c| c.busy * facts.cpus());
+        let share = ((busy - known) / all).clamp(0.0, 1.0);
+        for actor in &mut self.elsewhere {
+            (actor.working, actor.runnable) = (actor.working * share, actor.working * (1.0 - share));
         }
     }
 

@@ -70,8 +70,8 @@ fn both_claim(_: &Facts<'_>, state: State, cause: &Candidate, symptom: &Candidat
     if symptom.lost() > 0.0 { 0.0 } else { 1.0 }
 }
 
-const fn of_query(cause: &'static str, symptom: &'static str, state: State) -> Edge {
-    Edge { cause, symptom, state, fraction: cpu_of_query, adds: true }
+const fn of_query(cause: &'static str, symptom: &'static str) -> Edge {
+    Edge { cause, symptom, state: State::CpuRunnable, fraction: cpu_of_query, adds: true }
 }
 
 const fn of_churn(symptom: &'static str) -> Edge {
@@ -80,6 +80,17 @@ const fn of_churn(symptom: &'static str) -> Edge {
 
 const fn of_holder(cause: &'static str) -> Edge {
     Edge { cause, symptom: "postgres.locks.blocked", state: State::PostgresLock, fraction: holder_runs_it, adds: true }
+}
+
+const fn of_lock(cause: &'static str) -> Edge {
+    Edge { cause, symptom: "app.pool.queueing", state: State::PoolWait, fraction: lock_share, adds: true }
+}
+
+/// The part of what a server's sessions do that is waiting behind this lock.
+fn lock_share(facts: &Facts<'_>, _: State, cause: &Candidate, _: &Candidate) -> f64 {
+    let pg = facts.world.postgres.iter().find(|pg| pg.id == cause.source);
+    let active = pg.and_then(|pg| pg.activity.as_ref().ok()).map_or(0.0, |a| a.active());
+    if active > 0.0 { (cause.lost_in(State::PostgresLock) / active).min(1.0) } else { 0.0 }
 }
 
 /// The server whose finding this is, on this host.
@@ -124,6 +135,42 @@ fn queries(c: &Candidate) -> Vec<i64> {
 
 /// The edges of the host. A contender explains its victims within its own finding: it is the finding's subject.
 const EDGES: &[Edge] = &[
+    // A query that works too much makes its own server the contender, by its share of the server's CPU time.
+    of_query("postgres.query.missing_index", "host.cpu.process_churn"),
+    of_query("postgres.query.missing_index", "host.cpu.context_switches"),
+    of_query("postgres.query.missing_index", "host.cpu.system_time"),
+    of_query("postgres.query.missing_index", "host.cpu.contention"),
+    of_query("postgres.query.stale_statistics", "host.cpu.process_churn"),
+    of_query("postgres.query.stale_statistics", "host.cpu.context_switches"),
+    of_query("postgres.query.stale_statistics", "host.cpu.system_time"),
+    of_query("postgres.query.stale_statistics", "host.cpu.contention"),
+    of_query("postgres.vacuum.bloat", "host.cpu.process_churn"),
+    of_query("postgres.vacuum.bloat", "host.cpu.context_switches"),
+    of_query("postgres.vacuum.bloat", "host.cpu.system_time"),
+    of_query("postgres.vacuum.bloat", "host.cpu.contention"),
+    of_query("postgres.query.temp_spill", "host.cpu.process_churn"),
+    of_query("postgres.query.temp_spill", "host.cpu.context_switches"),
+    of_query("postgres.query.temp_spill", "host.cpu.system_time"),
+    of_query("postgres.query.temp_spill", "host.cpu.contention"),
+    of_query("postgres.query.expensive", "host.cpu.process_churn"),
+    of_query("postgres.query.expensive", "host.cpu.context_switches"),
+    of_query("postgres.query.expensive", "host.cpu.system_time"),
+    of_query("postgres.query.expensive", "host.cpu.contention"),
+    of_query("postgres.query.high_frequency", "host.cpu.process_churn"),
+    of_query("postgres.query.high_frequency", "host.cpu.context_switches"),
+    of_query("postgres.query.high_frequency", "host.cpu.system_time"),
+    of_query("postgres.query.high_frequency", "host.cpu.contention"),
+    of_query("postgres.query.large_fetch", "host.cpu.process_churn"),
+    of_query("postgres.query.large_fetch", "host.cpu.context_switches"),
+    of_query("postgres.query.large_fetch", "host.cpu.system_time"),
+    of_query("postgres.query.large_fetch", "host.cpu.contention"),
+    of_query("postgres.query.regressed", "host.cpu.process_churn"),
+    of_query("postgres.query.regressed", "host.cpu.context_switches"),
+    of_query("postgres.query.regressed", "host.cpu.system_time"),
+    of_query("postgres.query.regressed", "host.cpu.contention"),
+    of_churn("host.cpu.process_churn"),
+    of_churn("host.cpu.system_time"),
+    of_churn("host.cpu.contention"),
     // A memory shortage explains reads, by the share of them that are page cache read again (diagnosis e7).
     Edge {
         cause: "host.memory.reclaim",
@@ -192,16 +239,13 @@ const EDGES: &[Edge] = &[
     both("host.memory.cache_thrash", "postgres.io.read_bound", State::PostgresIoRead),
     both("host.io.saturated", "postgres.io.read_bound", State::PostgresIoRead),
     both("postgres.checkpoints.forced", "postgres.wal.commit_bound", State::PostgresWal),
-    // A query that works too much makes its own server the contender, by its share of the server's CPU time.
-    of_query("postgres.query.missing_index", "host.cpu.contention", State::CpuRunnable),
-    of_query("postgres.query.stale_statistics", "host.cpu.contention", State::CpuRunnable),
-    of_query("postgres.query.temp_spill", "host.cpu.contention", State::CpuRunnable),
-    of_query("postgres.query.expensive", "host.cpu.contention", State::CpuRunnable),
-    of_query("postgres.query.high_frequency", "host.cpu.contention", State::CpuRunnable),
-    of_query("postgres.query.large_fetch", "host.cpu.contention", State::CpuRunnable),
-    of_churn("host.cpu.contention"),
-    of_churn("host.cpu.process_churn"),
-    of_churn("host.cpu.system_time"),
+    // Sessions behind a lock keep the connections of a pool: who queues for those waits for the lock.
+    of_lock("postgres.locks.idle_in_transaction"),
+    of_lock("postgres.locks.ddl_queue"),
+    of_lock("postgres.locks.prepared_transaction"),
+    of_lock("postgres.locks.advisory"),
+    of_lock("postgres.locks.hot_row"),
+    of_lock("postgres.locks.blocked"),
     // A root that works on a slow query holds its locks for as long as that takes.
     of_holder("postgres.query.missing_index"),
     of_holder("postgres.query.stale_statistics"),

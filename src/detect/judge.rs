@@ -35,10 +35,14 @@ const GROWTH: &str = "app.workload_growth";
 
 /// Judges the newest snapshot of `window`, oldest first.
 pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &ParamOverrides) -> Evaluation {
-    let world = World::derive(window, &memory.weights);
+    let mut world = World::derive(window, &memory.weights);
     memory.learned.learn(&world);
     if !memory.rules.contains_key(GROWTH) {
         memory.learned.learn_requests(&world);
+    }
+    for pg in &mut world.postgres {
+        let usual = pg.rows().filter_map(|row| Some((row.key, memory.learned.usual_query(&pg.id, row)?.0)));
+        pg.usual = usual.collect();
     }
     let ledger = {
         let learned = &memory.learned;
@@ -210,7 +214,9 @@ pub fn waiting_groups(ledger: &Ledger) -> [f64; 7] {
             State::MemoryStalled => groups[2] += seconds,
             State::IoWait => groups[3] += (seconds - ledger.clean_io).max(0.0),
             State::PeerReply => groups[4] += (seconds - ledger.clean_peers).max(0.0),
-            State::NetworkRetransmit | State::NetworkSend | State::NetworkAccept | State::NetworkConnect => groups[4] += seconds,
+            State::PoolWait | State::NetworkRetransmit | State::NetworkSend | State::NetworkAccept | State::NetworkConnect => {
+                groups[4] += seconds
+            }
             State::PostgresCpu => {}
             state if state.id().starts_with("postgres.") => groups[6] += (seconds - ledger.clean(*state)).max(0.0),
             _ => groups[5] += seconds,

@@ -12,8 +12,9 @@ use crate::model::facts::{CgroupFacts, Facts, MemoryFacts, PeerFacts, ProcFacts}
 use crate::model::foreign::Foreign;
 use crate::model::host::{Controller, ProcId};
 
-pub use super::backends::state_of;
 use super::backends::{Backends, DISK};
+pub use super::backends::{actor_id, state_of};
+pub use super::pools::PoolWait;
 use super::throttled::Throttled;
 use super::waits::PeerWaits;
 
@@ -147,6 +148,8 @@ pub struct Ledger {
     pub clean_sessions: BTreeMap<State, f64>,
     /// The part of the waiting for peers that a healthy one takes too: productive.
     pub clean_peers: f64,
+    /// Poolers with their queues.
+    pub pools: Vec<PoolWait>,
     /// Waits for peers that are not on this host, most waiting first.
     pub peers: Vec<PeerWait>,
     /// Share of the foreground processes whose wait and weight are known, 0..1.
@@ -195,7 +198,8 @@ impl Ledger {
         let processes = facts.processes();
         let mut ledger = Self { coverage: 1.0, ..Self::default() };
         let throttled = Throttled::of(facts);
-        let backends = Backends::of(facts);
+        let mut backends = Backends::of(facts);
+        backends.split(facts);
         let waits = PeerWaits::of(facts, clean, &backends);
         // State D without IO pressure is a lock or a dead server, not a disk.
         let io_pressed = facts.host.psi.io.as_ref().map_or(true, |p| p.best() >= 0.005);
@@ -228,6 +232,8 @@ impl Ledger {
             ledger.actors.push(actor);
         }
         for actor in backends.elsewhere {
+            ledger.add(State::Working, actor.working);
+            ledger.add(State::CpuRunnable, actor.runnable);
             ledger.add_session(&actor, 0.0);
             ledger.actors.push(actor);
         }
@@ -235,6 +241,9 @@ impl Ledger {
         // Reading again what was dropped a moment ago is no productive time, however fast the device is.
         let first_reads = 1.0 - refault_share(facts).unwrap_or(0.0);
         ledger.clean_io = ledger.state(State::IoWait) * clean.io.clamp(0.0, 1.0) * first_reads;
+        ledger.pools = super::pools::pools(facts);
+        let queued = ledger.pools.iter().map(|p| p.waiting).sum();
+        ledger.add(State::PoolWait, queued);
         ledger.add_connects(facts);
         ledger.add_memory(facts);
         ledger.add(State::PeerReply, waits.of_nobody_known());

@@ -13,6 +13,7 @@ pub mod ledger;
 pub mod loss;
 pub mod memory;
 pub mod params;
+mod pools;
 pub mod rank;
 pub mod rules;
 pub mod servers;

@@ -253,7 +253,12 @@ fn settle(memory: &mut Memory, findings: &[Finding], blind: &[(&str, String)], l
         let after = now.map_or(0.0, |f| f.impact.lost_s_per_s.unwrap_or(0.0));
         let timed = kept.lost > 0.0;
         let low = now.is_some_and(|f| f.severity == Severity::Info);
-        let gone = now.is_none() || (low && timed && kept.raised && after < GONE * kept.lost);
+        // What stands under its cause now has not gone; nor has a query that another rule speaks of now.
+        let explained = now.is_some_and(|f| f.explained_by.is_some());
+        let gone = now.is_none() || (low && !explained && timed && kept.raised && after < GONE * kept.lost);
+        if gone && now.is_none() && handed_over(key, findings) {
+            return false;
+        }
         if gone && kept.raised {
             let outcome =
                 if !timed || working >= STILL_WORKING * kept.working { Outcome::Resolved } else { Outcome::LoadWentAway };
@@ -277,6 +282,13 @@ fn settle(memory: &mut Memory, findings: &[Finding], blind: &[(&str, String)], l
             && !findings.iter().any(|f| f.key == r.key && f.severity != Severity::Info)
     });
     memory.resolved.extend(resolved);
+}
+
+/// True when the query that a finding was about is another finding's now: a narrower rule knows more.
+fn handed_over(key: &str, findings: &[Finding]) -> bool {
+    let Some((_, source, kind, subject)) = split_finding_key(key) else { return false };
+    let query = format!("query:{subject}");
+    kind == "query" && findings.iter().any(|f| f.source == source && f.subject.also.contains(&query))
 }
 
 fn order(a: &Finding, b: &Finding) -> Ordering {

@@ -1,6 +1,6 @@
 //! The last minutes of a few figures, for graphs: fixed rings, one point per tick. Pure.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -70,12 +70,29 @@ pub struct History {
     pub waiting_other: Ring,
     #[serde(default)]
     pub waiting_postgres: Ring,
+    /// Active sessions by server.
+    #[serde(default)]
+    pub postgres: BTreeMap<String, PgRings>,
     /// Wall clock of each point, ms.
     #[serde(default)]
     pub at_ms: VecDeque<i64>,
     /// Findings at warning or above, by their beginning.
     #[serde(default)]
     pub incidents: VecDeque<Incident>,
+}
+
+/// Active sessions of one server by class of wait.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "each name says its class")]
+pub struct PgRings {
+    pub cpu: Ring,
+    pub io: Ring,
+    pub lock: Ring,
+    pub wal: Ring,
+    pub lwlock: Ring,
+    pub client: Ring,
+    pub other: Ring,
 }
 
 /// A time in which something was wrong.

@@ -42,6 +42,7 @@ pub fn draw(app: &App, theme: &Theme, frame: &mut Frame<'_>) {
     match app.screen {
         Screen::Triage => screens::triage::draw(app, picture, theme, frame, rows.body),
         Screen::Host => screens::host::draw(app, picture, theme, frame, rows.body),
+        Screen::Postgres => screens::postgres::draw(app, picture, theme, frame, rows.body),
         Screen::Diagnose => screens::diagnose::draw(picture, theme, frame, rows.body),
     }
     panels::footer::draw(app, theme, frame, rows.footer);
@@ -67,6 +68,6 @@ pub fn pointed(app: &App, theme: &Theme, area: Rect, at: (u16, u16)) -> Option<T
             panels::bottlenecks::pointed(app, picture, theme, t.bottlenecks, at)
         }
         Screen::Host => panels::processes::pointed(app, picture, layout::host(rows.body).processes, at),
-        Screen::Diagnose => None,
+        Screen::Postgres | Screen::Diagnose => None,
     }
 }

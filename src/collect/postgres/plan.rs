@@ -86,7 +86,7 @@ async fn explain(session: &mut Session, role: Option<&str>, parameters: bool) ->
     let mut count = 0;
     if parameters {
         let sql = format!(
-            "SELECT pg_catalog.cardinality(s.parameter_types) FROM pg_catalog.pg_prepared_statements s WHERE s.name = '{NAME}'"
+            "/* perftop */ SELECT pg_catalog.cardinality(s.parameter_types) FROM pg_catalog.pg_prepared_statements s WHERE s.name = '{NAME}'"
         );
         let answers = session.raw(sql).await?;
         count = answers.first().and_then(|rows| rows.first()).and_then(|row| Cells::of(row).number::<usize>()).unwrap_or(0);
@@ -98,7 +98,7 @@ async fn explain(session: &mut Session, role: Option<&str>, parameters: bool) ->
     let role = role.map_or_else(String::new, |r| format!(", pg_catalog.set_config('role', {}, true)", literal(r)));
     let millis = session.limits().statement.min(Duration::from_secs(2)).as_millis();
     let sql = format!(
-        "BEGIN READ ONLY; SELECT pg_catalog.set_config('statement_timeout', '{millis}ms', true), \
+        "BEGIN READ ONLY; /* perftop */ SELECT pg_catalog.set_config('statement_timeout', '{millis}ms', true), \
          pg_catalog.set_config('lock_timeout', '100ms', true), pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true), \
          pg_catalog.set_config('max_parallel_workers_per_gather', '0', true), pg_catalog.set_config('jit', 'off', true){role}; \
          EXPLAIN (VERBOSE, FORMAT JSON) EXECUTE {NAME}{nulls}; COMMIT"

@@ -82,6 +82,7 @@ pub const RULES: &[&Rule] = &[
     &postgres::checksums::RULE,
     &app::upstream_waiting::RULE,
     &app::workload_growth::RULE,
+    &app::pool_queueing::RULE,
     &source::unreachable::RULE,
     &source::denied::RULE,
     &source::not_watched::RULE,

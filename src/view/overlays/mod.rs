@@ -6,6 +6,7 @@ mod messages;
 mod palette;
 mod process;
 mod provenance;
+mod query;
 mod sockets;
 mod time;
 
@@ -32,6 +33,7 @@ pub fn draw(app: &App, picture: &Picture, overlay: &Overlay, theme: &Theme, fram
         Overlay::Palette { text, index } => palette::draw(app, text, *index, theme, frame, area),
         Overlay::Sockets { scroll } => sockets::draw(picture, *scroll, theme, frame, area),
         Overlay::Messages { scroll } => messages::draw(picture, *scroll, theme, frame, area),
+        Overlay::Query { source, query, scroll } => query::draw(picture, source, *query, *scroll, theme, frame, area),
         Overlay::Time { back } => time::draw(picture, *back, theme, frame, area),
         Overlay::CopyView { .. } => {}
     }

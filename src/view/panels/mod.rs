@@ -13,6 +13,8 @@ pub mod header;
 pub mod memory;
 pub mod network;
 pub mod peers;
+pub mod pg_activity;
+pub mod pg_table;
 pub mod pressure;
 pub mod processes;
 pub mod verdict;

@@ -1,4 +1,5 @@
 //! Rules about applications, from the host's own view, with nothing configured.
 
+pub mod pool_queueing;
 pub mod upstream_waiting;
 pub mod workload_growth;

@@ -91,10 +91,9 @@ pub fn costly<'a>(facts: &Facts<'a>, pg: &'a PgFacts) -> (Vec<Costly<'a>>, Vec<D
     let mut demands = Vec::new();
     for costly in &mut all {
         let plan = pg.plans.get(&costly.row.key.query);
-        let explainable = ["SELECT", "WITH", "UPDATE", "DELETE", "INSERT", "MERGE"]
-            .contains(&lexer::verb(pg.text(costly.row.key.query)).as_str());
+        let explains = explainable(&lexer::verb(pg.text(costly.row.key.query)));
         if costly.lost >= LEAST
-            && explainable
+            && explains
             && plan.is_none_or(|(at_ns, _)| facts.world.at.mono_ns.saturating_sub(*at_ns) > advice::FRESH_NS)
         {
             demands.push(demand(pg, costly.row));
@@ -103,6 +102,10 @@ pub fn costly<'a>(facts: &Facts<'a>, pg: &'a PgFacts) -> (Vec<Costly<'a>>, Vec<D
     }
     demands.truncate(2);
     (all, demands)
+}
+
+fn explainable(verb: &str) -> bool {
+    ["SELECT", "WITH", "UPDATE", "DELETE", "INSERT", "MERGE"].contains(&verb)
 }
 
 /// The wish for the plan of a statement.
@@ -140,6 +143,10 @@ fn kind(facts: &Facts<'_>, pg: &PgFacts, row: &StatementRow, lost: f64, plan: Op
     let flood = usual.map_or(lost >= 1.0, |(_, usual_per_s)| per_s >= FLOOD * usual_per_s.max(1.0));
     if mean_ms <= CHEAP_MS && per_s >= OFTEN_PER_S && flood {
         return Some(Kind::HighFrequency);
+    }
+    // What an index would do the plan says, and it is on its way.
+    if !pg.plans.contains_key(&row.key.query) && explainable(&verb) {
+        return None;
     }
     if let Some((usual_ms, _)) = usual
         && mean_ms >= SLOWER * usual_ms

@@ -225,7 +225,7 @@ fn cpu_losses(facts: &Facts<'_>, pg: &PgFacts, activity: &Activities, seconds: f
     if !pg.local() {
         return vec![(State::PostgresCpu, seconds)];
     }
-    let ids: Vec<_> = activity.sessions.iter().filter_map(|s| s.process).collect();
+    let ids: Vec<_> = activity.sessions.iter().map(crate::detect::ledger::actor_id).collect();
     let of = |part: fn(&crate::detect::ledger::Actor) -> f64| facts.ledger.sum(|a| ids.contains(&a.id), part);
     let (working, runnable) = (of(|a| a.working), of(|a| a.runnable));
     let share = (seconds / activity.class(WaitClass::Cpu).max(1e-9)).min(1.0);

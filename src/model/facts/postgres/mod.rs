@@ -11,7 +11,9 @@ pub use sessions::{Activities, SessionFacts};
 
 use crate::model::host::HostSweep;
 use crate::model::postgres::plan::Plan;
-use crate::model::postgres::{Catalog, Cluster, DatabaseRow, PgState, QueryText, Server, StatementRow, Statements, TableRow};
+use crate::model::postgres::{
+    Catalog, Cluster, DatabaseRow, PgState, QueryText, Server, StatementKey, StatementRow, Statements, TableRow,
+};
 use crate::model::sample::Snapshot;
 use crate::model::seen::{Lack, Seen, Why};
 use crate::model::source::Place;
@@ -42,6 +44,8 @@ pub struct PgFacts {
     pub before: Option<(Arc<Cluster>, f64)>,
     /// Databases as visited last.
     pub catalogs: Arc<BTreeMap<String, Arc<Catalog>>>,
+    /// Milliseconds a call of each entry as they were before: what the judgement learned, empty until it did.
+    pub usual: BTreeMap<StatementKey, f64>,
     /// Plans by query id, with the moment at which they came (CLOCK_MONOTONIC ns).
     pub plans: Arc<BTreeMap<i64, (u64, Seen<Plan>)>>,
 }
@@ -81,6 +85,7 @@ fn one(id: &str, state: &PgState, window: &[Arc<Snapshot>], processes: &[ProcFac
         cluster: state.cluster.clone(),
         before,
         catalogs: state.catalogs.clone(),
+        usual: BTreeMap::new(),
         plans: state.plans.clone(),
     }
 }

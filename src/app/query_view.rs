@@ -1,0 +1,74 @@
+//! Opening a query, asking for its plan, filtering the tables of PostgreSQL. Pure.
+
+use crate::model::facts::PgFacts;
+
+use super::keymap::Key;
+use super::{App, Effect, Overlay, Screen, postgres};
+
+impl App {
+    /// Opens the query of the selected row, or of the selected finding.
+    pub(super) fn plan(&mut self) -> Vec<Effect> {
+        if matches!(self.overlays.last(), Some(Overlay::Query { .. })) {
+            self.overlays.pop();
+            return Vec::new();
+        }
+        let Some(picture) = self.shown().cloned() else { return Vec::new() };
+        if self.screen == Screen::Postgres && self.postgres.selected.is_none() {
+            self.postgres.step(&picture.facts, 0);
+        }
+        let of_row = || self.postgres.query(&picture.facts);
+        let chosen = if self.screen == Screen::Postgres { of_row() } else { self.query_of_finding() };
+        let Some((source, query)) = chosen else {
+            self.notice = Some("there is no query here: choose a row of queries or sessions, or a finding about one".into());
+            return Vec::new();
+        };
+        let asked = self.ask_plan(&source, query);
+        self.overlays.push(Overlay::Query { source, query, scroll: 0 });
+        asked
+    }
+
+    /// The query that the selected finding is about.
+    fn query_of_finding(&self) -> Option<(String, i64)> {
+        let finding = self.finding()?;
+        let keys = std::iter::once(finding.subject.typed_key()).chain(finding.subject.also.iter().cloned());
+        let id = keys.filter_map(|k| k.strip_prefix("query:")?.rsplit_once('/')?.1.parse().ok()).next()?;
+        Some((finding.source.clone(), id))
+    }
+
+    /// Asks for a plan that is not there, or is old.
+    pub(super) fn ask_plan(&self, source: &str, query: i64) -> Vec<Effect> {
+        let Some(picture) = self.picture.as_ref() else { return Vec::new() };
+        let Some(pg) = picture.facts.postgres.iter().find(|pg| pg.id == source) else { return Vec::new() };
+        let old = |pg: &PgFacts| {
+            pg.plans.get(&query).is_none_or(|(at, _)| picture.at.mono_ns.saturating_sub(*at) > crate::detect::advice::FRESH_NS)
+        };
+        if !old(pg) {
+            return Vec::new();
+        }
+        postgres::plan_of(pg, query).map(Effect::Ask).into_iter().collect()
+    }
+
+    /// The next server's tables.
+    pub(super) fn next_server(&mut self) {
+        let count = self.shown().map_or(0, |p| p.facts.postgres.len());
+        if count > 0 {
+            self.postgres.server = (self.postgres.server + 1) % count;
+            self.postgres.selected = None;
+        }
+    }
+
+    /// Types the filter.
+    pub(super) fn edit_postgres(&mut self, key: Key) {
+        let view = &mut self.postgres;
+        match key {
+            Key::Char(c) if !c.is_control() => view.filter.push(c),
+            Key::Backspace => _ = view.filter.pop(),
+            Key::Enter => view.editing = false,
+            Key::Esc => {
+                view.editing = false;
+                view.filter.clear();
+            }
+            _ => {}
+        }
+    }
+}

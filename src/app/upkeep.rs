@@ -1,0 +1,140 @@
+//! The view of WAL, vacuum and replication: each line a figure with its name. Pure.
+
+use crate::config::Meaning;
+use crate::model::facts::PgFacts;
+use crate::model::postgres::Cluster;
+use crate::model::unit::{bytes, count, seconds, short};
+
+use super::postgres::Row;
+
+fn row(what: &str, figure: String, more: String, meaning: Meaning) -> Row {
+    Row { key: format!("{what} {more}"), cells: vec![what.to_owned(), figure, more], values: vec![None; 3], meaning }
+}
+
+fn age(s: Option<f64>) -> String {
+    s.map_or_else(|| "never".to_owned(), |s| format!("{} ago", seconds(s)))
+}
+
+/// All lines.
+#[must_use]
+pub fn rows(pg: &PgFacts) -> Vec<Row> {
+    let Ok(c) = &pg.cluster else { return Vec::new() };
+    let rate = |of: fn(&Cluster) -> Option<u64>| pg.rate(of);
+    let text = |v: Option<f64>, unit: fn(f64) -> String| v.map_or_else(|| "?".to_owned(), |v| format!("{}/s", unit(v)));
+    let mut out = vec![
+        row("WAL written", text(rate(|c| c.wal.position), bytes), String::new(), Meaning::Text),
+        row("full pages in WAL", text(rate(|c| c.wal.full_page_images), count), String::new(), Meaning::Text),
+        row(
+            "checkpoints",
+            format!("{} timed, {} asked for", whole(c.checkpoints.timed), whole(c.checkpoints.requested)),
+            "since the statistics began; many asked for: raise max_wal_size".into(),
+            Meaning::Text,
+        ),
+        row(
+            "transactions",
+            text(pg.rate(|c| Some(c.databases.iter().map(|d| d.commits).sum())), count),
+            format!("{} rolled back", text(pg.rate(|c| Some(c.databases.iter().map(|d| d.rollbacks).sum())), count)),
+            Meaning::Text,
+        ),
+        row(
+            "temporary files",
+            text(pg.rate(|c| Some(c.databases.iter().map(|d| d.temp_bytes).sum())), bytes),
+            String::new(),
+            Meaning::Text,
+        ),
+    ];
+    out.extend(databases(c));
+    out.extend(replication(c));
+    out.extend(open_work(c));
+    out
+}
+
+fn databases(c: &Cluster) -> Vec<Row> {
+    let mut out = Vec::new();
+    for d in c.databases.iter().filter(|d| d.connectable && d.name.raw() != b"template1") {
+        let share = d.xid_age.max(d.mxid_age) as f64 / 2_147_483_648.0 * 100.0;
+        let meaning = if share >= 40.0 { Meaning::Warning } else { Meaning::Muted };
+        out.push(row("ids used", format!("{} %", short(share)), format!("database {}", d.name), meaning));
+    }
+    out
+}
+
+fn replication(c: &Cluster) -> Vec<Row> {
+    let mut out = Vec::new();
+    if c.settings.get("archive_mode").is_some_and(|s| s.setting != "off") {
+        let a = &c.archiver;
+        let failing = a.last_failed_s.is_some_and(|f| a.last_archived_s.is_none_or(|ok| ok > f));
+        let meaning = if failing { Meaning::Warning } else { Meaning::Text };
+        out.push(row(
+            "archiver",
+            format!("{} done, {} failed", a.archived, a.failed),
+            format!("last success {}", age(a.last_archived_s)),
+            meaning,
+        ));
+    }
+    for r in &c.replicas {
+        let lag = r.replay_lag_s.map_or_else(|| "no lag".to_owned(), |s| format!("{} behind", seconds(s)));
+        let more = format!("{} {} {}, {} not replayed", r.name, r.sync, r.state, bytes(r.behind_bytes.unwrap_or(0) as f64));
+        out.push(row("standby", lag, more, Meaning::Text));
+    }
+    if let Some((lag, behind)) = c.replay_lag {
+        out.push(row(
+            "this standby",
+            format!("{} since a replay", seconds(lag)),
+            format!("{} not replayed", bytes(behind as f64)),
+            Meaning::Text,
+        ));
+    }
+    for s in &c.slots {
+        let state = if s.active { "active" } else { "no reader" };
+        let meaning = if s.active { Meaning::Text } else { Meaning::Warning };
+        out.push(row(
+            "slot",
+            format!("{} retained", bytes(s.retained_bytes.unwrap_or(0) as f64)),
+            format!("{} {} {state} {}", s.name, s.kind, s.wal_status),
+            meaning,
+        ));
+    }
+    out
+}
+
+fn open_work(c: &Cluster) -> Vec<Row> {
+    let mut out = Vec::new();
+    for h in c.horizon.iter().take(3) {
+        let since = h.since_s.map_or_else(String::new, |s| format!(", {} old", seconds(s)));
+        out.push(row(
+            "oldest snapshot",
+            format!("{} transactions", count(h.age as f64)),
+            format!("{:?} {}{since}", h.kind, h.who),
+            Meaning::Muted,
+        ));
+    }
+    for p in &c.prepared {
+        out.push(row(
+            "prepared transaction",
+            format!("{} old", seconds(p.age_s)),
+            format!("{} of {} in {}", p.gid, p.owner, p.database),
+            Meaning::Warning,
+        ));
+    }
+    for p in &c.progress {
+        let done = p.done.map_or_else(|| "?".to_owned(), |d| format!("{:.0} %", d * 100.0));
+        out.push(row(&p.command, done, format!("{} (pid {} in {})", p.phase, p.pid, p.database), Meaning::Accent));
+    }
+    for k in c.connections.iter().take(8) {
+        let name = if k.application.is_empty() { "no name" } else { k.application.shown() };
+        let more = format!(
+            "{name} as {} from {}; {} idle, {} idle in a transaction",
+            k.role,
+            if k.client.is_empty() { "the socket" } else { k.client.shown() },
+            k.idle,
+            k.idle_in_transaction
+        );
+        out.push(row("connections", k.all.to_string(), more, Meaning::Muted));
+    }
+    out
+}
+
+fn whole(v: Option<u64>) -> String {
+    v.map_or_else(|| "?".to_owned(), |v| v.to_string())
+}

@@ -1,0 +1,62 @@
+//! Clients that stand in the queue of a pooler: more requests in flight at its door than questions open at its servers. Pure.
+
+use std::net::SocketAddr;
+
+use crate::model::facts::Facts;
+use crate::model::host::ProcId;
+
+/// Programs that pool connections, by name.
+const POOLERS: [&str; 5] = ["pgbouncer", "odyssey", "pgcat", "pgpool", "supavisor"];
+
+/// The queue of one pooler.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PoolWait {
+    /// Its process.
+    pub owner: ProcId,
+    /// Its door.
+    pub port: u16,
+    /// Requests in flight at the door, mean.
+    pub in_flight: f64,
+    /// Questions open at its servers, mean.
+    pub asked: f64,
+    /// Connections to its servers.
+    pub connections: u32,
+    /// The servers.
+    pub upstreams: Vec<SocketAddr>,
+    /// Clients in the queue, mean.
+    pub waiting: f64,
+}
+
+/// Every pooler that is seen with a client.
+#[must_use]
+pub fn pools(facts: &Facts) -> Vec<PoolWait> {
+    let Ok(sockets) = &facts.host.sockets else { return Vec::new() };
+    let pooler = |id: ProcId| facts.processes().iter().any(|p| p.id == id && POOLERS.contains(&p.name.shown()));
+    let mut found: Vec<PoolWait> = Vec::new();
+    for door in sockets.listeners.iter().filter(|d| d.accepted > 0) {
+        let Some(owner) = door.owner.filter(|id| pooler(*id)) else { continue };
+        match found.iter_mut().find(|p| p.owner == owner) {
+            // Two addresses of one door.
+            Some(known) => known.in_flight += door.in_flight,
+            None => found.push(PoolWait {
+                owner,
+                port: door.at.port(),
+                in_flight: door.in_flight,
+                asked: 0.0,
+                connections: 0,
+                upstreams: Vec::new(),
+                waiting: 0.0,
+            }),
+        }
+    }
+    for pool in &mut found {
+        for link in sockets.peers.iter().filter(|l| l.owner == Some(pool.owner)) {
+            pool.asked += link.waiting;
+            pool.connections += link.sockets;
+            pool.upstreams.push(link.peer);
+        }
+        pool.waiting = (pool.in_flight - pool.asked).max(0.0);
+    }
+    found.retain(|p| p.connections > 0);
+    found
+}

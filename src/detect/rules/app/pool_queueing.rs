@@ -1,0 +1,116 @@
+//! app.pool.queueing: clients queue for a pooled connection while the server has room.
+
+use crate::detect::finding::{Class, Fix, Horizon, Language, Phase};
+use crate::detect::fix;
+use crate::detect::ledger::{PoolWait, State};
+use crate::detect::memory::is_held;
+use crate::detect::params::{Param, Params};
+use crate::detect::rules::support::{confidence, interval};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::facts::PgFacts;
+use crate::model::source::SourceKind;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::{Unit, short};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "app.pool.queueing",
+    class: Class::Live,
+    source: SourceKind::Host,
+    says: "clients queue for a pooled connection while the server is idle",
+    params: &[
+        Param { name: "lost", unit: Unit::SecondsPerSecond, default: 0.2, min: 0.001, max: 1000.0, what: "clients that must stand in the pool's queue, on average" },
+        Param { name: "busy", unit: Unit::Percent, default: 60.0, min: 10.0, max: 100.0, what: "of the pool's connections to the server that must be in use" },
+    ],
+    origins: &["host.listeners", "host.peers", "ledger"],
+    page: "\
+A pooler (pgbouncer, odyssey, pgcat, pgpool) has more requests in flight at its door than it has questions open at its servers: the difference stands in its queue. When its
+connections to the server are all in use and the server itself has room, the pool is too small. When the server is slow, the queue is a symptom of that.
+
+Seen from the sockets alone, so that no access to the pooler is needed; its console (`SHOW POOLS`: cl_waiting, maxwait) says the same.
+
+**Relief**: a larger pool, as far as the server has room: two or three connections per CPU. **Cure**: shorter transactions; transaction pooling.",
+    judge,
+};
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    if let Err(lack) = &facts.world.host.sockets {
+        return Judged::unknown(Subject::host(), lack);
+    }
+    let mut judged = Judged::default();
+    for pool in &facts.ledger.pools {
+        let name = facts.world.processes().iter().find(|p| p.id == pool.owner).map_or("pooler", |p| p.name.shown());
+        let mut subject = Subject::new(SubjectType::Pool, pool.port.to_string(), format!("{name} on :{}", pool.port));
+        subject.also = vec![format!("process:{}", pool.owner)];
+        let busy = pool.asked / f64::from(pool.connections.max(1)) * 100.0;
+        if pool.waiting < params.limit("lost", is_held(prev, &subject)) || busy < params.get("busy") {
+            judged.verdicts.push((
+                subject,
+                Verdict::Clear(format!("{} clients queue, {} % of its connections are in use", short(pool.waiting), short(busy))),
+            ));
+            continue;
+        }
+        let server = facts.world.postgres.iter().find(|pg| {
+            pg.server.as_ref().is_some_and(|s| {
+                s.listens.is_some_and(|at| pool.upstreams.contains(&at))
+                    || pool.upstreams.iter().any(|u| pg.local() && pg.id.ends_with(&format!(":{}", u.port())))
+            })
+        });
+        judged.verdicts.push((subject, Verdict::Found(Box::new(found(facts, pool, server, name, busy)))));
+    }
+    if judged.verdicts.is_empty() {
+        return Judged::clear(Subject::host(), "no pooler runs here");
+    }
+    judged
+}
+
+fn found(facts: &Facts<'_>, pool: &PoolWait, server: Option<&PgFacts>, name: &str, busy: f64) -> Found {
+    let active = server.and_then(|pg| pg.activity.as_ref().ok()).map(|a| a.active());
+    let idle = active.map_or_else(String::new, |a| format!(" while the server works on {}", short(a)));
+    let title = format!(
+        "{} clients queue in {name} on :{}: all {} connections to the server are in use{idle}",
+        short(pool.waiting),
+        pool.port,
+        pool.connections
+    );
+    let mut found = Found::new(Class::Live, title);
+    found.losses = vec![(State::PoolWait, pool.waiting)];
+    found.victims_time = pool.in_flight;
+    found.ci = Some(interval(pool.waiting, facts.world.host.sockets.as_ref().map_or(0, |s| s.rounds)));
+    found.confidence = confidence(facts.ledger, pool.waiting, 0, 3, if active.is_some() { 3 } else { 4 });
+    found.evidence = vec![
+        evidence("requests in flight at its door", pool.in_flight, Unit::Count, None, "host.listeners"),
+        evidence("questions open at its servers", pool.asked, Unit::Count, Some(f64::from(pool.connections)), "host.peers"),
+        evidence("of its connections are in use", busy, Unit::Percent, Some(60.0), "host.peers"),
+    ];
+    if let Some(active) = active {
+        found.against = vec![evidence(
+            "sessions that work on the server",
+            active,
+            Unit::Count,
+            Some(facts.world.cpus() * 0.7),
+            "postgres.activity",
+        )];
+    }
+    found.fixes = fixes(pool);
+    found
+}
+
+fn fixes(pool: &PoolWait) -> Vec<Fix> {
+    let more = (pool.connections * 2).max(4);
+    let mut raise = fix::shell_fix(Phase::Relief, Horizon::Immediate, "Give the pool twice the connections", "");
+    raise.command = format!("psql -p {} -U pgbouncer pgbouncer -c 'SET default_pool_size = {more}'", pool.port);
+    raise.undo = Some(format!("psql -p {} -U pgbouncer pgbouncer -c 'SET default_pool_size = {}'", pool.port, pool.connections));
+    raise.risk =
+        "the server has that many more sessions at once; beyond two or three per CPU nothing gets faster. Until its restart only"
+            .into();
+    raise.needs = "admin_users of pgbouncer".into();
+    raise.verify = format!("psql -p {} -U pgbouncer pgbouncer -c 'SHOW POOLS'", pool.port);
+    let mut keep = raise.clone();
+    (keep.phase, keep.horizon, keep.language) = (Phase::Cure, Horizon::ShortTerm, Language::Config);
+    keep.title = "Keep it in its configuration".into();
+    keep.command = format!("# pgbouncer.ini: default_pool_size = {more}");
+    keep.undo = None;
+    keep.needs = "the pooler's configuration".into();
+    vec![raise, keep]
+}

@@ -1,0 +1,89 @@
+//! Active sessions by class of wait over the last five minutes, against the number of CPUs.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use crate::app::App;
+use crate::config::Meaning;
+use crate::diagnose::Picture;
+use crate::model::history::PgRings;
+use crate::model::unit::short;
+use crate::view::theme::Theme;
+use crate::view::widgets::{graph, lines, titled};
+
+/// ```text
+/// ╭ Active sessions 5.2: ▇ cpu ▇ io ▇ lock ▇ wal ▇ lwlock ▇ client ─ postgres:5432 16.4 ╮
+/// │ - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - -  8 CPUs    │
+/// │                                ▂▃▅▇█▇▅                                               │
+/// ╰──────────────────────────────────────────────────────────────────────────────────────╯
+/// ```
+pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+    if area.height < 3 {
+        return;
+    }
+    let Some(pg) = app.postgres.of(&picture.facts) else {
+        let inside = titled("Active sessions", "", theme, frame, area);
+        let text = match picture.diagnosis.sources.iter().find(|s| s.kind == crate::model::source::SourceKind::Postgres) {
+            Some(s) => format!("{}: {}", s.id, s.why.as_deref().unwrap_or("not asked yet")),
+            None => "no server of PostgreSQL runs here, and none was named: perftop --postgres postgres://USER@HOST/".to_owned(),
+        };
+        return lines(&[Line::from(Span::styled(text, theme.style(Meaning::Muted)))], theme, frame, inside);
+    };
+    let version = pg.server.as_ref().map_or_else(String::new, |s| {
+        format!(" {} {}", s.version.shown().split(' ').next().unwrap_or_default(), if s.standby { "standby" } else { "primary" })
+    });
+    let cost = pg
+        .activity
+        .as_ref()
+        .map_or_else(|lack| format!("? {lack}"), |a| format!("looks cost it {} ms/s", short(a.cost_ms_per_s)));
+    let several = if picture.facts.postgres.len() > 1 { "  S next server" } else { "" };
+    let inside = titled("", &format!("{}{version} · {cost}{several}", pg.id), theme, frame, area);
+    let empty = PgRings::default();
+    let rings = picture.history.postgres.get(&pg.id).unwrap_or(&empty);
+    let groups = [
+        (&rings.cpu, Meaning::Cpu, "cpu", "c"),
+        (&rings.io, Meaning::Io, "io", "i"),
+        (&rings.lock, Meaning::Critical, "lock", "l"),
+        (&rings.wal, Meaning::Warning, "wal", "w"),
+        (&rings.lwlock, Meaning::Memory, "lwlock", "L"),
+        (&rings.client, Meaning::Network, "client", "n"),
+        (&rings.other, Meaning::Muted, "other", "o"),
+    ];
+    let stacked: Vec<_> = groups.iter().map(|(ring, m, _, letter)| (*ring, theme.style(*m), *letter)).collect();
+    let second = picture.at.mono_ns / 1_000_000_000;
+    let cpus = picture.facts.cpus();
+    // Elsewhere its CPUs are not known.
+    let line = pg.local().then_some(cpus);
+    let top = graph::stacked(&stacked, line.unwrap_or(1.0).max(1.0), second, theme, frame, inside);
+    if let Some(cpus) = line {
+        cpu_line(cpus, top, theme, frame, inside);
+    }
+    let active = pg.activity.as_ref().map_or_else(|_| "?".to_owned(), |a| short(a.active()));
+    let mut title = vec![Span::styled(format!(" Active sessions {active}: "), theme.style(Meaning::Title))];
+    for (_, meaning, word, letter) in groups {
+        title.push(Span::styled(format!("{} {word} ", if theme.ascii { letter } else { "▇" }), theme.style(meaning)));
+    }
+    let line = Line::from(title);
+    let width = (line.width() as u16).min(area.width.saturating_sub(4));
+    frame.render_widget(line, Rect { x: area.x + 2, y: area.y, width, height: 1 });
+}
+
+/// More sessions on CPUs than there are CPUs wait for one.
+fn cpu_line(cpus: f64, top: f64, theme: &Theme, frame: &mut Frame<'_>, inside: Rect) {
+    let height = f64::from(inside.height);
+    let up = (cpus / top.max(1e-9) * height).ceil().clamp(1.0, height) as u16;
+    let y = inside.y + inside.height - up;
+    let buffer = frame.buffer_mut();
+    for x in (inside.x..inside.x + inside.width).step_by(2) {
+        if let Some(cell) = buffer.cell_mut((x, y)).filter(|c| c.symbol() == " ") {
+            cell.set_symbol(theme.pick("╌", "-")).set_style(theme.style(Meaning::Muted));
+        }
+    }
+    let text = format!(" {} CPUs", short(cpus));
+    let width = text.chars().count() as u16;
+    if inside.width > width + 2 {
+        let at = Rect { x: inside.x + inside.width - width, y, width, height: 1 };
+        frame.render_widget(Line::from(Span::styled(text, theme.style(Meaning::Muted))), at);
+    }
+}

@@ -1,0 +1,127 @@
+//! The tables of the PostgreSQL screen: tabs, headings, the rows in sight.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use crate::app::App;
+use crate::app::postgres::{Column, Row, Tab};
+use crate::config::Meaning;
+use crate::diagnose::Picture;
+use crate::view::theme::Theme;
+use crate::view::widgets::{lines, titled};
+
+/// ```text
+/// ╭ Queries · Sessions · Locks · Tables, indexes · WAL, vacuum, replication · Settings ─ 42, by BUSY ↓ ╮
+/// │  BUSY  CALLS/s  MEAN ms    ROWS  HIT %  QUERY                                                      │
+/// │   3.4       51       66       1    100  SELECT abalance FROM pgbench_accounts WHERE aid = $1       │
+/// ╰────────────────────────────────────────────────────────────────────────────────────────────────────╯
+/// ```
+pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+    let view = &app.postgres;
+    let rows = view.rows(&picture.facts);
+    let sort = view.sort[view.tab % 6].and_then(|at| view.columns().get(at)).map_or_else(String::new, |c| {
+        let arrow = if view.ascending { theme.pick("↑", "^") } else { theme.pick("↓", "v") };
+        format!(", by {} {arrow}", c.name)
+    });
+    let filter = if view.filter.is_empty() && !view.editing { String::new() } else { format!(", holding \"{}\"", view.filter) };
+    let since = if view.cumulative && view.open_tab() == Tab::Queries { ", since they are known" } else { "" };
+    let inside = titled("", &format!("{}{sort}{filter}{since}", rows.len()), theme, frame, area);
+    tabs(app, theme, frame, area);
+    if inside.height == 0 {
+        return;
+    }
+    let columns = columns(view.columns(), inside.width);
+    let mut out = vec![heading(&columns, view.sort[view.tab % 6], theme)];
+    let room = usize::from(inside.height).saturating_sub(1);
+    let at = view.selected.as_ref().and_then(|key| rows.iter().position(|r| r.key == *key));
+    let skip = at.map_or(0, |at| (at + 1).saturating_sub(room));
+    for row in rows.iter().skip(skip).take(room) {
+        let line = line(row, &columns, usize::from(inside.width), theme);
+        let selected = view.selected.as_ref() == Some(&row.key);
+        out.push(if selected { line.style(theme.style(Meaning::Selected)) } else { line });
+    }
+    if rows.is_empty() {
+        out.push(Line::from(Span::styled(nothing(app, picture), theme.style(Meaning::Muted))));
+    }
+    lines(&out, theme, frame, inside);
+}
+
+/// Why there is nothing to see.
+fn nothing(app: &App, picture: &Picture) -> String {
+    let Some(pg) = app.postgres.of(&picture.facts) else { return " no server".into() };
+    let lack = match app.postgres.open_tab() {
+        Tab::Queries => pg.statements.as_ref().err(),
+        Tab::Sessions => pg.activity.as_ref().err(),
+        Tab::Locks => pg.chains.as_ref().err(),
+        Tab::Upkeep | Tab::Settings => pg.cluster.as_ref().err(),
+        Tab::Tables => None,
+    };
+    match (lack, app.postgres.open_tab()) {
+        (Some(lack), _) => {
+            let lift = lack.lift.as_ref().map_or_else(String::new, |l| format!(" -> {l}"));
+            format!(" ? {lack}{lift}")
+        }
+        (None, Tab::Queries) => " nothing was called since the reading before".into(),
+        (None, Tab::Sessions) => " every session is idle".into(),
+        (None, Tab::Locks) => " nobody waits for a lock".into(),
+        _ => " not read yet".into(),
+    }
+}
+
+fn tabs(app: &App, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+    if area.width < 8 {
+        return;
+    }
+    let mut spans = vec![Span::raw(" ")];
+    for (at, (_, word)) in Tab::ALL.iter().enumerate() {
+        let open = at == app.postgres.tab % Tab::ALL.len();
+        // In a narrow terminal only the open one keeps its words.
+        let text =
+            if area.width >= 110 || open { (*word).to_owned() } else { word.split([' ', ',']).next().unwrap_or(word).to_owned() };
+        spans.push(Span::styled(text, theme.style(if open { Meaning::Selected } else { Meaning::Title })));
+        spans.push(Span::raw(if at + 1 < Tab::ALL.len() { " · " } else { " " }));
+    }
+    let line = Line::from(spans);
+    let width = (line.width() as u16).min(area.width.saturating_sub(4));
+    frame.render_widget(line, Rect { x: area.x + 2, y: area.y, width, height: 1 });
+}
+
+/// Those that fit, with their places.
+fn columns(all: &'static [Column], width: u16) -> Vec<(usize, Column)> {
+    all.iter().enumerate().filter(|(_, c)| c.least <= width).map(|(at, c)| (at, *c)).collect()
+}
+
+/// Figures stand to the right, words to the left.
+fn left(c: &Column) -> bool {
+    matches!(
+        c.name,
+        "QUERY" | "WHO" | "WAIT" | "STATE" | "DATABASE" | "ROLE" | "APPLICATION" | "CLIENT" | "LOCK" | "TABLE OR INDEX"
+    ) || matches!(c.name, "WHAT" | "FIGURE" | "MORE" | "SETTING" | "VALUE" | "UNIT" | "FROM" | "TAKES EFFECT")
+}
+
+fn cell(text: &str, c: &Column, room: usize) -> String {
+    let width = if c.width == 0 { room } else { usize::from(c.width) };
+    if c.width == 0 {
+        return format!(" {text}");
+    }
+    let text: String = text.chars().take(width.saturating_sub(1)).collect();
+    if left(c) { format!(" {text:<w$}", w = width - 1) } else { format!("{text:>width$}") }
+}
+
+fn heading(columns: &[(usize, Column)], sort: Option<usize>, theme: &Theme) -> Line<'static> {
+    let span = |(at, c): &(usize, Column)| {
+        let meaning = if Some(*at) == sort { Meaning::Accent } else { Meaning::Muted };
+        Span::styled(cell(c.name, c, 0), theme.style(meaning))
+    };
+    Line::from(columns.iter().map(span).collect::<Vec<_>>())
+}
+
+fn line(row: &Row, columns: &[(usize, Column)], width: usize, theme: &Theme) -> Line<'static> {
+    let span = |(at, c): &(usize, Column)| {
+        let text = row.cells.get(*at).map_or("", String::as_str);
+        let shown: String = text.chars().take(width).collect();
+        Span::styled(cell(&theme.text(&shown), c, width), theme.style(row.meaning))
+    };
+    Line::from(columns.iter().map(span).collect::<Vec<_>>())
+}
