@@ -37,9 +37,9 @@ pub fn diagnose(world: &World, ledger: &Ledger, memory: &mut Memory, candidates:
     let mut candidates = candidates;
     let time = time(ledger, &candidates);
     inherit(memory, &mut candidates);
-    let mut findings: Vec<Finding> = candidates.into_iter().map(|c| weigh(c, ledger, memory, now_ms)).collect();
+    let mut findings: Vec<Finding> = candidates.into_iter().map(|c| weigh(c, world, ledger, memory, now_ms)).collect();
     memory.muted.retain(|_, m| m.until_ms > now_ms);
-    settle(memory, &findings, &looked.blind, ledger, now_ms);
+    settle(memory, &findings, &looked.blind, &|source| throughput(world, ledger, source), now_ms);
     findings.sort_by(order);
     let mut rank = 0;
     for finding in &mut findings {
@@ -121,6 +121,7 @@ fn severity(found: &Found, total: f64, lasting: bool, score: f64, benefit: f64) 
             _ if found.grows => Severity::Warning,
             _ => Severity::Info,
         },
+        Class::Hygiene if found.grows => Severity::Warning,
         Class::Live | Class::Hygiene | Class::Outcome => Severity::Info,
     }
 }
@@ -136,7 +137,7 @@ fn counted(found: &Found) -> Severity {
     }
 }
 
-fn weigh(c: Candidate, ledger: &Ledger, memory: &mut Memory, now_ms: i64) -> Finding {
+fn weigh(c: Candidate, world: &World, ledger: &Ledger, memory: &mut Memory, now_ms: i64) -> Finding {
     let total = ledger.total();
     let lost = c.lost();
     let benefit = lost * c.found.recoverable;
@@ -155,7 +156,7 @@ fn weigh(c: Candidate, ledger: &Ledger, memory: &mut Memory, now_ms: i64) -> Fin
         raised: false,
         lost: 0.0,
         predicted: 0.0,
-        working: foreground_working(ledger),
+        working: throughput(world, ledger, &c.source),
     });
     date(kept, &c.found, now_ms);
     let severe = (score >= 30.0 || benefit >= 3.0) && benefit >= 0.3 && stretch >= 2.0;
@@ -232,16 +233,20 @@ fn sorted(mut fixes: Vec<Fix>) -> Vec<Fix> {
     fixes
 }
 
-/// On-CPU time of what is certainly foreground: whether the victims still work when a finding is gone.
-fn foreground_working(ledger: &Ledger) -> f64 {
-    ledger.sum(|a| a.weight >= 1.0, |a| a.working)
+/// Whether the victims still work when a finding is gone: of a server of PostgreSQL its transactions per second, else the on-CPU time of what
+/// is certainly foreground.
+fn throughput(world: &World, ledger: &Ledger, source: &str) -> f64 {
+    let server = world.postgres.iter().find(|pg| pg.id == source);
+    match server.and_then(|pg| pg.rate(|c| Some(c.databases.iter().map(|d| d.commits + d.rollbacks).sum()))) {
+        Some(transactions) => transactions,
+        None => ledger.sum(|a| a.weight >= 1.0, |a| a.working),
+    }
 }
 
 /// Forgets what is gone and says what became of it.
-fn settle(memory: &mut Memory, findings: &[Finding], blind: &[(&str, String)], ledger: &Ledger, now_ms: i64) {
+fn settle(memory: &mut Memory, findings: &[Finding], blind: &[(&str, String)], working: &dyn Fn(&str) -> f64, now_ms: i64) {
     const GONE: f64 = 0.3;
     const STILL_WORKING: f64 = 0.8;
-    let working = foreground_working(ledger);
     let mut resolved = Vec::new();
     memory.findings.retain(|key, kept| {
         if blind.iter().any(|(id, source)| {
@@ -260,8 +265,12 @@ fn settle(memory: &mut Memory, findings: &[Finding], blind: &[(&str, String)], l
             return false;
         }
         if gone && kept.raised {
-            let outcome =
-                if !timed || working >= STILL_WORKING * kept.working { Outcome::Resolved } else { Outcome::LoadWentAway };
+            let source = split_finding_key(key).map_or_else(String::new, |(_, source, ..)| source);
+            let outcome = if !timed || working(&source) >= STILL_WORKING * kept.working {
+                Outcome::Resolved
+            } else {
+                Outcome::LoadWentAway
+            };
             resolved.push(Resolved {
                 key: key.clone(),
                 at: rfc3339(now_ms),
@@ -338,7 +347,9 @@ pub fn health(sources: &[SourceStatus], blind: bool, findings: &[Finding], total
     let raised = || counted().filter(|f| f.severity != Severity::Info);
     let own = |f: &&Finding| f.id.starts_with("source.");
     let unreadable = sources.iter().any(|s| {
-        s.kind != SourceKind::Host && s.place == Place::Local && !matches!(s.state, SourceState::Ok | SourceState::Degraded)
+        // A remote peer that is merely seen is none of ours; a server that was asked for is.
+        let ours = s.place == Place::Local || s.kind != SourceKind::Peer;
+        s.kind != SourceKind::Host && ours && !matches!(s.state, SourceState::Ok | SourceState::Degraded)
     });
     let status = if counted().any(|f| f.severity == Severity::Critical) {
         Status::Critical

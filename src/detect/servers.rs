@@ -26,9 +26,16 @@ pub struct Servers {
     pub trends: BTreeMap<String, Series>,
     /// Milliseconds a call and calls a second, by source and entry, oldest first.
     pub queries: BTreeMap<String, VecDeque<(f32, f32)>>,
-    /// Seconds of the newest reading of statements that was learned from, by source.
-    read: BTreeMap<String, u64>,
+    /// The newest reading of statements that was learned from (CLOCK_MONOTONIC ns), and how many there were, by source.
+    read: BTreeMap<String, (u64, u32)>,
+    /// Queries that came up in numbers while the server was known already: in how many readings so far.
+    newcomers: BTreeMap<String, u32>,
 }
+
+/// Calls a second from which a query that was not there before is a newcomer in numbers …
+const IN_NUMBERS: f64 = 300.0;
+/// … and readings after which it is usual all the same: five minutes.
+const SETTLED: u32 = 30;
 
 impl Servers {
     /// Learns from the facts of one evaluation.
@@ -41,6 +48,7 @@ impl Servers {
         let known = |key: &String| facts.postgres.iter().any(|pg| key.split(' ').next() == Some(&pg.id));
         self.trends.retain(|key, _| known(key));
         self.queries.retain(|key, _| known(key));
+        self.newcomers.retain(|key, _| known(key));
     }
 
     fn push(&mut self, pg: &PgFacts, what: &str, at_s: f64, value: f64) {
@@ -95,19 +103,27 @@ impl Servers {
         let Some(interval_s) = pg.interval_s() else { return };
         let read_ns = now_ns.saturating_sub((pg.statements_age_s * 1e9) as u64);
         // Within a second it is the same reading.
-        if self.read.get(&pg.id).is_some_and(|last| read_ns.abs_diff(*last) < 1_000_000_000) {
+        let (last_ns, readings) = self.read.get(&pg.id).copied().unwrap_or_default();
+        if readings > 0 && read_ns.abs_diff(last_ns) < 1_000_000_000 {
             return;
         }
-        self.read.insert(pg.id.clone(), read_ns);
+        self.read.insert(pg.id.clone(), (read_ns, readings + 1));
         for row in pg.rows() {
             let key = key(&pg.id, row);
             let known = self.queries.contains_key(&key);
             if !known && self.queries.len() >= QUERIES {
                 continue;
             }
+            let now = (row.grown.mean_ms().unwrap_or(0.0), row.grown.calls as f64 / interval_s);
+            if !known && readings as usize >= ENOUGH && now.1 >= IN_NUMBERS {
+                let seen = self.newcomers.entry(key.clone()).or_default();
+                *seen += 1;
+                if *seen < SETTLED {
+                    continue;
+                }
+            }
             let usual = self.usual(&pg.id, row);
             let ring = self.queries.entry(key).or_default();
-            let now = (row.grown.mean_ms().unwrap_or(0.0), row.grown.calls as f64 / interval_s);
             let far = usual.is_some_and(|(ms, per_s)| now.0 > 2.0 * ms.max(0.01) || now.1 > 2.0 * per_s.max(1.0));
             if far {
                 continue;
@@ -117,6 +133,13 @@ impl Servers {
             }
             ring.push_back((now.0 as f32, now.1 as f32));
         }
+    }
+
+    /// True for a query that came up while the server was known already.
+    #[must_use]
+    pub fn is_new(&self, source: &str, row: &StatementRow) -> bool {
+        let readings = self.read.get(source).map_or(0, |(_, n)| *n);
+        readings as usize >= ENOUGH && self.queries.get(&key(source, row)).is_none_or(VecDeque::is_empty)
     }
 
     /// The medians of a query.

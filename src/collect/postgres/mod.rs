@@ -134,3 +134,19 @@ pub fn from_environment() -> Vec<Target> {
     });
     url.into_iter().chain(host).collect()
 }
+
+/// The generic plan of one statement, outside of any watching: for tools and tests.
+///
+/// # Errors
+/// What the server said.
+pub async fn plan_once(target: &Target, database: &str, sql: &str) -> Result<crate::model::postgres::plan::Plan, String> {
+    let who = connect::who(target);
+    let credentials = target::Credentials::read();
+    let connection = connect::connect(target, &who, database, &credentials).await.map_err(|e| e.to_string())?;
+    let limits =
+        session::Limits { statement: std::time::Duration::from_secs(5), role: None, checks_client: false, work_mem: "16MB" };
+    let mut session = session::Session::new(connection, limits);
+    let hello = hello::ask(&mut session, target, &Roots::default()).await.map_err(|e| e.to_string())?;
+    let role = hello.server.login.role.clone();
+    plan::make(&mut session, &hello, sql, &role).await.map_err(|e| e.to_string())
+}

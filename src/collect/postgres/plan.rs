@@ -49,7 +49,7 @@ pub async fn make(session: &mut Session, hello: &Hello, text: &str, role: &Forei
     _ = session.raw(format!("DEALLOCATE {NAME}; RESET search_path")).await;
     let json = explained?;
     let mut plan = Plan::parse(&json).ok_or_else(|| honest("the plan could not be read"))?;
-    plan.tables = tables(session, &plan).await?;
+    tables(session, &mut plan).await?;
     Ok(plan)
 }
 
@@ -109,7 +109,7 @@ async fn explain(session: &mut Session, role: Option<&str>, parameters: bool) ->
 }
 
 /// What the catalogue knows of the tables in the plan.
-async fn tables(session: &mut Session, plan: &Plan) -> Result<Vec<PlannedTable>, Trouble> {
+async fn tables(session: &mut Session, plan: &mut Plan) -> Result<(), Trouble> {
     let mut names: Vec<(&Foreign, &Foreign)> =
         plan.nodes.iter().filter(|n| !n.relation.is_empty()).map(|n| (&n.schema, &n.relation)).collect();
     names.sort_unstable();
@@ -118,7 +118,7 @@ async fn tables(session: &mut Session, plan: &Plan) -> Result<Vec<PlannedTable>,
     let list: Vec<String> =
         names.iter().filter_map(|(schema, name)| Some(format!("({}, {})", text(schema)?, text(name)?))).take(20).collect();
     if list.is_empty() {
-        return Ok(Vec::new());
+        return Ok(());
     }
     let chosen = format!(
         "(SELECT c.* FROM (VALUES {}) v(s, n) JOIN pg_catalog.pg_namespace ns ON ns.nspname = v.s JOIN pg_catalog.pg_class c \
@@ -127,6 +127,7 @@ async fn tables(session: &mut Session, plan: &Plan) -> Result<Vec<PlannedTable>,
     );
     // Columns with their statistics: those that this role may not see are missing.
     let sql = [
+        "SELECT pg_catalog.current_setting('random_page_cost')::float8".to_owned(),
         format!(
             "SELECT c.oid, n.nspname, c.relname, c.reltuples, c.relpages, c.relkind = 'p', c.relispartition, pg_catalog.pg_get_userbyid(c.relowner), \
              t.n_tup_ins + t.n_tup_upd + t.n_tup_del, t.seq_tup_read, t.n_mod_since_analyze, \
@@ -152,13 +153,15 @@ async fn tables(session: &mut Session, plan: &Plan) -> Result<Vec<PlannedTable>,
         ),
     ];
     let (answers, _) = session.ask(&sql).await?;
-    let [heads, columns, indexes] = answers.as_slice() else { return Ok(Vec::new()) };
+    let [price, heads, columns, indexes] = answers.as_slice() else { return Ok(()) };
+    plan.random_page_cost = price.first().and_then(|row| Cells::of(row).number()).unwrap_or(0.0);
     let mut tables: Vec<PlannedTable> = heads.iter().filter_map(table).collect();
     for table in &mut tables {
         table.columns = columns.iter().filter_map(|row| column(row, table.oid)).collect();
         table.indexes = indexes.iter().filter_map(|row| index(row, table.oid)).collect();
     }
-    Ok(tables)
+    plan.tables = tables;
+    Ok(())
 }
 
 fn table(row: &PgRow) -> Option<PlannedTable> {

@@ -59,7 +59,13 @@ impl Target {
         if !scheme {
             return Err("write postgres://USER@HOST:PORT/DATABASE, or postgres:///DATABASE?host=/var/run/postgresql".into());
         }
-        let extra = PgConnectOptions::from_str(url).map_err(|e| Foreign::from(e.to_string().as_str()).shown().to_owned())?;
+        // A user without a host, as libpq takes it; the query names the socket.
+        let (scheme_end, rest) = url.split_once("://").map_or(("", url), |(s, r)| (s, r));
+        let whole = match rest.find(['/', '?']).map(|at| rest.split_at(at)) {
+            Some((authority, tail)) if authority.ends_with('@') => format!("{scheme_end}://{authority}localhost{tail}"),
+            _ => url.to_owned(),
+        };
+        let extra = PgConnectOptions::from_str(&whole).map_err(|e| Foreign::from(e.to_string().as_str()).shown().to_owned())?;
         let (authority, query) = split(url);
         let named = |name: &str| query.split('&').find_map(|p| p.strip_prefix(name)?.strip_prefix('='));
         let user = authority.rsplit_once('@').map(|(user, _)| user);

@@ -174,9 +174,14 @@ impl Sampling {
                 names = now + NAMES_EVERY;
             }
             if now >= used {
-                self.statements(slot).await?;
-                readings += 1;
-                used = now + if readings == 1 { STATEMENTS_FIRST } else { STATEMENTS_EVERY };
+                let again = self.statements(slot).await?;
+                readings += u32::from(!again);
+                used = now
+                    + match readings {
+                        _ if again => Duration::ZERO,
+                        1 => STATEMENTS_FIRST,
+                        _ => STATEMENTS_EVERY,
+                    };
             }
             if let Some(better) = slot.better_database() {
                 better.clone_into(database);
@@ -263,12 +268,13 @@ impl Sampling {
         Ok(())
     }
 
-    async fn statements(&mut self, slot: &Shared) -> Result<(), Trouble> {
+    /// True when it is to be tried again at once, in another way.
+    async fn statements(&mut self, slot: &Shared) -> Result<bool, Trouble> {
         let schema = match &self.hello.server.statements {
             StatementsView::Ready { schema, .. } => schema.clone(),
             StatementsView::Missing { why, lift } => {
                 slot.failed("pg_stat_statements", Lack::new(Why::Absent, why.clone()).lifted_by(lift.clone()));
-                return Ok(());
+                return Ok(false);
             }
         };
         let dropped = self.session.limits().clone();
@@ -282,13 +288,13 @@ impl Sampling {
                 let grown = self.before.grow(&answers, cost_ms);
                 let unknown = slot.without_text(&grown, statements::WITH_TEXT);
                 slot.used(grown);
-                self.texts(slot, &schema, &unknown).await
+                self.texts(slot, &schema, &unknown).await.map(|()| false)
             }
             Err(trouble) if trouble.code() == "42501" && dropped.role.is_some() && !self.keep_role => {
                 self.keep_role = true;
-                Ok(())
+                Ok(true)
             }
-            Err(trouble) => self.harmless(slot, "pg_stat_statements", trouble),
+            Err(trouble) => self.harmless(slot, "pg_stat_statements", trouble).map(|()| false),
         };
         self.session.limit(dropped);
         done

@@ -12,8 +12,8 @@ pub struct Plan {
     pub nodes: Vec<Node>,
     /// The tables that it touches, as the catalogue knows them.
     pub tables: Vec<PlannedTable>,
-    /// With an index that HypoPG pretended: cost of the whole, and whether the planner took it.
-    pub pretended: Option<(f64, bool)>,
+    /// The planner's price of a page at random (`random_page_cost`); 0 where it is not known.
+    pub random_page_cost: f64,
 }
 
 /// One node.

@@ -20,12 +20,12 @@ pub const RULE: Rule = Rule {
     says: "clients queue for a pooled connection while the server is idle",
     params: &[
         Param { name: "lost", unit: Unit::SecondsPerSecond, default: 0.2, min: 0.001, max: 1000.0, what: "clients that must stand in the pool's queue, on average" },
-        Param { name: "busy", unit: Unit::Percent, default: 60.0, min: 10.0, max: 100.0, what: "of the pool's connections to the server that must be in use" },
     ],
     origins: &["host.listeners", "host.peers", "ledger"],
     page: "\
-A pooler (pgbouncer, odyssey, pgcat, pgpool) has more requests in flight at its door than it has questions open at its servers: the difference stands in its queue. When its
-connections to the server are all in use and the server itself has room, the pool is too small. When the server is slow, the queue is a symptom of that.
+A pooler (pgbouncer, odyssey, pgcat, pgpool) has more requests in flight at its door than it has questions open at its servers: the difference stands in its queue. A pooler
+hands out a free connection at once, so that a queue proves that all are taken, be it by transactions that think. When the server itself has room, the pool is too small; when its
+sessions stand behind a lock, the queue is a symptom of that and hangs under it.
 
 Seen from the sockets alone, so that no access to the pooler is needed; its console (`SHOW POOLS`: cl_waiting, maxwait) says the same.
 
@@ -42,12 +42,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let name = facts.world.processes().iter().find(|p| p.id == pool.owner).map_or("pooler", |p| p.name.shown());
         let mut subject = Subject::new(SubjectType::Pool, pool.port.to_string(), format!("{name} on :{}", pool.port));
         subject.also = vec![format!("process:{}", pool.owner)];
-        let busy = pool.asked / f64::from(pool.connections.max(1)) * 100.0;
-        if pool.waiting < params.limit("lost", is_held(prev, &subject)) || busy < params.get("busy") {
-            judged.verdicts.push((
-                subject,
-                Verdict::Clear(format!("{} clients queue, {} % of its connections are in use", short(pool.waiting), short(busy))),
-            ));
+        if pool.waiting < params.limit("lost", is_held(prev, &subject)) {
+            judged.verdicts.push((subject, Verdict::Clear(format!("{} clients queue for its connections", short(pool.waiting)))));
             continue;
         }
         let server = facts.world.postgres.iter().find(|pg| {
@@ -56,7 +52,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
                     || pool.upstreams.iter().any(|u| pg.local() && pg.id.ends_with(&format!(":{}", u.port())))
             })
         });
-        judged.verdicts.push((subject, Verdict::Found(Box::new(found(facts, pool, server, name, busy)))));
+        judged.verdicts.push((subject, Verdict::Found(Box::new(found(facts, pool, server, name)))));
     }
     if judged.verdicts.is_empty() {
         return Judged::clear(Subject::host(), "no pooler runs here");
@@ -64,11 +60,11 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     judged
 }
 
-fn found(facts: &Facts<'_>, pool: &PoolWait, server: Option<&PgFacts>, name: &str, busy: f64) -> Found {
+fn found(facts: &Facts<'_>, pool: &PoolWait, server: Option<&PgFacts>, name: &str) -> Found {
     let active = server.and_then(|pg| pg.activity.as_ref().ok()).map(|a| a.active());
     let idle = active.map_or_else(String::new, |a| format!(" while the server works on {}", short(a)));
     let title = format!(
-        "{} clients queue in {name} on :{}: all {} connections to the server are in use{idle}",
+        "{} clients queue in {name} on :{}: its {} connections to the server are taken{idle}",
         short(pool.waiting),
         pool.port,
         pool.connections
@@ -81,7 +77,6 @@ fn found(facts: &Facts<'_>, pool: &PoolWait, server: Option<&PgFacts>, name: &st
     found.evidence = vec![
         evidence("requests in flight at its door", pool.in_flight, Unit::Count, None, "host.listeners"),
         evidence("questions open at its servers", pool.asked, Unit::Count, Some(f64::from(pool.connections)), "host.peers"),
-        evidence("of its connections are in use", busy, Unit::Percent, Some(60.0), "host.peers"),
     ];
     if let Some(active) = active {
         found.against = vec![evidence(

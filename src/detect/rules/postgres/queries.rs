@@ -58,6 +58,8 @@ const FETCH_ROWS: f64 = 10_000.0;
 const CHEAP_MS: f64 = 2.0;
 /// Called so often.
 const OFTEN_PER_S: f64 = 300.0;
+/// Rows that one of a loop returns or changes.
+const FEW_ROWS: f64 = 10.0;
 /// Over what was usual.
 const FLOOD: f64 = 3.0;
 /// A dear query: milliseconds a call.
@@ -140,8 +142,9 @@ fn kind(facts: &Facts<'_>, pg: &PgFacts, row: &StatementRow, lost: f64, plan: Op
         return Some(Kind::LargeFetch);
     }
     let usual = facts.learned.usual_query(&pg.id, row);
-    let flood = usual.map_or(lost >= 1.0, |(_, usual_per_s)| per_s >= FLOOD * usual_per_s.max(1.0));
-    if mean_ms <= CHEAP_MS && per_s >= OFTEN_PER_S && flood {
+    let new = facts.learned.postgres.is_new(&pg.id, row);
+    let flood = usual.map_or(new || lost >= 1.0, |(_, usual_per_s)| per_s >= FLOOD * usual_per_s.max(1.0));
+    if mean_ms <= CHEAP_MS && per_s >= OFTEN_PER_S && rows <= FEW_ROWS && flood {
         return Some(Kind::HighFrequency);
     }
     // What an index would do the plan says, and it is on its way.

@@ -8,7 +8,7 @@ pub mod unreachable;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::verdict::{Facts, Found, Judged, Verdict, evidence};
-use crate::model::source::SourceState;
+use crate::model::source::{Place, SourceKind, SourceState};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::Unit;
 
@@ -19,6 +19,10 @@ fn in_state(facts: &Facts<'_>, state: SourceState, says: &str) -> Judged {
         let subject = Subject::new(SubjectType::Instance, source.id.clone(), source.id.clone());
         let why = source.why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
         let mut found = Found::new(Class::Hygiene, format!("{} {says}{why}", source.id));
+        // One that was asked for, or was read a moment ago, is missed: a warning (CONTRACT.md, "Severity").
+        let server = !matches!(source.kind, SourceKind::Host | SourceKind::Peer);
+        let asked_for = source.place != Place::Local;
+        found.grows = server && (state == SourceState::Unreachable || (state == SourceState::Denied && asked_for));
         found.evidence = vec![evidence("sources in this state", 1.0, Unit::Count, None, "sources")];
         if let Some(way_in) = &source.way_in {
             let mut look = fix::shell_fix(Phase::Relief, Horizon::Immediate, "The way in", way_in.clone());
