@@ -375,6 +375,12 @@ pub fn stale(plan: &Plan, rows_per_call: f64) -> Option<(usize, f64)> {
     ((off && !aggregate) || grown).then_some((table, if grown { t.rows } else { estimated }))
 }
 
+/// A table in the plan of which half or more was changed since it was analysed: what the planner believes of it is of another table.
+#[must_use]
+pub fn changed(plan: &Plan) -> Option<usize> {
+    plan.tables.iter().position(|t| t.live + t.dead > 1000 && t.modified as f64 >= 0.5 * t.rows.max(1000.0))
+}
+
 /// The table that is mostly dead or empty, with the share of it.
 #[must_use]
 pub fn bloated(plan: &Plan) -> Option<(usize, f64)> {

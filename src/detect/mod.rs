@@ -17,6 +17,7 @@ mod pools;
 pub mod rank;
 pub mod rules;
 pub mod servers;
+mod settle;
 mod throttled;
 pub mod usual;
 pub mod verdict;

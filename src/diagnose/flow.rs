@@ -5,7 +5,10 @@ use crate::detect::finding::Severity;
 use crate::detect::ledger::{Ledger, State};
 use crate::detect::rank::IDLE;
 
+use crate::model::source::SourceKind;
+
 use super::questions::{Ask, Go, QUESTIONS, Question};
+use super::questions_postgres::POSTGRES;
 
 /// The answer to a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +45,7 @@ pub fn walk(diagnosis: &Diagnosis, ledger: &Ledger) -> Vec<Step> {
         if steps.iter().any(|s| s.number == number) {
             continue;
         }
-        let Some(question) = QUESTIONS.iter().find(|q| q.number == number) else { continue };
+        let Some(question) = QUESTIONS.iter().chain(POSTGRES).find(|q| q.number == number) else { continue };
         let (answer, because) = answer(question, diagnosis, ledger);
         let mut leaf = None;
         let ways: &[Go] = match answer {
@@ -83,6 +86,9 @@ fn by_finding(id: &str, any: bool, diagnosis: &Diagnosis) -> (Answer, String) {
     }
     if let Some(c) = diagnosis.cleared.iter().find(|c| c.id == id) {
         return (Answer::No, c.because.clone());
+    }
+    if id.starts_with("postgres.") && !diagnosis.sources.iter().any(|s| s.kind == SourceKind::Postgres) {
+        return (Answer::No, "no server of PostgreSQL is seen here".to_owned());
     }
     let unknown = diagnosis.unknown.iter().find(|u| u.id == id);
     (Answer::Unknown, unknown.map_or_else(|| "not judged".to_owned(), |u| u.because.clone()))

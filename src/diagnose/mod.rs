@@ -3,6 +3,7 @@
 
 pub mod flow;
 pub mod questions;
+pub mod questions_postgres;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

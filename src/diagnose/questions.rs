@@ -46,11 +46,11 @@ pub struct Question {
     pub by_hand: &'static str,
 }
 
-const fn finding(id: &'static str) -> Ask {
+pub(super) const fn finding(id: &'static str) -> Ask {
     Ask::Finding { id, any: false }
 }
 
-const fn question(number: u8, text: &'static str, ask: Ask, yes: Go, no: Go, by_hand: &'static str) -> Question {
+pub(super) const fn question(number: u8, text: &'static str, ask: Ask, yes: Go, no: Go, by_hand: &'static str) -> Question {
     Question { number, text, ask, yes, no, by_hand }
 }
 
@@ -69,7 +69,7 @@ pub const QUESTIONS: &[Question] = &[
         3,
         "Does anyone in the foreground lose time?",
         Ask::Losing,
-        Go::To(33),
+        Go::To(38),
         Go::End("Nothing on this host costs foreground time. Look upstream: the clients, the network, the services it calls."),
         "perftop check",
     ),

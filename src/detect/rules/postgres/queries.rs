@@ -17,8 +17,8 @@ use super::support::{confidence, interval, query_losses, query_time};
 pub enum Kind {
     /// An index would serve it.
     MissingIndex(Advice),
-    /// The planner's estimate is far off: the table's place in the plan, estimated and real rows.
-    StaleStatistics(usize, f64, f64),
+    /// The planner's estimate is far off, or its table is another one by now: the table's place in the plan, estimated and real rows.
+    StaleStatistics(usize, Option<(f64, f64)>),
     /// A table that is mostly dead space: its place in the plan, and the share.
     Bloat(usize, f64),
     /// Sorts and hashes spill.
@@ -127,7 +127,7 @@ fn kind(facts: &Facts<'_>, pg: &PgFacts, row: &StatementRow, lost: f64, plan: Op
             return Some(Kind::MissingIndex(advice));
         }
         if let Some((table, estimated)) = advice::stale(plan, rows) {
-            return Some(Kind::StaleStatistics(table, estimated, rows));
+            return Some(Kind::StaleStatistics(table, Some((estimated, rows))));
         }
         if let Some((table, share)) = advice::bloated(plan) {
             return Some(Kind::Bloat(table, share));
@@ -150,6 +150,9 @@ fn kind(facts: &Facts<'_>, pg: &PgFacts, row: &StatementRow, lost: f64, plan: Op
     // What an index would do the plan says, and it is on its way.
     if !pg.plans.contains_key(&row.key.query) && explainable(&verb) {
         return None;
+    }
+    if let Some(table) = plan.filter(|_| mean_ms >= DEAR_MS).and_then(advice::changed) {
+        return Some(Kind::StaleStatistics(table, None));
     }
     if let Some((usual_ms, _)) = usual
         && mean_ms >= SLOWER * usual_ms

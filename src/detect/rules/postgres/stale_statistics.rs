@@ -30,7 +30,8 @@ pub const RULE: Rule = Rule {
     }],
     origins: &["postgres.activity", "postgres.statements", "postgres.plan", "ledger"],
     page: "\
-The plan expects ten times more or fewer rows than the statement returns, and a table in it was changed by half or more since it was analysed last, or never was.
+The plan expects ten times more or fewer rows than the statement returns, and a table in it was changed by half or more since it was analysed last, or never was. Where the rows tell nothing (an
+aggregate, a generic plan) a dear statement on a table that changed by half counts too, with less confidence: to analyse it costs nothing.
 A wrong estimate makes nested loops where a hash join belongs, and the other way round.
 
 **Cure**: ANALYZE that table; it reads a sample and holds no one up. Then let autoanalyze come sooner for it.",
@@ -42,18 +43,26 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
 }
 
 fn made(pg: &PgFacts, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Found)> {
-    let Kind::StaleStatistics(table, estimated, real) = kind else { return None };
+    let Kind::StaleStatistics(table, rows) = kind else { return None };
     let table = pg.plans.get(&costly.row.key.query)?.1.as_ref().ok()?.tables.get(*table)?;
     let name = qualified(&table.schema, &table.name)?;
     let database = identifier(&costly.row.database)?;
     let mut subject = Subject::new(SubjectType::Table, format!("{database}.{name}"), name.clone());
     subject.also = vec![format!("query:{}/{}", costly.row.database.shown(), costly.row.key.query)];
-    let title = format!(
-        "Statistics of {name} are stale: query {} was planned for {} rows and returns {}",
-        costly.row.key.query,
-        count(*estimated),
-        count(*real)
-    );
+    let title = match rows {
+        Some((estimated, real)) => format!(
+            "Statistics of {name} are stale: query {} was planned for {} rows and returns {}",
+            costly.row.key.query,
+            count(*estimated),
+            count(*real)
+        ),
+        None => format!(
+            "Statistics of {name} are stale: {} of its {} rows changed since the last ANALYZE, and query {} is dear",
+            count(table.modified as f64),
+            count(table.live as f64),
+            costly.row.key.query
+        ),
+    };
     let mut found = queries::found(pg, costly, title, 0.8);
     found.confidence = found.confidence.min(0.7);
     found.evidence.insert(
@@ -66,16 +75,18 @@ fn made(pg: &PgFacts, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Foun
             "postgres.plan",
         ),
     );
-    found.evidence.insert(
-        1,
-        evidence(
+    if let Some((estimated, real)) = rows {
+        let off = evidence(
             "estimated over real rows, the larger by the smaller",
             ratio(*estimated, *real),
             Unit::Ratio,
             Some(10.0),
             "postgres.plan",
-        ),
-    );
+        );
+        found.evidence.insert(1, off);
+    } else {
+        found.confidence = found.confidence.min(0.5);
+    }
     found.fixes = fixes(pg, costly, table, &name);
     Some((subject, found))
 }
