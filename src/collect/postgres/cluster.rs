@@ -52,6 +52,15 @@ const SETTINGS: &[&str] = &[
 const POSITION: &str =
     "CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_lsn() END";
 
+fn settings() -> String {
+    let names: Vec<String> = SETTINGS.iter().map(|s| format!("'{s}'")).collect();
+    format!(
+        "SELECT name, setting, unit, source, context, boot_val, pending_restart FROM pg_catalog.pg_settings WHERE name IN ({}) \
+             OR pending_restart LIMIT 100",
+        names.join(", ")
+    )
+}
+
 const CONNECTIONS: &str = "SELECT application_name, usename, host(client_addr), count(*), count(*) FILTER (WHERE state = 'idle'), \
          count(*) FILTER (WHERE state LIKE 'idle in transaction%'), \
          count(*) FILTER (WHERE backend_start > pg_catalog.clock_timestamp() - '10 s'::interval), \
@@ -71,9 +80,8 @@ const HORIZON: &str = "SELECT * FROM (\
 
 /// The statements, in the order of [`parse`].
 #[must_use]
-pub fn sql(known: &Columns) -> Vec<String> {
+pub fn sql(known: &Columns, with_settings: bool) -> Vec<String> {
     let database = |name: &str, kind: &str| known.or_null("pg_stat_database", "d", name, kind);
-    let names: Vec<String> = SETTINGS.iter().map(|s| format!("'{s}'")).collect();
     let checkpointer = known.has("pg_stat_checkpointer", "num_timed");
     let checkpoints = if checkpointer {
         "SELECT num_timed, num_requested, write_time, sync_time, buffers_written FROM pg_catalog.pg_stat_checkpointer"
@@ -122,11 +130,7 @@ pub fn sql(known: &Columns) -> Vec<String> {
         "SELECT gid, transaction::text, owner, database, extract(epoch FROM pg_catalog.clock_timestamp() - prepared)::float8 \
          FROM pg_catalog.pg_prepared_xacts ORDER BY prepared LIMIT 50"
             .to_owned(),
-        format!(
-            "SELECT name, setting, unit, source, context, boot_val, pending_restart FROM pg_catalog.pg_settings WHERE name IN ({}) \
-             OR pending_restart LIMIT 100",
-            names.join(", ")
-        ),
+        if with_settings { settings() } else { "SELECT NULL WHERE false".to_owned() },
         "SELECT pid, 'vacuum', datname, relid, NULL, phase, CASE WHEN heap_blks_total > 0 THEN heap_blks_scanned::float8 / heap_blks_total END \
            FROM pg_catalog.pg_stat_progress_vacuum \
          UNION ALL SELECT pid, 'create index', datname, relid, index_relid, phase, CASE WHEN blocks_total > 0 THEN blocks_done::float8 / blocks_total END \

@@ -17,7 +17,7 @@ use super::target::{Credentials, Target};
 use super::{catalog, plan};
 
 /// Between two visits, once every database was seen.
-const TURN: Duration = Duration::from_secs(15);
+const TURN: Duration = Duration::from_secs(20);
 /// Between the first visits.
 const FIRST: Duration = Duration::from_millis(700);
 const STATEMENT: Duration = Duration::from_secs(2);

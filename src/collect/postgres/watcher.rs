@@ -1,6 +1,7 @@
 //! One server: a thread and a runtime of its own, so that a server that hangs delays nobody. The sampling connection looks at sessions
 //! a few times a second and at the rest in its turn; the second one belongs to the `visitor`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -8,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use crate::collect::clock;
 use crate::collect::root::Roots;
 use crate::model::demand::Demand;
-use crate::model::postgres::StatementsView;
+use crate::model::postgres::{SettingRow, StatementsView};
 use crate::model::seen::{Lack, Why};
 
 use super::connect::{self, Who};
@@ -26,10 +27,16 @@ const LOOK_MOST: Duration = Duration::from_millis(1000);
 /// Of the server's time that looking may take, ms per s.
 const LOOK_COST: f64 = 1.0;
 const LOCKS_EVERY: Duration = Duration::from_millis(900);
+/// A look at the locks that costs more than this is repeated half as often.
+const LOCKS_DEAR_MS: f64 = 4.0;
 const STATEMENTS_EVERY: Duration = Duration::from_secs(10);
 /// The first growth comes early, for a first verdict.
 const STATEMENTS_FIRST: Duration = Duration::from_secs(3);
 const CLUSTER_EVERY: Duration = Duration::from_secs(5);
+/// A reading of the cluster that costs more than this is repeated half as often.
+const CLUSTER_DEAR_MS: f64 = 4.0;
+/// Settings are read in every so many readings: their view is the dearest of all.
+const SETTINGS_EACH: u32 = 12;
 const NAMES_EVERY: Duration = Duration::from_secs(60);
 /// A statement of the sampling connection may take so long.
 const STATEMENT: Duration = Duration::from_secs(1);
@@ -138,11 +145,22 @@ struct Sampling {
     /// Without dropping the role: a superuser whose pg_stat_statements is in a schema of its own.
     keep_role: bool,
     look_every: Duration,
+    figures_read: u32,
+    /// As read last.
+    settings: BTreeMap<String, SettingRow>,
 }
 
 impl Sampling {
     fn new(session: Session, hello: Hello) -> Self {
-        Self { session, hello, before: Before::default(), keep_role: false, look_every: Duration::from_millis(250) }
+        Self {
+            session,
+            hello,
+            before: Before::default(),
+            keep_role: false,
+            look_every: Duration::from_millis(250),
+            figures_read: 0,
+            settings: BTreeMap::new(),
+        }
     }
 
     async fn run(
@@ -162,12 +180,12 @@ impl Sampling {
                 look = now.max(look + self.look_every);
             }
             if now >= chains && slot.someone_waits() {
-                self.chains(slot).await?;
-                chains = now + LOCKS_EVERY;
+                let dear = self.chains(slot).await? > LOCKS_DEAR_MS;
+                chains = now + LOCKS_EVERY * if dear { 2 } else { 1 };
             }
             if now >= figures {
-                self.figures(slot).await?;
-                figures = now + CLUSTER_EVERY;
+                let dear = self.figures(slot).await? > CLUSTER_DEAR_MS;
+                figures = now + CLUSTER_EVERY * if dear { 2 } else { 1 };
             }
             if now >= names {
                 self.names().await?;
@@ -222,14 +240,15 @@ impl Sampling {
         }
     }
 
-    async fn chains(&mut self, slot: &Shared) -> Result<(), Trouble> {
+    /// What it cost, ms.
+    async fn chains(&mut self, slot: &Shared) -> Result<f64, Trouble> {
         let waiting = slot.waiting();
         if waiting.is_empty() {
-            return Ok(());
+            return Ok(0.0);
         }
-        let answers = match self.session.ask(&[locks::sql(&self.hello.columns, &waiting)]).await {
-            Ok((answers, _)) => answers,
-            Err(trouble) => return self.harmless(slot, "pg_locks", trouble),
+        let (answers, cost_ms) = match self.session.ask(&[locks::sql(&self.hello.columns, &waiting)]).await {
+            Ok((answers, took_ms)) => (answers, self.session.cost_ms(took_ms)),
+            Err(trouble) => return self.harmless(slot, "pg_locks", trouble).map(|()| 0.0),
         };
         let waiters: Vec<_> = answers.iter().flatten().filter_map(locks::waiter).collect();
         let more = waiting.len().saturating_sub(locks::MOST) as u32;
@@ -248,16 +267,25 @@ impl Sampling {
             }
         }
         slot.chains(waiters, holders, more);
-        Ok(())
+        Ok(cost_ms)
     }
 
-    async fn figures(&mut self, slot: &Shared) -> Result<(), Trouble> {
-        match self.session.ask(&cluster::sql(&self.hello.columns)).await {
-            Ok((answers, _)) => {
-                slot.figures(cluster::parse(&answers));
-                Ok(())
+    /// What it cost, ms.
+    async fn figures(&mut self, slot: &Shared) -> Result<f64, Trouble> {
+        let with_settings = self.figures_read.is_multiple_of(SETTINGS_EACH);
+        self.figures_read += 1;
+        match self.session.ask(&cluster::sql(&self.hello.columns, with_settings)).await {
+            Ok((answers, took_ms)) => {
+                let mut read = cluster::parse(&answers);
+                if with_settings {
+                    self.settings.clone_from(&read.settings);
+                } else {
+                    read.settings.clone_from(&self.settings);
+                }
+                slot.figures(read);
+                Ok(self.session.cost_ms(took_ms))
             }
-            Err(trouble) => self.harmless(slot, "statistics of the cluster", trouble),
+            Err(trouble) => self.harmless(slot, "statistics of the cluster", trouble).map(|()| 0.0),
         }
     }
 
