@@ -91,6 +91,8 @@ fn styles(buffer: &Buffer) -> String {
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
 /// Sample of the cases in the middle of the fault.
 const SICK: usize = 28;
+/// The same for those with PostgreSQL, which are shorter.
+const PG_SICK: usize = 30;
 
 fn assert_screen(name: &str, app: &App, theme: &Theme, size: (u16, u16)) {
     let buffer = draw(app, theme, size);
@@ -167,6 +169,26 @@ fn sockets_and_what_the_kernel_said() {
     let dark = theme("dark", Depth::True, false);
     assert_screen("sockets", &app(&picture("slow_upstream", SICK), &[Key::Char('s')]), &dark, SIZES[1]);
     assert_screen("messages", &app(&picture("oom_leak_v1", SICK), &[Key::Char('e')]), &dark, SIZES[1]);
+}
+
+#[test]
+fn postgres_at_three_sizes_and_every_tab() {
+    let dark = theme("dark", Depth::True, false);
+    let (slow, queue) = (picture("pg_missing_index", PG_SICK), picture("pg_ddl_queue", PG_SICK));
+    let sessions = [Key::Char('3'), Key::Tab];
+    let locks = [Key::Char('3'), Key::Tab, Key::Tab];
+    for size in SIZES {
+        assert_screen("postgres_triage", &app(&slow, &[]), &dark, size);
+        assert_screen("postgres", &app(&slow, &[Key::Char('3')]), &dark, size);
+        assert_screen("postgres_locks", &app(&queue, &locks), &dark, size);
+    }
+    assert_screen("postgres_sessions", &app(&queue, &sessions), &dark, SIZES[1]);
+    assert_screen("postgres_query", &app(&slow, &[Key::Char('3'), Key::Enter]), &dark, SIZES[1]);
+    for (name, tabs) in [("tables", 3), ("upkeep", 4), ("settings", 5)] {
+        let keys: Vec<Key> = std::iter::once(Key::Char('3')).chain(std::iter::repeat_n(Key::Tab, tabs)).collect();
+        assert_screen(&format!("postgres_{name}"), &app(&slow, &keys), &dark, SIZES[1]);
+    }
+    assert_screen("postgres_none", &app(&picture("cpu_hog", SICK), &[Key::Char('3')]), &dark, SIZES[1]);
 }
 
 /// Where a text stands on the screen.
@@ -246,10 +268,23 @@ fn any_size_draws() {
         &[Key::Char('e')],
         &[Key::Char('t'), Key::Left],
     ];
+    let slow = picture("pg_missing_index", PG_SICK);
+    let three = Key::Char('3');
+    let postgres: [&[Key]; 6] = [
+        &[three],
+        &[three, Key::Tab],
+        &[three, Key::Tab, Key::Tab],
+        &[three, Key::Tab, Key::Tab, Key::Tab, Key::Tab],
+        &[three, Key::Enter],
+        &[Key::Enter],
+    ];
     for width in [1, 2, 3, 5, 10, 20, 40, 79, 300] {
         for height in [1, 2, 3, 4, 7, 8, 15, 24, 100] {
             for keys in every {
                 draw(&app(&sick, keys), &dark, (width, height));
+            }
+            for keys in postgres {
+                draw(&app(&slow, keys), &dark, (width, height));
             }
         }
     }
@@ -260,14 +295,23 @@ fn any_size_draws() {
 fn pictures_of_the_readme() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("screenshots");
     let (sick, upstream) = (picture("cpu_hog", SICK), picture("slow_upstream", SICK));
+    let (slow, queue) = (picture("pg_missing_index", PG_SICK), picture("pg_ddl_queue", PG_SICK));
     for (name, theme_name, back, fore, keys) in [
         ("triage-dark", "dark", "#101418", "#d8dee9", &[][..]),
         ("triage-light", "light", "#fbfbf8", "#22272e", &[]),
         ("host-dark", "dark", "#101418", "#d8dee9", &[Key::Char('2')]),
         ("elsewhere-dark", "dark", "#101418", "#d8dee9", &[]),
         ("host-light", "light", "#fbfbf8", "#22272e", &[Key::Char('2')]),
+        ("postgres-dark", "dark", "#101418", "#d8dee9", &[Key::Char('3')]),
+        ("query-dark", "dark", "#101418", "#d8dee9", &[Key::Char('3'), Key::Enter]),
+        ("locks-dark", "dark", "#101418", "#d8dee9", &[Key::Char('3'), Key::Tab, Key::Tab]),
     ] {
-        let shown = if name == "elsewhere-dark" { &upstream } else { &sick };
+        let shown = match name {
+            "elsewhere-dark" => &upstream,
+            "postgres-dark" | "query-dark" => &slow,
+            "locks-dark" => &queue,
+            _ => &sick,
+        };
         let buffer = draw(&app(shown, keys), &theme(theme_name, Depth::True, false), SIZES[1]);
         let picture = svg::render(&buffer, back, fore);
         let path = dir.join(format!("{name}.svg"));

@@ -115,8 +115,23 @@ fn compared(node: &Node, table: &PlannedTable) -> Vec<Condition> {
     let texts = node.conditions.iter().filter(|(name, _)| name == "Filter" || name == "Index Cond" || name == "Recheck Cond");
     texts
         .flat_map(|(_, text)| conditions::parse(text.shown(), node.alias.shown()))
-        .filter(|c| column(table, c).is_some())
+        .filter(|c| column(table, c).is_some_and(|col| serves(col, c)))
         .collect()
+}
+
+/// An index on the column serves the condition: no cast, or one that changes nothing.
+fn serves(column: &PlannedColumn, c: &Condition) -> bool {
+    match c.cast.as_deref() {
+        None => true,
+        Some("text") => column.kind == "text" || column.kind.starts_with("character varying"),
+        Some(_) => false,
+    }
+}
+
+/// The share of the table's rows that an equality leaves.
+fn narrowed(table: &PlannedTable, column: &PlannedColumn, c: &Condition) -> f64 {
+    // Statistics that are not known know of no row that is not NULL.
+    if c.is_null { column.null_share.unwrap_or(1.0) } else { c.members / distinct(table, column) }
 }
 
 fn column<'a>(table: &'a PlannedTable, c: &Condition) -> Option<&'a PlannedColumn> {
@@ -150,10 +165,14 @@ fn scan(plan: &Plan, at: usize, node: &Node, mean_ms: f64) -> Option<Advice> {
     let order = ordered(plan, at, node, table);
     let range = all.iter().find(|c| c.compare == Compare::Range && usable(c) && !equal.iter().any(|e| e.column == c.column));
     // A value that most rows have narrows nothing.
-    equal.retain(|c| column(table, c).is_some_and(|col| c.function.is_some() || distinct(table, col) >= 2.0));
+    equal.retain(|c| {
+        let narrow =
+            |col| if c.is_null { narrowed(table, col, c) <= 0.5 } else { c.function.is_some() || distinct(table, col) >= 2.0 };
+        column(table, c).is_some_and(narrow)
+    });
     equal.truncate(COLUMNS);
     let selectivity: f64 =
-        equal.iter().map(|c| column(table, c).map_or(1.0, |col| c.members / distinct(table, col))).product::<f64>().min(1.0);
+        equal.iter().map(|c| column(table, c).map_or(1.0, |col| narrowed(table, col, c))).product::<f64>().min(1.0);
     let mut columns: Vec<(String, Foreign, f64)> = equal.iter().filter_map(|c| written(table, c)).collect();
     let limited = order.as_ref().map(|o| o.limit);
     let wanted = match (&order, range) {
@@ -353,49 +372,4 @@ fn advice(
         gain_low: (1.0 - (ratio * 4.0).max(floor * 4.0)).clamp(0.3, 0.99),
         gain_high: (1.0 - (ratio / 20.0).max(LEAST_MS / mean_ms.max(LEAST_MS))).clamp(0.0, 0.9999),
     }
-}
-
-/// The table whose estimate is far off: estimated rows of the plan, against rows that a call returns, with a table in it that changed by
-/// half since it was analysed, or never was.
-#[must_use]
-pub fn stale(plan: &Plan, rows_per_call: f64) -> Option<(usize, f64)> {
-    const OFF: f64 = 10.0;
-    let root = plan.nodes.first()?;
-    let changed =
-        |t: &PlannedTable| t.live + t.dead > 1000 && (t.analyzed_s.is_none() || t.modified as f64 >= 0.5 * t.rows.max(1000.0));
-    let table = plan.tables.iter().position(changed)?;
-    // What an aggregate returns says nothing of what is below it.
-    let aggregate = plan.nodes.iter().take(3).any(|n| n.kind.contains("Aggregate") || n.kind == "Group");
-    let (estimated, real) = (root.rows.max(1.0), rows_per_call.max(1.0));
-    let off = (estimated / real).max(real / estimated) >= OFF;
-    // The catalogue's own count of rows, against the planner's.
-    let t = &plan.tables[table];
-    let counted = t.live as f64;
-    let grown = counted / t.rows.max(1.0) >= OFF || t.analyzed_s.is_none();
-    ((off && !aggregate) || grown).then_some((table, if grown { t.rows } else { estimated }))
-}
-
-/// A table in the plan of which half or more was changed since it was analysed: what the planner believes of it is of another table.
-#[must_use]
-pub fn changed(plan: &Plan) -> Option<usize> {
-    plan.tables.iter().position(|t| t.live + t.dead > 1000 && t.modified as f64 >= 0.5 * t.rows.max(1000.0))
-}
-
-/// The table that is mostly dead or empty, with the share of it.
-#[must_use]
-pub fn bloated(plan: &Plan) -> Option<(usize, f64)> {
-    const DEAD: f64 = 0.5;
-    const HEADER: f64 = 28.0;
-    let scanned =
-        |t: &PlannedTable| plan.nodes.iter().any(|n| n.kind == "Seq Scan" && n.relation == t.name && n.schema == t.schema);
-    let share = |t: &PlannedTable| {
-        let dead = t.dead as f64 / (t.dead + t.live).max(1) as f64;
-        let width: f64 = t.columns.iter().filter_map(|c| c.width).sum();
-        let needed = t.live as f64 * (width + HEADER) / 8192.0 / 0.85;
-        let known = t.columns.iter().all(|c| c.width.is_some()) && t.analyzed_s.is_some();
-        let empty = if known { 1.0 - needed / t.pages.max(1) as f64 } else { 0.0 };
-        dead.max(empty)
-    };
-    let all = plan.tables.iter().enumerate().filter(|(_, t)| t.pages >= 1000 && scanned(t)).map(|(at, t)| (at, share(t)));
-    all.filter(|(_, share)| *share >= DEAD).max_by(|a, b| a.1.total_cmp(&b.1))
 }

@@ -87,7 +87,11 @@ const fn of_lock(cause: &'static str) -> Edge {
 }
 
 /// The part of what a server's sessions do that is waiting behind this lock.
-fn lock_share(facts: &Facts<'_>, _: State, cause: &Candidate, _: &Candidate) -> f64 {
+fn lock_share(facts: &Facts<'_>, _: State, cause: &Candidate, symptom: &Candidate) -> f64 {
+    // The queue is in front of that very server.
+    if !symptom.subject.also.iter().any(|also| also.strip_prefix("instance:") == Some(&cause.source)) {
+        return 0.0;
+    }
     let pg = facts.world.postgres.iter().find(|pg| pg.id == cause.source);
     let active = pg.and_then(|pg| pg.activity.as_ref().ok()).map_or(0.0, |a| a.active());
     if active > 0.0 { (cause.lost_in(State::PostgresLock) / active).min(1.0) } else { 0.0 }

@@ -18,8 +18,12 @@ pub struct Condition {
     pub column: String,
     /// A function around it that an index can hold.
     pub function: Option<String>,
+    /// The type that the column is cast to: an index on the column serves it only where the cast changes nothing.
+    pub cast: Option<String>,
     /// How.
     pub compare: Compare,
+    /// `IS NULL`: as many rows as have none.
+    pub is_null: bool,
     /// Values that it may equal: 1, or a guess for `ANY`.
     pub members: f64,
 }
@@ -46,7 +50,9 @@ pub fn join(text: &str, alias: &str) -> Vec<String> {
         let Some(at) = operator(part).filter(|at| part[*at].text == "=" && !next_is_sign(part, *at)) else { continue };
         let sides = [column(&part[..at], alias), column(&part[at + 1..], alias)];
         // One side is ours, the other is not.
-        if let [Some((name, None)), None] | [None, Some((name, None))] = sides {
+        if let [Some(Side { name, function: None, cast: None }), None] | [None, Some(Side { name, function: None, cast: None })] =
+            sides
+        {
             names.push(name);
         }
     }
@@ -64,8 +70,8 @@ pub fn sort_key(text: &str, alias: &str) -> Option<(String, bool)> {
     }
     let descending = all.last().is_some_and(|t| is(t, "DESC"));
     let body = if descending { &all[..all.len() - 1] } else { &all[..] };
-    let (name, function) = column(body, alias)?;
-    function.is_none().then_some((name, descending))
+    let side = column(body, alias)?;
+    (side.function.is_none() && side.cast.is_none()).then_some((side.name, descending))
 }
 
 /// Takes brackets that enclose all of it away.
@@ -136,8 +142,8 @@ fn one(part: &[Token<'_>], alias: &str) -> Option<Condition> {
     let n = part.len();
     // `x IS NULL`; not `IS NOT NULL`, which is nearly always nearly all.
     if n >= 3 && is(n - 1, "NULL") && is(n - 2, "IS") {
-        let (column, function) = column(&part[..n - 2], alias)?;
-        return Some(Condition { column, function, compare: Compare::Equal, members: 1.0 });
+        let side = column(&part[..n - 2], alias)?;
+        return Some(Condition { is_null: true, ..side.compared(Compare::Equal, 1.0) });
     }
     let at = operator(part)?;
     let mut end = at + 1;
@@ -160,8 +166,8 @@ fn one(part: &[Token<'_>], alias: &str) -> Option<Condition> {
     let any = right.first().is_some_and(|t| t.kind == Kind::Word && t.text.eq_ignore_ascii_case("ANY"));
     let members = if any { LIST } else { 1.0 };
     match (column(left, alias), column(right, alias)) {
-        (Some((column, function)), None) if !mentions(right, alias) => Some(Condition { column, function, compare, members }),
-        (None, Some((column, function))) if !mentions(left, alias) => Some(Condition { column, function, compare, members: 1.0 }),
+        (Some(side), None) if !mentions(right, alias) => Some(side.compared(compare, members)),
+        (None, Some(side)) if !mentions(left, alias) => Some(side.compared(compare, 1.0)),
         _ => None,
     }
 }
@@ -180,41 +186,63 @@ fn name(token: &Token<'_>) -> Option<String> {
     }
 }
 
-/// A side that is nothing but a column of that table: `a.x`, `(a.x)::text`, `lower(a.x)`, `lower((a.x)::text)`; or a bare `x` (plans of one table
-/// name no alias unless they are verbose).
-fn column(side: &[Token<'_>], alias: &str) -> Option<(String, Option<String>)> {
-    let side = bare(uncast(bare(side)));
-    let side = bare(uncast(side));
+/// A side that is nothing but a column of that table.
+struct Side {
+    name: String,
+    function: Option<String>,
+    cast: Option<String>,
+}
+
+impl Side {
+    fn compared(self, compare: Compare, members: f64) -> Condition {
+        Condition { column: self.name, function: self.function, cast: self.cast, compare, members, is_null: false }
+    }
+}
+
+/// `a.x`, `(a.x)::text`, `lower(a.x)`, `lower((a.x)::text)`; or a bare `x` (plans of one table name no alias unless they are verbose).
+fn column(side: &[Token<'_>], alias: &str) -> Option<Side> {
+    let (side, outer) = uncast(bare(side));
+    let (side, inner) = uncast(bare(side));
+    let side = bare(side);
+    // Two casts in a row are none of ours.
+    let cast = match (outer, inner) {
+        (Some(_), Some(_)) => return None,
+        (outer, inner) => outer.or(inner),
+    };
     match side {
         [column] if column.kind == Kind::Word || column.kind == Kind::Quoted => {
-            let word = name(column)?;
+            let name = name(column)?;
             let constant =
-                ["true", "false", "null", "current_user", "current_date", "now"].contains(&word.to_ascii_lowercase().as_str());
-            (!constant).then_some((word, None))
+                ["true", "false", "null", "current_user", "current_date", "now"].contains(&name.to_ascii_lowercase().as_str());
+            (!constant).then_some(Side { name, function: None, cast })
         }
-        [table, dot, column] if dot.text == "." && name(table).as_deref() == Some(alias) => Some((name(column)?, None)),
+        [table, dot, column] if dot.text == "." && name(table).as_deref() == Some(alias) => {
+            Some(Side { name: name(column)?, function: None, cast })
+        }
         [function, open, .., close] if function.kind == Kind::Word && open.text == "(" && close.text == ")" => {
-            let inner = &side[2..side.len() - 1];
             let known = FUNCTIONS.iter().find(|f| f.eq_ignore_ascii_case(function.text))?;
-            let (column, nested) = column(inner, alias)?;
-            nested.is_none().then(|| (column, Some((*known).to_owned())))
+            let inner = column(&side[2..side.len() - 1], alias)?;
+            (inner.function.is_none() && cast.is_none()).then(|| Side { function: Some((*known).to_owned()), ..inner })
         }
         _ => None,
     }
 }
 
-/// Takes a cast at the end away, when what is cast is in brackets or one word.
-fn uncast<'a, 'b>(side: &'a [Token<'b>]) -> &'a [Token<'b>] {
+/// Takes a cast at the end away and names its type, when what is cast is in brackets or one word.
+fn uncast<'a, 'b>(side: &'a [Token<'b>]) -> (&'a [Token<'b>], Option<String>) {
     let mut depth = 0;
     for (at, pair) in side.windows(2).enumerate() {
         match pair[0].text {
             "(" | "[" => depth += 1,
             ")" | "]" => depth -= 1,
-            ":" if depth == 0 && pair[1].text == ":" => return &side[..at],
+            ":" if depth == 0 && pair[1].text == ":" => {
+                let kind: Vec<&str> = side[at + 2..].iter().map(|t| t.text).collect();
+                return (&side[..at], Some(kind.join(" ")));
+            }
             _ => {}
         }
     }
-    side
+    (side, None)
 }
 
 #[cfg(test)]
@@ -240,6 +268,15 @@ mod tests {
         assert_eq!(read("(\"T 1\".\"a.b\"\"c\" = (SubPlan 1))", "T 1"), [plain("a.b\"c", Equal)]);
         assert_eq!(read("($1 = o.id)", "o"), [plain("id", Equal)]);
         assert_eq!(read("(o.customer_id = c.id)", "o"), [plain("customer_id", Equal)]);
+    }
+
+    #[test]
+    fn a_cast_and_a_null_are_told() {
+        let cast = |text: &str| parse(text, "o").first().map(|c| (c.cast.clone(), c.is_null));
+        assert_eq!(cast("((o.created_at)::date = $1)"), Some((Some("date".into()), false)));
+        assert_eq!(cast("((o.status)::text = ($1)::text)"), Some((Some("text".into()), false)));
+        assert_eq!(cast("(o.gone IS NULL)"), Some((None, true)));
+        assert_eq!(join("((l.id)::text = o.code)", "l"), [""; 0]);
     }
 
     #[test]

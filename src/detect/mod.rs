@@ -18,6 +18,7 @@ pub mod rank;
 pub mod rules;
 pub mod servers;
 mod settle;
+pub mod tables;
 mod throttled;
 pub mod usual;
 pub mod verdict;

@@ -1,6 +1,6 @@
 //! What is learned of servers of PostgreSQL: figures over time, and how long and how often each query ran before. Pure.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -111,7 +111,7 @@ impl Servers {
         for row in pg.rows() {
             let key = key(&pg.id, row);
             let known = self.queries.contains_key(&key);
-            if !known && self.queries.len() >= QUERIES {
+            if !known && self.queries.len() >= QUERIES && !self.forget_one(pg) {
                 continue;
             }
             let now = (row.grown.mean_ms().unwrap_or(0.0), row.grown.calls as f64 / interval_s);
@@ -133,6 +133,13 @@ impl Servers {
             }
             ring.push_back((now.0 as f32, now.1 as f32));
         }
+    }
+
+    /// Makes room: a query of that server that does not grow any more.
+    fn forget_one(&mut self, pg: &PgFacts) -> bool {
+        let now: BTreeSet<String> = pg.rows().map(|row| key(&pg.id, row)).collect();
+        let old = self.queries.keys().find(|k| k.split(' ').next() == Some(&pg.id) && !now.contains(*k)).cloned();
+        old.is_some_and(|k| self.queries.remove(&k).is_some())
     }
 
     /// True for a query that came up while the server was known already.
@@ -157,5 +164,5 @@ impl Servers {
 
 fn key(source: &str, row: &StatementRow) -> String {
     let k = &row.key;
-    format!("{source} {}/{}/{}", k.database, k.role, k.query)
+    format!("{source} {}/{}/{}/{}", k.database, k.role, k.query, u8::from(k.top))
 }

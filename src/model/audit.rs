@@ -124,6 +124,7 @@ pub const TOUCHED: &[Touched] = &[
     row(Use::Look, "**/.s.PGSQL.*", "sockets of PostgreSQL: whose they are"),
     row(Use::Read, "/etc/passwd", "the name of the owner of such a socket"),
     row(Use::Read, "**/.pgpass", "passwords for servers that are watched; PGPASSFILE likewise"),
+    row(Use::Read, "**/.pg_service.conf", "the same of services; PGSERVICEFILE likewise"),
     row(
         Use::Ask,
         "connect **/.s.PGSQL.**",

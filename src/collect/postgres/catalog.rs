@@ -11,10 +11,10 @@ use super::session::Cells;
 /// Tables of one visit.
 const TABLES: usize = 300;
 
-/// The statements, in the order of [`parse`].
+/// The statements, in the order of [`parse`], whose last part are the [`SEQUENCES`].
 #[must_use]
 pub fn sql(known: &Columns) -> Vec<String> {
-    vec![HEAD.to_owned(), tables(known), indexes(), duplicates(), SEQUENCES.to_owned()]
+    vec![HEAD.to_owned(), tables(known), indexes(), duplicates()]
 }
 
 const HEAD: &str = "SELECT pg_catalog.current_database(), (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()), \
@@ -70,7 +70,10 @@ fn indexes() -> String {
         "SELECT i.indexrelid, n.nspname, r.relname, c.relname, i.indrelid, c.relpages, coalesce(s.idx_scan, 0), i.indisvalid, i.indisunique, \
              i.indisprimary OR i.indisexclusion OR i.indisreplident OR EXISTS (SELECT 1 FROM pg_catalog.pg_constraint k WHERE k.conindid = i.indexrelid) \
                OR EXISTS (SELECT 1 FROM pg_catalog.pg_inherits h WHERE h.inhrelid = i.indexrelid), \
-             EXISTS (SELECT 1 FROM pg_catalog.pg_stat_progress_create_index p WHERE p.index_relid = i.indexrelid OR p.relid = i.indrelid), {DEFINITION} \
+             EXISTS (SELECT 1 FROM pg_catalog.pg_stat_progress_create_index p WHERE p.index_relid = i.indexrelid OR p.relid = i.indrelid) \
+               OR (NOT i.indisvalid AND EXISTS (SELECT 1 FROM pg_catalog.pg_locks l WHERE l.relation = i.indrelid AND l.granted \
+                 AND l.mode = 'ShareUpdateExclusiveLock' \
+                 AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))), {DEFINITION} \
              FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_class r ON r.oid = i.indrelid \
              JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace LEFT JOIN pg_catalog.pg_stat_all_indexes s ON s.indexrelid = i.indexrelid \
              WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND c.relkind = 'i' \
@@ -99,22 +102,25 @@ fn duplicates() -> String {
     )
 }
 
-const SEQUENCES: &str = "SELECT q.schemaname, q.sequencename, pg_catalog.quote_ident(tn.nspname) || '.' || pg_catalog.quote_ident(t.relname) || '.' || \
+/// Sequences on their way to their end, and those that this role may not see.
+pub const SEQUENCES: &str = "SELECT q.schemaname, q.sequencename, pg_catalog.quote_ident(tn.nspname) || '.' || pg_catalog.quote_ident(t.relname) || '.' || \
            pg_catalog.quote_ident(a.attname), q.last_value, \
            least(q.max_value, CASE a.atttypid WHEN 21 THEN 32767 WHEN 23 THEN 2147483647 ELSE 9223372036854775807 END), \
-           coalesce(CASE a.atttypid WHEN 21 THEN 32767 WHEN 23 THEN 2147483647 END < q.max_value, false) \
+           coalesce(CASE a.atttypid WHEN 21 THEN 32767 WHEN 23 THEN 2147483647 END <= q.max_value, false) \
          FROM pg_catalog.pg_sequences q JOIN pg_catalog.pg_namespace n ON n.nspname = q.schemaname \
          JOIN pg_catalog.pg_class s ON s.relnamespace = n.oid AND s.relname = q.sequencename AND s.relkind = 'S' \
          LEFT JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = s.oid \
            AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype IN ('a', 'i') \
          LEFT JOIN pg_catalog.pg_class t ON t.oid = d.refobjid LEFT JOIN pg_catalog.pg_namespace tn ON tn.oid = t.relnamespace \
          LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid \
-         WHERE q.increment_by > 0 AND NOT q.cycle AND (q.last_value IS NULL OR q.last_value > 0.1 * \
-           least(q.max_value, CASE a.atttypid WHEN 21 THEN 32767 WHEN 23 THEN 2147483647 ELSE 9223372036854775807 END)) LIMIT 200";
+         WHERE q.increment_by > 0 AND NOT q.cycle AND (NOT pg_catalog.has_sequence_privilege(s.oid, 'SELECT,USAGE') OR q.last_value > 0.1 * \
+           least(q.max_value, CASE a.atttypid WHEN 21 THEN 32767 WHEN 23 THEN 2147483647 ELSE 9223372036854775807 END)) \
+         ORDER BY q.last_value::float8 / least(q.max_value, CASE a.atttypid WHEN 21 THEN 32767 WHEN 23 THEN 2147483647 ELSE 9223372036854775807 END) \
+           DESC NULLS LAST LIMIT 200";
 
 /// One visit.
 #[must_use]
-pub fn parse(answers: &[Vec<PgRow>]) -> Catalog {
+pub fn parse(answers: &[Vec<PgRow>], with_sequences: bool) -> Catalog {
     let part = |at: usize| answers.get(at).map_or(&[] as &[PgRow], Vec::as_slice);
     let mut catalog = Catalog::default();
     let mut all_tables = 0;
@@ -133,7 +139,7 @@ pub fn parse(answers: &[Vec<PgRow>]) -> Catalog {
     catalog.duplicates = part(3).iter().map(duplicate).collect();
     catalog.duplicates.dedup_by(|a, b| a.schema == b.schema && a.name == b.name);
     let sequences: Vec<Option<SequenceRow>> = part(4).iter().map(sequence).collect();
-    catalog.hidden_sequences = sequences.iter().filter(|s| s.is_none()).count() as u32;
+    catalog.hidden_sequences = sequences.iter().filter(|s| s.is_none()).count() as u32 + u32::from(!with_sequences);
     catalog.sequences = sequences.into_iter().flatten().collect();
     catalog
 }

@@ -52,6 +52,10 @@ const SETTINGS: &[&str] = &[
 const POSITION: &str =
     "CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_lsn() END";
 
+/// Refused where there are none to be had.
+pub const PROBE: &str = "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() \
+     ELSE pg_catalog.pg_current_wal_lsn() END, CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_receive_lsn() END";
+
 fn settings() -> String {
     let names: Vec<String> = SETTINGS.iter().map(|s| format!("'{s}'")).collect();
     format!(
@@ -64,14 +68,15 @@ fn settings() -> String {
 const CONNECTIONS: &str = "SELECT application_name, usename, host(client_addr), count(*), count(*) FILTER (WHERE state = 'idle'), \
          count(*) FILTER (WHERE state LIKE 'idle in transaction%'), \
          count(*) FILTER (WHERE backend_start > pg_catalog.clock_timestamp() - '10 s'::interval), \
-         extract(epoch FROM max(pg_catalog.clock_timestamp() - state_change) FILTER (WHERE state = 'idle'))::float8 \
-         FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend' OR backend_type IS NULL \
+         extract(epoch FROM max(pg_catalog.clock_timestamp() - state_change) FILTER (WHERE state = 'idle'))::float8, (sum(count(*)) OVER ())::int8 \
+         FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend' OR (backend_type IS NULL AND datid IS NOT NULL) \
          GROUP BY 1, 2, 3 ORDER BY 4 DESC LIMIT 100";
 
 const HORIZON: &str = "SELECT * FROM (\
          SELECT 'session', a.pid::text, pg_catalog.age(a.backend_xmin)::int8, extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::float8 \
            FROM pg_catalog.pg_stat_activity a WHERE a.backend_xmin IS NOT NULL AND a.pid <> pg_catalog.pg_backend_pid() \
              AND a.backend_type IS DISTINCT FROM 'walsender' \
+             AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_stat_progress_vacuum v WHERE v.pid = a.pid) \
          UNION ALL SELECT 'prepared', gid, pg_catalog.age(transaction)::int8, extract(epoch FROM pg_catalog.clock_timestamp() - prepared)::float8 FROM pg_catalog.pg_prepared_xacts \
          UNION ALL SELECT 'slot', slot_name::text, greatest(pg_catalog.age(xmin), pg_catalog.age(catalog_xmin))::int8, NULL FROM pg_catalog.pg_replication_slots \
            WHERE xmin IS NOT NULL OR catalog_xmin IS NOT NULL \
@@ -82,6 +87,12 @@ const HORIZON: &str = "SELECT * FROM (\
 #[must_use]
 pub fn sql(known: &Columns, with_settings: bool) -> Vec<String> {
     let database = |name: &str, kind: &str| known.or_null("pg_stat_database", "d", name, kind);
+    let position = if known.positions { POSITION } else { "NULL::pg_lsn" };
+    let behind = if known.positions {
+        "CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_last_wal_receive_lsn(), pg_catalog.pg_last_wal_replay_lsn()) END"
+    } else {
+        "NULL"
+    };
     let checkpointer = known.has("pg_stat_checkpointer", "num_timed");
     let checkpoints = if checkpointer {
         "SELECT num_timed, num_requested, write_time, sync_time, buffers_written FROM pg_catalog.pg_stat_checkpointer"
@@ -91,21 +102,23 @@ pub fn sql(known: &Columns, with_settings: bool) -> Vec<String> {
     };
     let wal = if known.has("pg_stat_wal", "wal_records") {
         format!(
-            "SELECT pg_catalog.pg_wal_lsn_diff({POSITION}, '0/0')::numeric(24,0), w.wal_fpi, w.wal_records, w.wal_buffers_full FROM pg_catalog.pg_stat_wal w"
+            "SELECT pg_catalog.pg_wal_lsn_diff({position}, '0/0')::numeric(24,0), w.wal_fpi, w.wal_records, w.wal_buffers_full FROM pg_catalog.pg_stat_wal w"
         )
     } else {
-        format!("SELECT pg_catalog.pg_wal_lsn_diff({POSITION}, '0/0')::numeric(24,0), NULL, NULL, NULL")
+        format!("SELECT pg_catalog.pg_wal_lsn_diff({position}, '0/0')::numeric(24,0), NULL, NULL, NULL")
     };
     vec![
-        "SELECT round(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::int8, \
-         CASE WHEN pg_catalog.pg_is_in_recovery() THEN extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.pg_last_xact_replay_timestamp())::float8 END, \
-         CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_last_wal_receive_lsn(), pg_catalog.pg_last_wal_replay_lsn()) END"
-            .to_owned(),
         format!(
-            "SELECT b.oid, b.datname, d.xact_commit, d.xact_rollback, d.blks_read, d.blks_hit, d.temp_files, d.temp_bytes, d.deadlocks, \
+            "SELECT round(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::int8, \
+             CASE WHEN pg_catalog.pg_is_in_recovery() THEN extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.pg_last_xact_replay_timestamp())::float8 END, \
+             {behind}"
+        ),
+        format!(
+            "SELECT coalesce(b.oid, d.datid), b.datname, d.xact_commit, d.xact_rollback, d.blks_read, d.blks_hit, d.temp_files, d.temp_bytes, d.deadlocks, \
              {checksum}, {sessions}, pg_catalog.age(b.datfrozenxid), pg_catalog.mxid_age(b.datminmxid), b.datallowconn, \
              round(extract(epoch FROM d.stats_reset) * 1000000)::int8 \
-             FROM pg_catalog.pg_database b LEFT JOIN pg_catalog.pg_stat_database d ON d.datid = b.oid ORDER BY b.oid LIMIT 200",
+             FROM pg_catalog.pg_database b FULL JOIN pg_catalog.pg_stat_database d ON d.datid = b.oid \
+             ORDER BY b.oid IS NULL DESC, pg_catalog.age(b.datfrozenxid) DESC LIMIT 200",
             checksum = database("checksum_failures", "int8"),
             sessions = database("sessions", "int8"),
         ),
@@ -116,12 +129,12 @@ pub fn sql(known: &Columns, with_settings: bool) -> Vec<String> {
          extract(epoch FROM pg_catalog.clock_timestamp() - last_archived_time)::float8 FROM pg_catalog.pg_stat_archiver"
             .to_owned(),
         format!(
-            "SELECT application_name, host(client_addr), state, sync_state, pg_catalog.pg_wal_lsn_diff({POSITION}, replay_lsn)::numeric(24,0), \
+            "SELECT application_name, host(client_addr), state, sync_state, pg_catalog.pg_wal_lsn_diff({position}, replay_lsn)::numeric(24,0), \
              extract(epoch FROM write_lag)::float8, extract(epoch FROM flush_lag)::float8, extract(epoch FROM replay_lag)::float8 \
              FROM pg_catalog.pg_stat_replication LIMIT 50"
         ),
         format!(
-            "SELECT s.slot_name, s.slot_type, s.database, s.active, {status}, {safe}, pg_catalog.pg_wal_lsn_diff({POSITION}, s.restart_lsn)::numeric(24,0) \
+            "SELECT s.slot_name, s.slot_type, s.database, s.active, {status}, {safe}, pg_catalog.pg_wal_lsn_diff({position}, s.restart_lsn)::numeric(24,0) \
              FROM pg_catalog.pg_replication_slots s LIMIT 100",
             status = known.or_null("pg_replication_slots", "s", "wal_status", "text"),
             safe = known.or_null("pg_replication_slots", "s", "safe_wal_size", "int8"),
@@ -152,6 +165,7 @@ pub fn parse(answers: &[Vec<PgRow>]) -> Cluster {
         replay_lag,
         databases: part(1).iter().map(database).collect(),
         connections: part(2).iter().map(connection).collect(),
+        connected: part(2).first().and_then(connected).unwrap_or(0),
         checkpoints: part(3).first().map(checkpoints).unwrap_or_default(),
         wal: part(4).first().map(wal).unwrap_or_default(),
         archiver: part(5).first().map(archiver).unwrap_or_default(),
@@ -183,6 +197,15 @@ fn database(row: &PgRow) -> DatabaseRow {
         connectable: c.flag().unwrap_or(false),
         reset_us: c.number(),
     }
+}
+
+/// Of all groups, shown or not.
+fn connected(row: &PgRow) -> Option<u32> {
+    let mut c = Cells::of(row);
+    for _ in 0..8 {
+        _ = c.bytes();
+    }
+    c.number()
 }
 
 fn connection(row: &PgRow) -> ConnectionRow {

@@ -20,9 +20,14 @@ const VIEWS: [&str; 9] = [
     "pg_stat_progress_vacuum",
 ];
 
-/// View to columns.
+/// What there is.
 #[derive(Debug, Clone, Default)]
-pub struct Columns(BTreeMap<String, BTreeSet<String>>);
+pub struct Columns {
+    /// View to columns.
+    views: BTreeMap<String, BTreeSet<String>>,
+    /// Positions of WAL can be asked for.
+    pub positions: bool,
+}
 
 /// Asks for the columns of all views, and of pg_stat_statements in `schema` (quoted), where it is.
 #[must_use]
@@ -47,7 +52,7 @@ impl Columns {
         for row in rows {
             let mut c = Cells::of(row);
             let (view, column) = (c.word(), c.word());
-            columns.0.entry(view).or_default().insert(column);
+            columns.views.entry(view).or_default().insert(column);
         }
         columns
     }
@@ -55,7 +60,7 @@ impl Columns {
     /// True when the view has the column.
     #[must_use]
     pub fn has(&self, view: &str, column: &str) -> bool {
-        self.0.get(view).is_some_and(|columns| columns.contains(column))
+        self.views.get(view).is_some_and(|columns| columns.contains(column))
     }
 
     /// `alias.column`, or a NULL of that type.

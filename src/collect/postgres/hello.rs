@@ -70,6 +70,11 @@ pub async fn ask(session: &mut Session, target: &Target, roots: &Roots) -> Resul
     }
     let (answers, _) = session.ask(&[columns::sql(schema)]).await?;
     hello.columns = Columns::parse(answers.first().map_or(&[], Vec::as_slice));
+    // Services with a storage of their own refuse positions of WAL; one refusal would take the whole batch of figures with it.
+    match session.ask(&[super::cluster::PROBE.to_owned()]).await {
+        Err(trouble) if trouble.fatal() => return Err(trouble),
+        answer => hello.columns.positions = answer.is_ok(),
+    }
     hello.server.round_trip_ms = session.floor_ms as f32;
     Ok(hello)
 }

@@ -143,10 +143,15 @@ pub async fn plan_once(target: &Target, database: &str, sql: &str) -> Result<cra
     let who = connect::who(target);
     let credentials = target::Credentials::read();
     let connection = connect::connect(target, &who, database, &credentials).await.map_err(|e| e.to_string())?;
-    let limits =
-        session::Limits { statement: std::time::Duration::from_secs(5), role: None, checks_client: false, work_mem: "16MB" };
+    let limits = session::Limits {
+        statement: std::time::Duration::from_secs(5),
+        batch: std::time::Duration::from_secs(9),
+        role: None,
+        checks_client: false,
+        work_mem: "16MB",
+    };
     let mut session = session::Session::new(connection, limits);
     let hello = hello::ask(&mut session, target, &Roots::default()).await.map_err(|e| e.to_string())?;
     let role = hello.server.login.role.clone();
-    plan::make(&mut session, &hello, sql, &role).await.map_err(|e| e.to_string())
+    plan::make(&mut session, &hello, false, sql, &role).await.map_err(|e| e.to_string())
 }

@@ -1,8 +1,6 @@
 //! A generic plan of a statement with parameters, and what the catalogue knows of its tables. Nothing is executed: the statement is
 //! prepared by the extended protocol, which takes one statement only, and explained in a read-only transaction as the role that runs it.
 
-use std::time::Duration;
-
 use sqlx::postgres::PgRow;
 
 use crate::model::foreign::Foreign;
@@ -10,7 +8,7 @@ use crate::model::postgres::lexer;
 use crate::model::postgres::plan::{Plan, PlannedColumn, PlannedIndex, PlannedTable};
 
 use super::hello::Hello;
-use super::session::{Cells, Session, Trouble, literal};
+use super::session::{Cells, Session, Trouble, literal, marked};
 
 /// What can be explained.
 const VERBS: [&str; 7] = ["SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE", "VALUES"];
@@ -22,48 +20,88 @@ fn honest(message: &str) -> Trouble {
     Trouble::Refused { code: "perftop".into(), message: message.to_owned() }
 }
 
-/// The plan of a statement as the server normalised it.
+/// The plan of a statement as the server normalised it. One transaction that is rolled back: paths, roles and limits end with it.
 ///
 /// # Errors
 /// Why there is none.
-pub async fn make(session: &mut Session, hello: &Hello, text: &str, role: &Foreign) -> Result<Plan, Trouble> {
+pub async fn make(session: &mut Session, hello: &Hello, pooled: bool, text: &str, role: &Foreign) -> Result<Plan, Trouble> {
     if lexer::statements(text) != 1 || !VERBS.contains(&lexer::verb(text).as_str()) {
         return Err(honest("only a single SELECT, INSERT, UPDATE, DELETE or MERGE has a plan"));
     }
-    if hello.server.pooled {
+    if pooled {
         return Err(honest("a pooler stands between; connect to the server itself for plans"));
     }
     let mut text = text.trim_end().trim_end_matches(';').to_owned();
-    _ = session.raw(format!("{} DEALLOCATE ALL", super::MARK)).await?;
-    let as_role = runner(session, hello, role).await;
+    let as_role = runner(session, hello, role).await?;
     let path = search_path(session, as_role.as_deref()).await?;
-    // The names in the statement are resolved as they are for the one who runs it.
-    _ = session.raw(format!("{} SELECT pg_catalog.set_config('search_path', {}, false)", super::MARK, literal(&path))).await?;
-    let mut made = session.prepare_one(format!("PREPARE {NAME} AS {text}")).await;
+    let mut made = prepare(session, as_role.as_deref(), &path, &text).await;
     if matches!(&made, Err(trouble) if trouble.code() == "42601") && lexer::repaired(&text) != text {
         text = lexer::repaired(&text);
-        made = session.prepare_one(format!("PREPARE {NAME} AS {text}")).await;
+        made = prepare(session, as_role.as_deref(), &path, &text).await;
     }
     made?;
-    let explained = explain(session, as_role.as_deref(), text.contains('$')).await;
-    _ = session.raw(format!("DEALLOCATE {NAME}; RESET search_path")).await;
+    let explained = explain(session, text.contains('$')).await;
+    session.rollback().await?;
+    // What was prepared outlives its transaction.
+    _ = session.raw(format!("DEALLOCATE {NAME}")).await;
     let json = explained?;
     let mut plan = Plan::parse(&json).ok_or_else(|| honest("the plan could not be read"))?;
     tables(session, &mut plan).await?;
     Ok(plan)
 }
 
-/// The role to explain as: the one that runs the statement, where we may become it.
-async fn runner(session: &mut Session, hello: &Hello, role: &Foreign) -> Option<String> {
-    let name = std::str::from_utf8(role.raw()).ok().filter(|n| !n.is_empty())?;
-    if role == &hello.server.login.role {
-        return None;
+/// Opens the transaction, as the role and with the names of the one who runs the statement, and prepares it under our limits.
+async fn prepare(session: &mut Session, role: Option<&str>, path: &str, text: &str) -> Result<(), Trouble> {
+    let role = role.map_or_else(String::new, |r| format!(", pg_catalog.set_config('role', {}, true)", literal(r)));
+    let open = format!(
+        "BEGIN READ ONLY; {}; {}",
+        marked(&session.limits().sql()),
+        marked(&format!(
+            "SELECT pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true), \
+             pg_catalog.set_config('search_path', {}, true){role}",
+            literal(path)
+        ))
+    );
+    _ = session.raw(open).await?;
+    let made = session.prepare_one(format!("PREPARE {NAME} AS {text}")).await;
+    if made.as_ref().is_err_and(|trouble| !trouble.fatal()) {
+        session.rollback().await?;
     }
-    let may = format!("SELECT pg_catalog.pg_has_role(session_user, {}, 'MEMBER')", literal(name));
-    let (answers, _) = session.ask(&[may]).await.ok()?;
-    let may = answers.first()?.first().and_then(|row| Cells::of(row).flag())?;
-    may.then(|| name.to_owned())
+    made
 }
+
+/// The role to explain as: the one that runs the statement, where we may become it; `None` is our own. Planning evaluates functions that
+/// are not volatile, and such a function can take back the role of a superuser: where others have written any, there is no plan.
+async fn runner(session: &mut Session, hello: &Hello, role: &Foreign) -> Result<Option<String>, Trouble> {
+    let name = std::str::from_utf8(role.raw()).ok().filter(|n| !n.is_empty());
+    let name = name.ok_or_else(|| honest("the role that runs it is not known yet"))?;
+    if hello.server.login.superuser {
+        let (answers, _) = session.ask(&[WRITTEN.to_owned()]).await?;
+        let written = answers.first().and_then(|rows| rows.first()).and_then(|row| Cells::of(row).flag());
+        if written != Some(false) {
+            return Err(honest(
+                "planning could run functions that others wrote, with a superuser behind it; log in as a role with pg_monitor for plans",
+            ));
+        }
+    }
+    if role == &hello.server.login.role {
+        return Ok(None);
+    }
+    let may = format!(
+        "SELECT pg_catalog.pg_has_role(session_user, r.oid, 'MEMBER') FROM pg_catalog.pg_roles r WHERE r.rolname = {}",
+        literal(name)
+    );
+    let (answers, _) = session.ask(&[may]).await?;
+    match answers.first().and_then(|rows| rows.first()).and_then(|row| Cells::of(row).flag()) {
+        Some(true) => Ok(Some(name.to_owned())),
+        Some(false) => Ok(None),
+        None => Err(honest("the role that runs it is gone")),
+    }
+}
+
+/// True when someone who is no superuser owns a function that planning may evaluate.
+const WRITTEN: &str = "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_roles r ON r.oid = p.proowner \
+    WHERE NOT r.rolsuper AND p.provolatile <> 'v' AND p.prorettype <> 'pg_catalog.trigger'::pg_catalog.regtype)";
 
 /// `search_path` of a role in this database: what was set for it, else the default.
 async fn search_path(session: &mut Session, role: Option<&str>) -> Result<String, Trouble> {
@@ -82,12 +120,14 @@ async fn search_path(session: &mut Session, role: Option<&str>) -> Result<String
     Ok(set.unwrap_or_else(|| "\"$user\", public".into()).replace("\"$user\"", &format!("\"{name}\"")))
 }
 
-async fn explain(session: &mut Session, role: Option<&str>, parameters: bool) -> Result<Vec<u8>, Trouble> {
+/// Within the transaction of [`prepare`]; names of our own statements are written in full, because its path is another's.
+async fn explain(session: &mut Session, parameters: bool) -> Result<Vec<u8>, Trouble> {
     let mut count = 0;
     if parameters {
-        let sql = format!(
-            "/* perftop */ SELECT pg_catalog.cardinality(s.parameter_types) FROM pg_catalog.pg_prepared_statements s WHERE s.name = '{NAME}'"
-        );
+        let sql = marked(&format!(
+            "SELECT pg_catalog.cardinality(s.parameter_types) FROM pg_catalog.pg_prepared_statements s \
+             WHERE s.name OPERATOR(pg_catalog.=) '{NAME}'::pg_catalog.text"
+        ));
         let answers = session.raw(sql).await?;
         count = answers.first().and_then(|rows| rows.first()).and_then(|row| Cells::of(row).number::<usize>()).unwrap_or(0);
     }
@@ -95,16 +135,8 @@ async fn explain(session: &mut Session, role: Option<&str>, parameters: bool) ->
         return Err(honest("too many parameters"));
     }
     let nulls = if count == 0 { String::new() } else { format!("({})", vec!["NULL"; count].join(", ")) };
-    let role = role.map_or_else(String::new, |r| format!(", pg_catalog.set_config('role', {}, true)", literal(r)));
-    let millis = session.limits().statement.min(Duration::from_secs(2)).as_millis();
-    let sql = format!(
-        "BEGIN READ ONLY; /* perftop */ SELECT pg_catalog.set_config('statement_timeout', '{millis}ms', true), \
-         pg_catalog.set_config('lock_timeout', '100ms', true), pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true), \
-         pg_catalog.set_config('max_parallel_workers_per_gather', '0', true), pg_catalog.set_config('jit', 'off', true){role}; \
-         EXPLAIN (VERBOSE, FORMAT JSON) EXECUTE {NAME}{nulls}; COMMIT"
-    );
-    let answers = session.raw(sql).await?;
-    let row = answers.get(2).and_then(|rows| rows.first()).ok_or_else(|| honest("the server gave no plan"))?;
+    let answers = session.raw(format!("EXPLAIN (VERBOSE, FORMAT JSON) EXECUTE {NAME}{nulls}")).await?;
+    let row = answers.first().and_then(|rows| rows.first()).ok_or_else(|| honest("the server gave no plan"))?;
     Cells::of(row).bytes().map(<[u8]>::to_vec).ok_or_else(|| honest("the server gave no plan"))
 }
 

@@ -80,6 +80,8 @@ pub struct Session {
 pub struct Limits {
     /// `statement_timeout`.
     pub statement: Duration,
+    /// How long a whole batch may take before the connection is given up.
+    pub batch: Duration,
     /// The role to drop to, if there is one.
     pub role: Option<String>,
     /// `client_connection_check_interval` exists (14 and later).
@@ -90,7 +92,7 @@ pub struct Limits {
 
 impl Limits {
     /// The settings as one statement, for this transaction only.
-    fn sql(&self) -> String {
+    pub fn sql(&self) -> String {
         let mut settings = vec![
             ("search_path", "pg_catalog, pg_temp".to_owned()),
             ("statement_timeout", format!("{}ms", self.statement.as_millis())),
@@ -108,6 +110,13 @@ impl Limits {
         let calls = settings.iter().map(|(name, value)| format!("pg_catalog.set_config('{name}', {}, true)", literal(value)));
         format!("SELECT {}", calls.collect::<Vec<_>>().join(", "))
     }
+}
+
+/// A statement with our mark behind its first word: what stands before it is not part of it since PostgreSQL 18.
+#[must_use]
+pub fn marked(statement: &str) -> String {
+    let (verb, rest) = statement.split_once(' ').unwrap_or((statement, ""));
+    format!("{verb} {} {rest}", super::MARK)
 }
 
 /// A string as SQL writes it, whatever `standard_conforming_strings` says.
@@ -143,15 +152,13 @@ impl Session {
     /// # Errors
     /// What the server said; after anything fatal the session is to be dropped.
     pub async fn ask(&mut self, statements: &[String]) -> Result<(Answers, f64), Trouble> {
-        let mut sql = format!("BEGIN READ ONLY; {} {}; ", super::MARK, self.limits.sql());
+        let mut sql = format!("BEGIN READ ONLY; {}; ", marked(&self.limits.sql()));
         for statement in statements {
-            sql.push_str(super::MARK);
-            sql.push(' ');
-            sql.push_str(statement);
+            sql.push_str(&marked(statement));
             sql.push_str("; ");
         }
         sql.push_str("COMMIT");
-        let patience = self.limits.statement + Duration::from_millis(500);
+        let patience = self.limits.batch;
         let start = clock::instant();
         let answer = match tokio::time::timeout(patience, collect(&mut self.connection, sql)).await {
             Ok(answer) => answer,
@@ -209,7 +216,11 @@ impl Session {
         }
     }
 
-    async fn rollback(&mut self) -> Result<(), Trouble> {
+    /// Ends a transaction, whatever became of it.
+    ///
+    /// # Errors
+    /// When the connection is to be dropped.
+    pub async fn rollback(&mut self) -> Result<(), Trouble> {
         let patience = Duration::from_millis(500);
         match tokio::time::timeout(patience, collect(&mut self.connection, "ROLLBACK".to_owned())).await {
             Ok(Ok(_)) => Ok(()),

@@ -1,6 +1,6 @@
 //! Where a watcher puts what it finds, and the scheduler takes it at each tick. Behind one lock, held for a moment only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use sqlx::postgres::PgRow;
@@ -36,6 +36,8 @@ struct Slot {
     databases: Vec<String>,
     /// A database that has pg_stat_statements, when ours has not.
     better: Option<String>,
+    /// Databases that we sat in already: one in which the extension is there and cannot be read is not better.
+    sat: BTreeSet<String>,
     answers: Vec<Answer>,
 }
 
@@ -73,6 +75,7 @@ impl Shared {
         let mut slot = self.slot();
         slot.silent = None;
         slot.better = None;
+        slot.sat.insert(server.database.shown().to_owned());
         slot.texts.clear();
         slot.status = Some(status(target, server));
         slot.server = Some(server.clone());
@@ -141,6 +144,12 @@ impl Shared {
             let server = server.clone();
             slot.sample.server = Some(server);
         }
+    }
+
+    /// A pooler stands between us and the server.
+    #[must_use]
+    pub fn pooled(&self) -> bool {
+        self.slot().server.as_ref().is_some_and(|s| s.pooled)
     }
 
     /// True when someone waited for a lock at the newest look.
@@ -225,7 +234,7 @@ impl Shared {
     pub fn has_statements(&self, database: &str) {
         let mut slot = self.slot();
         let missing = slot.server.as_ref().is_some_and(|s| matches!(s.statements, StatementsView::Missing { .. }));
-        if missing && slot.better.is_none() {
+        if missing && slot.better.is_none() && !slot.sat.contains(database) {
             slot.better = Some(database.to_owned());
         }
     }

@@ -1,6 +1,7 @@
 //! Which server, and with which credentials: URLs, `PG*`, password and service files. The files supply credentials for a target
 //! that is known, never targets.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -176,10 +177,22 @@ impl Target {
             Address::Socket(_) => "localhost",
         };
         let known = self.password.as_ref().map(|p| p.reveal().clone());
+        // What was merely seen gets no password, of a file or of the environment, unless whoever runs it may well be the server.
+        if self.discovered && !self.trusted() {
+            return options.password("");
+        }
         match known.or_else(|| credentials.password(host, self.port, database, role)) {
             Some(password) => options.password(&password),
             None => options,
         }
+    }
+
+    /// The socket belongs to root, to us or to an account of the system, so that no other user can ask for passwords there.
+    fn trusted(&self) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        let Address::Socket(dir) = &self.address else { return false };
+        let owner = std::fs::metadata(dir.join(format!(".s.PGSQL.{}", self.port))).map(|m| m.uid());
+        owner.is_ok_and(|uid| uid < 1000 || uid == rustix::process::getuid().as_raw())
     }
 }
 
@@ -217,22 +230,59 @@ pub fn has_password(url: &str) -> bool {
     in_user || query.split('&').any(|p| p.starts_with("password=") && p.len() > "password=".len())
 }
 
-/// Passwords of the password file and of a service.
+/// The text of a file in the home directory, or where that variable says; empty when there is none, or others may read it.
+fn private(variable: &str, name: &str) -> String {
+    use std::os::unix::fs::PermissionsExt;
+    let home = || std::env::var_os("HOME").map(|h| PathBuf::from(h).join(name));
+    let Some(path) = std::env::var_os(variable).map(PathBuf::from).or_else(home) else { return String::new() };
+    let private = std::fs::metadata(&path).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o077 == 0);
+    if private { std::fs::read_to_string(&path).unwrap_or_default() } else { String::new() }
+}
+
+/// Passwords of the password file and of services.
 #[derive(Debug, Clone, Default)]
 pub struct Credentials {
     entries: Vec<[Private<String>; 5]>,
 }
 
 impl Credentials {
-    /// Reads `PGPASSFILE` or `~/.pgpass`; one that others may read is left alone, as libpq does.
+    /// Reads `PGPASSFILE` or `~/.pgpass`, then `PGSERVICEFILE` or `~/.pg_service.conf`; one that others may read is left alone,
+    /// as libpq does with the first.
     #[must_use]
     pub fn read() -> Self {
-        use std::os::unix::fs::PermissionsExt;
-        let home = || std::env::var_os("HOME").map(|h| PathBuf::from(h).join(".pgpass"));
-        let Some(path) = std::env::var_os("PGPASSFILE").map(PathBuf::from).or_else(home) else { return Self::default() };
-        let private = std::fs::metadata(&path).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o077 == 0);
-        let text = if private { std::fs::read_to_string(&path).unwrap_or_default() } else { String::new() };
-        Self::parse(&text)
+        let mut all = Self::parse(&private("PGPASSFILE", ".pgpass"));
+        all.entries.extend(Self::services(&private("PGSERVICEFILE", ".pg_service.conf")).entries);
+        all
+    }
+
+    /// Sections of a service file: the password of a role on a host. One that names neither is for whomever, and left out.
+    #[must_use]
+    pub fn services(text: &str) -> Self {
+        let mut sections: Vec<BTreeMap<&str, &str>> = Vec::new();
+        for line in text.lines().map(str::trim).filter(|l| !l.starts_with('#')) {
+            match line.split_once('=') {
+                _ if line.starts_with('[') => sections.push(BTreeMap::new()),
+                Some((key, value)) => {
+                    if let Some(section) = sections.last_mut() {
+                        section.insert(key.trim(), value.trim());
+                    }
+                }
+                None => {}
+            }
+        }
+        let entry = |s: &BTreeMap<&str, &str>| {
+            let host = s.get("host").or_else(|| s.get("hostaddr"))?;
+            let any = |key: &str, other: &'static str| (*s.get(key).unwrap_or(&other)).to_owned();
+            let parts = [
+                (*host).to_owned(),
+                any("port", "5432"),
+                any("dbname", "*"),
+                (*s.get("user")?).to_owned(),
+                (*s.get("password")?).to_owned(),
+            ];
+            Some(parts.map(Private::new))
+        };
+        Self { entries: sections.iter().filter_map(entry).collect() }
     }
 
     /// Lines `host:port:database:user:password`; `\:` and `\\` are escaped.
@@ -292,7 +342,22 @@ mod tests {
         assert_eq!(Credentials::parse("h:1:d:u:p").password("x", 1, "d", "u"), None);
     }
 
+    #[test]
+    fn a_service_supplies_the_password_of_its_role_on_its_host() {
+        let text = "[shop]\nhost = db1\nport=6000\nuser=app\npassword= x=y\n# [off]\n[half]\npassword=z\nuser=app\n[two]\nhost=db2\nuser=u\npassword=p";
+        let c = Credentials::services(text);
+        assert_eq!(c.password("db1", 6000, "any", "app").as_deref(), Some("x=y"));
+        assert_eq!((c.password("db1", 5432, "any", "app"), c.password("db3", 5432, "any", "app")), (None, None));
+        assert_eq!(c.password("db2", 5432, "d", "u").as_deref(), Some("p"));
+    }
+
     proptest! {
+        #[test]
+        fn no_service_file_panics(text in "[\\[\\]a-z=# \n]{0,80}") {
+            _ = Credentials::services(&text);
+            _ = Credentials::parse(&text);
+        }
+
         #[test]
         fn no_url_panics(text in "postgres://\\PC{0,60}") {
             _ = Target::parse(&text);

@@ -21,6 +21,8 @@ const TURN: Duration = Duration::from_secs(20);
 /// Between the first visits.
 const FIRST: Duration = Duration::from_millis(700);
 const STATEMENT: Duration = Duration::from_secs(2);
+/// A whole visit: several statements that may each take so long.
+const BATCH: Duration = Duration::from_secs(9);
 /// Databases beyond this are visited less often than it takes to go round.
 const MOST: usize = 32;
 
@@ -51,6 +53,7 @@ impl Visitor {
     pub async fn run(mut self) {
         let mut open: Option<Open> = None;
         let mut visited: Vec<String> = Vec::new();
+        let mut first = true;
         let mut due = clock::instant() + FIRST;
         loop {
             tokio::select! {
@@ -66,8 +69,8 @@ impl Visitor {
                             open = None;
                         }
                     }
-                    let round = all.iter().take(MOST).any(|d| !visited.contains(d));
-                    due = clock::instant() + if round && visited.len() < MOST { FIRST } else { TURN };
+                    first &= all.iter().take(MOST).any(|d| !visited.contains(d)) && visited.len() < MOST;
+                    due = clock::instant() + if first || all.is_empty() { FIRST } else { TURN };
                 }
                 Some(demand) = self.asked.recv() => {
                     if let Some(detail) = self.answer(&mut open, &demand).await {
@@ -80,8 +83,17 @@ impl Visitor {
 
     async fn visit(&self, open: &mut Option<Open>, database: &str) -> Result<(), Trouble> {
         let session = self.enter(open, database).await?;
-        let (answers, _) = session.ask(&catalog::sql(&self.hello.columns)).await?;
-        self.slot.visited(catalog::parse(&answers));
+        let (mut answers, _) = session.ask(&catalog::sql(&self.hello.columns)).await?;
+        // By itself: it takes a lock on each sequence, and one that is being altered must not hide tables and indexes.
+        let sequences = match session.ask(&[catalog::SEQUENCES.to_owned()]).await {
+            Ok((more, _)) => {
+                answers.extend(more);
+                true
+            }
+            Err(trouble) if trouble.fatal() => return Err(trouble),
+            Err(_) => false,
+        };
+        self.slot.visited(catalog::parse(&answers, sequences));
         let installed = "SELECT 1 FROM pg_catalog.pg_extension WHERE extname = 'pg_stat_statements'".to_owned();
         if let Ok((answers, _)) = session.ask(&[installed]).await
             && answers.first().is_some_and(|rows| !rows.is_empty())
@@ -101,8 +113,13 @@ impl Visitor {
         }
         if open.is_none() {
             let connection = connect::connect(&self.target, &self.who, database, &self.credentials).await?;
-            let limits =
-                Limits { statement: STATEMENT, role: None, checks_client: self.hello.server.major() >= 14, work_mem: "16MB" };
+            let limits = Limits {
+                statement: STATEMENT,
+                batch: BATCH,
+                role: None,
+                checks_client: self.hello.server.major() >= 14,
+                work_mem: "16MB",
+            };
             *open = Some(Open { session: Session::new(connection, limits), database: database.to_owned() });
         }
         open.as_mut().map(|o| &mut o.session).ok_or_else(|| Trouble::Lost("no connection".into()))
@@ -117,7 +134,7 @@ impl Visitor {
             return Some(Err(Lack::new(Why::NotYet, "the text of the statement is not known yet")));
         };
         let made = match self.enter(open, &name).await {
-            Ok(session) => plan::make(session, &self.hello, &text, role).await,
+            Ok(session) => plan::make(session, &self.hello, self.slot.pooled(), &text, role).await,
             Err(trouble) => Err(trouble),
         };
         if made.as_ref().is_err_and(Trouble::fatal) {

@@ -30,8 +30,9 @@ const LOCKS_EVERY: Duration = Duration::from_millis(900);
 /// A look at the locks that costs more than this is repeated half as often.
 const LOCKS_DEAR_MS: f64 = 4.0;
 const STATEMENTS_EVERY: Duration = Duration::from_secs(10);
-/// The first growth comes early, for a first verdict.
+/// The first ones come early: for a first verdict, and to know soon what is usual.
 const STATEMENTS_FIRST: Duration = Duration::from_secs(3);
+const STATEMENTS_EARLY: u32 = 4;
 const CLUSTER_EVERY: Duration = Duration::from_secs(5);
 /// A reading of the cluster that costs more than this is repeated half as often.
 const CLUSTER_DEAR_MS: f64 = 4.0;
@@ -40,6 +41,8 @@ const SETTINGS_EACH: u32 = 12;
 const NAMES_EVERY: Duration = Duration::from_secs(60);
 /// A statement of the sampling connection may take so long.
 const STATEMENT: Duration = Duration::from_secs(1);
+/// A batch of it; a server that gives no answer for longer is not there.
+const BATCH: Duration = Duration::from_millis(1500);
 
 /// What a watcher runs with.
 pub struct Watcher {
@@ -105,11 +108,12 @@ impl Watcher {
             }
             other => other?,
         };
-        let limits = Limits { statement: STATEMENT, role: None, checks_client: false, work_mem: "4MB" };
+        let limits = Limits { statement: STATEMENT, batch: BATCH, role: None, checks_client: false, work_mem: "4MB" };
         let mut session = Session::new(connection, limits);
         let hello = hello::ask(&mut session, &self.target, &self.roots).await?;
         let limits = Limits {
             statement: STATEMENT,
+            batch: BATCH,
             role: hello.server.login.superuser.then(|| "pg_monitor".to_owned()),
             checks_client: hello.server.major() >= 14,
             work_mem: "16MB",
@@ -197,7 +201,7 @@ impl Sampling {
                 used = now
                     + match readings {
                         _ if again => Duration::ZERO,
-                        1 => STATEMENTS_FIRST,
+                        ..=STATEMENTS_EARLY => STATEMENTS_FIRST,
                         _ => STATEMENTS_EVERY,
                     };
             }

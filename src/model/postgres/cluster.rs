@@ -16,6 +16,8 @@ pub struct Cluster {
     pub databases: Vec<DatabaseRow>,
     /// Connections of clients, by who opened them.
     pub connections: Vec<ConnectionRow>,
+    /// Connections of clients, those of groups that are not listed too.
+    pub connected: u32,
     /// Checkpoints.
     pub checkpoints: Checkpoints,
     /// WAL.

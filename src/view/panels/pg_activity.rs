@@ -38,7 +38,6 @@ pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, 
         .as_ref()
         .map_or_else(|lack| format!("? {lack}"), |a| format!("looks cost it {} ms/s", short(a.cost_ms_per_s)));
     let several = if picture.facts.postgres.len() > 1 { "  S next server" } else { "" };
-    let inside = titled("", &format!("{}{version} · {cost}{several}", pg.id), theme, frame, area);
     let empty = PgRings::default();
     let rings = picture.history.postgres.get(&pg.id).unwrap_or(&empty);
     let groups = [
@@ -50,6 +49,17 @@ pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, 
         (&rings.client, Meaning::Network, "client", "n"),
         (&rings.other, Meaning::Muted, "other", "o"),
     ];
+    let active = pg.activity.as_ref().map_or_else(|_| "?".to_owned(), |a| short(a.active()));
+    let mut title = vec![Span::styled(format!(" Active sessions {active}: "), theme.style(Meaning::Title))];
+    for (_, meaning, word, letter) in groups {
+        title.push(Span::styled(format!("{} {word} ", if theme.ascii { letter } else { "▇" }), theme.style(meaning)));
+    }
+    let heading = Line::from(title);
+    let width = (heading.width() as u16).min(area.width.saturating_sub(4));
+    // As much as there is room for beside it.
+    let long = [format!("{}{version} · {cost}{several}", pg.id), format!("{}{version}{several}", pg.id), pg.id.clone()];
+    let fits = long.iter().find(|t| t.chars().count() + heading.width() + 6 <= usize::from(area.width));
+    let inside = titled("", fits.map_or("", String::as_str), theme, frame, area);
     let stacked: Vec<_> = groups.iter().map(|(ring, m, _, letter)| (*ring, theme.style(*m), *letter)).collect();
     let second = picture.at.mono_ns / 1_000_000_000;
     let cpus = picture.facts.cpus();
@@ -59,18 +69,14 @@ pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, 
     if let Some(cpus) = line {
         cpu_line(cpus, top, theme, frame, inside);
     }
-    let active = pg.activity.as_ref().map_or_else(|_| "?".to_owned(), |a| short(a.active()));
-    let mut title = vec![Span::styled(format!(" Active sessions {active}: "), theme.style(Meaning::Title))];
-    for (_, meaning, word, letter) in groups {
-        title.push(Span::styled(format!("{} {word} ", if theme.ascii { letter } else { "▇" }), theme.style(meaning)));
-    }
-    let line = Line::from(title);
-    let width = (line.width() as u16).min(area.width.saturating_sub(4));
-    frame.render_widget(line, Rect { x: area.x + 2, y: area.y, width, height: 1 });
+    frame.render_widget(heading, Rect { x: area.x + 2, y: area.y, width, height: 1 });
 }
 
 /// More sessions on CPUs than there are CPUs wait for one.
 fn cpu_line(cpus: f64, top: f64, theme: &Theme, frame: &mut Frame<'_>, inside: Rect) {
+    if inside.is_empty() {
+        return;
+    }
     let height = f64::from(inside.height);
     let up = (cpus / top.max(1e-9) * height).ceil().clamp(1.0, height) as u16;
     let y = inside.y + inside.height - up;

@@ -49,9 +49,13 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let server = facts.world.postgres.iter().find(|pg| {
             pg.server.as_ref().is_some_and(|s| {
                 s.listens.is_some_and(|at| pool.upstreams.contains(&at))
-                    || pool.upstreams.iter().any(|u| pg.local() && pg.id.ends_with(&format!(":{}", u.port())))
+                    || pool
+                        .upstreams
+                        .iter()
+                        .any(|u| u.ip().is_loopback() && pg.local() && pg.id.ends_with(&format!(":{}", u.port())))
             })
         });
+        subject.also.extend(server.map(|pg| format!("instance:{}", pg.id)));
         judged.verdicts.push((subject, Verdict::Found(Box::new(found(facts, pool, server, name)))));
     }
     if judged.verdicts.is_empty() {
@@ -87,7 +91,7 @@ fn found(facts: &Facts<'_>, pool: &PoolWait, server: Option<&PgFacts>, name: &st
             "postgres.activity",
         )];
     }
-    found.fixes = fixes(pool);
+    found.fixes = if name == "pgbouncer" { fixes(pool) } else { Vec::new() };
     found
 }
 
@@ -95,9 +99,10 @@ fn fixes(pool: &PoolWait) -> Vec<Fix> {
     let more = (pool.connections * 2).max(4);
     let mut raise = fix::shell_fix(Phase::Relief, Horizon::Immediate, "Give the pool twice the connections", "");
     raise.command = format!("psql -p {} -U pgbouncer pgbouncer -c 'SET default_pool_size = {more}'", pool.port);
-    raise.undo = Some(format!("psql -p {} -U pgbouncer pgbouncer -c 'SET default_pool_size = {}'", pool.port, pool.connections));
+    raise.undo = Some(format!("psql -p {} -U pgbouncer pgbouncer -c RELOAD   # to what its file says", pool.port));
     raise.risk =
-        "the server has that many more sessions at once; beyond two or three per CPU nothing gets faster. Until its restart only"
+        "so many for each pair of database and user: SHOW CONFIG tells what it is now; beyond two or three per CPU nothing gets \
+                  faster. Until its restart only"
             .into();
     raise.needs = "admin_users of pgbouncer".into();
     raise.verify = format!("psql -p {} -U pgbouncer pgbouncer -c 'SHOW POOLS'", pool.port);

@@ -24,9 +24,8 @@ The server read a page whose checksum does not fit: the disk, the memory or some
     judge,
 };
 
-fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
     let Some(pg) = facts.postgres else { return nobody() };
-    let _ = (params, prev);
     let cluster = match &pg.cluster {
         Ok(cluster) => cluster,
         Err(lack) => return unknown(pg, lack),

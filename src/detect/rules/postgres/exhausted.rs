@@ -44,7 +44,8 @@ fn judge(_facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged
         return unknown(pg, &crate::model::seen::Lack::new(crate::model::seen::Why::Absent, "max_connections"));
     }
     // perftop's own count too: they take places.
-    let used: f64 = cluster.connections.iter().map(|c| f64::from(c.all)).sum();
+    let listed: u32 = cluster.connections.iter().map(|c| c.all).sum();
+    let used = f64::from(listed.max(cluster.connected));
     let Some(top) = cluster.connections.iter().max_by_key(|c| c.all) else { return Judged::clear(instance(pg), "no connection") };
     let name = if top.application.is_empty() { top.role.shown() } else { top.application.shown() };
     let label = format!("{name} as {}", top.role);

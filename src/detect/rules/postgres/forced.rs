@@ -81,8 +81,10 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         .or_else(|| pg.rate(|c| c.wal.position))
         .unwrap_or(0.0);
     let timeout = cluster.number("checkpoint_timeout").unwrap_or(300.0);
-    // What the time between two timed checkpoints writes, with room.
-    let wanted = (wal * timeout * 1.5 / 1_073_741_824.0).ceil().clamp(2.0, 64.0);
+    // A checkpoint is forced at max_wal_size / (1 + checkpoint_completion_target), 1.9 since PostgreSQL 14: what the time between two timed
+    // ones writes, with room; and never less than twice what is set.
+    let set = cluster.number("max_wal_size").unwrap_or(1024.0) / 1024.0;
+    let wanted = (wal * timeout * 2.5 / 1_073_741_824.0).max(set * 2.0).ceil().max(2.0);
     let mut fix = setting(
         pg,
         Phase::Relief,

@@ -42,11 +42,10 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     query_rule::judge(facts, params, prev, false, |k| matches!(k, Kind::HighFrequency), made)
 }
 
-fn made(pg: &PgFacts, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Found)> {
+fn made(pg: &PgFacts, costly: &Costly<'_>, _: &Kind) -> Option<(Subject, Found)> {
     let g = &costly.row.grown;
     let calls = g.calls.max(1) as f64;
     let per_s = g.calls as f64 / pg.interval_s().unwrap_or(1.0);
-    let _ = kind;
     let title = format!(
         "Query {} is called {} times a second at {} ms each: {} sessions busy",
         costly.row.key.query,

@@ -1,6 +1,6 @@
 //! postgres.index.duplicate: another index serves as well.
 
-use super::support::{instance, nobody, sql, unknown};
+use super::support::{self, instance, nobody, sql, unknown};
 use crate::detect::finding::Class;
 use crate::detect::finding::{Horizon, Phase};
 use crate::detect::params::Params;
@@ -25,9 +25,8 @@ The index has the same first columns, in the same order and with the same operat
     judge,
 };
 
-fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
     let Some(pg) = facts.postgres else { return nobody() };
-    let _ = (params, prev);
     if pg.catalogs.is_empty() {
         return unknown(pg, &crate::model::seen::Lack::new(crate::model::seen::Why::NotYet, "no database was visited yet"));
     }
@@ -49,7 +48,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
                 format!("DROP INDEX CONCURRENTLY {name};"),
                 &catalog.database,
             );
-            drop.undo = i.definition.as_ref().map(|d| format!("{};", d.shown()));
+            drop.undo = i.definition.as_ref().and_then(support::definition);
             drop.risk = "queries that preferred it use the other one. Stands alone, not in a transaction".into();
             drop.needs = "owner of the table".into();
             found.fixes = vec![drop];

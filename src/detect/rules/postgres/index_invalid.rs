@@ -27,9 +27,8 @@ A build of the index failed or was cancelled (CREATE INDEX CONCURRENTLY that met
     judge,
 };
 
-fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
     let Some(pg) = facts.postgres else { return nobody() };
-    let _ = (params, prev);
     if pg.catalogs.is_empty() {
         return unknown(pg, &crate::model::seen::Lack::new(crate::model::seen::Why::NotYet, "no database was visited yet"));
     }

@@ -1,6 +1,6 @@
 //! postgres.index.unused: an index was never used since statistics began.
 
-use super::support::{instance, nobody, sql, unknown};
+use super::support::{self, instance, nobody, sql, unknown};
 use crate::detect::finding::Class;
 use crate::detect::finding::{Horizon, Phase};
 use crate::detect::params::Params;
@@ -25,11 +25,13 @@ No scan has used the index since the statistics were reset (or began), two weeks
     judge,
 };
 
-fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
     let Some(pg) = facts.postgres else { return nobody() };
-    let _ = (params, prev);
     if pg.catalogs.is_empty() {
         return unknown(pg, &crate::model::seen::Lack::new(crate::model::seen::Why::NotYet, "no database was visited yet"));
+    }
+    if pg.server.as_ref().is_some_and(|s| s.standby) {
+        return Judged::clear(instance(pg), "a standby does not know what its primary uses");
     }
     let mut judged = Judged::default();
     for catalog in pg.catalogs.values() {
@@ -60,7 +62,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
                 format!("DROP INDEX CONCURRENTLY {name};"),
                 &catalog.database,
             );
-            drop.undo = i.definition.as_ref().map(|d| format!("{};", d.shown()));
+            drop.undo = i.definition.as_ref().and_then(support::definition);
             drop.risk = "a query that comes once a quarter may miss it".into();
             drop.needs = "owner of the table".into();
             found.fixes = vec![drop];

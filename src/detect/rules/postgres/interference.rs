@@ -35,7 +35,6 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         Ok(activity) => activity,
         Err(answer) => return answer,
     };
-    let _ = facts;
     let io = |s: &crate::model::facts::SessionFacts| s.class(WaitClass::IoRead) + s.class(WaitClass::IoWrite);
     let works = |pid: i32| {
         let s = activity.session(pid)?;

@@ -40,11 +40,10 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     query_rule::judge(facts, params, prev, false, |k| matches!(k, Kind::LargeFetch), made)
 }
 
-fn made(pg: &PgFacts, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Found)> {
+fn made(pg: &PgFacts, costly: &Costly<'_>, _: &Kind) -> Option<(Subject, Found)> {
     let g = &costly.row.grown;
     let calls = g.calls.max(1) as f64;
     let per_s = g.calls as f64 / pg.interval_s().unwrap_or(1.0);
-    let _ = kind;
     let rows = g.rows as f64 / calls;
     let title = format!("Query {} returns {} rows a call, {} times a second", costly.row.key.query, count(rows), short(per_s));
     let mut found = queries::found(pg, costly, title, 0.9);

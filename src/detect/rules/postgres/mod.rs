@@ -9,6 +9,7 @@ pub mod churn;
 pub mod commit_bound;
 pub mod ddl_queue;
 pub mod deadlocks;
+mod deploy;
 pub mod exhausted;
 pub mod expensive;
 pub mod forced;

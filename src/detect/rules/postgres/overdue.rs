@@ -37,7 +37,6 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     if pg.catalogs.is_empty() {
         return unknown(pg, &crate::model::seen::Lack::new(crate::model::seen::Why::NotYet, "no database was visited yet"));
     }
-    let _ = facts;
     let cluster = pg.cluster.as_ref().ok();
     let off = cluster.is_some_and(|c| c.on("autovacuum") == Some(false) || c.on("track_counts") == Some(false));
     let mut judged = Judged::default();

@@ -3,6 +3,7 @@
 use crate::detect::advice::{self, Advice};
 use crate::detect::finding::Class;
 use crate::detect::ledger::State;
+use crate::detect::tables;
 use crate::detect::verdict::{Facts, Found, evidence};
 use crate::model::demand::Demand;
 use crate::model::facts::PgFacts;
@@ -80,8 +81,11 @@ pub fn costly<'a>(facts: &Facts<'a>, pg: &'a PgFacts) -> (Vec<Costly<'a>>, Vec<D
         })
         .filter(|c| c.lost >= LEAST * 0.5)
         .collect();
-    all.sort_by(|a, b| b.lost.total_cmp(&a.lost).then(a.row.key.cmp(&b.row.key)));
-    // One entry for each query: the same text of two roles shares its sessions.
+    // One entry for each query, the busiest: the same text of two roles shares its sessions.
+    all.sort_by(|a, b| {
+        let busier = b.row.grown.exec_ms.total_cmp(&a.row.grown.exec_ms);
+        b.lost.total_cmp(&a.lost).then(busier).then(a.row.key.cmp(&b.row.key))
+    });
     let mut seen = Vec::new();
     all.retain(|c| {
         !seen.contains(&c.row.key.query) && {
@@ -126,10 +130,10 @@ fn kind(facts: &Facts<'_>, pg: &PgFacts, row: &StatementRow, lost: f64, plan: Op
         if let Some(advice) = advice::best(plan, mean_ms) {
             return Some(Kind::MissingIndex(advice));
         }
-        if let Some((table, estimated)) = advice::stale(plan, rows) {
+        if let Some((table, estimated)) = tables::stale(plan, rows) {
             return Some(Kind::StaleStatistics(table, Some((estimated, rows))));
         }
-        if let Some((table, share)) = advice::bloated(plan) {
+        if let Some((table, share)) = tables::bloated(plan) {
             return Some(Kind::Bloat(table, share));
         }
     }
@@ -151,7 +155,7 @@ fn kind(facts: &Facts<'_>, pg: &PgFacts, row: &StatementRow, lost: f64, plan: Op
     if !pg.plans.contains_key(&row.key.query) && explainable(&verb) {
         return None;
     }
-    if let Some(table) = plan.filter(|_| mean_ms >= DEAR_MS).and_then(advice::changed) {
+    if let Some(table) = plan.filter(|_| mean_ms >= DEAR_MS).and_then(tables::changed) {
         return Some(Kind::StaleStatistics(table, None));
     }
     if let Some((usual_ms, _)) = usual

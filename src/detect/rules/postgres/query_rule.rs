@@ -8,6 +8,7 @@ use crate::model::seen::{Lack, Why};
 use crate::model::subject::Subject;
 use crate::model::unit::short;
 
+use super::deploy;
 use super::queries::{Costly, Kind, costly};
 use super::support::{instance, nobody, unknown};
 
@@ -32,7 +33,8 @@ pub fn judge(
     let mut judged = Judged { verdicts: Vec::new(), demands: if asks { demands } else { Vec::new() } };
     for query in &all {
         let Some(kind) = query.kind.as_ref().filter(|k| mine(k)) else { continue };
-        let Some((subject, found)) = made(pg, query, kind) else { continue };
+        let Some((subject, mut found)) = made(pg, query, kind) else { continue };
+        found.fixes.extend(deploy::rollback(facts, pg, query));
         if query.lost < params.limit("lost", is_held(prev, &subject)) {
             judged.verdicts.push((subject, Verdict::Clear(format!("{} sessions busy with it", short(query.lost)))));
         } else if !judged.verdicts.iter().any(|(s, _)| s.typed_key() == subject.typed_key()) {

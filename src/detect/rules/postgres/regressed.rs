@@ -42,8 +42,6 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
 fn made(pg: &PgFacts, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Found)> {
     let g = &costly.row.grown;
     let calls = g.calls.max(1) as f64;
-    let per_s = g.calls as f64 / pg.interval_s().unwrap_or(1.0);
-    let _ = per_s;
     let Kind::Regressed(times) = kind else { return None };
     let title = format!(
         "Query {} takes {} ms a call, {} times what was usual",

@@ -64,17 +64,30 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         }
     }
     if judged.verdicts.is_empty() {
-        let blind = if hidden > 0 { format!("; the position of {hidden} cannot be seen by this role") } else { String::new() };
+        let blind = if hidden > 0 { format!("; the position of {hidden} or more could not be read") } else { String::new() };
         return Judged::clear(instance(pg), format!("no sequence is near its end{blind}"));
     }
     judged
 }
 
+/// Table and column of a quoted name: parted at the last dot that is in no quotes.
+fn apart(name: &str) -> Option<(&str, &str)> {
+    let mut quoted = false;
+    let dot = name.char_indices().filter(|(_, c)| {
+        quoted ^= *c == '"';
+        *c == '.' && !quoted
+    });
+    let (at, _) = dot.last()?;
+    Some((&name[..at], &name[at + 1..]))
+}
+
 fn widen(pg: &PgFacts, database: &Foreign, s: &crate::model::postgres::SequenceRow) -> Vec<Fix> {
     let Some(name) = qualified(&s.schema, &s.name) else { return Vec::new() };
-    let column = s.column.as_ref().map(|c| c.shown()).and_then(|c| c.rsplit_once('.')).filter(|_| s.by_column);
+    let column = s.column.as_ref().and_then(|c| apart(c.shown())).filter(|_| s.by_column);
     let command = match column {
-        Some((table, column)) => format!("ALTER TABLE {table} ALTER COLUMN {column} TYPE bigint;"),
+        Some((table, column)) => {
+            format!("ALTER TABLE {table} ALTER COLUMN {column} TYPE bigint; ALTER SEQUENCE {name} AS bigint NO MAXVALUE;")
+        }
         None => format!("ALTER SEQUENCE {name} AS bigint NO MAXVALUE;"),
     };
     let mut fix = sql(pg, Phase::Cure, Horizon::ShortTerm, "Make it 64 bits wide", command, database);
@@ -87,4 +100,13 @@ fn widen(pg: &PgFacts, database: &Foreign, s: &crate::model::postgres::SequenceR
     fix.needs = "owner of the table".into();
     fix.takes_s = None;
     vec![fix]
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_column_is_parted_from_its_table_outside_of_quotes() {
+        assert_eq!(super::apart("public.t.id"), Some(("public.t", "id")));
+        assert_eq!(super::apart("public.t.\"a.b\"\"c\""), Some(("public.t", "\"a.b\"\"c\"")));
+    }
 }

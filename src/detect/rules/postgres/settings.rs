@@ -31,9 +31,8 @@ const DANGEROUS: [(&str, &str, &str, &str); 5] = [
     ("zero_damaged_pages", "on", "off", "damaged pages are wiped instead of reported"),
 ];
 
-fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
     let Some(pg) = facts.postgres else { return nobody() };
-    let _ = (params, prev);
     let cluster = match &pg.cluster {
         Ok(cluster) => cluster,
         Err(lack) => return unknown(pg, lack),

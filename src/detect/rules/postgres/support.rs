@@ -99,6 +99,13 @@ pub fn sql(pg: &PgFacts, phase: Phase, horizon: Horizon, title: &str, command: S
     }
 }
 
+/// The statement that makes an index again, to the letter; none when it cannot be written without loss.
+#[must_use]
+pub fn definition(text: &Foreign) -> Option<String> {
+    let text = std::str::from_utf8(text.raw()).ok()?;
+    (!text.chars().any(char::is_control) && Foreign::from(text).shown().replace("\\\\", "\\") == text).then(|| format!("{text};"))
+}
+
 /// A moment as SQL writes it, to the microsecond.
 #[must_use]
 pub fn moment(us: i64) -> String {
@@ -196,8 +203,11 @@ pub fn setting(pg: &PgFacts, phase: Phase, horizon: Horizon, title: &str, name: 
     let mut fix = sql(pg, phase, horizon, title, command, &Foreign::default());
     let after = if restart { "a restart of the server" } else { "SELECT pg_reload_conf();" };
     fix.preflight = vec![Preflight { ok: !restart, what: format!("takes effect after {after}") }];
-    fix.undo =
-        row.filter(|_| managed.is_none()).map(|_| format!("ALTER SYSTEM RESET {name};   -- then SELECT pg_reload_conf();"));
+    // To the value of now, in its base unit: a reset would take an earlier ALTER SYSTEM with it.
+    fix.undo = row.filter(|_| managed.is_none()).map(|row| match row.source.as_str() {
+        "default" => format!("ALTER SYSTEM RESET {name};   -- then SELECT pg_reload_conf();"),
+        _ => format!("ALTER SYSTEM SET {name} = '{}';   -- then SELECT pg_reload_conf();", row.setting.replace('\'', "''")),
+    });
     fix.needs = if managed.is_some() { "the service's console".into() } else { "superuser".into() };
     fix.verify = format!("SELECT setting, unit, pending_restart FROM pg_settings WHERE name = '{name}';");
     fix

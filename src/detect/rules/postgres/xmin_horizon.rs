@@ -38,7 +38,6 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         Ok(cluster) => cluster,
         Err(lack) => return unknown(pg, lack),
     };
-    let _ = facts;
     let Some(oldest) = cluster.horizon.first() else { return Judged::clear(instance(pg), "nothing holds the horizon") };
     let dead: u64 = pg.catalogs.values().flat_map(|c| &c.tables).map(|t| t.dead).sum();
     let subject = subject(pg, oldest);
@@ -96,8 +95,8 @@ fn subject(pg: &PgFacts, row: &crate::model::postgres::HorizonRow) -> Subject {
 fn release(pg: &PgFacts, row: &crate::model::postgres::HorizonRow) -> Vec<Fix> {
     use crate::model::postgres::HorizonKind as K;
     let session = row.who.shown().parse::<i32>().ok().and_then(|pid| pg.activity.as_ref().ok()?.session(pid));
-    let one = |title: &str, command: String, risk: &str, needs: &str| {
-        let mut fix = sql(pg, Phase::Relief, Horizon::Immediate, title, command, &Foreign::default());
+    let one = |title: &str, command: String, risk: &str, needs: &str, database: &Foreign| {
+        let mut fix = sql(pg, Phase::Relief, Horizon::Immediate, title, command, database);
         (fix.risk, fix.needs) = (risk.to_owned(), needs.to_owned());
         fix
     };
@@ -105,11 +104,13 @@ fn release(pg: &PgFacts, row: &crate::model::postgres::HorizonRow) -> Vec<Fix> {
         K::Session => session.and_then(|s| support::terminate(pg, s, 0)).into_iter().collect(),
         K::Prepared => literal(&row.who)
             .map(|gid| {
+                let prepared = pg.cluster.as_ref().ok().and_then(|c| c.prepared.iter().find(|p| p.gid == row.who));
                 one(
                     "Roll it back",
                     format!("ROLLBACK PREPARED {gid};"),
                     "ask its coordinator first",
                     "its owner or a superuser, in its database",
+                    &prepared.map_or_else(Foreign::default, |p| p.database.clone()),
                 )
             })
             .into_iter()
@@ -118,18 +119,25 @@ fn release(pg: &PgFacts, row: &crate::model::postgres::HorizonRow) -> Vec<Fix> {
             .map(|slot| {
                 one(
                     "Drop the slot",
-                    format!("SELECT pg_drop_replication_slot({slot});"),
+                    format!("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = {slot} AND NOT active;"),
                     "whoever reads from it must be set up anew",
                     "a role with REPLICATION",
+                    &Foreign::default(),
                 )
             })
             .into_iter()
             .collect(),
-        K::Standby => vec![one(
+        K::Standby => vec![elsewhere(row, one(
             "Let the standby cancel its own long queries instead",
             "ALTER SYSTEM SET hot_standby_feedback = off;   -- on the standby; then SELECT pg_reload_conf();".into(),
             "long queries on the standby may be cancelled",
             "superuser on the standby",
-        )],
+            &Foreign::default(),
+        ))],
     }
+}
+
+fn elsewhere(row: &crate::model::postgres::HorizonRow, mut fix: Fix) -> Fix {
+    fix.target = format!("any database on standby {}", row.who);
+    fix
 }

@@ -169,9 +169,17 @@ fn holder(pid: i32, waiter: &Waiter, sessions: &HashMap<i32, &Session>, cluster:
         return sessions.get(&pid).map_or(Holder::Unknown(pid), |s| Holder::Session(Box::new((*s).clone())));
     }
     let all = cluster.map(|c| c.prepared.as_slice()).unwrap_or_default();
-    let by_transaction = all.iter().find(|p| Some(p.transaction) == waiter.transaction);
-    // A lock of a relation does not tell whose it is; with one candidate there is no doubt, and the oldest is the likeliest.
-    by_transaction.or(all.first()).map_or(Holder::Unknown(0), |p| Holder::Prepared(p.clone()))
+    // A lock of a relation does not tell whose it is: only a single candidate in the waiter's database is beyond doubt, because what
+    // is rolled back cannot be had again.
+    let database = cluster.and_then(|c| c.databases.iter().find(|d| Some(d.oid) == waiter.database)).map(|d| &d.name);
+    let found = match waiter.transaction {
+        Some(transaction) => all.iter().find(|p| p.transaction == transaction),
+        None => {
+            let mut fit = all.iter().filter(|p| database.is_none_or(|name| *name == p.database));
+            fit.next().filter(|_| fit.next().is_none())
+        }
+    };
+    found.map_or(Holder::Unknown(0), |p| Holder::Prepared(p.clone()))
 }
 
 /// One who waits for the root with a strong mode, and whom others wait for who do not wait for the root themselves.

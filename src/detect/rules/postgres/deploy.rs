@@ -1,0 +1,44 @@
+//! A query that nobody sent before perftop's eyes: whoever was deployed with it can be rolled back.
+
+use crate::detect::finding::{Fix, Horizon, Language, Phase};
+use crate::detect::verdict::Facts;
+use crate::model::facts::PgFacts;
+use crate::model::foreign::Foreign;
+use crate::model::postgres::Session;
+use crate::model::unit::seconds;
+
+use super::queries::Costly;
+use super::support::sql;
+
+/// Offered for a query that came up while the server was known already; names the client that sends it, and since when it is connected.
+#[must_use]
+pub fn rollback(facts: &Facts<'_>, pg: &PgFacts, costly: &Costly<'_>) -> Option<Fix> {
+    if !facts.learned.postgres.is_new(&pg.id, costly.row) {
+        return None;
+    }
+    let activity = pg.activity.as_ref().ok()?;
+    let query = Some(costly.row.key.query);
+    let mut senders: Vec<&Session> =
+        activity.sessions.iter().filter(|s| s.query == query).filter_map(|s| activity.session(s.pid)).collect();
+    senders.sort_by_key(|s| (s.started_us, s.pid));
+    let oldest = senders.first()?;
+    let application = if oldest.application.is_empty() { "the application" } else { oldest.application.shown() };
+    let since_s = (activity.newest.server_us - oldest.started_us).max(0) as f64 / 1e6;
+    let mut fix = sql(
+        pg,
+        Phase::Relief,
+        Horizon::Immediate,
+        "Roll back what was deployed with it",
+        format!(
+            "-- {application} as role {}, connected for {}: deploy what ran before it; this query was not sent then",
+            oldest.role,
+            seconds(since_s)
+        ),
+        &Foreign::default(),
+    );
+    fix.language = Language::Config;
+    fix.needs = format!("whoever deploys {application}");
+    fix.risk = "what else came with that version goes, too".into();
+    fix.takes_s = None;
+    Some(fix)
+}

@@ -1,0 +1,49 @@
+//! Tables in a plan that are another by now than the planner believes, or mostly dead space. Pure.
+
+use crate::model::postgres::plan::{Plan, PlannedTable};
+
+/// The table whose estimate is far off: estimated rows of the plan, against rows that a call returns, with a table in it that changed by
+/// half since it was analysed, or never was.
+#[must_use]
+pub fn stale(plan: &Plan, rows_per_call: f64) -> Option<(usize, f64)> {
+    const OFF: f64 = 10.0;
+    let root = plan.nodes.first()?;
+    // Counters that were reset know of no analysis; the statistics do.
+    let never = |t: &PlannedTable| t.analyzed_s.is_none() && t.columns.iter().all(|c| c.distinct.is_none());
+    let changed = |t: &PlannedTable| t.live + t.dead > 1000 && (never(t) || t.modified as f64 >= 0.5 * t.rows.max(1000.0));
+    let table = plan.tables.iter().position(changed)?;
+    // What an aggregate returns says nothing of what is below it.
+    let aggregate = plan.nodes.iter().take(3).any(|n| n.kind.contains("Aggregate") || n.kind == "Group");
+    let (estimated, real) = (root.rows.max(1.0), rows_per_call.max(1.0));
+    let off = (estimated / real).max(real / estimated) >= OFF;
+    // The catalogue's own count of rows, against the planner's.
+    let t = &plan.tables[table];
+    let counted = t.live as f64;
+    let grown = counted / t.rows.max(1.0) >= OFF || never(t);
+    ((off && !aggregate) || grown).then_some((table, estimated))
+}
+
+/// A table in the plan of which half or more was changed since it was analysed: what the planner believes of it is of another table.
+#[must_use]
+pub fn changed(plan: &Plan) -> Option<usize> {
+    plan.tables.iter().position(|t| t.live + t.dead > 1000 && t.modified as f64 >= 0.5 * t.rows.max(1000.0))
+}
+
+/// The table that is mostly dead or empty, with the share of it.
+#[must_use]
+pub fn bloated(plan: &Plan) -> Option<(usize, f64)> {
+    const DEAD: f64 = 0.5;
+    const HEADER: f64 = 28.0;
+    let scanned =
+        |t: &PlannedTable| plan.nodes.iter().any(|n| n.kind == "Seq Scan" && n.relation == t.name && n.schema == t.schema);
+    let share = |t: &PlannedTable| {
+        let dead = t.dead as f64 / (t.dead + t.live).max(1) as f64;
+        let width: f64 = t.columns.iter().filter_map(|c| c.width).sum();
+        let needed = t.live as f64 * (width + HEADER) / 8192.0 / 0.85;
+        let known = t.columns.iter().all(|c| c.width.is_some()) && t.analyzed_s.is_some();
+        let empty = if known { 1.0 - needed / t.pages.max(1) as f64 } else { 0.0 };
+        dead.max(empty)
+    };
+    let all = plan.tables.iter().enumerate().filter(|(_, t)| t.pages >= 1000 && scanned(t)).map(|(at, t)| (at, share(t)));
+    all.filter(|(_, share)| *share >= DEAD).max_by(|a, b| a.1.total_cmp(&b.1))
+}
