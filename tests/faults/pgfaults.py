@@ -411,7 +411,8 @@ class InvalidIndex(Fault):
     truth, kind, least, cured, hold, cure_s = "postgres.index.invalid", "index", "info", True, 40, 30
 
     def inject(self):
-        self.server.sql("SET statement_timeout = 400; CREATE INDEX CONCURRENTLY broken ON pgbench_accounts (filler, abalance)", check=False)
+        # Its values are not unique, so that the build fails and leaves what it began.
+        self.server.sql("CREATE UNIQUE INDEX CONCURRENTLY broken ON pgbench_accounts (bid)", check=False)
         if self.server.sql("SELECT count(*) FROM pg_index WHERE NOT indisvalid") != "1":
             raise Impossible("the build did not leave an invalid index")
         self.keys.add("bench.public.broken")

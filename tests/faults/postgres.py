@@ -228,7 +228,7 @@ def run_case(kind, args, seed, work):
         lab.stop(watch.p)
         if pasted is not None:
             outcomes = [r for t, s in watch.lines if t > pasted["at"] for r in s["resolved"] if r["key"].split("|")[0] == fault.truth]
-            after = [s for t, s in watch.lines if t > ended - RECOVERY - 4]
+            after = [s for t, s in watch.lines if t > ended - 4]
             pasted["resolved"] = outcomes[-1]["outcome"] if outcomes else None
             pasted["before"], pasted["after"] = (outcomes[-1]["before"], outcomes[-1]["after"]) if outcomes else (None, None)
             pasted["gone"] = not any(f["id"] == fault.truth and f["severity"] != "info" for s in after for f in s["findings"])

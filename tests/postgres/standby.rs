@@ -27,7 +27,8 @@ fn standby(primary: &Server) -> Server {
 
 #[test]
 fn a_standby_that_stops_replaying_is_seen_from_both_ends() {
-    for bin in installed() {
+    // The newest version comes without this program; Debian's brings it.
+    for bin in installed().into_iter().filter(|bin| bin.join("pg_basebackup").exists()) {
         let mut primary = Server::start(&bin, &[PRELOAD, "wal_level = replica", "max_wal_senders = 4", "hot_standby = on"]);
         primary.sql("postgres", "CREATE EXTENSION pg_stat_statements; CREATE TABLE t (v int)");
         let standby = standby(&primary);
