@@ -8,6 +8,7 @@
 )]
 
 mod link;
+mod plans;
 mod server;
 mod standby;
 

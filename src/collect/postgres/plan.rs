@@ -99,9 +99,13 @@ async fn runner(session: &mut Session, hello: &Hello, role: &Foreign) -> Result<
     }
 }
 
-/// True when someone who is no superuser owns a function that planning may evaluate.
+/// True when someone who is no superuser owns what planning may run: a function that is not volatile, one that an operator or a name that
+/// superusers' functions may call leads to, or a domain, whose constraints are tried on parameters.
 const WRITTEN: &str = "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_roles r ON r.oid = p.proowner \
-    WHERE NOT r.rolsuper AND p.provolatile <> 'v' AND p.prorettype <> 'pg_catalog.trigger'::pg_catalog.regtype)";
+    WHERE NOT r.rolsuper AND p.prorettype <> 'pg_catalog.trigger'::pg_catalog.regtype AND (p.provolatile <> 'v' \
+    OR EXISTS (SELECT 1 FROM pg_catalog.pg_operator o WHERE o.oprcode = p.oid) \
+    OR EXISTS (SELECT 1 FROM pg_catalog.pg_proc q JOIN pg_catalog.pg_roles s ON s.oid = q.proowner WHERE s.rolsuper AND q.proname = p.proname))) \
+    OR EXISTS (SELECT 1 FROM pg_catalog.pg_type t JOIN pg_catalog.pg_roles r ON r.oid = t.typowner WHERE t.typtype = 'd' AND NOT r.rolsuper)";
 
 /// `search_path` of a role in this database: what was set for it, else the default.
 async fn search_path(session: &mut Session, role: Option<&str>) -> Result<String, Trouble> {

@@ -1,0 +1,57 @@
+//! Plans are made for queries that cost, and nothing that others wrote runs while a superuser makes them.
+
+use super::server::{Server, installed};
+use super::{PRELOAD, found, source};
+
+/// A table without the index that two sessions of `app` would need, all the time.
+fn searched(server: &mut Server) {
+    server.sql("postgres", "CREATE EXTENSION pg_stat_statements; CREATE ROLE app LOGIN; CREATE TABLE big (k int, v text)");
+    server.sql(
+        "postgres",
+        "INSERT INTO big SELECT g, repeat('x', 50) FROM generate_series(1, 1000000) g; GRANT SELECT ON big TO app",
+    );
+    server.sql("postgres", "VACUUM ANALYZE big");
+}
+
+fn load(server: &mut Server) {
+    for _ in 0..2 {
+        server.session_as("app", "postgres", "SELECT v FROM public.big WHERE k = 77 \\watch 0.01");
+    }
+}
+
+#[test]
+fn a_query_without_its_index_is_planned_and_the_index_is_named() {
+    let Some(bin) = installed().pop() else { return };
+    let mut server = Server::start(&bin, &[PRELOAD]);
+    searched(&mut server);
+    load(&mut server);
+    let d = server.check(&server.url("postgres", "postgres"), 9);
+    let f = found(&d, "postgres.query.missing_index");
+    assert!(f["fixes"][0]["command"].as_str().unwrap().contains("ON public.big (k)"), "{f:#}");
+}
+
+#[test]
+fn what_others_wrote_does_not_run_behind_a_superuser() {
+    let Some(bin) = installed().pop() else { return };
+    let mut server = Server::start(&bin, &[PRELOAD]);
+    searched(&mut server);
+    server.sql("postgres", "CREATE SCHEMA evil AUTHORIZATION app");
+    // An operator that catches names, and a function that planning would evaluate.
+    server.sql(
+        "postgres",
+        "SET ROLE app; CREATE FUNCTION evil.same(text, text) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN RAISE LOG 'caught %', session_user; RETURN true; END $$; \
+         CREATE OPERATOR evil.= (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.same); \
+         CREATE FUNCTION evil.constant() RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RAISE LOG 'caught %', session_user; RETURN 77; END $$",
+    );
+    server.sql("postgres", "ALTER ROLE app SET search_path = evil, public, pg_catalog");
+    for _ in 0..2 {
+        server.session_as("app", "postgres", "SELECT v FROM public.big WHERE k = evil.constant() \\watch 0.01");
+    }
+    let d = server.check(&server.url("postgres", "postgres"), 9);
+    assert_eq!(source(&d)["state"], "ok");
+    // Its time is known all the same; only why is not.
+    found(&d, "postgres.query.expensive");
+    let log = std::fs::read_to_string(server.dir.join("log")).unwrap();
+    assert!(log.contains("caught app"), "the functions of this test work");
+    assert!(!log.contains("caught postgres"), "they ran behind a superuser");
+}
