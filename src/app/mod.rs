@@ -4,7 +4,7 @@
 mod axis;
 pub mod keymap;
 mod palette;
-mod pg_rows;
+pub mod pg_rows;
 pub mod pointer;
 pub mod postgres;
 pub mod processes;

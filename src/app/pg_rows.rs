@@ -5,7 +5,18 @@ use crate::model::facts::{Holder, PgFacts, Root};
 use crate::model::postgres::{Session, StatementRow};
 use crate::model::unit::{bytes, count, seconds, short};
 
-use super::postgres::Row;
+/// One row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// What it is known by: selection sticks to it.
+    pub key: String,
+    /// Its cells, one for each column.
+    pub cells: Vec<String>,
+    /// What it is sorted by, one for each column; `None` is last.
+    pub values: Vec<Option<f64>>,
+    /// How it is drawn.
+    pub meaning: Meaning,
+}
 
 fn query_key(row: &StatementRow) -> String {
     format!("{}/{}/{}/{}", row.key.database, row.key.role, row.key.query, row.key.top)

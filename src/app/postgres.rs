@@ -2,11 +2,10 @@
 
 use std::cmp::Ordering;
 
-use crate::config::Meaning;
 use crate::model::demand::Demand;
 use crate::model::facts::{Facts, PgFacts};
 
-use super::pg_rows;
+use super::pg_rows::{self, Row};
 
 /// The views, in the order of their tabs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,19 +44,6 @@ pub struct Column {
 
 const fn column(name: &'static str, width: u16, least: u16) -> Column {
     Column { name, width, least }
-}
-
-/// One row.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Row {
-    /// What it is known by: selection sticks to it.
-    pub key: String,
-    /// Its cells, one for each column.
-    pub cells: Vec<String>,
-    /// What it is sorted by, one for each column; `None` is last.
-    pub values: Vec<Option<f64>>,
-    /// How it is drawn.
-    pub meaning: Meaning,
 }
 
 /// The state of the screen.

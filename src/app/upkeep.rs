@@ -5,7 +5,7 @@ use crate::model::facts::PgFacts;
 use crate::model::postgres::Cluster;
 use crate::model::unit::{bytes, count, seconds, short};
 
-use super::postgres::Row;
+use super::pg_rows::Row;
 
 fn row(what: &str, figure: String, more: String, meaning: Meaning) -> Row {
     Row { key: format!("{what} {more}"), cells: vec![what.to_owned(), figure, more], values: vec![None; 3], meaning }

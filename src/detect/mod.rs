@@ -16,6 +16,7 @@ pub mod params;
 mod pools;
 pub mod rank;
 pub mod rules;
+pub mod series;
 pub mod servers;
 mod settle;
 pub mod tables;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::facts::{Facts, PgFacts};
 use crate::model::postgres::{StatementRow, qualified};
 
-use super::memory::Series;
+use super::series::Series;
 
 /// Readings kept of a query.
 const READINGS: usize = 30;

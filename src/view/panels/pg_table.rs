@@ -5,7 +5,8 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use crate::app::App;
-use crate::app::postgres::{Column, Row, Tab};
+use crate::app::pg_rows::Row;
+use crate::app::postgres::{Column, Tab};
 use crate::config::Meaning;
 use crate::diagnose::Picture;
 use crate::view::theme::Theme;
