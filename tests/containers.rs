@@ -138,10 +138,10 @@ fn the_cpu_of_a_container_is_measured_by_its_quota() {
     let file = work.0.join("seen.perftop");
     let (options, mount) =
         if v2 { ("-t cgroup2 none", "/sys/fs/cgroup") } else { ("-t cgroup -o cpu none", "/sys/fs/cgroup/cpu") };
-    // A loop beside perftop in the group takes all that the quota gives: half a CPU.
+    // A loop beside perftop in the group takes all that the quota gives, half a CPU, until perftop is done.
     let script = format!(
-        "echo $$ > {dir}/cgroup.procs; timeout 6 sh -c 'while :; do :; done' & exec unshare -m -C sh -c 'umount {mount}; \
-         mount {options} {mount} || exit 77; exec {perftop} record {file} --every 1s --for 4s --no-config'",
+        "echo $$ > {dir}/cgroup.procs; timeout 60 sh -c 'while :; do :; done' & loop=$!; unshare -m -C sh -c 'umount {mount}; \
+         mount {options} {mount} || exit 77; exec {perftop} record {file} --every 1s --for 4s --no-config'; code=$?; kill $loop; exit $code",
         perftop = env!("CARGO_BIN_EXE_perftop"),
         file = file.display(),
     );
@@ -156,18 +156,16 @@ fn the_cpu_of_a_container_is_measured_by_its_quota() {
     }
     assert!(done.status.success(), "{done:?}");
     let mut engine = Engine::default();
-    let mut newest = None;
+    let mut seen = Vec::new();
     for record in Recording::open(&file).unwrap() {
         if let Record::Sample(sample) = record {
-            newest = Some(engine.fold(&sample).evaluation);
+            seen.extend(engine.fold(&sample).evaluation.facts.host.cpu.as_ref().ok().cloned());
         }
     }
-    let newest = newest.unwrap();
-    let cpu = newest.facts.host.cpu.as_ref().unwrap();
-    let own = cpu.own.expect("inside a container");
-    assert!((own.of - 0.5).abs() < 1e-9, "{own:?}");
-    // The machine may be busy with other tests: half of the quota at least.
-    assert!(own.used > 0.2 && cpu.seen_busy() > 0.4, "{cpu:?}");
+    assert!(seen.iter().filter_map(|cpu| cpu.own).all(|own| (own.of - 0.5).abs() < 1e-9), "{seen:?}");
+    // The machine may be busy with other tests: half of the quota at least, in one of the seconds.
+    let busy = |cpu: &perftop::model::facts::CpuFacts| cpu.own.is_some_and(|own| own.used > 0.2) && cpu.seen_busy() > 0.4;
+    assert!(seen.iter().any(busy), "{seen:?}");
 }
 
 #[test]
