@@ -163,8 +163,10 @@ fn the_cpu_of_a_container_is_measured_by_its_quota() {
         }
     }
     assert!(seen.iter().filter_map(|cpu| cpu.own).all(|own| (own.of - 0.5).abs() < 1e-9), "{seen:?}");
-    // The machine may be busy with other tests: half of the quota at least, in one of the seconds.
-    let busy = |cpu: &perftop::model::facts::CpuFacts| cpu.own.is_some_and(|own| own.used > 0.2) && cpu.seen_busy() > 0.4;
+    // However little of it a busy machine leaves: what the group used is measured, and by its quota.
+    let busy = |cpu: &perftop::model::facts::CpuFacts| {
+        cpu.own.is_some_and(|own| own.used > 0.01 && (cpu.seen_busy() - own.used / own.of).abs() < 0.05)
+    };
     assert!(seen.iter().any(busy), "{seen:?}");
 }
 
