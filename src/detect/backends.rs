@@ -75,15 +75,6 @@ fn waits(session: &SessionFacts, weight: f64, with_cpu: bool) -> Vec<(State, f64
     classes.filter_map(|(class, share)| Some((state_of(*class)?, share * weight))).collect()
 }
 
-/// Waits as far as the session has time for them beside what the kernel saw it do: a read that the page cache serves is a wait in the server's
-/// words and time on a CPU in the kernel's.
-pub(super) fn within(mut waits: Vec<(State, f64)>, room: f64) -> Vec<(State, f64)> {
-    let sum: f64 = waits.iter().map(|(_, s)| s).sum();
-    let part = if sum > room { room.max(0.0) / sum } else { 1.0 };
-    waits.iter_mut().for_each(|(_, s)| *s *= part);
-    waits
-}
-
 impl Backends {
     pub(super) fn of(facts: &Facts) -> Self {
         let mut all = Self { of: HashMap::new(), postmasters: HashSet::new(), elsewhere: Vec::new(), addresses: HashSet::new() };

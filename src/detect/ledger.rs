@@ -12,7 +12,7 @@ use crate::model::facts::{CgroupFacts, Facts, MemoryFacts, PeerFacts, ProcFacts}
 use crate::model::foreign::Foreign;
 use crate::model::host::{Controller, ProcId};
 
-use super::backends::{Backends, DISK, within};
+use super::backends::{Backends, DISK};
 pub use super::backends::{actor_id, state_of};
 pub use super::pools::PoolWait;
 use super::throttled::Throttled;
@@ -214,7 +214,7 @@ impl Ledger {
             let mut actor = throttled.actor(p, backends.weight(p));
             match session {
                 // What a session waits for it says itself.
-                Some(waits) => (actor.io_wait, actor.postgres) = (0.0, within(waits, actor.weight - actor.time())),
+                Some(waits) => (actor.io_wait, actor.postgres) = (0.0, waits),
                 None => actor.peers = waits.of_process(p.id),
             }
             if actor.time() <= 0.0 {

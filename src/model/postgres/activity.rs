@@ -147,6 +147,14 @@ pub enum WaitClass {
     Idle,
 }
 
+impl WaitClass {
+    /// Waits for files: what the server calls a wait even while the kernel works for it.
+    #[must_use]
+    pub const fn of_files(self) -> bool {
+        matches!(self, Self::IoRead | Self::IoWrite | Self::IoTemp | Self::Wal)
+    }
+}
+
 impl WaitKind {
     /// By the server's word.
     #[must_use]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::model::facts::foreground::WeightOverrides;
 use crate::model::facts::process::ProcFacts;
 use crate::model::host::ProcId;
-use crate::model::postgres::{Activity, Session, Wait, WaitClass};
+use crate::model::postgres::{Activity, Hit, Session, Wait, WaitClass};
 use crate::model::sample::Snapshot;
 use crate::model::seen::{Lack, Seen, Why};
 
@@ -102,44 +102,60 @@ impl Activities {
         let rounds: u32 = all.iter().map(|a| a.rounds).sum();
         let known = known(&all);
         let mut activities = Self { rounds, newest: (*newest).clone(), ..Self::default() };
-        let mut by_session: BTreeMap<(i32, i64), (SessionFacts, BTreeMap<i64, u32>)> = BTreeMap::new();
+        let mut by_session: BTreeMap<(i32, i64), Vec<&Hit>> = BTreeMap::new();
         for hit in all.iter().flat_map(|a| &a.hits) {
-            let session = known.get(&(hit.pid, hit.started_us)).copied();
-            let process = join.and_then(|j| j.process(hit.pid, hit.started_us));
-            let weight = weight(session, process, weights);
-            let share = f64::from(hit.count) / f64::from(rounds);
-            let class = hit.wait.class();
-            let (facts, queries) = by_session.entry((hit.pid, hit.started_us)).or_insert_with(|| {
-                let facts = SessionFacts {
-                    pid: hit.pid,
-                    started_us: hit.started_us,
-                    process: process.map(|p| p.id),
-                    weight,
-                    classes: BTreeMap::new(),
-                    query: None,
-                    leader: session.and_then(|s| s.leader),
-                };
-                (facts, BTreeMap::new())
-            });
-            *facts.classes.entry(class).or_default() += share;
-            *activities.by_class.entry(class).or_default() += share * weight;
-            *activities.by_event.entry(hit.wait.clone()).or_default() += share * weight;
-            if let Some(query) = hit.query_id {
-                *queries.entry(query).or_default() += hit.count;
-                *activities.by_query.entry(query).or_default().entry(class).or_default() += share * weight;
-            }
+            by_session.entry((hit.pid, hit.started_us)).or_default().push(hit);
         }
-        activities.sessions = by_session
-            .into_values()
-            .map(|(mut facts, queries)| {
-                facts.query = queries.into_iter().max_by_key(|(id, n)| (*n, *id)).map(|(id, _)| id);
-                facts
-            })
-            .collect();
+        for ((pid, started_us), hits) in by_session {
+            let session = known.get(&(pid, started_us)).copied();
+            let process = join.and_then(|j| j.process(pid, started_us));
+            let who = Who {
+                leader: session.and_then(|s| s.leader),
+                process: process.map(|p| p.id),
+                weight: weight(session, process, weights),
+                busy: process.and_then(|p| Some(p.cpu? + p.runnable.unwrap_or(0.0))),
+            };
+            let seen = activities.count(&hits, &who);
+            activities.sessions.push(seen);
+        }
         activities.sessions.sort_by(|a, b| b.active().total_cmp(&a.active()).then(a.pid.cmp(&b.pid)));
         let seconds = window.first().zip(window.last()).map_or(0.0, |(a, b)| (b.at.mono_ns - a.at.mono_ns) as f64 / 1e9);
         activities.cost_ms_per_s = all.iter().map(|a| f64::from(a.cost_ms)).sum::<f64>() / seconds.max(1.0);
         Ok(activities)
+    }
+
+    /// One session over the window, added to the sums. A wait for a file counts as far as the session has time for it beside what the kernel
+    /// saw it do and its other waits: a read that the page cache serves is a wait in the server's words and work in the kernel's.
+    fn count(&mut self, hits: &[&Hit], who: &Who) -> SessionFacts {
+        let share = |hit: &Hit| f64::from(hit.count) / f64::from(self.rounds);
+        let sum = |of: &dyn Fn(WaitClass) -> bool| hits.iter().filter(|h| of(h.wait.class())).map(|h| share(h)).sum::<f64>();
+        let files = sum(&WaitClass::of_files);
+        let others = sum(&|c| !c.of_files() && c != WaitClass::Cpu);
+        let room = who.busy.map(|busy| (1.0 - busy - others).max(0.0));
+        let files = room.filter(|room| *room < files).map_or(1.0, |room| room / files);
+        let mut facts = SessionFacts {
+            pid: hits[0].pid,
+            started_us: hits[0].started_us,
+            process: who.process,
+            weight: who.weight,
+            classes: BTreeMap::new(),
+            query: None,
+            leader: who.leader,
+        };
+        let mut queries: BTreeMap<i64, u32> = BTreeMap::new();
+        for hit in hits {
+            let class = hit.wait.class();
+            let share = f64::from(hit.count) / f64::from(self.rounds) * if class.of_files() { files } else { 1.0 };
+            *facts.classes.entry(class).or_default() += share;
+            *self.by_class.entry(class).or_default() += share * who.weight;
+            *self.by_event.entry(hit.wait.clone()).or_default() += share * who.weight;
+            if let Some(query) = hit.query_id {
+                *queries.entry(query).or_default() += hit.count;
+                *self.by_query.entry(query).or_default().entry(class).or_default() += share * who.weight;
+            }
+        }
+        facts.query = queries.into_iter().max_by_key(|(id, n)| (*n, *id)).map(|(id, _)| id);
+        facts
     }
 
     /// Weighted sessions of one class.
@@ -173,6 +189,15 @@ impl Activities {
     }
 }
 
+/// Whose looks are counted.
+struct Who {
+    leader: Option<i32>,
+    process: Option<ProcId>,
+    weight: f64,
+    /// Seconds per second that the kernel saw its process on a CPU or ready for one.
+    busy: Option<f64>,
+}
+
 /// The newest row of each session within the window.
 fn known<'a>(all: &[&'a Arc<Activity>]) -> HashMap<(i32, i64), &'a Session> {
     all.iter().flat_map(|a| &a.sessions).map(|s| ((s.pid, s.started_us), s)).collect()
@@ -186,5 +211,46 @@ fn weight(session: Option<&Session>, process: Option<&ProcFacts>, weights: &Weig
         (None, _, Some(p)) if p.nice >= 10 || matches!(p.policy, 3 | 5) => 0.0,
         (None, Some(s), _) if s.maintenance() => MAINTENANCE,
         _ => 1.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::postgres::WaitKind;
+
+    /// A session seen on a CPU and in reads, whose process the kernel saw so much on one.
+    fn counted(reads: u32, locks: u32, busy: Option<f64>) -> SessionFacts {
+        let hit = |kind, event: &str, count| Hit {
+            pid: 7,
+            started_us: 1,
+            query_id: Some(5),
+            wait: Wait { kind, event: event.into() },
+            count,
+        };
+        let hits = [
+            hit(WaitKind::None, "", 10 - reads - locks),
+            hit(WaitKind::Io, "DataFileRead", reads),
+            hit(WaitKind::Lock, "tuple", locks),
+        ];
+        let mut all = Activities { rounds: 10, ..Activities::default() };
+        let facts = all.count(&hits.iter().collect::<Vec<_>>(), &Who { leader: None, process: None, weight: 2.0, busy });
+        assert_eq!(all.class(WaitClass::IoRead).to_bits(), (facts.class(WaitClass::IoRead) * 2.0).to_bits());
+        facts
+    }
+
+    #[test]
+    fn a_read_that_the_page_cache_serves_counts_once() {
+        // A second on a CPU, three tenths of it inside reads.
+        assert!(counted(3, 0, Some(1.0)).class(WaitClass::IoRead).abs() < 1e-9);
+        assert!((counted(6, 0, Some(0.8)).class(WaitClass::IoRead) - 0.2).abs() < 1e-9);
+        // What another wait took is not the disk's either.
+        assert!((counted(6, 3, Some(0.4)).class(WaitClass::IoRead) - 0.3).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_read_that_waits_for_the_disk_keeps_all_its_time() {
+        assert!((counted(9, 0, Some(0.1)).class(WaitClass::IoRead) - 0.9).abs() < 1e-9);
+        assert!((counted(9, 0, None).class(WaitClass::IoRead) - 0.9).abs() < 1e-9);
     }
 }
