@@ -2,7 +2,6 @@
 
 use std::cmp::Ordering;
 
-use crate::model::demand::Demand;
 use crate::model::facts::{Facts, PgFacts};
 
 use super::pg_rows::{self, Row};
@@ -220,11 +219,4 @@ fn compare(a: &Row, b: &Row, by: usize) -> Ordering {
         (None, None) => a.cells.get(by).cmp(&b.cells.get(by)),
     }
     .then(a.key.cmp(&b.key))
-}
-
-/// The wish for the plan of a query that is seen.
-#[must_use]
-pub fn plan_of(pg: &PgFacts, query: i64) -> Option<Demand> {
-    let row = pg.rows().find(|r| r.key.query == query)?;
-    Some(Demand::Plan { source: pg.id.clone(), query, database: row.database.clone(), role: row.role.clone() })
 }

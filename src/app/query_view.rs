@@ -1,9 +1,7 @@
 //! Opening a query, asking for its plan, filtering the tables of PostgreSQL. Pure.
 
-use crate::model::facts::PgFacts;
-
 use super::keymap::Key;
-use super::{App, Effect, Overlay, Screen, postgres};
+use super::{App, Effect, Overlay, Screen};
 
 impl App {
     /// Opens the query of the selected row, or of the selected finding.
@@ -39,13 +37,12 @@ impl App {
     pub(super) fn ask_plan(&self, source: &str, query: i64) -> Vec<Effect> {
         let Some(picture) = self.picture.as_ref() else { return Vec::new() };
         let Some(pg) = picture.facts.postgres.iter().find(|pg| pg.id == source) else { return Vec::new() };
-        let old = |pg: &PgFacts| {
-            pg.plans.get(&query).is_none_or(|(at, _)| picture.at.mono_ns.saturating_sub(*at) > crate::detect::advice::FRESH_NS)
-        };
-        if !old(pg) {
+        let Some(row) = pg.rows().find(|r| r.key.query == query) else { return Vec::new() };
+        let made = pg.plan(row).map(|(at_ns, _)| picture.at.mono_ns.saturating_sub(*at_ns));
+        if made.is_some_and(|ns| ns <= crate::detect::advice::FRESH_NS) {
             return Vec::new();
         }
-        postgres::plan_of(pg, query).map(Effect::Ask).into_iter().collect()
+        vec![Effect::Ask(crate::detect::queries::demand(pg, row))]
     }
 
     /// The next server's tables.

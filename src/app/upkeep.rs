@@ -51,7 +51,7 @@ pub fn rows(pg: &PgFacts) -> Vec<Row> {
 
 fn databases(c: &Cluster) -> Vec<Row> {
     let mut out = Vec::new();
-    for d in c.databases.iter().filter(|d| d.connectable && d.name.raw() != b"template1") {
+    for d in c.databases.iter().filter(|d| d.of_clients()) {
         let share = d.xid_age.max(d.mxid_age) as f64 / 2_147_483_648.0 * 100.0;
         let meaning = if share >= 40.0 { Meaning::Warning } else { Meaning::Muted };
         out.push(row("ids used", format!("{} %", short(share)), format!("database {}", d.name), meaning));

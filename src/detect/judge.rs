@@ -13,6 +13,7 @@ use super::diagnosis::{Cleared, Diagnosis, UnknownRow};
 use super::ledger::{Clean, Ledger, State};
 use super::memory::{Held, Learned, Memory, RuleMemory};
 use super::params::{ParamOverrides, Params};
+use super::queries::Queries;
 use super::rank;
 use super::rules::RULES;
 use super::verdict::{Facts, Verdict};
@@ -52,14 +53,15 @@ pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &Param
     let mut seen = Seen::default();
     {
         let learned = &memory.learned;
-        let facts = Facts { world: &world, ledger: &ledger, learned, postgres: None };
+        let facts = Facts { world: &world, ledger: &ledger, learned, postgres: None, queries: None };
+        let servers: Vec<_> = world.postgres.iter().map(|pg| (pg, Queries::of(&world, &ledger, learned, pg))).collect();
         for rule in RULES {
             if rule.source != SourceKind::Postgres {
                 seen.judge(rule, &facts, overrides, memory.rules.get(rule.id));
                 continue;
             }
-            for pg in &world.postgres {
-                let facts = Facts { postgres: Some(pg), ..facts };
+            for (pg, queries) in &servers {
+                let facts = Facts { postgres: Some(*pg), queries: Some(queries), ..facts };
                 seen.judge(rule, &facts, overrides, memory.rules.get(&remembered(rule.id, &pg.id)));
             }
         }

@@ -14,6 +14,7 @@ pub mod loss;
 pub mod memory;
 pub mod params;
 mod pools;
+pub mod queries;
 pub mod rank;
 pub mod rules;
 pub mod series;

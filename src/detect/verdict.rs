@@ -10,6 +10,7 @@ use super::finding::{Class, Evidence, Fix};
 use super::ledger::{Ledger, State};
 use super::memory::{Learned, RuleMemory};
 use super::params::{Param, Params};
+use super::queries::Queries;
 
 /// A rule: one file under `rules/`, one row in their list.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +44,8 @@ pub struct Facts<'a> {
     pub learned: &'a Learned,
     /// The server that a rule of PostgreSQL is asked about.
     pub postgres: Option<&'a PgFacts>,
+    /// What its queries cost.
+    pub queries: Option<&'a Queries<'a>>,
 }
 
 /// What the rule found at the evaluations before.

@@ -11,7 +11,7 @@ use super::foreign::tamed;
 use super::host::{FsRaw, HostSample, HostSweep, Identity, KernelMessage, Peers, Serving, StateSampling};
 use super::named::Names;
 use super::postgres::plan::Plan;
-use super::postgres::{PgSample, PgState};
+use super::postgres::{PgSample, PgState, Planned};
 use super::seen::{Lack, Seen, Why};
 use super::source::SourceStatus;
 
@@ -164,14 +164,14 @@ impl Snapshot {
 }
 
 /// Plans that this sample brought for a server.
-fn plans_for(sample: &Sample, id: &str) -> Vec<(i64, Seen<Plan>)> {
+fn plans_for(sample: &Sample, id: &str) -> Vec<(Planned, Seen<Plan>)> {
     let one = |answer: &Answer| {
-        let Demand::Plan { source, query, .. } = &answer.demand else { return None };
+        let Demand::Plan { source, query, database, .. } = &answer.demand else { return None };
         let plan = answer.detail.clone().map(|detail| match detail {
             Detail::Plan(plan) => plan,
             Detail::Process(_) => Plan::default(),
         });
-        (source == id).then_some((*query, plan))
+        (source == id).then(|| ((database.clone(), *query), plan))
     };
     sample.answers.iter().filter_map(one).collect()
 }

@@ -5,7 +5,7 @@ use sqlx::postgres::PgRow;
 
 use crate::model::postgres::{
     Archiver, Checkpoints, Cluster, ConnectionRow, DatabaseRow, HorizonKind, HorizonRow, PreparedRow, ProgressRow, ReplicaRow,
-    SettingRow, SlotRow, WalRow,
+    RoleSetting, SettingRow, SlotRow, WalRow,
 };
 
 use super::columns::Columns;
@@ -21,6 +21,7 @@ const SETTINGS: &[&str] = &[
     "autovacuum_vacuum_cost_delay",
     "autovacuum_vacuum_cost_limit",
     "checkpoint_timeout",
+    "data_directory",
     "deadlock_timeout",
     "effective_cache_size",
     "fsync",
@@ -71,6 +72,12 @@ const CONNECTIONS: &str = "SELECT application_name, usename, host(client_addr), 
          extract(epoch FROM max(pg_catalog.clock_timestamp() - state_change) FILTER (WHERE state = 'idle'))::float8, (sum(count(*)) OVER ())::int8 \
          FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend' OR (backend_type IS NULL AND datid IS NOT NULL) \
          GROUP BY 1, 2, 3 ORDER BY 4 DESC LIMIT 100";
+
+/// What roles have of their own of the settings that fixes change, and of no others: applications keep secrets there.
+const ROLES: &str = "SELECT r.rolname, d.datname, pg_catalog.split_part(c, '=', 1), substr(c, pg_catalog.strpos(c, '=') + 1) \
+         FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_roles r ON r.oid = s.setrole \
+         LEFT JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase CROSS JOIN LATERAL pg_catalog.unnest(s.setconfig) c \
+         WHERE pg_catalog.split_part(c, '=', 1) IN ('work_mem', 'statement_timeout', 'synchronous_commit', 'idle_in_transaction_session_timeout') LIMIT 500";
 
 const HORIZON: &str = "SELECT * FROM (\
          SELECT 'session', a.pid::text, pg_catalog.age(a.backend_xmin)::int8, extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::float8 \
@@ -149,6 +156,7 @@ pub fn sql(known: &Columns, with_settings: bool) -> Vec<String> {
          UNION ALL SELECT pid, 'create index', datname, relid, index_relid, phase, CASE WHEN blocks_total > 0 THEN blocks_done::float8 / blocks_total END \
            FROM pg_catalog.pg_stat_progress_create_index LIMIT 50"
             .to_owned(),
+        ROLES.to_owned(),
     ]
 }
 
@@ -175,6 +183,7 @@ pub fn parse(answers: &[Vec<PgRow>]) -> Cluster {
         prepared: part(9).iter().map(prepared).collect(),
         settings: part(10).iter().map(setting).collect(),
         progress: part(11).iter().filter_map(progress).collect(),
+        role_settings: part(12).iter().map(role_setting).collect(),
     }
 }
 
@@ -304,6 +313,11 @@ fn setting(row: &PgRow) -> (String, SettingRow) {
         pending_restart: c.flag().unwrap_or(false),
     };
     (name, row)
+}
+
+fn role_setting(row: &PgRow) -> RoleSetting {
+    let mut c = Cells::of(row);
+    RoleSetting { role: c.text(), database: c.text(), name: c.word(), value: c.text() }
 }
 
 fn progress(row: &PgRow) -> Option<ProgressRow> {

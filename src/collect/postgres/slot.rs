@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use sqlx::postgres::PgRow;
 
 use crate::model::demand::Answer;
-use crate::model::foreign::Private;
+use crate::model::foreign::{Foreign, Private};
 use crate::model::postgres::{
     Blocking, Catalog, Cluster, PgSample, QueryText, Server, Session, Statements, StatementsView, Waiter,
 };
@@ -178,7 +178,7 @@ impl Shared {
     /// The cluster's figures.
     pub fn figures(&self, cluster: Cluster) {
         let mut slot = self.slot();
-        let mut all: Vec<_> = cluster.databases.iter().filter(|d| d.connectable && d.name.raw() != b"template1").collect();
+        let mut all: Vec<_> = cluster.databases.iter().filter(|d| d.of_clients()).collect();
         all.sort_by_key(|d| std::cmp::Reverse(d.blocks_hit + d.blocks_read));
         slot.databases = all.iter().filter_map(|d| String::from_utf8(d.name.raw().to_vec()).ok()).collect();
         slot.sample.cluster = Some(Ok(cluster));
@@ -228,6 +228,11 @@ impl Shared {
     /// A database that was visited.
     pub fn visited(&self, catalog: Catalog) {
         self.slot().sample.catalogs.push(catalog);
+    }
+
+    /// A database that could not be.
+    pub fn unvisited(&self, database: &str, lack: Lack) {
+        self.slot().sample.unvisited.push((Foreign::from(database), lack));
     }
 
     /// That database has pg_stat_statements.

@@ -23,7 +23,7 @@ const FIRST: Duration = Duration::from_millis(700);
 const STATEMENT: Duration = Duration::from_secs(2);
 /// A whole visit: several statements that may each take so long.
 const BATCH: Duration = Duration::from_secs(9);
-/// Databases beyond this are visited less often than it takes to go round.
+/// So many are visited one after the other at the start; those beyond take their turns.
 const MOST: usize = 32;
 
 /// What it works with.
@@ -59,17 +59,20 @@ impl Visitor {
             tokio::select! {
                 () = tokio::time::sleep_until(due.into()) => {
                     let all = self.slot.databases();
-                    let next = all.iter().take(MOST).find(|d| !visited.contains(d)).cloned();
+                    let next = all.iter().find(|d| !visited.contains(d)).cloned();
                     if next.is_none() {
                         visited.clear();
                     }
                     if let Some(database) = next.or_else(|| all.first().cloned()) {
                         visited.push(database.clone());
-                        if self.visit(&mut open, &database).await.is_err_and(|trouble| trouble.fatal()) {
-                            open = None;
+                        if let Err(trouble) = self.visit(&mut open, &database).await {
+                            if trouble.fatal() {
+                                open = None;
+                            }
+                            self.slot.unvisited(&database, lack(&trouble, &self.who.role, &database));
                         }
                     }
-                    first &= all.iter().take(MOST).any(|d| !visited.contains(d)) && visited.len() < MOST;
+                    first &= all.iter().any(|d| !visited.contains(d)) && visited.len() < MOST;
                     due = clock::instant() + if first || all.is_empty() { FIRST } else { TURN };
                 }
                 Some(demand) = self.asked.recv() => {
@@ -144,5 +147,24 @@ impl Visitor {
             let why = if trouble.code() == "42501" { Why::Denied } else { Why::Garbage };
             Lack::new(why, format!("no plan: {trouble}"))
         }))
+    }
+}
+
+/// Why a database was not visited.
+fn lack(trouble: &Trouble, role: &str, database: &str) -> Lack {
+    let lack = |why| Lack::new(why, format!("could not be visited: {trouble}"));
+    match trouble.code() {
+        // Not allowed to connect (42501), no entry in pg_hba.conf (28000), a password (28P01).
+        "42501" | "28000" | "28P01" => {
+            let grant =
+                crate::model::postgres::identifier(&database.into()).zip(crate::model::postgres::identifier(&role.into()));
+            let lack = lack(Why::Denied);
+            match grant {
+                Some((database, role)) => lack.lifted_by(format!("GRANT CONNECT ON DATABASE {database} TO {role};")),
+                None => lack,
+            }
+        }
+        "" => lack(Why::TimedOut),
+        _ => lack(Why::Garbage),
     }
 }

@@ -34,6 +34,8 @@ pub struct Cluster {
     pub prepared: Vec<PreparedRow>,
     /// Settings that the judgement needs, by name.
     pub settings: BTreeMap<String, SettingRow>,
+    /// Settings that roles have of their own, those that fixes change.
+    pub role_settings: Vec<RoleSetting>,
     /// Maintenance under way.
     pub progress: Vec<ProgressRow>,
     /// On a standby: seconds since the last transaction that was replayed, and bytes received but not replayed.
@@ -196,6 +198,29 @@ pub struct SettingRow {
     pub context: String,
     pub boot: String,
     pub pending_restart: bool,
+}
+
+/// Databases that belong to a managed service and let nobody in.
+const OF_SERVICES: [&[u8]; 5] = [b"rdsadmin", b"cloudsqladmin", b"azure_maintenance", b"azure_sys", b"alloydbadmin"];
+
+impl DatabaseRow {
+    /// A client can be in it: none of the templates, none of a managed service's own.
+    #[must_use]
+    pub fn of_clients(&self) -> bool {
+        self.connectable && self.name.raw() != b"template1" && !OF_SERVICES.contains(&self.name.raw())
+    }
+}
+
+/// `pg_db_role_setting`: one setting of a role.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "named by what they are")]
+pub struct RoleSetting {
+    pub role: Foreign,
+    /// In that database only; empty: in all.
+    pub database: Foreign,
+    pub name: String,
+    pub value: Foreign,
 }
 
 impl Cluster {

@@ -14,9 +14,10 @@ pub use activity::{Activity, Hit, Session, Wait, WaitClass, WaitKind};
 pub use catalog::{Catalog, DuplicateIndex, IndexRow, SequenceRow, TableRow};
 pub use cluster::{
     Archiver, Checkpoints, Cluster, ConnectionRow, DatabaseRow, HorizonKind, HorizonRow, PreparedRow, ProgressRow, ReplicaRow,
-    SettingRow, SlotRow, WalRow,
+    RoleSetting, SettingRow, SlotRow, WalRow,
 };
 pub use locks::{Blocking, Waiter};
+pub use plan::{Planned, Plans};
 pub use server::{Login, Server, StatementsView};
 pub use statements::{Grown, QueryText, StatementKey, StatementRow, Statements, growth};
 
@@ -25,6 +26,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::foreign::Foreign;
 use super::seen::{Lack, Seen, Why};
 
 /// What one server said at one tick. `None`: that probe was not due, the value before still stands.
@@ -45,6 +47,8 @@ pub struct PgSample {
     pub cluster: Option<Seen<Cluster>>,
     /// Databases that were visited.
     pub catalogs: Vec<Catalog>,
+    /// Databases that could not be, and why.
+    pub unvisited: Vec<(Foreign, Lack)>,
 }
 
 /// The newest of everything that one server said.
@@ -68,9 +72,12 @@ pub struct PgState {
     pub before: Option<Arc<Cluster>>,
     /// Databases as visited last, by name (shown form).
     pub catalogs: Arc<BTreeMap<String, Arc<Catalog>>>,
-    /// Plans that were made, by query id, and when they came (CLOCK_MONOTONIC ns).
+    /// Databases whose last visit failed, and why.
     #[serde(default)]
-    pub plans: Arc<BTreeMap<i64, (u64, Seen<plan::Plan>)>>,
+    pub unvisited: Arc<BTreeMap<String, Lack>>,
+    /// Plans that were made, and when they came.
+    #[serde(default)]
+    pub plans: Arc<Plans>,
 }
 
 impl Default for PgState {
@@ -86,18 +93,16 @@ impl Default for PgState {
             cluster: Err(not_yet("statistics of the cluster")),
             before: None,
             catalogs: Arc::default(),
+            unvisited: Arc::default(),
             plans: Arc::default(),
         }
     }
 }
 
-/// Plans kept.
-const PLANS: usize = 24;
-
 /// A name as SQL writes it, from its raw bytes: bare where that is the same, else quoted, else (control characters, marks that do not
 /// show) `U&"…"`. `None` when the name is no UTF-8: then no text can address it.
 #[must_use]
-pub fn identifier(name: &super::foreign::Foreign) -> Option<String> {
+pub fn identifier(name: &Foreign) -> Option<String> {
     let text = std::str::from_utf8(name.raw()).ok()?;
     let bare = text.bytes().enumerate().all(|(at, b)| b.is_ascii_lowercase() || b == b'_' || (at > 0 && (b.is_ascii_digit())));
     if bare && !text.is_empty() && !RESERVED.contains(&text) {
@@ -122,13 +127,13 @@ pub fn identifier(name: &super::foreign::Foreign) -> Option<String> {
 
 /// `schema.name` as SQL writes it.
 #[must_use]
-pub fn qualified(schema: &super::foreign::Foreign, name: &super::foreign::Foreign) -> Option<String> {
+pub fn qualified(schema: &Foreign, name: &Foreign) -> Option<String> {
     Some(format!("{}.{}", identifier(schema)?, identifier(name)?))
 }
 
 /// A string as SQL writes it, printable text only; `None` when it is no UTF-8.
 #[must_use]
-pub fn literal(text: &super::foreign::Foreign) -> Option<String> {
+pub fn literal(text: &Foreign) -> Option<String> {
     let raw = std::str::from_utf8(text.raw()).ok()?;
     if text.shown() == raw {
         return Some(format!("'{}'", raw.replace('\'', "''")));
@@ -309,7 +314,7 @@ const TEXTS: usize = 400;
 impl PgState {
     /// Folds one tick over what was known.
     #[must_use]
-    pub fn fold(&self, sample: &PgSample, plans: Vec<(i64, Seen<plan::Plan>)>, mono_ns: u64) -> Self {
+    pub fn fold(&self, sample: &PgSample, plans: Vec<(Planned, Seen<plan::Plan>)>, mono_ns: u64) -> Self {
         let slow = |fresh: &Option<Seen<Statements>>, kept: &Seen<Arc<Statements>>| match fresh {
             Some(value) => value.clone().map(Arc::new),
             None => kept.clone(),
@@ -336,7 +341,8 @@ impl PgState {
             cluster,
             before,
             catalogs: self.with_catalogs(&sample.catalogs),
-            plans: self.with_plans(plans, mono_ns),
+            unvisited: self.with_unvisited(sample),
+            plans: if plans.is_empty() { self.plans.clone() } else { Arc::new(self.plans.with(plans, mono_ns)) },
         }
     }
 
@@ -354,19 +360,14 @@ impl PgState {
         Arc::new(texts)
     }
 
-    fn with_plans(&self, fresh: Vec<(i64, Seen<plan::Plan>)>, mono_ns: u64) -> Arc<BTreeMap<i64, (u64, Seen<plan::Plan>)>> {
-        if fresh.is_empty() {
-            return self.plans.clone();
+    fn with_unvisited(&self, sample: &PgSample) -> Arc<BTreeMap<String, Lack>> {
+        if sample.catalogs.is_empty() && sample.unvisited.is_empty() {
+            return self.unvisited.clone();
         }
-        let mut plans = (*self.plans).clone();
-        for (query, plan) in fresh {
-            plans.insert(query, (mono_ns, plan));
-        }
-        while plans.len() > PLANS {
-            let oldest = plans.iter().min_by_key(|(_, (at, _))| *at).map(|(query, _)| *query);
-            oldest.iter().for_each(|query| _ = plans.remove(query));
-        }
-        Arc::new(plans)
+        let mut all = (*self.unvisited).clone();
+        sample.catalogs.iter().for_each(|c| _ = all.remove(c.database.shown()));
+        all.extend(sample.unvisited.iter().map(|(database, lack)| (database.shown().to_owned(), lack.clone())));
+        Arc::new(all)
     }
 
     fn with_catalogs(&self, fresh: &[Catalog]) -> Arc<BTreeMap<String, Arc<Catalog>>> {

@@ -1,8 +1,11 @@
 //! A plan as `EXPLAIN (FORMAT JSON)` gives it. Parsed once, kept as a flat list in the order of the tree. Pure.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::foreign::Foreign;
+use crate::model::seen::Seen;
 
 /// A generic plan: of the statement for any parameters. It was not executed; rows and costs are the planner's estimates.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -14,6 +17,38 @@ pub struct Plan {
     pub tables: Vec<PlannedTable>,
     /// The planner's price of a page at random (`random_page_cost`); 0 where it is not known.
     pub random_page_cost: f64,
+}
+
+/// Plans that were made, by database and query id, and when they came (CLOCK_MONOTONIC ns).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Plans(BTreeMap<(String, i64), (u64, Seen<Plan>)>);
+
+/// The statement that a plan is of: its database and its query id. Databases made from one template share the ids.
+pub type Planned = (Foreign, i64);
+
+impl Plans {
+    /// Plans kept.
+    const MOST: usize = 24;
+
+    /// The plan of a statement, and when it came.
+    #[must_use]
+    pub fn of(&self, database: &Foreign, query: i64) -> Option<&(u64, Seen<Plan>)> {
+        self.0.get(&(database.shown().to_owned(), query))
+    }
+
+    /// These and the fresh ones; the oldest make room.
+    #[must_use]
+    pub fn with(&self, fresh: Vec<(Planned, Seen<Plan>)>, mono_ns: u64) -> Self {
+        let mut all = self.0.clone();
+        for ((database, query), plan) in fresh {
+            all.insert((database.shown().to_owned(), query), (mono_ns, plan));
+        }
+        while all.len() > Self::MOST {
+            let oldest = all.iter().min_by_key(|(_, (at, _))| *at).map(|(key, _)| key.clone());
+            oldest.iter().for_each(|key| _ = all.remove(key));
+        }
+        Self(all)
+    }
 }
 
 /// One node.

@@ -31,7 +31,7 @@ pub fn draw(picture: &Picture, source: &str, query: i64, scroll: usize, theme: &
     rows.extend(figures(pg, &of, theme));
     rows.extend(waits(pg, query, width, theme));
     rows.push(Line::default());
-    rows.extend(plan(pg, query, of.first().copied(), width, theme));
+    rows.extend(plan(pg, of.first().copied(), width, theme));
     super::scrolled(&rows, scroll, theme, frame, inside);
 }
 
@@ -165,8 +165,8 @@ fn waits(pg: &PgFacts, query: i64, width: usize, theme: &Theme) -> Vec<Line<'sta
     sorted.into_iter().map(row).collect()
 }
 
-fn plan(pg: &PgFacts, query: i64, row: Option<&StatementRow>, width: usize, theme: &Theme) -> Vec<Line<'static>> {
-    let plan = match pg.plans.get(&query) {
+fn plan(pg: &PgFacts, row: Option<&StatementRow>, width: usize, theme: &Theme) -> Vec<Line<'static>> {
+    let plan = match row.and_then(|row| pg.plan(row)) {
         Some((_, Ok(plan))) => plan,
         Some((_, Err(lack))) => return vec![Line::from(Span::styled(format!(" ? {lack}"), theme.style(Meaning::Unknown)))],
         None => return vec![muted(" plan: asked for, or not recorded".into(), theme)],

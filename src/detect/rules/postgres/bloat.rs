@@ -1,17 +1,17 @@
 //! postgres.vacuum.bloat: dead space makes a table slow.
 
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
-use crate::detect::params::{Param, Params};
+use crate::detect::params::Params;
+use crate::detect::queries::{Costly, Kind};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::postgres::plan::PlannedTable;
-use crate::model::postgres::{identifier, qualified};
 use crate::model::source::SourceKind;
-use crate::model::subject::{Subject, SubjectType};
+use crate::model::subject::Subject;
 use crate::model::unit::{Unit, bytes};
 
-use super::queries::{self, Costly, Kind};
-use super::query_rule;
+use super::queries;
+use super::query_rule::{self, LOST};
 use super::support::sql;
 
 /// The rule.
@@ -20,14 +20,7 @@ pub const RULE: Rule = Rule {
     class: Class::Live,
     source: SourceKind::Postgres,
     says: "dead space makes the table slow",
-    params: &[Param {
-        name: "lost",
-        unit: Unit::SecondsPerSecond,
-        default: 0.1,
-        min: 0.001,
-        max: 1000.0,
-        what: "sessions that a query on the table must keep busy",
-    }],
+    params: &[LOST],
     origins: &["postgres.activity", "postgres.statements", "postgres.plan", "ledger"],
     page: "\
 A query scans a table most of whose pages are dead rows or empty space: rows that were updated or deleted and not cleaned, or cleaned and never given back. What
@@ -44,11 +37,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
 
 fn made(pg: &PgFacts, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Found)> {
     let Kind::Bloat(table, share) = kind else { return None };
-    let table = pg.plans.get(&costly.row.key.query)?.1.as_ref().ok()?.tables.get(*table)?;
-    let name = qualified(&table.schema, &table.name)?;
-    let database = identifier(&costly.row.database)?;
-    let mut subject = Subject::new(SubjectType::Table, format!("{database}.{name}"), name.clone());
-    subject.also = vec![format!("query:{}/{}", costly.row.database.shown(), costly.row.key.query)];
+    let (table, name, subject) = queries::planned(pg, costly, *table)?;
     let size = table.pages as f64 * 8192.0;
     let title =
         format!("{:.0} % of {name} ({}) is dead space, and query {} reads it", share * 100.0, bytes(size), costly.row.key.query);

@@ -1,12 +1,11 @@
 //! postgres.connections.churn: connections are opened and closed all the time.
 
-use super::support::{instance, nobody, sql, unknown};
+use super::support::{in_application, instance, nobody, unknown};
 use crate::detect::finding::Class;
-use crate::detect::finding::{Horizon, Phase};
+use crate::detect::finding::Horizon;
 use crate::detect::ledger::State;
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
-use crate::model::foreign::Foreign;
 use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
@@ -68,18 +67,13 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     if let Some(forks) = facts.world.host.cpu.as_ref().ok().filter(|_| pg.local()).and_then(|c| c.forks_per_s) {
         found.evidence.push(evidence("forks of this host", forks, Unit::PerSecond, None, "host.cpu"));
     }
-    let mut fix = sql(
+    found.fixes = vec![in_application(
         pg,
-        Phase::Cure,
         Horizon::ShortTerm,
         "Keep connections open: a pool in the application, or pgbouncer in front",
-        "-- pgbouncer.ini: pool_mode = transaction, default_pool_size = 2 x CPUs".into(),
-        &Foreign::default(),
-    );
-    fix.language = crate::detect::finding::Language::Config;
-    fix.needs = "the application, or a place for pgbouncer".into();
-    fix.risk = "with pool_mode = transaction nothing of a session lasts beyond its transaction".into();
-    fix.takes_s = None;
-    found.fixes = vec![fix];
+        "a pool; or pgbouncer.ini: pool_mode = transaction, default_pool_size = 2 x CPUs",
+        "the application, or a place for pgbouncer".into(),
+        "with pool_mode = transaction nothing of a session lasts beyond its transaction",
+    )];
     Judged::found(subject, found)
 }

@@ -1,6 +1,6 @@
 //! postgres.wal.commit_bound: commits wait for the WAL flush.
 
-use super::support::{self, confidence, instance, interval, nobody, sql};
+use super::support::{self, confidence, in_application, instance, interval, nobody, role_setting};
 use crate::detect::finding::Class;
 use crate::detect::finding::{Fix, Horizon, Phase};
 use crate::detect::ledger::State;
@@ -8,8 +8,7 @@ use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
-use crate::model::foreign::Foreign;
-use crate::model::postgres::{WaitClass, identifier};
+use crate::model::postgres::WaitClass;
 use crate::model::source::SourceKind;
 use crate::model::unit::{Unit, short};
 
@@ -45,19 +44,20 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     if lost < params.limit("lost", is_held(prev, &subject)) {
         return Judged::clear(subject, format!("{} sessions wait for WAL", short(waiting)));
     }
-    let commits = pg.rate(|c| Some(c.databases.iter().map(|d| d.commits).sum())).unwrap_or(0.0);
-    let each = if commits > 0.0 { format!(", {} ms a commit", short(waiting / commits * 1000.0)) } else { String::new() };
-    let mut found =
-        Found::new(Class::Live, format!("{} sessions wait for the flush of WAL at their commits{each}", short(waiting)));
+    let commits = pg.rate(|c| Some(c.databases.iter().map(|d| d.commits).sum()));
+    let each = commits.filter(|n| *n > 0.0).map(|n| format!(", {} ms a commit", short(waiting / n * 1000.0)));
+    let mut found = Found::new(
+        Class::Live,
+        format!("{} sessions wait for the flush of WAL at their commits{}", short(waiting), each.unwrap_or_default()),
+    );
     found.losses = vec![(State::PostgresWal, lost)];
     let victims = activity.sessions.iter().filter(|s| s.class(WaitClass::Wal) > 0.0);
     found.victims_time = victims.map(|s| s.active() * s.weight).sum();
     found.ci = Some(interval(pg, lost));
     found.confidence = confidence(pg, lost, 2, 2);
-    found.evidence = vec![
-        evidence("sessions that wait for WAL", waiting, Unit::Count, Some(params.get("lost")), "postgres.activity"),
-        evidence("commits", commits, Unit::PerSecond, None, "postgres.databases"),
-    ];
+    found.evidence =
+        vec![evidence("sessions that wait for WAL", waiting, Unit::Count, Some(params.get("lost")), "postgres.activity")];
+    found.evidence.extend(commits.map(|n| evidence("commits", n, Unit::PerSecond, None, "postgres.databases")));
     if let Some(rate) = pg.rate(|c| c.wal.position) {
         found.evidence.push(evidence("WAL written", rate, Unit::BytesPerSecond, None, "postgres.cluster"));
     }
@@ -67,29 +67,21 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
 
 fn fixes(pg: &PgFacts, activity: &crate::model::facts::Activities) -> Vec<Fix> {
     let busiest = activity.sessions.iter().filter(|s| s.class(WaitClass::Wal) > 0.0).find_map(|s| activity.session(s.pid));
-    let Some((s, role)) = busiest.and_then(|s| Some((s, identifier(&s.role)?))) else { return Vec::new() };
-    let mut fix = sql(
+    let Some(role) = busiest.map(|s| &s.role) else { return Vec::new() };
+    let title = "Let commits of this role not wait for the disk";
+    let relief =
+        role_setting(pg, Phase::Relief, Horizon::Immediate, title, role, ("synchronous_commit", "off")).map(|mut fix| {
+            fix.risk =
+                "a crash may lose the commits of the last half second; nothing is torn. Counts for new sessions only".into();
+            fix
+        });
+    let batch = in_application(
         pg,
-        Phase::Relief,
-        Horizon::Immediate,
-        "Let commits of this role not wait for the disk",
-        format!("ALTER ROLE {role} SET synchronous_commit = off;"),
-        &Foreign::default(),
-    );
-    fix.undo = Some(format!("ALTER ROLE {role} RESET synchronous_commit;"));
-    fix.risk = "a crash may lose the commits of the last half second; nothing is torn. Counts for new sessions only".into();
-    fix.needs = "a role that may alter that role".into();
-    let mut batch = sql(
-        pg,
-        Phase::Cure,
         Horizon::ShortTerm,
         "Several changes in one transaction",
-        "-- application: BEGIN; many changes; COMMIT".into(),
-        &s.database,
+        "BEGIN; many changes; COMMIT",
+        format!("the application of role {role}"),
+        "locks are held a little longer",
     );
-    batch.language = crate::detect::finding::Language::Config;
-    batch.needs = "the application".into();
-    batch.risk = "locks are held a little longer".into();
-    batch.takes_s = None;
-    vec![fix, batch]
+    relief.into_iter().chain([batch]).collect()
 }

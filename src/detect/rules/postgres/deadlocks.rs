@@ -1,8 +1,8 @@
 //! postgres.locks.deadlocks: deadlocks are happening.
 
-use super::support::{instance, nobody, sql, unknown};
+use super::support::{in_application, instance, nobody, unknown};
 use crate::detect::finding::Class;
-use crate::detect::finding::{Fix, Horizon, Phase};
+use crate::detect::finding::{Fix, Horizon};
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::PgFacts;
@@ -71,17 +71,12 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
 }
 
 fn order(pg: &PgFacts, database: &Foreign) -> Fix {
-    let mut fix = sql(
+    in_application(
         pg,
-        Phase::Cure,
         Horizon::ShortTerm,
         "Lock rows in one order everywhere",
-        "-- application: SELECT … WHERE id = ANY ($1) ORDER BY id FOR UPDATE, before the updates".into(),
-        database,
-    );
-    fix.language = crate::detect::finding::Language::Config;
-    fix.needs = "the application; the server's log names the statements".into();
-    fix.risk = "none beyond the change".into();
-    fix.takes_s = None;
-    fix
+        "SELECT … WHERE id = ANY ($1) ORDER BY id FOR UPDATE, before the updates",
+        format!("the application of database {database}; the server's log names the statements"),
+        "none beyond the change",
+    )
 }

@@ -7,8 +7,8 @@ use crate::model::foreign::Foreign;
 use crate::model::postgres::Session;
 use crate::model::unit::seconds;
 
-use super::queries::Costly;
 use super::support::sql;
+use crate::detect::queries::Costly;
 
 /// Offered for a query that came up while the server was known already; names the client that sends it, and since when it is connected.
 #[must_use]

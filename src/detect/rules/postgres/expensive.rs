@@ -1,17 +1,17 @@
 //! postgres.query.expensive: one query dominates time and no narrower cause holds.
 
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
-use crate::detect::params::{Param, Params};
+use crate::detect::params::Params;
+use crate::detect::queries::{Costly, Kind};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule};
 use crate::model::facts::PgFacts;
-use crate::model::foreign::Foreign;
 use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
-use crate::model::unit::{Unit, short};
+use crate::model::unit::short;
 
-use super::queries::{self, Costly, Kind};
-use super::query_rule;
-use super::support::{query_subject, sql};
+use super::queries;
+use super::query_rule::{self, LOST};
+use super::support::{query_subject, role_setting};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -19,14 +19,7 @@ pub const RULE: Rule = Rule {
     class: Class::Live,
     source: SourceKind::Postgres,
     says: "one query dominates time and no narrower cause holds",
-    params: &[Param {
-        name: "lost",
-        unit: Unit::SecondsPerSecond,
-        default: 0.1,
-        min: 0.001,
-        max: 1000.0,
-        what: "sessions that the query must keep busy",
-    }],
+    params: &[LOST],
     origins: &["postgres.activity", "postgres.statements", "ledger"],
     page: "\
 One statement keeps sessions busy for tens of milliseconds and more a call, and neither an index, nor fresh statistics, nor memory for its sorts explains it: it
@@ -57,20 +50,11 @@ fn made(pg: &PgFacts, costly: &Costly<'_>, _: &Kind) -> Option<(Subject, Found)>
 
 /// Who runs it may not run it for ever.
 fn limit(pg: &PgFacts, costly: &Costly<'_>) -> Vec<Fix> {
-    let mut out = Vec::new();
-    if let Some(role) = crate::model::postgres::identifier(&costly.row.role) {
-        let mut fix = sql(
-            pg,
-            Phase::Relief,
-            Horizon::ShortTerm,
-            "Limit the statements of its role",
-            format!("ALTER ROLE {role} SET statement_timeout = '30s';"),
-            &Foreign::default(),
-        );
-        fix.undo = Some(format!("ALTER ROLE {role} RESET statement_timeout;"));
+    let title = "Limit the statements of its role";
+    let fix = role_setting(pg, Phase::Relief, Horizon::ShortTerm, title, &costly.row.role, ("statement_timeout", "30s"));
+    let said = fix.map(|mut fix| {
         fix.risk = "longer statements of that role fail; counts for new sessions only".into();
-        fix.needs = "a role that may alter that role".into();
-        out.push(fix);
-    }
-    out
+        fix
+    });
+    said.into_iter().collect()
 }

@@ -1,17 +1,17 @@
 //! postgres.query.high_frequency: one cheap query is called too often (N+1).
 
-use crate::detect::finding::{Class, Fix, Horizon, Phase};
-use crate::detect::params::{Param, Params};
+use crate::detect::finding::{Class, Fix, Horizon};
+use crate::detect::params::Params;
+use crate::detect::queries::{Costly, Kind};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
-use crate::model::foreign::Foreign;
 use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, count, short};
 
-use super::queries::{self, Costly, Kind};
-use super::query_rule;
-use super::support::{query_subject, sql};
+use super::queries;
+use super::query_rule::{self, LOST};
+use super::support::{in_application, query_subject};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -19,14 +19,7 @@ pub const RULE: Rule = Rule {
     class: Class::Live,
     source: SourceKind::Postgres,
     says: "one cheap query is called too often (N+1)",
-    params: &[Param {
-        name: "lost",
-        unit: Unit::SecondsPerSecond,
-        default: 0.1,
-        min: 0.001,
-        max: 1000.0,
-        what: "sessions that the query must keep busy",
-    }],
+    params: &[LOST],
     origins: &["postgres.activity", "postgres.statements", "ledger"],
     page: "\
 A statement that takes next to nothing is called hundreds of times a second and more, several times over what was usual before (or, when perftop has just begun, it keeps
@@ -61,17 +54,12 @@ fn made(pg: &PgFacts, costly: &Costly<'_>, _: &Kind) -> Option<(Subject, Found)>
 }
 
 fn batch(pg: &PgFacts, costly: &Costly<'_>) -> Vec<Fix> {
-    let mut fix = sql(
+    vec![in_application(
         pg,
-        Phase::Cure,
         Horizon::ShortTerm,
         "Ask once for many, in the application",
-        "-- application: … WHERE id = ANY ($1) with all the ids, instead of one statement for each".into(),
-        &Foreign::default(),
-    );
-    fix.language = crate::detect::finding::Language::Config;
-    fix.needs = format!("the application of role {}", costly.row.role);
-    fix.risk = "the application changes".into();
-    fix.takes_s = None;
-    vec![fix]
+        "… WHERE id = ANY ($1) with all the ids, instead of one statement for each",
+        format!("the application of role {}", costly.row.role),
+        "the application changes",
+    )]
 }

@@ -1,17 +1,16 @@
 //! postgres.locks.hot_row: sessions queue on the same rows.
 
-use crate::detect::finding::{Class, Fix, Horizon, Language, Phase};
+use crate::detect::finding::{Class, Fix, Horizon};
 use crate::detect::memory::is_held;
 use crate::detect::params::Params;
 use crate::detect::verdict::{Facts, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::{PgFacts, Root};
-use crate::model::foreign::Foreign;
 use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
 
 use super::roots::{self, Kind, LOST};
-use super::support::{brief, instance, sql};
+use super::support::{brief, in_application, instance};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -48,7 +47,12 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     }
     let sample = first.waiters.first().and_then(|pid| pg.activity.as_ref().ok()?.session(*pid));
     let what = sample.map_or_else(String::new, |s| format!(" (`{}`)", brief(s.query.shown(), 50)));
-    let mut found = roots::found(pg, &mine, format!("{} sessions queue on the same rows of {name}{what}", short(waiting)));
+    let mut found = roots::found(
+        pg,
+        &mine,
+        format!("{} sessions queue on the same rows of {name}{what}", short(waiting)),
+        params.get("lost"),
+    );
     // Nobody is to blame: those who wait are those who hold a moment later.
     found.own_time = 0.0;
     found.age_s = None;
@@ -69,17 +73,12 @@ fn subject(pg: &PgFacts, roots: &[&Root]) -> (Subject, String) {
 }
 
 fn fixes(pg: &PgFacts) -> Vec<Fix> {
-    let mut spread = sql(
+    vec![in_application(
         pg,
-        Phase::Cure,
         Horizon::LongTerm,
         "Spread the row over several, and sum them when reading; or collect changes and write them once",
-        "-- application: instead of one counter row, N rows chosen at random; for a queue SELECT … FOR UPDATE SKIP LOCKED".into(),
-        &Foreign::default(),
-    );
-    spread.language = Language::Config;
-    spread.needs = "the application".into();
-    spread.risk = "reads must sum the rows".into();
-    spread.takes_s = None;
-    vec![spread]
+        "instead of one counter row, N rows chosen at random; for a queue SELECT … FOR UPDATE SKIP LOCKED",
+        "the application".into(),
+        "reads must sum the rows",
+    )]
 }

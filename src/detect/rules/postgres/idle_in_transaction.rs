@@ -5,12 +5,11 @@ use crate::detect::params::Params;
 use crate::detect::verdict::{Facts, Judged, Prev, Rule};
 use crate::model::facts::{Chains, PgFacts, Root};
 use crate::model::foreign::Foreign;
-use crate::model::postgres::identifier;
 use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 
 use super::roots::{self, Kind, LOST};
-use super::support::{session_subject, sql, terminate, who};
+use super::support::{role_setting, session_subject, terminate, who};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -48,18 +47,8 @@ fn made(pg: &PgFacts, _: &Chains, root: &Root) -> Option<(Subject, String, Vec<F
 }
 
 fn limit(pg: &PgFacts, role: &Foreign) -> Option<Fix> {
-    let name = identifier(role)?;
-    let mut fix = sql(
-        pg,
-        Phase::Cure,
-        Horizon::ShortTerm,
-        "End idle transactions of this role by themselves",
-        format!("ALTER ROLE {name} SET idle_in_transaction_session_timeout = '60s';"),
-        &Foreign::default(),
-    );
-    fix.undo = Some(format!("ALTER ROLE {name} RESET idle_in_transaction_session_timeout;"));
+    let title = "End idle transactions of this role by themselves";
+    let mut fix = role_setting(pg, Phase::Cure, Horizon::ShortTerm, title, role, ("idle_in_transaction_session_timeout", "60s"))?;
     fix.risk = "clients that pause longer within a transaction lose it; counts for new sessions only".into();
-    fix.needs = "a role that may alter that role".into();
-    fix.verify = format!("SELECT rolconfig FROM pg_roles WHERE rolname = {};", crate::model::postgres::literal(role)?);
     Some(fix)
 }

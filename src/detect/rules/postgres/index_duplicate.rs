@@ -1,6 +1,6 @@
 //! postgres.index.duplicate: another index serves as well.
 
-use super::support::{self, instance, nobody, sql, unknown};
+use super::support::{self, nobody, sql};
 use crate::detect::finding::Class;
 use crate::detect::finding::{Horizon, Phase};
 use crate::detect::params::Params;
@@ -27,11 +27,12 @@ The index has the same first columns, in the same order and with the same operat
 
 fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
     let Some(pg) = facts.postgres else { return nobody() };
-    if pg.catalogs.is_empty() {
-        return unknown(pg, &crate::model::seen::Lack::new(crate::model::seen::Why::NotYet, "no database was visited yet"));
-    }
+    let catalogs = match support::visited(pg) {
+        Ok(catalogs) => catalogs,
+        Err(answer) => return answer,
+    };
     let mut judged = Judged::default();
-    for catalog in pg.catalogs.values() {
+    for catalog in catalogs {
         for i in &catalog.duplicates {
             let (Some(name), Some(database)) = (qualified(&i.schema, &i.name), identifier(&catalog.database)) else { continue };
             let subject = Subject::new(SubjectType::Index, format!("{database}.{name}"), name.clone());
@@ -55,9 +56,5 @@ fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
             judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
         }
     }
-    judged.verdicts.truncate(10);
-    if judged.verdicts.is_empty() {
-        return Judged::clear(instance(pg), "no index is superfluous");
-    }
-    judged
+    support::of_visited(pg, judged, 10, "no index is superfluous")
 }

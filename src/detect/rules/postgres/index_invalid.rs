@@ -1,6 +1,6 @@
 //! postgres.index.invalid: an index is invalid: it is kept up to date and never used.
 
-use super::support::{instance, nobody, sql, unknown};
+use super::support::{self, nobody, sql};
 use crate::detect::finding::Class;
 use crate::detect::finding::{Fix, Horizon, Phase};
 use crate::detect::params::Params;
@@ -29,11 +29,12 @@ A build of the index failed or was cancelled (CREATE INDEX CONCURRENTLY that met
 
 fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
     let Some(pg) = facts.postgres else { return nobody() };
-    if pg.catalogs.is_empty() {
-        return unknown(pg, &crate::model::seen::Lack::new(crate::model::seen::Why::NotYet, "no database was visited yet"));
-    }
+    let catalogs = match support::visited(pg) {
+        Ok(catalogs) => catalogs,
+        Err(answer) => return answer,
+    };
     let mut judged = Judged::default();
-    for catalog in pg.catalogs.values() {
+    for catalog in catalogs {
         for i in catalog.indexes.iter().filter(|i| !i.valid && !i.building) {
             let (Some(name), Some(database)) = (qualified(&i.schema, &i.name), identifier(&catalog.database)) else { continue };
             let subject = Subject::new(SubjectType::Index, format!("{database}.{name}"), name.clone());
@@ -47,11 +48,7 @@ fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
             judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
         }
     }
-    judged.verdicts.truncate(10);
-    if judged.verdicts.is_empty() {
-        return Judged::clear(instance(pg), "no index is invalid");
-    }
-    judged
+    support::of_visited(pg, judged, 10, "no index is invalid")
 }
 
 fn fixes(pg: &PgFacts, database: &Foreign, name: &str) -> Vec<Fix> {

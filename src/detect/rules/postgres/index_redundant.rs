@@ -1,6 +1,6 @@
 //! postgres.index.redundant_on_hot_table: an index that serves nobody slows the writes of a busy table.
 
-use super::support::{self, instance, nobody, sql, unknown};
+use super::support::{self, nobody, sql};
 use crate::detect::finding::Class;
 use crate::detect::finding::{Horizon, Phase};
 use crate::detect::ledger::State;
@@ -34,23 +34,13 @@ that a write touches.
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     let Some(pg) = facts.postgres else { return nobody() };
-    if pg.catalogs.is_empty() {
-        return unknown(pg, &crate::model::seen::Lack::new(crate::model::seen::Why::NotYet, "no database was visited yet"));
-    }
-    // Time of statements that write.
-    let writes = |row: &&crate::model::postgres::StatementRow| {
-        matches!(
-            crate::model::postgres::lexer::verb(pg.text(row.key.query)).as_str(),
-            "INSERT" | "UPDATE" | "DELETE" | "MERGE" | "COPY"
-        )
+    let catalogs = match support::visited(pg) {
+        Ok(catalogs) => catalogs,
+        Err(answer) => return answer,
     };
-    let busy: f64 = pg
-        .rows()
-        .filter(writes)
-        .map(|row| support::query_losses(facts, pg, row.key.query).iter().map(|(_, s)| s).sum::<f64>())
-        .sum();
+    let busy = facts.queries.map_or(0.0, |q| q.writing);
     let mut judged = Judged::default();
-    for catalog in pg.catalogs.values() {
+    for catalog in catalogs {
         for t in &catalog.tables {
             let rate = facts
                 .learned
@@ -95,8 +85,5 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
         }
     }
-    if judged.verdicts.is_empty() {
-        return Judged::clear(instance(pg), "no superfluous index slows a busy table");
-    }
-    judged
+    support::of_visited(pg, judged, 10, "no superfluous index slows a busy table")
 }

@@ -1,6 +1,6 @@
 //! postgres.index.unused: an index was never used since statistics began.
 
-use super::support::{self, instance, nobody, sql, unknown};
+use super::support::{self, instance, nobody, sql};
 use crate::detect::finding::Class;
 use crate::detect::finding::{Horizon, Phase};
 use crate::detect::params::Params;
@@ -27,14 +27,15 @@ No scan has used the index since the statistics were reset (or began), two weeks
 
 fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
     let Some(pg) = facts.postgres else { return nobody() };
-    if pg.catalogs.is_empty() {
-        return unknown(pg, &crate::model::seen::Lack::new(crate::model::seen::Why::NotYet, "no database was visited yet"));
-    }
+    let catalogs = match support::visited(pg) {
+        Ok(catalogs) => catalogs,
+        Err(answer) => return answer,
+    };
     if pg.server.as_ref().is_some_and(|s| s.standby) {
         return Judged::clear(instance(pg), "a standby does not know what its primary uses");
     }
     let mut judged = Judged::default();
-    for catalog in pg.catalogs.values() {
+    for catalog in catalogs {
         let known_s = catalog.reset_us.map_or(f64::INFINITY, |r| (catalog.server_us - r) as f64 / 1e6);
         let up_s = pg.server.as_ref().map_or(0.0, |s| (catalog.server_us - s.started_us) as f64 / 1e6);
         // Statistics survive a clean restart; without a reset the age of the server is the least that is known.
@@ -69,11 +70,7 @@ fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
             judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
         }
     }
-    judged.verdicts.truncate(10);
-    if judged.verdicts.is_empty() {
-        return Judged::clear(instance(pg), "no index of size is unused, or nobody has looked for two weeks");
-    }
-    judged
+    support::of_visited(pg, judged, 10, "no index of size is unused, or nobody has looked for two weeks")
 }
 
 const TWO_WEEKS_S: f64 = 14.0 * 86_400.0;

@@ -36,33 +36,38 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         Ok(cluster) => cluster,
         Err(lack) => return unknown(pg, lack),
     };
-    let mut all: Vec<(Subject, f64, f64)> = cluster
+    // Without either it is not known how far it is.
+    let mut all: Vec<(Subject, Option<f64>, Option<f64>)> = cluster
         .replicas
         .iter()
         .map(|r| {
             let name = if r.name.is_empty() { r.client.shown() } else { r.name.shown() };
             let subject = Subject::new(SubjectType::Replica, name, format!("standby {name}"));
-            (subject, r.replay_lag_s.unwrap_or(0.0), r.behind_bytes.unwrap_or(0) as f64)
+            (subject, r.replay_lag_s, r.behind_bytes.map(|b| b as f64))
         })
         .collect();
     if let Some((age, behind)) = cluster.replay_lag.filter(|(_, behind)| *behind > 0) {
-        all.push((Subject::new(SubjectType::Replica, "self", "this standby"), age, behind as f64));
+        all.push((Subject::new(SubjectType::Replica, "self", "this standby"), Some(age), Some(behind as f64)));
     }
     let mut judged = Judged::default();
     for (subject, lag_s, behind) in all {
         let held = is_held(prev, &subject);
-        if lag_s < params.limit("behind", held) && behind < params.limit("bytes", held) {
-            judged.verdicts.push((subject, Verdict::Clear(format!("{} behind", seconds(lag_s)))));
+        let figures: Vec<String> = lag_s.map(seconds).into_iter().chain(behind.map(bytes)).collect();
+        let far =
+            lag_s.is_some_and(|s| s >= params.limit("behind", held)) || behind.is_some_and(|b| b >= params.limit("bytes", held));
+        if !far {
+            judged.verdicts.push((subject, near(&figures)));
             continue;
         }
         let trend = facts.learned.trend(&pg.id, &format!("behind {}", subject.key)).and_then(|s| s.growth());
-        let mut found = Found::new(Class::Risk, format!("{} is {} and {} behind", subject.label, seconds(lag_s), bytes(behind)));
-        found.grows = trend.is_some() || behind >= params.get("bytes");
+        let mut found = Found::new(Class::Risk, format!("{} is {} behind", subject.label, figures.join(" and ")));
+        found.grows = trend.is_some() || behind.is_some_and(|b| b >= params.get("bytes"));
         found.never_critical = true;
-        found.evidence = vec![
-            evidence("behind", lag_s, Unit::Seconds, Some(params.get("behind")), "postgres.replicas"),
-            evidence("WAL not replayed", behind, Unit::Bytes, Some(params.get("bytes")), "postgres.replicas"),
+        let known = [
+            lag_s.map(|s| evidence("behind", s, Unit::Seconds, Some(params.get("behind")), "postgres.replicas")),
+            behind.map(|b| evidence("WAL not replayed", b, Unit::Bytes, Some(params.get("bytes")), "postgres.replicas")),
         ];
+        found.evidence = known.into_iter().flatten().collect();
         let mut look = sql(
             pg,
             Phase::Relief,
@@ -80,4 +85,15 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         return Judged::clear(instance(pg), "no standby");
     }
     judged
+}
+
+/// Not far behind, as far as anything is known. An idle standby that has all has no lag in seconds.
+fn near(figures: &[String]) -> Verdict {
+    match figures {
+        [] => Verdict::Unknown {
+            because: "neither seconds nor bytes of its replay are told to this role".into(),
+            lift: Some("GRANT pg_monitor".into()),
+        },
+        known => Verdict::Clear(format!("{} behind", known.join(" and "))),
+    }
 }

@@ -1,17 +1,17 @@
 //! postgres.query.large_fetch: a query returns far more rows than anyone can use.
 
-use crate::detect::finding::{Class, Fix, Horizon, Phase};
-use crate::detect::params::{Param, Params};
+use crate::detect::finding::{Class, Fix, Horizon};
+use crate::detect::params::Params;
+use crate::detect::queries::{Costly, Kind};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
-use crate::model::foreign::Foreign;
 use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, count, short};
 
-use super::queries::{self, Costly, Kind};
-use super::query_rule;
-use super::support::{query_subject, sql};
+use super::queries;
+use super::query_rule::{self, LOST};
+use super::support::{in_application, query_subject};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -19,14 +19,7 @@ pub const RULE: Rule = Rule {
     class: Class::Live,
     source: SourceKind::Postgres,
     says: "a query returns far more rows than anyone can use",
-    params: &[Param {
-        name: "lost",
-        unit: Unit::SecondsPerSecond,
-        default: 0.1,
-        min: 0.001,
-        max: 1000.0,
-        what: "sessions that the query must keep busy",
-    }],
+    params: &[LOST],
     origins: &["postgres.activity", "postgres.statements", "ledger"],
     page: "\
 A statement returns tens of thousands of rows at each call. No person reads them; an application that needs one of them throws the rest away, after the server has found,
@@ -65,17 +58,12 @@ fn made(pg: &PgFacts, costly: &Costly<'_>, _: &Kind) -> Option<(Subject, Found)>
 }
 
 fn paginate(pg: &PgFacts, costly: &Costly<'_>) -> Vec<Fix> {
-    let mut fix = sql(
+    vec![in_application(
         pg,
-        Phase::Cure,
         Horizon::ShortTerm,
         "Ask for what is used: a page at a time",
-        "-- application: … WHERE id > LAST_ID ORDER BY id LIMIT 100".into(),
-        &Foreign::default(),
-    );
-    fix.language = crate::detect::finding::Language::Config;
-    fix.needs = format!("the application of role {}", costly.row.role);
-    fix.risk = "the application must ask for the next page".into();
-    fix.takes_s = None;
-    vec![fix]
+        "… WHERE id > LAST_ID ORDER BY id LIMIT 100",
+        format!("the application of role {}", costly.row.role),
+        "the application must ask for the next page",
+    )]
 }

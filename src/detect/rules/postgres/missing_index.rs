@@ -2,7 +2,8 @@
 
 use crate::detect::advice::Advice;
 use crate::detect::finding::{Class, Fix, Horizon, Phase, Preflight};
-use crate::detect::params::{Param, Params};
+use crate::detect::params::Params;
+use crate::detect::queries::{Costly, Kind};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::postgres::plan::{Plan, PlannedTable};
@@ -11,8 +12,8 @@ use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, bytes, count, seconds};
 
-use super::queries::{self, Costly, Kind};
-use super::query_rule;
+use super::queries;
+use super::query_rule::{self, LOST};
 use super::support::{sql, who};
 
 /// The rule.
@@ -21,14 +22,7 @@ pub const RULE: Rule = Rule {
     class: Class::Live,
     source: SourceKind::Postgres,
     says: "a query reads far more rows than it returns, an index would serve",
-    params: &[Param {
-        name: "lost",
-        unit: Unit::SecondsPerSecond,
-        default: 0.1,
-        min: 0.001,
-        max: 1000.0,
-        what: "sessions that the query must keep busy",
-    }],
+    params: &[LOST],
     origins: &["postgres.activity", "postgres.statements", "postgres.plan", "ledger"],
     page: "\
 The plan that the server makes of the query, for any parameters, scans a table and throws most of it away. The columns of an index come from the plan's own
@@ -50,7 +44,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
 
 fn made(pg: &PgFacts, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Found)> {
     let Kind::MissingIndex(advice) = kind else { return None };
-    let plan = pg.plans.get(&costly.row.key.query)?.1.as_ref().ok()?;
+    let plan = pg.plan(costly.row)?.1.as_ref().ok()?;
     let table = plan.tables.get(advice.table)?;
     let name = qualified(&table.schema, &table.name)?;
     let columns = advice.columns.join(", ");

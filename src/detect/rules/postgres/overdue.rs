@@ -1,6 +1,6 @@
 //! postgres.vacuum.overdue: autovacuum is behind, or off.
 
-use super::support::{instance, nobody, setting, sql, unknown};
+use super::support::{self, nobody, setting, sql};
 use crate::detect::finding::Class;
 use crate::detect::finding::{Fix, Horizon, Phase};
 use crate::detect::memory::is_held;
@@ -34,13 +34,14 @@ it is held back by a lock or by the horizon.
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     let Some(pg) = facts.postgres else { return nobody() };
-    if pg.catalogs.is_empty() {
-        return unknown(pg, &crate::model::seen::Lack::new(crate::model::seen::Why::NotYet, "no database was visited yet"));
-    }
+    let catalogs = match support::visited(pg) {
+        Ok(catalogs) => catalogs,
+        Err(answer) => return answer,
+    };
     let cluster = pg.cluster.as_ref().ok();
     let off = cluster.is_some_and(|c| c.on("autovacuum") == Some(false) || c.on("track_counts") == Some(false));
     let mut judged = Judged::default();
-    for catalog in pg.catalogs.values() {
+    for catalog in catalogs {
         for t in &catalog.tables {
             let (Some(name), Some(database)) = (qualified(&t.schema, &t.name), identifier(&catalog.database)) else { continue };
             let factor = t.dead as f64 / t.vacuum_at.max(1.0);
@@ -79,11 +80,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
         }
     }
-    if judged.verdicts.is_empty() {
-        return Judged::clear(instance(pg), "no table has far more dead rows than autovacuum waits for");
-    }
-    judged.verdicts.truncate(5);
-    judged
+    support::of_visited(pg, judged, 5, "no table has far more dead rows than autovacuum waits for")
 }
 
 fn fixes(pg: &PgFacts, database: &Foreign, t: &crate::model::postgres::TableRow, name: &str, off: bool) -> Vec<Fix> {

@@ -1,16 +1,26 @@
 //! How each rule of a query judges: the costly queries of its kind, each with a subject, a title and fixes.
 
 use crate::detect::memory::is_held;
-use crate::detect::params::Params;
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Verdict};
+use crate::detect::params::{Param, Params};
+use crate::detect::queries::{Costly, Kind, LEAST};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Verdict, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::seen::{Lack, Why};
 use crate::model::subject::Subject;
-use crate::model::unit::short;
+use crate::model::unit::{Unit, short};
 
 use super::deploy;
-use super::queries::{Costly, Kind, costly};
 use super::support::{instance, nobody, unknown};
+
+/// The threshold that all of them have.
+pub const LOST: Param = Param {
+    name: "lost",
+    unit: Unit::SecondsPerSecond,
+    default: LEAST,
+    min: 0.001,
+    max: 1000.0,
+    what: "sessions that the query must keep busy",
+};
 
 /// Judges the queries that `mine` picks, each as `made` says; `asks` when the rule wants plans.
 pub fn judge(
@@ -29,12 +39,15 @@ pub fn judge(
     if pg.statements_age_s > 45.0 {
         return unknown(pg, &Lack::new(Why::TimedOut, "pg_stat_statements is not read any more"));
     }
-    let (all, demands) = costly(facts, pg);
-    let mut judged = Judged { verdicts: Vec::new(), demands: if asks { demands } else { Vec::new() } };
-    for query in &all {
+    let Some(queries) = facts.queries else { return nobody() };
+    let mut judged = Judged { verdicts: Vec::new(), demands: if asks { queries.demands.clone() } else { Vec::new() } };
+    for query in &queries.costly {
         let Some(kind) = query.kind.as_ref().filter(|k| mine(k)) else { continue };
         let Some((subject, mut found)) = made(pg, query, kind) else { continue };
         found.fixes.extend(deploy::rollback(facts, pg, query));
+        let busy =
+            evidence("sessions busy with it, on average", query.lost, Unit::Count, Some(params.get("lost")), "postgres.activity");
+        found.evidence.insert(0, busy);
         if query.lost < params.limit("lost", is_held(prev, &subject)) {
             judged.verdicts.push((subject, Verdict::Clear(format!("{} sessions busy with it", short(query.lost)))));
         } else if !judged.verdicts.iter().any(|(s, _)| s.typed_key() == subject.typed_key()) {
@@ -42,7 +55,7 @@ pub fn judge(
         }
     }
     if judged.verdicts.is_empty() {
-        let top = all.first().map_or_else(
+        let top = queries.costly.first().map_or_else(
             || "no query keeps a tenth of a session busy".to_owned(),
             |c| format!("the costliest query keeps {} sessions busy, for another reason or none", short(c.lost)),
         );

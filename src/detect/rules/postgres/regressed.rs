@@ -1,15 +1,16 @@
 //! postgres.query.regressed: a query became much slower than it was.
 
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
-use crate::detect::params::{Param, Params};
+use crate::detect::params::Params;
+use crate::detect::queries::{Costly, Kind};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, short};
 
-use super::queries::{self, Costly, Kind};
-use super::query_rule;
+use super::queries;
+use super::query_rule::{self, LOST};
 use super::support::{query_subject, sql};
 
 /// The rule.
@@ -18,14 +19,7 @@ pub const RULE: Rule = Rule {
     class: Class::Live,
     source: SourceKind::Postgres,
     says: "a query became much slower than it was",
-    params: &[Param {
-        name: "lost",
-        unit: Unit::SecondsPerSecond,
-        default: 0.1,
-        min: 0.001,
-        max: 1000.0,
-        what: "sessions that the query must keep busy",
-    }],
+    params: &[LOST],
     origins: &["postgres.activity", "postgres.statements", "ledger"],
     page: "\
 The mean time of a statement has at least doubled against what perftop saw of it before (median of the readings, with the spread as a floor), and no narrower cause is

@@ -93,7 +93,7 @@ pub fn judge(
             judged.verdicts.push((subject, Verdict::Clear(why)));
             continue;
         }
-        let mut found = found(pg, &[root], title);
+        let mut found = found(pg, &[root], title, params.get("lost"));
         found.evidence.extend(own_wait(root));
         found.fixes = fixes;
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
@@ -104,9 +104,9 @@ pub fn judge(
     judged
 }
 
-/// The finding that these roots make.
+/// The finding that these roots make; `limit` as it is configured.
 #[must_use]
-pub fn found(pg: &PgFacts, roots: &[&Root], title: String) -> Found {
+pub fn found(pg: &PgFacts, roots: &[&Root], title: String, limit: f64) -> Found {
     let waiting: f64 = roots.iter().map(|r| r.waiting).sum();
     let mut found = Found::new(Class::Live, title);
     found.losses = vec![(State::PostgresLock, waiting)];
@@ -122,7 +122,7 @@ pub fn found(pg: &PgFacts, roots: &[&Root], title: String) -> Found {
     found.ci = Some(interval(pg, waiting));
     found.confidence = confidence(pg, waiting, 3, 3);
     found.evidence = vec![
-        evidence("sessions that wait for it, on average", waiting, Unit::Count, Some(LOST.default), "postgres.activity"),
+        evidence("sessions that wait for it, on average", waiting, Unit::Count, Some(limit), "postgres.activity"),
         evidence("sessions in its chain now", victims.count() as f64, Unit::Count, None, "postgres.locks"),
         evidence("the longest wait", longest, Unit::Seconds, None, "postgres.locks"),
     ];

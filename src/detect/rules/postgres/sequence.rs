@@ -1,6 +1,6 @@
 //! postgres.sequence.exhaustion: a sequence or its integer column runs out; ETA.
 
-use super::support::{instance, nobody, sql, unknown};
+use super::support::{self, nobody, sql};
 use crate::detect::finding::Class;
 use crate::detect::finding::{Fix, Horizon, Phase};
 use crate::detect::memory::is_held;
@@ -33,12 +33,13 @@ left at the rate seen.
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     let Some(pg) = facts.postgres else { return nobody() };
-    if pg.catalogs.is_empty() {
-        return unknown(pg, &crate::model::seen::Lack::new(crate::model::seen::Why::NotYet, "no database was visited yet"));
-    }
+    let catalogs = match support::visited(pg) {
+        Ok(catalogs) => catalogs,
+        Err(answer) => return answer,
+    };
     let mut judged = Judged::default();
     let mut hidden = 0;
-    for catalog in pg.catalogs.values() {
+    for catalog in catalogs {
         hidden += catalog.hidden_sequences;
         for s in &catalog.sequences {
             let (Some(name), Some(database)) = (qualified(&s.schema, &s.name), identifier(&catalog.database)) else { continue };
@@ -63,11 +64,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
         }
     }
-    if judged.verdicts.is_empty() {
-        let blind = if hidden > 0 { format!("; the position of {hidden} or more could not be read") } else { String::new() };
-        return Judged::clear(instance(pg), format!("no sequence is near its end{blind}"));
-    }
-    judged
+    let blind = if hidden > 0 { format!("; the position of {hidden} or more could not be read") } else { String::new() };
+    support::of_visited(pg, judged, 10, &format!("no sequence is near its end{blind}"))
 }
 
 /// Table and column of a quoted name: parted at the last dot that is in no quotes.

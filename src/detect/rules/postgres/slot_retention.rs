@@ -23,7 +23,7 @@ pub const RULE: Rule = Rule {
     ],
     origins: &["postgres.slots", "postgres.cluster"],
     page: "\
-Nobody reads from the slot, and the server keeps all WAL from where it was read last, until the disk is full (or `max_slot_wal_keep_size` gives the slot up). The time left is the free space of the fullest disk that it could be on, here, over
+Nobody reads from the slot, and the server keeps all WAL from where it was read last, until the disk is full (or `max_slot_wal_keep_size` gives the slot up). The time left is the free space of the disk of the data directory, here, over
 the WAL written per second.
 
 **Relief**: drop the slot, when its reader does not come back. **Cure**: a limit.",
@@ -41,10 +41,12 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let mut judged = Judged::default();
     for slot in &cluster.slots {
         let subject = Subject::new(SubjectType::Slot, slot.name.shown(), format!("slot {}", slot.name));
-        let retained = slot.retained_bytes.unwrap_or(0) as f64;
         let ill = matches!(slot.wal_status.raw(), b"unreserved" | b"lost");
+        // A lost slot holds nothing back any more; one that never was read neither.
+        let retained = slot.retained_bytes.map_or(0.0, |b| b as f64);
         if slot.active || (retained < params.limit("retained", is_held(prev, &subject)) && !ill) {
-            judged.verdicts.push((subject, Verdict::Clear(format!("{} of WAL", bytes(retained)))));
+            let what = slot.retained_bytes.map_or_else(|| "it reserves no WAL".into(), |b| format!("{} of WAL", bytes(b as f64)));
+            judged.verdicts.push((subject, Verdict::Clear(what)));
             continue;
         }
         let room = slot.safe_bytes.map(|b| b.max(0) as f64).or(free);
@@ -70,11 +72,14 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     judged
 }
 
-/// The least free space of a disk here that the server may write to; `None` elsewhere.
+/// Free space of the disk here that its data directory is on; `None` elsewhere, and for a role that may not know the directory.
 fn free_bytes(facts: &Facts<'_>, pg: &PgFacts) -> Option<f64> {
+    let directory = &pg.cluster.as_ref().ok()?.settings.get("data_directory")?.setting;
     let mounts = facts.world.host.filesystems.as_ref().ok().filter(|_| pg.local())?;
-    let space = mounts.iter().filter(|m| !m.read_only).filter_map(|m| m.space.as_ref().ok()).filter(|s| s.total_bytes > 1 << 30);
-    space.map(|s| s.available_bytes as f64).reduce(f64::min)
+    let above =
+        |mount: &str| mount == "/" || directory.strip_prefix(mount).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let mount = mounts.iter().filter(|m| above(m.mount.shown())).max_by_key(|m| m.mount.shown().len())?;
+    mount.space.as_ref().ok().map(|s| s.available_bytes as f64)
 }
 
 fn fixes(pg: &PgFacts, slot: &crate::model::postgres::SlotRow) -> Vec<Fix> {

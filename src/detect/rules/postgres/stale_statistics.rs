@@ -1,17 +1,17 @@
 //! postgres.query.stale_statistics: the planner's estimate is far off.
 
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
-use crate::detect::params::{Param, Params};
+use crate::detect::params::Params;
+use crate::detect::queries::{Costly, Kind};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::postgres::plan::PlannedTable;
-use crate::model::postgres::{identifier, qualified};
 use crate::model::source::SourceKind;
-use crate::model::subject::{Subject, SubjectType};
+use crate::model::subject::Subject;
 use crate::model::unit::{Unit, count};
 
-use super::queries::{self, Costly, Kind};
-use super::query_rule;
+use super::queries;
+use super::query_rule::{self, LOST};
 use super::support::sql;
 
 /// The rule.
@@ -20,14 +20,7 @@ pub const RULE: Rule = Rule {
     class: Class::Live,
     source: SourceKind::Postgres,
     says: "the planner's estimate is far off; ANALYZE",
-    params: &[Param {
-        name: "lost",
-        unit: Unit::SecondsPerSecond,
-        default: 0.1,
-        min: 0.001,
-        max: 1000.0,
-        what: "sessions that the query must keep busy",
-    }],
+    params: &[LOST],
     origins: &["postgres.activity", "postgres.statements", "postgres.plan", "ledger"],
     page: "\
 The plan expects ten times more or fewer rows than the statement returns, and a table in it was changed by half or more since it was analysed last, or never was. Where the rows tell nothing (an
@@ -44,11 +37,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
 
 fn made(pg: &PgFacts, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Found)> {
     let Kind::StaleStatistics(table, rows) = kind else { return None };
-    let table = pg.plans.get(&costly.row.key.query)?.1.as_ref().ok()?.tables.get(*table)?;
-    let name = qualified(&table.schema, &table.name)?;
-    let database = identifier(&costly.row.database)?;
-    let mut subject = Subject::new(SubjectType::Table, format!("{database}.{name}"), name.clone());
-    subject.also = vec![format!("query:{}/{}", costly.row.database.shown(), costly.row.key.query)];
+    let (table, name, subject) = queries::planned(pg, costly, *table)?;
     let title = match rows {
         Some((estimated, real)) => format!(
             "Statistics of {name} are stale: query {} was planned for {} rows and returns {}",

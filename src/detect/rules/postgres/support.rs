@@ -1,12 +1,11 @@
 //! What several rules of PostgreSQL need: subjects, statements to paste with their guards, the time of a query by state.
 
 use crate::detect::finding::{Fix, Horizon, Language, Phase, Preflight};
-use crate::detect::ledger::State;
-use crate::detect::verdict::{Facts, Judged};
+use crate::detect::verdict::Judged;
 use crate::model::facts::{Activities, PgFacts};
 use crate::model::foreign::Foreign;
-use crate::model::postgres::{Session, StatementRow, WaitClass, identifier};
-use crate::model::seen::Lack;
+use crate::model::postgres::{Catalog, RoleSetting, Session, StatementRow, identifier, literal};
+use crate::model::seen::{Lack, Why};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::seconds;
 
@@ -97,6 +96,87 @@ pub fn sql(pg: &PgFacts, phase: Phase, horizon: Horizon, title: &str, command: S
         preflight: Vec::new(),
         verify: "perftop check --for 5s --only 'postgres.*'".into(),
     }
+}
+
+/// What only the application can do.
+#[must_use]
+pub fn in_application(pg: &PgFacts, horizon: Horizon, title: &str, how: &str, whose: String, risk: &str) -> Fix {
+    let mut fix = sql(pg, Phase::Cure, horizon, title, format!("-- application: {how}"), &Foreign::default());
+    fix.language = Language::Config;
+    fix.needs = whose;
+    fix.risk = risk.to_owned();
+    fix.takes_s = None;
+    fix
+}
+
+/// A setting for the new sessions of a role; what it has of its own now is looked up, so that the way back leads there. `None` where the
+/// role's name cannot be written.
+#[must_use]
+pub fn role_setting(
+    pg: &PgFacts,
+    phase: Phase,
+    horizon: Horizon,
+    title: &str,
+    role: &Foreign,
+    (name, value): (&str, &str),
+) -> Option<Fix> {
+    let who = identifier(role)?;
+    let rows = pg.cluster.as_ref().map_or(&[] as &[_], |c| &c.role_settings);
+    let of_role = |row: &&RoleSetting| row.role.raw() == role.raw() && row.name == name;
+    let now = rows.iter().filter(of_role).find(|row| row.database.is_empty());
+    let mut fix = sql(pg, phase, horizon, title, format!("ALTER ROLE {who} SET {name} = '{value}';"), &Foreign::default());
+    fix.undo = match now.map(|row| literal(&row.value)) {
+        None => Some(format!("ALTER ROLE {who} RESET {name};")),
+        Some(value) => value.map(|value| format!("ALTER ROLE {who} SET {name} = {value};")),
+    };
+    // What is set for the role in one database wins over what is set for the role.
+    fix.preflight = rows
+        .iter()
+        .filter(of_role)
+        .filter(|row| !row.database.is_empty())
+        .map(|row| Preflight {
+            ok: false,
+            what: format!("in database {} the role has {name} = {} of its own: that wins", row.database, row.value),
+        })
+        .collect();
+    fix.needs = "a role that may alter that role".into();
+    if let Some(role) = literal(role) {
+        fix.verify = format!(
+            "SELECT setdatabase, setconfig FROM pg_db_role_setting WHERE setrole = (SELECT oid FROM pg_roles WHERE rolname = {role});"
+        );
+    }
+    Some(fix)
+}
+
+/// The databases that were visited, or an answer that says that none was yet.
+///
+/// # Errors
+/// That answer.
+pub fn visited(pg: &PgFacts) -> Result<impl Iterator<Item = &Catalog>, Judged> {
+    if pg.catalogs.is_empty() {
+        let lack = pg.unvisited.values().next().cloned();
+        return Err(unknown(pg, &lack.unwrap_or_else(|| Lack::new(Why::NotYet, "no database was visited yet"))));
+    }
+    Ok(pg.catalogs.values().map(|c| &**c))
+}
+
+/// What was found in the databases that were visited, the first `most`; with nothing found, clear as far as all of them were.
+#[must_use]
+pub fn of_visited(pg: &PgFacts, mut judged: Judged, most: usize, clear: &str) -> Judged {
+    judged.verdicts.truncate(most);
+    if !judged.verdicts.is_empty() {
+        return judged;
+    }
+    let Some((database, lack)) = pg.unvisited.iter().next() else { return Judged::clear(instance(pg), clear) };
+    let others = match pg.unvisited.len() {
+        1 => String::new(),
+        n => format!(" and {} more databases", n - 1),
+    };
+    let lack = Lack {
+        what: format!("{clear} in {} of {} databases; {database}{others}: {}", pg.catalogs.len(), pg.databases(), lack.what),
+        ..lack.clone()
+    };
+    unknown(pg, &lack)
 }
 
 /// The statement that makes an index again, to the letter; none when it cannot be written without loss.
@@ -211,48 +291,6 @@ pub fn setting(pg: &PgFacts, phase: Phase, horizon: Horizon, title: &str, name: 
     fix.needs = if managed.is_some() { "the service's console".into() } else { "superuser".into() };
     fix.verify = format!("SELECT setting, unit, pending_restart FROM pg_settings WHERE name = '{name}';");
     fix
-}
-
-/// Time of a query over the window by state: what it waits for, and of the CPU and run queue time of the server's sessions here its
-/// share. Waits for locks and for its client are not the query's.
-#[must_use]
-pub fn query_losses(facts: &Facts<'_>, pg: &PgFacts, query: i64) -> Vec<(State, f64)> {
-    let Ok(activity) = &pg.activity else { return Vec::new() };
-    let Some(classes) = activity.by_query.get(&query) else { return Vec::new() };
-    let mut losses = Vec::new();
-    for (class, seconds) in classes {
-        match class {
-            WaitClass::Cpu => losses.extend(cpu_losses(facts, pg, activity, *seconds)),
-            WaitClass::Lock | WaitClass::Client | WaitClass::SyncReplica | WaitClass::Idle => {}
-            class => losses.extend(crate::detect::ledger::state_of(*class).map(|state| (state, *seconds))),
-        }
-    }
-    losses
-}
-
-/// Sessions on a CPU or ready for one, split as their processes here are. Of the run queue only what the query's own work makes.
-fn cpu_losses(facts: &Facts<'_>, pg: &PgFacts, activity: &Activities, seconds: f64) -> Vec<(State, f64)> {
-    if !pg.local() {
-        return vec![(State::PostgresCpu, seconds)];
-    }
-    let ids: Vec<_> = activity.sessions.iter().map(crate::detect::ledger::actor_id).collect();
-    let of = |part: fn(&crate::detect::ledger::Actor) -> f64| facts.ledger.sum(|a| ids.contains(&a.id), part);
-    let (working, runnable) = (of(|a| a.working), of(|a| a.runnable));
-    let share = (seconds / activity.class(WaitClass::Cpu).max(1e-9)).min(1.0);
-    let busy = facts.world.host.cpu.as_ref().map_or(working, |c| c.busy * facts.world.cpus()).max(1e-9);
-    let mine = working * share;
-    vec![(State::Working, mine), (State::CpuRunnable, runnable * share * (mine / busy).min(1.0))]
-}
-
-/// Weighted sessions that run a query; before PostgreSQL 14, which does not tell, by the time that statements took.
-#[must_use]
-pub fn query_time(pg: &PgFacts, row: &StatementRow) -> f64 {
-    let seen = pg.activity.as_ref().map_or(0.0, |a| a.of_query(row.key.query));
-    let tells = pg.server.as_ref().is_some_and(|s| s.major() >= 14);
-    match pg.interval_s() {
-        Some(interval) if !tells => row.grown.exec_ms / 1000.0 / interval,
-        _ => seen,
-    }
 }
 
 /// The half width of the 95 % interval of a mean seen in the looks of the window.

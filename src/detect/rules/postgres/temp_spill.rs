@@ -1,16 +1,17 @@
 //! postgres.query.temp_spill: sorts and hashes spill to disk.
 
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
-use crate::detect::params::{Param, Params};
+use crate::detect::params::Params;
+use crate::detect::queries::{Costly, Kind};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, bytes};
 
-use super::queries::{self, Costly, Kind};
-use super::query_rule;
-use super::support::{query_subject, sql};
+use super::queries;
+use super::query_rule::{self, LOST};
+use super::support::{query_subject, role_setting};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -18,14 +19,7 @@ pub const RULE: Rule = Rule {
     class: Class::Live,
     source: SourceKind::Postgres,
     says: "sorts and hashes spill to disk",
-    params: &[Param {
-        name: "lost",
-        unit: Unit::SecondsPerSecond,
-        default: 0.1,
-        min: 0.001,
-        max: 1000.0,
-        what: "sessions that the query must keep busy",
-    }],
+    params: &[LOST],
     origins: &["postgres.activity", "postgres.statements", "ledger"],
     page: "\
 A statement writes temporary files: its sort or hash did not fit into `work_mem`. The bytes are the statement's own, by pg_stat_statements; perftop's own reads are
@@ -68,20 +62,15 @@ fn made(pg: &PgFacts, costly: &Costly<'_>, _: &Kind) -> Option<(Subject, Found)>
 }
 
 fn more_memory(pg: &PgFacts, costly: &Costly<'_>, spilled: f64) -> Vec<Fix> {
-    let Some(role) = crate::model::postgres::identifier(&costly.row.role) else { return Vec::new() };
     // A sort in memory takes about twice what it takes on disk.
     let megabytes = (spilled * 2.0 / 1_048_576.0).ceil().clamp(8.0, 1024.0).log2().ceil().exp2();
-    let mut fix = sql(
-        pg,
-        Phase::Relief,
-        Horizon::Immediate,
-        "Give its role more memory for sorts and hashes",
-        format!("ALTER ROLE {role} SET work_mem = '{megabytes:.0}MB';"),
-        &costly.row.database,
-    );
-    fix.undo = Some(format!("ALTER ROLE {role} RESET work_mem;"));
-    fix.risk = format!("up to {megabytes:.0} MB for each sort or hash of each of its sessions; counts for new sessions only");
-    fix.needs = "a role that may alter that role".into();
-    fix.verify = "perftop check --for 15s --only postgres.query.temp_spill".into();
-    vec![fix]
+    let title = "Give its role more memory for sorts and hashes";
+    let value = format!("{megabytes:.0}MB");
+    let fix = role_setting(pg, Phase::Relief, Horizon::Immediate, title, &costly.row.role, ("work_mem", &value));
+    let said = fix.map(|mut fix| {
+        fix.risk = format!("up to {megabytes:.0} MB for each sort or hash of each of its sessions; counts for new sessions only");
+        fix.verify = "perftop check --for 15s --only postgres.query.temp_spill".into();
+        fix
+    });
+    said.into_iter().collect()
 }

@@ -12,7 +12,7 @@ pub use sessions::{Activities, SessionFacts};
 use crate::model::host::HostSweep;
 use crate::model::postgres::plan::Plan;
 use crate::model::postgres::{
-    Catalog, Cluster, DatabaseRow, PgState, QueryText, Server, StatementKey, StatementRow, Statements, TableRow,
+    Catalog, Cluster, DatabaseRow, PgState, Plans, QueryText, Server, StatementKey, StatementRow, Statements, TableRow,
 };
 use crate::model::sample::Snapshot;
 use crate::model::seen::{Lack, Seen, Why};
@@ -44,10 +44,12 @@ pub struct PgFacts {
     pub before: Option<(Arc<Cluster>, f64)>,
     /// Databases as visited last.
     pub catalogs: Arc<BTreeMap<String, Arc<Catalog>>>,
+    /// Databases that were not, and why: not yet, or refused.
+    pub unvisited: BTreeMap<String, Lack>,
     /// Milliseconds a call of each entry as they were before: what the judgement learned, empty until it did.
     pub usual: BTreeMap<StatementKey, f64>,
-    /// Plans by query id, with the moment at which they came (CLOCK_MONOTONIC ns).
-    pub plans: Arc<BTreeMap<i64, (u64, Seen<Plan>)>>,
+    /// Plans, and when they came.
+    pub plans: Arc<Plans>,
 }
 
 /// Facts of every server in the newest snapshot.
@@ -84,10 +86,20 @@ fn one(id: &str, state: &PgState, window: &[Arc<Snapshot>], processes: &[ProcFac
         texts: state.texts.clone(),
         cluster: state.cluster.clone(),
         before,
+        unvisited: unvisited(state),
         catalogs: state.catalogs.clone(),
         usual: BTreeMap::new(),
         plans: state.plans.clone(),
     }
+}
+
+/// Databases that a client can be in and that nobody looked into; those of a managed service itself are left out.
+fn unvisited(state: &PgState) -> BTreeMap<String, Lack> {
+    let not_yet = || Lack::new(Why::NotYet, "not visited yet");
+    let all = state.cluster.iter().flat_map(|c| c.databases.iter().filter(|d| d.of_clients()));
+    let missing =
+        all.map(|d| d.name.shown().to_owned()).filter(|name| !state.catalogs.contains_key(name)).map(|name| (name, not_yet()));
+    missing.chain(state.unvisited.iter().map(|(name, lack)| (name.clone(), lack.clone()))).collect()
 }
 
 /// Backends as processes of this host: by pid, and the start must fit.
@@ -121,6 +133,18 @@ impl PgFacts {
     #[must_use]
     pub fn interval_s(&self) -> Option<f64> {
         self.statements.as_ref().ok().map(|s| s.interval_s).filter(|s| *s > 0.0)
+    }
+
+    /// The plan of a statement in its database, and when it came (CLOCK_MONOTONIC ns).
+    #[must_use]
+    pub fn plan(&self, row: &StatementRow) -> Option<&(u64, Seen<Plan>)> {
+        self.plans.of(&row.database, row.key.query)
+    }
+
+    /// Databases that a client can be in.
+    #[must_use]
+    pub fn databases(&self) -> usize {
+        self.cluster.as_ref().map_or(0, |c| c.databases.iter().filter(|d| d.of_clients()).count())
     }
 
     /// A table by database and OID.

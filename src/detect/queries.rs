@@ -1,0 +1,235 @@
+//! What queries cost, and which rule a costly one belongs to: one each, the narrowest that holds. Made once a server and evaluation. Pure.
+
+use std::collections::{BTreeSet, HashSet};
+
+use crate::model::demand::Demand;
+use crate::model::facts::{Activities, Facts as World, PgFacts};
+use crate::model::postgres::{StatementRow, WaitClass, lexer};
+
+use super::advice::{self, Advice};
+use super::ledger::{Actor, Ledger, State, actor_id, state_of};
+use super::memory::Learned;
+use super::tables;
+
+/// The rules that share the queries.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind {
+    /// An index would serve it.
+    MissingIndex(Advice),
+    /// The planner's estimate is far off, or its table is another one by now: the table's place in the plan, estimated and real rows.
+    StaleStatistics(usize, Option<(f64, f64)>),
+    /// A table that is mostly dead space: its place in the plan, and the share.
+    Bloat(usize, f64),
+    /// Sorts and hashes spill.
+    TempSpill,
+    /// More rows than anyone can use.
+    LargeFetch,
+    /// A cheap one too often.
+    HighFrequency,
+    /// Slower than it was: times.
+    Regressed(f64),
+    /// Dear, for no narrower reason.
+    Expensive,
+}
+
+/// A query that costs, with its time by state.
+#[derive(Debug, Clone)]
+pub struct Costly<'a> {
+    /// Its growth.
+    pub row: &'a StatementRow,
+    /// What it loses, by state.
+    pub losses: Vec<(State, f64)>,
+    /// The sum.
+    pub lost: f64,
+    /// Where it belongs.
+    pub kind: Option<Kind>,
+}
+
+/// Sessions that a query must keep busy before anyone asks why.
+pub const LEAST: f64 = 0.1;
+/// Statements that write.
+const WRITES: [&str; 5] = ["INSERT", "UPDATE", "DELETE", "MERGE", "COPY"];
+/// Queries looked at closely.
+const MOST: usize = 6;
+/// Temporary bytes per second and per call from which a spill is one.
+const SPILL_PER_S: f64 = 1_048_576.0;
+/// Rows per call that nobody reads.
+const FETCH_ROWS: f64 = 10_000.0;
+/// A cheap query: milliseconds a call.
+const CHEAP_MS: f64 = 2.0;
+/// Called so often.
+const OFTEN_PER_S: f64 = 300.0;
+/// Rows that one of a loop returns or changes.
+const FEW_ROWS: f64 = 10.0;
+/// Over what was usual.
+const FLOOD: f64 = 3.0;
+/// A dear query: milliseconds a call.
+const DEAR_MS: f64 = 20.0;
+/// Slower than usual, times.
+const SLOWER: f64 = 2.0;
+
+/// What the queries of one server cost.
+#[derive(Debug, Clone, Default)]
+pub struct Queries<'a> {
+    /// Those that cost most, each with its kind.
+    pub costly: Vec<Costly<'a>>,
+    /// The plans that would tell more.
+    pub demands: Vec<Demand>,
+    /// Sessions busy with statements that write, on average.
+    pub writing: f64,
+}
+
+impl<'a> Queries<'a> {
+    /// Of one server.
+    #[must_use]
+    pub fn of(world: &World, ledger: &Ledger, learned: &Learned, pg: &'a PgFacts) -> Self {
+        let Some(time) = Time::of(world, ledger, pg) else { return Self::default() };
+        let mut seen = BTreeSet::new();
+        let mut all: Vec<Costly<'_>> = pg
+            .rows()
+            .map(|row| {
+                let losses = time.of_query(row);
+                Costly { row, lost: losses.iter().map(|(_, s)| s).sum(), losses, kind: None }
+            })
+            .filter(|c| c.lost > 0.0)
+            .collect();
+        // One entry for each query, the busiest: the same text of two roles shares its sessions.
+        all.sort_by(|a, b| {
+            let busier = b.row.grown.exec_ms.total_cmp(&a.row.grown.exec_ms);
+            b.lost.total_cmp(&a.lost).then(busier).then(a.row.key.cmp(&b.row.key))
+        });
+        all.retain(|c| seen.insert(c.row.key.query));
+        let verb = |c: &Costly<'_>| lexer::verb(pg.text(c.row.key.query));
+        let writing = all.iter().filter(|c| WRITES.contains(&verb(c).as_str())).map(|c| c.lost).sum();
+        all.retain(|c| c.lost >= LEAST * 0.5);
+        all.truncate(MOST);
+        let mut demands = Vec::new();
+        for costly in &mut all {
+            let plan = pg.plan(costly.row);
+            let old = plan.is_none_or(|(at_ns, _)| world.at.mono_ns.saturating_sub(*at_ns) > advice::FRESH_NS);
+            if old && costly.lost >= LEAST && explainable(&verb(costly)) {
+                demands.push(demand(pg, costly.row));
+            }
+            costly.kind = kind(learned, pg, costly);
+        }
+        demands.truncate(2);
+        Self { costly: all, demands, writing }
+    }
+}
+
+fn explainable(verb: &str) -> bool {
+    ["SELECT", "WITH", "UPDATE", "DELETE", "INSERT", "MERGE"].contains(&verb)
+}
+
+/// The wish for the plan of a statement.
+#[must_use]
+pub fn demand(pg: &PgFacts, row: &StatementRow) -> Demand {
+    Demand::Plan { source: pg.id.clone(), query: row.key.query, database: row.database.clone(), role: row.role.clone() }
+}
+
+fn kind(learned: &Learned, pg: &PgFacts, costly: &Costly<'_>) -> Option<Kind> {
+    let (row, lost) = (costly.row, costly.lost);
+    let planned = pg.plan(row);
+    let plan = planned.and_then(|(_, p)| p.as_ref().ok());
+    let interval_s = pg.interval_s()?;
+    let g = &row.grown;
+    let calls = g.calls.max(1) as f64;
+    let (mean_ms, per_s) = (g.exec_ms / calls, g.calls as f64 / interval_s);
+    let rows = g.rows as f64 / calls;
+    if let Some(plan) = plan {
+        if let Some(advice) = advice::best(plan, mean_ms) {
+            return Some(Kind::MissingIndex(advice));
+        }
+        if let Some((table, estimated)) = tables::stale(plan, rows) {
+            return Some(Kind::StaleStatistics(table, Some((estimated, rows))));
+        }
+        if let Some((table, share)) = tables::bloated(plan) {
+            return Some(Kind::Bloat(table, share));
+        }
+    }
+    let temp = (g.temp_written_blocks * 8192) as f64;
+    if temp / interval_s >= SPILL_PER_S && temp / calls >= SPILL_PER_S {
+        return Some(Kind::TempSpill);
+    }
+    let verb = lexer::verb(pg.text(row.key.query));
+    if rows >= FETCH_ROWS && (verb == "SELECT" || verb == "WITH" || verb == "FETCH") {
+        return Some(Kind::LargeFetch);
+    }
+    let usual = learned.usual_query(&pg.id, row);
+    let new = learned.postgres.is_new(&pg.id, row);
+    let flood = usual.map_or(new || lost >= 1.0, |(_, usual_per_s)| per_s >= FLOOD * usual_per_s.max(1.0));
+    if mean_ms <= CHEAP_MS && per_s >= OFTEN_PER_S && rows <= FEW_ROWS && flood {
+        return Some(Kind::HighFrequency);
+    }
+    // What an index would do the plan says, and it is on its way.
+    if planned.is_none() && explainable(&verb) {
+        return None;
+    }
+    if let Some(table) = plan.filter(|_| mean_ms >= DEAR_MS).and_then(tables::changed) {
+        return Some(Kind::StaleStatistics(table, None));
+    }
+    if let Some((usual_ms, _)) = usual
+        && mean_ms >= SLOWER * usual_ms
+        && mean_ms - usual_ms >= 1.0
+    {
+        return Some(Kind::Regressed(mean_ms / usual_ms.max(1e-3)));
+    }
+    (mean_ms >= DEAR_MS).then_some(Kind::Expensive)
+}
+
+/// How the time of sessions becomes time of queries.
+struct Time<'a> {
+    pg: &'a PgFacts,
+    activity: &'a Activities,
+    /// Of the processes of its sessions here: on a CPU, and ready for one.
+    working: f64,
+    runnable: f64,
+    /// CPUs that are busy.
+    busy: f64,
+}
+
+/// Waits that are not the query's: for locks, for its client, for a standby.
+const fn of_others(class: WaitClass) -> bool {
+    matches!(class, WaitClass::Lock | WaitClass::Client | WaitClass::SyncReplica | WaitClass::Idle)
+}
+
+impl<'a> Time<'a> {
+    fn of(world: &World, ledger: &Ledger, pg: &'a PgFacts) -> Option<Self> {
+        let activity = pg.activity.as_ref().ok()?;
+        let ids: HashSet<_> = activity.sessions.iter().map(actor_id).collect();
+        let sum = |part: fn(&Actor) -> f64| ledger.sum(|a| ids.contains(&a.id), part);
+        let (working, runnable) = (sum(|a| a.working), sum(|a| a.runnable));
+        let busy = world.host.cpu.as_ref().map_or(working, |c| c.busy * world.cpus());
+        Some(Self { pg, activity, working, runnable, busy: busy.max(1e-9) })
+    }
+
+    /// Time of a query over the window by state: what it waits for, and of the CPU and run queue time of the server's sessions here its
+    /// share. Before PostgreSQL 14 no session tells its query: then the time that its statements took, split as all sessions are.
+    fn of_query(&self, row: &StatementRow) -> Vec<(State, f64)> {
+        let tells = self.pg.server.as_ref().is_some_and(|s| s.major() >= 14);
+        let (classes, part) = if tells {
+            (self.activity.by_query.get(&row.key.query), 1.0)
+        } else {
+            let busy_s = self.pg.interval_s().map_or(0.0, |s| row.grown.exec_ms / 1000.0 / s);
+            (Some(&self.activity.by_class), busy_s / self.activity.active().max(busy_s).max(1e-9))
+        };
+        let mut losses = Vec::new();
+        for (class, seconds) in classes.into_iter().flatten().filter(|(class, s)| !of_others(**class) && **s * part > 0.0) {
+            match class {
+                WaitClass::Cpu => losses.extend(self.of_cpu(seconds * part)),
+                class => losses.extend(state_of(*class).map(|state| (state, seconds * part))),
+            }
+        }
+        losses
+    }
+
+    /// Sessions on a CPU or ready for one, split as their processes here are. Of the run queue only what the query's own work makes.
+    fn of_cpu(&self, seconds: f64) -> Vec<(State, f64)> {
+        if !self.pg.local() {
+            return vec![(State::PostgresCpu, seconds)];
+        }
+        let share = (seconds / self.activity.class(WaitClass::Cpu).max(1e-9)).min(1.0);
+        let mine = self.working * share;
+        vec![(State::Working, mine), (State::CpuRunnable, self.runnable * share * (mine / self.busy).min(1.0))]
+    }
+}
