@@ -27,7 +27,17 @@ pub fn rows(pg: &PgFacts) -> Vec<Row> {
         row(
             "checkpoints",
             format!("{} timed, {} asked for", whole(c.checkpoints.timed), whole(c.checkpoints.requested)),
-            "since the statistics began; many asked for: raise max_wal_size".into(),
+            format!(
+                "since the statistics began; they wrote {} and synced for {} ms a second; many asked for: raise max_wal_size",
+                text(rate(|c| Some(c.checkpoints.buffers? * 8192)), bytes),
+                text(rate(|c| c.checkpoints.sync_ms.map(|ms| ms as u64)), short).trim_end_matches("/s"),
+            ),
+            Meaning::Text,
+        ),
+        row(
+            "WAL buffers full",
+            text(rate(|c| c.wal.buffers_full), count),
+            "a session wrote WAL by itself because wal_buffers were full".into(),
             Meaning::Text,
         ),
         row(
@@ -43,10 +53,25 @@ pub fn rows(pg: &PgFacts) -> Vec<Row> {
             Meaning::Text,
         ),
     ];
+    out.extend(statements(pg));
     out.extend(databases(c));
     out.extend(replication(c));
     out.extend(open_work(c));
     out
+}
+
+/// How far pg_stat_statements is full: what is thrown out is not known.
+fn statements(pg: &PgFacts) -> Option<Row> {
+    let s = pg.statements.as_ref().ok()?;
+    let figure = format!("{} of {} entries", s.entries, s.capacity);
+    let lost = s.evictions > 0;
+    let more = match lost {
+        true => {
+            format!("{} times entries were thrown out in {}: raise pg_stat_statements.max", s.evictions, seconds(s.interval_s))
+        }
+        false => "none was thrown out since the reading before".to_owned(),
+    };
+    Some(row("pg_stat_statements", figure, more, if lost { Meaning::Warning } else { Meaning::Text }))
 }
 
 fn databases(c: &Cluster) -> Vec<Row> {
@@ -68,13 +93,17 @@ fn replication(c: &Cluster) -> Vec<Row> {
         out.push(row(
             "archiver",
             format!("{} done, {} failed", a.archived, a.failed),
-            format!("last success {}", age(a.last_archived_s)),
+            match failing {
+                true => format!("last success {}; fails on {}", age(a.last_archived_s), a.last_failed_wal),
+                false => format!("last success {}", age(a.last_archived_s)),
+            },
             meaning,
         ));
     }
     for r in &c.replicas {
         let lag = r.replay_lag_s.map_or_else(|| "no lag".to_owned(), |s| format!("{} behind", seconds(s)));
-        let more = format!("{} {} {}, {} not replayed", r.name, r.sync, r.state, bytes(r.behind_bytes.unwrap_or(0) as f64));
+        let behind = r.behind_bytes.map_or_else(|| "?".to_owned(), |b| bytes(b as f64));
+        let more = format!("{} {} {}, {behind} not replayed", r.name, r.sync, r.state);
         out.push(row("standby", lag, more, Meaning::Text));
     }
     if let Some((lag, behind)) = c.replay_lag {
@@ -90,7 +119,7 @@ fn replication(c: &Cluster) -> Vec<Row> {
         let meaning = if s.active { Meaning::Text } else { Meaning::Warning };
         out.push(row(
             "slot",
-            format!("{} retained", bytes(s.retained_bytes.unwrap_or(0) as f64)),
+            s.retained_bytes.map_or_else(|| "retains none".to_owned(), |b| format!("{} retained", bytes(b as f64))),
             format!("{} {} {state} {}", s.name, s.kind, s.wal_status),
             meaning,
         ));

@@ -27,6 +27,13 @@ pub enum Demand {
         /// The role that runs it.
         role: Foreign,
     },
+    /// A database is to be visited before its turn: something was found there, and its end must not be seen late.
+    Visit {
+        /// Source id of the server.
+        source: String,
+        /// The database.
+        database: Foreign,
+    },
 }
 
 /// An answer, recorded like any other sample.

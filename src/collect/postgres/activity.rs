@@ -19,16 +19,19 @@ const TEXT: usize = 2048;
 fn columns(known: &Columns) -> String {
     let of = |name: &str, kind: &str| known.or_null("pg_stat_activity", "a", name, kind);
     format!(
-        "a.pid, round(extract(epoch FROM a.backend_start) * 1000000)::int8, {leader}, a.datname, a.usename, a.application_name, \
+        "a.pid, (pg_catalog.date_part('epoch', a.backend_start) * 1000000)::int8, {leader}, \
+         (SELECT d.datname FROM pg_catalog.pg_database d WHERE d.oid = a.datid), pg_catalog.pg_get_userbyid(nullif(a.usesysid, 0)), a.application_name, \
          host(a.client_addr) || coalesce(':' || a.client_port::text, ''), a.backend_type, a.state, a.wait_event_type, a.wait_event, \
-         {query_id}, extract(epoch FROM c.now - a.xact_start)::float8, extract(epoch FROM c.now - a.query_start)::float8, \
-         extract(epoch FROM c.now - a.state_change)::float8, age(a.backend_xmin), a.backend_xid IS NOT NULL, left(a.query, {TEXT})",
+         {query_id}, pg_catalog.date_part('epoch', c.now - a.xact_start), pg_catalog.date_part('epoch', c.now - a.query_start), \
+         pg_catalog.date_part('epoch', c.now - a.state_change), a.backend_xid IS NOT NULL, left(a.query, {TEXT})",
         leader = of("leader_pid", "int4"),
         query_id = of("query_id", "int8"),
     )
 }
 
-const FROM: &str = "FROM pg_catalog.pg_stat_activity a CROSS JOIN (SELECT pg_catalog.clock_timestamp() AS now) c";
+/// The function behind the view, without the view's joins with all databases and roles: a third cheaper at 500 sessions. `date_part`
+/// computes in binary, `extract` in decimal digits.
+const FROM: &str = "FROM pg_catalog.pg_stat_get_activity(NULL) a CROSS JOIN (SELECT pg_catalog.clock_timestamp() AS now) c";
 
 /// All sessions that are not idle, our own left out; and in the first row the clock and the number of hidden ones.
 #[must_use]
@@ -36,7 +39,7 @@ pub fn sql(known: &Columns, sees_all: bool) -> Vec<String> {
     let hidden = if sees_all {
         "0".to_owned()
     } else {
-        "(SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE backend_type IS NULL OR query = '<insufficient privilege>')"
+        "(SELECT count(*) FROM pg_catalog.pg_stat_get_activity(NULL) WHERE backend_type IS NULL OR query = '<insufficient privilege>')"
             .to_owned()
     };
     vec![
@@ -82,7 +85,6 @@ pub fn session(row: &PgRow) -> Option<Session> {
         xact_s: c.number(),
         query_s: c.number(),
         state_s: c.number(),
-        xmin_age: c.number(),
         has_xid: c.flag().unwrap_or(false),
         query: Foreign::from(lexer::mask(&String::from_utf8_lossy(c.bytes().unwrap_or_default())).as_str()),
     })

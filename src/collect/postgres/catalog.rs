@@ -5,7 +5,6 @@ use sqlx::postgres::PgRow;
 
 use crate::model::postgres::{Catalog, DuplicateIndex, IndexRow, SequenceRow, TableRow};
 
-use super::columns::Columns;
 use super::session::Cells;
 
 /// Tables of one visit.
@@ -13,8 +12,8 @@ const TABLES: usize = 300;
 
 /// The statements, in the order of [`parse`], whose last part are the [`SEQUENCES`].
 #[must_use]
-pub fn sql(known: &Columns) -> Vec<String> {
-    vec![HEAD.to_owned(), tables(known), indexes(), duplicates()]
+pub fn sql() -> Vec<String> {
+    vec![HEAD.to_owned(), tables(), indexes(), duplicates()]
 }
 
 const HEAD: &str = "SELECT pg_catalog.current_database(), (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()), \
@@ -27,7 +26,7 @@ const DEFINITION: &str = "CASE WHEN NOT EXISTS (SELECT 1 FROM pg_catalog.pg_lock
          AND l.mode = 'AccessExclusiveLock' AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())) \
          THEN pg_catalog.pg_get_indexdef(i.indexrelid) END";
 
-fn tables(known: &Columns) -> String {
+fn tables() -> String {
     let option = |name: &str, setting: &str| {
         format!(
             "coalesce((SELECT o.option_value::float8 FROM pg_catalog.pg_options_to_table(c.reloptions) o WHERE o.option_name = '{name}'), \
@@ -49,8 +48,7 @@ fn tables(known: &Columns) -> String {
     );
     format!(
         "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpages, c.reltuples, t.n_live_tup, t.n_dead_tup, t.n_mod_since_analyze, \
-             {inserted}, t.seq_scan, t.seq_tup_read, t.idx_scan, t.n_tup_ins + t.n_tup_upd + t.n_tup_del, t.n_tup_upd, t.n_tup_hot_upd, \
-             {vacuum_at}, {analyze_at}, \
+             t.seq_tup_read, t.idx_scan, t.n_tup_ins + t.n_tup_upd + t.n_tup_del, {vacuum_at}, \
              coalesce((SELECT o.option_value <> 'false' AND o.option_value <> 'off' FROM pg_catalog.pg_options_to_table(c.reloptions) o \
                WHERE o.option_name = 'autovacuum_enabled'), true), \
              extract(epoch FROM pg_catalog.clock_timestamp() - greatest(t.last_vacuum, t.last_autovacuum))::float8, \
@@ -60,14 +58,12 @@ fn tables(known: &Columns) -> String {
              LEFT JOIN pg_catalog.pg_stat_all_tables t ON t.relid = c.oid \
              WHERE c.relkind IN ('r', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND c.relpersistence <> 't' \
              ORDER BY c.relpages + coalesce(t.n_dead_tup, 0) / 100 + coalesce(t.seq_tup_read, 0) / 1000 DESC LIMIT {TABLES}",
-        inserted = known.or_null("pg_stat_all_tables", "t", "n_ins_since_vacuum", "int8"),
-        analyze_at = threshold("analyze"),
     )
 }
 
 fn indexes() -> String {
     format!(
-        "SELECT i.indexrelid, n.nspname, r.relname, c.relname, i.indrelid, c.relpages, coalesce(s.idx_scan, 0), i.indisvalid, i.indisunique, \
+        "SELECT i.indexrelid, n.nspname, r.relname, c.relname, c.relpages, coalesce(s.idx_scan, 0), i.indisvalid, \
              i.indisprimary OR i.indisexclusion OR i.indisreplident OR EXISTS (SELECT 1 FROM pg_catalog.pg_constraint k WHERE k.conindid = i.indexrelid) \
                OR EXISTS (SELECT 1 FROM pg_catalog.pg_inherits h WHERE h.inhrelid = i.indexrelid), \
              EXISTS (SELECT 1 FROM pg_catalog.pg_stat_progress_create_index p WHERE p.index_relid = i.indexrelid OR p.relid = i.indrelid) \
@@ -156,15 +152,10 @@ fn table(row: &PgRow) -> Option<TableRow> {
         live: c.count().unwrap_or(0),
         dead: c.count().unwrap_or(0),
         modified: c.count().unwrap_or(0),
-        inserted: c.count(),
-        seq_scans: c.count().unwrap_or(0),
         seq_rows: c.count().unwrap_or(0),
         index_scans: c.count().unwrap_or(0),
         writes: c.count().unwrap_or(0),
-        updates: c.count().unwrap_or(0),
-        hot_updates: c.count().unwrap_or(0),
         vacuum_at: c.number().unwrap_or(f64::MAX),
-        analyze_at: c.number().unwrap_or(f64::MAX),
         autovacuum: c.flag().unwrap_or(true),
         vacuumed_s: c.number(),
         analyzed_s: c.number(),
@@ -180,11 +171,9 @@ fn index(row: &PgRow) -> Option<IndexRow> {
         schema: c.text(),
         table: c.text(),
         name: c.text(),
-        table_oid: c.number().unwrap_or(0),
         pages: c.count().unwrap_or(0),
         scans: c.count().unwrap_or(0),
         valid: c.flag().unwrap_or(true),
-        unique: c.flag().unwrap_or(false),
         needed: c.flag().unwrap_or(true),
         building: c.flag().unwrap_or(false),
         definition: Some(c.text()).filter(|d| !d.is_empty()),

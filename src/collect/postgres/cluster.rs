@@ -66,12 +66,15 @@ fn settings() -> String {
     )
 }
 
-const CONNECTIONS: &str = "SELECT application_name, usename, host(client_addr), count(*), count(*) FILTER (WHERE state = 'idle'), \
+const CONNECTIONS: &str = "SELECT application_name, pg_catalog.pg_get_userbyid(nullif(usesysid, 0)), host(client_addr), count(*), count(*) FILTER (WHERE state = 'idle'), \
          count(*) FILTER (WHERE state LIKE 'idle in transaction%'), \
          count(*) FILTER (WHERE backend_start > pg_catalog.clock_timestamp() - '10 s'::interval), \
-         extract(epoch FROM max(pg_catalog.clock_timestamp() - state_change) FILTER (WHERE state = 'idle'))::float8, (sum(count(*)) OVER ())::int8 \
-         FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend' OR (backend_type IS NULL AND datid IS NOT NULL) \
+         pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - min(state_change) FILTER (WHERE state = 'idle')), (sum(count(*)) OVER ())::int8 \
+         FROM pg_catalog.pg_stat_get_activity(NULL) WHERE backend_type = 'client backend' OR (backend_type IS NULL AND datid IS NOT NULL) \
          GROUP BY 1, 2, 3 ORDER BY 4 DESC LIMIT 100";
+
+/// In the place of what is not due.
+const NOTHING: &str = "SELECT NULL WHERE false";
 
 /// What roles have of their own of the settings that fixes change, and of no others: applications keep secrets there.
 const ROLES: &str = "SELECT r.rolname, d.datname, pg_catalog.split_part(c, '=', 1), substr(c, pg_catalog.strpos(c, '=') + 1) \
@@ -81,7 +84,7 @@ const ROLES: &str = "SELECT r.rolname, d.datname, pg_catalog.split_part(c, '=', 
 
 const HORIZON: &str = "SELECT * FROM (\
          SELECT 'session', a.pid::text, pg_catalog.age(a.backend_xmin)::int8, extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::float8 \
-           FROM pg_catalog.pg_stat_activity a WHERE a.backend_xmin IS NOT NULL AND a.pid <> pg_catalog.pg_backend_pid() \
+           FROM pg_catalog.pg_stat_get_activity(NULL) a WHERE a.backend_xmin IS NOT NULL AND a.pid <> pg_catalog.pg_backend_pid() \
              AND a.backend_type IS DISTINCT FROM 'walsender' \
              AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_stat_progress_vacuum v WHERE v.pid = a.pid) \
          UNION ALL SELECT 'prepared', gid, pg_catalog.age(transaction)::int8, extract(epoch FROM pg_catalog.clock_timestamp() - prepared)::float8 FROM pg_catalog.pg_prepared_xacts \
@@ -109,10 +112,10 @@ pub fn sql(known: &Columns, with_settings: bool) -> Vec<String> {
     };
     let wal = if known.has("pg_stat_wal", "wal_records") {
         format!(
-            "SELECT pg_catalog.pg_wal_lsn_diff({position}, '0/0')::numeric(24,0), w.wal_fpi, w.wal_records, w.wal_buffers_full FROM pg_catalog.pg_stat_wal w"
+            "SELECT pg_catalog.pg_wal_lsn_diff({position}, '0/0')::numeric(24,0), w.wal_fpi, w.wal_buffers_full FROM pg_catalog.pg_stat_wal w"
         )
     } else {
-        format!("SELECT pg_catalog.pg_wal_lsn_diff({position}, '0/0')::numeric(24,0), NULL, NULL, NULL")
+        format!("SELECT pg_catalog.pg_wal_lsn_diff({position}, '0/0')::numeric(24,0), NULL, NULL")
     };
     vec![
         format!(
@@ -137,7 +140,7 @@ pub fn sql(known: &Columns, with_settings: bool) -> Vec<String> {
             .to_owned(),
         format!(
             "SELECT application_name, host(client_addr), state, sync_state, pg_catalog.pg_wal_lsn_diff({position}, replay_lsn)::numeric(24,0), \
-             extract(epoch FROM write_lag)::float8, extract(epoch FROM flush_lag)::float8, extract(epoch FROM replay_lag)::float8 \
+             extract(epoch FROM flush_lag)::float8, extract(epoch FROM replay_lag)::float8 \
              FROM pg_catalog.pg_stat_replication LIMIT 50"
         ),
         format!(
@@ -150,13 +153,13 @@ pub fn sql(known: &Columns, with_settings: bool) -> Vec<String> {
         "SELECT gid, transaction::text, owner, database, extract(epoch FROM pg_catalog.clock_timestamp() - prepared)::float8 \
          FROM pg_catalog.pg_prepared_xacts ORDER BY prepared LIMIT 50"
             .to_owned(),
-        if with_settings { settings() } else { "SELECT NULL WHERE false".to_owned() },
+        if with_settings { settings() } else { NOTHING.to_owned() },
         "SELECT pid, 'vacuum', datname, relid, NULL, phase, CASE WHEN heap_blks_total > 0 THEN heap_blks_scanned::float8 / heap_blks_total END \
            FROM pg_catalog.pg_stat_progress_vacuum \
          UNION ALL SELECT pid, 'create index', datname, relid, index_relid, phase, CASE WHEN blocks_total > 0 THEN blocks_done::float8 / blocks_total END \
            FROM pg_catalog.pg_stat_progress_create_index LIMIT 50"
             .to_owned(),
-        ROLES.to_owned(),
+        if with_settings { ROLES.to_owned() } else { NOTHING.to_owned() },
     ]
 }
 
@@ -238,7 +241,7 @@ fn checkpoints(row: &PgRow) -> Checkpoints {
 
 fn wal(row: &PgRow) -> WalRow {
     let mut c = Cells::of(row);
-    WalRow { position: c.count(), full_page_images: c.count(), records: c.count(), buffers_full: c.count() }
+    WalRow { position: c.count(), full_page_images: c.count(), buffers_full: c.count() }
 }
 
 fn archiver(row: &PgRow) -> Archiver {
@@ -260,7 +263,6 @@ fn replica(row: &PgRow) -> ReplicaRow {
         state: c.text(),
         sync: c.text(),
         behind_bytes: c.count(),
-        write_lag_s: c.number(),
         flush_lag_s: c.number(),
         replay_lag_s: c.number(),
     }

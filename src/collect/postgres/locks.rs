@@ -18,7 +18,7 @@ pub fn sql(known: &Columns, pids: &[i32]) -> String {
     let list: Vec<String> = pids.iter().take(MOST).map(ToString::to_string).collect();
     format!(
         "WITH w AS MATERIALIZED (SELECT a.pid, a.state_change, pg_catalog.pg_blocking_pids(a.pid) AS bl \
-           FROM pg_catalog.pg_stat_activity a WHERE a.wait_event_type = 'Lock' AND a.pid IN ({list})), \
+           FROM pg_catalog.pg_stat_get_activity(NULL) a WHERE a.wait_event_type = 'Lock' AND a.pid IN ({list})), \
          l AS MATERIALIZED (SELECT * FROM pg_catalog.pg_locks WHERE pid IN (SELECT pid FROM w) AND (NOT granted OR locktype = 'tuple')) \
          SELECT w.pid, pg_catalog.array_to_string(w.bl, ','), n.locktype, n.mode, coalesce(n.database, t.database), \
            coalesce(n.relation, t.relation), \

@@ -35,7 +35,7 @@ pub use self::find::socket;
 
 /// What perftop calls itself; its own sessions are left out by it.
 pub const APPLICATION: &str = "perftop";
-/// What each of its statements begins with.
+/// What stands behind the first word of each of its statements.
 const MARK: &str = "/* perftop */";
 /// Servers watched at once.
 const MOST: usize = 8;

@@ -176,7 +176,7 @@ async fn tables(session: &mut Session, plan: &mut Plan) -> Result<(), Trouble> {
                AND (o.opcintype = coalesce(nullif(y.typbasetype, 0), a.atttypid) OR (y.typtype = 'e' AND o.opcintype = 'pg_catalog.anyenum'::pg_catalog.regtype) \
                OR (y.typcategory = 'A' AND o.opcintype = 'pg_catalog.anyarray'::pg_catalog.regtype) \
                OR (a.atttypid = 1043 AND o.opcintype = 25))), \
-             s.n_distinct, s.null_frac, coalesce(s.avg_width, CASE WHEN a.attlen > 0 THEN a.attlen END), s.correlation, s.most_common_freqs[1] \
+             s.n_distinct, s.null_frac, coalesce(s.avg_width, CASE WHEN a.attlen > 0 THEN a.attlen END), s.correlation \
              FROM {chosen} c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid \
              JOIN pg_catalog.pg_type y ON y.oid = a.atttypid \
              LEFT JOIN pg_catalog.pg_stats s ON s.schemaname = n.nspname AND s.tablename = c.relname AND s.attname = a.attname AND s.inherited = (c.relkind = 'p') \
@@ -234,7 +234,6 @@ fn column(row: &PgRow, oid: u32) -> Option<PlannedColumn> {
         null_share: c.number(),
         width: c.number(),
         correlation: c.number(),
-        most_common: c.number(),
     })
 }
 

@@ -195,15 +195,18 @@ impl Shared {
         self.slot().sample.statements = Some(Ok(statements));
     }
 
-    /// The most expensive of them whose texts are not known.
+    /// The most expensive of them whose texts are not known; and whether one of those keeps a twentieth of a session busy.
     #[must_use]
-    pub fn without_text(&self, statements: &Statements, most: usize) -> Vec<i64> {
+    pub fn without_text(&self, statements: &Statements, most: usize) -> (Vec<i64>, bool) {
+        const COSTLY: f64 = 0.05;
         let slot = self.slot();
-        let mut ids: Vec<i64> =
-            statements.rows.iter().take(most).map(|r| r.key.query).filter(|id| !slot.texts.contains_key(id)).collect();
+        let unknown = statements.rows.iter().take(most).filter(|r| !slot.texts.contains_key(&r.key.query));
+        let busy = |ms: f64| statements.interval_s <= 0.0 || ms / 1000.0 / statements.interval_s >= COSTLY;
+        let costly = unknown.clone().any(|r| busy(r.grown.exec_ms));
+        let mut ids: Vec<i64> = unknown.map(|r| r.key.query).collect();
         ids.sort_unstable();
         ids.dedup();
-        ids
+        (ids, costly)
     }
 
     /// Texts that were brought, masked and as they are.

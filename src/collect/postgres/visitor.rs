@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use crate::collect::clock;
 use crate::model::demand::{Answer, Demand, Detail};
+use crate::model::foreign::Foreign;
 use crate::model::seen::{Lack, Seen, Why};
 
 use super::connect::{self, Who};
@@ -16,8 +17,11 @@ use super::slot::Shared;
 use super::target::{Credentials, Target};
 use super::{catalog, plan};
 
-/// Between two visits, once every database was seen.
-const TURN: Duration = Duration::from_secs(20);
+/// Between two visits, once every database was seen. A visit in another database is a new connection, which costs the server more than
+/// the questions.
+const TURN: Duration = Duration::from_secs(60);
+/// Between two visits that are asked for.
+const AGAIN: Duration = Duration::from_secs(5);
 /// Between the first visits.
 const FIRST: Duration = Duration::from_millis(700);
 const STATEMENT: Duration = Duration::from_secs(2);
@@ -55,6 +59,7 @@ impl Visitor {
         let mut visited: Vec<String> = Vec::new();
         let mut first = true;
         let mut due = clock::instant() + FIRST;
+        let mut again = clock::instant();
         loop {
             tokio::select! {
                 () = tokio::time::sleep_until(due.into()) => {
@@ -65,28 +70,42 @@ impl Visitor {
                     }
                     if let Some(database) = next.or_else(|| all.first().cloned()) {
                         visited.push(database.clone());
-                        if let Err(trouble) = self.visit(&mut open, &database).await {
-                            if trouble.fatal() {
-                                open = None;
-                            }
-                            self.slot.unvisited(&database, lack(&trouble, &self.who.role, &database));
-                        }
+                        self.look_into(&mut open, &database).await;
                     }
                     first &= all.iter().any(|d| !visited.contains(d)) && visited.len() < MOST;
                     due = clock::instant() + if first || all.is_empty() { FIRST } else { TURN };
                 }
-                Some(demand) = self.asked.recv() => {
-                    if let Some(detail) = self.answer(&mut open, &demand).await {
+                Some(demand) = self.asked.recv() => match &demand {
+                    Demand::Visit { database, .. } => {
+                        let now = clock::instant();
+                        if now >= again && let Ok(name) = std::str::from_utf8(database.raw()) {
+                            self.look_into(&mut open, name).await;
+                            again = now + AGAIN;
+                        }
+                    }
+                    Demand::Plan { query, database, role, .. } => {
+                        let detail = self.plan(&mut open, *query, database, role).await;
                         self.slot.answered(Answer { demand, detail });
                     }
+                    Demand::ProcessDetail { .. } => {}
                 }
             }
         }
     }
 
+    /// A visit, or why there was none.
+    async fn look_into(&self, open: &mut Option<Open>, database: &str) {
+        if let Err(trouble) = self.visit(open, database).await {
+            if trouble.fatal() {
+                *open = None;
+            }
+            self.slot.unvisited(database, lack(&trouble, &self.who.role, database));
+        }
+    }
+
     async fn visit(&self, open: &mut Option<Open>, database: &str) -> Result<(), Trouble> {
         let session = self.enter(open, database).await?;
-        let (mut answers, _) = session.ask(&catalog::sql(&self.hello.columns)).await?;
+        let (mut answers, _) = session.ask(&catalog::sql()).await?;
         // By itself: it takes a lock on each sequence, and one that is being altered must not hide tables and indexes.
         let sequences = match session.ask(&[catalog::SEQUENCES.to_owned()]).await {
             Ok((more, _)) => {
@@ -128,13 +147,12 @@ impl Visitor {
         open.as_mut().map(|o| &mut o.session).ok_or_else(|| Trouble::Lost("no connection".into()))
     }
 
-    async fn answer(&self, open: &mut Option<Open>, demand: &Demand) -> Option<Seen<Detail>> {
-        let Demand::Plan { query, database, role, .. } = demand else { return None };
+    async fn plan(&self, open: &mut Option<Open>, query: i64, database: &Foreign, role: &Foreign) -> Seen<Detail> {
         let Ok(name) = String::from_utf8(database.raw().to_vec()) else {
-            return Some(Err(Lack::new(Why::Garbage, "the name of the database is no UTF-8")));
+            return Err(Lack::new(Why::Garbage, "the name of the database is no UTF-8"));
         };
-        let Some(text) = self.slot.raw_text(*query) else {
-            return Some(Err(Lack::new(Why::NotYet, "the text of the statement is not known yet")));
+        let Some(text) = self.slot.raw_text(query) else {
+            return Err(Lack::new(Why::NotYet, "the text of the statement is not known yet"));
         };
         let made = match self.enter(open, &name).await {
             Ok(session) => plan::make(session, &self.hello, self.slot.pooled(), &text, role).await,
@@ -143,10 +161,10 @@ impl Visitor {
         if made.as_ref().is_err_and(Trouble::fatal) {
             *open = None;
         }
-        Some(made.map(Detail::Plan).map_err(|trouble| {
+        made.map(Detail::Plan).map_err(|trouble| {
             let why = if trouble.code() == "42501" { Why::Denied } else { Why::Garbage };
             Lack::new(why, format!("no plan: {trouble}"))
-        }))
+        })
     }
 }
 

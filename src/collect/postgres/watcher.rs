@@ -2,14 +2,14 @@
 //! a few times a second and at the rest in its turn; the second one belongs to the `visitor`.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 
 use crate::collect::clock;
 use crate::collect::root::Roots;
 use crate::model::demand::Demand;
-use crate::model::postgres::{SettingRow, StatementsView};
+use crate::model::postgres::{RoleSetting, SettingRow, StatementsView};
 use crate::model::seen::{Lack, Why};
 
 use super::connect::{self, Who};
@@ -25,7 +25,7 @@ const LOOK_LEAST: Duration = Duration::from_millis(100);
 /// … and so seldom at most.
 const LOOK_MOST: Duration = Duration::from_millis(1000);
 /// Of the server's time that looking may take, ms per s.
-const LOOK_COST: f64 = 1.0;
+const LOOK_COST: f64 = 0.8;
 const LOCKS_EVERY: Duration = Duration::from_millis(900);
 /// A look at the locks that costs more than this is repeated half as often.
 const LOCKS_DEAR_MS: f64 = 4.0;
@@ -35,9 +35,11 @@ const STATEMENTS_FIRST: Duration = Duration::from_secs(3);
 const STATEMENTS_EARLY: u32 = 4;
 const CLUSTER_EVERY: Duration = Duration::from_secs(5);
 /// A reading of the cluster that costs more than this is repeated half as often.
-const CLUSTER_DEAR_MS: f64 = 4.0;
+const CLUSTER_DEAR_MS: f64 = 2.0;
 /// Settings are read in every so many readings: their view is the dearest of all.
 const SETTINGS_EACH: u32 = 12;
+/// Texts of statements that cost little.
+const TEXTS_EVERY: Duration = Duration::from_secs(60);
 const NAMES_EVERY: Duration = Duration::from_secs(60);
 /// A statement of the sampling connection may take so long.
 const STATEMENT: Duration = Duration::from_secs(1);
@@ -152,6 +154,9 @@ struct Sampling {
     figures_read: u32,
     /// As read last.
     settings: BTreeMap<String, SettingRow>,
+    role_settings: Vec<RoleSetting>,
+    /// When texts that nobody waits for may be asked for again.
+    texts_due: Instant,
 }
 
 impl Sampling {
@@ -164,6 +169,8 @@ impl Sampling {
             look_every: Duration::from_millis(250),
             figures_read: 0,
             settings: BTreeMap::new(),
+            role_settings: Vec::new(),
+            texts_due: clock::instant(),
         }
     }
 
@@ -283,8 +290,10 @@ impl Sampling {
                 let mut read = cluster::parse(&answers);
                 if with_settings {
                     self.settings.clone_from(&read.settings);
+                    self.role_settings.clone_from(&read.role_settings);
                 } else {
                     read.settings.clone_from(&self.settings);
+                    read.role_settings.clone_from(&self.role_settings);
                 }
                 slot.figures(read);
                 Ok(self.session.cost_ms(took_ms))
@@ -318,8 +327,14 @@ impl Sampling {
             Ok((answers, took_ms)) => {
                 let cost_ms = self.session.cost_ms(took_ms);
                 let grown = self.before.grow(&answers, cost_ms);
-                let unknown = slot.without_text(&grown, statements::WITH_TEXT);
+                let (unknown, costly) = slot.without_text(&grown, statements::WITH_TEXT);
                 slot.used(grown);
+                // Each question reads the server's whole file of texts: at once for what costs, else once a minute.
+                let now = clock::instant();
+                if !costly && now < self.texts_due {
+                    return Ok(false);
+                }
+                self.texts_due = now + TEXTS_EVERY;
                 self.texts(slot, &schema, &unknown).await.map(|()| false)
             }
             Err(trouble) if trouble.code() == "42501" && dropped.role.is_some() && !self.keep_role => {

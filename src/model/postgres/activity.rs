@@ -56,8 +56,6 @@ pub struct Session {
     pub query_s: Option<f64>,
     /// Since its state changed.
     pub state_s: Option<f64>,
-    /// Transactions since its snapshot.
-    pub xmin_age: Option<i64>,
     /// It has written: a transaction id is assigned.
     pub has_xid: bool,
     /// Its statement, literals masked; cut.

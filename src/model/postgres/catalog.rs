@@ -45,17 +45,11 @@ pub struct TableRow {
     pub live: u64,
     pub dead: u64,
     pub modified: u64,
-    pub inserted: Option<u64>,
-    pub seq_scans: u64,
     pub seq_rows: u64,
     pub index_scans: u64,
     pub writes: u64,
-    pub updates: u64,
-    pub hot_updates: u64,
     /// Dead rows from which autovacuum acts.
     pub vacuum_at: f64,
-    /// Changed rows from which autoanalyze acts.
-    pub analyze_at: f64,
     pub autovacuum: bool,
     /// Seconds ago.
     pub vacuumed_s: Option<f64>,
@@ -74,11 +68,9 @@ pub struct IndexRow {
     pub schema: Foreign,
     pub table: Foreign,
     pub name: Foreign,
-    pub table_oid: u32,
     pub pages: u64,
     pub scans: u64,
     pub valid: bool,
-    pub unique: bool,
     /// Belongs to a constraint, a replica identity, a partitioned index: not to be dropped.
     pub needed: bool,
     /// It is being built.

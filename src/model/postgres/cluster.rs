@@ -104,7 +104,6 @@ pub struct WalRow {
     /// Bytes of WAL ever: the position.
     pub position: Option<u64>,
     pub full_page_images: Option<u64>,
-    pub records: Option<u64>,
     pub buffers_full: Option<u64>,
 }
 
@@ -131,7 +130,6 @@ pub struct ReplicaRow {
     pub state: Foreign,
     pub sync: Foreign,
     pub behind_bytes: Option<u64>,
-    pub write_lag_s: Option<f64>,
     pub flush_lag_s: Option<f64>,
     pub replay_lag_s: Option<f64>,
 }

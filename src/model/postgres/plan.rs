@@ -62,7 +62,6 @@ pub struct Node {
     pub relation: Foreign,
     pub alias: Foreign,
     pub index: Foreign,
-    pub startup_cost: f64,
     pub total_cost: f64,
     pub rows: f64,
     pub width: f64,
@@ -115,8 +114,6 @@ pub struct PlannedColumn {
     pub null_share: Option<f64>,
     pub width: Option<f64>,
     pub correlation: Option<f64>,
-    /// Share of the most common value.
-    pub most_common: Option<f64>,
 }
 
 /// An index of it.
@@ -167,7 +164,6 @@ impl Plan {
             relation: name("Relation Name"),
             alias: name("Alias"),
             index: name("Index Name"),
-            startup_cost: number("Startup Cost"),
             total_cost: number("Total Cost"),
             rows: number("Plan Rows"),
             width: number("Plan Width"),

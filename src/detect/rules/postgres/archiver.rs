@@ -48,7 +48,9 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     }
     let last =
         if since.is_finite() { format!("the last success is {} ago", seconds(since)) } else { "it has never succeeded".into() };
-    let mut found = Found::new(Class::Risk, format!("Archiving of WAL fails, {} times so far: {last}", count(a.failed as f64)));
+    let file = if a.last_failed_wal.is_empty() { String::new() } else { format!(" at {}", a.last_failed_wal) };
+    let mut found =
+        Found::new(Class::Risk, format!("Archiving of WAL fails{file}, {} times so far: {last}", count(a.failed as f64)));
     found.grows = true;
     found.never_critical = true;
     found.evidence = vec![

@@ -36,10 +36,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         Ok(activity) => activity,
         Err(answer) => return answer,
     };
-    let waiting = activity.class(WaitClass::Wal);
-    let state = facts.ledger.state(State::PostgresWal);
-    let clean = if state > 0.0 { facts.ledger.clean(State::PostgresWal) / state } else { 0.0 };
-    let lost = waiting * (1.0 - clean);
+    let (waiting, lost) = support::beyond_clean(facts, activity, WaitClass::Wal);
     let subject = instance(pg);
     if lost < params.limit("lost", is_held(prev, &subject)) {
         return Judged::clear(subject, format!("{} sessions wait for WAL", short(waiting)));

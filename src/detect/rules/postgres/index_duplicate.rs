@@ -54,6 +54,7 @@ fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
             drop.needs = "owner of the table".into();
             found.fixes = vec![drop];
             judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
+            judged.demands.extend(support::again(pg, catalog));
         }
     }
     support::of_visited(pg, judged, 10, "no index is superfluous")

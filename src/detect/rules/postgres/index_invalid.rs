@@ -46,6 +46,7 @@ fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
             found.evidence = vec![evidence("its size", size, Unit::Bytes, None, "postgres.indexes")];
             found.fixes = fixes(pg, &catalog.database, &name);
             judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
+            judged.demands.extend(support::again(pg, catalog));
         }
     }
     support::of_visited(pg, judged, 10, "no index is invalid")

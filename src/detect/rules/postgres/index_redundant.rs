@@ -83,6 +83,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             drop.needs = "owner of the table".into();
             found.fixes = vec![drop];
             judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
+            judged.demands.extend(support::again(pg, catalog));
         }
     }
     support::of_visited(pg, judged, 10, "no superfluous index slows a busy table")

@@ -78,6 +78,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             }
             found.fixes = fixes(pg, &catalog.database, t, &name, off);
             judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
+            judged.demands.extend(support::again(pg, catalog));
         }
     }
     support::of_visited(pg, judged, 5, "no table has far more dead rows than autovacuum waits for")

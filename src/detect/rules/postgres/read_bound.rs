@@ -2,11 +2,12 @@
 
 use super::support::{self, confidence, instance, interval, nobody, setting};
 use crate::detect::finding::Class;
-use crate::detect::finding::{Horizon, Phase};
+use crate::detect::finding::{Fix, Horizon, Phase, Preflight};
 use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::model::facts::PgFacts;
 use crate::model::postgres::WaitClass;
 use crate::model::source::SourceKind;
 use crate::model::unit::{Unit, short};
@@ -36,10 +37,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         Ok(activity) => activity,
         Err(answer) => return answer,
     };
-    let waiting = activity.class(WaitClass::IoRead);
-    let state = facts.ledger.state(State::PostgresIoRead);
-    let clean = if state > 0.0 { facts.ledger.clean(State::PostgresIoRead) / state } else { 0.0 };
-    let lost = waiting * (1.0 - clean);
+    let (waiting, lost) = support::beyond_clean(facts, activity, WaitClass::IoRead);
     let subject = instance(pg);
     let of = |c: &std::collections::BTreeMap<WaitClass, f64>| c.get(&WaitClass::IoRead).copied().unwrap_or(0.0);
     let top = activity.by_query.values().map(of).fold(0.0, f64::max);
@@ -68,11 +66,30 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let buffers = pg.cluster.as_ref().ok().and_then(|c| c.bytes("shared_buffers"));
     if let Some(buffers) = buffers {
         found.evidence.push(evidence("shared_buffers", buffers, Unit::Bytes, None, "postgres.settings"));
-        let more = format!("{:.0}MB", (buffers * 2.0 / 1_048_576.0).max(128.0));
-        let mut fix =
-            setting(pg, Phase::Cure, Horizon::LongTerm, "Let the server keep twice as much in memory", "shared_buffers", &more);
-        fix.risk = "that memory is taken from the page cache and everyone else".into();
-        found.fixes = vec![fix];
+        found.fixes = more_memory(facts, pg, buffers).into_iter().collect();
     }
     Judged::found(subject, found)
+}
+
+/// Of a host's memory, what shared_buffers may take: beyond it the page cache lacks what they gain.
+const MOST_OF_MEMORY: f64 = 0.4;
+
+/// Twice the buffers, as far as the host has the memory; none when they have their share already.
+fn more_memory(facts: &Facts<'_>, pg: &PgFacts, buffers: f64) -> Option<Fix> {
+    let host = facts.world.host.memory.as_ref().ok().filter(|_| pg.local());
+    let most = host.map_or(f64::INFINITY, |m| m.raw.total as f64 * MOST_OF_MEMORY);
+    let wanted = (buffers * 2.0).min(most);
+    if wanted < buffers * 1.1 {
+        return None;
+    }
+    let title =
+        if wanted < buffers * 2.0 { "Let the server keep more in memory" } else { "Let the server keep twice as much in memory" };
+    let value = format!("{:.0}MB", (wanted / 1_048_576.0).floor());
+    let mut fix = setting(pg, Phase::Cure, Horizon::LongTerm, title, "shared_buffers", &value);
+    fix.risk = "that memory is taken from the page cache and everyone else".into();
+    if host.is_none() {
+        fix.preflight
+            .push(Preflight { ok: false, what: "the memory of that host is not known here: two fifths of it at most".into() });
+    }
+    Some(fix)
 }

@@ -62,6 +62,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             ];
             found.fixes = widen(pg, &catalog.database, s);
             judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
+            judged.demands.extend(support::again(pg, catalog));
         }
     }
     let blind = if hidden > 0 { format!("; the position of {hidden} or more could not be read") } else { String::new() };

@@ -1,10 +1,12 @@
 //! What several rules of PostgreSQL need: subjects, statements to paste with their guards, the time of a query by state.
 
 use crate::detect::finding::{Fix, Horizon, Language, Phase, Preflight};
-use crate::detect::verdict::Judged;
+use crate::detect::ledger::state_of;
+use crate::detect::verdict::{Facts, Judged};
+use crate::model::demand::Demand;
 use crate::model::facts::{Activities, PgFacts};
 use crate::model::foreign::Foreign;
-use crate::model::postgres::{Catalog, RoleSetting, Session, StatementRow, identifier, literal};
+use crate::model::postgres::{Catalog, RoleSetting, Session, StatementRow, WaitClass, identifier, literal};
 use crate::model::seen::{Lack, Why};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::seconds;
@@ -33,6 +35,16 @@ pub fn unknown(pg: &PgFacts, lack: &Lack) -> Judged {
 /// That answer.
 pub fn activity(pg: &PgFacts) -> Result<&Activities, Judged> {
     pg.activity.as_ref().map_err(|lack| unknown(pg, lack))
+}
+
+/// Sessions that wait in a class, and of them those beyond what a clean disk takes.
+#[must_use]
+pub fn beyond_clean(facts: &Facts<'_>, activity: &Activities, class: WaitClass) -> (f64, f64) {
+    let waiting = activity.class(class);
+    let Some(state) = state_of(class) else { return (waiting, waiting) };
+    let all = facts.ledger.state(state);
+    let clean = if all > 0.0 { facts.ledger.clean(state) / all } else { 0.0 };
+    (waiting, waiting * (1.0 - clean))
 }
 
 /// A session as a subject: `app as shop from 10.0.0.5 (pid 4242)`.
@@ -158,6 +170,14 @@ pub fn visited(pg: &PgFacts) -> Result<impl Iterator<Item = &Catalog>, Judged> {
         return Err(unknown(pg, &lack.unwrap_or_else(|| Lack::new(Why::NotYet, "no database was visited yet"))));
     }
     Ok(pg.catalogs.values().map(|c| &**c))
+}
+
+/// The wish to look again where something was found, once the look is ten seconds old.
+#[must_use]
+pub fn again(pg: &PgFacts, catalog: &Catalog) -> Option<Demand> {
+    let now_us = pg.cluster.as_ref().ok()?.server_us;
+    let old = now_us - catalog.server_us > 10_000_000;
+    old.then(|| Demand::Visit { source: pg.id.clone(), database: catalog.database.clone() })
 }
 
 /// What was found in the databases that were visited, the first `most`; with nothing found, clear as far as all of them were.
