@@ -134,6 +134,13 @@ impl Looks {
         all.iter().map(|s| s.pid).collect()
     }
 
+    /// Queries that are worked on at the newest look, one for each session.
+    #[must_use]
+    pub fn running(&self) -> Vec<i64> {
+        let busy = |s: &&Session| s.active() && !matches!(s.wait.class(), WaitClass::Idle | WaitClass::Lock);
+        self.newest.sessions.iter().filter(busy).filter_map(|s| s.query_id).collect()
+    }
+
     /// Pids of the newest look.
     #[must_use]
     pub fn pids(&self) -> Vec<i32> {

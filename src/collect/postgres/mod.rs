@@ -7,6 +7,7 @@ mod cluster;
 mod columns;
 mod connect;
 mod find;
+mod haste;
 mod hello;
 mod locks;
 mod place;

@@ -164,6 +164,12 @@ impl Shared {
         self.slot().looks.waiting()
     }
 
+    /// Queries that sessions run at the newest look, one for each session.
+    #[must_use]
+    pub fn running(&self) -> Vec<i64> {
+        self.slot().looks.running()
+    }
+
     /// Sessions of the newest look.
     #[must_use]
     pub fn pids(&self) -> Vec<i32> {

@@ -13,6 +13,7 @@ use crate::model::postgres::{RoleSetting, SettingRow, StatementsView};
 use crate::model::seen::{Lack, Why};
 
 use super::connect::{self, Who};
+use super::haste::Haste;
 use super::hello::{self, Hello};
 use super::session::{Limits, Session, Trouble};
 use super::slot::Shared;
@@ -157,6 +158,7 @@ struct Sampling {
     role_settings: Vec<RoleSetting>,
     /// When texts that nobody waits for may be asked for again.
     texts_due: Instant,
+    haste: Haste,
 }
 
 impl Sampling {
@@ -171,6 +173,7 @@ impl Sampling {
             settings: BTreeMap::new(),
             role_settings: Vec::new(),
             texts_due: clock::instant(),
+            haste: Haste::new(clock::instant()),
         }
     }
 
@@ -183,12 +186,17 @@ impl Sampling {
     ) -> Result<(), Trouble> {
         let now = clock::instant();
         let (mut look, mut chains, mut figures, mut used, mut names) = (now, now, now, now, now);
+        let mut read = now;
         let mut readings = 0_u32;
         loop {
             let now = clock::instant();
             if now >= look {
                 self.look(slot).await?;
                 look = now.max(look + self.look_every);
+                self.haste.looked(&slot.running());
+                if used > now && now >= read + STATEMENTS_FIRST && self.haste.wants(now) {
+                    used = now;
+                }
             }
             if now >= chains && slot.someone_waits() {
                 let dear = self.chains(slot).await? > LOCKS_DEAR_MS;
@@ -203,6 +211,7 @@ impl Sampling {
                 names = now + NAMES_EVERY;
             }
             if now >= used {
+                read = now;
                 let again = self.statements(slot).await?;
                 readings += u32::from(!again);
                 used = now
@@ -327,6 +336,7 @@ impl Sampling {
             Ok((answers, took_ms)) => {
                 let cost_ms = self.session.cost_ms(took_ms);
                 let grown = self.before.grow(&answers, cost_ms);
+                self.haste.read(&grown);
                 let (unknown, costly) = slot.without_text(&grown, statements::WITH_TEXT);
                 slot.used(grown);
                 // Each question reads the server's whole file of texts: at once for what costs, else once a minute.
