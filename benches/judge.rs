@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use perftop::app::keymap::Key;
 use perftop::app::{App, Msg};
 use perftop::config::{ThemeFile, builtin_themes};
 use perftop::diagnose::{Mode, Own};
 use perftop::engine::Engine;
+use perftop::model::postgres::{Catalog, TableRow};
 use perftop::model::sample::Sample;
 use perftop::record::format::Record;
 use perftop::record::reader::Recording;
@@ -58,4 +60,58 @@ fn main() {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         println!("| {name} | {processes} | {:.3} | {:.3} | {bytes} |", median(folds), median(draws));
     }
+    long_tables(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/pg_missing_index.perftop"));
+}
+
+/// Ten thousand tables in 34 databases on the screen of PostgreSQL: a key and the frame after it, for each of a hundred steps.
+fn long_tables(case: &Path) {
+    let mut samples: Vec<Sample> =
+        Recording::open(case).unwrap().filter_map(|r| if let Record::Sample(s) = r { Some(*s) } else { None }).collect();
+    let last = samples.len() - 1;
+    let pg = samples[last].postgres.values_mut().next().unwrap();
+    let table = |database: usize, n: usize| TableRow {
+        oid: n as u32,
+        schema: "public".into(),
+        name: format!("table_{n}").as_str().into(),
+        pages: (n * 7919 % 10_007) as u64,
+        live: (n * 104_729 % 1_000_003) as u64,
+        dead: (n + database) as u64,
+        ..TableRow::default()
+    };
+    pg.catalogs = (0..34)
+        .map(|database| Catalog {
+            database: format!("database_{database}").as_str().into(),
+            tables: (0..300).map(|n| table(database, n)).collect(),
+            ..Catalog::default()
+        })
+        .collect();
+    let mut engine = Engine::default();
+    let mut judged = None;
+    for sample in &samples {
+        judged = Some(engine.fold(sample));
+    }
+    let picture = Arc::new(engine.picture(judged.unwrap(), Mode::Live, Own::default(), None));
+    let (_, text) = builtin_themes()[0];
+    let targets = Targets { cpu: (70.0, 90.0), memory: (80.0, 95.0), disk: (80.0, 95.0) };
+    let theme = Theme::new(ThemeFile::parse("dark", text).unwrap(), Depth::True, false, targets);
+    let mut terminal = Terminal::new(TestBackend::new(200, 60)).unwrap();
+    let mut app = App::default();
+    app.update(Msg::Picture(picture.clone()));
+    for key in [Key::Char('3'), Key::Tab, Key::Tab, Key::Tab, Key::Char('>')] {
+        app.update(Msg::Key(key));
+    }
+    let rows = app.postgres.rows(&picture.facts).len();
+    let mut times = Vec::new();
+    for step in 0..100 {
+        let start = Instant::now();
+        app.update(Msg::Key(if step % 10 == 9 { Key::PageDown } else { Key::Down }));
+        terminal.draw(|frame| view::draw(&app, &theme, frame)).unwrap();
+        times.push(start.elapsed());
+    }
+    times.sort();
+    println!(
+        "\n{rows} rows, sorted, 200x60: a key and its frame {:.2} ms, p99 {:.2} ms (aim 16)",
+        median(times.clone()),
+        times[98].as_secs_f64() * 1e3
+    );
 }

@@ -15,6 +15,12 @@ pub enum Target {
     Process(ProcId),
     /// The heading of a column.
     Heading(Column),
+    /// A view of the PostgreSQL screen, by its place.
+    PgTab(usize),
+    /// The heading of one of its columns, by its place.
+    PgHeading(usize),
+    /// One of its rows, by its key.
+    PgRow(String),
     /// A key in the footer.
     Action(Action),
 }
@@ -26,6 +32,15 @@ impl App {
             Target::Action(action) => return self.act(action),
             _ if !self.overlays.is_empty() => return Vec::new(),
             Target::Finding(key) => self.selected = Some(key),
+            Target::PgRow(key) => self.postgres.selected = Some(key),
+            Target::PgTab(at) => {
+                self.postgres.turn(at as isize - self.postgres.tab as isize);
+                return Vec::new();
+            }
+            Target::PgHeading(at) => {
+                self.postgres.sort_by(at);
+                return Vec::new();
+            }
             Target::Process(id) => self.processes.selected = Some(id),
             Target::Heading(column) => {
                 let turned = self.processes.sort == column && !self.processes.ascending;

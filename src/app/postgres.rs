@@ -190,6 +190,12 @@ impl PgView {
         (self.selected, self.ascending) = (None, false);
     }
 
+    /// Sorts by a column; by the same one again the other way round.
+    pub fn sort_by(&mut self, at: usize) {
+        let sort = &mut self.sort[self.tab % 6];
+        (self.ascending, *sort) = (*sort == Some(at) && !self.ascending, Some(at));
+    }
+
     /// Sorts by the next column or the one before.
     pub fn shift_sort(&mut self, by: isize) {
         let n = self.columns().len() as isize;

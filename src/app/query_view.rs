@@ -1,5 +1,8 @@
 //! Opening a query, asking for its plan, filtering the tables of PostgreSQL. Pure.
 
+use crate::detect::advice;
+use crate::model::demand::Demand;
+
 use super::keymap::Key;
 use super::{App, Effect, Overlay, Screen};
 
@@ -39,10 +42,34 @@ impl App {
         let Some(pg) = picture.facts.postgres.iter().find(|pg| pg.id == source) else { return Vec::new() };
         let Some(row) = pg.rows().find(|r| r.key.query == query) else { return Vec::new() };
         let made = pg.plan(row).map(|(at_ns, _)| picture.at.mono_ns.saturating_sub(*at_ns));
-        if made.is_some_and(|ns| ns <= crate::detect::advice::FRESH_NS) {
+        if made.is_some_and(|ns| ns <= advice::FRESH_NS) {
             return Vec::new();
         }
         vec![Effect::Ask(crate::detect::queries::demand(pg, row))]
+    }
+
+    /// Asks what the planner would make of the open query with the index that is suggested.
+    pub(super) fn try_index(&mut self) -> Vec<Effect> {
+        let Some(Overlay::Query { source, query, .. }) = self.overlays.last() else { return Vec::new() };
+        let trial = self.shown().and_then(|picture| {
+            let pg = picture.facts.postgres.iter().find(|pg| pg.id == *source)?;
+            let row = pg.rows().find(|r| r.key.query == *query)?;
+            let plan = pg.plan(row)?.1.as_ref().ok()?;
+            let advice = advice::best(plan, row.grown.mean_ms().unwrap_or(1.0))?;
+            let index = advice.trial(plan.tables.get(advice.table)?);
+            let (database, role) = (row.database.clone(), row.role.clone());
+            Some(Demand::Trial { source: source.clone(), query: *query, database, role, index })
+        });
+        match trial {
+            Some(demand) => {
+                self.notice = Some("asked; nothing is built, the index exists in one session for a moment".into());
+                vec![Effect::Ask(demand)]
+            }
+            None => {
+                self.notice = Some("no index is suggested for this query".into());
+                Vec::new()
+            }
+        }
     }
 
     /// The next server's tables.

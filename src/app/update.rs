@@ -144,6 +144,7 @@ impl App {
             Action::Host => self.go(Screen::Host),
             Action::Postgres => self.go(Screen::Postgres),
             Action::Plan => return self.plan(),
+            Action::TryIndex => return self.try_index(),
             Action::NextTab => self.postgres.turn(1),
             Action::TabBefore => self.postgres.turn(-1),
             Action::NextServer => self.next_server(),

@@ -336,7 +336,9 @@ impl Scheduler {
     fn detail(&mut self, demand: &Demand) {
         let id = match demand {
             Demand::ProcessDetail { id } => *id,
-            Demand::Plan { source, .. } | Demand::Visit { source, .. } => return self.servers.ask(source, demand.clone()),
+            Demand::Plan { source, .. } | Demand::Trial { source, .. } | Demand::Visit { source, .. } => {
+                return self.servers.ask(source, demand.clone());
+            }
         };
         if self.details.len() >= DEMANDS_OUT {
             return;

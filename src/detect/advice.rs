@@ -3,7 +3,7 @@
 
 use crate::model::foreign::Foreign;
 use crate::model::postgres::identifier;
-use crate::model::postgres::plan::{Node, Plan, PlannedColumn, PlannedTable};
+use crate::model::postgres::plan::{Node, Plan, PlannedColumn, PlannedTable, TrialIndex};
 
 use super::conditions::{self, Compare, Condition};
 
@@ -61,6 +61,14 @@ impl Advice {
         let taken = |name: &str| table.indexes.iter().any(|i| i.name.raw() == name.as_bytes());
         let names = (0..20).map(|n| if n == 0 { format!("{base}_idx") } else { format!("{base}_idx{n}") });
         names.into_iter().find(|n| !taken(n)).map(|n| Foreign::from(n.as_str()))
+    }
+
+    /// The index, to be tried on the planner.
+    #[must_use]
+    pub fn trial(&self, table: &PlannedTable) -> TrialIndex {
+        let descending = self.columns.iter().map(|c| c.ends_with(" DESC"));
+        let columns = self.names.iter().cloned().zip(descending).collect();
+        TrialIndex { schema: table.schema.clone(), table: table.name.clone(), columns }
     }
 
     /// Bytes that the index takes: entries of a leaf that is nine tenths full.

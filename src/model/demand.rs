@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::foreign::Foreign;
 use super::host::ProcId;
-use super::postgres::plan::Plan;
+use super::postgres::plan::{Plan, Trial, TrialIndex};
 use super::seen::Seen;
 
 /// What may be asked for. Further kinds come with their sources.
@@ -26,6 +26,19 @@ pub enum Demand {
         database: Foreign,
         /// The role that runs it.
         role: Foreign,
+    },
+    /// What the planner would make of a statement with an index that is not there; by HypoPG, where it is installed.
+    Trial {
+        /// Source id of the server.
+        source: String,
+        /// Query id.
+        query: i64,
+        /// Its database.
+        database: Foreign,
+        /// The role that runs it.
+        role: Foreign,
+        /// The index.
+        index: TrialIndex,
     },
     /// A database is to be visited before its turn: something was found there, and its end must not be seen late.
     Visit {
@@ -51,7 +64,9 @@ pub struct Answer {
 pub enum Detail {
     /// Of a process.
     Process(ProcessDetail),
-    /// Of a statement.
+    /// Of a statement with an index that is not there.
+    Trial(Trial),
+    /// Of a statement. Every field of it may be left out, so that it comes last.
     Plan(Plan),
 }
 

@@ -10,8 +10,7 @@ use super::demand::{Answer, Demand, Detail};
 use super::foreign::tamed;
 use super::host::{FsRaw, HostSample, HostSweep, Identity, KernelMessage, Peers, Serving, StateSampling};
 use super::named::Names;
-use super::postgres::plan::Plan;
-use super::postgres::{PgSample, PgState, Planned};
+use super::postgres::{Answered, PgSample, PgState};
 use super::seen::{Lack, Seen, Why};
 use super::source::SourceStatus;
 
@@ -118,7 +117,7 @@ impl Snapshot {
         for id in ids {
             let before = self.postgres.get(id).cloned().unwrap_or_default();
             let fresh = sample.postgres.get(id).unwrap_or(&nothing);
-            servers.entry(id.clone()).or_insert_with(|| Arc::new(before.fold(fresh, plans_for(sample, id), sample.at.mono_ns)));
+            servers.entry(id.clone()).or_insert_with(|| Arc::new(before.fold(fresh, answers_for(sample, id), sample.at.mono_ns)));
         }
         servers
     }
@@ -163,17 +162,27 @@ impl Snapshot {
     }
 }
 
-/// Plans that this sample brought for a server.
-fn plans_for(sample: &Sample, id: &str) -> Vec<(Planned, Seen<Plan>)> {
-    let one = |answer: &Answer| {
-        let Demand::Plan { source, query, database, .. } = &answer.demand else { return None };
-        let plan = answer.detail.clone().map(|detail| match detail {
-            Detail::Plan(plan) => plan,
-            Detail::Process(_) => Plan::default(),
-        });
-        (source == id).then(|| ((database.clone(), *query), plan))
-    };
-    sample.answers.iter().filter_map(one).collect()
+/// Answers that this sample brought for a server.
+fn answers_for(sample: &Sample, id: &str) -> Answered {
+    let mut answered = Answered::default();
+    for answer in &sample.answers {
+        let (Demand::Plan { source, query, database, .. } | Demand::Trial { source, query, database, .. }) = &answer.demand
+        else {
+            continue;
+        };
+        if source != id {
+            continue;
+        }
+        let of = (database.clone(), *query);
+        match (&answer.demand, &answer.detail) {
+            (_, Ok(Detail::Plan(plan))) => answered.plans.push((of, Ok(plan.clone()))),
+            (_, Ok(Detail::Trial(trial))) => answered.trials.push((of, Ok(trial.clone()))),
+            (Demand::Trial { .. }, Err(lack)) => answered.trials.push((of, Err(lack.clone()))),
+            (_, Err(lack)) => answered.plans.push((of, Err(lack.clone()))),
+            (_, Ok(Detail::Process(_))) => {}
+        }
+    }
+    answered
 }
 
 fn slow<T: Clone>(fresh: Option<&Seen<T>>, kept: &Seen<Arc<T>>) -> Seen<Arc<T>> {

@@ -68,6 +68,7 @@ pub fn pointed(app: &App, theme: &Theme, area: Rect, at: (u16, u16)) -> Option<T
             panels::bottlenecks::pointed(app, picture, theme, t.bottlenecks, at)
         }
         Screen::Host => panels::processes::pointed(app, picture, layout::host(rows.body).processes, at),
-        Screen::Postgres | Screen::Diagnose => None,
+        Screen::Postgres => panels::pg_table::pointed(app, picture, screens::postgres::places(rows.body).1, at),
+        Screen::Diagnose => None,
     }
 }

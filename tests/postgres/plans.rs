@@ -1,5 +1,12 @@
 //! Plans are made for queries that cost, and nothing that others wrote runs while a superuser makes them.
 
+use std::path::Path;
+
+use perftop::collect::postgres::target::Target;
+use perftop::collect::postgres::{plan_once, trial_once};
+use perftop::detect::advice;
+use perftop::model::postgres::plan::TrialIndex;
+
 use super::server::{Server, installed};
 use super::{PRELOAD, found, source};
 
@@ -54,4 +61,39 @@ fn what_others_wrote_does_not_run_behind_a_superuser() {
     let log = std::fs::read_to_string(server.dir.join("log")).unwrap();
     assert!(log.contains("caught app"), "the functions of this test work");
     assert!(!log.contains("caught postgres"), "they ran behind a superuser");
+}
+
+#[test]
+fn an_index_is_tried_without_being_there_and_the_real_one_is_then_used_at_that_cost() {
+    let extension = |bin: &Path| {
+        bin.join("../../../../share/postgresql").join(bin.parent().unwrap().file_name().unwrap()).join("extension/hypopg.control")
+    };
+    let Some(bin) = installed().into_iter().find(|bin| extension(bin).exists()) else {
+        return eprintln!("SKIPPED: no server here has hypopg");
+    };
+    let mut server = Server::start(&bin, &[PRELOAD]);
+    searched(&mut server);
+    server.sql("postgres", "CREATE SCHEMA \"Odd\"; CREATE EXTENSION hypopg SCHEMA \"Odd\"");
+    let target = Target::parse(&server.url("postgres", "postgres")).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let sql = "SELECT v FROM public.big WHERE k = $1";
+    let plan = runtime.block_on(plan_once(&target, "postgres", sql)).unwrap();
+    let advice = advice::best(&plan, 50.0).unwrap();
+    let index = advice.trial(&plan.tables[advice.table]);
+    let trial = runtime.block_on(trial_once(&target, "postgres", sql, &index)).unwrap();
+    assert!(trial.used && trial.cost * 100.0 < plan.cost(), "{trial:?} against {}", plan.cost());
+    assert_eq!(
+        server.sql("postgres", "SELECT count(*) FROM pg_index WHERE indrelid = 'big'::regclass"),
+        "0",
+        "nothing was built"
+    );
+    server.sql("postgres", "CREATE INDEX ON big (k)");
+    let real = runtime.block_on(plan_once(&target, "postgres", sql)).unwrap();
+    assert!((trial.cost / real.cost()).ln().abs() < 0.7, "{} tried, {} built", trial.cost, real.cost());
+    // One that does not help is not used; where the extension is missing, that is said.
+    let other = TrialIndex { columns: vec![("v".into(), true)], ..index.clone() };
+    assert!(!runtime.block_on(trial_once(&target, "postgres", sql, &other)).unwrap().used);
+    server.sql("postgres", "DROP EXTENSION hypopg");
+    let missing = runtime.block_on(trial_once(&target, "postgres", sql, &index)).unwrap_err();
+    assert!(missing.contains("CREATE EXTENSION hypopg"), "{missing}");
 }

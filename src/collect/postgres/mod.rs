@@ -16,6 +16,7 @@ mod session;
 mod slot;
 mod statements;
 pub mod target;
+mod trial;
 mod visitor;
 mod watcher;
 
@@ -27,6 +28,7 @@ use tokio::sync::{mpsc, watch};
 use crate::collect::root::Roots;
 use crate::model::demand::{Answer, Demand};
 use crate::model::postgres::PgSample;
+use crate::model::postgres::plan::{Plan, Trial, TrialIndex};
 use crate::model::source::SourceStatus;
 
 use self::slot::Shared;
@@ -140,7 +142,23 @@ pub fn from_environment() -> Vec<Target> {
 ///
 /// # Errors
 /// What the server said.
-pub async fn plan_once(target: &Target, database: &str, sql: &str) -> Result<crate::model::postgres::plan::Plan, String> {
+pub async fn plan_once(target: &Target, database: &str, sql: &str) -> Result<Plan, String> {
+    let (mut session, hello) = once(target, database).await?;
+    let role = hello.server.login.role.clone();
+    plan::make(&mut session, &hello, false, sql, &role).await.map_err(|e| e.to_string())
+}
+
+/// The same with an index that is not there.
+///
+/// # Errors
+/// What the server said.
+pub async fn trial_once(target: &Target, database: &str, sql: &str, index: &TrialIndex) -> Result<Trial, String> {
+    let (mut session, hello) = once(target, database).await?;
+    let role = hello.server.login.role.clone();
+    trial::make(&mut session, &hello, false, sql, &role, index).await.map_err(|e| e.to_string())
+}
+
+async fn once(target: &Target, database: &str) -> Result<(session::Session, hello::Hello), String> {
     let who = connect::who(target);
     let credentials = target::Credentials::read();
     let connection = connect::connect(target, &who, database, &credentials).await.map_err(|e| e.to_string())?;
@@ -153,6 +171,5 @@ pub async fn plan_once(target: &Target, database: &str, sql: &str) -> Result<cra
     };
     let mut session = session::Session::new(connection, limits);
     let hello = hello::ask(&mut session, target, &Roots::default()).await.map_err(|e| e.to_string())?;
-    let role = hello.server.login.role.clone();
-    plan::make(&mut session, &hello, false, sql, &role).await.map_err(|e| e.to_string())
+    Ok((session, hello))
 }

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use crate::collect::clock;
 use crate::model::demand::{Answer, Demand, Detail};
 use crate::model::foreign::Foreign;
+use crate::model::postgres::plan::TrialIndex;
 use crate::model::seen::{Lack, Seen, Why};
 
 use super::connect::{self, Who};
@@ -15,7 +16,7 @@ use super::hello::Hello;
 use super::session::{Limits, Session, Trouble};
 use super::slot::Shared;
 use super::target::{Credentials, Target};
-use super::{catalog, plan};
+use super::{catalog, plan, trial};
 
 /// Between two visits, once every database was seen. A visit in another database is a new connection, which costs the server more than
 /// the questions.
@@ -87,6 +88,10 @@ impl Visitor {
                         let detail = self.plan(&mut open, *query, database, role).await;
                         self.slot.answered(Answer { demand, detail });
                     }
+                    Demand::Trial { query, database, role, index, .. } => {
+                        let detail = self.trial(&mut open, *query, database, role, index).await;
+                        self.slot.answered(Answer { demand, detail });
+                    }
                     Demand::ProcessDetail { .. } => {}
                 }
             }
@@ -148,12 +153,7 @@ impl Visitor {
     }
 
     async fn plan(&self, open: &mut Option<Open>, query: i64, database: &Foreign, role: &Foreign) -> Seen<Detail> {
-        let Ok(name) = String::from_utf8(database.raw().to_vec()) else {
-            return Err(Lack::new(Why::Garbage, "the name of the database is no UTF-8"));
-        };
-        let Some(text) = self.slot.raw_text(query) else {
-            return Err(Lack::new(Why::NotYet, "the text of the statement is not known yet"));
-        };
+        let (name, text) = self.statement(query, database)?;
         let made = match self.enter(open, &name).await {
             Ok(session) => plan::make(session, &self.hello, self.slot.pooled(), &text, role).await,
             Err(trouble) => Err(trouble),
@@ -161,11 +161,42 @@ impl Visitor {
         if made.as_ref().is_err_and(Trouble::fatal) {
             *open = None;
         }
-        made.map(Detail::Plan).map_err(|trouble| {
-            let why = if trouble.code() == "42501" { Why::Denied } else { Why::Garbage };
-            Lack::new(why, format!("no plan: {trouble}"))
-        })
+        made.map(Detail::Plan).map_err(|trouble| no_plan(&trouble))
     }
+
+    async fn trial(
+        &self,
+        open: &mut Option<Open>,
+        query: i64,
+        database: &Foreign,
+        role: &Foreign,
+        index: &TrialIndex,
+    ) -> Seen<Detail> {
+        let (name, text) = self.statement(query, database)?;
+        let made = match self.enter(open, &name).await {
+            Ok(session) => trial::make(session, &self.hello, self.slot.pooled(), &text, role, index).await,
+            Err(trouble) => Err(trouble),
+        };
+        // What was made in the session goes with it.
+        if made.is_err() {
+            *open = None;
+        }
+        made.map(Detail::Trial).map_err(|trouble| no_plan(&trouble))
+    }
+
+    /// The name of its database, and the text of a statement.
+    fn statement(&self, query: i64, database: &Foreign) -> Seen<(String, String)> {
+        let name =
+            std::str::from_utf8(database.raw()).map_err(|_| Lack::new(Why::Garbage, "the name of the database is no UTF-8"))?;
+        let text = self.slot.raw_text(query);
+        let text = text.ok_or_else(|| Lack::new(Why::NotYet, "the text of the statement is not known yet"))?;
+        Ok((name.to_owned(), text))
+    }
+}
+
+fn no_plan(trouble: &Trouble) -> Lack {
+    let why = if trouble.code() == "42501" { Why::Denied } else { Why::Garbage };
+    Lack::new(why, format!("no plan: {trouble}"))
 }
 
 /// Why a database was not visited.

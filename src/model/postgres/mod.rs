@@ -17,7 +17,7 @@ pub use cluster::{
     RoleSetting, SettingRow, SlotRow, WalRow,
 };
 pub use locks::{Blocking, Waiter};
-pub use plan::{Planned, Plans};
+pub use plan::{Planned, Plans, Trials};
 pub use server::{Login, Server, StatementsView};
 pub use statements::{Grown, QueryText, StatementKey, StatementRow, Statements, growth};
 
@@ -78,6 +78,18 @@ pub struct PgState {
     /// Plans that were made, and when they came.
     #[serde(default)]
     pub plans: Arc<Plans>,
+    /// Indexes that were tried on the planner.
+    #[serde(default)]
+    pub trials: Arc<Trials>,
+}
+
+/// Answers that came for one server.
+#[derive(Debug, Default)]
+pub struct Answered {
+    /// Plans.
+    pub plans: Vec<(Planned, Seen<plan::Plan>)>,
+    /// Indexes that were tried.
+    pub trials: Vec<(Planned, Seen<plan::Trial>)>,
 }
 
 impl Default for PgState {
@@ -95,6 +107,7 @@ impl Default for PgState {
             catalogs: Arc::default(),
             unvisited: Arc::default(),
             plans: Arc::default(),
+            trials: Arc::default(),
         }
     }
 }
@@ -308,13 +321,17 @@ const RESERVED: &[&str] = &[
     "xmltable",
 ];
 
+fn kept<T: Clone>(old: &Arc<plan::Kept<T>>, fresh: Vec<(Planned, Seen<T>)>, mono_ns: u64) -> Arc<plan::Kept<T>> {
+    if fresh.is_empty() { old.clone() } else { Arc::new(old.with(fresh, mono_ns)) }
+}
+
 /// Texts kept; the oldest known queries go first by their id.
 const TEXTS: usize = 400;
 
 impl PgState {
     /// Folds one tick over what was known.
     #[must_use]
-    pub fn fold(&self, sample: &PgSample, plans: Vec<(Planned, Seen<plan::Plan>)>, mono_ns: u64) -> Self {
+    pub fn fold(&self, sample: &PgSample, answered: Answered, mono_ns: u64) -> Self {
         let slow = |fresh: &Option<Seen<Statements>>, kept: &Seen<Arc<Statements>>| match fresh {
             Some(value) => value.clone().map(Arc::new),
             None => kept.clone(),
@@ -342,7 +359,8 @@ impl PgState {
             before,
             catalogs: self.with_catalogs(&sample.catalogs),
             unvisited: self.with_unvisited(sample),
-            plans: if plans.is_empty() { self.plans.clone() } else { Arc::new(self.plans.with(plans, mono_ns)) },
+            plans: kept(&self.plans, answered.plans, mono_ns),
+            trials: kept(&self.trials, answered.trials, mono_ns),
         }
     }
 

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::model::foreign::Foreign;
 use crate::model::seen::Seen;
 
+use super::{identifier, qualified};
+
 /// A generic plan: of the statement for any parameters. It was not executed; rows and costs are the planner's estimates.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -19,29 +21,74 @@ pub struct Plan {
     pub random_page_cost: f64,
 }
 
-/// Plans that were made, by database and query id, and when they came (CLOCK_MONOTONIC ns).
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Plans(BTreeMap<(String, i64), (u64, Seen<Plan>)>);
+/// An index to be tried: plain columns of one table, each with "descending".
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "named by what they are")]
+pub struct TrialIndex {
+    pub schema: Foreign,
+    pub table: Foreign,
+    pub columns: Vec<(Foreign, bool)>,
+}
+
+impl TrialIndex {
+    /// The statement that would build it, without a name; `None` where a name cannot be written.
+    #[must_use]
+    pub fn command(&self) -> Option<String> {
+        let column = |(name, descending): &(Foreign, bool)| {
+            Some(format!("{}{}", identifier(name)?, if *descending { " DESC" } else { "" }))
+        };
+        let columns: Option<Vec<String>> = self.columns.iter().map(column).collect();
+        Some(format!("CREATE INDEX ON {} ({})", qualified(&self.schema, &self.table)?, columns?.join(", ")))
+    }
+}
+
+/// What the planner says of an index that is not there.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Trial {
+    /// The statement that would build it.
+    pub index: Foreign,
+    /// Cost of the whole plan with it.
+    pub cost: f64,
+    /// The plan uses it.
+    pub used: bool,
+    /// What it would take on disk, by its makers' estimate.
+    pub bytes: Option<u64>,
+}
+
+/// Answers about statements, by database and query id, and when they came (CLOCK_MONOTONIC ns).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Kept<T>(BTreeMap<(String, i64), (u64, Seen<T>)>);
+
+/// Plans that were made.
+pub type Plans = Kept<Plan>;
+/// Indexes that were tried.
+pub type Trials = Kept<Trial>;
+
+impl<T> Default for Kept<T> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
 
 /// The statement that a plan is of: its database and its query id. Databases made from one template share the ids.
 pub type Planned = (Foreign, i64);
 
-impl Plans {
-    /// Plans kept.
+impl<T: Clone> Kept<T> {
+    /// So many are kept.
     const MOST: usize = 24;
 
-    /// The plan of a statement, and when it came.
+    /// What was answered about a statement, and when it came.
     #[must_use]
-    pub fn of(&self, database: &Foreign, query: i64) -> Option<&(u64, Seen<Plan>)> {
+    pub fn of(&self, database: &Foreign, query: i64) -> Option<&(u64, Seen<T>)> {
         self.0.get(&(database.shown().to_owned(), query))
     }
 
     /// These and the fresh ones; the oldest make room.
     #[must_use]
-    pub fn with(&self, fresh: Vec<(Planned, Seen<Plan>)>, mono_ns: u64) -> Self {
+    pub fn with(&self, fresh: Vec<(Planned, Seen<T>)>, mono_ns: u64) -> Self {
         let mut all = self.0.clone();
-        for ((database, query), plan) in fresh {
-            all.insert((database.shown().to_owned(), query), (mono_ns, plan));
+        for ((database, query), answer) in fresh {
+            all.insert((database.shown().to_owned(), query), (mono_ns, answer));
         }
         while all.len() > Self::MOST {
             let oldest = all.iter().min_by_key(|(_, (at, _))| *at).map(|(key, _)| key.clone());

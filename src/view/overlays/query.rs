@@ -18,8 +18,14 @@ use crate::view::widgets::text::wrap;
 
 /// Draws the query of that server.
 pub fn draw(picture: &Picture, source: &str, query: i64, scroll: usize, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
-    let inside =
-        super::boxed(&format!("Query {query} on {source}"), "c copy the fix, ↑↓ scroll, q close", 132, theme, frame, area);
+    let inside = super::boxed(
+        &format!("Query {query} on {source}"),
+        "H try the index, c copy the fix, ↑↓ scroll, q close",
+        132,
+        theme,
+        frame,
+        area,
+    );
     let Some(pg) = picture.facts.postgres.iter().find(|pg| pg.id == source) else {
         let gone = Line::from(Span::styled(" the server is not read any more", theme.style(Meaning::Unknown)));
         return super::scrolled(&[gone], 0, theme, frame, inside);
@@ -193,7 +199,25 @@ fn plan(pg: &PgFacts, row: Option<&StatementRow>, width: usize, theme: &Theme) -
     }
     out.push(Line::default());
     out.extend(help(plan, row, theme));
+    out.extend(trial(pg, plan, row, theme));
     out
+}
+
+/// What the planner said of the index that was tried.
+fn trial(pg: &PgFacts, plan: &Plan, row: Option<&StatementRow>, theme: &Theme) -> Option<Line<'static>> {
+    let row = row?;
+    let trial = match &pg.trials.of(&row.database, row.key.query)?.1 {
+        Ok(trial) => trial,
+        Err(lack) => return Some(Line::from(Span::styled(format!(" ? HypoPG: {lack}"), theme.style(Meaning::Unknown)))),
+    };
+    let (text, meaning) = if trial.used {
+        let size = trial.bytes.map_or_else(String::new, |b| format!(", {}", bytes(b as f64)));
+        let costs = format!("cost {} -> {}{size}", count(plan.cost()), count(trial.cost));
+        (format!(" HypoPG: the planner would use {}: {costs}", trial.index), Meaning::Good)
+    } else {
+        (format!(" HypoPG: the planner would not use {}", trial.index), Meaning::Warning)
+    };
+    Some(Line::from(Span::styled(theme.text(&text), theme.style(meaning))))
 }
 
 /// What would help, in words.

@@ -6,11 +6,12 @@ use ratatui::text::{Line, Span};
 
 use crate::app::App;
 use crate::app::pg_rows::Row;
+use crate::app::pointer::Target;
 use crate::app::postgres::{Column, Tab};
 use crate::config::Meaning;
 use crate::diagnose::Picture;
 use crate::view::theme::Theme;
-use crate::view::widgets::{lines, titled};
+use crate::view::widgets::{lines, titled, within};
 
 /// ```text
 /// ╭ Queries · Sessions · Locks · Tables, indexes · WAL, vacuum, replication · Settings ─ 42, by BUSY ↓ ╮
@@ -35,8 +36,7 @@ pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, 
     let columns = columns(view.columns(), inside.width);
     let mut out = vec![heading(&columns, view.sort[view.tab % 6], theme)];
     let room = usize::from(inside.height).saturating_sub(1);
-    let at = view.selected.as_ref().and_then(|key| rows.iter().position(|r| r.key == *key));
-    let skip = at.map_or(0, |at| (at + 1).saturating_sub(room));
+    let skip = skipped(app, &rows, room);
     for row in rows.iter().skip(skip).take(room) {
         let line = line(row, &columns, usize::from(inside.width), theme);
         let selected = view.selected.as_ref() == Some(&row.key);
@@ -70,18 +70,63 @@ fn nothing(app: &App, picture: &Picture) -> String {
     }
 }
 
+/// Between two tabs.
+const BETWEEN: &str = " · ";
+
+/// The words of the tabs; in a narrow terminal only the open one keeps all of its own.
+fn words(app: &App, width: u16) -> Vec<&'static str> {
+    let word = |(at, (_, word)): (usize, &(Tab, &'static str))| {
+        let open = at == app.postgres.tab % Tab::ALL.len();
+        if width >= 110 || open { *word } else { word.split([' ', ',']).next().unwrap_or(word) }
+    };
+    Tab::ALL.iter().enumerate().map(word).collect()
+}
+
+/// Rows above the first one in sight: the selected one stays in it.
+fn skipped(app: &App, rows: &[Row], room: usize) -> usize {
+    let at = app.postgres.selected.as_ref().and_then(|key| rows.iter().position(|r| r.key == *key));
+    at.map_or(0, |at| (at + 1).saturating_sub(room))
+}
+
+/// The tab, the heading or the row that stands there.
+#[must_use]
+pub fn pointed(app: &App, picture: &Picture, area: Rect, (x, y): (u16, u16)) -> Option<Target> {
+    let inside = within(area);
+    if y == area.y {
+        let mut left = usize::from(x.checked_sub(area.x + 3)?);
+        return words(app, area.width)
+            .into_iter()
+            .position(|word| {
+                let hit = left < word.chars().count();
+                left = left.checked_sub(word.chars().count() + BETWEEN.chars().count()).unwrap_or(usize::MAX);
+                hit
+            })
+            .map(Target::PgTab);
+    }
+    let row = usize::from(y.checked_sub(inside.y).filter(|_| inside.contains((x, y).into()))?);
+    let Some(below) = row.checked_sub(1) else {
+        let mut left = usize::from(x - inside.x);
+        let hit = columns(app.postgres.columns(), inside.width).into_iter().find(|(_, c)| {
+            let hit = c.width == 0 || left < usize::from(c.width);
+            left = left.saturating_sub(usize::from(c.width));
+            hit
+        });
+        return hit.map(|(at, _)| Target::PgHeading(at));
+    };
+    let rows = app.postgres.rows(&picture.facts);
+    let skip = skipped(app, &rows, usize::from(inside.height).saturating_sub(1));
+    rows.get(skip + below).map(|r| Target::PgRow(r.key.clone()))
+}
+
 fn tabs(app: &App, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     if area.width < 8 {
         return;
     }
     let mut spans = vec![Span::raw(" ")];
-    for (at, (_, word)) in Tab::ALL.iter().enumerate() {
+    for (at, text) in words(app, area.width).into_iter().enumerate() {
         let open = at == app.postgres.tab % Tab::ALL.len();
-        // In a narrow terminal only the open one keeps its words.
-        let text =
-            if area.width >= 110 || open { (*word).to_owned() } else { word.split([' ', ',']).next().unwrap_or(word).to_owned() };
         spans.push(Span::styled(text, theme.style(if open { Meaning::Selected } else { Meaning::Title })));
-        spans.push(Span::raw(if at + 1 < Tab::ALL.len() { " · " } else { " " }));
+        spans.push(Span::raw(if at + 1 < Tab::ALL.len() { BETWEEN } else { " " }));
     }
     let line = Line::from(spans);
     let width = (line.width() as u16).min(area.width.saturating_sub(4));

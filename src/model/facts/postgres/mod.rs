@@ -12,7 +12,7 @@ pub use sessions::{Activities, SessionFacts};
 use crate::model::host::HostSweep;
 use crate::model::postgres::plan::Plan;
 use crate::model::postgres::{
-    Catalog, Cluster, DatabaseRow, PgState, Plans, QueryText, Server, StatementKey, StatementRow, Statements, TableRow,
+    Catalog, Cluster, DatabaseRow, PgState, Plans, QueryText, Server, StatementKey, StatementRow, Statements, TableRow, Trials,
 };
 use crate::model::sample::Snapshot;
 use crate::model::seen::{Lack, Seen, Why};
@@ -50,6 +50,8 @@ pub struct PgFacts {
     pub usual: BTreeMap<StatementKey, f64>,
     /// Plans, and when they came.
     pub plans: Arc<Plans>,
+    /// Indexes that were tried on the planner, and when.
+    pub trials: Arc<Trials>,
 }
 
 /// Facts of every server in the newest snapshot.
@@ -90,6 +92,7 @@ fn one(id: &str, state: &PgState, window: &[Arc<Snapshot>], processes: &[ProcFac
         catalogs: state.catalogs.clone(),
         usual: BTreeMap::new(),
         plans: state.plans.clone(),
+        trials: state.trials.clone(),
     }
 }
 
