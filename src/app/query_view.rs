@@ -56,7 +56,7 @@ impl App {
             let row = pg.rows().find(|r| r.key.query == *query)?;
             let plan = pg.plan(row)?.1.as_ref().ok()?;
             let advice = advice::best(plan, row.grown.mean_ms().unwrap_or(1.0))?;
-            let index = advice.trial(plan.tables.get(advice.table)?);
+            let index = advice.trial(plan.tables.get(advice.table)?)?;
             let (database, role) = (row.database.clone(), row.role.clone());
             Some(Demand::Trial { source: source.clone(), query: *query, database, role, index })
         });
@@ -66,7 +66,7 @@ impl App {
                 vec![Effect::Ask(demand)]
             }
             None => {
-                self.notice = Some("no index is suggested for this query".into());
+                self.notice = Some("no index over plain columns is suggested for this query".into());
                 Vec::new()
             }
         }

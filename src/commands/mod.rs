@@ -215,7 +215,9 @@ fn plan(settings: &Settings, every: Duration, quick_start: bool) -> Result<Plan,
     let mut postgres = servers(settings)?;
     if discover {
         let known: Vec<String> = postgres.iter().map(|t| t.id.clone()).collect();
-        postgres.extend(from_environment().into_iter().filter(|t| !known.contains(&t.id)));
+        let named = from_environment(|name| std::env::var(name).ok())
+            .map_err(|why| Failure::Usage(format!("{why}; mend or unset it, or say --no-discover")))?;
+        postgres.extend(named.into_iter().filter(|t| !known.contains(&t.id)));
     }
     postgres.iter_mut().for_each(|t| t.impersonate = impersonate);
     Ok(Plan { roots, every, quick_start, discover, postgres, impersonate })

@@ -63,12 +63,16 @@ impl Advice {
         names.into_iter().find(|n| !taken(n)).map(|n| Foreign::from(n.as_str()))
     }
 
-    /// The index, to be tried on the planner.
+    /// The index, to be tried on the planner: plain columns only.
     #[must_use]
-    pub fn trial(&self, table: &PlannedTable) -> TrialIndex {
-        let descending = self.columns.iter().map(|c| c.ends_with(" DESC"));
-        let columns = self.names.iter().cloned().zip(descending).collect();
-        TrialIndex { schema: table.schema.clone(), table: table.name.clone(), columns }
+    pub fn trial(&self, table: &PlannedTable) -> Option<TrialIndex> {
+        let column = |(text, name): (&String, &Foreign)| {
+            let quoted = identifier(name)?;
+            let descending = text.strip_prefix(quoted.as_str())?;
+            matches!(descending, "" | " DESC").then(|| (name.clone(), !descending.is_empty()))
+        };
+        let columns = self.columns.iter().zip(&self.names).map(column).collect::<Option<_>>()?;
+        Some(TrialIndex { schema: table.schema.clone(), table: table.name.clone(), columns })
     }
 
     /// Bytes that the index takes: entries of a leaf that is nine tenths full.

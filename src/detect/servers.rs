@@ -28,12 +28,14 @@ pub struct Servers {
     pub queries: BTreeMap<String, VecDeque<(f32, f32)>>,
     /// The newest reading of statements that was learned from (CLOCK_MONOTONIC ns), and how many there were, by source.
     read: BTreeMap<String, (u64, u32)>,
-    /// Queries that came up in numbers while the server was known already: in how many readings so far.
+    /// Queries that came up in numbers or weight while the server was known already: in how many readings so far.
     newcomers: BTreeMap<String, u32>,
 }
 
 /// Calls a second from which a query that was not there before is a newcomer in numbers …
 const IN_NUMBERS: f64 = 300.0;
+/// … or sessions that it keeps busy …
+const BUSY: f64 = 0.1;
 /// … and readings after which it is usual all the same: five minutes.
 const SETTLED: u32 = 30;
 
@@ -115,7 +117,8 @@ impl Servers {
                 continue;
             }
             let now = (row.grown.mean_ms().unwrap_or(0.0), row.grown.calls as f64 / interval_s);
-            if !known && readings as usize >= ENOUGH && now.1 >= IN_NUMBERS {
+            let heavy = now.1 >= IN_NUMBERS || row.grown.exec_ms / 1000.0 / interval_s >= BUSY;
+            if !known && readings as usize >= ENOUGH && heavy {
                 let seen = self.newcomers.entry(key.clone()).or_default();
                 *seen += 1;
                 if *seen < SETTLED {

@@ -7,6 +7,8 @@
     reason = "a test may fail loudly, and waits with a deadline"
 )]
 
+mod changes;
+mod databases;
 mod link;
 mod plans;
 mod server;

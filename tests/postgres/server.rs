@@ -129,6 +129,11 @@ impl Server {
         self.sessions.push(child);
     }
 
+    /// A session of its own making, ended with the server.
+    pub fn keep(&mut self, child: Child) {
+        self.sessions.push(child);
+    }
+
     pub fn url(&self, role: &str, database: &str) -> String {
         format!("postgres://{role}@/{database}?host={}&port={}", self.dir.display(), self.port)
     }

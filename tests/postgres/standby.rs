@@ -41,6 +41,9 @@ fn a_standby_that_stops_replaying_is_seen_from_both_ends() {
         assert!(d["findings"].as_array().unwrap().iter().all(|f| f["id"] != "postgres.replication.lag"), "{:#}", d["findings"]);
         assert!(d["cleared"].as_array().unwrap().iter().any(|c| c["id"] == "postgres.replication.lag"), "{:#}", d["unknown"]);
 
+        let unused = d["cleared"].as_array().unwrap().iter().find(|c| c["id"] == "postgres.index.unused");
+        assert!(unused.is_some_and(|c| c["because"].as_str().unwrap().contains("standby")), "{unused:?}");
+
         standby.sql("postgres", "SELECT pg_wal_replay_pause()");
         primary.sql(
             "postgres",

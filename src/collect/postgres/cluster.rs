@@ -126,7 +126,7 @@ pub fn sql(known: &Columns, with_settings: bool) -> Vec<String> {
         format!(
             "SELECT coalesce(b.oid, d.datid), b.datname, d.xact_commit, d.xact_rollback, d.blks_read, d.blks_hit, d.temp_files, d.temp_bytes, d.deadlocks, \
              {checksum}, {sessions}, pg_catalog.age(b.datfrozenxid), pg_catalog.mxid_age(b.datminmxid), b.datallowconn, \
-             round(extract(epoch FROM d.stats_reset) * 1000000)::int8 \
+             d.tup_inserted + d.tup_updated + d.tup_deleted, round(extract(epoch FROM d.stats_reset) * 1000000)::int8 \
              FROM pg_catalog.pg_database b FULL JOIN pg_catalog.pg_stat_database d ON d.datid = b.oid \
              ORDER BY b.oid IS NULL DESC, pg_catalog.age(b.datfrozenxid) DESC LIMIT 200",
             checksum = database("checksum_failures", "int8"),
@@ -207,6 +207,7 @@ fn database(row: &PgRow) -> DatabaseRow {
         xid_age: c.count().unwrap_or(0),
         mxid_age: c.count().unwrap_or(0),
         connectable: c.flag().unwrap_or(false),
+        rows_written: c.count().unwrap_or(0),
         reset_us: c.number(),
     }
 }

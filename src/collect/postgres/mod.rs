@@ -6,6 +6,7 @@ mod catalog;
 mod cluster;
 mod columns;
 mod connect;
+mod environment;
 mod find;
 mod haste;
 mod hello;
@@ -17,11 +18,11 @@ mod slot;
 mod statements;
 pub mod target;
 mod trial;
+mod turns;
 mod visitor;
 mod watcher;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use tokio::sync::{mpsc, watch};
 
@@ -34,6 +35,7 @@ use crate::model::source::SourceStatus;
 use self::slot::Shared;
 use self::target::Target;
 
+pub use self::environment::from_environment;
 pub use self::find::socket;
 
 /// What perftop calls itself; its own sessions are left out by it.
@@ -89,12 +91,6 @@ impl Servers {
         self.watched.retain(|id, w| w.configured || alive(id));
     }
 
-    /// True when that source is watched.
-    #[must_use]
-    pub fn watches(&self, id: &str) -> bool {
-        self.watched.contains_key(id)
-    }
-
     /// Hands a demand to the server that it is about.
     pub fn ask(&self, source: &str, demand: Demand) {
         if let Some(watched) = self.watched.get(source) {
@@ -116,26 +112,6 @@ impl Servers {
         }
         brought
     }
-}
-
-/// Targets of the environment: `DATABASE_URL`, or `PGHOST` with `PGPORT`.
-#[must_use]
-pub fn from_environment() -> Vec<Target> {
-    let url = std::env::var("DATABASE_URL").ok().and_then(|url| Target::parse(&url).ok());
-    let host = std::env::var("PGHOST").ok().filter(|h| !h.is_empty()).and_then(|host| {
-        let port = std::env::var("PGPORT").ok().and_then(|p| p.parse().ok()).unwrap_or(5432);
-        let mut target = match host.starts_with('/') {
-            true => Target::socket(&PathBuf::from(&host), port),
-            false => Target::parse(&format!("postgres://{host}:{port}/")).ok()?,
-        };
-        target.discovered = false;
-        if let Ok(database) = std::env::var("PGDATABASE") {
-            target.database = database;
-        }
-        target.password = std::env::var("PGPASSWORD").ok().map(crate::model::foreign::Private::new);
-        Some(target)
-    });
-    url.into_iter().chain(host).collect()
 }
 
 /// The generic plan of one statement, outside of any watching: for tools and tests.

@@ -32,8 +32,8 @@ struct Slot {
     server: Option<Server>,
     /// Texts as the server normalised them: what is left of literals in them stays in this process.
     texts: BTreeMap<i64, Private<String>>,
-    /// Databases that one may connect to, most active first.
-    databases: Vec<String>,
+    /// Databases that one may connect to, most active first, and how many rows were ever written in each.
+    databases: Vec<(String, u64)>,
     /// A database that has pg_stat_statements, when ours has not.
     better: Option<String>,
     /// Databases that we sat in already: one in which the extension is there and cannot be read is not better.
@@ -186,13 +186,14 @@ impl Shared {
         let mut slot = self.slot();
         let mut all: Vec<_> = cluster.databases.iter().filter(|d| d.of_clients()).collect();
         all.sort_by_key(|d| std::cmp::Reverse(d.blocks_hit + d.blocks_read));
-        slot.databases = all.iter().filter_map(|d| String::from_utf8(d.name.raw().to_vec()).ok()).collect();
+        slot.databases =
+            all.iter().filter_map(|d| Some((String::from_utf8(d.name.raw().to_vec()).ok()?, d.rows_written))).collect();
         slot.sample.cluster = Some(Ok(cluster));
     }
 
-    /// Databases that can be visited, the busiest first.
+    /// Databases that can be visited, the busiest first, and how many rows were ever written in each.
     #[must_use]
-    pub fn databases(&self) -> Vec<String> {
+    pub fn databases(&self) -> Vec<(String, u64)> {
         self.slot().databases.clone()
     }
 

@@ -1,7 +1,7 @@
 //! Statements: `pg_stat_statements(false)`, which brings no texts and writes no temporary files (with texts 5,000 entries took 7.5 MB of
 //! them at each read); texts of new top queries only.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sqlx::postgres::PgRow;
 
@@ -73,6 +73,8 @@ pub struct Before {
     at_s: f64,
     entries: HashMap<StatementKey, Grown>,
     evicted: u64,
+    /// Entries of the first reading; none once entries were thrown out, which may come back as new.
+    first: Option<HashSet<StatementKey>>,
     /// Names by OID.
     roles: HashMap<u32, Foreign>,
     databases: HashMap<u32, Foreign>,
@@ -116,6 +118,11 @@ impl Before {
         let capacity = cells.as_mut().and_then(Cells::number).unwrap_or(0);
         let first = self.at_s == 0.0;
         let evictions = if first { 0 } else { evicted.saturating_sub(self.evicted) };
+        match (first, evictions) {
+            (true, _) => self.first = Some(now.keys().copied().collect()),
+            (false, 0) => {}
+            (false, _) => self.first = None,
+        }
         let grown = if first { Vec::new() } else { growth(&self.entries, &now, evictions > 0) };
         let mut sum = Grown::default();
         grown.iter().for_each(|(_, g)| sum.add(g));
@@ -126,6 +133,7 @@ impl Before {
                 key,
                 role: name(&self.roles, key.role),
                 database: name(&self.databases, key.database),
+                came: self.first.as_ref().is_some_and(|first| !first.contains(&key)),
                 grown,
                 calls_all,
                 ms_all,

@@ -73,7 +73,8 @@ impl Target {
         let address = match extra.get_socket() {
             Some(dir) => Address::Socket(dir.clone()),
             None if extra.get_host().starts_with('/') => Address::Socket(extra.get_host().into()),
-            None => Address::Tcp(extra.get_host().to_owned()),
+            // The brackets of an IPv6 address are the URL's.
+            None => Address::Tcp(extra.get_host().trim_start_matches('[').trim_end_matches(']').to_owned()),
         };
         let password = user
             .and_then(|u| u.split_once(':'))

@@ -16,20 +16,14 @@ use super::hello::Hello;
 use super::session::{Limits, Session, Trouble};
 use super::slot::Shared;
 use super::target::{Credentials, Target};
+use super::turns::Turns;
 use super::{catalog, plan, trial};
 
-/// Between two visits, once every database was seen. A visit in another database is a new connection, which costs the server more than
-/// the questions.
-const TURN: Duration = Duration::from_secs(60);
 /// Between two visits that are asked for.
 const AGAIN: Duration = Duration::from_secs(5);
-/// Between the first visits.
-const FIRST: Duration = Duration::from_millis(700);
 const STATEMENT: Duration = Duration::from_secs(2);
 /// A whole visit: several statements that may each take so long.
 const BATCH: Duration = Duration::from_secs(9);
-/// So many are visited one after the other at the start; those beyond take their turns.
-const MOST: usize = 32;
 
 /// What it works with.
 pub struct Visitor {
@@ -57,24 +51,18 @@ impl Visitor {
     /// Runs until it is aborted.
     pub async fn run(mut self) {
         let mut open: Option<Open> = None;
-        let mut visited: Vec<String> = Vec::new();
-        let mut first = true;
-        let mut due = clock::instant() + FIRST;
+        let mut turns = Turns::default();
+        let mut due = clock::instant() + turns.pause(&[], Duration::ZERO);
         let mut again = clock::instant();
         loop {
             tokio::select! {
                 () = tokio::time::sleep_until(due.into()) => {
-                    let all = self.slot.databases();
-                    let next = all.iter().find(|d| !visited.contains(d)).cloned();
-                    if next.is_none() {
-                        visited.clear();
+                    let (all, start) = (self.slot.databases(), clock::instant());
+                    if let Some(database) = turns.next(&all, start) {
+                        self.look_into(&mut open, database).await;
+                        turns.visited(database, &all, start);
                     }
-                    if let Some(database) = next.or_else(|| all.first().cloned()) {
-                        visited.push(database.clone());
-                        self.look_into(&mut open, &database).await;
-                    }
-                    first &= all.iter().any(|d| !visited.contains(d)) && visited.len() < MOST;
-                    due = clock::instant() + if first || all.is_empty() { FIRST } else { TURN };
+                    due = clock::instant() + turns.pause(&all, start.elapsed());
                 }
                 Some(demand) = self.asked.recv() => match &demand {
                     Demand::Visit { database, .. } => {

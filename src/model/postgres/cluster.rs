@@ -63,6 +63,8 @@ pub struct DatabaseRow {
     /// mxid_age(datminmxid).
     pub mxid_age: u64,
     pub connectable: bool,
+    /// Rows inserted, updated and deleted, those of catalogues too: while it stands still nothing there was made or changed.
+    pub rows_written: u64,
     /// Microseconds since 1970.
     pub reset_us: Option<i64>,
 }

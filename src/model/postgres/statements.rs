@@ -53,6 +53,8 @@ pub struct StatementRow {
     pub database: Foreign,
     /// Since the reading before.
     pub grown: Grown,
+    /// The entry came while the server was watched: nobody had sent this statement before, as far as the view remembers.
+    pub came: bool,
     /// Calls since the entry is there.
     pub calls_all: u64,
     /// Milliseconds since the entry is there.

@@ -32,8 +32,8 @@ open go on. Sleeping sessions of a pool that is too large are the usual holders.
     judge,
 };
 
-fn judge(_facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
-    let Some(pg) = _facts.postgres else { return nobody() };
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let Some(pg) = facts.postgres else { return nobody() };
     let cluster = match &pg.cluster {
         Ok(cluster) => cluster,
         Err(lack) => return unknown(pg, lack),

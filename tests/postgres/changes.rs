@@ -1,0 +1,71 @@
+//! What is new, and the way back: a query that nobody sent before is offered its deploy's way back, a role's setting its value of before.
+
+use std::io::Write;
+use std::time::Duration;
+
+use super::server::{Server, installed};
+use super::{PRELOAD, found};
+
+#[test]
+fn a_query_that_comes_up_while_watched_can_be_rolled_back_and_an_old_one_cannot() {
+    let Some(bin) = installed().pop() else { return };
+    let server = Server::start(&bin, &[PRELOAD]);
+    server.sql("postgres", "CREATE EXTENSION pg_stat_statements; CREATE ROLE app LOGIN");
+    let old = "SELECT count(*) AS old FROM generate_series(1, 300000) g WHERE g % 7 = 3";
+    let fresh = "SELECT count(*) AS fresh FROM generate_series(1, 400000) g WHERE g % 9 = 4";
+    // The old one was sent once before anyone looked.
+    server.sql("postgres", old);
+    let check = {
+        let url = server.url("postgres", "postgres");
+        let mut idle = server
+            .psql("postgres")
+            .args(["-U", "app"])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut both = idle.stdin.take().unwrap();
+        let writer = std::thread::spawn(move || {
+            // After the readings that say what is usual.
+            std::thread::sleep(Duration::from_secs(13));
+            let pairs = format!("{old};\n{fresh};\n").repeat(400);
+            _ = both.write_all(pairs.as_bytes());
+        });
+        let d = server.check(&url, 26);
+        _ = idle.kill();
+        _ = idle.wait();
+        _ = writer.join();
+        d
+    };
+    let of = |word: &str| {
+        let all = check["findings"].as_array().unwrap().iter();
+        let mut mine = all.filter(|f| {
+            f["id"].as_str().unwrap().starts_with("postgres.query.") && f.to_string().contains(&format!("AS {word}"))
+        });
+        mine.next().unwrap_or_else(|| panic!("no finding about {word}: {:#}", check["findings"])).clone()
+    };
+    let offered = |f: &serde_json::Value| {
+        f["fixes"].as_array().unwrap().iter().any(|x| x["title"] == "Roll back what was deployed with it")
+    };
+    assert!(offered(&of("fresh")), "{:#}", of("fresh"));
+    assert!(!offered(&of("old")), "{:#}", of("old"));
+}
+
+#[test]
+fn the_way_back_of_a_roles_setting_is_what_the_role_had() {
+    let Some(bin) = installed().pop() else { return };
+    let mut server = Server::start(&bin, &[PRELOAD]);
+    server.sql(
+        "postgres",
+        "CREATE EXTENSION pg_stat_statements; CREATE ROLE app LOGIN; ALTER ROLE app SET work_mem = '333kB'; \
+         CREATE TABLE t AS SELECT g, md5(g::text) AS v FROM generate_series(1, 200000) g; GRANT SELECT ON t TO app; ANALYZE t",
+    );
+    for _ in 0..2 {
+        server.session_as("app", "postgres", &"SELECT count(*) FROM (SELECT v FROM t ORDER BY v OFFSET 1) s;\n".repeat(300));
+    }
+    let d = server.check(&server.url("postgres", "postgres"), 9);
+    let f = found(&d, "postgres.query.temp_spill");
+    let fix = &f["fixes"][0];
+    assert!(fix["command"].as_str().unwrap().starts_with("ALTER ROLE app SET work_mem = '"), "{f:#}");
+    assert_eq!(fix["undo"], "ALTER ROLE app SET work_mem = '333kB';", "{f:#}");
+}
