@@ -152,3 +152,39 @@ fn rates_of_a_steady_load_agree_with_the_tools() {
         assert_close("free available", memory.available_bytes as f64, row[5], 64.0 * 1024.0 * 1024.0);
     }
 }
+
+#[test]
+fn what_a_process_shares_is_not_its_own_growth() {
+    use std::io::{BufRead, BufReader, Write};
+    const SHARED: u64 = 40 << 20;
+    const OWN: u64 = 20 << 20;
+    let script = format!(
+        "import mmap, sys\nshared = mmap.mmap(-1, {SHARED})\nprint('ready', flush=True)\nsys.stdin.readline()\n\
+         for at in range(0, {SHARED}, 4096): shared[at] = 1\nown = bytearray({OWN})\nfor at in range(0, {OWN}, 4096): own[at] = 1\n\
+         print('grown', flush=True)\nsys.stdin.readline()\n"
+    );
+    let child = Command::new("python3").args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let Ok(mut child) = child else {
+        assert!(std::env::var_os("CI").is_none(), "no python3 here");
+        return eprintln!("SKIPPED: no python3 here");
+    };
+    let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut sweeper = Sweeper::new(Roots::default());
+    let pid = child.id() as i32;
+    let mut row = || {
+        let sweep = sweeper.sweep(1.0);
+        sweep.processes.as_ref().unwrap().rows.iter().find(|p| p.id.pid == pid).unwrap().clone()
+    };
+    assert_eq!(said.next().unwrap().unwrap(), "ready");
+    let before = row();
+    child.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
+    assert_eq!(said.next().unwrap().unwrap(), "grown");
+    let after = row();
+    _ = child.kill();
+    _ = child.wait();
+    let page = rustix::param::page_size() as u64;
+    let grown = (after.rss_pages - before.rss_pages) * page;
+    assert!(grown >= SHARED + OWN, "{grown}");
+    let shared = after.shared_pages.unwrap() * page;
+    assert!((SHARED..SHARED + (16 << 20)).contains(&shared), "{shared} of {grown} are shared");
+}

@@ -199,7 +199,7 @@ impl Learned {
         }
     }
 
-    /// Follows the processes that grow; one that stops growing for a while loses its place to another.
+    /// Follows the memory of their own of processes that grow; one that stops growing for a while loses its place to another.
     fn learn_growth(&mut self, facts: &Facts) {
         const FOLLOWED: usize = 12;
         const GROWS: f64 = 65_536.0;
@@ -215,7 +215,7 @@ impl Learned {
             let key = p.id.to_string();
             let grows = p.rss_growth_bytes_per_s.is_some_and(|g| g > GROWS);
             if self.resident.contains_key(&key) || grows && self.resident.len() < FOLLOWED {
-                self.resident.entry(key).or_default().push(now_s, p.rss_bytes as f64);
+                self.resident.entry(key).or_default().push(now_s, p.private_bytes as f64);
             }
         }
     }

@@ -67,7 +67,7 @@ pub const TOUCHED: &[Touched] = &[
     row(Use::Read, "/proc/*/mountinfo", "mounts: perftop's own, or those of pid 1 of another /proc"),
     row(Use::Look, "/proc/*", "a process' owner"),
     row(Use::Read, "/proc/*/stat", "a process: times, state, parent"),
-    row(Use::Read, "/proc/*/statm", "perftop's own memory, for the header"),
+    row(Use::Read, "/proc/*/statm", "perftop's own memory, for the header; of a process that grows the part that it shares"),
     row(Use::Read, "/proc/*/schedstat", "waiting for a CPU"),
     row(Use::Read, "/proc/*/io", "bytes from and to devices"),
     row(Use::Read, "/proc/*/status", "affinity, swapped memory; namespaces' pids"),

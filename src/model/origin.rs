@@ -84,7 +84,12 @@ pub const ORIGINS: &[Origin] = &[
         "nstat -az TcpRetransSegs TcpExtTCPOrigDataSent TcpExtTCPTimeouts",
     ),
     origin("host.files", "/proc/sys/fs/file-nr, fields 1 and 3", "allocated / limit", "cat /proc/sys/fs/file-nr"),
-    origin("host.processes", "/proc/PID/stat, fields 14 and 15", "Δ(utime + stime) / USER_HZ / Δt, cores", "top -H -p PID"),
+    origin(
+        "host.processes",
+        "/proc/PID/stat, fields 14, 15 and 24; statm, field 3",
+        "Δ(utime + stime) / USER_HZ / Δt, cores; resident pages, and its own without those of files and shared memory",
+        "top -H -p PID",
+    ),
     origin(
         "host.schedstat",
         "/proc/PID/task/*/schedstat, fields 1 and 2",

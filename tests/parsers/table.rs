@@ -24,6 +24,7 @@ pub const PARSERS: &[(&str, Parser)] = &[
     ("/proc/self/stat", |b| stat::parse(b).is_some()),
     ("/proc/self/schedstat", |b| stat::parse_sched(b).is_some()),
     ("/proc/self/io", |b| stat::parse_io(b).is_some()),
+    ("/proc/self/statm", |b| stat::parse_shared(b).is_some()),
     ("/proc/self/cgroup", |b| stat::parse_cgroups(b).len() < 1000),
     ("/proc/self/mountinfo", |b| !filesystem::relevant(filesystem::parse_mountinfo(b)).is_empty()),
     ("/proc/self/cmdline", |b| !mask::command_line(b).is_empty()),

@@ -27,6 +27,8 @@ const INTEREST: usize = 50;
 const THREADS: usize = 512;
 /// Everything of a process is read anew at every so many sweeps, changed or not.
 const FULL_EVERY: u64 = 5;
+/// A process whose resident pages grew by more than this is asked which of them are its own.
+const GROWN_PAGES: u64 = 4;
 /// Threads looked at in one round of state sampling.
 const SAMPLED_THREADS: usize = 128;
 /// Of them at most so many of one process.
@@ -232,6 +234,7 @@ impl Processes {
         // Taken out, so that the paths can be built while it is filled.
         let mut known = self.known.remove(&pid)?;
         let was_blocked = known.row.state == 'D';
+        let resident = known.row.rss_pages;
         known.changed = known.update(&parsed, now);
         if full || known.row.blocked_threads > 0 || known.row.state == 'D' {
             known.look_for_blocked(reader, &roots.proc.join(pid.to_string()).join("task"), pid, was_blocked);
@@ -242,6 +245,9 @@ impl Processes {
         }
         known.round = round;
         if !known.row.kernel {
+            if resident > 0 && parsed.rss_pages > resident + GROWN_PAGES {
+                known.row.shared_pages = reader.parse(self.file(roots, pid, "statm"), stat::parse_shared).ok();
+            }
             if parsed.threads > 1 {
                 if known.changed || full || mode.cpu_pressure {
                     known.read_threads(reader, &roots.proc.join(pid.to_string()).join("task"));
@@ -286,6 +292,7 @@ impl Known {
             policy: stat.policy,
             threads: stat.threads,
             rss_pages: 0,
+            shared_pages: None,
             major_faults: 0,
             sched: None,
             io: None,

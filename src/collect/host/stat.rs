@@ -111,6 +111,12 @@ pub fn parse_io(text: &[u8]) -> Option<ProcIo> {
     })
 }
 
+/// Parses `/proc/PID/statm`: pages resident of files and of shared memory.
+#[must_use]
+pub fn parse_shared(text: &[u8]) -> Option<u64> {
+    fields(text).nth(2).and_then(number)
+}
+
 /// Parses `/proc/PID/cgroup`; the root group of a hierarchy is left out.
 #[must_use]
 pub fn parse_cgroups(text: &[u8]) -> Vec<CgroupPath> {
@@ -183,6 +189,12 @@ mod tests {
         assert_eq!((stat.state, stat.ppid, stat.tty, stat.start), ('S', 1, 34816, 998_877));
         assert_eq!((stat.user_ticks, stat.system_ticks, stat.nice, stat.threads), (150, 50, 5, 3));
         assert_eq!((stat.major_faults, stat.rss_pages, stat.policy), (7, 250, 3));
+    }
+
+    #[test]
+    fn shared_pages_are_the_third_of_statm() {
+        assert_eq!(parse_shared(b"40837 2508 2011 1123 0 901 0\n"), Some(2011));
+        assert_eq!(parse_shared(b"40837 2508\n"), None);
     }
 
     #[test]

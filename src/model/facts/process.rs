@@ -56,6 +56,8 @@ pub struct ProcFacts {
     pub write_bytes_per_s: Option<f64>,
     /// Resident bytes.
     pub rss_bytes: u64,
+    /// Of them its own: without files and shared memory, where that is known.
+    pub private_bytes: u64,
     /// Growth of the resident bytes per second.
     pub rss_growth_bytes_per_s: Option<f64>,
     /// Major faults per second.
@@ -291,6 +293,7 @@ impl Context<'_> {
             write_bytes_per_s: per_s(&|r| r.io.map(|io| io.write_bytes.saturating_sub(io.cancelled_write_bytes)))
                 .map(|v| own(v, taken.1)),
             rss_bytes: row.rss_pages * self.page_bytes,
+            private_bytes: row.rss_pages.saturating_sub(row.shared_pages.unwrap_or(0)) * self.page_bytes,
             rss_growth_bytes_per_s: dt_s.map(|dt| (rss(row) - before.map_or(0.0, rss)) / dt),
             major_faults_per_s: per_s(&|r| Some(r.major_faults)),
             cgroups: row.cgroups.clone(),

@@ -57,6 +57,10 @@ pub struct ProcRaw {
     pub threads: u32,
     /// Resident pages.
     pub rss_pages: u64,
+    /// Of the resident pages those of files and of shared memory, which others may have too (statm field 3): as they were when the
+    /// resident pages changed last; `None` for one that never grew while it was seen.
+    #[serde(default)]
+    pub shared_pages: Option<u64>,
     /// Major faults since start.
     pub major_faults: u64,
     /// schedstat; `None` when unreadable.

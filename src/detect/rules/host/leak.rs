@@ -21,10 +21,8 @@ pub const RULE: Rule = Rule {
     ],
     origins: &["host.processes", "host.memory"],
     page: "\
-The resident memory of one process has grown for a minute or longer, in three quarters of the steps and without a break: Theil-Sen
+The memory of its own of one process (resident, without files and shared memory) has grown for a minute or longer, in three quarters of the steps and without a break: Theil-Sen
 over the last ninety points. The time is that until MemAvailable is used up at this rate, and it counts by its late end only.
-
-Sessions of PostgreSQL are left out: the buffers that they share count as resident in each of them.
 
 A cache that fills looks the same until it is full. That is why this is never critical: the operator decides. A process under a memory limit of
 its own group meets that limit first.
@@ -42,10 +40,6 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let mut judged = Judged::default();
     for (id, series) in &facts.learned.resident {
         let Some(p) = facts.world.processes().iter().find(|p| p.id.to_string() == *id) else { continue };
-        // Sessions of PostgreSQL share their buffers: what each of them touches is resident in each, and there once.
-        if p.name.raw() == b"postgres" {
-            continue;
-        }
         let subject = Subject::new(SubjectType::Process, p.id.to_string(), p.label());
         let Some((slope, least)) = series.growth() else { continue };
         let held = is_held(prev, &subject);
@@ -63,7 +57,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         found.evidence = vec![
             evidence("growth, median of all pairs", slope, Unit::BytesPerSecond, Some(params.get("growth")), "host.processes"),
             evidence("growth, the slower end of its interval", least, Unit::BytesPerSecond, None, "host.processes"),
-            evidence("resident now", p.rss_bytes as f64, Unit::Bytes, None, "host.processes"),
+            evidence("its own now", p.private_bytes as f64, Unit::Bytes, None, "host.processes"),
+            evidence("resident now, with what it shares", p.rss_bytes as f64, Unit::Bytes, None, "host.processes"),
             evidence("watched for", series.span_s(), Unit::Seconds, Some(60.0), "host.processes"),
         ];
         found.against = vec![evidence("memory available", available, Unit::Bytes, None, "host.memory")];
