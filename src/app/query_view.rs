@@ -55,7 +55,7 @@ impl App {
             let pg = picture.facts.postgres.iter().find(|pg| pg.id == *source)?;
             let row = pg.rows().find(|r| r.key.query == *query)?;
             let plan = pg.plan(row)?.1.as_ref().ok()?;
-            let advice = advice::best(plan, row.grown.mean_ms().unwrap_or(1.0))?;
+            let advice = advice::best(plan, advice::Measured::of(&row.grown))?;
             let index = advice.trial(plan.tables.get(advice.table)?)?;
             let (database, role) = (row.database.clone(), row.role.clone());
             Some(Demand::Trial { source: source.clone(), query: *query, database, role, index })

@@ -6,7 +6,7 @@ use crate::model::demand::Demand;
 use crate::model::facts::{Activities, Facts as World, PgFacts};
 use crate::model::postgres::{StatementRow, WaitClass, lexer};
 
-use super::advice::{self, Advice};
+use super::advice::{self, Advice, Measured};
 use super::ledger::{Actor, Ledger, State, actor_id, state_of};
 use super::memory::Learned;
 use super::tables;
@@ -137,7 +137,7 @@ fn kind(learned: &Learned, pg: &PgFacts, costly: &Costly<'_>) -> Option<Kind> {
     let (mean_ms, per_s) = (g.exec_ms / calls, g.calls as f64 / interval_s);
     let rows = g.rows as f64 / calls;
     if let Some(plan) = plan {
-        if let Some(advice) = advice::best(plan, mean_ms) {
+        if let Some(advice) = advice::best(plan, Measured::of(g)) {
             return Some(Kind::MissingIndex(advice));
         }
         if let Some((table, estimated)) = tables::stale(plan, rows) {

@@ -335,6 +335,24 @@ mod tests {
         assert!(!has_password("postgres://u@h/d") && !has_password("postgres://h:5432/d"));
     }
 
+    /// Whoever opens a socket is handed what is sent there.
+    #[test]
+    fn what_was_merely_seen_gets_a_password_only_from_an_owner_who_is_trusted() {
+        let dir = crate::collect::host::tempdir::Dir::new();
+        let path = dir.path().join(".s.PGSQL.7001");
+        let credentials = Credentials::parse("*:*:*:*:secret");
+        let sent = |t: &Target| format!("{:?}", t.options("app", "shop", &credentials)).contains("secret");
+        let mut target = Target::socket(dir.path(), 7001);
+        assert!(!sent(&target), "no socket, no password");
+        std::fs::write(&path, "").unwrap();
+        assert!(sent(&target), "our own");
+        if std::os::unix::fs::chown(&path, Some(54_321), None).is_ok() {
+            assert!(!sent(&target), "another user's");
+            target.discovered = false;
+            assert!(sent(&target), "asked for by name");
+        }
+    }
+
     #[test]
     fn a_password_file_supplies_the_first_line_that_fits() {
         let c = Credentials::parse("# comment\nh:1:*:u:a\\:b\n*:*:*:*:c\nbroken\n");

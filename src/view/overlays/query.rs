@@ -222,9 +222,9 @@ fn trial(pg: &PgFacts, plan: &Plan, row: Option<&StatementRow>, theme: &Theme) -
 
 /// What would help, in words.
 fn help(plan: &Plan, row: Option<&StatementRow>, theme: &Theme) -> Vec<Line<'static>> {
-    let mean_ms = row.and_then(|r| r.grown.mean_ms()).unwrap_or(1.0);
+    let measured = row.map_or(advice::Measured { mean_ms: 1.0, rows: None }, |r| advice::Measured::of(&r.grown));
     let say = |text: String, meaning: Meaning| Line::from(Span::styled(text, theme.style(meaning)));
-    let Some(advice) = advice::best(plan, mean_ms) else {
+    let Some(advice) = advice::best(plan, measured) else {
         return vec![say(" no index is suggested: none would make the plan half as cheap".into(), Meaning::Muted)];
     };
     let Some(table) = plan.tables.get(advice.table) else { return Vec::new() };
