@@ -64,14 +64,18 @@ pub fn rows(pg: &PgFacts) -> Vec<Row> {
 fn statements(pg: &PgFacts) -> Option<Row> {
     let s = pg.statements.as_ref().ok()?;
     let figure = format!("{} of {} entries", s.entries, s.capacity);
-    let lost = s.evictions > 0;
-    let more = match lost {
-        true => {
-            format!("{} times entries were thrown out in {}: raise pg_stat_statements.max", s.evictions, seconds(s.interval_s))
-        }
-        false => "none was thrown out since the reading before".to_owned(),
+    let (more, meaning) = match s.evictions {
+        None => (
+            "how many were thrown out is not known: counted from PostgreSQL 14 on, between two readings".to_owned(),
+            Meaning::Muted,
+        ),
+        Some(0) => ("none was thrown out since the reading before".to_owned(), Meaning::Text),
+        Some(n) => (
+            format!("{n} times entries were thrown out in {}: raise pg_stat_statements.max", seconds(s.interval_s)),
+            Meaning::Warning,
+        ),
     };
-    Some(row("pg_stat_statements", figure, more, if lost { Meaning::Warning } else { Meaning::Text }))
+    Some(row("pg_stat_statements", figure, more, meaning))
 }
 
 fn databases(c: &Cluster) -> Vec<Row> {

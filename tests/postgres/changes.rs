@@ -27,11 +27,11 @@ fn a_query_that_comes_up_while_watched_can_be_rolled_back_and_an_old_one_cannot(
         let mut both = idle.stdin.take().unwrap();
         let writer = std::thread::spawn(move || {
             // After the readings that say what is usual.
-            std::thread::sleep(Duration::from_secs(13));
+            std::thread::sleep(Duration::from_secs(18));
             let pairs = format!("{old};\n{fresh};\n").repeat(400);
             _ = both.write_all(pairs.as_bytes());
         });
-        let d = server.check(&url, 26);
+        let d = server.check(&url, 32);
         _ = idle.kill();
         _ = idle.wait();
         _ = writer.join();

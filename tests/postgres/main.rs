@@ -9,6 +9,7 @@
 
 mod changes;
 mod databases;
+mod encodings;
 mod link;
 mod plans;
 mod server;

@@ -19,7 +19,7 @@ pub fn sql() -> Vec<String> {
 const HEAD: &str = "SELECT pg_catalog.current_database(), (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()), \
          round(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::int8, \
          (SELECT round(extract(epoch FROM stats_reset) * 1000000)::int8 FROM pg_catalog.pg_stat_database WHERE datname = pg_catalog.current_database()), \
-         (SELECT count(*) FROM pg_catalog.pg_class WHERE relkind IN ('r', 'm', 'p'))";
+         (SELECT count(*) FROM pg_catalog.pg_class WHERE relkind IN ('r', 'm', 'p')), pg_catalog.current_setting('server_encoding')";
 
 /// The definition of an index, unless someone holds it exclusively: then the function would wait.
 const DEFINITION: &str = "CASE WHEN NOT EXISTS (SELECT 1 FROM pg_catalog.pg_locks l WHERE l.relation IN (i.indexrelid, i.indrelid) \
@@ -80,7 +80,7 @@ fn indexes() -> String {
 
 fn duplicates() -> String {
     format!(
-        "SELECT n.nspname, r.relname, c.relname, k.relname, c.relpages, j.indnkeyatts = i.indnkeyatts, {DEFINITION} \
+        "SELECT i.indexrelid, n.nspname, r.relname, c.relname, k.relname, c.relpages, j.indnkeyatts = i.indnkeyatts, {DEFINITION} \
              FROM pg_catalog.pg_index i JOIN pg_catalog.pg_index j ON j.indrelid = i.indrelid AND j.indexrelid <> i.indexrelid \
              JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_class k ON k.oid = j.indexrelid AND k.relam = c.relam \
              JOIN pg_catalog.pg_class r ON r.oid = i.indrelid JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace \
@@ -127,6 +127,7 @@ pub fn parse(answers: &[Vec<PgRow>], with_sequences: bool) -> Catalog {
         catalog.server_us = c.number().unwrap_or(0);
         catalog.reset_us = c.number();
         all_tables = c.number::<u32>().unwrap_or(0);
+        catalog.encoding = c.word();
     }
     catalog.tables = part(1).iter().filter_map(table).collect();
     let full = catalog.tables.len() >= TABLES;
@@ -183,6 +184,7 @@ fn index(row: &PgRow) -> Option<IndexRow> {
 fn duplicate(row: &PgRow) -> DuplicateIndex {
     let mut c = Cells::of(row);
     DuplicateIndex {
+        oid: c.number().unwrap_or(0),
         schema: c.text(),
         table: c.text(),
         name: c.text(),

@@ -55,7 +55,7 @@ async fn prepare(session: &mut Session, role: Option<&str>, path: &str, text: &s
     let role = role.map_or_else(String::new, |r| format!(", pg_catalog.set_config('role', {}, true)", literal(r)));
     let open = format!(
         "BEGIN READ ONLY; {}; {}",
-        marked(&session.limits().sql()),
+        session.settings(),
         marked(&format!(
             "SELECT pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true), \
              pg_catalog.set_config('search_path', {}, true){role}",

@@ -73,6 +73,8 @@ pub struct Session {
     limits: Limits,
     /// Least round trip so far, milliseconds.
     pub floor_ms: f64,
+    /// Names come as the bytes that they are: some are not of the database's encoding, and the server will not convert them.
+    unconverted: bool,
 }
 
 /// What every batch is run under.
@@ -92,7 +94,7 @@ pub struct Limits {
 
 impl Limits {
     /// The settings as one statement, for this transaction only.
-    pub fn sql(&self) -> String {
+    fn sql(&self, unconverted: bool) -> String {
         let mut settings = vec![
             ("search_path", "pg_catalog, pg_temp".to_owned()),
             ("statement_timeout", format!("{}ms", self.statement.as_millis())),
@@ -103,6 +105,9 @@ impl Limits {
             ("jit", "off".to_owned()),
             ("work_mem", self.work_mem.to_owned()),
         ];
+        if unconverted {
+            settings.push(("client_encoding", "SQL_ASCII".to_owned()));
+        }
         if self.checks_client {
             settings.push(("client_connection_check_interval", "500ms".to_owned()));
         }
@@ -134,7 +139,7 @@ pub type Answers = Vec<Vec<PgRow>>;
 impl Session {
     /// Wraps a fresh connection.
     pub fn new(connection: PgConnection, limits: Limits) -> Self {
-        Self { connection, limits, floor_ms: f64::INFINITY }
+        Self { connection, limits, floor_ms: f64::INFINITY, unconverted: false }
     }
 
     /// Changes the limits from now on.
@@ -147,12 +152,29 @@ impl Session {
         &self.limits
     }
 
+    /// The limits as one statement, for this transaction only.
+    #[must_use]
+    pub fn settings(&self) -> String {
+        marked(&self.limits.sql(self.unconverted))
+    }
+
     /// Asks: the statements, joined by semicolons, in one read-only transaction. Gives their rows and how long it took, ms.
     ///
     /// # Errors
     /// What the server said; after anything fatal the session is to be dropped.
     pub async fn ask(&mut self, statements: &[String]) -> Result<(Answers, f64), Trouble> {
-        let mut sql = format!("BEGIN READ ONLY; {}; ", marked(&self.limits.sql()));
+        let answer = self.ask_once(statements).await;
+        // Bytes that are no text of the encoding, or that have no like in ours.
+        let refused = answer.as_ref().is_err_and(|trouble| matches!(trouble.code(), "22021" | "22P05"));
+        if refused && !self.unconverted {
+            self.unconverted = true;
+            return self.ask_once(statements).await;
+        }
+        answer
+    }
+
+    async fn ask_once(&mut self, statements: &[String]) -> Result<(Answers, f64), Trouble> {
+        let mut sql = format!("BEGIN READ ONLY; {}; ", self.settings());
         for statement in statements {
             sql.push_str(&marked(statement));
             sql.push_str("; ");

@@ -8,7 +8,7 @@ use sqlx::postgres::PgRow;
 use crate::model::demand::Answer;
 use crate::model::foreign::{Foreign, Private};
 use crate::model::postgres::{
-    Blocking, Catalog, Cluster, PgSample, QueryText, Server, Session, Statements, StatementsView, Waiter,
+    Blocking, Catalog, Cluster, DatabaseRow, PgSample, QueryText, Server, Session, Statements, StatementsView, Waiter,
 };
 use crate::model::seen::{Lack, Why};
 use crate::model::source::{Place, SourceKind, SourceState, SourceStatus};
@@ -186,8 +186,10 @@ impl Shared {
         let mut slot = self.slot();
         let mut all: Vec<_> = cluster.databases.iter().filter(|d| d.of_clients()).collect();
         all.sort_by_key(|d| std::cmp::Reverse(d.blocks_hit + d.blocks_read));
-        slot.databases =
-            all.iter().filter_map(|d| Some((String::from_utf8(d.name.raw().to_vec()).ok()?, d.rows_written))).collect();
+        // A standby's rows are written by its primary and not counted here.
+        let counts = cluster.replay_lag.is_none() && cluster.on("track_counts") != Some(false);
+        let written = |d: &DatabaseRow| if counts { d.rows_written } else { cluster.server_us.unsigned_abs() };
+        slot.databases = all.iter().filter_map(|d| Some((String::from_utf8(d.name.raw().to_vec()).ok()?, written(d)))).collect();
         slot.sample.cluster = Some(Ok(cluster));
     }
 

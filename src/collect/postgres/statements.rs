@@ -72,7 +72,7 @@ pub fn sql_names() -> Vec<String> {
 pub struct Before {
     at_s: f64,
     entries: HashMap<StatementKey, Grown>,
-    evicted: u64,
+    evicted: Option<u64>,
     /// Entries of the first reading; none once entries were thrown out, which may come back as new.
     first: Option<HashSet<StatementKey>>,
     /// Names by OID.
@@ -114,16 +114,18 @@ impl Before {
             }
         }
         let mut cells = info.first().map(Cells::of);
-        let evicted = cells.as_mut().and_then(Cells::count).unwrap_or(0);
-        let capacity = cells.as_mut().and_then(Cells::number).unwrap_or(0);
+        let evicted = cells.as_mut().and_then(Cells::count);
+        let capacity: u32 = cells.as_mut().and_then(Cells::number).unwrap_or(0);
         let first = self.at_s == 0.0;
-        let evictions = if first { 0 } else { evicted.saturating_sub(self.evicted) };
-        match (first, evictions) {
+        let evictions = evicted.zip(self.evicted).map(|(new, old)| new.saturating_sub(old)).filter(|_| !first);
+        // Where nobody counts, a view that is nearly full throws out.
+        let evicting = evictions.map_or(capacity == 0 || now.len() as u64 * 20 >= u64::from(capacity) * 19, |n| n > 0);
+        match (first, evicting) {
             (true, _) => self.first = Some(now.keys().copied().collect()),
-            (false, 0) => {}
-            (false, _) => self.first = None,
+            (false, false) => {}
+            (false, true) => self.first = None,
         }
-        let grown = if first { Vec::new() } else { growth(&self.entries, &now, evictions > 0) };
+        let grown = if first { Vec::new() } else { growth(&self.entries, &now, evicting) };
         let mut sum = Grown::default();
         grown.iter().for_each(|(_, g)| sum.add(g));
         let name = |names: &HashMap<u32, Foreign>, oid: u32| names.get(&oid).cloned().unwrap_or_default();

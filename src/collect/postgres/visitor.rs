@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use crate::collect::clock;
 use crate::model::demand::{Answer, Demand, Detail};
 use crate::model::foreign::Foreign;
+use crate::model::postgres::identifier;
 use crate::model::postgres::plan::TrialIndex;
 use crate::model::seen::{Lack, Seen, Why};
 
@@ -19,8 +20,6 @@ use super::target::{Credentials, Target};
 use super::turns::Turns;
 use super::{catalog, plan, trial};
 
-/// Between two visits that are asked for.
-const AGAIN: Duration = Duration::from_secs(5);
 const STATEMENT: Duration = Duration::from_secs(2);
 /// A whole visit: several statements that may each take so long.
 const BATCH: Duration = Duration::from_secs(9);
@@ -59,17 +58,18 @@ impl Visitor {
                 () = tokio::time::sleep_until(due.into()) => {
                     let (all, start) = (self.slot.databases(), clock::instant());
                     if let Some(database) = turns.next(&all, start) {
-                        self.look_into(&mut open, database).await;
-                        turns.visited(database, &all, start);
+                        let seen = self.look_into(&mut open, database).await;
+                        turns.visited(database, &all, start, seen);
                     }
                     due = clock::instant() + turns.pause(&all, start.elapsed());
                 }
                 Some(demand) = self.asked.recv() => match &demand {
                     Demand::Visit { database, .. } => {
-                        let now = clock::instant();
-                        if now >= again && let Ok(name) = std::str::from_utf8(database.raw()) {
-                            self.look_into(&mut open, name).await;
-                            again = now + AGAIN;
+                        let start = clock::instant();
+                        if start >= again && let Ok(name) = std::str::from_utf8(database.raw()) {
+                            let seen = self.look_into(&mut open, name).await;
+                            turns.visited(name, &self.slot.databases(), start, seen);
+                            again = clock::instant() + Turns::again(start.elapsed(), seen);
                         }
                     }
                     Demand::Plan { query, database, role, .. } => {
@@ -86,14 +86,21 @@ impl Visitor {
         }
     }
 
-    /// A visit, or why there was none.
-    async fn look_into(&self, open: &mut Option<Open>, database: &str) {
-        if let Err(trouble) = self.visit(open, database).await {
-            if trouble.fatal() {
-                *open = None;
-            }
-            self.slot.unvisited(database, lack(&trouble, &self.who.role, database));
-        }
+    /// A visit, or why there was none. False: there was none.
+    async fn look_into(&self, open: &mut Option<Open>, database: &str) -> bool {
+        let entered =
+            self.enter(open, database).await.map(|_| ()).map_err(|trouble| not_let_in(&trouble, &self.who.role, database));
+        let visited = match entered {
+            Ok(()) => self.visit(open, database).await.map_err(|trouble| {
+                if trouble.fatal() {
+                    *open = None;
+                }
+                let why = if trouble.code().is_empty() { Why::TimedOut } else { Why::Garbage };
+                Lack::new(why, format!("could not be visited: {trouble}"))
+            }),
+            Err(lack) => Err(lack),
+        };
+        visited.map_err(|lack| self.slot.unvisited(database, lack)).is_ok()
     }
 
     async fn visit(&self, open: &mut Option<Open>, database: &str) -> Result<(), Trouble> {
@@ -187,21 +194,22 @@ fn no_plan(trouble: &Trouble) -> Lack {
     Lack::new(why, format!("no plan: {trouble}"))
 }
 
-/// Why a database was not visited.
-fn lack(trouble: &Trouble, role: &str, database: &str) -> Lack {
+/// Why a database lets nobody in, and the way in.
+fn not_let_in(trouble: &Trouble, role: &str, database: &str) -> Lack {
     let lack = |why| Lack::new(why, format!("could not be visited: {trouble}"));
-    match trouble.code() {
-        // Not allowed to connect (42501), no entry in pg_hba.conf (28000), a password (28P01).
-        "42501" | "28000" | "28P01" => {
-            let grant =
-                crate::model::postgres::identifier(&database.into()).zip(crate::model::postgres::identifier(&role.into()));
-            let lack = lack(Why::Denied);
-            match grant {
-                Some((database, role)) => lack.lifted_by(format!("GRANT CONNECT ON DATABASE {database} TO {role};")),
-                None => lack,
-            }
+    let names = identifier(&database.into()).zip(identifier(&role.into()));
+    match (trouble.code(), names) {
+        ("42501", Some((database, role))) => {
+            lack(Why::Denied).lifted_by(format!("GRANT CONNECT ON DATABASE {database} TO {role};"))
         }
-        "" => lack(Why::TimedOut),
+        ("28000", Some((database, role))) => {
+            lack(Why::Denied).lifted_by(format!("a line in pg_hba.conf that lets {role} into {database}"))
+        }
+        ("28P01", Some((database, role))) => {
+            lack(Why::Denied).lifted_by(format!("the password of {role} for {database} in PGPASSWORD or ~/.pgpass"))
+        }
+        ("42501" | "28000" | "28P01", None) => lack(Why::Denied),
+        ("", _) => lack(Why::TimedOut),
         _ => lack(Why::Garbage),
     }
 }

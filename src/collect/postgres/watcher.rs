@@ -341,11 +341,12 @@ impl Sampling {
                 slot.used(grown);
                 // Each question reads the server's whole file of texts: at once for what costs, else once a minute.
                 let now = clock::instant();
-                if !costly && now < self.texts_due {
-                    return Ok(false);
+                if !unknown.is_empty() && (costly || now >= self.texts_due) {
+                    self.texts_due = now + TEXTS_EVERY;
+                    self.texts(slot, &schema, &unknown).await.map(|()| false)
+                } else {
+                    Ok(false)
                 }
-                self.texts_due = now + TEXTS_EVERY;
-                self.texts(slot, &schema, &unknown).await.map(|()| false)
             }
             Err(trouble) if trouble.code() == "42501" && dropped.role.is_some() && !self.keep_role => {
                 self.keep_role = true;

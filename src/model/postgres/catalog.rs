@@ -16,6 +16,8 @@ pub struct Catalog {
     pub server_us: i64,
     /// Statistics were reset then; `None` = never.
     pub reset_us: Option<i64>,
+    /// Its encoding: UTF8, SQL_ASCII ….
+    pub encoding: String,
     /// Tables, the largest and the most troubled.
     pub tables: Vec<TableRow>,
     /// Tables that were left out.
@@ -83,6 +85,7 @@ pub struct IndexRow {
 #[serde(default)]
 #[expect(missing_docs, reason = "named by what they are")]
 pub struct DuplicateIndex {
+    pub oid: u32,
     pub schema: Foreign,
     pub table: Foreign,
     pub name: Foreign,

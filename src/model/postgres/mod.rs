@@ -325,6 +325,18 @@ fn kept<T: Clone>(old: &Arc<plan::Kept<T>>, fresh: Vec<(Planned, Seen<T>)>, mono
     if fresh.is_empty() { old.clone() } else { Arc::new(old.with(fresh, mono_ns)) }
 }
 
+/// Without databases that a fresh reading of the cluster does not know any more.
+fn still_there<T: Clone>(kept: Arc<BTreeMap<String, T>>, sample: &PgSample) -> Arc<BTreeMap<String, T>> {
+    /// So many rows are read: of more than these some are not listed.
+    const LISTED: usize = 200;
+    let Some(Ok(cluster)) = sample.cluster.as_ref() else { return kept };
+    let known = |name: &String| cluster.databases.iter().any(|d| d.name.shown() == name);
+    if cluster.databases.len() >= LISTED || kept.keys().all(known) {
+        return kept;
+    }
+    Arc::new(kept.iter().filter(|(name, _)| known(name)).map(|(name, value)| (name.clone(), value.clone())).collect())
+}
+
 /// Texts kept; the oldest known queries go first by their id.
 const TEXTS: usize = 400;
 
@@ -357,8 +369,8 @@ impl PgState {
             texts: self.with_texts(&sample.texts),
             cluster,
             before,
-            catalogs: self.with_catalogs(&sample.catalogs),
-            unvisited: self.with_unvisited(sample),
+            catalogs: still_there(self.with_catalogs(&sample.catalogs), sample),
+            unvisited: still_there(self.with_unvisited(sample), sample),
             plans: kept(&self.plans, answered.plans, mono_ns),
             trials: kept(&self.trials, answered.trials, mono_ns),
         }

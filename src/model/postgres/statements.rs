@@ -20,8 +20,8 @@ pub struct Statements {
     pub entries: u32,
     /// Entries that the view may hold.
     pub capacity: u32,
-    /// Times that entries were thrown out for lack of room, since the reading before.
-    pub evictions: u64,
+    /// Times that entries were thrown out for lack of room, since the reading before; `None` before 14, where nobody counts.
+    pub evictions: Option<u64>,
     /// Entries whose query id this role may not see.
     pub hidden: u32,
     /// Milliseconds of the server that this reading took, round trip left out.

@@ -10,6 +10,7 @@ use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, bytes};
 
+use super::object::Object;
 use super::queries;
 use super::query_rule::{self, LOST};
 use super::support::sql;
@@ -37,7 +38,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
 
 fn made(pg: &PgFacts, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Found)> {
     let Kind::Bloat(table, share) = kind else { return None };
-    let (table, name, subject) = queries::planned(pg, costly, *table)?;
+    let (table, object, subject) = queries::planned(pg, costly, *table)?;
+    let name = &object.label;
     let size = table.pages as f64 * 8192.0;
     let title =
         format!("{:.0} % of {name} ({}) is dead space, and query {} reads it", share * 100.0, bytes(size), costly.row.key.query);
@@ -47,17 +49,17 @@ fn made(pg: &PgFacts, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Foun
         .evidence
         .insert(0, evidence("of the table is dead or empty", share * 100.0, Unit::Percent, Some(50.0), "postgres.plan"));
     found.evidence.insert(1, evidence("dead rows", table.dead as f64, Unit::Count, None, "postgres.plan"));
-    found.fixes = fixes(pg, costly, table, &name);
+    found.fixes = fixes(pg, costly, table, &object);
     Some((subject, found))
 }
 
-fn fixes(pg: &PgFacts, costly: &Costly<'_>, table: &PlannedTable, name: &str) -> Vec<Fix> {
+fn fixes(pg: &PgFacts, costly: &Costly<'_>, table: &PlannedTable, object: &Object) -> Vec<Fix> {
     let mut vacuum = sql(
         pg,
         Phase::Relief,
         Horizon::Immediate,
         "Make the dead space reusable",
-        format!("VACUUM (VERBOSE, ANALYZE) {name};"),
+        object.statement("VACUUM (VERBOSE, ANALYZE) ", ""),
         &costly.row.database,
     );
     vacuum.risk = "reads and writes the table; blocks neither reads nor writes; waits for the horizon".into();
@@ -70,7 +72,7 @@ fn fixes(pg: &PgFacts, costly: &Costly<'_>, table: &PlannedTable, name: &str) ->
         Phase::Cure,
         Horizon::LongTerm,
         "Rewrite the table, in a window where nobody uses it",
-        format!("VACUUM (FULL, ANALYZE) {name};"),
+        object.statement("VACUUM (FULL, ANALYZE) ", ""),
         &costly.row.database,
     );
     full.risk =

@@ -1,6 +1,7 @@
 //! postgres.wal.commit_bound: commits wait for the WAL flush.
 
-use super::support::{self, confidence, in_application, instance, interval, nobody, role_setting};
+use super::role_setting::role_setting;
+use super::support::{self, confidence, in_application, instance, interval, nobody};
 use crate::detect::finding::Class;
 use crate::detect::finding::{Fix, Horizon, Phase};
 use crate::detect::ledger::State;

@@ -11,7 +11,8 @@ use crate::model::unit::short;
 
 use super::queries;
 use super::query_rule::{self, LOST};
-use super::support::{query_subject, role_setting};
+use super::role_setting::role_setting;
+use super::support::query_subject;
 
 /// The rule.
 pub const RULE: Rule = Rule {

@@ -8,8 +8,9 @@ use crate::model::foreign::Foreign;
 use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 
+use super::role_setting::role_setting;
 use super::roots::{self, Kind, LOST};
-use super::support::{role_setting, session_subject, terminate, who};
+use super::support::{session_subject, terminate, who};
 
 /// The rule.
 pub const RULE: Rule = Rule {

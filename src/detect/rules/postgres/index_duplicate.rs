@@ -1,13 +1,13 @@
 //! postgres.index.duplicate: another index serves as well.
 
+use super::object::Object;
 use super::support::{self, nobody, sql};
 use crate::detect::finding::Class;
 use crate::detect::finding::{Horizon, Phase};
 use crate::detect::params::Params;
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
-use crate::model::postgres::{identifier, qualified};
 use crate::model::source::SourceKind;
-use crate::model::subject::{Subject, SubjectType};
+use crate::model::subject::SubjectType;
 use crate::model::unit::{Unit, bytes};
 
 /// The rule.
@@ -34,8 +34,8 @@ fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
     let mut judged = Judged::default();
     for catalog in catalogs {
         for i in &catalog.duplicates {
-            let (Some(name), Some(database)) = (qualified(&i.schema, &i.name), identifier(&catalog.database)) else { continue };
-            let subject = Subject::new(SubjectType::Index, format!("{database}.{name}"), name.clone());
+            let index = Object::of(pg, &catalog.database, &i.schema, &i.name, i.oid);
+            let (subject, name) = (index.subject(SubjectType::Index), &index.label);
             let size = i.pages as f64 * 8192.0;
             let how = if i.same { "the same columns as" } else { "the first columns of" };
             let mut found =
@@ -46,7 +46,7 @@ fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
                 Phase::Cure,
                 Horizon::ShortTerm,
                 "Drop it",
-                format!("DROP INDEX CONCURRENTLY {name};"),
+                index.statement("DROP INDEX CONCURRENTLY ", ""),
                 &catalog.database,
             );
             drop.undo = i.definition.as_ref().and_then(support::definition);

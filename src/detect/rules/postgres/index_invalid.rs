@@ -1,5 +1,6 @@
 //! postgres.index.invalid: an index is invalid: it is kept up to date and never used.
 
+use super::object::Object;
 use super::support::{self, nobody, sql};
 use crate::detect::finding::Class;
 use crate::detect::finding::{Fix, Horizon, Phase};
@@ -7,9 +8,8 @@ use crate::detect::params::Params;
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::foreign::Foreign;
-use crate::model::postgres::{identifier, literal, qualified};
 use crate::model::source::SourceKind;
-use crate::model::subject::{Subject, SubjectType};
+use crate::model::subject::SubjectType;
 use crate::model::unit::{Unit, bytes};
 
 /// The rule.
@@ -36,15 +36,15 @@ fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
     let mut judged = Judged::default();
     for catalog in catalogs {
         for i in catalog.indexes.iter().filter(|i| !i.valid && !i.building) {
-            let (Some(name), Some(database)) = (qualified(&i.schema, &i.name), identifier(&catalog.database)) else { continue };
-            let subject = Subject::new(SubjectType::Index, format!("{database}.{name}"), name.clone());
+            let index = Object::of(pg, &catalog.database, &i.schema, &i.name, i.oid);
+            let (subject, name) = (index.subject(SubjectType::Index), &index.label);
             let size = i.pages as f64 * 8192.0;
             let mut found = Found::new(
                 Class::Hygiene,
                 format!("Index {name} is invalid: {} that every write to {} keeps up for nothing", bytes(size), i.table),
             );
             found.evidence = vec![evidence("its size", size, Unit::Bytes, None, "postgres.indexes")];
-            found.fixes = fixes(pg, &catalog.database, &name);
+            found.fixes = fixes(pg, &catalog.database, &index);
             judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
             judged.demands.extend(support::again(pg, catalog));
         }
@@ -52,14 +52,19 @@ fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
     support::of_visited(pg, judged, 10, "no index is invalid")
 }
 
-fn fixes(pg: &PgFacts, database: &Foreign, name: &str) -> Vec<Fix> {
-    let verify = literal(&Foreign::from(name)).map(|n| format!("SELECT to_regclass({n}) IS NULL AS gone;")).unwrap_or_default();
-    let mut drop = sql(pg, Phase::Cure, Horizon::Immediate, "Drop it", format!("DROP INDEX CONCURRENTLY {name};"), database);
+fn fixes(pg: &PgFacts, database: &Foreign, index: &Object) -> Vec<Fix> {
+    let mut drop = sql(pg, Phase::Cure, Horizon::Immediate, "Drop it", index.statement("DROP INDEX CONCURRENTLY ", ""), database);
     drop.risk = "none for queries: none uses it. Stands alone, not in a transaction; waits for older transactions".into();
     drop.needs = "owner of the table".into();
-    drop.verify = verify;
-    let mut build =
-        sql(pg, Phase::Cure, Horizon::ShortTerm, "Or build it anew", format!("REINDEX INDEX CONCURRENTLY {name};"), database);
+    drop.verify = index.gone();
+    let mut build = sql(
+        pg,
+        Phase::Cure,
+        Horizon::ShortTerm,
+        "Or build it anew",
+        index.statement("REINDEX INDEX CONCURRENTLY ", ""),
+        database,
+    );
     build.risk = "reads the table twice; waits for older transactions".into();
     build.needs = "owner of the index".into();
     build.takes_s = None;

@@ -1,5 +1,6 @@
 //! postgres.index.redundant_on_hot_table: an index that serves nobody slows the writes of a busy table.
 
+use super::object::Object;
 use super::support::{self, nobody, sql};
 use crate::detect::finding::Class;
 use crate::detect::finding::{Horizon, Phase};
@@ -7,10 +8,9 @@ use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
-use crate::model::foreign::Foreign;
-use crate::model::postgres::{identifier, qualified};
+use crate::model::postgres::DuplicateIndex;
 use crate::model::source::SourceKind;
-use crate::model::subject::{Subject, SubjectType};
+use crate::model::subject::SubjectType;
 use crate::model::unit::{Unit, count};
 
 /// The rule.
@@ -38,6 +38,12 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         Ok(catalogs) => catalogs,
         Err(answer) => return answer,
     };
+    if let Err(answer) = support::activity(pg) {
+        return answer;
+    }
+    if pg.interval_s().is_none() {
+        return support::unknown(pg, &pg.no_statements());
+    }
     let busy = facts.queries.map_or(0.0, |q| q.writing);
     let mut judged = Judged::default();
     for catalog in catalogs {
@@ -47,11 +53,11 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
                 .trend(&pg.id, &format!("writes {} {}", catalog.oid, t.oid))
                 .and_then(|s| s.growth())
                 .map_or(0.0, |(rate, _)| rate);
-            let extra: Vec<&Foreign> =
-                catalog.duplicates.iter().filter(|d| d.table == t.name && d.schema == t.schema).map(|d| &d.name).collect();
+            let extra: Vec<&DuplicateIndex> =
+                catalog.duplicates.iter().filter(|d| d.table == t.name && d.schema == t.schema).collect();
             let Some(first) = extra.first() else { continue };
-            let (Some(name), Some(database)) = (qualified(&t.schema, first), identifier(&catalog.database)) else { continue };
-            let subject = Subject::new(SubjectType::Index, format!("{database}.{name}"), name.clone());
+            let index = Object::of(pg, &catalog.database, &first.schema, &first.name, first.oid);
+            let subject = index.subject(SubjectType::Index);
             let held = is_held(prev, &subject);
             // The row itself, its WAL, one index that is needed, and these.
             let n = extra.len() as f64;
@@ -76,7 +82,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
                 Phase::Cure,
                 Horizon::ShortTerm,
                 "Drop one that another serves as well",
-                format!("DROP INDEX CONCURRENTLY {name};"),
+                index.statement("DROP INDEX CONCURRENTLY ", ""),
                 &catalog.database,
             );
             drop.risk = "queries that preferred it use the other one. Stands alone, not in a transaction".into();

@@ -1,13 +1,13 @@
 //! postgres.index.unused: an index was never used since statistics began.
 
+use super::object::Object;
 use super::support::{self, instance, nobody, sql};
 use crate::detect::finding::Class;
 use crate::detect::finding::{Horizon, Phase};
 use crate::detect::params::Params;
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
-use crate::model::postgres::{identifier, qualified};
 use crate::model::source::SourceKind;
-use crate::model::subject::{Subject, SubjectType};
+use crate::model::subject::SubjectType;
 use crate::model::unit::{Unit, bytes, seconds};
 
 /// The rule.
@@ -44,23 +44,23 @@ fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
             continue;
         }
         for i in catalog.indexes.iter().filter(|i| i.valid && !i.needed && i.scans == 0 && i.pages >= 128) {
-            let (Some(name), Some(database)) = (qualified(&i.schema, &i.name), identifier(&catalog.database)) else { continue };
-            let subject = Subject::new(SubjectType::Index, format!("{database}.{name}"), name.clone());
+            let index = Object::of(pg, &catalog.database, &i.schema, &i.name, i.oid);
+            let (subject, name) = (index.subject(SubjectType::Index), &index.label);
             let size = i.pages as f64 * 8192.0;
             let mut found = Found::new(
                 Class::Hygiene,
                 format!("Index {name} on {} was not used for {}: {}", i.table, seconds(looked_s), bytes(size)),
             );
             found.evidence = vec![
-                evidence("scans", 0.0, Unit::Count, None, "postgres.indexes"),
                 evidence("its size", size, Unit::Bytes, None, "postgres.indexes"),
+                evidence("scans", 0.0, Unit::Count, None, "postgres.indexes"),
             ];
             let mut drop = sql(
                 pg,
                 Phase::Cure,
                 Horizon::LongTerm,
                 "Drop it, if no standby uses it",
-                format!("DROP INDEX CONCURRENTLY {name};"),
+                index.statement("DROP INDEX CONCURRENTLY ", ""),
                 &catalog.database,
             );
             drop.undo = i.definition.as_ref().and_then(support::definition);

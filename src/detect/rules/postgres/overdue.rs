@@ -1,5 +1,6 @@
 //! postgres.vacuum.overdue: autovacuum is behind, or off.
 
+use super::object::Object;
 use super::support::{self, nobody, setting, sql};
 use crate::detect::finding::Class;
 use crate::detect::finding::{Fix, Horizon, Phase};
@@ -8,9 +9,8 @@ use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::foreign::Foreign;
-use crate::model::postgres::{identifier, qualified};
 use crate::model::source::SourceKind;
-use crate::model::subject::{Subject, SubjectType};
+use crate::model::subject::SubjectType;
 use crate::model::unit::{Unit, count, short};
 
 /// The rule.
@@ -43,9 +43,9 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let mut judged = Judged::default();
     for catalog in catalogs {
         for t in &catalog.tables {
-            let (Some(name), Some(database)) = (qualified(&t.schema, &t.name), identifier(&catalog.database)) else { continue };
+            let object = Object::of(pg, &catalog.database, &t.schema, &t.name, t.oid);
             let factor = t.dead as f64 / t.vacuum_at.max(1.0);
-            let subject = Subject::new(SubjectType::Table, format!("{database}.{name}"), name.clone());
+            let (subject, name) = (object.subject(SubjectType::Table), &object.label);
             let held = is_held(prev, &subject);
             let cleaned = cluster.is_some_and(|c| {
                 c.progress.iter().any(|p| p.command == "vacuum" && p.relation == Some(t.oid) && p.database == catalog.database)
@@ -76,7 +76,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             if let Some(age) = t.vacuumed_s {
                 found.evidence.push(evidence("vacuumed last", age, Unit::Seconds, None, "postgres.tables"));
             }
-            found.fixes = fixes(pg, &catalog.database, t, &name, off);
+            found.fixes = fixes(pg, &catalog.database, t, &object, off);
             judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
             judged.demands.extend(support::again(pg, catalog));
         }
@@ -84,9 +84,9 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     support::of_visited(pg, judged, 5, "no table has far more dead rows than autovacuum waits for")
 }
 
-fn fixes(pg: &PgFacts, database: &Foreign, t: &crate::model::postgres::TableRow, name: &str, off: bool) -> Vec<Fix> {
+fn fixes(pg: &PgFacts, database: &Foreign, t: &crate::model::postgres::TableRow, table: &Object, off: bool) -> Vec<Fix> {
     let mut vacuum =
-        sql(pg, Phase::Relief, Horizon::Immediate, "Clean it now", format!("VACUUM (VERBOSE, ANALYZE) {name};"), database);
+        sql(pg, Phase::Relief, Horizon::Immediate, "Clean it now", table.statement("VACUUM (VERBOSE, ANALYZE) ", ""), database);
     vacuum.risk = "reads and writes the table; blocks neither reads nor writes".into();
     vacuum.needs = format!("owner of the table ({}), or MAINTAIN on it", t.owner);
     vacuum.takes_s = Some((t.pages as f64 * 8192.0 / 50e6).max(1.0).round());
@@ -98,10 +98,10 @@ fn fixes(pg: &PgFacts, database: &Foreign, t: &crate::model::postgres::TableRow,
             Phase::Cure,
             Horizon::ShortTerm,
             "Switch autovacuum on for it",
-            format!("ALTER TABLE {name} RESET (autovacuum_enabled);"),
+            table.statement("ALTER TABLE ", " RESET (autovacuum_enabled)"),
             database,
         );
-        on.undo = Some(format!("ALTER TABLE {name} SET (autovacuum_enabled = off);"));
+        on.undo = Some(table.statement("ALTER TABLE ", " SET (autovacuum_enabled = off)"));
         on.risk = "somebody switched it off; ask why".into();
         on.needs = format!("owner of the table ({})", t.owner);
         out.push(on);
@@ -113,10 +113,10 @@ fn fixes(pg: &PgFacts, database: &Foreign, t: &crate::model::postgres::TableRow,
             Phase::Cure,
             Horizon::ShortTerm,
             "Let autovacuum come sooner for it",
-            format!("ALTER TABLE {name} SET (autovacuum_vacuum_scale_factor = 0.02);"),
+            table.statement("ALTER TABLE ", " SET (autovacuum_vacuum_scale_factor = 0.02)"),
             database,
         );
-        sooner.undo = Some(format!("ALTER TABLE {name} RESET (autovacuum_vacuum_scale_factor);"));
+        sooner.undo = Some(table.statement("ALTER TABLE ", " RESET (autovacuum_vacuum_scale_factor)"));
         sooner.risk = "it is vacuumed more often".into();
         sooner.needs = format!("owner of the table ({})", t.owner);
         out.push(sooner);

@@ -5,10 +5,10 @@ use crate::detect::queries::Costly;
 use crate::detect::verdict::{Found, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::postgres::plan::PlannedTable;
-use crate::model::postgres::{identifier, qualified};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::Unit;
 
+use super::object::Object;
 use super::support::{confidence, interval};
 
 /// The finding of one query: its time is waste as far as `recoverable` says.
@@ -44,13 +44,12 @@ fn share(pg: &PgFacts, exec_ms: f64) -> f64 {
     if all > 0.0 { exec_ms / all * 100.0 } else { 0.0 }
 }
 
-/// A table of the plan of a query: what the catalogue says of it, its name as SQL writes it, and the subject.
+/// A table of the plan of a query: what the catalogue says of it, how a statement writes it, and the subject.
 #[must_use]
-pub fn planned<'a>(pg: &'a PgFacts, costly: &Costly<'_>, table: usize) -> Option<(&'a PlannedTable, String, Subject)> {
+pub fn planned<'a>(pg: &'a PgFacts, costly: &Costly<'_>, table: usize) -> Option<(&'a PlannedTable, Object, Subject)> {
     let table = pg.plan(costly.row)?.1.as_ref().ok()?.tables.get(table)?;
-    let name = qualified(&table.schema, &table.name)?;
-    let database = identifier(&costly.row.database)?;
-    let mut subject = Subject::new(SubjectType::Table, format!("{database}.{name}"), name.clone());
+    let object = Object::of(pg, &costly.row.database, &table.schema, &table.name, table.oid);
+    let mut subject = object.subject(SubjectType::Table);
     subject.also = vec![format!("query:{}/{}", costly.row.database.shown(), costly.row.key.query)];
-    Some((table, name, subject))
+    Some((table, object, subject))
 }

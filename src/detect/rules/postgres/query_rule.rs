@@ -10,7 +10,7 @@ use crate::model::subject::Subject;
 use crate::model::unit::{Unit, short};
 
 use super::deploy;
-use super::support::{instance, nobody, unknown};
+use super::support::{activity, instance, nobody, unknown};
 
 /// The threshold that all of them have.
 pub const LOST: Param = Param {
@@ -38,6 +38,9 @@ pub fn judge(
     // Statements of a minute ago say nothing about now.
     if pg.statements_age_s > 45.0 {
         return unknown(pg, &Lack::new(Why::TimedOut, "pg_stat_statements is not read any more"));
+    }
+    if let Err(answer) = activity(pg) {
+        return answer;
     }
     let Some(queries) = facts.queries else { return nobody() };
     let mut judged = Judged { verdicts: Vec::new(), demands: if asks { queries.demands.clone() } else { Vec::new() } };

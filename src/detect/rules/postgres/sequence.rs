@@ -42,7 +42,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     for catalog in catalogs {
         hidden += catalog.hidden_sequences;
         for s in &catalog.sequences {
-            let (Some(name), Some(database)) = (qualified(&s.schema, &s.name), identifier(&catalog.database)) else { continue };
+            let name = qualified(&s.schema, &s.name).unwrap_or_else(|| format!("{}.{}", s.schema, s.name));
+            let database = identifier(&catalog.database).unwrap_or_else(|| catalog.database.shown().to_owned());
             let subject = Subject::new(SubjectType::Sequence, format!("{database}.{name}"), name.clone());
             let used = s.last as f64 / (s.limit as f64).max(1.0) * 100.0;
             if used < params.limit("used", is_held(prev, &subject)) {

@@ -23,7 +23,7 @@ pub const RULE: Rule = Rule {
     ],
     origins: &["postgres.slots", "postgres.cluster"],
     page: "\
-Nobody reads from the slot, and the server keeps all WAL from where it was read last, until the disk is full (or `max_slot_wal_keep_size` gives the slot up). The time left is the free space of the disk of the data directory, here, over
+Nobody reads from the slot, and the server keeps all WAL from where it was read last, until the disk is full (or `max_slot_wal_keep_size` gives the slot up). The time left is the free space of the disk of the data directory (the least, where others are mounted in it), here, over
 the WAL written per second.
 
 **Relief**: drop the slot, when its reader does not come back. **Cure**: a limit.",
@@ -78,8 +78,11 @@ fn free_bytes(facts: &Facts<'_>, pg: &PgFacts) -> Option<f64> {
     let mounts = facts.world.host.filesystems.as_ref().ok().filter(|_| pg.local())?;
     let above =
         |mount: &str| mount == "/" || directory.strip_prefix(mount).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    let mount = mounts.iter().filter(|m| above(m.mount.shown())).max_by_key(|m| m.mount.shown().len())?;
-    mount.space.as_ref().ok().map(|s| s.available_bytes as f64)
+    let own = mounts.iter().filter(|m| above(m.mount.shown())).max_by_key(|m| m.mount.shown().len())?;
+    // What is mounted below it may hold the WAL.
+    let below =
+        mounts.iter().filter(|m| m.mount.shown().strip_prefix(directory.as_str()).is_some_and(|rest| rest.starts_with('/')));
+    below.chain([own]).filter_map(|m| m.space.as_ref().ok()).map(|s| s.available_bytes as f64).reduce(f64::min)
 }
 
 fn fixes(pg: &PgFacts, slot: &crate::model::postgres::SlotRow) -> Vec<Fix> {

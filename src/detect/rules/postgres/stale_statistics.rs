@@ -10,6 +10,7 @@ use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, count};
 
+use super::object::Object;
 use super::queries;
 use super::query_rule::{self, LOST};
 use super::support::sql;
@@ -37,7 +38,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
 
 fn made(pg: &PgFacts, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Found)> {
     let Kind::StaleStatistics(table, rows) = kind else { return None };
-    let (table, name, subject) = queries::planned(pg, costly, *table)?;
+    let (table, object, subject) = queries::planned(pg, costly, *table)?;
+    let name = &object.label;
     let title = match rows {
         Some((estimated, real)) => format!(
             "Statistics of {name} are stale: query {} was planned for {} rows and returns {}",
@@ -76,7 +78,7 @@ fn made(pg: &PgFacts, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Foun
     } else {
         found.confidence = found.confidence.min(0.5);
     }
-    found.fixes = fixes(pg, costly, table, &name);
+    found.fixes = fixes(pg, costly, table, &object);
     Some((subject, found))
 }
 
@@ -85,9 +87,15 @@ fn ratio(a: f64, b: f64) -> f64 {
     (a / b).max(b / a)
 }
 
-fn fixes(pg: &PgFacts, costly: &Costly<'_>, table: &PlannedTable, name: &str) -> Vec<Fix> {
-    let mut analyze =
-        sql(pg, Phase::Cure, Horizon::Immediate, "Look at the table anew", format!("ANALYZE {name};"), &costly.row.database);
+fn fixes(pg: &PgFacts, costly: &Costly<'_>, table: &PlannedTable, object: &Object) -> Vec<Fix> {
+    let mut analyze = sql(
+        pg,
+        Phase::Cure,
+        Horizon::Immediate,
+        "Look at the table anew",
+        object.statement("ANALYZE ", ""),
+        &costly.row.database,
+    );
     analyze.risk = "reads a sample of the table; blocks nobody; plans of other queries may change too".into();
     analyze.needs = format!("owner of the table ({}), or MAINTAIN on it", table.owner);
     analyze.takes_s = Some(5.0);
@@ -98,10 +106,10 @@ fn fixes(pg: &PgFacts, costly: &Costly<'_>, table: &PlannedTable, name: &str) ->
         Phase::Cure,
         Horizon::ShortTerm,
         "Let autoanalyze come sooner for it",
-        format!("ALTER TABLE {name} SET (autovacuum_analyze_scale_factor = 0.02);"),
+        object.statement("ALTER TABLE ", " SET (autovacuum_analyze_scale_factor = 0.02)"),
         &costly.row.database,
     );
-    sooner.undo = Some(format!("ALTER TABLE {name} RESET (autovacuum_analyze_scale_factor);"));
+    sooner.undo = Some(object.statement("ALTER TABLE ", " RESET (autovacuum_analyze_scale_factor)"));
     sooner.risk = "a short lock that blocks no reads and no writes".into();
     sooner.needs = format!("owner of the table ({})", table.owner);
     vec![analyze, sooner]

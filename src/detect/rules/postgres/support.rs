@@ -2,11 +2,11 @@
 
 use crate::detect::finding::{Fix, Horizon, Language, Phase, Preflight};
 use crate::detect::ledger::state_of;
-use crate::detect::verdict::{Facts, Judged};
+use crate::detect::verdict::{Facts, Judged, Verdict};
 use crate::model::demand::Demand;
 use crate::model::facts::{Activities, PgFacts};
 use crate::model::foreign::Foreign;
-use crate::model::postgres::{Catalog, RoleSetting, Session, StatementRow, WaitClass, identifier, literal};
+use crate::model::postgres::{Catalog, Session, StatementRow, WaitClass, identifier};
 use crate::model::seen::{Lack, Why};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::seconds;
@@ -121,45 +121,6 @@ pub fn in_application(pg: &PgFacts, horizon: Horizon, title: &str, how: &str, wh
     fix
 }
 
-/// A setting for the new sessions of a role; what it has of its own now is looked up, so that the way back leads there. `None` where the
-/// role's name cannot be written.
-#[must_use]
-pub fn role_setting(
-    pg: &PgFacts,
-    phase: Phase,
-    horizon: Horizon,
-    title: &str,
-    role: &Foreign,
-    (name, value): (&str, &str),
-) -> Option<Fix> {
-    let who = identifier(role)?;
-    let rows = pg.cluster.as_ref().map_or(&[] as &[_], |c| &c.role_settings);
-    let of_role = |row: &&RoleSetting| row.role.raw() == role.raw() && row.name == name;
-    let now = rows.iter().filter(of_role).find(|row| row.database.is_empty());
-    let mut fix = sql(pg, phase, horizon, title, format!("ALTER ROLE {who} SET {name} = '{value}';"), &Foreign::default());
-    fix.undo = match now.map(|row| literal(&row.value)) {
-        None => Some(format!("ALTER ROLE {who} RESET {name};")),
-        Some(value) => value.map(|value| format!("ALTER ROLE {who} SET {name} = {value};")),
-    };
-    // What is set for the role in one database wins over what is set for the role.
-    fix.preflight = rows
-        .iter()
-        .filter(of_role)
-        .filter(|row| !row.database.is_empty())
-        .map(|row| Preflight {
-            ok: false,
-            what: format!("in database {} the role has {name} = {} of its own: that wins", row.database, row.value),
-        })
-        .collect();
-    fix.needs = "a role that may alter that role".into();
-    if let Some(role) = literal(role) {
-        fix.verify = format!(
-            "SELECT setdatabase, setconfig FROM pg_db_role_setting WHERE setrole = (SELECT oid FROM pg_roles WHERE rolname = {role});"
-        );
-    }
-    Some(fix)
-}
-
 /// The databases that were visited, or an answer that says that none was yet.
 ///
 /// # Errors
@@ -180,23 +141,39 @@ pub fn again(pg: &PgFacts, catalog: &Catalog) -> Option<Demand> {
     old.then(|| Demand::Visit { source: pg.id.clone(), database: catalog.database.clone() })
 }
 
-/// What was found in the databases that were visited, the first `most`; with nothing found, clear as far as all of them were.
+/// What was found in the databases that were visited: the `most` that are largest by the first figure of their evidence. With nothing found,
+/// clear in the databases that were visited, and unknown in the others.
 #[must_use]
 pub fn of_visited(pg: &PgFacts, mut judged: Judged, most: usize, clear: &str) -> Judged {
+    let size = |verdict: &Verdict| match verdict {
+        Verdict::Found(found) => found.evidence.first().map_or(0.0, |e| e.value),
+        _ => 0.0,
+    };
+    judged.verdicts.sort_by(|(_, a), (_, b)| size(b).total_cmp(&size(a)));
     judged.verdicts.truncate(most);
+    // One visit at a time: the oldest look first.
+    let looked = |demand: &Demand| match demand {
+        Demand::Visit { database, .. } => pg.catalogs.get(database.shown()).map_or(0, |c| c.server_us),
+        _ => i64::MAX,
+    };
+    judged.demands.sort_by_key(looked);
+    judged.demands.truncate(1);
     if !judged.verdicts.is_empty() {
         return judged;
     }
-    let Some((database, lack)) = pg.unvisited.iter().next() else { return Judged::clear(instance(pg), clear) };
+    let Some((database, lack)) = pg.unvisited.iter().next() else {
+        judged.verdicts = Judged::clear(instance(pg), clear).verdicts;
+        return judged;
+    };
     let others = match pg.unvisited.len() {
         1 => String::new(),
         n => format!(" and {} more databases", n - 1),
     };
-    let lack = Lack {
-        what: format!("{clear} in {} of {} databases; {database}{others}: {}", pg.catalogs.len(), pg.databases(), lack.what),
-        ..lack.clone()
-    };
-    unknown(pg, &lack)
+    judged.verdicts =
+        Judged::clear(instance(pg), format!("{clear}, in {} of {} databases", pg.catalogs.len(), pg.databases())).verdicts;
+    let lack = Lack { what: format!("{database}{others}: {}", lack.what), ..lack.clone() };
+    judged.verdicts.extend(unknown(pg, &lack).verdicts);
+    judged
 }
 
 /// The statement that makes an index again, to the letter; none when it cannot be written without loss.

@@ -131,7 +131,8 @@ impl Activities {
         let sum = |of: &dyn Fn(WaitClass) -> bool| hits.iter().filter(|h| of(h.wait.class())).map(|h| share(h)).sum::<f64>();
         let files = sum(&WaitClass::of_files);
         let others = sum(&|c| !c.of_files() && c != WaitClass::Cpu);
-        let room = who.busy.map(|busy| (1.0 - busy - others).max(0.0));
+        let active = sum(&|_| true).min(1.0);
+        let room = who.busy.map(|busy| (active - busy - others).max(0.0));
         let files = room.filter(|room| *room < files).map_or(1.0, |room| room / files);
         let mut facts = SessionFacts {
             pid: hits[0].pid,
@@ -145,13 +146,22 @@ impl Activities {
         let mut queries: BTreeMap<i64, u32> = BTreeMap::new();
         for hit in hits {
             let class = hit.wait.class();
-            let share = f64::from(hit.count) / f64::from(self.rounds) * if class.of_files() { files } else { 1.0 };
-            *facts.classes.entry(class).or_default() += share;
-            *self.by_class.entry(class).or_default() += share * who.weight;
-            *self.by_event.entry(hit.wait.clone()).or_default() += share * who.weight;
+            let seen = f64::from(hit.count) / f64::from(self.rounds);
+            let waited = if class.of_files() { seen * files } else { seen };
+            // The rest of a wait for a file was work.
+            for (class, wait, share) in [(class, &hit.wait, waited), (WaitClass::Cpu, &Wait::default(), seen - waited)] {
+                if share <= 0.0 {
+                    continue;
+                }
+                *facts.classes.entry(class).or_default() += share;
+                *self.by_class.entry(class).or_default() += share * who.weight;
+                *self.by_event.entry(wait.clone()).or_default() += share * who.weight;
+                if let Some(query) = hit.query_id {
+                    *self.by_query.entry(query).or_default().entry(class).or_default() += share * who.weight;
+                }
+            }
             if let Some(query) = hit.query_id {
                 *queries.entry(query).or_default() += hit.count;
-                *self.by_query.entry(query).or_default().entry(class).or_default() += share * who.weight;
             }
         }
         facts.query = queries.into_iter().max_by_key(|(id, n)| (*n, *id)).map(|(id, _)| id);
@@ -221,6 +231,11 @@ mod tests {
 
     /// A session seen on a CPU and in reads, whose process the kernel saw so much on one.
     fn counted(reads: u32, locks: u32, busy: Option<f64>) -> SessionFacts {
+        part(10 - reads - locks, reads, locks, busy)
+    }
+
+    /// In so many of ten looks.
+    fn part(cpu: u32, reads: u32, locks: u32, busy: Option<f64>) -> SessionFacts {
         let hit = |kind, event: &str, count| Hit {
             pid: 7,
             started_us: 1,
@@ -228,11 +243,7 @@ mod tests {
             wait: Wait { kind, event: event.into() },
             count,
         };
-        let hits = [
-            hit(WaitKind::None, "", 10 - reads - locks),
-            hit(WaitKind::Io, "DataFileRead", reads),
-            hit(WaitKind::Lock, "tuple", locks),
-        ];
+        let hits = [hit(WaitKind::None, "", cpu), hit(WaitKind::Io, "DataFileRead", reads), hit(WaitKind::Lock, "tuple", locks)];
         let mut all = Activities { rounds: 10, ..Activities::default() };
         let facts = all.count(&hits.iter().collect::<Vec<_>>(), &Who { leader: None, process: None, weight: 2.0, busy });
         assert_eq!(all.class(WaitClass::IoRead).to_bits(), (facts.class(WaitClass::IoRead) * 2.0).to_bits());
@@ -242,7 +253,8 @@ mod tests {
     #[test]
     fn a_read_that_the_page_cache_serves_counts_once() {
         // A second on a CPU, three tenths of it inside reads.
-        assert!(counted(3, 0, Some(1.0)).class(WaitClass::IoRead).abs() < 1e-9);
+        let all = counted(3, 0, Some(1.0));
+        assert!(all.class(WaitClass::IoRead).abs() < 1e-9 && (all.class(WaitClass::Cpu) - 1.0).abs() < 1e-9);
         assert!((counted(6, 0, Some(0.8)).class(WaitClass::IoRead) - 0.2).abs() < 1e-9);
         // What another wait took is not the disk's either.
         assert!((counted(6, 3, Some(0.4)).class(WaitClass::IoRead) - 0.3).abs() < 1e-9);
@@ -250,6 +262,9 @@ mod tests {
 
     #[test]
     fn a_read_that_waits_for_the_disk_keeps_all_its_time() {
+        // One that is idle half of the time has no more room than it is active.
+        let pooled = part(2, 1, 0, Some(0.3));
+        assert!(pooled.class(WaitClass::IoRead).abs() < 1e-9 && (pooled.class(WaitClass::Cpu) - 0.3).abs() < 1e-9);
         assert!((counted(9, 0, Some(0.1)).class(WaitClass::IoRead) - 0.9).abs() < 1e-9);
         assert!((counted(9, 0, None).class(WaitClass::IoRead) - 0.9).abs() < 1e-9);
     }

@@ -1,0 +1,53 @@
+//! A table or an index in a statement to paste: by its name, or by its OID where no text can be the name (no UTF-8, or escapes that the
+//! encoding of its database does not know).
+
+use crate::model::facts::PgFacts;
+use crate::model::foreign::Foreign;
+use crate::model::postgres::{identifier, literal, qualified};
+use crate::model::subject::{Subject, SubjectType};
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// How people read it.
+    pub label: String,
+    /// How SQL writes it.
+    name: Option<String>,
+    oid: u32,
+    database: String,
+}
+
+impl Object {
+    /// Of that database.
+    #[must_use]
+    pub fn of(pg: &PgFacts, database: &Foreign, schema: &Foreign, name: &Foreign, oid: u32) -> Self {
+        let utf8 = pg.catalogs.get(database.shown()).is_none_or(|c| matches!(c.encoding.as_str(), "" | "UTF8"));
+        let written = qualified(schema, name).filter(|text| utf8 || !text.contains("U&\""));
+        let label = written.clone().unwrap_or_else(|| format!("{}.{}", schema.shown(), name.shown()));
+        let database = identifier(database).unwrap_or_else(|| database.shown().to_owned());
+        Self { label, name: written, oid, database }
+    }
+
+    /// The subject of a finding about it.
+    #[must_use]
+    pub fn subject(&self, kind: SubjectType) -> Subject {
+        Subject::new(kind, format!("{}.{}", self.database, self.label), self.label.clone())
+    }
+
+    /// A statement about it: what stands before its name, and what behind. By the OID psql writes the name itself.
+    #[must_use]
+    pub fn statement(&self, before: &str, after: &str) -> String {
+        if let Some(name) = &self.name {
+            return format!("{before}{name}{after};");
+        }
+        let pattern = format!("{}%s{}", before.replace('%', "%%"), after.replace('%', "%%"));
+        let pattern = literal(&Foreign::from(pattern.as_str())).unwrap_or_default();
+        format!("SELECT format({pattern}, {}::oid::regclass) \\gexec", self.oid)
+    }
+
+    /// True once nothing has its OID any more.
+    #[must_use]
+    pub fn gone(&self) -> String {
+        format!("SELECT count(*) = 0 AS gone FROM pg_class WHERE oid = {}::oid;", self.oid)
+    }
+}
