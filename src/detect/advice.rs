@@ -306,9 +306,10 @@ fn ordered(plan: &Plan, at: usize, node: &Node, table: &PlannedTable) -> Option<
     if columns.iter().all(|(c, ..)| c.ends_with(" DESC")) {
         columns.iter_mut().for_each(|(c, ..)| c.truncate(c.len() - 5));
     }
-    // A generic plan takes a tenth of the rows for a limit that it does not know; a page is nearer to the truth.
+    // A generic plan takes a tenth of the rows for a limit that it does not know; a page is nearer to the truth. Others it counts.
     const PAGE: f64 = 100.0;
-    Some(Ordered { columns, limit: l.rows.clamp(1.0, PAGE), sort })
+    let guessed = (l.rows - s.rows * 0.1).abs() <= 1.0 + s.rows * 0.001;
+    Some(Ordered { columns, limit: if guessed { l.rows.clamp(1.0, PAGE) } else { l.rows.max(1.0) }, sort })
 }
 
 fn sort_above(plan: &Plan, at: usize, order: &Option<Ordered>) -> f64 {

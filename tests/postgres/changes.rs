@@ -11,10 +11,11 @@ fn a_query_that_comes_up_while_watched_can_be_rolled_back_and_an_old_one_cannot(
     let Some(bin) = installed().pop() else { return };
     let server = Server::start(&bin, &[PRELOAD]);
     server.sql("postgres", "CREATE EXTENSION pg_stat_statements; CREATE ROLE app LOGIN");
-    let old = "SELECT count(*) AS old FROM generate_series(1, 300000) g WHERE g % 7 = 3";
-    let fresh = "SELECT count(*) AS fresh FROM generate_series(1, 400000) g WHERE g % 9 = 4";
+    let old = "SELECT count(*) AS old FROM generate_series(1, 4000) a, generate_series(1, 200) b WHERE a * b % 7 > 3";
+    let fresh = "SELECT max(a - b) AS fresh FROM generate_series(1, 4000) a, generate_series(1, 200) b WHERE a + b % 9 > 4";
     // The old one was sent once before anyone looked.
-    server.sql("postgres", old);
+    let sent = server.psql("postgres").args(["-U", "app", "-c", old]).output().unwrap();
+    assert!(sent.status.success(), "{sent:?}");
     let check = {
         let url = server.url("postgres", "postgres");
         let mut idle = server
@@ -42,7 +43,14 @@ fn a_query_that_comes_up_while_watched_can_be_rolled_back_and_an_old_one_cannot(
         let mut mine = all.filter(|f| {
             f["id"].as_str().unwrap().starts_with("postgres.query.") && f.to_string().contains(&format!("AS {word}"))
         });
-        mine.next().unwrap_or_else(|| panic!("no finding about {word}: {:#}", check["findings"])).clone()
+        mine.next()
+            .unwrap_or_else(|| {
+                panic!(
+                    "no finding about {word}: {:#?}",
+                    check["findings"].as_array().unwrap().iter().map(|f| &f["title"]).collect::<Vec<_>>()
+                )
+            })
+            .clone()
     };
     let offered = |f: &serde_json::Value| {
         f["fixes"].as_array().unwrap().iter().any(|x| x["title"] == "Roll back what was deployed with it")
@@ -61,7 +69,11 @@ fn the_way_back_of_a_roles_setting_is_what_the_role_had() {
          CREATE TABLE t AS SELECT g, md5(g::text) AS v FROM generate_series(1, 200000) g; GRANT SELECT ON t TO app; ANALYZE t",
     );
     for _ in 0..2 {
-        server.session_as("app", "postgres", &"SELECT count(*) FROM (SELECT v FROM t ORDER BY v OFFSET 1) s;\n".repeat(300));
+        server.session_as(
+            "app",
+            "postgres",
+            &"SELECT count(*) FROM (SELECT md5(v || g) AS w FROM t ORDER BY 1 OFFSET 1) s;\n".repeat(300),
+        );
     }
     let d = server.check(&server.url("postgres", "postgres"), 9);
     let f = found(&d, "postgres.query.temp_spill");
