@@ -38,6 +38,8 @@ pub struct Plan {
     pub discover: bool,
     /// PostgreSQL servers that were asked for.
     pub postgres: Vec<Target>,
+    /// Servers that the environment names so that nobody can read them: said, not obeyed.
+    pub unusable: Vec<SourceStatus>,
     /// As root, become the owner of a server's socket for the moment of the connect.
     pub impersonate: bool,
 }
@@ -232,6 +234,7 @@ impl Scheduler {
         self.find_servers(&host).await;
         let mut brought = self.servers.take();
         self.statuses = brought.statuses;
+        self.statuses.extend_from_slice(&self.plan.unusable);
         let sources = self.sources_if_changed(&host);
         let mut answers = self.finished_details().await;
         answers.append(&mut brought.answers);

@@ -213,14 +213,15 @@ fn plan(settings: &Settings, every: Duration, quick_start: bool) -> Result<Plan,
     let discover = settings.flag("discover");
     let impersonate = settings.flag("impersonate");
     let mut postgres = servers(settings)?;
+    let mut unusable = Vec::new();
     if discover {
         let known: Vec<String> = postgres.iter().map(|t| t.id.clone()).collect();
-        let named = from_environment(|name| std::env::var(name).ok())
-            .map_err(|why| Failure::Usage(format!("{why}; mend or unset it, or say --no-discover")))?;
+        let (named, wrong) = from_environment(|name| std::env::var(name).ok());
         postgres.extend(named.into_iter().filter(|t| !known.contains(&t.id)));
+        unusable = wrong;
     }
     postgres.iter_mut().for_each(|t| t.impersonate = impersonate);
-    Ok(Plan { roots, every, quick_start, discover, postgres, impersonate })
+    Ok(Plan { roots, every, quick_start, discover, postgres, unusable, impersonate })
 }
 
 /// The PostgreSQL servers that were asked for.

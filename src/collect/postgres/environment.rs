@@ -3,73 +3,108 @@
 use std::path::Path;
 
 use crate::model::foreign::Private;
+use crate::model::source::{Place, SourceKind, SourceState, SourceStatus};
 
 use super::target::Target;
 
-/// The servers that the environment names.
-///
-/// # Errors
-/// Which variable is wrong, and why. The `DATABASE_URL` of another kind of database is not ours.
-pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Vec<Target>, String> {
+/// The servers that the environment names; and the variables that name one so that it cannot be read, as sources that say why. The
+/// `DATABASE_URL` of another kind of database is not ours.
+pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> (Vec<Target>, Vec<SourceStatus>) {
     let set = |name: &str| variable(name).filter(|v| !v.is_empty());
-    let mut targets = Vec::new();
+    let (mut targets, mut wrong) = (Vec::new(), Vec::new());
     if let Some(url) = set("DATABASE_URL").filter(|url| url.starts_with("postgres://") || url.starts_with("postgresql://")) {
-        targets.push(Target::parse(&url).map_err(|why| format!("DATABASE_URL: {why}"))?);
-    }
-    let Some(hosts) = set("PGHOST") else { return Ok(targets) };
-    let ports = set("PGPORT").unwrap_or_default();
-    let ports: Vec<&str> = ports.split(',').map(str::trim).collect();
-    for (at, host) in hosts.split(',').map(str::trim).enumerate() {
-        // One port for all of them, or one each.
-        let port = ports.get(at).or(ports.first().filter(|_| ports.len() == 1)).copied().unwrap_or_default();
-        let port = match port {
-            "" => 5432,
-            text => text.parse().map_err(|_| format!("PGPORT: {text:?} is no port: a number from 1 to 65535"))?,
-        };
-        let mut target = match host {
-            "" => return Err("PGHOST: one of the hosts is empty".into()),
-            dir if dir.starts_with('/') => Target::socket(Path::new(dir), port),
-            // A bare IPv6 address stands in brackets in a URL.
-            host if host.contains(':') => {
-                Target::parse(&format!("postgres://[{host}]:{port}/")).map_err(|why| format!("PGHOST: {why}"))?
-            }
-            host => Target::parse(&format!("postgres://{host}:{port}/")).map_err(|why| format!("PGHOST: {why}"))?,
-        };
-        target.discovered = false;
-        if let Some(database) = set("PGDATABASE") {
-            target.database = database;
+        match Target::parse(&url) {
+            Ok(target) => targets.push(target),
+            Err(why) => wrong.push(unusable("DATABASE_URL", why)),
         }
-        target.password = set("PGPASSWORD").map(Private::new);
-        targets.push(target);
     }
-    Ok(targets)
+    let Some(hosts) = set("PGHOST") else { return (targets, wrong) };
+    let ports = set("PGPORT").unwrap_or_else(|| "5432".into());
+    let ports: Vec<&str> = ports.split(',').map(str::trim).collect();
+    let hosts: Vec<&str> = hosts.split(',').map(str::trim).collect();
+    if ports.len() > 1 && ports.len() != hosts.len() {
+        wrong.push(unusable("PGPORT", format!("{} ports for {} hosts", ports.len(), hosts.len())));
+        return (targets, wrong);
+    }
+    for (at, host) in hosts.into_iter().enumerate() {
+        match server(host, ports.get(at).or(ports.first()).copied().unwrap_or_default()) {
+            Ok(mut target) => {
+                target.discovered = false;
+                target.database = set("PGDATABASE").unwrap_or(target.database);
+                target.password = set("PGPASSWORD").map(Private::new);
+                targets.push(target);
+            }
+            Err((name, why)) => wrong.push(unusable(name, why)),
+        }
+    }
+    (targets, wrong)
+}
+
+/// One host and its port; or which variable is wrong.
+fn server(host: &str, port: &str) -> Result<Target, (&'static str, String)> {
+    let number: u16 = match port {
+        "" => 5432,
+        text => text.parse().map_err(|_| ("PGPORT", format!("{text:?} is no port: a number from 1 to 65535")))?,
+    };
+    let parsed = match host {
+        "" => Err("one of the hosts is empty".into()),
+        dir if dir.starts_with('/') => Ok(Target::socket(Path::new(dir), number)),
+        // A bare IPv6 address stands in brackets in a URL.
+        host if host.contains(':') => Target::parse(&format!("postgres://[{host}]:{number}/")),
+        host => Target::parse(&format!("postgres://{host}:{number}/")),
+    };
+    parsed.map_err(|why| ("PGHOST", why))
+}
+
+fn unusable(variable: &str, why: String) -> SourceStatus {
+    SourceStatus {
+        id: format!("postgres:{variable}"),
+        kind: SourceKind::Postgres,
+        state: SourceState::NotWatched,
+        place: Place::Unknown,
+        role: None,
+        version: None,
+        reader: None,
+        why: Some(format!("the variable {variable}: {why}")),
+        way_in: Some(format!("mend {variable}, or unset it")),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn of(set: &[(&str, &str)]) -> Result<Vec<String>, String> {
+    fn of(set: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
         let variable = |name: &str| set.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
-        Ok(from_environment(variable)?.iter().map(|t| format!("{} {}", t.shown(), t.database)).collect())
+        let (targets, wrong) = from_environment(variable);
+        let shown = targets.iter().map(|t| format!("{} {}", t.shown(), t.database)).collect();
+        (shown, wrong.into_iter().filter_map(|s| s.why).collect())
     }
 
     #[test]
     fn as_libpq_takes_it() {
-        assert_eq!(of(&[]).unwrap(), [""; 0]);
-        assert_eq!(of(&[("PGHOST", "db1"), ("PGDATABASE", "shop")]).unwrap(), ["db1:5432 shop"]);
-        assert_eq!(of(&[("PGHOST", "::1"), ("PGPORT", "5433")]).unwrap(), ["[::1]:5433 postgres"]);
-        assert_eq!(of(&[("PGHOST", "a,b"), ("PGPORT", "1,2")]).unwrap(), ["a:1 postgres", "b:2 postgres"]);
-        assert_eq!(of(&[("PGHOST", "a,/run/pg"), ("PGPORT", "6000")]).unwrap(), ["a:6000 postgres", "/run/pg:6000 postgres"]);
-        assert_eq!(of(&[("DATABASE_URL", "mysql://x")]).unwrap(), [""; 0], "not ours");
+        let good = |set: &[(&str, &str)]| {
+            let (targets, wrong) = of(set);
+            assert!(wrong.is_empty(), "{wrong:?}");
+            targets
+        };
+        assert_eq!(good(&[]), [""; 0]);
+        assert_eq!(good(&[("PGHOST", "db1"), ("PGDATABASE", "shop")]), ["db1:5432 shop"]);
+        assert_eq!(good(&[("PGHOST", "::1"), ("PGPORT", "5433")]), ["[::1]:5433 postgres"]);
+        assert_eq!(good(&[("PGHOST", "a,b"), ("PGPORT", "1,2")]), ["a:1 postgres", "b:2 postgres"]);
+        assert_eq!(good(&[("PGHOST", "a,/run/pg"), ("PGPORT", "6000")]), ["a:6000 postgres", "/run/pg:6000 postgres"]);
+        assert_eq!(good(&[("DATABASE_URL", "mysql://x")]), [""; 0], "not ours");
     }
 
     #[test]
-    fn what_is_wrong_names_its_variable() {
-        assert!(of(&[("DATABASE_URL", "postgres://u@h:99999999/x")]).unwrap_err().starts_with("DATABASE_URL: "));
-        assert!(of(&[("PGHOST", "a"), ("PGPORT", "many")]).unwrap_err().starts_with("PGPORT: \"many\""));
-        assert!(of(&[("PGHOST", "a,,b")]).unwrap_err().starts_with("PGHOST: "));
-        let secret = of(&[("DATABASE_URL", "postgres://u:hunter2@h:port/x")]).unwrap_err();
-        assert!(!secret.contains("hunter2"), "{secret}");
+    fn what_is_wrong_names_its_variable_and_stops_nothing() {
+        let wrong = |set: &[(&str, &str)]| of(set).1.join("; ");
+        assert!(wrong(&[("DATABASE_URL", "postgres://u@h:99999999/x")]).starts_with("the variable DATABASE_URL: "));
+        assert!(wrong(&[("PGHOST", "a"), ("PGPORT", "many")]).starts_with("the variable PGPORT: \"many\""));
+        assert!(wrong(&[("PGHOST", "a,b,c"), ("PGPORT", "1,2")]).contains("2 ports for 3 hosts"));
+        let (targets, why) = of(&[("PGHOST", "a,,b")]);
+        assert_eq!((targets.len(), why.len()), (2, 1));
+        let secret = wrong(&[("DATABASE_URL", "postgres://u:hunter2@h:port/x")]);
+        assert!(!secret.is_empty() && !secret.contains("hunter2"), "{secret}");
     }
 }
