@@ -7,6 +7,7 @@ pub mod deadline;
 pub mod discover;
 pub mod host;
 pub mod own;
+pub mod pace;
 pub mod postgres;
 pub mod root;
 pub mod schedule;

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use crate::collect::clock;
 use crate::collect::root::{Reader, Roots};
+use crate::collect::{clock, pace};
 use crate::model::host::{Peers, ProcId, Serving};
 use crate::model::seen::{Lack, Seen, Why};
 
@@ -77,6 +77,7 @@ impl Sockets {
 fn run(roots: &Roots, shared: &Weak<Mutex<Shared>>) {
     let mut looker = Looker { roots, home: Home::new(), owners: HashMap::new(), namespaces: Vec::new() };
     let (mut scan_due_ns, mut dump_due_ns) = (0, 0);
+    let mut dumps = 0;
     loop {
         let Some(shared) = shared.upgrade() else { return };
         let now_ns = clock::mono_ns();
@@ -95,7 +96,8 @@ fn run(roots: &Roots, shared: &Weak<Mutex<Shared>>) {
             let asks = shared.lock().is_ok_and(|s| s.tally.asks_others());
             let least = if asks { DUMP.0 } else { QUIET };
             let (least, most) = (least.as_secs_f64(), DUMP.1.as_secs_f64());
-            dump_due_ns = clock::mono_ns() + ((cost_s / DUMP_SHARE).clamp(least, most) * 1e9) as u64;
+            dump_due_ns = clock::mono_ns() + ((cost_s / DUMP_SHARE).clamp(least, most) * pace::unsteady(dumps) * 1e9) as u64;
+            dumps = dumps.wrapping_add(1);
         }
         drop(shared);
         let due_ns = dump_due_ns.min(scan_due_ns).saturating_sub(clock::mono_ns());

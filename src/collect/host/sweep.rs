@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::collect::clock;
 use crate::collect::root::{Reader, Roots, lack};
+use crate::collect::{clock, pace};
 use crate::model::foreign::Foreign;
 use crate::model::host::{HostSweep, ProcId, PsiRaw, StateHit, StateSampling};
 use crate::model::mask;
@@ -101,6 +101,7 @@ impl Sweeper {
 
     fn run(mut self, requests: &Receiver<Request>) {
         let mut look_ns = clock::mono_ns() + nanos(LOOK);
+        let mut looks = 0;
         loop {
             let now_ns = clock::mono_ns();
             match requests.recv_timeout(Duration::from_nanos(look_ns.saturating_sub(now_ns))) {
@@ -115,7 +116,8 @@ impl Sweeper {
             // A sweep must not put the next look off for ever.
             let now_ns = clock::mono_ns();
             if now_ns >= look_ns {
-                look_ns = now_ns + nanos(self.look(now_ns));
+                look_ns = now_ns + nanos(self.look(now_ns).mul_f64(pace::unsteady(looks)));
+                looks = looks.wrapping_add(1);
             }
         }
     }

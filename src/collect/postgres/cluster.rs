@@ -77,10 +77,11 @@ const CONNECTIONS: &str = "SELECT application_name, pg_catalog.pg_get_userbyid(n
 const NOTHING: &str = "SELECT NULL WHERE false";
 
 /// What roles have of their own of the settings that fixes change, and of no others: applications keep secrets there.
-const ROLES: &str = "SELECT r.rolname, d.datname, pg_catalog.split_part(c, '=', 1), substr(c, pg_catalog.strpos(c, '=') + 1) \
-         FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_roles r ON r.oid = s.setrole \
-         LEFT JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase CROSS JOIN LATERAL pg_catalog.unnest(s.setconfig) c \
-         WHERE pg_catalog.split_part(c, '=', 1) IN ('work_mem', 'statement_timeout', 'synchronous_commit', 'idle_in_transaction_session_timeout') ORDER BY 1 LIMIT 500";
+const ROLES: &str = "SELECT pg_catalog.pg_get_userbyid(s.setrole), (SELECT d.datname FROM pg_catalog.pg_database d WHERE d.oid = s.setdatabase), \
+         pg_catalog.split_part(c, '=', 1), substr(c, pg_catalog.strpos(c, '=') + 1) \
+         FROM pg_catalog.pg_db_role_setting s CROSS JOIN LATERAL pg_catalog.unnest(s.setconfig) c WHERE s.setrole <> 0 \
+           AND pg_catalog.split_part(c, '=', 1) IN ('work_mem', 'statement_timeout', 'synchronous_commit', 'idle_in_transaction_session_timeout') \
+         ORDER BY 1 LIMIT 500";
 
 const HORIZON: &str = "SELECT * FROM (\
          SELECT 'session', a.pid::text, pg_catalog.age(a.backend_xmin)::int8, extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::float8 \

@@ -33,11 +33,11 @@ pub async fn make(session: &mut Session, hello: &Hello, pooled: bool, text: &str
     }
     let mut text = text.trim_end().trim_end_matches(';').to_owned();
     let as_role = runner(session, hello, role).await?;
-    let path = search_path(session, as_role.as_deref()).await?;
-    let mut made = prepare(session, as_role.as_deref(), &path, &text).await;
+    let own = own_settings(session, as_role.as_deref()).await?;
+    let mut made = prepare(session, as_role.as_deref(), &own, &text).await;
     if matches!(&made, Err(trouble) if trouble.code() == "42601") && lexer::repaired(&text) != text {
         text = lexer::repaired(&text);
-        made = prepare(session, as_role.as_deref(), &path, &text).await;
+        made = prepare(session, as_role.as_deref(), &own, &text).await;
     }
     made?;
     let explained = explain(session, text.contains('$')).await;
@@ -51,14 +51,20 @@ pub async fn make(session: &mut Session, hello: &Hello, pooled: bool, text: &str
 }
 
 /// Opens the transaction, as the role and with the names of the one who runs the statement, and prepares it under our limits.
-async fn prepare(session: &mut Session, role: Option<&str>, path: &str, text: &str) -> Result<(), Trouble> {
-    let role = role.map_or_else(String::new, |r| format!(", pg_catalog.set_config('role', {}, true)", literal(r)));
+async fn prepare(
+    session: &mut Session,
+    role: Option<&str>,
+    (path, others): &(String, Vec<(String, String)>),
+    text: &str,
+) -> Result<(), Trouble> {
+    let set = |(name, value): (&str, &str)| format!(", pg_catalog.set_config({}, {}, true)", literal(name), literal(value));
+    let others: String = others.iter().map(|(name, value)| set((name, value))).chain(role.map(|r| set(("role", r)))).collect();
     let open = format!(
         "BEGIN READ ONLY; {}; {}",
-        session.settings(),
+        session.settings(true),
         marked(&format!(
             "SELECT pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true), \
-             pg_catalog.set_config('search_path', {}, true){role}",
+             pg_catalog.set_config('search_path', {}, true){others}",
             literal(path)
         ))
     );
@@ -107,21 +113,41 @@ const WRITTEN: &str = "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_proc p JOIN pg
     OR EXISTS (SELECT 1 FROM pg_catalog.pg_proc q JOIN pg_catalog.pg_roles s ON s.oid = q.proowner WHERE s.rolsuper AND q.proname = p.proname))) \
     OR EXISTS (SELECT 1 FROM pg_catalog.pg_type t JOIN pg_catalog.pg_roles r ON r.oid = t.typowner WHERE t.typtype = 'd' AND NOT r.rolsuper)";
 
-/// `search_path` of a role in this database: what was set for it, else the default.
-async fn search_path(session: &mut Session, role: Option<&str>) -> Result<String, Trouble> {
+/// Settings of a role that change its plans; each may be set by anyone for himself.
+const PLANNING: &str = "'work_mem', 'hash_mem_multiplier', 'random_page_cost', 'seq_page_cost', 'cpu_tuple_cost', 'cpu_index_tuple_cost', \
+    'cpu_operator_cost', 'effective_cache_size', 'join_collapse_limit', 'from_collapse_limit', 'geqo', 'geqo_threshold', 'constraint_exclusion', \
+    'cursor_tuple_fraction', 'enable_bitmapscan', 'enable_hashagg', 'enable_hashjoin', 'enable_incremental_sort', 'enable_indexonlyscan', \
+    'enable_indexscan', 'enable_material', 'enable_memoize', 'enable_mergejoin', 'enable_nestloop', 'enable_partition_pruning', \
+    'enable_partitionwise_join', 'enable_seqscan', 'enable_sort'";
+
+/// `search_path` of a role in this database, and its settings for plans: what was set for it, else the default. A more particular one wins.
+async fn own_settings(session: &mut Session, role: Option<&str>) -> Result<(String, Vec<(String, String)>), Trouble> {
     let role = role.map_or_else(|| "session_user::text".to_owned(), literal);
     let sql = format!(
-        "SELECT pg_catalog.substr(c.v, 13), r.rolname FROM pg_catalog.pg_roles r LEFT JOIN LATERAL (SELECT x.v FROM pg_catalog.pg_db_role_setting s, \
-         pg_catalog.unnest(s.setconfig) x(v) WHERE (s.setrole = r.oid OR s.setrole = 0) AND s.setdatabase IN (0, (SELECT oid FROM \
-         pg_catalog.pg_database WHERE datname = pg_catalog.current_database())) AND x.v LIKE 'search_path=%' \
-         ORDER BY s.setrole <> 0 DESC, s.setdatabase <> 0 DESC LIMIT 1) c ON true WHERE r.rolname = {role}"
+        "SELECT r.rolname, pg_catalog.split_part(x.v, '=', 1), pg_catalog.substr(x.v, pg_catalog.strpos(x.v, '=') + 1) FROM pg_catalog.pg_roles r \
+         LEFT JOIN LATERAL (SELECT u.v, s.setrole <> 0 AS own, s.setdatabase <> 0 AS here FROM pg_catalog.pg_db_role_setting s, \
+         pg_catalog.unnest(s.setconfig) u(v) WHERE (s.setrole = r.oid OR s.setrole = 0) AND s.setdatabase IN (0, (SELECT oid FROM \
+         pg_catalog.pg_database WHERE datname = pg_catalog.current_database())) \
+         AND pg_catalog.split_part(u.v, '=', 1) IN ('search_path', {PLANNING})) x ON true WHERE r.rolname = {role} \
+         ORDER BY x.own DESC NULLS LAST, x.here DESC NULLS LAST LIMIT 100"
     );
     let (answers, _) = session.ask(&[sql]).await?;
-    let Some(row) = answers.first().and_then(|rows| rows.first()) else { return Ok("public".into()) };
-    let mut cells = Cells::of(row);
-    let set = cells.bytes().map(|b| String::from_utf8_lossy(b).into_owned());
-    let name = cells.bytes().map(|b| String::from_utf8_lossy(b).replace('"', "\"\"")).unwrap_or_default();
-    Ok(set.unwrap_or_else(|| "\"$user\", public".into()).replace("\"$user\"", &format!("\"{name}\"")))
+    let (mut path, mut owner, mut others) = (None, String::new(), Vec::new());
+    for row in answers.first().into_iter().flatten() {
+        let mut cells = Cells::of(row);
+        owner = cells.bytes().map(|b| String::from_utf8_lossy(b).replace('"', "\"\"")).unwrap_or_default();
+        let (name, value) = (cells.word(), cells.word());
+        if name == "search_path" {
+            path.get_or_insert(value);
+        } else if !name.is_empty() && !others.iter().any(|(known, _)| *known == name) {
+            others.push((name, value));
+        }
+    }
+    if owner.is_empty() {
+        return Ok(("public".into(), others));
+    }
+    let path = path.unwrap_or_else(|| "\"$user\", public".into());
+    Ok((path.replace("\"$user\"", &format!("\"{owner}\"")), others))
 }
 
 /// Within the transaction of [`prepare`]; names of our own statements are written in full, because its path is another's.

@@ -93,8 +93,9 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The settings as one statement, for this transaction only.
-    fn sql(&self, unconverted: bool) -> String {
+    /// The settings as one statement, for this transaction only. `foreign`: somebody else's statement is planned, as the server would plan it,
+    /// but for parallel workers: a serial plan shows all of the work.
+    fn sql(&self, unconverted: bool, foreign: bool) -> String {
         let mut settings = vec![
             ("search_path", "pg_catalog, pg_temp".to_owned()),
             ("statement_timeout", format!("{}ms", self.statement.as_millis())),
@@ -103,8 +104,12 @@ impl Limits {
             ("application_name", super::APPLICATION.to_owned()),
             ("max_parallel_workers_per_gather", "0".to_owned()),
             ("jit", "off".to_owned()),
-            ("work_mem", self.work_mem.to_owned()),
         ];
+        if !foreign {
+            settings.push(("work_mem", self.work_mem.to_owned()));
+            // Our joins stand in the order in which they are to be made: to try all others costs more than the answers.
+            settings.extend(["join_collapse_limit", "from_collapse_limit"].map(|name| (name, "1".to_owned())));
+        }
         if unconverted {
             settings.push(("client_encoding", "SQL_ASCII".to_owned()));
         }
@@ -152,10 +157,10 @@ impl Session {
         &self.limits
     }
 
-    /// The limits as one statement, for this transaction only.
+    /// The limits as one statement, for this transaction only; for statements of ours, or for a foreign one that is planned.
     #[must_use]
-    pub fn settings(&self) -> String {
-        marked(&self.limits.sql(self.unconverted))
+    pub fn settings(&self, foreign: bool) -> String {
+        marked(&self.limits.sql(self.unconverted, foreign))
     }
 
     /// Asks: the statements, joined by semicolons, in one read-only transaction. Gives their rows and how long it took, ms.
@@ -174,7 +179,7 @@ impl Session {
     }
 
     async fn ask_once(&mut self, statements: &[String]) -> Result<(Answers, f64), Trouble> {
-        let mut sql = format!("BEGIN READ ONLY; {}; ", self.settings());
+        let mut sql = format!("BEGIN READ ONLY; {}; ", self.settings(false));
         for statement in statements {
             sql.push_str(&marked(statement));
             sql.push_str("; ");

@@ -66,7 +66,11 @@ impl Target {
             Some((authority, tail)) if authority.ends_with('@') => format!("{scheme_end}://{authority}localhost{tail}"),
             _ => url.to_owned(),
         };
-        let extra = PgConnectOptions::from_str(&whole).map_err(|e| Foreign::from(e.to_string().as_str()).shown().to_owned())?;
+        let extra = PgConnectOptions::from_str(&whole).map_err(|e| {
+            let hint =
+                if rest.contains('@') { "; in a name or a password # / : @ % are written %23 %2F %3A %40 %25" } else { "" };
+            format!("{}{hint}", Foreign::from(e.to_string().as_str()).shown())
+        })?;
         let (authority, query) = split(url);
         let named = |name: &str| query.split('&').find_map(|p| p.strip_prefix(name)?.strip_prefix('='));
         let user = authority.rsplit_once('@').map(|(user, _)| user);
