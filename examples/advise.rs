@@ -6,6 +6,7 @@ use std::io::BufRead;
 use perftop::collect::postgres::plan_once;
 use perftop::collect::postgres::target::Target;
 use perftop::detect::advice;
+use perftop::detect::queries::Measured;
 use perftop::model::postgres::{identifier, qualified};
 
 fn main() {
@@ -18,7 +19,7 @@ fn main() {
         let mut parts = line.splitn(3, '\t');
         let mut number =
             || parts.next().and_then(|n| n.parse::<f64>().ok()).expect("milliseconds and rows a call, tabs, the statement");
-        let measured = advice::Measured { mean_ms: number(), rows: Some(number()) };
+        let measured = Measured { mean_ms: number(), rows: Some(number()) };
         let sql = parts.next().expect("a statement");
         let plan = runtime.block_on(plan_once(&target, &database, sql));
         let answer = match plan {

@@ -366,4 +366,8 @@ fn the_suggested_index_is_tried_only_when_it_is_asked_for() {
     let asked = on.update(Msg::Key(Key::Char('H')));
     let [Effect::Ask(Demand::Trial { index, .. })] = asked.as_slice() else { panic!("{asked:?}") };
     assert_eq!(index.command().unwrap(), "CREATE INDEX ON public.pgbench_accounts (aid)");
+    // What is copied here is what the card shows, whatever finding is chosen on another screen.
+    let copied = on.update(Msg::Key(Key::Char('c')));
+    let [Effect::Copy { text, .. }] = copied.as_slice() else { panic!("{copied:?}") };
+    assert_eq!(text, "CREATE INDEX CONCURRENTLY pgbench_accounts_aid_idx ON public.pgbench_accounts (aid);");
 }

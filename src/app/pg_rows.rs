@@ -26,7 +26,9 @@ pub(super) fn queries(pg: &PgFacts, cumulative: bool) -> Vec<Row> {
     let interval_s = pg.interval_s().unwrap_or(1.0);
     let one = |row: &StatementRow| {
         let g = &row.grown;
-        let busy = pg.activity.as_ref().map_or(0.0, |a| a.of_query(row.key.query));
+        // Short ones are seldom seen by looks: then by the time that they took.
+        let seen = pg.activity.as_ref().map_or(0.0, |a| a.of_query(row.key.query));
+        let busy = if seen > 0.0 { seen } else { g.exec_ms / 1000.0 / interval_s };
         let calls = g.calls.max(1) as f64;
         let (shown_calls, mean) = if cumulative {
             (row.calls_all as f64, row.ms_all / row.calls_all.max(1) as f64)

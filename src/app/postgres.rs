@@ -50,8 +50,8 @@ const fn column(name: &'static str, width: u16, least: u16) -> Column {
 pub struct PgView {
     /// Which view.
     pub tab: usize,
-    /// Which server, by its place.
-    pub server: usize,
+    /// Which server, by its source id; the first one until it is chosen or seen.
+    pub server: Option<String>,
     /// The column that is sorted by, by view; `None`: the order in which they come.
     pub sort: [Option<usize>; 6],
     /// Sorted from the smallest.
@@ -70,7 +70,7 @@ impl Default for PgView {
     fn default() -> Self {
         Self {
             tab: 0,
-            server: 0,
+            server: None,
             sort: [Some(0), None, None, None, None, None],
             ascending: false,
             selected: None,
@@ -82,7 +82,7 @@ impl Default for PgView {
 }
 
 const QUERIES: &[Column] = &[
-    column("BUSY", 6, 0),
+    column("BUSY", 8, 0),
     column("CALLS/s", 9, 0),
     column("MEAN ms", 9, 0),
     column("ROWS", 8, 70),
@@ -119,8 +119,8 @@ const TABLES: &[Column] = &[
 ];
 const UPKEEP: &[Column] = &[column("WHAT", 30, 0), column("FIGURE", 24, 0), column("MORE", 0, 0)];
 const SETTINGS: &[Column] = &[
-    column("SETTING", 40, 0),
-    column("VALUE", 16, 0),
+    column("SETTING", 38, 0),
+    column("VALUE", 30, 0),
     column("UNIT", 6, 60),
     column("FROM", 20, 80),
     column("TAKES EFFECT", 0, 0),
@@ -136,7 +136,21 @@ impl PgView {
     /// The server that is looked at.
     #[must_use]
     pub fn of<'a>(&self, facts: &'a Facts) -> Option<&'a PgFacts> {
-        facts.postgres.get(self.server.min(facts.postgres.len().checked_sub(1)?))
+        let chosen = facts.postgres.iter().find(|pg| Some(&pg.id) == self.server.as_ref());
+        chosen.or(facts.postgres.first())
+    }
+
+    /// Stays with the server that is looked at, whichever others come.
+    pub fn stay(&mut self, facts: &Facts) {
+        self.server = self.of(facts).map(|pg| pg.id.clone());
+    }
+
+    /// To the next server.
+    pub fn next_server(&mut self, facts: &Facts) {
+        let all = &facts.postgres;
+        let at = all.iter().position(|pg| Some(&pg.id) == self.server.as_ref()).map_or(0, |at| at + 1);
+        self.server = all.get(at).or(all.first()).map(|pg| pg.id.clone());
+        self.selected = None;
     }
 
     /// Its columns at that width.

@@ -1,7 +1,10 @@
 //! Opening a query, asking for its plan, filtering the tables of PostgreSQL. Pure.
 
-use crate::detect::advice;
+use crate::detect::advice::{self, Advice};
+use crate::detect::queries::Measured;
 use crate::model::demand::Demand;
+use crate::model::postgres::StatementRow;
+use crate::model::postgres::plan::PlannedTable;
 
 use super::keymap::Key;
 use super::{App, Effect, Overlay, Screen};
@@ -51,14 +54,9 @@ impl App {
     /// Asks what the planner would make of the open query with the index that is suggested.
     pub(super) fn try_index(&mut self) -> Vec<Effect> {
         let Some(Overlay::Query { source, query, .. }) = self.overlays.last() else { return Vec::new() };
-        let trial = self.shown().and_then(|picture| {
-            let pg = picture.facts.postgres.iter().find(|pg| pg.id == *source)?;
-            let row = pg.rows().find(|r| r.key.query == *query)?;
-            let plan = pg.plan(row)?.1.as_ref().ok()?;
-            let advice = advice::best(plan, advice::Measured::of(&row.grown))?;
-            let index = advice.trial(plan.tables.get(advice.table)?)?;
+        let trial = self.suggested(source, *query).and_then(|(row, advice, table)| {
             let (database, role) = (row.database.clone(), row.role.clone());
-            Some(Demand::Trial { source: source.clone(), query: *query, database, role, index })
+            Some(Demand::Trial { source: source.clone(), query: *query, database, role, index: advice.trial(table)? })
         });
         match trial {
             Some(demand) => {
@@ -72,12 +70,30 @@ impl App {
         }
     }
 
+    /// The index that is suggested for a query, with its statement and its table.
+    fn suggested(&self, source: &str, query: i64) -> Option<(&StatementRow, Advice, &PlannedTable)> {
+        let pg = self.shown()?.facts.postgres.iter().find(|pg| pg.id == source)?;
+        let row = pg.rows().find(|r| r.key.query == query)?;
+        let plan = pg.plan(row)?.1.as_ref().ok()?;
+        let advice = advice::best(plan, Measured::of(&row.grown))?;
+        let table = plan.tables.get(advice.table)?;
+        Some((row, advice, table))
+    }
+
+    /// Copies the statement that builds the index which is suggested for the open query; else the fix of the finding.
+    pub(super) fn copy_chosen(&mut self) -> Vec<Effect> {
+        let Some(Overlay::Query { source, query, .. }) = self.overlays.last() else { return self.copy_fix() };
+        let command = self.suggested(source, *query).and_then(|(_, advice, table)| advice.command(table));
+        if command.is_none() {
+            self.notice = Some("nothing to copy: no index is suggested for this query".into());
+        }
+        command.map(|text| Effect::Copy { text, what: "statement that builds the index" }).into_iter().collect()
+    }
+
     /// The next server's tables.
     pub(super) fn next_server(&mut self) {
-        let count = self.shown().map_or(0, |p| p.facts.postgres.len());
-        if count > 0 {
-            self.postgres.server = (self.postgres.server + 1) % count;
-            self.postgres.selected = None;
+        if let Some(picture) = self.shown().cloned() {
+            self.postgres.next_server(&picture.facts);
         }
     }
 

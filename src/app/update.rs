@@ -25,6 +25,7 @@ impl App {
                     self.notice = told.or(self.notice.take());
                 }
                 self.keep_moment(&picture);
+                self.postgres.stay(&picture.facts);
                 self.picture = Some(picture);
                 self.refresh_details()
             }
@@ -164,7 +165,7 @@ impl App {
             Action::Top => self.step(-END),
             Action::Bottom => self.step(END),
             Action::Open => return self.open(),
-            Action::CopyFix => return self.copy_fix(),
+            Action::CopyFix => return self.copy_chosen(),
             Action::ChatLine => return self.chat_line(),
             Action::CopyView => self.push(Overlay::CopyView { scroll: 0 }),
             Action::Provenance => self.push(Overlay::Provenance { scroll: 0 }),
@@ -300,7 +301,7 @@ impl App {
         }
     }
 
-    fn copy_fix(&mut self) -> Vec<Effect> {
+    pub(super) fn copy_fix(&mut self) -> Vec<Effect> {
         match self.fix() {
             Some(fix) => {
                 let doubtful = fix.preflight.iter().any(|p| !p.ok);

@@ -3,9 +3,10 @@
 
 use crate::model::foreign::Foreign;
 use crate::model::postgres::plan::{Node, Plan, PlannedColumn, PlannedTable, TrialIndex};
-use crate::model::postgres::{Grown, identifier};
+use crate::model::postgres::{identifier, qualified};
 
 use super::conditions::{self, Compare, Condition};
+use super::queries::Measured;
 
 /// A plan is made anew after a minute.
 pub const FRESH_NS: u64 = 60_000_000_000;
@@ -75,6 +76,14 @@ impl Advice {
         Some(TrialIndex { schema: table.schema.clone(), table: table.name.clone(), columns })
     }
 
+    /// The statement that builds it beside the running load; `None` where a name cannot be written.
+    #[must_use]
+    pub fn command(&self, table: &PlannedTable) -> Option<String> {
+        let name = identifier(&self.name(table)?)?;
+        let on = qualified(&table.schema, &table.name)?;
+        Some(format!("CREATE INDEX CONCURRENTLY {name} ON {on} ({});", self.columns.join(", ")))
+    }
+
     /// Bytes that the index takes: entries of a leaf that is nine tenths full.
     #[must_use]
     pub fn bytes(&self, table: &PlannedTable) -> f64 {
@@ -96,24 +105,6 @@ impl Advice {
                 && t.columns.len() == first.columns.len()
         };
         plan.tables.iter().filter(alike).take(MOST).collect()
-    }
-}
-
-/// What a call of the statement is measured at.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Measured {
-    /// Milliseconds.
-    pub mean_ms: f64,
-    /// Rows that it returns or changes, where they are known.
-    pub rows: Option<f64>,
-}
-
-impl Measured {
-    /// By the growth of its counters.
-    #[must_use]
-    pub fn of(grown: &Grown) -> Self {
-        let calls = grown.calls.max(1) as f64;
-        Self { mean_ms: grown.mean_ms().unwrap_or(1.0), rows: (grown.calls > 0).then(|| grown.rows as f64 / calls) }
     }
 }
 

@@ -132,12 +132,17 @@ pub fn idle_io(members: &[&ProcFacts]) -> Fix {
     fix
 }
 
+/// Servers that others keep their data in: to stop them where they stand stops everyone.
+const SERVERS: [&str; 10] =
+    ["postgres", "postmaster", "pgbouncer", "mysqld", "mariadbd", "mongod", "redis-server", "valkey-server", "memcached", "etcd"];
+
 /// Stops a program's processes where they stand. Never offered for what the operator stands on: a process above
 /// perftop, the secure shell, the first process.
 #[must_use]
 pub fn pause(facts: &Facts, members: &[&ProcFacts]) -> Option<Fix> {
     let above = ancestors(facts);
-    let vital = |p: &&&ProcFacts| p.id.pid <= 2 || above.contains(&p.id.pid) || p.name.shown().starts_with("sshd");
+    let stands_on = |p: &ProcFacts| p.id.pid <= 2 || above.contains(&p.id.pid) || p.name.shown().starts_with("sshd");
+    let vital = |p: &&&ProcFacts| stands_on(p) || SERVERS.contains(&p.name.shown());
     if members.iter().any(|p| vital(&p)) {
         return None;
     }

@@ -105,6 +105,18 @@ pub enum Outcome {
     NotResolved,
 }
 
+impl Outcome {
+    /// In words.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Resolved => "resolved",
+            Self::LoadWentAway => "the load went away",
+            Self::NotResolved => "not resolved",
+        }
+    }
+}
+
 /// A finding that is gone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

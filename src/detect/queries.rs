@@ -4,9 +4,9 @@ use std::collections::{BTreeSet, HashSet};
 
 use crate::model::demand::Demand;
 use crate::model::facts::{Activities, Facts as World, PgFacts};
-use crate::model::postgres::{StatementRow, WaitClass, lexer};
+use crate::model::postgres::{Grown, StatementRow, WaitClass, lexer};
 
-use super::advice::{self, Advice, Measured};
+use super::advice::{self, Advice};
 use super::ledger::{Actor, Ledger, State, actor_id, state_of};
 use super::memory::Learned;
 use super::tables;
@@ -67,6 +67,24 @@ const FLOOD: f64 = 3.0;
 const DEAR_MS: f64 = 20.0;
 /// Slower than usual, times.
 const SLOWER: f64 = 2.0;
+
+/// What a call of the statement is measured at.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Measured {
+    /// Milliseconds.
+    pub mean_ms: f64,
+    /// Rows that it returns or changes, where they are known.
+    pub rows: Option<f64>,
+}
+
+impl Measured {
+    /// By the growth of its counters.
+    #[must_use]
+    pub fn of(grown: &Grown) -> Self {
+        let calls = grown.calls.max(1) as f64;
+        Self { mean_ms: grown.mean_ms().unwrap_or(1.0), rows: (grown.calls > 0).then(|| grown.rows as f64 / calls) }
+    }
+}
 
 /// What the queries of one server cost.
 #[derive(Debug, Clone, Default)]

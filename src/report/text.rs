@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::detect::diagnosis::{Diagnosis, Status};
+use crate::detect::diagnosis::{Diagnosis, Status, UnknownRow};
 use crate::detect::finding::{Class, Finding, Fix, Known, Phase, Severity};
 use crate::model::unit::{seconds, short};
 
@@ -45,7 +45,7 @@ pub fn headline(f: &Finding) -> String {
     let ended = if f.ended { " (ended)" } else { "" };
     match (f.impact.benefit_s_per_s, f.impact.share) {
         (Some(benefit), Some(share)) => {
-            format!("{} waiting ({:.0} % of all request time)  {}", short(benefit), share * 100.0, f.title)
+            format!("{} waiting ({:.0} % of all request time)  {}", short(benefit), (share * 100.0).max(0.0).abs(), f.title)
         }
         _ => match f.impact.eta_s {
             Some(eta) => format!("in {}  {}", seconds(eta), f.title),
@@ -98,16 +98,31 @@ pub fn render(d: &Diagnosis, only: &[String]) -> String {
         short(d.time.unexplained_s_per_s)
     );
     for c in &d.cleared {
-        _ = writeln!(out, "cleared  {:<24} {}", c.id, c.because);
+        _ = writeln!(out, "cleared  {:<24} {}{}", c.id, whose(d, &c.source), c.because);
     }
-    for u in &d.unknown {
+    for (at, u) in d.unknown.iter().enumerate() {
+        let same = |o: &&UnknownRow| (&o.source, &o.because, &o.lift) == (&u.source, &u.because, &u.lift);
+        if d.unknown[..at].iter().any(|o| same(&o)) {
+            continue;
+        }
         let lift = u.lift.as_ref().map_or_else(String::new, |l| format!("  -> {l}"));
-        _ = writeln!(out, "unknown  {:<24} {}{lift}", u.id, u.because);
+        let more = match d.unknown.iter().filter(same).count() {
+            1 => String::new(),
+            n => format!(" (and {} more)", n - 1),
+        };
+        _ = writeln!(out, "unknown  {:<24} {}{}{lift}", format!("{}{more}", u.id), whose(d, &u.source), u.because);
     }
     for r in &d.resolved {
-        _ = writeln!(out, "gone     {}  {} -> {} s/s ({:?})", r.key, short(r.before), short(r.after), r.outcome);
+        _ = writeln!(out, "gone     {}  {} -> {} s/s ({:?})", r.key, short(r.before), short(r.after), r.outcome.word());
     }
     out
+}
+
+/// Whose row it is, where several servers of that kind are read.
+fn whose(d: &Diagnosis, source: &str) -> String {
+    let kind = |s: &str| s.split(':').next().map(ToOwned::to_owned);
+    let alike = d.sources.iter().filter(|s| kind(&s.id) == kind(source)).count();
+    if alike > 1 { format!("{source}: ") } else { String::new() }
 }
 
 fn finding(out: &mut String, f: &Finding) {

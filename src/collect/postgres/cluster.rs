@@ -57,10 +57,13 @@ const POSITION: &str =
 pub const PROBE: &str = "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() \
      ELSE pg_catalog.pg_current_wal_lsn() END, CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_receive_lsn() END";
 
+/// As they are for others: what is set in this session is perftop's own.
 fn settings() -> String {
     let names: Vec<String> = SETTINGS.iter().map(|s| format!("'{s}'")).collect();
     format!(
-        "SELECT name, setting, unit, source, context, boot_val, pending_restart FROM pg_catalog.pg_settings WHERE name IN ({}) \
+        "SELECT name, CASE source WHEN 'session' THEN reset_val ELSE setting END, unit, \
+             CASE WHEN source <> 'session' THEN source WHEN reset_val = boot_val THEN 'default' ELSE 'configuration' END, \
+             context, boot_val, pending_restart FROM pg_catalog.pg_settings WHERE name IN ({}) \
              OR pending_restart LIMIT 100",
         names.join(", ")
     )

@@ -88,7 +88,13 @@ impl Shared {
         slot.status = Some(SourceStatus {
             state: SourceState::Denied,
             why: Some(format!("as role {}: {trouble}", who.role)),
-            way_in: Some(way_in(target)),
+            way_in: Some(match (trouble.code(), crate::model::postgres::identifier(&who.role.as_str().into())) {
+                ("3D000", _) => format!("name a database that is there: {}", target.psql(&who.role, "postgres")),
+                ("28000", Some(role)) => {
+                    format!("CREATE ROLE {role} LOGIN IN ROLE pg_monitor; or a line in pg_hba.conf that lets it in")
+                }
+                _ => way_in(target),
+            }),
             ..blank(target)
         });
         slot.silent = Some(Lack::new(Why::Denied, trouble.to_string()));
@@ -100,6 +106,12 @@ impl Shared {
         let known = slot.server.clone();
         let way_in = match trouble.code() {
             "53300" => "end idle sessions, or raise max_connections; a superuser has reserved places".to_owned(),
+            "" if trouble.to_string().contains("refused") => {
+                format!(
+                    "start the server, or name its port: {}",
+                    target.psql(target.role.as_deref().unwrap_or("ROLE"), &target.database)
+                )
+            }
             _ => target.psql(target.role.as_deref().unwrap_or("ROLE"), &target.database),
         };
         slot.status = Some(SourceStatus {
@@ -110,7 +122,8 @@ impl Shared {
             way_in: Some(way_in),
             ..blank(target)
         });
-        slot.silent = Some(Lack::new(Why::TimedOut, trouble.to_string()));
+        let why = if matches!(trouble, Trouble::TimedOut(_)) { Why::TimedOut } else { Why::Absent };
+        slot.silent = Some(Lack::new(why, trouble.to_string()));
     }
 
     /// One probe failed.

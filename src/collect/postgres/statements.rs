@@ -14,7 +14,7 @@ use super::session::Cells;
 /// Statements kept of one reading.
 const KEPT: usize = 120;
 /// Of them those whose text is asked for.
-pub const WITH_TEXT: usize = 30;
+pub const WITH_TEXT: usize = KEPT;
 /// Characters of a text.
 const TEXT: usize = 8192;
 

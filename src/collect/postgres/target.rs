@@ -69,7 +69,8 @@ impl Target {
         let extra = PgConnectOptions::from_str(&whole).map_err(|e| {
             let hint =
                 if rest.contains('@') { "; in a name or a password # / : @ % are written %23 %2F %3A %40 %25" } else { "" };
-            format!("{}{hint}", Foreign::from(e.to_string().as_str()).shown())
+            let said = e.to_string();
+            format!("{}{hint}", Foreign::from(said.trim_start_matches("error with configuration: ")).shown())
         })?;
         let (authority, query) = split(url);
         let named = |name: &str| query.split('&').find_map(|p| p.strip_prefix(name)?.strip_prefix('='));

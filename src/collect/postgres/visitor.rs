@@ -196,7 +196,10 @@ fn no_plan(trouble: &Trouble) -> Lack {
 
 /// Why a database lets nobody in, and the way in.
 fn not_let_in(trouble: &Trouble, role: &str, database: &str) -> Lack {
-    let lack = |why| Lack::new(why, format!("could not be visited: {trouble}"));
+    let lack = |why| match why {
+        Why::Denied => Lack::new(why, "may not be visited"),
+        why => Lack::new(why, format!("could not be visited: {trouble}")),
+    };
     let names = identifier(&database.into()).zip(identifier(&role.into()));
     match (trouble.code(), names) {
         ("42501", Some((database, role))) => {

@@ -39,7 +39,8 @@ const CLUSTER_EVERY: Duration = Duration::from_secs(5);
 const CLUSTER_DEAR_MS: f64 = 2.0;
 /// Settings are read in every so many readings: their view is the dearest of all.
 const SETTINGS_EACH: u32 = 12;
-/// Texts of statements that cost little.
+/// Texts of statements that cost little: what reading them may cost the server, ms per s, and their longest distance.
+const TEXTS_COST: f64 = 0.2;
 const TEXTS_EVERY: Duration = Duration::from_secs(60);
 const NAMES_EVERY: Duration = Duration::from_secs(60);
 /// A statement of the sampling connection may take so long.
@@ -346,8 +347,9 @@ impl Sampling {
                 // Each question reads the server's whole file of texts: at once for what costs, else once a minute.
                 let now = clock::instant();
                 if !unknown.is_empty() && (costly || now >= self.texts_due) {
-                    self.texts_due = now + TEXTS_EVERY;
-                    self.texts(slot, &schema, &unknown).await.map(|()| false)
+                    let cost_ms = self.texts(slot, &schema, &unknown).await?;
+                    self.texts_due = now + Duration::from_secs_f64(cost_ms / TEXTS_COST).min(TEXTS_EVERY);
+                    Ok(false)
                 } else {
                     Ok(false)
                 }
@@ -362,16 +364,14 @@ impl Sampling {
         done
     }
 
-    async fn texts(&mut self, slot: &Shared, schema: &str, ids: &[i64]) -> Result<(), Trouble> {
-        if ids.is_empty() {
-            return Ok(());
-        }
+    /// What it cost, ms.
+    async fn texts(&mut self, slot: &Shared, schema: &str, ids: &[i64]) -> Result<f64, Trouble> {
         match self.session.ask(&[statements::sql_texts(schema, ids)]).await {
-            Ok((answers, _)) => {
+            Ok((answers, took_ms)) => {
                 slot.texts(answers.iter().flatten().filter_map(statements::text).collect());
-                Ok(())
+                Ok(self.session.cost_ms(took_ms))
             }
-            Err(trouble) => self.harmless(slot, "texts of statements", trouble),
+            Err(trouble) => self.harmless(slot, "texts of statements", trouble).map(|()| 0.0),
         }
     }
 }

@@ -6,6 +6,7 @@ mod catalog;
 mod cluster;
 pub mod lexer;
 mod locks;
+mod names;
 pub mod plan;
 mod server;
 mod statements;
@@ -17,6 +18,7 @@ pub use cluster::{
     RoleSetting, SettingRow, SlotRow, WalRow,
 };
 pub use locks::{Blocking, Waiter};
+pub use names::{identifier, literal, qualified};
 pub use plan::{Planned, Plans, Trials};
 pub use server::{Login, Server, StatementsView};
 pub use statements::{Grown, QueryText, StatementKey, StatementRow, Statements, growth};
@@ -112,215 +114,6 @@ impl Default for PgState {
     }
 }
 
-/// A name as SQL writes it, from its raw bytes: bare where that is the same, else quoted, else (control characters, marks that do not
-/// show) `U&"…"`. `None` when the name is no UTF-8: then no text can address it.
-#[must_use]
-pub fn identifier(name: &Foreign) -> Option<String> {
-    let text = std::str::from_utf8(name.raw()).ok()?;
-    let bare = text.bytes().enumerate().all(|(at, b)| b.is_ascii_lowercase() || b == b'_' || (at > 0 && (b.is_ascii_digit())));
-    if bare && !text.is_empty() && !RESERVED.contains(&text) {
-        return Some(text.to_owned());
-    }
-    // What is shown differs from what is there: only escapes can be read and pasted.
-    if name.shown() != text || text.contains('\\') {
-        let mut out = String::from("U&\"");
-        for c in text.chars() {
-            match c {
-                '"' => out.push_str("\"\""),
-                '\\' => out.push_str("\\\\"),
-                c if (' '..='~').contains(&c) => out.push(c),
-                c => out.push_str(&format!("\\+{:06x}", u32::from(c))),
-            }
-        }
-        out.push('"');
-        return Some(out);
-    }
-    Some(format!("\"{}\"", text.replace('"', "\"\"")))
-}
-
-/// `schema.name` as SQL writes it.
-#[must_use]
-pub fn qualified(schema: &Foreign, name: &Foreign) -> Option<String> {
-    Some(format!("{}.{}", identifier(schema)?, identifier(name)?))
-}
-
-/// A string as SQL writes it, printable text only; `None` when it is no UTF-8.
-#[must_use]
-pub fn literal(text: &Foreign) -> Option<String> {
-    let raw = std::str::from_utf8(text.raw()).ok()?;
-    if text.shown() == raw {
-        return Some(format!("'{}'", raw.replace('\'', "''")));
-    }
-    let mut out = String::from("E'");
-    for c in raw.chars() {
-        match c {
-            '\'' => out.push_str("\\'"),
-            '\\' => out.push_str("\\\\"),
-            c if (' '..='~').contains(&c) => out.push(c),
-            c if u32::from(c) < 0x1_0000 => out.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => out.push_str(&format!("\\U{:08x}", u32::from(c))),
-        }
-    }
-    out.push('\'');
-    Some(out)
-}
-
-/// Words that are no names unless they are quoted: PostgreSQL's reserved key words.
-const RESERVED: &[&str] = &[
-    "all",
-    "analyse",
-    "analyze",
-    "and",
-    "any",
-    "array",
-    "as",
-    "asc",
-    "asymmetric",
-    "authorization",
-    "binary",
-    "both",
-    "case",
-    "cast",
-    "check",
-    "collate",
-    "collation",
-    "column",
-    "concurrently",
-    "constraint",
-    "create",
-    "cross",
-    "current_catalog",
-    "current_date",
-    "current_role",
-    "current_schema",
-    "current_time",
-    "current_timestamp",
-    "current_user",
-    "default",
-    "deferrable",
-    "desc",
-    "distinct",
-    "do",
-    "else",
-    "end",
-    "except",
-    "false",
-    "fetch",
-    "for",
-    "foreign",
-    "freeze",
-    "from",
-    "full",
-    "grant",
-    "group",
-    "having",
-    "ilike",
-    "in",
-    "initially",
-    "inner",
-    "intersect",
-    "into",
-    "is",
-    "isnull",
-    "join",
-    "lateral",
-    "leading",
-    "left",
-    "like",
-    "limit",
-    "localtime",
-    "localtimestamp",
-    "natural",
-    "not",
-    "notnull",
-    "null",
-    "offset",
-    "on",
-    "only",
-    "or",
-    "order",
-    "outer",
-    "overlaps",
-    "placing",
-    "primary",
-    "references",
-    "returning",
-    "right",
-    "select",
-    "session_user",
-    "similar",
-    "some",
-    "symmetric",
-    "system_user",
-    "table",
-    "tablesample",
-    "then",
-    "to",
-    "trailing",
-    "true",
-    "union",
-    "unique",
-    "user",
-    "using",
-    "variadic",
-    "verbose",
-    "when",
-    "where",
-    "window",
-    "with",
-    "between",
-    "bigint",
-    "bit",
-    "boolean",
-    "char",
-    "character",
-    "coalesce",
-    "dec",
-    "decimal",
-    "exists",
-    "extract",
-    "float",
-    "greatest",
-    "grouping",
-    "inout",
-    "int",
-    "integer",
-    "interval",
-    "least",
-    "national",
-    "nchar",
-    "none",
-    "normalize",
-    "nullif",
-    "numeric",
-    "out",
-    "overlay",
-    "position",
-    "precision",
-    "real",
-    "row",
-    "setof",
-    "smallint",
-    "substring",
-    "time",
-    "timestamp",
-    "treat",
-    "trim",
-    "values",
-    "varchar",
-    "xmlattributes",
-    "xmlconcat",
-    "xmlelement",
-    "xmlexists",
-    "xmlforest",
-    "xmlnamespaces",
-    "xmlparse",
-    "xmlpi",
-    "xmlroot",
-    "xmlserialize",
-    "xmltable",
-];
-
 fn kept<T: Clone>(old: &Arc<plan::Kept<T>>, fresh: Vec<(Planned, Seen<T>)>, mono_ns: u64) -> Arc<plan::Kept<T>> {
     if fresh.is_empty() { old.clone() } else { Arc::new(old.with(fresh, mono_ns)) }
 }
@@ -355,7 +148,9 @@ impl PgState {
         };
         let silent = || Lack::new(Why::NotYet, "pg_stat_activity");
         let activity = sample.activity.clone().unwrap_or_else(|| Err(silent())).map(Arc::new);
-        let waits = activity.as_ref().is_ok_and(|a| a.sessions.iter().any(|s| s.wait.class() == WaitClass::Lock));
+        // A tick without a look says nothing of who waits.
+        let waits = sample.activity.is_none()
+            || activity.as_ref().is_ok_and(|a| a.sessions.iter().any(|s| s.wait.class() == WaitClass::Lock));
         Self {
             server: sample.server.clone().map(Arc::new).or_else(|| self.server.clone()),
             blocking: match &sample.blocking {
@@ -409,5 +204,45 @@ impl PgState {
             catalogs.insert(catalog.database.shown().to_owned(), Arc::new(catalog.clone()));
         }
         Arc::new(catalogs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tick_without_a_look_says_nothing_about_locks() {
+        let waits = Session { wait: Wait { kind: WaitKind::Lock, event: "tuple".into() }, ..Session::default() };
+        let look = |sessions: Vec<Session>| Some(Ok(Activity { rounds: 1, sessions, ..Activity::default() }));
+        let fold = |state: &PgState, sample: PgSample| state.fold(&sample, Answered::default(), 1);
+        let seen = fold(
+            &PgState::default(),
+            PgSample { activity: look(vec![waits]), blocking: Some(Ok(Blocking::default())), ..PgSample::default() },
+        );
+        let silent = fold(&seen, PgSample::default());
+        assert!(silent.blocking.is_some(), "nobody looked");
+        let over = fold(&silent, PgSample { activity: look(Vec::new()), ..PgSample::default() });
+        assert!(over.blocking.is_none(), "nobody waits any more");
+    }
+
+    #[test]
+    fn a_database_that_was_dropped_is_forgotten() {
+        let catalog = |name: &str| Catalog { database: name.into(), ..Catalog::default() };
+        let cluster = |names: &[&str]| {
+            let databases = names.iter().map(|n| DatabaseRow { name: (*n).into(), ..DatabaseRow::default() }).collect();
+            Some(Ok(Cluster { databases, ..Cluster::default() }))
+        };
+        let lack = Lack::new(Why::Absent, "3D000");
+        let sample = PgSample {
+            catalogs: vec![catalog("a"), catalog("b")],
+            unvisited: vec![("c".into(), lack)],
+            cluster: cluster(&["a", "b", "c"]),
+            ..PgSample::default()
+        };
+        let state = PgState::default().fold(&sample, Answered::default(), 1);
+        assert_eq!((state.catalogs.len(), state.unvisited.len()), (2, 1));
+        let state = state.fold(&PgSample { cluster: cluster(&["a"]), ..PgSample::default() }, Answered::default(), 2);
+        assert_eq!((state.catalogs.len(), state.unvisited.len()), (1, 0));
     }
 }

@@ -4,17 +4,22 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use crate::app::{App, Screen};
+use crate::app::{App, Overlay, Screen};
 use crate::config::Meaning;
 use crate::model::origin::{self, ORIGINS, Origin};
 use crate::view::theme::Theme;
+
+/// What the card of a query shows.
+const QUERY: [&str; 3] = ["postgres.statements", "postgres.activity", "postgres.plan"];
 
 /// Draws the origins: of the finding on the triage screen, all of them elsewhere.
 pub fn draw(app: &App, scroll: usize, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let inside = super::boxed("Where the figures come from", "q close", 110, theme, frame, area);
     let mut rows: Vec<Line<'_>> = Vec::new();
     let finding = app.finding().filter(|_| app.screen != Screen::Host);
+    let of_query = app.overlays.iter().any(|o| matches!(o, Overlay::Query { .. }));
     let chosen: Vec<&Origin> = match finding {
+        _ if of_query => QUERY.iter().filter_map(|id| origin::find(id)).collect(),
         Some(f) => {
             let mut ids: Vec<&str> = f.evidence.iter().chain(&f.against).map(|e| e.origin.as_str()).collect();
             ids.dedup();

@@ -6,6 +6,7 @@ use ratatui::text::{Line, Span};
 
 use crate::config::Meaning;
 use crate::detect::advice;
+use crate::detect::queries::Measured;
 use crate::diagnose::Picture;
 use crate::model::facts::PgFacts;
 use crate::model::postgres::lexer::{self, Kind};
@@ -18,14 +19,7 @@ use crate::view::widgets::text::wrap;
 
 /// Draws the query of that server.
 pub fn draw(picture: &Picture, source: &str, query: i64, scroll: usize, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
-    let inside = super::boxed(
-        &format!("Query {query} on {source}"),
-        "H try the index, c copy the fix, ↑↓ scroll, q close",
-        132,
-        theme,
-        frame,
-        area,
-    );
+    let inside = super::boxed(&format!("Query {query} on {source}"), "H try, c copy the index, ↑↓, q", 132, theme, frame, area);
     let Some(pg) = picture.facts.postgres.iter().find(|pg| pg.id == source) else {
         let gone = Line::from(Span::styled(" the server is not read any more", theme.style(Meaning::Unknown)));
         return super::scrolled(&[gone], 0, theme, frame, inside);
@@ -222,7 +216,7 @@ fn trial(pg: &PgFacts, plan: &Plan, row: Option<&StatementRow>, theme: &Theme) -
 
 /// What would help, in words.
 fn help(plan: &Plan, row: Option<&StatementRow>, theme: &Theme) -> Vec<Line<'static>> {
-    let measured = row.map_or(advice::Measured { mean_ms: 1.0, rows: None }, |r| advice::Measured::of(&r.grown));
+    let measured = row.map_or(Measured { mean_ms: 1.0, rows: None }, |r| Measured::of(&r.grown));
     let say = |text: String, meaning: Meaning| Line::from(Span::styled(text, theme.style(meaning)));
     let Some(advice) = advice::best(plan, measured) else {
         return vec![say(" no index is suggested: none would make the plan half as cheap".into(), Meaning::Muted)];
@@ -230,6 +224,7 @@ fn help(plan: &Plan, row: Option<&StatementRow>, theme: &Theme) -> Vec<Line<'sta
     let Some(table) = plan.tables.get(advice.table) else { return Vec::new() };
     vec![
         say(format!(" an index on {}.{} ({}) would help", table.schema, table.name, advice.columns.join(", ")), Meaning::Good),
+        say(format!("   {}", advice.command(table).unwrap_or_default()), Meaning::Accent),
         say(
             format!(
                 "   {:.0} to {:.1} % of its time back (cost {} -> {}); about {} on disk, kept up to date by every write to the table",

@@ -73,11 +73,12 @@ fn rows<'a>(app: &App, picture: &'a Picture, theme: &Theme, inside: Rect) -> Vec
 /// Whether what was done worked: measured, beside what was predicted.
 fn resolved(r: &Resolved, theme: &Theme) -> Line<'static> {
     let id = r.key.split('|').next().unwrap_or_default();
-    let (sign, word, meaning) = match r.outcome {
-        Outcome::Resolved => (theme.pick("✓", "+"), "resolved", Meaning::Good),
-        Outcome::LoadWentAway => ("-", "the load went away", Meaning::Muted),
-        Outcome::NotResolved => (theme.pick("✖", "X"), "not resolved", Meaning::Warning),
+    let (sign, meaning) = match r.outcome {
+        Outcome::Resolved => (theme.pick("✓", "+"), Meaning::Good),
+        Outcome::LoadWentAway => ("-", Meaning::Muted),
+        Outcome::NotResolved => (theme.pick("✖", "X"), Meaning::Warning),
     };
+    let word = r.outcome.word();
     let figures = if r.before > 0.0 {
         format!(": {} -> {} waiting, {} predicted", short(r.before), short(r.after), short(r.predicted))
     } else {

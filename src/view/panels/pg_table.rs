@@ -151,8 +151,16 @@ fn cell(text: &str, c: &Column, room: usize) -> String {
     if c.width == 0 {
         return format!(" {text}");
     }
-    let text: String = text.chars().take(width.saturating_sub(1)).collect();
+    let text = cut(text, width.saturating_sub(1));
     if left(c) { format!(" {text:<w$}", w = width - 1) } else { format!("{text:>width$}") }
+}
+
+/// What does not fit ends in a mark.
+fn cut(text: &str, room: usize) -> String {
+    if text.chars().count() <= room {
+        return text.to_owned();
+    }
+    text.chars().take(room.saturating_sub(1)).chain(['…']).collect()
 }
 
 fn heading(columns: &[(usize, Column)], sort: Option<usize>, theme: &Theme) -> Line<'static> {

@@ -61,7 +61,7 @@ pub fn line<'a>(d: &'a Diagnosis, theme: &Theme) -> Line<'a> {
 fn raised<'a>(f: &'a Finding, theme: &Theme) -> Line<'a> {
     let style = theme.severity(f.severity);
     let cost = match (f.impact.benefit_s_per_s, f.impact.share, f.impact.eta_s) {
-        (Some(b), Some(s), _) => format!("{} waiting ({:.0} % of all request time)  ", short(b), s * 100.0),
+        (Some(b), Some(s), _) => format!("{} waiting ({:.0} % of all request time)  ", short(b), (s * 100.0).max(0.0).abs()),
         (_, _, Some(eta)) => format!("in {}  ", seconds(eta)),
         _ => String::new(),
     };

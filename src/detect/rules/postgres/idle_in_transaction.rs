@@ -37,10 +37,10 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
 fn made(pg: &PgFacts, _: &Chains, root: &Root) -> Option<(Subject, String, Vec<Fix>)> {
     let s = root.session()?;
     let title = format!(
-        "{} has been idle in a transaction for {} and blocks {} sessions{}",
+        "{} has been idle in a transaction for {} and blocks {}{}",
         who(s),
         roots::age(s.state_s),
-        root.waiters.len(),
+        roots::sessions(root.waiters.len()),
         roots::on_relation(pg, root)
     );
     let fixes = terminate(pg, s, root.waiters.len()).into_iter().chain(limit(pg, &s.role)).collect();

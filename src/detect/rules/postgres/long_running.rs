@@ -5,6 +5,7 @@ use crate::detect::finding::Class;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::postgres::WaitClass;
 use crate::model::source::SourceKind;
 use crate::model::unit::{Unit, seconds};
 
@@ -35,7 +36,10 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         Err(answer) => return answer,
     };
     let mut judged = Judged::default();
-    let long = |s: &&crate::model::postgres::Session| s.client_backend() && s.active() && s.query_s.is_some();
+    // Who waits for a lock runs long because of its holder.
+    let long = |s: &&crate::model::postgres::Session| {
+        s.client_backend() && s.active() && s.query_s.is_some() && s.wait.class() != WaitClass::Lock
+    };
     for s in activity.newest.sessions.iter().filter(long) {
         let subject = support::session_subject(pg, s);
         let age = s.query_s.unwrap_or(0.0);

@@ -100,7 +100,7 @@ fn build(pg: &PgFacts, costly: &Costly<'_>, table: &PlannedTable, advice: &Advic
     let schema = identifier(&table.schema)?;
     let target = qualified(&table.schema, &table.name)?;
     let size = advice.bytes(table);
-    let command = format!("CREATE INDEX CONCURRENTLY {quoted} ON {target} ({});", advice.columns.join(", "));
+    let command = advice.command(table)?;
     let title = format!(
         "Build the index without blocking writes: {:.0} to {:.1} % of the query's time back",
         advice.gain_low * 100.0,

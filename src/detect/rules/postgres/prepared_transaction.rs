@@ -38,17 +38,17 @@ fn made(pg: &PgFacts, _: &Chains, root: &Root) -> Option<(Subject, String, Vec<F
         let subject = Subject::new(SubjectType::PreparedTransaction, "?", "a prepared transaction");
         return Some((
             subject,
-            format!("A prepared transaction blocks {} sessions; which one cannot be seen", root.waiters.len()),
+            format!("A prepared transaction blocks {}; which one cannot be seen", roots::sessions(root.waiters.len())),
             Vec::new(),
         ));
     };
     let subject = Subject::new(SubjectType::PreparedTransaction, row.gid.shown(), format!("prepared transaction {}", row.gid));
     let title = format!(
-        "Prepared transaction {} of {}, {} old, blocks {} sessions{}",
+        "Prepared transaction {} of {}, {} old, blocks {}{}",
         row.gid,
         row.owner,
         seconds(row.age_s),
-        root.waiters.len(),
+        roots::sessions(root.waiters.len()),
         roots::on_relation(pg, root)
     );
     let mut fixes = Vec::new();
@@ -60,7 +60,7 @@ fn made(pg: &PgFacts, _: &Chains, root: &Root) -> Option<(Subject, String, Vec<F
             fix.verify = format!("SELECT count(*) = 0 AS gone FROM pg_prepared_xacts WHERE gid = {gid};");
             fix
         };
-        let title = format!("Roll it back: {} sessions go on", root.waiters.len());
+        let title = format!("Roll it back: {} can go on", roots::sessions(root.waiters.len()));
         fixes.push(one(&title, format!("ROLLBACK PREPARED {gid};")));
         fixes.push(one("Or commit it", format!("COMMIT PREPARED {gid};")));
     }

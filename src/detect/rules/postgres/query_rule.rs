@@ -17,7 +17,8 @@ pub const LOST: Param = Param {
     name: "lost",
     unit: Unit::SecondsPerSecond,
     default: LEAST,
-    min: 0.001,
+    // Queries that cost less are not looked at.
+    min: LEAST * 0.5,
     max: 1000.0,
     what: "sessions that the query must keep busy",
 };
@@ -59,7 +60,7 @@ pub fn judge(
     }
     if judged.verdicts.is_empty() {
         let top = queries.costly.first().map_or_else(
-            || "no query keeps a tenth of a session busy".to_owned(),
+            || "no query keeps a twentieth of a session busy".to_owned(),
             |c| format!("the costliest query keeps {} sessions busy, for another reason or none", short(c.lost)),
         );
         judged.verdicts.push((instance(pg), Verdict::Clear(top)));

@@ -161,6 +161,12 @@ pub fn on_relation(pg: &PgFacts, root: &Root) -> String {
     relation(pg, root).map_or_else(String::new, |name| format!(" on {name}"))
 }
 
+/// `1 session`, `3 sessions`.
+#[must_use]
+pub fn sessions(n: usize) -> String {
+    if n == 1 { "1 session".to_owned() } else { format!("{n} sessions") }
+}
+
 /// How long, in words.
 #[must_use]
 pub fn age(s: Option<f64>) -> String {
