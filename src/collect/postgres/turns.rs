@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// Of the server's time that visits may take, ms per s.
-const COST: f64 = 0.3;
+const COST: f64 = 0.6;
 /// Between two visits.
 const LEAST: Duration = Duration::from_secs(20);
 const MOST: Duration = Duration::from_secs(60);
@@ -112,7 +112,7 @@ mod tests {
         let all = vec![("one".to_owned(), 1)];
         turns.visited("one", &all, Instant::now(), true);
         assert_eq!(turns.pause(&all, Duration::from_millis(3)), LEAST);
-        assert_eq!(turns.pause(&all, Duration::from_millis(12)), Duration::from_secs(40));
+        assert_eq!(turns.pause(&all, Duration::from_millis(24)), Duration::from_secs(40));
         assert_eq!(turns.pause(&all, Duration::from_secs(2)), MOST);
     }
 }
