@@ -54,7 +54,11 @@ pub(super) fn queries(pg: &PgFacts, cumulative: bool) -> Vec<Row> {
             None,
         ];
         let cells = vec![
-            if cumulative { seconds(busy) } else { short(busy) },
+            match busy {
+                b if cumulative => seconds(b),
+                b if b < 5e-4 => "0".to_owned(),
+                b => short(b),
+            },
             count(shown_calls),
             short(mean),
             count(g.rows as f64 / calls),

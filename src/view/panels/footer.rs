@@ -35,7 +35,7 @@ pub fn draw(app: &App, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
             ),
         ])
     } else {
-        let spans = shown(app, context).flat_map(|r| {
+        let spans = shown(app, context, usize::from(area.width)).into_iter().flat_map(|r| {
             [
                 Span::styled(format!(" {} ", r.shown), theme.style(Meaning::Accent)),
                 Span::styled(r.binding.what, theme.style(Meaning::Muted)),
@@ -46,10 +46,19 @@ pub fn draw(app: &App, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     frame.render_widget(fit(&line, usize::from(area.width), theme), area);
 }
 
-/// The keys that stand in the footer.
-fn shown(app: &App, context: Context) -> impl Iterator<Item = &Row> {
-    let here = move |c: Context| c == Context::Anywhere || c == context;
-    app.keymap.rows().iter().filter(move |r| r.binding.footer && here(r.binding.context))
+/// The keys that stand in the footer. Where it is narrow the last two, help and the way out, stay and those before them go.
+fn shown(app: &App, context: Context, room: usize) -> Vec<&Row> {
+    const STAY: usize = 2;
+    let here = |c: Context| c == Context::Anywhere || c == context;
+    let mut rows: Vec<&Row> = app.keymap.rows().iter().filter(|r| r.binding.footer && here(r.binding.context)).collect();
+    while rows.len() > STAY && rows.iter().map(|r| width(r)).sum::<usize>() > room {
+        rows.remove(rows.len() - STAY - 1);
+    }
+    rows
+}
+
+fn width(row: &Row) -> usize {
+    format!(" {} {}", row.shown, row.binding.what).width()
 }
 
 /// The key that stands there.
@@ -58,8 +67,8 @@ pub fn pointed(app: &App, area: Rect, x: u16) -> Option<Target> {
         return None;
     }
     let mut left = usize::from(x.checked_sub(area.x)?);
-    shown(app, app.context()).find_map(|row| {
-        let width = format!(" {} {}", row.shown, row.binding.what).width();
+    shown(app, app.context(), usize::from(area.width)).into_iter().find_map(|row| {
+        let width = width(row);
         let hit = left < width;
         left = left.saturating_sub(width);
         hit.then_some(Target::Action(row.binding.action))
