@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// Of the server's time that visits may take, ms per s.
 const COST: f64 = 0.6;
 /// Between two visits.
-const LEAST: Duration = Duration::from_secs(20);
+const LEAST: Duration = Duration::from_secs(15);
 const MOST: Duration = Duration::from_secs(60);
 /// Between the first visits, and how many of them come one after the other.
 const FIRST: Duration = Duration::from_millis(700);
