@@ -6,7 +6,6 @@ use std::io::BufRead;
 use perftop::collect::postgres::plan_once;
 use perftop::collect::postgres::target::Target;
 use perftop::detect::advice;
-use perftop::detect::queries::Measured;
 use perftop::model::postgres::{identifier, qualified};
 
 fn main() {
@@ -16,15 +15,11 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     for line in std::io::stdin().lock().lines() {
         let line = line.unwrap();
-        let mut parts = line.splitn(3, '\t');
-        let mut number =
-            || parts.next().and_then(|n| n.parse::<f64>().ok()).expect("milliseconds and rows a call, tabs, the statement");
-        let measured = Measured { mean_ms: number(), rows: Some(number()) };
-        let sql = parts.next().expect("a statement");
+        let (mean_ms, sql) = line.split_once('\t').expect("milliseconds a call, a tab, the statement");
         let plan = runtime.block_on(plan_once(&target, &database, sql));
         let answer = match plan {
             Err(why) => serde_json::json!({ "error": why }),
-            Ok(plan) => match advice::best(&plan, measured) {
+            Ok(plan) => match advice::best(&plan, mean_ms.parse().unwrap()) {
                 None => serde_json::json!({ "advice": null, "cost": plan.cost() }),
                 Some(a) => {
                     let mut tables = a.targets(&plan);

@@ -1,7 +1,6 @@
 //! Opening a query, asking for its plan, filtering the tables of PostgreSQL. Pure.
 
 use crate::detect::advice::{self, Advice};
-use crate::detect::queries::Measured;
 use crate::model::demand::Demand;
 use crate::model::postgres::StatementRow;
 use crate::model::postgres::plan::PlannedTable;
@@ -75,7 +74,7 @@ impl App {
         let pg = self.shown()?.facts.postgres.iter().find(|pg| pg.id == source)?;
         let row = pg.rows().find(|r| r.key.query == query)?;
         let plan = pg.plan(row)?.1.as_ref().ok()?;
-        let advice = advice::best(plan, Measured::of(&row.grown))?;
+        let advice = advice::best(plan, row.grown.mean_ms().unwrap_or(1.0))?;
         let table = plan.tables.get(advice.table)?;
         Some((row, advice, table))
     }

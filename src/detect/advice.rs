@@ -6,7 +6,6 @@ use crate::model::postgres::plan::{Node, Plan, PlannedColumn, PlannedTable, Tria
 use crate::model::postgres::{identifier, qualified};
 
 use super::conditions::{self, Compare, Condition};
-use super::queries::Measured;
 
 /// A plan is made anew after a minute.
 pub const FRESH_NS: u64 = 60_000_000_000;
@@ -110,11 +109,10 @@ impl Advice {
 
 /// The index that helps the plan most, if one is worth it.
 #[must_use]
-pub fn best(plan: &Plan, measured: Measured) -> Option<Advice> {
-    let mean_ms = measured.mean_ms;
+pub fn best(plan: &Plan, mean_ms: f64) -> Option<Advice> {
     let scans = plan.nodes.iter().enumerate().filter(|(_, n)| n.kind == "Seq Scan" || heavy(n));
     let mut all: Vec<Advice> = scans.filter_map(|(at, node)| scan(plan, at, node, mean_ms)).collect();
-    all.extend(plan.nodes.iter().enumerate().filter_map(|(at, node)| join(plan, at, node, measured)));
+    all.extend(plan.nodes.iter().enumerate().filter_map(|(at, node)| join(plan, at, node, mean_ms)));
     all.retain(|a| a.cost_after <= WORTH * plan.cost());
     all.into_iter().min_by(|a, b| a.cost_after.total_cmp(&b.cost_after))
 }
@@ -326,7 +324,7 @@ fn covered(table: &PlannedTable, columns: &[(String, Foreign, f64)]) -> bool {
 }
 
 /// A hash or merge join, or a loop without an index: one side is large, the other has few rows.
-fn join(plan: &Plan, at: usize, node: &Node, measured: Measured) -> Option<Advice> {
+fn join(plan: &Plan, at: usize, node: &Node, mean_ms: f64) -> Option<Advice> {
     if !matches!(node.kind.as_str(), "Hash Join" | "Merge Join" | "Nested Loop") {
         return None;
     }
@@ -350,7 +348,7 @@ fn join(plan: &Plan, at: usize, node: &Node, measured: Measured) -> Option<Advic
         let scan = &plan.nodes[big];
         let index = table_of(plan, scan)?;
         let table = &plan.tables[index];
-        let outer_rows = (plan.nodes[small].rows * over(plan, at, small, measured.rows)).max(1.0);
+        let outer_rows = plan.nodes[small].rows.max(1.0);
         let pair = conditions::join(condition.1.shown(), scan.alias.shown());
         let chosen: Vec<(String, Foreign, f64)> = pair
             .iter()
@@ -366,22 +364,9 @@ fn join(plan: &Plan, at: usize, node: &Node, measured: Measured) -> Option<Advic
         }
         let after = outer_rows * (random_page(plan) * (each.min(table.pages as f64) + 1.0) + each * (ROW + ENTRY));
         let times = loops(plan, at);
-        Some(advice(plan, index, chosen, (table.rows, scan.total_cost * times, after * times), measured.mean_ms))
+        Some(advice(plan, index, chosen, (table.rows, scan.total_cost * times, after * times), mean_ms))
     };
     sides.into_iter().filter_map(side).min_by(|a, b| a.cost_after.total_cmp(&b.cost_after))
-}
-
-/// By how much a generic plan is over the rows of the side that probes: for a range against a parameter it takes a third of the table. The
-/// statement's own rows tell, where the join is the last that makes any.
-fn over(plan: &Plan, at: usize, probing: usize, rows: Option<f64>) -> f64 {
-    let above = plan.nodes[..at].iter().all(|n| matches!(n.kind.as_str(), "Sort" | "Gather" | "Gather Merge" | "Result"));
-    let depth = plan.nodes[probing].depth;
-    let below = plan.nodes[probing + 1..].iter().take_while(|n| n.depth > depth);
-    let range = |n: &Node| n.conditions.iter().any(|(_, text)| text.shown().contains('$') && text.shown().contains(['<', '>']));
-    match rows.filter(|_| above && std::iter::once(&plan.nodes[probing]).chain(below).any(range)) {
-        Some(rows) => (rows.max(1.0) / plan.nodes[0].rows.max(1.0)).min(1.0),
-        None => 1.0,
-    }
 }
 
 /// `(rows read, cost before, cost after)` of the part that changes.

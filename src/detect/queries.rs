@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use crate::model::demand::Demand;
 use crate::model::facts::{Activities, Facts as World, PgFacts};
-use crate::model::postgres::{Grown, StatementRow, WaitClass, lexer};
+use crate::model::postgres::{StatementRow, WaitClass, lexer};
 
 use super::advice::{self, Advice};
 use super::ledger::{Actor, Ledger, State, actor_id, state_of};
@@ -67,24 +67,6 @@ const FLOOD: f64 = 3.0;
 const DEAR_MS: f64 = 20.0;
 /// Slower than usual, times.
 const SLOWER: f64 = 2.0;
-
-/// What a call of the statement is measured at.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Measured {
-    /// Milliseconds.
-    pub mean_ms: f64,
-    /// Rows that it returns or changes, where they are known.
-    pub rows: Option<f64>,
-}
-
-impl Measured {
-    /// By the growth of its counters.
-    #[must_use]
-    pub fn of(grown: &Grown) -> Self {
-        let calls = grown.calls.max(1) as f64;
-        Self { mean_ms: grown.mean_ms().unwrap_or(1.0), rows: (grown.calls > 0).then(|| grown.rows as f64 / calls) }
-    }
-}
 
 /// What the queries of one server cost.
 #[derive(Debug, Clone, Default)]
@@ -155,7 +137,7 @@ fn kind(learned: &Learned, pg: &PgFacts, costly: &Costly<'_>) -> Option<Kind> {
     let (mean_ms, per_s) = (g.exec_ms / calls, g.calls as f64 / interval_s);
     let rows = g.rows as f64 / calls;
     if let Some(plan) = plan {
-        if let Some(advice) = advice::best(plan, Measured::of(g)) {
+        if let Some(advice) = advice::best(plan, mean_ms) {
             return Some(Kind::MissingIndex(advice));
         }
         if let Some((table, estimated)) = tables::stale(plan, rows) {

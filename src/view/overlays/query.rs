@@ -6,7 +6,6 @@ use ratatui::text::{Line, Span};
 
 use crate::config::Meaning;
 use crate::detect::advice;
-use crate::detect::queries::Measured;
 use crate::diagnose::Picture;
 use crate::model::facts::PgFacts;
 use crate::model::postgres::lexer::{self, Kind};
@@ -216,9 +215,9 @@ fn trial(pg: &PgFacts, plan: &Plan, row: Option<&StatementRow>, theme: &Theme) -
 
 /// What would help, in words.
 fn help(plan: &Plan, row: Option<&StatementRow>, theme: &Theme) -> Vec<Line<'static>> {
-    let measured = row.map_or(Measured { mean_ms: 1.0, rows: None }, |r| Measured::of(&r.grown));
+    let mean_ms = row.and_then(|r| r.grown.mean_ms()).unwrap_or(1.0);
     let say = |text: String, meaning: Meaning| Line::from(Span::styled(text, theme.style(meaning)));
-    let Some(advice) = advice::best(plan, measured) else {
+    let Some(advice) = advice::best(plan, mean_ms) else {
         return vec![say(" no index is suggested: none would make the plan half as cheap".into(), Meaning::Muted)];
     };
     let Some(table) = plan.tables.get(advice.table) else { return Vec::new() };
