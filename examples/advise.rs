@@ -16,7 +16,7 @@ fn main() {
     for line in std::io::stdin().lock().lines() {
         let line = line.unwrap();
         let (mean_ms, sql) = line.split_once('\t').expect("milliseconds a call, a tab, the statement");
-        let plan = runtime.block_on(plan_once(&target, &database, sql));
+        let plan = runtime.block_on(plan_once(&target, &database, None, sql));
         let answer = match plan {
             Err(why) => serde_json::json!({ "error": why }),
             Ok(plan) => match advice::best(&plan, mean_ms.parse().unwrap()) {

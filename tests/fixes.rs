@@ -118,6 +118,16 @@ fn pause_stops_and_undo_lets_it_go_on() {
 }
 
 #[test]
+fn what_serves_others_is_not_paused() {
+    let target = Target::start();
+    let facts = facts();
+    let mut process = find(&facts, target.pid());
+    assert!(fix::pause(&facts, &[&process]).is_some());
+    process.listens = vec![5432];
+    assert!(fix::pause(&facts, &[&process]).is_none());
+}
+
+#[test]
 fn a_pid_that_was_reused_is_left_alone() {
     let target = Target::start();
     let facts = facts();

@@ -371,3 +371,20 @@ fn the_suggested_index_is_tried_only_when_it_is_asked_for() {
     let [Effect::Copy { text, .. }] = copied.as_slice() else { panic!("{copied:?}") };
     assert_eq!(text, "CREATE INDEX CONCURRENTLY pgbench_accounts_aid_idx ON public.pgbench_accounts (aid);");
 }
+
+#[test]
+fn the_screen_of_postgres_stays_with_its_server_when_others_come() {
+    let slow = picture("pg_missing_index", PG_SICK);
+    let mut on = app(&slow, &[Key::Char('3')]);
+    let own = slow.facts.postgres[0].id.clone();
+    let mut facts = (*slow.facts).clone();
+    let other = perftop::model::facts::PgFacts { id: "postgres:1".into(), ..facts.postgres[0].clone() };
+    facts.postgres.insert(0, other);
+    let more = Arc::new(Picture { facts: Arc::new(facts), ..(*slow).clone() });
+    on.update(Msg::Picture(more.clone()));
+    assert_eq!(on.postgres.of(&more.facts).unwrap().id, own);
+    on.update(Msg::Key(Key::Char('S')));
+    assert_eq!(on.postgres.of(&more.facts).unwrap().id, "postgres:1");
+    on.update(Msg::Key(Key::Char('S')));
+    assert_eq!(on.postgres.of(&more.facts).unwrap().id, own);
+}

@@ -132,21 +132,19 @@ pub fn idle_io(members: &[&ProcFacts]) -> Fix {
     fix
 }
 
-/// Servers that others keep their data in: to stop them where they stand stops everyone.
-const SERVERS: [&str; 10] =
-    ["postgres", "postmaster", "pgbouncer", "mysqld", "mariadbd", "mongod", "redis-server", "valkey-server", "memcached", "etcd"];
-
 /// Stops a program's processes where they stand. Never offered for what the operator stands on: a process above
-/// perftop, the secure shell, the first process.
+/// perftop, the secure shell, the first process; nor for what serves others.
 #[must_use]
 pub fn pause(facts: &Facts, members: &[&ProcFacts]) -> Option<Fix> {
     let above = ancestors(facts);
-    let stands_on = |p: &ProcFacts| p.id.pid <= 2 || above.contains(&p.id.pid) || p.name.shown().starts_with("sshd");
-    let vital = |p: &&&ProcFacts| stands_on(p) || SERVERS.contains(&p.name.shown());
+    let vital = |p: &&&ProcFacts| p.id.pid <= 2 || above.contains(&p.id.pid) || p.name.shown().starts_with("sshd");
     if members.iter().any(|p| vital(&p)) {
         return None;
     }
-    let serves = members.iter().any(|p| !p.listens.is_empty());
+    // To stop a server where it stands stops everyone whom it serves.
+    if members.iter().any(|p| !p.listens.is_empty()) {
+        return None;
+    }
     let mut fix = shell_fix(
         Phase::Relief,
         Horizon::Immediate,
@@ -155,8 +153,7 @@ pub fn pause(facts: &Facts, members: &[&ProcFacts]) -> Option<Fix> {
     );
     fix.undo = Some(each(members.iter().copied(), "kill -CONT ${p%:*}"));
     fix.risk = "whoever waits for it waits until it goes on; its connections may time out".into();
-    let what = if serves { "it listens on a port: others may be its clients" } else { "it listens on no port" };
-    fix.preflight = vec![Preflight { ok: !serves, what: what.into() }];
+    fix.preflight = vec![Preflight { ok: true, what: "it listens on no port that can be seen".into() }];
     fix.verify = format!("ps -o pid,stat,comm -p {}; perftop check --for 5s", pids(members));
     Some(fix)
 }

@@ -31,18 +31,20 @@ fn an_integer_column_ends_before_its_sequence_and_the_pasted_fix_widens_it() {
     let server = Server::start(&bin, &[PRELOAD]);
     server.sql(
         "postgres",
-        "CREATE SEQUENCE \"Odd seq\"; CREATE TABLE \"Odd.table\" (\"the id\" int DEFAULT nextval('\"Odd seq\"'), own serial); \
-         ALTER SEQUENCE \"Odd seq\" OWNED BY \"Odd.table\".\"the id\"; SELECT setval('\"Odd seq\"', 2100000000)",
+        "CREATE SEQUENCE \"Odd seq\"; CREATE TABLE \"Odd.table\" (\"the \"\"i.d\" int DEFAULT nextval('\"Odd seq\"'), own serial); \
+         ALTER SEQUENCE \"Odd seq\" OWNED BY \"Odd.table\".\"the \"\"i.d\"; SELECT setval('\"Odd seq\"', 2100000000)",
     );
     let d = server.check(&server.url("postgres", "postgres"), 5);
     let f = found(&d, "postgres.sequence.exhaustion");
-    assert!(f["title"].as_str().unwrap().starts_with("public.\"Odd.table\".\"the id\" (fed by public.\"Odd seq\")"), "{f:#}");
+    assert!(
+        f["title"].as_str().unwrap().starts_with("public.\"Odd.table\".\"the \"\"i.d\" (fed by public.\"Odd seq\")"),
+        "{f:#}"
+    );
     let all = d["findings"].as_array().unwrap().iter().filter(|f| f["id"] == "postgres.sequence.exhaustion").count();
     assert_eq!(all, 1, "the other one has its numbers");
     let out = server.paste("postgres", f["fixes"][0]["command"].as_str().unwrap());
     assert!(out.status.success() && out.stderr.is_empty(), "{out:?}");
-    let kind =
-        "SELECT format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = '\"Odd.table\"'::regclass AND attname = 'the id'";
+    let kind = "SELECT format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = '\"Odd.table\"'::regclass AND attname = 'the \"i.d'";
     assert_eq!(server.sql("postgres", kind), "bigint");
     let d = server.check(&server.url("postgres", "postgres"), 5);
     assert!(d["cleared"].as_array().unwrap().iter().any(|c| c["id"] == "postgres.sequence.exhaustion"), "{:#}", d["findings"]);

@@ -78,7 +78,7 @@ fn an_index_is_tried_without_being_there_and_the_real_one_is_then_used_at_that_c
     let target = Target::parse(&server.url("postgres", "postgres")).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let sql = "SELECT v FROM public.big WHERE k = $1";
-    let plan = runtime.block_on(plan_once(&target, "postgres", sql)).unwrap();
+    let plan = runtime.block_on(plan_once(&target, "postgres", None, sql)).unwrap();
     let advice = advice::best(&plan, 50.0).unwrap();
     let index = advice.trial(&plan.tables[advice.table]).unwrap();
     let trial = runtime.block_on(trial_once(&target, "postgres", sql, &index)).unwrap();
@@ -89,7 +89,7 @@ fn an_index_is_tried_without_being_there_and_the_real_one_is_then_used_at_that_c
         "nothing was built"
     );
     server.sql("postgres", "CREATE INDEX ON big (k)");
-    let real = runtime.block_on(plan_once(&target, "postgres", sql)).unwrap();
+    let real = runtime.block_on(plan_once(&target, "postgres", None, sql)).unwrap();
     assert!((trial.cost / real.cost()).ln().abs() < 0.7, "{} tried, {} built", trial.cost, real.cost());
     // One that does not help is not used; where the extension is missing, that is said.
     let other = TrialIndex { columns: vec![("v".into(), true)], ..index.clone() };
@@ -97,4 +97,27 @@ fn an_index_is_tried_without_being_there_and_the_real_one_is_then_used_at_that_c
     server.sql("postgres", "DROP EXTENSION hypopg");
     let missing = runtime.block_on(trial_once(&target, "postgres", sql, &index)).unwrap_err();
     assert!(missing.contains("CREATE EXTENSION hypopg"), "{missing}");
+}
+
+#[test]
+fn a_plan_is_made_with_the_settings_of_the_role_that_runs_it() {
+    let Some(bin) = installed().pop() else { return };
+    let mut server = Server::start(&bin, &[PRELOAD]);
+    searched(&mut server);
+    server.sql("postgres", "CREATE INDEX ON big (k); CREATE SCHEMA app; CREATE TABLE app.mine (k int)");
+    server.sql(
+        "postgres",
+        "GRANT USAGE ON SCHEMA app TO app; GRANT SELECT ON app.mine TO app; ALTER ROLE app SET search_path = 'app', public",
+    );
+    let target = Target::parse(&server.url("postgres", "postgres")).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let kind = |role: Option<&str>, sql: &str| {
+        runtime.block_on(plan_once(&target, "postgres", role, sql)).unwrap().nodes[0].kind.clone()
+    };
+    let by_key = "SELECT v FROM public.big WHERE k = $1";
+    assert!(kind(Some("app"), by_key).contains("Index"), "{}", kind(Some("app"), by_key));
+    server.sql("postgres", "ALTER ROLE app SET enable_indexscan = off; ALTER ROLE app SET enable_bitmapscan = off");
+    assert_eq!(kind(Some("app"), by_key), "Seq Scan");
+    assert!(kind(None, by_key).contains("Index"), "another role plans as before");
+    assert_eq!(kind(Some("app"), "SELECT * FROM mine"), "Seq Scan", "its search path names its table");
 }

@@ -3,7 +3,7 @@
 
 use sqlx::postgres::PgRow;
 
-use crate::model::postgres::{Catalog, DuplicateIndex, IndexRow, SequenceRow, TableRow};
+use crate::model::postgres::{Catalog, ColumnOf, DuplicateIndex, IndexRow, SequenceRow, TableRow};
 
 use super::session::Cells;
 
@@ -99,8 +99,7 @@ fn duplicates() -> String {
 }
 
 /// Sequences on their way to their end, and those that this role may not see.
-pub const SEQUENCES: &str = "SELECT q.schemaname, q.sequencename, pg_catalog.quote_ident(tn.nspname) || '.' || pg_catalog.quote_ident(t.relname) || '.' || \
-           pg_catalog.quote_ident(a.attname), q.last_value, \
+pub const SEQUENCES: &str = "SELECT s.oid, q.schemaname, q.sequencename, t.oid, tn.nspname, t.relname, a.attname, q.last_value, \
            least(q.max_value, CASE a.atttypid WHEN 21 THEN 32767 WHEN 23 THEN 2147483647 ELSE 9223372036854775807 END), \
            coalesce(CASE a.atttypid WHEN 21 THEN 32767 WHEN 23 THEN 2147483647 END <= q.max_value, false) \
          FROM pg_catalog.pg_sequences q JOIN pg_catalog.pg_namespace n ON n.nspname = q.schemaname \
@@ -198,11 +197,13 @@ fn duplicate(row: &PgRow) -> DuplicateIndex {
 /// `None` where the position is hidden from this role.
 fn sequence(row: &PgRow) -> Option<SequenceRow> {
     let mut c = Cells::of(row);
-    let (schema, name, column) = (c.text(), c.text(), c.text());
+    let (oid, schema, name) = (c.number().unwrap_or(0), c.text(), c.text());
+    let feeds = ColumnOf { table_oid: c.number().unwrap_or(0), schema: c.text(), table: c.text(), column: c.text() };
     Some(SequenceRow {
+        oid,
         schema,
         name,
-        column: Some(column).filter(|c| !c.is_empty()),
+        feeds: Some(feeds).filter(|f| !f.column.is_empty()),
         last: c.number()?,
         limit: c.number()?,
         by_column: c.flag().unwrap_or(false),

@@ -9,7 +9,7 @@ use crate::model::postgres::Statements;
 /// Sessions that a query must keep busy.
 const BUSY: f64 = 0.5;
 /// The same by a reading of statements: then it is known.
-const KNOWN: f64 = 0.05;
+pub const KNOWN: f64 = 0.05;
 /// Looks that are needed, and after which they are forgotten.
 const LOOKS: std::ops::Range<u32> = 2..8;
 /// Readings before their time, one after the other; and the time in which one more is granted.

@@ -28,6 +28,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::collect::root::Roots;
 use crate::model::demand::{Answer, Demand};
+use crate::model::foreign::Foreign;
 use crate::model::postgres::PgSample;
 use crate::model::postgres::plan::{Plan, Trial, TrialIndex};
 use crate::model::source::SourceStatus;
@@ -114,13 +115,13 @@ impl Servers {
     }
 }
 
-/// The generic plan of one statement, outside of any watching: for tools and tests.
+/// The generic plan of one statement as a role (our own, if none is said), outside of any watching: for tools and tests.
 ///
 /// # Errors
 /// What the server said.
-pub async fn plan_once(target: &Target, database: &str, sql: &str) -> Result<Plan, String> {
+pub async fn plan_once(target: &Target, database: &str, role: Option<&str>, sql: &str) -> Result<Plan, String> {
     let (mut session, hello) = once(target, database).await?;
-    let role = hello.server.login.role.clone();
+    let role = role.map_or_else(|| hello.server.login.role.clone(), Foreign::from);
     plan::make(&mut session, &hello, false, sql, &role).await.map_err(|e| e.to_string())
 }
 

@@ -136,7 +136,8 @@ async fn own_settings(session: &mut Session, role: Option<&str>) -> Result<(Stri
     for row in answers.first().into_iter().flatten() {
         let mut cells = Cells::of(row);
         owner = cells.bytes().map(|b| String::from_utf8_lossy(b).replace('"', "\"\"")).unwrap_or_default();
-        let (name, value) = (cells.word(), cells.word());
+        let name = cells.word();
+        let value = cells.bytes().map(|b| String::from_utf8_lossy(b).into_owned()).unwrap_or_default();
         if name == "search_path" {
             path.get_or_insert(value);
         } else if !name.is_empty() && !others.iter().any(|(known, _)| *known == name) {

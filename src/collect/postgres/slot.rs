@@ -15,6 +15,7 @@ use crate::model::source::{Place, SourceKind, SourceState, SourceStatus};
 
 use super::activity::Looks;
 use super::connect::Who;
+use super::haste::KNOWN;
 use super::session::{Cells, Trouble};
 use super::target::Target;
 
@@ -220,10 +221,9 @@ impl Shared {
     /// The most expensive of them whose texts are not known; and whether one of those keeps a twentieth of a session busy.
     #[must_use]
     pub fn without_text(&self, statements: &Statements, most: usize) -> (Vec<i64>, bool) {
-        const COSTLY: f64 = 0.05;
         let slot = self.slot();
         let unknown = statements.rows.iter().take(most).filter(|r| !slot.texts.contains_key(&r.key.query));
-        let busy = |ms: f64| statements.interval_s <= 0.0 || ms / 1000.0 / statements.interval_s >= COSTLY;
+        let busy = |ms: f64| statements.interval_s <= 0.0 || ms / 1000.0 / statements.interval_s >= KNOWN;
         let costly = unknown.clone().any(|r| busy(r.grown.exec_ms));
         let mut ids: Vec<i64> = unknown.map(|r| r.key.query).collect();
         ids.sort_unstable();

@@ -65,10 +65,10 @@ impl Visitor {
                 }
                 Some(demand) = self.asked.recv() => match &demand {
                     Demand::Visit { database, .. } => {
-                        let start = clock::instant();
+                        let (all, start) = (self.slot.databases(), clock::instant());
                         if start >= again && let Ok(name) = std::str::from_utf8(database.raw()) {
                             let seen = self.look_into(&mut open, name).await;
-                            turns.visited(name, &self.slot.databases(), start, seen);
+                            turns.visited(name, &all, start, seen);
                             again = clock::instant() + Turns::again(start.elapsed(), seen);
                         }
                     }

@@ -96,15 +96,27 @@ pub struct DuplicateIndex {
     pub definition: Option<Foreign>,
 }
 
+/// A column and its table.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "named by what they are")]
+pub struct ColumnOf {
+    pub table_oid: u32,
+    pub schema: Foreign,
+    pub table: Foreign,
+    pub column: Foreign,
+}
+
 /// A sequence.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[expect(missing_docs, reason = "named by what they are")]
 pub struct SequenceRow {
+    pub oid: u32,
     pub schema: Foreign,
     pub name: Foreign,
-    /// The column that it feeds: schema.table.column.
-    pub column: Option<Foreign>,
+    /// The column that it feeds.
+    pub feeds: Option<ColumnOf>,
     pub last: i64,
     /// The end: of the sequence, or of the column's type if that comes first.
     pub limit: i64,

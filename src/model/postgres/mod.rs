@@ -12,7 +12,7 @@ mod server;
 mod statements;
 
 pub use activity::{Activity, Hit, Session, Wait, WaitClass, WaitKind};
-pub use catalog::{Catalog, DuplicateIndex, IndexRow, SequenceRow, TableRow};
+pub use catalog::{Catalog, ColumnOf, DuplicateIndex, IndexRow, SequenceRow, TableRow};
 pub use cluster::{
     Archiver, Checkpoints, Cluster, ConnectionRow, DatabaseRow, HorizonKind, HorizonRow, PreparedRow, ProgressRow, ReplicaRow,
     RoleSetting, SettingRow, SlotRow, WalRow,

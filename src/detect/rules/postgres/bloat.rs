@@ -54,19 +54,7 @@ fn made(pg: &PgFacts, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Foun
 }
 
 fn fixes(pg: &PgFacts, costly: &Costly<'_>, table: &PlannedTable, object: &Object) -> Vec<Fix> {
-    let mut vacuum = sql(
-        pg,
-        Phase::Relief,
-        Horizon::Immediate,
-        "Make the dead space reusable",
-        object.statement("VACUUM (VERBOSE, ANALYZE) ", ""),
-        &costly.row.database,
-    );
-    vacuum.risk = "reads and writes the table; blocks neither reads nor writes; waits for the horizon".into();
-    vacuum.needs = format!("owner of the table ({}), or MAINTAIN on it", table.owner);
-    vacuum.takes_s = Some((table.pages as f64 * 8192.0 / 50e6).max(1.0).round());
-    vacuum.verify =
-        format!("SELECT n_dead_tup, n_live_tup, last_vacuum FROM pg_stat_user_tables WHERE relid = {}::oid;", table.oid);
+    let vacuum = object.vacuum(pg, &costly.row.database, "Make the dead space reusable", &table.owner, table.pages);
     let mut full = sql(
         pg,
         Phase::Cure,

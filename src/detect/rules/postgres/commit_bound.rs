@@ -64,7 +64,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
 }
 
 fn fixes(pg: &PgFacts, activity: &crate::model::facts::Activities) -> Vec<Fix> {
-    let busiest = activity.sessions.iter().filter(|s| s.class(WaitClass::Wal) > 0.0).find_map(|s| activity.session(s.pid));
+    let busiest = activity.sessions.iter().filter(|s| s.class(WaitClass::Wal) > 0.0).find_map(|s| activity.seen(s));
     let Some(role) = busiest.map(|s| &s.role) else { return Vec::new() };
     let title = "Let commits of this role not wait for the disk";
     let relief =

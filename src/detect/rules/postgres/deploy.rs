@@ -17,11 +17,8 @@ pub fn rollback(facts: &Facts<'_>, pg: &PgFacts, costly: &Costly<'_>) -> Option<
         return None;
     }
     let activity = pg.activity.as_ref().ok()?;
-    let query = Some(costly.row.key.query);
-    // Those that run it most of the time, and those that were seen with it just now: the session of a pool runs everything.
-    let most = activity.sessions.iter().filter(|s| s.query == query).map(|s| s.pid);
-    let now = activity.newest.hits.iter().filter(|h| h.query_id == query).map(|h| h.pid);
-    let mut senders: Vec<&Session> = most.chain(now).filter_map(|pid| activity.session(pid)).collect();
+    let runs = activity.sessions.iter().filter(|s| s.queries.contains(&costly.row.key.query));
+    let mut senders: Vec<&Session> = runs.filter_map(|s| activity.seen(s)).collect();
     senders.sort_by_key(|s| (s.started_us, s.pid));
     let oldest = senders.first()?;
     let application = if oldest.application.is_empty() { "the application" } else { oldest.application.shown() };

@@ -9,7 +9,7 @@ use crate::model::facts::PgFacts;
 use crate::model::postgres::plan::{Plan, PlannedTable};
 use crate::model::postgres::{identifier, qualified};
 use crate::model::source::SourceKind;
-use crate::model::subject::{Subject, SubjectType};
+use crate::model::subject::Subject;
 use crate::model::unit::{Unit, bytes, count, seconds};
 
 use super::queries;
@@ -45,12 +45,9 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
 fn made(pg: &PgFacts, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Found)> {
     let Kind::MissingIndex(advice) = kind else { return None };
     let plan = pg.plan(costly.row)?.1.as_ref().ok()?;
-    let table = plan.tables.get(advice.table)?;
-    let name = qualified(&table.schema, &table.name)?;
-    let columns = advice.columns.join(", ");
-    let database = identifier(&costly.row.database)?;
-    let mut subject = Subject::new(SubjectType::Table, format!("{database}.{name}"), format!("{name}({columns})"));
-    subject.also = vec![format!("query:{}/{}", costly.row.database.shown(), costly.row.key.query)];
+    let (table, object, mut subject) = queries::planned(pg, costly, advice.table)?;
+    let (name, columns) = (&object.label, advice.columns.join(", "));
+    subject.label = format!("{name}({columns})");
     let rows = costly.row.grown.rows as f64 / costly.row.grown.calls.max(1) as f64;
     let title = format!(
         "Missing index on {name}({columns}): query {} scans {} rows to return {}",

@@ -1,10 +1,13 @@
 //! A table or an index in a statement to paste: by its name, or by its OID where no text can be the name (no UTF-8, or escapes that the
 //! encoding of its database does not know).
 
+use crate::detect::finding::{Fix, Horizon, Phase};
 use crate::model::facts::PgFacts;
 use crate::model::foreign::Foreign;
 use crate::model::postgres::{identifier, literal, qualified};
 use crate::model::subject::{Subject, SubjectType};
+
+use super::support::sql;
 
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +46,21 @@ impl Object {
         let pattern = format!("{}%s{}", before.replace('%', "%%"), after.replace('%', "%%"));
         let pattern = literal(&Foreign::from(pattern.as_str())).unwrap_or_default();
         format!("SELECT format({pattern}, {}::oid::regclass) \\gexec", self.oid)
+    }
+
+    /// A vacuum of it, of so many pages, by its owner.
+    #[must_use]
+    pub fn vacuum(&self, pg: &PgFacts, database: &Foreign, title: &str, owner: &Foreign, pages: u64) -> Fix {
+        /// Bytes per second that a vacuum reads and writes, throttled as it is by default.
+        const BYTES_PER_S: f64 = 50e6;
+        let command = self.statement("VACUUM (VERBOSE, ANALYZE) ", "");
+        let mut fix = sql(pg, Phase::Relief, Horizon::Immediate, title, command, database);
+        fix.risk = "reads and writes the table; blocks neither reads nor writes; waits for the horizon".into();
+        fix.needs = format!("owner of the table ({owner}), or MAINTAIN on it");
+        fix.takes_s = Some((pages as f64 * 8192.0 / BYTES_PER_S).max(1.0).round());
+        fix.verify =
+            format!("SELECT n_dead_tup, n_live_tup, last_vacuum FROM pg_stat_user_tables WHERE relid = {}::oid;", self.oid);
+        fix
     }
 
     /// True once nothing has its OID any more.

@@ -85,12 +85,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
 }
 
 fn fixes(pg: &PgFacts, database: &Foreign, t: &crate::model::postgres::TableRow, table: &Object, off: bool) -> Vec<Fix> {
-    let mut vacuum =
-        sql(pg, Phase::Relief, Horizon::Immediate, "Clean it now", table.statement("VACUUM (VERBOSE, ANALYZE) ", ""), database);
-    vacuum.risk = "reads and writes the table; blocks neither reads nor writes".into();
-    vacuum.needs = format!("owner of the table ({}), or MAINTAIN on it", t.owner);
-    vacuum.takes_s = Some((t.pages as f64 * 8192.0 / 50e6).max(1.0).round());
-    vacuum.verify = format!("SELECT n_dead_tup, last_vacuum FROM pg_stat_user_tables WHERE relid = {}::oid;", t.oid);
+    let vacuum = table.vacuum(pg, database, "Clean it now", &t.owner, t.pages);
     let mut out = vec![vacuum];
     if !t.autovacuum {
         let mut on = sql(

@@ -1,5 +1,6 @@
 //! postgres.sequence.exhaustion: a sequence or its integer column runs out; ETA.
 
+use super::object::Object;
 use super::support::{self, nobody, sql};
 use crate::detect::finding::Class;
 use crate::detect::finding::{Fix, Horizon, Phase};
@@ -8,9 +9,9 @@ use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::foreign::Foreign;
-use crate::model::postgres::{identifier, qualified};
+use crate::model::postgres::identifier;
 use crate::model::source::SourceKind;
-use crate::model::subject::{Subject, SubjectType};
+use crate::model::subject::SubjectType;
 use crate::model::unit::{Unit, count, short};
 
 /// The rule.
@@ -42,9 +43,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     for catalog in catalogs {
         hidden += catalog.hidden_sequences;
         for s in &catalog.sequences {
-            let name = qualified(&s.schema, &s.name).unwrap_or_else(|| format!("{}.{}", s.schema, s.name));
-            let database = identifier(&catalog.database).unwrap_or_else(|| catalog.database.shown().to_owned());
-            let subject = Subject::new(SubjectType::Sequence, format!("{database}.{name}"), name.clone());
+            let sequence = Object::of(pg, &catalog.database, &s.schema, &s.name, s.oid);
+            let (subject, name) = (sequence.subject(SubjectType::Sequence), &sequence.label);
             let used = s.last as f64 / (s.limit as f64).max(1.0) * 100.0;
             if used < params.limit("used", is_held(prev, &subject)) {
                 continue;
@@ -52,7 +52,13 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             let left = (s.limit - s.last).max(0) as f64;
             let trend = facts.learned.trend(&pg.id, &format!("sequence {} {name}", catalog.oid)).and_then(|t| t.growth());
             let eta = trend.map(|(rate, slow)| (left / rate, left / slow));
-            let what = s.column.as_ref().filter(|_| s.by_column).map_or_else(|| name.clone(), |c| format!("{c} (fed by {name})"));
+            let column = s.feeds.as_ref().filter(|_| s.by_column).map(|f| {
+                let table = Object::of(pg, &catalog.database, &f.schema, &f.table, f.table_oid);
+                let column = identifier(&f.column);
+                let label = column.as_deref().unwrap_or(f.column.shown());
+                (format!("{}.{label} (fed by {name})", table.label), table, column)
+            });
+            let what = column.as_ref().map_or(name, |(label, ..)| label);
             let mut found =
                 Found::new(Class::Risk, format!("{what} has used {} % of its numbers: {} left", short(used), count(left)));
             (found.eta_s, found.eta_late_s) = (eta.map(|e| e.0), eta.map(|e| e.1));
@@ -61,7 +67,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
                 evidence("used", used, Unit::Percent, Some(params.get("used")), "postgres.sequences"),
                 evidence("left", left, Unit::Count, None, "postgres.sequences"),
             ];
-            found.fixes = widen(pg, &catalog.database, s);
+            found.fixes =
+                widen(pg, &catalog.database, &sequence, column.map(|(_, table, column)| (table, column))).into_iter().collect();
             judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
             judged.demands.extend(support::again(pg, catalog));
         }
@@ -70,43 +77,19 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     support::of_visited(pg, judged, 10, &format!("no sequence is near its end{blind}"))
 }
 
-/// Table and column of a quoted name: parted at the last dot that is in no quotes.
-fn apart(name: &str) -> Option<(&str, &str)> {
-    let mut quoted = false;
-    let dot = name.char_indices().filter(|(_, c)| {
-        quoted ^= *c == '"';
-        *c == '.' && !quoted
-    });
-    let (at, _) = dot.last()?;
-    Some((&name[..at], &name[at + 1..]))
-}
-
-fn widen(pg: &PgFacts, database: &Foreign, s: &crate::model::postgres::SequenceRow) -> Vec<Fix> {
-    let Some(name) = qualified(&s.schema, &s.name) else { return Vec::new() };
-    let column = s.column.as_ref().and_then(|c| apart(c.shown())).filter(|_| s.by_column);
-    let command = match column {
-        Some((table, column)) => {
-            format!("ALTER TABLE {table} ALTER COLUMN {column} TYPE bigint; ALTER SEQUENCE {name} AS bigint NO MAXVALUE;")
-        }
-        None => format!("ALTER SEQUENCE {name} AS bigint NO MAXVALUE;"),
-    };
+/// `column`: the table and the column that end first; a column whose name cannot be written has no fix.
+fn widen(pg: &PgFacts, database: &Foreign, sequence: &Object, column: Option<(Object, Option<String>)>) -> Option<Fix> {
+    let mut command = sequence.statement("ALTER SEQUENCE ", " AS bigint NO MAXVALUE");
+    let mut risk = "none: it is quick";
+    if let Some((table, column)) = column {
+        let first = table.statement("ALTER TABLE ", &format!(" ALTER COLUMN {} TYPE bigint", column?));
+        // A command of psql ends with its line.
+        command = format!("{first}{}{command}", if first.ends_with(';') { " " } else { "\n" });
+        risk = "rewrites the table and locks it against everyone meanwhile: at night, or by a new column filled in steps";
+    }
     let mut fix = sql(pg, Phase::Cure, Horizon::ShortTerm, "Make it 64 bits wide", command, database);
-    fix.risk = match column {
-        Some(_) => {
-            "rewrites the table and locks it against everyone meanwhile: at night, or by a new column filled in steps".into()
-        }
-        None => "none: it is quick".into(),
-    };
+    fix.risk = risk.into();
     fix.needs = "owner of the table".into();
     fix.takes_s = None;
-    vec![fix]
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn a_column_is_parted_from_its_table_outside_of_quotes() {
-        assert_eq!(super::apart("public.t.id"), Some(("public.t", "id")));
-        assert_eq!(super::apart("public.t.\"a.b\"\"c\""), Some(("public.t", "\"a.b\"\"c\"")));
-    }
+    Some(fix)
 }

@@ -2,7 +2,7 @@
 //!
 //! Formula: looks in which it was seen so / all looks within the window. Unit: sessions (seconds per second).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::model::facts::foreground::WeightOverrides;
@@ -39,6 +39,8 @@ pub struct Activities {
     pub rounds: u32,
     /// The newest look.
     pub newest: Arc<Activity>,
+    /// Those of the window before it, oldest first, and it.
+    looks: Vec<Arc<Activity>>,
     /// Sessions that were active, most active first.
     pub sessions: Vec<SessionFacts>,
     /// Weighted sessions by class.
@@ -66,6 +68,8 @@ pub struct SessionFacts {
     pub classes: BTreeMap<WaitClass, f64>,
     /// The query that it was seen in most.
     pub query: Option<i64>,
+    /// All that it was seen in: the session of a pool runs everything.
+    pub queries: BTreeSet<i64>,
     /// A leader's parallel worker.
     pub leader: Option<i32>,
 }
@@ -102,6 +106,7 @@ impl Activities {
         let rounds: u32 = all.iter().map(|a| a.rounds).sum();
         let known = known(&all);
         let mut activities = Self { rounds, newest: (*newest).clone(), ..Self::default() };
+        activities.looks = all.iter().map(|a| (*a).clone()).collect();
         let mut by_session: BTreeMap<(i32, i64), Vec<&Hit>> = BTreeMap::new();
         for hit in all.iter().flat_map(|a| &a.hits) {
             by_session.entry((hit.pid, hit.started_us)).or_default().push(hit);
@@ -127,8 +132,9 @@ impl Activities {
     /// One session over the window, added to the sums. A wait for a file counts as far as the session has time for it beside what the kernel
     /// saw it do and its other waits: a read that the page cache serves is a wait in the server's words and work in the kernel's.
     fn count(&mut self, hits: &[&Hit], who: &Who) -> SessionFacts {
-        let share = |hit: &Hit| f64::from(hit.count) / f64::from(self.rounds);
-        let sum = |of: &dyn Fn(WaitClass) -> bool| hits.iter().filter(|h| of(h.wait.class())).map(|h| share(h)).sum::<f64>();
+        let shares: Vec<(WaitClass, f64)> =
+            hits.iter().map(|h| (h.wait.class(), f64::from(h.count) / f64::from(self.rounds))).collect();
+        let sum = |of: &dyn Fn(WaitClass) -> bool| shares.iter().filter(|(class, _)| of(*class)).map(|(_, s)| s).sum::<f64>();
         let files = sum(&WaitClass::of_files);
         let others = sum(&|c| !c.of_files() && c != WaitClass::Cpu);
         let active = sum(&|_| true).min(1.0);
@@ -141,12 +147,11 @@ impl Activities {
             weight: who.weight,
             classes: BTreeMap::new(),
             query: None,
+            queries: BTreeSet::new(),
             leader: who.leader,
         };
         let mut queries: BTreeMap<i64, u32> = BTreeMap::new();
-        for hit in hits {
-            let class = hit.wait.class();
-            let seen = f64::from(hit.count) / f64::from(self.rounds);
+        for (hit, (class, seen)) in hits.iter().zip(shares) {
             let waited = if class.of_files() { seen * files } else { seen };
             // The rest of a wait for a file was work.
             for (class, wait, share) in [(class, &hit.wait, waited), (WaitClass::Cpu, &Wait::default(), seen - waited)] {
@@ -164,6 +169,7 @@ impl Activities {
                 *queries.entry(query).or_default() += hit.count;
             }
         }
+        facts.queries = queries.keys().copied().collect();
         facts.query = queries.into_iter().max_by_key(|(id, n)| (*n, *id)).map(|(id, _)| id);
         facts
     }
@@ -184,6 +190,13 @@ impl Activities {
     #[must_use]
     pub fn session(&self, pid: i32) -> Option<&Session> {
         self.newest.sessions.iter().find(|s| s.pid == pid)
+    }
+
+    /// A session as it was seen last within the window: one that is idle at the newest look is not in that.
+    #[must_use]
+    pub fn seen(&self, facts: &SessionFacts) -> Option<&Session> {
+        let own = |s: &&Session| (s.pid, s.started_us) == (facts.pid, facts.started_us);
+        self.looks.iter().rev().find_map(|a| a.sessions.iter().find(own))
     }
 
     /// A session over the window.
