@@ -15,11 +15,15 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     for line in std::io::stdin().lock().lines() {
         let line = line.unwrap();
-        let (mean_ms, sql) = line.split_once('\t').expect("milliseconds a call, a tab, the statement");
+        let mut fields = line.splitn(3, '\t');
+        let mut figure =
+            || fields.next().and_then(|f| f.parse().ok()).expect("milliseconds and rows of a call, the statement, by tabs");
+        let (mean_ms, rows) = (figure(), figure());
+        let sql = fields.next().expect("the statement");
         let plan = runtime.block_on(plan_once(&target, &database, None, sql));
         let answer = match plan {
             Err(why) => serde_json::json!({ "error": why }),
-            Ok(plan) => match advice::best(&plan, mean_ms.parse().unwrap()) {
+            Ok(plan) => match advice::best(&plan, advice::Call::new(mean_ms, Some(rows), sql)) {
                 None => serde_json::json!({ "advice": null, "cost": plan.cost() }),
                 Some(a) => {
                     let mut tables = a.targets(&plan);

@@ -74,7 +74,7 @@ impl App {
         let pg = self.shown()?.facts.postgres.iter().find(|pg| pg.id == source)?;
         let row = pg.rows().find(|r| r.key.query == query)?;
         let plan = pg.plan(row)?.1.as_ref().ok()?;
-        let advice = advice::best(plan, row.grown.mean_ms().unwrap_or(1.0))?;
+        let advice = advice::best(plan, advice::Call::of(&row.grown, pg.text(query)))?;
         let table = plan.tables.get(advice.table)?;
         Some((row, advice, table))
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::model::demand::Demand;
-use crate::model::facts::{DiskFacts, Facts as World, PeerFacts};
+use crate::model::facts::{DiskFacts, Facts as World, PeerFacts, PgFacts};
 use crate::model::sample::Snapshot;
 use crate::model::source::{SourceKind, SourceState};
 use crate::model::subject::{SubjectType, finding_key};
@@ -31,6 +31,8 @@ pub struct Evaluation {
     pub demands: Vec<Demand>,
 }
 
+/// What it holds is dear for longer.
+const EXPENSIVE: &str = "postgres.query.expensive";
 /// While it is held, what is usual is not learned anew.
 const GROWTH: &str = "app.workload_growth";
 
@@ -54,7 +56,11 @@ pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &Param
     {
         let learned = &memory.learned;
         let facts = Facts { world: &world, ledger: &ledger, learned, postgres: None, queries: None };
-        let servers: Vec<_> = world.postgres.iter().map(|pg| (pg, Queries::of(&world, &ledger, learned, pg))).collect();
+        let mut servers: Vec<(&PgFacts, Queries<'_>)> = Vec::new();
+        for pg in &world.postgres {
+            let held = memory.rules.get(&remembered(EXPENSIVE, &pg.id));
+            servers.push((pg, Queries::of(&world, &ledger, learned, pg, held)));
+        }
         for rule in RULES {
             if rule.source != SourceKind::Postgres {
                 seen.judge(rule, &facts, overrides, memory.rules.get(rule.id));

@@ -1,14 +1,14 @@
 //! What queries cost, and which rule a costly one belongs to: one each, the narrowest that holds. Made once a server and evaluation. Pure.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::model::demand::Demand;
 use crate::model::facts::{Activities, Facts as World, PgFacts};
 use crate::model::postgres::{StatementRow, WaitClass, lexer};
 
-use super::advice::{self, Advice};
+use super::advice::{self, Advice, Call};
 use super::ledger::{Actor, Ledger, State, actor_id, state_of};
-use super::memory::Learned;
+use super::memory::{Learned, RuleMemory};
 use super::tables;
 
 /// The rules that share the queries.
@@ -41,6 +41,8 @@ pub struct Costly<'a> {
     pub losses: Vec<(State, f64)>,
     /// The sum.
     pub lost: f64,
+    /// Half width of the 95 % interval of the sum.
+    pub ci: f64,
     /// Where it belongs.
     pub kind: Option<Kind>,
 }
@@ -63,8 +65,12 @@ const OFTEN_PER_S: f64 = 300.0;
 const FEW_ROWS: f64 = 10.0;
 /// Over what was usual.
 const FLOOD: f64 = 3.0;
-/// A dear query: milliseconds a call.
+/// A dear query: milliseconds a call …
 const DEAR_MS: f64 = 20.0;
+/// … or one that takes this share of the time of all statements, unless a call is cheap.
+const DOMINATES: f64 = 0.4;
+/// What was found stays until this part of a limit.
+const HELD: f64 = 0.7;
 /// Slower than usual, times.
 const SLOWER: f64 = 2.0;
 
@@ -82,17 +88,14 @@ pub struct Queries<'a> {
 impl<'a> Queries<'a> {
     /// Of one server.
     #[must_use]
-    pub fn of(world: &World, ledger: &Ledger, learned: &Learned, pg: &'a PgFacts) -> Self {
+    pub fn of(world: &World, ledger: &Ledger, learned: &Learned, pg: &'a PgFacts, held: Option<&RuleMemory>) -> Self {
         let Some(time) = Time::of(world, ledger, pg) else { return Self::default() };
         let mut seen = BTreeSet::new();
-        let mut all: Vec<Costly<'_>> = pg
-            .rows()
-            .map(|row| {
-                let losses = time.of_query(row);
-                Costly { row, lost: losses.iter().map(|(_, s)| s).sum(), losses, kind: None }
-            })
-            .filter(|c| c.lost > 0.0)
-            .collect();
+        let cost = |row: &'a StatementRow| {
+            let (losses, ci) = time.of_query(row);
+            Costly { row, lost: losses.iter().map(|(_, s)| s).sum(), ci, losses, kind: None }
+        };
+        let mut all: Vec<Costly<'_>> = pg.rows().map(cost).filter(|c| c.lost > 0.0).collect();
         // One entry for each query, the busiest: the same text of two roles shares its sessions.
         all.sort_by(|a, b| {
             let busier = b.row.grown.exec_ms.total_cmp(&a.row.grown.exec_ms);
@@ -110,7 +113,8 @@ impl<'a> Queries<'a> {
             if old && costly.lost >= LEAST && explainable(&verb(costly)) {
                 demands.push(demand(pg, costly.row));
             }
-            costly.kind = kind(learned, pg, costly);
+            let stays = held.is_some_and(|h| h.held(&query_key(costly.row)).is_some());
+            costly.kind = kind(learned, pg, costly, if stays { HELD } else { 1.0 });
         }
         demands.truncate(2);
         Self { costly: all, demands, writing }
@@ -127,7 +131,13 @@ pub fn demand(pg: &PgFacts, row: &StatementRow) -> Demand {
     Demand::Plan { source: pg.id.clone(), query: row.key.query, database: row.database.clone(), role: row.role.clone() }
 }
 
-fn kind(learned: &Learned, pg: &PgFacts, costly: &Costly<'_>) -> Option<Kind> {
+/// The subject of a query's own finding, typed.
+fn query_key(row: &StatementRow) -> String {
+    format!("query:{}/{}", row.database.shown(), row.key.query)
+}
+
+/// `ease` lowers the limits of what was dear before.
+fn kind(learned: &Learned, pg: &PgFacts, costly: &Costly<'_>, ease: f64) -> Option<Kind> {
     let (row, lost) = (costly.row, costly.lost);
     let planned = pg.plan(row);
     let plan = planned.and_then(|(_, p)| p.as_ref().ok());
@@ -137,7 +147,7 @@ fn kind(learned: &Learned, pg: &PgFacts, costly: &Costly<'_>) -> Option<Kind> {
     let (mean_ms, per_s) = (g.exec_ms / calls, g.calls as f64 / interval_s);
     let rows = g.rows as f64 / calls;
     if let Some(plan) = plan {
-        if let Some(advice) = advice::best(plan, mean_ms) {
+        if let Some(advice) = advice::best(plan, Call::of(g, pg.text(row.key.query))) {
             return Some(Kind::MissingIndex(advice));
         }
         if let Some((table, estimated)) = tables::stale(plan, rows) {
@@ -174,7 +184,9 @@ fn kind(learned: &Learned, pg: &PgFacts, costly: &Costly<'_>) -> Option<Kind> {
     {
         return Some(Kind::Regressed(mean_ms / usual_ms.max(1e-3)));
     }
-    (mean_ms >= DEAR_MS).then_some(Kind::Expensive)
+    let all_ms = pg.statements.as_ref().map_or(0.0, |s| s.all.exec_ms);
+    let dominates = mean_ms >= CHEAP_MS && g.exec_ms >= ease * DOMINATES * all_ms;
+    (dominates || mean_ms >= ease * DEAR_MS).then_some(Kind::Expensive)
 }
 
 /// How the time of sessions becomes time of queries.
@@ -186,6 +198,9 @@ struct Time<'a> {
     runnable: f64,
     /// CPUs that are busy.
     busy: f64,
+    /// Sessions that each query kept busy by its statements' own clocks: milliseconds of execution / milliseconds between the two
+    /// newest readings.
+    clocks: HashMap<i64, f64>,
 }
 
 /// Waits that are not the query's: for locks, for its client, for a standby.
@@ -200,15 +215,37 @@ impl<'a> Time<'a> {
         let sum = |part: fn(&Actor) -> f64| ledger.sum(|a| ids.contains(&a.id), part);
         let (working, runnable) = (sum(|a| a.working), sum(|a| a.runnable));
         let busy = world.host.cpu.as_ref().map_or(working, |c| c.busy * world.cpus());
-        Some(Self { pg, activity, working, runnable, busy: busy.max(1e-9) })
+        let mut clocks = HashMap::new();
+        for row in pg.rows().filter(|row| activity.by_query.contains_key(&row.key.query)) {
+            *clocks.entry(row.key.query).or_default() += pg.interval_s().map_or(0.0, |s| row.grown.exec_ms / 1000.0 / s);
+        }
+        Some(Self { pg, activity, working, runnable, busy: busy.max(1e-9), clocks })
+    }
+
+    /// What the looks at a query are scaled by, and the half width of the 95 % interval of its time. A look is a sample, the clock of a
+    /// statement is exact and up to ten seconds old: the clock counts for as long as the looks agree with it (within two standard errors).
+    fn scale(&self, row: &StatementRow, looked: f64) -> (f64, f64) {
+        let looks = f64::from(self.activity.rounds.max(1));
+        let sampled = (1.0, 1.96 * (looked / looks).sqrt());
+        let Some(clock) = self.clocks.get(&row.key.query).copied().filter(|c| *c > 0.0 && looked > 0.0) else { return sampled };
+        // Of a cheap statement much of the time is parsing, planning and the way to its client, which no clock counts.
+        let cheap = row.grown.mean_ms().is_none_or(|ms| ms < CHEAP_MS);
+        if cheap || (looked - clock).abs() > 2.0 * (clock.max(1.0 / looks) / looks).sqrt() {
+            return sampled;
+        }
+        (clock / looked, 1.96 * clock / (row.grown.calls.max(1) as f64).sqrt())
     }
 
     /// Time of a query over the window by state: what it waits for, and of the CPU and run queue time of the server's sessions here its
     /// share. Before PostgreSQL 14 no session tells its query: then the time that its statements took, split as all sessions are.
-    fn of_query(&self, row: &StatementRow) -> Vec<(State, f64)> {
+    fn of_query(&self, row: &StatementRow) -> (Vec<(State, f64)>, f64) {
         let tells = self.pg.server.as_ref().is_some_and(|s| s.major() >= 14);
+        let mut ci = None;
         let (classes, part) = if tells {
-            (self.activity.by_query.get(&row.key.query), 1.0)
+            let classes = self.activity.by_query.get(&row.key.query);
+            let (part, half) = self.scale(row, classes.map_or(0.0, |c| c.values().sum()));
+            ci = Some(half);
+            (classes, part)
         } else {
             let busy_s = self.pg.interval_s().map_or(0.0, |s| row.grown.exec_ms / 1000.0 / s);
             (Some(&self.activity.by_class), busy_s / self.activity.active().max(busy_s).max(1e-9))
@@ -220,7 +257,9 @@ impl<'a> Time<'a> {
                 class => losses.extend(state_of(*class).map(|state| (state, seconds * part))),
             }
         }
-        losses
+        let lost: f64 = losses.iter().map(|(_, s)| s).sum();
+        let looks = f64::from(self.activity.rounds.max(1));
+        (losses, ci.unwrap_or_else(|| 1.96 * (lost / looks).sqrt()))
     }
 
     /// Sessions on a CPU or ready for one, split as their processes here are. Of the run queue only what the query's own work makes.
@@ -228,7 +267,9 @@ impl<'a> Time<'a> {
         if !self.pg.local() {
             return vec![(State::PostgresCpu, seconds)];
         }
-        let share = (seconds / self.activity.class(WaitClass::Cpu).max(1e-9)).min(1.0);
+        // What the kernel counted of them all is exact, what the looks saw is a sample.
+        let all = if self.working > 0.0 { self.working + self.runnable } else { self.activity.class(WaitClass::Cpu) };
+        let share = (seconds / all.max(1e-9)).min(1.0);
         let mine = self.working * share;
         vec![(State::Working, mine), (State::CpuRunnable, self.runnable * share * (mine / self.busy).min(1.0))]
     }

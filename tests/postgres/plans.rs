@@ -79,7 +79,7 @@ fn an_index_is_tried_without_being_there_and_the_real_one_is_then_used_at_that_c
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let sql = "SELECT v FROM public.big WHERE k = $1";
     let plan = runtime.block_on(plan_once(&target, "postgres", None, sql)).unwrap();
-    let advice = advice::best(&plan, 50.0).unwrap();
+    let advice = advice::best(&plan, advice::Call::new(50.0, None, "")).unwrap();
     let index = advice.trial(&plan.tables[advice.table]).unwrap();
     let trial = runtime.block_on(trial_once(&target, "postgres", sql, &index)).unwrap();
     assert!(trial.used && trial.cost * 100.0 < plan.cost(), "{trial:?} against {}", plan.cost());

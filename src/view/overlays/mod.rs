@@ -7,6 +7,7 @@ mod palette;
 mod process;
 mod provenance;
 mod query;
+mod query_plan;
 mod sockets;
 mod time;
 

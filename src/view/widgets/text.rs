@@ -3,6 +3,7 @@
 use ratatui::text::{Line, Span};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use crate::config::Meaning;
 use crate::view::theme::Theme;
 
 /// The line cut to `width` cells, with a mark where it was cut.
@@ -74,6 +75,15 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
         lines.push(line.trim_end().to_owned());
     }
     lines
+}
+
+/// Text in lines of at most `width` cells; those after the first stand below its indentation.
+#[must_use]
+pub fn paragraph(text: &str, meaning: Meaning, width: usize, theme: &Theme) -> Vec<Line<'static>> {
+    let body = text.trim_start_matches(' ');
+    let indent = (text.len() - body.len()).min(width / 2);
+    let line = |l: String| Line::from(Span::styled(theme.text(&format!("{}{l}", " ".repeat(indent))), theme.style(meaning)));
+    wrap(body, width.saturating_sub(indent)).into_iter().map(line).collect()
 }
 
 /// Text broken at exactly `width` cells, every character kept: what is selected across lines is the very text.

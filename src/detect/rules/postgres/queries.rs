@@ -9,7 +9,7 @@ use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::Unit;
 
 use super::object::Object;
-use super::support::{confidence, interval};
+use super::support::sure;
 
 /// The finding of one query: its time is waste as far as `recoverable` says.
 #[must_use]
@@ -21,8 +21,8 @@ pub fn found(pg: &PgFacts, costly: &Costly<'_>, title: String, recoverable: f64)
     found.losses = costly.losses.iter().map(|(state, s)| (*state, s * recoverable)).collect();
     found.waste = true;
     found.victims_time = costly.lost;
-    found.ci = Some(interval(pg, costly.lost));
-    found.confidence = confidence(pg, costly.lost, 3, 3);
+    found.ci = Some(costly.ci * recoverable);
+    found.confidence = sure(pg, (costly.lost, costly.ci), 3, 3);
     found.evidence = vec![
         evidence("of the time of all statements", share(pg, g.exec_ms), Unit::Percent, None, "postgres.statements"),
         evidence("calls", g.calls as f64 / interval_s, Unit::PerSecond, None, "postgres.statements"),
