@@ -89,6 +89,7 @@ impl Backends {
         if let Some(server) = &pg.server {
             self.postmasters.extend(server.postmaster.map(|id| id.pid));
             self.addresses.extend(server.listens);
+            self.addresses.extend(&server.dialled);
         }
         for session in activity.sessions.iter().filter(|s| s.weight > 0.0 || s.process.is_some()) {
             match session.process {
@@ -150,10 +151,10 @@ impl Backends {
 
     /// What the session of a process waits for; `None` for a process that is no session.
     pub(super) fn waits(&self, p: &ProcFacts) -> Option<Vec<(State, f64)>> {
-        if !self.is_one(p) || auxiliary(p) {
+        if !self.is_one(p) {
             return None;
         }
-        let Some(backend) = self.of.get(&p.id) else { return Some(Vec::new()) };
+        let Some(backend) = self.of.get(&p.id) else { return (!auxiliary(p)).then(Vec::new) };
         let mut waits = backend.waits.clone();
         // A process that was not read yet has its CPU time by the looks at its session.
         if p.cpu.is_none() {

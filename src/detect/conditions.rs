@@ -40,6 +40,13 @@ pub fn parse(text: &str, alias: &str) -> Vec<Condition> {
     conjuncts(&all).into_iter().filter_map(|part| one(part, alias)).collect()
 }
 
+/// How many conditions there are, understood or not.
+#[must_use]
+pub fn count(text: &str) -> usize {
+    let all: Vec<Token<'_>> = lexer::tokens(text).into_iter().filter(|t| t.kind != Kind::Space).collect();
+    conjuncts(&all).len()
+}
+
 /// The columns of the table with that alias in the equalities of a join.
 #[must_use]
 pub fn join(text: &str, alias: &str) -> Vec<String> {

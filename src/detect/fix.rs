@@ -189,6 +189,18 @@ pub fn undo_property(unit: &str, property: &str) -> String {
     format!("systemctl set-property {unit} {property}=OLD   # OLD: what `systemctl show -p {property} {unit}` prints before")
 }
 
+/// What only a primary can do is said so on a standby. `ALTER SYSTEM` and the signals work on both.
+pub fn on_standby(fix: &mut Fix) {
+    const WRITES: [&str; 10] =
+        ["CREATE", "DROP", "REINDEX", "VACUUM", "ANALYZE", "ALTER", "ROLLBACK", "COMMIT", "CLUSTER", "GRANT"];
+    let command = fix.command.to_ascii_uppercase();
+    let verb = command.split_ascii_whitespace().next().unwrap_or_default();
+    let made_by_psql = command.starts_with("SELECT FORMAT(");
+    if fix.language == Language::Sql && (WRITES.contains(&verb) || made_by_psql) && !command.starts_with("ALTER SYSTEM") {
+        fix.preflight.push(Preflight { ok: false, what: "this is a standby: run it on the primary".into() });
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,6 +10,7 @@ use crate::model::subject::{SubjectType, finding_key};
 
 use super::causes::{self, Candidate};
 use super::diagnosis::{Cleared, Diagnosis, UnknownRow};
+use super::fix;
 use super::ledger::{Clean, Ledger, State};
 use super::memory::{Held, Learned, Memory, RuleMemory};
 use super::params::{ParamOverrides, Params};
@@ -133,7 +134,10 @@ impl Seen {
                 Verdict::Unknown { because, lift } => {
                     self.unknown.push(UnknownRow { id, source: own.into(), because, lift });
                 }
-                Verdict::Found(found) => {
+                Verdict::Found(mut found) => {
+                    if facts.postgres.and_then(|pg| pg.server.as_ref()).is_some_and(|s| s.standby) {
+                        found.fixes.iter_mut().for_each(fix::on_standby);
+                    }
                     let source = match rule.id {
                         id if id.starts_with("source.") => subject.key.clone(),
                         _ => own.to_owned(),

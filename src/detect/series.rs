@@ -41,6 +41,14 @@ impl Series {
         }
     }
 
+    /// What it grew by within the last seconds, and the seconds between those two points.
+    #[must_use]
+    pub fn lately(&self, seconds: f64) -> Option<(f64, f64)> {
+        let (to_s, to) = self.0.back()?;
+        let (from_s, from) = self.0.iter().find(|(at, _)| to_s - at <= seconds)?;
+        Some((to - from, to_s - from_s))
+    }
+
     /// Growth per second: the median of all pairs, and the slow end of the interval. Credible only with 60 s of history
     /// and a rise in three quarters of the steps; `None` when it does not grow so.
     #[must_use]
@@ -66,7 +74,9 @@ impl Series {
     /// The slopes of all pairs, steepest fall first, when it falls steadily.
     fn falls(&self) -> Option<Vec<f64>> {
         const MINIMUM_S: f64 = 60.0;
-        if self.span_s() < MINIMUM_S || self.0.len() < 8 {
+        // Four steps, of which three must go the same way.
+        const LEAST: usize = 5;
+        if self.span_s() < MINIMUM_S || self.0.len() < LEAST {
             return None;
         }
         let steps = self.0.len() - 1;
@@ -102,6 +112,17 @@ mod tests {
         let mut young = Series::default();
         (0..30).for_each(|i| young.push(f64::from(i), 1000.0 - 30.0 * f64::from(i)));
         assert_eq!(young.time_to_zero(), None);
+    }
+
+    #[test]
+    fn a_figure_that_is_read_each_ten_seconds_has_a_trend_by_its_own_clock() {
+        let mut read = Series::default();
+        // Pushed at each evaluation, with the time of the reading that it is from.
+        (0..90).for_each(|i| read.push(f64::from(i / 10 * 10), 1e6 * f64::from(i / 10 * 10)));
+        assert_eq!(read.0.len(), 9);
+        let (median, slow) = read.growth().unwrap();
+        assert!((median - 1e6).abs() < 1.0 && (slow - 1e6).abs() < 1.0);
+        assert_eq!(read.lately(30.0), Some((3e7, 30.0)));
     }
 
     #[test]

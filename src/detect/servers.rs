@@ -42,9 +42,8 @@ const SETTLED: u32 = 30;
 impl Servers {
     /// Learns from the facts of one evaluation.
     pub fn learn(&mut self, facts: &Facts) {
-        let now_s = facts.at.mono_ns as f64 / 1e9;
         for pg in &facts.postgres {
-            self.follow(pg, now_s);
+            self.follow(pg);
             self.learn_queries(pg, facts.at.mono_ns);
         }
         let known = |key: &String| facts.postgres.iter().any(|pg| key.split(' ').next() == Some(&pg.id));
@@ -60,25 +59,34 @@ impl Servers {
         }
         let series = self.trends.entry(key).or_default();
         // A counter that was reset begins anew.
-        if series.0.back().is_some_and(|(_, last)| value < *last) && !what.starts_with("behind") {
+        let counter = !what.starts_with("behind") && !what.starts_with("retained");
+        if counter && series.0.back().is_some_and(|(_, last)| value < *last) {
             series.0.clear();
         }
         series.push(at_s, value);
     }
 
-    fn follow(&mut self, pg: &PgFacts, now_s: f64) {
+    /// One point a reading, at the server's own time of it: what is merely kept from evaluation to evaluation is no step that stands still.
+    fn follow(&mut self, pg: &PgFacts) {
         let Ok(cluster) = &pg.cluster else { return };
-        let mut figures: Vec<(String, f64)> = Vec::new();
-        let mut add = |what: &str, value: Option<u64>| figures.extend(value.map(|v| (what.to_owned(), v as f64)));
-        add("checkpoints requested", cluster.checkpoints.requested);
-        add("checkpoints timed", cluster.checkpoints.timed);
-        add("wal", cluster.wal.position);
+        let mut figures: Vec<(String, i64, f64)> = Vec::new();
+        let mut add = |at_us: i64, what: &str, value: Option<u64>| {
+            figures.extend(value.map(|v| (what.to_owned(), at_us, v as f64)));
+        };
+        let now_us = cluster.server_us;
+        add(now_us, "checkpoints requested", cluster.checkpoints.requested);
+        add(now_us, "checkpoints timed", cluster.checkpoints.timed);
+        add(now_us, "wal", cluster.wal.position);
         for d in &cluster.databases {
-            add(&format!("ids {}", d.oid), Some(d.xid_age.max(d.mxid_age)));
+            add(now_us, &format!("ids {}", d.oid), Some(d.xid_age));
+            add(now_us, &format!("multixacts {}", d.oid), Some(d.mxid_age));
         }
         for r in &cluster.replicas {
             let name = if r.name.is_empty() { r.client.shown() } else { r.name.shown() };
-            add(&format!("behind {name}"), r.behind_bytes);
+            add(now_us, &format!("behind {name}"), r.behind_bytes);
+        }
+        for slot in &cluster.slots {
+            add(now_us, &format!("retained {}", slot.name), slot.retained_bytes);
         }
         for catalog in pg.catalogs.values() {
             let hot = catalog
@@ -86,16 +94,16 @@ impl Servers {
                 .iter()
                 .filter_map(|d| catalog.tables.iter().find(|t| t.name == d.table && t.schema == d.schema));
             for t in hot {
-                add(&format!("writes {} {}", catalog.oid, t.oid), Some(t.writes));
+                add(catalog.server_us, &format!("writes {} {}", catalog.oid, t.oid), Some(t.writes));
             }
             for s in &catalog.sequences {
                 if let Some(name) = qualified(&s.schema, &s.name) {
-                    add(&format!("sequence {} {name}", catalog.oid), u64::try_from(s.last).ok());
+                    add(catalog.server_us, &format!("sequence {} {name}", catalog.oid), u64::try_from(s.last).ok());
                 }
             }
         }
-        for (what, value) in figures {
-            self.push(pg, &what, now_s, value);
+        for (what, at_us, value) in figures {
+            self.push(pg, &what, at_us as f64 / 1e6, value);
         }
     }
 

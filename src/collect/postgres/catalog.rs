@@ -49,11 +49,13 @@ fn tables() -> String {
     format!(
         "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpages, c.reltuples, t.n_live_tup, t.n_dead_tup, t.n_mod_since_analyze, \
              t.seq_tup_read, t.idx_scan, t.n_tup_ins + t.n_tup_upd + t.n_tup_del, {vacuum_at}, \
-             coalesce((SELECT o.option_value <> 'false' AND o.option_value <> 'off' FROM pg_catalog.pg_options_to_table(c.reloptions) o \
-               WHERE o.option_name = 'autovacuum_enabled'), true), \
+             coalesce((SELECT lower(o.option_value) NOT IN ('false', 'fals', 'fal', 'fa', 'f', 'off', 'of', 'no', 'n', '0') \
+               FROM pg_catalog.pg_options_to_table(c.reloptions) o WHERE o.option_name = 'autovacuum_enabled'), true), \
              extract(epoch FROM pg_catalog.clock_timestamp() - greatest(t.last_vacuum, t.last_autovacuum))::float8, \
              extract(epoch FROM pg_catalog.clock_timestamp() - greatest(t.last_analyze, t.last_autoanalyze))::float8, \
-             CASE WHEN c.relfrozenxid <> '0' THEN pg_catalog.age(c.relfrozenxid) END, pg_catalog.pg_get_userbyid(c.relowner) \
+             CASE WHEN c.relfrozenxid <> '0' THEN pg_catalog.age(c.relfrozenxid) END, pg_catalog.pg_get_userbyid(c.relowner), \
+             (SELECT o.option_value FROM pg_catalog.pg_options_to_table(c.reloptions) o WHERE o.option_name = 'autovacuum_vacuum_scale_factor'), \
+             (SELECT o.option_value FROM pg_catalog.pg_options_to_table(c.reloptions) o WHERE o.option_name = 'autovacuum_analyze_scale_factor') \
              FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
              LEFT JOIN pg_catalog.pg_stat_all_tables t ON t.relid = c.oid \
              WHERE c.relkind IN ('r', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND c.relpersistence <> 't' \
@@ -69,7 +71,7 @@ fn indexes() -> String {
              EXISTS (SELECT 1 FROM pg_catalog.pg_stat_progress_create_index p WHERE p.index_relid = i.indexrelid OR p.relid = i.indrelid) \
                OR (NOT i.indisvalid AND EXISTS (SELECT 1 FROM pg_catalog.pg_locks l WHERE l.relation = i.indrelid AND l.granted \
                  AND l.mode = 'ShareUpdateExclusiveLock' \
-                 AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))), {DEFINITION} \
+                 AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))), {DEFINITION}, pg_catalog.age(c.xmin)::int8 \
              FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_class r ON r.oid = i.indrelid \
              JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace LEFT JOIN pg_catalog.pg_stat_all_indexes s ON s.indexrelid = i.indexrelid \
              WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND c.relkind = 'i' \
@@ -161,6 +163,8 @@ fn table(row: &PgRow) -> Option<TableRow> {
         analyzed_s: c.number(),
         xid_age: c.count().unwrap_or(0),
         owner: c.text(),
+        vacuum_factor: c.number(),
+        analyze_factor: c.number(),
     })
 }
 
@@ -177,6 +181,7 @@ fn index(row: &PgRow) -> Option<IndexRow> {
         needed: c.flag().unwrap_or(true),
         building: c.flag().unwrap_or(false),
         definition: Some(c.text()).filter(|d| !d.is_empty()),
+        changed_age: c.count(),
     })
 }
 

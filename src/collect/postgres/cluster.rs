@@ -83,18 +83,20 @@ const NOTHING: &str = "SELECT NULL WHERE false";
 const ROLES: &str = "SELECT pg_catalog.pg_get_userbyid(s.setrole), (SELECT d.datname FROM pg_catalog.pg_database d WHERE d.oid = s.setdatabase), \
          pg_catalog.split_part(c, '=', 1), substr(c, pg_catalog.strpos(c, '=') + 1) \
          FROM pg_catalog.pg_db_role_setting s CROSS JOIN LATERAL pg_catalog.unnest(s.setconfig) c WHERE s.setrole <> 0 \
-           AND pg_catalog.split_part(c, '=', 1) IN ('work_mem', 'statement_timeout', 'synchronous_commit', 'idle_in_transaction_session_timeout') \
+           AND pg_catalog.split_part(c, '=', 1) IN ('work_mem', 'statement_timeout', 'synchronous_commit', 'lock_timeout', 'idle_in_transaction_session_timeout') \
          ORDER BY 1 LIMIT 500";
 
 const HORIZON: &str = "SELECT * FROM (\
-         SELECT 'session', a.pid::text, pg_catalog.age(a.backend_xmin)::int8, extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::float8 \
-           FROM pg_catalog.pg_stat_get_activity(NULL) a WHERE a.backend_xmin IS NOT NULL AND a.pid <> pg_catalog.pg_backend_pid() \
+         SELECT 'session', a.pid::text, greatest(pg_catalog.age(a.backend_xmin), pg_catalog.age(a.backend_xid))::int8, \
+           extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::float8, false, false \
+           FROM pg_catalog.pg_stat_get_activity(NULL) a WHERE (a.backend_xmin IS NOT NULL OR a.backend_xid IS NOT NULL) AND a.pid <> pg_catalog.pg_backend_pid() \
              AND a.backend_type IS DISTINCT FROM 'walsender' \
              AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_stat_progress_vacuum v WHERE v.pid = a.pid) \
-         UNION ALL SELECT 'prepared', gid, pg_catalog.age(transaction)::int8, extract(epoch FROM pg_catalog.clock_timestamp() - prepared)::float8 FROM pg_catalog.pg_prepared_xacts \
-         UNION ALL SELECT 'slot', slot_name::text, greatest(pg_catalog.age(xmin), pg_catalog.age(catalog_xmin))::int8, NULL FROM pg_catalog.pg_replication_slots \
+         UNION ALL SELECT 'prepared', gid, pg_catalog.age(transaction)::int8, extract(epoch FROM pg_catalog.clock_timestamp() - prepared)::float8, \
+           false, false FROM pg_catalog.pg_prepared_xacts \
+         UNION ALL SELECT 'slot', slot_name::text, coalesce(pg_catalog.age(xmin), pg_catalog.age(catalog_xmin))::int8, NULL, active AND slot_type = 'physical', xmin IS NULL FROM pg_catalog.pg_replication_slots \
            WHERE xmin IS NOT NULL OR catalog_xmin IS NOT NULL \
-         UNION ALL SELECT 'standby', application_name, pg_catalog.age(backend_xmin)::int8, NULL FROM pg_catalog.pg_stat_replication WHERE backend_xmin IS NOT NULL\
+         UNION ALL SELECT 'standby', application_name, pg_catalog.age(backend_xmin)::int8, NULL, true, false FROM pg_catalog.pg_stat_replication WHERE backend_xmin IS NOT NULL\
          ) h ORDER BY 3 DESC NULLS LAST LIMIT 10";
 
 /// The statements, in the order of [`parse`].
@@ -294,7 +296,14 @@ fn horizon(row: &PgRow) -> HorizonRow {
         Some(b"standby") => HorizonKind::Standby,
         _ => HorizonKind::Session,
     };
-    HorizonRow { kind, who: c.text(), age: c.count().unwrap_or(0), since_s: c.number() }
+    HorizonRow {
+        kind,
+        who: c.text(),
+        age: c.count().unwrap_or(0),
+        since_s: c.number(),
+        feeds: c.flag().unwrap_or(false),
+        catalogues: c.flag().unwrap_or(false),
+    }
 }
 
 fn prepared(row: &PgRow) -> PreparedRow {

@@ -49,6 +49,7 @@ pub async fn ask(session: &mut Session, target: &Target, roots: &Roots) -> Resul
         .and_then(|rows| rows.first())
         .ok_or_else(|| Trouble::Lost("the server did not introduce itself".into()))?;
     let mut hello = parse(row, target, roots);
+    hello.server.dialled = target.addresses().await;
     if let StatementsView::Ready { schema, .. } = &hello.server.statements {
         let schema = schema.clone();
         let probe = format!("SELECT 1 FROM {schema}.pg_stat_statements(false) LIMIT 1");
@@ -138,6 +139,7 @@ fn parse(row: &PgRow, target: &Target, roots: &Roots) -> Hello {
         statements,
         managed,
         listens,
+        dialled: Vec::new(),
         pooled: false,
         round_trip_ms: 0.0,
     };

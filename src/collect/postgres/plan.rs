@@ -4,8 +4,8 @@
 use sqlx::postgres::PgRow;
 
 use crate::model::foreign::Foreign;
-use crate::model::postgres::lexer;
 use crate::model::postgres::plan::{Plan, PlannedColumn, PlannedIndex, PlannedTable};
+use crate::model::postgres::{identifier, lexer};
 
 use super::hello::Hello;
 use super::session::{Cells, Session, Trouble, literal, marked};
@@ -13,11 +13,13 @@ use super::session::{Cells, Session, Trouble, literal, marked};
 /// What can be explained.
 const VERBS: [&str; 7] = ["SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE", "VALUES"];
 const NAME: &str = "perftop_plan";
+/// The code of what perftop itself says.
+pub const OWN: &str = "perftop";
 /// More parameters than this are not guessed.
 const PARAMETERS: usize = 1000;
 
 fn honest(message: &str) -> Trouble {
-    Trouble::Refused { code: "perftop".into(), message: message.to_owned() }
+    Trouble::Refused { code: OWN.into(), message: message.to_owned() }
 }
 
 /// The plan of a statement as the server normalised it. One transaction that is rolled back: paths, roles and limits end with it.
@@ -81,14 +83,10 @@ async fn prepare(
 async fn runner(session: &mut Session, hello: &Hello, role: &Foreign) -> Result<Option<String>, Trouble> {
     let name = std::str::from_utf8(role.raw()).ok().filter(|n| !n.is_empty());
     let name = name.ok_or_else(|| honest("the role that runs it is not known yet"))?;
-    if hello.server.login.superuser {
-        let (answers, _) = session.ask(&[WRITTEN.to_owned()]).await?;
-        let written = answers.first().and_then(|rows| rows.first()).and_then(|row| Cells::of(row).flag());
-        if written != Some(false) {
-            return Err(honest(
-                "planning could run functions that others wrote, with a superuser behind it; log in as a role with pg_monitor for plans",
-            ));
-        }
+    if hello.server.login.superuser && written_by_others(session).await? {
+        return Err(honest(
+            "planning could run functions that others wrote, with a superuser behind it; log in as a role with pg_monitor for plans",
+        ));
     }
     if role == &hello.server.login.role {
         return Ok(None);
@@ -100,18 +98,32 @@ async fn runner(session: &mut Session, hello: &Hello, role: &Foreign) -> Result<
     let (answers, _) = session.ask(&[may]).await?;
     match answers.first().and_then(|rows| rows.first()).and_then(|row| Cells::of(row).flag()) {
         Some(true) => Ok(Some(name.to_owned())),
+        // As ourselves then, and what others wrote could read with our rights what they may not.
+        Some(false) if written_by_others(session).await? => Err(honest(&format!(
+            "planning could run functions that others wrote, with the rights of {} behind it; as the role itself it is safe: GRANT {} TO {}",
+            hello.server.login.role,
+            identifier(role).unwrap_or_default(),
+            identifier(&hello.server.login.role).unwrap_or_default(),
+        ))),
         Some(false) => Ok(None),
         None => Err(honest("the role that runs it is gone")),
     }
 }
 
-/// True when someone who is no superuser owns what planning may run: a function that is not volatile, one that an operator or a name that
+/// Whether there is any such function in this database, of neither a superuser nor ourselves.
+async fn written_by_others(session: &mut Session) -> Result<bool, Trouble> {
+    let (answers, _) = session.ask(&[WRITTEN.to_owned()]).await?;
+    let written = answers.first().and_then(|rows| rows.first()).and_then(|row| Cells::of(row).flag());
+    Ok(written != Some(false))
+}
+
+/// True when someone who is no superuser and not this login owns what planning may run: a function that is not volatile, one that an operator or a name that
 /// superusers' functions may call leads to, or a domain, whose constraints are tried on parameters.
 const WRITTEN: &str = "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_roles r ON r.oid = p.proowner \
-    WHERE NOT r.rolsuper AND p.prorettype <> 'pg_catalog.trigger'::pg_catalog.regtype AND (p.provolatile <> 'v' \
+    WHERE NOT r.rolsuper AND r.rolname <> session_user AND p.prorettype <> 'pg_catalog.trigger'::pg_catalog.regtype AND (p.provolatile <> 'v' \
     OR EXISTS (SELECT 1 FROM pg_catalog.pg_operator o WHERE o.oprcode = p.oid) \
     OR EXISTS (SELECT 1 FROM pg_catalog.pg_proc q JOIN pg_catalog.pg_roles s ON s.oid = q.proowner WHERE s.rolsuper AND q.proname = p.proname))) \
-    OR EXISTS (SELECT 1 FROM pg_catalog.pg_type t JOIN pg_catalog.pg_roles r ON r.oid = t.typowner WHERE t.typtype = 'd' AND NOT r.rolsuper)";
+    OR EXISTS (SELECT 1 FROM pg_catalog.pg_type t JOIN pg_catalog.pg_roles r ON r.oid = t.typowner WHERE t.typtype = 'd' AND NOT r.rolsuper AND r.rolname <> session_user)";
 
 /// Settings of a role that change its plans; each may be set by anyone for himself.
 const PLANNING: &str = "'work_mem', 'hash_mem_multiplier', 'random_page_cost', 'seq_page_cost', 'cpu_tuple_cost', 'cpu_index_tuple_cost', \

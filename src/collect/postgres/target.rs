@@ -151,6 +151,14 @@ impl Target {
         format!("psql -h {host} -p {} -U {role} -d {database}", self.port)
     }
 
+    /// Where TCP reaches it: all addresses of its name; none through a socket, or while the name cannot be looked up.
+    pub async fn addresses(&self) -> Vec<std::net::SocketAddr> {
+        const LOOK_UP: std::time::Duration = std::time::Duration::from_millis(500);
+        let Address::Tcp(host) = &self.address else { return Vec::new() };
+        let found = tokio::time::timeout(LOOK_UP, tokio::net::lookup_host((host.as_str(), self.port)));
+        found.await.ok().and_then(Result::ok).map(Iterator::collect).unwrap_or_default()
+    }
+
     /// True when it is reached by this host's own addresses only.
     #[must_use]
     pub fn near(&self) -> bool {

@@ -14,7 +14,7 @@ use crate::model::seen::{Lack, Seen, Why};
 
 use super::connect::{self, Who};
 use super::hello::Hello;
-use super::session::{Limits, Session, Trouble};
+use super::session::{Cells, Limits, Session, Trouble};
 use super::slot::Shared;
 use super::target::{Credentials, Target};
 use super::turns::Turns;
@@ -88,10 +88,11 @@ impl Visitor {
 
     /// A visit, or why there was none. False: there was none.
     async fn look_into(&self, open: &mut Option<Open>, database: &str) -> bool {
+        let mut alone_in = false;
         let entered =
             self.enter(open, database).await.map(|_| ()).map_err(|trouble| not_let_in(&trouble, &self.who.role, database));
         let visited = match entered {
-            Ok(()) => self.visit(open, database).await.map_err(|trouble| {
+            Ok(()) => self.visit(open, database).await.map(|alone| alone_in = alone).map_err(|trouble| {
                 if trouble.fatal() {
                     *open = None;
                 }
@@ -100,10 +101,15 @@ impl Visitor {
             }),
             Err(lack) => Err(lack),
         };
+        // Whoever is the last one in a database keeps it from being dropped, renamed or copied.
+        if alone_in && let Some(open) = open.take() {
+            open.session.close().await;
+        }
         visited.map_err(|lack| self.slot.unvisited(database, lack)).is_ok()
     }
 
-    async fn visit(&self, open: &mut Option<Open>, database: &str) -> Result<(), Trouble> {
+    /// True when nobody else is in that database.
+    async fn visit(&self, open: &mut Option<Open>, database: &str) -> Result<bool, Trouble> {
         let session = self.enter(open, database).await?;
         let (mut answers, _) = session.ask(&catalog::sql()).await?;
         // By itself: it takes a lock on each sequence, and one that is being altered must not hide tables and indexes.
@@ -116,14 +122,16 @@ impl Visitor {
             Err(_) => false,
         };
         self.slot.visited(catalog::parse(&answers, sequences));
-        let installed = "SELECT 1 FROM pg_catalog.pg_extension WHERE extname = 'pg_stat_statements'".to_owned();
-        if let Ok((answers, _)) = session.ask(&[installed]).await
-            && answers.first().is_some_and(|rows| !rows.is_empty())
-            && database.as_bytes() != self.hello.server.database.raw()
-        {
+        let about = "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_extension WHERE extname = 'pg_stat_statements'), \
+                     pg_catalog.pg_stat_get_db_numbackends(d.oid) <= 1 FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()";
+        let Ok((answers, _)) = session.ask(&[about.to_owned()]).await else { return Ok(false) };
+        let mut cells = answers.first().and_then(|rows| rows.first()).map(Cells::of);
+        let mut flag = || cells.as_mut().and_then(Cells::flag).unwrap_or(false);
+        let (installed, alone) = (flag(), flag());
+        if installed && database.as_bytes() != self.hello.server.database.raw() {
             self.slot.has_statements(database);
         }
-        Ok(())
+        Ok(alone)
     }
 
     /// The session in that database: the one that is open, or a new one in its place.
@@ -191,7 +199,12 @@ impl Visitor {
 
 fn no_plan(trouble: &Trouble) -> Lack {
     let why = if trouble.code() == "42501" { Why::Denied } else { Why::Garbage };
-    Lack::new(why, format!("no plan: {trouble}"))
+    // What the server says of a statement may quote it.
+    let said = match trouble {
+        Trouble::Refused { code, .. } if code != plan::OWN => format!("the server refused it ({code})"),
+        other => other.to_string(),
+    };
+    Lack::new(why, format!("no plan: {said}"))
 }
 
 /// Why a database lets nobody in, and the way in.

@@ -22,6 +22,8 @@ use super::target::{Credentials, Target};
 use super::{activity, cluster, locks, statements, visitor};
 
 /// Sessions are looked at so often, while a look costs next to nothing …
+/// A connection that held so long was a good one: the next break is not waited for as the one after the other.
+const SETTLED: Duration = Duration::from_secs(60);
 const LOOK_LEAST: Duration = Duration::from_millis(100);
 /// … and so seldom at most.
 const LOOK_MOST: Duration = Duration::from_millis(1000);
@@ -89,7 +91,14 @@ impl Watcher {
         let mut database = self.target.database.clone();
         loop {
             let who = connect::who(&self.target);
-            match self.serve(&who, &mut database, &credentials).await {
+            let (began, asked_for) = (clock::instant(), database.clone());
+            let served = self.serve(&who, &mut database, &credentials).await;
+            if began.elapsed() >= SETTLED {
+                pause = Duration::from_secs(1);
+            }
+            match served {
+                // The database is gone, and there is another to sit in.
+                Err(trouble) if database != asked_for => self.slot.lost(&self.target, &trouble),
                 // A credential that is refused is not tried again.
                 Err(trouble) if refused(&trouble) => {
                     self.slot.refused(&self.target, &who, &trouble);
@@ -106,7 +115,11 @@ impl Watcher {
     /// Connects and samples until the connection breaks, or (`Ok`) another database is better to sit in.
     async fn serve(&mut self, who: &Who, database: &mut String, credentials: &Credentials) -> Result<(), Trouble> {
         let connection = match connect::connect(&self.target, who, database, credentials).await {
-            Err(trouble) if trouble.code() == "3D000" && *database != "postgres" && self.target.discovered => {
+            Err(trouble)
+                if trouble.code() == "3D000"
+                    && *database != "postgres"
+                    && (self.target.discovered || *database != self.target.database) =>
+            {
                 "postgres".clone_into(database);
                 return Err(trouble);
             }

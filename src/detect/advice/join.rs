@@ -21,6 +21,9 @@ pub(super) fn advise(plan: &Plan, at: usize, node: &Node, call: Call) -> Option<
         .collect();
     let [left, right] = below[..] else { return None };
     let side = |(large, small): (usize, usize)| {
+        if !probed(&node.join, large == right) {
+            return None;
+        }
         let (scan, replaced) = scanned(plan, large, call.semi)?;
         let index = table_of(plan, scan)?;
         let table = &plan.tables[index];
@@ -47,6 +50,16 @@ pub(super) fn advise(plan: &Plan, at: usize, node: &Node, call: Call) -> Option<
     [(left, right), (right, left)].into_iter().filter_map(side).min_by(|a, b| a.cost_after.total_cmp(&b.cost_after))
 }
 
+/// True for a side that may be looked up row by row: one whose every row is wanted is read whole, with an index or without.
+fn probed(join: &str, second: bool) -> bool {
+    match join {
+        "Inner" | "Semi" | "Right Semi" => true,
+        "Left" | "Anti" => second,
+        "Right" | "Right Anti" => !second,
+        _ => false,
+    }
+}
+
 /// The scan of a whole table on that side, and the node that an index takes the place of: a hash, a sort or a store may stand between, and
 /// where the statement only asks whether there is a row, what takes double keys away.
 fn scanned(plan: &Plan, from: usize, semi: bool) -> Option<(&Node, &Node)> {
@@ -67,7 +80,7 @@ fn scanned(plan: &Plan, from: usize, semi: bool) -> Option<(&Node, &Node)> {
 /// own rows tell, where this join makes them and nothing else thins them out.
 fn over(plan: &Plan, at: usize, probing: usize, scan: &Node, rows: Option<f64>) -> f64 {
     let passes = |n: &Node| matches!(n.kind.as_str(), "Sort" | "Gather" | "Gather Merge" | "Result");
-    let last = plan.nodes[..at].iter().all(passes) && matches!(plan.nodes[at].join.as_str(), "Inner" | "Semi");
+    let last = plan.nodes[..at].iter().all(passes) && matches!(plan.nodes[at].join.as_str(), "Inner" | "Semi" | "Right Semi");
     let thinned = scan.conditions.iter().any(|(name, _)| name == "Filter");
     let side = &plan.nodes[probing];
     let below = plan.nodes[probing + 1..].iter().take_while(|n| n.depth > side.depth);

@@ -27,6 +27,12 @@ fn compared(node: &Node, table: &PlannedTable) -> Vec<Condition> {
         .collect()
 }
 
+/// How many conditions a scan has, those that no index serves too.
+fn asked(node: &Node) -> usize {
+    let texts = node.conditions.iter().filter(|(name, _)| name == "Filter" || name == "Index Cond");
+    texts.map(|(_, text)| conditions::count(text.shown())).sum()
+}
+
 /// An index on the column serves the condition: no cast, or one that changes nothing.
 fn serves(column: &PlannedColumn, c: &Condition) -> bool {
     match c.cast.as_deref() {
@@ -61,6 +67,8 @@ pub(super) fn advise(plan: &Plan, at: usize, node: &Node, call: Call) -> Option<
     });
     equal.dedup_by(|a, b| a.column == b.column);
     let order = ordered(plan, at, node, table);
+    // Several values of a column in front give several orders, one after the other.
+    equal.retain(|c| order.is_none() || c.members <= 1.0);
     let range = all.iter().find(|c| c.compare == Compare::Range && usable(c) && !equal.iter().any(|e| e.column == c.column));
     // A value that most rows have narrows nothing.
     equal.retain(|c| {
@@ -73,6 +81,10 @@ pub(super) fn advise(plan: &Plan, at: usize, node: &Node, call: Call) -> Option<
         equal.iter().map(|c| column(table, c).map_or(1.0, |col| narrowed(table, col, c))).product::<f64>().min(1.0);
     let mut columns: Vec<(String, Foreign, f64)> = equal.iter().filter_map(|c| written(table, c)).collect();
     let limited = order.as_ref().map(|o| o.limit);
+    // What the planner expects after all conditions tells how much an index reads only where the index serves them all.
+    let served =
+        equal.len() + all.iter().filter(|c| range.is_some_and(|r| c.compare == Compare::Range && c.column == r.column)).count();
+    let rows = if served >= asked(node) { node.rows } else { f64::INFINITY };
     let wanted = match (&order, range) {
         (Some(order), _) => {
             columns.extend(order.columns.iter().cloned());
@@ -83,9 +95,10 @@ pub(super) fn advise(plan: &Plan, at: usize, node: &Node, call: Call) -> Option<
         (None, Some(range)) => {
             columns.extend(written(table, range));
             // The planner takes a third of the table for a comparison that it knows nothing of, a two-hundredth for an interval.
-            node.rows.min(table.rows * selectivity)
+            let ends = all.iter().filter(|c| c.compare == Compare::Range && c.column == range.column).count();
+            rows.min(table.rows * selectivity * if ends > 1 { 0.005 } else { 1.0 / 3.0 })
         }
-        (None, None) => (table.rows * selectivity).min(node.rows.max(1.0) * 4.0).max(1.0),
+        (None, None) => (table.rows * selectivity).min(rows.max(1.0) * 4.0).max(1.0),
     };
     columns.truncate(COLUMNS + 1);
     if columns.is_empty() || (limited.is_none() && wanted > MANY * table.rows) || covered(table, &columns) {

@@ -59,6 +59,9 @@ pub struct TableRow {
     /// age(relfrozenxid), transactions.
     pub xid_age: u64,
     pub owner: Foreign,
+    /// `autovacuum_vacuum_scale_factor` and `autovacuum_analyze_scale_factor` of its own.
+    pub vacuum_factor: Option<f64>,
+    pub analyze_factor: Option<f64>,
 }
 
 /// An index.
@@ -78,6 +81,8 @@ pub struct IndexRow {
     /// It is being built.
     pub building: bool,
     pub definition: Option<Foreign>,
+    /// Transactions since its row in pg_class was written last: at the earliest when it was made.
+    pub changed_age: Option<u64>,
 }
 
 /// One index that another one serves as well.

@@ -173,6 +173,10 @@ pub struct HorizonRow {
     /// Transactions since.
     pub age: u64,
     pub since_s: Option<f64>,
+    /// A standby reads from it now: the horizon is that of a query there.
+    pub feeds: bool,
+    /// It holds back the catalogues only: a slot of logical decoding.
+    pub catalogues: bool,
 }
 
 /// `pg_prepared_xacts`.

@@ -6,9 +6,10 @@ use crate::model::foreign::Foreign;
 /// show) `U&"…"`. `None` when the name is no UTF-8: then no text can address it.
 #[must_use]
 pub fn identifier(name: &Foreign) -> Option<String> {
-    let text = std::str::from_utf8(name.raw()).ok()?;
+    // No name is empty.
+    let text = std::str::from_utf8(name.raw()).ok().filter(|text| !text.is_empty())?;
     let bare = text.bytes().enumerate().all(|(at, b)| b.is_ascii_lowercase() || b == b'_' || (at > 0 && (b.is_ascii_digit())));
-    if bare && !text.is_empty() && !RESERVED.contains(&text) {
+    if bare && !RESERVED.contains(&text) {
         return Some(text.to_owned());
     }
     // What is shown differs from what is there: only escapes can be read and pasted.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::foreign::Foreign;
 use crate::model::seen::Seen;
 
-use super::{identifier, qualified};
+use super::{identifier, lexer, qualified};
 
 /// A generic plan: of the statement for any parameters. It was not executed; rows and costs are the planner's estimates.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -201,7 +201,9 @@ impl Plan {
         let number = |name: &str| value.get(name).and_then(serde_json::Value::as_f64).unwrap_or(0.0);
         const CONDITIONS: [&str; 8] =
             ["Filter", "Index Cond", "Recheck Cond", "Hash Cond", "Merge Cond", "Join Filter", "One-Time Filter", "TID Cond"];
-        let conditions = CONDITIONS.iter().filter_map(|c| Some(((*c).to_owned(), Foreign::from(value.get(*c)?.as_str()?))));
+        // Views, policies and texts that were never normalised bring literals: masked before anything keeps them.
+        let masked = |text: &str| Foreign::from(lexer::mask(text).as_str());
+        let conditions = CONDITIONS.iter().filter_map(|c| Some(((*c).to_owned(), masked(value.get(*c)?.as_str()?))));
         let keys = value.get("Sort Key").and_then(|k| k.as_array());
         let relationship = text("Parent Relationship");
         let kind = text("Node Type");
@@ -215,7 +217,7 @@ impl Plan {
             rows: number("Plan Rows"),
             width: number("Plan Width"),
             conditions: conditions.collect(),
-            sort_key: keys.map_or_else(Vec::new, |k| k.iter().filter_map(|k| k.as_str()).map(Foreign::from).collect()),
+            sort_key: keys.map_or_else(Vec::new, |k| k.iter().filter_map(|k| k.as_str()).map(masked).collect()),
             join: text("Join Type"),
             repeated: repeated || relationship == "SubPlan",
             relationship,
@@ -258,6 +260,14 @@ mod tests {
         assert_eq!(kinds, [("Nested Loop", 0, false), ("Seq Scan", 1, false), ("Index Scan", 1, true)]);
         assert_eq!((plan.cost(), plan.own_cost(0)), (100.0, 52.0));
         assert_eq!(plan.nodes[1].conditions, [("Filter".to_owned(), Foreign::from("(x = $1)"))]);
+    }
+
+    #[test]
+    fn literals_of_views_and_policies_are_masked() {
+        let json = br#"[{"Plan":{"Node Type":"Seq Scan","Total Cost":1.0,"Filter":"((note = 'secret'::text) AND (id = $1))","Sort Key":["(x + 4711)"]}}]"#;
+        let node = &Plan::parse(json).unwrap().nodes[0];
+        assert_eq!(node.conditions[0].1.shown(), "((note = ?::text) AND (id = $1))");
+        assert_eq!(node.sort_key[0].shown(), "(x + ?)");
     }
 
     proptest! {

@@ -33,6 +33,9 @@ pub struct Server {
     pub managed: Option<String>,
     /// Address and port that the server says it is reached at by us; `None` through a socket.
     pub listens: Option<std::net::SocketAddr>,
+    /// Where we reach it: the addresses of the host and the port that we were told, those of a proxy in front of it among them.
+    #[serde(default)]
+    pub dialled: Vec<std::net::SocketAddr>,
     /// Between us stands a pooler: our backend changes.
     pub pooled: bool,
     /// Least round trip, milliseconds.

@@ -125,7 +125,8 @@ fn tabs(app: &App, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let mut spans = vec![Span::raw(" ")];
     for (at, text) in words(app, area.width).into_iter().enumerate() {
         let open = at == app.postgres.tab % Tab::ALL.len();
-        spans.push(Span::styled(text, theme.style(if open { Meaning::Selected } else { Meaning::Title })));
+        let title = theme.style(Meaning::Title);
+        spans.push(Span::styled(text, if open { title.patch(theme.style(Meaning::Selected)) } else { title }));
         spans.push(Span::raw(if at + 1 < Tab::ALL.len() { BETWEEN } else { " " }));
     }
     let line = Line::from(spans);

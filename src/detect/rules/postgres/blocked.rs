@@ -7,8 +7,9 @@ use crate::model::facts::{Chains, Holder, PgFacts, Root};
 use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 
+use super::role_setting::role_setting;
 use super::roots::{self, Kind, LOST};
-use super::support::{brief, cancel, session_subject, setting, terminate, who};
+use super::support::{brief, cancel, session_subject, terminate, who};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -51,6 +52,20 @@ fn made(pg: &PgFacts, _: &Chains, root: &Root) -> Option<(Subject, String, Vec<F
     let mut fixes: Vec<Fix> = Vec::new();
     fixes.extend(cancel(pg, s, &format!("Cancel its statement: {frees} others go on when it has rolled back")));
     fixes.extend(terminate(pg, s, frees));
-    fixes.push(setting(pg, Phase::Cure, Horizon::LongTerm, "Let waits for locks end by themselves", "lock_timeout", "5s"));
+    fixes.extend(give_up(pg, root));
     Some((session_subject(pg, s), title, fixes))
+}
+
+/// The role of those who wait may give up by itself. Never for the whole server: dumps, migrations and builds of indexes wait for good reasons.
+fn give_up(pg: &PgFacts, root: &Root) -> Option<Fix> {
+    let activity = pg.activity.as_ref().ok()?;
+    let waits = root.waiters.iter().filter_map(|pid| activity.session(*pid));
+    let victim = waits.filter(|s| s.client_backend() && !s.maintenance()).max_by_key(|s| s.role.raw().to_vec())?;
+    let title = "Let this role's waits for locks end by themselves";
+    let setting = ("lock_timeout", "5s");
+    let mut fix = role_setting(pg, Phase::Cure, Horizon::LongTerm, title, &victim.role, setting)?;
+    fix.risk = "its statements fail after five seconds behind a lock: it must try again; not for a role that migrates or builds indexes \
+                (one that gives up leaves an invalid index). Counts for new sessions only"
+        .into();
+    Some(fix)
 }

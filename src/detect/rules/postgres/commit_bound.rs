@@ -1,5 +1,7 @@
 //! postgres.wal.commit_bound: commits wait for the WAL flush.
 
+use std::collections::BTreeMap;
+
 use super::role_setting::role_setting;
 use super::support::{self, confidence, in_application, instance, interval, nobody};
 use crate::detect::finding::Class;
@@ -9,6 +11,7 @@ use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
+use crate::model::foreign::Foreign;
 use crate::model::postgres::WaitClass;
 use crate::model::source::SourceKind;
 use crate::model::unit::{Unit, short};
@@ -64,8 +67,15 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
 }
 
 fn fixes(pg: &PgFacts, activity: &crate::model::facts::Activities) -> Vec<Fix> {
-    let busiest = activity.sessions.iter().filter(|s| s.class(WaitClass::Wal) > 0.0).find_map(|s| activity.seen(s));
-    let Some(role) = busiest.map(|s| &s.role) else { return Vec::new() };
+    // The role of those who wait most together; maintenance and the server's own processes have none to be set.
+    let mut roles: BTreeMap<&Foreign, f64> = BTreeMap::new();
+    for facts in &activity.sessions {
+        if let Some(s) = activity.seen(facts).filter(|s| s.client_backend() && !s.maintenance() && !s.role.is_empty()) {
+            *roles.entry(&s.role).or_default() += facts.class(WaitClass::Wal);
+        }
+    }
+    let most = roles.into_iter().filter(|(_, waits)| *waits > 0.0).max_by(|a, b| a.1.total_cmp(&b.1));
+    let Some((role, _)) = most else { return Vec::new() };
     let title = "Let commits of this role not wait for the disk";
     let relief =
         role_setting(pg, Phase::Relief, Horizon::Immediate, title, role, ("synchronous_commit", "off")).map(|mut fix| {

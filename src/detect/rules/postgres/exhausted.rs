@@ -99,15 +99,14 @@ fn fixes(pg: &PgFacts, top: &crate::model::postgres::ConnectionRow, places: f64)
                 .into();
         out.push(fix);
     }
-    let mut more = setting(
-        pg,
-        Phase::Cure,
-        Horizon::LongTerm,
-        "A pooler in front; or more places",
-        "max_connections",
-        &format!("{:.0}", (places * 1.5).ceil()),
-    );
-    more.risk = "each session takes memory and time of everyone's snapshots; a pooler is the better way".into();
-    out.push(more);
+    let more = format!("{:.0}", (places * 1.5).ceil());
+    let more = setting(pg, Phase::Cure, Horizon::LongTerm, "A pooler in front; or more places", "max_connections", &more);
+    out.extend(more.map(|mut more| {
+        more.risk = "each session takes memory and time of everyone's snapshots; a pooler is the better way".into();
+        if pg.cluster.as_ref().is_ok_and(|c| !c.replicas.is_empty()) {
+            more.risk += "; raise it on every standby first: one with fewer places stops replaying";
+        }
+        more
+    }));
     out
 }

@@ -37,7 +37,9 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         Ok(cluster) => cluster,
         Err(lack) => return unknown(pg, lack),
     };
-    let grown = |what: &str| facts.learned.trend(&pg.id, what).and_then(|s| Some((s.0.back()?.1 - s.0.front()?.1, s.span_s())));
+    // What was forced a quarter of an hour ago says nothing about now.
+    const LATELY_S: f64 = 120.0;
+    let grown = |what: &str| facts.learned.trend(&pg.id, what).and_then(|s| s.lately(LATELY_S));
     let (Some((asked, span)), Some((timed, _))) = (grown("checkpoints requested"), grown("checkpoints timed")) else {
         return unknown(pg, &crate::model::seen::Lack::first_sample("checkpoints"));
     };
@@ -85,16 +87,13 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     // ones writes, with room; and never less than twice what is set.
     let set = cluster.number("max_wal_size").unwrap_or(1024.0) / 1024.0;
     let wanted = (wal * timeout * 2.5 / 1_073_741_824.0).max(set * 2.0).ceil().max(2.0);
-    let mut fix = setting(
-        pg,
-        Phase::Relief,
-        Horizon::Immediate,
-        "Let more WAL pass between two checkpoints",
-        "max_wal_size",
-        &format!("{wanted:.0}GB"),
-    );
-    fix.risk = format!("up to {wanted:.0} GB of disk for WAL; recovery after a crash takes longer");
-    fix.needs_bytes = Some((wanted * 1_073_741_824.0) as u64);
-    found.fixes = vec![fix];
+    let title = "Let more WAL pass between two checkpoints";
+    let fix = setting(pg, Phase::Relief, Horizon::Immediate, title, "max_wal_size", &format!("{wanted:.0}GB"));
+    let said = fix.map(|mut fix| {
+        fix.risk = format!("up to {wanted:.0} GB of disk for WAL; recovery after a crash takes longer");
+        fix.needs_bytes = Some((wanted * 1_073_741_824.0) as u64);
+        fix
+    });
+    found.fixes = said.into_iter().collect();
     Judged::found(subject, found)
 }

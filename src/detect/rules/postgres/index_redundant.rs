@@ -25,8 +25,8 @@ pub const RULE: Rule = Rule {
     ],
     origins: &["postgres.indexes", "postgres.tables", "ledger"],
     page: "\
-A table takes many writes, and has indexes that another one serves as well or that no scan has used. Each write keeps them all. The cost is estimated: of the time of the statements that write, the share of the superfluous indexes among all things
-that a write touches.
+A table takes many writes, and has indexes that another one serves as well or that no scan has used. Each write keeps them all. The cost is estimated: of the time of the statements that write, the share of this table's rows among all that are
+written, and of that the share of the superfluous indexes among all things that a write touches.
 
 **Cure**: drop them.",
     judge,
@@ -45,6 +45,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         return support::unknown(pg, &pg.no_statements());
     }
     let busy = facts.queries.map_or(0.0, |q| q.writing);
+    // What is written to all tables: this one's share of the time is that of its rows.
+    let written = pg.rate(|c| Some(c.databases.iter().map(|d| d.rows_written).sum()));
     let mut judged = Judged::default();
     for catalog in catalogs {
         for t in &catalog.tables {
@@ -61,7 +63,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             let held = is_held(prev, &subject);
             // The row itself, its WAL, one index that is needed, and these.
             let n = extra.len() as f64;
-            let lost = busy * n / (n + 3.0);
+            let share = written.filter(|w| *w > 0.0).map_or(0.0, |w| (rate / w).min(1.0));
+            let lost = busy * share * n / (n + 3.0);
             if rate < params.limit("writes", held) || lost < params.limit("lost", held) {
                 continue;
             }
@@ -71,7 +74,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             );
             found.losses = vec![(State::Working, lost)];
             found.waste = true;
-            found.victims_time = busy;
+            found.victims_time = busy * share;
             found.confidence = 0.5;
             found.evidence = vec![
                 evidence("rows written", rate, Unit::PerSecond, Some(params.get("writes")), "postgres.tables"),

@@ -6,6 +6,8 @@ use crate::detect::finding::Class;
 use crate::detect::finding::{Horizon, Phase};
 use crate::detect::params::Params;
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::facts::PgFacts;
+use crate::model::postgres::{Catalog, IndexRow};
 use crate::model::source::SourceKind;
 use crate::model::subject::SubjectType;
 use crate::model::unit::{Unit, bytes, seconds};
@@ -19,7 +21,7 @@ pub const RULE: Rule = Rule {
     params: &[],
     origins: &["postgres.indexes"],
     page: "\
-No scan has used the index since the statistics were reset (or began), two weeks ago at least, and it enforces nothing. Standbys count for themselves: on one of them it may be used.
+No scan has used the index since the statistics were reset (or began), two weeks ago at least, it is older than that by the transactions since it was made, and it enforces nothing. Standbys count for themselves: on one of them it may be used.
 
 **Cure**: drop it, after a look at the standbys. The statement that makes it again is given as the undo.",
     judge,
@@ -43,7 +45,11 @@ fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
         if looked_s < TWO_WEEKS_S {
             continue;
         }
-        for i in catalog.indexes.iter().filter(|i| i.valid && !i.needed && i.scans == 0 && i.pages >= 128) {
+        let young = transactions(pg, catalog, looked_s);
+        // One that was made lately had no time to be used; when it was made nobody notes, but how many transactions ago.
+        let old = |i: &&IndexRow| i.changed_age.is_some_and(|age| age as f64 > young);
+        let unused = |i: &&IndexRow| i.valid && !i.needed && i.scans == 0 && i.pages >= 128;
+        for i in catalog.indexes.iter().filter(unused).filter(old) {
             let index = Object::of(pg, &catalog.database, &i.schema, &i.name, i.oid);
             let (subject, name) = (index.subject(SubjectType::Index), &index.label);
             let size = i.pages as f64 * 8192.0;
@@ -75,3 +81,12 @@ fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
 }
 
 const TWO_WEEKS_S: f64 = 14.0 * 86_400.0;
+
+/// Transactions that two weeks make at most, at the rate since statistics began; an id is used by those that write only.
+fn transactions(pg: &PgFacts, catalog: &Catalog, looked_s: f64) -> f64 {
+    let databases = pg.cluster.as_ref().map_or(&[] as &[_], |c| c.databases.as_slice());
+    let ended: u64 = databases.iter().map(|d| d.commits + d.rollbacks).sum();
+    let known_s =
+        databases.iter().filter_map(|d| d.reset_us).map(|r| (catalog.server_us - r) as f64 / 1e6).fold(looked_s, f64::max);
+    ended as f64 / known_s.max(1.0) * TWO_WEEKS_S
+}

@@ -2,11 +2,13 @@
 
 use super::support::{self, confidence, instance, interval, nobody};
 use crate::detect::finding::Class;
+use crate::detect::finding::Fix;
 use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
-use crate::model::postgres::WaitClass;
+use crate::model::facts::PgFacts;
+use crate::model::postgres::{Session, WaitClass, lexer};
 use crate::model::source::SourceKind;
 use crate::model::unit::{Unit, short};
 
@@ -25,7 +27,7 @@ pub const RULE: Rule = Rule {
 A vacuum, an index build or a backup reads and writes while the foreground waits for the same disk. Autovacuum pauses between its pages and seldom hurts; one by hand does not pause
 (`vacuum_cost_delay = 0`).
 
-**Relief**: cancel it and run it at a quiet hour; what it has done stays done. **Cure**: `vacuum_cost_delay` for those by hand.",
+**Relief**: cancel it and run it at a quiet hour: what a plain vacuum has cleaned stays clean, anything else begins anew. A backup is let finish. **Cure**: `vacuum_cost_delay` for those by hand.",
     judge,
 };
 
@@ -38,11 +40,11 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let io = |s: &crate::model::facts::SessionFacts| s.class(WaitClass::IoRead) + s.class(WaitClass::IoWrite);
     let works = |pid: i32| {
         let s = activity.session(pid)?;
-        let verb = crate::model::postgres::lexer::verb(s.query.shown());
+        let verb = lexer::verb(s.query.shown());
         (s.maintenance() || matches!(verb.as_str(), "VACUUM" | "REINDEX" | "CLUSTER" | "CREATE")).then_some(s)
     };
     let (mut theirs, mut others, mut victims) = (0.0, 0.0, 0.0);
-    let mut worst: Option<(&crate::model::postgres::Session, f64)> = None;
+    let mut worst: Option<(&Session, f64)> = None;
     for facts in &activity.sessions {
         match works(facts.pid) {
             Some(s) => {
@@ -76,7 +78,22 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         evidence("of all waits for data files", share * 100.0, Unit::Percent, Some(params.get("share")), "postgres.activity"),
         evidence("others wait for data files", others, Unit::Count, Some(params.get("lost")), "postgres.activity"),
     ];
-    found.fixes =
-        support::cancel(pg, s, "Cancel it, and run it at a quiet hour; what it has cleaned stays clean").into_iter().collect();
+    found.fixes = quiet_hour(pg, s).into_iter().collect();
     Judged::found(subject, found)
+}
+
+/// Cancelled now and run later, with what is lost by that; a backup is never ended.
+fn quiet_hour(pg: &PgFacts, s: &Session) -> Option<Fix> {
+    let text = s.query.shown().to_ascii_uppercase();
+    let verb = lexer::verb(&text);
+    let plain = s.kind.raw() == b"autovacuum worker" || (verb == "VACUUM" && !text.contains("FULL")) || verb == "ANALYZE";
+    let risk = match verb.as_str() {
+        _ if plain => "what it has cleaned stays clean",
+        _ if text.contains("CONCURRENTLY") => "all that it did is lost, and an invalid index stays behind that must be dropped",
+        "CREATE" | "REINDEX" | "CLUSTER" | "VACUUM" => "all that it did is lost: it begins anew",
+        _ => return None,
+    };
+    let mut fix = support::cancel(pg, s, "Cancel it, and run it at a quiet hour")?;
+    fix.risk = risk.into();
+    Some(fix)
 }

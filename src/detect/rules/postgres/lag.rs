@@ -40,6 +40,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let mut all: Vec<(Subject, Option<f64>, Option<f64>)> = cluster
         .replicas
         .iter()
+        // What only receives (pg_receivewal, a base backup) replays nothing.
+        .filter(|r| !matches!(r.name.shown(), "pg_receivewal" | "pg_basebackup") && r.state.raw() != b"backup")
         .map(|r| {
             let name = if r.name.is_empty() { r.client.shown() } else { r.name.shown() };
             let subject = Subject::new(SubjectType::Replica, name, format!("standby {name}"));

@@ -151,8 +151,5 @@ fn preflight(pg: &PgFacts, costly: &Costly<'_>) -> Vec<Preflight> {
         let what = if building { "another index is being built" } else { "no other index is being built" };
         checks.push(Preflight { ok: !building, what: what.into() });
     }
-    if pg.server.as_ref().is_some_and(|s| s.standby) {
-        checks.push(Preflight { ok: false, what: "this is a standby: build it on the primary".into() });
-    }
     checks
 }

@@ -101,20 +101,9 @@ fn fixes(pg: &PgFacts, database: &Foreign, t: &crate::model::postgres::TableRow,
         on.needs = format!("owner of the table ({})", t.owner);
         out.push(on);
     } else if off {
-        out.push(setting(pg, Phase::Cure, Horizon::ShortTerm, "Switch autovacuum on", "autovacuum", "on"));
+        out.extend(setting(pg, Phase::Cure, Horizon::ShortTerm, "Switch autovacuum on", "autovacuum", "on"));
     } else {
-        let mut sooner = sql(
-            pg,
-            Phase::Cure,
-            Horizon::ShortTerm,
-            "Let autovacuum come sooner for it",
-            table.statement("ALTER TABLE ", " SET (autovacuum_vacuum_scale_factor = 0.02)"),
-            database,
-        );
-        sooner.undo = Some(table.statement("ALTER TABLE ", " RESET (autovacuum_vacuum_scale_factor)"));
-        sooner.risk = "it is vacuumed more often".into();
-        sooner.needs = format!("owner of the table ({})", t.owner);
-        out.push(sooner);
+        out.extend(table.sooner(pg, database, &t.owner, ("vacuum", t.vacuum_factor)));
     }
     out
 }

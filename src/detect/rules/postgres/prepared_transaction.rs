@@ -10,7 +10,7 @@ use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::seconds;
 
 use super::roots::{self, Kind, LOST};
-use super::support::{setting, sql};
+use super::support::sql;
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -25,7 +25,8 @@ A transaction was prepared (PREPARE TRANSACTION) and neither committed nor rolle
 locks. `pg_blocking_pids` calls it 0; it is found by the transaction that the waiters wait for.
 
 **Relief**: roll it back, or commit it: its coordinator knows which. In its own database, by its owner or a superuser.
-**Cure**: mend the coordinator; without one, `max_prepared_transactions = 0`.",
+**Cure**: mend the coordinator; without one, `max_prepared_transactions = 0` at the next restart, once none is left: a server that finds more than it may keep does
+not start.",
     judge,
 };
 
@@ -64,13 +65,5 @@ fn made(pg: &PgFacts, _: &Chains, root: &Root) -> Option<(Subject, String, Vec<F
         fixes.push(one(&title, format!("ROLLBACK PREPARED {gid};")));
         fixes.push(one("Or commit it", format!("COMMIT PREPARED {gid};")));
     }
-    fixes.push(setting(
-        pg,
-        Phase::Cure,
-        Horizon::LongTerm,
-        "Without a coordinator, forbid them",
-        "max_prepared_transactions",
-        "0",
-    ));
     Some((subject, title, fixes))
 }

@@ -85,7 +85,7 @@ fn more_memory(facts: &Facts<'_>, pg: &PgFacts, buffers: f64) -> Option<Fix> {
     let title =
         if wanted < buffers * 2.0 { "Let the server keep more in memory" } else { "Let the server keep twice as much in memory" };
     let value = format!("{:.0}MB", (wanted / 1_048_576.0).floor());
-    let mut fix = setting(pg, Phase::Cure, Horizon::LongTerm, title, "shared_buffers", &value);
+    let mut fix = setting(pg, Phase::Cure, Horizon::LongTerm, title, "shared_buffers", &value)?;
     fix.risk = "that memory is taken from the page cache and everyone else".into();
     if host.is_none() {
         fix.preflight

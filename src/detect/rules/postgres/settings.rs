@@ -45,7 +45,7 @@ fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
         let subject = Subject::new(SubjectType::Setting, name, name);
         let mut found = Found::new(Class::Hygiene, format!("{name} = {bad}: {why}"));
         found.evidence = vec![evidence(format!("{name} is {bad}"), 1.0, Unit::Count, None, "postgres.settings")];
-        found.fixes = vec![setting(pg, Phase::Cure, Horizon::Immediate, "Set it right", name, good)];
+        found.fixes = setting(pg, Phase::Cure, Horizon::Immediate, "Set it right", name, good).into_iter().collect();
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }
     if judged.verdicts.is_empty() {

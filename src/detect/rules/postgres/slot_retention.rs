@@ -23,7 +23,7 @@ pub const RULE: Rule = Rule {
     ],
     origins: &["postgres.slots", "postgres.cluster"],
     page: "\
-Nobody reads from the slot, and the server keeps all WAL from where it was read last, until the disk is full (or `max_slot_wal_keep_size` gives the slot up). The time left is the free space of the disk of the data directory (the least, where others are mounted in it), here, over
+Nobody reads from the slot, or its reader falls behind for a minute and more, and the server keeps all WAL from where it was read last, until the disk is full (or `max_slot_wal_keep_size` gives the slot up). The time left is the free space of the disk of the data directory (the least, where others are mounted in it), here, over
 the WAL written per second.
 
 **Relief**: drop the slot, when its reader does not come back. **Cure**: a limit.",
@@ -41,24 +41,39 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let mut judged = Judged::default();
     for slot in &cluster.slots {
         let subject = Subject::new(SubjectType::Slot, slot.name.shown(), format!("slot {}", slot.name));
-        let ill = matches!(slot.wal_status.raw(), b"unreserved" | b"lost");
+        let lost = slot.wal_status.raw() == b"lost";
+        let ill = lost || slot.wal_status.raw() == b"unreserved";
         // A lost slot holds nothing back any more; one that never was read neither.
         let retained = slot.retained_bytes.map_or(0.0, |b| b as f64);
-        if slot.active || (retained < params.limit("retained", is_held(prev, &subject)) && !ill) {
+        // One that is read is behind only when what it holds back grows.
+        let trend = facts.learned.trend(&pg.id, &format!("retained {}", slot.name)).and_then(|s| s.growth());
+        let stands = !slot.active || trend.is_some();
+        if !ill && (!stands || retained < params.limit("retained", is_held(prev, &subject))) {
             let what = slot.retained_bytes.map_or_else(|| "it reserves no WAL".into(), |b| format!("{} of WAL", bytes(b as f64)));
             judged.verdicts.push((subject, Verdict::Clear(what)));
             continue;
         }
-        let room = slot.safe_bytes.map(|b| b.max(0) as f64).or(free);
+        let room = slot.safe_bytes.map(|b| b.max(0) as f64).or(free).filter(|_| !lost);
+        let rate = if slot.active { trend } else { rate };
         let eta = rate.zip(room).map(|((median, slow), room)| (room / median.max(1.0), room / slow.max(1.0)));
         let within = eta.map_or_else(String::new, |(eta, _)| format!("; no room in {}", seconds(eta)));
-        let mut found =
-            Found::new(Class::Risk, format!("Slot {} has no reader and retains {} of WAL{within}", slot.name, bytes(retained)));
+        let title = match (lost, slot.active) {
+            (true, _) => format!("Slot {} is lost: the WAL that its reader needs is gone", slot.name),
+            (_, true) => format!("The reader of slot {} does not keep up: {} of WAL{within}", slot.name, bytes(retained)),
+            _ => format!("Slot {} has no reader and retains {} of WAL{within}", slot.name, bytes(retained)),
+        };
+        let mut found = Found::new(Class::Risk, title);
         (found.eta_s, found.eta_late_s) = (eta.map(|e| e.0), eta.map(|e| e.1));
-        found.grows = true;
+        found.grows = !lost;
         found.evidence = vec![evidence("WAL retained", retained, Unit::Bytes, Some(params.get("retained")), "postgres.slots")];
         if let Some((median, _)) = rate {
-            found.evidence.push(evidence("WAL written", median, Unit::BytesPerSecond, None, "postgres.cluster"));
+            found.evidence.push(evidence(
+                if slot.active { "it falls behind by" } else { "WAL written" },
+                median,
+                Unit::BytesPerSecond,
+                None,
+                "postgres.cluster",
+            ));
         }
         if let Some(room) = room {
             found.evidence.push(evidence("room left", room, Unit::Bytes, None, "postgres.slots"));
@@ -98,8 +113,13 @@ fn fixes(pg: &PgFacts, slot: &crate::model::postgres::SlotRow) -> Vec<Fix> {
     drop.risk = "the standby or subscriber that read from it must be set up anew".into();
     drop.needs = "a role with REPLICATION, or a superuser".into();
     drop.verify = format!("SELECT count(*) = 0 AS gone FROM pg_replication_slots WHERE slot_name = {name};");
-    let mut limit =
-        setting(pg, Phase::Cure, Horizon::ShortTerm, "Let no slot hold back more than this", "max_slot_wal_keep_size", "50GB");
-    limit.risk = "a reader that is further behind loses its slot".into();
-    vec![drop, limit]
+    // What is set already stands, be it less.
+    let unlimited = pg.cluster.as_ref().is_ok_and(|c| c.number("max_slot_wal_keep_size").is_some_and(|mb| mb < 0.0));
+    let title = "Let no slot hold back more than this";
+    let limit = setting(pg, Phase::Cure, Horizon::ShortTerm, title, "max_slot_wal_keep_size", "50GB").filter(|_| unlimited);
+    let limit = limit.map(|mut limit| {
+        limit.risk = "a reader that is further behind loses its slot".into();
+        limit
+    });
+    std::iter::once(drop).filter(|_| !slot.active).chain(limit).collect()
 }

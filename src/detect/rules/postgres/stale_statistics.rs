@@ -101,16 +101,9 @@ fn fixes(pg: &PgFacts, costly: &Costly<'_>, table: &PlannedTable, object: &Objec
     analyze.takes_s = Some(5.0);
     analyze.verify =
         format!("SELECT n_mod_since_analyze, last_analyze FROM pg_stat_user_tables WHERE relid = {}::oid;", table.oid);
-    let mut sooner = sql(
-        pg,
-        Phase::Cure,
-        Horizon::ShortTerm,
-        "Let autoanalyze come sooner for it",
-        object.statement("ALTER TABLE ", " SET (autovacuum_analyze_scale_factor = 0.02)"),
-        &costly.row.database,
-    );
-    sooner.undo = Some(object.statement("ALTER TABLE ", " RESET (autovacuum_analyze_scale_factor)"));
-    sooner.risk = "a short lock that blocks no reads and no writes".into();
-    sooner.needs = format!("owner of the table ({})", table.owner);
-    vec![analyze, sooner]
+    // What the table has of its own the visits say; one that was not visited yet may have any.
+    let database = &costly.row.database;
+    let visited = pg.catalogs.get(database.shown()).and_then(|c| c.tables.iter().find(|t| t.oid == table.oid));
+    let sooner = visited.and_then(|t| object.sooner(pg, database, &table.owner, ("analyze", t.analyze_factor)));
+    std::iter::once(analyze).chain(sooner).collect()
 }

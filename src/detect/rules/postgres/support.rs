@@ -190,9 +190,15 @@ pub fn moment(us: i64) -> String {
     format!("'{}+00'", at.strftime("%Y-%m-%d %H:%M:%S%.6f"))
 }
 
-/// That very session, and no later one with its pid.
-fn guard(s: &Session) -> String {
-    format!("FROM pg_stat_activity WHERE pid = {} AND backend_start = {}", s.pid, moment(s.started_us))
+/// That very session, and no later one with its pid; and in it the transaction, or the statement, that was seen, and none that began since.
+fn guard(pg: &PgFacts, s: &Session, (column, age_s): (&str, Option<f64>)) -> String {
+    // Sessions and those who hold locks are looked at up to two seconds apart.
+    const APART_US: i64 = 2_000_000;
+    let looked_us = pg.activity.as_ref().map_or(0, |a| a.newest.server_us);
+    let began = age_s.filter(|_| looked_us > 0).map(|age| looked_us - (age * 1e6) as i64 + APART_US);
+    let since = began.map_or_else(String::new, |us| format!(" AND {column} <= {}", moment(us)));
+    let idle = if s.idle_in_transaction() && column == "xact_start" { " AND state LIKE 'idle in transaction%'" } else { "" };
+    format!("FROM pg_stat_activity WHERE pid = {} AND backend_start = {}{since}{idle}", s.pid, moment(s.started_us))
 }
 
 /// Ends a session; never offered for what must not be ended.
@@ -206,14 +212,9 @@ pub fn terminate(pg: &PgFacts, s: &Session, frees: usize) -> Option<Fix> {
         1 => "End the session: 1 other goes on".to_owned(),
         n => format!("End the session: {n} others go on"),
     };
-    let mut fix = sql(
-        pg,
-        Phase::Relief,
-        Horizon::Immediate,
-        &title,
-        format!("SELECT pg_terminate_backend(pid) {};", guard(s)),
-        &Foreign::default(),
-    );
+    let guard = guard(pg, s, ("xact_start", s.xact_s));
+    let command = format!("SELECT pg_terminate_backend(pid) {guard};");
+    let mut fix = sql(pg, Phase::Relief, Horizon::Immediate, &title, command, &Foreign::default());
     fix.risk = match (s.has_xid, s.xact_s) {
         (true, Some(age)) => {
             format!("what it wrote in the last {} is rolled back; its client sees a broken connection", seconds(age))
@@ -221,7 +222,7 @@ pub fn terminate(pg: &PgFacts, s: &Session, frees: usize) -> Option<Fix> {
         _ => "its client sees a broken connection; nothing is lost, it has written nothing".into(),
     };
     fix.needs = signal(pg, s);
-    fix.verify = format!("SELECT count(*) = 0 AS gone {};", guard(s));
+    fix.verify = format!("SELECT count(*) = 0 AS gone {guard};");
     fix.preflight = allowed(pg);
     Some(fix)
 }
@@ -232,11 +233,12 @@ pub fn cancel(pg: &PgFacts, s: &Session, title: &str) -> Option<Fix> {
     if !may_end(s) || !s.active() {
         return None;
     }
-    let command = format!("SELECT pg_cancel_backend(pid) {} AND state = 'active';", guard(s));
+    let guard = guard(pg, s, ("query_start", s.query_s));
+    let command = format!("SELECT pg_cancel_backend(pid) {guard} AND state = 'active';");
     let mut fix = sql(pg, Phase::Relief, Horizon::Immediate, title, command, &Foreign::default());
     fix.risk = "its statement fails with an error; the transaction around it is aborted".into();
     fix.needs = signal(pg, s);
-    fix.verify = format!("SELECT state, query {};", guard(s));
+    fix.verify = format!("SELECT state, query {guard};");
     fix.preflight = allowed(pg);
     Some(fix)
 }
@@ -265,11 +267,12 @@ fn allowed(pg: &PgFacts) -> Vec<Preflight> {
     vec![Preflight { ok: server.login.signal, what }]
 }
 
-/// A setting for the whole server: by SQL, or by what a managed service has for it.
+/// A setting for the whole server: by SQL, or by what a managed service has for it. `None` for one that was not read: whether it needs a
+/// restart, and what leads back, is not known then.
 #[must_use]
-pub fn setting(pg: &PgFacts, phase: Phase, horizon: Horizon, title: &str, name: &str, value: &str) -> Fix {
-    let row = pg.cluster.as_ref().ok().and_then(|c| c.settings.get(name));
-    let restart = row.is_some_and(|r| r.context == "postmaster");
+pub fn setting(pg: &PgFacts, phase: Phase, horizon: Horizon, title: &str, name: &str, value: &str) -> Option<Fix> {
+    let row = pg.cluster.as_ref().ok().and_then(|c| c.settings.get(name))?;
+    let restart = row.context == "postmaster";
     let managed = pg.server.as_ref().and_then(|s| s.managed.clone());
     let command = match &managed {
         Some(service) => {
@@ -281,13 +284,17 @@ pub fn setting(pg: &PgFacts, phase: Phase, horizon: Horizon, title: &str, name: 
     let after = if restart { "a restart of the server" } else { "SELECT pg_reload_conf();" };
     fix.preflight = vec![Preflight { ok: !restart, what: format!("takes effect after {after}") }];
     // To the value of now, in its base unit: a reset would take an earlier ALTER SYSTEM with it.
-    fix.undo = row.filter(|_| managed.is_none()).map(|row| match row.source.as_str() {
+    if row.source == "command line" && managed.is_none() {
+        let what = format!("{name} is given on the server's command line, which stands above ALTER SYSTEM: change it there");
+        fix.preflight.push(Preflight { ok: false, what });
+    }
+    fix.undo = managed.is_none().then(|| match row.source.as_str() {
         "default" => format!("ALTER SYSTEM RESET {name};   -- then SELECT pg_reload_conf();"),
         _ => format!("ALTER SYSTEM SET {name} = '{}';   -- then SELECT pg_reload_conf();", row.setting.replace('\'', "''")),
     });
     fix.needs = if managed.is_some() { "the service's console".into() } else { "superuser".into() };
     fix.verify = format!("SELECT setting, unit, pending_restart FROM pg_settings WHERE name = '{name}';");
-    fix
+    Some(fix)
 }
 
 /// The half width of the 95 % interval of a mean seen in the looks of the window.

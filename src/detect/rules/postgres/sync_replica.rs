@@ -62,12 +62,15 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     if let Some(lag) = sync.and_then(|r| r.flush_lag_s) {
         found.evidence.push(evidence("it confirms after", lag, Unit::Seconds, None, "postgres.replicas"));
     }
-    let mut fix = setting(pg, Phase::Relief, Horizon::Immediate, "Do not wait for standbys", "synchronous_standby_names", "");
-    fix.risk = "a commit may be lost with this server from then on".into();
-    if pg.server.as_ref().is_none_or(|s| s.managed.is_none()) {
-        fix.undo = literal(&Foreign::from(names))
-            .map(|n| format!("ALTER SYSTEM SET synchronous_standby_names = {n};   -- then SELECT pg_reload_conf();"));
-    }
-    found.fixes = vec![fix];
+    let fix = setting(pg, Phase::Relief, Horizon::Immediate, "Do not wait for standbys", "synchronous_standby_names", "");
+    let said = fix.map(|mut fix| {
+        fix.risk = "a commit may be lost with this server from then on".into();
+        if pg.server.as_ref().is_none_or(|s| s.managed.is_none()) {
+            fix.undo = literal(&Foreign::from(names))
+                .map(|n| format!("ALTER SYSTEM SET synchronous_standby_names = {n};   -- then SELECT pg_reload_conf();"));
+        }
+        fix
+    });
+    found.fixes = said.into_iter().collect();
     Judged::found(subject, found)
 }

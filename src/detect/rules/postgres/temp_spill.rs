@@ -1,6 +1,6 @@
 //! postgres.query.temp_spill: sorts and hashes spill to disk.
 
-use crate::detect::finding::{Class, Fix, Horizon, Phase};
+use crate::detect::finding::{Class, Fix, Horizon, Phase, Preflight};
 use crate::detect::params::Params;
 use crate::detect::queries::{Costly, Kind};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
@@ -32,10 +32,10 @@ left out.
 };
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
-    query_rule::judge(facts, params, prev, false, |k| matches!(k, Kind::TempSpill), made)
+    query_rule::judge(facts, params, prev, false, |k| matches!(k, Kind::TempSpill), |pg, costly, _| made(facts, pg, costly))
 }
 
-fn made(pg: &PgFacts, costly: &Costly<'_>, _: &Kind) -> Option<(Subject, Found)> {
+fn made(facts: &Facts<'_>, pg: &PgFacts, costly: &Costly<'_>) -> Option<(Subject, Found)> {
     let g = &costly.row.grown;
     let calls = g.calls.max(1) as f64;
     let temp = (g.temp_written_blocks * 8192) as f64;
@@ -58,18 +58,39 @@ fn made(pg: &PgFacts, costly: &Costly<'_>, _: &Kind) -> Option<(Subject, Found)>
         ),
     );
     found.evidence.insert(1, evidence("a call", temp / calls, Unit::Bytes, Some(1_048_576.0), "postgres.statements"));
-    found.fixes = more_memory(pg, costly, temp / calls);
+    found.fixes = more_memory(facts, pg, costly, temp / calls);
     Some((query_subject(pg, costly.row), found))
 }
 
-fn more_memory(pg: &PgFacts, costly: &Costly<'_>, spilled: f64) -> Vec<Fix> {
+/// Of what is available, this part may go to the sorts of that role.
+const PART: f64 = 0.25;
+/// Megabytes that are proposed where the memory of the host is not known.
+const UNKNOWN_MB: f64 = 64.0;
+
+fn more_memory(facts: &Facts<'_>, pg: &PgFacts, costly: &Costly<'_>, spilled: f64) -> Vec<Fix> {
     // A sort in memory takes about twice what it takes on disk.
-    let megabytes = (spilled * 2.0 / 1_048_576.0).ceil().clamp(8.0, 1024.0).log2().ceil().exp2();
+    let wanted = (spilled * 2.0 / 1_048_576.0).ceil().clamp(8.0, 1024.0).log2().ceil().exp2();
+    let rows = pg.cluster.as_ref().map_or(&[] as &[_], |c| c.connections.as_slice());
+    let sessions: u32 = rows.iter().filter(|c| c.role == costly.row.role).map(|c| c.all).sum();
+    let memory = facts.world.host.memory.as_ref().ok().filter(|_| pg.local());
+    let room = memory.map(|m| m.available_bytes as f64 * PART / f64::from(sessions.max(1)) / 1_048_576.0);
+    let most = room.map_or(UNKNOWN_MB, |mb| mb.max(4.0).log2().floor().exp2());
+    let megabytes = wanted.min(most);
     let title = "Give its role more memory for sorts and hashes";
     let value = format!("{megabytes:.0}MB");
     let fix = role_setting(pg, Phase::Relief, Horizon::Immediate, title, &costly.row.role, ("work_mem", &value));
     let said = fix.map(|mut fix| {
-        fix.risk = format!("up to {megabytes:.0} MB for each sort or hash of each of its sessions; counts for new sessions only");
+        fix.risk = format!(
+            "up to {megabytes:.0} MB for each sort or hash of each of its {} sessions; counts for new sessions only",
+            sessions.max(1)
+        );
+        let what = match room {
+            Some(_) => {
+                format!("{wanted:.0} MB would keep it off the disk; a quarter of the memory that is available allows {most:.0}")
+            }
+            None => format!("{wanted:.0} MB would keep it off the disk; the memory of that host is not known here"),
+        };
+        fix.preflight.push(Preflight { ok: megabytes >= wanted && room.is_some(), what });
         fix.verify = "perftop check --for 15s --only postgres.query.temp_spill".into();
         fix
     });

@@ -1,5 +1,6 @@
 //! postgres.wraparound: transaction or multixact ids run out; ETA.
 
+use super::object::Object;
 use super::support::{instance, nobody, sql, unknown};
 use crate::detect::finding::Class;
 use crate::detect::finding::{Fix, Horizon, Phase};
@@ -8,7 +9,7 @@ use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::foreign::Foreign;
-use crate::model::postgres::qualified;
+
 use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, count, seconds, short};
@@ -44,11 +45,14 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     };
     let mut judged = Judged::default();
     for d in &cluster.databases {
-        let (age, what, setting) = if d.mxid_age > d.xid_age {
-            (d.mxid_age as f64, "multixact ids", "autovacuum_multixact_freeze_max_age")
-        } else {
-            (d.xid_age as f64, "transaction ids", "autovacuum_freeze_max_age")
-        };
+        let kinds = [
+            (d.xid_age as f64, "transaction ids", "autovacuum_freeze_max_age", "ids"),
+            (d.mxid_age as f64, "multixact ids", "autovacuum_multixact_freeze_max_age", "multixacts"),
+        ];
+        // The one that is nearer to its own limit.
+        let over = |(age, _, setting, _): &(f64, &str, &str, &str)| age / cluster.number(setting).unwrap_or(ALL).clamp(1.0, ALL);
+        let [xids, mxids] = kinds;
+        let (age, what, setting, trend) = if over(&mxids) > over(&xids) { mxids } else { xids };
         let subject = Subject::new(SubjectType::Database, d.name.shown(), format!("database {}", d.name));
         let share = age / ALL * 100.0;
         // Freezing is overdue when autovacuum's own limit is far behind.
@@ -59,7 +63,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let left = (ALL - STOP - age).max(0.0);
         let eta = facts
             .learned
-            .trend(&pg.id, &format!("ids {}", d.oid))
+            .trend(&pg.id, &format!("{trend} {}", d.oid))
             .and_then(|s| s.growth())
             .map(|(rate, slow)| (left / rate, left / slow));
         let within = eta.map_or_else(String::new, |(eta, _)| format!(", {} at this rate", seconds(eta)));
@@ -73,7 +77,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             evidence(format!("{what} used"), age, Unit::Count, Some(ALL - STOP), "postgres.databases"),
             evidence("left", left, Unit::Count, None, "postgres.databases"),
         ];
-        found.fixes = freeze(pg, &d.name);
+        found.fixes = freeze(pg, &d.name, d.xid_age as f64, trend == "ids");
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }
     if judged.verdicts.is_empty() {
@@ -83,20 +87,20 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     judged
 }
 
-fn freeze(pg: &PgFacts, database: &Foreign) -> Vec<Fix> {
+/// The table that holds the age of its database; the whole database where that is none of those that were seen: a catalogue, one among
+/// thousands, or, for multixacts, one that nobody measured.
+fn freeze(pg: &PgFacts, database: &Foreign, age: f64, of_transactions: bool) -> Vec<Fix> {
+    const NEARLY: f64 = 0.95;
     let catalog = pg.catalogs.get(database.shown());
     let oldest = catalog.and_then(|c| c.tables.iter().max_by_key(|t| t.xid_age));
-    let table = oldest.and_then(|t| qualified(&t.schema, &t.name));
-    let what = table.as_deref().unwrap_or("");
-    let mut fix = sql(
-        pg,
-        Phase::Relief,
-        Horizon::Immediate,
-        "Freeze the oldest table",
-        format!("VACUUM (FREEZE, VERBOSE) {what};").replace(" ;", ";"),
-        database,
-    );
-    fix.risk = "reads and writes the whole table; blocks neither reads nor writes".into();
+    let oldest = oldest.filter(|t| of_transactions && t.xid_age as f64 >= age * NEARLY);
+    let object = oldest.map(|t| Object::of(pg, database, &t.schema, &t.name, t.oid));
+    let (title, command) = match &object {
+        Some(table) => ("Freeze the oldest table", table.statement("VACUUM (FREEZE, VERBOSE) ", "")),
+        None => ("Freeze the whole database", "VACUUM (FREEZE, VERBOSE);".to_owned()),
+    };
+    let mut fix = sql(pg, Phase::Relief, Horizon::Immediate, title, command, database);
+    fix.risk = "reads and writes all of it; blocks neither reads nor writes; temporary tables that a session left open are out of its reach".into();
     fix.needs = "owner of the table, or MAINTAIN on it".into();
     fix.takes_s = oldest.map(|t| (t.pages as f64 * 8192.0 / 50e6).max(1.0).round());
     fix.verify = "SELECT datname, age(datfrozenxid), mxid_age(datminmxid) FROM pg_database;".into();

@@ -20,13 +20,15 @@ pub const RULE: Rule = Rule {
     source: SourceKind::Postgres,
     says: "something holds the horizon; vacuum cannot clean",
     params: &[
-        Param { name: "transactions", unit: Unit::Count, default: 100000.0, min: 100.0, max: 2000000000.0, what: "transactions since its snapshot" },
-        Param { name: "open", unit: Unit::Seconds, default: 300.0, min: 10.0, max: 864000.0, what: "seconds that it is open, with dead rows that wait for it" },
+        Param { name: "transactions", unit: Unit::Count, default: 1000000.0, min: 100.0, max: 2000000000.0, what: "transactions since its snapshot, however long that took" },
+        Param { name: "open", unit: Unit::Seconds, default: 300.0, min: 10.0, max: 864000.0, what: "seconds that it is open, with dead rows in the tables" },
+        Param { name: "dead", unit: Unit::Count, default: 10000.0, min: 0.0, max: 1000000000.0, what: "dead rows in the tables seen" },
     ],
     origins: &["postgres.horizon"],
     page: "\
-Vacuum may remove only what no snapshot can see any more. The oldest snapshot (a long or idle transaction, a prepared one, a slot, a standby's feedback) holds back the cleaning of every table in the
-cluster: dead rows pile up, scans get slower, and ids are not frozen.
+Vacuum may remove only what no snapshot can see any more. The oldest snapshot or open transaction that wrote (a long or idle one, a prepared one, a slot, a standby's feedback) holds back the cleaning of every
+table in the cluster: dead rows pile up, scans get slower, and ids are not frozen. A report of some minutes on a busy server is none: it counts when it is old in time and there are dead rows, or a million
+transactions old.
 
 **Relief**: end it, by its kind. **Cure**: limits on transactions, alarms on slots.",
     judge,
@@ -43,7 +45,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let subject = subject(pg, oldest);
     let held = is_held(prev, &subject);
     let far = oldest.age as f64 >= params.limit("transactions", held);
-    let long = oldest.since_s.is_some_and(|s| s >= params.limit("open", held)) && dead >= 10_000 && oldest.age >= 1000;
+    let old = oldest.since_s.map_or(oldest.age >= 100_000, |s| s >= params.limit("open", held));
+    let long = old && dead as f64 >= params.limit("dead", held) && oldest.age >= 1000 && !oldest.catalogues;
     if !far && !long {
         let since = oldest.since_s.map_or_else(String::new, |s| format!(", {} old", seconds(s)));
         return Judged::clear(
@@ -55,8 +58,9 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let mut found = Found::new(
         Class::Risk,
         format!(
-            "{} holds the horizon{since}: {} transactions, {} dead rows wait for it",
+            "{} holds {}{since}: {} transactions; {} dead rows in the tables seen",
             subject.label,
+            if oldest.catalogues { "the horizon of the catalogues" } else { "the horizon" },
             count(oldest.age as f64),
             count(dead as f64)
         ),
@@ -72,7 +76,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             Some(params.get("transactions")),
             "postgres.horizon",
         ),
-        evidence("dead rows in the tables seen", dead as f64, Unit::Count, Some(10_000.0), "postgres.tables"),
+        evidence("dead rows in the tables seen", dead as f64, Unit::Count, Some(params.get("dead")), "postgres.tables"),
     ];
     found.fixes = release(pg, oldest);
     Judged::found(subject, found)
@@ -115,6 +119,8 @@ fn release(pg: &PgFacts, row: &crate::model::postgres::HorizonRow) -> Vec<Fix> {
             })
             .into_iter()
             .collect(),
+        // Its slot holds what a query on the standby reads.
+        K::Slot if row.feeds => vec![feedback(pg, row)],
         K::Slot => literal(&row.who)
             .map(|slot| {
                 one(
@@ -127,17 +133,17 @@ fn release(pg: &PgFacts, row: &crate::model::postgres::HorizonRow) -> Vec<Fix> {
             })
             .into_iter()
             .collect(),
-        K::Standby => vec![elsewhere(row, one(
-            "Let the standby cancel its own long queries instead",
-            "ALTER SYSTEM SET hot_standby_feedback = off;   -- on the standby; then SELECT pg_reload_conf();".into(),
-            "long queries on the standby may be cancelled",
-            "superuser on the standby",
-            &Foreign::default(),
-        ))],
+        K::Standby => vec![feedback(pg, row)],
     }
 }
 
-fn elsewhere(row: &crate::model::postgres::HorizonRow, mut fix: Fix) -> Fix {
-    fix.target = format!("any database on standby {}", row.who);
+/// The standby gives up its own queries instead.
+fn feedback(pg: &PgFacts, row: &crate::model::postgres::HorizonRow) -> Fix {
+    let command = "ALTER SYSTEM SET hot_standby_feedback = off;   -- on the standby; then SELECT pg_reload_conf();";
+    let title = "Let the standby cancel its own long queries instead";
+    let mut fix = sql(pg, Phase::Relief, Horizon::Immediate, title, command.into(), &Foreign::default());
+    fix.risk = "long queries on the standby may be cancelled".into();
+    fix.needs = "superuser on the standby".into();
+    fix.target = format!("any database on the standby of {}", row.who);
     fix
 }

@@ -87,8 +87,9 @@ impl Chains {
             let (found, ring) = roots_of(waiter.pid, &waiters);
             let share = 1.0 / found.len().max(1) as f64;
             let lock = |pid: i32| activity.facts(pid).map_or(0.0, |f| f.class(WaitClass::Lock) * f.weight);
-            for pid in found {
-                let holder = holder(pid, waiter, &sessions, cluster);
+            for (pid, below) in found {
+                // Whoever stands directly behind it tells which one it is.
+                let holder = holder(pid, waiters.get(&below).unwrap_or(waiter), &sessions, cluster);
                 let root = roots.entry(key(&holder)).or_insert_with(|| Root {
                     holder,
                     waiters: Vec::new(),
@@ -132,17 +133,17 @@ impl Chains {
     }
 }
 
-/// The roots above a waiter, and whether the way led into a ring.
-fn roots_of(pid: i32, waiters: &BTreeMap<i32, Waiter>) -> (BTreeSet<i32>, bool) {
-    let (mut seen, mut open, mut roots, mut ring) = (BTreeSet::from([pid]), vec![pid], BTreeSet::new(), false);
-    while let Some(at) = open.pop() {
+/// The roots above a waiter, each with the one that stands directly behind it, and whether the way led into a ring.
+fn roots_of(pid: i32, waiters: &BTreeMap<i32, Waiter>) -> (BTreeMap<i32, i32>, bool) {
+    let (mut seen, mut open, mut roots, mut ring) = (BTreeSet::from([pid]), vec![(pid, pid)], BTreeMap::new(), false);
+    while let Some((at, below)) = open.pop() {
         let Some(waiter) = waiters.get(&at) else {
-            roots.insert(at);
+            roots.insert(at, below);
             continue;
         };
         for by in &waiter.by {
             if seen.insert(*by) {
-                open.push(*by);
+                open.push((*by, at));
             } else if *by == pid {
                 ring = true;
             }
@@ -150,7 +151,7 @@ fn roots_of(pid: i32, waiters: &BTreeMap<i32, Waiter>) -> (BTreeSet<i32>, bool) 
     }
     if roots.is_empty() {
         // Nothing but a ring: the one with the smallest pid stands for it.
-        roots.extend(seen.iter().next());
+        roots.extend(seen.iter().next().map(|first| (*first, pid)));
         ring = true;
     }
     (roots, ring)
