@@ -1,6 +1,7 @@
 //! Databases: one that may not be entered is unknown and said; sequences and their columns; connections beyond the groups that are listed.
 
-use std::process::Stdio;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
 use super::server::{Server, installed};
 use super::{PRELOAD, found, unknown};
@@ -68,4 +69,63 @@ fn connections_of_more_groups_than_are_listed_are_all_counted() {
     let f = found(&d, "postgres.connections.exhausted");
     let used = f["evidence"].as_array().unwrap().iter().map(|e| e["value"].as_f64().unwrap()).fold(0.0, f64::max);
     assert!(used >= 118.0, "{f:#}");
+}
+
+/// Whoever stays in a database as the last one keeps it from being dropped, renamed and copied.
+#[test]
+fn a_database_that_was_visited_can_be_dropped_while_the_server_is_watched() {
+    let Some(bin) = installed().pop() else { return };
+    let server = Server::start(&bin, &[]);
+    for name in ["one", "two"] {
+        server.sql("postgres", &format!("CREATE DATABASE {name}"));
+    }
+    let mut watch = Command::new(env!("CARGO_BIN_EXE_perftop"));
+    watch.args(["check", "--no-config", "--no-discover", "--watch", "1s", "--format", "json", "--for", "20s", "--postgres"]);
+    watch.arg(server.url("postgres", "postgres")).stdout(Stdio::piped());
+    let mut child = watch.spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    // Once no database is unvisited, all of them were.
+    let seen = lines.map_while(Result::ok).any(|line| {
+        let d: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let of = |part: &str| d[part].as_array().unwrap().iter().any(|row| row["id"] == "postgres.index.duplicate");
+        of("cleared") && !of("unknown")
+    });
+    let dropped: Vec<bool> =
+        ["one", "two"].iter().map(|name| server.paste("postgres", &format!("DROP DATABASE {name};")).status.success()).collect();
+    _ = child.kill();
+    _ = child.wait();
+    assert!(seen, "all databases were visited");
+    assert_eq!(dropped, [true, true]);
+}
+
+/// A transaction that wrote and sleeps has no snapshot, and vacuum cannot pass it all the same.
+#[test]
+fn a_writer_that_sleeps_holds_the_horizon() {
+    let Some(bin) = installed().pop() else { return };
+    let mut server = Server::start(&bin, &[]);
+    server.sql("postgres", "CREATE TABLE t (v int); CREATE TABLE other (v int); INSERT INTO other VALUES (1)");
+    server.session("postgres", "BEGIN; UPDATE other SET v = 2;");
+    server.wait(
+        "postgres",
+        "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND backend_xid IS NOT NULL",
+        "1",
+    );
+    let numbers = "DO $$ BEGIN FOR i IN 1..300 LOOP INSERT INTO t VALUES (i); COMMIT; END LOOP; END $$";
+    server.sql("postgres", numbers);
+    let config = server.dir.join("perftop.toml");
+    std::fs::write(&config, "[rules.\"postgres.vacuum.xmin_horizon\"]\ntransactions = 100\n").unwrap();
+    let out = Command::new(env!("CARGO_BIN_EXE_perftop"))
+        .args(["check", "--no-discover", "--format", "json", "--for", "8s", "--config"])
+        .arg(&config)
+        .args(["--postgres", &server.url("postgres", "postgres")])
+        .output()
+        .unwrap();
+    let d: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+    let f = found(&d, "postgres.vacuum.xmin_horizon");
+    assert_eq!(f["subject"]["type"], "backend", "{f:#}");
+    // The pasted relief ends that transaction, and no later one of the same session.
+    let fix = f["fixes"][0]["command"].as_str().unwrap();
+    assert!(fix.contains("xact_start <= ") && fix.contains("state LIKE 'idle in transaction%'"), "{fix}");
+    assert!(server.paste("postgres", fix).status.success());
+    server.wait("postgres", "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'", "0");
 }

@@ -121,3 +121,66 @@ fn a_plan_is_made_with_the_settings_of_the_role_that_runs_it() {
     assert!(kind(None, by_key).contains("Index"), "another role plans as before");
     assert_eq!(kind(Some("app"), "SELECT * FROM mine"), "Seq Scan", "its search path names its table");
 }
+
+/// What an index cannot give: a side of which all rows are wanted, conditions that it does not serve, an order behind several values.
+#[test]
+fn no_index_is_advised_that_the_statement_could_not_use() {
+    let Some(bin) = installed().pop() else { return };
+    let server = Server::start(&bin, &[PRELOAD, "random_page_cost = 1.1"]);
+    server.sql(
+        "postgres",
+        "CREATE TABLE orders (id int PRIMARY KEY, customer int, status int, tags text[], note text, at int); CREATE TABLE vip (customer int); \
+         INSERT INTO orders SELECT g, g % 20000, g % 5, ARRAY['t' || g % 50], 'note ' || g, g FROM generate_series(1, 200000) g; \
+         INSERT INTO vip SELECT g FROM generate_series(1, 100) g",
+    );
+    server.sql("postgres", "VACUUM ANALYZE");
+    let target = Target::parse(&server.url("postgres", "postgres")).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let columns = |sql: &str, rows: f64| {
+        let plan = runtime.block_on(plan_once(&target, "postgres", None, sql)).unwrap();
+        advice::best(&plan, advice::Call::new(50.0, Some(rows), sql)).map(|a| a.columns.join(", "))
+    };
+    for sql in [
+        "SELECT o.id, v.customer FROM orders o LEFT JOIN vip v ON v.customer = o.customer",
+        "SELECT o.id FROM orders o WHERE NOT EXISTS (SELECT 1 FROM vip v WHERE v.customer = o.customer)",
+        "SELECT o.id FROM orders o FULL JOIN vip v ON v.customer = o.customer",
+        "SELECT id FROM orders WHERE status = $1 AND tags @> $2",
+        "SELECT id FROM orders WHERE status = $1 AND note LIKE $2",
+    ] {
+        assert_eq!(columns(sql, 100.0), None, "{sql}");
+    }
+    let some = |sql: &str| columns(sql, 20.0).unwrap_or_default();
+    assert_eq!(some("SELECT v.customer, o.id FROM vip v JOIN orders o ON o.customer = v.customer"), "customer");
+    assert_eq!(some("SELECT v.customer, o.id FROM vip v LEFT JOIN orders o ON o.customer = v.customer"), "customer");
+    assert_eq!(some("SELECT id FROM orders WHERE status = ANY ($1) ORDER BY at DESC LIMIT 50"), "at");
+    assert_eq!(
+        some("SELECT v.customer FROM vip v WHERE EXISTS (SELECT 1 FROM orders o WHERE o.customer = v.customer)"),
+        "customer"
+    );
+}
+
+#[test]
+fn what_others_wrote_does_not_run_with_the_rights_of_a_monitor() {
+    // Earlier ones have no such role.
+    let Some(bin) = installed().pop() else { return };
+    let server = Server::start(&bin, &[PRELOAD]);
+    if server.version() < 14 {
+        return;
+    }
+    server.sql(
+        "postgres",
+        "CREATE ROLE app LOGIN; CREATE ROLE watch LOGIN IN ROLE pg_monitor, pg_read_all_data; CREATE TABLE secret (v text); CREATE TABLE t (v text); \
+         GRANT SELECT ON t TO app; GRANT CREATE ON SCHEMA public TO app; SET ROLE app; \
+         CREATE FUNCTION public.peek() RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RAISE LOG 'peeked %', current_user; RETURN 'x'; END $$",
+    );
+    let target = Target::parse(&server.url("watch", "postgres")).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let plan = || runtime.block_on(plan_once(&target, "postgres", Some("app"), "SELECT v FROM public.t WHERE v = public.peek()"));
+    let why = plan().unwrap_err();
+    assert!(why.contains("GRANT app TO watch"), "{why}");
+    let log = || std::fs::read_to_string(server.dir.join("log")).unwrap();
+    assert!(!log().contains("peeked watch"));
+    server.sql("postgres", "GRANT app TO watch");
+    assert!(plan().is_ok(), "as the role itself");
+    assert!(log().contains("peeked app") && !log().contains("peeked watch"));
+}

@@ -257,6 +257,20 @@ mod tests {
         assert_eq!(c.roots[0].holder, Holder::Prepared(row("mine", 8)));
     }
 
+    /// Nineteen queue for the row itself and know no transaction; the one in front of them does.
+    #[test]
+    fn those_behind_the_first_waiter_wait_for_the_same_prepared_transaction() {
+        let row = |gid: &str, transaction| PreparedRow { gid: Foreign::from(gid), transaction, ..PreparedRow::default() };
+        let cluster = Cluster { prepared: vec![row("other", 7), row("mine", 8)], ..Cluster::default() };
+        let mut first = waiter(3, &[0], "ShareLock");
+        (first.kind, first.transaction) = ("transactionid".into(), Some(8));
+        let mut behind = waiter(4, &[3], "ExclusiveLock");
+        behind.kind = "tuple".into();
+        let c = chains(vec![first, behind], &[3, 4], Some(&cluster));
+        assert_eq!(c.roots.len(), 1);
+        assert_eq!((&c.roots[0].holder, c.roots[0].waiters.len()), (&Holder::Prepared(row("mine", 8)), 2));
+    }
+
     #[test]
     fn a_ring_ends_and_is_told() {
         let c = chains(
