@@ -6,6 +6,7 @@ mod backends;
 pub mod causes;
 mod conditions;
 pub mod diagnosis;
+mod edges;
 pub mod finding;
 pub mod fix;
 pub mod judge;

@@ -49,6 +49,14 @@ impl Series {
         Some((to - from, to_s - from_s))
     }
 
+    /// True when it was at `least` or above for all of the last seconds, and is known for that long.
+    #[must_use]
+    pub fn stays_above(&self, least: f64, seconds: f64) -> bool {
+        let Some((now_s, _)) = self.0.back() else { return false };
+        let within = self.0.iter().rev().take_while(|(at, _)| now_s - at <= seconds);
+        self.span_s() >= seconds && within.clone().count() > 2 && within.clone().all(|(_, value)| *value >= least)
+    }
+
     /// Growth per second: the median of all pairs, and the slow end of the interval. Credible only with 60 s of history
     /// and a rise in three quarters of the steps; `None` when it does not grow so.
     #[must_use]
@@ -123,6 +131,7 @@ mod tests {
         let (median, slow) = read.growth().unwrap();
         assert!((median - 1e6).abs() < 1.0 && (slow - 1e6).abs() < 1.0);
         assert_eq!(read.lately(30.0), Some((3e7, 30.0)));
+        assert!(read.stays_above(5e7, 30.0) && !read.stays_above(5.1e7, 30.0) && !read.stays_above(0.0, 90.0));
     }
 
     #[test]

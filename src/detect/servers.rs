@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::model::facts::{Facts, PgFacts};
-use crate::model::postgres::{StatementRow, qualified};
+use crate::model::postgres::{StatementRow, WaitClass, qualified};
 
 use super::series::Series;
 
@@ -17,6 +17,11 @@ const ENOUGH: usize = 3;
 const QUERIES: usize = 300;
 /// Figures followed.
 const TRENDS: usize = 400;
+
+/// Figures that go up and down.
+const GAUGES: [&str; 3] = ["behind ", "retained ", WAL_WAITS];
+/// Sessions that wait for WAL.
+pub const WAL_WAITS: &str = "waits for wal";
 
 /// All of it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -59,7 +64,7 @@ impl Servers {
         }
         let series = self.trends.entry(key).or_default();
         // A counter that was reset begins anew.
-        let counter = !what.starts_with("behind") && !what.starts_with("retained");
+        let counter = !GAUGES.iter().any(|gauge| what.starts_with(gauge));
         if counter && series.0.back().is_some_and(|(_, last)| value < *last) {
             series.0.clear();
         }
@@ -68,6 +73,9 @@ impl Servers {
 
     /// One point a reading, at the server's own time of it: what is merely kept from evaluation to evaluation is no step that stands still.
     fn follow(&mut self, pg: &PgFacts) {
+        if let Ok(activity) = &pg.activity {
+            self.push(pg, WAL_WAITS, activity.newest.server_us as f64 / 1e6, activity.class(WaitClass::Wal));
+        }
         let Ok(cluster) = &pg.cluster else { return };
         let mut figures: Vec<(String, i64, f64)> = Vec::new();
         let mut add = |at_us: i64, what: &str, value: Option<u64>| {

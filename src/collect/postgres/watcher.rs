@@ -21,18 +21,21 @@ use super::statements::Before;
 use super::target::{Credentials, Target};
 use super::{activity, cluster, locks, statements, visitor};
 
-/// Sessions are looked at so often, while a look costs next to nothing …
 /// A connection that held so long was a good one: the next break is not waited for as the one after the other.
 const SETTLED: Duration = Duration::from_secs(60);
+/// Sessions are looked at so often, while a look costs next to nothing …
 const LOOK_LEAST: Duration = Duration::from_millis(100);
 /// … and so seldom at most.
 const LOOK_MOST: Duration = Duration::from_millis(1000);
 /// Of the server's time that looking may take, ms per s.
-const LOOK_COST: f64 = 0.8;
+const LOOK_COST: f64 = 0.55;
 const LOCKS_EVERY: Duration = Duration::from_millis(900);
 /// A look at the locks that costs more than this is repeated half as often.
 const LOCKS_DEAR_MS: f64 = 4.0;
 const STATEMENTS_EVERY: Duration = Duration::from_secs(10);
+/// Of the server's time that reading them may take, ms per s, and how seldom they are read for that at most.
+const STATEMENTS_COST: f64 = 0.6;
+const STATEMENTS_MOST: Duration = Duration::from_secs(20);
 /// The first ones come early: for a first verdict, and to know soon what is usual.
 const STATEMENTS_FIRST: Duration = Duration::from_secs(3);
 const STATEMENTS_EARLY: u32 = 4;
@@ -167,6 +170,7 @@ struct Sampling {
     keep_role: bool,
     look_every: Duration,
     figures_read: u32,
+    statements_every: Duration,
     /// As read last.
     settings: BTreeMap<String, SettingRow>,
     role_settings: Vec<RoleSetting>,
@@ -186,6 +190,7 @@ impl Sampling {
             keep_role: false,
             look_every: Duration::from_millis(250),
             figures_read: 0,
+            statements_every: STATEMENTS_EVERY,
             settings: BTreeMap::new(),
             role_settings: Vec::new(),
             texts_due: clock::instant(),
@@ -236,7 +241,7 @@ impl Sampling {
                     + match readings {
                         _ if again => Duration::ZERO,
                         ..=STATEMENTS_EARLY => STATEMENTS_FIRST,
-                        _ => STATEMENTS_EVERY,
+                        _ => self.statements_every,
                     };
             }
             if let Some(better) = slot.better_database() {
@@ -353,6 +358,8 @@ impl Sampling {
         let done = match answer {
             Ok((answers, took_ms)) => {
                 let cost_ms = self.session.cost_ms(took_ms);
+                let within = Duration::from_secs_f64(cost_ms.max(0.0) / STATEMENTS_COST);
+                self.statements_every = within.clamp(STATEMENTS_EVERY, STATEMENTS_MOST);
                 let grown = self.before.grow(&answers, cost_ms);
                 self.haste.read(&grown);
                 let (unknown, costly) = slot.without_text(&grown, statements::WITH_TEXT);
@@ -362,10 +369,8 @@ impl Sampling {
                 if !unknown.is_empty() && (costly || now >= self.texts_due) {
                     let cost_ms = self.texts(slot, &schema, &unknown).await?;
                     self.texts_due = now + Duration::from_secs_f64(cost_ms / TEXTS_COST).min(TEXTS_EVERY);
-                    Ok(false)
-                } else {
-                    Ok(false)
                 }
+                Ok(false)
             }
             Err(trouble) if trouble.code() == "42501" && dropped.role.is_some() && !self.keep_role => {
                 self.keep_role = true;

@@ -9,6 +9,7 @@ use crate::detect::finding::{Fix, Horizon, Phase};
 use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
+use crate::detect::servers::WAL_WAITS;
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::foreign::Foreign;
@@ -24,11 +25,12 @@ pub const RULE: Rule = Rule {
     says: "commits wait for the WAL flush",
     params: &[
         Param { name: "lost", unit: Unit::SecondsPerSecond, default: 0.3, min: 0.001, max: 1000.0, what: "sessions that must wait for WAL, beyond what a clean disk takes" },
+        Param { name: "lasting", unit: Unit::Seconds, default: 15.0, min: 0.0, max: 85.0, what: "seconds that it must last before it may be critical" },
     ],
     origins: &["postgres.activity", "postgres.cluster", "ledger"],
     page: "\
 Sessions wait for WAL to be written and flushed at their commits (`WALWrite`, `WALSync`, `WALInsert`): what cannot be seen in pg_stat_statements. What a clean disk takes is
-productive. When the disk is held up by somebody, that is the cause and this hangs under it.
+productive. When the disk is held up by somebody, that is the cause and this hangs under it. A pause of the disk for some seconds is a warning at most.
 
 **Relief**: `synchronous_commit = off` for a role whose last half second may be lost in a crash. **Cure**: several changes per transaction, a faster or a separate disk for WAL.",
     judge,
@@ -52,6 +54,9 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         format!("{} sessions wait for the flush of WAL at their commits{}", short(waiting), each.unwrap_or_default()),
     );
     found.losses = vec![(State::PostgresWal, lost)];
+    // Disks pause for some seconds now and then, and are well again before anyone could do anything.
+    let since = facts.learned.trend(&pg.id, WAL_WAITS);
+    found.never_critical = !since.is_some_and(|s| s.stays_above(params.get("lost") * 0.7, params.get("lasting")));
     let victims = activity.sessions.iter().filter(|s| s.class(WaitClass::Wal) > 0.0);
     found.victims_time = victims.map(|s| s.active() * s.weight).sum();
     found.ci = Some(interval(pg, lost));

@@ -1,0 +1,243 @@
+//! Which finding explains which, and by what part: the edges as data, in the order in which they are applied. Pure.
+
+use crate::model::facts::{PgFacts, ProcFacts};
+use crate::model::postgres::WaitClass;
+
+use super::causes::Candidate;
+use super::ledger::{State, refault_share};
+use super::verdict::Facts;
+
+/// The fraction of what a symptom loses in a state that a cause explains, 0..1.
+type Fraction = fn(&Facts<'_>, State, &Candidate, &Candidate) -> f64;
+
+/// Each of these causes may explain each of these symptoms, in that order.
+pub(super) struct Edge {
+    pub causes: &'static [&'static str],
+    pub symptoms: &'static [&'static str],
+    /// The state whose seconds move.
+    pub state: State,
+    pub fraction: Fraction,
+    /// What moves is none of what the cause claims of the state by itself.
+    pub adds: bool,
+}
+
+/// What moves is a part of what the cause claims of the state already.
+const fn within(causes: &'static [&'static str], symptoms: &'static [&'static str], state: State, fraction: Fraction) -> Edge {
+    Edge { causes, symptoms, state, fraction, adds: false }
+}
+
+/// What moves comes to what the cause claims.
+const fn beside(causes: &'static [&'static str], symptoms: &'static [&'static str], state: State, fraction: Fraction) -> Edge {
+    Edge { causes, symptoms, state, fraction, adds: true }
+}
+
+/// Those that make a server work too much by a query.
+const QUERIES: &[&str] = &[
+    "postgres.query.missing_index",
+    "postgres.query.stale_statistics",
+    "postgres.vacuum.bloat",
+    "postgres.query.temp_spill",
+    "postgres.query.expensive",
+    "postgres.query.high_frequency",
+    "postgres.query.large_fetch",
+    "postgres.query.regressed",
+];
+/// A host whose CPUs one program keeps, the narrowest word for it first.
+const CPU: &[&str] = &["host.cpu.process_churn", "host.cpu.context_switches", "host.cpu.system_time", "host.cpu.contention"];
+/// Roots of chains of locks.
+const LOCKS: &[&str] = &[
+    "postgres.locks.idle_in_transaction",
+    "postgres.locks.ddl_queue",
+    "postgres.locks.prepared_transaction",
+    "postgres.locks.advisory",
+    "postgres.locks.hot_row",
+    "postgres.locks.blocked",
+];
+
+/// All of them. A contender explains its victims within its own finding: it is the finding's subject.
+pub(super) const EDGES: &[Edge] = &[
+    // A query that works too much makes its own server the contender, by its share of the server's CPU time.
+    beside(QUERIES, CPU, State::CpuRunnable, cpu_of_query),
+    beside(
+        &["postgres.connections.churn"],
+        &["host.cpu.process_churn", "host.cpu.system_time", "host.cpu.contention"],
+        State::CpuRunnable,
+        server_is_culprit,
+    ),
+    // A memory shortage explains reads, by the share of them that are page cache read again (diagnosis e7).
+    within(&["host.memory.reclaim"], &["host.io.saturated", "host.io.throttled"], State::IoWait, refaults),
+    // A group's own limit makes its reads; the dirty limit makes writers wait; both look like a slow disk (e7).
+    within(&["host.memory.swap_thrash"], &["host.memory.reclaim"], State::MemoryStalled, both_claim),
+    within(
+        &["host.memory.swap_thrash"],
+        &["host.memory.reclaim", "host.memory.cache_thrash", "host.io.saturated"],
+        State::IoWait,
+        both_claim,
+    ),
+    within(&["host.memory.cache_thrash"], &["host.io.saturated", "host.io.throttled"], State::IoWait, both_claim),
+    within(&["host.io.dirty_throttling"], &["host.io.flush_storm", "host.io.saturated"], State::IoWait, both_claim),
+    within(&["host.io.flush_storm"], &["host.io.saturated"], State::IoWait, both_claim),
+    // A throttle explains a wait: the ledger gave the group's own waits to it; what it claims is not the device's (e10).
+    within(&["host.io.throttled"], &["host.io.saturated"], State::IoWait, throttled_part),
+    // Loss on the way explains the wait for a reply of that address (diagnosis e17).
+    within(&["host.network.packet_loss"], &["app.upstream.waiting"], State::PeerReply, same_address),
+    // A program of a special nature explains the contention that it makes; kernel time is the wider word of the three.
+    within(&["host.cpu.process_churn"], &["host.cpu.context_switches"], State::CpuRunnable, both_claim),
+    within(
+        &["host.cpu.realtime_hog", "host.cpu.process_churn", "host.cpu.context_switches"],
+        &["host.cpu.system_time"],
+        State::CpuRunnable,
+        both_claim,
+    ),
+    within(
+        &[
+            "host.cpu.realtime_hog",
+            "host.cpu.hot_core",
+            "host.cpu.process_churn",
+            "host.cpu.context_switches",
+            "host.cpu.system_time",
+        ],
+        &["host.cpu.contention"],
+        State::CpuRunnable,
+        both_claim,
+    ),
+    // A service that has more to do is its own contender.
+    within(&["app.workload_growth"], &["host.cpu.contention"], State::CpuRunnable, same_program),
+    within(&["host.disk.mount_hung"], &["host.tasks.hung"], State::TaskBlocked, both_claim),
+    // Sessions of PostgreSQL that wait for a disk hang under what holds the disk up.
+    within(
+        &["host.io.throttled", "host.io.flush_storm", "host.io.saturated"],
+        &["postgres.wal.commit_bound"],
+        State::PostgresWal,
+        both_claim,
+    ),
+    within(
+        &["host.io.throttled", "host.memory.cache_thrash", "host.io.saturated"],
+        &["postgres.io.read_bound"],
+        State::PostgresIoRead,
+        both_claim,
+    ),
+    within(&["postgres.checkpoints.forced"], &["postgres.wal.commit_bound"], State::PostgresWal, both_claim),
+    // Sessions behind a lock keep the connections of a pool: who queues for those waits for the lock.
+    beside(LOCKS, &["app.pool.queueing"], State::PoolWait, lock_share),
+    // A root that works on a slow query holds its locks for as long as that takes.
+    beside(
+        &["postgres.query.missing_index", "postgres.query.stale_statistics", "postgres.query.expensive"],
+        &["postgres.locks.blocked"],
+        State::PostgresLock,
+        holder_runs_it,
+    ),
+    // A listener here that does not accept explains the connects to it that get no answer.
+    within(&["host.network.listen_overflow"], &["host.network.syn_loss"], State::NetworkConnect, same_port_here),
+    within(&["host.network.softnet_drops"], &["app.upstream.waiting"], State::PeerReply, share_of_waits),
+    // What this kernel drops before any socket is sent again by the other ends, and awaited here.
+    beside(&["host.network.softnet_drops"], &["host.network.packet_loss"], State::NetworkRetransmit, dropped_here),
+    within(&["host.network.softnet_drops"], &["host.network.packet_loss"], State::PeerReply, dropped_here),
+];
+
+/// The seconds that both claim.
+fn both_claim(_: &Facts<'_>, state: State, cause: &Candidate, symptom: &Candidate) -> f64 {
+    let claimed = symptom.lost_in(state);
+    if claimed > 0.0 {
+        return (cause.lost_in(state) / claimed).min(1.0);
+    }
+    // One that claims no time at all stands under its cause; one that claims other time is not explained by this.
+    if symptom.lost() > 0.0 { 0.0 } else { 1.0 }
+}
+
+fn refaults(facts: &Facts<'_>, _: State, _: &Candidate, _: &Candidate) -> f64 {
+    refault_share(facts.world).unwrap_or(0.0)
+}
+
+/// The part of what a server's sessions do that is waiting behind this lock.
+fn lock_share(facts: &Facts<'_>, _: State, cause: &Candidate, symptom: &Candidate) -> f64 {
+    // The queue is in front of that very server.
+    if !symptom.subject.also.iter().any(|also| also.strip_prefix("instance:") == Some(&cause.source)) {
+        return 0.0;
+    }
+    let pg = facts.world.postgres.iter().find(|pg| pg.id == cause.source);
+    let active = pg.and_then(|pg| pg.activity.as_ref().ok()).map_or(0.0, |a| a.active());
+    if active > 0.0 { (cause.lost_in(State::PostgresLock) / active).min(1.0) } else { 0.0 }
+}
+
+/// The server whose finding this is, on this host.
+fn server<'a>(facts: &Facts<'a>, candidate: &Candidate) -> Option<&'a PgFacts> {
+    facts.world.postgres.iter().find(|pg| pg.id == candidate.source && pg.local())
+}
+
+/// 1 when the symptom blames a process of the cause's server.
+fn server_is_culprit(facts: &Facts<'_>, _: State, cause: &Candidate, symptom: &Candidate) -> f64 {
+    let Some(postmaster) = server(facts, cause).and_then(|pg| pg.server.as_ref()?.postmaster) else { return 0.0 };
+    let blamed = |p: &&ProcFacts| {
+        let key = format!("process:{}", p.id);
+        symptom.subject.typed_key() == key || symptom.subject.also.contains(&key)
+    };
+    let of_server = |p: &ProcFacts| p.id == postmaster || p.ppid == postmaster.pid;
+    if facts.world.processes().iter().filter(blamed).any(of_server) { 1.0 } else { 0.0 }
+}
+
+/// The query's share of the CPU time of the sessions of its server, when that server is the culprit.
+fn cpu_of_query(facts: &Facts<'_>, state: State, cause: &Candidate, symptom: &Candidate) -> f64 {
+    let Some(Ok(activity)) = server(facts, cause).map(|pg| &pg.activity) else { return 0.0 };
+    let of = |id: &i64| activity.by_query.get(id).and_then(|c| c.get(&WaitClass::Cpu)).copied().unwrap_or(0.0);
+    let mine: f64 = queries(cause).iter().map(of).sum();
+    let share = mine / activity.class(WaitClass::Cpu).max(1e-9);
+    server_is_culprit(facts, state, cause, symptom) * share.min(1.0)
+}
+
+/// 1 when the root of the chain runs the cause's query.
+fn holder_runs_it(facts: &Facts<'_>, _: State, cause: &Candidate, symptom: &Candidate) -> f64 {
+    let pg = facts.world.postgres.iter().find(|pg| pg.id == cause.source && pg.id == symptom.source);
+    let Some(Ok(chains)) = pg.map(|pg| &pg.chains) else { return 0.0 };
+    let root = chains.roots.iter().filter_map(|r| r.session()).find(|s| s.key() == symptom.subject.key);
+    let runs = root.and_then(|s| s.query_id).is_some_and(|id| queries(cause).contains(&id));
+    if runs { 1.0 } else { 0.0 }
+}
+
+/// The ids of the queries that a finding is about.
+fn queries(c: &Candidate) -> Vec<i64> {
+    let keys = std::iter::once(c.subject.typed_key()).chain(c.subject.also.iter().cloned());
+    keys.filter_map(|k| k.strip_prefix("query:")?.rsplit_once('/')?.1.parse().ok()).collect()
+}
+
+/// The part of the wait for a peer that loss on the way to its address costs.
+fn same_address(facts: &Facts<'_>, state: State, cause: &Candidate, symptom: &Candidate) -> f64 {
+    let address = cause.subject.key.strip_suffix(":*").unwrap_or(&cause.subject.key);
+    let same = symptom.subject.key.rsplit_once(':').is_some_and(|(ip, _)| ip.trim_matches(['[', ']']) == address);
+    let lost = cause.lost_in(state);
+    // All ports of that address share what was lost on the way to it.
+    let there = facts.ledger.peers.iter().filter(|w| w.peer.ip().to_string() == address);
+    let waits: f64 = there.map(|w| w.waiting - w.clean).sum();
+    if same && waits > 0.0 { (lost / waits).min(1.0) } else { 0.0 }
+}
+
+/// The part of all late replies that the cause claims: the same of each peer's.
+fn share_of_waits(facts: &Facts<'_>, state: State, cause: &Candidate, _: &Candidate) -> f64 {
+    let late = facts.ledger.state(state) - facts.ledger.clean_peers;
+    if late > 0.0 { (cause.lost_in(state) / late).min(1.0) } else { 0.0 }
+}
+
+/// The part of what is sent again that is no more than what this kernel drops.
+fn dropped_here(facts: &Facts<'_>, _: State, _: &Candidate, _: &Candidate) -> f64 {
+    let again = facts.world.host.tcp.as_ref().ok().and_then(|t| t.retransmits_per_s).filter(|r| *r > 0.0);
+    // What is not known explains nothing.
+    again.zip(facts.world.host.limits.softnet_drops_per_s).map_or(0.0, |(again, drops)| (drops / again).min(1.0))
+}
+
+/// All of the connects to a port of this host whose accept queue is full.
+fn same_port_here(facts: &Facts<'_>, _: State, cause: &Candidate, symptom: &Candidate) -> f64 {
+    let Ok(peer) = symptom.subject.key.parse::<std::net::SocketAddr>() else { return 0.0 };
+    let here =
+        peer.ip().is_loopback() || facts.world.host.sockets.iter().flat_map(|s| &s.listeners).any(|l| l.at.ip() == peer.ip());
+    if here && cause.subject.key == peer.port().to_string() { 1.0 } else { 0.0 }
+}
+
+/// What both claim, when the one that competes is the service that grew.
+fn same_program(facts: &Facts<'_>, state: State, cause: &Candidate, symptom: &Candidate) -> f64 {
+    if cause.subject.also.contains(&symptom.subject.typed_key()) { both_claim(facts, state, cause, symptom) } else { 0.0 }
+}
+
+fn throttled_part(facts: &Facts<'_>, state: State, cause: &Candidate, _: &Candidate) -> f64 {
+    let all = facts.ledger.state(state);
+    if all > 0.0 { (cause.lost_in(state) / all).min(1.0) } else { 0.0 }
+}
