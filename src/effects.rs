@@ -53,6 +53,7 @@ impl Effects {
             Effect::Ask(demand) => self.ask(Ask::Demand(demand)),
             Effect::Weigh { name, weight } => self.ask(Ask::Weigh { name, weight }),
             Effect::Mute { key, reason, seconds } => self.ask(Ask::Mute { key, reason, seconds }),
+            Effect::Taken { key, seconds } => self.ask(Ask::Taken { key, seconds }),
             Effect::Record(name) => self.ask(Ask::Record(places(&name))),
             Effect::StopRecording => self.ask(Ask::StopRecording),
             Effect::Pause => self.ask(Ask::Pause),

@@ -55,6 +55,13 @@ pub enum Ask {
         /// For how long.
         seconds: u32,
     },
+    /// A fix of a finding was taken: say so when it is still there after that time.
+    Taken {
+        /// Its key.
+        key: String,
+        /// Seconds until it should have worked.
+        seconds: u32,
+    },
     /// Record from now on, into the first of these files that can be written.
     Record(Vec<PathBuf>),
     /// End that recording.
@@ -180,6 +187,14 @@ impl Engine {
         match seconds {
             0 => _ = muted.remove(&key),
             _ => _ = muted.insert(key, Mute { reason, until_ms: now_ms + i64::from(seconds) * 1000 }),
+        }
+    }
+
+    /// A fix of a finding was taken; after so many seconds it should have worked.
+    pub fn taken(&mut self, key: &str, seconds: u32) {
+        let now_ms = self.state.window.back().map_or(0, |s| s.at.wall_ms);
+        if let Some(kept) = self.state.memory.findings.get_mut(key) {
+            kept.due_ms = Some(now_ms + i64::from(seconds) * 1000);
         }
     }
 

@@ -155,6 +155,13 @@ pub enum Effect {
         /// For how long.
         seconds: u32,
     },
+    /// A fix of a finding was taken, which should have worked after so many seconds.
+    Taken {
+        /// The finding's key.
+        key: String,
+        /// What the fix takes, and the time in which its effect is seen.
+        seconds: u32,
+    },
     /// Record what comes into a file of this name.
     Record(String),
     /// End that recording.

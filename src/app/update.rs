@@ -306,7 +306,11 @@ impl App {
             Some(fix) => {
                 let doubtful = fix.preflight.iter().any(|p| !p.ok);
                 let what = if doubtful { "fix, one of whose checks FAILED (see its card)," } else { "fix" };
-                vec![Effect::Copy { text: fix.command.clone(), what }]
+                // Half a minute to paste it and half a minute to see it work.
+                let seconds = 60 + fix.takes_s.unwrap_or(0.0).clamp(0.0, 86_400.0) as u32;
+                let copy = Effect::Copy { text: fix.command.clone(), what };
+                let taken = self.finding().map(|f| Effect::Taken { key: f.key.clone(), seconds });
+                std::iter::once(copy).chain(taken).collect()
             }
             None => {
                 self.notice = Some("nothing to copy: this finding has no fix".into());

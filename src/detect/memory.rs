@@ -75,7 +75,7 @@ pub fn is_held(prev: Option<&RuleMemory>, subject: &Subject) -> bool {
 }
 
 /// What is remembered of one finding.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct FindingMemory {
     /// First seen, wall clock ms.
     pub since_ms: i64,
@@ -91,6 +91,9 @@ pub struct FindingMemory {
     pub predicted: f64,
     /// On-CPU time of the foreground when it was found: a stand-in for the victims' throughput, s/s.
     pub working: f64,
+    /// A fix of it was taken: when it should have worked, wall clock ms.
+    #[serde(default)]
+    pub due_ms: Option<i64>,
 }
 
 /// What became of a finding that was raised.

@@ -6,9 +6,11 @@ use crate::model::subject::split_finding_key;
 use super::diagnosis::rfc3339;
 use super::finding::{Finding, Severity};
 use super::ledger::Ledger;
-use super::memory::{Memory, Outcome, Resolved};
+use super::memory::{FindingMemory, Memory, Outcome, Resolved};
 
 const RESOLVED_SHOWN_MS: i64 = 60_000;
+/// Of what was lost before: below this it is gone.
+const GONE: f64 = 0.3;
 
 /// Whether the victims still work when a finding is gone: of a server of PostgreSQL its transactions per second, else the on-CPU time of what
 /// is certainly foreground.
@@ -28,7 +30,6 @@ pub(super) fn settle(
     working: &dyn Fn(&str) -> f64,
     now_ms: i64,
 ) {
-    const GONE: f64 = 0.3;
     const STILL_WORKING: f64 = 0.8;
     let mut resolved = Vec::new();
     memory.findings.retain(|key, kept| {
@@ -44,6 +45,11 @@ pub(super) fn settle(
         // What stands under its cause now has not gone; nor has a query that another rule speaks of now.
         let explained = now.is_some_and(|f| f.explained_by.is_some());
         let gone = now.is_none() || (low && !explained && timed && kept.raised && after < GONE * kept.lost);
+        // A fix was taken, has had its time, and it is still there.
+        if !gone && kept.due_ms.is_some_and(|due| now_ms >= due) {
+            kept.due_ms = None;
+            resolved.push(said(key, kept, after, Outcome::NotResolved, now_ms));
+        }
         if gone && now.is_none() && handed_over(key, findings) {
             return false;
         }
@@ -54,14 +60,7 @@ pub(super) fn settle(
             } else {
                 Outcome::LoadWentAway
             };
-            resolved.push(Resolved {
-                key: key.clone(),
-                at: rfc3339(now_ms),
-                before: kept.lost,
-                after,
-                predicted: kept.predicted,
-                outcome,
-            });
+            resolved.push(said(key, kept, after, outcome, now_ms));
             kept.raised = false;
             kept.lost = after;
         }
@@ -71,9 +70,13 @@ pub(super) fn settle(
         let at = r.at.parse::<jiff::Timestamp>().map_or(0, jiff::Timestamp::as_millisecond);
         now_ms - at < RESOLVED_SHOWN_MS
             && !resolved.iter().any(|n: &Resolved| n.key == r.key)
-            && !findings.iter().any(|f| f.key == r.key && f.severity != Severity::Info)
+            && (r.outcome == Outcome::NotResolved || !findings.iter().any(|f| f.key == r.key && f.severity != Severity::Info))
     });
     memory.resolved.extend(resolved);
+}
+
+fn said(key: &str, kept: &FindingMemory, after: f64, outcome: Outcome, now_ms: i64) -> Resolved {
+    Resolved { key: key.to_owned(), at: rfc3339(now_ms), before: kept.lost, after, predicted: kept.predicted, outcome }
 }
 
 /// True when the query that a finding was about is another finding's now: a narrower rule knows more.
@@ -81,4 +84,28 @@ fn handed_over(key: &str, findings: &[Finding]) -> bool {
     let Some((_, source, kind, subject)) = split_finding_key(key) else { return false };
     let query = format!("query:{subject}");
     kind == "query" && findings.iter().any(|f| f.source == source && f.subject.also.contains(&query))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What was copied and did not help is said once, when it has had its time.
+    #[test]
+    fn a_fix_that_was_taken_and_did_not_help_is_said() {
+        let text = include_str!("../../tests/fixtures/diagnosis.json").replace("\"rows\"", "\"count\"");
+        let d: super::super::diagnosis::Diagnosis = serde_json::from_str(&text).unwrap();
+        let (key, lost) = (d.findings[0].key.clone(), d.findings[0].impact.lost_s_per_s.unwrap());
+        let kept = FindingMemory { raised: true, lost, predicted: lost, due_ms: Some(5000), ..FindingMemory::default() };
+        let mut memory = Memory::default();
+        memory.findings.insert(key.clone(), kept);
+        let outcomes = |memory: &mut Memory, now_ms| {
+            settle(memory, &d.findings, &[], &|_| 1.0, now_ms);
+            memory.resolved.iter().map(|r| (r.key == key, r.outcome)).collect::<Vec<_>>()
+        };
+        assert_eq!(outcomes(&mut memory, 4000), []);
+        assert_eq!(outcomes(&mut memory, 6000), [(true, Outcome::NotResolved)]);
+        assert_eq!(outcomes(&mut memory, 7000), [(true, Outcome::NotResolved)], "once");
+        assert_eq!(memory.findings[&key].due_ms, None);
+    }
 }

@@ -92,6 +92,10 @@ async fn run(
                     engine.mute(key, reason, seconds);
                     recorder.iter_mut().for_each(Recorder::begin_anew);
                 }
+                Some(Ask::Taken { key, seconds }) => {
+                    engine.taken(&key, seconds);
+                    recorder.iter_mut().for_each(Recorder::begin_anew);
+                }
                 Some(Ask::Record(places)) => {
                     let fresh = record(recorder.as_ref(), places, every_ms, &params);
                     recorder = fresh.or(recorder);

@@ -264,7 +264,8 @@ async fn run(mut playback: Playback, options: ReplayOptions, pictures: Pictures,
                 }
                 Some(Ask::Weigh { name, weight }) => playback.engine.weigh(&name, weight),
                 Some(Ask::Mute { key, reason, seconds }) => playback.engine.mute(key, reason, seconds),
-                Some(Ask::Demand(_) | Ask::Record(_) | Ask::StopRecording) => {}
+                // What is copied from the past changes nothing in it.
+                Some(Ask::Demand(_) | Ask::Taken { .. } | Ask::Record(_) | Ask::StopRecording) => {}
                 None => return,
             },
             () = pictures.closed() => return,
