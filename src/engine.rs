@@ -94,6 +94,8 @@ pub struct Handle {
 pub struct Engine {
     state: State,
     params: ParamOverrides,
+    /// The rules that are asked about; empty: all.
+    only: Vec<String>,
     answers: BTreeMap<Demand, Seen<Detail>>,
 }
 
@@ -132,6 +134,12 @@ impl Engine {
         self.state = rmp_serde::from_slice(state).unwrap_or_default();
     }
 
+    /// Judges as if only those rules existed: ids, or families that end in a star.
+    #[must_use]
+    pub fn asked_about(self, only: Vec<String>) -> Self {
+        Self { only, ..self }
+    }
+
     /// Judges by these thresholds from now on.
     pub fn judge_by(&mut self, params: ParamOverrides) {
         self.params = params;
@@ -150,7 +158,7 @@ impl Engine {
         while state.window.len() > 2 && state.window.front().is_some_and(|s| old(s)) {
             state.window.pop_front();
         }
-        let evaluation = judge::evaluate(state.window.make_contiguous(), &mut state.memory, &self.params);
+        let evaluation = judge::evaluate(state.window.make_contiguous(), &mut state.memory, &self.params, &self.only);
         remember(&mut state.history, &evaluation);
         for answer in &sample.answers {
             if self.answers.len() >= ANSWERS {

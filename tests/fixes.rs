@@ -123,7 +123,7 @@ fn what_serves_others_is_not_paused() {
     let facts = facts();
     let mut process = find(&facts, target.pid());
     assert!(fix::pause(&facts, &[&process]).is_some());
-    process.listens = vec![5432];
+    process.serves = Some(true);
     assert!(fix::pause(&facts, &[&process]).is_none());
 }
 

@@ -2,6 +2,7 @@
 //! effects out. What never lives here: drawing, channels, the terminal.
 
 mod axis;
+mod copying;
 pub mod keymap;
 mod palette;
 pub mod pg_rows;

@@ -9,8 +9,8 @@ use tokio::sync::oneshot;
 
 use crate::model::seen::{Lack, Why};
 
-/// Threads that may be out at once.
-pub const LIMIT: usize = 8;
+/// Threads that may be out at once: eight, less the two that the arguments of processes may leave behind.
+pub const LIMIT: usize = 6;
 
 /// Starts calls and counts those that are out.
 #[derive(Debug, Clone, Default)]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
@@ -83,6 +84,7 @@ pub fn start(plan: Plan) -> std::io::Result<Live> {
         asker: Some(filesystem::Filesystems::default()),
         filesystems: Slow::default(),
         names: Slow::default(),
+        naming: Arc::default(),
         last_names: Names::default(),
         sockets,
         last_serving: None,
@@ -157,6 +159,8 @@ struct Scheduler {
     asker: Option<filesystem::Filesystems>,
     filesystems: Slow<(Seen<Vec<FsRaw>>, filesystem::Filesystems)>,
     names: Slow<Seen<Names>>,
+    /// They are being read.
+    naming: Arc<AtomicBool>,
     last_names: Names,
     sockets: sockets::Sockets,
     last_serving: Option<Seen<Serving>>,
@@ -248,9 +252,14 @@ impl Scheduler {
         {
             self.filesystems.start(async move { (asker.read(&roots, &deadline).await, asker) });
         }
-        if self.names.due(now_ns) {
-            let (root, deadline) = (self.plan.roots.system(), self.deadline.clone());
-            self.names.start(async move { deadline.run("names", NAMES_PATIENCE, move || names::read(&root)).await });
+        // One that hangs is not asked a second time.
+        if self.names.due(now_ns) && !self.naming.swap(true, Ordering::AcqRel) {
+            let (root, deadline, busy) = (self.plan.roots.system(), self.deadline.clone(), Busy(self.naming.clone()));
+            let read = move || {
+                let _busy = busy;
+                names::read(&root)
+            };
+            self.names.start(async move { deadline.run("names", NAMES_PATIENCE, read).await });
         }
     }
 
@@ -362,5 +371,14 @@ impl Scheduler {
             answers.extend(task.await.ok());
         }
         answers
+    }
+}
+
+/// Says that a thread is at work, until it has ended or was not begun.
+struct Busy(Arc<AtomicBool>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
     }
 }

@@ -34,7 +34,13 @@ pub fn run(options: &Check, settings: &Settings) -> Result<u8, Failure> {
     known(&options.only)?;
     let every = watch.unwrap_or(Duration::from_secs(1));
     let format = options.format.unwrap_or(if watch.is_some() { Format::Json } else { Format::Text });
-    let live_options = LiveOptions { plan: plan(settings, every, true)?, params: settings.params(), record: None, ticks: None };
+    let live_options = LiveOptions {
+        plan: plan(settings, every, true)?,
+        params: settings.params(),
+        only: options.only.clone(),
+        record: None,
+        ticks: None,
+    };
     let handle = live(live_options).map_err(|e| Failure::Io(format!("cannot start: {e}")))?;
     let say = |picture: &Picture| -> Result<Status, Failure> {
         let diagnosis = wanted(&picture.diagnosis, &options.only);

@@ -18,7 +18,7 @@ use super::{Failure, plan, runtime};
 pub fn run(settings: &Settings) -> Result<u8, Failure> {
     screen(settings, || {
         let plan = plan(settings, settings.duration("every"), true)?;
-        let options = LiveOptions { plan, params: settings.params(), record: None, ticks: None };
+        let options = LiveOptions { plan, params: settings.params(), only: Vec::new(), record: None, ticks: None };
         crate::engine::live(options).map_err(|e| Failure::Io(format!("cannot start: {e}")))
     })
 }

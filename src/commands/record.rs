@@ -38,7 +38,7 @@ pub fn run(options: &Record, settings: &Settings) -> Result<u8, Failure> {
     writer.params = settings.params().0.into_iter().map(|((rule, name), value)| (rule, name, value)).collect();
     let ticks = length.map(|l| u64::try_from(l.as_millis() / every.as_millis()).unwrap_or(1) + 1);
     let params = settings.params();
-    let live_options = LiveOptions { plan: plan(settings, every, false)?, params, record: Some(writer), ticks };
+    let live_options = LiveOptions { plan: plan(settings, every, false)?, params, only: Vec::new(), record: Some(writer), ticks };
     let handle = live(live_options).map_err(|e| Failure::Io(format!("cannot start: {e}")))?;
     runtime()?.block_on(wait(handle))
 }

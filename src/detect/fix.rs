@@ -109,8 +109,10 @@ pub fn normal_scheduling(members: &[&ProcFacts]) -> Fix {
         "Make it a normal task; it shares the CPU then",
         each(members.iter().copied(), "chrt -a -o -p 0 ${p%:*}"),
     );
-    fix.undo =
-        Some(each(members.iter().copied(), "chrt -a -f -p 1 ${p%:*}   # policy and priority: what `chrt -p PID` printed before"));
+    // 2 is SCHED_RR, anything else here SCHED_FIFO; its priority is not in the samples.
+    let policy = if members.iter().all(|p| p.policy == 2) { "-r" } else { "-f" };
+    let back = each(members.iter().copied(), &format!("chrt -a {policy} -p 1 ${{p%:*}}"));
+    fix.undo = Some(format!("{back}   # 1: or the priority that `chrt -p PID` printed before"));
     fix.risk = "if something depends on its punctuality (audio, a watchdog), that suffers".into();
     fix.needs = "root".into();
     fix.verify = format!("chrt -p {}; perftop check --for 5s", members.first().map_or(0, |p| p.id.pid));
@@ -141,10 +143,11 @@ pub fn pause(facts: &Facts, members: &[&ProcFacts]) -> Option<Fix> {
     if members.iter().any(|p| vital(&p)) {
         return None;
     }
-    // To stop a server where it stands stops everyone whom it serves.
-    if members.iter().any(|p| !p.listens.is_empty()) {
+    // To stop a server where it stands stops everyone whom it serves, be it through a unix socket.
+    if members.iter().any(|p| p.serves == Some(true)) {
         return None;
     }
+    let seen = members.iter().all(|p| p.serves.is_some());
     let mut fix = shell_fix(
         Phase::Relief,
         Horizon::Immediate,
@@ -153,7 +156,8 @@ pub fn pause(facts: &Facts, members: &[&ProcFacts]) -> Option<Fix> {
     );
     fix.undo = Some(each(members.iter().copied(), "kill -CONT ${p%:*}"));
     fix.risk = "whoever waits for it waits until it goes on; its connections may time out".into();
-    fix.preflight = vec![Preflight { ok: true, what: "it listens on no port that can be seen".into() }];
+    let what = if seen { "it serves nobody through a socket" } else { "whom it serves cannot be seen without root" };
+    fix.preflight = vec![Preflight { ok: seen, what: what.into() }];
     fix.verify = format!("ps -o pid,stat,comm -p {}; perftop check --for 5s", pids(members));
     Some(fix)
 }

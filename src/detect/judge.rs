@@ -38,7 +38,10 @@ const EXPENSIVE: &str = "postgres.query.expensive";
 const GROWTH: &str = "app.workload_growth";
 
 /// Judges the newest snapshot of `window`, oldest first.
-pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &ParamOverrides) -> Evaluation {
+/// `only` names the rules that exist (ids, or families that end in a star); empty: all of them.
+pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &ParamOverrides, only: &[String]) -> Evaluation {
+    let wanted = |id: &str| only.is_empty() || only.iter().any(|w| rank::matches(w, id));
+
     let mut world = World::derive(window, &memory.weights);
     memory.learned.learn(&world);
     if !memory.rules.contains_key(GROWTH) {
@@ -62,7 +65,7 @@ pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &Param
             let held = memory.rules.get(&remembered(EXPENSIVE, &pg.id));
             servers.push((pg, Queries::of(&world, &ledger, learned, pg, held)));
         }
-        for rule in RULES {
+        for rule in RULES.iter().filter(|r| wanted(r.id)) {
             if rule.source != SourceKind::Postgres {
                 seen.judge(rule, &facts, overrides, memory.rules.get(rule.id));
                 continue;
@@ -80,7 +83,7 @@ pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &Param
         let hosts = std::iter::once("host").filter(|_| rule.source != SourceKind::Postgres);
         let servers = world.postgres.iter().map(|pg| pg.id.as_str()).filter(|_| rule.source == SourceKind::Postgres);
         for source in hosts.chain(servers).filter(|source| !blind(rule.id, source)) {
-            remember(memory, rule.id, source, &seen.candidates, world.at.wall_ms);
+            remember(memory, rule.id, source, &seen, world.at.wall_ms);
         }
     }
     let demands = std::mem::take(&mut seen.demands);
@@ -89,7 +92,7 @@ pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &Param
         &ledger,
         memory,
         seen.candidates,
-        rank::Looked { cleared: seen.cleared, unknown: seen.unknown, blind: seen.blind },
+        rank::Looked { cleared: seen.cleared, unknown: seen.unknown, blind: seen.blind, unseen: seen.unseen },
     );
     memory.evaluations += 1;
     Evaluation { facts: Arc::new(world), ledger: Arc::new(ledger), diagnosis, demands }
@@ -103,6 +106,8 @@ struct Seen {
     demands: Vec<Demand>,
     /// Rules that could not look: what they remember is kept until they can.
     blind: Vec<(&'static str, String)>,
+    /// Findings whose subject could not be looked at: they are kept in mind too.
+    unseen: Vec<String>,
 }
 
 impl Seen {
@@ -132,6 +137,7 @@ impl Seen {
                 }
                 Verdict::Clear(_) => {}
                 Verdict::Unknown { because, lift } => {
+                    self.unseen.push(finding_key(rule.id, own, &subject));
                     self.unknown.push(UnknownRow { id, source: own.into(), because, lift });
                 }
                 Verdict::Found(mut found) => {
@@ -192,11 +198,13 @@ fn remembered(rule: &str, source: &str) -> String {
     if source == "host" { rule.to_owned() } else { format!("{rule}|{source}") }
 }
 
-fn remember(memory: &mut Memory, rule: &str, source: &str, candidates: &[Candidate], now_ms: i64) {
+fn remember(memory: &mut Memory, rule: &str, source: &str, seen: &Seen, now_ms: i64) {
     let name = remembered(rule, source);
     let before = memory.rules.remove(&name).unwrap_or_default();
     let whose = |c: &&Candidate| c.id == rule && (source == "host" || c.source == source);
-    let mine = candidates.iter().filter(whose);
+    let mine = seen.candidates.iter().filter(whose);
+    let unseen = |h: &&Held| seen.unseen.contains(&finding_key(rule, source, &h.subject));
+    let kept: Vec<Held> = before.held.iter().filter(unseen).cloned().collect();
     let held: Vec<Held> = mine
         .map(|c| {
             let old = before.held(&c.subject.typed_key());
@@ -208,6 +216,7 @@ fn remember(memory: &mut Memory, rule: &str, source: &str, candidates: &[Candida
                 failed_per_s: c.found.failed_per_s,
             }
         })
+        .chain(kept)
         .collect();
     if !held.is_empty() {
         memory.rules.insert(name, RuleMemory { held });

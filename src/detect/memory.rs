@@ -162,6 +162,9 @@ pub struct Learned {
     pub requests: BTreeMap<String, VecDeque<(f32, f32)>>,
     /// Free bytes of each mount over time.
     pub space: BTreeMap<String, Series>,
+    /// Free inodes of each mount over time.
+    #[serde(default)]
+    pub inodes: BTreeMap<String, Series>,
     /// What is learned of servers of PostgreSQL.
     #[serde(default)]
     pub postgres: super::servers::Servers,
@@ -206,10 +209,15 @@ impl Learned {
         let read_s = facts.host.filesystems_ns as f64 / 1e9;
         let mounted = |mount: &String| facts.host.filesystems.iter().flat_map(|f| f.iter()).any(|fs| fs.mount.shown() == mount);
         self.space.retain(|mount, _| mounted(mount));
+        self.inodes.retain(|mount, _| mounted(mount));
         for fs in facts.host.filesystems.iter().flat_map(|f| f.iter()) {
             if let Ok(space) = &fs.space {
                 let series = self.space.entry(fs.mount.shown().to_owned()).or_default();
                 series.push(read_s, space.available_bytes as f64);
+                if space.inodes > 0 {
+                    let series = self.inodes.entry(fs.mount.shown().to_owned()).or_default();
+                    series.push(read_s, space.inodes_free as f64);
+                }
             }
         }
     }

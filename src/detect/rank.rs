@@ -29,6 +29,8 @@ pub struct Looked {
     pub unknown: Vec<UnknownRow>,
     /// Rules that could not look at all at this evaluation, with their source.
     pub blind: Vec<(&'static str, String)>,
+    /// Keys of findings whose subject could not be looked at.
+    pub unseen: Vec<String>,
 }
 
 /// Ranks the candidates and says the whole.
@@ -39,7 +41,7 @@ pub fn diagnose(world: &World, ledger: &Ledger, memory: &mut Memory, candidates:
     inherit(memory, &mut candidates);
     let mut findings: Vec<Finding> = candidates.into_iter().map(|c| weigh(c, world, ledger, memory, now_ms)).collect();
     memory.muted.retain(|_, m| m.until_ms > now_ms);
-    settle(memory, &findings, &looked.blind, &|source| throughput(world, ledger, source), now_ms);
+    settle(memory, &findings, &looked, &|source| throughput(world, ledger, source), now_ms);
     findings.sort_by(order);
     let mut rank = 0;
     for finding in &mut findings {
@@ -299,7 +301,8 @@ pub fn health(sources: &[SourceStatus], blind: bool, findings: &[Finding], total
     let lost: f64 = raised().filter_map(|f| f.impact.benefit_s_per_s).sum();
     let idle = total < IDLE;
     let score = if idle { 100.0 } else { (100.0 * (1.0 - lost / total)).clamp(0.0, 100.0) };
-    let hard = counted().any(|f| f.class == Class::Error && !f.ended);
+    // Failures that are counted are hard only where they are critical.
+    let hard = counted().any(|f| f.class == Class::Error && !f.ended && f.severity == Severity::Critical);
     let score = if hard { score.min(20.0) } else { score };
     Health { status, score: (status != Status::Unknown).then_some(score) }
 }

@@ -7,6 +7,7 @@ use super::diagnosis::rfc3339;
 use super::finding::{Finding, Severity};
 use super::ledger::Ledger;
 use super::memory::{FindingMemory, Memory, Outcome, Resolved};
+use super::rank::Looked;
 
 const RESOLVED_SHOWN_MS: i64 = 60_000;
 /// Of what was lost before: below this it is gone.
@@ -23,19 +24,14 @@ pub(super) fn throughput(world: &World, ledger: &Ledger, source: &str) -> f64 {
 }
 
 /// Forgets what is gone and says what became of it.
-pub(super) fn settle(
-    memory: &mut Memory,
-    findings: &[Finding],
-    blind: &[(&str, String)],
-    working: &dyn Fn(&str) -> f64,
-    now_ms: i64,
-) {
+pub(super) fn settle(memory: &mut Memory, findings: &[Finding], looked: &Looked, working: &dyn Fn(&str) -> f64, now_ms: i64) {
     const STILL_WORKING: f64 = 0.8;
     let mut resolved = Vec::new();
     memory.findings.retain(|key, kept| {
-        if blind.iter().any(|(id, source)| {
+        let of_blind = looked.blind.iter().any(|(id, source)| {
             key.strip_prefix(id).is_some_and(|k| k.strip_prefix('|').is_some_and(|k| k.starts_with(source.as_str())))
-        }) {
+        });
+        if of_blind || looked.unseen.contains(key) {
             return true;
         }
         let now = findings.iter().find(|f| &f.key == key);
@@ -100,7 +96,7 @@ mod tests {
         let mut memory = Memory::default();
         memory.findings.insert(key.clone(), kept);
         let outcomes = |memory: &mut Memory, now_ms| {
-            settle(memory, &d.findings, &[], &|_| 1.0, now_ms);
+            settle(memory, &d.findings, &Looked::default(), &|_| 1.0, now_ms);
             memory.resolved.iter().map(|r| (r.key == key, r.outcome)).collect::<Vec<_>>()
         };
         assert_eq!(outcomes(&mut memory, 4000), []);

@@ -21,6 +21,8 @@ pub struct LiveOptions {
     pub plan: Plan,
     /// Thresholds that the configuration overrides.
     pub params: ParamOverrides,
+    /// The rules that are asked about; empty: all.
+    pub only: Vec<String>,
     /// Where to record, if at all.
     pub record: Option<Writer>,
     /// Ends after so many ticks; the pictures' channel closes then.
@@ -55,7 +57,7 @@ async fn run(
     let every_ms = u64::try_from(options.plan.every.as_millis()).unwrap_or(u64::MAX);
     let params: Vec<_> = options.params.0.iter().map(|((rule, name), value)| (rule.clone(), name.clone(), *value)).collect();
     let mut live = schedule::start(options.plan)?;
-    let mut engine = Engine::new(options.params);
+    let mut engine = Engine::new(options.params).asked_about(options.only);
     let mut meter = Meter::default();
     let mut ticks = 0;
     loop {

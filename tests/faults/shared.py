@@ -201,6 +201,25 @@ class link_saturated(Fault):
         self.lab.stop(self.p)
 
 
+class slow_receiver(Fault):
+    """Another host asks for a large download and reads a little of it now and then: its window closes, and nothing here is slow."""
+    truth, kind, least = "host.network.slow_receiver", "peer", "info"
+
+    def ready(self):
+        self.address = self.lab.namespace()
+        self.port = self.lab.free_port()
+        self.keys.add(self.address + ":*")
+        self.here = self.address[:-1] + "1"
+        self.lab.me("download", "--address", self.here, "--port", self.port, "--seconds", 120)
+        time.sleep(0.5)
+
+    def inject(self):
+        self.p = self.lab.start_inside("slowly", "--address", self.here, "--port", self.port, "--seconds", 60)
+
+    def revert(self):
+        self.lab.stop(self.p)
+
+
 class conntrack_full(Fault):
     """A host of its own whose table of tracked connections takes 60; connections are opened and kept."""
     truth, kind = "host.network.conntrack_full", "host"
@@ -249,4 +268,4 @@ class mount_hung(Fault):
 
 
 SHARED = [flush_storm, flush_storm_small, dirty_throttling, swap_thrash, ports_exhausted, workload_growth, conntrack_full, mount_hung, softnet_drops,
-          nic_errors, link_saturated, control_quiet_swap]
+          nic_errors, link_saturated, slow_receiver, control_quiet_swap]

@@ -262,19 +262,34 @@ fn io_v1(reader: &mut Reader, dir: &Path) -> CgroupIo {
             let mut f = fields(line);
             let device = f.next().and_then(|d| std::str::from_utf8(d).ok());
             if let (Some(device), Some(per_s)) = (device, f.next().and_then(number)) {
-                io.limits.push(IoLimit { device: device.to_owned(), what: what.to_owned(), per_s });
+                io.limits.push(IoLimit { device: device.to_owned(), what: what.to_owned(), per_s, done: None });
             }
         }
     }
     let total = |text: &[u8]| keyed(text, b"Total");
-    io.bytes = reader.read(&dir.join("blkio.throttle.io_service_bytes")).ok().and_then(total);
-    io.operations = reader.read(&dir.join("blkio.throttle.io_serviced")).ok().and_then(total);
+    for (file, unit) in [("blkio.throttle.io_service_bytes", "bps"), ("blkio.throttle.io_serviced", "iops")] {
+        let Ok(text) = reader.read(&dir.join(file)) else { continue };
+        for limit in io.limits.iter_mut().filter(|l| l.what.ends_with(unit)) {
+            limit.done = done_v1(text, &limit.device, if limit.what.starts_with('r') { b"Read" } else { b"Write" });
+        }
+        *(if unit == "bps" { &mut io.bytes } else { &mut io.operations }) = total(text);
+    }
     io
+}
+
+/// `254:0 Read 4096`: of that device and way; a device without a line has moved nothing.
+fn done_v1(text: &[u8], device: &str, way: &[u8]) -> Option<u64> {
+    let of_device = |line: &[u8]| {
+        let mut f = fields(line);
+        (f.next()? == device.as_bytes() && f.next()? == way).then(|| f.next().and_then(number))?
+    };
+    Some(lines(text).find_map(of_device).unwrap_or(0))
 }
 
 fn io_v2(reader: &mut Reader, dir: &Path) -> Option<CgroupIo> {
     let mut io = CgroupIo::default();
-    let text = reader.read(&dir.join("io.stat")).ok()?;
+    let text = reader.read(&dir.join("io.stat")).ok()?.to_vec();
+    let text = text.as_slice();
     let sum = |names: [&str; 2]| {
         let of_line = |line: &[u8]| -> u64 { names.iter().filter_map(|n| assigned(line, n)).sum() };
         Some(lines(text).map(of_line).sum())
@@ -286,7 +301,15 @@ fn io_v2(reader: &mut Reader, dir: &Path) -> Option<CgroupIo> {
             let Some(device) = fields(line).next().and_then(|d| std::str::from_utf8(d).ok()) else { continue };
             let limit = |what: &str| {
                 let (device, what) = (device.to_owned(), what.to_owned());
-                assigned(line, &what).map(|per_s| IoLimit { device, what, per_s })
+                let name = match what.as_str() {
+                    "rbps" => "rbytes",
+                    "wbps" => "wbytes",
+                    "riops" => "rios",
+                    _ => "wios",
+                };
+                let own = lines(text).find(|l| fields(l).next() == Some(device.as_bytes()));
+                let done = Some(own.and_then(|l| assigned(l, name)).unwrap_or(0));
+                assigned(line, &what).map(|per_s| IoLimit { device, what, per_s, done })
             };
             io.limits.extend(["rbps", "wbps", "riops", "wiops"].iter().filter_map(|w| limit(w)));
         }

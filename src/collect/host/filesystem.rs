@@ -54,6 +54,10 @@ const PSEUDO: &[&[u8]] = &[
     b"overlay",
 ];
 
+/// Files that runtimes of containers mount one by one.
+const SINGLE_FILES: &[&[u8]] =
+    &[b"/etc/hosts", b"/etc/hostname", b"/etc/resolv.conf", b"/run/.containerenv", b"/dev/termination-log"];
+
 /// One line of mountinfo.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the kernel's names")]
@@ -108,7 +112,11 @@ fn unescape(field: &[u8]) -> Foreign {
 pub fn relevant(mounts: Vec<Mount>) -> Vec<Mount> {
     let mut kept: Vec<Mount> = Vec::new();
     for mount in mounts {
-        let pseudo = PSEUDO.contains(&mount.kind.raw());
+        // The root of a container is an overlay, and what its runtime mounts over single files is no file system of ours.
+        let pseudo = PSEUDO.contains(&mount.kind.raw()) && !(mount.kind.raw() == b"overlay" && mount.mount.raw() == b"/");
+        if SINGLE_FILES.contains(&mount.mount.raw()) {
+            continue;
+        }
         let below_kernel = [&b"/proc"[..], b"/sys", b"/dev"]
             .iter()
             .any(|p| mount.mount.raw().starts_with(p) && mount.mount.raw().get(p.len()).is_none_or(|b| *b == b'/'));
@@ -140,7 +148,10 @@ impl Filesystems {
         let pid = if roots.own_proc() { "self" } else { "1" };
         let table = Reader::default().read(&roots.proc.join(pid).join("mountinfo")).map(parse_mountinfo)?;
         let mut rows = Vec::new();
-        for mount in relevant(table) {
+        let mounts = relevant(table);
+        // One that was unmounted while it hung makes room for others.
+        self.pending.retain(|mount, _| mounts.iter().any(|m| m.mount == *mount));
+        for mount in mounts {
             let space = self.space(&mount.mount, roots, deadline).await;
             let has = |options: &Foreign, name: &str| options.shown().split(',').any(|o| o == name);
             // The mount's own options tell what was asked for, those of the super block what the file system is.
@@ -168,13 +179,15 @@ impl Filesystems {
             return Err(Lack::new(Why::Absent, format!("{shown}: a foreign /proc shows mounts that are not ours")));
         }
         let late = || Lack::new(Why::TimedOut, format!("statvfs {shown}: no answer in 200 ms"));
+        // Nothing is known of one that was not asked, and least of all that it hangs.
+        let not_asked = || Lack::new(Why::NotYet, format!("{shown}: not asked, because too many others hang"));
         let receiver = match self.pending.remove(mount) {
             Some(receiver) => receiver,
             // Hung mounts must leave room for the calls of others.
-            None if self.pending.len() >= HUNG => return Err(late()),
+            None if self.pending.len() >= HUNG => return Err(not_asked()),
             None => {
                 let path = PathBuf::from(std::ffi::OsStr::from_bytes(mount.raw()));
-                deadline.start("statvfs", move || statvfs(&path)).ok_or_else(late)?
+                deadline.start("statvfs", move || statvfs(&path)).ok_or_else(not_asked)?
             }
         };
         let mut receiver = receiver;

@@ -22,12 +22,15 @@ impl Limits {
             let mut number = |name: &str| reader.number(&sys(name));
             self.settings.threads_max = number("kernel/threads-max");
             self.settings.pid_max = number("kernel/pid_max");
+            // What stands below sys/net is that of the reader's own network, whoever's /proc it is: unknown of another.
+            let mut number = |name: &str| if name.starts_with("net/") && !roots.own_proc() { None } else { number(name) };
             let most = number("net/netfilter/nf_conntrack_max");
             let now = number("net/netfilter/nf_conntrack_count");
             self.tracks = most.is_some();
             self.settings.conntrack = now.zip(most);
             self.settings.reuse = number("net/ipv4/tcp_tw_reuse").and_then(|n| u8::try_from(n).ok());
-            self.settings.ports = reader.parse(&sys("net/ipv4/ip_local_port_range"), parse_range).ok();
+            self.settings.ports =
+                if roots.own_proc() { reader.parse(&sys("net/ipv4/ip_local_port_range"), parse_range).ok() } else { None };
         }
         self.round += 1;
         let mut raw = self.settings;

@@ -1,5 +1,6 @@
 //! Readers of the host. One file per probe: where it is read, and its parser, pure on bytes.
 
+mod blocked;
 pub mod cgroup;
 pub mod cpu;
 pub mod disk;
@@ -7,6 +8,7 @@ pub mod filesystem;
 pub mod identity;
 pub mod kmsg;
 pub mod limits;
+mod links;
 pub mod memory;
 pub mod names;
 mod namespaces;

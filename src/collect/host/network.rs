@@ -8,7 +8,7 @@ use crate::model::foreign::Foreign;
 use crate::model::host::{InterfaceRaw, TcpRaw};
 use crate::model::seen::Seen;
 
-use super::qdisc;
+use super::links::Links;
 
 /// Parses `/proc/net/dev`: two heading lines, then `name: 16 numbers`.
 #[must_use]
@@ -52,6 +52,7 @@ struct Nature {
 #[derive(Debug, Default)]
 pub struct Interfaces {
     known: HashMap<Foreign, Nature>,
+    links: Links,
     reads: u32,
 }
 
@@ -68,16 +69,21 @@ impl Interfaces {
         if self.reads.is_multiple_of(Self::REFRESH) {
             self.known.clear();
         }
-        // Of our own namespace only: another /proc shows others' interfaces.
-        let queues = if roots.own_proc() { qdisc::dump().unwrap_or_default() } else { HashMap::new() };
+        let dir = |name: &Foreign| roots.sys.join("class/net").join(std::ffi::OsStr::from_bytes(name.raw()));
+        let unknown = rows.iter().map(|row| &row.name).filter(|name| !self.known.contains_key(*name));
+        let speeds = unknown.map(|name| (name.clone(), dir(name).join("speed"))).collect();
+        // Queues of our own namespace only: another /proc shows others' interfaces.
+        let answer = self.links.ask(speeds, roots.own_proc());
         for row in &mut rows {
-            let nature = self.known.entry(row.name.clone()).or_insert_with(|| {
-                let dir = roots.sys.join("class/net").join(std::ffi::OsStr::from_bytes(row.name.raw()));
+            if let Some(speed_mbit) = answer.as_ref().and_then(|a| a.speeds.get(&row.name)).copied() {
+                let dir = dir(&row.name);
                 let index = reader.number(&dir.join("ifindex")).and_then(|n| u32::try_from(n).ok());
-                Nature { speed_mbit: reader.number(&dir.join("speed")), physical: dir.join("device").exists(), index }
-            });
+                let nature = Nature { speed_mbit, physical: dir.join("device").exists(), index };
+                self.known.insert(row.name.clone(), nature);
+            }
+            let Some(nature) = self.known.get(&row.name) else { continue };
             (row.speed_mbit, row.physical) = (nature.speed_mbit, nature.physical);
-            row.queue = nature.index.and_then(|index| queues.get(&index).copied());
+            row.queue = nature.index.zip(answer.as_ref()).and_then(|(index, a)| a.queues.get(&index).copied());
         }
         Ok(rows)
     }

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use crate::collect::clock;
 use crate::collect::root::{Reader, Roots, lack};
 use crate::model::foreign::Foreign;
-use crate::model::host::{ProcId, ProcIo, ProcRaw, ProcSched, ProcessTable, StateHit};
-use crate::model::seen::{Seen, Why};
+use crate::model::host::{ProcId, ProcIo, ProcRaw, ProcSched, ProcessTable};
+use crate::model::seen::Seen;
 
 use super::stat;
 
@@ -29,11 +29,6 @@ const THREADS: usize = 512;
 const FULL_EVERY: u64 = 5;
 /// A process whose resident pages grew by more than this is asked which of them are its own.
 const GROWN_PAGES: u64 = 4;
-/// Threads looked at in one round of state sampling.
-const SAMPLED_THREADS: usize = 128;
-/// Of them at most so many of one process.
-const SAMPLED_PER_PROCESS: usize = 64;
-
 /// What is true of this sweep.
 #[derive(Debug, Clone, Copy)]
 pub struct Mode {
@@ -46,36 +41,38 @@ pub struct Mode {
 }
 
 #[derive(Debug)]
-struct Thread {
-    tid: i32,
-    run_ns: u64,
-    wait_ns: u64,
-    slices: u64,
+pub(super) struct Thread {
+    pub(super) tid: i32,
+    pub(super) run_ns: u64,
+    pub(super) wait_ns: u64,
+    pub(super) slices: u64,
 }
 
 #[derive(Debug)]
-struct Known {
-    row: ProcRaw,
-    threads: Vec<Thread>,
+pub(super) struct Known {
+    pub(super) row: ProcRaw,
+    pub(super) threads: Vec<Thread>,
     /// Sum over exited threads is kept: counters never go back.
-    sched: ProcSched,
-    io_denied: bool,
-    changed: bool,
+    pub(super) sched: ProcSched,
+    pub(super) io_denied: bool,
+    pub(super) changed: bool,
     /// Ticks used between the last two looks.
-    recent: u64,
+    pub(super) recent: u64,
     /// The list of threads was cut: one that slides in did not start just now.
-    cut: bool,
+    pub(super) cut: bool,
     /// Its arguments are read once more: a new process shows its parent's until it has called exec.
-    again: bool,
-    round: u64,
+    pub(super) again: bool,
+    /// Threads beside the main one that were in state D at the last look, with the times that each was on a CPU.
+    pub(super) stood: Vec<(i32, u64)>,
+    pub(super) round: u64,
 }
 
 /// The scan and what it remembers between sweeps.
 #[derive(Debug, Default)]
 pub struct Processes {
-    known: HashMap<i32, Known>,
+    pub(super) known: HashMap<i32, Known>,
     round: u64,
-    looks: usize,
+    pub(super) looks: usize,
     row_cost_ns: f64,
     path: PathBuf,
 }
@@ -137,52 +134,6 @@ impl Processes {
         self.known.values().filter(|k| k.row.command.is_none() || k.again).map(|k| k.row.id).collect()
     }
 
-    /// One look at the states of the threads that ran lately: who is in uninterruptible sleep.
-    /// With `blocked_only` those that were in it at the sweep, for waits that raise no pressure.
-    pub fn sample_states(&mut self, reader: &mut Reader, roots: &Roots, blocked_only: bool) -> Vec<StateHit> {
-        let mut left = SAMPLED_THREADS;
-        self.looks = self.looks.wrapping_add(1);
-        let mut hits = Vec::new();
-        let mut due: Vec<&Known> = self
-            .known
-            .values()
-            .filter(|k| !k.row.kernel && (k.changed && !blocked_only || k.row.state == 'D' || k.row.blocked_threads > 0))
-            .collect();
-        due.sort_unstable_by_key(|k| (k.row.state != 'D', k.threads.len(), k.row.id));
-        for known in due {
-            let tids: Vec<i32> =
-                if known.threads.len() > 1 { known.threads.iter().map(|t| t.tid).collect() } else { vec![known.row.id.pid] };
-            // Of many threads a part is looked at, another one each time, and stands for all.
-            let take = tids.len().min(SAMPLED_PER_PROCESS).min(left);
-            if take == 0 {
-                break;
-            }
-            left -= take;
-            let from = (self.looks * take) % tids.len();
-            let chosen = tids.iter().cycle().skip(from).take(take).copied();
-            let dir = roots.proc.join(known.row.id.pid.to_string()).join("task");
-            let mut in_d = |tid: &i32| {
-                let path = dir.join(tid.to_string()).join("stat");
-                matches!(reader.parse(&path, stat::parse), Ok(s) if s.state == 'D')
-            };
-            let seen: Vec<i32> = chosen.filter(|tid| in_d(tid)).collect();
-            let of_all = |part: usize| u32::try_from((part * tids.len()).div_ceil(take)).unwrap_or(0);
-            if !seen.is_empty() {
-                let syncs = seen.iter().map(|tid| {
-                    match reader.parse(&dir.join(tid.to_string()).join("syscall"), stat::parse_syscall) {
-                        Ok(call) => Some(usize::from(stat::is_sync(call))),
-                        Err(lack) if lack.why == Why::Denied => None,
-                        // It has ended meanwhile.
-                        Err(_) => Some(0),
-                    }
-                });
-                let syncing = syncs.sum::<Option<usize>>().map(of_all);
-                hits.push(StateHit { id: known.row.id, hits: of_all(seen.len()), syncing });
-            }
-        }
-        hits
-    }
-
     fn interest(&self) -> Vec<i32> {
         let mut rows: Vec<&Known> = self.known.values().filter(|k| k.changed || k.row.state == 'D').collect();
         rows.sort_unstable_by_key(|k| std::cmp::Reverse((k.row.state == 'D', k.recent, k.row.id)));
@@ -236,7 +187,7 @@ impl Processes {
         let was_blocked = known.row.state == 'D';
         let resident = known.row.rss_pages;
         known.changed = known.update(&parsed, now);
-        if full || known.row.blocked_threads > 0 || known.row.state == 'D' {
+        if full || known.blocked() {
             known.look_for_blocked(reader, &roots.proc.join(pid.to_string()).join("task"), pid, was_blocked);
         }
         if full && mode.cpu_pressure && !known.row.kernel {
@@ -304,7 +255,18 @@ impl Known {
             wchan: None,
         };
         let sched = ProcSched::default();
-        Self { row, threads: Vec::new(), sched, io_denied: false, changed: true, recent: 0, cut: false, again: false, round: 0 }
+        Self {
+            row,
+            threads: Vec::new(),
+            sched,
+            io_denied: false,
+            changed: true,
+            recent: 0,
+            cut: false,
+            again: false,
+            stood: Vec::new(),
+            round: 0,
+        }
     }
 
     /// True when the process used CPU since the last look, changed its state, or is new.
@@ -343,27 +305,6 @@ impl Known {
     }
 
     /// Threads in state D, and what one of them waits in once it was so at two looks in a row.
-    fn look_for_blocked(&mut self, reader: &mut Reader, dir: &Path, pid: i32, was_blocked: bool) {
-        let before = self.row.blocked_threads > 0 || was_blocked;
-        let mut stuck = (self.row.state == 'D').then_some(pid);
-        self.row.blocked_threads = 0;
-        if self.row.threads > 1 && !self.row.kernel {
-            for tid in list(dir).unwrap_or_default().into_iter().filter(|t| *t != pid).take(SAMPLED_THREADS) {
-                let blocked =
-                    matches!(reader.parse(&dir.join(tid.to_string()).join("stat"), stat::parse), Ok(s) if s.state == 'D');
-                if blocked {
-                    self.row.blocked_threads += 1;
-                    stuck = stuck.or(Some(tid));
-                }
-            }
-        }
-        let place = stuck.filter(|_| before).and_then(|tid| {
-            let text = reader.read(&dir.join(tid.to_string()).join("wchan")).ok()?;
-            (!text.is_empty() && text != b"0").then(|| Foreign::new(text))
-        });
-        self.row.wchan = place;
-    }
-
     fn single(&mut self, main: Option<ProcSched>, pid: i32) {
         let Some(main) = main else { return };
         self.add_threads(vec![Thread { tid: pid, run_ns: main.run_ns, wait_ns: main.wait_ns, slices: main.slices }], true);
@@ -399,7 +340,7 @@ impl Known {
 }
 
 /// Numeric names in a directory, sorted.
-fn list(dir: &Path) -> Seen<Vec<i32>> {
+pub(super) fn list(dir: &Path) -> Seen<Vec<i32>> {
     let entries = std::fs::read_dir(dir).map_err(|e| lack(dir, &e))?;
     let mut pids: Vec<i32> = entries.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).collect();
     pids.sort_unstable();

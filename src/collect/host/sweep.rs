@@ -234,7 +234,7 @@ struct Worker {
 impl Commands {
     const QUEUE: usize = 256;
     const PATIENCE_NS: u64 = 300_000_000;
-    const HANGS: usize = 3;
+    const HANGS: usize = 2;
 
     fn new(roots: Roots) -> Self {
         Self { roots, worker: None, hung: Vec::new(), asked: Vec::new() }

@@ -65,6 +65,16 @@ pub fn demand(p: &ProcFacts) -> f64 {
     if gives_way(p) { 0.0 } else { p.cpu.unwrap_or(0.0) * weight(p) }
 }
 
+/// CPUs that are busy with what is no program that can be seen: kernel threads, interrupts, processes hidden from this user or in other
+/// containers. What children used that have ended is their parents'.
+#[must_use]
+pub fn unseen_cores(facts: &Facts) -> f64 {
+    let Ok(cpu) = &facts.host.cpu else { return 0.0 };
+    let seen: f64 =
+        facts.processes().iter().filter(|p| !p.kernel).map(|p| p.cpu.unwrap_or(0.0) + p.children_cpu.unwrap_or(0.0)).sum();
+    (cpu.busy * facts.cpus() - seen).max(0.0)
+}
+
 /// Batch: nice 10 or more, SCHED_BATCH, SCHED_IDLE.
 #[must_use]
 pub const fn gives_way(p: &ProcFacts) -> bool {

@@ -38,6 +38,8 @@ pub struct CgroupFacts {
     pub refaults_per_s: Option<f64>,
     /// IO limits.
     pub io_limits: Vec<IoLimit>,
+    /// What the group does now against each of them: bytes or operations per second, that way on that device.
+    pub io_limit_rates: Vec<Option<f64>>,
     /// Bytes through the block layer per second.
     pub io_bytes_per_s: Option<f64>,
     /// Operations per second.
@@ -64,6 +66,12 @@ fn one(old: Option<&CgroupRaw>, new: &CgroupRaw) -> CgroupFacts {
     let per_s = |field: fn(&CgroupRaw) -> Option<u64>| Some(grown(field)? as f64 / dt_s?);
     let periods = grown(|g| g.cpu?.periods);
     let throttled = grown(|g| g.cpu?.throttled_periods);
+    let limits = new.io.as_ref().map(|io| io.limits.as_slice()).unwrap_or_default();
+    let rate = |limit: &IoLimit| {
+        let same = |l: &&IoLimit| (&l.device, &l.what) == (&limit.device, &limit.what);
+        let before = old?.io.as_ref()?.limits.iter().find(same)?;
+        Some(delta(before.done?, limit.done?)? as f64 / dt_s?)
+    };
     CgroupFacts {
         controller: new.controller,
         path: new.path.clone(),
@@ -79,7 +87,8 @@ fn one(old: Option<&CgroupRaw>, new: &CgroupRaw) -> CgroupFacts {
         oom_kills: grown(|g| g.memory?.oom_kill),
         limit_hits_per_s: per_s(|g| g.memory?.max_events),
         refaults_per_s: per_s(|g| g.memory?.refault_file),
-        io_limits: new.io.as_ref().map(|io| io.limits.clone()).unwrap_or_default(),
+        io_limits: limits.to_vec(),
+        io_limit_rates: limits.iter().map(rate).collect(),
         io_bytes_per_s: per_s(|g| g.io.as_ref()?.bytes),
         io_operations_per_s: per_s(|g| g.io.as_ref()?.operations),
         tasks: new.tasks,

@@ -82,6 +82,8 @@ pub struct ProcFacts {
     pub listens: Vec<u16>,
     /// It listens on a port or holds accepted connections.
     pub serves_tcp: bool,
+    /// It serves somebody, be it through a unix socket; `None` where its sockets cannot be seen.
+    pub serves: Option<bool>,
     /// The oldest ancestor that it was forked from without a new program: workers and their master are one.
     pub family: ProcId,
     /// Seconds since this row was read.
@@ -179,9 +181,15 @@ struct Blocked {
 fn stuck(sweeps: &[&HostSweep], new: &HostSweep) -> HashMap<ProcId, f64> {
     let mut since: HashMap<ProcId, f64> = HashMap::new();
     let mut alive: Option<std::collections::HashSet<ProcId>> = None;
+    let slices = |row: &ProcRaw| row.sched.filter(|_| row.threads == 1).map(|s| s.slices);
+    let newest: HashMap<ProcId, Option<u64>> =
+        new.processes.iter().flat_map(|t| &t.rows).filter(|r| r.state == 'D').map(|r| (r.id, slices(r))).collect();
+    // One that was on a CPU in between waits anew each time: it makes progress.
+    let same_wait = |row: &ProcRaw| newest.get(&row.id).is_none_or(|now| now.zip(slices(row)).is_none_or(|(a, b)| a == b));
     for sweep in sweeps.iter().rev() {
         let Ok(table) = &sweep.processes else { break };
-        let blocked = table.rows.iter().filter(|r| (r.state == 'D' || r.blocked_threads > 0) && !r.kernel).map(|r| r.id);
+        let blocked =
+            table.rows.iter().filter(|r| (r.state == 'D' && same_wait(r) || r.blocked_threads > 0) && !r.kernel).map(|r| r.id);
         let still: std::collections::HashSet<ProcId> = match &alive {
             Some(before) => blocked.filter(|id| before.contains(id)).collect(),
             None => blocked.collect(),
@@ -271,6 +279,11 @@ impl Context<'_> {
         let rss = |r: &ProcRaw| r.rss_pages as f64 * self.page_bytes as f64;
         // run_ns is finer than ticks; both cover all threads only when the threads were read.
         let run = per_s(&|r| r.sched.filter(|s| s.all_threads).map(|s| s.run_ns)).map(|ns| ns / 1e9);
+        // Threads that have ended are in the process' ticks only; where those say clearly more, they are right.
+        let ticked = ticks(&|r| Some(r.cpu_ticks));
+        let grain = dt_s.map_or(0.0, |dt| 3.0 / self.ticks_per_s / dt);
+        let ended = row.threads > 1 || before.is_some_and(|b| b.threads > 1);
+        let run = run.map(|run| ticked.filter(|t| ended && *t > run * 1.2 + grain).unwrap_or(run));
         ProcFacts {
             id: row.id,
             ppid: row.ppid,
@@ -282,7 +295,7 @@ impl Context<'_> {
             policy: row.policy,
             threads: row.threads,
             kernel: row.kernel,
-            cpu: run.or_else(|| ticks(&|r| Some(r.cpu_ticks))),
+            cpu: run.or(ticked),
             system: ticks(&|r| Some(r.system_ticks)),
             runnable: per_s(&|r| r.sched.map(|s| s.wait_ns)).map(|ns| ns / 1e9),
             all_threads: row.sched.is_some_and(|s| s.all_threads),
@@ -311,9 +324,17 @@ impl Context<'_> {
                 .ok()
                 .and_then(|s| s.of(row.id))
                 .is_some_and(|p| p.accepted > 0 || !p.listens.is_empty()),
+            serves: self.serves(row),
             family: self.families.get(&row.id).copied().unwrap_or(row.id),
             age_s: (self.new.at.mono_ns.saturating_sub(row.mono_ns)) as f64 / 1e9,
         }
+    }
+
+    fn serves(&self, row: &ProcRaw) -> Option<bool> {
+        let serving = self.serving.as_ref().ok()?;
+        let found = serving.of(row.id).is_some();
+        let older = row.id.start as f64 / self.ticks_per_s * 1e9 <= serving.boot_ns as f64;
+        (found || (older && serving.unreadable.binary_search(&row.id).is_err())).then_some(found)
     }
 
     fn listens(&self, id: ProcId) -> Vec<u16> {

@@ -109,4 +109,7 @@ pub struct IoLimit {
     pub what: String,
     /// Bytes or operations per second.
     pub per_s: u64,
+    /// What the group moved that way on that device since it was made, in the same unit.
+    #[serde(default)]
+    pub done: Option<u64>,
 }

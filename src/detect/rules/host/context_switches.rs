@@ -69,7 +69,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     };
     let slices = storm.amount;
     let family = storm.root;
-    let blamed = cpu_blame::most(facts, |p| if p.family == family { p.cpu.unwrap_or(0.0) } else { 0.0 });
+    let blamed = cpu_blame::most(facts, prev, |p| if p.family == family { p.cpu.unwrap_or(0.0) } else { 0.0 });
     let Some(blamed) = blamed.filter(|b| b.lost >= params.limit("lost", held)) else {
         return Judged::clear(host, format!("{} switches {} times a second and costs nobody much", storm.label(), count(slices)));
     };

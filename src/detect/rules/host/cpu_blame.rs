@@ -4,8 +4,8 @@
 use crate::detect::finding::{Class, Fix, Preflight};
 use crate::detect::fix;
 use crate::detect::ledger::{Actor, State};
-use crate::detect::rules::support::{Program, confidence, demand, gives_way, programs, weight};
-use crate::detect::verdict::{Facts, Found};
+use crate::detect::rules::support::{Program, confidence, demand, gives_way, programs, unseen_cores, weight};
+use crate::detect::verdict::{Facts, Found, Prev};
 use crate::model::facts::ProcFacts;
 use crate::model::source::SourceKind;
 
@@ -28,22 +28,33 @@ const PRESSED: f64 = 0.05;
 pub const SOURCE: SourceKind = SourceKind::Host;
 
 /// The program with the most of what `cores` says of a process, and what others lose by it: their run delay times its share
-/// of the nice-weighted CPU use.
-pub fn most<'a>(facts: &Facts<'a>, cores: impl Fn(&ProcFacts) -> f64) -> Option<Blamed<'a>> {
+/// of the nice-weighted CPU use. The one that was to blame before stays while it holds 0.7 of the share it entered with.
+pub fn most<'a>(facts: &Facts<'a>, prev: Option<&Prev>, cores: impl Fn(&ProcFacts) -> f64) -> Option<Blamed<'a>> {
+    const KEEPS: f64 = 0.7;
     let own = facts.world.identity.as_ref().map_or(0, |i| i.self_pid);
     // What gives way is never to blame, and what is weighted for all is weighted here.
-    let of = |p: &ProcFacts| if p.id.pid == own || gives_way(p) { 0.0 } else { cores(p) * weight(p) };
+    let plain = |p: &ProcFacts| if p.id.pid == own || gives_way(p) { 0.0 } else { cores(p) };
+    let of = |p: &ProcFacts| plain(p) * weight(p);
     let pressed = facts.world.host.psi.cpu.as_ref().map_or(true, |psi| psi.best() >= PRESSED);
     if !pressed {
         return None;
     }
-    let program = programs(facts.world, of).into_iter().next()?;
-    let amount = program.amount;
-    let is_member = |p: &ProcFacts| p.family == program.root;
-    let rest: f64 = facts.world.processes().iter().filter(|p| !p.kernel && p.id.pid != own && !is_member(p)).map(demand).sum();
-    let share = amount / (amount + rest).max(1e-9);
+    let all = programs(facts.world, of);
+    let unseen = unseen_cores(facts.world);
+    let share = |program: &Program<'a>| {
+        let other = |p: &&ProcFacts| !p.kernel && p.id.pid != own && p.family != program.root;
+        let rest: f64 = facts.world.processes().iter().filter(other).map(demand).sum();
+        program.amount / (program.amount + rest + unseen).max(1e-9)
+    };
+    let held = prev.iter().flat_map(|p| &p.held).find_map(|h| {
+        let same = |p: &&Program<'a>| p.subject().typed_key() == h.subject.typed_key();
+        all.iter().find(same).filter(|p| share(p) >= KEEPS * h.entered_share)
+    });
+    let program = held.or(all.first())?.clone();
+    let share = share(&program);
     let waiting = facts.ledger.sum(|a| a.family != program.root, |a| a.runnable);
-    Some(Blamed { cores: amount, share, lost: waiting * share, program })
+    let cores = program.members.iter().map(|p| plain(p)).sum();
+    Some(Blamed { cores, share, lost: waiting * share, program })
 }
 
 impl Blamed<'_> {

@@ -6,7 +6,7 @@ use crate::detect::finding::{Class, Horizon, Phase, Preflight};
 use crate::detect::fix;
 use crate::detect::ledger::{Actor, State};
 use crate::detect::params::{Param, Params};
-use crate::detect::rules::support::{Program, cgroup_subject, confidence, demand, programs};
+use crate::detect::rules::support::{Program, cgroup_subject, confidence, demand, programs, unseen_cores};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::ProcFacts;
 use crate::model::source::SourceKind;
@@ -114,7 +114,7 @@ fn blame<'a>(facts: &Facts<'a>, prev: Option<&Prev>) -> (Option<Blamed<'a>>, Opt
     let world = facts.world;
     let own_pid = world.identity.as_ref().map_or(0, |i| i.self_pid);
     let all = programs(world, |p| if p.id.pid == own_pid { 0.0 } else { demand(p) });
-    let total: f64 = all.iter().map(|p| p.amount).sum();
+    let total: f64 = all.iter().map(|p| p.amount).sum::<f64>() + unseen_cores(world);
     let mut blamed: Vec<Blamed<'a>> = Vec::new();
     let mut alone: Option<Blamed<'a>> = None;
     for program in &all {
@@ -161,11 +161,14 @@ fn groups<'a>(facts: &Facts<'a>, all: &[Program<'a>], total: f64) -> Vec<Blamed<
         if let Some(group) = p.cgroups.first() {
             let entry = by_path.entry(group.path.shown()).or_default();
             entry.0 += demand(p);
-            // Who uses next to nothing is not to be paused with the rest: shells, supervisors.
-            if demand(p) >= BUSY {
-                entry.1.push(p);
-            }
+            entry.1.push(p);
         }
+    }
+    // A tenth of what the group takes on average: shells and supervisors of it are not to be paused with the rest, and of a hundred workers
+    // with a little each nobody is left out.
+    for (amount, members) in by_path.values_mut() {
+        let least = BUSY.min(*amount / members.len().max(1) as f64 / 10.0);
+        members.retain(|p| demand(p) > least);
     }
     let one = |(path, (amount, members)): (&str, (f64, Vec<&'a ProcFacts>))| {
         // Its busiest program says more than a path of hexadecimal digits.

@@ -94,10 +94,11 @@ fn fixes(process: &ProcFacts, files: &OpenFiles) -> Vec<Fix> {
         Phase::Relief,
         Horizon::Immediate,
         format!("Raise its limit from {old} to {more}; it need not restart"),
-        fix::guarded(process, &format!("prlimit --pid {pid} --nofile={more}:{more}")),
+        // The soft limit alone, and no further than the hard one.
+        fix::guarded(process, &format!("prlimit --pid {pid} --nofile={more}:")),
     );
-    relief.undo = Some(fix::guarded(process, &format!("prlimit --pid {pid} --nofile={old}:{more}")));
-    relief.risk = "a leak goes on, further".into();
+    relief.undo = Some(fix::guarded(process, &format!("prlimit --pid {pid} --nofile={old}:")));
+    relief.risk = "a leak goes on, further; above its hard limit it is refused: then `--nofile=SOFT:HARD` for both".into();
     relief.needs = "root".into();
     relief.verify = format!("grep 'open files' /proc/{pid}/limits; ls /proc/{pid}/fd | wc -l");
     let mut look = fix::shell_fix(

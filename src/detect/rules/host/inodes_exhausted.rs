@@ -7,7 +7,7 @@ use crate::detect::params::{HYSTERESIS, Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
-use crate::model::unit::{Unit, bytes, count};
+use crate::model::unit::{Unit, bytes, count, seconds};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -15,14 +15,24 @@ pub const RULE: Rule = Rule {
     class: Class::Error,
     source: SourceKind::Host,
     says: "no inodes though space is free",
-    params: &[Param {
-        name: "left",
-        unit: Unit::Count,
-        default: 16.0,
-        min: 0.0,
-        max: 1e9,
-        what: "free inodes at or below which new files fail",
-    }],
+    params: &[
+        Param {
+            name: "left",
+            unit: Unit::Count,
+            default: 16.0,
+            min: 0.0,
+            max: 1e9,
+            what: "free inodes at or below which new files fail",
+        },
+        Param {
+            name: "horizon",
+            unit: Unit::Seconds,
+            default: 86_400.0,
+            min: 60.0,
+            max: 2_592_000.0,
+            what: "a credible time to the last inode beyond this is no risk yet",
+        },
+    ],
     origins: &["host.filesystems"],
     page: "\
 A file system has space left and no inode: no file can be made (ENOSPC), and `df` shows nothing of it; `df -i` does. Many small
@@ -46,16 +56,27 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let left = params.get("left").min(space.inodes as f64 * 0.02);
         let left = if is_held(prev, &subject) { left / HYSTERESIS } else { left };
         fullest = fullest.max(1.0 - space.inodes_free as f64 / space.inodes as f64);
-        if space.inodes_free as f64 > left {
+        let trend = facts.learned.inodes.get(fs.mount.shown()).and_then(|s| s.time_to_zero());
+        let risk = trend.filter(|(_, late)| *late < params.get("horizon"));
+        let full = space.inodes_free as f64 <= left;
+        if !full && risk.is_none() {
             continue;
         }
-        let title = format!(
-            "{} has no inodes left ({} in all), though {} are free",
-            fs.mount,
-            count(space.inodes as f64),
-            bytes(space.available_bytes as f64)
-        );
-        let mut found = Found::new(Class::Error, title);
+        let room = bytes(space.available_bytes as f64);
+        let title = match risk.filter(|_| !full) {
+            Some((eta, _)) => format!(
+                "{} has no inodes left in {} if it goes on: {} free of {}",
+                fs.mount,
+                seconds(eta),
+                count(space.inodes_free as f64),
+                count(space.inodes as f64)
+            ),
+            None => format!("{} has no inodes left ({} in all), though {room} are free", fs.mount, count(space.inodes as f64)),
+        };
+        let mut found = Found::new(if full { Class::Error } else { Class::Risk }, title);
+        if let Some((eta, late)) = risk.filter(|_| !full) {
+            (found.eta_s, found.eta_late_s) = (Some(eta), Some(late));
+        }
         found.evidence = vec![
             evidence("inodes free", space.inodes_free as f64, Unit::Count, Some(left), "host.filesystems"),
             evidence("inodes", space.inodes as f64, Unit::Count, None, "host.filesystems"),

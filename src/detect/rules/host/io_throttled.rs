@@ -96,7 +96,13 @@ fn device<'a>(facts: &Facts<'a>, group: &CgroupFacts) -> Option<&'a DiskFacts> {
 
 /// What the group does now against one of its limits, 0..1 and above; unknown without its own counters.
 fn used(group: &CgroupFacts, limit: &IoLimit) -> Option<f64> {
-    let now = if limit.what.ends_with("bps") { group.io_bytes_per_s } else { group.io_operations_per_s };
+    let own = group.io_limits.iter().position(|l| l == limit).and_then(|at| *group.io_limit_rates.get(at)?);
+    // Counters of both ways and all devices together stand in where a kernel (or an older recording) has no others.
+    let now = match limit.done {
+        Some(_) => own,
+        None if limit.what.ends_with("bps") => group.io_bytes_per_s,
+        None => group.io_operations_per_s,
+    };
     now.filter(|_| limit.per_s > 0).map(|now| now / limit.per_s as f64)
 }
 

@@ -47,11 +47,18 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let mut in_groups = 0;
     for group in groups {
         let Some(kills) = group.oom_kills.filter(|k| *k > 0) else { continue };
+        // The count is that of any OOM killer: without a limit that was reached it was the host's.
+        let Some(limited) = limited(groups, group) else { continue };
         in_groups += kills;
+        // The limit may be that of a group above.
+        let group = limited;
         let subject = cgroup_subject(facts.world, group.path.shown());
         judged.verdicts.push((subject, Verdict::Found(Box::new(in_group(facts, group, kills)))));
     }
     let everywhere = host.memory.as_ref().ok().and_then(|m| m.oom_kills);
+    // Inside a container the count of /proc/vmstat is that of the whole machine, its neighbours' kills among them.
+    let inside = facts.world.identity.as_ref().is_some_and(|i| i.inside.is_some());
+    let everywhere = if inside { everywhere.map(|_| in_groups) } else { everywhere };
     // A group that was made and removed within the window takes its count with it: the host is named then.
     let unexplained = everywhere.unwrap_or(0).saturating_sub(in_groups);
     if unexplained > 0 && in_groups == 0 {
@@ -75,6 +82,18 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         };
     }
     judged
+}
+
+/// The group itself or the nearest one above it that has a limit, when that limit was reached.
+fn limited<'a>(groups: &'a [CgroupFacts], group: &'a CgroupFacts) -> Option<&'a CgroupFacts> {
+    let above = |g: &&CgroupFacts| {
+        let (above, below) = (g.path.raw(), group.path.raw());
+        g.controller == group.controller
+            && (above == b"/" || below.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest[0] == b'/'))
+    };
+    let with_limit = groups.iter().filter(above).filter(|g| g.memory_limit_bytes.is_some());
+    let nearest = with_limit.max_by_key(|g| g.path.raw().len())?;
+    nearest.limit_hits_per_s.is_none_or(|hits| hits > 0.0).then_some(nearest)
 }
 
 fn ended(held: &Held) -> Found {

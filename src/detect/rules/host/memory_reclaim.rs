@@ -85,8 +85,12 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let refaulting = refaults >= params.limit("refaults", held);
     // kswapd alone may keep up: then nobody reclaims himself, PSI memory stays low, and reads are the price.
     if !pressed && !refaulting {
-        let psi = pressure.map_or_else(|| "unknown".to_owned(), |p| format!("{} %", short(p)));
-        return Judged::clear(host, format!("little memory is available, but nobody waits: PSI memory {psi}"));
+        let pressure = match &facts.world.host.psi.memory {
+            Ok(psi) => psi.best() * 100.0,
+            // Little is available, and whether anybody waits for it cannot be told.
+            Err(lack) => return Judged::unknown(host, lack),
+        };
+        return Judged::clear(host, format!("little memory is available, but nobody waits: PSI memory {} %", short(pressure)));
     }
     let stalled = facts.ledger.state(State::MemoryStalled);
     let Some(program) = culprit(facts, prev, |_| true) else {

@@ -64,7 +64,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     // A child that ran for long and is reaped now brings its whole life at once: more than was busy beside the living cannot be.
     let living: f64 = facts.world.processes().iter().filter_map(|p| p.cpu).sum();
     let most = (cpu.busy * facts.world.cpus() - living).max(0.0);
-    let parent = cpu_blame::most(facts, |p| p.children_cpu.unwrap_or(0.0).min(most));
+    let parent = cpu_blame::most(facts, prev, |p| p.children_cpu.unwrap_or(0.0).min(most));
     let Some(parent) = parent.filter(|b| b.cores >= params.limit("cores", held) && b.lost >= params.limit("lost", held)) else {
         return Judged::clear(host, format!("{} forks a second cost nobody much", short(forks)));
     };

@@ -53,7 +53,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         return Judged::unknown(host, lack);
     }
     let held = prev.is_some_and(|p| !p.held.is_empty());
-    let hog = cpu_blame::most(facts, |p| if real_time(p) { p.cpu.unwrap_or(0.0) } else { 0.0 });
+    let hog = cpu_blame::most(facts, prev, |p| if real_time(p) { p.cpu.unwrap_or(0.0) } else { 0.0 });
     let Some(hog) = hog.filter(|h| h.cores >= params.limit("cores", held)) else {
         return Judged::clear(host, "no real-time task uses much CPU");
     };

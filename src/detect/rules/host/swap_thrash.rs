@@ -58,8 +58,10 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         return Judged::unknown(host, &Lack::first_sample("pswpin and pswpout"));
     };
     let held = prev.is_some_and(|p| !p.held.is_empty());
-    let pressure = facts.world.host.psi.memory.as_ref().map_or(0.0, |p| p.best() * 100.0);
-    if came.min(went) < params.limit("swapped", held) || pressure < params.limit("pressure", held) {
+    // A kernel without PSI says nothing of pressure: the swapping alone counts then.
+    let pressure = facts.world.host.psi.memory.as_ref().ok().map(|p| p.best() * 100.0);
+    let calm = pressure.is_some_and(|p| p < params.limit("pressure", held));
+    if came.min(went) < params.limit("swapped", held) || calm {
         return Judged::clear(host, format!("swap: {}/s in, {}/s out", bytes(came), bytes(went)));
     }
     let Some(program) = memory_reclaim::culprit(facts, prev, |p| p.major_faults_per_s.is_some_and(|f| f >= 1.0))
@@ -89,12 +91,16 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.evidence = vec![
         evidence("swapped in", came, Unit::BytesPerSecond, Some(params.get("swapped")), "host.vmstat"),
         evidence("swapped out", went, Unit::BytesPerSecond, Some(params.get("swapped")), "host.vmstat"),
-        evidence("PSI memory some", pressure, Unit::Percent, Some(5.0), "host.psi.memory"),
         evidence("others wait for IO of swap", waits, Unit::SecondsPerSecond, None, "host.iodelay"),
         evidence("of the pages that come back are others'", of_others * 100.0, Unit::Percent, None, "host.processes"),
         evidence("held by the program", program.amount, Unit::Bytes, None, "host.processes"),
     ];
-    found.confidence = confidence(facts.ledger, stalled + waits, 0, 4, 4);
+    if let Some(pressure) = pressure {
+        found
+            .evidence
+            .insert(2, evidence("PSI memory some", pressure, Unit::Percent, Some(params.get("pressure")), "host.psi.memory"));
+    }
+    found.confidence = confidence(facts.ledger, stalled + waits, 0, if pressure.is_some() { 4 } else { 3 }, 4);
     let mut cure = fix::shell_fix(
         Phase::Cure,
         Horizon::ShortTerm,

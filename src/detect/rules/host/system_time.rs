@@ -64,7 +64,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let system = p.system.unwrap_or(0.0);
         if system * 2.0 > p.cpu.unwrap_or(0.0) { system } else { 0.0 }
     };
-    let caller = cpu_blame::most(facts, in_kernel);
+    let caller = cpu_blame::most(facts, prev, in_kernel);
     let Some(caller) = caller.filter(|c| c.cores >= params.limit("cores", held) && c.lost >= params.limit("lost", held)) else {
         return Judged::clear(host, format!("{} % of the busy time is kernel time, and nobody waits for it", short(share)));
     };

@@ -62,8 +62,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             evidence("in state D without a break", p.blocked_s, Unit::Seconds, Some(4.0), "host.iodelay"),
             evidence("processes that wait in the same place", alike.len() as f64, Unit::Count, None, "host.wchan"),
         ];
-        let pressure = facts.world.host.psi.io.as_ref().map_or(0.0, |p| p.best() * 100.0);
-        found.against = vec![evidence("PSI io", pressure, Unit::Percent, None, "host.psi.io")];
+        let pressure = facts.world.host.psi.io.as_ref().ok().map(|p| p.best() * 100.0);
+        found.against = pressure.map(|p| evidence("PSI io", p, Unit::Percent, None, "host.psi.io")).into_iter().collect();
         let mut look = fix::shell_fix(
             Phase::Relief,
             Horizon::Immediate,
