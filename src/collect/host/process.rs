@@ -27,6 +27,8 @@ const INTEREST: usize = 50;
 const THREADS: usize = 512;
 /// Everything of a process is read anew at every so many sweeps, changed or not.
 const FULL_EVERY: u64 = 5;
+/// Sweeps for which the threads of a process that did something are looked at more often.
+const LATELY: u64 = 4;
 /// A process whose resident pages grew by more than this is asked which of them are its own.
 const GROWN_PAGES: u64 = 4;
 /// What is true of this sweep.
@@ -62,6 +64,8 @@ pub(super) struct Known {
     pub(super) cut: bool,
     /// Its arguments are read once more: a new process shows its parent's until it has called exec.
     pub(super) again: bool,
+    /// The sweep in which it did something last.
+    pub(super) changed_round: u64,
     /// Threads beside the main one that were in state D at the last look, with the times that each was on a CPU.
     pub(super) stood: Vec<(i32, u64)>,
     pub(super) round: u64,
@@ -187,7 +191,12 @@ impl Processes {
         let was_blocked = known.row.state == 'D';
         let resident = known.row.rss_pages;
         known.changed = known.update(&parsed, now);
-        if full || known.blocked() {
+        if known.changed {
+            known.changed_round = round;
+        }
+        // Of what worked a moment ago threads may have come to a stand.
+        let lately = known.row.threads > 1 && round - known.changed_round <= LATELY && round.is_multiple_of(2);
+        if full || lately || known.blocked() {
             known.look_for_blocked(reader, &roots.proc.join(pid.to_string()).join("task"), pid, was_blocked);
         }
         if full && mode.cpu_pressure && !known.row.kernel {
@@ -264,6 +273,7 @@ impl Known {
             recent: 0,
             cut: false,
             again: false,
+            changed_round: 0,
             stood: Vec::new(),
             round: 0,
         }
