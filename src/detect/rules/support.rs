@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::detect::ledger::Ledger;
+use crate::detect::verdict::Prev;
 use crate::model::facts::{Facts, ProcFacts};
 use crate::model::host::ProcId;
 use crate::model::named;
@@ -56,6 +57,14 @@ pub fn programs<'a>(facts: &'a Facts, amount: impl Fn(&ProcFacts) -> f64) -> Vec
     }
     all.sort_by(|a, b| b.amount.total_cmp(&a.amount).then(a.root.cmp(&b.root)));
     all
+}
+
+/// The program that was to blame before, while it holds 0.7 of the share that it entered with; else the first.
+pub fn kept<'a>(all: Vec<Program<'a>>, prev: Option<&Prev>, share: impl Fn(&Program<'a>) -> f64) -> Option<Program<'a>> {
+    const KEEPS: f64 = 0.7;
+    let entered = |p: &Program<'a>| Some(prev?.held(&p.subject().typed_key())?.entered_share);
+    let held = all.iter().position(|p| entered(p).is_some_and(|before| share(p) >= KEEPS * before));
+    all.into_iter().nth(held.unwrap_or(0))
 }
 
 /// What a process competes with for the CPU: its use, weighted as the scheduler does, a factor of 1.25 per nice level; nothing

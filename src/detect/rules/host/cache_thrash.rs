@@ -2,7 +2,7 @@
 
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
-use crate::detect::ledger::{Actor, inside};
+use crate::detect::ledger::{Actor, inside, refault_share};
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::{cgroup_subject, confidence};
@@ -26,7 +26,7 @@ pub const RULE: Rule = Rule {
     ],
     origins: &["host.cgroup.memory", "host.vmstat", "host.iodelay"],
     page: "\
-A group's memory limit leaves its page cache less room than its files need: pages are dropped and read again at once. It looks like
+A group's memory limit (or, with plenty called available, all the memory there is) leaves the page cache less room than the files in use need: pages are dropped and read again at once. It looks like
 a slow or busy disk, while PSI memory stays low (measured: 1 % memory beside 60 % io). Refaulted bytes against bytes read tell.
 
 The loss is the group's IO wait times that share, taken from what the disk is charged with.
@@ -78,13 +78,52 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }
     if judged.verdicts.is_empty() {
-        let share = crate::detect::ledger::refault_share(facts.world).unwrap_or(0.0) * 100.0;
-        return Judged::clear(
-            Subject::host(),
-            format!("{} % of the reads are page cache read again, no group's limit makes it so", short(share)),
-        );
+        let share = refault_share(facts.world).unwrap_or(0.0);
+        let clear = format!("{} % of the reads are page cache read again, no group's limit makes it so", short(share * 100.0));
+        return on_host(facts, params, prev, share).unwrap_or_else(|| Judged::clear(Subject::host(), clear));
     }
     judged
+}
+
+/// The files in use are larger than all the memory that is left for them: plenty is called available, because the cache counts as such.
+fn on_host(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>, share: f64) -> Option<Judged> {
+    // With little available it is a shortage of memory, and host.memory.reclaim says so.
+    const SHORT: f64 = 0.9;
+    let memory = facts.world.host.memory.as_ref().ok().filter(|m| m.used < SHORT)?;
+    let host = Subject::host();
+    let held = is_held(prev, &host);
+    let lost = facts.ledger.sum(|_| true, Actor::disk_wait) * share;
+    if share * 100.0 < params.limit("refaults", held) || lost < params.limit("lost", held) {
+        return None;
+    }
+    let again = memory.refault_bytes_per_s.unwrap_or(0.0);
+    let title = format!("The files in use do not fit into the page cache: {}/s are read again", bytes(again));
+    let mut found = Found::new(Class::Live, title);
+    found.losses = facts.ledger.disk_losses(|_| true, share);
+    found.victims_time = facts.ledger.sum(|_| true, Actor::time);
+    found.evidence = vec![
+        evidence("of the bytes read are read again", share * 100.0, Unit::Percent, Some(params.get("refaults")), "host.vmstat"),
+        evidence("tasks wait for that", lost, Unit::SecondsPerSecond, Some(params.get("lost")), "host.iodelay"),
+        evidence("memory available, page cache among it", memory.available_bytes as f64, Unit::Bytes, None, "host.memory"),
+    ];
+    found.confidence = confidence(facts.ledger, lost, facts.ledger.io_rounds, 2, 3);
+    let mut look = fix::shell_fix(
+        Phase::Relief,
+        Horizon::Immediate,
+        "See who reads: what is read once (backups, scans) drives out what is read again and again",
+        "grep -H read_bytes /proc/[0-9]*/io 2>/dev/null | sort -t: -k3 -rn | head",
+    );
+    look.risk = "none: it only looks".into();
+    look.needs = "root to see everyone's".into();
+    let mut cure = look.clone();
+    cure.phase = Phase::Cure;
+    cure.horizon = Horizon::LongTerm;
+    cure.language = crate::detect::finding::Language::Config;
+    cure.title = "More memory, fewer files in use, or a group with a memory limit for who reads once".into();
+    cure.command = "# systemd: MemoryHigh= for the unit that reads once; dd iflag=nocache; O_DIRECT where the program can".into();
+    cure.takes_s = None;
+    found.fixes = vec![look, cure];
+    Some(Judged::found(host, found))
 }
 
 fn fixes(facts: &Facts<'_>, group: &CgroupFacts, limit: u64) -> Vec<Fix> {

@@ -4,7 +4,7 @@
 use crate::detect::finding::{Class, Fix, Preflight};
 use crate::detect::fix;
 use crate::detect::ledger::{Actor, State};
-use crate::detect::rules::support::{Program, confidence, demand, gives_way, programs, unseen_cores, weight};
+use crate::detect::rules::support::{Program, confidence, demand, gives_way, kept, programs, unseen_cores, weight};
 use crate::detect::verdict::{Facts, Found, Prev};
 use crate::model::facts::ProcFacts;
 use crate::model::source::SourceKind;
@@ -30,7 +30,6 @@ pub const SOURCE: SourceKind = SourceKind::Host;
 /// The program with the most of what `cores` says of a process, and what others lose by it: their run delay times its share
 /// of the nice-weighted CPU use. The one that was to blame before stays while it holds 0.7 of the share it entered with.
 pub fn most<'a>(facts: &Facts<'a>, prev: Option<&Prev>, cores: impl Fn(&ProcFacts) -> f64) -> Option<Blamed<'a>> {
-    const KEEPS: f64 = 0.7;
     let own = facts.world.identity.as_ref().map_or(0, |i| i.self_pid);
     // What gives way is never to blame, and what is weighted for all is weighted here.
     let plain = |p: &ProcFacts| if p.id.pid == own || gives_way(p) { 0.0 } else { cores(p) };
@@ -46,11 +45,7 @@ pub fn most<'a>(facts: &Facts<'a>, prev: Option<&Prev>, cores: impl Fn(&ProcFact
         let rest: f64 = facts.world.processes().iter().filter(other).map(demand).sum();
         program.amount / (program.amount + rest + unseen).max(1e-9)
     };
-    let held = prev.iter().flat_map(|p| &p.held).find_map(|h| {
-        let same = |p: &&Program<'a>| p.subject().typed_key() == h.subject.typed_key();
-        all.iter().find(same).filter(|p| share(p) >= KEEPS * h.entered_share)
-    });
-    let program = held.or(all.first())?.clone();
+    let program = kept(all, prev, share)?;
     let share = share(&program);
     let waiting = facts.ledger.sum(|a| a.family != program.root, |a| a.runnable);
     let cores = program.members.iter().map(|p| plain(p)).sum();

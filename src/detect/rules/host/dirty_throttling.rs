@@ -4,7 +4,7 @@ use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::ledger::Actor;
 use crate::detect::params::{Param, Params};
-use crate::detect::rules::support::{confidence, programs};
+use crate::detect::rules::support::{confidence, kept, programs};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::seen::Lack;
 use crate::model::source::SourceKind;
@@ -48,7 +48,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     }
     let writers = programs(facts.world, |p| p.write_bytes_per_s.unwrap_or(0.0));
     let all: f64 = writers.iter().map(|w| w.amount).sum();
-    let Some(writer) = writers.into_iter().next().filter(|w| w.amount / all.max(1.0) * 100.0 >= params.limit("share", held))
+    let Some(writer) = kept(writers, prev, |w| w.amount / all.max(1.0))
+        .filter(|w| w.amount / all.max(1.0) * 100.0 >= params.limit("share", held))
     else {
         return Judged::clear(host, format!("{} % of the dirty limit, and no single writer", short(dirty)));
     };

@@ -6,7 +6,7 @@ use crate::detect::finding::{Class, Horizon, Language, Phase};
 use crate::detect::fix;
 use crate::detect::ledger::{Actor, State};
 use crate::detect::params::{Param, Params};
-use crate::detect::rules::support::{confidence, interval, programs};
+use crate::detect::rules::support::{confidence, interval, kept, programs};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::ProcFacts;
 use crate::model::host::ProcId;
@@ -60,7 +60,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let all: f64 = facts.world.processes().iter().filter_map(|p| p.write_bytes_per_s).sum();
     let written = programs(facts.world, |p| p.write_bytes_per_s.unwrap_or(0.0));
     let syncs = |members: &[&ProcFacts]| members.iter().filter_map(|p| p.sync_wait).sum::<f64>();
-    let Some(writer) = written.into_iter().find(|w| syncs(&w.members) >= 0.05) else {
+    let flushing = written.into_iter().filter(|w| syncs(&w.members) >= 0.05).collect();
+    let Some(writer) = kept(flushing, prev, |w| w.amount / all.max(1.0)) else {
         return Judged::clear(host, "nobody waits in fsync");
     };
     let share = writer.amount / all.max(1.0);
