@@ -191,12 +191,7 @@ impl Processes {
         let was_blocked = known.row.state == 'D';
         let resident = known.row.rss_pages;
         known.changed = known.update(&parsed, now);
-        if known.changed {
-            known.changed_round = round;
-        }
-        // Of what worked a moment ago threads may have come to a stand.
-        let lately = known.row.threads > 1 && round - known.changed_round <= LATELY && round.is_multiple_of(2);
-        if full || lately || known.blocked() {
+        if full || known.may_stand(round) || known.blocked() {
             known.look_for_blocked(reader, &roots.proc.join(pid.to_string()).join("task"), pid, was_blocked);
         }
         if full && mode.cpu_pressure && !known.row.kernel {
@@ -315,6 +310,14 @@ impl Known {
     }
 
     /// Threads in state D, and what one of them waits in once it was so at two looks in a row.
+    /// Threads of what worked a moment ago may have come to a stand.
+    fn may_stand(&mut self, round: u64) -> bool {
+        if self.changed {
+            self.changed_round = round;
+        }
+        self.row.threads > 1 && round - self.changed_round <= LATELY && round.is_multiple_of(2)
+    }
+
     fn single(&mut self, main: Option<ProcSched>, pid: i32) {
         let Some(main) = main else { return };
         self.add_threads(vec![Thread { tid: pid, run_ns: main.run_ns, wait_ns: main.wait_ns, slices: main.slices }], true);
