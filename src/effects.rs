@@ -72,7 +72,7 @@ impl Effects {
 
     /// Sends text to the clipboard by every way that there is, and always to a file. No terminal confirms a copy, so
     /// that is not claimed. tmux and the file are a thread's: a stopped server or a hung home must not stop the keys.
-    fn copy(&self, text: String, what: &'static str, screen: &mut Screen) {
+    fn copy(&self, text: String, what: String, screen: &mut Screen) {
         let in_tmux = std::env::var_os("TMUX").is_some();
         let sent = !in_tmux && osc52(&text, screen);
         let notices = self.notices.clone();

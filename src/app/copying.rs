@@ -10,7 +10,8 @@ impl App {
         match self.fix() {
             Some(fix) => {
                 let doubtful = fix.preflight.iter().any(|p| !p.ok);
-                let what = if doubtful { "fix, one of whose checks FAILED (see its card)," } else { "fix" };
+                let failed = if doubtful { ", one of whose checks FAILED (see its card)," } else { "" };
+                let what = format!("{} fix \"{}\"{failed}", fix.language.word(), fix.title);
                 // Half a minute to paste it and half a minute to see it work.
                 let seconds = 60 + fix.takes_s.unwrap_or(0.0).clamp(0.0, 86_400.0) as u32;
                 let copy = Effect::Copy { text: fix.command.clone(), what };
@@ -28,7 +29,7 @@ impl App {
         let Some(picture) = self.shown() else { return Vec::new() };
         let d = &picture.diagnosis;
         let worst = self.finding().map_or_else(|| d.health.status.word().to_owned(), chat);
-        vec![Effect::Copy { text: format!("perftop {} {}: {worst}", d.host.name, d.at), what: "line" }]
+        vec![Effect::Copy { text: format!("perftop {} {}: {worst}", d.host.name, d.at), what: "line".into() }]
     }
 }
 

@@ -136,7 +136,7 @@ pub enum Effect {
         /// The very bytes.
         text: String,
         /// What it is, for the notice.
-        what: &'static str,
+        what: String,
     },
     /// More about something.
     Ask(Demand),

@@ -86,7 +86,7 @@ impl App {
         if command.is_none() {
             self.notice = Some("nothing to copy: no index is suggested for this query".into());
         }
-        command.map(|text| Effect::Copy { text, what: "statement that builds the index" }).into_iter().collect()
+        command.map(|text| Effect::Copy { text, what: "statement that builds the index".into() }).into_iter().collect()
     }
 
     /// The next server's tables.

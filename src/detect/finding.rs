@@ -128,6 +128,19 @@ pub enum Language {
     Config,
 }
 
+impl Language {
+    /// In words.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Sql => "sql",
+            Self::Shell => "shell",
+            Self::Redis => "redis",
+            Self::Config => "config",
+        }
+    }
+}
+
 /// A check of a fix against the live state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

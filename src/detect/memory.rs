@@ -91,6 +91,9 @@ pub struct FindingMemory {
     pub predicted: f64,
     /// On-CPU time of the foreground when it was found: a stand-in for the victims' throughput, s/s.
     pub working: f64,
+    /// It is not found any more, since (wall clock, ms): what became of it is said once the victims' throughput is of the time after it.
+    #[serde(default)]
+    pub gone_ms: Option<i64>,
     /// A fix of it was taken: when it should have worked, wall clock ms.
     #[serde(default)]
     pub due_ms: Option<i64>,

@@ -49,6 +49,8 @@ pub struct Costly<'a> {
 
 /// Sessions that a query must keep busy before anyone asks why.
 pub const LEAST: f64 = 0.1;
+/// What every transaction has.
+const ENDS: [&str; 7] = ["BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SET"];
 /// Statements that write.
 const WRITES: [&str; 5] = ["INSERT", "UPDATE", "DELETE", "MERGE", "COPY"];
 /// Queries looked at closely.
@@ -65,6 +67,8 @@ const OFTEN_PER_S: f64 = 300.0;
 const FEW_ROWS: f64 = 10.0;
 /// Over what was usual.
 const FLOOD: f64 = 3.0;
+/// Standard errors within which looks agree with a clock.
+const AGREES: f64 = 3.0;
 /// A dear query: milliseconds a call …
 const DEAR_MS: f64 = 20.0;
 /// … or one that takes this share of the time of all statements, unless a call is cheap.
@@ -168,12 +172,8 @@ fn kind(learned: &Learned, pg: &PgFacts, costly: &Costly<'_>, ease: f64) -> Opti
     let usual = learned.usual_query(&pg.id, row);
     let new = learned.postgres.is_new(&pg.id, row);
     let flood = usual.map_or(new || lost >= 1.0, |(_, usual_per_s)| per_s >= FLOOD * usual_per_s.max(1.0));
-    if mean_ms <= CHEAP_MS && per_s >= OFTEN_PER_S && rows <= FEW_ROWS && flood {
+    if mean_ms <= CHEAP_MS && per_s >= OFTEN_PER_S && rows <= FEW_ROWS && flood && !ENDS.contains(&verb.as_str()) {
         return Some(Kind::HighFrequency);
-    }
-    // What an index would do the plan says, and it is on its way.
-    if planned.is_none() && explainable(&verb) {
-        return None;
     }
     if let Some(table) = plan.filter(|_| mean_ms >= DEAR_MS).and_then(tables::changed) {
         return Some(Kind::StaleStatistics(table, None));
@@ -216,24 +216,27 @@ impl<'a> Time<'a> {
         let (working, runnable) = (sum(|a| a.working), sum(|a| a.runnable));
         let busy = world.host.cpu.as_ref().map_or(working, |c| c.busy * world.cpus());
         let mut clocks = HashMap::new();
-        for row in pg.rows().filter(|row| activity.by_query.contains_key(&row.key.query)) {
+        // A clock does not know that a session counts less than others, or nothing.
+        let light = activity.sessions.iter().filter(|s| s.weight < 1.0).flat_map(|s| &s.queries);
+        let light: HashSet<i64> = light.copied().collect();
+        for row in pg.rows().filter(|row| !light.contains(&row.key.query)) {
             *clocks.entry(row.key.query).or_default() += pg.interval_s().map_or(0.0, |s| row.grown.exec_ms / 1000.0 / s);
         }
         Some(Self { pg, activity, working, runnable, busy: busy.max(1e-9), clocks })
     }
 
-    /// What the looks at a query are scaled by, and the half width of the 95 % interval of its time. A look is a sample, the clock of a
-    /// statement is exact and up to ten seconds old: the clock counts for as long as the looks agree with it (within two standard errors).
-    fn scale(&self, row: &StatementRow, looked: f64) -> (f64, f64) {
+    /// Sessions that a query keeps busy, and the half width of the 95 % interval of that. A look is a sample, the clock of a
+    /// statement is exact and up to ten seconds old: the clock counts for as long as the looks agree with it (within three standard errors).
+    fn busy(&self, row: &StatementRow, looked: f64) -> (f64, f64) {
         let looks = f64::from(self.activity.rounds.max(1));
-        let sampled = (1.0, 1.96 * (looked / looks).sqrt());
-        let Some(clock) = self.clocks.get(&row.key.query).copied().filter(|c| *c > 0.0 && looked > 0.0) else { return sampled };
+        let sampled = (looked, 1.96 * (looked / looks).sqrt());
+        let Some(clock) = self.clocks.get(&row.key.query).copied().filter(|c| *c > 0.0) else { return sampled };
         // Of a cheap statement much of the time is parsing, planning and the way to its client, which no clock counts.
         let cheap = row.grown.mean_ms().is_none_or(|ms| ms < CHEAP_MS);
-        if cheap || (looked - clock).abs() > 2.0 * (clock.max(1.0 / looks) / looks).sqrt() {
+        if cheap || (looked - clock).abs() > AGREES * (clock.max(1.0 / looks) / looks).sqrt() {
             return sampled;
         }
-        (clock / looked, 1.96 * clock / (row.grown.calls.max(1) as f64).sqrt())
+        (clock, 1.96 * clock / (row.grown.calls.max(1) as f64).sqrt())
     }
 
     /// Time of a query over the window by state: what it waits for, and of the CPU and run queue time of the server's sessions here its
@@ -243,9 +246,14 @@ impl<'a> Time<'a> {
         let mut ci = None;
         let (classes, part) = if tells {
             let classes = self.activity.by_query.get(&row.key.query);
-            let (part, half) = self.scale(row, classes.map_or(0.0, |c| c.values().sum()));
+            let looked: f64 = classes.map_or(0.0, |c| c.values().sum());
+            let (busy, half) = self.busy(row, looked);
+            if looked <= 0.0 {
+                // No look happened to hit it: its clock says how long it worked, and nothing says that it waited.
+                return (if busy > 0.0 { self.of_cpu(busy) } else { Vec::new() }, half);
+            }
             ci = Some(half);
-            (classes, part)
+            (classes, busy / looked)
         } else {
             let busy_s = self.pg.interval_s().map_or(0.0, |s| row.grown.exec_ms / 1000.0 / s);
             (Some(&self.activity.by_class), busy_s / self.activity.active().max(busy_s).max(1e-9))

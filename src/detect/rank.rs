@@ -160,6 +160,7 @@ fn weigh(c: Candidate, world: &World, ledger: &Ledger, memory: &mut Memory, now_
         predicted: 0.0,
         working: throughput(world, ledger, &c.source),
         due_ms: None,
+        gone_ms: None,
     });
     date(kept, &c.found, now_ms);
     let severe = (score >= 30.0 || benefit >= 3.0) && benefit >= 0.3 && stretch >= 2.0;

@@ -10,6 +10,8 @@ use super::memory::{FindingMemory, Memory, Outcome, Resolved};
 use super::rank::Looked;
 
 const RESOLVED_SHOWN_MS: i64 = 60_000;
+/// Within this the throughput of the victims is measured over time in which it was still there: a window, or two readings of a server.
+const SETTLES_MS: i64 = 15_000;
 /// Of what was lost before: below this it is gone.
 const GONE: f64 = 0.3;
 
@@ -49,10 +51,13 @@ pub(super) fn settle(memory: &mut Memory, findings: &[Finding], looked: &Looked,
         if gone && now.is_none() && handed_over(key, findings) {
             return false;
         }
+        kept.gone_ms = kept.gone_ms.filter(|_| gone).or(gone.then_some(now_ms));
         if gone && kept.raised {
             let source = split_finding_key(key).map_or_else(String::new, |(_, source, ..)| source);
             let outcome = if !timed || working(&source) >= STILL_WORKING * kept.working {
                 Outcome::Resolved
+            } else if kept.gone_ms.is_some_and(|since| now_ms - since < SETTLES_MS) {
+                return true;
             } else {
                 Outcome::LoadWentAway
             };
@@ -75,9 +80,13 @@ fn said(key: &str, kept: &FindingMemory, after: f64, outcome: Outcome, now_ms: i
     Resolved { key: key.to_owned(), at: rfc3339(now_ms), before: kept.lost, after, predicted: kept.predicted, outcome }
 }
 
-/// True when the query that a finding was about is another finding's now: a narrower rule knows more.
+/// True when the query that a finding was about is another finding's now, or the chain of locks another root's: a narrower rule knows more.
 fn handed_over(key: &str, findings: &[Finding]) -> bool {
-    let Some((_, source, kind, subject)) = split_finding_key(key) else { return false };
+    const LOCKS: &str = "postgres.locks.";
+    let Some((id, source, kind, subject)) = split_finding_key(key) else { return false };
+    if id.starts_with(LOCKS) && findings.iter().any(|f| f.id.starts_with(LOCKS) && f.source == source && f.raised()) {
+        return true;
+    }
     let query = format!("query:{subject}");
     kind == "query" && findings.iter().any(|f| f.source == source && f.subject.also.contains(&query))
 }

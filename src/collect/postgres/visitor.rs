@@ -198,11 +198,12 @@ impl Visitor {
 }
 
 fn no_plan(trouble: &Trouble) -> Lack {
-    let why = if trouble.code() == "42501" { Why::Denied } else { Why::Garbage };
     // What the server says of a statement may quote it.
-    let said = match trouble {
-        Trouble::Refused { code, .. } if code != plan::OWN => format!("the server refused it ({code})"),
-        other => other.to_string(),
+    let (why, said) = match trouble {
+        Trouble::Refused { code, message } if code == plan::OWN => (Why::Unsupported, message.clone()),
+        Trouble::Refused { code, .. } if code == "42501" => (Why::Denied, "the server refused it (42501)".to_owned()),
+        Trouble::Refused { code, .. } => (Why::Unsupported, format!("the server refused it ({code})")),
+        other => (Why::TimedOut, other.to_string()),
     };
     Lack::new(why, format!("no plan: {said}"))
 }

@@ -28,7 +28,7 @@ const LOOK_LEAST: Duration = Duration::from_millis(100);
 /// … and so seldom at most.
 const LOOK_MOST: Duration = Duration::from_millis(1000);
 /// Of the server's time that looking may take, ms per s.
-const LOOK_COST: f64 = 0.55;
+const LOOK_COST: f64 = 0.8;
 const LOCKS_EVERY: Duration = Duration::from_millis(900);
 /// A look at the locks that costs more than this is repeated half as often.
 const LOCKS_DEAR_MS: f64 = 4.0;
@@ -37,7 +37,7 @@ const STATEMENTS_EVERY: Duration = Duration::from_secs(10);
 const STATEMENTS_COST: f64 = 0.6;
 const STATEMENTS_MOST: Duration = Duration::from_secs(20);
 /// The first ones come early: for a first verdict, and to know soon what is usual.
-const STATEMENTS_FIRST: Duration = Duration::from_secs(3);
+const STATEMENTS_FIRST: Duration = Duration::from_secs(2);
 const STATEMENTS_EARLY: u32 = 4;
 const CLUSTER_EVERY: Duration = Duration::from_secs(5);
 /// A reading of the cluster that costs more than this is repeated half as often.
@@ -272,7 +272,9 @@ impl Sampling {
             Ok((answers, took_ms)) => {
                 let cost_ms = self.session.cost_ms(took_ms);
                 // As often as the cost allows.
-                let every = Duration::from_secs_f64((cost_ms / LOOK_COST).max(0.001));
+                // Twice a second at least, unless that costs more than half of what looking may cost.
+                let most = if cost_ms * 2.0 <= LOOK_COST { LOOK_MOST / 2 } else { LOOK_MOST };
+                let every = Duration::from_secs_f64((cost_ms / LOOK_COST).max(0.001)).min(most);
                 self.look_every = ((self.look_every * 3 + every.clamp(LOOK_LEAST, LOOK_MOST)) / 4).clamp(LOOK_LEAST, LOOK_MOST);
                 if let [head, rows, ..] = answers.as_slice() {
                     slot.looked(head, rows, cost_ms, self.hello.pid);

@@ -51,7 +51,8 @@ impl Weight {
         }
         match row {
             _ if row.kernel => Self::of(0.0, "kernel thread"),
-            _ if row.id.pid == who.self_pid => Self::of(0.0, "perftop itself"),
+            // Another one that somebody left running too.
+            _ if row.id.pid == who.self_pid || row.comm.raw() == b"perftop" => Self::of(0.0, "perftop itself"),
             _ if row.policy == IDLE => Self::of(0.0, "SCHED_IDLE"),
             _ if row.policy == BATCH => Self::of(0.0, "SCHED_BATCH"),
             _ if row.nice >= 10 => Self::of(0.0, "nice 10 or more"),

@@ -10,6 +10,7 @@ use crate::detect::diagnosis::rfc3339;
 use crate::diagnose::{Mode, Picture};
 use crate::model::history::{History, Ring};
 use crate::model::unit::{bytes, seconds, short};
+use crate::view::panels::waiting::groups;
 use crate::view::theme::Theme;
 use crate::view::widgets::{lines, titled};
 
@@ -65,24 +66,13 @@ fn clock(ms: i64) -> String {
     rfc3339(ms).get(11..19).unwrap_or_default().to_owned()
 }
 
-fn groups(h: &History) -> [(&'static str, &Ring, Meaning); 6] {
-    [
-        ("cpu", &h.waiting_cpu, Meaning::Cpu),
-        ("quota", &h.waiting_throttled, Meaning::Warning),
-        ("memory", &h.waiting_memory, Meaning::Memory),
-        ("io", &h.waiting_io, Meaning::Io),
-        ("peers", &h.waiting_peers, Meaning::Network),
-        ("other", &h.waiting_other, Meaning::Muted),
-    ]
-}
-
 fn total(h: &History, back: usize) -> f64 {
-    groups(h).iter().filter_map(|(_, ring, _)| ring.back(back)).sum()
+    groups(h).iter().filter_map(|(ring, ..)| ring.back(back)).sum()
 }
 
 fn waiting(h: &History, back: usize, theme: &Theme) -> Line<'static> {
     let mut spans = vec![Span::styled(format!(" waiting {:>5} s/s  ", short(total(h, back))), theme.style(Meaning::Title))];
-    spans.extend(groups(h).map(|(name, ring, meaning)| {
+    spans.extend(groups(h).map(|(ring, meaning, name, _)| {
         let value = ring.back(back).map_or_else(|| "?".to_owned(), short);
         Span::styled(format!(" {name} {value} "), theme.style(meaning))
     }));

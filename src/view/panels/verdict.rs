@@ -37,17 +37,27 @@ pub fn line<'a>(d: &'a Diagnosis, theme: &Theme) -> Line<'a> {
     if let Some(f) = root {
         return raised(f, theme);
     }
+    let t = &d.time;
+    // Most of the time waits, and no finding says for what: one that has just ended, or is muted, or nobody knows.
+    let unsaid = t.foreground_s_per_s - t.productive_s_per_s;
+    let mostly = t.foreground_s_per_s >= IDLE && unsaid >= 0.3 && unsaid >= 0.5 * t.foreground_s_per_s;
     let (sign, meaning) = match d.health.status {
         Status::Unknown => ("?", Meaning::Unknown),
+        _ if mostly => ("?", Meaning::Unknown),
         _ => (theme.pick("✓", "ok"), Meaning::Good),
     };
-    let t = &d.time;
+    let muted = d.findings.iter().filter(|f| f.muted.is_some()).count();
     let text = if d.provisional && d.window_s == 0.0 {
         "looking: the first figures are the kernel's own averages, the verdict follows in a second".to_owned()
     } else if d.health.status == Status::Unknown {
         "No bottleneck was found on this host, and not everything could be seen".to_owned()
     } else if t.foreground_s_per_s < IDLE {
         "This host is idle: nobody waits for it".to_owned()
+    } else if mostly && muted > 0 {
+        format!("{muted} muted: {} of {} s/s wait", short(unsaid), short(t.foreground_s_per_s))
+    } else if mostly {
+        let of = short(t.foreground_s_per_s);
+        format!("{} of {of} s/s wait, and no cause is known: one that has just ended counts for five seconds", short(unsaid))
     } else {
         let waits = t.foreground_s_per_s - t.productive_s_per_s;
         let share = 100.0 * t.productive_s_per_s / t.foreground_s_per_s;

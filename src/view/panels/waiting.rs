@@ -6,18 +6,14 @@ use ratatui::text::{Line, Span};
 
 use crate::config::Meaning;
 use crate::diagnose::Picture;
+use crate::model::history::{History, Ring};
 use crate::model::unit::short;
 use crate::view::theme::Theme;
 use crate::view::widgets::{graph, titled};
 
-/// ```text
-/// ╭ Waiting, last 5 min: ▇ cpu ▇ quota ▇ memory ▇ io ▇ peers ▇ postgres ▇ other ─ top 4.2 s/s ─╮
-/// │                                            ▂▃▅▇█▇▅                               │
-/// ╰──────────────────────────────────────────────────────────────────────────────────╯
-/// ```
-pub fn draw(picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
-    let h = &picture.history;
-    let groups = [
+/// What is waited for, as it is drawn everywhere: figure, colour, word, and letter where there are no blocks.
+pub fn groups(h: &History) -> [(&Ring, Meaning, &'static str, &'static str); 7] {
+    [
         (&h.waiting_cpu, Meaning::Cpu, "cpu", "c"),
         (&h.waiting_throttled, Meaning::Warning, "quota", "q"),
         (&h.waiting_memory, Meaning::Memory, "memory", "m"),
@@ -25,7 +21,16 @@ pub fn draw(picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect)
         (&h.waiting_peers, Meaning::Network, "peers", "p"),
         (&h.waiting_postgres, Meaning::Database, "postgres", "d"),
         (&h.waiting_other, Meaning::Muted, "other", "o"),
-    ];
+    ]
+}
+
+/// ```text
+/// ╭ Waiting, last 5 min: ▇ cpu ▇ quota ▇ memory ▇ io ▇ peers ▇ postgres ▇ other ─ top 4.2 s/s ─╮
+/// │                                            ▂▃▅▇█▇▅                               │
+/// ╰──────────────────────────────────────────────────────────────────────────────────╯
+/// ```
+pub fn draw(picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+    let groups = groups(&picture.history);
     let inside = titled("", "", theme, frame, area);
     if inside.height == 0 {
         return;

@@ -13,7 +13,7 @@ use crate::model::unit::{Unit, bytes};
 use super::object::Object;
 use super::queries;
 use super::query_rule::{self, LOST};
-use super::support::sql;
+use super::support::{called, sql};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -42,7 +42,7 @@ fn made(pg: &PgFacts, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Foun
     let name = &object.label;
     let size = table.pages as f64 * 8192.0;
     let title =
-        format!("{:.0} % of {name} ({}) is dead space, and query {} reads it", share * 100.0, bytes(size), costly.row.key.query);
+        format!("{:.0} % of {name} ({}) is dead space, and {} reads it", share * 100.0, bytes(size), called(pg, costly.row));
     let mut found = queries::found(pg, costly, title, *share);
     found.confidence = found.confidence.min(0.7);
     found

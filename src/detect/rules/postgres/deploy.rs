@@ -20,19 +20,19 @@ pub fn rollback(facts: &Facts<'_>, pg: &PgFacts, costly: &Costly<'_>) -> Option<
     let runs = activity.sessions.iter().filter(|s| s.queries.contains(&costly.row.key.query));
     let mut senders: Vec<&Session> = runs.filter_map(|s| activity.seen(s)).collect();
     senders.sort_by_key(|s| (s.started_us, s.pid));
-    let oldest = senders.first()?;
-    let application = if oldest.application.is_empty() { "the application" } else { oldest.application.shown() };
-    let since_s = (activity.newest.server_us - oldest.started_us).max(0) as f64 / 1e6;
+    let named = |s: &&&Session| !s.application.is_empty();
+    let application = senders.first().filter(named).map_or("the application", |s| s.application.shown());
+    // Before PostgreSQL 14 no session tells its query: then only its role is known.
+    let since = senders.first().map_or_else(String::new, |oldest| {
+        let since_s = (activity.newest.server_us - oldest.started_us).max(0) as f64 / 1e6;
+        format!(", connected for {}", seconds(since_s))
+    });
     let mut fix = sql(
         pg,
         Phase::Relief,
         Horizon::Immediate,
         "Roll back what was deployed with it",
-        format!(
-            "-- {application} as role {}, connected for {}: deploy what ran before it; this query was not sent then",
-            oldest.role,
-            seconds(since_s)
-        ),
+        format!("-- {application} as role {}{since}: deploy what ran before it; this query was not sent then", costly.row.role),
         &Foreign::default(),
     );
     fix.language = Language::Config;

@@ -12,7 +12,7 @@ use crate::model::unit::short;
 use super::queries;
 use super::query_rule::{self, LOST};
 use super::role_setting::role_setting;
-use super::support::query_subject;
+use super::support::{called, query_subject};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -41,12 +41,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
 fn made(pg: &PgFacts, costly: &Costly<'_>, _: &Kind) -> Option<(Subject, Found)> {
     let g = &costly.row.grown;
     let calls = g.calls.max(1) as f64;
-    let title = format!(
-        "Query {} keeps {} sessions busy, {} ms a call",
-        costly.row.key.query,
-        short(costly.lost),
-        short(g.exec_ms / calls)
-    );
+    let title =
+        format!("{} keeps {} sessions busy, {} ms a call", called(pg, costly.row), short(costly.lost), short(g.exec_ms / calls));
     let mut found = queries::found(pg, costly, title, SPARED);
     found.confidence = found.confidence.min(0.6);
     found.fixes = limit(pg, costly);

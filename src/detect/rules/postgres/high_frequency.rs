@@ -11,7 +11,7 @@ use crate::model::unit::{Unit, count, short};
 
 use super::queries;
 use super::query_rule::{self, LOST};
-use super::support::{in_application, query_subject};
+use super::support::{called, in_application, query_subject};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -40,8 +40,8 @@ fn made(pg: &PgFacts, costly: &Costly<'_>, _: &Kind) -> Option<(Subject, Found)>
     let calls = g.calls.max(1) as f64;
     let per_s = g.calls as f64 / pg.interval_s().unwrap_or(1.0);
     let title = format!(
-        "Query {} is called {} times a second at {} ms each: {} sessions busy",
-        costly.row.key.query,
+        "{} is called {} times a second at {} ms each: {} sessions busy",
+        called(pg, costly.row),
         count(per_s),
         short(g.exec_ms / calls),
         short(costly.lost)

@@ -11,7 +11,7 @@ use crate::model::unit::{Unit, count, short};
 
 use super::queries;
 use super::query_rule::{self, LOST};
-use super::support::{in_application, query_subject};
+use super::support::{called, in_application, query_subject};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -38,7 +38,7 @@ fn made(pg: &PgFacts, costly: &Costly<'_>, _: &Kind) -> Option<(Subject, Found)>
     let calls = g.calls.max(1) as f64;
     let per_s = g.calls as f64 / pg.interval_s().unwrap_or(1.0);
     let rows = g.rows as f64 / calls;
-    let title = format!("Query {} returns {} rows a call, {} times a second", costly.row.key.query, count(rows), short(per_s));
+    let title = format!("{} returns {} rows a call, {} times a second", called(pg, costly.row), count(rows), short(per_s));
     let mut found = queries::found(pg, costly, title, 0.9);
     // What it takes to send is its own too.
     let client = pg

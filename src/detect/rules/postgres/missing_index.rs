@@ -14,7 +14,7 @@ use crate::model::unit::{Unit, bytes, count, seconds};
 
 use super::queries;
 use super::query_rule::{self, LOST};
-use super::support::{sql, who};
+use super::support::{called, sql, who};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -50,8 +50,8 @@ fn made(pg: &PgFacts, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Foun
     subject.label = format!("{name}({columns})");
     let rows = costly.row.grown.rows as f64 / costly.row.grown.calls.max(1) as f64;
     let title = format!(
-        "Missing index on {name}({columns}): query {} scans {} rows to return {}",
-        costly.row.key.query,
+        "Missing index on {name}({columns}): {} scans {} rows to return {}",
+        called(pg, costly.row),
         count(advice.rows_read),
         count(rows.max(0.0))
     );

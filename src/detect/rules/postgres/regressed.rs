@@ -11,7 +11,7 @@ use crate::model::unit::{Unit, short};
 
 use super::queries;
 use super::query_rule::{self, LOST};
-use super::support::{query_subject, sql};
+use super::support::{called, query_subject, sql};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -38,8 +38,8 @@ fn made(pg: &PgFacts, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Foun
     let calls = g.calls.max(1) as f64;
     let Kind::Regressed(times) = kind else { return None };
     let title = format!(
-        "Query {} takes {} ms a call, {} times what was usual",
-        costly.row.key.query,
+        "{} takes {} ms a call, {} times what was usual",
+        called(pg, costly.row),
         short(g.exec_ms / calls),
         short(*times)
     );

@@ -13,7 +13,7 @@ use crate::model::unit::{Unit, count};
 use super::object::Object;
 use super::queries;
 use super::query_rule::{self, LOST};
-use super::support::sql;
+use super::support::{called, sql};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -42,16 +42,16 @@ fn made(pg: &PgFacts, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Foun
     let name = &object.label;
     let title = match rows {
         Some((estimated, real)) => format!(
-            "Statistics of {name} are stale: query {} was planned for {} rows and returns {}",
-            costly.row.key.query,
+            "Statistics of {name} are stale: {} was planned for {} rows and returns {}",
+            called(pg, costly.row),
             count(*estimated),
             count(*real)
         ),
         None => format!(
-            "Statistics of {name} are stale: {} of its {} rows changed since the last ANALYZE, and query {} is dear",
+            "Statistics of {name} are stale: {} of its {} rows changed since the last ANALYZE, and {} is dear",
             count(table.modified as f64),
             count(table.live as f64),
-            costly.row.key.query
+            called(pg, costly.row)
         ),
     };
     let mut found = queries::found(pg, costly, title, 0.8);

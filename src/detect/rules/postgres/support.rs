@@ -75,6 +75,15 @@ pub fn query_subject(pg: &PgFacts, row: &StatementRow) -> Subject {
     Subject::new(SubjectType::Query, key, format!("query {}: {}", row.key.query, brief(pg.text(row.key.query), 60)))
 }
 
+/// A query as a title names it: by the beginning of its text, else by its id.
+#[must_use]
+pub fn called(pg: &PgFacts, row: &StatementRow) -> String {
+    match pg.text(row.key.query) {
+        "" => format!("query {}", row.key.query),
+        text => format!("`{}`", brief(text, 48)),
+    }
+}
+
 /// The first characters of a text.
 #[must_use]
 pub fn brief(text: &str, most: usize) -> String {

@@ -12,7 +12,7 @@ use crate::model::unit::{Unit, bytes};
 use super::queries;
 use super::query_rule::{self, LOST};
 use super::role_setting::role_setting;
-use super::support::query_subject;
+use super::support::{called, query_subject};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -40,8 +40,8 @@ fn made(facts: &Facts<'_>, pg: &PgFacts, costly: &Costly<'_>) -> Option<(Subject
     let calls = g.calls.max(1) as f64;
     let temp = (g.temp_written_blocks * 8192) as f64;
     let title = format!(
-        "Query {} spills {} to disk a call, {}/s in all",
-        costly.row.key.query,
+        "{} spills {} to disk a call, {}/s in all",
+        called(pg, costly.row),
         bytes(temp / calls),
         bytes(temp / pg.interval_s().unwrap_or(1.0))
     );
