@@ -1,6 +1,6 @@
 //! What goes to the clipboard: the fix that is chosen, and one line for the chat. A fix that was taken is watched.
 
-use crate::detect::finding::Finding;
+use crate::detect::finding::{Class, Finding, Fix};
 use crate::model::unit::short;
 
 use super::{App, Effect};
@@ -11,11 +11,11 @@ impl App {
             Some(fix) => {
                 let doubtful = fix.preflight.iter().any(|p| !p.ok);
                 let failed = if doubtful { ", one of whose checks FAILED (see its card)," } else { "" };
+                // Which one: the order may have changed since it was looked at.
                 let what = format!("{} fix \"{}\"{failed}", fix.language.word(), fix.title);
-                // Half a minute to paste it and half a minute to see it work.
-                let seconds = 60 + fix.takes_s.unwrap_or(0.0).clamp(0.0, 86_400.0) as u32;
+                let seconds = self.finding().map_or(0, |f| due_s(f, fix));
                 let copy = Effect::Copy { text: fix.command.clone(), what };
-                let taken = self.finding().map(|f| Effect::Taken { key: f.key.clone(), seconds });
+                let taken = self.finding().filter(|_| seconds > 0).map(|f| Effect::Taken { key: f.key.clone(), seconds });
                 std::iter::once(copy).chain(taken).collect()
             }
             None => {
@@ -31,6 +31,15 @@ impl App {
         let worst = self.finding().map_or_else(|| d.health.status.word().to_owned(), chat);
         vec![Effect::Copy { text: format!("perftop {} {}: {worst}", d.host.name, d.at), what: "line".into() }]
     }
+}
+
+/// Seconds until a fix of the finding should be seen to work: half a minute to paste it, and what it takes to look; 0 for one that waits for
+/// a restart.
+fn due_s(finding: &Finding, fix: &Fix) -> u32 {
+    // Settings and catalogues are read once a minute.
+    let look_s = if matches!(finding.class, Class::Live | Class::Error) { 60 } else { 180 };
+    let restart = fix.preflight.iter().any(|p| !p.ok && p.what.contains("restart"));
+    if restart { 0 } else { look_s + fix.takes_s.unwrap_or(0.0).clamp(0.0, 86_400.0) as u32 }
 }
 
 fn chat(f: &Finding) -> String {

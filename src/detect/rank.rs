@@ -97,7 +97,9 @@ fn inherit(memory: &mut Memory, candidates: &mut [Candidate]) {
             continue;
         }
         let prefix = format!("{}|{}|", c.id, c.source);
-        let old = memory.findings.keys().find(|k| k.starts_with(&prefix)).cloned();
+        // One that is gone already is another story, whose end is not told yet.
+        let there = memory.findings.iter().filter(|(_, kept)| kept.gone_ms.is_none());
+        let old = there.map(|(k, _)| k).find(|k| k.starts_with(&prefix)).cloned();
         if let Some(old) = old
             && let Some(kept) = memory.findings.remove(&old)
         {

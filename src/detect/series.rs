@@ -54,7 +54,7 @@ impl Series {
     pub fn stays_above(&self, least: f64, seconds: f64) -> bool {
         let Some((now_s, _)) = self.0.back() else { return false };
         let within = self.0.iter().rev().take_while(|(at, _)| now_s - at <= seconds);
-        self.span_s() >= seconds && within.clone().count() > 2 && within.clone().all(|(_, value)| *value >= least)
+        self.span_s() >= seconds && within.clone().count() >= 2 && within.clone().all(|(_, value)| *value >= least)
     }
 
     /// Growth per second: the median of all pairs, and the slow end of the interval. Credible only with 60 s of history

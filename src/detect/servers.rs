@@ -18,6 +18,8 @@ const QUERIES: usize = 300;
 /// Figures followed.
 const TRENDS: usize = 400;
 
+/// A figure without a point for so long is of something that is gone: databases are visited each ten minutes at least.
+const STALE_S: f64 = 1800.0;
 /// Figures that go up and down.
 const GAUGES: [&str; 3] = ["behind ", "retained ", WAL_WAITS];
 /// Sessions that wait for WAL.
@@ -60,7 +62,12 @@ impl Servers {
     fn push(&mut self, pg: &PgFacts, what: &str, at_s: f64, value: f64) {
         let key = format!("{} {what}", pg.id);
         if self.trends.len() >= TRENDS && !self.trends.contains_key(&key) {
-            return;
+            // Room for it is made by the one of that server that stands still longest: what it was of is gone.
+            let own = self.trends.iter().filter(|(k, _)| k.split(' ').next() == Some(&pg.id));
+            let last = |s: &Series| s.0.back().map_or(0.0, |(at, _)| *at);
+            let stale = own.min_by(|a, b| last(a.1).total_cmp(&last(b.1))).filter(|(_, s)| at_s - last(s) >= STALE_S);
+            let Some(stale) = stale.map(|(k, _)| k.clone()) else { return };
+            self.trends.remove(&stale);
         }
         let series = self.trends.entry(key).or_default();
         // A counter that was reset begins anew.

@@ -34,6 +34,7 @@ pub(super) fn settle(memory: &mut Memory, findings: &[Finding], looked: &Looked,
             key.strip_prefix(id).is_some_and(|k| k.strip_prefix('|').is_some_and(|k| k.starts_with(source.as_str())))
         });
         if of_blind || looked.unseen.contains(key) {
+            not_severe(kept);
             return true;
         }
         let now = findings.iter().find(|f| &f.key == key);
@@ -52,6 +53,9 @@ pub(super) fn settle(memory: &mut Memory, findings: &[Finding], looked: &Looked,
             return false;
         }
         kept.gone_ms = kept.gone_ms.filter(|_| gone).or(gone.then_some(now_ms));
+        if now.is_none() {
+            not_severe(kept);
+        }
         if gone && kept.raised {
             let source = split_finding_key(key).map_or_else(String::new, |(_, source, ..)| source);
             let outcome = if !timed || working(&source) >= STILL_WORKING * kept.working {
@@ -74,6 +78,12 @@ pub(super) fn settle(memory: &mut Memory, findings: &[Finding], looked: &Looked,
             && (r.outcome == Outcome::NotResolved || !findings.iter().any(|f| f.key == r.key && f.severity != Severity::Info))
     });
     memory.resolved.extend(resolved);
+}
+
+/// One that comes back was not severe meanwhile.
+fn not_severe(kept: &mut FindingMemory) {
+    kept.critical.push_back(false);
+    kept.critical.drain(..kept.critical.len().saturating_sub(4));
 }
 
 fn said(key: &str, kept: &FindingMemory, after: f64, outcome: Outcome, now_ms: i64) -> Resolved {

@@ -332,7 +332,8 @@ class ForcedCheckpoints(Fault):
         self.keys.add("max_wal_size")
         self.server.sql("ALTER SYSTEM SET max_wal_size = '32MB'", "postgres")
         self.server.sql("SELECT pg_reload_conf()", "postgres")
-        self.p = self.load("\\set a random(1, 1000000)\nUPDATE pgbench_accounts SET filler = 'x' || :a WHERE aid BETWEEN :a AND :a + 200;\n", clients=2, name="import")
+        self.p = self.load("\\set a random(1, 1000000)\nUPDATE pgbench_accounts SET filler = 'x' || :a WHERE aid BETWEEN :a AND :a + 200;\n",
+                           clients=2, rate=60, name="import")
 
     def revert(self):
         self.lab.stop(self.p)
@@ -362,19 +363,17 @@ class ThrottledCommits(Fault):
 
 
 class XminHolder(Fault):
-    truth, kind, cured, hold = "postgres.vacuum.xmin_horizon", "backend", True, 50
+    """A report holds its snapshot while an import uses up more than a million ids."""
+    truth, kind, cured, hold = "postgres.vacuum.xmin_horizon", "backend", True, 80
 
     def inject(self):
         s = Psql(self.lab, self.server, name="analyst")
         s.ask("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pgbench_branches;")
         self.backend_key(s.pid)
-        # Ids are used up fast; each savepoint takes one.
-        self.p = self.load("DO $$ BEGIN FOR i IN 1..400 LOOP BEGIN INSERT INTO pgbench_history (tid) VALUES (i); EXCEPTION WHEN others THEN NULL; END; END LOOP; END $$;\n",
-                           clients=1, rate=25, name="import")
-
-    def revert(self):
-        super().revert()
-        self.lab.stop(self.p)
+        # Each savepoint takes one.
+        importer = Psql(self.lab, self.server, name="import")
+        importer.say("DO $$ BEGIN FOR n IN 1..3000 LOOP FOR i IN 1..400 LOOP BEGIN INSERT INTO pgbench_history (tid) VALUES (i); "
+                     "EXCEPTION WHEN others THEN NULL; END; END LOOP; COMMIT; END LOOP; END $$;")
 
 
 class Bloat(Fault):

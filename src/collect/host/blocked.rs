@@ -12,8 +12,6 @@ use super::stat;
 
 /// Threads looked at in one round of state sampling.
 const SAMPLED_THREADS: usize = 128;
-/// Where the next look begins among those that are too many: a prime, so that every one has its turn.
-const STRIDE: usize = 97;
 /// Of them at most so many of one process.
 const SAMPLED_PER_PROCESS: usize = 64;
 
@@ -30,7 +28,7 @@ impl Processes {
         due.sort_unstable_by_key(|k| (!k.blocked(), k.row.id));
         let first = due.iter().filter(|k| k.blocked()).count();
         let others = due.len() - first;
-        due[first..].rotate_left(self.looks.wrapping_mul(STRIDE) % others.max(1));
+        due[first..].rotate_left(self.reached % others.max(1));
         let mut reached = 0;
         let mut of_others = Vec::new();
         for (at, known) in due.into_iter().enumerate() {
@@ -66,12 +64,19 @@ impl Processes {
                 if at < first { hits.push(hit) } else { of_others.push(hit) }
             }
         }
-        let stands_for = |n: u32| (n as usize * others / reached.max(1)) as u32;
+        // What a division leaves over goes to the next one, so that nothing is lost of the sum.
+        let (mut rest, mut rest_syncing) = (0, 0);
+        let stands_for = |n: u32, rest: &mut usize| {
+            let all = n as usize * others + *rest;
+            *rest = all % reached.max(1);
+            u32::try_from(all / reached.max(1)).unwrap_or(u32::MAX)
+        };
         hits.extend(of_others.into_iter().map(|h| StateHit {
-            hits: stands_for(h.hits),
-            syncing: h.syncing.map(stands_for),
+            hits: stands_for(h.hits, &mut rest),
+            syncing: h.syncing.map(|n| stands_for(n, &mut rest_syncing)),
             ..h
         }));
+        self.reached = self.reached.wrapping_add(reached);
         hits
     }
 }
@@ -82,6 +87,7 @@ impl Known {
         self.row.state == 'D' || !self.stood.is_empty()
     }
 
+    /// Threads in state D, and what one of them waits in once it was so at two looks in a row.
     pub(super) fn look_for_blocked(&mut self, reader: &mut Reader, dir: &Path, pid: i32, was_blocked: bool) {
         let before = !self.stood.is_empty() || was_blocked;
         let mut stuck = (self.row.state == 'D').then_some(pid);

@@ -44,10 +44,20 @@ impl Links {
         };
         let (questions, answers) = self.worker.insert(worker);
         if self.out {
-            // A late answer is of another time.
-            self.out = matches!(answers.try_recv(), Err(TryRecvError::Empty));
+            // The counters of a late answer are of another time; speeds stand.
+            match answers.try_recv() {
+                Ok(late) => {
+                    self.out = false;
+                    return Some(Answer { queues: HashMap::new(), ..late });
+                }
+                Err(TryRecvError::Empty) => return None,
+                Err(TryRecvError::Disconnected) => {
+                    *self = Self::default();
+                    return None;
+                }
+            }
         }
-        if self.out || questions.try_send((speeds, queues)).is_err() {
+        if questions.try_send((speeds, queues)).is_err() {
             return None;
         }
         let answer = answers.recv_timeout(PATIENCE).ok();

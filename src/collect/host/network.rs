@@ -66,11 +66,11 @@ impl Interfaces {
     pub fn read(&mut self, reader: &mut Reader, roots: &Roots) -> Seen<Vec<InterfaceRaw>> {
         let mut rows = parse_dev(reader.read_again(&roots.net("dev"))?);
         self.reads += 1;
-        if self.reads.is_multiple_of(Self::REFRESH) {
-            self.known.clear();
-        }
+        // What is known stands until there is an answer.
+        let anew = self.reads.is_multiple_of(Self::REFRESH);
+        self.known.retain(|name, _| rows.iter().any(|row| row.name == *name));
         let dir = |name: &Foreign| roots.sys.join("class/net").join(std::ffi::OsStr::from_bytes(name.raw()));
-        let unknown = rows.iter().map(|row| &row.name).filter(|name| !self.known.contains_key(*name));
+        let unknown = rows.iter().map(|row| &row.name).filter(|name| anew || !self.known.contains_key(*name));
         let speeds = unknown.map(|name| (name.clone(), dir(name).join("speed"))).collect();
         // Queues of our own namespace only: another /proc shows others' interfaces.
         let answer = self.links.ask(speeds, roots.own_proc());

@@ -77,6 +77,8 @@ pub struct Processes {
     pub(super) known: HashMap<i32, Known>,
     round: u64,
     pub(super) looks: usize,
+    /// Processes that all looks reached so far: the next one begins behind them.
+    pub(super) reached: usize,
     row_cost_ns: f64,
     path: PathBuf,
 }
@@ -191,7 +193,8 @@ impl Processes {
         let was_blocked = known.row.state == 'D';
         let resident = known.row.rss_pages;
         known.changed = known.update(&parsed, now);
-        if full || known.may_stand(round) || known.blocked() {
+        let may_stand = known.may_stand(round);
+        if full || may_stand || known.blocked() {
             known.look_for_blocked(reader, &roots.proc.join(pid.to_string()).join("task"), pid, was_blocked);
         }
         if full && mode.cpu_pressure && !known.row.kernel {
@@ -309,7 +312,6 @@ impl Known {
         changed
     }
 
-    /// Threads in state D, and what one of them waits in once it was so at two looks in a row.
     /// Threads of what worked a moment ago may have come to a stand.
     fn may_stand(&mut self, round: u64) -> bool {
         if self.changed {

@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use crate::app::App;
 use crate::app::pointer::Target;
 use crate::config::Meaning;
-use crate::detect::finding::{Finding, Severity};
+use crate::detect::finding::{Finding, Muted, Severity};
 use crate::detect::memory::{Outcome, Resolved};
 use crate::diagnose::Picture;
 use crate::model::unit::{seconds, short};
@@ -79,12 +79,14 @@ fn resolved(r: &Resolved, theme: &Theme) -> Line<'static> {
         Outcome::NotResolved => (theme.pick("✖", "X"), Meaning::Warning),
     };
     let word = r.outcome.word();
-    let figures = if r.before > 0.0 {
-        format!(": {} -> {} waiting, {} predicted", short(r.before), short(r.after), short(r.predicted))
+    // The figures first: what is cut is the end of a name.
+    let (figures, predicted) = if r.before > 0.0 {
+        (format!(" {} -> {}", short(r.before), short(r.after)), format!(" ({} predicted)", short(r.predicted)))
     } else {
-        String::new()
+        (String::new(), String::new())
     };
-    Line::from(Span::styled(format!("   {sign} {word}: {id}{figures}"), theme.style(meaning)))
+    let id = id.strip_prefix("host.").unwrap_or(id);
+    Line::from(Span::styled(format!("   {sign} {word}{figures}: {id}{predicted}"), theme.style(meaning)))
 }
 
 fn cleared(ids: &[&str], width: usize, theme: &Theme) -> Vec<Line<'static>> {
@@ -105,6 +107,11 @@ fn cleared(ids: &[&str], width: usize, theme: &Theme) -> Vec<Line<'static>> {
     out
 }
 
+/// Until when, and why.
+fn muted(m: &Muted) -> String {
+    format!("muted until {}Z ({}): ", m.until.get(11..16).unwrap_or_default(), m.reason)
+}
+
 fn row<'a>(f: &'a Finding, most: f64, selected: bool, theme: &Theme) -> Line<'a> {
     let mark = if selected { theme.pick("▸", ">") } else { " " };
     let rank = f.rank.map_or_else(|| " ".to_owned(), |r| r.to_string());
@@ -119,7 +126,7 @@ fn row<'a>(f: &'a Finding, most: f64, selected: bool, theme: &Theme) -> Line<'a>
         Span::styled(format!("{mark}{rank} "), theme.style(Meaning::Accent)),
         Span::styled(format!("{} ", theme.sign(f.severity)), style),
         Span::styled(figure, style),
-        Span::styled(if f.muted.is_some() { "muted: " } else { "" }, theme.style(Meaning::Muted)),
+        Span::styled(f.muted.as_ref().map_or_else(String::new, muted), theme.style(Meaning::Muted)),
         Span::styled(f.title.as_str(), theme.style(if f.muted.is_some() { Meaning::Muted } else { Meaning::Text })),
     ]);
     if selected {

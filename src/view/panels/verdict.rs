@@ -22,7 +22,7 @@ pub fn draw(picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect)
     let d = &picture.diagnosis;
     let score = d.health.score.map_or_else(String::new, |s| format!(" · score {s:.0}"));
     let right = format!("{}{score}", d.health.status.word());
-    let line = line(d, theme);
+    let line = line_within(d, area.width, theme);
     if area.height < 3 {
         return lines(&[line], theme, frame, area);
     }
@@ -33,9 +33,15 @@ pub fn draw(picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect)
 /// The verdict as one line.
 #[must_use]
 pub fn line<'a>(d: &'a Diagnosis, theme: &Theme) -> Line<'a> {
+    line_within(d, u16::MAX, theme)
+}
+
+/// The same; where there is little room the share gives way to who and what.
+fn line_within<'a>(d: &'a Diagnosis, width: u16, theme: &Theme) -> Line<'a> {
+    const ROOM: u16 = 100;
     let root = d.findings.iter().find(|f| f.raised());
     if let Some(f) = root {
-        return raised(f, theme);
+        return raised(f, width >= ROOM, theme);
     }
     let t = &d.time;
     // Most of the time waits, and no finding says for what: one that has just ended, or is muted, or nobody knows.
@@ -68,9 +74,10 @@ pub fn line<'a>(d: &'a Diagnosis, theme: &Theme) -> Line<'a> {
     Line::from(vec![Span::styled(format!(" {sign} "), theme.style(meaning)), Span::styled(text, theme.style(Meaning::Text))])
 }
 
-fn raised<'a>(f: &'a Finding, theme: &Theme) -> Line<'a> {
+fn raised<'a>(f: &'a Finding, wide: bool, theme: &Theme) -> Line<'a> {
     let style = theme.severity(f.severity);
     let cost = match (f.impact.benefit_s_per_s, f.impact.share, f.impact.eta_s) {
+        (Some(b), Some(_), _) if !wide => format!("{} waiting  ", short(b)),
         (Some(b), Some(s), _) => format!("{} waiting ({:.0} % of all request time)  ", short(b), (s * 100.0).max(0.0).abs()),
         (_, _, Some(eta)) => format!("in {}  ", seconds(eta)),
         _ => String::new(),

@@ -56,7 +56,9 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let left = params.get("left").min(space.inodes as f64 * 0.02);
         let left = if is_held(prev, &subject) { left / HYSTERESIS } else { left };
         fullest = fullest.max(1.0 - space.inodes_free as f64 / space.inodes as f64);
-        let trend = facts.learned.inodes.get(fs.mount.shown()).and_then(|s| s.time_to_zero());
+        // Where inodes are made as they go, their number follows the free space.
+        let fixed = !matches!(fs.kind.raw(), b"xfs" | b"btrfs" | b"zfs" | b"bcachefs");
+        let trend = facts.learned.inodes.get(fs.mount.shown()).filter(|_| fixed).and_then(|s| s.time_to_zero());
         let risk = trend.filter(|(_, late)| *late < params.get("horizon"));
         let full = space.inodes_free as f64 <= left;
         if !full && risk.is_none() {

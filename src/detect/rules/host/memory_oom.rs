@@ -91,9 +91,8 @@ fn limited<'a>(groups: &'a [CgroupFacts], group: &'a CgroupFacts) -> Option<&'a 
         g.controller == group.controller
             && (above == b"/" || below.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest[0] == b'/'))
     };
-    let with_limit = groups.iter().filter(above).filter(|g| g.memory_limit_bytes.is_some());
-    let nearest = with_limit.max_by_key(|g| g.path.raw().len())?;
-    nearest.limit_hits_per_s.is_none_or(|hits| hits > 0.0).then_some(nearest)
+    let reached = |g: &&CgroupFacts| g.memory_limit_bytes.is_some() && g.limit_hits_per_s.is_none_or(|hits| hits > 0.0);
+    groups.iter().filter(above).filter(reached).max_by_key(|g| g.path.raw().len())
 }
 
 fn ended(held: &Held) -> Found {

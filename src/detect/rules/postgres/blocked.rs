@@ -4,6 +4,7 @@ use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::params::Params;
 use crate::detect::verdict::{Facts, Judged, Prev, Rule};
 use crate::model::facts::{Chains, Holder, PgFacts, Root};
+use crate::model::postgres::Session;
 use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 
@@ -60,7 +61,10 @@ fn made(pg: &PgFacts, _: &Chains, root: &Root) -> Option<(Subject, String, Vec<F
 fn give_up(pg: &PgFacts, root: &Root) -> Option<Fix> {
     let activity = pg.activity.as_ref().ok()?;
     let waits = root.waiters.iter().filter_map(|pid| activity.session(*pid));
-    let victim = waits.filter(|s| s.client_backend() && !s.maintenance()).max_by_key(|s| s.role.raw().to_vec())?;
+    let victim = waits.filter(|s| s.client_backend() && !s.maintenance()).max_by(|a, b| {
+        let waited = |s: &Session| s.state_s.unwrap_or(0.0);
+        waited(a).total_cmp(&waited(b))
+    })?;
     let title = "Let this role's waits for locks end by themselves";
     let setting = ("lock_timeout", "5s");
     let mut fix = role_setting(pg, Phase::Cure, Horizon::LongTerm, title, &victim.role, setting)?;

@@ -45,7 +45,7 @@ fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
         if looked_s < TWO_WEEKS_S {
             continue;
         }
-        let young = transactions(pg, catalog, looked_s);
+        let young = transactions(facts, pg, catalog, looked_s);
         // One that was made lately had no time to be used; when it was made nobody notes, but how many transactions ago.
         let old = |i: &&IndexRow| i.changed_age.is_some_and(|age| age as f64 > young);
         let unused = |i: &&IndexRow| i.valid && !i.needed && i.scans == 0 && i.pages >= 128;
@@ -82,11 +82,14 @@ fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
 
 const TWO_WEEKS_S: f64 = 14.0 * 86_400.0;
 
-/// Transactions that two weeks make at most, at the rate since statistics began; an id is used by those that write only.
-fn transactions(pg: &PgFacts, catalog: &Catalog, looked_s: f64) -> f64 {
+/// Ids that two weeks use: at the rate of now where that is known, but no more than transactions have ended since statistics began.
+fn transactions(facts: &Facts<'_>, pg: &PgFacts, catalog: &Catalog, looked_s: f64) -> f64 {
     let databases = pg.cluster.as_ref().map_or(&[] as &[_], |c| c.databases.as_slice());
     let ended: u64 = databases.iter().map(|d| d.commits + d.rollbacks).sum();
     let known_s =
         databases.iter().filter_map(|d| d.reset_us).map(|r| (catalog.server_us - r) as f64 / 1e6).fold(looked_s, f64::max);
-    ended as f64 / known_s.max(1.0) * TWO_WEEKS_S
+    let most = ended as f64 / known_s.max(1.0) * TWO_WEEKS_S;
+    let ids = facts.learned.trend(&pg.id, &format!("ids {}", catalog.oid)).and_then(|s| s.growth());
+    // A quiet night says little of the days before: twice the rate of now.
+    ids.map_or(most, |(rate, _)| most.min(rate * 2.0 * TWO_WEEKS_S))
 }

@@ -76,6 +76,12 @@ fn more_memory(facts: &Facts<'_>, pg: &PgFacts, costly: &Costly<'_>, spilled: f6
     let room = memory.map(|m| m.available_bytes as f64 * PART / f64::from(sessions.max(1)) / 1_048_576.0);
     let most = room.map_or(UNKNOWN_MB, |mb| mb.max(4.0).log2().floor().exp2());
     let megabytes = wanted.min(most);
+    // What is in force for the role already may be more.
+    let cluster = pg.cluster.as_ref().ok();
+    let now = cluster.and_then(|c| c.bytes("work_mem")).map_or(0.0, |b| b / 1_048_576.0);
+    if megabytes <= now {
+        return Vec::new();
+    }
     let title = "Give its role more memory for sorts and hashes";
     let value = format!("{megabytes:.0}MB");
     let fix = role_setting(pg, Phase::Relief, Horizon::Immediate, title, &costly.row.role, ("work_mem", &value));

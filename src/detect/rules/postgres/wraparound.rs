@@ -32,6 +32,8 @@ left is that of the ids left at the rate of the last minute.
     judge,
 };
 
+/// An age with its name, the setting that is autovacuum's limit, and the name of its trend.
+type Kind = (f64, &'static str, &'static str, &'static str);
 /// Ids that can be used at all.
 const ALL: f64 = 2_147_483_648.0;
 /// The server stops before the end.
@@ -49,14 +51,17 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             (d.xid_age as f64, "transaction ids", "autovacuum_freeze_max_age", "ids"),
             (d.mxid_age as f64, "multixact ids", "autovacuum_multixact_freeze_max_age", "multixacts"),
         ];
-        // The one that is nearer to its own limit.
-        let over = |(age, _, setting, _): &(f64, &str, &str, &str)| age / cluster.number(setting).unwrap_or(ALL).clamp(1.0, ALL);
+        // The one that is used up most; where neither is far, the one that autovacuum is behind with.
+        let late = |(age, _, setting, _): &Kind| cluster.number(setting).is_some_and(|limit| *age > limit * 1.25 && *age > 1e6);
+        let far = |kind: &Kind| kind.0 / ALL * 100.0 >= params.get("share");
         let [xids, mxids] = kinds;
-        let (age, what, setting, trend) = if over(&mxids) > over(&xids) { mxids } else { xids };
+        let second = if far(&xids) || far(&mxids) { mxids.0 > xids.0 } else { late(&mxids) && !late(&xids) };
+        let kind = if second { mxids } else { xids };
+        let late = late(&kind);
+        let (age, what, _, trend) = kind;
         let subject = Subject::new(SubjectType::Database, d.name.shown(), format!("database {}", d.name));
         let share = age / ALL * 100.0;
         // Freezing is overdue when autovacuum's own limit is far behind.
-        let late = cluster.number(setting).is_some_and(|limit| age > limit * 1.25 && age > 1_000_000.0);
         if share < params.limit("share", is_held(prev, &subject)) && !late {
             continue;
         }

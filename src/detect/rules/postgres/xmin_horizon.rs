@@ -8,7 +8,7 @@ use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::foreign::Foreign;
-use crate::model::postgres::literal;
+use crate::model::postgres::{HorizonRow, literal};
 use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, count, seconds};
@@ -42,18 +42,23 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     };
     let Some(oldest) = cluster.horizon.first() else { return Judged::clear(instance(pg), "nothing holds the horizon") };
     let dead: u64 = pg.catalogs.values().flat_map(|c| &c.tables).map(|t| t.dead).sum();
-    let subject = subject(pg, oldest);
-    let held = is_held(prev, &subject);
-    let far = oldest.age as f64 >= params.limit("transactions", held);
-    let old = oldest.since_s.map_or(oldest.age >= 100_000, |s| s >= params.limit("open", held));
-    let long = old && dead as f64 >= params.limit("dead", held) && oldest.age >= 1000 && !oldest.catalogues;
-    if !far && !long {
+    let matters = |row: &&HorizonRow| {
+        let held = is_held(prev, &subject(pg, row));
+        let far = row.age as f64 >= params.limit("transactions", held);
+        let old = row.since_s.map_or(row.age >= 100_000, |s| s >= params.limit("open", held));
+        let long = old && dead as f64 >= params.limit("dead", held) && row.age >= 1000 && !row.catalogues;
+        far || long
+    };
+    // Behind one that holds the catalogues only stands the one that holds the tables.
+    let of_tables = cluster.horizon.iter().filter(|row| !row.catalogues).find(matters);
+    let Some(oldest) = of_tables.or_else(|| cluster.horizon.iter().find(matters)) else {
         let since = oldest.since_s.map_or_else(String::new, |s| format!(", {} old", seconds(s)));
         return Judged::clear(
             instance(pg),
             format!("the oldest snapshot is {} transactions back{since}", count(oldest.age as f64)),
         );
-    }
+    };
+    let subject = subject(pg, oldest);
     let since = oldest.since_s.map_or_else(String::new, |s| format!(" for {}", seconds(s)));
     let mut found = Found::new(
         Class::Risk,
@@ -82,7 +87,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     Judged::found(subject, found)
 }
 
-fn subject(pg: &PgFacts, row: &crate::model::postgres::HorizonRow) -> Subject {
+fn subject(pg: &PgFacts, row: &HorizonRow) -> Subject {
     use crate::model::postgres::HorizonKind as K;
     let session = row.who.shown().parse::<i32>().ok().and_then(|pid| pg.activity.as_ref().ok()?.session(pid));
     match (row.kind, session) {
@@ -96,7 +101,7 @@ fn subject(pg: &PgFacts, row: &crate::model::postgres::HorizonRow) -> Subject {
     }
 }
 
-fn release(pg: &PgFacts, row: &crate::model::postgres::HorizonRow) -> Vec<Fix> {
+fn release(pg: &PgFacts, row: &HorizonRow) -> Vec<Fix> {
     use crate::model::postgres::HorizonKind as K;
     let session = row.who.shown().parse::<i32>().ok().and_then(|pid| pg.activity.as_ref().ok()?.session(pid));
     let one = |title: &str, command: String, risk: &str, needs: &str, database: &Foreign| {
@@ -138,7 +143,7 @@ fn release(pg: &PgFacts, row: &crate::model::postgres::HorizonRow) -> Vec<Fix> {
 }
 
 /// The standby gives up its own queries instead.
-fn feedback(pg: &PgFacts, row: &crate::model::postgres::HorizonRow) -> Fix {
+fn feedback(pg: &PgFacts, row: &HorizonRow) -> Fix {
     let command = "ALTER SYSTEM SET hot_standby_feedback = off;   -- on the standby; then SELECT pg_reload_conf();";
     let title = "Let the standby cancel its own long queries instead";
     let mut fix = sql(pg, Phase::Relief, Horizon::Immediate, title, command.into(), &Foreign::default());
