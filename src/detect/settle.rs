@@ -123,4 +123,37 @@ mod tests {
         assert_eq!(outcomes(&mut memory, 7000), [(true, Outcome::NotResolved)], "once");
         assert_eq!(memory.findings[&key].due_ms, None);
     }
+
+    /// At the moment in which a blocker ends the newest reading of the server's transactions is still of the time with it.
+    #[test]
+    fn what_became_of_it_is_said_by_the_time_after_it() {
+        let key = "postgres.locks.idle_in_transaction|postgres:1|backend:7@1";
+        let kept =
+            FindingMemory { raised: true, lost: 6.0, working: 50.0, critical: [true; 4].into(), ..FindingMemory::default() };
+        let outcomes = |speeds: &[(i64, f64)]| {
+            let mut memory = Memory::default();
+            memory.findings.insert(key.to_owned(), kept.clone());
+            let each = |(second, speed): &(i64, f64)| {
+                settle(&mut memory, &[], &Looked::default(), &|_| *speed, second * 1000);
+                memory.resolved.iter().map(|r| r.outcome).next()
+            };
+            speeds.iter().map(each).collect::<Vec<_>>()
+        };
+        let resolved = Some(Outcome::Resolved);
+        assert_eq!(outcomes(&[(1, 0.5), (3, 12.0), (7, 49.0), (8, 49.0)]), [None, None, resolved, resolved]);
+        assert_eq!(outcomes(&[(1, 0.5), (10, 0.5), (17, 0.5)]), [None, None, Some(Outcome::LoadWentAway)]);
+    }
+
+    #[test]
+    fn one_that_comes_back_was_not_severe_meanwhile() {
+        let kept =
+            FindingMemory { raised: true, lost: 6.0, working: 50.0, critical: [true; 4].into(), ..FindingMemory::default() };
+        let mut memory = Memory::default();
+        memory.findings.insert("host.cpu.contention|host|process:7@1".to_owned(), kept);
+        for second in 1..3 {
+            settle(&mut memory, &[], &Looked::default(), &|_| 0.0, second * 1000);
+        }
+        let critical = &memory.findings["host.cpu.contention|host|process:7@1"].critical;
+        assert_eq!(critical.iter().filter(|severe| **severe).count(), 2);
+    }
 }

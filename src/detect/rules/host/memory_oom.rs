@@ -185,3 +185,47 @@ fn on_host(facts: &Facts<'_>, kills: u64) -> Found {
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::foreign::Foreign;
+
+    fn group(path: &str, limit: Option<u64>, hits: Option<f64>) -> CgroupFacts {
+        CgroupFacts {
+            controller: Controller::Unified,
+            path: Foreign::from(path),
+            directory: Foreign::default(),
+            throttled_share: None,
+            throttled_s_per_s: None,
+            quota_cores: None,
+            usage_cores: None,
+            period_us: None,
+            memory_bytes: None,
+            memory_limit_bytes: limit,
+            inactive_file_bytes: None,
+            oom_kills: None,
+            limit_hits_per_s: hits,
+            refaults_per_s: None,
+            io_limits: Vec::new(),
+            io_limit_rates: Vec::new(),
+            io_bytes_per_s: None,
+            io_operations_per_s: None,
+            tasks: None,
+        }
+    }
+
+    /// The kernel counts a kill in the victim's group, whoever was out of memory.
+    #[test]
+    fn a_kill_belongs_to_the_nearest_limit_that_was_reached() {
+        let all = [
+            group("/app.slice", Some(1 << 30), Some(2.0)),
+            group("/app.slice/a.service", Some(2 << 30), Some(0.0)),
+            group("/app.slicer", Some(1 << 20), Some(9.0)),
+            group("/other.service", None, None),
+        ];
+        let of = |at: usize| limited(&all, &all[at]).map(|g| g.path.shown());
+        assert_eq!(of(1), Some("/app.slice"), "its own limit was not reached, that of its slice was");
+        assert_eq!(of(3), None, "no limit: the host was out of memory");
+    }
+}
