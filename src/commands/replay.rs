@@ -33,6 +33,10 @@ pub fn run(options: &Replay, settings: &Settings) -> Result<u8, Failure> {
             None => Ok(0),
         };
     }
+    // A file that is not there is said before a terminal that is not.
+    if let Some(file) = replay_options.file.as_deref() {
+        Recording::open(file)?;
+    }
     super::live::screen(settings, || Ok(crate::engine::replay(replay_options)?))
 }
 

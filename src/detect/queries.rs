@@ -203,6 +203,11 @@ struct Time<'a> {
     clocks: HashMap<i64, f64>,
 }
 
+/// Of a cheap statement much of the time is parsing, planning and the way to its client, which no clock counts.
+fn cheap(row: &StatementRow) -> bool {
+    row.grown.mean_ms().is_none_or(|ms| ms < CHEAP_MS)
+}
+
 /// Waits that are not the query's: for locks, for its client, for a standby.
 const fn of_others(class: WaitClass) -> bool {
     matches!(class, WaitClass::Lock | WaitClass::Client | WaitClass::SyncReplica | WaitClass::Idle)
@@ -232,8 +237,7 @@ impl<'a> Time<'a> {
         let looks = f64::from(self.activity.rounds.max(1));
         let sampled = (looked, 1.96 * (looked / looks).sqrt());
         let Some(clock) = self.clocks.get(&row.key.query).copied().filter(|c| *c > 0.0) else { return sampled };
-        // Of a cheap statement much of the time is parsing, planning and the way to its client, which no clock counts.
-        let cheap = row.grown.mean_ms().is_none_or(|ms| ms < CHEAP_MS);
+        let cheap = cheap(row);
         // Of three hits that were to be expected one would have come.
         let missed = looked <= 0.0 && clock * looks >= 3.0;
         if cheap || missed || (looked - clock).abs() > AGREES * (clock.max(1.0 / looks) / looks).sqrt() {
@@ -247,13 +251,14 @@ impl<'a> Time<'a> {
     fn of_query(&self, row: &StatementRow) -> (Vec<(State, f64)>, f64) {
         let tells = self.pg.server.as_ref().is_some_and(|s| s.major() >= 14);
         let mut ci = None;
+        let cheap = cheap(row);
         let (classes, part) = if tells {
             let classes = self.activity.by_query.get(&row.key.query);
             let looked: f64 = classes.map_or(0.0, |c| c.values().sum());
             let (busy, half) = self.busy(row, looked);
             if looked <= 0.0 {
                 // No look happened to hit it: its clock says how long it worked, and nothing says that it waited.
-                return (if busy > 0.0 { self.of_cpu(busy) } else { Vec::new() }, half);
+                return (if busy > 0.0 { self.of_cpu(busy, cheap) } else { Vec::new() }, half);
             }
             ci = Some(half);
             (classes, busy / looked)
@@ -264,7 +269,7 @@ impl<'a> Time<'a> {
         let mut losses = Vec::new();
         for (class, seconds) in classes.into_iter().flatten().filter(|(class, s)| !of_others(**class) && **s * part > 0.0) {
             match class {
-                WaitClass::Cpu => losses.extend(self.of_cpu(seconds * part)),
+                WaitClass::Cpu => losses.extend(self.of_cpu(seconds * part, cheap)),
                 class => losses.extend(state_of(*class).map(|state| (state, seconds * part))),
             }
         }
@@ -274,12 +279,14 @@ impl<'a> Time<'a> {
     }
 
     /// Sessions on a CPU or ready for one, split as their processes here are. Of the run queue only what the query's own work makes.
-    fn of_cpu(&self, seconds: f64) -> Vec<(State, f64)> {
+    fn of_cpu(&self, seconds: f64, cheap: bool) -> Vec<(State, f64)> {
         if !self.pg.local() {
             return vec![(State::PostgresCpu, seconds)];
         }
-        // What the kernel counted of them all is exact, what the looks saw is a sample.
-        let all = if self.working > 0.0 { self.working + self.runnable } else { self.activity.class(WaitClass::Cpu) };
+        // What the kernel counted of them all is exact, what the looks saw is a sample; but of a cheap statement the looks miss what its
+        // session does before and after it, and that is its doing too.
+        let sampled = cheap || self.working <= 0.0;
+        let all = if sampled { self.activity.class(WaitClass::Cpu) } else { self.working + self.runnable };
         let share = (seconds / all.max(1e-9)).min(1.0);
         let mine = self.working * share;
         vec![(State::Working, mine), (State::CpuRunnable, self.runnable * share * (mine / self.busy).min(1.0))]

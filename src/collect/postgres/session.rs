@@ -38,6 +38,10 @@ impl Trouble {
             sqlx::Error::Database(e) => {
                 Self::Refused { code: e.code().map_or_else(String::new, |c| c.into_owned()), message: shown(e.message()) }
             }
+            // Something else listens there: a web server, a proxy.
+            other if other.to_string().contains("SSLRequest") => {
+                Self::Lost("what answers there does not speak the protocol of PostgreSQL".into())
+            }
             other => Self::Lost(shown(&other.to_string())),
         }
     }

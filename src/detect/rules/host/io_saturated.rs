@@ -2,7 +2,7 @@
 
 use crate::detect::finding::{Class, Evidence, Fix, Horizon, Language, Phase, Preflight};
 use crate::detect::fix;
-use crate::detect::ledger::{Actor, State};
+use crate::detect::ledger::Actor;
 use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::{Program, confidence, interval, programs};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
@@ -201,8 +201,8 @@ fn evidence_rows(facts: &Facts<'_>, disk: &DiskFacts, contender: Option<&Contend
     let clean = clean(facts, disk);
     let mut rows = vec![
         evidence(
-            "foreground waits for IO",
-            facts.ledger.state(State::IoWait),
+            "foreground waits for disks",
+            facts.ledger.sum(|_| true, Actor::disk_wait),
             Unit::SecondsPerSecond,
             Some(0.03),
             "host.iodelay",
