@@ -145,7 +145,8 @@ impl Backends {
         match self.of.get(&p.id) {
             Some(backend) => backend.weight,
             None if auxiliary(p) => 0.25,
-            None => p.weight.value,
+            // A session that no look happened to find at work serves its client all the same.
+            None => 1.0,
         }
     }
 
@@ -169,7 +170,8 @@ impl Backends {
     }
 }
 
-fn auxiliary(p: &ProcFacts) -> bool {
+/// One of the server's own processes: no client stands behind it.
+pub(super) fn auxiliary(p: &ProcFacts) -> bool {
     let title = p.command.as_ref().map_or("", |c| c.shown());
     AUXILIARY.iter().any(|name| title.contains(name))
 }

@@ -7,6 +7,7 @@ use crate::model::facts::{Activities, Facts as World, PgFacts};
 use crate::model::postgres::{StatementRow, WaitClass, lexer};
 
 use super::advice::{self, Advice, Call};
+use super::backends::auxiliary;
 use super::ledger::{Actor, Ledger, State, actor_id, state_of};
 use super::memory::{Learned, RuleMemory};
 use super::tables;
@@ -67,6 +68,8 @@ const OFTEN_PER_S: f64 = 300.0;
 const FEW_ROWS: f64 = 10.0;
 /// Over what was usual.
 const FLOOD: f64 = 3.0;
+/// Of what the kernel counts, looks must see this much to be believed.
+const MISSED: f64 = 0.5;
 /// Standard errors within which looks agree with a clock.
 const AGREES: f64 = 3.0;
 /// A dear query: milliseconds a call …
@@ -201,6 +204,8 @@ struct Time<'a> {
     /// Sessions that each query kept busy by its statements' own clocks: milliseconds of execution / milliseconds between the two
     /// newest readings.
     clocks: HashMap<i64, f64>,
+    /// Looks see less than half of what the kernel counts: sessions that wait for a CPU between two short statements call themselves idle.
+    missed: bool,
 }
 
 /// Of a cheap statement much of the time is parsing, planning and the way to its client, which no clock counts.
@@ -216,7 +221,10 @@ const fn of_others(class: WaitClass) -> bool {
 impl<'a> Time<'a> {
     fn of(world: &World, ledger: &Ledger, pg: &'a PgFacts) -> Option<Self> {
         let activity = pg.activity.as_ref().ok()?;
-        let ids: HashSet<_> = activity.sessions.iter().map(actor_id).collect();
+        // All that work for clients of this server, those too that no look found at work.
+        let postmaster = pg.server.as_ref().and_then(|s| s.postmaster).map(|id| id.pid);
+        let workers = world.processes().iter().filter(|p| Some(p.ppid) == postmaster && !auxiliary(p)).map(|p| p.id);
+        let ids: HashSet<_> = activity.sessions.iter().map(actor_id).chain(workers).collect();
         let sum = |part: fn(&Actor) -> f64| ledger.sum(|a| ids.contains(&a.id), part);
         let (working, runnable) = (sum(|a| a.working), sum(|a| a.runnable));
         let busy = world.host.cpu.as_ref().map_or(working, |c| c.busy * world.cpus());
@@ -228,7 +236,8 @@ impl<'a> Time<'a> {
         for row in pg.rows().filter(|row| row.key.top && !light.contains(&row.key.query)) {
             *clocks.entry(row.key.query).or_default() += pg.interval_s().map_or(0.0, |s| row.grown.exec_ms / 1000.0 / s);
         }
-        Some(Self { pg, activity, working, runnable, busy: busy.max(1e-9), clocks })
+        let missed = activity.class(WaitClass::Cpu) < MISSED * (working + runnable);
+        Some(Self { pg, activity, working, runnable, busy: busy.max(1e-9), clocks, missed })
     }
 
     /// Sessions that a query keeps busy, and the half width of the 95 % interval of that. A look is a sample, the clock of a
@@ -237,6 +246,9 @@ impl<'a> Time<'a> {
         let looks = f64::from(self.activity.rounds.max(1));
         let sampled = (looked, 1.96 * (looked / looks).sqrt());
         let Some(clock) = self.clocks.get(&row.key.query).copied().filter(|c| *c > 0.0) else { return sampled };
+        if self.missed && clock > looked {
+            return (clock, 1.96 * clock / (row.grown.calls.max(1) as f64).sqrt());
+        }
         let cheap = cheap(row);
         // Of three hits that were to be expected one would have come.
         let missed = looked <= 0.0 && clock * looks >= 3.0;
@@ -286,7 +298,11 @@ impl<'a> Time<'a> {
         // What the kernel counted of them all is exact, what the looks saw is a sample; but of a cheap statement the looks miss what its
         // session does before and after it, and that is its doing too.
         let sampled = cheap || self.working <= 0.0;
-        let all = if sampled { self.activity.class(WaitClass::Cpu) } else { self.working + self.runnable };
+        let all = match sampled {
+            _ if self.missed => self.clocks.values().sum(),
+            true => self.activity.class(WaitClass::Cpu),
+            false => self.working + self.runnable,
+        };
         let share = (seconds / all.max(1e-9)).min(1.0);
         let mine = self.working * share;
         vec![(State::Working, mine), (State::CpuRunnable, self.runnable * share * (mine / self.busy).min(1.0))]
