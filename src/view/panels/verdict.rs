@@ -63,7 +63,7 @@ fn line_within<'a>(d: &'a Diagnosis, width: u16, theme: &Theme) -> Line<'a> {
         format!("{muted} muted: {} of {} s/s wait", short(unsaid), short(t.foreground_s_per_s))
     } else if mostly {
         let of = short(t.foreground_s_per_s);
-        format!("{} of {of} s/s wait, and no cause is known: one that has just ended counts for five seconds", short(unsaid))
+        format!("{} of {of} s/s wait for no cause worth naming, or for one that has just ended", short(unsaid))
     } else {
         let waits = t.foreground_s_per_s - t.productive_s_per_s;
         let share = 100.0 * t.productive_s_per_s / t.foreground_s_per_s;
