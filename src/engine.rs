@@ -23,6 +23,7 @@ use crate::model::demand::{Demand, Detail};
 use crate::model::history::History;
 use crate::model::sample::{Sample, Snapshot};
 use crate::model::seen::Seen;
+use crate::record::tame;
 
 pub use live::{LiveOptions, live};
 pub use replay::{Playback, ReplayOptions, begin, replay};
@@ -131,7 +132,7 @@ impl Engine {
 
     /// Takes a state over; an unreadable one (of another version) starts anew.
     pub fn restore(&mut self, state: &[u8]) {
-        self.state = rmp_serde::from_slice(state).unwrap_or_default();
+        self.state = rmp_serde::from_slice(&tame::strings(state)).unwrap_or_default();
     }
 
     /// Judges as if only those rules existed: ids, or families that end in a star.

@@ -279,3 +279,73 @@ proptest! {
         _ = segments(&mut fs::File::open(&file).unwrap());
     }
 }
+
+/// Strings under one field of a sample, forged; names of fields stay.
+fn forged(sample: &Sample, field: &[u8]) -> Option<Sample> {
+    use perftop::record::tame::Token;
+    let bytes = rmp_serde::to_vec_named(sample).unwrap();
+    let (mut out, mut at, mut under, mut touched) = (Vec::new(), 0, Vec::new(), false);
+    while let Some(token) = Token::at(&bytes, at) {
+        let whole = &bytes[at..at + token.head + token.body];
+        at += whole.len();
+        if token.text && under == field {
+            let text = [&whole[token.head..], "\u{202e}\n\u{1b}]52;c;eA==\u{7};touch PWNED".as_bytes()].concat();
+            out.push(0xdb);
+            out.extend_from_slice(&u32::try_from(text.len()).unwrap().to_be_bytes());
+            out.extend_from_slice(&text);
+            touched = true;
+        } else {
+            out.extend_from_slice(whole);
+        }
+        under = if token.text { whole[token.head..].to_vec() } else { Vec::new() };
+    }
+    let Record::Sample(sample) = Record::from_payload(2, out).filter(|_| touched)? else { return None };
+    Some(*sample)
+}
+
+/// Every string of a JSON value.
+fn said(value: &serde_json::Value, out: &mut Vec<String>) {
+    match value {
+        serde_json::Value::String(text) => out.push(text.clone()),
+        serde_json::Value::Array(list) => list.iter().for_each(|v| said(v, out)),
+        serde_json::Value::Object(map) => map.iter().for_each(|(k, v)| {
+            out.push(k.clone());
+            said(v, out);
+        }),
+        _ => {}
+    }
+}
+
+#[test]
+fn no_field_of_a_forged_sample_brings_a_hidden_character_out() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let mut forgeries = 0;
+    for case in ["pg_missing_index.perftop", "mount_hung.perftop", "slow_upstream.perftop"] {
+        let all = samples(&dir.join(case));
+        let mut fields = std::collections::BTreeSet::new();
+        for sample in all.iter().take(5) {
+            let bytes = rmp_serde::to_vec_named(sample).unwrap();
+            let mut at = 0;
+            while let Some(token) = perftop::record::tame::Token::at(&bytes, at) {
+                if token.text {
+                    fields.insert(bytes[at + token.head..at + token.head + token.body].to_vec());
+                }
+                at += token.head + token.body;
+            }
+        }
+        for field in fields {
+            let mut engine = Engine::default();
+            for sample in all.iter().take(5) {
+                let Some(sample) = forged(sample, &field) else { continue };
+                forgeries += 1;
+                let diagnosis = engine.fold(&sample).evaluation.diagnosis;
+                let json: serde_json::Value = serde_json::from_slice(&to_json(&diagnosis)).unwrap();
+                let mut texts = Vec::new();
+                said(&json, &mut texts);
+                let hidden = texts.iter().find(|t| t.chars().any(|c| c.is_control() || c == '\u{202e}'));
+                assert_eq!(hidden, None, "{case}: {}", String::from_utf8_lossy(&field));
+            }
+        }
+    }
+    assert!(forgeries > 100, "{forgeries}");
+}

@@ -330,7 +330,7 @@ fn a_fix_that_is_copied_is_watched_for_the_time_that_it_takes() {
     let first = &slow.diagnosis.findings[0];
     let seconds = 60 + first.fixes[0].takes_s.unwrap() as u32;
     let effects = app(&slow, &[]).update(Msg::Key(Key::Char('c')));
-    assert!(matches!(&effects[0], Effect::Copy { text, .. } if *text == first.fixes[0].command));
+    assert!(matches!(&effects[0], Effect::Copy { text, .. } if **text == *first.fixes[0].command));
     assert_eq!(effects[1], Effect::Taken { key: first.key.clone(), seconds });
 }
 

@@ -12,9 +12,9 @@ impl App {
                 let doubtful = fix.preflight.iter().any(|p| !p.ok);
                 let failed = if doubtful { ", one of whose checks FAILED (see its card)," } else { "" };
                 // Which one: the order may have changed since it was looked at.
-                let what = format!("{} fix \"{}\"{failed}", fix.language.word(), fix.title);
+                let what = format!("{} fix \"{}\"{failed}", fix.command.language().word(), fix.title);
                 let seconds = self.finding().map_or(0, |f| due_s(f, fix));
-                let copy = Effect::Copy { text: fix.command.clone(), what };
+                let copy = Effect::Copy { text: fix.command.to_string(), what };
                 let taken = self.finding().filter(|_| seconds > 0).map(|f| Effect::Taken { key: f.key.clone(), seconds });
                 std::iter::once(copy).chain(taken).collect()
             }

@@ -289,7 +289,7 @@ impl App {
             let rows = f.evidence.iter().chain(&f.against);
             out.extend(rows.map(|e| format!("{}: {}{} [{}]", e.claim, e.unit.show(e.value), limit(e.limit, e.unit), e.origin)));
             for fix in &f.fixes {
-                out.extend([String::new(), format!("# {}", fix.title), fix.command.clone()]);
+                out.extend([String::new(), format!("# {}", fix.title), fix.command.to_string()]);
                 out.extend(fix.undo.iter().map(|undo| format!("# undo: {undo}")));
             }
         }

@@ -1,8 +1,8 @@
 //! Recording from the screen: begin, end, and what the operator is told of it.
 
-use crate::detect::fix;
 use crate::diagnose::{Mode, Recording, RecordingState};
 use crate::model::foreign::Foreign;
+use crate::model::shell::Word;
 
 use super::keymap::Action;
 use super::{App, Effect};
@@ -33,7 +33,7 @@ impl App {
 
     /// What the operator must know of a recording. The command can be pasted as it is.
     pub(super) fn told(&self, recording: &Recording) -> Option<String> {
-        let path = fix::shell(recording.path.raw());
+        let path = Word::quoted(recording.path.raw()).map_or_else(|| recording.path.shown().to_owned(), |path| path.to_string());
         let missing = match recording.missing {
             0 => String::new(),
             n => format!("; {n} samples are missing, the disk did not keep up"),

@@ -5,6 +5,10 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::model::subject::Subject;
 use crate::model::unit::Unit;
 
+use super::command::Command;
+
+mod wire;
+
 /// What sort of statement a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -153,7 +157,7 @@ pub struct Preflight {
 
 /// A suggestion. perftop copies it and never runs it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "wire::Fix", into = "wire::Fix")]
 pub struct Fix {
     /// Relief or cure.
     pub phase: Phase,
@@ -161,27 +165,32 @@ pub struct Fix {
     pub horizon: Horizon,
     /// What it does.
     pub title: String,
-    /// Its language.
-    pub language: Language,
     /// Where to run it.
     pub target: String,
-    /// The text to paste: printable only.
-    pub command: String,
-    /// How to take it back.
-    pub undo: Option<String>,
+    /// The text to paste.
+    pub command: Command,
+    /// How to take it back, in the language of the command.
+    pub undo: Option<Command>,
     /// What can go wrong.
     pub risk: String,
     /// Rights that it needs.
     pub needs: String,
     /// Seconds it takes.
-    #[serde(serialize_with = "round6_option")]
     pub takes_s: Option<f64>,
     /// Space that it needs.
     pub needs_bytes: Option<u64>,
     /// Checks against the live state.
     pub preflight: Vec<Preflight>,
-    /// How to see that it worked.
-    pub verify: String,
+    /// How to see that it worked; its language may be another one: it says which.
+    pub verify: Command,
+}
+
+impl Fix {
+    /// The language of the verification, where it is another one than the command's: a statement is verified in psql, unless that says.
+    #[must_use]
+    pub fn verify_in(&self) -> Option<&'static str> {
+        (self.verify.language() != self.command.language()).then(|| self.verify.language().word())
+    }
 }
 
 /// How long it is known to last.

@@ -1,84 +1,74 @@
-//! Building blocks of fixes: quoting for the shell, guards that name one process for ever, ready-made fixes that
-//! several rules suggest. There is no code path that runs one.
+//! Building blocks of fixes: guards that name one process for ever, ready-made fixes that several rules suggest.
+//! There is no code path that runs one.
 
+use crate::detect::command::sh;
 use crate::model::facts::{Facts, ProcFacts};
+use crate::model::shell::Word;
 
+use super::command::{Command, Part};
 use super::finding::{Fix, Horizon, Language, Phase, Preflight};
-
-/// Quotes bytes for a POSIX shell (or bash, where bytes must be escaped): printable text only.
-#[must_use]
-pub fn shell(raw: &[u8]) -> String {
-    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"/._-:=@%+,".contains(b);
-    if !raw.is_empty() && raw.iter().all(plain) {
-        return String::from_utf8_lossy(raw).into_owned();
-    }
-    if raw.iter().all(|b| (0x20..0x7f).contains(b)) {
-        return format!("'{}'", String::from_utf8_lossy(raw).replace('\'', r"'\''"));
-    }
-    let mut out = String::from("$'");
-    for b in raw {
-        match b {
-            b'\'' => out.push_str("\\'"),
-            b'\\' => out.push_str("\\\\"),
-            0x20..0x7f => out.push(char::from(*b)),
-            _ => out.push_str(&format!("\\x{b:02x}")),
-        }
-    }
-    out.push('\'');
-    out
-}
 
 /// A shell fix on this host with nothing optional filled in.
 #[must_use]
-pub fn shell_fix(phase: Phase, horizon: Horizon, title: impl Into<String>, command: impl Into<String>) -> Fix {
+pub fn shell_fix(phase: Phase, horizon: Horizon, title: impl Into<String>, command: Command) -> Fix {
     Fix {
         phase,
         horizon,
         title: title.into(),
-        language: Language::Shell,
         target: "this host".into(),
-        command: command.into(),
+        command,
         undo: None,
         risk: String::new(),
         needs: "root, or the owner of the process".into(),
         takes_s: Some(1.0),
         needs_bytes: None,
         preflight: Vec::new(),
-        verify: "perftop check --for 5s".into(),
+        verify: sh!("perftop check --for 5s"),
     }
 }
 
 /// At most so many pids in one command.
 const PIDS: usize = 32;
 
+/// Processes in a list of the shell: `4242:8841 4243:8841`, pid and start.
+struct Those(String);
+
+impl Part for Those {
+    fn write(&self, out: &mut String) {
+        out.push_str(&self.0);
+    }
+}
+
 /// Runs `action` for each process, and only while it is that very process: `${p%:*}` is its pid.
-fn each<'a>(members: impl Iterator<Item = &'a ProcFacts>, action: &str) -> String {
+fn each<'a>(members: impl Iterator<Item = &'a ProcFacts>, action: &Command) -> Command {
     let mut chosen: Vec<&ProcFacts> = members.take(PIDS).collect();
     chosen.sort_by_key(|p| p.id);
     let list: Vec<String> = chosen.iter().map(|p| format!("{}:{}", p.id.pid, p.id.start)).collect();
-    format!(
-        "for p in {}; do [ \"$(sed 's/.*) //' /proc/${{p%:*}}/stat 2>/dev/null | cut -d' ' -f20)\" = ${{p#*:}} ] && {action}; done",
-        list.join(" ")
+    sh!(
+        "for p in {}; do [ \"$(sed 's/.*) //' /proc/${p%:*}/stat 2>/dev/null | cut -d' ' -f20)\" = ${p#*:} ] && {}; done",
+        Those(list.join(" ")),
+        action
     )
 }
 
 /// Runs `action` only while it is that very process.
 #[must_use]
-pub fn guarded(p: &ProcFacts, action: &str) -> String {
+pub fn guarded(p: &ProcFacts, action: &Command) -> Command {
     let (pid, start) = (p.id.pid, p.id.start);
-    format!("[ \"$(sed 's/.*) //' /proc/{pid}/stat 2>/dev/null | cut -d' ' -f20)\" = {start} ] && {action}")
+    sh!("[ \"$(sed 's/.*) //' /proc/{}/stat 2>/dev/null | cut -d' ' -f20)\" = {} ] && {}", pid, start, action)
 }
 
-fn pids(members: &[&ProcFacts]) -> String {
+/// `4242,4243`.
+fn pids(members: &[&ProcFacts]) -> Those {
     let list: Vec<String> = members.iter().take(PIDS).map(|p| p.id.pid.to_string()).collect();
-    list.join(",")
+    Those(list.join(","))
 }
 
 /// Gives a program's processes, all their threads, the lowest CPU priority.
 #[must_use]
 pub fn renice(members: &[&ProcFacts], autogroup: bool) -> Fix {
     // `renice -p` alone would reach the main thread only.
-    let to = |nice: i32| format!("renice -n {nice} -p $(ls /proc/${{p%:*}}/task) >/dev/null");
+    let to = |nice: i32| sh!("renice -n {} -p $(ls /proc/${p%:*}/task) >/dev/null", nice);
     let mut fix = shell_fix(
         Phase::Relief,
         Horizon::Immediate,
@@ -89,14 +79,14 @@ pub fn renice(members: &[&ProcFacts], autogroup: bool) -> Fix {
     before.sort_unstable();
     before.dedup();
     let undo = before.iter().map(|nice| each(members.iter().take(PIDS).copied().filter(|p| p.nice == *nice), &to(*nice)));
-    fix.undo = Some(undo.collect::<Vec<_>>().join("; "));
+    fix.undo = undo.reduce(|all, next| all.then("; ", &next));
     fix.risk = "what waits for this program gets slower".into();
     fix.preflight = vec![Preflight { ok: members.len() <= PIDS, what: format!("{} processes", members.len()) }];
     if autogroup {
         let what = "sched_autogroup_enabled is 1: nice acts only against processes of the same session";
         fix.preflight.push(Preflight { ok: false, what: what.into() });
     }
-    fix.verify = format!("ps -L -o pid,lwp,ni,comm -p {}; perftop check --for 5s", pids(members));
+    fix.verify = sh!("ps -L -o pid,lwp,ni,comm -p {}; perftop check --for 5s", pids(members));
     fix
 }
 
@@ -107,22 +97,22 @@ pub fn normal_scheduling(members: &[&ProcFacts]) -> Fix {
         Phase::Relief,
         Horizon::Immediate,
         "Make it a normal task; it shares the CPU then",
-        each(members.iter().copied(), "chrt -a -o -p 0 ${p%:*}"),
+        each(members.iter().copied(), &sh!("chrt -a -o -p 0 ${p%:*}")),
     );
     // 2 is SCHED_RR, anything else here SCHED_FIFO; its priority is not in the samples.
     let policy = if members.iter().all(|p| p.policy == 2) { "-r" } else { "-f" };
-    let back = each(members.iter().copied(), &format!("chrt -a {policy} -p 1 ${{p%:*}}"));
-    fix.undo = Some(format!("{back}   # 1: or the priority that `chrt -p PID` printed before"));
+    let back = each(members.iter().copied(), &sh!("chrt -a {} -p 1 ${p%:*}", policy));
+    fix.undo = Some(sh!("{}   # 1: or the priority that chrt -p PID printed before", back));
     fix.risk = "if something depends on its punctuality (audio, a watchdog), that suffers".into();
     fix.needs = "root".into();
-    fix.verify = format!("chrt -p {}; perftop check --for 5s", members.first().map_or(0, |p| p.id.pid));
+    fix.verify = sh!("chrt -p {}; perftop check --for 5s", members.first().map_or(0, |p| p.id.pid));
     fix
 }
 
 /// Gives a program's processes, all their threads, the idle IO class.
 #[must_use]
 pub fn idle_io(members: &[&ProcFacts]) -> Fix {
-    let to = |class: &str| format!("ionice {class} -p $(ls /proc/${{p%:*}}/task)");
+    let to = |class: &'static str| sh!("ionice {} -p $(ls /proc/${p%:*}/task)", class);
     let mut fix = shell_fix(
         Phase::Relief,
         Horizon::Immediate,
@@ -152,13 +142,13 @@ pub fn pause(facts: &Facts, members: &[&ProcFacts]) -> Option<Fix> {
         Phase::Relief,
         Horizon::Immediate,
         "Pause it, look, and let it go on later",
-        each(members.iter().copied(), "kill -STOP ${p%:*}"),
+        each(members.iter().copied(), &sh!("kill -STOP ${p%:*}")),
     );
-    fix.undo = Some(each(members.iter().copied(), "kill -CONT ${p%:*}"));
+    fix.undo = Some(each(members.iter().copied(), &sh!("kill -CONT ${p%:*}")));
     fix.risk = "whoever waits for it waits until it goes on; its connections may time out".into();
     let what = if seen { "it serves nobody through a socket" } else { "whom it serves cannot be seen without root" };
     fix.preflight = vec![Preflight { ok: seen, what: what.into() }];
-    fix.verify = format!("ps -o pid,stat,comm -p {}; perftop check --for 5s", pids(members));
+    fix.verify = sh!("ps -o pid,stat,comm -p {}; perftop check --for 5s", pids(members));
     Some(fix)
 }
 
@@ -177,20 +167,25 @@ fn ancestors(facts: &Facts) -> Vec<i32> {
     found
 }
 
-/// The system unit that these processes run in, by its raw name: the last part of a group's path.
+/// The system unit that these processes run in, by the last part of a group's path; `None` where no command can name it.
 #[must_use]
-pub fn unit(members: &[&ProcFacts]) -> Option<Vec<u8>> {
-    let paths = members.iter().flat_map(|p| p.cgroups.iter()).map(|g| g.path.raw());
+pub fn unit(members: &[&ProcFacts]) -> Option<Word> {
+    members.iter().flat_map(|p| p.cgroups.iter()).find_map(|g| unit_of(g.path.raw()))
+}
+
+/// The system unit of a group, by the group's path.
+#[must_use]
+pub fn unit_of(path: &[u8]) -> Option<Word> {
     // Units of a user's own manager need another bus.
-    let of_system = paths.filter(|path| !path.windows(5).any(|w| w == b"user@"));
-    let last = of_system.filter_map(|path| path.rsplit(|b| *b == b'/').next());
-    last.filter(|name| name.ends_with(b".service")).map(<[u8]>::to_vec).next()
+    let of_user = path.windows(5).any(|w| w == b"user@");
+    let name = path.rsplit(|b| *b == b'/').next().filter(|name| name.ends_with(b".service") && !of_user)?;
+    Word::operand(name)
 }
 
 /// How to take a property of a unit back whose value before is not known here.
 #[must_use]
-pub fn undo_property(unit: &str, property: &str) -> String {
-    format!("systemctl set-property {unit} {property}=OLD   # OLD: what `systemctl show -p {property} {unit}` prints before")
+pub fn undo_property(unit: &Word, property: &'static str) -> Command {
+    sh!("systemctl set-property {} {}=OLD   # OLD: what systemctl show -p {} {} prints before", unit, property, property, unit)
 }
 
 /// What only a primary can do is said so on a standby. `ALTER SYSTEM` and the signals work on both.
@@ -200,32 +195,8 @@ pub fn on_standby(fix: &mut Fix) {
     let command = fix.command.to_ascii_uppercase();
     let verb = command.split_ascii_whitespace().next().unwrap_or_default();
     let made_by_psql = command.starts_with("SELECT FORMAT(");
-    if fix.language == Language::Sql && (WRITES.contains(&verb) || made_by_psql) && !command.starts_with("ALTER SYSTEM") {
+    if fix.command.language() == Language::Sql && (WRITES.contains(&verb) || made_by_psql) && !command.starts_with("ALTER SYSTEM")
+    {
         fix.preflight.push(Preflight { ok: false, what: "this is a standby: run it on the primary".into() });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use std::process::Command;
-
-    #[test]
-    fn quoting_is_readable_where_it_can_be() {
-        assert_eq!(shell(b"/sys/fs/cgroup/a-b.slice"), "/sys/fs/cgroup/a-b.slice");
-        assert_eq!(shell(b"it's $HOME"), r"'it'\''s $HOME'");
-        assert_eq!(shell(b"a\x1b]52;\n"), r"$'a\x1b]52;\x0a'");
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(24))]
-        #[test]
-        fn bash_reads_back_the_very_bytes(raw in proptest::collection::vec(1u8..=255, 1..40)) {
-            let script = format!("printf %s {}", shell(&raw));
-            prop_assert!(script.bytes().all(|b| (0x20..0x7f).contains(&b)));
-            let out = Command::new("bash").arg("-c").arg(&script).env("LC_ALL", "C").output().unwrap();
-            prop_assert_eq!(out.stdout, raw);
-        }
     }
 }

@@ -4,6 +4,7 @@
 pub mod advice;
 mod backends;
 pub mod causes;
+pub mod command;
 mod conditions;
 pub mod diagnosis;
 mod edges;

@@ -15,6 +15,7 @@ pub mod postgres;
 pub mod sample;
 pub mod seen;
 pub mod service;
+pub mod shell;
 pub mod source;
 pub mod subject;
 pub mod unit;

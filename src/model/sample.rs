@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use super::counter::Stamp;
 use super::demand::{Answer, Demand, Detail};
-use super::foreign::tamed;
 use super::host::{FsRaw, HostSample, HostSweep, Identity, KernelMessage, Peers, Serving, StateSampling};
 use super::named::Names;
 use super::postgres::{Answered, PgSample, PgState};
@@ -34,16 +33,9 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// The sample as it may be used when it came from a file: plain strings hold nothing hidden, limits only what the
-    /// kernel writes. A recording from elsewhere must not put a command of its own into a fix.
+    /// The sample as it may be used when it came from a file: limits of groups are only what the kernel writes.
     #[must_use]
-    pub fn tamed(mut self) -> Self {
-        for source in self.sources.iter_mut().flatten() {
-            source.id = tamed(&source.id);
-            for text in [&mut source.role, &mut source.version, &mut source.reader, &mut source.why, &mut source.way_in] {
-                *text = text.as_deref().map(tamed);
-            }
-        }
+    pub fn plausible(mut self) -> Self {
         let groups = self.host.sweep.iter_mut().flat_map(|s| Arc::make_mut(s).cgroups.iter_mut().flatten());
         for io in groups.filter_map(|g| g.io.as_mut()) {
             let number = |d: &str| d.split_once(':').is_some_and(|(a, b)| a.parse::<u32>().is_ok() && b.parse::<u32>().is_ok());

@@ -7,4 +7,5 @@
 
 pub mod format;
 pub mod reader;
+pub mod tame;
 pub mod writer;

@@ -148,7 +148,8 @@ fn one_fix(out: &mut String, fix: &Fix) {
     let phase = if fix.phase == Phase::Relief { "RELIEF" } else { "CURE  " };
     _ = writeln!(out, "      {phase} {}", fix.title);
     _ = writeln!(out, "        $ {}", fix.command);
-    for (what, said) in [("where", &fix.target), ("needs", &fix.needs), ("risk", &fix.risk), ("then", &fix.verify)] {
+    let then = fix.verify_in().map_or_else(|| "then".to_owned(), |language| format!("then, {language}"));
+    for (what, said) in [("where", &*fix.target), ("needs", &fix.needs), ("risk", &fix.risk), (&then, &fix.verify)] {
         if !said.is_empty() {
             _ = writeln!(out, "        {what}: {said}");
         }

@@ -11,6 +11,7 @@ mod changes;
 mod databases;
 mod encodings;
 mod link;
+mod names;
 mod plans;
 mod server;
 mod standby;

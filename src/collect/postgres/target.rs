@@ -8,6 +8,7 @@ use std::str::FromStr;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use crate::model::foreign::{Foreign, Private};
+use crate::model::shell::Word;
 
 /// Where a server is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,10 +146,13 @@ impl Target {
     #[must_use]
     pub fn psql(&self, role: &str, database: &str) -> String {
         let host = match &self.address {
-            Address::Tcp(host) => host.clone(),
-            Address::Socket(dir) => dir.display().to_string(),
+            Address::Tcp(host) => host.as_bytes(),
+            Address::Socket(dir) => dir.as_os_str().as_encoded_bytes(),
         };
-        format!("psql -h {host} -p {} -U {role} -d {database}", self.port)
+        let option = |name: &str, value: &[u8]| Word::quoted(value).map_or_else(String::new, |word| format!(" {name} {word}"));
+        let [host, role, database] =
+            [("-h", host), ("-U", role.as_bytes()), ("-d", database.as_bytes())].map(|(name, value)| option(name, value));
+        format!("psql{host} -p {}{role}{database}", self.port)
     }
 
     /// Where TCP reaches it: all addresses of its name; none through a socket, or while the name cannot be looked up.

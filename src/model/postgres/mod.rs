@@ -18,7 +18,7 @@ pub use cluster::{
     RoleSetting, SettingRow, SlotRow, WalRow,
 };
 pub use locks::{Blocking, Waiter};
-pub use names::{identifier, literal, qualified};
+pub use names::{identifier, index_definition, literal, qualified};
 pub use plan::{Planned, Plans, Trials};
 pub use server::{Login, Server, StatementsView};
 pub use statements::{Grown, QueryText, StatementKey, StatementRow, Statements, growth};

@@ -45,7 +45,8 @@ pub fn literal(text: &Foreign) -> Option<String> {
     let mut out = String::from("E'");
     for c in raw.chars() {
         match c {
-            '\'' => out.push_str("\\'"),
+            // `\'` is refused under some encodings.
+            '\'' => out.push_str("''"),
             '\\' => out.push_str("\\\\"),
             c if (' '..='~').contains(&c) => out.push(c),
             c if u32::from(c) < 0x1_0000 => out.push_str(&format!("\\u{:04x}", u32::from(c))),
@@ -54,6 +55,62 @@ pub fn literal(text: &Foreign) -> Option<String> {
     }
     out.push('\'');
     Some(out)
+}
+
+/// The definition of an index as the server gives it, as one statement that can be read and pasted: names and strings in it that hold what does not
+/// show are written by escapes. `None` for one that is not UTF-8, that holds such characters outside of quotes, or that is anything else.
+#[must_use]
+pub fn index_definition(text: &Foreign) -> Option<String> {
+    let text = std::str::from_utf8(text.raw()).ok()?;
+    if !(text.starts_with("CREATE INDEX ") || text.starts_with("CREATE UNIQUE INDEX ")) {
+        return None;
+    }
+    let mut out = String::with_capacity(text.len() + 1);
+    let mut rest = text;
+    while let Some(at) = rest.find(['"', '\'']) {
+        let (before, quoted) = rest.split_at(at);
+        if before.contains(';') {
+            return None;
+        }
+        let quote = if quoted.starts_with('"') { '"' } else { '\'' };
+        let escapes = quote == '\'' && before.ends_with('E');
+        let (inner, length) = unquoted(quoted, quote, escapes)?;
+        let inner = Foreign::from(inner.as_str());
+        if inner.shown().as_bytes() == inner.raw() {
+            out.push_str(before);
+            out.push_str(&quoted[..length]);
+        } else {
+            out.push_str(if escapes { &before[..before.len() - 1] } else { before });
+            out.push_str(&if quote == '"' { identifier(&inner)? } else { literal(&inner)? });
+        }
+        rest = &quoted[length..];
+    }
+    if rest.contains(';') {
+        return None;
+    }
+    out.push_str(rest);
+    // What is left is shown as it is, or there is no such statement.
+    let clear = |c: char| Foreign::from(c.to_string().as_str()).shown().starts_with(c);
+    out.chars().all(clear).then_some(out + ";")
+}
+
+/// What stands between quotes at the beginning of a text, and how long it is with them. `None` without an end.
+fn unquoted(text: &str, quote: char, escapes: bool) -> Option<(String, usize)> {
+    let mut inner = String::new();
+    let mut chars = text.char_indices().skip(1).peekable();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            // The server writes no other escape than a doubled backslash.
+            '\\' if escapes => inner.push(chars.next()?.1),
+            c if c == quote && chars.peek().is_some_and(|(_, next)| *next == quote) => {
+                _ = chars.next();
+                inner.push(quote);
+            }
+            c if c == quote => return Some((inner, at + 1)),
+            c => inner.push(c),
+        }
+    }
+    None
 }
 
 /// Words that are no names unless they are quoted: PostgreSQL's reserved key words.
@@ -211,3 +268,25 @@ const RESERVED: &[&str] = &[
     "xmlserialize",
     "xmltable",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_back_of_an_index_is_one_statement_of_printable_text() {
+        let defined = |text: &str| index_definition(&Foreign::from(text));
+        let plain = r#"CREATE INDEX i ON public.t USING btree (a, "B c") WHERE (s = 'it''s'::text)"#;
+        assert_eq!(defined(plain).unwrap(), format!("{plain};"));
+        assert_eq!(
+            defined("CREATE UNIQUE INDEX \"a\u{202e}\"\"b\" ON public.\"t\\\n\" USING btree (x) WHERE (y = E'q\\\\\n'::text)")
+                .unwrap(),
+            r#"CREATE UNIQUE INDEX U&"a\+00202e""b" ON public.U&"t\\\+00000a" USING btree (x) WHERE (y = E'q\\\u000a'::text);"#
+        );
+        for forged in
+            ["DROP TABLE t", "CREATE INDEX i ON t (a); DROP TABLE t", "CREATE INDEX i ON t (a\u{7})", "CREATE INDEX \"open"]
+        {
+            assert_eq!(defined(forged), None, "{forged}");
+        }
+    }
+}

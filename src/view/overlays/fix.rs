@@ -61,5 +61,8 @@ fn rows(fix: &Fix, width: usize, theme: &Theme) -> Vec<Line<'static>> {
         put("check", &format!("{sign} {}", p.what), meaning);
     }
     put("verify", &fix.verify, Meaning::Accent);
+    if let Some(language) = fix.verify_in() {
+        put("", &format!("(that is {language})"), Meaning::Muted);
+    }
     rows
 }

@@ -47,7 +47,7 @@ pub fn draw(finding: &Finding, picture: &Picture, theme: &Theme, frame: &mut Fra
         Span::styled("NOT ON THIS HOST: ", theme.style(Meaning::Title)),
         Span::styled(says.to_owned(), theme.style(Meaning::Text)),
     ]);
-    let next = finding.fixes.first().map_or("", |f| f.command.as_str());
+    let next = finding.fixes.first().map_or("", |f| &*f.command);
     let next = Line::from(vec![
         Span::styled("   next          ", theme.style(Meaning::Muted)),
         Span::styled(next.to_owned(), theme.style(Meaning::Accent)),

@@ -1,6 +1,8 @@
 //! app.pool.queueing: clients queue for a pooled connection while the server has room.
 
-use crate::detect::finding::{Class, Fix, Horizon, Language, Phase};
+use crate::detect::command::Command;
+use crate::detect::command::sh;
+use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::ledger::{PoolWait, State};
 use crate::detect::memory::is_held;
@@ -97,19 +99,19 @@ fn found(facts: &Facts<'_>, pool: &PoolWait, server: Option<&PgFacts>, name: &st
 
 fn fixes(pool: &PoolWait) -> Vec<Fix> {
     let more = (pool.connections * 2).max(4);
-    let mut raise = fix::shell_fix(Phase::Relief, Horizon::Immediate, "Give the pool twice the connections", "");
-    raise.command = format!("psql -p {} -U pgbouncer pgbouncer -c 'SET default_pool_size = {more}'", pool.port);
-    raise.undo = Some(format!("psql -p {} -U pgbouncer pgbouncer -c RELOAD   # to what its file says", pool.port));
+    let mut raise = fix::shell_fix(Phase::Relief, Horizon::Immediate, "Give the pool twice the connections", Command::note(""));
+    raise.command = sh!("psql -p {} -U pgbouncer pgbouncer -c 'SET default_pool_size = {}'", pool.port, more);
+    raise.undo = Some(sh!("psql -p {} -U pgbouncer pgbouncer -c RELOAD   # to what its file says", pool.port));
     raise.risk =
         "so many for each pair of database and user: SHOW CONFIG tells what it is now; beyond two or three per CPU nothing gets \
                   faster. Until its restart only"
             .into();
     raise.needs = "admin_users of pgbouncer".into();
-    raise.verify = format!("psql -p {} -U pgbouncer pgbouncer -c 'SHOW POOLS'", pool.port);
+    raise.verify = sh!("psql -p {} -U pgbouncer pgbouncer -c 'SHOW POOLS'", pool.port);
     let mut keep = raise.clone();
-    (keep.phase, keep.horizon, keep.language) = (Phase::Cure, Horizon::ShortTerm, Language::Config);
+    (keep.phase, keep.horizon) = (Phase::Cure, Horizon::ShortTerm);
     keep.title = "Keep it in its configuration".into();
-    keep.command = format!("# pgbouncer.ini: default_pool_size = {more}");
+    keep.command = Command::note(format!("# pgbouncer.ini: default_pool_size = {more}"));
     keep.undo = None;
     keep.needs = "the pooler's configuration".into();
     vec![raise, keep]

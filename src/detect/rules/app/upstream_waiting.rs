@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use crate::detect::command::Command;
+use crate::detect::command::sh;
 use crate::detect::finding::{Class, Evidence, Fix, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::ledger::{Actor, PeerWait, State};
@@ -182,19 +184,15 @@ fn against(links: &[&PeerFacts], sockets: &SocketFacts) -> Vec<Evidence> {
 
 fn fixes(peer: SocketAddr, server: Option<ProcId>) -> Vec<Fix> {
     let ip = peer.ip();
-    let mut there = fix::shell_fix(
-        Phase::Relief,
-        Horizon::Immediate,
-        "Look at that host: the cause is there",
-        format!("ssh {ip} -t perftop"),
-    );
+    let mut there =
+        fix::shell_fix(Phase::Relief, Horizon::Immediate, "Look at that host: the cause is there", sh!("ssh {} -t perftop", ip));
     there.target = format!("{ip}");
     there.needs = "an account there, and perftop".into();
     there.risk = "none: it only looks".into();
-    there.verify = "perftop check --for 10s --only app.upstream.waiting".into();
+    there.verify = sh!("perftop check --for 10s --only app.upstream.waiting");
     if let Some(id) = server {
         there.title = "Look at the process that serves it, in its own namespace".into();
-        there.command = format!("nsenter -t {pid} -n -- ss -tinp; cat /proc/{pid}/task/*/wchan | sort | uniq -c", pid = id.pid);
+        there.command = sh!("nsenter -t {} -n -- ss -tinp; cat /proc/{}/task/*/wchan | sort | uniq -c", id.pid, id.pid);
         there.target = "this host".into();
         there.needs = "root".into();
     }
@@ -202,7 +200,7 @@ fn fixes(peer: SocketAddr, server: Option<ProcId>) -> Vec<Fix> {
         Phase::Relief,
         Horizon::Immediate,
         "See the sockets: how long each waits, and whether the network resends",
-        format!("ss -tinp dst {ip} dport = :{}", peer.port()),
+        sh!("ss -tinp dst {} dport = :{}", ip, peer.port()),
     );
     sockets.risk = "none: it only looks".into();
     sockets.verify = there.verify.clone();
@@ -210,8 +208,8 @@ fn fixes(peer: SocketAddr, server: Option<ProcId>) -> Vec<Fix> {
     cure.phase = Phase::Cure;
     cure.horizon = Horizon::ShortTerm;
     cure.title = "Give the calls to it a deadline and a limit, so that requests here fail fast instead of piling up".into();
-    cure.language = crate::detect::finding::Language::Config;
-    cure.command = format!("# client of {peer}: a time-out below that of the callers, and a cap on calls in flight");
+    cure.command =
+        Command::note(format!("# client of {peer}: a time-out below that of the callers, and a cap on calls in flight"));
     cure.needs = "the application's configuration".into();
     cure.target = "this host".into();
     cure.takes_s = None;

@@ -1,6 +1,8 @@
 //! app.workload_growth: more work than before at the same cost each; nothing is broken.
 
-use crate::detect::finding::{Class, Fix, Horizon, Language, Phase};
+use crate::detect::command::Command;
+use crate::detect::command::sh;
+use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::ledger::{Actor, State};
 use crate::detect::memory::is_held;
@@ -132,14 +134,16 @@ fn fixes(door: &ListenerFacts) -> Vec<Fix> {
         Phase::Relief,
         Horizon::Immediate,
         "See who sends them, and limit whoever grew",
-        format!(
-            "ss -tnH state established sport = :{port} | awk '{{sub(/:[0-9]+$/, \"\", $4); print $4}}' | sort | uniq -c | sort -rn | head"
+        sh!(
+            "ss -tnH state established sport = :{} | awk '{sub(/:[0-9]+$/, \"\", $4); print $4}' | sort | uniq -c | sort -rn | head",
+            port
         ),
     );
     look.risk = "none: it only looks".into();
-    let mut cure = fix::shell_fix(Phase::Cure, Horizon::LongTerm, "More CPUs or another instance of the service", "");
-    cure.language = Language::Config;
-    cure.command = format!("# the service on :{port} does what it did before, {} times a second", count(door.requests_per_s));
+    let mut cure =
+        fix::shell_fix(Phase::Cure, Horizon::LongTerm, "More CPUs or another instance of the service", Command::note(""));
+    cure.command =
+        Command::note(format!("# the service on :{port} does what it did before, {} times a second", count(door.requests_per_s)));
     cure.needs = "capacity".into();
     vec![look, cure]
 }

@@ -1,5 +1,7 @@
 //! host.memory.cache_thrash: the page cache is too small; refaults explain the reads.
 
+use crate::detect::command::Command;
+use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::ledger::{Actor, inside, refault_share};
@@ -9,6 +11,7 @@ use crate::detect::rules::support::{cgroup_subject, confidence};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::CgroupFacts;
 use crate::model::host::Controller;
+use crate::model::shell::Word;
 use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, bytes, short};
@@ -121,16 +124,16 @@ fn on_host(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>, share: f
         Phase::Relief,
         Horizon::Immediate,
         "See who reads: what is read once (backups, scans) drives out what is read again and again",
-        "grep -H read_bytes /proc/[0-9]*/io 2>/dev/null | sort -t: -k3 -rn | head",
+        sh!("grep -H read_bytes /proc/[0-9]*/io 2>/dev/null | sort -t: -k3 -rn | head"),
     );
     look.risk = "none: it only looks".into();
     look.needs = "root to see everyone's".into();
     let mut cure = look.clone();
     cure.phase = Phase::Cure;
     cure.horizon = Horizon::LongTerm;
-    cure.language = crate::detect::finding::Language::Config;
     cure.title = "More memory, fewer files in use, or a group with a memory limit for who reads once".into();
-    cure.command = "# systemd: MemoryHigh= for the unit that reads once; dd iflag=nocache; O_DIRECT where the program can".into();
+    cure.command =
+        Command::note("# systemd: MemoryHigh= for the unit that reads once; dd iflag=nocache; O_DIRECT where the program can");
     cure.takes_s = None;
     found.fixes = vec![look, cure];
     Some(Judged::found(host, found))
@@ -138,28 +141,30 @@ fn on_host(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>, share: f
 
 fn fixes(facts: &Facts<'_>, group: &CgroupFacts, limit: u64) -> Vec<Fix> {
     let name: &[u8] = if group.controller == Controller::Memory { b"memory.limit_in_bytes" } else { b"memory.max" };
-    let file = fix::shell(&[group.directory.raw(), b"/", name].concat());
+    let Some(file) = Word::path(&[group.directory.raw(), b"/", name]) else { return Vec::new() };
     let more = limit.saturating_mul(2);
     let available = facts.world.host.memory.as_ref().map_or(0, |m| m.available_bytes);
     let mut raise = fix::shell_fix(
         Phase::Relief,
         Horizon::Immediate,
         format!("Raise its limit from {} to {}", bytes(limit as f64), bytes(more as f64)),
-        format!("echo {more} > {file}"),
+        sh!("echo {} > {}", more, file),
     );
-    raise.undo = Some(format!("echo {limit} > {file}"));
+    raise.undo = Some(sh!("echo {} > {}", limit, file));
     raise.needs = "root".into();
     raise.needs_bytes = Some(more - limit);
     raise.risk = "the host has that much less for everyone else; a manager may write the old value again".into();
     let ok = available > more - limit;
     raise.preflight =
         vec![crate::detect::finding::Preflight { ok, what: format!("{} available on the host", bytes(available as f64)) }];
-    raise.verify = format!("cat {file}; perftop check --for 10s --only host.memory.cache_thrash");
+    raise.verify = sh!("cat {}; perftop check --for 10s --only host.memory.cache_thrash", file);
     let mut cure = raise.clone();
     cure.phase = Phase::Cure;
     cure.horizon = Horizon::ShortTerm;
     cure.title = "Size the limit by the files in use, or read what is read once past the cache".into();
-    cure.command = format!("grep -E 'refault|file' {}", fix::shell(&[group.directory.raw(), b"/memory.stat"].concat()));
+    let stat = Word::path(&[group.directory.raw(), b"/memory.stat"]);
+    let Some(stat) = stat else { return vec![raise] };
+    cure.command = sh!("grep -E 'refault|file' {}", stat);
     cure.undo = None;
     cure.needs_bytes = None;
     cure.preflight = Vec::new();

@@ -1,5 +1,6 @@
 //! host.network.conntrack_full: the connection tracking table is nearly full or dropping.
 
+use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::memory::is_held;
@@ -73,9 +74,9 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         Phase::Relief,
         Horizon::Immediate,
         format!("Let it hold {}", most.saturating_mul(2)),
-        format!("sysctl -w net.netfilter.nf_conntrack_max={}", most.saturating_mul(2)),
+        sh!("sysctl -w net.netfilter.nf_conntrack_max={}", most.saturating_mul(2)),
     );
-    raise.undo = Some(format!("sysctl -w net.netfilter.nf_conntrack_max={most}"));
+    raise.undo = Some(sh!("sysctl -w net.netfilter.nf_conntrack_max={}", most));
     raise.needs = "root".into();
     raise.needs_bytes = Some(most.saturating_mul(320));
     raise.risk = "kernel memory for each entry".into();
@@ -83,7 +84,9 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     cure.phase = Phase::Cure;
     cure.horizon = Horizon::ShortTerm;
     cure.title = "See whose connections fill it, and forget finished ones sooner".into();
-    cure.command = "conntrack -L 2>/dev/null | awk '{print $4, $5, $6}' | sort | uniq -c | sort -rn | head; sysctl net.netfilter | grep timeout".into();
+    cure.command = sh!(
+        "conntrack -L 2>/dev/null | awk '{print $4, $5, $6}' | sort | uniq -c | sort -rn | head; sysctl net.netfilter | grep timeout"
+    );
     cure.undo = None;
     cure.risk = "none: it only looks".into();
     found.fixes = vec![raise, cure];

@@ -1,6 +1,7 @@
 //! host.cpu.context_switches: a switch storm.
 
 use super::cpu_blame;
+use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::params::{Param, Params};
@@ -85,7 +86,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         Phase::Cure,
         Horizon::ShortTerm,
         "See what its threads wait for in turn",
-        format!("timeout 3 strace -f -c -p {}   # futex: a lock; read, write: a pipe", family.pid),
+        sh!("timeout 3 strace -f -c -p {}   # futex: a lock; read, write: a pipe", family.pid),
     );
     cure.risk = "strace slows it down for three seconds".into();
     found.fixes.push(cure);

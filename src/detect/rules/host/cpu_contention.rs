@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::detect::command::Command;
+use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase, Preflight};
 use crate::detect::fix;
 use crate::detect::ledger::{Actor, State};
@@ -262,18 +264,15 @@ impl<'a> Blamed<'a> {
             Phase::Cure,
             Horizon::LongTerm,
             "Give its unit a low CPU weight, so that it only gets what others leave",
-            "systemctl edit --full UNIT   # [Service] CPUWeight=20",
+            sh!("systemctl edit --full UNIT   # [Service] CPUWeight=20"),
         );
-        cure.language = crate::detect::finding::Language::Config;
-        cure.undo = Some("remove the CPUWeight line".into());
+        cure.undo = Some(sh!("remove the CPUWeight line"));
         cure.risk = "weights act between units only".into();
         cure.needs = "root; the name of its unit".into();
         cure.takes_s = None;
         match fix::unit(&self.members) {
             Some(unit) => {
-                let unit = fix::shell(&unit);
-                cure.language = crate::detect::finding::Language::Shell;
-                cure.command = format!("systemctl set-property {unit} CPUWeight=20");
+                cure.command = sh!("systemctl set-property {} CPUWeight=20", unit);
                 cure.undo = Some(fix::undo_property(&unit, "CPUWeight"));
             }
             None => {
@@ -283,7 +282,8 @@ impl<'a> Blamed<'a> {
         }
         if self.alone {
             cure.title = "Give it more CPUs, fewer threads, or less work".into();
-            cure.command = format!("# {} CPUs here; {} of its threads wait on average", facts.world.cpus(), short(self.lost));
+            cure.command =
+                Command::note(format!("# {} CPUs here; {} of its threads wait on average", facts.world.cpus(), short(self.lost)));
             cure.undo = None;
             cure.preflight = Vec::new();
             return vec![cure];

@@ -1,5 +1,7 @@
 //! host.cpu.throttled: a cgroup's quota stops its tasks while CPUs are idle.
 
+use crate::detect::command::Command;
+use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix, Horizon, Phase, Preflight};
 use crate::detect::fix;
 use crate::detect::ledger::{Actor, State, inside};
@@ -9,6 +11,7 @@ use crate::detect::rules::support::{cgroup_subject, confidence};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::CgroupFacts;
 use crate::model::host::Controller;
+use crate::model::shell::Word;
 use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, short};
@@ -122,18 +125,16 @@ fn wanted_cores(facts: &Facts<'_>, group: &CgroupFacts, lost: f64) -> f64 {
 
 fn fixes(facts: &Facts<'_>, group: &CgroupFacts, lost: f64) -> Vec<Fix> {
     let period = group.period_us.unwrap_or(100_000);
-    let old_us = (group.quota_cores.unwrap_or(0.0) * period as f64).round();
+    let old_us = (group.quota_cores.unwrap_or(0.0) * period as f64).round() as u64;
     let wanted = wanted_cores(facts, group, lost);
-    let new_us = (wanted * period as f64).round();
+    let new_us = (wanted * period as f64).round() as u64;
     let dir = group.directory.raw();
-    let file = |name: &[u8]| fix::shell(&[dir, b"/", name].concat());
-    let (command, undo, verify) = if group.controller == Controller::Cpu {
-        let quota = file(b"cpu.cfs_quota_us");
-        (format!("echo {new_us} > {quota}"), format!("echo {old_us} > {quota}"), file(b"cpu.stat"))
-    } else {
-        let max = file(b"cpu.max");
-        (format!("echo '{new_us} {period}' > {max}"), format!("echo '{old_us} {period}' > {max}"), file(b"cpu.stat"))
-    };
+    let first = group.controller == Controller::Cpu;
+    let file = |name: &[u8]| Word::path(&[dir, b"/", name]);
+    let quota = file(if first { b"cpu.cfs_quota_us" } else { b"cpu.max" });
+    let (Some(quota), Some(verify)) = (quota, file(b"cpu.stat")) else { return Vec::new() };
+    let set = |us: u64| if first { sh!("echo {} > {}", us, quota) } else { sh!("echo '{} {}' > {}", us, period, quota) };
+    let (command, undo) = (set(new_us), set(old_us));
     let idle = facts.world.host.cpu.as_ref().map_or(0.0, |c| (1.0 - c.busy) * facts.world.cpus());
     let title = format!("Raise the quota from {} to {} CPUs", short(group.quota_cores.unwrap_or(0.0)), short(wanted));
     let mut relief = fix::shell_fix(Phase::Relief, Horizon::Immediate, title, command);
@@ -142,24 +143,21 @@ fn fixes(facts: &Facts<'_>, group: &CgroupFacts, lost: f64) -> Vec<Fix> {
         "its neighbours get less when CPUs are short; a manager (systemd, kubelet) may write the old value again".into();
     relief.needs = "root".into();
     relief.preflight = vec![Preflight { ok: idle > 0.2, what: format!("{} CPUs are idle", short(idle)) }];
-    relief.verify = format!("cat {verify}; sleep 2; cat {verify}");
+    relief.verify = sh!("cat {}; sleep 2; cat {}", verify, verify);
     let mut cure = relief.clone();
     cure.phase = Phase::Cure;
     cure.horizon = Horizon::LongTerm;
     cure.title = "Set the quota where it is configured".into();
-    let unit = group.path.raw().rsplit(|b| *b == b'/').next().unwrap_or_default();
-    if unit.ends_with(b".service") && !group.path.raw().windows(5).any(|w| w == b"user@") {
-        let unit = fix::shell(unit);
-        cure.command = format!("systemctl set-property {unit} CPUQuota={:.0}%", wanted * 100.0);
+    if let Some(unit) = fix::unit_of(group.path.raw()) {
+        cure.command = sh!("systemctl set-property {} CPUQuota={}%", unit, (wanted * 100.0).round() as u64);
         let old = group.quota_cores.unwrap_or(0.0) * 100.0;
-        cure.undo = Some(format!("systemctl set-property {unit} CPUQuota={old:.0}%"));
+        cure.undo = Some(sh!("systemctl set-property {} CPUQuota={}%", unit, old.round() as u64));
     } else {
-        cure.language = crate::detect::finding::Language::Config;
-        cure.command = format!(
+        cure.command = Command::note(format!(
             "# {}: in the pod's limits, the container's --cpus or the service's unit: {} CPUs",
             group.path,
             short(wanted)
-        );
+        ));
         cure.undo = None;
     }
     cure.takes_s = None;

@@ -1,5 +1,6 @@
 //! host.io.dirty_throttling: writers are held back by the dirty limit.
 
+use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::ledger::Actor;
@@ -84,9 +85,11 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         Phase::Cure,
         Horizon::ShortTerm,
         "Begin to write sooner, so that the limit is not reached",
-        "sysctl -w vm.dirty_background_bytes=67108864",
+        sh!("sysctl -w vm.dirty_background_bytes=67108864"),
     );
-    cure.undo = Some("sysctl -w vm.dirty_background_ratio=OLD   # OLD: what `sysctl -n vm.dirty_background_ratio` printed before (10 by default)".into());
+    cure.undo = Some(sh!(
+        "sysctl -w vm.dirty_background_ratio=OLD   # OLD: what `sysctl -n vm.dirty_background_ratio` printed before (10 by default)"
+    ));
     cure.needs = "root".into();
     cure.risk = "more and smaller writes".into();
     found.fixes = fix::pause(facts.world, &writer.members).into_iter().chain([fix::idle_io(&writer.members), cure]).collect();

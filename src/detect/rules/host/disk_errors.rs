@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use crate::detect::command::sh;
+use crate::detect::finding::Fix;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::foreign::Foreign;
 use crate::model::host::{KernelMessage, MessageKind};
 use crate::model::seen::{Lack, Why};
+use crate::model::shell::Word;
 use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::Unit;
@@ -40,15 +44,14 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, _: Option<&Prev>) -> Judged {
     let now_us = facts.world.at.mono_ns / 1000;
     let age_s = |m: &KernelMessage| now_us.saturating_sub(m.at_us) as f64 / 1e6;
     let bad = |m: &&KernelMessage| matches!(m.kind, MessageKind::IoError | MessageKind::FsError);
-    let mut by_device: BTreeMap<String, Vec<&KernelMessage>> = BTreeMap::new();
+    let mut by_device: BTreeMap<Foreign, Vec<&KernelMessage>> = BTreeMap::new();
     for m in messages.iter().filter(bad).filter(|m| age_s(m) <= params.get("tail")) {
-        let device = m.device.as_ref().map_or_else(|| "unknown".to_owned(), |d| d.shown().to_owned());
-        by_device.entry(device).or_default().push(m);
+        by_device.entry(m.device.clone().unwrap_or_else(|| "unknown".into())).or_default().push(m);
     }
     let mut judged = Judged::default();
     for (device, said) in by_device {
         let youngest = said.iter().map(|m| age_s(m)).fold(f64::INFINITY, f64::min);
-        let subject = Subject::new(SubjectType::Device, device.clone(), device.clone());
+        let subject = Subject::new(SubjectType::Device, device.shown(), device.shown());
         let last = said.iter().max_by_key(|m| m.at_us).map_or("", |m| m.text.shown());
         let mut found = Found::new(Class::Error, format!("{device} fails: {last}"));
         found.ended = youngest > params.get("fresh");
@@ -57,28 +60,32 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, _: Option<&Prev>) -> Judged {
             evidence("messages of the kernel in the last minute", said.len() as f64, Unit::Count, Some(0.0), "host.kmsg"),
             evidence("the last one", youngest, Unit::Seconds, Some(params.get("fresh")), "host.kmsg"),
         ];
-        let name = fix::shell(format!("/dev/{device}").as_bytes());
-        let mut look = fix::shell_fix(
-            Phase::Relief,
-            Horizon::Immediate,
-            "See what failed, and what the device says of itself",
-            format!("dmesg -T | grep -iE 'error|fail|reset|timeout' | tail -n 30; smartctl -a {name}"),
-        );
-        look.risk = "none: it only looks".into();
-        look.needs = "root".into();
-        let mut cure = look.clone();
-        cure.phase = Phase::Cure;
-        cure.title = "Copy what can be read to another device, then replace it".into();
-        cure.command = format!("ddrescue -n {name} /path/on/another/disk.img /path/on/another/disk.map");
-        cure.risk = "reads the whole device; a dying one may get worse".into();
-        cure.takes_s = None;
-        // A controller's name is no device that could be read.
-        let whole = device.strip_prefix("nvme").is_none_or(|rest| rest.contains('n'));
-        found.fixes = if device == "unknown" || !whole { vec![look] } else { vec![look, cure] };
+        found.fixes = fixes(&device);
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }
     if judged.verdicts.is_empty() {
         return Judged::clear(Subject::host(), "the kernel reports no IO error");
     }
     judged
+}
+
+fn fixes(device: &Foreign) -> Vec<Fix> {
+    let Some(name) = Word::path(&[b"/dev/", device.raw()]) else { return Vec::new() };
+    let mut look = fix::shell_fix(
+        Phase::Relief,
+        Horizon::Immediate,
+        "See what failed, and what the device says of itself",
+        sh!("dmesg -T | grep -iE 'error|fail|reset|timeout' | tail -n 30; smartctl -a {}", name),
+    );
+    look.risk = "none: it only looks".into();
+    look.needs = "root".into();
+    let mut cure = look.clone();
+    cure.phase = Phase::Cure;
+    cure.title = "Copy what can be read to another device, then replace it".into();
+    cure.command = sh!("ddrescue -n {} /path/on/another/disk.img /path/on/another/disk.map", name);
+    cure.risk = "reads the whole device; a dying one may get worse".into();
+    cure.takes_s = None;
+    // A controller's name is no device that could be read.
+    let whole = device.shown().strip_prefix("nvme").is_none_or(|rest| rest.contains('n'));
+    if device.raw() == b"unknown" || !whole { vec![look] } else { vec![look, cure] }
 }

@@ -1,11 +1,14 @@
 //! host.disk.full: a file system has no space, or will have none at a time that can be estimated.
 
+use crate::detect::command::Command;
+use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::host::{FsRaw, FsSpace};
+use crate::model::shell::Word;
 use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, bytes, seconds, short};
@@ -118,33 +121,33 @@ fn rows(space: &FsSpace, left: Option<f64>) -> Vec<crate::detect::finding::Evide
     rows
 }
 
+/// Nothing can be pasted for a mount whose name no shell can be given.
 fn fixes(fs: &FsRaw) -> Vec<Fix> {
-    let mount = fix::shell(fs.mount.raw());
+    let Some(mount) = Word::operand(fs.mount.raw()) else { return Vec::new() };
     let mut large = fix::shell_fix(
         Phase::Relief,
         Horizon::Immediate,
         "Find what is large on it",
-        format!("du -xh --max-depth=3 {mount} 2>/dev/null | sort -h | tail -n 20"),
+        sh!("du -xh --max-depth=3 {} 2>/dev/null | sort -h | tail -n 20", mount),
     );
     large.risk = "reads the whole tree once".into();
     large.needs = "root to see everything".into();
     large.takes_s = None;
-    large.verify = format!("df -h {mount}");
+    large.verify = sh!("df -h {}", mount);
     let mut open = fix::shell_fix(
         Phase::Relief,
         Horizon::Immediate,
         "Find files that are deleted and still open: their space comes back when the process closes them",
-        "find /proc/[0-9]*/fd -lname '*(deleted)' -printf '%p -> %l\\n' 2>/dev/null",
+        sh!("find /proc/[0-9]*/fd -lname '*(deleted)' -printf '%p -> %l\\n' 2>/dev/null"),
     );
     open.risk = "none: it only looks".into();
-    open.verify = format!("df -h {mount}");
+    open.verify = sh!("df -h {}", mount);
     let mut cure = fix::shell_fix(
         Phase::Cure,
         Horizon::LongTerm,
         "Rotate and expire what grows, or give it a larger volume",
-        format!("# {}: log rotation, retention, quotas, or a larger {}", fs.mount, fs.source),
+        Command::note(format!("# {}: log rotation, retention, quotas, or a larger {}", fs.mount, fs.source)),
     );
-    cure.language = crate::detect::finding::Language::Config;
     cure.takes_s = None;
     vec![large, open, cure]
 }

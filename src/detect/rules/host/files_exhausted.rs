@@ -1,5 +1,6 @@
 //! host.files.exhausted: a process is at its descriptor limit, or the host is.
 
+use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::memory::is_held;
@@ -53,9 +54,9 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             Phase::Relief,
             Horizon::Immediate,
             "Raise the host's limit",
-            "sysctl -w fs.file-max=$(( $(cat /proc/sys/fs/file-max) * 2 ))",
+            sh!("sysctl -w fs.file-max=$(( $(cat /proc/sys/fs/file-max) * 2 ))"),
         );
-        raise.undo = Some("sysctl -w fs.file-max=OLD   # OLD: what `sysctl -n fs.file-max` printed before".into());
+        raise.undo = Some(sh!("sysctl -w fs.file-max=OLD   # OLD: what sysctl -n fs.file-max printed before"));
         raise.needs = "root".into();
         raise.risk = "kernel memory for each descriptor".into();
         found.fixes = vec![raise];
@@ -95,17 +96,17 @@ fn fixes(process: &ProcFacts, files: &OpenFiles) -> Vec<Fix> {
         Horizon::Immediate,
         format!("Raise its limit from {old} to {more}; it need not restart"),
         // The soft limit alone, and no further than the hard one.
-        fix::guarded(process, &format!("prlimit --pid {pid} --nofile={more}:")),
+        fix::guarded(process, &sh!("prlimit --pid {} --nofile={}:", pid, more)),
     );
-    relief.undo = Some(fix::guarded(process, &format!("prlimit --pid {pid} --nofile={old}:")));
+    relief.undo = Some(fix::guarded(process, &sh!("prlimit --pid {} --nofile={}:", pid, old)));
     relief.risk = "a leak goes on, further; above its hard limit it is refused: then `--nofile=SOFT:HARD` for both".into();
     relief.needs = "root".into();
-    relief.verify = format!("grep 'open files' /proc/{pid}/limits; ls /proc/{pid}/fd | wc -l");
+    relief.verify = sh!("grep 'open files' /proc/{}/limits; ls /proc/{}/fd | wc -l", pid, pid);
     let mut look = fix::shell_fix(
         Phase::Cure,
         Horizon::ShortTerm,
         "See what it holds open: sockets to whom, files where",
-        format!("ls -l /proc/{pid}/fd | awk '{{print $NF}}' | sed 's/[0-9]\\+//g' | sort | uniq -c | sort -rn | head"),
+        sh!("ls -l /proc/{}/fd | awk '{print $NF}' | sed 's/[0-9]\\+//g' | sort | uniq -c | sort -rn | head", pid),
     );
     look.risk = "none: it only looks".into();
     vec![relief, look]

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::detect::finding::{Class, Horizon, Language, Phase};
+use crate::detect::command::Command;
+use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::ledger::{Actor, State};
 use crate::detect::params::{Param, Params};
@@ -106,9 +107,10 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         found.evidence.push(evidence("flushes of devices", flushes.iter().sum(), Unit::PerSecond, None, "host.disks"));
     }
     found.confidence = confidence(facts.ledger, lost, facts.ledger.io_rounds, 4, 4);
-    let mut cure = fix::shell_fix(Phase::Cure, Horizon::LongTerm, "One fsync per batch, or a file system of its own", "");
-    cure.language = Language::Config;
-    cure.command = "# its own: fewer, smaller fsyncs; or put its files on another file system than the victims' commits".into();
+    let mut cure =
+        fix::shell_fix(Phase::Cure, Horizon::LongTerm, "One fsync per batch, or a file system of its own", Command::note(""));
+    cure.command =
+        Command::note("# its own: fewer, smaller fsyncs; or put its files on another file system than the victims' commits");
     cure.needs = "the program's configuration".into();
     found.fixes = fix::pause(facts.world, &writer.members).into_iter().chain([cure]).collect();
     Judged::found(writer.subject(), found)

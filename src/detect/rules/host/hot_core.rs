@@ -1,5 +1,6 @@
 //! host.cpu.hot_core: one core is full and a victim is pinned to it, others idle.
 
+use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::ledger::{Actor, State};
@@ -7,6 +8,7 @@ use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::{confidence, demand, programs};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::ProcFacts;
+use crate::model::shell::Word;
 use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, short};
@@ -100,23 +102,25 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
 }
 
 fn fixes(victim: &ProcFacts, list: &str, last: u32) -> Vec<Fix> {
-    let all = format!("0-{last}");
+    // A list of CPUs as `taskset` takes it: digits, commas, dashes.
+    let Some(list) = Word::operand(list.as_bytes()) else { return Vec::new() };
     let mut free = fix::shell_fix(
         Phase::Relief,
         Horizon::Immediate,
         "Let the pinned process run on any CPU",
-        fix::guarded(victim, &format!("taskset -a -cp {all} {}", victim.id.pid)),
+        fix::guarded(victim, &sh!("taskset -a -cp 0-{} {}", last, victim.id.pid)),
     );
-    free.undo = Some(fix::guarded(victim, &format!("taskset -a -cp {list} {}", victim.id.pid)));
+    free.undo = Some(fix::guarded(victim, &sh!("taskset -a -cp {} {}", list, victim.id.pid)));
     free.risk = "whoever pinned it had a reason: caches, isolation, a licence".into();
-    free.verify = format!("taskset -cp {}; perftop check --for 5s", victim.id.pid);
+    free.verify = sh!("taskset -cp {}; perftop check --for 5s", victim.id.pid);
     let mut cure = free.clone();
     cure.phase = Phase::Cure;
     cure.horizon = Horizon::ShortTerm;
     cure.title = "Change the affinity where it is set".into();
-    cure.command = format!(
-        "cat /proc/{}/cgroup; systemctl show -p CPUAffinity,AllowedCPUs $(ps -o unit= -p {})",
-        victim.id.pid, victim.id.pid
+    cure.command = sh!(
+        "cat /proc/{}/cgroup; systemctl show -p CPUAffinity,AllowedCPUs \"$(ps -o unit= -p {} | tr -d ' ')\"",
+        victim.id.pid,
+        victim.id.pid
     );
     cure.undo = None;
     vec![free, cure]

@@ -1,10 +1,14 @@
 //! host.disk.inodes_exhausted: no inodes though space is free.
 
+use crate::detect::command::sh;
+use crate::detect::finding::Fix;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::memory::is_held;
 use crate::detect::params::{HYSTERESIS, Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::host::FsRaw;
+use crate::model::shell::Word;
 use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, bytes, count, seconds};
@@ -85,27 +89,30 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         ];
         found.against =
             vec![evidence("free for ordinary users", space.available_bytes as f64, Unit::Bytes, None, "host.filesystems")];
-        let mount = fix::shell(fs.mount.raw());
-        let mut find = fix::shell_fix(
-            Phase::Relief,
-            Horizon::Immediate,
-            "Find the directories with the most files",
-            format!("du --inodes -x {mount} 2>/dev/null | sort -rn | head -n 20"),
-        );
-        find.risk = "reads the whole tree once".into();
-        find.takes_s = None;
-        find.verify = format!("df -i {mount}");
-        let mut cure = find.clone();
-        cure.phase = Phase::Cure;
-        cure.horizon = Horizon::LongTerm;
-        cure.title = "Expire what is old, or make the file system with more inodes".into();
-        cure.command =
-            format!("find {mount} -xdev -type f -mtime +30 | head   # what would go; the number of inodes is set by mkfs");
-        found.fixes = vec![find, cure];
+        found.fixes = fixes(fs);
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }
     if judged.verdicts.is_empty() {
         return Judged::clear(Subject::host(), format!("at most {:.0} % of a file system's inodes are used", fullest * 100.0));
     }
     judged
+}
+
+fn fixes(fs: &FsRaw) -> Vec<Fix> {
+    let Some(mount) = Word::operand(fs.mount.raw()) else { return Vec::new() };
+    let mut find = fix::shell_fix(
+        Phase::Relief,
+        Horizon::Immediate,
+        "Find the directories with the most files",
+        sh!("du --inodes -x {} 2>/dev/null | sort -rn | head -n 20", mount),
+    );
+    find.risk = "reads the whole tree once".into();
+    find.takes_s = None;
+    find.verify = sh!("df -i {}", mount);
+    let mut cure = find.clone();
+    cure.phase = Phase::Cure;
+    cure.horizon = Horizon::LongTerm;
+    cure.title = "Expire what is old, or make the file system with more inodes".into();
+    cure.command = sh!("find {} -xdev -type f -mtime +30 | head   # what would go; the number of inodes is set by mkfs", mount);
+    vec![find, cure]
 }

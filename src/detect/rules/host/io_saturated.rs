@@ -1,6 +1,8 @@
 //! host.io.saturated: a device is slower than its own clean latency and its queue grows; names the contender.
 
-use crate::detect::finding::{Class, Evidence, Fix, Horizon, Language, Phase, Preflight};
+use crate::detect::command::Command;
+use crate::detect::command::sh;
+use crate::detect::finding::{Class, Evidence, Fix, Horizon, Phase, Preflight};
 use crate::detect::fix;
 use crate::detect::ledger::Actor;
 use crate::detect::params::{Param, Params};
@@ -8,6 +10,7 @@ use crate::detect::rules::support::{Program, confidence, interval, programs};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::{DiskFacts, ProcFacts};
 use crate::model::seen::Lack;
+use crate::model::shell::Word;
 use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, bytes, short};
@@ -245,7 +248,7 @@ fn against(facts: &Facts<'_>) -> Vec<Evidence> {
 
 fn fixes(facts: &Facts<'_>, disk: &DiskFacts, contender: Option<&Contender<'_>>) -> Vec<Fix> {
     let Some(c) = contender else {
-        let look = "iostat -x 1 5; pidstat -d 1 5";
+        let look = sh!("iostat -x 1 5; pidstat -d 1 5");
         return vec![fix::shell_fix(Phase::Relief, Horizon::Immediate, "See who uses the device", look)];
     };
     let mut fixes: Vec<Fix> = fix::pause(facts.world, &c.program.members).into_iter().collect();
@@ -254,22 +257,31 @@ fn fixes(facts: &Facts<'_>, disk: &DiskFacts, contender: Option<&Contender<'_>>)
         idle.preflight = vec![Preflight { ok: true, what: format!("{} uses bfq, which honours the class", disk.name) }];
         fixes.insert(0, idle);
     }
-    let mut cure =
-        fix::shell_fix(Phase::Cure, Horizon::LongTerm, "Limit its bandwidth in its unit, or run it at another time", "");
-    let quarter = (c.program.amount / 4.0 / 1_048_576.0).max(1.0);
-    let device = fix::shell(&[b"/dev/", disk.name.raw()].concat());
-    match fix::unit(&c.program.members) {
-        Some(unit) => {
-            let unit = fix::shell(&unit);
-            cure.command = format!(
-                "systemctl set-property {unit} IOReadBandwidthMax=\"{device} {quarter:.0}M\" IOWriteBandwidthMax=\"{device} {quarter:.0}M\""
+    let mut cure = fix::shell_fix(
+        Phase::Cure,
+        Horizon::LongTerm,
+        "Limit its bandwidth in its unit, or run it at another time",
+        Command::note(""),
+    );
+    let quarter = (c.program.amount / 4.0 / 1_048_576.0).max(1.0).round() as u64;
+    let device = Word::path(&[b"/dev/", disk.name.raw()]);
+    match fix::unit(&c.program.members).zip(device) {
+        Some((unit, device)) => {
+            cure.command = sh!(
+                "systemctl set-property {} IOReadBandwidthMax=\"{} {}M\" IOWriteBandwidthMax=\"{} {}M\"",
+                unit,
+                device,
+                quarter,
+                device,
+                quarter
             );
-            cure.undo = Some(fix::undo_property(&unit, "IOReadBandwidthMax") + "; the same for IOWriteBandwidthMax");
+            cure.undo = Some(sh!("{}; the same for IOWriteBandwidthMax", fix::undo_property(&unit, "IOReadBandwidthMax")));
         }
         None => {
-            cure.language = Language::Config;
-            cure.command =
-                format!("# [Service] IOReadBandwidthMax={device} {quarter:.0}M   IOWriteBandwidthMax={device} {quarter:.0}M");
+            let device = &disk.name;
+            cure.command = Command::note(format!(
+                "# [Service] IOReadBandwidthMax=/dev/{device} {quarter}M   IOWriteBandwidthMax=/dev/{device} {quarter}M"
+            ));
             cure.preflight = vec![Preflight { ok: false, what: "it runs in no service unit: start it in one".into() }];
         }
     }

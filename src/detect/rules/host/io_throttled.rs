@@ -1,6 +1,8 @@
 //! host.io.throttled: tasks wait for IO while the device idles, because their cgroup has an IO limit.
 
-use crate::detect::finding::{Class, Fix, Horizon, Language, Phase, Preflight};
+use crate::detect::command::Command;
+use crate::detect::command::sh;
+use crate::detect::finding::{Class, Fix, Horizon, Phase, Preflight};
 use crate::detect::fix;
 use crate::detect::ledger::{Actor, inside};
 use crate::detect::memory::is_held;
@@ -10,6 +12,7 @@ use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence
 use crate::model::facts::{CgroupFacts, DiskFacts};
 use crate::model::host::{Controller, IoLimit, ProcId};
 use crate::model::seen::Lack;
+use crate::model::shell::Word;
 use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, bytes, short};
@@ -170,26 +173,32 @@ fn found(facts: &Facts<'_>, group: &CgroupFacts, members: &[ProcId], lost: f64, 
     found
 }
 
-fn fixes(group: &CgroupFacts, disk: Option<&DiskFacts>) -> Vec<Fix> {
+/// The command that sets a limit of the group, or lifts it.
+fn set(group: &CgroupFacts, limit: &IoLimit, lift: bool) -> Option<Command> {
     let dir = group.directory.raw();
-    let v1 = |what: &str| match what {
-        "rbps" => "blkio.throttle.read_bps_device",
-        "wbps" => "blkio.throttle.write_bps_device",
-        "riops" => "blkio.throttle.read_iops_device",
-        _ => "blkio.throttle.write_iops_device",
+    if group.controller == Controller::Io {
+        let name: &[u8] = match limit.what.as_str() {
+            "rbps" => b"blkio.throttle.read_bps_device",
+            "wbps" => b"blkio.throttle.write_bps_device",
+            "riops" => b"blkio.throttle.read_iops_device",
+            _ => b"blkio.throttle.write_iops_device",
+        };
+        let line = Word::quoted(format!("{} {}", limit.device, if lift { 0 } else { limit.per_s }).as_bytes())?;
+        return Some(sh!("echo {} > {}", line, Word::path(&[dir, b"/", name])?));
+    }
+    let value = if lift { "max".to_owned() } else { limit.per_s.to_string() };
+    let line = Word::quoted(format!("{} {}={value}", limit.device, limit.what).as_bytes())?;
+    Some(sh!("echo {} > {}", line, Word::path(&[dir, b"/io.max"])?))
+}
+
+fn fixes(group: &CgroupFacts, disk: Option<&DiskFacts>) -> Vec<Fix> {
+    let all = |lift: bool| {
+        let lines: Option<Vec<Command>> = group.io_limits.iter().map(|limit| set(group, limit, lift)).collect();
+        lines?.into_iter().reduce(|all, next| all.then(" && ", &next))
     };
-    let line = |limit: &IoLimit, lift: bool| {
-        if group.controller == Controller::Io {
-            let value = if lift { 0 } else { limit.per_s };
-            let file = fix::shell(&[dir, b"/", v1(&limit.what).as_bytes()].concat());
-            return format!("echo '{} {value}' > {file}", limit.device);
-        }
-        let value = if lift { "max".to_owned() } else { limit.per_s.to_string() };
-        format!("echo '{} {}={value}' > {}", limit.device, limit.what, fix::shell(&[dir, b"/io.max"].concat()))
-    };
-    let all = |lift: bool| group.io_limits.iter().map(|l| line(l, lift)).collect::<Vec<_>>().join(" && ");
-    let mut relief = fix::shell_fix(Phase::Relief, Horizon::Immediate, "Lift the IO limit of the group", all(true));
-    relief.undo = Some(all(false));
+    let Some(lift) = all(true) else { return Vec::new() };
+    let mut relief = fix::shell_fix(Phase::Relief, Horizon::Immediate, "Lift the IO limit of the group", lift);
+    relief.undo = all(false);
     relief.risk = "its neighbours on the device get less; a manager may write the old value again".into();
     relief.needs = "root".into();
     let busy = disk.map_or(0.0, |d| d.util * 100.0);
@@ -198,9 +207,11 @@ fn fixes(group: &CgroupFacts, disk: Option<&DiskFacts>) -> Vec<Fix> {
         Phase::Cure,
         Horizon::LongTerm,
         "Set the limit to what the service needs, where it is configured",
-        format!("# {}: IOReadIOPSMax=, IOWriteIOPSMax=, IOReadBandwidthMax=, IOWriteBandwidthMax= of the unit", group.path),
+        Command::note(format!(
+            "# {}: IOReadIOPSMax=, IOWriteIOPSMax=, IOReadBandwidthMax=, IOWriteBandwidthMax= of the unit",
+            group.path
+        )),
     );
-    cure.language = Language::Config;
     cure.takes_s = None;
     cure.needs = "root".into();
     vec![relief, cure]

@@ -1,5 +1,7 @@
 //! host.memory.leak: one process grows steadily; when the memory ends. Never critical alone.
 
+use crate::detect::command::Command;
+use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::memory::is_held;
@@ -67,15 +69,16 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             Phase::Relief,
             Horizon::ShortTerm,
             "See what grows: heap, mapped files or threads",
-            format!("grep -E 'Rss|Anon|Swap' /proc/{pid}/smaps_rollup; ls /proc/{pid}/task | wc -l"),
+            sh!("grep -E 'Rss|Anon|Swap' /proc/{}/smaps_rollup; ls /proc/{}/task | wc -l", pid, pid),
         );
         look.risk = "none: it only looks".into();
         let mut cure = look.clone();
         cure.phase = Phase::Cure;
         cure.title = "A limit, so that only it suffers; then a heap profile".into();
-        cure.command =
-            format!("# [Service] MemoryMax={:.0}M, Restart=on-failure", (p.rss_bytes as f64 * 2.0 / 1_048_576.0).ceil());
-        cure.language = crate::detect::finding::Language::Config;
+        cure.command = Command::note(format!(
+            "# [Service] MemoryMax={:.0}M, Restart=on-failure",
+            (p.rss_bytes as f64 * 2.0 / 1_048_576.0).ceil()
+        ));
         cure.needs = "root; its unit".into();
         cure.risk = "it is killed when it reaches that".into();
         found.fixes = vec![look, cure];

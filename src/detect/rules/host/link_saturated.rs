@@ -1,10 +1,12 @@
 //! host.network.link_saturated: a link is full.
 
+use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::shell::Word;
 use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, bytes, short};
@@ -72,16 +74,21 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             Phase::Relief,
             Horizon::Immediate,
             "See who sends and receives most",
-            "ss -tinp state established | grep -oE 'users:.*|bytes_sent:[0-9]+|delivery_rate [0-9]+[A-Za-z]*bps' | paste - - - | head -n 40",
+            sh!(
+                "ss -tinp state established | grep -oE 'users:.*|bytes_sent:[0-9]+|delivery_rate [0-9]+[A-Za-z]*bps' | paste - - - | head -n 40"
+            ),
         );
         look.risk = "none: it only looks".into();
         let mut cure = look.clone();
         cure.phase = Phase::Cure;
         cure.horizon = Horizon::LongTerm;
         cure.title = "A faster link, a wider shaper, or another time for bulk copies".into();
-        let name = fix::shell(i.name.raw());
-        cure.command = format!("ethtool {name}; tc -s qdisc show dev {name}   # what it could do, and what holds it back");
-        found.fixes = vec![look, cure];
+        let name = Word::operand(i.name.raw());
+        let cure = name.map(|name| {
+            cure.command = sh!("ethtool {}; tc -s qdisc show dev {}   # what it could do, and what holds it back", name, name);
+            cure
+        });
+        found.fixes = std::iter::once(look).chain(cure).collect();
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }
     if judged.verdicts.is_empty() {

@@ -1,5 +1,6 @@
 //! host.network.listen_overflow: a listener's accept queue overflows.
 
+use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::ledger::State;
@@ -92,8 +93,8 @@ fn fixes(door: &ListenerFacts, owner: Option<&ProcFacts>) -> Vec<Fix> {
         Horizon::Immediate,
         "See what its program does instead of accepting",
         match owner {
-            Some(p) => format!("ss -ltnp sport = :{port}; cat /proc/{}/task/*/wchan | sort | uniq -c", p.id.pid),
-            None => format!("ss -ltnp sport = :{port}"),
+            Some(p) => sh!("ss -ltnp sport = :{}; cat /proc/{}/task/*/wchan | sort | uniq -c", port, p.id.pid),
+            None => sh!("ss -ltnp sport = :{}", port),
         },
     );
     look.risk = "none: it only looks".into();
@@ -101,7 +102,7 @@ fn fixes(door: &ListenerFacts, owner: Option<&ProcFacts>) -> Vec<Fix> {
     cure.phase = Phase::Cure;
     cure.horizon = Horizon::ShortTerm;
     cure.title = "More workers that accept; a longer backlog for bursts".into();
-    cure.command = format!("sysctl net.core.somaxconn   # the program's own backlog is capped by it; it is {} now", door.backlog);
+    cure.command = sh!("sysctl net.core.somaxconn   # the program's own backlog is capped by it; it is {} now", door.backlog);
     cure.needs = "the program's configuration and a restart".into();
     vec![look, cure]
 }

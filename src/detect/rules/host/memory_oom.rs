@@ -1,6 +1,8 @@
 //! host.memory.oom: the OOM killer ran, in a control group or on the whole host.
 
-use crate::detect::finding::{Class, Fix, Horizon, Language, Phase, Preflight};
+use crate::detect::command::Command;
+use crate::detect::command::sh;
+use crate::detect::finding::{Class, Fix, Horizon, Phase, Preflight};
 use crate::detect::fix;
 use crate::detect::memory::Held;
 use crate::detect::params::{Param, Params};
@@ -9,6 +11,7 @@ use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence
 use crate::model::facts::CgroupFacts;
 use crate::model::host::Controller;
 use crate::model::seen::Lack;
+use crate::model::shell::Word;
 use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, bytes};
@@ -135,23 +138,25 @@ fn group_fixes(facts: &Facts<'_>, group: &CgroupFacts) -> Vec<Fix> {
     let more = limit.saturating_add(limit / 2);
     let available = facts.world.host.memory.as_ref().map_or(0, |m| m.available_bytes);
     let name: &[u8] = if group.controller == Controller::Memory { b"memory.limit_in_bytes" } else { b"memory.max" };
-    let file = fix::shell(&[group.directory.raw(), b"/", name].concat());
+    let Some(file) = Word::path(&[group.directory.raw(), b"/", name]) else { return Vec::new() };
     let title = format!("Raise its limit from {} to {}", bytes(limit as f64), bytes(more as f64));
-    let mut relief = fix::shell_fix(Phase::Relief, Horizon::Immediate, title, format!("echo {more} > {file}"));
-    relief.undo = Some(format!("echo {limit} > {file}"));
+    let mut relief = fix::shell_fix(Phase::Relief, Horizon::Immediate, title, sh!("echo {} > {}", more, file));
+    relief.undo = Some(sh!("echo {} > {}", limit, file));
     relief.risk = "the host has that much less for everyone else; a manager may write the old value again".into();
     relief.needs = "root".into();
     relief.needs_bytes = Some(more - limit);
     let enough = available > (more - limit) * 2;
     relief.preflight = vec![Preflight { ok: enough, what: format!("{} available on the host", bytes(available as f64)) }];
-    relief.verify = format!("cat {file}; perftop check --for 10s --only host.memory.oom");
+    relief.verify = sh!("cat {}; perftop check --for 10s --only host.memory.oom", file);
     let mut cure = relief.clone();
     cure.phase = Phase::Cure;
     cure.horizon = Horizon::ShortTerm;
-    cure.language = Language::Config;
     cure.title = "Cap the application below the limit of its group".into();
-    cure.command =
-        format!("# heap, pool or worker settings of what runs in {}: at most {}", group.path, bytes(limit as f64 * 0.75));
+    cure.command = Command::note(format!(
+        "# heap, pool or worker settings of what runs in {}: at most {}",
+        group.path,
+        bytes(limit as f64 * 0.75)
+    ));
     cure.undo = None;
     cure.takes_s = None;
     cure.needs_bytes = None;
@@ -179,7 +184,7 @@ fn on_host(facts: &Facts<'_>, kills: u64) -> Found {
             Phase::Cure,
             Horizon::ShortTerm,
             "See who was killed and what was large",
-            "dmesg -T | grep -iE 'oom|killed process' | tail -n 20",
+            sh!("dmesg -T | grep -iE 'oom|killed process' | tail -n 20"),
         );
         found.fixes = relief.into_iter().chain([show]).collect();
     }

@@ -1,6 +1,8 @@
 //! host.memory.reclaim: the whole host is short of memory; tasks free pages themselves before they get one.
 
-use crate::detect::finding::{Class, Evidence, Fix, Horizon, Language, Phase};
+use crate::detect::command::Command;
+use crate::detect::command::sh;
+use crate::detect::finding::{Class, Evidence, Fix, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::ledger::{Actor, State, refault_share};
 use crate::detect::params::{Param, Params};
@@ -9,7 +11,7 @@ use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::{Facts as World, MemoryFacts, ProcFacts};
 use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
-use crate::model::unit::{Unit, bytes, seconds, short};
+use crate::model::unit::{Unit, bytes, short};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -169,16 +171,15 @@ fn fixes(facts: &World, program: &Program<'_>) -> Vec<Fix> {
         Phase::Cure,
         Horizon::ShortTerm,
         format!("Cap its memory below the {} it holds, in its unit", bytes(program.amount)),
-        format!(
+        Command::note(format!(
             "# [Service] MemoryHigh={:.0}M   (or the heap and cache settings of {})",
             program.amount * 0.7 / 1_048_576.0,
             program.label()
-        ),
+        )),
     );
-    cure.language = Language::Config;
     cure.risk = "it gets slower, or fails to allocate, instead of everyone else".into();
     cure.needs = "root; a restart of the unit".into();
     cure.takes_s = None;
-    cure.verify = format!("perftop check --for {} --only host.memory.reclaim", seconds(10.0).replace(' ', ""));
+    cure.verify = sh!("perftop check --for 10s --only host.memory.reclaim");
     fix::pause(facts, &program.members).into_iter().chain([cure]).collect()
 }

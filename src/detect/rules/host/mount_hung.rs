@@ -1,12 +1,16 @@
 //! host.disk.mount_hung: a mount does not answer within its deadline.
 
+use crate::detect::command::sh;
+use crate::detect::finding::Fix;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::ledger::State;
 use crate::detect::params::Params;
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::ProcFacts;
+use crate::model::host::FsRaw;
 use crate::model::seen::Why;
+use crate::model::shell::Word;
 use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::Unit;
@@ -48,32 +52,36 @@ fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
             evidence("statvfs took longer than", 0.2, Unit::Seconds, None, "host.filesystems"),
             evidence("processes in state D all the time", blocked.len() as f64, Unit::Count, None, "host.iodelay"),
         ];
-        let mount = fix::shell(fs.mount.raw());
-        let mut lazy = fix::shell_fix(
-            Phase::Relief,
-            Horizon::Immediate,
-            "Take it out of the tree; who is inside stays until it answers",
-            format!("umount -l {mount}"),
-        );
-        lazy.risk = "what is not written yet may be lost; the path is empty until it is mounted again".into();
-        lazy.undo = Some(format!("mount {mount}"));
-        lazy.needs = "root".into();
-        lazy.verify = format!("timeout 1 stat -f {mount}");
-        let mut cure = lazy.clone();
-        cure.phase = Phase::Cure;
-        cure.title = "Bring its server back".into();
-        cure.command = format!("findmnt {mount}; ps -eo pid,stat,wchan:32,comm | awk '$2 ~ /^D/'");
-        cure.undo = None;
-        cure.risk = "none: it only looks".into();
         // Only what lives on another machine or in a daemon may be let go: a loaded disk answers late as well.
         let elsewhere = ["nfs", "cifs", "smb", "fuse", "9p", "ceph", "glusterfs", "afs", "lustre"];
         let remote = elsewhere.iter().any(|kind| fs.kind.shown().starts_with(kind));
         found.never_critical = !remote;
-        found.fixes = if remote { vec![lazy, cure] } else { vec![cure] };
+        found.fixes = fixes(fs, remote);
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }
     if judged.verdicts.is_empty() {
         return Judged::clear(Subject::host(), format!("all {} mounts answer in time", mounts.len()));
     }
     judged
+}
+
+fn fixes(fs: &FsRaw, remote: bool) -> Vec<Fix> {
+    let Some(mount) = Word::operand(fs.mount.raw()) else { return Vec::new() };
+    let mut lazy = fix::shell_fix(
+        Phase::Relief,
+        Horizon::Immediate,
+        "Take it out of the tree; who is inside stays until it answers",
+        sh!("umount -l {}", mount),
+    );
+    lazy.risk = "what is not written yet may be lost; the path is empty until it is mounted again".into();
+    lazy.undo = Some(sh!("mount {}", mount));
+    lazy.needs = "root".into();
+    lazy.verify = sh!("timeout 1 stat -f {}", mount);
+    let mut cure = lazy.clone();
+    cure.phase = Phase::Cure;
+    cure.title = "Bring its server back".into();
+    cure.command = sh!("findmnt {}; ps -eo pid,stat,wchan:32,comm | awk '$2 ~ /^D/'", mount);
+    cure.undo = None;
+    cure.risk = "none: it only looks".into();
+    if remote { vec![lazy, cure] } else { vec![cure] }
 }

@@ -1,10 +1,13 @@
 //! host.network.nic_errors: interface errors or drops above the floor.
 
+use crate::detect::command::sh;
+use crate::detect::finding::Fix;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::shell::Word;
 use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
@@ -67,25 +70,29 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             evidence("of its packets", share, Unit::Percent, Some(0.5), "host.interfaces"),
             evidence("packets", packets, Unit::PerSecond, None, "host.interfaces"),
         ];
-        let name = fix::shell(i.name.raw());
-        let mut look = fix::shell_fix(
-            Phase::Relief,
-            Horizon::Immediate,
-            "See which counters grow",
-            format!("ip -s -s link show dev {name}; ethtool -S {name} | grep -iE 'err|drop|discard|miss' | grep -v ': 0$'"),
-        );
-        look.risk = "none: it only looks".into();
-        let mut cure = look.clone();
-        cure.phase = Phase::Cure;
-        cure.horizon = Horizon::ShortTerm;
-        cure.title = "A larger ring for drops; cable, transceiver or port for errors".into();
-        cure.command = format!("ethtool -g {name}   # then: ethtool -G {name} rx MAX");
-        cure.needs = "root".into();
-        found.fixes = vec![look, cure];
+        found.fixes = fixes(i.name.raw());
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }
     if judged.verdicts.is_empty() {
         return Judged::clear(Subject::host(), "no interface loses packets beyond the floor");
     }
     judged
+}
+
+fn fixes(interface: &[u8]) -> Vec<Fix> {
+    let Some(name) = Word::operand(interface) else { return Vec::new() };
+    let mut look = fix::shell_fix(
+        Phase::Relief,
+        Horizon::Immediate,
+        "See which counters grow",
+        sh!("ip -s -s link show dev {}; ethtool -S {} | grep -iE 'err|drop|discard|miss' | grep -v ': 0$'", name, name),
+    );
+    look.risk = "none: it only looks".into();
+    let mut cure = look.clone();
+    cure.phase = Phase::Cure;
+    cure.horizon = Horizon::ShortTerm;
+    cure.title = "A larger ring for drops; cable, transceiver or port for errors".into();
+    cure.command = sh!("ethtool -g {}   # then: ethtool -G {} rx MAX", name, name);
+    cure.needs = "root".into();
+    vec![look, cure]
 }

@@ -1,5 +1,6 @@
 //! host.network.packet_loss: retransmission time-outs cost time.
 
+use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::ledger::State;
@@ -83,7 +84,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             Phase::Relief,
             Horizon::Immediate,
             "See where on the way it is lost",
-            format!("mtr -rwzc 50 {}   # or: ping -c 100 -i 0.2 -q {}", loss.ip, loss.ip),
+            sh!("mtr -rwzc 50 {}   # or: ping -c 100 -i 0.2 -q {}", loss.ip, loss.ip),
         );
         path.risk = "none: it only looks".into();
         path.needs = "mtr or ping".into();
@@ -92,7 +93,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         cure.phase = Phase::Cure;
         cure.horizon = Horizon::ShortTerm;
         cure.title = "Repair the path: interface errors here, the switch port, a policer, an overloaded middle box".into();
-        cure.command = "ip -s -s link; tc -s qdisc   # drops and errors on this end".into();
+        cure.command = sh!("ip -s -s link; tc -s qdisc   # drops and errors on this end");
         found.fixes = vec![path, cure];
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }

@@ -1,6 +1,8 @@
 //! host.network.ports_exhausted: no ephemeral ports towards one destination.
 
-use crate::detect::finding::{Class, Fix, Horizon, Language, Phase};
+use crate::detect::command::Command;
+use crate::detect::command::sh;
+use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
@@ -135,9 +137,9 @@ fn fixes(row: &PortUse, owner: Option<&ProcFacts>, limits: &LimitsRaw) -> Vec<Fi
             Phase::Relief,
             Horizon::Immediate,
             "Let new connections have the ports of closed ones after a second",
-            "sysctl -w net.ipv4.tcp_tw_reuse=1",
+            sh!("sysctl -w net.ipv4.tcp_tw_reuse=1"),
         );
-        reuse.undo = Some(format!("sysctl -w net.ipv4.tcp_tw_reuse={}", limits.reuse.unwrap_or(2)));
+        reuse.undo = Some(sh!("sysctl -w net.ipv4.tcp_tw_reuse={}", limits.reuse.unwrap_or(2)));
         reuse.risk = "needs TCP time stamps at both ends; acts on outgoing connections only".into();
         reuse.needs = "root".into();
         fixes.push(reuse);
@@ -148,9 +150,9 @@ fn fixes(row: &PortUse, owner: Option<&ProcFacts>, limits: &LimitsRaw) -> Vec<Fi
             Phase::Relief,
             Horizon::Immediate,
             "Widen the range of local ports",
-            format!("sysctl -w net.ipv4.ip_local_port_range=\"{wide_low} {wide_high}\""),
+            sh!("sysctl -w net.ipv4.ip_local_port_range=\"{} {}\"", wide_low, wide_high),
         );
-        wider.undo = Some(format!("sysctl -w net.ipv4.ip_local_port_range=\"{low} {high}\""));
+        wider.undo = Some(sh!("sysctl -w net.ipv4.ip_local_port_range=\"{} {}\"", low, high));
         wider.risk =
             "a server that is to listen on a port of the wider range may find it taken: reserve it with ip_local_reserved_ports"
                 .into();
@@ -158,11 +160,15 @@ fn fixes(row: &PortUse, owner: Option<&ProcFacts>, limits: &LimitsRaw) -> Vec<Fi
         fixes.push(wider);
     }
     let who = owner.map_or_else(|| "the program".to_owned(), ProcFacts::label);
-    let mut cure = fix::shell_fix(Phase::Cure, Horizon::ShortTerm, format!("Let {who} keep its connections to {}", row.peer), "");
-    cure.language = Language::Config;
-    cure.command = format!("# keep-alive or a pool towards {}: one connection for many requests", row.peer);
+    let mut cure = fix::shell_fix(
+        Phase::Cure,
+        Horizon::ShortTerm,
+        format!("Let {who} keep its connections to {}", row.peer),
+        Command::note(""),
+    );
+    cure.command = Command::note(format!("# keep-alive or a pool towards {}: one connection for many requests", row.peer));
     cure.needs = "the program's configuration".into();
-    cure.verify = format!("ss -tan dst {} dport = :{} | wc -l", row.peer.ip(), row.peer.port());
+    cure.verify = sh!("ss -tan dst {} dport = :{} | wc -l", row.peer.ip(), row.peer.port());
     fixes.push(cure);
     fixes
 }

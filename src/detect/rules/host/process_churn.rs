@@ -1,6 +1,7 @@
 //! host.cpu.process_churn: forks per second eat the CPU; no process tops the list.
 
 use super::cpu_blame;
+use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::params::{Param, Params};
@@ -85,7 +86,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         Phase::Cure,
         Horizon::ShortTerm,
         "See what it starts, and keep a worker instead",
-        format!(
+        sh!(
             "timeout 3 strace -f -e trace=execve -p {} 2>&1 | grep -o 'execve(\"[^\"]*' | sort | uniq -c | sort -rn | head",
             parent.program.root.pid
         ),

@@ -1,11 +1,15 @@
 //! host.disk.read_only: a file system was remounted read-only.
 
+use crate::detect::command::sh;
+use crate::detect::finding::Fix;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::memory::mount_key;
 use crate::detect::params::Params;
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::host::FsRaw;
 use crate::model::host::{KernelMessage, MessageKind};
+use crate::model::shell::Word;
 use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::Unit;
@@ -43,28 +47,33 @@ fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
         let class = if by_error { Class::Error } else { Class::Hygiene };
         let mut found = Found::new(class, format!("{} ({}) has become read-only: every write fails", fs.mount, fs.source));
         found.evidence = vec![evidence("was writable before and is read-only now", 1.0, Unit::Count, Some(0.0), "host.mounts")];
-        let (mount, source) = (fix::shell(fs.mount.raw()), fix::shell(fs.source.raw()));
-        let mut look = fix::shell_fix(
-            Phase::Relief,
-            Horizon::Immediate,
-            "See why: the kernel said it",
-            format!("dmesg -T | grep -iE 'remount|I/O error|EXT4-fs|XFS|BTRFS' | tail -n 20; findmnt {mount}"),
-        );
-        look.risk = "none: it only looks".into();
-        look.verify = format!("findmnt -no OPTIONS {mount}");
-        let mut cure = look.clone();
-        cure.phase = Phase::Cure;
-        cure.horizon = Horizon::ShortTerm;
-        cure.title = "Check it unmounted, then mount it again".into();
-        cure.command = format!("umount {mount} && fsck -n {source}   # -n only looks; repair after a copy was made");
-        cure.risk = "whoever has files open there must stop first".into();
-        cure.needs = "root".into();
-        cure.takes_s = None;
-        found.fixes = vec![look, cure];
+        found.fixes = fixes(fs);
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }
     if judged.verdicts.is_empty() {
         return Judged::clear(Subject::host(), "every file system that was writable is");
     }
     judged
+}
+
+fn fixes(fs: &FsRaw) -> Vec<Fix> {
+    let Some(mount) = Word::operand(fs.mount.raw()) else { return Vec::new() };
+    let mut look = fix::shell_fix(
+        Phase::Relief,
+        Horizon::Immediate,
+        "See why: the kernel said it",
+        sh!("dmesg -T | grep -iE 'remount|I/O error|EXT4-fs|XFS|BTRFS' | tail -n 20; findmnt {}", mount),
+    );
+    look.risk = "none: it only looks".into();
+    look.verify = sh!("findmnt -no OPTIONS {}", mount);
+    let mut cure = look.clone();
+    cure.phase = Phase::Cure;
+    cure.horizon = Horizon::ShortTerm;
+    cure.title = "Check it unmounted, then mount it again".into();
+    let Some(source) = Word::operand(fs.source.raw()) else { return vec![look] };
+    cure.command = sh!("umount {} && fsck -n {}   # -n only looks; repair after a copy was made", mount, source);
+    cure.risk = "whoever has files open there must stop first".into();
+    cure.needs = "root".into();
+    cure.takes_s = None;
+    vec![look, cure]
 }

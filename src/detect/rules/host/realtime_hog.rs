@@ -1,6 +1,7 @@
 //! host.cpu.realtime_hog: a real-time task starves normal ones.
 
 use super::cpu_blame;
+use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::params::{Param, Params};
@@ -73,7 +74,11 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         Phase::Cure,
         Horizon::ShortTerm,
         "Find out who made it real-time, and why it does not sleep",
-        format!("chrt -a -p {}; systemctl cat $(ps -o unit= -p {}) | grep -i sched", hog.program.root.pid, hog.program.root.pid),
+        sh!(
+            "chrt -a -p {}; systemctl cat \"$(ps -o unit= -p {} | tr -d ' ')\" | grep -i sched",
+            hog.program.root.pid,
+            hog.program.root.pid
+        ),
     );
     cure.risk = "none: it only looks".into();
     found.fixes.push(cure);

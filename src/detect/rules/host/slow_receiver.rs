@@ -1,5 +1,6 @@
 //! host.network.slow_receiver: the peer's window is closed; not our fault, and that is said.
 
+use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::memory::is_held;
@@ -53,7 +54,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             Phase::Relief,
             Horizon::Immediate,
             "See the windows",
-            format!("ss -tin dst {} | grep -B1 rwnd_limited", path.ip),
+            sh!("ss -tin dst {} | grep -B1 rwnd_limited", path.ip),
         );
         look.risk = "none: it only looks".into();
         found.fixes = vec![look];

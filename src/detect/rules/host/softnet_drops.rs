@@ -1,5 +1,6 @@
 //! host.network.softnet_drops: the kernel drops packets before any socket sees them.
 
+use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::ledger::State;
@@ -65,17 +66,16 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         Phase::Relief,
         Horizon::Immediate,
         "A longer backlog and a larger budget",
-        "sysctl -w net.core.netdev_max_backlog=10000 net.core.netdev_budget=600",
+        sh!("sysctl -w net.core.netdev_max_backlog=10000 net.core.netdev_budget=600"),
     );
-    raise.undo = Some(
-        "sysctl -w net.core.netdev_max_backlog=OLD net.core.netdev_budget=OLD   # OLD: what `sysctl -n` printed before".into(),
-    );
+    raise.undo =
+        Some(sh!("sysctl -w net.core.netdev_max_backlog=OLD net.core.netdev_budget=OLD   # OLD: what sysctl -n printed before"));
     raise.needs = "root".into();
     raise.risk = "memory, and packets that wait longer".into();
     let mut cure = raise.clone();
     cure.phase = Phase::Cure;
     cure.title = "Spread the interrupts over the CPUs".into();
-    cure.command = "cat /proc/interrupts | grep -E 'CPU|eth|ens|virtio|mlx'; cat /sys/class/net/*/queues/rx-*/rps_cpus".into();
+    cure.command = sh!("cat /proc/interrupts | grep -E 'CPU|eth|ens|virtio|mlx'; cat /sys/class/net/*/queues/rx-*/rps_cpus");
     cure.undo = None;
     cure.risk = "none: it only looks".into();
     found.fixes = vec![raise, cure];

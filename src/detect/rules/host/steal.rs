@@ -1,6 +1,7 @@
 //! host.cpu.steal: the hypervisor takes CPU away.
 
-use crate::detect::finding::{Class, Horizon, Language, Phase};
+use crate::detect::command::Command;
+use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::ledger::{Actor, State};
 use crate::detect::params::{Param, Params};
@@ -61,9 +62,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         Phase::Cure,
         Horizon::ShortTerm,
         "Move to another host or a larger share; on burstable instances look at the CPU credits",
-        "# the provider's console: CPU credits, instance type, placement",
+        Command::note("# the provider's console: CPU credits, instance type, placement"),
     );
-    cure.language = Language::Config;
     cure.target = "the hypervisor".into();
     cure.takes_s = None;
     found.fixes = vec![cure];

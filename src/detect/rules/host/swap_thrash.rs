@@ -1,6 +1,7 @@
 //! host.memory.swap_thrash: swapping in and out, sustained.
 
 use super::memory_reclaim;
+use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::ledger::{Actor, State};
@@ -105,7 +106,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         Phase::Cure,
         Horizon::ShortTerm,
         "See who is swapped, and cap what does not fit",
-        "grep VmSwap /proc/[0-9]*/status 2>/dev/null | sort -k2 -rn | head",
+        sh!("grep VmSwap /proc/[0-9]*/status 2>/dev/null | sort -k2 -rn | head"),
     );
     cure.risk = "none: it only looks".into();
     found.fixes = fix::pause(facts.world, &program.members).into_iter().chain([cure]).collect();

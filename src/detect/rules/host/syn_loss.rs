@@ -1,5 +1,6 @@
 //! host.network.syn_loss: connects need their SYN sent again.
 
+use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::ledger::State;
@@ -65,7 +66,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             Phase::Relief,
             Horizon::Immediate,
             "See whether anyone answers there",
-            format!("nc -vz -w 3 {ip} {}; ip route get {ip}", row.peer.port()),
+            sh!("nc -vz -w 3 {} {}; ip route get {}", ip, row.peer.port(), ip),
         );
         look.risk = "opens one connection".into();
         look.needs = "nc".into();
@@ -74,7 +75,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         cure.title = "On that host: a full accept queue or a firewall that drops".into();
         cure.target = ip.to_string();
         cure.command =
-            format!("ss -ltn sport = :{}; nstat -az TcpExtListenOverflows; nft list ruleset | grep -n drop", row.peer.port());
+            sh!("ss -ltn sport = :{}; nstat -az TcpExtListenOverflows; nft list ruleset | grep -n drop", row.peer.port());
         found.fixes = vec![look, cure];
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }

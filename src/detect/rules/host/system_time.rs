@@ -1,6 +1,7 @@
 //! host.cpu.system_time: kernel time dominates; names the caller.
 
 use super::cpu_blame;
+use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::params::{Param, Params};
@@ -80,7 +81,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         Phase::Cure,
         Horizon::ShortTerm,
         "See which calls it makes",
-        format!("timeout 3 strace -f -c -p {}", caller.program.root.pid),
+        sh!("timeout 3 strace -f -c -p {}", caller.program.root.pid),
     );
     cure.risk = "strace slows it down for three seconds".into();
     found.fixes.push(cure);

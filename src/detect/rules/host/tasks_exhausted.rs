@@ -1,5 +1,7 @@
 //! host.tasks.exhausted: no pids or threads left.
 
+use crate::detect::command::sh;
+use crate::detect::finding::Fix;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::memory::is_held;
@@ -7,6 +9,7 @@ use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::cgroup_subject;
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::CgroupFacts;
+use crate::model::shell::Word;
 use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, count};
@@ -53,9 +56,9 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             Phase::Relief,
             Horizon::Immediate,
             "Raise it",
-            format!("sysctl -w kernel.{name}={}", most.saturating_mul(2)),
+            sh!("sysctl -w kernel.{}={}", name, most.saturating_mul(2)),
         );
-        raise.undo = Some(format!("sysctl -w kernel.{name}={most}"));
+        raise.undo = Some(sh!("sysctl -w kernel.{}={}", name, most));
         raise.needs = "root".into();
         raise.risk = "kernel memory for each task".into();
         found.fixes = vec![raise];
@@ -73,27 +76,29 @@ fn in_group(group: &CgroupFacts, now: u64, most: u64) -> Found {
     let title = format!("{} has {word} ({} of {}): forks fail", group.path, count(now as f64), count(most as f64));
     let mut found = Found::new(class, title);
     found.evidence = vec![evidence("tasks in the group", now as f64, Unit::Count, Some(most as f64), "host.cgroup.tasks")];
-    let file = fix::shell(&[group.directory.raw(), b"/pids.max"].concat());
+    found.fixes = fixes(group, most);
+    found
+}
+
+fn fixes(group: &CgroupFacts, most: u64) -> Vec<Fix> {
+    let below = |name: &[u8]| Word::path(&[group.directory.raw(), b"/", name]);
+    let (Some(file), Some(procs)) = (below(b"pids.max"), below(b"cgroup.procs")) else { return Vec::new() };
     let mut raise = fix::shell_fix(
         Phase::Relief,
         Horizon::Immediate,
         format!("Raise its limit from {most} to {}", most.saturating_mul(2)),
-        format!("echo {} > {file}", most.saturating_mul(2)),
+        sh!("echo {} > {}", most.saturating_mul(2), file),
     );
-    raise.undo = Some(format!("echo {most} > {file}"));
+    raise.undo = Some(sh!("echo {} > {}", most, file));
     raise.needs = "root".into();
     raise.risk = "what forks without end goes on; a manager may write the old value again".into();
-    raise.verify = format!("cat {file}");
-    let procs = fix::shell(&[group.directory.raw(), b"/cgroup.procs"].concat());
+    raise.verify = sh!("cat {}", file);
     let mut cure = fix::shell_fix(
         Phase::Cure,
         Horizon::ShortTerm,
         "See who has the tasks",
-        format!(
-            "for p in $(cat {procs}); do echo $(ls /proc/$p/task 2>/dev/null | wc -l) $p $(cat /proc/$p/comm); done | sort -rn | head"
-        ),
+        sh!("ps -o nlwp,pid,comm --sort=-nlwp -p \"$(paste -sd, {})\" | head", procs),
     );
     cure.risk = "none: it only looks".into();
-    found.fixes = vec![raise, cure];
-    found
+    vec![raise, cure]
 }

@@ -1,5 +1,6 @@
 //! host.tasks.hung: tasks stay in uninterruptible sleep beyond seconds; what they wait for.
 
+use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::ledger::State;
@@ -68,8 +69,10 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             Phase::Relief,
             Horizon::Immediate,
             "See where it stands in the kernel, and what it has open",
-            format!(
-                "cat /proc/{0}/wchan; cat /proc/{0}/stack; ls -l /proc/{0}/cwd; findmnt -no TARGET,FSTYPE,OPTIONS | grep -E 'nfs|cifs|fuse'",
+            sh!(
+                "cat /proc/{}/wchan; cat /proc/{}/stack; ls -l /proc/{}/cwd; findmnt -no TARGET,FSTYPE,OPTIONS | grep -E 'nfs|cifs|fuse'",
+                p.id.pid,
+                p.id.pid,
                 p.id.pid
             ),
         );
@@ -79,7 +82,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         cure.phase = Phase::Cure;
         cure.title = "Free what it waits for: thaw the file system, bring the server back".into();
         cure.command =
-            "dmesg -T | grep -A1 'blocked for more than' | tail -n 20   # and: fsfreeze -u MOUNT, if someone froze it".into();
+            sh!("dmesg -T | grep -A1 'blocked for more than' | tail -n 20   # and: fsfreeze -u MOUNT, if someone froze it");
         found.fixes = vec![look, cure];
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }

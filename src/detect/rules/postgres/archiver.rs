@@ -1,6 +1,7 @@
 //! postgres.archiver.failing: WAL archiving fails.
 
 use super::support::{instance, nobody, sql, unknown};
+use crate::detect::command::Command;
 use crate::detect::finding::Class;
 use crate::detect::finding::{Horizon, Phase};
 use crate::detect::memory::is_held;
@@ -70,7 +71,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     );
     fix.risk = "none: it only looks".into();
     fix.needs = "pg_read_all_settings; then the server's user".into();
-    fix.verify = "SELECT last_archived_time > last_failed_time AS works FROM pg_stat_archiver;".into();
+    fix.verify = Command::sql("SELECT last_archived_time > last_failed_time AS works FROM pg_stat_archiver;");
     found.fixes = vec![fix];
     Judged::found(subject, found)
 }

@@ -1,6 +1,7 @@
 //! postgres.checksum_failures: data corruption was detected; pinned on top.
 
 use super::support::{instance, nobody, sql, unknown};
+use crate::detect::command::sh;
 use crate::detect::finding::Class;
 use crate::detect::finding::{Horizon, Phase};
 use crate::detect::params::Params;
@@ -45,10 +46,10 @@ fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
             Phase::Relief,
             Horizon::Immediate,
             "Copy the data directory before anything else, then look what is damaged",
-            format!("pg_amcheck --all --heapallindexed   # {}", pg.id),
+            String::new(),
             &d.name,
         );
-        fix.language = crate::detect::finding::Language::Shell;
+        fix.command = sh!("pg_amcheck --all --heapallindexed");
         fix.risk = "reads everything".into();
         fix.needs = "superuser; a copy of the data directory first".into();
         fix.takes_s = None;

@@ -1,6 +1,7 @@
 //! A query that nobody sent before perftop's eyes: whoever was deployed with it can be rolled back.
 
-use crate::detect::finding::{Fix, Horizon, Language, Phase};
+use crate::detect::command::Command;
+use crate::detect::finding::{Fix, Horizon, Phase};
 use crate::detect::verdict::Facts;
 use crate::model::facts::PgFacts;
 use crate::model::foreign::Foreign;
@@ -27,15 +28,12 @@ pub fn rollback(facts: &Facts<'_>, pg: &PgFacts, costly: &Costly<'_>) -> Option<
         let since_s = (activity.newest.server_us - oldest.started_us).max(0) as f64 / 1e6;
         format!(", connected for {}", seconds(since_s))
     });
-    let mut fix = sql(
-        pg,
-        Phase::Relief,
-        Horizon::Immediate,
-        "Roll back what was deployed with it",
-        format!("-- {application} as role {}{since}: deploy what ran before it; this query was not sent then", costly.row.role),
-        &Foreign::default(),
-    );
-    fix.language = Language::Config;
+    let mut fix =
+        sql(pg, Phase::Relief, Horizon::Immediate, "Roll back what was deployed with it", String::new(), &Foreign::default());
+    fix.command = Command::note(format!(
+        "-- {application} as role {}{since}: deploy what ran before it; this query was not sent then",
+        costly.row.role
+    ));
     fix.needs = format!("whoever deploys {application}");
     fix.risk = "what else came with that version goes, too".into();
     fix.takes_s = None;

@@ -1,6 +1,7 @@
 //! postgres.connections.exhausted: slots nearly or fully used; who holds them.
 
 use super::support::{instance, nobody, setting, sql, unknown};
+use crate::detect::command::Command;
 use crate::detect::finding::Class;
 use crate::detect::finding::{Fix, Horizon, Phase};
 use crate::detect::memory::is_held;
@@ -94,9 +95,9 @@ fn fixes(pg: &PgFacts, top: &crate::model::postgres::ConnectionRow, places: f64)
         );
         fix.risk = "a pool must notice that its connections are gone; one that does not shows errors once for each".into();
         fix.needs = format!("role {}, or pg_signal_backend", top.role);
-        fix.verify =
-            "SELECT count(*), current_setting('max_connections') FROM pg_stat_activity WHERE backend_type = 'client backend';"
-                .into();
+        fix.verify = Command::sql(
+            "SELECT count(*), current_setting('max_connections') FROM pg_stat_activity WHERE backend_type = 'client backend';",
+        );
         out.push(fix);
     }
     let more = format!("{:.0}", (places * 1.5).ceil());

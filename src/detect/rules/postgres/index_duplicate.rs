@@ -2,10 +2,12 @@
 
 use super::object::Object;
 use super::support::{self, nobody, sql};
+use crate::detect::command::Command;
 use crate::detect::finding::Class;
 use crate::detect::finding::{Horizon, Phase};
 use crate::detect::params::Params;
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::postgres::index_definition;
 use crate::model::source::SourceKind;
 use crate::model::subject::SubjectType;
 use crate::model::unit::{Unit, bytes};
@@ -49,7 +51,7 @@ fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
                 index.statement("DROP INDEX CONCURRENTLY ", ""),
                 &catalog.database,
             );
-            drop.undo = i.definition.as_ref().and_then(support::definition);
+            drop.undo = i.definition.as_ref().and_then(index_definition).map(Command::sql);
             drop.risk = "queries that preferred it use the other one. Stands alone, not in a transaction".into();
             drop.needs = "owner of the table".into();
             found.fixes = vec![drop];

@@ -1,6 +1,7 @@
 //! postgres.query.missing_index: a query reads far more rows than it returns, and an index would serve it.
 
 use crate::detect::advice::Advice;
+use crate::detect::command::Command;
 use crate::detect::finding::{Class, Fix, Horizon, Phase, Preflight};
 use crate::detect::params::Params;
 use crate::detect::queries::{Costly, Kind};
@@ -104,7 +105,7 @@ fn build(pg: &PgFacts, costly: &Costly<'_>, table: &PlannedTable, advice: &Advic
         (advice.gain_high * 100.0).min(99.9)
     );
     let mut fix = sql(pg, Phase::Cure, Horizon::Immediate, &title, command, &costly.row.database);
-    fix.undo = Some(format!("DROP INDEX CONCURRENTLY {schema}.{quoted};"));
+    fix.undo = Some(Command::sql(format!("DROP INDEX CONCURRENTLY {schema}.{quoted};")));
     fix.risk = format!(
         "reads the table twice and waits for all older transactions; about {} more to keep up to date with each write; one that fails leaves an invalid index behind",
         bytes(size)
@@ -113,10 +114,10 @@ fn build(pg: &PgFacts, costly: &Costly<'_>, table: &PlannedTable, advice: &Advic
     // Two scans of the table at some 100 MB/s, and a sort.
     fix.takes_s = Some((table.pages as f64 * 8192.0 * 2.0 / 100e6 + table.rows * 1e-6).max(1.0).round());
     fix.needs_bytes = Some(size as u64);
-    fix.verify = format!(
+    fix.verify = Command::sql(format!(
         "SELECT indisvalid FROM pg_index WHERE indexrelid = {}::regclass;",
         crate::model::postgres::literal(&crate::model::foreign::Foreign::from(format!("{schema}.{quoted}").as_str()))?
-    );
+    ));
     fix.preflight = preflight(pg, costly);
     Some(fix)
 }

@@ -1,6 +1,7 @@
 //! A table or an index in a statement to paste: by its name, or by its OID where no text can be the name (no UTF-8, or escapes that the
 //! encoding of its database does not know).
 
+use crate::detect::command::Command;
 use crate::detect::finding::{Fix, Horizon, Phase};
 use crate::model::facts::PgFacts;
 use crate::model::foreign::Foreign;
@@ -58,8 +59,10 @@ impl Object {
         fix.risk = "reads and writes the table; blocks neither reads nor writes; waits for the horizon".into();
         fix.needs = format!("owner of the table ({owner}), or MAINTAIN on it");
         fix.takes_s = Some((pages as f64 * 8192.0 / BYTES_PER_S).max(1.0).round());
-        fix.verify =
-            format!("SELECT n_dead_tup, n_live_tup, last_vacuum FROM pg_stat_user_tables WHERE relid = {}::oid;", self.oid);
+        fix.verify = Command::sql(format!(
+            "SELECT n_dead_tup, n_live_tup, last_vacuum FROM pg_stat_user_tables WHERE relid = {}::oid;",
+            self.oid
+        ));
         fix
     }
 
@@ -74,10 +77,10 @@ impl Object {
         let title = format!("Let auto{what} come sooner for it");
         let command = self.statement("ALTER TABLE ", &format!(" SET ({option} = {FACTOR})"));
         let mut fix = sql(pg, Phase::Cure, Horizon::ShortTerm, &title, command, database);
-        fix.undo = Some(match own {
+        fix.undo = Some(Command::sql(match own {
             Some(own) => self.statement("ALTER TABLE ", &format!(" SET ({option} = {own})")),
             None => self.statement("ALTER TABLE ", &format!(" RESET ({option})")),
-        });
+        }));
         fix.risk = format!("auto{what} works on it more often; a short lock that blocks no reads and no writes");
         fix.needs = format!("owner of the table ({owner})");
         Some(fix)
@@ -85,7 +88,7 @@ impl Object {
 
     /// True once nothing has its OID any more.
     #[must_use]
-    pub fn gone(&self) -> String {
-        format!("SELECT count(*) = 0 AS gone FROM pg_class WHERE oid = {}::oid;", self.oid)
+    pub fn gone(&self) -> Command {
+        Command::sql(format!("SELECT count(*) = 0 AS gone FROM pg_class WHERE oid = {}::oid;", self.oid))
     }
 }

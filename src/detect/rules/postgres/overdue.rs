@@ -2,6 +2,7 @@
 
 use super::object::Object;
 use super::support::{self, nobody, setting, sql};
+use crate::detect::command::Command;
 use crate::detect::finding::Class;
 use crate::detect::finding::{Fix, Horizon, Phase};
 use crate::detect::memory::is_held;
@@ -96,7 +97,7 @@ fn fixes(pg: &PgFacts, database: &Foreign, t: &crate::model::postgres::TableRow,
             table.statement("ALTER TABLE ", " RESET (autovacuum_enabled)"),
             database,
         );
-        on.undo = Some(table.statement("ALTER TABLE ", " SET (autovacuum_enabled = off)"));
+        on.undo = Some(Command::sql(table.statement("ALTER TABLE ", " SET (autovacuum_enabled = off)")));
         on.risk = "somebody switched it off; ask why".into();
         on.needs = format!("owner of the table ({})", t.owner);
         out.push(on);

@@ -1,5 +1,6 @@
 //! postgres.locks.prepared_transaction: a forgotten two-phase transaction blocks.
 
+use crate::detect::command::Command;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::params::Params;
 use crate::detect::verdict::{Facts, Judged, Prev, Rule};
@@ -58,7 +59,7 @@ fn made(pg: &PgFacts, _: &Chains, root: &Root) -> Option<(Subject, String, Vec<F
             let mut fix = sql(pg, Phase::Relief, Horizon::Immediate, title, command, &row.database);
             fix.risk = "the other parts of the distributed transaction may have ended the other way: ask its coordinator".into();
             fix.needs = format!("owner {} or a superuser, in database {}", row.owner, row.database);
-            fix.verify = format!("SELECT count(*) = 0 AS gone FROM pg_prepared_xacts WHERE gid = {gid};");
+            fix.verify = Command::sql(format!("SELECT count(*) = 0 AS gone FROM pg_prepared_xacts WHERE gid = {gid};"));
             fix
         };
         let title = format!("Roll it back: {} can go on", roots::sessions(root.waiters.len()));

@@ -1,5 +1,6 @@
 //! A setting for the new sessions of a role, as a fix: with the way back to what the role has of its own now.
 
+use crate::detect::command::Command;
 use crate::detect::finding::{Fix, Horizon, Phase, Preflight};
 use crate::model::facts::PgFacts;
 use crate::model::foreign::Foreign;
@@ -32,8 +33,8 @@ pub fn role_setting(
     fix.undo = match now.map(|row| literal(&row.value)) {
         // What was not read may be there.
         None if known.is_none_or(|rows| rows.len() >= LISTED) => None,
-        None => Some(format!("ALTER ROLE {who} RESET {name};")),
-        Some(value) => value.map(|value| format!("ALTER ROLE {who} SET {name} = {value};")),
+        None => Some(Command::sql(format!("ALTER ROLE {who} RESET {name};"))),
+        Some(value) => value.map(|value| Command::sql(format!("ALTER ROLE {who} SET {name} = {value};"))),
     };
     // What is set for the role in one database wins over what is set for the role.
     fix.preflight = rows
@@ -47,9 +48,9 @@ pub fn role_setting(
         .collect();
     fix.needs = "a role that may alter that role".into();
     if let Some(role) = literal(role) {
-        fix.verify = format!(
+        fix.verify = Command::sql(format!(
             "SELECT setdatabase, setconfig FROM pg_db_role_setting WHERE setrole = (SELECT oid FROM pg_roles WHERE rolname = {role});"
-        );
+        ));
     }
     Some(fix)
 }

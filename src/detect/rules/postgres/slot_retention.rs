@@ -1,6 +1,7 @@
 //! postgres.replication.slot_retention: a slot retains WAL; disk-full ETA.
 
 use super::support::{instance, nobody, setting, sql, unknown};
+use crate::detect::command::Command;
 use crate::detect::finding::Class;
 use crate::detect::finding::{Fix, Horizon, Phase};
 use crate::detect::memory::is_held;
@@ -112,7 +113,7 @@ fn fixes(pg: &PgFacts, slot: &crate::model::postgres::SlotRow) -> Vec<Fix> {
     );
     drop.risk = "the standby or subscriber that read from it must be set up anew".into();
     drop.needs = "a role with REPLICATION, or a superuser".into();
-    drop.verify = format!("SELECT count(*) = 0 AS gone FROM pg_replication_slots WHERE slot_name = {name};");
+    drop.verify = Command::sql(format!("SELECT count(*) = 0 AS gone FROM pg_replication_slots WHERE slot_name = {name};"));
     // What is set already stands, be it less.
     let unlimited = pg.cluster.as_ref().is_ok_and(|c| c.number("max_slot_wal_keep_size").is_some_and(|mb| mb < 0.0));
     let title = "Let no slot hold back more than this";

@@ -1,5 +1,6 @@
 //! postgres.query.stale_statistics: the planner's estimate is far off.
 
+use crate::detect::command::Command;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::params::Params;
 use crate::detect::queries::{Costly, Kind};
@@ -100,8 +101,10 @@ fn fixes(pg: &PgFacts, costly: &Costly<'_>, table: &PlannedTable, object: &Objec
     analyze.risk = "reads a sample of the table; blocks nobody; plans of other queries may change too".into();
     analyze.needs = format!("owner of the table ({}), or MAINTAIN on it", table.owner);
     analyze.takes_s = Some(5.0);
-    analyze.verify =
-        format!("SELECT n_mod_since_analyze, last_analyze FROM pg_stat_user_tables WHERE relid = {}::oid;", table.oid);
+    analyze.verify = Command::sql(format!(
+        "SELECT n_mod_since_analyze, last_analyze FROM pg_stat_user_tables WHERE relid = {}::oid;",
+        table.oid
+    ));
     // What the table has of its own the visits say; one that was not visited yet may have any.
     let database = &costly.row.database;
     let visited = pg.catalogs.get(database.shown()).and_then(|c| c.tables.iter().find(|t| t.oid == table.oid));

@@ -1,12 +1,14 @@
 //! What several rules of PostgreSQL need: subjects, statements to paste with their guards, the time of a query by state.
 
-use crate::detect::finding::{Fix, Horizon, Language, Phase, Preflight};
+use crate::detect::command::Command;
+use crate::detect::command::sh;
+use crate::detect::finding::{Fix, Horizon, Phase, Preflight};
 use crate::detect::ledger::state_of;
 use crate::detect::verdict::{Facts, Judged, Verdict};
 use crate::model::demand::Demand;
 use crate::model::facts::{Activities, PgFacts};
 use crate::model::foreign::Foreign;
-use crate::model::postgres::{Catalog, Session, StatementRow, WaitClass, identifier};
+use crate::model::postgres::{Catalog, Session, StatementRow, WaitClass, identifier, literal};
 use crate::model::seen::{Lack, Why};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::seconds;
@@ -106,24 +108,24 @@ pub fn sql(pg: &PgFacts, phase: Phase, horizon: Horizon, title: &str, command: S
         phase,
         horizon,
         title: title.to_owned(),
-        language: Language::Sql,
+
         target: format!("{database} on {} ({role})", pg.id),
-        command,
+        command: Command::sql(command),
         undo: None,
         risk: String::new(),
         needs: String::new(),
         takes_s: Some(1.0),
         needs_bytes: None,
         preflight: Vec::new(),
-        verify: "perftop check --for 5s --only 'postgres.*'".into(),
+        verify: sh!("perftop check --for 5s --only 'postgres.*'"),
     }
 }
 
 /// What only the application can do.
 #[must_use]
 pub fn in_application(pg: &PgFacts, horizon: Horizon, title: &str, how: &str, whose: String, risk: &str) -> Fix {
-    let mut fix = sql(pg, Phase::Cure, horizon, title, format!("-- application: {how}"), &Foreign::default());
-    fix.language = Language::Config;
+    let mut fix = sql(pg, Phase::Cure, horizon, title, String::new(), &Foreign::default());
+    fix.command = Command::note(format!("-- application: {how}"));
     fix.needs = whose;
     fix.risk = risk.to_owned();
     fix.takes_s = None;
@@ -185,13 +187,6 @@ pub fn of_visited(pg: &PgFacts, mut judged: Judged, most: usize, clear: &str) ->
     judged
 }
 
-/// The statement that makes an index again, to the letter; none when it cannot be written without loss.
-#[must_use]
-pub fn definition(text: &Foreign) -> Option<String> {
-    let text = std::str::from_utf8(text.raw()).ok()?;
-    (!text.chars().any(char::is_control) && Foreign::from(text).shown().replace("\\\\", "\\") == text).then(|| format!("{text};"))
-}
-
 /// A moment as SQL writes it, to the microsecond.
 #[must_use]
 pub fn moment(us: i64) -> String {
@@ -231,7 +226,7 @@ pub fn terminate(pg: &PgFacts, s: &Session, frees: usize) -> Option<Fix> {
         _ => "its client sees a broken connection; nothing is lost, it has written nothing".into(),
     };
     fix.needs = signal(pg, s);
-    fix.verify = format!("SELECT count(*) = 0 AS gone {guard};");
+    fix.verify = Command::sql(format!("SELECT count(*) = 0 AS gone {guard};"));
     fix.preflight = allowed(pg);
     Some(fix)
 }
@@ -247,7 +242,7 @@ pub fn cancel(pg: &PgFacts, s: &Session, title: &str) -> Option<Fix> {
     let mut fix = sql(pg, Phase::Relief, Horizon::Immediate, title, command, &Foreign::default());
     fix.risk = "its statement fails with an error; the transaction around it is aborted".into();
     fix.needs = signal(pg, s);
-    fix.verify = format!("SELECT state, query {guard};");
+    fix.verify = Command::sql(format!("SELECT state, query {guard};"));
     fix.preflight = allowed(pg);
     Some(fix)
 }
@@ -283,13 +278,11 @@ pub fn setting(pg: &PgFacts, phase: Phase, horizon: Horizon, title: &str, name: 
     let row = pg.cluster.as_ref().ok().and_then(|c| c.settings.get(name))?;
     let restart = row.context == "postmaster";
     let managed = pg.server.as_ref().and_then(|s| s.managed.clone());
-    let command = match &managed {
-        Some(service) => {
-            format!("-- {service}: set {name} = {value} in the instance's parameters (parameter group, database flags)")
-        }
-        None => format!("ALTER SYSTEM SET {name} = '{value}';"),
-    };
-    let mut fix = sql(pg, phase, horizon, title, command, &Foreign::default());
+    let mut fix = sql(pg, phase, horizon, title, format!("ALTER SYSTEM SET {name} = '{value}';"), &Foreign::default());
+    if let Some(service) = &managed {
+        let note = format!("-- {service}: set {name} = {value} in the instance's parameters (parameter group, database flags)");
+        fix.command = Command::note(note);
+    }
     let after = if restart { "a restart of the server" } else { "SELECT pg_reload_conf();" };
     fix.preflight = vec![Preflight { ok: !restart, what: format!("takes effect after {after}") }];
     // To the value of now, in its base unit: a reset would take an earlier ALTER SYSTEM with it.
@@ -297,12 +290,14 @@ pub fn setting(pg: &PgFacts, phase: Phase, horizon: Horizon, title: &str, name: 
         let what = format!("{name} is given on the server's command line, which stands above ALTER SYSTEM: change it there");
         fix.preflight.push(Preflight { ok: false, what });
     }
-    fix.undo = managed.is_none().then(|| match row.source.as_str() {
-        "default" => format!("ALTER SYSTEM RESET {name};   -- then SELECT pg_reload_conf();"),
-        _ => format!("ALTER SYSTEM SET {name} = '{}';   -- then SELECT pg_reload_conf();", row.setting.replace('\'', "''")),
-    });
+    let undo = || match row.source.as_str() {
+        "default" => Some(Command::sql(format!("ALTER SYSTEM RESET {name};   -- then SELECT pg_reload_conf();"))),
+        _ => literal(&row.setting.as_str().into())
+            .map(|old| Command::sql(format!("ALTER SYSTEM SET {name} = {old};   -- then SELECT pg_reload_conf();"))),
+    };
+    fix.undo = if managed.is_none() { undo() } else { None };
     fix.needs = if managed.is_some() { "the service's console".into() } else { "superuser".into() };
-    fix.verify = format!("SELECT setting, unit, pending_restart FROM pg_settings WHERE name = '{name}';");
+    fix.verify = Command::sql(format!("SELECT setting, unit, pending_restart FROM pg_settings WHERE name = '{name}';"));
     Some(fix)
 }
 

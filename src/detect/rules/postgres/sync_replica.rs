@@ -1,6 +1,7 @@
 //! postgres.wal.sync_replica: commits wait for a synchronous standby.
 
 use super::support::{self, confidence, instance, interval, nobody, setting};
+use crate::detect::command::Command;
 use crate::detect::finding::Class;
 use crate::detect::finding::{Horizon, Phase};
 use crate::detect::ledger::State;
@@ -66,8 +67,9 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let said = fix.map(|mut fix| {
         fix.risk = "a commit may be lost with this server from then on".into();
         if pg.server.as_ref().is_none_or(|s| s.managed.is_none()) {
-            fix.undo = literal(&Foreign::from(names))
-                .map(|n| format!("ALTER SYSTEM SET synchronous_standby_names = {n};   -- then SELECT pg_reload_conf();"));
+            fix.undo = literal(&Foreign::from(names)).map(|n| {
+                Command::sql(format!("ALTER SYSTEM SET synchronous_standby_names = {n};   -- then SELECT pg_reload_conf();"))
+            });
         }
         fix
     });

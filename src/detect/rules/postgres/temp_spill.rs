@@ -1,5 +1,6 @@
 //! postgres.query.temp_spill: sorts and hashes spill to disk.
 
+use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix, Horizon, Phase, Preflight};
 use crate::detect::params::Params;
 use crate::detect::queries::{Costly, Kind};
@@ -97,7 +98,7 @@ fn more_memory(facts: &Facts<'_>, pg: &PgFacts, costly: &Costly<'_>, spilled: f6
             None => format!("{wanted:.0} MB would keep it off the disk; the memory of that host is not known here"),
         };
         fix.preflight.push(Preflight { ok: megabytes >= wanted && room.is_some(), what });
-        fix.verify = "perftop check --for 15s --only postgres.query.temp_spill".into();
+        fix.verify = sh!("perftop check --for 15s --only postgres.query.temp_spill");
         fix
     });
     said.into_iter().collect()

@@ -2,6 +2,7 @@
 
 use super::object::Object;
 use super::support::{instance, nobody, sql, unknown};
+use crate::detect::command::Command;
 use crate::detect::finding::Class;
 use crate::detect::finding::{Fix, Horizon, Phase};
 use crate::detect::memory::is_held;
@@ -108,6 +109,6 @@ fn freeze(pg: &PgFacts, database: &Foreign, age: f64, of_transactions: bool) -> 
     fix.risk = "reads and writes all of it; blocks neither reads nor writes; temporary tables that a session left open are out of its reach".into();
     fix.needs = "owner of the table, or MAINTAIN on it".into();
     fix.takes_s = oldest.map(|t| (t.pages as f64 * 8192.0 / 50e6).max(1.0).round());
-    fix.verify = "SELECT datname, age(datfrozenxid), mxid_age(datminmxid) FROM pg_database;".into();
+    fix.verify = Command::sql("SELECT datname, age(datfrozenxid), mxid_age(datminmxid) FROM pg_database;");
     vec![fix]
 }

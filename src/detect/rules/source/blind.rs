@@ -1,5 +1,7 @@
 //! source.blind: permissions or kernel settings hide a part; the command that lifts it and what it silences.
 
+use crate::detect::command::Command;
+use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::params::Params;
@@ -29,7 +31,7 @@ struct Gap {
     count: f64,
     origin: &'static str,
     silences: &'static str,
-    lift: Option<&'static str>,
+    lift: Option<Command>,
 }
 
 fn gaps(world: &World) -> Vec<Gap> {
@@ -42,7 +44,7 @@ fn gaps(world: &World) -> Vec<Gap> {
             count: off as f64,
             origin: "host.psi.cpu",
             silences: "host.memory.reclaim is unknown, CPU and IO findings lose their gate",
-            lift: Some("sed -i 's/^GRUB_CMDLINE_LINUX=\"/&psi=1 /' /etc/default/grub && update-grub   # then reboot"),
+            lift: Some(sh!("sed -i 's/^GRUB_CMDLINE_LINUX=\"/&psi=1 /' /etc/default/grub && update-grub   # then reboot")),
         });
     }
     let users = || world.processes().iter().filter(|p| !p.kernel);
@@ -53,7 +55,7 @@ fn gaps(world: &World) -> Vec<Gap> {
             count: no_io as f64,
             origin: "host.process_io",
             silences: "the contender of host.io.saturated",
-            lift: Some("sudo perftop"),
+            lift: Some(sh!("sudo perftop")),
         });
     }
     let sockets = world.host.serving_unreadable;
@@ -63,7 +65,7 @@ fn gaps(world: &World) -> Vec<Gap> {
             count: f64::from(sockets),
             origin: "host.serving",
             silences: "what is foreground is assumed for them",
-            lift: Some("sudo perftop"),
+            lift: Some(sh!("sudo perftop")),
         });
     }
     gaps
@@ -78,9 +80,9 @@ fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
     let what: Vec<&str> = gaps.iter().map(|g| g.claim).collect();
     let mut found = Found::new(Class::Hygiene, format!("Not everything can be seen: {}", what.join("; ")));
     found.evidence = gaps.iter().map(|g| evidence(g.claim, g.count, Unit::Count, Some(0.0), g.origin)).collect();
-    let mut seen: Vec<&str> = Vec::new();
+    let mut seen: Vec<&Command> = Vec::new();
     for gap in &gaps {
-        if let Some(lift) = gap.lift.filter(|l| !seen.contains(l)) {
+        if let Some(lift) = gap.lift.as_ref().filter(|l| !seen.contains(l)) {
             seen.push(lift);
             found.fixes.push(way_in(lift, gap.silences));
         }
@@ -88,10 +90,11 @@ fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
     Judged::found(subject, found)
 }
 
-fn way_in(command: &str, silences: &str) -> Fix {
-    let mut fix = fix::shell_fix(Phase::Cure, Horizon::ShortTerm, format!("See it; silenced meanwhile: {silences}"), command);
+fn way_in(command: &Command, silences: &str) -> Fix {
+    let mut fix =
+        fix::shell_fix(Phase::Cure, Horizon::ShortTerm, format!("See it; silenced meanwhile: {silences}"), command.clone());
     fix.needs = "root".into();
     fix.risk = "none for what runs".into();
-    fix.verify = "perftop doctor".into();
+    fix.verify = sh!("perftop doctor");
     fix
 }

@@ -5,10 +5,12 @@ pub mod denied;
 pub mod not_watched;
 pub mod unreachable;
 
+use crate::detect::command::Command;
+use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::verdict::{Facts, Found, Judged, Verdict, evidence};
-use crate::model::source::{Place, SourceKind, SourceState};
+use crate::model::source::{Place, SourceKind, SourceState, SourceStatus};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::Unit;
 
@@ -24,11 +26,11 @@ fn in_state(facts: &Facts<'_>, state: SourceState, says: &str) -> Judged {
         let asked_for = source.place != Place::Local;
         found.grows = server && (state == SourceState::Unreachable || (state == SourceState::Denied && asked_for));
         found.evidence = vec![evidence("sources in this state", 1.0, Unit::Count, None, "sources")];
-        if let Some(way_in) = &source.way_in {
-            let mut look = fix::shell_fix(Phase::Relief, Horizon::Immediate, "The way in", way_in.clone());
+        if let Some(command) = way_in(source) {
+            let mut look = fix::shell_fix(Phase::Relief, Horizon::Immediate, "The way in", command);
             look.needs = "an account of that server".into();
             look.risk = "none: it only looks".into();
-            look.verify = "perftop doctor".into();
+            look.verify = sh!("perftop doctor");
             found.fixes.push(look);
         }
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
@@ -37,4 +39,15 @@ fn in_state(facts: &Facts<'_>, state: SourceState, says: &str) -> Judged {
         return Judged::clear(Subject::host(), "no source is in this state");
     }
     judged
+}
+
+/// The way in to paste: made here from what the source is. What a source says of itself, a recording's text too, is only to be read.
+fn way_in(source: &SourceStatus) -> Option<Command> {
+    let said = source.way_in.as_ref()?;
+    let peer = source.id.strip_prefix("peer:").and_then(|at| at.parse::<std::net::SocketAddr>().ok());
+    Some(match (source.kind, peer) {
+        (SourceKind::Host, _) => sh!("sudo perftop"),
+        (SourceKind::Peer, Some(at)) => sh!("ssh {} -t perftop", at.ip()),
+        _ => Command::note(said.as_str()),
+    })
 }
