@@ -347,5 +347,5 @@ fn no_field_of_a_forged_sample_brings_a_hidden_character_out() {
             }
         }
     }
-    assert!(forgeries > 100, "{forgeries}");
+    assert!(forgeries > 50, "{forgeries}");
 }
