@@ -2,6 +2,7 @@
 //! The only layer that opens files of the system under observation, and the only one with a clock.
 //! What never lives here: rates, thresholds, verdicts.
 
+pub mod bounded;
 pub mod clock;
 pub mod deadline;
 pub mod discover;
@@ -11,3 +12,4 @@ pub mod pace;
 pub mod postgres;
 pub mod root;
 pub mod schedule;
+pub mod tls;

@@ -15,6 +15,7 @@ mod names;
 mod plans;
 mod server;
 mod standby;
+mod tls;
 
 use std::io::Write;
 use std::net::TcpListener;

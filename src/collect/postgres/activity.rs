@@ -86,7 +86,7 @@ pub fn session(row: &PgRow) -> Option<Session> {
         query_s: c.number(),
         state_s: c.number(),
         has_xid: c.flag().unwrap_or(false),
-        query: Foreign::from(lexer::mask(&String::from_utf8_lossy(c.bytes().unwrap_or_default())).as_str()),
+        query: Foreign::from(lexer::mask(&String::from_utf8_lossy(c.text().raw())).as_str()),
     })
 }
 
@@ -101,7 +101,7 @@ impl Looks {
     /// Takes one look in.
     pub fn add(&mut self, head: &[PgRow], rows: &[PgRow], cost_ms: f64) {
         let mut clock = head.first().map(Cells::of);
-        let mut sessions: Vec<Session> = rows.iter().filter_map(session).collect();
+        let mut sessions: Vec<Session> = rows.iter().take(MOST + 1).filter_map(session).collect();
         let more = sessions.len().saturating_sub(MOST);
         sessions.truncate(MOST);
         self.newest.rounds += 1;

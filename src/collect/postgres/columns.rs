@@ -27,6 +27,8 @@ pub struct Columns {
     views: BTreeMap<String, BTreeSet<String>>,
     /// Positions of WAL can be asked for.
     pub positions: bool,
+    /// pg_stat_statements may hold more entries than are read at once.
+    pub crowded: bool,
 }
 
 /// Asks for the columns of all views, and of pg_stat_statements in `schema` (quoted), where it is.

@@ -9,8 +9,10 @@ use rustix::process::{Uid, geteuid};
 use sqlx::ConnectOptions;
 use sqlx::postgres::PgConnection;
 
+use super::credentials::Credentials;
+use super::guard::{self, Guard};
 use super::session::Trouble;
-use super::target::{Address, Credentials, Target};
+use super::target::{Address, Target};
 
 /// How long a connect may take.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -60,15 +62,27 @@ fn name_of(uid: u32) -> Option<String> {
 ///
 /// # Errors
 /// What the server or the system said.
-pub async fn connect(target: &Target, who: &Who, database: &str, credentials: &Credentials) -> Result<PgConnection, Trouble> {
-    let options = target.options(&who.role, database, credentials).disable_statement_logging();
+pub async fn connect(
+    target: &Target,
+    who: &Who,
+    database: &str,
+    credentials: &Credentials,
+) -> Result<(PgConnection, Guard), Trouble> {
+    let answer = tokio::time::timeout(PATIENCE, let_in(target, who, database, credentials)).await;
+    answer.unwrap_or(Err(Trouble::TimedOut(PATIENCE)))
+}
+
+async fn let_in(target: &Target, who: &Who, database: &str, credentials: &Credentials) -> Result<(PgConnection, Guard), Trouble> {
+    // The server sees who opens its socket; what is said over it is then that user's.
     let mask = who.user.map(Mask::put_on).transpose()?;
-    let answer = tokio::time::timeout(PATIENCE, options.connect()).await;
+    let reached = guard::reach(target).await;
     drop(mask);
-    match answer {
-        Ok(Ok(connection)) => Ok(connection),
-        Ok(Err(error)) => Err(Trouble::of(&error)),
-        Err(_) => Err(Trouble::TimedOut(PATIENCE)),
+    let guarded = reached.and_then(|server| guard::before(server, target.port));
+    let (dir, guard) = guarded.map_err(|e| Trouble::of(&sqlx::Error::Io(e)))?;
+    let options = target.options(&who.role, database, credentials, &dir).disable_statement_logging();
+    match options.connect().await {
+        Ok(connection) => Ok((connection, guard)),
+        Err(error) => Err(guard.trouble(&error)),
     }
 }
 

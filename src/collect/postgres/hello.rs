@@ -50,14 +50,15 @@ pub async fn ask(session: &mut Session, target: &Target, roots: &Roots) -> Resul
         .ok_or_else(|| Trouble::Lost("the server did not introduce itself".into()))?;
     let mut hello = parse(row, target, roots);
     hello.server.dialled = target.addresses().await;
+    let mut entries: Option<usize> = None;
     if let StatementsView::Ready { schema, .. } = &hello.server.statements {
         let schema = schema.clone();
         let probe = format!("SELECT 1 FROM {schema}.pg_stat_statements(false) LIMIT 1");
-        if let Err(trouble) = session.ask(&[probe]).await {
-            if trouble.fatal() {
-                return Err(trouble);
-            }
-            hello.server.statements = unreadable(&trouble);
+        let capacity = "SELECT pg_catalog.current_setting('pg_stat_statements.max', true)".to_owned();
+        match session.ask(&[probe, capacity]).await {
+            Ok((answers, _)) => entries = answers.get(1).and_then(|rows| Cells::of(rows.first()?).number()),
+            Err(trouble) if trouble.fatal() => return Err(trouble),
+            Err(trouble) => hello.server.statements = unreadable(&trouble),
         }
     }
     let schema = match &hello.server.statements {
@@ -71,6 +72,7 @@ pub async fn ask(session: &mut Session, target: &Target, roots: &Roots) -> Resul
     }
     let (answers, _) = session.ask(&[columns::sql(schema)]).await?;
     hello.columns = Columns::parse(answers.first().map_or(&[], Vec::as_slice));
+    hello.columns.crowded = entries.is_some_and(|n| n > super::statements::MOST);
     // Services with a storage of their own refuse positions of WAL; one refusal would take the whole batch of figures with it.
     match session.ask(&[super::cluster::PROBE.to_owned()]).await {
         Err(trouble) if trouble.fatal() => return Err(trouble),

@@ -6,8 +6,10 @@ mod catalog;
 mod cluster;
 mod columns;
 mod connect;
+pub mod credentials;
 mod environment;
 mod find;
+mod guard;
 mod haste;
 mod hello;
 mod locks;
@@ -137,7 +139,7 @@ pub async fn trial_once(target: &Target, database: &str, sql: &str, index: &Tria
 
 async fn once(target: &Target, database: &str) -> Result<(session::Session, hello::Hello), String> {
     let who = connect::who(target);
-    let credentials = target::Credentials::read();
+    let credentials = credentials::Credentials::read();
     let connection = connect::connect(target, &who, database, &credentials).await.map_err(|e| e.to_string())?;
     let limits = session::Limits {
         statement: std::time::Duration::from_secs(5),

@@ -11,6 +11,8 @@ use sqlx::{AssertSqlSafe, Connection, Either, Row as _};
 use crate::collect::clock;
 use crate::model::foreign::Foreign;
 
+use super::guard::Guard;
+
 /// Why there was no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Trouble {
@@ -37,10 +39,6 @@ impl Trouble {
         match error {
             sqlx::Error::Database(e) => {
                 Self::Refused { code: e.code().map_or_else(String::new, |c| c.into_owned()), message: shown(e.message()) }
-            }
-            // Something else listens there: a web server, a proxy.
-            other if other.to_string().contains("SSLRequest") => {
-                Self::Lost("what answers there does not speak the protocol of PostgreSQL".into())
             }
             other => Self::Lost(shown(&other.to_string())),
         }
@@ -74,6 +72,7 @@ fn shown(text: &str) -> String {
 /// A connection with its limits.
 pub struct Session {
     connection: PgConnection,
+    guard: Guard,
     limits: Limits,
     /// Least round trip so far, milliseconds.
     pub floor_ms: f64,
@@ -147,8 +146,8 @@ pub type Answers = Vec<Vec<PgRow>>;
 
 impl Session {
     /// Wraps a fresh connection.
-    pub fn new(connection: PgConnection, limits: Limits) -> Self {
-        Self { connection, limits, floor_ms: f64::INFINITY, unconverted: false }
+    pub fn new((connection, guard): (PgConnection, Guard), limits: Limits) -> Self {
+        Self { connection, guard, limits, floor_ms: f64::INFINITY, unconverted: false }
     }
 
     /// Changes the limits from now on.
@@ -205,7 +204,7 @@ impl Session {
                 Ok((answers, took_ms))
             }
             Err(error) => {
-                let trouble = Trouble::of(&error);
+                let trouble = self.guard.trouble(&error);
                 if !trouble.fatal() {
                     self.rollback().await?;
                 }
@@ -223,7 +222,7 @@ impl Session {
         match tokio::time::timeout(patience, collect(&mut self.connection, sql)).await {
             Ok(Ok(answers)) => Ok(answers),
             Ok(Err(error)) => {
-                let trouble = Trouble::of(&error);
+                let trouble = self.guard.trouble(&error);
                 if !trouble.fatal() {
                     self.rollback().await?;
                 }
@@ -242,7 +241,7 @@ impl Session {
         let run = sqlx::query(AssertSqlSafe(sql)).persistent(false).execute(&mut self.connection);
         match tokio::time::timeout(patience, run).await {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(Trouble::of(&error)),
+            Ok(Err(error)) => Err(self.guard.trouble(&error)),
             Err(_) => Err(Trouble::TimedOut(patience)),
         }
     }
@@ -255,7 +254,7 @@ impl Session {
         let patience = Duration::from_millis(500);
         match tokio::time::timeout(patience, collect(&mut self.connection, "ROLLBACK".to_owned())).await {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(Trouble::Lost(Trouble::of(&error).to_string())),
+            Ok(Err(error)) => Err(Trouble::Lost(self.guard.trouble(&error).to_string())),
             Err(_) => Err(Trouble::TimedOut(patience)),
         }
     }
@@ -272,10 +271,18 @@ impl Session {
     }
 }
 
+/// Rows of one batch. Ours bring 12,000 at the most; a server that sends more has not understood the question.
+const ROWS: usize = 20_000;
+
 async fn collect(connection: &mut PgConnection, sql: String) -> Result<Answers, sqlx::Error> {
     let mut answers: Answers = vec![Vec::new()];
     let mut stream = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(connection);
+    let mut rows_seen = 0;
     while let Some(step) = stream.next().await {
+        rows_seen += 1;
+        if rows_seen > ROWS {
+            return Err(sqlx::Error::Protocol(format!("it sent more than {ROWS} rows")));
+        }
         match step? {
             Either::Left(_) => answers.push(Vec::new()),
             Either::Right(row) => {
@@ -309,14 +316,15 @@ impl<'a> Cells<'a> {
         self.row.try_get_raw(at).ok()?.as_bytes().ok()
     }
 
-    /// The next cell as text from outside; empty for NULL.
+    /// The next cell as text from outside; empty for NULL, and for one that is longer than any that is asked for.
     pub fn text(&mut self) -> Foreign {
-        self.bytes().map_or_else(Foreign::default, Foreign::new)
+        const LONGEST: usize = 64 << 10;
+        self.bytes().filter(|bytes| bytes.len() <= LONGEST).map_or_else(Foreign::default, Foreign::new)
     }
 
     /// The next cell as a word of the server's own.
     pub fn word(&mut self) -> String {
-        self.bytes().map_or_else(String::new, |b| Foreign::new(b).shown().to_owned())
+        self.text().shown().to_owned()
     }
 
     /// The next cell as a number of any kind.

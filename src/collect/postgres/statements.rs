@@ -11,6 +11,8 @@ use crate::model::postgres::{Grown, QueryText, StatementKey, StatementRow, State
 use super::columns::Columns;
 use super::session::Cells;
 
+/// Entries read at once: 10,000 weigh some 6 MB here, and a server may keep more. Of such a one those that took most time are read.
+pub const MOST: usize = 10_000;
 /// Statements kept of one reading.
 const KEPT: usize = 120;
 /// Of them those whose text is asked for.
@@ -37,7 +39,12 @@ pub fn sql(known: &Columns, schema: &str) -> Vec<String> {
         format!(
             "SELECT s.userid, s.dbid, s.queryid, {top}, s.calls, {exec}, {plan}, s.rows, s.shared_blks_hit, s.shared_blks_read, \
              s.shared_blks_dirtied, s.shared_blks_written, s.temp_blks_read, s.temp_blks_written, {read}, {write}, {temp_read}, \
-             {temp_write}, {wal} FROM {schema}.pg_stat_statements(false) s",
+             {temp_write}, {wal} FROM {schema}.pg_stat_statements(false) s{most}",
+            most = if known.crowded {
+                format!(" ORDER BY {} DESC LIMIT {MOST}", of(&["total_exec_time", "total_time"]))
+            } else {
+                String::new()
+            },
             exec = of(&["total_exec_time", "total_time"]),
             plan = of(&["total_plan_time"]),
             read = of(&["shared_blk_read_time", "blk_read_time"]),
@@ -96,7 +103,7 @@ impl Before {
     }
 
     /// Takes one reading in and gives its growth.
-    pub fn grow(&mut self, answers: &[Vec<PgRow>], cost_ms: f64) -> Statements {
+    pub fn grow(&mut self, answers: &[Vec<PgRow>], crowded: bool, cost_ms: f64) -> Statements {
         let [clock, rows, info, ..] = answers else { return Statements::default() };
         let at_s: f64 = clock.first().and_then(|r| Cells::of(r).number()).unwrap_or(0.0);
         let mut now: HashMap<StatementKey, Grown> = HashMap::with_capacity(rows.len());
@@ -119,7 +126,8 @@ impl Before {
         let first = self.at_s == 0.0;
         let evictions = evicted.zip(self.evicted).map(|(new, old)| new.saturating_sub(old)).filter(|_| !first);
         // Where nobody counts, a view that is nearly full throws out.
-        let evicting = evictions.map_or(capacity == 0 || now.len() as u64 * 20 >= u64::from(capacity) * 19, |n| n > 0);
+        // What was not among those that were read may come back as well.
+        let evicting = crowded || evictions.map_or(capacity == 0 || now.len() as u64 * 20 >= u64::from(capacity) * 19, |n| n > 0);
         match (first, evicting) {
             (true, _) => self.first = Some(now.keys().copied().collect()),
             (false, false) => {}

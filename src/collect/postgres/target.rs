@@ -1,12 +1,14 @@
-//! Which server, and with which credentials: URLs, `PG*`, password and service files. The files supply credentials for a target
-//! that is known, never targets.
+//! Which server: a URL, a socket that was seen. How to reach it, and by which options.
+//! What never lives here: passwords of files (`credentials`).
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
+use super::credentials::Credentials;
+
+use crate::collect::tls::{Certificates, Trust};
 use crate::model::foreign::{Foreign, Private};
 use crate::model::shell::Word;
 
@@ -36,6 +38,8 @@ pub struct Target {
     pub password: Option<Private<String>>,
     /// `sslmode` as it was said; unsaid, TLS is required to other hosts and preferred on this one.
     pub tls: Option<PgSslMode>,
+    /// By which certificates.
+    pub certificates: Certificates,
     /// The rest of what a URL may say.
     pub extra: PgConnectOptions,
     /// Seen here rather than asked for.
@@ -95,6 +99,10 @@ impl Target {
             role: Some(extra.get_username().to_owned()).filter(|_| user.is_some() || named("user").is_some()),
             password: password.filter(|p| !p.is_empty()).map(Private::new),
             tls: named("sslmode").map(|_| extra.get_ssl_mode()),
+            certificates: certificates(|url, variable| {
+                let said = url.iter().find_map(|name| named(name)).map(percent);
+                said.or_else(|| std::env::var(variable).ok()).filter(|path| !path.is_empty())
+            })?,
             extra,
             discovered: false,
             impersonate: true,
@@ -115,6 +123,7 @@ impl Target {
             role: None,
             password: None,
             tls: None,
+            certificates: Certificates::default(),
             extra,
             discovered: true,
             impersonate: true,
@@ -172,11 +181,27 @@ impl Target {
         }
     }
 
-    /// The options to connect with, as `role`, to `database`.
+    /// Whether TLS is asked for, whether there may be none, and whom it must prove. None through a socket.
     #[must_use]
-    pub fn options(&self, role: &str, database: &str, credentials: &Credentials) -> PgConnectOptions {
-        let tls = self.tls.unwrap_or(if self.near() { PgSslMode::Prefer } else { PgSslMode::Require });
-        let mut options = self
+    pub fn encryption(&self) -> Option<(bool, Trust)> {
+        use PgSslMode as M;
+        if matches!(self.address, Address::Socket(_)) {
+            return None;
+        }
+        match self.tls.unwrap_or(if self.near() { M::Prefer } else { M::Require }) {
+            M::Disable | M::Allow => None,
+            M::Prefer => Some((true, Trust::Anyone)),
+            // As libpq has it: who names an authority wants it to be asked.
+            M::Require if self.certificates.authority.is_none() => Some((false, Trust::Anyone)),
+            M::Require | M::VerifyCa => Some((false, Trust::Authority)),
+            M::VerifyFull => Some((false, Trust::Host)),
+        }
+    }
+
+    /// The options to speak with, as `role`, to `database`, through the guard's socket in `dir`.
+    #[must_use]
+    pub fn options(&self, role: &str, database: &str, credentials: &Credentials, dir: &Path) -> PgConnectOptions {
+        let options = self
             .extra
             .clone()
             .username(role)
@@ -185,11 +210,8 @@ impl Target {
             .application_name(super::APPLICATION)
             .statement_cache_capacity(0)
             .extra_float_digits(None)
-            .ssl_mode(tls);
-        options = match &self.address {
-            Address::Tcp(host) => options.host(host),
-            Address::Socket(dir) => options.socket(dir),
-        };
+            .ssl_mode(PgSslMode::Disable)
+            .socket(dir);
         let host = match &self.address {
             Address::Tcp(host) => host.as_str(),
             Address::Socket(_) => "localhost",
@@ -212,6 +234,21 @@ impl Target {
         let owner = std::fs::metadata(dir.join(format!(".s.PGSQL.{}", self.port))).map(|m| m.uid());
         owner.is_ok_and(|uid| uid < 1000 || uid == rustix::process::getuid().as_raw())
     }
+}
+
+/// Certificates by the parameters of a URL, else by libpq's variables.
+fn certificates(said: impl Fn(&[&str], &str) -> Option<String>) -> Result<Certificates, String> {
+    // `system` is libpq's word for the authorities of the system.
+    let authority = said(&["sslrootcert", "ssl-root-cert", "ssl-ca"], "PGSSLROOTCERT").filter(|path| path != "system");
+    let certificate = said(&["sslcert", "ssl-cert"], "PGSSLCERT");
+    let key = said(&["sslkey", "ssl-key"], "PGSSLKEY");
+    let own = match (certificate, key) {
+        (Some(certificate), Some(key)) => Some((certificate.into(), key.into())),
+        (None, None) => None,
+        (Some(_), None) => return Err("sslcert needs sslkey, the key of that certificate".into()),
+        (None, Some(_)) => return Err("sslkey needs sslcert, the certificate of that key".into()),
+    };
+    Ok(Certificates { authority: authority.map(PathBuf::from), own })
 }
 
 /// Authority and query of a URL.
@@ -248,90 +285,6 @@ pub fn has_password(url: &str) -> bool {
     in_user || query.split('&').any(|p| p.starts_with("password=") && p.len() > "password=".len())
 }
 
-/// The text of a file in the home directory, or where that variable says; empty when there is none, or others may read it.
-fn private(variable: &str, name: &str) -> String {
-    use std::os::unix::fs::PermissionsExt;
-    let home = || std::env::var_os("HOME").map(|h| PathBuf::from(h).join(name));
-    let Some(path) = std::env::var_os(variable).map(PathBuf::from).or_else(home) else { return String::new() };
-    let private = std::fs::metadata(&path).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o077 == 0);
-    if private { std::fs::read_to_string(&path).unwrap_or_default() } else { String::new() }
-}
-
-/// Passwords of the password file and of services.
-#[derive(Debug, Clone, Default)]
-pub struct Credentials {
-    entries: Vec<[Private<String>; 5]>,
-}
-
-impl Credentials {
-    /// Reads `PGPASSFILE` or `~/.pgpass`, then `PGSERVICEFILE` or `~/.pg_service.conf`; one that others may read is left alone,
-    /// as libpq does with the first.
-    #[must_use]
-    pub fn read() -> Self {
-        let mut all = Self::parse(&private("PGPASSFILE", ".pgpass"));
-        all.entries.extend(Self::services(&private("PGSERVICEFILE", ".pg_service.conf")).entries);
-        all
-    }
-
-    /// Sections of a service file: the password of a role on a host. One that names neither is for whomever, and left out.
-    #[must_use]
-    pub fn services(text: &str) -> Self {
-        let mut sections: Vec<BTreeMap<&str, &str>> = Vec::new();
-        for line in text.lines().map(str::trim).filter(|l| !l.starts_with('#')) {
-            match line.split_once('=') {
-                _ if line.starts_with('[') => sections.push(BTreeMap::new()),
-                Some((key, value)) => {
-                    if let Some(section) = sections.last_mut() {
-                        section.insert(key.trim(), value.trim());
-                    }
-                }
-                None => {}
-            }
-        }
-        let entry = |s: &BTreeMap<&str, &str>| {
-            let host = s.get("host").or_else(|| s.get("hostaddr"))?;
-            let any = |key: &str, other: &'static str| (*s.get(key).unwrap_or(&other)).to_owned();
-            let parts = [
-                (*host).to_owned(),
-                any("port", "5432"),
-                any("dbname", "*"),
-                (*s.get("user")?).to_owned(),
-                (*s.get("password")?).to_owned(),
-            ];
-            Some(parts.map(Private::new))
-        };
-        Self { entries: sections.iter().filter_map(entry).collect() }
-    }
-
-    /// Lines `host:port:database:user:password`; `\:` and `\\` are escaped.
-    #[must_use]
-    pub fn parse(text: &str) -> Self {
-        let entry = |line: &str| {
-            let mut parts = vec![String::new()];
-            let mut chars = line.chars();
-            while let Some(c) = chars.next() {
-                match c {
-                    '\\' => parts.last_mut()?.extend(chars.next()),
-                    ':' if parts.len() < 5 => parts.push(String::new()),
-                    c => parts.last_mut()?.push(c),
-                }
-            }
-            let parts: [String; 5] = parts.try_into().ok()?;
-            Some(parts.map(Private::new))
-        };
-        let lines = text.lines().filter(|l| !l.starts_with('#') && !l.trim().is_empty());
-        Self { entries: lines.filter_map(entry).collect() }
-    }
-
-    fn password(&self, host: &str, port: u16, database: &str, role: &str) -> Option<String> {
-        let fits = |pattern: &Private<String>, value: &str| pattern.reveal() == "*" || pattern.reveal() == value;
-        let port = port.to_string();
-        let found =
-            self.entries.iter().find(|[h, p, d, u, _]| fits(h, host) && fits(p, &port) && fits(d, database) && fits(u, role));
-        found.map(|[.., password]| password.reveal().clone())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -358,7 +311,7 @@ mod tests {
         let dir = crate::collect::host::tempdir::Dir::new();
         let path = dir.path().join(".s.PGSQL.7001");
         let credentials = Credentials::parse("*:*:*:*:secret");
-        let sent = |t: &Target| format!("{:?}", t.options("app", "shop", &credentials)).contains("secret");
+        let sent = |t: &Target| format!("{:?}", t.options("app", "shop", &credentials, Path::new("/"))).contains("secret");
         let mut target = Target::socket(dir.path(), 7001);
         assert!(!sent(&target), "no socket, no password");
         std::fs::write(&path, "").unwrap();
@@ -370,30 +323,7 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_password_file_supplies_the_first_line_that_fits() {
-        let c = Credentials::parse("# comment\nh:1:*:u:a\\:b\n*:*:*:*:c\nbroken\n");
-        assert_eq!(c.password("h", 1, "d", "u").as_deref(), Some("a:b"));
-        assert_eq!(c.password("h", 2, "d", "u").as_deref(), Some("c"));
-        assert_eq!(Credentials::parse("h:1:d:u:p").password("x", 1, "d", "u"), None);
-    }
-
-    #[test]
-    fn a_service_supplies_the_password_of_its_role_on_its_host() {
-        let text = "[shop]\nhost = db1\nport=6000\nuser=app\npassword= x=y\n# [off]\n[half]\npassword=z\nuser=app\n[two]\nhost=db2\nuser=u\npassword=p";
-        let c = Credentials::services(text);
-        assert_eq!(c.password("db1", 6000, "any", "app").as_deref(), Some("x=y"));
-        assert_eq!((c.password("db1", 5432, "any", "app"), c.password("db3", 5432, "any", "app")), (None, None));
-        assert_eq!(c.password("db2", 5432, "d", "u").as_deref(), Some("p"));
-    }
-
     proptest! {
-        #[test]
-        fn no_service_file_panics(text in "[\\[\\]a-z=# \n]{0,80}") {
-            _ = Credentials::services(&text);
-            _ = Credentials::parse(&text);
-        }
-
         #[test]
         fn no_url_panics(text in "postgres://\\PC{0,60}") {
             _ = Target::parse(&text);

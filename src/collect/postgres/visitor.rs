@@ -13,10 +13,11 @@ use crate::model::postgres::plan::TrialIndex;
 use crate::model::seen::{Lack, Seen, Why};
 
 use super::connect::{self, Who};
+use super::credentials::Credentials;
 use super::hello::Hello;
 use super::session::{Cells, Limits, Session, Trouble};
 use super::slot::Shared;
-use super::target::{Credentials, Target};
+use super::target::Target;
 use super::turns::Turns;
 use super::{catalog, plan, trial};
 

@@ -13,12 +13,13 @@ use crate::model::postgres::{RoleSetting, SettingRow, StatementsView};
 use crate::model::seen::{Lack, Why};
 
 use super::connect::{self, Who};
+use super::credentials::Credentials;
 use super::haste::Haste;
 use super::hello::{self, Hello};
 use super::session::{Limits, Session, Trouble};
 use super::slot::Shared;
 use super::statements::Before;
-use super::target::{Credentials, Target};
+use super::target::Target;
 use super::{activity, cluster, locks, statements, visitor};
 
 /// A connection that held so long was a good one: the next break is not waited for as the one after the other.
@@ -362,7 +363,7 @@ impl Sampling {
                 let cost_ms = self.session.cost_ms(took_ms);
                 let within = Duration::from_secs_f64(cost_ms.max(0.0) / STATEMENTS_COST);
                 self.statements_every = within.clamp(STATEMENTS_EVERY, STATEMENTS_MOST);
-                let grown = self.before.grow(&answers, cost_ms);
+                let grown = self.before.grow(&answers, self.hello.columns.crowded, cost_ms);
                 self.haste.read(&grown);
                 let (unknown, costly) = slot.without_text(&grown, statements::WITH_TEXT);
                 slot.used(grown);
