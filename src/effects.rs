@@ -63,7 +63,8 @@ impl Effects {
             Effect::Incident { later } => self.ask(Ask::Incident(later)),
             Effect::Redraw => terminal::redraw(screen)?,
             Effect::Suspend => {
-                terminal::suspend(screen)?;
+                terminal::suspend(true);
+                terminal::resume(screen)?;
                 return Ok(Next::TakenAnew);
             }
         }

@@ -18,5 +18,6 @@ pub mod pointer;
 pub mod record;
 pub mod report;
 pub mod run;
+pub mod signals;
 pub mod terminal;
 pub mod view;

@@ -1,35 +1,34 @@
 //! The binary: parse, dispatch, exit.
 
-use std::process::ExitCode;
-
 use clap::Parser;
 use perftop::cli::Cli;
-use perftop::commands;
+use perftop::commands::{self, Failure};
 
 const USAGE: u8 = 64;
 
-fn main() -> ExitCode {
+fn main() {
     perftop::bug::end_on_panic();
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => {
-            // Help and version are no errors; the parser's own exit code 2 would mean "critical".
-            let code = if error.use_stderr() { USAGE } else { 0 };
+    match Cli::try_parse() {
+        Ok(cli) => ended(commands::run(cli)),
+        // Help and version are no errors; the parser's own exit code 2 would mean "critical".
+        Err(error) if error.use_stderr() => {
             _ = error.print();
-            return ExitCode::from(code);
+            leave(USAGE)
         }
-    };
-    match commands::run(cli) {
-        Ok(code) => leave(code),
-        Err(failure) => {
-            if failure.code() != 0 && failure.code() != 130 {
-                for line in failure.to_string().lines() {
-                    eprintln!("perftop: {line}");
-                }
-            }
-            leave(failure.code())
-        }
+        Err(help) => ended(commands::print(&help.to_string()).map(|()| 0)),
     }
+}
+
+/// Says why it failed, and ends.
+fn ended(result: Result<u8, Failure>) -> ! {
+    let failure = match result {
+        Ok(code) => leave(code),
+        Err(failure) => failure,
+    };
+    if failure.is_worth_a_word() {
+        failure.to_string().lines().for_each(perftop::bug::say);
+    }
+    leave(failure.code())
 }
 
 /// Ends at once: a reader that hangs in the kernel is not waited for.

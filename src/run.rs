@@ -8,7 +8,6 @@ use std::time::Duration;
 use crossterm::event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
 use futures_util::StreamExt;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use crate::app::keymap::{Key, Keymap};
@@ -17,7 +16,8 @@ use crate::diagnose::Picture;
 use crate::effects::{Effects, Next};
 use crate::engine::{Ask, Handle};
 use crate::pointer::Pointer;
-use crate::terminal::Screen;
+use crate::signals::{Ending, Stopping, Turn};
+use crate::terminal::{self, Screen};
 use crate::view::{self, theme::Theme};
 
 /// Time that a recording has to seal its file when the operator leaves; the file is whole without that too.
@@ -27,7 +27,7 @@ const SEAL: Duration = Duration::from_millis(60);
 ///
 /// # Errors
 /// When the terminal cannot be written.
-pub async fn run(handle: Handle, look: Look, screen: &mut Screen) -> io::Result<()> {
+pub async fn run(handle: Handle, look: Look, screen: &mut Screen) -> io::Result<Left> {
     let Handle { mut pictures, asks, .. } = handle;
     let mut app = App { keymap: Arc::new(look.keymap), ..App::default() };
     let result = turn(&mut pictures, asks, (&look.theme, look.mouse), &mut app, screen).await;
@@ -38,6 +38,17 @@ pub async fn run(handle: Handle, look: Look, screen: &mut Screen) -> io::Result<
         _ = tokio::time::timeout(SEAL, ended).await;
     }
     result
+}
+
+/// Why the screen was left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// The operator left.
+    Quit,
+    /// The terminal is gone.
+    Gone,
+    /// A signal of that number came.
+    BySignal(u8),
 }
 
 /// How the screen looks and is used.
@@ -59,14 +70,11 @@ async fn turn(
     (theme, mouse): (&Theme, bool),
     app: &mut App,
     screen: &mut Screen,
-) -> io::Result<()> {
+) -> io::Result<Left> {
     let (notices, mut noticed) = mpsc::channel(4);
     let mut effects = Effects::new(asks, notices);
     let mut events = EventStream::new();
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut quit = signal(SignalKind::quit())?;
+    let (mut ending, mut stopping) = (Ending::listen()?, Stopping::listen()?);
     let mut live = true;
     let mut pointer = Pointer::default();
     loop {
@@ -74,6 +82,9 @@ async fn turn(
             pointer.follow(app.wants_mouse())?;
         }
         draw(app, theme, screen)?;
+        if terminal::gone() {
+            return Ok(Left::Gone);
+        }
         let msg = tokio::select! {
             biased;
             event = events.next() => match event {
@@ -86,13 +97,19 @@ async fn turn(
                     None => continue,
                 },
                 // The terminal is gone.
-                Some(Err(_)) | None => return Ok(()),
+                Some(Err(_)) | None => return Ok(Left::Gone),
             },
-            _ = terminate.recv() => return Ok(()),
-            _ = hangup.recv() => return Ok(()),
             // From outside: the keyboard's Ctrl-C is a key here.
-            _ = interrupt.recv() => return Err(io::ErrorKind::Interrupted.into()),
-            _ = quit.recv() => return Ok(()),
+            number = ending.next() => return Ok(Left::BySignal(number)),
+            turn = stopping.next() => {
+                if turn == Turn::Stop {
+                    terminal::suspend(false);
+                }
+                // Whoever had the terminal meanwhile may have left it in any state.
+                terminal::resume(screen)?;
+                pointer = Pointer::default();
+                continue;
+            }
             Some(text) = noticed.recv() => Msg::Notice(text),
             changed = pictures.changed(), if live => match changed {
                 Ok(()) => match pictures.borrow_and_update().clone() {
@@ -109,7 +126,7 @@ async fn turn(
             match effects.carry_out(effect, screen)? {
                 Next::GoOn => {}
                 Next::TakenAnew => pointer = Pointer::default(),
-                Next::Leave => return Ok(()),
+                Next::Leave => return Ok(Left::Quit),
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The terminal: taken, given back whatever happens, suspended and taken again.
 
 use std::io::{self, BufWriter, Stdout, Write};
+use std::sync::OnceLock;
 
 use crossterm::cursor::{Hide, Show};
 use crossterm::style::Print;
@@ -11,7 +12,46 @@ use ratatui::Terminal;
 use ratatui::backend::{Backend, ClearType, CrosstermBackend};
 
 /// The terminal: everything is written through one buffer, a frame is one write.
-pub type Screen = Terminal<CrosstermBackend<BufWriter<Stdout>>>;
+pub type Screen = Terminal<CrosstermBackend<BufWriter<Out>>>;
+
+/// Why the terminal could not be written, once that was so.
+static GONE: OnceLock<io::ErrorKind> = OnceLock::new();
+
+/// Standard output, which may vanish with an SSH session. What is written then is dropped: the libraries above print their errors to a
+/// standard error that is dead as well, and would end the process by that.
+#[derive(Debug)]
+pub struct Out(Stdout);
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if GONE.get().is_some() {
+            return Ok(bytes.len());
+        }
+        let written = self.0.write(bytes);
+        written.or_else(|e| survive(e, bytes.len()))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if GONE.get().is_some() {
+            return Ok(());
+        }
+        self.0.flush().or_else(|e| survive(e, ()))
+    }
+}
+
+fn survive<T>(error: io::Error, value: T) -> io::Result<T> {
+    if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) {
+        return Err(error);
+    }
+    _ = GONE.set(error.kind());
+    Ok(value)
+}
+
+/// The terminal cannot be written any more.
+#[must_use]
+pub fn gone() -> bool {
+    GONE.get().is_some()
+}
 
 /// Gives the terminal back when it goes out of scope.
 #[derive(Debug)]
@@ -70,7 +110,7 @@ pub fn restore() {
 /// When its size cannot be asked.
 pub fn screen() -> io::Result<Screen> {
     const FRAME: usize = 64 << 10;
-    Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(FRAME, io::stdout())))
+    Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(FRAME, Out(io::stdout()))))
 }
 
 /// Draws everything anew with the next frame. `Terminal::clear` would ask for the cursor and wait for an answer.
@@ -84,14 +124,19 @@ pub fn redraw(screen: &mut Screen) -> io::Result<()> {
     Ok(())
 }
 
-/// Ctrl-Z: gives the terminal back, stops, and takes it again when the shell says so.
+/// Gives the terminal back and stops; `job`: with those that wait for it, as Ctrl-Z does.
+pub fn suspend(job: bool) {
+    restore();
+    crate::signals::stop(job);
+}
+
+/// Takes the terminal again, and draws everything anew with the next frame.
 ///
 /// # Errors
-/// When the terminal cannot be taken again.
-pub fn suspend(screen: &mut Screen) -> io::Result<()> {
-    restore();
-    // To the group, as the terminal itself would do it.
-    _ = rustix::process::kill_current_process_group(rustix::process::Signal::TSTP);
+/// When the terminal cannot be taken.
+pub fn resume(screen: &mut Screen) -> io::Result<()> {
+    // After SIGSTOP the library believes that the terminal is raw as it left it.
+    _ = disable_raw_mode();
     enter()?;
     redraw(screen)
 }

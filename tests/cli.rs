@@ -195,3 +195,119 @@ fn control_characters_in_a_name_and_an_endless_command_line_are_tamed() {
     fs::remove_dir_all(&root).unwrap();
     assert_eq!(document["host"]["name"], "evil\\x1b]0;x\\x07");
 }
+
+#[test]
+fn a_password_in_a_url_is_refused_wherever_it_stands_and_never_shown() {
+    let file = temporary("secret.toml");
+    for url in
+        ["postgres://app:s3cret@db/shop", "postgres://db/shop?password=s3cret", "postgres://app@db/shop?sslpassword=s3cret"]
+    {
+        fs::write(&file, format!("[postgres.main]\nurl = \"{url}\"\n")).unwrap();
+        for command in ["check", "doctor", "config"] {
+            let file = file.to_str().unwrap();
+            for args in [vec![command, "--no-config", "--postgres", url], vec![command, "--config", file]] {
+                let out = perftop(&args);
+                let said = stdout(&out) + &stderr(&out);
+                assert_eq!(out.status.code(), Some(64), "{args:?}: {said}");
+                assert!(said.contains("PGPASSWORD") && !said.contains("s3cret"), "{args:?}: {said}");
+            }
+        }
+    }
+    fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn a_password_file_that_others_can_read_is_refused_with_what_to_type() {
+    use std::os::unix::fs::PermissionsExt;
+    let (file, config) = (temporary("password"), temporary("password.toml"));
+    fs::write(&file, "s3cret\n").unwrap();
+    let url = "postgres://app@127.0.0.1:1/shop?sslmode=disable";
+    fs::write(&config, format!("[postgres.main]\nurl = \"{url}\"\npassword_file = \"{}\"\n", file.display())).unwrap();
+    for (mode, refused) in [(0o644, true), (0o620, true), (0o600, false)] {
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        let out = perftop(&["check", "--for", "3s", "--no-discover", "--config", config.to_str().unwrap()]);
+        let said = stdout(&out) + &stderr(&out);
+        assert_eq!(out.status.code() == Some(64), refused, "{mode:o}: {said}");
+        assert_eq!(said.contains(&format!("type: chmod 600 {}", file.display())), refused, "{said}");
+        assert!(!said.contains("s3cret"));
+    }
+    fs::remove_file(file).unwrap();
+    fs::remove_file(config).unwrap();
+}
+
+/// What never ends, and what never begins.
+#[test]
+fn files_that_are_no_files_are_refused_at_once() {
+    let fifo = temporary("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let fifo = fifo.to_str().unwrap();
+    let config = temporary("fifo.toml");
+    fs::write(&config, format!("[postgres.main]\nurl = \"postgres://db/\"\npassword_file = \"{fifo}\"\n")).unwrap();
+    let config = config.to_str().unwrap();
+    let start = std::time::Instant::now();
+    for args in [
+        &["config", "check", "--config", "/dev/zero"][..],
+        &["config", "check", "--config", fifo],
+        &["config", "check", "--config", "/tmp"],
+        &["config", "check", "--no-config", "--theme", "/dev/zero"],
+        &["config", "check", "--no-config", "--theme", fifo],
+        &["check", "--config", config],
+    ] {
+        let out = perftop(args);
+        assert_eq!(out.status.code(), Some(64), "{args:?}: {}", stderr(&out));
+        assert!(stderr(&out).contains("is not a regular file"), "{args:?}: {}", stderr(&out));
+    }
+    assert!(start.elapsed() < std::time::Duration::from_secs(20));
+    fs::remove_file(fifo).unwrap();
+    fs::remove_file(config).unwrap();
+}
+
+#[test]
+fn what_cannot_be_written_is_an_error_everywhere() {
+    for args in [
+        &["--help"][..],
+        &["--version"],
+        &["check", "--help"],
+        &["explain"],
+        &["config", "example"],
+        &["man"],
+        &["doctor", "--audit"],
+    ] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let out = Command::new(env!("CARGO_BIN_EXE_perftop")).args(args).stdout(full).output().unwrap();
+        assert_eq!(out.status.code(), Some(74), "{args:?}: {}", stderr(&out));
+        assert!(stderr(&out).contains("standard output"), "{args:?}: {}", stderr(&out));
+    }
+}
+
+#[test]
+fn signals_end_every_command_with_128_and_their_number() {
+    let file = temporary("signals.perftop");
+    for (args, signal) in [
+        (vec!["check", "--for", "60s"], rustix::process::Signal::TERM),
+        (vec!["check", "--for", "60s"], rustix::process::Signal::QUIT),
+        (vec!["check", "--for", "60s"], rustix::process::Signal::HUP),
+        (vec!["record", file.to_str().unwrap()], rustix::process::Signal::TERM),
+        (vec!["record", file.to_str().unwrap()], rustix::process::Signal::INT),
+    ] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_perftop")).args(&args).spawn().unwrap();
+        let pid = rustix::process::Pid::from_child(&child);
+        let start = std::time::Instant::now();
+        let caught = || {
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+            let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+            u64::from_str_radix(mask.trim(), 16).unwrap() & 1 << (signal.as_raw() - 1) != 0
+        };
+        while !caught() {
+            assert!(start.elapsed() < std::time::Duration::from_secs(20), "{args:?} does not listen");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        rustix::process::kill_process(pid, signal).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(128 + signal.as_raw()), "{args:?}");
+        // A recording is sealed all the same.
+        if args[0] == "record" {
+            assert!(perftop(&["replay", "--json", file.to_str().unwrap()]).status.success());
+            fs::remove_file(&file).unwrap();
+        }
+    }
+}

@@ -166,11 +166,11 @@ fn q_gives_the_terminal_back() {
 
 #[test]
 fn signals_give_the_terminal_back() {
-    for signal in [Signal::TERM, Signal::HUP] {
+    for signal in [Signal::TERM, Signal::HUP, Signal::QUIT, Signal::INT] {
         let mut tty = Tty::open(&[], &[]);
         tty.wait_for("Verdict");
         rustix::process::kill_process(tty.perftop(), signal).unwrap();
-        tty.exit_code();
+        assert_eq!(tty.exit_code(), Some(128 + signal.as_raw()));
         tty.assert_given_back();
     }
 }
@@ -199,14 +199,79 @@ fn ctrl_z_and_back() {
     tty.assert_given_back();
 }
 
+/// In a shell, as people run it: stopped by a key or from outside, it leaves the terminal to the shell, and comes back by `fg`.
 #[test]
-fn a_closed_terminal_leaves_no_process() {
-    let mut tty = Tty::open(&[], &[]);
+fn a_stop_from_outside_is_a_ctrl_z() {
+    let mut tty = Tty::open_program("bash", &["--norc", "--noprofile", "-i"], &[("PS1", "prompt> ")]);
+    tty.wait_for("prompt> ");
+    let line = format!("{} --no-config --no-discover\n", env!("CARGO_BIN_EXE_perftop"));
+    tty.send(line.as_bytes());
     tty.wait_for("Verdict");
-    let stat = format!("/proc/{}/stat", tty.perftop());
-    tty.close();
+    // A child of the shell, which may be a child of setsid.
+    let below = tty.perftop();
+    let is_perftop = std::fs::read_to_string(format!("/proc/{below}/comm")).is_ok_and(|comm| comm.trim() == "perftop");
+    let children = std::fs::read_to_string(format!("/proc/{below}/task/{below}/children")).unwrap();
+    let child = || Pid::from_raw(children.split_whitespace().next().unwrap().parse().unwrap()).unwrap();
+    let pid = if is_perftop { below } else { child() };
+    for by_key in [false, true, false] {
+        tty.forget();
+        if by_key {
+            tty.send(b"\x1a");
+        } else {
+            rustix::process::kill_process(pid, Signal::TSTP).unwrap();
+        }
+        tty.wait_for("\x1b[?1049l");
+        tty.wait_for("\x1b[?25h");
+        tty.wait_for("\x1b[?1000l");
+        tty.wait_for("prompt> ");
+        tty.forget();
+        tty.send(b"fg\n");
+        tty.wait_for("\x1b[?1049h");
+        tty.wait_for("Verdict");
+        assert!(tty.is_raw());
+    }
+    // Stopped by what no process can handle, and the terminal changed behind its back.
+    tty.forget();
+    rustix::process::kill_process(pid, Signal::STOP).unwrap();
+    tty.wait_for("prompt> ");
+    tty.forget();
+    tty.send(b"fg\n");
+    tty.wait_for("\x1b[?1049h");
+    tty.wait_for("Verdict");
+    tty.send(b"q");
+    tty.wait_for("\x1b[?1049l");
+    tty.send(b"exit\n");
     tty.exit_code();
-    assert!(!std::path::Path::new(&stat).exists(), "no process is left");
+}
+
+/// An SSH session that drops: whatever signal comes first, it leaves without a word, and never by a signal of its own making.
+#[test]
+fn a_closed_terminal_leaves_no_process_and_no_core() {
+    for _ in 0..5 {
+        let mut tty = Tty::open(&[], &[]);
+        tty.wait_for("Verdict");
+        let stat = format!("/proc/{}/stat", tty.perftop());
+        tty.close();
+        assert_eq!(tty.exit_code(), Some(129));
+        assert!(!std::path::Path::new(&stat).exists(), "no process is left");
+    }
+}
+
+/// The same without SIGHUP, as `nohup` and some terminals have it: only the writes fail.
+#[test]
+fn a_terminal_that_only_fails_is_left_as_quietly() {
+    let line = format!("trap '' HUP; {} --no-config; echo \"code $?\" > \"$CODE\"", env!("CARGO_BIN_EXE_perftop"));
+    let code = temporary("code").join("code");
+    let mut tty = Tty::open_program("sh", &["-c", &line], &[("CODE", code.to_str().unwrap())]);
+    tty.wait_for("Verdict");
+    tty.close();
+    let start = Instant::now();
+    while !std::fs::read_to_string(&code).is_ok_and(|text| text.ends_with('\n')) {
+        assert!(start.elapsed() < PATIENCE, "it does not end");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(std::fs::read_to_string(&code).unwrap(), "code 129\n");
+    _ = std::fs::remove_dir_all(code.parent().unwrap());
 }
 
 /// The child of the next test, in a terminal of its own.

@@ -84,6 +84,7 @@ fn code(status: Status, fail_on: Option<FailOn>) -> u8 {
 }
 
 async fn once(mut handle: Handle, look: Duration, say: impl Fn(&Picture) -> Result<Status, Failure>) -> Result<Status, Failure> {
+    let mut ending = super::ending()?;
     let mut first_ns = None;
     let wait = async {
         while handle.pictures.changed().await.is_ok() {
@@ -102,7 +103,7 @@ async fn once(mut handle: Handle, look: Duration, say: impl Fn(&Picture) -> Resu
             Ok(Some(picture)) => say(&picture),
             _ => Err(Failure::Io("the host cannot be read: no sample came; see `perftop doctor`".into())),
         },
-        _ = tokio::signal::ctrl_c() => Err(Failure::Interrupted),
+        number = ending.next() => Err(Failure::Signal(number)),
     }
 }
 
@@ -113,8 +114,7 @@ async fn every_tick(
 ) -> Result<Status, Failure> {
     let mut status = Status::Unknown;
     let mut first_ns = None;
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-        .map_err(|e| Failure::Io(format!("signals: {e}")))?;
+    let mut ending = super::ending()?;
     loop {
         tokio::select! {
             changed = handle.pictures.changed() => {
@@ -129,8 +129,8 @@ async fn every_tick(
                     return Ok(status);
                 }
             }
-            _ = tokio::signal::ctrl_c() => return Ok(status),
-            _ = terminate.recv() => return Ok(status),
+            // Whoever watches ends it so: the last status is the answer.
+            _ = ending.next() => return Ok(status),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::cli::{ConfigAction, Global};
 use crate::config::example;
+use crate::model::mask;
 
 use super::{Failure, print, settings};
 
@@ -31,7 +32,9 @@ pub fn run(action: ConfigAction, global: &Global) -> Result<u8, Failure> {
         ConfigAction::Print => {
             let mut out = String::new();
             for (key, value, origin) in settings(global)?.all() {
-                _ = writeln!(out, "{:<44} # {origin}", format!("{key} = {value}"));
+                // A URL with a password was refused; what else may be one is not shown either.
+                let value = mask::command_line(value.to_string().as_bytes());
+                _ = writeln!(out, "{:<44} # {origin}", format!("{key} = {}", String::from_utf8_lossy(&value)));
             }
             print(&out)?;
         }

@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 
 use crate::app::keymap::Keymap;
+use crate::collect::bounded;
 use crate::config::{Settings, ThemeFile, builtin_themes};
 use crate::engine::{Handle, LiveOptions};
 use crate::model::foreign::Foreign;
@@ -43,9 +44,10 @@ pub fn screen(settings: &Settings, start: impl FnOnce() -> Result<Handle, Failur
     let result = runtime.block_on(run::run(handle, look, &mut screen));
     drop(guard);
     match result {
-        Ok(()) => Ok(0),
-        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Err(Failure::ClosedPipe),
-        Err(e) if e.kind() == std::io::ErrorKind::Interrupted => Err(Failure::Interrupted),
+        Ok(run::Left::Quit) => Ok(0),
+        Ok(run::Left::BySignal(number)) => Err(Failure::Signal(number)),
+        // What SIGHUP says as well, where there is a session to say it.
+        Ok(run::Left::Gone) => Err(Failure::Signal(1)),
         Err(e) => Err(io(e)),
     }
 }
@@ -72,10 +74,10 @@ pub fn theme(settings: &Settings) -> Result<Theme, Failure> {
     let builtin = builtin_themes().iter().find(|(known, _)| *known == name);
     let text = match builtin {
         Some((_, text)) => (*text).to_owned(),
-        None => std::fs::read_to_string(name).map_err(|e| {
+        None => bounded::text(std::path::Path::new(name)).map_err(|refused| {
             let known: Vec<&str> = builtin_themes().iter().map(|(name, _)| *name).collect();
             let place = settings.all().find(|(key, _, _)| *key == "theme").map_or_else(String::new, |(_, _, o)| format!("{o}: "));
-            Failure::Usage(format!("{place}theme {name}: {e}; built in are {}", known.join(", ")))
+            Failure::Usage(format!("{place}theme {refused}; built in are {}", known.join(", ")))
         })?,
     };
     let file = ThemeFile::parse(name, &text).map_err(|p| Failure::Usage(p.to_string()))?;

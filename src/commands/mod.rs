@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::cli::{Cli, Command, Global};
+use crate::collect::bounded;
 use crate::collect::postgres::from_environment;
 use crate::collect::postgres::target::{Target, has_password};
 use crate::collect::root::Roots;
@@ -31,9 +32,9 @@ pub enum Failure {
     /// The system said no: 74.
     #[error("{0}")]
     Io(String),
-    /// Interrupted: 130.
-    #[error("interrupted")]
-    Interrupted,
+    /// Ended by a signal: 128 and its number.
+    #[error("signal {0}")]
+    Signal(u8),
     /// The reader of our output went away: 0.
     #[error("closed pipe")]
     ClosedPipe,
@@ -46,9 +47,17 @@ impl Failure {
         match self {
             Self::Usage(_) => 64,
             Self::Io(_) => 74,
-            Self::Interrupted => 130,
+            Self::Signal(number) => 128 + number,
             Self::ClosedPipe => 0,
         }
+    }
+}
+
+impl Failure {
+    /// The operator does not know it yet: neither a signal nor a reader of ours that went away.
+    #[must_use]
+    pub const fn is_worth_a_word(&self) -> bool {
+        matches!(self, Self::Usage(_) | Self::Io(_))
     }
 }
 
@@ -117,19 +126,19 @@ fn files(global: &Global) -> Vec<(PathBuf, bool)> {
 /// Reads all layers and merges them.
 ///
 /// # Errors
-/// Every problem of every file, one per line.
+/// Every problem of every file, one per line; a password where others can see it.
 pub fn settings(global: &Global) -> Result<Settings, Failure> {
     let mut layers = Vec::new();
     let mut problems = Vec::new();
     for (path, must) in files(global) {
-        match std::fs::read_to_string(&path) {
+        match bounded::text(&path) {
             Ok(text) => match load(&path, &text) {
                 Ok(layer) => layers.push(layer),
                 Err(found) => problems.extend(found.iter().map(ToString::to_string)),
             },
             // A home that is another user's (sudo -u, setpriv) is no reason not to start.
-            Err(e) if !must && elsewhere(e.kind()) => {}
-            Err(e) => problems.push(format!("{}: {e}", path.display())),
+            Err(refused) if !must && refused.kind().is_some_and(elsewhere) => {}
+            Err(refused) => problems.push(refused.to_string()),
         }
     }
     if !problems.is_empty() {
@@ -138,6 +147,12 @@ pub fn settings(global: &Global) -> Result<Settings, Failure> {
     }
     layers.push(options(global));
     let settings = Settings::merge(layers);
+    if let Some((_, _, _, origin)) = settings.servers("postgres").into_iter().find(|(_, url, ..)| has_password(url)) {
+        return Err(Failure::Usage(format!(
+            "{origin}: a password has no place in a URL: it shows in the list of processes, in shell histories and backups; use PGPASSWORD, \
+             ~/.pgpass (PGPASSFILE), DATABASE_URL, or password_file in [postgres.NAME]"
+        )));
+    }
     match crossed(&settings) {
         Some(problem) => Err(Failure::Usage(problem)),
         None => Ok(settings),
@@ -227,24 +242,17 @@ fn plan(settings: &Settings, every: Duration, quick_start: bool) -> Result<Plan,
 /// The PostgreSQL servers that were asked for.
 ///
 /// # Errors
-/// A URL that is none, holds a password where others can see it, or a password file that cannot be read.
+/// A URL that is none, or a password file that cannot be read, or by others as well.
 fn servers(settings: &Settings) -> Result<Vec<Target>, Failure> {
     let mut targets: Vec<Target> = Vec::new();
     for (name, url, file, origin) in settings.servers("postgres") {
         let wrong = |why: String| Failure::Usage(format!("{origin}: {why}"));
-        if has_password(url) {
-            return Err(wrong(
-                "a password has no place in a URL: it shows in the list of processes, in shell histories and backups; use PGPASSWORD, ~/.pgpass \
-                 (PGPASSFILE), DATABASE_URL, or password_file in [postgres.NAME]"
-                    .into(),
-            ));
-        }
         let mut target = Target::parse(url).map_err(&wrong)?;
         if !name.starts_with('#') {
             target.id = format!("postgres:{name}");
         }
         if let Some(file) = file {
-            let text = std::fs::read_to_string(file).map_err(|e| wrong(format!("password_file {file}: {e}")))?;
+            let text = bounded::secret(Path::new(file)).map_err(|refused| wrong(format!("password_file {refused}")))?;
             target.password = Some(Private::new(text.trim_end_matches(['\n', '\r']).to_owned()));
         }
         if targets.iter().any(|t| t.id == target.id) {
@@ -269,4 +277,9 @@ fn duration(option: &str, text: &str) -> Result<Duration, Failure> {
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|e| Failure::Io(format!("cannot start: {e}")))
+}
+
+/// Listens to the signals that end a command.
+fn ending() -> Result<crate::signals::Ending, Failure> {
+    crate::signals::Ending::listen().map_err(|e| Failure::Io(format!("signals: {e}")))
 }

@@ -56,12 +56,9 @@ fn failed(recording: &Recording) -> Option<Failure> {
 }
 
 async fn wait(handle: Handle) -> Result<u8, Failure> {
-    use tokio::signal::unix::{SignalKind, signal};
     let Handle { mut pictures, asks, recorder } = handle;
-    let io = |e| Failure::Io(format!("signals: {e}"));
-    let mut terminate = signal(SignalKind::terminate()).map_err(io)?;
-    let mut hangup = signal(SignalKind::hangup()).map_err(io)?;
-    let mut interrupted = false;
+    let mut ending = super::ending()?;
+    let mut ended_by = None;
     let mut asks = Some(asks);
     loop {
         tokio::select! {
@@ -72,7 +69,7 @@ async fn wait(handle: Handle) -> Result<u8, Failure> {
                     if let Some(failure) = last.as_ref().and_then(failed) {
                         return Err(failure);
                     }
-                    return if interrupted { Err(Failure::Interrupted) } else { Ok(0) };
+                    return ended_by.map_or(Ok(0), |number| Err(Failure::Signal(number)));
                 }
                 let status = pictures.borrow_and_update().as_ref().and_then(|p| p.recording.clone());
                 if let Some(failure) = status.as_ref().and_then(failed) {
@@ -80,14 +77,12 @@ async fn wait(handle: Handle) -> Result<u8, Failure> {
                 }
             }
             // Without a sender the engine seals the recording and ends; a second signal does not wait for that.
-            _ = tokio::signal::ctrl_c() => {
+            number = ending.next() => {
                 if asks.take().is_none() {
-                    return Err(Failure::Interrupted);
+                    return Err(Failure::Signal(number));
                 }
-                interrupted = true;
+                ended_by = Some(number);
             }
-            _ = terminate.recv() => drop(asks.take()),
-            _ = hangup.recv() => drop(asks.take()),
         }
     }
 }

@@ -282,7 +282,10 @@ pub fn loopback(host: &str) -> bool {
 pub fn has_password(url: &str) -> bool {
     let (authority, query) = split(url);
     let in_user = authority.rsplit_once('@').is_some_and(|(user, _)| user.split_once(':').is_some_and(|(_, p)| !p.is_empty()));
-    in_user || query.split('&').any(|p| p.starts_with("password=") && p.len() > "password=".len())
+    let secret = |p: &str| {
+        p.split_once('=').is_some_and(|(name, value)| name.to_ascii_lowercase().ends_with("password") && !value.is_empty())
+    };
+    in_user || query.split('&').any(secret)
 }
 
 #[cfg(test)]

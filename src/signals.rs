@@ -1,0 +1,127 @@
+//! Signals from outside: those that end perftop, those that stop it and let it go on.
+//! What never lives here: what becomes of the terminal (`terminal`).
+
+use std::io;
+
+use rustix::process::{Pid, Signal as Raw, getpgid, getpid, getppid, getsid, kill_process};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Signals that end it.
+#[derive(Debug)]
+pub struct Ending {
+    interrupt: Signal,
+    terminate: Signal,
+    quit: Signal,
+    /// Under `nohup` it is ignored, and stays so.
+    hangup: Option<Signal>,
+}
+
+impl Ending {
+    /// Listens from now on.
+    ///
+    /// # Errors
+    /// When the system lets no handler be installed.
+    pub fn listen() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            quit: signal(SignalKind::quit())?,
+            hangup: if ignored(1) { None } else { Some(signal(SignalKind::hangup())?) },
+        })
+    }
+
+    /// The number of the next one.
+    pub async fn next(&mut self) -> u8 {
+        tokio::select! {
+            _ = self.interrupt.recv() => 2,
+            _ = self.terminate.recv() => 15,
+            () = hung_up(self.hangup.as_mut()) => 1,
+            _ = self.quit.recv() => 3,
+        }
+    }
+}
+
+async fn hung_up(hangup: Option<&mut Signal>) {
+    match hangup {
+        Some(hangup) => _ = hangup.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Whoever started this process had that signal ignored.
+fn ignored(number: u32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & (1 << (number - 1)) != 0)
+}
+
+/// SIGTSTP, from a shell or a person, and SIGCONT.
+#[derive(Debug)]
+pub struct Stopping {
+    stop: Signal,
+    go_on: Signal,
+}
+
+/// What came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// It is to stop.
+    Stop,
+    /// It was stopped, by whatever signal, and goes on.
+    GoOn,
+}
+
+impl Stopping {
+    /// Listens from now on.
+    ///
+    /// # Errors
+    /// When the system lets no handler be installed.
+    pub fn listen() -> io::Result<Self> {
+        Ok(Self {
+            stop: signal(SignalKind::from_raw(Raw::TSTP.as_raw()))?,
+            go_on: signal(SignalKind::from_raw(Raw::CONT.as_raw()))?,
+        })
+    }
+
+    /// The next one.
+    pub async fn next(&mut self) -> Turn {
+        tokio::select! {
+            _ = self.stop.recv() => Turn::Stop,
+            _ = self.go_on.recv() => Turn::GoOn,
+        }
+    }
+}
+
+/// Stops this process until it is told to go on; `job`: and, as the terminal would do it, those of its job that wait for it (a `time`, a
+/// script). Nothing stops where no shell could let it go on: the kernel discards SIGTSTP there, and SIGSTOP would be for ever.
+pub fn stop(job: bool) {
+    let Some(waiting) = above() else { return };
+    if job {
+        waiting.iter().for_each(|pid| _ = kill_process(*pid, Raw::TSTP));
+    }
+    // SIGTSTP is handled here, so that it would stop nobody.
+    _ = kill_process(getpid(), Raw::STOP);
+}
+
+/// The parents within this process group. `None` when the first one outside is of another session: the group is orphaned.
+fn above() -> Option<Vec<Pid>> {
+    const DEPTH: usize = 64;
+    let (group, session) = (getpgid(None).ok()?, getsid(None).ok()?);
+    let mut found = Vec::new();
+    let mut at = getppid();
+    while found.len() < DEPTH {
+        let parent = at?;
+        if getpgid(Some(parent)).ok()? != group {
+            return (getsid(Some(parent)).ok()? == session).then_some(found);
+        }
+        found.push(parent);
+        at = parent_of(parent);
+    }
+    None
+}
+
+fn parent_of(pid: Pid) -> Option<Pid> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(") ")?;
+    Pid::from_raw(rest.split(' ').nth(1)?.parse().ok()?)
+}
