@@ -3,6 +3,9 @@
 //! The map: `model` what the world said, `collect` how we ask, `detect` judgement, `diagnose` the picture and the
 //! flowchart, `engine` samples in and pictures out.
 
+// A print to a dead terminal panics: output goes through `commands::print` and `bug::say`.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod app;
 pub mod bug;
 pub mod cli;

@@ -1,5 +1,8 @@
 //! The binary: parse, dispatch, exit.
 
+// A print to a dead terminal panics: output goes through `commands::print` and `bug::say`.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 use clap::Parser;
 use perftop::cli::Cli;
 use perftop::commands::{self, Failure};
