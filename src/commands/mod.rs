@@ -20,7 +20,6 @@ use crate::collect::postgres::target::{Target, has_password};
 use crate::collect::root::Roots;
 use crate::collect::schedule::Plan;
 use crate::config::{Layer, Origin, Settings, Value, load};
-use crate::model::foreign::Private;
 use crate::record::format::Error as RecordError;
 
 /// Why a command ended, with its exit code.
@@ -252,8 +251,9 @@ fn servers(settings: &Settings) -> Result<Vec<Target>, Failure> {
             target.id = format!("postgres:{name}");
         }
         if let Some(file) = file {
-            let text = bounded::secret(Path::new(file)).map_err(|refused| wrong(format!("password_file {refused}")))?;
-            target.password = Some(Private::new(text.trim_end_matches(['\n', '\r']).to_owned()));
+            bounded::secret(Path::new(file)).map_err(|refused| wrong(format!("password_file {refused}")))?;
+            target.password_file = Some(file.into());
+            target.reread();
         }
         if targets.iter().any(|t| t.id == target.id) {
             return Err(wrong(format!("{} is there twice; give each its own name under [postgres.NAME]", target.id)));

@@ -15,6 +15,7 @@ mod names;
 mod plans;
 mod server;
 mod standby;
+mod states;
 mod tls;
 
 use std::io::Write;

@@ -38,6 +38,18 @@ const WHO: &str = "SELECT pg_catalog.current_setting('server_version_num')::int4
       WHERE s.name IN ('rds.extensions', 'cloudsql.iam_authentication', 'azure.extensions', 'alloydb.iam_authentication')), \
     host(pg_catalog.inet_server_addr()), pg_catalog.inet_server_port()";
 
+/// What our role may see, asked again and again: `session_user` of a dropped role is an error.
+pub const RIGHTS: &str = "SELECT r.rolsuper, pg_catalog.pg_has_role(r.oid, 'pg_read_all_stats', 'USAGE'), \
+    pg_catalog.pg_has_role(r.oid, 'pg_signal_backend', 'USAGE') FROM pg_catalog.pg_roles r WHERE r.rolname = session_user";
+
+/// The rights are those with which the server introduced itself.
+#[must_use]
+pub fn same(row: &PgRow, hello: &Hello) -> bool {
+    let mut c = Cells::of(row);
+    let login = &hello.server.login;
+    [login.superuser, login.monitor, login.signal].iter().all(|then| c.flag().is_none_or(|now| now == *then))
+}
+
 /// Asks; the session must not have dropped its role yet.
 ///
 /// # Errors

@@ -15,9 +15,11 @@ mod hello;
 mod locks;
 mod place;
 mod plan;
+mod sampling;
 mod session;
 mod slot;
 mod statements;
+mod status;
 pub mod target;
 mod trial;
 mod turns;
@@ -83,7 +85,7 @@ impl Servers {
         let (stop, stopped) = watch::channel(false);
         let slot = Shared::default();
         let (id, configured) = (target.id.clone(), !target.discovered);
-        let watcher = watcher::Watcher { target, roots: roots.clone(), slot: slot.clone(), asked, stop: stopped };
+        let watcher = watcher::Watcher { target, roots: roots.clone(), slot: slot.clone(), asked, stop: stopped, accepted: None };
         if watcher.start().is_ok() {
             self.watched.insert(id, Watched { slot, demands, _stop: stop, configured });
         }

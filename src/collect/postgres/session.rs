@@ -40,6 +40,8 @@ impl Trouble {
             sqlx::Error::Database(e) => {
                 Self::Refused { code: e.code().map_or_else(String::new, |c| c.into_owned()), message: shown(e.message()) }
             }
+            sqlx::Error::Io(e) if gone(e.kind()) => Self::Lost("the server closed the connection".into()),
+            sqlx::Error::Io(e) => Self::Lost(shown(&e.to_string())),
             other => Self::Lost(shown(&other.to_string())),
         }
     }
@@ -62,6 +64,11 @@ impl Trouble {
             _ => "",
         }
     }
+}
+
+const fn gone(kind: std::io::ErrorKind) -> bool {
+    use std::io::ErrorKind as K;
+    matches!(kind, K::BrokenPipe | K::ConnectionReset | K::ConnectionAborted | K::UnexpectedEof)
 }
 
 /// One line, nothing hidden, not endless.

@@ -11,12 +11,13 @@ use crate::model::postgres::{
     Blocking, Catalog, Cluster, DatabaseRow, PgSample, QueryText, Server, Session, Statements, StatementsView, Waiter,
 };
 use crate::model::seen::{Lack, Why};
-use crate::model::source::{Place, SourceKind, SourceState, SourceStatus};
+use crate::model::source::{SourceState, SourceStatus};
 
 use super::activity::Looks;
 use super::connect::Who;
 use super::haste::KNOWN;
 use super::session::{Cells, Trouble};
+use super::status::{Part, blank, introduced, missing, way_in};
 use super::target::Target;
 
 /// Shared between a watcher, its visitor and the scheduler.
@@ -30,6 +31,8 @@ struct Slot {
     status: Option<SourceStatus>,
     /// Why there are no looks.
     silent: Option<Lack>,
+    /// What was asked and refused when it was asked last.
+    failing: BTreeMap<Part, Trouble>,
     server: Option<Server>,
     /// Texts as the server normalised them: what is left of literals in them stays in this process.
     texts: BTreeMap<i64, Private<String>>,
@@ -68,17 +71,19 @@ impl Shared {
             (None, Some(lack)) => Some(Err(lack.clone())),
             (None, None) => None,
         };
-        Taken { sample, status: slot.status.clone(), answers: std::mem::take(&mut slot.answers) }
+        let status = slot.status.clone().map(|status| missing(status, &slot.failing));
+        Taken { sample, status, answers: std::mem::take(&mut slot.answers) }
     }
 
     /// The server said who it is.
     pub fn introduced(&self, target: &Target, server: &Server) {
         let mut slot = self.slot();
         slot.silent = None;
+        slot.failing.clear();
         slot.better = None;
         slot.sat.insert(server.database.shown().to_owned());
         slot.texts.clear();
-        slot.status = Some(status(target, server));
+        slot.status = Some(introduced(target, server));
         slot.server = Some(server.clone());
         slot.sample.server = Some(server.clone());
     }
@@ -127,22 +132,31 @@ impl Shared {
         slot.silent = Some(Lack::new(why, trouble.to_string()));
     }
 
-    /// One probe failed.
-    pub fn failed(&self, part: &str, lack: Lack) {
+    /// One part was refused: it is unknown, and the source is not whole, until it is answered again.
+    pub fn failed(&self, part: Part, trouble: Trouble) {
+        let why = if trouble.code() == "42501" { Why::Denied } else { Why::TimedOut };
+        let lack = Lack::new(why, format!("{}: {trouble}", part.label()));
         let mut slot = self.slot();
+        slot.failing.insert(part, trouble);
         match part {
-            "pg_stat_activity" => slot.silent = Some(lack),
-            "pg_locks" => slot.sample.blocking = Some(Err(lack)),
-            "pg_stat_statements" => slot.sample.statements = Some(Err(lack)),
-            "statistics of the cluster" => slot.sample.cluster = Some(Err(lack)),
-            _ => {}
+            Part::Activity => slot.silent = Some(lack),
+            Part::Locks => slot.sample.blocking = Some(Err(lack)),
+            Part::Statements => slot.sample.statements = Some(Err(lack)),
+            Part::Cluster => slot.sample.cluster = Some(Err(lack)),
+            Part::Texts => {}
         }
+    }
+
+    /// There are no statements to read, and what lifts that.
+    pub fn no_statements(&self, why: &str, lift: &str) {
+        self.slot().sample.statements = Some(Err(Lack::new(Why::Absent, why).lifted_by(lift)));
     }
 
     /// One look at the sessions.
     pub fn looked(&self, head: &[PgRow], rows: &[PgRow], cost_ms: f64, pid: i32) {
         let mut slot = self.slot();
         slot.silent = None;
+        slot.failing.remove(&Part::Activity);
         slot.looks.add(head, rows, cost_ms);
         let ours = head.first().and_then(|row| {
             let mut c = Cells::of(row);
@@ -192,7 +206,9 @@ impl Shared {
 
     /// Who waits for whom.
     pub fn chains(&self, waiters: Vec<Waiter>, holders: Vec<Session>, more: u32) {
-        self.slot().sample.blocking = Some(Ok(Blocking { waiters, more, holders }));
+        let mut slot = self.slot();
+        slot.failing.remove(&Part::Locks);
+        slot.sample.blocking = Some(Ok(Blocking { waiters, more, holders }));
     }
 
     /// The cluster's figures.
@@ -204,6 +220,7 @@ impl Shared {
         let counts = cluster.replay_lag.is_none() && cluster.on("track_counts") != Some(false);
         let written = |d: &DatabaseRow| if counts { d.rows_written } else { cluster.server_us.unsigned_abs() };
         slot.databases = all.iter().filter_map(|d| Some((String::from_utf8(d.name.raw().to_vec()).ok()?, written(d)))).collect();
+        slot.failing.remove(&Part::Cluster);
         slot.sample.cluster = Some(Ok(cluster));
     }
 
@@ -215,7 +232,9 @@ impl Shared {
 
     /// What statements used.
     pub fn used(&self, statements: Statements) {
-        self.slot().sample.statements = Some(Ok(statements));
+        let mut slot = self.slot();
+        slot.failing.remove(&Part::Statements);
+        slot.sample.statements = Some(Ok(statements));
     }
 
     /// The most expensive of them whose texts are not known; and whether one of those keeps a twentieth of a session busy.
@@ -235,6 +254,7 @@ impl Shared {
     pub fn texts(&self, texts: Vec<(QueryText, Private<String>)>) {
         const MOST: usize = 400;
         let mut slot = self.slot();
+        slot.failing.remove(&Part::Texts);
         for (text, raw) in texts {
             if slot.texts.len() >= MOST {
                 slot.texts.pop_first();
@@ -278,59 +298,5 @@ impl Shared {
     /// An answer to a demand.
     pub fn answered(&self, answer: Answer) {
         self.slot().answers.push(answer);
-    }
-}
-
-fn blank(target: &Target) -> SourceStatus {
-    SourceStatus {
-        id: target.id.clone(),
-        kind: SourceKind::Postgres,
-        state: SourceState::NotWatched,
-        place: if target.discovered { Place::Local } else { Place::Unknown },
-        role: None,
-        version: None,
-        reader: None,
-        why: None,
-        way_in: None,
-    }
-}
-
-fn way_in(target: &Target) -> String {
-    match target.discovered {
-        true => format!(
-            "sudo perftop, or a role of yours: CREATE ROLE \"$USER\" LOGIN IN ROLE pg_monitor; (by {})",
-            target.psql("postgres", "postgres")
-        ),
-        false => "a role that may log in, with pg_monitor; its password in PGPASSWORD, ~/.pgpass or password_file".to_owned(),
-    }
-}
-
-fn status(target: &Target, server: &Server) -> SourceStatus {
-    let login = &server.login;
-    let (why, way_in) = if !login.monitor {
-        let role = crate::model::postgres::identifier(&login.role);
-        (
-            Some(format!("role {} may not see the sessions and statements of others", login.role)),
-            role.map(|role| format!("GRANT pg_monitor TO {role};")),
-        )
-    } else {
-        match &server.statements {
-            StatementsView::Missing { why, lift } => (Some(why.clone()), Some(lift.clone())),
-            StatementsView::Ready { .. } => (None, None),
-        }
-    };
-    SourceStatus {
-        state: if why.is_some() { SourceState::Degraded } else { SourceState::Ok },
-        place: server.place,
-        role: Some(if server.standby { "standby" } else { "primary" }.to_owned()),
-        version: Some(server.version.shown().to_owned()),
-        reader: Some(match (login.superuser, login.monitor) {
-            (true, _) => format!("{} (superuser, sampling as pg_monitor)", login.role),
-            (false, true) => "pg_monitor".to_owned(),
-            (false, false) => login.role.shown().to_owned(),
-        }),
-        why,
-        way_in,
-        ..blank(target)
     }
 }

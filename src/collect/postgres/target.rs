@@ -8,6 +8,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use super::credentials::Credentials;
 
+use crate::collect::bounded;
 use crate::collect::tls::{Certificates, Trust};
 use crate::model::foreign::{Foreign, Private};
 use crate::model::shell::Word;
@@ -36,6 +37,8 @@ pub struct Target {
     pub role: Option<String>,
     /// Password, if one is known.
     pub password: Option<Private<String>>,
+    /// The file that it was read from.
+    pub password_file: Option<PathBuf>,
     /// `sslmode` as it was said; unsaid, TLS is required to other hosts and preferred on this one.
     pub tls: Option<PgSslMode>,
     /// By which certificates.
@@ -71,6 +74,9 @@ impl Target {
             Some((authority, tail)) if authority.ends_with('@') => format!("{scheme_end}://{authority}localhost{tail}"),
             _ => url.to_owned(),
         };
+        // Without a password in it the library would read a password file by itself, be it a device that never ends.
+        let joint = if whole.contains('?') { '&' } else { '?' };
+        let whole = if has_password(url) { whole } else { format!("{whole}{joint}password=none") };
         let extra = PgConnectOptions::from_str(&whole).map_err(|e| {
             let hint =
                 if rest.contains('@') { "; in a name or a password # / : @ % are written %23 %2F %3A %40 %25" } else { "" };
@@ -98,6 +104,7 @@ impl Target {
             database: extra.get_database().unwrap_or("postgres").to_owned(),
             role: Some(extra.get_username().to_owned()).filter(|_| user.is_some() || named("user").is_some()),
             password: password.filter(|p| !p.is_empty()).map(Private::new),
+            password_file: None,
             tls: named("sslmode").map(|_| extra.get_ssl_mode()),
             certificates: certificates(|url, variable| {
                 let said = url.iter().find_map(|name| named(name)).map(percent);
@@ -122,6 +129,7 @@ impl Target {
             database: "postgres".into(),
             role: None,
             password: None,
+            password_file: None,
             tls: None,
             certificates: Certificates::default(),
             extra,
@@ -212,18 +220,34 @@ impl Target {
             .extra_float_digits(None)
             .ssl_mode(PgSslMode::Disable)
             .socket(dir);
+        match self.secret(role, database, credentials) {
+            Some(password) => options.password(password.reveal()),
+            // The library would look for one itself.
+            None => options.password(""),
+        }
+    }
+
+    /// The password to send, if there is one.
+    #[must_use]
+    pub fn secret(&self, role: &str, database: &str, credentials: &Credentials) -> Option<Private<String>> {
         let host = match &self.address {
             Address::Tcp(host) => host.as_str(),
             Address::Socket(_) => "localhost",
         };
-        let known = self.password.as_ref().map(|p| p.reveal().clone());
         // What was merely seen gets no password, of a file or of the environment, unless whoever runs it may well be the server.
         if self.discovered && !self.trusted() {
-            return options.password("");
+            return None;
         }
-        match known.or_else(|| credentials.password(host, self.port, database, role)) {
-            Some(password) => options.password(&password),
-            None => options,
+        let known = self.password.clone().or_else(|| credentials.password(host, self.port, database, role).map(Private::new));
+        // What the library takes from the environment for a server that was asked for.
+        known.or_else(|| std::env::var("PGPASSWORD").ok().filter(|p| !p.is_empty()).map(Private::new))
+    }
+
+    /// Reads the password again, where it comes from a file of its own.
+    pub fn reread(&mut self) {
+        let read = self.password_file.as_ref().and_then(|path| bounded::secret(path).ok());
+        if let Some(text) = read {
+            self.password = Some(Private::new(text.trim_end_matches(['\n', '\r']).to_owned()));
         }
     }
 

@@ -1,54 +1,28 @@
-//! One server: a thread and a runtime of its own, so that a server that hangs delays nobody. The sampling connection looks at sessions
-//! a few times a second and at the rest in its turn; the second one belongs to the `visitor`.
+//! One server: a thread and a runtime of its own, so that a server that hangs delays nobody; the way in, again and again. What the first
+//! connection reads stands in `sampling`; the second one belongs to the `visitor`.
 
-use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
+use crate::collect::clock;
 use crate::collect::root::Roots;
-use crate::collect::{clock, pace};
 use crate::model::demand::Demand;
-use crate::model::postgres::{RoleSetting, SettingRow, StatementsView};
-use crate::model::seen::{Lack, Why};
+use crate::model::foreign::Private;
 
 use super::connect::{self, Who};
 use super::credentials::Credentials;
-use super::haste::Haste;
-use super::hello::{self, Hello};
+use super::hello;
+use super::sampling::Sampling;
 use super::session::{Limits, Session, Trouble};
 use super::slot::Shared;
-use super::statements::Before;
 use super::target::Target;
-use super::{activity, cluster, locks, statements, visitor};
+use super::visitor;
 
 /// A connection that held so long was a good one: the next break is not waited for as the one after the other.
 const SETTLED: Duration = Duration::from_secs(60);
-/// Sessions are looked at so often, while a look costs next to nothing …
-const LOOK_LEAST: Duration = Duration::from_millis(100);
-/// … and so seldom at most.
-const LOOK_MOST: Duration = Duration::from_millis(1000);
-/// Of the server's time that looking may take, ms per s.
-const LOOK_COST: f64 = 0.8;
-const LOCKS_EVERY: Duration = Duration::from_millis(900);
-/// A look at the locks that costs more than this is repeated half as often.
-const LOCKS_DEAR_MS: f64 = 4.0;
-const STATEMENTS_EVERY: Duration = Duration::from_secs(10);
-/// Of the server's time that reading them may take, ms per s, and how seldom they are read for that at most.
-const STATEMENTS_COST: f64 = 0.6;
-const STATEMENTS_MOST: Duration = Duration::from_secs(20);
-/// The first ones come early: for a first verdict, and to know soon what is usual.
-const STATEMENTS_FIRST: Duration = Duration::from_secs(2);
-const STATEMENTS_EARLY: u32 = 4;
-const CLUSTER_EVERY: Duration = Duration::from_secs(5);
-/// A reading of the cluster that costs more than this is repeated half as often.
-const CLUSTER_DEAR_MS: f64 = 2.0;
-/// Settings are read in every so many readings: their view is the dearest of all.
-const SETTINGS_EACH: u32 = 12;
-/// Texts of statements that cost little: what reading them may cost the server, ms per s, and their longest distance.
-const TEXTS_COST: f64 = 0.2;
-const TEXTS_EVERY: Duration = Duration::from_secs(60);
-const NAMES_EVERY: Duration = Duration::from_secs(60);
+/// A server that is not there, or does not let us in, is tried again so often: what was mended is read within ten seconds.
+const AGAIN: Duration = Duration::from_secs(5);
 /// A statement of the sampling connection may take so long.
 const STATEMENT: Duration = Duration::from_secs(1);
 /// A batch of it; a server that gives no answer for longer is not there.
@@ -66,6 +40,8 @@ pub struct Watcher {
     pub asked: mpsc::Receiver<Demand>,
     /// Ends it.
     pub stop: watch::Receiver<bool>,
+    /// The password with which the server let us in last.
+    pub accepted: Option<Private<String>>,
 }
 
 impl Watcher {
@@ -90,7 +66,7 @@ impl Watcher {
     }
 
     async fn run(mut self) {
-        let credentials = Credentials::read();
+        let mut credentials = Credentials::read();
         let mut pause = Duration::from_secs(1);
         let mut database = self.target.database.clone();
         loop {
@@ -103,16 +79,31 @@ impl Watcher {
             match served {
                 // The database is gone, and there is another to sit in.
                 Err(trouble) if database != asked_for => self.slot.lost(&self.target, &trouble),
-                // A credential that is refused is not tried again.
                 Err(trouble) if refused(&trouble) => {
                     self.slot.refused(&self.target, &who, &trouble);
-                    std::future::pending::<()>().await;
+                    self.mended(&who, &asked_for, &mut credentials, &trouble).await;
+                    continue;
                 }
                 Err(trouble) => self.slot.lost(&self.target, &trouble),
                 Ok(()) => pause = Duration::from_millis(100),
             }
             tokio::time::sleep(pause).await;
-            pause = (pause * 2).clamp(Duration::from_secs(1), Duration::from_secs(30));
+            pause = (pause * 2).clamp(Duration::from_secs(1), AGAIN);
+        }
+    }
+
+    /// Waits until it is worth another try. A password that was refused is not sent again, lest it locks an account: it must be another
+    /// one, or one that was right before. Where none was sent, the server is asked again and again.
+    async fn mended(&mut self, who: &Who, database: &str, credentials: &mut Credentials, trouble: &Trouble) {
+        let sent = self.target.secret(&who.role, database, credentials);
+        let wrong = sent.is_some() && sent != self.accepted && trouble.code().starts_with("28");
+        loop {
+            tokio::time::sleep(AGAIN).await;
+            *credentials = Credentials::read();
+            self.target.reread();
+            if !wrong || self.target.secret(&who.role, database, credentials) != sent {
+                return;
+            }
         }
     }
 
@@ -129,6 +120,7 @@ impl Watcher {
             }
             other => other?,
         };
+        self.accepted = self.target.secret(&who.role, database, credentials);
         let limits = Limits { statement: STATEMENT, batch: BATCH, role: None, checks_client: false, work_mem: "4MB" };
         let mut session = Session::new(connection, limits);
         let hello = hello::ask(&mut session, &self.target, &self.roots).await?;
@@ -160,239 +152,4 @@ impl Watcher {
 /// Authentication failed, or the role or database does not exist.
 fn refused(trouble: &Trouble) -> bool {
     trouble.code().starts_with("28") || trouble.code() == "3D000" || trouble.code() == "42501"
-}
-
-/// The sampling connection at work.
-struct Sampling {
-    session: Session,
-    hello: Hello,
-    before: Before,
-    /// Without dropping the role: a superuser whose pg_stat_statements is in a schema of its own.
-    keep_role: bool,
-    look_every: Duration,
-    figures_read: u32,
-    statements_every: Duration,
-    /// As read last.
-    settings: BTreeMap<String, SettingRow>,
-    role_settings: Vec<RoleSetting>,
-    /// When texts that nobody waits for may be asked for again.
-    texts_due: Instant,
-    haste: Haste,
-    /// Looks so far.
-    looks: u32,
-}
-
-impl Sampling {
-    fn new(session: Session, hello: Hello) -> Self {
-        Self {
-            session,
-            hello,
-            before: Before::default(),
-            keep_role: false,
-            look_every: Duration::from_millis(250),
-            figures_read: 0,
-            statements_every: STATEMENTS_EVERY,
-            settings: BTreeMap::new(),
-            role_settings: Vec::new(),
-            texts_due: clock::instant(),
-            haste: Haste::new(clock::instant()),
-            looks: 0,
-        }
-    }
-
-    async fn run(
-        mut self,
-        slot: &Shared,
-        asked: &mut mpsc::Receiver<Demand>,
-        questions: &mpsc::Sender<Demand>,
-        database: &mut String,
-    ) -> Result<(), Trouble> {
-        let now = clock::instant();
-        let (mut look, mut chains, mut figures, mut used, mut names) = (now, now, now, now, now);
-        let mut read = now;
-        let mut readings = 0_u32;
-        loop {
-            let now = clock::instant();
-            if now >= look {
-                self.look(slot).await?;
-                look = now.max(look + self.look_every.mul_f64(pace::unsteady(self.looks)));
-                self.looks = self.looks.wrapping_add(1);
-                self.haste.looked(&slot.running());
-                if used > now && now >= read + STATEMENTS_FIRST && self.haste.wants(now) {
-                    used = now;
-                }
-            }
-            if now >= chains && slot.someone_waits() {
-                let dear = self.chains(slot).await? > LOCKS_DEAR_MS;
-                chains = now + LOCKS_EVERY * if dear { 2 } else { 1 };
-            }
-            if now >= figures {
-                let dear = self.figures(slot).await? > CLUSTER_DEAR_MS;
-                figures = now + CLUSTER_EVERY * if dear { 2 } else { 1 };
-            }
-            if now >= names {
-                self.names().await?;
-                names = now + NAMES_EVERY;
-            }
-            if now >= used {
-                read = now;
-                let again = self.statements(slot).await?;
-                readings += u32::from(!again);
-                used = now
-                    + match readings {
-                        _ if again => Duration::ZERO,
-                        ..=STATEMENTS_EARLY => STATEMENTS_FIRST,
-                        _ => self.statements_every,
-                    };
-            }
-            if let Some(better) = slot.better_database() {
-                better.clone_into(database);
-                return Ok(());
-            }
-            let next = look.min(figures).min(used);
-            tokio::select! {
-                () = tokio::time::sleep_until(next.into()) => {}
-                Some(demand) = asked.recv() => drop(questions.try_send(demand)),
-            }
-        }
-    }
-
-    /// A part that fails is said, and fails alone; what breaks the connection ends it.
-    fn harmless(&self, slot: &Shared, part: &str, trouble: Trouble) -> Result<(), Trouble> {
-        if trouble.fatal() {
-            return Err(trouble);
-        }
-        let why = if trouble.code() == "42501" { Why::Denied } else { Why::TimedOut };
-        slot.failed(part, Lack::new(why, format!("{part}: {trouble}")));
-        Ok(())
-    }
-
-    async fn look(&mut self, slot: &Shared) -> Result<(), Trouble> {
-        let sql = activity::sql(&self.hello.columns, self.hello.server.login.monitor);
-        match self.session.ask(&sql).await {
-            Ok((answers, took_ms)) => {
-                let cost_ms = self.session.cost_ms(took_ms);
-                // As often as the cost allows.
-                // Twice a second at least, unless that costs more than half of what looking may cost.
-                let most = if cost_ms * 2.0 <= LOOK_COST { LOOK_MOST / 2 } else { LOOK_MOST };
-                let every = Duration::from_secs_f64((cost_ms / LOOK_COST).max(0.001)).min(most);
-                self.look_every = ((self.look_every * 3 + every.clamp(LOOK_LEAST, LOOK_MOST)) / 4).clamp(LOOK_LEAST, LOOK_MOST);
-                if let [head, rows, ..] = answers.as_slice() {
-                    slot.looked(head, rows, cost_ms, self.hello.pid);
-                }
-                Ok(())
-            }
-            Err(trouble) => self.harmless(slot, "pg_stat_activity", trouble),
-        }
-    }
-
-    /// What it cost, ms.
-    async fn chains(&mut self, slot: &Shared) -> Result<f64, Trouble> {
-        let waiting = slot.waiting();
-        if waiting.is_empty() {
-            return Ok(0.0);
-        }
-        let (answers, cost_ms) = match self.session.ask(&[locks::sql(&self.hello.columns, &waiting)]).await {
-            Ok((answers, took_ms)) => (answers, self.session.cost_ms(took_ms)),
-            Err(trouble) => return self.harmless(slot, "pg_locks", trouble).map(|()| 0.0),
-        };
-        let waiters: Vec<_> = answers.iter().flatten().filter_map(locks::waiter).collect();
-        let more = waiting.len().saturating_sub(locks::MOST) as u32;
-        // Who stands in the way and was not among the sessions looked at.
-        let known = slot.pids();
-        let mut missing: Vec<i32> =
-            waiters.iter().flat_map(|w| &w.by).copied().filter(|p| *p != 0 && !known.contains(p)).collect();
-        missing.sort_unstable();
-        missing.dedup();
-        missing.truncate(locks::MOST);
-        let mut holders = Vec::new();
-        if !missing.is_empty() {
-            match self.session.ask(&[activity::sql_of(&self.hello.columns, &missing)]).await {
-                Ok((answers, _)) => holders = answers.iter().flatten().filter_map(activity::session).collect(),
-                Err(trouble) => self.harmless(slot, "pg_stat_activity", trouble)?,
-            }
-        }
-        slot.chains(waiters, holders, more);
-        Ok(cost_ms)
-    }
-
-    /// What it cost, ms.
-    async fn figures(&mut self, slot: &Shared) -> Result<f64, Trouble> {
-        let with_settings = self.figures_read.is_multiple_of(SETTINGS_EACH);
-        self.figures_read += 1;
-        match self.session.ask(&cluster::sql(&self.hello.columns, with_settings)).await {
-            Ok((answers, took_ms)) => {
-                let mut read = cluster::parse(&answers);
-                if with_settings {
-                    self.settings.clone_from(&read.settings);
-                    self.role_settings.clone_from(&read.role_settings);
-                } else {
-                    read.settings.clone_from(&self.settings);
-                    read.role_settings.clone_from(&self.role_settings);
-                }
-                slot.figures(read);
-                Ok(self.session.cost_ms(took_ms))
-            }
-            Err(trouble) => self.harmless(slot, "statistics of the cluster", trouble).map(|()| 0.0),
-        }
-    }
-
-    async fn names(&mut self) -> Result<(), Trouble> {
-        if let Ok((answers, _)) = self.session.ask(&statements::sql_names()).await {
-            self.before.named(&answers);
-        }
-        Ok(())
-    }
-
-    /// True when it is to be tried again at once, in another way.
-    async fn statements(&mut self, slot: &Shared) -> Result<bool, Trouble> {
-        let schema = match &self.hello.server.statements {
-            StatementsView::Ready { schema, .. } => schema.clone(),
-            StatementsView::Missing { why, lift } => {
-                slot.failed("pg_stat_statements", Lack::new(Why::Absent, why.clone()).lifted_by(lift.clone()));
-                return Ok(false);
-            }
-        };
-        let dropped = self.session.limits().clone();
-        if self.keep_role {
-            self.session.limit(Limits { role: None, ..dropped.clone() });
-        }
-        let answer = self.session.ask(&statements::sql(&self.hello.columns, &schema)).await;
-        let done = match answer {
-            Ok((answers, took_ms)) => {
-                let cost_ms = self.session.cost_ms(took_ms);
-                let within = Duration::from_secs_f64(cost_ms.max(0.0) / STATEMENTS_COST);
-                self.statements_every = within.clamp(STATEMENTS_EVERY, STATEMENTS_MOST);
-                let grown = self.before.grow(&answers, self.hello.columns.crowded, cost_ms);
-                self.haste.read(&grown);
-                let (unknown, costly) = slot.without_text(&grown, statements::WITH_TEXT);
-                slot.used(grown);
-                // Each question reads the server's whole file of texts: at once for what costs, else once a minute.
-                let now = clock::instant();
-                if !unknown.is_empty() && (costly || now >= self.texts_due) {
-                    let cost_ms = self.texts(slot, &schema, &unknown).await?;
-                    self.texts_due = now + Duration::from_secs_f64(cost_ms / TEXTS_COST).min(TEXTS_EVERY);
-                }
-                Ok(false)
-            }
-            Err(trouble) if trouble.code() == "42501" && dropped.role.is_some() && !self.keep_role => {
-                self.keep_role = true;
-                Ok(true)
-            }
-            Err(trouble) => self.harmless(slot, "pg_stat_statements", trouble).map(|()| false),
-        };
-        self.session.limit(dropped);
-        done
-    }
-
-    /// What it cost, ms.
-    async fn texts(&mut self, slot: &Shared, schema: &str, ids: &[i64]) -> Result<f64, Trouble> {
-        match self.session.ask(&[statements::sql_texts(schema, ids)]).await {
-            Ok((answers, took_ms)) => {
-                slot.texts(answers.iter().flatten().filter_map(statements::text).collect());
-                Ok(self.session.cost_ms(took_ms))
-            }
-            Err(trouble) => self.harmless(slot, "texts of statements", trouble).map(|()| 0.0),
-        }
-    }
 }
