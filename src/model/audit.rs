@@ -119,7 +119,11 @@ pub const TOUCHED: &[Touched] = &[
         "AF_NETLINK",
         "sock_diag: TCP sockets and their times, as ss asks; rtnetlink: queues of interfaces, as tc -s qdisc asks",
     ),
-    row(Use::Ask, "AF_UNIX", "a pair of sockets within perftop, for signals; between its guard and the library that reads a server"),
+    row(
+        Use::Ask,
+        "AF_UNIX",
+        "a pair of sockets within perftop, for signals; between its guard and the library that reads a server",
+    ),
     row(Use::Read, "/proc/*/cwd/postmaster.pid", "where a server of PostgreSQL listens, on a thread with a deadline"),
     row(Use::Look, "**/.s.PGSQL.*", "sockets of PostgreSQL: whose they are"),
     row(Use::Read, "/etc/passwd", "the name of the owner of such a socket"),
