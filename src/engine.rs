@@ -203,7 +203,7 @@ impl Engine {
     pub fn taken(&mut self, key: &str, seconds: u32) {
         let now_ms = self.state.window.back().map_or(0, |s| s.at.wall_ms);
         if let Some(kept) = self.state.memory.findings.get_mut(key) {
-            kept.due_ms = Some(now_ms + i64::from(seconds) * 1000);
+            (kept.due_ms, kept.taken) = (Some(now_ms + i64::from(seconds) * 1000), true);
         }
     }
 

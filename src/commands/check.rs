@@ -44,7 +44,7 @@ pub fn run(options: &Check, settings: &Settings) -> Result<u8, Failure> {
     let handle = live(live_options).map_err(|e| Failure::Io(format!("cannot start: {e}")))?;
     let say = |picture: &Picture| -> Result<Status, Failure> {
         let diagnosis = wanted(&picture.diagnosis, &options.only);
-        print(&render(&diagnosis, format, &options.only))?;
+        print(&render(&diagnosis, format))?;
         Ok(diagnosis.health.status)
     };
     let status = match watch {
@@ -68,10 +68,10 @@ fn wanted(diagnosis: &Diagnosis, only: &[String]) -> Diagnosis {
     if only.is_empty() { diagnosis.clone() } else { rank::only(diagnosis.clone(), only) }
 }
 
-fn render(diagnosis: &Diagnosis, format: Format, only: &[String]) -> String {
+fn render(diagnosis: &Diagnosis, format: Format) -> String {
     match format {
-        Format::Text => report::text::render(diagnosis, only),
-        Format::Markdown => report::markdown::render(diagnosis, only),
+        Format::Text => report::text::render(diagnosis),
+        Format::Markdown => report::markdown::render(diagnosis),
         Format::Json => String::from_utf8_lossy(&to_json(diagnosis)).into_owned() + "\n",
     }
 }

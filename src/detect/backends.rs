@@ -139,7 +139,8 @@ impl Backends {
 
     /// How much a process counts.
     pub(super) fn weight(&self, p: &ProcFacts) -> f64 {
-        if p.weight.value <= 0.0 || !self.is_one(p) {
+        // A database's sessions are weighed by what they are, whatever the operator says of its processes.
+        if !self.is_one(p) || (p.weight.value <= 0.0 && !p.weight.said) {
             return p.weight.value;
         }
         match self.of.get(&p.id) {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::source::SourceStatus;
 
 use super::finding::{Finding, round6, round6_option};
+use super::headline::Headline;
 use super::memory::Resolved;
 
 /// Version of the contract.
@@ -27,6 +28,8 @@ pub struct Diagnosis {
     pub host: Host,
     /// The verdict in one word.
     pub health: Health,
+    /// The verdict in one line.
+    pub verdict: Headline,
     /// Who was asked.
     pub sources: Vec<SourceStatus>,
     /// The ledger.
@@ -56,13 +59,14 @@ pub struct Host {
 }
 
 /// The closed list of states.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "CONTRACT.md")]
 pub enum Status {
     Healthy,
     Warning,
     Critical,
+    #[default]
     Unknown,
 }
 

@@ -16,8 +16,8 @@ use super::memory::{Held, Learned, Memory, RuleMemory};
 use super::params::{ParamOverrides, Params};
 use super::queries::Queries;
 use super::rank;
-use super::rules::RULES;
-use super::verdict::{Facts, Verdict};
+use super::rules::{RULES, unexplained};
+use super::verdict::{Facts, Left, Verdict};
 
 /// What an evaluation gives.
 #[derive(Debug, Clone)]
@@ -59,13 +59,13 @@ pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &Param
     let mut seen = Seen::default();
     {
         let learned = &memory.learned;
-        let facts = Facts { world: &world, ledger: &ledger, learned, postgres: None, queries: None };
+        let facts = Facts { world: &world, ledger: &ledger, learned, postgres: None, queries: None, left: None };
         let mut servers: Vec<(&PgFacts, Queries<'_>)> = Vec::new();
         for pg in &world.postgres {
             let held = memory.rules.get(&remembered(EXPENSIVE, &pg.id));
             servers.push((pg, Queries::of(&world, &ledger, learned, pg, held)));
         }
-        for rule in RULES.iter().filter(|r| wanted(r.id)) {
+        for rule in RULES.iter().filter(|r| wanted(r.id) && r.id != unexplained::ID) {
             if rule.source != SourceKind::Postgres {
                 seen.judge(rule, &facts, overrides, memory.rules.get(rule.id));
                 continue;
@@ -77,6 +77,13 @@ pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &Param
         }
         seen.unread_servers(&world);
         causes::resolve(&facts, &mut seen.candidates);
+        if wanted(unexplained::ID) {
+            let cleared = std::mem::take(&mut seen.cleared);
+            let left = Left { by_state: rank::unclaimed(&ledger, &seen.candidates), cleared: &cleared };
+            let facts = Facts { left: Some(&left), ..facts };
+            seen.judge(&unexplained::RULE, &facts, overrides, memory.rules.get(unexplained::ID));
+            seen.cleared.splice(0..0, cleared);
+        }
     }
     let blind = |rule: &str, source: &str| seen.blind.iter().any(|(id, s)| *id == rule && s == source);
     for rule in RULES {
@@ -239,7 +246,7 @@ pub fn waiting_groups(ledger: &Ledger) -> [f64; 7] {
                 groups[4] += seconds
             }
             State::PostgresCpu => {}
-            state if state.id().starts_with("postgres.") => groups[6] += (seconds - ledger.clean(*state)).max(0.0),
+            state if state.of_a_server() => groups[6] += (seconds - ledger.clean(*state)).max(0.0),
             _ => groups[5] += seconds,
         }
     }

@@ -33,6 +33,10 @@ macro_rules! states {
             #[must_use]
             pub fn id(self) -> &'static str { match self { $(Self::$name => $id,)* } }
 
+            /// A wait that a server tells of its sessions.
+            #[must_use]
+            pub fn of_a_server(self) -> bool { self.id().starts_with("postgres.") }
+
             /// Computed, not seen.
             #[must_use]
             pub fn modelled(self) -> bool { match self { $(Self::$name => $modelled,)* } }
@@ -122,6 +126,19 @@ impl Actor {
         self.working + self.runnable + self.throttled + self.io_wait + self.peers + postgres
     }
 
+    /// Its seconds in one state of waiting; a wait for IO counts for whichever of the two it was taken for.
+    #[must_use]
+    pub fn in_state(&self, state: State) -> f64 {
+        match state {
+            State::Working => self.working,
+            State::CpuRunnable => self.runnable,
+            State::CpuThrottled => self.throttled,
+            State::IoWait | State::TaskBlocked => self.io_wait,
+            State::PeerReply => self.peers,
+            other => self.postgres.iter().filter(|(s, _)| *s == other).map(|(_, s)| s).sum(),
+        }
+    }
+
     /// Waiting for disks, by state: as a process, or as a session.
     pub fn disk(&self) -> impl Iterator<Item = (State, f64)> + '_ {
         let sessions = self.postgres.iter().copied().filter(|(state, _)| DISK.contains(state));
@@ -204,7 +221,7 @@ impl Ledger {
         // State D without IO pressure is a lock or a dead server, not a disk.
         let io_pressed = facts.host.psi.io.as_ref().map_or(true, |p| p.best() >= 0.005);
         let (mut judged, mut known) = (0.0, 0.0);
-        for p in processes.iter().filter(|p| p.weight.value > 0.0) {
+        for p in processes.iter().filter(|p| backends.weight(p) > 0.0) {
             let session = backends.waits(p);
             if p.cpu.is_none() && session.as_ref().is_none_or(Vec::is_empty) {
                 // Not read within the window, or new: it counts as foreground that was not seen.

@@ -97,14 +97,19 @@ pub struct FindingMemory {
     /// A fix of it was taken: when it should have worked, wall clock ms.
     #[serde(default)]
     pub due_ms: Option<i64>,
+    /// A fix of it was taken.
+    #[serde(default)]
+    pub taken: bool,
 }
 
 /// What became of a finding that was raised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// Below 0.3 of it, and the victims work on.
+    /// Below 0.3 of it after a fix was taken, and the victims work on.
     Resolved,
+    /// Below 0.3 of it, the victims work on, and no fix was taken here: it went by itself, or somebody else did something.
+    WentAway,
     /// Below 0.3 of it because the victims stopped working.
     LoadWentAway,
     /// A fix was taken and it is still there.
@@ -117,6 +122,7 @@ impl Outcome {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Resolved => "resolved",
+            Self::WentAway => "gone without a fix from here",
             Self::LoadWentAway => "the load went away",
             Self::NotResolved => "not resolved",
         }

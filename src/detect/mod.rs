@@ -10,6 +10,7 @@ pub mod diagnosis;
 mod edges;
 pub mod finding;
 pub mod fix;
+pub mod headline;
 pub mod judge;
 pub mod ledger;
 pub mod loss;

@@ -10,8 +10,10 @@ use crate::model::subject::split_finding_key;
 use super::causes::Candidate;
 use super::diagnosis::{Cleared, Diagnosis, Health, Host, SCHEMA, StateRow, Status, Time, UnknownRow, rfc3339};
 use super::finding::{Class, Finding, Fix, Impact, ImpactKind, Known, Muted, Phase, Severity, Since};
+use super::headline;
 use super::ledger::{Ledger, State};
 use super::memory::{FindingMemory, Memory};
+use super::rules::unexplained;
 use super::settle::{settle, throughput};
 use super::verdict::Found;
 
@@ -53,11 +55,13 @@ pub fn diagnose(world: &World, ledger: &Ledger, memory: &mut Memory, candidates:
     let health =
         health(&world.sources, world.host.processes.is_err() || world.window_s == 0.0, &findings, time.foreground_s_per_s);
     let identity = world.identity.as_deref();
+    let provisional = memory.evaluations < PROVISIONAL;
+    let verdict = headline::headline(&health, &time, &findings, &world.sources, provisional && world.window_s == 0.0);
     Diagnosis {
         schema: SCHEMA,
         at: rfc3339(now_ms),
         window_s: world.window_s,
-        provisional: memory.evaluations < PROVISIONAL,
+        provisional,
         host: Host {
             name: identity.map(|i| i.name.shown().to_owned()).unwrap_or_default(),
             cpus: world.cpus() as u32,
@@ -66,6 +70,7 @@ pub fn diagnose(world: &World, ledger: &Ledger, memory: &mut Memory, candidates:
             inside: identity.and_then(|i| i.inside.clone()),
         },
         health,
+        verdict,
         sources: world.sources.to_vec(),
         time,
         findings,
@@ -76,7 +81,8 @@ pub fn diagnose(world: &World, ledger: &Ledger, memory: &mut Memory, candidates:
 }
 
 /// Rules that blame one culprit: when it changes, the finding goes on.
-const ONE_CULPRIT: [&str; 11] = [
+const ONE_CULPRIT: [&str; 12] = [
+    unexplained::ID,
     "host.io.flush_storm",
     "host.cpu.contention",
     "host.cpu.realtime_hog",
@@ -113,6 +119,13 @@ fn inherit(memory: &mut Memory, candidates: &mut [Candidate]) {
 fn severity(found: &Found, total: f64, lasting: bool, score: f64, benefit: f64) -> Severity {
     match found.class {
         Class::Live if total < IDLE => Severity::Info,
+        Class::Live if found.standing.is_some() => {
+            if lasting {
+                Severity::Warning
+            } else {
+                Severity::Info
+            }
+        }
         Class::Live if lasting && !found.never_critical => Severity::Critical,
         Class::Live if score >= 10.0 && benefit >= 0.1 => Severity::Warning,
         Class::Error if found.ended => Severity::Warning,
@@ -162,10 +175,11 @@ fn weigh(c: Candidate, world: &World, ledger: &Ledger, memory: &mut Memory, now_
         predicted: 0.0,
         working: throughput(world, ledger, &c.source),
         due_ms: None,
+        taken: false,
         gone_ms: None,
     });
     date(kept, &c.found, now_ms);
-    let severe = (score >= 30.0 || benefit >= 3.0) && benefit >= 0.3 && stretch >= 2.0;
+    let severe = c.found.standing.unwrap_or((score >= 30.0 || benefit >= 3.0) && benefit >= 0.3 && stretch >= 2.0);
     if kept.critical.len() == 4 {
         kept.critical.pop_front();
     }
@@ -245,8 +259,10 @@ fn order(a: &Finding, b: &Finding) -> Ordering {
         Class::Risk => 1,
         Class::Live => 2,
         Class::Hygiene => 3,
-        Class::Outcome => 4,
+        Class::Outcome => 5,
     };
+    // What nobody explains stands after all that is explained.
+    let group = |f: &Finding| if f.id == unexplained::ID { 4 } else { group(f) };
     let eta = |f: &Finding| f.impact.eta_s.filter(|_| f.class == Class::Risk).unwrap_or(f64::INFINITY);
     let benefit = |f: &Finding| f.impact.benefit_s_per_s.unwrap_or(0.0);
     a.explained_by
@@ -259,17 +275,26 @@ fn order(a: &Finding, b: &Finding) -> Ordering {
         .then(a.key.cmp(&b.key))
 }
 
+/// What roots claim of a state.
+fn claimed(candidates: &[Candidate], state: State) -> f64 {
+    let roots = candidates.iter().filter(|c| c.explained_by.is_none() && c.found.class == Class::Live);
+    roots.flat_map(|c| &c.found.losses).filter(|(s, _)| *s == state).map(|(_, lost)| lost).sum()
+}
+
+/// What nobody claims of each state beyond its clean part, most first.
+#[must_use]
+pub fn unclaimed(ledger: &Ledger, candidates: &[Candidate]) -> Vec<(State, f64)> {
+    let left = |(state, seconds): (&State, &f64)| (*state, seconds - ledger.clean(*state) - claimed(candidates, *state));
+    let mut all: Vec<(State, f64)> = ledger.states.iter().map(left).filter(|(_, s)| *s > 0.0).collect();
+    all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    all
+}
+
 /// T = productive + lost + unexplained: of each state what nobody claims is productive as far as it is clean, else unexplained.
 fn time(ledger: &Ledger, candidates: &[Candidate]) -> Time {
     let total = ledger.total();
-    let claims = |state: State| {
-        let all =
-            candidates.iter().filter(|c| c.explained_by.is_none() && c.found.class == Class::Live).flat_map(|c| &c.found.losses);
-        all.filter(|(s, _)| *s == state).map(|(_, lost)| lost).sum::<f64>()
-    };
-    let unexplained: f64 =
-        ledger.states.iter().map(|(state, seconds)| (seconds - ledger.clean(*state) - claims(*state)).max(0.0)).sum();
-    let lost: f64 = ledger.states.keys().map(|state| claims(*state)).sum();
+    let unexplained: f64 = unclaimed(ledger, candidates).iter().map(|(_, s)| s).sum();
+    let lost: f64 = ledger.states.keys().map(|state| claimed(candidates, *state)).sum();
     let row = |(state, seconds): (&State, &f64)| StateRow { state: *state, s_per_s: *seconds, modelled: state.modelled() };
     Time {
         foreground_s_per_s: total,
@@ -327,6 +352,8 @@ pub fn only(mut diagnosis: Diagnosis, wanted: &[String]) -> Diagnosis {
     let lost: f64 = diagnosis.findings.iter().filter(|f| f.explained_by.is_none()).filter_map(|f| f.impact.lost_s_per_s).sum();
     diagnosis.time.unexplained_s_per_s = (total - diagnosis.time.productive_s_per_s - lost).max(0.0);
     diagnosis.health = health(&[], blind, &diagnosis.findings, total);
+    let found = headline::headline(&diagnosis.health, &diagnosis.time, &diagnosis.findings, &diagnosis.sources, false);
+    diagnosis.verdict = headline::only(&diagnosis.health, wanted, found);
     diagnosis
 }
 

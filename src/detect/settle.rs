@@ -28,6 +28,8 @@ pub(super) fn throughput(world: &World, ledger: &Ledger, source: &str) -> f64 {
 /// Forgets what is gone and says what became of it.
 pub(super) fn settle(memory: &mut Memory, findings: &[Finding], looked: &Looked, working: &dyn Fn(&str) -> f64, now_ms: i64) {
     const STILL_WORKING: f64 = 0.8;
+    // What the operator weighs otherwise is gone from the sums and not from the world.
+    let weighed = !memory.weights.0.is_empty();
     let mut resolved = Vec::new();
     memory.findings.retain(|key, kept| {
         let of_blind = looked.blind.iter().any(|(id, source)| {
@@ -56,10 +58,13 @@ pub(super) fn settle(memory: &mut Memory, findings: &[Finding], looked: &Looked,
         if now.is_none() {
             not_severe(kept);
         }
+        if gone && kept.raised && weighed {
+            return now.is_some();
+        }
         if gone && kept.raised {
             let source = split_finding_key(key).map_or_else(String::new, |(_, source, ..)| source);
             let outcome = if !timed || working(&source) >= STILL_WORKING * kept.working {
-                Outcome::Resolved
+                if kept.taken { Outcome::Resolved } else { Outcome::WentAway }
             } else if kept.gone_ms.is_some_and(|since| now_ms - since < SETTLES_MS) {
                 return true;
             } else {
@@ -128,8 +133,7 @@ mod tests {
     #[test]
     fn what_became_of_it_is_said_by_the_time_after_it() {
         let key = "postgres.locks.idle_in_transaction|postgres:1|backend:7@1";
-        let kept =
-            FindingMemory { raised: true, lost: 6.0, working: 50.0, critical: [true; 4].into(), ..FindingMemory::default() };
+        let kept = FindingMemory { raised: true, taken: true, lost: 6.0, working: 50.0, ..FindingMemory::default() };
         let outcomes = |speeds: &[(i64, f64)]| {
             let mut memory = Memory::default();
             memory.findings.insert(key.to_owned(), kept.clone());
@@ -155,5 +159,21 @@ mod tests {
         }
         let critical = &memory.findings["host.cpu.contention|host|process:7@1"].critical;
         assert_eq!(critical.iter().filter(|severe| **severe).count(), 2);
+    }
+
+    /// Nobody took a fix: it may have ended by itself. And what the operator weighs away did not end at all.
+    #[test]
+    fn what_went_by_itself_is_not_called_resolved_and_what_was_weighed_away_is_not_gone() {
+        let key = "host.cpu.contention|host|process:7@1";
+        let outcome = |weights: &[(&str, f64)]| {
+            let mut memory = Memory::default();
+            memory.weights.0 = weights.iter().map(|(name, weight)| ((*name).to_owned(), *weight)).collect();
+            let kept = FindingMemory { raised: true, lost: 6.0, working: 1.0, ..FindingMemory::default() };
+            memory.findings.insert(key.to_owned(), kept);
+            settle(&mut memory, &[], &Looked::default(), &|_| 1.0, 1000);
+            memory.resolved.iter().map(|r| r.outcome).next()
+        };
+        assert_eq!(outcome(&[]), Some(Outcome::WentAway));
+        assert_eq!(outcome(&[("nginx", 0.0)]), None);
     }
 }

@@ -6,6 +6,7 @@ use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::Unit;
 
+use super::diagnosis::Cleared;
 use super::finding::{Class, Evidence, Fix};
 use super::ledger::{Ledger, State};
 use super::memory::{Learned, RuleMemory};
@@ -46,6 +47,17 @@ pub struct Facts<'a> {
     pub postgres: Option<&'a PgFacts>,
     /// What its queries cost.
     pub queries: Option<&'a Queries<'a>>,
+    /// What the causes left; for the one rule that is judged after them.
+    pub left: Option<&'a Left<'a>>,
+}
+
+/// What no cause claims, and what was checked.
+#[derive(Debug)]
+pub struct Left<'a> {
+    /// Foreground seconds per second by state, most first; clean latencies left out.
+    pub by_state: Vec<(State, f64)>,
+    /// Findings that were checked and are fine.
+    pub cleared: &'a [Cleared],
 }
 
 /// What the rule found at the evaluations before.
@@ -105,6 +117,8 @@ pub struct Found {
     pub grows: bool,
     /// However soon: a warning at most.
     pub never_critical: bool,
+    /// It costs nobody anything and is a warning all the same, once this held in three of the last four evaluations.
+    pub standing: Option<bool>,
     /// Seconds to failure, for risks, when credible.
     pub eta_s: Option<f64>,
     /// Late end of the interval of `eta_s`, seconds.
@@ -140,6 +154,7 @@ impl Found {
             age_s: None,
             grows: false,
             never_critical: false,
+            standing: None,
             eta_s: None,
             eta_late_s: None,
             ended: false,

@@ -6,7 +6,7 @@ use crate::detect::diagnosis::Diagnosis;
 use crate::detect::finding::{Finding, Phase};
 use crate::model::unit::short;
 
-use super::text::{headline, since, verdict_of};
+use super::text::{headline, since, verdict};
 
 /// Escapes what Markdown would take for markup.
 #[must_use]
@@ -28,12 +28,12 @@ fn code(out: &mut String, text: &str) {
     _ = writeln!(out, "{fence}sh\n{text}\n{fence}\n");
 }
 
-/// The whole diagnosis, or what `only` asked for.
+/// The whole diagnosis.
 #[must_use]
-pub fn render(d: &Diagnosis, only: &[String]) -> String {
+pub fn render(d: &Diagnosis) -> String {
     let mut out = String::new();
     _ = writeln!(out, "## perftop: {} on {} at {}\n", d.health.status.word(), escape(&d.host.name), d.at);
-    _ = writeln!(out, "**{}**\n", escape(&verdict_of(d, only)));
+    _ = writeln!(out, "**{}**\n", escape(&verdict(d)));
     for f in &d.findings {
         finding(&mut out, f);
     }

@@ -4,39 +4,19 @@ use std::fmt::Write as _;
 
 use crate::detect::diagnosis::{Diagnosis, Status, UnknownRow};
 use crate::detect::finding::{Class, Finding, Fix, Known, Phase, Severity};
+use crate::detect::headline::whose;
 use crate::model::unit::{seconds, short};
 
-/// The headline when only some rules were asked for.
-#[must_use]
-pub fn verdict_of(diagnosis: &Diagnosis, only: &[String]) -> String {
-    let raised = diagnosis.findings.iter().any(Finding::raised);
-    if only.is_empty() || raised {
-        return verdict(diagnosis);
-    }
-    let sign = if diagnosis.health.status == Status::Unknown { "?" } else { "✓" };
-    let word = if diagnosis.health.status == Status::Unknown { "unknown" } else { "clear" };
-    format!("{sign} {}: {word} (only this was judged)", only.join(", "))
-}
-
-/// The headline of a diagnosis: what is wrong, what it costs.
+/// The verdict with its sign.
 #[must_use]
 pub fn verdict(diagnosis: &Diagnosis) -> String {
-    let raised = diagnosis.findings.iter().find(|f| f.raised());
-    match raised {
-        Some(f) => format!("{} {}", glyph(f.severity), headline(f)),
-        None if diagnosis.health.status == Status::Unknown => {
-            "? No bottleneck was found on this host, and not everything could be seen.".to_owned()
-        }
-        None if diagnosis.time.foreground_s_per_s < crate::detect::rank::IDLE => "✓ Nobody waits: this host is idle.".to_owned(),
-        None => {
-            let t = &diagnosis.time;
-            format!(
-                "✓ No bottleneck on this host: {} of {} s/s of foreground time is productive.",
-                short(t.productive_s_per_s),
-                short(t.foreground_s_per_s)
-            )
-        }
-    }
+    let sign = match diagnosis.verdict.status {
+        Status::Healthy => "✓",
+        Status::Unknown => "?",
+        Status::Warning => glyph(Severity::Warning),
+        Status::Critical => glyph(Severity::Critical),
+    };
+    format!("{sign} {}", diagnosis.verdict.text())
 }
 
 /// One line of a finding: cost, share, title.
@@ -71,9 +51,9 @@ pub fn since(f: &Finding) -> String {
     format!("{least}since {}", f.since.at)
 }
 
-/// The whole diagnosis, or what `only` asked for.
+/// The whole diagnosis.
 #[must_use]
-pub fn render(d: &Diagnosis, only: &[String]) -> String {
+pub fn render(d: &Diagnosis) -> String {
     let mut out = String::new();
     let score = d.health.score.map_or_else(String::new, |s| format!(", score {s:.0}"));
     let provisional = if d.provisional { ", provisional" } else { "" };
@@ -85,7 +65,7 @@ pub fn render(d: &Diagnosis, only: &[String]) -> String {
         d.health.status.word(),
         short(d.window_s)
     );
-    _ = writeln!(out, "{}\n", verdict_of(d, only));
+    _ = writeln!(out, "{}\n", verdict(d));
     for f in &d.findings {
         finding(&mut out, f);
     }
@@ -98,7 +78,7 @@ pub fn render(d: &Diagnosis, only: &[String]) -> String {
         short(d.time.unexplained_s_per_s)
     );
     for c in &d.cleared {
-        _ = writeln!(out, "cleared  {:<24} {}{}", c.id, whose(d, &c.source), c.because);
+        _ = writeln!(out, "cleared  {:<24} {}{}", c.id, whose(&d.sources, &c.source), c.because);
     }
     for (at, u) in d.unknown.iter().enumerate() {
         let same = |o: &&UnknownRow| (&o.source, &o.because, &o.lift) == (&u.source, &u.because, &u.lift);
@@ -110,19 +90,12 @@ pub fn render(d: &Diagnosis, only: &[String]) -> String {
             1 => String::new(),
             n => format!(" (and {} more)", n - 1),
         };
-        _ = writeln!(out, "unknown  {:<24} {}{}{lift}", format!("{}{more}", u.id), whose(d, &u.source), u.because);
+        _ = writeln!(out, "unknown  {:<24} {}{}{lift}", format!("{}{more}", u.id), whose(&d.sources, &u.source), u.because);
     }
     for r in &d.resolved {
         _ = writeln!(out, "gone     {}  {} -> {} s/s ({:?})", r.key, short(r.before), short(r.after), r.outcome.word());
     }
     out
-}
-
-/// Whose row it is, where several servers of that kind are read.
-fn whose(d: &Diagnosis, source: &str) -> String {
-    let kind = |s: &str| s.split(':').next().map(ToOwned::to_owned);
-    let alike = d.sources.iter().filter(|s| kind(&s.id) == kind(source)).count();
-    if alike > 1 { format!("{source}: ") } else { String::new() }
 }
 
 fn finding(out: &mut String, f: &Finding) {

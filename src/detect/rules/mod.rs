@@ -8,6 +8,8 @@ pub mod support;
 
 use super::verdict::Rule;
 
+pub use app::unexplained;
+
 /// All rules, in the order of the catalogue.
 pub const RULES: &[&Rule] = &[
     &host::cpu_contention::RULE,
@@ -82,6 +84,7 @@ pub const RULES: &[&Rule] = &[
     &postgres::checksums::RULE,
     &app::upstream_waiting::RULE,
     &app::workload_growth::RULE,
+    &app::unexplained::RULE,
     &app::pool_queueing::RULE,
     &source::unreachable::RULE,
     &source::denied::RULE,

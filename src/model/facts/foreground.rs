@@ -17,6 +17,8 @@ pub struct Weight {
     pub why: &'static str,
     /// False when the sockets could not be seen, so that 1 is assumed.
     pub known: bool,
+    /// The operator said so.
+    pub said: bool,
 }
 
 /// What the operator re-weighed, by process name.
@@ -36,7 +38,7 @@ pub struct Judge<'a> {
 
 impl Weight {
     const fn of(value: f64, why: &'static str) -> Self {
-        Self { value, why, known: true }
+        Self { value, why, known: true, said: false }
     }
 
     /// Batch scheduling and low priority weigh nothing; so do the kernel's own threads and perftop. A process
@@ -47,7 +49,7 @@ impl Weight {
         const BATCH: u32 = 3;
         const IDLE: u32 = 5;
         if let Some(value) = who.overrides.0.get(row.comm.shown()) {
-            return Self::of(*value, "weighed by the operator");
+            return Self { said: true, ..Self::of(*value, "weighed by the operator") };
         }
         match row {
             _ if row.kernel => Self::of(0.0, "kernel thread"),
@@ -62,7 +64,7 @@ impl Weight {
     }
 
     fn by_sockets(id: ProcId, serving: &Seen<Arc<Serving>>, ticks_per_s: f64) -> Self {
-        let assumed = |why| Self { value: 1.0, why, known: false };
+        let assumed = |why| Self { value: 1.0, why, known: false, said: false };
         let Ok(serving) = serving else { return assumed("sockets not read yet") };
         if let Some(process) = serving.of(id) {
             return match process {

@@ -50,6 +50,8 @@ pub struct Facts {
     pub postgres: Vec<PgFacts>,
     /// Sources and their states.
     pub sources: Arc<Vec<SourceStatus>>,
+    /// What the operator re-weighed: it stands in the header as long as it holds.
+    pub weighed: WeightOverrides,
 }
 
 /// Facts of the host.
@@ -108,14 +110,23 @@ impl Facts {
             (Some(old), Some(new)) => new.at.seconds_since(&old.at).unwrap_or(0.0),
             _ => 0.0,
         };
-        let postgres = postgres::derive(window, host.processes.as_deref().unwrap_or_default(), overrides);
-        Self { at: newest.at, window_s, identity, host, postgres, sources: newest.sources.clone() }
+        let postgres = postgres::derive(window, host.processes.as_deref().unwrap_or_default());
+        let (sources, weighed) = (newest.sources.clone(), overrides.clone());
+        Self { at: newest.at, window_s, identity, host, postgres, sources, weighed }
     }
 
     fn empty() -> Self {
         let snapshot = Snapshot::default();
         let host = HostFacts::unknown(&Lack::new(Why::NotYet, "host sweep"), &snapshot);
-        Self { at: Stamp::default(), window_s: 0.0, identity: None, host, postgres: Vec::new(), sources: Arc::default() }
+        Self {
+            at: Stamp::default(),
+            window_s: 0.0,
+            identity: None,
+            host,
+            postgres: Vec::new(),
+            sources: Arc::default(),
+            weighed: WeightOverrides::default(),
+        }
     }
 
     /// CPUs online, at least 1.

@@ -75,7 +75,7 @@ fn resolved(r: &Resolved, theme: &Theme) -> Line<'static> {
     let id = r.key.split('|').next().unwrap_or_default();
     let (sign, meaning) = match r.outcome {
         Outcome::Resolved => (theme.pick("✓", "+"), Meaning::Good),
-        Outcome::LoadWentAway => ("-", Meaning::Muted),
+        Outcome::WentAway | Outcome::LoadWentAway => ("-", Meaning::Muted),
         Outcome::NotResolved => (theme.pick("✖", "X"), Meaning::Warning),
     };
     let word = r.outcome.word();
@@ -116,7 +116,9 @@ fn row<'a>(f: &'a Finding, most: f64, selected: bool, theme: &Theme) -> Line<'a>
     let mark = if selected { theme.pick("▸", ">") } else { " " };
     let rank = f.rank.map_or_else(|| " ".to_owned(), |r| r.to_string());
     let style = theme.severity(f.severity);
-    let figure = match (f.impact.benefit_s_per_s, f.impact.eta_s, f.severity) {
+    // What nobody explains costs nobody's seconds: its figure stands in the title.
+    let benefit = f.impact.benefit_s_per_s.filter(|_| f.id != crate::detect::rules::unexplained::ID);
+    let figure = match (benefit, f.impact.eta_s, f.severity) {
         (Some(b), _, _) => format!("{} {:>4}  ", bar(b / most, 6, theme), short(b)),
         (None, Some(eta), _) => format!("in {:<8} ", seconds(eta)),
         (None, None, Severity::Info) => format!("{:<12}", "info"),

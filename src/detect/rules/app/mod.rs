@@ -1,5 +1,6 @@
 //! Rules about applications, from the host's own view, with nothing configured.
 
 pub mod pool_queueing;
+pub mod unexplained;
 pub mod upstream_waiting;
 pub mod workload_growth;

@@ -38,7 +38,7 @@ pub mod sequence;
 pub mod settings;
 pub mod slot_retention;
 pub mod stale_statistics;
-mod support;
+pub mod support;
 pub mod sync_replica;
 pub mod temp_spill;
 pub mod wraparound;

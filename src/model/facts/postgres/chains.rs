@@ -226,7 +226,7 @@ mod tests {
         let mut snapshot = crate::model::sample::Snapshot::default();
         let state = crate::model::postgres::PgState { activity: Ok(Arc::new(newest)), ..Default::default() };
         snapshot.postgres.insert("postgres:1".into(), Arc::new(state));
-        Activities::derive("postgres:1", &[Arc::new(snapshot)], None, &Default::default()).unwrap()
+        Activities::derive("postgres:1", &[Arc::new(snapshot)], None).unwrap()
     }
 
     fn chains(waiters: Vec<Waiter>, pids: &[i32], cluster: Option<&Cluster>) -> Chains {

@@ -18,7 +18,6 @@ use crate::model::sample::Snapshot;
 use crate::model::seen::{Lack, Seen, Why};
 use crate::model::source::Place;
 
-use super::foreground::WeightOverrides;
 use super::process::ProcFacts;
 
 /// Facts of one server.
@@ -55,17 +54,17 @@ pub struct PgFacts {
 }
 
 /// Facts of every server in the newest snapshot.
-pub(super) fn derive(window: &[Arc<Snapshot>], processes: &[ProcFacts], weights: &WeightOverrides) -> Vec<PgFacts> {
+pub(super) fn derive(window: &[Arc<Snapshot>], processes: &[ProcFacts]) -> Vec<PgFacts> {
     let Some(newest) = window.last() else { return Vec::new() };
-    newest.postgres.iter().map(|(id, state)| one(id, state, window, processes, weights)).collect()
+    newest.postgres.iter().map(|(id, state)| one(id, state, window, processes)).collect()
 }
 
-fn one(id: &str, state: &PgState, window: &[Arc<Snapshot>], processes: &[ProcFacts], weights: &WeightOverrides) -> PgFacts {
+fn one(id: &str, state: &PgState, window: &[Arc<Snapshot>], processes: &[ProcFacts]) -> PgFacts {
     let newest = window.last().map(|s| s.at.mono_ns).unwrap_or_default();
     let local = state.server.as_ref().is_some_and(|s| s.place == Place::Local);
     let sweep = window.last().and_then(|s| s.sweep.as_ref().ok());
     let join = sweep.filter(|_| local).map(|sweep| join(sweep, processes, window));
-    let activity = Activities::derive(id, window, join.as_ref(), weights);
+    let activity = Activities::derive(id, window, join.as_ref());
     let chains = match (&activity, &state.blocking, &state.cluster) {
         (Err(lack), ..) | (_, Some(Err(lack)), _) => Err(lack.clone()),
         (Ok(activity), Some(Ok(blocking)), cluster) => {

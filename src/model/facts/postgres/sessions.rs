@@ -5,7 +5,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::model::facts::foreground::WeightOverrides;
 use crate::model::facts::process::ProcFacts;
 use crate::model::host::ProcId;
 use crate::model::postgres::{Activity, Hit, Session, Wait, WaitClass};
@@ -89,7 +88,7 @@ impl SessionFacts {
 }
 
 impl Activities {
-    pub(super) fn derive(id: &str, window: &[Arc<Snapshot>], join: Option<&Join<'_>>, weights: &WeightOverrides) -> Seen<Self> {
+    pub(super) fn derive(id: &str, window: &[Arc<Snapshot>], join: Option<&Join<'_>>) -> Seen<Self> {
         let all: Vec<&Arc<Activity>> =
             window.iter().filter_map(|s| s.postgres.get(id)?.activity.as_ref().ok()).filter(|a| a.rounds > 0).collect();
         let Some(newest) = all.last() else {
@@ -117,7 +116,7 @@ impl Activities {
             let who = Who {
                 leader: session.and_then(|s| s.leader),
                 process: process.map(|p| p.id),
-                weight: weight(session, process, weights),
+                weight: weight(session, process),
                 busy: process.and_then(|p| Some(p.cpu? + p.runnable.unwrap_or(0.0))),
             };
             let seen = activities.count(&hits, &who);
@@ -226,13 +225,12 @@ fn known<'a>(all: &[&'a Arc<Activity>]) -> HashMap<(i32, i64), &'a Session> {
     all.iter().flat_map(|a| &a.sessions).map(|s| ((s.pid, s.started_us), s)).collect()
 }
 
-fn weight(session: Option<&Session>, process: Option<&ProcFacts>, weights: &WeightOverrides) -> f64 {
-    let said = session.and_then(|s| weights.0.get(s.application.shown()).or_else(|| weights.0.get(s.role.shown())));
-    match (said, session, process) {
-        (Some(said), ..) => *said,
+/// What the operator weighs is processes of this host: a session is weighed by what it is, so that no key hides an incident of a database.
+fn weight(session: Option<&Session>, process: Option<&ProcFacts>) -> f64 {
+    match (session, process) {
         // Batch by its priority is nobody's wait.
-        (None, _, Some(p)) if p.nice >= 10 || matches!(p.policy, 3 | 5) => 0.0,
-        (None, Some(s), _) if s.maintenance() => MAINTENANCE,
+        (_, Some(p)) if p.nice >= 10 || matches!(p.policy, 3 | 5) => 0.0,
+        (Some(s), _) if s.maintenance() => MAINTENANCE,
         _ => 1.0,
     }
 }

@@ -1,0 +1,136 @@
+//! The verdict in one line: one value, built once, that the screen, the text, Markdown and the JSON show. Pure.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::source::SourceStatus;
+use crate::model::unit::{seconds, short};
+
+use super::diagnosis::{Health, Status, Time};
+use super::finding::{Finding, Severity};
+use super::rank::IDLE;
+
+/// What stands on top.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Headline {
+    /// What its sign says: that of the finding, else whether all is well or nobody can tell.
+    pub status: Status,
+    /// What it costs, where that can be said: `4.2 waiting (75 % of all request time)`, `in 3 h`.
+    pub cost: Option<String>,
+    /// What is wrong, with the server's name where there are two of its kind; or why nothing is said to be.
+    pub says: String,
+    /// The finding's key.
+    pub key: Option<String>,
+}
+
+impl Headline {
+    /// Cost and words in one line.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match &self.cost {
+            Some(cost) => format!("{cost}  {}", self.says),
+            None => self.says.clone(),
+        }
+    }
+}
+
+/// Foreground time that waits, and how much of it has to be without a cause until the verdict is open.
+const WAITS: f64 = 0.3;
+const MOSTLY: f64 = 0.5;
+
+/// The verdict on a host; `provisional`: nothing was measured yet.
+#[must_use]
+pub fn headline(health: &Health, time: &Time, findings: &[Finding], sources: &[SourceStatus], provisional: bool) -> Headline {
+    if let Some(f) = findings.iter().find(|f| f.raised()) {
+        return raised(f, sources);
+    }
+    let total = time.foreground_s_per_s;
+    let waits = total - time.productive_s_per_s;
+    let muted = findings.iter().filter(|f| f.muted.is_some()).count();
+    let open = |says: String| Headline { status: Status::Unknown, says, ..Headline::default() };
+    if provisional {
+        return open("Collecting: the first figures are kernel averages, the verdict follows in a second".into());
+    }
+    if health.status == Status::Unknown {
+        return open("No bottleneck was found on this host, and not everything could be seen".into());
+    }
+    let fine = |says: String| Headline { status: Status::Healthy, says, ..Headline::default() };
+    if total < IDLE {
+        return fine("Nobody waits: this host is idle".into());
+    }
+    // A cause that has just ended, one that is muted, or one that nobody knows.
+    if waits >= WAITS && waits >= MOSTLY * total {
+        let of = format!("{} of {} s/s", short(waits), short(total));
+        return open(match muted {
+            0 => format!("{of} wait with no single cause identified; the host may just be recovering"),
+            n => format!("{n} muted: {of} wait"),
+        });
+    }
+    let share = 100.0 * time.productive_s_per_s / total;
+    let rest = if waits >= 0.05 { format!("; {} s/s wait, no single cause identified", short(waits)) } else { String::new() };
+    fine(format!("No bottleneck on this host: {share:.0} % of {} s/s of foreground time is productive{rest}", short(total)))
+}
+
+/// The verdict where only some rules were asked for and none of them found anything.
+#[must_use]
+pub fn only(health: &Health, wanted: &[String], found: Headline) -> Headline {
+    if found.key.is_some() {
+        return found;
+    }
+    let word = if health.status == Status::Unknown { "unknown" } else { "clear" };
+    let says = format!("{}: {word} (only this was judged)", wanted.join(", "));
+    Headline { status: health.status, says, ..Headline::default() }
+}
+
+fn raised(f: &Finding, sources: &[SourceStatus]) -> Headline {
+    let cost = match (f.impact.benefit_s_per_s, f.impact.share, f.impact.eta_s) {
+        // It costs nobody anything that a fix would give back.
+        (Some(benefit), Some(share), _) if benefit > 0.0 => {
+            Some(format!("{} waiting ({:.0} % of all request time)", short(benefit), (share * 100.0).max(0.0).abs()))
+        }
+        (_, _, Some(eta)) => Some(format!("in {}", seconds(eta))),
+        _ => None,
+    };
+    let ended = if f.ended { " (ended)" } else { "" };
+    Headline {
+        status: if f.severity == Severity::Critical { Status::Critical } else { Status::Warning },
+        cost,
+        says: format!("{}{}{ended}", whose(sources, &f.source), f.title),
+        key: Some(f.key.clone()),
+    }
+}
+
+/// Whose it is, where several servers of that kind are read.
+#[must_use]
+pub fn whose(sources: &[SourceStatus], source: &str) -> String {
+    let kind = |s: &str| s.split(':').next().map(ToOwned::to_owned);
+    let alike = sources.iter().filter(|s| kind(&s.id) == kind(source)).count();
+    if alike > 1 && source != "host" { format!("{source}: ") } else { String::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn time(total: f64, productive: f64) -> Time {
+        Time {
+            foreground_s_per_s: total,
+            productive_s_per_s: productive,
+            unexplained_s_per_s: total - productive,
+            states: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_waits_without_a_cause_is_never_all_clear() {
+        let health = Health { status: Status::Healthy, score: Some(100.0) };
+        let of = |total, productive| headline(&health, &time(total, productive), &[], &[], false);
+        assert_eq!(of(3.3, 0.3).status, Status::Unknown);
+        assert_eq!(of(3.3, 3.0).status, Status::Healthy);
+        assert_eq!(of(0.5, 0.3).status, Status::Healthy, "a fifth of a request");
+        assert_eq!(of(0.01, 0.0).says, "Nobody waits: this host is idle");
+        let unseen = Health { status: Status::Unknown, score: None };
+        assert_eq!(headline(&unseen, &time(0.01, 0.0), &[], &[], false).status, Status::Unknown);
+        assert_eq!(headline(&health, &time(0.0, 0.0), &[], &[], true).status, Status::Unknown);
+    }
+}

@@ -1,0 +1,282 @@
+//! app.unexplained: much of the foreground time waits, and no cause is known: where, who, and what to type next.
+
+use crate::detect::command::{Command, sh};
+use crate::detect::finding::{Class, Evidence, Fix, Horizon, Phase};
+use crate::detect::fix;
+use crate::detect::ledger::{Actor, State, actor_id};
+use crate::detect::params::{HYSTERESIS, Param, Params};
+use crate::detect::rank::matches;
+use crate::detect::rules::postgres::support::who;
+use crate::detect::verdict::{Facts, Found, Judged, Left, Prev, Rule, evidence};
+use crate::model::facts::{Facts as World, PgFacts};
+use crate::model::host::ProcId;
+use crate::model::postgres::Session;
+use crate::model::source::SourceKind;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::{Unit, short};
+
+/// Its name: it is judged after all others, by what they left.
+pub const ID: &str = RULE.id;
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "app.unexplained",
+    class: Class::Live,
+    source: SourceKind::Host,
+    says: "much of the foreground time waits and no cause is known: in which states, who, what was ruled out, what to type next",
+    params: &[
+        Param {
+            name: "share",
+            unit: Unit::Percent,
+            default: 30.0,
+            min: 1.0,
+            max: 100.0,
+            what: "unexplained share of the foreground time, in three of the last four evaluations",
+        },
+        Param {
+            name: "lost",
+            unit: Unit::SecondsPerSecond,
+            default: 0.3,
+            min: 0.01,
+            max: 1000.0,
+            what: "unexplained seconds per second: less than a third of a request that stands still is noise",
+        },
+    ],
+    origins: &["host.schedstat", "host.iodelay", "host.peers", "postgres.activity"],
+    page: "\
+After every other finding has claimed its seconds, some of the waiting may be left. When that is a large share of the foreground
+time for several seconds, the host is not healthy, whatever else is fine: perftop measured the wait and does not know its cause.
+
+It names the states in which the time is spent, the three that wait most in each, and the findings of the same kind that were
+checked and ruled out. The commands show what the kernel or the server says of that wait. It takes no seconds from any finding and
+is a warning at most.
+
+**What looks like it**: a cause that has just ended, whose waits are still in the window; a program that waits by design. **What to
+do**: run the commands, look for what the waiting processes have in common (a mount, a peer, a lock, a device).",
+    judge,
+};
+
+/// Actors shown for each state.
+const ACTORS: usize = 3;
+/// States shown.
+const STATES: usize = 3;
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, _: Option<&Prev>) -> Judged {
+    let Some(left) = facts.left else { return Judged::default() };
+    let total = facts.ledger.total();
+    let lost: f64 = left.by_state.iter().map(|(_, s)| s).sum();
+    let share = if total > 0.0 { 100.0 * lost / total } else { 0.0 };
+    let over = |scale: f64| share >= scale * params.get("share") && lost >= scale * params.get("lost");
+    if !over(HYSTERESIS) {
+        return Judged::clear(Subject::host(), format!("{} of {} s/s wait without a known cause", short(lost), short(total)));
+    }
+    let waits: Vec<Waiting<'_>> = left.by_state.iter().take(STATES).map(|(state, s)| Waiting::of(facts, *state, *s)).collect();
+    let Some(first) = waits.first() else { return Judged::default() };
+    let title = match first.actors.first() {
+        Some(most) => format!(
+            "{} of {} s/s wait without a known cause, mostly for {}: {}{}",
+            short(lost),
+            short(total),
+            words(first.state),
+            most.label,
+            first.others()
+        ),
+        None => format!("{} of {} s/s wait without a known cause, mostly for {}", short(lost), short(total), words(first.state)),
+    };
+    let mut found = Found::new(Class::Live, title);
+    found.standing = Some(over(1.0));
+    found.never_critical = true;
+    found.confidence = facts.ledger.coverage;
+    found.evidence = vec![
+        evidence("unexplained share of foreground time", share, Unit::Percent, Some(params.get("share")), "host.schedstat"),
+        evidence("unexplained time", lost, Unit::SecondsPerSecond, Some(params.get("lost")), "host.schedstat"),
+    ];
+    found.evidence.extend(waits.iter().flat_map(Waiting::rows));
+    found.against = ruled_out(left, first.state);
+    found.fixes = waits.iter().flat_map(Waiting::commands).collect();
+    Judged::found(subject(facts.world, &waits, lost), found)
+}
+
+/// Who waits in a state, and how long.
+struct Waiting<'a> {
+    state: State,
+    unexplained: f64,
+    actors: Vec<Who<'a>>,
+    /// How many more there are.
+    more: usize,
+}
+
+struct Who<'a> {
+    id: ProcId,
+    label: String,
+    seconds: f64,
+    session: Option<(&'a PgFacts, &'a Session)>,
+}
+
+impl<'a> Waiting<'a> {
+    fn of(facts: &Facts<'a>, state: State, unexplained: f64) -> Self {
+        let mut all: Vec<(&Actor, f64)> =
+            facts.ledger.actors.iter().map(|a| (a, a.in_state(state))).filter(|(_, s)| *s > 0.0).collect();
+        all.sort_by(|(a, x), (b, y)| y.total_cmp(x).then(a.id.cmp(&b.id)));
+        let more = all.len().saturating_sub(ACTORS);
+        let actors = all.into_iter().take(ACTORS).map(|(a, seconds)| name(facts.world, a, seconds)).collect();
+        Self { state, unexplained, actors, more }
+    }
+
+    fn others(&self) -> String {
+        match self.actors.len().saturating_sub(1) + self.more {
+            0 => String::new(),
+            1 => " and 1 more".to_owned(),
+            n => format!(" and {n} more"),
+        }
+    }
+
+    fn rows(&self) -> Vec<Evidence> {
+        let origin = if self.state.of_a_server() { "postgres.activity" } else { "host.schedstat" };
+        let head = format!("{} ({})", self.state.id(), words(self.state));
+        let all = std::iter::once(evidence(head, self.unexplained, Unit::SecondsPerSecond, None, origin));
+        all.chain(self.actors.iter().map(|a| evidence(a.label.clone(), a.seconds, Unit::SecondsPerSecond, None, origin)))
+            .collect()
+    }
+
+    /// What the kernel, or the server, says of the one that waits most.
+    fn commands(&self) -> Vec<Fix> {
+        let Some(most) = self.actors.first() else { return Vec::new() };
+        match most.session {
+            Some((pg, s)) => vec![sql(pg, s, self.state)],
+            None => host(most.id, self.state),
+        }
+    }
+}
+
+/// By its session where it is one, else by its process.
+fn name<'a>(world: &'a World, actor: &Actor, seconds: f64) -> Who<'a> {
+    let session = world.postgres.iter().find_map(|pg| {
+        let activity = pg.activity.as_ref().ok()?;
+        let facts = activity.sessions.iter().find(|s| actor_id(s) == actor.id)?;
+        activity.newest.sessions.iter().find(|s| s.pid == facts.pid).map(|s| (pg, s))
+    });
+    let process = || world.processes().iter().find(|p| p.id == actor.id).map(|p| p.label());
+    let label = session.map(|(_, s)| who(s)).or_else(process).unwrap_or_else(|| format!("pid {}", actor.id.pid.abs()));
+    Who { id: actor.id, label, seconds, session }
+}
+
+/// The one that has more than half of it, a server that has all of it, else the host.
+fn subject(world: &World, waits: &[Waiting<'_>], lost: f64) -> Subject {
+    let of = |id: ProcId| -> f64 { waits.iter().flat_map(|w| &w.actors).filter(|a| a.id == id).map(|a| a.seconds).sum() };
+    let most = waits.iter().flat_map(|w| &w.actors).max_by(|a, b| of(a.id).total_cmp(&of(b.id)));
+    if let Some(most) = most.filter(|a| a.session.is_none() && of(a.id) > lost / 2.0)
+        && let Some(process) = world.processes().iter().find(|p| p.id == most.id)
+    {
+        return Subject::new(SubjectType::Process, process.id.to_string(), process.label());
+    }
+    let servers: Vec<&str> = waits.iter().flat_map(|w| &w.actors).filter_map(|a| Some(a.session?.0.id.as_str())).collect();
+    match servers.first() {
+        Some(id) if waits.iter().all(|w| w.state.of_a_server()) && servers.iter().all(|s| s == id) => {
+            Subject::new(SubjectType::Instance, *id, *id)
+        }
+        _ => Subject::host(),
+    }
+}
+
+/// Findings of the same kind that were checked: what each of them explains of it is nothing.
+fn ruled_out(left: &Left<'_>, state: State) -> Vec<Evidence> {
+    const MOST: usize = 8;
+    let families: &[&str] = match state {
+        State::CpuRunnable | State::CpuThrottled | State::CpuSteal => &["host.cpu.*"],
+        State::MemoryStalled => &["host.memory.*"],
+        State::IoWait | State::TaskBlocked => &["host.io.*", "host.disk.*", "host.tasks.*", "host.memory.*"],
+        State::PeerReply | State::NetworkConnect | State::NetworkAccept | State::NetworkRetransmit | State::NetworkSend => {
+            &["host.network.*", "app.*"]
+        }
+        state if state.of_a_server() => &["postgres.locks.*", "postgres.io.*", "postgres.wal.*", "host.network.*"],
+        _ => &["host.*"],
+    };
+    let ours = left.cleared.iter().filter(|c| families.iter().any(|f| matches(f, &c.id)));
+    let row = |c: &crate::detect::diagnosis::Cleared| {
+        evidence(format!("{} ruled out: {}", c.id, c.because), 0.0, Unit::SecondsPerSecond, None, "host.schedstat")
+    };
+    ours.take(MOST).map(row).collect()
+}
+
+/// What the time is spent on, in the field's words.
+fn words(state: State) -> &'static str {
+    match state {
+        State::CpuRunnable => "a CPU (run queue)",
+        State::CpuThrottled => "a CPU quota",
+        State::CpuSteal => "the hypervisor",
+        State::MemoryStalled => "memory",
+        State::IoWait => "a disk or file system",
+        State::TaskBlocked => "the kernel (uninterruptible sleep)",
+        State::PeerReply => "a response of another host",
+        State::PoolWait => "a pooled connection",
+        State::NetworkConnect => "a connection to be answered",
+        State::NetworkAccept => "an accept",
+        State::NetworkRetransmit | State::NetworkSend | State::NetworkRefused => "the network",
+        State::PostgresIoRead | State::PostgresIoWrite | State::PostgresIoTemp => "files of PostgreSQL",
+        State::PostgresWal => "the WAL",
+        State::PostgresSyncReplica => "a synchronous standby",
+        State::PostgresLock => "a lock",
+        State::PostgresLwlock => "an internal lock of PostgreSQL",
+        State::PostgresClient => "the client to take its answer",
+        State::PostgresConnect => "logins",
+        _ => "something else",
+    }
+}
+
+fn look(title: &str, command: Command) -> Fix {
+    let mut look = fix::shell_fix(Phase::Relief, Horizon::Immediate, title, command);
+    look.risk = "none: it only looks".into();
+    look.needs = "root".into();
+    look
+}
+
+fn host(id: ProcId, state: State) -> Vec<Fix> {
+    let pid = id.pid;
+    let wchan = || {
+        look(
+            "See where its threads wait in the kernel",
+            sh!("cat /proc/{}/task/*/wchan | sed 's/$/\\n/' | sort | uniq -c | sort -rn; cat /proc/{}/stack", pid, pid),
+        )
+    };
+    let calls = || {
+        let mut calls = look("See which system calls take the time", sh!("timeout 5 strace -f -c -p {}", pid));
+        calls.risk = "strace slows it down for five seconds".into();
+        calls
+    };
+    match state {
+        State::CpuRunnable | State::CpuThrottled | State::CpuSteal => {
+            let sched = sh!("pidstat -t -u -w -p {} 1 3; cat /proc/{}/cgroup", pid, pid);
+            vec![look("See its threads: CPU, waiting for one, switches, and its control group", sched)]
+        }
+        State::PeerReply | State::NetworkConnect | State::NetworkRetransmit | State::NetworkSend => {
+            vec![look("See its sockets: how long each waits, what is resent", sh!("ss -tinp | grep -A1 'pid={},'", pid))]
+        }
+        State::IoWait | State::TaskBlocked | State::MemoryStalled => {
+            let files = look("See which files and mounts it uses", sh!("ls -l /proc/{}/cwd /proc/{}/fd; findmnt", pid, pid));
+            vec![wchan(), files, calls()]
+        }
+        _ => vec![wchan(), calls()],
+    }
+}
+
+/// The wait event of the session, and what that kind of event means.
+fn sql(pg: &PgFacts, s: &Session, state: State) -> Fix {
+    let title = match state {
+        State::PostgresClient => {
+            "See the wait event: Client events mean that the client, or the network to it, does not take the answer fast enough"
+        }
+        State::PostgresLwlock => "See the wait event: LWLock events are internal locks; the event's name says which",
+        State::PostgresOther => {
+            "See the wait event: IPC is other processes of the server, Extension and Timeout are the statement's own"
+        }
+        _ => "See what each session waits for, and in which statement",
+    };
+    let command = "SELECT pid, application_name, client_addr, state, wait_event_type, wait_event, now() - query_start AS running, left(query, 80) \
+                   FROM pg_stat_activity WHERE state <> 'idle' AND wait_event IS NOT NULL ORDER BY query_start;";
+    let horizon = Horizon::Immediate;
+    let mut fix = crate::detect::rules::postgres::support::sql(pg, Phase::Relief, horizon, title, command.into(), &s.database);
+    fix.risk = "none: it only looks".into();
+    fix.needs = "pg_monitor".into();
+    fix
+}
