@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::source::SourceStatus;
 use crate::model::unit::{seconds, short};
 
-use super::diagnosis::{Health, Status, Time};
+use super::diagnosis::{Health, Status, Time, UnknownRow};
 use super::finding::{Finding, Severity};
 use super::rank::IDLE;
 
@@ -38,9 +38,15 @@ impl Headline {
 const WAITS: f64 = 0.3;
 const MOSTLY: f64 = 0.5;
 
-/// The verdict on a host; `provisional`: nothing was measured yet.
+/// The verdict on a host, with what could not be looked at; `provisional`: nothing was measured yet.
 #[must_use]
-pub fn headline(health: &Health, time: &Time, findings: &[Finding], sources: &[SourceStatus], provisional: bool) -> Headline {
+pub fn headline(
+    health: &Health,
+    time: &Time,
+    findings: &[Finding],
+    (sources, unknown): (&[SourceStatus], &[UnknownRow]),
+    provisional: bool,
+) -> Headline {
     if let Some(f) = findings.iter().find(|f| f.raised()) {
         return raised(f, sources);
     }
@@ -52,7 +58,11 @@ pub fn headline(health: &Health, time: &Time, findings: &[Finding], sources: &[S
         return open("Collecting: the first figures are kernel averages, the verdict follows in a second".into());
     }
     if health.status == Status::Unknown {
-        return open("No bottleneck was found on this host, and not everything could be seen".into());
+        // The way to see more comes first.
+        let server = unknown.iter().find(|u| u.source != "host" && u.lift.is_some());
+        let why = server
+            .map_or_else(String::new, |u| format!(": {}: {}; {}", u.source, u.because, u.lift.as_deref().unwrap_or_default()));
+        return open(format!("No bottleneck was found on this host, and not everything could be seen{why}"));
     }
     let fine = |says: String| Headline { status: Status::Healthy, says, ..Headline::default() };
     if total < IDLE {
@@ -124,13 +134,13 @@ mod tests {
     #[test]
     fn what_waits_without_a_cause_is_never_all_clear() {
         let health = Health { status: Status::Healthy, score: Some(100.0) };
-        let of = |total, productive| headline(&health, &time(total, productive), &[], &[], false);
+        let of = |total, productive| headline(&health, &time(total, productive), &[], (&[], &[]), false);
         assert_eq!(of(3.3, 0.3).status, Status::Unknown);
         assert_eq!(of(3.3, 3.0).status, Status::Healthy);
         assert_eq!(of(0.5, 0.3).status, Status::Healthy, "a fifth of a request");
         assert_eq!(of(0.01, 0.0).says, "Nobody waits: this host is idle");
         let unseen = Health { status: Status::Unknown, score: None };
-        assert_eq!(headline(&unseen, &time(0.01, 0.0), &[], &[], false).status, Status::Unknown);
-        assert_eq!(headline(&health, &time(0.0, 0.0), &[], &[], true).status, Status::Unknown);
+        assert_eq!(headline(&unseen, &time(0.01, 0.0), &[], (&[], &[]), false).status, Status::Unknown);
+        assert_eq!(headline(&health, &time(0.0, 0.0), &[], (&[], &[]), true).status, Status::Unknown);
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::model::demand::Demand;
 use crate::model::facts::{DiskFacts, Facts as World, PeerFacts, PgFacts};
+use crate::model::origin::OF_OTHERS;
 use crate::model::sample::Snapshot;
 use crate::model::source::{SourceKind, SourceState};
 use crate::model::subject::{SubjectType, finding_key};
@@ -132,10 +133,17 @@ impl Seen {
         if !judged.verdicts.is_empty() && judged.verdicts.iter().all(|(_, v)| matches!(v, Verdict::Unknown { .. })) {
             self.blind.push((rule.id, own.to_owned()));
         }
+        // What is hidden from our role is not fine: a rule that needs others' sessions or statements clears nothing then.
+        let others = rule.origins.iter().any(|o| OF_OTHERS.contains(o));
+        let narrow = facts.postgres.and_then(PgFacts::narrow).filter(|_| others);
         // A rule that found something clears nothing: its other subjects are not the story.
         let found_any = judged.verdicts.iter().any(|(_, v)| matches!(v, Verdict::Found(_)));
         for (subject, verdict) in judged.verdicts {
             let id = rule.id.to_owned();
+            let verdict = match (verdict, &narrow) {
+                (Verdict::Clear(_), Some(lack)) => Verdict::Unknown { because: lack.to_string(), lift: lack.lift.clone() },
+                (verdict, _) => verdict,
+            };
             match verdict {
                 Verdict::Clear(because) if !found_any => {
                     let whole = matches!(subject.kind, SubjectType::Host | SubjectType::Instance);

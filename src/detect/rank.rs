@@ -52,11 +52,14 @@ pub fn diagnose(world: &World, ledger: &Ledger, memory: &mut Memory, candidates:
             rank
         });
     }
-    let health =
-        health(&world.sources, world.host.processes.is_err() || world.window_s == 0.0, &findings, time.foreground_s_per_s);
+    let blind = world.host.processes.is_err() || world.window_s == 0.0;
+    // A server whose sessions nobody here sees may be in any trouble.
+    let blind = blind || world.postgres.iter().any(|pg| pg.partly_seen().is_some());
+    let health = health(&world.sources, blind, &findings, time.foreground_s_per_s);
     let identity = world.identity.as_deref();
     let provisional = memory.evaluations < PROVISIONAL;
-    let verdict = headline::headline(&health, &time, &findings, &world.sources, provisional && world.window_s == 0.0);
+    let verdict =
+        headline::headline(&health, &time, &findings, (&world.sources, &looked.unknown), provisional && world.window_s == 0.0);
     Diagnosis {
         schema: SCHEMA,
         at: rfc3339(now_ms),
@@ -352,7 +355,13 @@ pub fn only(mut diagnosis: Diagnosis, wanted: &[String]) -> Diagnosis {
     let lost: f64 = diagnosis.findings.iter().filter(|f| f.explained_by.is_none()).filter_map(|f| f.impact.lost_s_per_s).sum();
     diagnosis.time.unexplained_s_per_s = (total - diagnosis.time.productive_s_per_s - lost).max(0.0);
     diagnosis.health = health(&[], blind, &diagnosis.findings, total);
-    let found = headline::headline(&diagnosis.health, &diagnosis.time, &diagnosis.findings, &diagnosis.sources, false);
+    let found = headline::headline(
+        &diagnosis.health,
+        &diagnosis.time,
+        &diagnosis.findings,
+        (&diagnosis.sources, &diagnosis.unknown),
+        false,
+    );
     diagnosis.verdict = headline::only(&diagnosis.health, wanted, found);
     diagnosis
 }

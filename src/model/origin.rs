@@ -18,6 +18,18 @@ const fn origin(id: &'static str, from: &'static str, formula: &'static str, com
     Origin { id, from, formula, command }
 }
 
+/// Of PostgreSQL those that tell of the sessions and statements of others: a role needs pg_monitor to see them.
+pub const OF_OTHERS: &[&str] = &[
+    "postgres.activity",
+    "postgres.locks",
+    "postgres.statements",
+    "postgres.plan",
+    "postgres.progress",
+    "postgres.horizon",
+    "postgres.connections",
+    "postgres.replicas",
+];
+
 /// All origins.
 pub const ORIGINS: &[Origin] = &[
     origin(

@@ -17,6 +17,7 @@ mod server;
 mod standby;
 mod states;
 mod tls;
+mod trust;
 
 use std::io::Write;
 use std::net::TcpListener;

@@ -5,9 +5,10 @@ use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::params::Params;
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::Facts as World;
-use crate::model::source::SourceKind;
+use crate::model::postgres::identifier;
+use crate::model::source::{SourceKind, SourceState, SourceStatus};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::Unit;
 
@@ -18,9 +19,10 @@ pub const RULE: Rule = Rule {
     source: SourceKind::Host,
     says: "permissions or kernel settings hide a part; what lifts it and which findings it silences",
     params: &[],
-    origins: &["host.serving", "host.process_io", "host.psi.cpu"],
+    origins: &["host.serving", "host.process_io", "host.psi.cpu", "sources"],
     page: "\
-Something cannot be seen: pressure is switched off in the kernel, IO and sockets of other users' processes need rights.
+Something cannot be seen: pressure is switched off in the kernel, IO and sockets of other users' processes need rights, a server's
+role sees only its own sessions, an extension is missing.
 Each row says how many are hidden and what lifts it. Findings that
 need it are unknown or less certain meanwhile.",
     judge,
@@ -72,6 +74,35 @@ fn gaps(world: &World) -> Vec<Gap> {
 }
 
 fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
+    let mut judged = host(facts);
+    judged.verdicts.extend(facts.world.sources.iter().filter_map(|source| server(facts.world, source)));
+    judged
+}
+
+/// A server that answers, with parts missing.
+fn server(world: &World, source: &SourceStatus) -> Option<(Subject, Verdict)> {
+    let missing = source.state == SourceState::Degraded && source.kind != SourceKind::Host;
+    let why = source.why.as_ref().filter(|_| missing)?;
+    let subject = Subject::new(SubjectType::Instance, source.id.as_str(), source.id.as_str());
+    let mut found = Found::new(Class::Hygiene, format!("{} cannot be seen whole: {why}", source.id));
+    found.evidence = vec![evidence("sources in this state", 1.0, Unit::Count, None, "sources")];
+    let pg = world.postgres.iter().find(|pg| pg.id == source.id);
+    // The role's name comes from the server; what a source says of itself is only to be read.
+    let role = pg.filter(|pg| pg.narrow().is_some()).and_then(|pg| identifier(&pg.server.as_ref()?.login.role));
+    let command = match role {
+        Some(role) => Some(Command::sql(format!("GRANT pg_monitor TO {role};"))),
+        None => source.way_in.as_deref().map(Command::note),
+    };
+    found.fixes.extend(command.map(|command| {
+        let mut fix = way_in(&command, "findings about what it hides");
+        fix.needs = "an administrator of that server".into();
+        fix.target = format!("any database on {}", source.id);
+        fix
+    }));
+    Some((subject, Verdict::Found(Box::new(found))))
+}
+
+fn host(facts: &Facts<'_>) -> Judged {
     let gaps = gaps(facts.world);
     let subject = Subject::new(SubjectType::Instance, "host", "host");
     if gaps.is_empty() {

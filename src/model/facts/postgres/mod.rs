@@ -13,6 +13,7 @@ use crate::model::host::HostSweep;
 use crate::model::postgres::plan::Plan;
 use crate::model::postgres::{
     Catalog, Cluster, DatabaseRow, PgState, Plans, QueryText, Server, StatementKey, StatementRow, Statements, TableRow, Trials,
+    identifier,
 };
 use crate::model::sample::Snapshot;
 use crate::model::seen::{Lack, Seen, Why};
@@ -117,6 +118,25 @@ impl PgFacts {
     #[must_use]
     pub fn local(&self) -> bool {
         self.server.as_ref().is_some_and(|s| s.place == Place::Local)
+    }
+
+    /// What hides others from our role, and what lifts that: such a server may be in trouble that nobody sees.
+    #[must_use]
+    pub fn narrow(&self) -> Option<Lack> {
+        let login = &self.server.as_ref().filter(|s| !s.login.monitor)?.login;
+        let lack = Lack::new(Why::Denied, format!("role {} sees only its own sessions and statements", login.role));
+        Some(match identifier(&login.role) {
+            Some(role) => lack.lifted_by(format!("GRANT pg_monitor TO {role};")),
+            None => lack,
+        })
+    }
+
+    /// Why its health cannot be told: others are hidden, or what was asked was refused.
+    #[must_use]
+    pub fn partly_seen(&self) -> Option<Lack> {
+        let refused = |lack: &&Lack| self.server.is_some() && lack.why != Why::NotYet;
+        let parts = [self.activity.as_ref().err(), self.chains.as_ref().err(), self.cluster.as_ref().err()];
+        self.narrow().or_else(|| parts.into_iter().flatten().find(refused).cloned())
     }
 
     /// The text of a query, masked; empty while it is not known.
