@@ -96,7 +96,7 @@ fn renice_reaches_every_thread_and_is_taken_back() {
     let target = Target::start();
     let facts = facts();
     let process = find(&facts, target.pid());
-    let fix = fix::renice(&[&process], false);
+    let fix = fix::renice(&facts, &[&process]).unwrap();
     paste(&fix.command);
     target.wait_until("reniced", |(_, nice)| nice == "19");
     if rustix::process::geteuid().is_root() {
@@ -133,7 +133,7 @@ fn a_pid_that_was_reused_is_left_alone() {
     let facts = facts();
     let mut process = find(&facts, target.pid());
     process.id.start += 1;
-    paste(&fix::renice(&[&process], false).command);
+    paste(&fix::renice(&facts, &[&process]).unwrap().command);
     paste(&fix::pause(&facts, &[&process]).unwrap().command);
     let nice = process.nice.to_string();
     assert!(target.threads().iter().all(|(state, now)| state != "T" && *now == nice), "{:?}", target.threads());

@@ -7,6 +7,7 @@ use crate::model::shell::Word;
 
 use super::command::{Command, Part};
 use super::finding::{Fix, Horizon, Language, Phase, Preflight};
+use super::touch::{may_touch, touchable};
 
 /// A shell fix on this host with nothing optional filled in.
 #[must_use]
@@ -64,9 +65,14 @@ fn pids(members: &[&ProcFacts]) -> Those {
     Those(list.join(","))
 }
 
-/// Gives a program's processes, all their threads, the lowest CPU priority.
+/// Gives a program's processes, all their threads, the lowest CPU priority. `None` where they are not to be touched (`touch`).
 #[must_use]
-pub fn renice(members: &[&ProcFacts], autogroup: bool) -> Fix {
+pub fn renice(facts: &Facts, members: &[&ProcFacts]) -> Option<Fix> {
+    let members = touchable(facts, members);
+    if members.is_empty() {
+        return None;
+    }
+    let autogroup = facts.identity.as_ref().is_some_and(|i| i.autogroup);
     // `renice -p` alone would reach the main thread only.
     let to = |nice: i32| sh!("renice -n {} -p $(ls /proc/${p%:*}/task) >/dev/null", nice);
     let mut fix = shell_fix(
@@ -86,11 +92,11 @@ pub fn renice(members: &[&ProcFacts], autogroup: bool) -> Fix {
         let what = "sched_autogroup_enabled is 1: nice acts only against processes of the same session";
         fix.preflight.push(Preflight { ok: false, what: what.into() });
     }
-    fix.verify = sh!("ps -L -o pid,lwp,ni,comm -p {}; perftop check --for 5s", pids(members));
-    fix
+    fix.verify = sh!("ps -L -o pid,lwp,ni,comm -p {}; perftop check --for 5s", pids(&members));
+    Some(fix)
 }
 
-/// Takes a program's processes, all their threads, out of real-time scheduling.
+/// Takes a program's processes, all their threads, out of real-time scheduling: a server too only runs like all others then.
 #[must_use]
 pub fn normal_scheduling(members: &[&ProcFacts]) -> Fix {
     let mut fix = shell_fix(
@@ -109,9 +115,13 @@ pub fn normal_scheduling(members: &[&ProcFacts]) -> Fix {
     fix
 }
 
-/// Gives a program's processes, all their threads, the idle IO class.
+/// Gives a program's processes, all their threads, the idle IO class. `None` where they are not to be touched (`touch`).
 #[must_use]
-pub fn idle_io(members: &[&ProcFacts]) -> Fix {
+pub fn idle_io(facts: &Facts, members: &[&ProcFacts]) -> Option<Fix> {
+    let members = touchable(facts, members);
+    if members.is_empty() {
+        return None;
+    }
     let to = |class: &'static str| sh!("ionice {} -p $(ls /proc/${p%:*}/task)", class);
     let mut fix = shell_fix(
         Phase::Relief,
@@ -121,20 +131,14 @@ pub fn idle_io(members: &[&ProcFacts]) -> Fix {
     );
     fix.undo = Some(each(members.iter().copied(), &to("-c 0")));
     fix.risk = "it may make no progress while others use the disk".into();
-    fix
+    Some(fix)
 }
 
-/// Stops a program's processes where they stand. Never offered for what the operator stands on: a process above
-/// perftop, the secure shell, the first process; nor for what serves others.
+/// Stops a program's processes where they stand. `None` where they are not to be touched (`touch`).
 #[must_use]
 pub fn pause(facts: &Facts, members: &[&ProcFacts]) -> Option<Fix> {
-    let above = ancestors(facts);
-    let vital = |p: &&&ProcFacts| p.id.pid <= 2 || above.contains(&p.id.pid) || p.name.shown().starts_with("sshd");
-    if members.iter().any(|p| vital(&p)) {
-        return None;
-    }
-    // To stop a server where it stands stops everyone whom it serves, be it through a unix socket.
-    if members.iter().any(|p| p.serves == Some(true)) {
+    let members = touchable(facts, members);
+    if members.is_empty() {
         return None;
     }
     let seen = members.iter().all(|p| p.serves.is_some());
@@ -148,28 +152,30 @@ pub fn pause(facts: &Facts, members: &[&ProcFacts]) -> Option<Fix> {
     fix.risk = "whoever waits for it waits until it goes on; its connections may time out".into();
     let what = if seen { "it serves nobody through a socket" } else { "whom it serves cannot be seen without root" };
     fix.preflight = vec![Preflight { ok: seen, what: what.into() }];
-    fix.verify = sh!("ps -o pid,stat,comm -p {}; perftop check --for 5s", pids(members));
+    fix.verify = sh!("ps -o pid,stat,comm -p {}; perftop check --for 5s", pids(&members));
     Some(fix)
 }
 
-/// perftop's own pid and those above it.
-fn ancestors(facts: &Facts) -> Vec<i32> {
-    const DEPTH: usize = 64;
-    let mut at = facts.identity.as_ref().map_or(0, |i| i.self_pid);
-    let mut found = vec![at];
-    while let Some(p) = facts.processes().iter().find(|p| p.id.pid == at) {
-        at = p.ppid;
-        found.push(at);
-        if found.len() > DEPTH || at <= 1 {
-            break;
-        }
-    }
-    found
+/// What to look at where a program is a server that others wait for: it is not slowed down, it is looked into.
+#[must_use]
+pub fn look_into(members: &[&ProcFacts]) -> Option<Fix> {
+    let busiest = members.first()?;
+    let title = "See which of its threads use the CPU, and in what";
+    let pid = busiest.id.pid;
+    let command = sh!("top -H -b -n 1 -p {} | head -n 30; cat /proc/{}/task/*/wchan | sed 's/$/\\n/' | sort | uniq -c", pid, pid);
+    let mut fix = shell_fix(Phase::Relief, Horizon::Immediate, title, command);
+    fix.risk = "none: it only looks".into();
+    fix.needs = "root".into();
+    Some(fix)
 }
 
-/// The system unit that these processes run in, by the last part of a group's path; `None` where no command can name it.
+/// The system unit that these processes run in, by the last part of a group's path; `None` where no command can name it, and where a process
+/// in it is not to be touched.
 #[must_use]
-pub fn unit(members: &[&ProcFacts]) -> Option<Word> {
+pub fn unit(facts: &Facts, members: &[&ProcFacts]) -> Option<Word> {
+    if !members.iter().all(|p| may_touch(facts, p)) {
+        return None;
+    }
     members.iter().flat_map(|p| p.cgroups.iter()).find_map(|g| unit_of(g.path.raw()))
 }
 

@@ -25,6 +25,7 @@ pub mod servers;
 mod settle;
 pub mod tables;
 mod throttled;
+pub mod touch;
 pub mod usual;
 pub mod verdict;
 mod waits;

@@ -84,6 +84,8 @@ pub struct ProcFacts {
     pub serves_tcp: bool,
     /// It serves somebody, be it through a unix socket; `None` where its sockets cannot be seen.
     pub serves: Option<bool>,
+    /// The first process of a session with a terminal: somebody is logged in there.
+    pub session_leader: bool,
     /// The oldest ancestor that it was forked from without a new program: workers and their master are one.
     pub family: ProcId,
     /// Seconds since this row was read.
@@ -325,6 +327,7 @@ impl Context<'_> {
                 .and_then(|s| s.of(row.id))
                 .is_some_and(|p| p.accepted > 0 || !p.listens.is_empty()),
             serves: self.serves(row),
+            session_leader: row.session == row.id.pid && row.tty != 0,
             family: self.families.get(&row.id).copied().unwrap_or(row.id),
             age_s: (self.new.at.mono_ns.saturating_sub(row.mono_ns)) as f64 / 1e9,
         }

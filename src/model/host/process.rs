@@ -41,6 +41,9 @@ pub struct ProcRaw {
     pub uid: Option<u32>,
     /// State letter.
     pub state: char,
+    /// Pid of the first process of its session; 0 in recordings from before it was read.
+    #[serde(default)]
+    pub session: i32,
     /// Controlling terminal, 0 = none.
     pub tty: i32,
     /// Kernel thread (PF_KTHREAD in field 9).

@@ -143,6 +143,9 @@ fn fixes(facts: &Facts<'_>, group: &CgroupFacts, limit: u64) -> Vec<Fix> {
     let name: &[u8] = if group.controller == Controller::Memory { b"memory.limit_in_bytes" } else { b"memory.max" };
     let Some(file) = Word::path(&[group.directory.raw(), b"/", name]) else { return Vec::new() };
     let more = limit.saturating_mul(2);
+    if facts.world.host.memory.as_ref().is_ok_and(|m| more > m.raw.total) {
+        return Vec::new();
+    }
     let available = facts.world.host.memory.as_ref().map_or(0, |m| m.available_bytes);
     let mut raise = fix::shell_fix(
         Phase::Relief,

@@ -1,7 +1,7 @@
 //! What rules share that blame one program for the run queue by its nature: a real-time task, a fork storm, a switch
 //! storm, kernel time. They are narrower causes than contention, and move its seconds to themselves by an edge.
 
-use crate::detect::finding::{Class, Fix, Preflight};
+use crate::detect::finding::{Class, Fix};
 use crate::detect::fix;
 use crate::detect::ledger::{Actor, State};
 use crate::detect::rules::support::{Program, confidence, demand, gives_way, kept, programs, unseen_cores, weight};
@@ -65,18 +65,10 @@ impl Blamed<'_> {
         found
     }
 
-    /// Relief that fits any program: a lower priority, or a pause.
+    /// Relief that fits any program that nobody waits for: a pause, or a lower priority; a look into one that others wait for.
     pub fn reliefs(&self, facts: &Facts<'_>) -> Vec<Fix> {
-        let autogroup = facts.world.identity.as_ref().is_some_and(|i| i.autogroup);
-        let mut fixes: Vec<Fix> = fix::pause(facts.world, &self.program.members).into_iter().collect();
-        fixes.push(fix::renice(&self.program.members, autogroup));
-        let serves = self.program.members.iter().any(|p| !p.listens.is_empty());
-        for fix in &mut fixes {
-            fix.preflight.push(Preflight {
-                ok: !serves,
-                what: if serves { "others may be its clients".into() } else { "nobody is its client".into() },
-            });
-        }
-        fixes
+        let members = &self.program.members;
+        let reliefs: Vec<Fix> = fix::pause(facts.world, members).into_iter().chain(fix::renice(facts.world, members)).collect();
+        if reliefs.is_empty() { fix::look_into(members).into_iter().collect() } else { reliefs }
     }
 }

@@ -270,7 +270,7 @@ impl<'a> Blamed<'a> {
         cure.risk = "weights act between units only".into();
         cure.needs = "root; the name of its unit".into();
         cure.takes_s = None;
-        match fix::unit(&self.members) {
+        match fix::unit(facts.world, &self.members) {
             Some(unit) => {
                 cure.command = sh!("systemctl set-property {} CPUWeight=20", unit);
                 cure.undo = Some(fix::undo_property(&unit, "CPUWeight"));
@@ -288,9 +288,15 @@ impl<'a> Blamed<'a> {
             cure.preflight = Vec::new();
             return vec![cure];
         }
-        let autogroup = facts.world.identity.as_ref().is_some_and(|i| i.autogroup);
-        let pause = fix::pause(facts.world, &self.members);
-        std::iter::once(fix::renice(&self.members, autogroup)).chain(pause).chain([cure]).collect()
+        let (renice, pause) = (fix::renice(facts.world, &self.members), fix::pause(facts.world, &self.members));
+        if renice.is_none() && pause.is_none() {
+            // A server, or what all stand on: fewer or cheaper requests are its cure, not a lower weight.
+            cure.title = "Fewer or cheaper requests to it, more CPUs, or another host for one of them".into();
+            cure.command = Command::note(format!("# {} serves others: slowing it down makes them wait", self.label));
+            (cure.undo, cure.preflight) = (None, Vec::new());
+            return fix::look_into(&self.members).into_iter().chain([cure]).collect();
+        }
+        renice.into_iter().chain(pause).chain([cure]).collect()
     }
 }
 

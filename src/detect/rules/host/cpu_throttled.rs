@@ -116,17 +116,21 @@ fn found(facts: &Facts<'_>, group: &CgroupFacts, lost: f64) -> Found {
     found
 }
 
-/// What it uses plus what it lacks, a fifth on top, in tenths of a CPU.
+/// What it uses plus what it lacks, a fifth on top, in tenths of a CPU; never more than the machine has.
 fn wanted_cores(facts: &Facts<'_>, group: &CgroupFacts, lost: f64) -> f64 {
     let used: f64 = facts.world.processes().iter().filter(|p| inside(p, group)).filter_map(|p| p.cpu).sum();
     let wanted = ((used + lost) * 12.0).ceil() / 10.0;
-    wanted.max(group.quota_cores.unwrap_or(0.0) * 1.5)
+    wanted.max(group.quota_cores.unwrap_or(0.0) * 1.5).min(facts.world.cpus())
 }
 
 fn fixes(facts: &Facts<'_>, group: &CgroupFacts, lost: f64) -> Vec<Fix> {
     let period = group.period_us.unwrap_or(100_000);
     let old_us = (group.quota_cores.unwrap_or(0.0) * period as f64).round() as u64;
     let wanted = wanted_cores(facts, group, lost);
+    // A quota of the whole machine is none: what it lacks then is CPUs.
+    if group.quota_cores.is_some_and(|quota| wanted <= quota) {
+        return Vec::new();
+    }
     let new_us = (wanted * period as f64).round() as u64;
     let dir = group.directory.raw();
     let first = group.controller == Controller::Cpu;

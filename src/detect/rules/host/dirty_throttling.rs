@@ -92,6 +92,10 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     ));
     cure.needs = "root".into();
     cure.risk = "more and smaller writes".into();
-    found.fixes = fix::pause(facts.world, &writer.members).into_iter().chain([fix::idle_io(&writer.members), cure]).collect();
+    found.fixes = fix::pause(facts.world, &writer.members)
+        .into_iter()
+        .chain(fix::idle_io(facts.world, &writer.members))
+        .chain([cure])
+        .collect();
     Judged::found(writer.subject(), found)
 }

@@ -253,9 +253,10 @@ fn fixes(facts: &Facts<'_>, disk: &DiskFacts, contender: Option<&Contender<'_>>)
     };
     let mut fixes: Vec<Fix> = fix::pause(facts.world, &c.program.members).into_iter().collect();
     if disk.scheduler.as_ref().is_some_and(|s| s.raw() == b"bfq") {
-        let mut idle = fix::idle_io(&c.program.members);
-        idle.preflight = vec![Preflight { ok: true, what: format!("{} uses bfq, which honours the class", disk.name) }];
-        fixes.insert(0, idle);
+        if let Some(mut idle) = fix::idle_io(facts.world, &c.program.members) {
+            idle.preflight = vec![Preflight { ok: true, what: format!("{} uses bfq, which honours the class", disk.name) }];
+            fixes.insert(0, idle);
+        }
     }
     let mut cure = fix::shell_fix(
         Phase::Cure,
@@ -265,7 +266,7 @@ fn fixes(facts: &Facts<'_>, disk: &DiskFacts, contender: Option<&Contender<'_>>)
     );
     let quarter = (c.program.amount / 4.0 / 1_048_576.0).max(1.0).round() as u64;
     let device = Word::path(&[b"/dev/", disk.name.raw()]);
-    match fix::unit(&c.program.members).zip(device) {
+    match fix::unit(facts.world, &c.program.members).zip(device) {
         Some((unit, device)) => {
             cure.command = sh!(
                 "systemctl set-property {} IOReadBandwidthMax=\"{} {}M\" IOWriteBandwidthMax=\"{} {}M\"",

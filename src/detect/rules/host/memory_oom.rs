@@ -136,6 +136,9 @@ fn times(kills: u64) -> String {
 fn group_fixes(facts: &Facts<'_>, group: &CgroupFacts) -> Vec<Fix> {
     let Some(limit) = group.memory_limit_bytes else { return Vec::new() };
     let more = limit.saturating_add(limit / 2);
+    if facts.world.host.memory.as_ref().is_ok_and(|m| more > m.raw.total) {
+        return Vec::new();
+    }
     let available = facts.world.host.memory.as_ref().map_or(0, |m| m.available_bytes);
     let name: &[u8] = if group.controller == Controller::Memory { b"memory.limit_in_bytes" } else { b"memory.max" };
     let Some(file) = Word::path(&[group.directory.raw(), b"/", name]) else { return Vec::new() };

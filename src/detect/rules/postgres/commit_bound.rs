@@ -11,9 +11,9 @@ use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::servers::WAL_WAITS;
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
-use crate::model::facts::PgFacts;
+use crate::model::facts::{Activities, PgFacts};
 use crate::model::foreign::Foreign;
-use crate::model::postgres::WaitClass;
+use crate::model::postgres::{WaitClass, WaitKind};
 use crate::model::source::SourceKind;
 use crate::model::unit::{Unit, short};
 
@@ -67,11 +67,22 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     if let Some(rate) = pg.rate(|c| c.wal.position) {
         found.evidence.push(evidence("WAL written", rate, Unit::BytesPerSecond, None, "postgres.cluster"));
     }
-    found.fixes = fixes(pg, activity);
+    // What trades durability helps only where the wait is the flush: sessions that wait for a CPU as long are late at everything.
+    let flush = facts.ledger.state(State::CpuRunnable) < lost && flushing(activity) >= FLUSHING;
+    found.fixes = fixes(pg, activity, flush);
     Judged::found(subject, found)
 }
 
-fn fixes(pg: &PgFacts, activity: &crate::model::facts::Activities) -> Vec<Fix> {
+/// Sessions that must be inside the write or flush itself, on average: those behind them in the same group commit wait for a lock.
+const FLUSHING: f64 = 0.3;
+
+/// Sessions inside the write or the flush of WAL.
+fn flushing(activity: &Activities) -> f64 {
+    let io = activity.by_event.iter().filter(|(wait, _)| wait.kind == WaitKind::Io && wait.class() == WaitClass::Wal);
+    io.map(|(_, sessions)| sessions).sum()
+}
+
+fn fixes(pg: &PgFacts, activity: &Activities, flush: bool) -> Vec<Fix> {
     // The role of those who wait most together; maintenance and the server's own processes have none to be set.
     let mut roles: BTreeMap<&Foreign, f64> = BTreeMap::new();
     for facts in &activity.sessions {
@@ -82,12 +93,14 @@ fn fixes(pg: &PgFacts, activity: &crate::model::facts::Activities) -> Vec<Fix> {
     let most = roles.into_iter().filter(|(_, waits)| *waits > 0.0).max_by(|a, b| a.1.total_cmp(&b.1));
     let Some((role, _)) = most else { return Vec::new() };
     let title = "Let commits of this role not wait for the disk";
-    let relief =
+    let offered = || {
         role_setting(pg, Phase::Relief, Horizon::Immediate, title, role, ("synchronous_commit", "off")).map(|mut fix| {
             fix.risk =
                 "a crash may lose the commits of the last half second; nothing is torn. Counts for new sessions only".into();
             fix
-        });
+        })
+    };
+    let relief = if flush { offered() } else { None };
     let batch = in_application(
         pg,
         Horizon::ShortTerm,

@@ -12,7 +12,7 @@ use crate::model::unit::short;
 use super::queries;
 use super::query_rule::{self, LOST};
 use super::role_setting::role_setting;
-use super::support::{called, query_subject};
+use super::support::{called, cancel, in_application, query_subject};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -49,13 +49,26 @@ fn made(pg: &PgFacts, costly: &Costly<'_>, _: &Kind) -> Option<(Subject, Found)>
     Some((query_subject(pg, costly.row), found))
 }
 
-/// Who runs it may not run it for ever.
+/// What runs of it for long is cancelled; its role is limited where that would have cut a run that was seen, and nowhere else: the limit is for
+/// its dumps and reports too.
 fn limit(pg: &PgFacts, costly: &Costly<'_>) -> Vec<Fix> {
+    const LIMIT_S: f64 = 30.0;
     let title = "Limit the statements of its role";
+    let newest = pg.activity.as_ref().map(|a| a.newest.sessions.as_slice()).unwrap_or_default();
+    let ours = newest.iter().filter(|s| s.active() && s.query_id == Some(costly.row.key.query));
+    let oldest = ours.max_by(|a, b| a.query_s.unwrap_or(0.0).total_cmp(&b.query_s.unwrap_or(0.0)));
+    let longest_s = oldest.and_then(|s| s.query_s).unwrap_or(0.0);
+    if longest_s < LIMIT_S {
+        let how =
+            "let it read less: fewer rows or columns, an aggregate that is kept, a cache; its plan (x) shows where the time goes";
+        let whose = format!("the application of role {}", costly.row.role);
+        return vec![in_application(pg, Horizon::ShortTerm, "Make it cheaper", how, whose, "the application changes")];
+    }
+    let cancel = oldest.and_then(|s| cancel(pg, s, "Cancel the one that runs longest"));
     let fix = role_setting(pg, Phase::Relief, Horizon::ShortTerm, title, &costly.row.role, ("statement_timeout", "30s"));
     let said = fix.map(|mut fix| {
-        fix.risk = "longer statements of that role fail; counts for new sessions only".into();
+        fix.risk = "longer statements of that role fail, its dumps and reports too; counts for new sessions only".into();
         fix
     });
-    said.into_iter().collect()
+    cancel.into_iter().chain(said).collect()
 }

@@ -1,0 +1,108 @@
+//! Whom a fix may touch: to slow a process down or to stop it must not hurt those who wait. One place for all rules.
+//!
+//! Never the first process, a supervisor, what the operator stands on (a login session, everything above perftop), a server or a process of a
+//! database, or anyone whose clients would wait for it.
+
+use crate::model::facts::{Facts, PgFacts, ProcFacts};
+
+/// Programs that start and watch others: to stop one stops what it holds, or makes it start everything again.
+const SUPERVISORS: [&str; 31] = [
+    "systemd",
+    "init",
+    "upstart",
+    "runit",
+    "runsv",
+    "runsvdir",
+    "s6-svscan",
+    "s6-supervise",
+    "supervisord",
+    "monit",
+    "pm2",
+    "god",
+    "tini",
+    "dumb-init",
+    "catatonit",
+    "conmon",
+    "containerd",
+    "containerd-shim",
+    "dockerd",
+    "docker-proxy",
+    "crio",
+    "podman",
+    "kubelet",
+    "sshd",
+    "login",
+    "getty",
+    "agetty",
+    "cron",
+    "crond",
+    "tmux: server",
+    "screen",
+];
+
+/// Servers of databases, by the names of their processes: their maintenance serves nobody by itself and everybody by its work.
+const DATABASES: [&str; 14] = [
+    "postgres",
+    "postmaster",
+    "mysqld",
+    "mariadbd",
+    "mongod",
+    "redis-server",
+    "valkey-server",
+    "memcached",
+    "clickhouse-serv",
+    "cassandra",
+    "etcd",
+    "oracle",
+    "sqlservr",
+    "cockroach",
+];
+
+/// Those of `members` that may be slowed down or stopped, when they are at least half of what all of them use; else nobody, because
+/// it would not help.
+#[must_use]
+pub fn touchable<'a>(facts: &Facts, members: &[&'a ProcFacts]) -> Vec<&'a ProcFacts> {
+    let above = ancestors(facts);
+    let free: Vec<&ProcFacts> = members.iter().copied().filter(|p| may(facts, &above, p)).collect();
+    let used = |all: &[&ProcFacts]| -> f64 { all.iter().map(|p| p.cpu.unwrap_or(0.0)).sum() };
+    let enough = if used(members) > 0.01 { used(&free) * 2.0 >= used(members) } else { free.len() * 2 >= members.len() };
+    if enough { free } else { Vec::new() }
+}
+
+/// True when stopping it stops nobody else.
+#[must_use]
+pub fn may_touch(facts: &Facts, p: &ProcFacts) -> bool {
+    may(facts, &ancestors(facts), p)
+}
+
+fn may(facts: &Facts, above: &[i32], p: &ProcFacts) -> bool {
+    const KTHREADD: i32 = 2;
+    let name = p.name.shown();
+    let supervises =
+        SUPERVISORS.iter().any(|s| name == *s || name.strip_prefix(s).is_some_and(|rest| rest.starts_with(['-', ':', ' ', '('])));
+    let vital = p.kernel || p.id.pid <= KTHREADD || above.contains(&p.id.pid) || supervises;
+    let login = p.session_leader;
+    let database = DATABASES.iter().any(|d| name.starts_with(d)) || facts.postgres.iter().any(|pg| of_server(pg, p));
+    !vital && !login && !database && p.serves != Some(true)
+}
+
+/// The first process of a PostgreSQL server that is watched, or one of its children.
+fn of_server(pg: &PgFacts, p: &ProcFacts) -> bool {
+    let postmaster = pg.server.as_ref().and_then(|s| s.postmaster);
+    postmaster.is_some_and(|id| p.id == id || p.ppid == id.pid)
+}
+
+/// perftop's own pid and those above it.
+fn ancestors(facts: &Facts) -> Vec<i32> {
+    const DEPTH: usize = 64;
+    let mut at = facts.identity.as_ref().map_or(0, |i| i.self_pid);
+    let mut found = vec![at];
+    while let Some(p) = facts.processes().iter().find(|p| p.id.pid == at) {
+        at = p.ppid;
+        found.push(at);
+        if found.len() > DEPTH || at <= 1 {
+            break;
+        }
+    }
+    found
+}
