@@ -29,7 +29,8 @@ pub fn changed(plan: &Plan) -> Option<usize> {
     plan.tables.iter().position(|t| t.live + t.dead > 1000 && t.modified as f64 >= 0.5 * t.rows.max(1000.0))
 }
 
-/// The table that is mostly dead or empty, with the share of it.
+/// The table that is mostly dead or empty, with the share of it. Live and dead rows are counted from a crash, an immediate stop or a reset on,
+/// and say how many there are only after a look at the table: without one since then nothing is known.
 #[must_use]
 pub fn bloated(plan: &Plan) -> Option<(usize, f64)> {
     const DEAD: f64 = 0.5;
@@ -37,13 +38,46 @@ pub fn bloated(plan: &Plan) -> Option<(usize, f64)> {
     let scanned =
         |t: &PlannedTable| plan.nodes.iter().any(|n| n.kind == "Seq Scan" && n.relation == t.name && n.schema == t.schema);
     let share = |t: &PlannedTable| {
+        if t.analyzed_s.is_none() {
+            return 0.0;
+        }
         let dead = t.dead as f64 / (t.dead + t.live).max(1) as f64;
         let width: f64 = t.columns.iter().filter_map(|c| c.width).sum();
         let needed = t.live as f64 * (width + HEADER) / 8192.0 / 0.85;
-        let known = t.columns.iter().all(|c| c.width.is_some()) && t.analyzed_s.is_some();
+        let known = t.columns.iter().all(|c| c.width.is_some());
         let empty = if known { 1.0 - needed / t.pages.max(1) as f64 } else { 0.0 };
         dead.max(empty)
     };
     let all = plan.tables.iter().enumerate().filter(|(_, t)| t.pages >= 1000 && scanned(t)).map(|(at, t)| (at, share(t)));
     all.filter(|(_, share)| *share >= DEAD).max_by(|a, b| a.1.total_cmp(&b.1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::postgres::plan::{Node, PlannedColumn};
+
+    /// A table of 768 MiB that is scanned, with so many rows by the server's counters.
+    fn scanned(live: u64, dead: u64, analyzed_s: Option<f64>) -> Plan {
+        let table = PlannedTable {
+            name: "t".into(),
+            pages: 98_304,
+            live,
+            dead,
+            analyzed_s,
+            rows: 1e6,
+            columns,
+            ..PlannedTable::default()
+        };
+        let node = Node { kind: "Seq Scan".into(), relation: "t".into(), ..Node::default() };
+        Plan { nodes: vec![node], tables: vec![table], ..Plan::default() }
+    }
+
+    /// A crash throws the counters away: what is left is what happened since, and no table is dead because of it.
+    #[test]
+    fn after_a_crash_a_table_is_not_dead() {
+        assert_eq!(bloated(&scanned(0, 245, None)), None);
+        assert_eq!(bloated(&scanned(1_000_000, 245, Some(60.0))), None);
+        assert!(bloated(&scanned(100_000, 900_000, Some(60.0))).is_some_and(|(_, share)| share > 0.8));
+    }
 }

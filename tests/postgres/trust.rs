@@ -28,3 +28,46 @@ fn a_role_that_sees_only_itself_clears_nothing_and_the_grant_stands_on_top() {
     let d = server.check(&server.url("weak", "postgres"), 6);
     assert_eq!(super::found(&d, "postgres.locks.idle_in_transaction")["rank"], 1);
 }
+
+/// A backend is killed: the server recovers, and all that it counted is gone. A healthy table is not dead because of it, an index that was used is
+/// not unused, and nobody is told to rewrite or drop anything.
+#[test]
+fn after_a_crash_nothing_is_called_dead_or_unused() {
+    let Some(bin) = installed().pop() else { return };
+    let mut server = Server::start(&bin, &[PRELOAD, "autovacuum = off"]);
+    server.sql("postgres", "CREATE EXTENSION pg_stat_statements; CREATE TABLE big (id int PRIMARY KEY, v text)");
+    server.sql("postgres", "INSERT INTO big SELECT g, repeat('x', 60) FROM generate_series(1, 400000) g");
+    server.sql("postgres", "CREATE INDEX by_v ON big (v, id); ANALYZE");
+    // One of the server's own is killed as the kernel's OOM killer would.
+    let victim = server.sql("postgres", "SELECT pid FROM pg_stat_activity WHERE backend_type = 'background writer'");
+    rustix::process::kill_process(
+        rustix::process::Pid::from_raw(victim.parse().unwrap()).unwrap(),
+        rustix::process::Signal::KILL,
+    )
+    .unwrap();
+    let start = std::time::Instant::now();
+    while !server.psql("postgres").args(["-c", "SELECT 1"]).output().unwrap().status.success() {
+        assert!(start.elapsed() < std::time::Duration::from_secs(30), "the server does not recover");
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert_eq!(
+        server.sql("postgres", "SELECT n_live_tup FROM pg_stat_user_tables WHERE relname = 'big'"),
+        "0",
+        "what was counted is gone"
+    );
+    server.sql("postgres", "UPDATE big SET v = v WHERE id <= 245");
+    // A load that scans it.
+    let scan = "SELECT count(*) FROM big WHERE v LIKE '%y';\n".repeat(300);
+    server.session("postgres", &scan);
+    server.session("postgres", &scan);
+    let d = server.check(&server.url("postgres", "postgres"), 9);
+    let all = d["findings"].as_array().unwrap();
+    for f in all {
+        assert!(f["id"] != "postgres.vacuum.bloat" && f["id"] != "postgres.index.unused", "{f:#}");
+        for fix in f["fixes"].as_array().unwrap() {
+            let command = fix["command"].as_str().unwrap();
+            assert!(!command.contains("FULL") && !command.contains("DROP INDEX"), "{f:#}");
+        }
+    }
+    assert!(all.iter().any(|f| f["id"].as_str().unwrap().starts_with("postgres.query.")), "the load is seen: {:#}", d["time"]);
+}
