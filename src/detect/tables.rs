@@ -59,6 +59,7 @@ mod tests {
 
     /// A table of 768 MiB that is scanned, with so many rows by the server's counters.
     fn scanned(live: u64, dead: u64, analyzed_s: Option<f64>) -> Plan {
+        let columns = vec![PlannedColumn { width: Some(700.0), ..PlannedColumn::default() }];
         let table = PlannedTable {
             name: "t".into(),
             pages: 98_304,
