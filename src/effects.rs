@@ -21,6 +21,8 @@ pub enum Next {
     GoOn,
     /// The terminal was given back and taken again.
     TakenAnew,
+    /// The terminal is gone.
+    Vanished,
     /// Leave.
     Leave,
 }
@@ -64,8 +66,8 @@ impl Effects {
             Effect::Redraw => terminal::redraw(screen)?,
             Effect::Suspend => {
                 terminal::suspend(true);
-                terminal::resume(screen)?;
-                return Ok(Next::TakenAnew);
+                // It may have vanished meanwhile.
+                return Ok(if terminal::resume(screen).is_ok() { Next::TakenAnew } else { Next::Vanished });
             }
         }
         Ok(Next::GoOn)
@@ -82,8 +84,9 @@ impl Effects {
             let saved = save(&text);
             let file = saved.as_ref().map_or_else(|e| format!("no file: {e}"), |p| format!("also in {}", p.display()));
             let said = match way {
-                Some(way) => format!("{what} sent to the {way}'s clipboard, {file}"),
-                None => format!("{what} {file}"),
+                Some("tmux") => format!("copied (tmux buffer): {what}; {file}"),
+                Some(_) => format!("sent to the terminal's clipboard: {what}; {file}"),
+                None => format!("no clipboard: {what}; {file}"),
             };
             _ = notices.try_send(said);
         };

@@ -132,7 +132,8 @@ impl Engine {
 
     /// Takes a state over; an unreadable one (of another version) starts anew.
     pub fn restore(&mut self, state: &[u8]) {
-        self.state = rmp_serde::from_slice(&tame::strings(state)).unwrap_or_default();
+        let tame = tame::strings(state);
+        self.state = tame.and_then(|state| rmp_serde::from_slice(&state).ok()).unwrap_or_default();
     }
 
     /// Judges as if only those rules existed: ids, or families that end in a star.

@@ -106,7 +106,9 @@ async fn turn(
                     terminal::suspend(false);
                 }
                 // Whoever had the terminal meanwhile may have left it in any state.
-                terminal::resume(screen)?;
+                if terminal::resume(screen).is_err() {
+                    return Ok(Left::Gone);
+                }
                 pointer = Pointer::default();
                 continue;
             }
@@ -126,6 +128,7 @@ async fn turn(
             match effects.carry_out(effect, screen)? {
                 Next::GoOn => {}
                 Next::TakenAnew => pointer = Pointer::default(),
+                Next::Vanished => return Ok(Left::Gone),
                 Next::Leave => return Ok(Left::Quit),
             }
         }

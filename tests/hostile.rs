@@ -57,6 +57,11 @@ fn endlessly(client: &mut TcpStream, piece: &[u8]) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Until the client has had enough.
+fn wait(client: &mut TcpStream) -> std::io::Result<()> {
+    client.read_exact(&mut [0; 1 << 16])
+}
+
 fn announced(client: &mut TcpStream, kind: u8) -> std::io::Result<()> {
     client.write_all(&[&[kind][..], &2_000_000_000_u32.to_be_bytes(), &[0, 1]].concat())?;
     endlessly(client, &[0])
@@ -65,11 +70,11 @@ fn announced(client: &mut TcpStream, kind: u8) -> std::io::Result<()> {
 const DESCRIBED: &[u8] = b"\0\x01a\0\0\0\0\0\0\0\0\0\0\x19\xff\xff\xff\xff\xff\xff\0\0";
 
 /// Whom it is, what it does, and what is said of it.
-const FAKES: [(&str, Fake, &str); 12] = [
+const FAKES: [(&str, Fake, &str); 19] = [
     ("announces 2 GB before it has let us in", |c| startup(c).and_then(|()| announced(c, b'R')), "announced a message"),
     ("an error of 2 GB", |c| startup(c).and_then(|()| announced(c, b'E')), "announced a message"),
     ("endless settings", |c| startup(c).and_then(|()| endlessly(c, &message(b'S', b"some\0thing\0"))), "sent more than"),
-    ("endless notices", |c| startup(c).and_then(|()| endlessly(c, &message(b'N', &[0; 64]))), "sent more than"),
+    ("endless notices", |c| startup(c).and_then(|()| endlessly(c, &message(b'N', b"SNOTICE\0Mhello\0\0"))), "sent more than"),
     (
         "a row of 2 GB",
         |c| {
@@ -95,6 +100,7 @@ const FAKES: [(&str, Fake, &str); 12] = [
         |c| {
             let_in(c)?;
             read_message(c)?;
+            c.write_all(&message(b'T', &[&1600_u16.to_be_bytes()[..], &DESCRIBED[2..].repeat(1600)].concat()))?;
             let row = [&1600_u16.to_be_bytes()[..], &[0xff; 6400]].concat();
             endlessly(c, &message(b'D', &row))
         },
@@ -110,7 +116,7 @@ const FAKES: [(&str, Fake, &str); 12] = [
             }
             endlessly(c, &message(b'S', b"some\0thing\0"))
         },
-        "sent more than",
+        "more than",
     ),
     (
         "endless empty answers",
@@ -130,6 +136,50 @@ const FAKES: [(&str, Fake, &str); 12] = [
         "TLS",
     ),
     ("a web server", |c| c.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").and_then(|()| endlessly(c, b"x")), "protocol"),
+    ("ready, without a word", |c| startup(c).and_then(|()| c.write_all(b"Z\0\0\0\x04")).and_then(|()| wait(c)), "protocol"),
+    (
+        "an authentication of no kind",
+        |c| startup(c).and_then(|()| c.write_all(b"R\0\0\0\x04")).and_then(|()| wait(c)),
+        "protocol",
+    ),
+    (
+        "a challenge of nothing",
+        |c| startup(c).and_then(|()| c.write_all(b"R\0\0\0\x08\0\0\0\x0b")).and_then(|()| wait(c)),
+        "protocol",
+    ),
+    (
+        "four billion rounds of hashing",
+        |c| startup(c).and_then(|()| c.write_all(&message(b'R', b"\0\0\0\x0br=x,s=eA==,i=4294967295"))).and_then(|()| wait(c)),
+        "rounds of hashing",
+    ),
+    (
+        "wants a password",
+        |c| startup(c).and_then(|()| c.write_all(&message(b'R', b"\0\0\0\x03"))).and_then(|()| wait(c)),
+        "asks for a password",
+    ),
+    (
+        "a row of other columns",
+        |c| {
+            let_in(c)?;
+            read_message(c)?;
+            c.write_all(&message(b'T', DESCRIBED))?;
+            c.write_all(&message(b'D', b"\0\x02\0\0\0\x01x\0\0\0\x01y"))?;
+            wait(c)
+        },
+        "malformed",
+    ),
+    (
+        "a cell longer than its row",
+        |c| {
+            let_in(c)?;
+            read_message(c)?;
+            c.write_all(&message(b'T', DESCRIBED))?;
+            c.write_all(&message(b'D', b"\0\x01\0\0\xff\xffx"))?;
+            c.write_all(&message(b'C', b"SELECT 1\0"))?;
+            wait(c)
+        },
+        "malformed",
+    ),
     ("says nothing", |c| c.read_exact(&mut [0; 1 << 16]), "no answer within"),
 ];
 

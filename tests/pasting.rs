@@ -164,11 +164,14 @@ impl Drop for Redis {
     }
 }
 
-/// What a name must not do, in each of the ways in which a shell could be made to.
-const HOSTILE: &[u8] = b" \n'; touch PWNED #\"$(touch PWNED)`touch PWNED`\n&& touch PWNED\\";
+/// What a name must not do, in each of the ways in which a shell could be made to: with a newline, and without anything that needs an escape.
+const HOSTILE: [&[u8]; 2] = [
+    b" \n'; touch PWNED #\"$(touch PWNED)`touch PWNED`\n&& touch PWNED\\",
+    b" $(touch PWNED) `touch PWNED` ; touch PWNED & 'touch PWNED' \"|touch PWNED",
+];
 
 /// A sample as if its mounts, groups, disks and interfaces were called that; the suffix of a unit stays.
-fn renamed(sample: &Sample) -> Sample {
+fn renamed(sample: &Sample, hostile: &[u8], in_unit: bool) -> Sample {
     const NAMES: [&[u8]; 5] = [b"mount", b"source", b"directory", b"path", b"name"];
     let bytes = rmp_serde::to_vec_named(sample).unwrap();
     let (mut out, mut at, mut field) = (Vec::new(), 0, Vec::new());
@@ -179,7 +182,9 @@ fn renamed(sample: &Sample) -> Sample {
         if token.bytes && NAMES.contains(&&field[..]) && !inner.is_empty() {
             let kept = if inner.ends_with(b".service") { 8 } else { 0 };
             let (begin, end) = inner.split_at(inner.len() - kept);
-            let name = [begin, HOSTILE, end].concat();
+            // As if each group were a unit's.
+            let end = if in_unit && field == b"path" && kept == 0 { b".service" } else { end };
+            let name = [begin, hostile, end].concat();
             out.push(0xc6);
             out.extend_from_slice(&u32::try_from(name.len()).unwrap().to_be_bytes());
             out.extend_from_slice(&name);
@@ -225,15 +230,19 @@ fn nothing_in_a_name_runs_when_the_fixes_of_the_cases_are_pasted() {
     // Only `touch` is real: no command of a fix reaches this machine.
     std::os::unix::fs::symlink("/usr/bin/touch", bin.join("touch")).unwrap();
     let mut pasted = 0;
-    let mut named = 0;
-    for case in cases() {
-        for command in commands(&case, renamed) {
+    let (mut named, mut units) = (0, 0);
+    for (at, case) in cases().into_iter().enumerate() {
+        // Each case in two of the four ways.
+        let each = [(HOSTILE[at % 2], false), (HOSTILE[(at + 1) % 2], true)];
+        let all = each.into_iter().flat_map(|(hostile, unit)| commands(&case, |s| renamed(s, hostile, unit)));
+        for command in all {
             assert!(!command.chars().any(char::is_control), "one line: {command}");
             if command.language() == Language::Sql {
                 continue;
             }
             pasted += 1;
             named += usize::from(command.contains("PWNED"));
+            units += usize::from(command.starts_with("systemctl set-property"));
             let script = format!("kill() {{ :; }}\ncd {}\n{command}\n", dir.display());
             for shell in SHELLS {
                 let program = fs::canonicalize(format!("/usr/bin/{}", shell[0])).unwrap();
@@ -245,7 +254,7 @@ fn nothing_in_a_name_runs_when_the_fixes_of_the_cases_are_pasted() {
         }
     }
     _ = fs::remove_dir_all(&dir);
-    assert!(pasted > 50 && named > 10, "{pasted} commands, {named} of them with a name");
+    assert!(pasted > 200 && named > 40 && units > 0, "{pasted} commands, {named} of them with a name, {units} of a unit");
 }
 
 /// Text and style of a mount point in the flesh: full, and called like an attack.

@@ -1,20 +1,71 @@
 //! What goes to the clipboard: the fix that is chosen, and one line for the chat. A fix that was taken is watched.
 
-use crate::detect::finding::{Class, Finding, Fix};
+use crate::detect::finding::{Class, Finding, Fix, Language};
+use crate::detect::rules::end_session;
+use crate::model::subject::split_finding_key;
 use crate::model::unit::short;
 
-use super::{App, Effect};
+use super::postgres::Tab;
+use super::{App, Effect, Screen};
 
 impl App {
-    pub(super) fn copy_fix(&mut self) -> Vec<Effect> {
+    /// The list ranks itself each second; what the eye is on stays: the chosen finding while it is there, be it about another culprit; the
+    /// first one, unless a more severe one comes up.
+    pub(super) fn hold_selection(&mut self) {
+        let all = self.findings();
+        let Some(first) = all.first() else {
+            (self.selected, self.chosen) = (None, false);
+            return;
+        };
+        let held = self.selected.as_ref().and_then(|key| {
+            let same = all.iter().find(|f| f.key == *key);
+            // A finding that goes on with another culprit names the old one.
+            let (id, source, kind, subject) = split_finding_key(key)?;
+            let old = format!("{kind}:{subject}");
+            same.or_else(|| all.iter().find(|f| f.id == id && f.source == source && f.subject.also.contains(&old)))
+        });
+        let (key, chosen) = match held {
+            Some(held) if self.chosen || held.severity <= first.severity => (&held.key, self.chosen),
+            _ => (&first.key, false),
+        };
+        (self.selected, self.chosen) = (Some(key.clone()), chosen);
+    }
+
+    /// What `c` copies: on the tables of sessions and locks the way to end the selected one, else the fix of the finding.
+    pub(super) fn copy_row_or_fix(&mut self) -> Vec<Effect> {
+        if self.screen != Screen::Postgres || !self.overlays.is_empty() {
+            return self.copy_fix();
+        }
+        let Some(picture) = self.shown().cloned() else { return Vec::new() };
+        let nothing = match (self.postgres.open_tab(), self.postgres.session(&picture.facts)) {
+            (Tab::Sessions | Tab::Locks, Some((pg, session))) => {
+                let frees = pg.chains.as_ref().map_or(0, |c| {
+                    c.roots.iter().find(|r| r.session().is_some_and(|s| s.pid == session.pid)).map_or(0, |r| r.waiters.len())
+                });
+                match end_session(pg, &session, frees) {
+                    Some(fix) => {
+                        let what = format!("{} (pid {}) [{}]", fix.title, session.pid, fix.target);
+                        return vec![Effect::Copy { text: pasted(&fix), what }];
+                    }
+                    None => "nothing to copy: that process of the server must not be ended",
+                }
+            }
+            (Tab::Sessions | Tab::Locks, None) => "nothing to copy: choose a session first",
+            _ => "nothing to copy in this table: a finding's fix is copied on its own screen",
+        };
+        self.notice = Some(nothing.into());
+        Vec::new()
+    }
+
+    fn copy_fix(&mut self) -> Vec<Effect> {
         match self.fix() {
             Some(fix) => {
                 let doubtful = fix.preflight.iter().any(|p| !p.ok);
-                let failed = if doubtful { ", one of whose checks FAILED (see its card)," } else { "" };
-                // Which one: the order may have changed since it was looked at.
-                let what = format!("{} fix \"{}\"{failed}", fix.command.language().word(), fix.title);
+                let failed = if doubtful { ", one of whose checks FAILED (see its card)" } else { "" };
+                // Which one, and for which server: the order may have changed since it was looked at.
+                let what = format!("{} [{}]{failed}", fix.title, fix.target);
                 let seconds = self.finding().map_or(0, |f| due_s(f, fix));
-                let copy = Effect::Copy { text: fix.command.to_string(), what };
+                let copy = Effect::Copy { text: pasted(fix), what };
                 let taken = self.finding().filter(|_| seconds > 0).map(|f| Effect::Taken { key: f.key.clone(), seconds });
                 std::iter::once(copy).chain(taken).collect()
             }
@@ -33,13 +84,20 @@ impl App {
     }
 }
 
+/// A fix as it is pasted: SQL says first for which database and server it is, so that it is not run on another one.
+fn pasted(fix: &Fix) -> String {
+    match fix.command.language() {
+        Language::Sql => format!("-- {}\n{}", fix.target, fix.command),
+        _ => fix.command.to_string(),
+    }
+}
+
 /// Seconds until a fix of the finding should be seen to work: half a minute to paste it, and what it takes to look; 0 for one that waits for
 /// a restart.
 fn due_s(finding: &Finding, fix: &Fix) -> u32 {
     // Settings and catalogues are read once a minute.
     let look_s = if matches!(finding.class, Class::Live | Class::Error) { 60 } else { 180 };
-    let restart = fix.preflight.iter().any(|p| !p.ok && p.what.contains("restart"));
-    if restart { 0 } else { look_s + fix.takes_s.unwrap_or(0.0).clamp(0.0, 86_400.0) as u32 }
+    if fix.after_restart { 0 } else { look_s + fix.takes_s.unwrap_or(0.0).clamp(0.0, 86_400.0) as u32 }
 }
 
 fn chat(f: &Finding) -> String {

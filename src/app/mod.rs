@@ -202,6 +202,8 @@ pub struct App {
     pub overlays: Vec<Overlay>,
     /// Key of the selected finding: selection sticks to it, never to a row.
     pub selected: Option<String>,
+    /// The operator chose it; else it is the first one, and gives way to a more severe one only.
+    pub chosen: bool,
     /// The process table.
     pub processes: ProcessView,
     /// The tables of PostgreSQL.
@@ -226,6 +228,7 @@ impl Default for App {
             screen: Screen::Triage,
             overlays: Vec::new(),
             selected: None,
+            chosen: false,
             processes: ProcessView::default(),
             postgres: PgView::default(),
             notice: None,

@@ -31,7 +31,7 @@ impl App {
         match target {
             Target::Action(action) => return self.act(action),
             _ if !self.overlays.is_empty() => return Vec::new(),
-            Target::Finding(key) => self.selected = Some(key),
+            Target::Finding(key) => (self.selected, self.chosen) = (Some(key), true),
             Target::PgRow(key) => self.postgres.selected = Some(key),
             Target::PgTab(at) => {
                 self.postgres.turn(at as isize - self.postgres.tab as isize);

@@ -2,7 +2,8 @@
 
 use std::cmp::Ordering;
 
-use crate::model::facts::{Facts, PgFacts};
+use crate::model::facts::{Facts, PgFacts, Root};
+use crate::model::postgres::Session;
 
 use super::pg_rows::{self, Row};
 
@@ -215,6 +216,16 @@ impl PgView {
         let n = self.columns().len() as isize;
         let sort = &mut self.sort[self.tab % 6];
         *sort = Some((sort.map_or(-1, |s| s as isize) + by).rem_euclid(n) as usize);
+    }
+
+    /// The session of the selected row, if it is one, with its server.
+    #[must_use]
+    pub fn session<'a>(&self, facts: &'a Facts) -> Option<(&'a PgFacts, Session)> {
+        let pg = self.of(facts)?;
+        let key = self.selected.as_ref()?;
+        // A holder that sleeps is in no newest sample.
+        let holder = || pg.chains.as_ref().ok()?.roots.iter().filter_map(Root::session).find(|s| s.key() == *key).cloned();
+        Some((pg, pg_rows::session(pg, key).or_else(holder)?))
     }
 
     /// The query of the selected row, if it has one: what its plan is asked for.

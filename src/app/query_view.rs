@@ -81,12 +81,15 @@ impl App {
 
     /// Copies the statement that builds the index which is suggested for the open query; else the fix of the finding.
     pub(super) fn copy_chosen(&mut self) -> Vec<Effect> {
-        let Some(Overlay::Query { source, query, .. }) = self.overlays.last() else { return self.copy_fix() };
+        let Some(Overlay::Query { source, query, .. }) = self.overlays.last() else { return self.copy_row_or_fix() };
         let command = self.suggested(source, *query).and_then(|(_, advice, table)| advice.command(table));
         if command.is_none() {
             self.notice = Some("nothing to copy: no index is suggested for this query".into());
         }
-        command.map(|text| Effect::Copy { text, what: "statement that builds the index".into() }).into_iter().collect()
+        let source = source.clone();
+        let copy =
+            |text: String| Effect::Copy { text: format!("-- {source}\n{text}"), what: format!("Build the index [{source}]") };
+        command.map(copy).into_iter().collect()
     }
 
     /// The next server's tables.

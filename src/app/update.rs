@@ -26,6 +26,7 @@ impl App {
                 self.keep_moment(&picture);
                 self.postgres.stay(&picture.facts);
                 self.picture = Some(picture);
+                self.hold_selection();
                 self.refresh_details()
             }
             Msg::Notice(text) => {
@@ -263,6 +264,7 @@ impl App {
         let at = all.iter().position(|f| Some(&f.key) == current.as_ref()).unwrap_or(0);
         let next = at.saturating_add_signed(by).min(all.len().saturating_sub(1));
         self.selected = all.get(next).map(|f| f.key.clone());
+        self.chosen = true;
     }
 
     pub(super) fn open(&mut self) -> Vec<Effect> {
@@ -276,7 +278,7 @@ impl App {
             Screen::Triage | Screen::Diagnose => {
                 if self.finding().is_some_and(|f| !f.fixes.is_empty()) {
                     // The card belongs to this finding, whatever ranks first later.
-                    self.selected = self.finding().map(|f| f.key.clone());
+                    (self.selected, self.chosen) = (self.finding().map(|f| f.key.clone()), true);
                     self.overlays.push(Overlay::Fix { index: 0, scroll: 0 });
                 }
                 Vec::new()
@@ -305,7 +307,7 @@ impl App {
         let process = self.processes.selected.and_then(|id| self.process(id));
         let Some(process) = process else { return Vec::new() };
         let name = process.name.shown().to_owned();
-        let weight = match (process.weight.why == "weighed by the operator", process.weight.value) {
+        let weight = match (process.weight.said, process.weight.value) {
             (false, _) => Some(0.0),
             (true, v) if v < 0.5 => Some(1.0),
             (true, _) => None,

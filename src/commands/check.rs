@@ -129,8 +129,10 @@ async fn every_tick(
                     return Ok(status);
                 }
             }
-            // Whoever watches ends it so: the last status is the answer.
-            _ = ending.next() => return Ok(status),
+            number = ending.next() => {
+                // Whoever watches ends it by SIGINT or SIGTERM: the last status is the answer.
+                return if matches!(number, 2 | 15) { Ok(status) } else { Err(Failure::Signal(number)) };
+            }
         }
     }
 }

@@ -27,12 +27,19 @@ impl Command {
     pub fn shell(template: &'static str, parts: &[&dyn Part]) -> Self {
         let mut text = String::with_capacity(template.len() + 32);
         let mut parts = parts.iter();
+        let mut quotes = Quotes::default();
         for (at, piece) in template.split("{}").enumerate() {
             if at > 0
                 && let Some(part) = parts.next()
             {
+                // A word brings its own quotes: between others they would mean nothing, and what it holds would run.
+                if part.is_word() && quotes.open() {
+                    debug_assert!(false, "a word between quotes: {template}");
+                    return Self::note("this command cannot be written");
+                }
                 part.write(&mut text);
             }
+            quotes.walk(piece);
             text.push_str(piece);
         }
         Self::new(Language::Shell, text)
@@ -44,12 +51,18 @@ impl Command {
         Self::new(Language::Sql, text.into())
     }
 
-    /// What a person reads and carries out somewhere else: configuration, an application. Whatever names it holds, a shell takes it for a
-    /// comment; one that begins with `--` psql does as well.
+    /// What a person reads and carries out somewhere else: configuration, an application. A comment to a shell; since some shells take none at
+    /// a prompt, names stand in it as [`named`] writes them.
     #[must_use]
     pub fn note(text: impl Into<String>) -> Self {
         let text = text.into();
         Self::new(Language::Config, if text.starts_with('#') { text } else { format!("# {text}") })
+    }
+
+    /// Text that somebody else wrote, to be read: no shell sees anything in it.
+    #[must_use]
+    pub fn read_only(text: &str) -> Self {
+        Self::note(named(text.as_bytes()))
     }
 
     /// From its parts as they stand in a document.
@@ -71,6 +84,12 @@ impl Command {
     pub const fn language(&self) -> Language {
         self.language
     }
+}
+
+/// A name in a note: quoted as a shell would want it.
+#[must_use]
+pub fn named(raw: &[u8]) -> String {
+    Word::quoted(raw).map_or_else(|| "(a name that no shell can be given)".to_owned(), |word| word.to_string())
 }
 
 impl Deref for Command {
@@ -118,10 +137,43 @@ pub const fn holes(template: &str) -> usize {
     found
 }
 
+/// Between which quotes a place in a template stands; a `$(` within them begins anew.
+#[derive(Default)]
+struct Quotes(Vec<char>);
+
+impl Quotes {
+    fn open(&self) -> bool {
+        matches!(self.0.last(), Some('"' | '\''))
+    }
+
+    fn walk(&mut self, piece: &str) {
+        let mut chars = piece.chars().peekable();
+        while let Some(c) = chars.next() {
+            match (self.0.last(), c) {
+                (Some('\''), '\'') | (Some('"'), '"') | (Some('('), ')') => _ = self.0.pop(),
+                (Some('\''), _) => {}
+                (_, '\\') => _ = chars.next(),
+                (Some('"'), '$') | (_, '$') if chars.peek() == Some(&'(') => {
+                    _ = chars.next();
+                    self.0.push('(');
+                }
+                (Some('"'), _) => {}
+                (_, '\'' | '"') => self.0.push(c),
+                _ => {}
+            }
+        }
+    }
+}
+
 /// What may stand in a shell command: quoted words, numbers, addresses, other commands, and text that was written here.
 pub trait Part {
     /// Appends it.
     fn write(&self, out: &mut String);
+
+    /// It brings quotes of its own.
+    fn is_word(&self) -> bool {
+        false
+    }
 }
 
 macro_rules! plain_parts {
@@ -135,17 +187,51 @@ macro_rules! plain_parts {
 }
 
 // `&'static str`: a text that was made at run time has no place here.
-plain_parts!(u8, u16, u32, u64, i32, i64, usize, IpAddr, Word, Command, &'static str);
+plain_parts!(u8, u16, u32, u64, i32, i64, usize, IpAddr, &'static str);
 
 impl<T: Part + ?Sized> Part for &T {
     fn write(&self, out: &mut String) {
         (**self).write(out);
     }
+
+    fn is_word(&self) -> bool {
+        (**self).is_word()
+    }
 }
+
+macro_rules! quoted_parts {
+    ($($kind:ty),*) => {$(
+        impl Part for $kind {
+            fn write(&self, out: &mut String) {
+                _ = write!(out, "{self}");
+            }
+
+            fn is_word(&self) -> bool {
+                true
+            }
+        }
+    )*};
+}
+
+quoted_parts!(Word, Command);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_word_never_stands_between_quotes() {
+        let mut quotes = Quotes::default();
+        for (piece, open) in
+            [("echo ", false), ("\"x ", true), ("$(cat ", false), (")", true), ("\" a'", true), ("\"b'", false), ("\\\"", false)]
+        {
+            quotes.walk(piece);
+            assert_eq!(quotes.open(), open, "{piece}");
+        }
+        let word = Word::quoted(b"a $(touch PWNED)").unwrap();
+        assert_eq!(&*sh!("ps \"$(cat {})\"", word), "ps \"$(cat 'a $(touch PWNED)')\"");
+        assert!(std::panic::catch_unwind(|| sh!("ps \"{}\"", word)).is_err(), "refused where it is tested");
+    }
 
     #[test]
     fn a_command_is_one_line_whatever_it_was_given() {

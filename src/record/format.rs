@@ -158,8 +158,8 @@ impl Record {
     #[must_use]
     pub fn from_payload(kind: u8, payload: Vec<u8>) -> Option<Self> {
         match kind {
-            1 => rmp_serde::from_slice(&tame::strings(&payload)).ok().map(Self::Start),
-            2 => rmp_serde::from_slice::<Sample>(&tame::strings(&payload)).ok().map(|s| Self::Sample(Box::new(s.plausible()))),
+            1 => rmp_serde::from_slice(&tame::strings(&payload)?).ok().map(Self::Start),
+            2 => rmp_serde::from_slice::<Sample>(&tame::strings(&payload)?).ok().map(|s| Self::Sample(Box::new(s.plausible()))),
             3 => Some(Self::Diagnosis(payload)),
             other => Some(Self::Other(other)),
         }

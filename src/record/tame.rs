@@ -6,13 +6,13 @@ use std::borrow::Cow;
 
 use crate::model::foreign::tamed;
 
-/// MessagePack with its strings tamed. What is no MessagePack comes back as it is: it will not decode.
+/// MessagePack with its strings tamed, to the last byte; `None` for what is no MessagePack, be it behind a value that would decode.
 #[must_use]
-pub fn strings(payload: &[u8]) -> Cow<'_, [u8]> {
+pub fn strings(payload: &[u8]) -> Option<Cow<'_, [u8]>> {
     let mut out: Option<Vec<u8>> = None;
     let mut at = 0;
     while at < payload.len() {
-        let Some(token) = Token::at(payload, at) else { return Cow::Borrowed(payload) };
+        let token = Token::at(payload, at)?;
         let whole = &payload[at..at + token.head + token.body];
         let text = token.text.then(|| String::from_utf8_lossy(&whole[token.head..]));
         // In text of ASCII only controls are hidden; nearly all strings are names of fields.
@@ -33,7 +33,7 @@ pub fn strings(payload: &[u8]) -> Cow<'_, [u8]> {
         }
         at += whole.len();
     }
-    out.map_or(Cow::Borrowed(payload), Cow::Owned)
+    Some(out.map_or(Cow::Borrowed(payload), Cow::Owned))
 }
 
 /// One token: containers are only their heads, what they hold follows as tokens.
@@ -94,7 +94,7 @@ mod tests {
             texts in proptest::collection::btree_map(any::<String>(), any::<(Vec<String>, Option<i64>, f64, Vec<u8>)>(), 0..6)
         ) {
             let bytes = rmp_serde::to_vec_named(&texts).unwrap();
-            let read: Held = rmp_serde::from_slice(&strings(&bytes)).unwrap();
+            let read: Held = rmp_serde::from_slice(&strings(&bytes).unwrap()).unwrap();
             let expected = texts.into_iter().map(|(k, (v, n, f, b))| (tamed(&k), (v.iter().map(|t| tamed(t)).collect(), n, f, b)));
             let expected: Held = expected.collect();
             prop_assert_eq!(read, expected);
@@ -103,6 +103,16 @@ mod tests {
         #[test]
         fn any_bytes_are_survived(bytes: Vec<u8>) {
             _ = strings(&bytes);
+        }
+
+        /// A byte behind a sample must not let its strings through.
+        #[test]
+        fn what_follows_a_value_does_not_hide_it(text: String, behind: u8) {
+            let mut bytes = rmp_serde::to_vec_named(&text).unwrap();
+            bytes.push(behind);
+            if let Some(tame) = strings(&bytes) {
+                prop_assert_eq!(rmp_serde::from_slice::<String>(&tame).unwrap(), tamed(&text));
+            }
         }
     }
 }

@@ -6,61 +6,27 @@ use std::process::Command;
 use super::server::{Server, installed, root};
 use super::source;
 
-fn openssl(dir: &Path, args: &[&str]) {
-    let out = Command::new("openssl").args(args).current_dir(dir).output().expect("openssl; tests/run installs it");
-    assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+fn openssl(dir: &Path, line: &str) {
+    let out = Command::new("openssl").args(line.split(' ')).current_dir(dir).output().expect("openssl; tests/run installs it");
+    assert!(out.status.success(), "{line}: {}", String::from_utf8_lossy(&out.stderr));
 }
 
 /// An authority, a server's certificate of it for `localhost`, and another authority that nobody knows.
-fn certificates() -> PathBuf {
-    let dir = std::env::temp_dir().join(format!("perftop-tls-{}", std::process::id()));
+fn certificates(name: &str) -> PathBuf {
+    let dir = std::env::temp_dir().join(format!("perftop-tls-{name}-{}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
-    for (authority, name) in [("ca", "/CN=here"), ("other", "/CN=elsewhere")] {
-        let (key, certificate) = (format!("{authority}.key"), format!("{authority}.crt"));
-        openssl(
-            &dir,
-            &[
-                "req",
-                "-x509",
-                "-newkey",
-                "rsa:2048",
-                "-nodes",
-                "-days",
-                "2",
-                "-subj",
-                name,
-                "-keyout",
-                &key,
-                "-out",
-                &certificate,
-            ],
-        );
-    }
-    openssl(
-        &dir,
-        &["req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout", "server.key", "-out", "server.csr"],
-    );
     std::fs::write(dir.join("names"), "subjectAltName=DNS:localhost\n").unwrap();
-    openssl(
-        &dir,
-        &[
-            "x509",
-            "-req",
-            "-in",
-            "server.csr",
-            "-CA",
-            "ca.crt",
-            "-CAkey",
-            "ca.key",
-            "-CAcreateserial",
-            "-days",
-            "2",
-            "-extfile",
-            "names",
-            "-out",
-            "server.crt",
-        ],
-    );
+    let new = "-newkey rsa:2048 -nodes";
+    for (authority, name) in [("ca", "/CN=here"), ("other", "/CN=elsewhere")] {
+        openssl(&dir, &format!("req -x509 {new} -days 2 -subj {name} -keyout {authority}.key -out {authority}.crt"));
+    }
+    openssl(&dir, &format!("req {new} -subj /CN=localhost -keyout server.key -out server.csr"));
+    let signed = "x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2";
+    openssl(&dir, &format!("{signed} -extfile names -out server.crt"));
+    // By PostgreSQL's own recipe: no extensions, so version 1. And one that signs itself.
+    openssl(&dir, &format!("{signed} -out old.crt"));
+    let own = "-subj /CN=localhost -addext subjectAltName=DNS:localhost -keyout self.key -out self.crt";
+    openssl(&dir, &format!("req -x509 {new} -days 2 {own}"));
     if root() {
         assert!(Command::new("chown").args(["-R", "postgres"]).arg(&dir).status().unwrap().success());
     }
@@ -71,7 +37,7 @@ fn certificates() -> PathBuf {
 fn each_sslmode_believes_whom_libpq_would() {
     // The packages of other versions are built without.
     let Some(bin) = installed().into_iter().find(|bin| bin.starts_with("/usr/lib/postgresql")) else { return };
-    let dir = certificates();
+    let dir = certificates("modes");
     let file = |name: &str| dir.join(name).display().to_string();
     let (crt, key) = (format!("ssl_cert_file = '{}'", file("server.crt")), format!("ssl_key_file = '{}'", file("server.key")));
     let server = Server::start(&bin, &["ssl = on", &crt, &key]);
@@ -122,5 +88,28 @@ fn each_sslmode_believes_whom_libpq_would() {
         }
         check.join().unwrap();
     });
+    _ = std::fs::remove_dir_all(&dir);
+}
+
+/// Certificates that libpq takes: of version 1 where nobody is asked to vouch, and one that is its own authority.
+#[test]
+fn certificates_of_old_and_of_their_own_are_taken_where_libpq_takes_them() {
+    let Some(bin) = installed().into_iter().find(|bin| bin.starts_with("/usr/lib/postgresql")) else { return };
+    let dir = certificates("old");
+    let file = |name: &str| dir.join(name).display().to_string();
+    for (certificate, key, query, fine) in [
+        ("old.crt", "server.key", "sslmode=require".to_owned(), true),
+        ("self.crt", "self.key", format!("sslmode=verify-full&sslrootcert={}", file("self.crt")), true),
+        ("self.crt", "self.key", format!("sslmode=verify-full&sslrootcert={}", file("ca.crt")), false),
+    ] {
+        let (crt, key) = (format!("ssl_cert_file = '{}'", file(certificate)), format!("ssl_key_file = '{}'", file(key)));
+        let server = Server::start(&bin, &["ssl = on", &crt, &key]);
+        let d = server.check(&format!("postgres://postgres@localhost:{}/postgres?{query}", server.port), 4);
+        assert_eq!(source(&d)["state"] != "unreachable", fine, "{certificate} {query}: {:#}", source(&d));
+    }
+    let url = "postgres://u@127.0.0.1:1/d?sslmode=require&sslrootcert=system";
+    let out = Command::new(env!("CARGO_BIN_EXE_perftop")).args(["check", "--no-config", "--postgres", url]).output().unwrap();
+    assert_eq!(out.status.code(), Some(64));
+    assert!(String::from_utf8_lossy(&out.stderr).contains("verify-full"));
     _ = std::fs::remove_dir_all(&dir);
 }

@@ -77,7 +77,8 @@ async fn let_in(target: &Target, who: &Who, database: &str, credentials: &Creden
     let mask = who.user.map(Mask::put_on).transpose()?;
     let reached = guard::reach(target).await;
     drop(mask);
-    let guarded = reached.and_then(|server| guard::before(server, target.port));
+    let has_password = target.secret(&who.role, database, credentials).is_some();
+    let guarded = reached.and_then(|server| guard::before(server, target.port, has_password));
     let (dir, guard) = guarded.map_err(|e| Trouble::of(&sqlx::Error::Io(e)))?;
     let options = target.options(&who.role, database, credentials, &dir).disable_statement_logging();
     match options.connect().await {

@@ -41,7 +41,8 @@ fn by_file(text: &[u8], pid: i32) -> Option<(PathBuf, u16)> {
 /// Every socket of PostgreSQL in the table, without repetition.
 fn by_table(text: &[u8]) -> Vec<(PathBuf, u16)> {
     let one = |line: &[u8]| {
-        let path = std::str::from_utf8(fields(line).nth(7)?).ok()?;
+        // One that begins with `@` is in no directory: the guard of a perftop.
+        let path = std::str::from_utf8(fields(line).nth(7)?).ok().filter(|path| path.starts_with('/'))?;
         let path = Path::new(path);
         let port = path.file_name()?.to_str()?.strip_prefix(NAME)?.parse().ok()?;
         Some((path.parent()?.to_owned(), port))

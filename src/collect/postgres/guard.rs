@@ -7,59 +7,76 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 
 use crate::collect::tls;
 
+use super::frames::{FOREIGN, Frames, Refused};
 use super::session::Trouble;
 use super::target::{Address, Target};
 
-/// A message before the server has let us in: settings, what it wants of us, why it refuses.
-const GREETING_MESSAGE: usize = 16 << 10;
-/// All of them together.
-const GREETING: usize = 128 << 10;
-/// A message afterwards: a row, with the longest text of a statement or plan that is asked for.
-const MESSAGE: usize = 4 << 20;
-/// What an answer may weigh in our memory, all its rows together: 10,000 rows of pg_stat_statements weigh 9 MB.
-const ANSWER: usize = 12 << 20;
-/// Settings that a server may tell of over time; the library keeps them all.
-const SETTINGS: usize = 64 << 10;
-/// What the library keeps for each message, each column of a row, and each column that is described, beside its bytes.
-const EACH: usize = 160;
-const EACH_CELL: usize = 12;
-const EACH_COLUMN: usize = 200;
-
-const FOREIGN: &str = "what answers there does not speak the protocol of PostgreSQL";
-
 /// Ends the connection when it is dropped; knows why it ended it before.
 pub struct Guard {
-    reason: Arc<OnceLock<String>>,
-    relay: AbortHandle,
+    told: Arc<Told>,
+    relay: Option<JoinHandle<()>>,
+}
+
+/// What the relay tells.
+#[derive(Default)]
+struct Told {
+    /// Why it ended the connection.
+    reason: OnceLock<String>,
+    /// The server asked for a password.
+    asked: AtomicBool,
+    /// It did, and there is none.
+    lacking: AtomicBool,
 }
 
 impl Guard {
-    /// Why the guard ended the connection, if it did.
+    /// The server asked for a password: what was sent is one.
     #[must_use]
-    pub fn reason(&self) -> Option<&str> {
-        self.reason.get().map(String::as_str)
+    pub fn asked(&self) -> bool {
+        self.told.asked.load(Ordering::Relaxed)
     }
-}
 
-impl Guard {
     /// Why the library has no answer: what the guard knows of it comes first.
     #[must_use]
     pub fn trouble(&self, error: &sqlx::Error) -> Trouble {
-        self.reason().map_or_else(|| Trouble::of(error), |why| Trouble::Lost(why.to_owned()))
+        if self.told.lacking.load(Ordering::Relaxed) {
+            return Trouble::Refused {
+                code: NO_PASSWORD.into(),
+                message: "it asks for a password, and none is known".into(),
+                asked: false,
+            };
+        }
+        match (self.told.reason.get(), Trouble::of(error)) {
+            (Some(why), _) => Trouble::Lost(why.clone()),
+            (None, Trouble::Refused { code, message, .. }) => Trouble::Refused { code, message, asked: self.asked() },
+            (None, other) => other,
+        }
+    }
+
+    /// Lets the relay pass on what was said last.
+    pub async fn finish(mut self) {
+        if let Some(relay) = self.relay.take() {
+            _ = relay.await;
+        }
     }
 }
 
+/// SQLSTATE of a password that is wrong, or missing.
+const NO_PASSWORD: &str = "28P01";
+
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.relay.abort();
+        if let Some(relay) = &self.relay {
+            relay.abort();
+        }
     }
 }
 
@@ -80,9 +97,13 @@ pub async fn reach(target: &Target) -> io::Result<Box<dyn Stream>> {
         }
         Address::Tcp(host) => host,
     };
-    let mut stream = TcpStream::connect((host.as_str(), target.port)).await?;
-    // Each batch is one write and one answer.
-    stream.set_nodelay(true)?;
+    let dial = async || {
+        let stream = TcpStream::connect((host.as_str(), target.port)).await?;
+        // Each batch is one write and one answer.
+        stream.set_nodelay(true)?;
+        Ok::<_, io::Error>(stream)
+    };
+    let mut stream = dial().await?;
     let Some((may_be_plain, trust)) = target.encryption() else { return Ok(Box::new(stream)) };
     /// SSLRequest: its length, and the number that stands where the version would.
     const REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
@@ -90,13 +111,15 @@ pub async fn reach(target: &Target) -> io::Result<Box<dyn Stream>> {
     let mut answer = [0];
     stream.read_exact(&mut answer).await?;
     match answer[0] {
-        b'S' => {
-            let over = tls::over(stream, host, trust, &target.certificates).await;
-            Ok(Box::new(over.map_err(io::Error::other)?))
-        }
+        b'S' => match tls::over(stream, host, trust, &target.certificates).await {
+            Ok(over) => Ok(Box::new(over)),
+            // As libpq has it for `prefer`: without, if it cannot be had with.
+            Err(_) if may_be_plain => Ok(Box::new(dial().await?)),
+            Err(why) => Err(io::Error::other(why)),
+        },
         b'N' if may_be_plain => Ok(Box::new(stream)),
         b'N' => Err(io::Error::other("the server does not speak TLS; sslmode=disable does without")),
-        // A server from before TLS, or a full one, answers with an error that the library reads.
+        b'E' => Err(io::Error::other("the server refused the connection before anything was said")),
         _ => Err(io::Error::other(FOREIGN)),
     }
 }
@@ -105,20 +128,20 @@ pub async fn reach(target: &Target) -> io::Result<Box<dyn Stream>> {
 ///
 /// # Errors
 /// When no socket can be had.
-pub fn before(server: Box<dyn Stream>, port: u16) -> io::Result<(PathBuf, Guard)> {
-    // An abstract name: nothing is written, and a number that nobody guesses. Who connects is looked at as well.
+pub fn before(server: Box<dyn Stream>, port: u16, has_password: bool) -> io::Result<(PathBuf, Guard)> {
+    // An abstract name: nothing is written. Others can read it and connect; only this very process is let through.
     let mut hasher = RandomState::new().build_hasher();
     hasher.write_u64(RandomState::new().build_hasher().finish());
     let dir = PathBuf::from(format!("\0perftop-{}-{:016x}", std::process::id(), hasher.finish()));
     let listener = UnixListener::bind(format!("{}/.s.PGSQL.{port}", dir.display()))?;
-    let reason = Arc::new(OnceLock::new());
-    let told = reason.clone();
+    let told = Arc::new(Told::default());
+    let telling = told.clone();
     let relay = tokio::spawn(async move {
         if let Ok(client) = ours(listener).await {
-            relay(client, server, &told).await;
+            relay(client, server, &telling, has_password).await;
         }
     });
-    Ok((dir, Guard { reason, relay: relay.abort_handle() }))
+    Ok((dir, Guard { told, relay: Some(relay) }))
 }
 
 /// The first connection of this very process; nobody else is let near the server.
@@ -132,12 +155,8 @@ async fn ours(listener: UnixListener) -> io::Result<UnixStream> {
     }
 }
 
-/// The server sent more than is taken: why the connection was ended.
-#[derive(Debug, PartialEq, Eq)]
-struct Excess(String);
-
 /// Passes on what either side says, until one of them ends or the server says too much; that is told before the library sees the end.
-async fn relay(client: UnixStream, server: Box<dyn Stream>, told: &OnceLock<String>) {
+async fn relay(client: UnixStream, server: Box<dyn Stream>, told: &Told, has_password: bool) {
     let (mut from_server, mut to_server) = tokio::io::split(server);
     let (mut from_client, mut to_client) = client.into_split();
     let up = async {
@@ -148,13 +167,28 @@ async fn relay(client: UnixStream, server: Box<dyn Stream>, told: &OnceLock<Stri
         let mut frames = Frames::default();
         let mut buffer = vec![0; 16 << 10];
         loop {
-            let n = from_server.read(&mut buffer).await.unwrap_or(0);
-            if n == 0 {
+            let n = match from_server.read(&mut buffer).await {
+                Ok(0) => return,
+                Ok(n) => n,
+                // What TLS says of our certificate comes after the handshake.
+                Err(e) => {
+                    if e.kind() == io::ErrorKind::InvalidData {
+                        _ = told.reason.set(format!("TLS: {e}"));
+                    }
+                    return;
+                }
+            };
+            if let Err(Refused(why)) = frames.pass(&buffer[..n]) {
+                _ = told.reason.set(why);
                 return;
             }
-            if let Err(Excess(why)) = frames.pass(&buffer[..n]) {
-                _ = told.set(why);
-                return;
+            if frames.asks_for_password() {
+                told.asked.store(true, Ordering::Relaxed);
+                // An empty one would be a failed login in the server's log, again and again.
+                if !has_password {
+                    told.lacking.store(true, Ordering::Relaxed);
+                    return;
+                }
             }
             if to_client.write_all(&buffer[..n]).await.is_err() {
                 return;
@@ -164,140 +198,5 @@ async fn relay(client: UnixStream, server: Box<dyn Stream>, told: &OnceLock<Stri
     tokio::select! {
         () = up => {}
         () = down => {}
-    }
-}
-
-/// Follows the messages of a server by their lengths: type, four bytes of length, contents.
-#[derive(Debug, Default)]
-struct Frames {
-    let_in: bool,
-    head: [u8; 7],
-    have: usize,
-    /// Bytes of the message that are still to come.
-    left: usize,
-    weight: usize,
-    settings: usize,
-}
-
-impl Frames {
-    /// Takes what came.
-    fn pass(&mut self, mut bytes: &[u8]) -> Result<(), Excess> {
-        while !bytes.is_empty() {
-            if self.left > 0 {
-                let n = self.left.min(bytes.len());
-                self.left -= n;
-                bytes = &bytes[n..];
-                continue;
-            }
-            self.head[self.have] = bytes[0];
-            self.have += 1;
-            bytes = &bytes[1..];
-            // Rows and their descriptions say next how many columns they have.
-            let counted = matches!(self.head[0], b'D' | b'T');
-            let length = u32::from_be_bytes([self.head[1], self.head[2], self.head[3], self.head[4]]) as usize;
-            if self.have < 5 || (counted && length >= 6 && self.have < 7) {
-                continue;
-            }
-            let columns = if counted { usize::from(u16::from_be_bytes([self.head[5], self.head[6]])) } else { 0 };
-            self.message(length, columns)?;
-            self.left = (length + 1).saturating_sub(self.have);
-            (self.have, self.head) = (0, [0; 7]);
-        }
-        Ok(())
-    }
-
-    /// A message begins.
-    fn message(&mut self, length: usize, columns: usize) -> Result<(), Excess> {
-        // What comes from anything else, be it a web server, makes no sense as a length.
-        if !self.let_in && !b"RSKZENv".contains(&self.head[0]) {
-            return Err(Excess(FOREIGN.to_owned()));
-        }
-        let most = if self.let_in { MESSAGE } else { GREETING_MESSAGE };
-        if length > most {
-            return Err(Excess(format!("it announced a message of {length} bytes; at most {most} are taken")));
-        }
-        self.weight += length + EACH;
-        match self.head[0] {
-            b'D' => self.weight += columns * EACH_CELL,
-            b'T' => self.weight += columns * EACH_COLUMN,
-            b'S' => self.settings += length,
-            // Ready for the next question: the answer is whole.
-            b'Z' => (self.let_in, self.weight) = (true, 0),
-            _ => {}
-        }
-        let most = if self.let_in { ANSWER } else { GREETING };
-        if self.weight > most || self.settings > SETTINGS {
-            return Err(Excess(format!("it sent more than {} kB in one answer", most >> 10)));
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn message(kind: u8, body: &[u8]) -> Vec<u8> {
-        let length = u32::try_from(body.len() + 4).unwrap().to_be_bytes();
-        [&[kind], &length[..], body].concat()
-    }
-
-    fn greeted() -> Frames {
-        let mut frames = Frames::default();
-        frames.pass(&message(b'R', &[0; 4])).unwrap();
-        frames.pass(&message(b'Z', b"I")).unwrap();
-        frames
-    }
-
-    #[test]
-    fn an_announcement_is_refused_before_anything_of_it_passes() {
-        let announced =
-            |frames: &mut Frames, kind: u8, length: u32| frames.pass(&[&[kind][..], &length.to_be_bytes(), &[0, 1]].concat());
-        assert!(announced(&mut Frames::default(), b'R', 2_000_000_000).is_err());
-        assert!(announced(&mut Frames::default(), b'E', GREETING_MESSAGE as u32 + 1).is_err());
-        assert!(announced(&mut greeted(), b'D', u32::MAX).is_err());
-        assert!(announced(&mut greeted(), b'D', 1 << 20).is_ok());
-    }
-
-    #[test]
-    fn endless_small_ones_are_refused_and_an_honest_answer_is_not() {
-        let mut frames = Frames::default();
-        let endless = (0..1_000_000).find(|_| frames.pass(&message(b'S', b"a\0b\0")).is_err());
-        assert!(endless.is_some_and(|n| n < 1_000), "before it let us in: {endless:?}");
-        // Told between answers, they are kept all the same.
-        let mut frames = greeted();
-        let told =
-            |frames: &mut Frames| frames.pass(&message(b'S', &[b'a'; 100])).and_then(|()| frames.pass(&message(b'Z', b"I")));
-        assert!((0..1_000_000).any(|_| told(&mut frames).is_err()));
-        let mut frames = greeted();
-        assert!((0..1_000_000).any(|_| frames.pass(&message(b'D', &[0, 0])).is_err()), "rows of nothing weigh");
-        // Ten thousand rows of forty figures, again and again.
-        let mut row = vec![0, 40];
-        (0..40).for_each(|_| row.extend_from_slice(&[0, 0, 0, 4, b'1', b'2', b'3', b'4']));
-        let mut frames = greeted();
-        for _ in 0..3 {
-            (0..10_000).for_each(|_| frames.pass(&message(b'D', &row)).unwrap());
-            frames.pass(&message(b'Z', b"I")).unwrap();
-        }
-    }
-
-    proptest! {
-        /// However the bytes are cut, the messages are the same.
-        #[test]
-        fn cuts_do_not_matter(cuts in proptest::collection::vec(1usize..9, 0..60), rest: Vec<u8>) {
-            let all = [message(b'R', &[0; 4]), message(b'Z', b"I"), message(b'T', &[0, 2, 1, 2]), message(b'D', &[0, 1, 255, 255, 255, 255]), rest].concat();
-            let mut whole = Frames::default();
-            let expected = whole.pass(&all).is_ok();
-            let (mut frames, mut left) = (Frames::default(), &all[..]);
-            let mut fine = true;
-            for cut in cuts.into_iter().chain([usize::MAX]) {
-                let (now, later) = left.split_at(cut.min(left.len()));
-                fine = fine && frames.pass(now).is_ok();
-                left = later;
-            }
-            prop_assert_eq!(fine, expected);
-            prop_assert!(!fine || frames.weight == whole.weight);
-        }
     }
 }

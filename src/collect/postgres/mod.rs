@@ -9,6 +9,7 @@ mod connect;
 pub mod credentials;
 mod environment;
 mod find;
+mod frames;
 mod guard;
 mod haste;
 mod hello;

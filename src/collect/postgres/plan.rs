@@ -19,7 +19,7 @@ pub const OWN: &str = "perftop";
 const PARAMETERS: usize = 1000;
 
 fn honest(message: &str) -> Trouble {
-    Trouble::Refused { code: OWN.into(), message: message.to_owned() }
+    Trouble::Refused { code: OWN.into(), message: message.to_owned(), asked: false }
 }
 
 /// The plan of a statement as the server normalised it. One transaction that is rolled back: paths, roles and limits end with it.

@@ -113,7 +113,9 @@ impl Sampling {
                     used = now;
                 }
             }
-            if now >= chains && slot.someone_waits() {
+            if !slot.someone_waits() {
+                slot.mended(Part::Locks);
+            } else if now >= chains {
                 let dear = self.chains(slot).await? > LOCKS_DEAR_MS;
                 chains = now + LOCKS_EVERY * if dear { 2 } else { 1 };
             }
@@ -135,6 +137,10 @@ impl Sampling {
                 read = now;
                 let again = self.statements(slot).await?;
                 readings += u32::from(!again);
+                // One that was dropped meanwhile has no name: that is asked for once a minute only.
+                if readings == 1 && self.before.lacks_names() {
+                    names = now;
+                }
                 used = now
                     + match readings {
                         _ if again => Duration::ZERO,
@@ -244,7 +250,7 @@ impl Sampling {
     }
 
     async fn names(&mut self) -> Result<(), Trouble> {
-        if let Ok((answers, _)) = self.session.ask(&statements::sql_names()).await {
+        if let Ok((answers, _)) = self.session.ask(&self.before.sql_names()).await {
             self.before.named(&answers);
         }
         Ok(())
@@ -275,6 +281,9 @@ impl Sampling {
                 slot.used(grown);
                 // Each question reads the server's whole file of texts: at once for what costs, else once a minute.
                 let now = clock::instant();
+                if unknown.is_empty() {
+                    slot.mended(Part::Texts);
+                }
                 if !unknown.is_empty() && (costly || now >= self.texts_due) {
                     let cost_ms = self.texts(slot, &schema, &unknown).await?;
                     self.texts_due = now + Duration::from_secs_f64(cost_ms / TEXTS_COST).min(TEXTS_EVERY);

@@ -23,6 +23,8 @@ pub enum Trouble {
         code: String,
         /// What it said, safe to show.
         message: String,
+        /// It had asked for a password before, and was sent one.
+        asked: bool,
     },
     /// No answer in time; the connection is given up.
     #[error("no answer within {} ms", .0.as_millis())]
@@ -37,9 +39,11 @@ impl Trouble {
     #[must_use]
     pub fn of(error: &sqlx::Error) -> Self {
         match error {
-            sqlx::Error::Database(e) => {
-                Self::Refused { code: e.code().map_or_else(String::new, |c| c.into_owned()), message: shown(e.message()) }
-            }
+            sqlx::Error::Database(e) => Self::Refused {
+                code: e.code().map_or_else(String::new, |c| c.into_owned()),
+                message: shown(e.message()),
+                asked: false,
+            },
             sqlx::Error::Io(e) if gone(e.kind()) => Self::Lost("the server closed the connection".into()),
             sqlx::Error::Io(e) => Self::Lost(shown(&e.to_string())),
             other => Self::Lost(shown(&other.to_string())),
@@ -54,6 +58,12 @@ impl Trouble {
             Self::Refused { code, .. } => code.starts_with("57P") || code.starts_with("08"),
             Self::TimedOut(_) | Self::Lost(_) => true,
         }
+    }
+
+    /// A password was sent and refused.
+    #[must_use]
+    pub fn refused_password(&self) -> bool {
+        matches!(self, Self::Refused { code, asked: true, .. } if code.starts_with("28"))
     }
 
     /// SQLSTATE, when the server refused.
@@ -160,6 +170,12 @@ impl Session {
     /// Changes the limits from now on.
     pub fn limit(&mut self, limits: Limits) {
         self.limits = limits;
+    }
+
+    /// The server asked for a password before it let us in.
+    #[must_use]
+    pub fn asked_for_password(&self) -> bool {
+        self.guard.asked()
     }
 
     /// The limits in force.
@@ -274,11 +290,16 @@ impl Session {
 
     /// Ends the connection politely, for at most a moment.
     pub async fn close(self) {
-        _ = tokio::time::timeout(Duration::from_millis(200), self.connection.close()).await;
+        let Self { connection, guard, .. } = self;
+        let politely = async {
+            _ = connection.close().await;
+            guard.finish().await;
+        };
+        _ = tokio::time::timeout(Duration::from_millis(200), politely).await;
     }
 }
 
-/// Rows of one batch. Ours bring 12,000 at the most; a server that sends more has not understood the question.
+/// Rows of one batch. Ours bring some 10,000 at the most (two times 5,000 names, as many statements).
 const ROWS: usize = 20_000;
 
 async fn collect(connection: &mut PgConnection, sql: String) -> Result<Answers, sqlx::Error> {

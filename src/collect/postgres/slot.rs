@@ -147,6 +147,11 @@ impl Shared {
         }
     }
 
+    /// Nothing is to be asked of that part now: what it refused a while ago is no state.
+    pub fn mended(&self, part: Part) {
+        self.slot().failing.remove(&part);
+    }
+
     /// There are no statements to read, and what lifts that.
     pub fn no_statements(&self, why: &str, lift: &str) {
         self.slot().sample.statements = Some(Err(Lack::new(Why::Absent, why).lifted_by(lift)));

@@ -1,7 +1,7 @@
 //! Statements: `pg_stat_statements(false)`, which brings no texts and writes no temporary files (with texts 5,000 entries took 7.5 MB of
 //! them at each read); texts of new top queries only.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use sqlx::postgres::PgRow;
 
@@ -13,6 +13,8 @@ use super::session::Cells;
 
 /// Entries read at once: 10,000 weigh some 6 MB here, and a server may keep more. Of such a one those that took most time are read.
 pub const MOST: usize = 10_000;
+/// Names asked for at once.
+const NAMES: usize = 5_000;
 /// Statements kept of one reading.
 const KEPT: usize = 120;
 /// Of them those whose text is asked for.
@@ -68,12 +70,6 @@ pub fn sql_texts(schema: &str, ids: &[i64]) -> String {
     )
 }
 
-/// Names of roles and databases.
-#[must_use]
-pub fn sql_names() -> Vec<String> {
-    vec!["SELECT oid, rolname FROM pg_catalog.pg_roles".to_owned(), "SELECT oid, datname FROM pg_catalog.pg_database".to_owned()]
-}
-
 /// What the reading before said.
 #[derive(Debug, Default)]
 pub struct Before {
@@ -88,6 +84,26 @@ pub struct Before {
 }
 
 impl Before {
+    /// Names of the roles and databases that statements are of, once those are known.
+    #[must_use]
+    pub fn sql_names(&self) -> Vec<String> {
+        let all = |what: &str, from: &str, ids: &BTreeSet<u32>| {
+            let list: Vec<String> = ids.iter().take(NAMES).map(ToString::to_string).collect();
+            let chosen = if list.is_empty() { String::new() } else { format!(" WHERE oid IN ({})", list.join(", ")) };
+            format!("SELECT oid, {what} FROM pg_catalog.{from}{chosen} LIMIT {NAMES}")
+        };
+        vec![
+            all("rolname", "pg_roles", &self.entries.keys().map(|k| k.role).collect()),
+            all("datname", "pg_database", &self.entries.keys().map(|k| k.database).collect()),
+        ]
+    }
+
+    /// A statement is of a role or a database whose name is not known.
+    #[must_use]
+    pub fn lacks_names(&self) -> bool {
+        self.entries.keys().any(|k| !self.roles.contains_key(&k.role) || !self.databases.contains_key(&k.database))
+    }
+
     /// Takes the names of roles and databases in.
     pub fn named(&mut self, answers: &[Vec<PgRow>]) {
         let names = |rows: &[PgRow]| {

@@ -105,7 +105,7 @@ impl Target {
             role: Some(extra.get_username().to_owned()).filter(|_| user.is_some() || named("user").is_some()),
             password: password.filter(|p| !p.is_empty()).map(Private::new),
             password_file: None,
-            tls: named("sslmode").map(|_| extra.get_ssl_mode()),
+            tls: mode(named("sslmode"), extra.get_ssl_mode(), named("sslrootcert").map(percent).as_deref())?,
             certificates: certificates(|url, variable| {
                 let said = url.iter().find_map(|name| named(name)).map(percent);
                 said.or_else(|| std::env::var(variable).ok()).filter(|path| !path.is_empty())
@@ -166,10 +166,17 @@ impl Target {
             Address::Tcp(host) => host.as_bytes(),
             Address::Socket(dir) => dir.as_os_str().as_encoded_bytes(),
         };
-        let option = |name: &str, value: &[u8]| Word::quoted(value).map_or_else(String::new, |word| format!(" {name} {word}"));
-        let [host, role, database] =
-            [("-h", host), ("-U", role.as_bytes()), ("-d", database.as_bytes())].map(|(name, value)| option(name, value));
-        format!("psql{host} -p {}{role}{database}", self.port)
+        // With `=` in it psql takes a name for a whole connection string.
+        let name = if database.contains(['=', ':']) {
+            format!("dbname='{}'", database.replace('\\', "\\\\").replace('\'', "\\'"))
+        } else {
+            database.to_owned()
+        };
+        let words = (Word::quoted(host), Word::quoted(role.as_bytes()), Word::quoted(name.as_bytes()));
+        match words {
+            (Some(host), Some(role), Some(name)) => format!("psql -h {host} -p {} -U {role} -d {name}", self.port),
+            _ => format!("psql to port {}, as a role and to a database whose names no shell can be given", self.port),
+        }
     }
 
     /// Where TCP reaches it: all addresses of its name; none through a socket, or while the name cannot be looked up.
@@ -260,9 +267,25 @@ impl Target {
     }
 }
 
+/// `sslmode` of a URL, else of `PGSSLMODE`, which the library has read. The authorities of the system vouch for anybody's host: with
+/// them only the name makes the difference, as libpq has it since 16.
+fn mode(said: Option<&str>, read: PgSslMode, authority: Option<&str>) -> Result<Option<PgSslMode>, String> {
+    let by_variable = || std::env::var("PGSSLMODE").ok().filter(|mode| !mode.is_empty()).map(|_| read);
+    let mode = said.map(|_| read).or_else(by_variable);
+    let variable = || std::env::var("PGSSLROOTCERT").is_ok_and(|path| path == "system");
+    let of_system = authority.map_or_else(variable, |path| path == "system");
+    match mode {
+        _ if !of_system => Ok(mode),
+        None | Some(PgSslMode::VerifyFull) => Ok(Some(PgSslMode::VerifyFull)),
+        Some(_) => {
+            Err("sslrootcert=system needs sslmode=verify-full: anybody can have a certificate of those authorities".into())
+        }
+    }
+}
+
 /// Certificates by the parameters of a URL, else by libpq's variables.
 fn certificates(said: impl Fn(&[&str], &str) -> Option<String>) -> Result<Certificates, String> {
-    // `system` is libpq's word for the authorities of the system.
+    // `system` is libpq's word for the authorities of the system; what it asks of sslmode says `mode`.
     let authority = said(&["sslrootcert", "ssl-root-cert", "ssl-ca"], "PGSSLROOTCERT").filter(|path| path != "system");
     let certificate = said(&["sslcert", "ssl-cert"], "PGSSLCERT");
     let key = said(&["sslkey", "ssl-key"], "PGSSLKEY");

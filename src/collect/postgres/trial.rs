@@ -10,7 +10,7 @@ use super::plan;
 use super::session::{Cells, Session, Trouble, literal};
 
 fn honest(message: &str) -> Trouble {
-    Trouble::Refused { code: "perftop".into(), message: message.to_owned() }
+    Trouble::Refused { code: "perftop".into(), message: message.to_owned(), asked: false }
 }
 
 /// The plan of a statement as it would be with that index. After an error the session is to be dropped: the index may still be in it.

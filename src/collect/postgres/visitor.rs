@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use crate::collect::clock;
 use crate::model::demand::{Answer, Demand, Detail};
-use crate::model::foreign::Foreign;
+use crate::model::foreign::{Foreign, Private};
 use crate::model::postgres::identifier;
 use crate::model::postgres::plan::TrialIndex;
 use crate::model::seen::{Lack, Seen, Why};
@@ -33,6 +33,8 @@ pub struct Visitor {
     pub who: Who,
     /// Passwords.
     pub credentials: Credentials,
+    /// A password that the server refused: it is not sent again.
+    pub refused: Option<Private<String>>,
     /// What the server said of itself.
     pub hello: Hello,
     /// Where the findings go.
@@ -88,7 +90,7 @@ impl Visitor {
     }
 
     /// A visit, or why there was none. False: there was none.
-    async fn look_into(&self, open: &mut Option<Open>, database: &str) -> bool {
+    async fn look_into(&mut self, open: &mut Option<Open>, database: &str) -> bool {
         let mut alone_in = false;
         let entered =
             self.enter(open, database).await.map(|_| ()).map_err(|trouble| not_let_in(&trouble, &self.who.role, database));
@@ -110,7 +112,7 @@ impl Visitor {
     }
 
     /// True when nobody else is in that database.
-    async fn visit(&self, open: &mut Option<Open>, database: &str) -> Result<bool, Trouble> {
+    async fn visit(&mut self, open: &mut Option<Open>, database: &str) -> Result<bool, Trouble> {
         let session = self.enter(open, database).await?;
         let (mut answers, _) = session.ask(&catalog::sql()).await?;
         // By itself: it takes a lock on each sequence, and one that is being altered must not hide tables and indexes.
@@ -136,14 +138,25 @@ impl Visitor {
     }
 
     /// The session in that database: the one that is open, or a new one in its place.
-    async fn enter<'a>(&self, open: &'a mut Option<Open>, database: &str) -> Result<&'a mut Session, Trouble> {
+    async fn enter<'a>(&mut self, open: &'a mut Option<Open>, database: &str) -> Result<&'a mut Session, Trouble> {
         if open.as_ref().is_some_and(|o| o.database != database)
             && let Some(old) = open.take()
         {
             old.session.close().await;
         }
         if open.is_none() {
-            let connection = connect::connect(&self.target, &self.who, database, &self.credentials).await?;
+            if self.refused.is_some() {
+                self.credentials = Credentials::read();
+                self.target.reread();
+                if self.target.secret(&self.who.role, database, &self.credentials) == self.refused {
+                    return Err(Trouble::Lost("the password was refused, and is not sent again".into()));
+                }
+            }
+            let connected = connect::connect(&self.target, &self.who, database, &self.credentials).await;
+            if connected.as_ref().is_err_and(Trouble::refused_password) {
+                self.refused = self.target.secret(&self.who.role, database, &self.credentials);
+            }
+            let connection = connected?;
             let limits = Limits {
                 statement: STATEMENT,
                 batch: BATCH,
@@ -156,7 +169,7 @@ impl Visitor {
         open.as_mut().map(|o| &mut o.session).ok_or_else(|| Trouble::Lost("no connection".into()))
     }
 
-    async fn plan(&self, open: &mut Option<Open>, query: i64, database: &Foreign, role: &Foreign) -> Seen<Detail> {
+    async fn plan(&mut self, open: &mut Option<Open>, query: i64, database: &Foreign, role: &Foreign) -> Seen<Detail> {
         let (name, text) = self.statement(query, database)?;
         let made = match self.enter(open, &name).await {
             Ok(session) => plan::make(session, &self.hello, self.slot.pooled(), &text, role).await,
@@ -169,7 +182,7 @@ impl Visitor {
     }
 
     async fn trial(
-        &self,
+        &mut self,
         open: &mut Option<Open>,
         query: i64,
         database: &Foreign,
@@ -201,7 +214,7 @@ impl Visitor {
 fn no_plan(trouble: &Trouble) -> Lack {
     // What the server says of a statement may quote it.
     let (why, said) = match trouble {
-        Trouble::Refused { code, message } if code == plan::OWN => (Why::Unsupported, message.clone()),
+        Trouble::Refused { code, message, .. } if code == plan::OWN => (Why::Unsupported, message.clone()),
         Trouble::Refused { code, .. } if code == "42501" => (Why::Denied, "the server refused it (42501)".to_owned()),
         Trouble::Refused { code, .. } => (Why::Unsupported, format!("the server refused it ({code})")),
         other => (Why::TimedOut, other.to_string()),

@@ -69,19 +69,21 @@ impl Watcher {
         let mut credentials = Credentials::read();
         let mut pause = Duration::from_secs(1);
         let mut database = self.target.database.clone();
+        let mut refusals = 0;
         loop {
             let who = connect::who(&self.target);
             let (began, asked_for) = (clock::instant(), database.clone());
             let served = self.serve(&who, &mut database, &credentials).await;
             if began.elapsed() >= SETTLED {
-                pause = Duration::from_secs(1);
+                (pause, refusals) = (Duration::from_secs(1), 0);
             }
             match served {
                 // The database is gone, and there is another to sit in.
                 Err(trouble) if database != asked_for => self.slot.lost(&self.target, &trouble),
                 Err(trouble) if refused(&trouble) => {
                     self.slot.refused(&self.target, &who, &trouble);
-                    self.mended(&who, &asked_for, &mut credentials, &trouble).await;
+                    refusals += 1;
+                    self.mended((&who, &asked_for), &mut credentials, &trouble, refusals).await;
                     continue;
                 }
                 Err(trouble) => self.slot.lost(&self.target, &trouble),
@@ -92,16 +94,22 @@ impl Watcher {
         }
     }
 
-    /// Waits until it is worth another try. A password that was refused is not sent again, lest it locks an account: it must be another
-    /// one, or one that was right before. Where none was sent, the server is asked again and again.
-    async fn mended(&mut self, who: &Who, database: &str, credentials: &mut Credentials, trouble: &Trouble) {
-        let sent = self.target.secret(&who.role, database, credentials);
-        let wrong = sent.is_some() && sent != self.accepted && trouble.code().starts_with("28");
-        loop {
+    /// Waits until it is worth another try. A password that was refused is not sent again, lest it locks an account: it must be another one.
+    /// One that was right before is tried twice more, and then once a minute. Where none was sent, the server is asked again and again.
+    async fn mended(&mut self, (who, database): (&Who, &str), credentials: &mut Credentials, trouble: &Trouble, refusals: u32) {
+        const SELDOM: u32 = 12;
+        let sent = self.target.secret(&who.role, database, credentials).filter(|_| trouble.refused_password());
+        let waits = match &sent {
+            None => 1,
+            Some(_) if sent == self.accepted && refusals <= 2 => 1,
+            Some(_) if sent == self.accepted => SELDOM,
+            Some(_) => u32::MAX,
+        };
+        for _ in 0..waits {
             tokio::time::sleep(AGAIN).await;
             *credentials = Credentials::read();
             self.target.reread();
-            if !wrong || self.target.secret(&who.role, database, credentials) != sent {
+            if sent.is_some() && self.target.secret(&who.role, database, credentials) != sent {
                 return;
             }
         }
@@ -120,9 +128,9 @@ impl Watcher {
             }
             other => other?,
         };
-        self.accepted = self.target.secret(&who.role, database, credentials);
         let limits = Limits { statement: STATEMENT, batch: BATCH, role: None, checks_client: false, work_mem: "4MB" };
         let mut session = Session::new(connection, limits);
+        self.accepted = self.target.secret(&who.role, database, credentials).filter(|_| session.asked_for_password());
         let hello = hello::ask(&mut session, &self.target, &self.roots).await?;
         let limits = Limits {
             statement: STATEMENT,
@@ -138,6 +146,7 @@ impl Watcher {
             target: self.target.clone(),
             who: who.clone(),
             credentials: credentials.clone(),
+            refused: None,
             hello: hello.clone(),
             slot: self.slot.clone(),
             asked: inbox,

@@ -9,6 +9,7 @@ pub mod support;
 use super::verdict::Rule;
 
 pub use app::unexplained;
+pub use postgres::support::terminate as end_session;
 
 /// All rules, in the order of the catalogue.
 pub const RULES: &[&Rule] = &[

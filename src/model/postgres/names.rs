@@ -69,11 +69,11 @@ pub fn index_definition(text: &Foreign) -> Option<String> {
     let mut rest = text;
     while let Some(at) = rest.find(['"', '\'']) {
         let (before, quoted) = rest.split_at(at);
-        if before.contains(';') {
+        if ends_it(before) {
             return None;
         }
         let quote = if quoted.starts_with('"') { '"' } else { '\'' };
-        let escapes = quote == '\'' && before.ends_with('E');
+        let escapes = quote == '\'' && before.ends_with(['E', 'e']);
         let (inner, length) = unquoted(quoted, quote, escapes)?;
         let inner = Foreign::from(inner.as_str());
         if inner.shown().as_bytes() == inner.raw() {
@@ -85,13 +85,18 @@ pub fn index_definition(text: &Foreign) -> Option<String> {
         }
         rest = &quoted[length..];
     }
-    if rest.contains(';') {
+    if ends_it(rest) {
         return None;
     }
     out.push_str(rest);
     // What is left is shown as it is, or there is no such statement.
     let clear = |c: char| Foreign::from(c.to_string().as_str()).shown().starts_with(c);
     out.chars().all(clear).then_some(out + ";")
+}
+
+/// Outside of quotes: what would end the statement, begin a comment or another kind of string, or be a command of psql's own.
+fn ends_it(text: &str) -> bool {
+    text.contains([';', '\\', '$', '`']) || text.contains("--") || text.contains("/*")
 }
 
 /// What stands between quotes at the beginning of a text, and how long it is with them. `None` without an end.
@@ -283,9 +288,16 @@ mod tests {
                 .unwrap(),
             r#"CREATE UNIQUE INDEX U&"a\+00202e""b" ON public.U&"t\\\+00000a" USING btree (x) WHERE (y = E'q\\\u000a'::text);"#
         );
-        for forged in
-            ["DROP TABLE t", "CREATE INDEX i ON t (a); DROP TABLE t", "CREATE INDEX i ON t (a\u{7})", "CREATE INDEX \"open"]
-        {
+        for forged in [
+            "CREATE INDEX i ON t (a) \\! touch PWNED",
+            "CREATE INDEX i ON t (a) /* ' */",
+            "CREATE INDEX i ON t ($$)",
+            "CREATE INDEX i ON t (a) -- '",
+            "DROP TABLE t",
+            "CREATE INDEX i ON t (a); DROP TABLE t",
+            "CREATE INDEX i ON t (a\u{7})",
+            "CREATE INDEX \"open",
+        ] {
             assert_eq!(defined(forged), None, "{forged}");
         }
     }

@@ -7,7 +7,9 @@ use ratatui::text::{Line, Span};
 use crate::app::App;
 use crate::app::pointer::Target;
 use crate::config::Meaning;
+use crate::detect::diagnosis::Diagnosis;
 use crate::detect::finding::{Finding, Muted, Severity};
+use crate::detect::headline::whose;
 use crate::detect::memory::{Outcome, Resolved};
 use crate::diagnose::Picture;
 use crate::model::unit::{seconds, short};
@@ -47,7 +49,7 @@ fn rows<'a>(app: &App, picture: &'a Picture, theme: &Theme, inside: Rect) -> Vec
         if Some(f.key.as_str()) == selected {
             at = rows.len();
         }
-        rows.push((row(f, most, Some(f.key.as_str()) == selected, theme), Some(f.key.clone())));
+        rows.push((row(d, f, most, Some(f.key.as_str()) == selected, theme), Some(f.key.clone())));
         let symptoms: Vec<&Finding> = d.findings.iter().filter(|s| s.explained_by.as_deref() == Some(f.key.as_str())).collect();
         for (i, s) in symptoms.iter().enumerate() {
             let branch = if i + 1 == symptoms.len() { theme.pick("╰", "`") } else { theme.pick("├", "|") };
@@ -112,7 +114,7 @@ fn muted(m: &Muted) -> String {
     format!("muted until {}Z ({}): ", m.until.get(11..16).unwrap_or_default(), m.reason)
 }
 
-fn row<'a>(f: &'a Finding, most: f64, selected: bool, theme: &Theme) -> Line<'a> {
+fn row<'a>(d: &Diagnosis, f: &'a Finding, most: f64, selected: bool, theme: &Theme) -> Line<'a> {
     let mark = if selected { theme.pick("▸", ">") } else { " " };
     let rank = f.rank.map_or_else(|| " ".to_owned(), |r| r.to_string());
     let style = theme.severity(f.severity);
@@ -129,6 +131,7 @@ fn row<'a>(f: &'a Finding, most: f64, selected: bool, theme: &Theme) -> Line<'a>
         Span::styled(format!("{} ", theme.sign(f.severity)), style),
         Span::styled(figure, style),
         Span::styled(f.muted.as_ref().map_or_else(String::new, muted), theme.style(Meaning::Muted)),
+        Span::styled(whose(&d.sources, &f.source), theme.style(Meaning::Muted)),
         Span::styled(f.title.as_str(), theme.style(if f.muted.is_some() { Meaning::Muted } else { Meaning::Text })),
     ]);
     if selected {

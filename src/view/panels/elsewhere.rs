@@ -31,7 +31,7 @@ pub fn first(picture: &Picture) -> Option<&Finding> {
 
 /// ```text
 /// ╭ Verdict ──────────────────────────────────────────────────────────────────────── critical · score 3 ╮
-/// │ ✖ critical  NOT ON THIS HOST: 37 of 41 requests in flight on :8080 wait for 10.0.2.5:5432           │
+/// │ ✖ critical  Not on this host: 37 of 41 requests in flight on :8080 wait for 10.0.2.5:5432           │
 /// │   waiting for   10.0.2.5:5432 37.1 ▇▇▇▇▇▇▇ rtt 0.4 ms   10.0.9.9:443 2.2 ▏     lost here 0.1        │
 /// │   next          ssh 10.0.2.5 -t perftop                                                             │
 /// ╰─────────────────────────────────────────────────────────────────────────────────────────────────────╯
@@ -41,11 +41,9 @@ pub fn draw(finding: &Finding, picture: &Picture, theme: &Theme, frame: &mut Fra
     let score = d.health.score.map_or_else(String::new, |s| format!(" · score {s:.0}"));
     let inside = titled("Verdict", &format!("{}{score}", d.health.status.word()), theme, frame, area);
     let style = theme.severity(finding.severity);
-    let says = finding.title.strip_prefix("Not on this host: ").unwrap_or(&finding.title);
     let head = Line::from(vec![
         Span::styled(format!(" {} {}  ", theme.sign(finding.severity), finding.severity.word()), style),
-        Span::styled("NOT ON THIS HOST: ", theme.style(Meaning::Title)),
-        Span::styled(says.to_owned(), theme.style(Meaning::Text)),
+        Span::styled(finding.title.clone(), theme.style(Meaning::Title)),
     ]);
     let next = finding.fixes.first().map_or("", |f| &*f.command);
     let next = Line::from(vec![

@@ -43,7 +43,8 @@ pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, 
 fn rows(f: &Finding, width: usize, theme: &Theme) -> Vec<Line<'static>> {
     let mut rows: Vec<Line<'static>> =
         wrap(&f.title, width).into_iter().map(|text| Line::from(Span::styled(text, theme.style(Meaning::Title)))).collect();
-    let blame = format!("blame {} {}", f.subject.kind.word(), f.subject.label);
+    let server = if f.source == "host" { String::new() } else { format!(" on {}", f.source) };
+    let blame = format!("Source: {} {}{server}", f.subject.kind.word(), f.subject.label);
     rows.push(Line::from(Span::styled(blame, theme.style(Meaning::Muted))));
     rows.extend(f.evidence.iter().map(|e| evidence(e, "", width, theme)));
     rows.extend(f.against.iter().map(|e| evidence(e, "against? ", width, theme)));

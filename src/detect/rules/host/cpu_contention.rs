@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::detect::command::Command;
 use crate::detect::command::sh;
+use crate::detect::command::{Command, named};
 use crate::detect::finding::{Class, Horizon, Phase, Preflight};
 use crate::detect::fix;
 use crate::detect::ledger::{Actor, State};
@@ -266,7 +266,7 @@ impl<'a> Blamed<'a> {
             "Give its unit a low CPU weight, so that it only gets what others leave",
             sh!("systemctl edit --full UNIT   # [Service] CPUWeight=20"),
         );
-        cure.undo = Some(sh!("remove the CPUWeight line"));
+        cure.undo = Some(Command::note("# remove the CPUWeight line"));
         cure.risk = "weights act between units only".into();
         cure.needs = "root; the name of its unit".into();
         cure.takes_s = None;
@@ -292,7 +292,8 @@ impl<'a> Blamed<'a> {
         if renice.is_none() && pause.is_none() {
             // A server, or what all stand on: fewer or cheaper requests are its cure, not a lower weight.
             cure.title = "Fewer or cheaper requests to it, more CPUs, or another host for one of them".into();
-            cure.command = Command::note(format!("# {} serves others: slowing it down makes them wait", self.label));
+            cure.command =
+                Command::note(format!("# {} serves others: slowing it down makes them wait", named(self.label.as_bytes())));
             (cure.undo, cure.preflight) = (None, Vec::new());
             return fix::look_into(&self.members).into_iter().chain([cure]).collect();
         }

@@ -1,7 +1,7 @@
 //! host.cpu.throttled: a cgroup's quota stops its tasks while CPUs are idle.
 
-use crate::detect::command::Command;
 use crate::detect::command::sh;
+use crate::detect::command::{Command, named};
 use crate::detect::finding::{Class, Fix, Horizon, Phase, Preflight};
 use crate::detect::fix;
 use crate::detect::ledger::{Actor, State, inside};
@@ -159,7 +159,7 @@ fn fixes(facts: &Facts<'_>, group: &CgroupFacts, lost: f64) -> Vec<Fix> {
     } else {
         cure.command = Command::note(format!(
             "# {}: in the pod's limits, the container's --cpus or the service's unit: {} CPUs",
-            group.path,
+            named(group.path.raw()),
             short(wanted)
         ));
         cure.undo = None;

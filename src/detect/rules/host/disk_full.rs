@@ -1,7 +1,7 @@
 //! host.disk.full: a file system has no space, or will have none at a time that can be estimated.
 
-use crate::detect::command::Command;
 use crate::detect::command::sh;
+use crate::detect::command::{Command, named};
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::memory::is_held;
@@ -146,7 +146,11 @@ fn fixes(fs: &FsRaw) -> Vec<Fix> {
         Phase::Cure,
         Horizon::LongTerm,
         "Rotate and expire what grows, or give it a larger volume",
-        Command::note(format!("# {}: log rotation, retention, quotas, or a larger {}", fs.mount, fs.source)),
+        Command::note(format!(
+            "# {}: log rotation, retention, quotas, or a larger {}",
+            named(fs.mount.raw()),
+            named(fs.source.raw())
+        )),
     );
     cure.takes_s = None;
     vec![large, open, cure]

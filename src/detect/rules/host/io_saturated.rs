@@ -1,7 +1,7 @@
 //! host.io.saturated: a device is slower than its own clean latency and its queue grows; names the contender.
 
-use crate::detect::command::Command;
 use crate::detect::command::sh;
+use crate::detect::command::{Command, named};
 use crate::detect::finding::{Class, Evidence, Fix, Horizon, Phase, Preflight};
 use crate::detect::fix;
 use crate::detect::ledger::Actor;
@@ -252,11 +252,11 @@ fn fixes(facts: &Facts<'_>, disk: &DiskFacts, contender: Option<&Contender<'_>>)
         return vec![fix::shell_fix(Phase::Relief, Horizon::Immediate, "See who uses the device", look)];
     };
     let mut fixes: Vec<Fix> = fix::pause(facts.world, &c.program.members).into_iter().collect();
-    if disk.scheduler.as_ref().is_some_and(|s| s.raw() == b"bfq") {
-        if let Some(mut idle) = fix::idle_io(facts.world, &c.program.members) {
-            idle.preflight = vec![Preflight { ok: true, what: format!("{} uses bfq, which honours the class", disk.name) }];
-            fixes.insert(0, idle);
-        }
+    if disk.scheduler.as_ref().is_some_and(|s| s.raw() == b"bfq")
+        && let Some(mut idle) = fix::idle_io(facts.world, &c.program.members)
+    {
+        idle.preflight = vec![Preflight { ok: true, what: format!("{} uses bfq, which honours the class", disk.name) }];
+        fixes.insert(0, idle);
     }
     let mut cure = fix::shell_fix(
         Phase::Cure,
@@ -265,23 +265,19 @@ fn fixes(facts: &Facts<'_>, disk: &DiskFacts, contender: Option<&Contender<'_>>)
         Command::note(""),
     );
     let quarter = (c.program.amount / 4.0 / 1_048_576.0).max(1.0).round() as u64;
-    let device = Word::path(&[b"/dev/", disk.name.raw()]);
-    match fix::unit(facts.world, &c.program.members).zip(device) {
-        Some((unit, device)) => {
-            cure.command = sh!(
-                "systemctl set-property {} IOReadBandwidthMax=\"{} {}M\" IOWriteBandwidthMax=\"{} {}M\"",
-                unit,
-                device,
-                quarter,
-                device,
-                quarter
-            );
+    // Systemd takes the device and its limit as one value.
+    let limit =
+        |what: &str| Word::quoted(&[what.as_bytes(), b"=/dev/", disk.name.raw(), format!(" {quarter}M").as_bytes()].concat());
+    let limits = limit("IOReadBandwidthMax").zip(limit("IOWriteBandwidthMax"));
+    match fix::unit(facts.world, &c.program.members).zip(limits) {
+        Some((unit, (read, write))) => {
+            cure.command = sh!("systemctl set-property {} {} {}", unit, read, write);
             cure.undo = Some(sh!("{}; the same for IOWriteBandwidthMax", fix::undo_property(&unit, "IOReadBandwidthMax")));
         }
         None => {
-            let device = &disk.name;
+            let device = named(&[b"/dev/", disk.name.raw()].concat());
             cure.command = Command::note(format!(
-                "# [Service] IOReadBandwidthMax=/dev/{device} {quarter}M   IOWriteBandwidthMax=/dev/{device} {quarter}M"
+                "# [Service] IOReadBandwidthMax={device} {quarter}M   IOWriteBandwidthMax={device} {quarter}M"
             ));
             cure.preflight = vec![Preflight { ok: false, what: "it runs in no service unit: start it in one".into() }];
         }

@@ -1,7 +1,7 @@
 //! host.io.throttled: tasks wait for IO while the device idles, because their cgroup has an IO limit.
 
-use crate::detect::command::Command;
 use crate::detect::command::sh;
+use crate::detect::command::{Command, named};
 use crate::detect::finding::{Class, Fix, Horizon, Phase, Preflight};
 use crate::detect::fix;
 use crate::detect::ledger::{Actor, inside};
@@ -209,7 +209,7 @@ fn fixes(group: &CgroupFacts, disk: Option<&DiskFacts>) -> Vec<Fix> {
         "Set the limit to what the service needs, where it is configured",
         Command::note(format!(
             "# {}: IOReadIOPSMax=, IOWriteIOPSMax=, IOReadBandwidthMax=, IOWriteBandwidthMax= of the unit",
-            group.path
+            named(group.path.raw())
         )),
     );
     cure.takes_s = None;

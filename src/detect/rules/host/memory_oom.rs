@@ -1,7 +1,7 @@
 //! host.memory.oom: the OOM killer ran, in a control group or on the whole host.
 
-use crate::detect::command::Command;
 use crate::detect::command::sh;
+use crate::detect::command::{Command, named};
 use crate::detect::finding::{Class, Fix, Horizon, Phase, Preflight};
 use crate::detect::fix;
 use crate::detect::memory::Held;
@@ -157,7 +157,7 @@ fn group_fixes(facts: &Facts<'_>, group: &CgroupFacts) -> Vec<Fix> {
     cure.title = "Cap the application below the limit of its group".into();
     cure.command = Command::note(format!(
         "# heap, pool or worker settings of what runs in {}: at most {}",
-        group.path,
+        named(group.path.raw()),
         bytes(limit as f64 * 0.75)
     ));
     cure.undo = None;

@@ -1,6 +1,6 @@
 //! A query that nobody sent before perftop's eyes: whoever was deployed with it can be rolled back.
 
-use crate::detect::command::Command;
+use crate::detect::command::{Command, named};
 use crate::detect::finding::{Fix, Horizon, Phase};
 use crate::detect::verdict::Facts;
 use crate::model::facts::PgFacts;
@@ -21,8 +21,8 @@ pub fn rollback(facts: &Facts<'_>, pg: &PgFacts, costly: &Costly<'_>) -> Option<
     let runs = activity.sessions.iter().filter(|s| s.queries.contains(&costly.row.key.query));
     let mut senders: Vec<&Session> = runs.filter_map(|s| activity.seen(s)).collect();
     senders.sort_by_key(|s| (s.started_us, s.pid));
-    let named = |s: &&&Session| !s.application.is_empty();
-    let application = senders.first().filter(named).map_or("the application", |s| s.application.shown());
+    let has_name = |s: &&&Session| !s.application.is_empty();
+    let application = senders.first().filter(has_name).map_or("the application", |s| s.application.shown());
     // Before PostgreSQL 14 no session tells its query: then only its role is known.
     let since = senders.first().map_or_else(String::new, |oldest| {
         let since_s = (activity.newest.server_us - oldest.started_us).max(0) as f64 / 1e6;
@@ -31,8 +31,9 @@ pub fn rollback(facts: &Facts<'_>, pg: &PgFacts, costly: &Costly<'_>) -> Option<
     let mut fix =
         sql(pg, Phase::Relief, Horizon::Immediate, "Roll back what was deployed with it", String::new(), &Foreign::default());
     fix.command = Command::note(format!(
-        "-- {application} as role {}{since}: deploy what ran before it; this query was not sent then",
-        costly.row.role
+        "-- {} as role {}{since}: deploy what ran before it; this query was not sent then",
+        named(application.as_bytes()),
+        named(costly.row.role.shown().as_bytes())
     ));
     fix.needs = format!("whoever deploys {application}");
     fix.risk = "what else came with that version goes, too".into();

@@ -1,7 +1,7 @@
 //! What several rules of PostgreSQL need: subjects, statements to paste with their guards, the time of a query by state.
 
-use crate::detect::command::Command;
 use crate::detect::command::sh;
+use crate::detect::command::{Command, named};
 use crate::detect::finding::{Fix, Horizon, Phase, Preflight};
 use crate::detect::ledger::state_of;
 use crate::detect::verdict::{Facts, Judged, Verdict};
@@ -117,6 +117,7 @@ pub fn sql(pg: &PgFacts, phase: Phase, horizon: Horizon, title: &str, command: S
         takes_s: Some(1.0),
         needs_bytes: None,
         preflight: Vec::new(),
+        after_restart: false,
         verify: sh!("perftop check --for 5s --only 'postgres.*'"),
     }
 }
@@ -280,11 +281,15 @@ pub fn setting(pg: &PgFacts, phase: Phase, horizon: Horizon, title: &str, name: 
     let managed = pg.server.as_ref().and_then(|s| s.managed.clone());
     let mut fix = sql(pg, phase, horizon, title, format!("ALTER SYSTEM SET {name} = '{value}';"), &Foreign::default());
     if let Some(service) = &managed {
-        let note = format!("-- {service}: set {name} = {value} in the instance's parameters (parameter group, database flags)");
+        let note = format!(
+            "-- {}: set {name} = {value} in the instance's parameters (parameter group, database flags)",
+            named(service.as_bytes())
+        );
         fix.command = Command::note(note);
     }
     let after = if restart { "a restart of the server" } else { "SELECT pg_reload_conf();" };
     fix.preflight = vec![Preflight { ok: !restart, what: format!("takes effect after {after}") }];
+    fix.after_restart = restart;
     // To the value of now, in its base unit: a reset would take an earlier ALTER SYSTEM with it.
     if row.source == "command line" && managed.is_none() {
         let what = format!("{name} is given on the server's command line, which stands above ALTER SYSTEM: change it there");

@@ -91,7 +91,7 @@ fn server(world: &World, source: &SourceStatus) -> Option<(Subject, Verdict)> {
     let role = pg.filter(|pg| pg.narrow().is_some()).and_then(|pg| identifier(&pg.server.as_ref()?.login.role));
     let command = match role {
         Some(role) => Some(Command::sql(format!("GRANT pg_monitor TO {role};"))),
-        None => source.way_in.as_deref().map(Command::note),
+        None => source.way_in.as_deref().map(Command::read_only),
     };
     found.fixes.extend(command.map(|command| {
         let mut fix = way_in(&command, "findings about what it hides");

@@ -48,6 +48,6 @@ fn way_in(source: &SourceStatus) -> Option<Command> {
     Some(match (source.kind, peer) {
         (SourceKind::Host, _) => sh!("sudo perftop"),
         (SourceKind::Peer, Some(at)) => sh!("ssh {} -t perftop", at.ip()),
-        _ => Command::note(said.as_str()),
+        _ => Command::read_only(said),
     })
 }
