@@ -1,8 +1,12 @@
 //! The messages of a server, as the guard lets them pass: by type, length and form. The library reserves what a message announces and believes
 //! what it says of its own parts; what is too large or malformed ends here. Pure.
 
+mod parts;
+
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
+
+use self::parts::{Body, Row};
 
 /// A message before the server has let us in: settings, what it wants of us, why it refuses.
 const GREETING_MESSAGE: usize = 16 << 10;
@@ -47,16 +51,6 @@ pub struct Frames {
     columns: Option<usize>,
     /// Settings told of, by a hash of their names.
     settings: BTreeSet<u64>,
-}
-
-/// A row on its way: how many cells are to come, and how much of the current one.
-#[derive(Debug, Default)]
-struct Row {
-    number: [u8; 4],
-    have: usize,
-    /// `None` until the count of cells is known.
-    cells: Option<usize>,
-    cell: usize,
 }
 
 impl Frames {
@@ -200,102 +194,6 @@ fn scram(text: &[u8]) -> Result<bool, Refused> {
         }
     }
     Ok(std::str::from_utf8(text).is_ok())
-}
-
-impl Row {
-    /// Takes a part of it; gives how many cells began.
-    fn walk(&mut self, mut bytes: &[u8], columns: Option<usize>) -> Result<usize, Refused> {
-        let mut began = 0;
-        while !bytes.is_empty() {
-            if self.cell > 0 {
-                let n = self.cell.min(bytes.len());
-                self.cell -= n;
-                bytes = &bytes[n..];
-                continue;
-            }
-            if self.cells == Some(0) {
-                return Err(malformed(true));
-            }
-            self.number[self.have] = bytes[0];
-            self.have += 1;
-            bytes = &bytes[1..];
-            match self.cells {
-                None if self.have == 2 => {
-                    let count = usize::from(u16::from_be_bytes([self.number[0], self.number[1]]));
-                    if columns != Some(count) {
-                        return Err(malformed(true));
-                    }
-                    (self.cells, self.have) = (Some(count), 0);
-                }
-                Some(left) if self.have == 4 => {
-                    // -1 is NULL.
-                    let length = i32::from_be_bytes(self.number);
-                    self.cell = match usize::try_from(length) {
-                        Ok(length) => length,
-                        Err(_) if length == -1 => 0,
-                        Err(_) => return Err(malformed(true)),
-                    };
-                    (self.cells, self.have) = (Some(left - 1), 0);
-                    began += 1;
-                }
-                _ => {}
-            }
-        }
-        Ok(began)
-    }
-
-    fn whole(&self) -> bool {
-        self.cells == Some(0) && self.cell == 0 && self.have == 0
-    }
-}
-
-/// Contents that are read from left to right.
-struct Body<'a>(&'a [u8]);
-
-impl<'a> Body<'a> {
-    fn skip(&mut self, n: usize) -> bool {
-        let rest = self.0.get(n..);
-        self.0 = rest.unwrap_or_default();
-        rest.is_some()
-    }
-
-    fn u16(&mut self) -> Option<u16> {
-        let (number, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
-        Some(u16::from_be_bytes(*number))
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        let (number, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
-        Some(u32::from_be_bytes(*number))
-    }
-
-    /// A text up to its zero.
-    fn text(&mut self) -> Option<&'a [u8]> {
-        let end = self.0.iter().position(|b| *b == 0)?;
-        let (text, rest) = self.0.split_at(end);
-        self.0 = &rest[1..];
-        Some(text)
-    }
-
-    /// Fields of an error or a notice: a letter and a text each, and a zero behind the last.
-    fn fields(&mut self) -> bool {
-        loop {
-            match self.0.split_first() {
-                Some((0, rest)) => return rest.is_empty(),
-                Some((_, rest)) => self.0 = rest,
-                None => return false,
-            }
-            if self.text().is_none() {
-                return false;
-            }
-        }
-    }
-
-    const fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
 }
 
 #[cfg(test)]
