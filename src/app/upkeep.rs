@@ -42,13 +42,13 @@ pub fn rows(pg: &PgFacts) -> Vec<Row> {
         ),
         row(
             "transactions",
-            text(pg.rate(|c| Some(c.databases.iter().map(|d| d.commits).sum())), count),
-            format!("{} rolled back", text(pg.rate(|c| Some(c.databases.iter().map(|d| d.rollbacks).sum())), count)),
+            text(pg.databases_rate(|d| Some(d.commits)), count),
+            format!("{} rolled back", text(pg.databases_rate(|d| Some(d.rollbacks)), count)),
             Meaning::Text,
         ),
         row(
             "temporary files",
-            text(pg.rate(|c| Some(c.databases.iter().map(|d| d.temp_bytes).sum())), bytes),
+            text(pg.databases_rate(|d| Some(d.temp_bytes)), bytes),
             String::new(),
             Meaning::Text,
         ),

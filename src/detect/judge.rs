@@ -136,12 +136,14 @@ impl Seen {
         // What is hidden from our role is not fine: a rule that needs others' sessions or statements clears nothing then.
         let others = rule.origins.iter().any(|o| OF_OTHERS.contains(o));
         let narrow = facts.postgres.and_then(PgFacts::narrow).filter(|_| others);
+        // Nor does one whose figures the server refused.
+        let lacking = narrow.or_else(|| facts.postgres.and_then(|pg| pg.refused(rule.origins)).cloned());
         // A rule that found something clears nothing: its other subjects are not the story.
         let found_any = judged.verdicts.iter().any(|(_, v)| matches!(v, Verdict::Found(_)));
         for (subject, verdict) in judged.verdicts {
             let id = rule.id.to_owned();
-            let verdict = match (verdict, &narrow) {
-                (Verdict::Clear(_), Some(lack)) => Verdict::Unknown { because: lack.to_string(), lift: lack.lift.clone() },
+            let verdict = match (verdict, &lacking) {
+                (Verdict::Clear(_) | Verdict::Unknown { .. }, Some(lack)) => Verdict::Unknown { because: lack.to_string(), lift: lack.lift.clone() },
                 (verdict, _) => verdict,
             };
             match verdict {

@@ -288,7 +288,7 @@ impl Ledger {
         const LOGIN_S: f64 = 0.008;
         const MANY: f64 = 5.0;
         for pg in &facts.postgres {
-            let opened = pg.rate(|c| c.databases.iter().map(|d| d.sessions).sum::<Option<u64>>());
+            let opened = pg.databases_rate(|d| d.sessions);
             self.add(State::PostgresConnect, opened.filter(|o| *o >= MANY).map_or(0.0, |o| o * LOGIN_S));
         }
     }

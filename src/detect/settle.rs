@@ -19,7 +19,7 @@ const GONE: f64 = 0.3;
 /// is certainly foreground.
 pub(super) fn throughput(world: &World, ledger: &Ledger, source: &str) -> f64 {
     let server = world.postgres.iter().find(|pg| pg.id == source);
-    match server.and_then(|pg| pg.rate(|c| Some(c.databases.iter().map(|d| d.commits + d.rollbacks).sum()))) {
+    match server.and_then(|pg| pg.databases_rate(|d| Some(d.commits + d.rollbacks))) {
         Some(transactions) => transactions,
         None => ledger.sum(|a| a.weight >= 1.0, |a| a.working),
     }

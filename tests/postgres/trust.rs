@@ -29,6 +29,41 @@ fn a_role_that_sees_only_itself_clears_nothing_and_the_grant_stands_on_top() {
     assert_eq!(super::found(&d, "postgres.locks.idle_in_transaction")["rank"], 1);
 }
 
+/// One function is taken from a monitoring role: what needs it is unknown and the source says so; all the rest is as it was, and once the
+/// function is granted again, so is that.
+#[test]
+fn a_function_that_was_revoked_takes_only_its_own_findings_away() {
+    let Some(bin) = installed().pop() else { return };
+    let mut server = Server::start(&bin, &[PRELOAD]);
+    server.sql("postgres", "CREATE EXTENSION pg_stat_statements; CREATE ROLE seer LOGIN IN ROLE pg_monitor");
+    blocked(&mut server);
+    let cases = [
+        ("pg_stat_get_archiver()", "pg_stat_archiver", &["postgres.archiver.failing"][..]),
+        ("pg_current_wal_lsn()", "pg_replication_slots", &["postgres.replication.lag", "postgres.replication.slot_retention"]),
+        ("pg_stat_get_db_blocks_hit(oid)", "pg_stat_database", &["postgres.wraparound", "postgres.locks.deadlocks"]),
+        ("pg_show_all_settings()", "pg_settings", &["postgres.settings.dangerous"]),
+    ];
+    let clears = |d: &serde_json::Value, id: &str| d["cleared"].as_array().unwrap().iter().any(|c| c["id"] == id);
+    for (function, view, silenced) in cases {
+        server.sql("postgres", &format!("REVOKE EXECUTE ON FUNCTION {function} FROM PUBLIC"));
+        let d = server.check(&server.url("seer", "postgres"), 6);
+        let s = source(&d);
+        let why = s["why"].as_str().unwrap_or_default();
+        assert_eq!(s["state"], "degraded", "{function}: {s}");
+        assert!(why.contains(view) && why.contains(function.split('(').next().unwrap()), "{function}: {why}");
+        for id in silenced {
+            assert!(unknown(&d, id)["because"].as_str().unwrap().contains("permission denied"), "{function}: {id}");
+        }
+        // What is not concerned is judged as ever.
+        assert_eq!(super::found(&d, "postgres.locks.idle_in_transaction")["rank"], 1, "{function}");
+        assert!(clears(&d, "postgres.locks.advisory"), "{function}: {:#}", d["cleared"]);
+        server.sql("postgres", &format!("GRANT EXECUTE ON FUNCTION {function} TO PUBLIC"));
+    }
+    let d = server.check(&server.url("seer", "postgres"), 6);
+    assert_eq!(source(&d)["state"], "ok");
+    assert!(clears(&d, "postgres.archiver.failing") && clears(&d, "postgres.wraparound"), "{:#}", d["cleared"]);
+}
+
 /// A backend is killed: the server recovers, and all that it counted is gone. A healthy table is not dead because of it, an index that was used is
 /// not unused, and nobody is told to rewrite or drop anything.
 #[test]

@@ -1,6 +1,8 @@
 //! The cluster's own statistics, every few seconds: databases, connections, checkpoints, WAL, replication, horizons, settings. Nothing
 //! here waits for a lock on a user's table.
 
+use std::collections::BTreeMap;
+
 use sqlx::postgres::PgRow;
 
 use crate::model::postgres::{
@@ -76,8 +78,8 @@ const CONNECTIONS: &str = "SELECT application_name, pg_catalog.pg_get_userbyid(n
          FROM pg_catalog.pg_stat_get_activity(NULL) WHERE backend_type = 'client backend' OR (backend_type IS NULL AND datid IS NOT NULL) \
          GROUP BY 1, 2, 3 ORDER BY 4 DESC LIMIT 100";
 
-/// In the place of what is not due.
-const NOTHING: &str = "SELECT NULL WHERE false";
+/// In the place of what is not due, or was refused.
+pub const NOTHING: &str = "SELECT NULL WHERE false";
 
 /// What roles have of their own of the settings that fixes change, and of no others: applications keep secrets there.
 const ROLES: &str = "SELECT pg_catalog.pg_get_userbyid(s.setrole), (SELECT d.datname FROM pg_catalog.pg_database d WHERE d.oid = s.setdatabase), \
@@ -99,9 +101,43 @@ const HORIZON: &str = "SELECT * FROM (\
          UNION ALL SELECT 'standby', application_name, pg_catalog.age(backend_xmin)::int8, NULL, true, false FROM pg_catalog.pg_stat_replication WHERE backend_xmin IS NOT NULL\
          ) h ORDER BY 3 DESC NULLS LAST LIMIT 10";
 
-/// The statements, in the order of [`parse`].
+/// One statement: where its figures come from, and the origins of which nothing is known without it.
+#[derive(Debug, Clone, Copy)]
+pub struct Part {
+    /// The view or catalog.
+    pub label: &'static str,
+    /// As rules name them.
+    pub origins: &'static [&'static str],
+}
+
+const fn part(label: &'static str, origins: &'static [&'static str]) -> Part {
+    Part { label, origins }
+}
+
+/// What the statements read, in the order of [`parse`].
+pub const PARTS: [Part; 14] = [
+    part("clock_timestamp()", &["postgres.cluster"]),
+    // Which databases there are to visit is known from them.
+    part("pg_stat_database", &["postgres.databases", "postgres.tables", "postgres.indexes", "postgres.sequences"]),
+    part("pg_stat_activity, by application", &["postgres.connections"]),
+    part("pg_stat_checkpointer or pg_stat_bgwriter", &["postgres.checkpoints"]),
+    part("pg_stat_wal", &["postgres.cluster"]),
+    part("pg_stat_archiver", &["postgres.archiver"]),
+    part("pg_stat_replication", &["postgres.replicas"]),
+    part("pg_replication_slots", &["postgres.slots"]),
+    part("the xmin horizon", &["postgres.horizon"]),
+    part("pg_prepared_xacts", &["postgres.prepared"]),
+    part("pg_settings", &["postgres.settings"]),
+    part("pg_stat_progress_vacuum", &["postgres.progress"]),
+    part("pg_db_role_setting", &[]),
+    part("replay positions of this standby", &["postgres.replicas"]),
+];
+/// Those of them that are asked for in every so many readings only.
+pub const SELDOM: [usize; 2] = [10, 12];
+
+/// The statements, in the order of [`PARTS`].
 #[must_use]
-pub fn sql(known: &Columns, with_settings: bool) -> Vec<String> {
+pub fn sql(known: &Columns) -> Vec<String> {
     let database = |name: &str, kind: &str| known.or_null("pg_stat_database", "d", name, kind);
     let position = if known.positions { POSITION } else { "NULL::pg_lsn" };
     let behind = if known.positions {
@@ -124,11 +160,7 @@ pub fn sql(known: &Columns, with_settings: bool) -> Vec<String> {
         format!("SELECT pg_catalog.pg_wal_lsn_diff({position}, '0/0')::numeric(24,0), NULL, NULL")
     };
     vec![
-        format!(
-            "SELECT round(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::int8, \
-             CASE WHEN pg_catalog.pg_is_in_recovery() THEN extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.pg_last_xact_replay_timestamp())::float8 END, \
-             {behind}"
-        ),
+        "SELECT round(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::int8".to_owned(),
         format!(
             "SELECT coalesce(b.oid, d.datid), b.datname, d.xact_commit, d.xact_rollback, d.blks_read, d.blks_hit, d.temp_files, d.temp_bytes, d.deadlocks, \
              {checksum}, {sessions}, pg_catalog.age(b.datfrozenxid), pg_catalog.mxid_age(b.datminmxid), b.datallowconn, \
@@ -159,13 +191,17 @@ pub fn sql(known: &Columns, with_settings: bool) -> Vec<String> {
         "SELECT gid, transaction::text, owner, database, extract(epoch FROM pg_catalog.clock_timestamp() - prepared)::float8 \
          FROM pg_catalog.pg_prepared_xacts ORDER BY prepared LIMIT 50"
             .to_owned(),
-        if with_settings { settings() } else { NOTHING.to_owned() },
+        settings(),
         "SELECT pid, 'vacuum', datname, relid, NULL, phase, CASE WHEN heap_blks_total > 0 THEN heap_blks_scanned::float8 / heap_blks_total END \
            FROM pg_catalog.pg_stat_progress_vacuum \
          UNION ALL SELECT pid, 'create index', datname, relid, index_relid, phase, CASE WHEN blocks_total > 0 THEN blocks_done::float8 / blocks_total END \
            FROM pg_catalog.pg_stat_progress_create_index LIMIT 50"
             .to_owned(),
-        if with_settings { ROLES.to_owned() } else { NOTHING.to_owned() },
+        ROLES.to_owned(),
+        format!(
+            "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.pg_last_xact_replay_timestamp())::float8 END, \
+             {behind}"
+        ),
     ]
 }
 
@@ -173,13 +209,14 @@ pub fn sql(known: &Columns, with_settings: bool) -> Vec<String> {
 #[must_use]
 pub fn parse(answers: &[Vec<PgRow>]) -> Cluster {
     let part = |at: usize| answers.get(at).map_or(&[] as &[PgRow], Vec::as_slice);
-    let mut head = part(0).first().map(Cells::of);
-    let head = head.as_mut();
-    let (server_us, replay_lag) =
-        head.map_or((0, None), |c| (c.number().unwrap_or(0), c.number::<f64>().zip(c.count().or(Some(0)))));
+    let replay_lag = |row: &PgRow| {
+        let mut c = Cells::of(row);
+        c.number::<f64>().zip(c.count().or(Some(0)))
+    };
     Cluster {
-        server_us,
-        replay_lag,
+        refused: BTreeMap::new(),
+        server_us: part(0).first().and_then(|row| Cells::of(row).number()).unwrap_or(0),
+        replay_lag: part(13).first().and_then(replay_lag),
         databases: part(1).iter().map(database).collect(),
         connections: part(2).iter().map(connection).collect(),
         connected: part(2).first().and_then(connected).unwrap_or(0),

@@ -23,20 +23,23 @@ pub struct Hello {
     pub pid: i32,
 }
 
-const WHO: &str = "SELECT pg_catalog.current_setting('server_version_num')::int4, pg_catalog.current_setting('server_version'), \
-    pg_catalog.pg_is_in_recovery(), session_user, pg_catalog.current_database(), \
-    (SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = session_user), \
-    pg_catalog.pg_has_role(session_user, 'pg_read_all_stats', 'USAGE'), \
-    pg_catalog.pg_has_role(session_user, 'pg_signal_backend', 'USAGE'), pg_catalog.pg_backend_pid(), \
-    (SELECT round(extract(epoch FROM a.backend_start) * 1000000)::int8 FROM pg_catalog.pg_stat_activity a WHERE a.pid = pg_catalog.pg_backend_pid()), \
-    round(extract(epoch FROM pg_catalog.pg_postmaster_start_time()) * 1000000)::int8, \
-    (SELECT pg_catalog.quote_ident(n.nspname) FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace \
-      WHERE e.extname = 'pg_stat_statements'), \
-    (SELECT e.extversion FROM pg_catalog.pg_extension e WHERE e.extname = 'pg_stat_statements'), \
-    (SELECT count(*) FROM pg_catalog.pg_available_extensions x WHERE x.name = 'pg_stat_statements'), \
-    (SELECT pg_catalog.split_part(min(s.name), '.', 1) FROM pg_catalog.pg_settings s \
-      WHERE s.name IN ('rds.extensions', 'cloudsql.iam_authentication', 'azure.extensions', 'alloydb.iam_authentication')), \
-    host(pg_catalog.inet_server_addr()), pg_catalog.inet_server_port()";
+/// Each asked for itself where the server refuses all together; without the first there is no introduction.
+const WHO: [&str; 6] = [
+    "SELECT pg_catalog.current_setting('server_version_num')::int4, pg_catalog.current_setting('server_version'), \
+       pg_catalog.pg_is_in_recovery(), session_user, pg_catalog.current_database(), \
+       pg_catalog.pg_has_role(session_user, 'pg_read_all_stats', 'USAGE'), \
+       pg_catalog.pg_has_role(session_user, 'pg_signal_backend', 'USAGE'), pg_catalog.pg_backend_pid(), \
+       host(pg_catalog.inet_server_addr()), pg_catalog.inet_server_port()",
+    "SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = session_user",
+    "SELECT (SELECT round(extract(epoch FROM a.backend_start) * 1000000)::int8 FROM pg_catalog.pg_stat_activity a \
+         WHERE a.pid = pg_catalog.pg_backend_pid()), \
+       round(extract(epoch FROM pg_catalog.pg_postmaster_start_time()) * 1000000)::int8",
+    "SELECT pg_catalog.quote_ident(n.nspname), e.extversion FROM pg_catalog.pg_extension e \
+       JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pg_stat_statements'",
+    "SELECT count(*) FROM pg_catalog.pg_available_extensions x WHERE x.name = 'pg_stat_statements'",
+    "SELECT pg_catalog.split_part(min(s.name), '.', 1) FROM pg_catalog.pg_settings s \
+       WHERE s.name IN ('rds.extensions', 'cloudsql.iam_authentication', 'azure.extensions', 'alloydb.iam_authentication')",
+];
 
 /// What our role may see, asked again and again: `session_user` of a dropped role is an error.
 pub const RIGHTS: &str = "SELECT r.rolsuper, pg_catalog.pg_has_role(r.oid, 'pg_read_all_stats', 'USAGE'), \
@@ -55,12 +58,11 @@ pub fn same(row: &PgRow, hello: &Hello) -> bool {
 /// # Errors
 /// What the server said.
 pub async fn ask(session: &mut Session, target: &Target, roots: &Roots) -> Result<Hello, Trouble> {
-    let (answers, _) = session.ask(&[WHO.to_owned()]).await?;
-    let row = answers
-        .first()
-        .and_then(|rows| rows.first())
-        .ok_or_else(|| Trouble::Lost("the server did not introduce itself".into()))?;
-    let mut hello = parse(row, target, roots);
+    let (mut answers, _) = session.each(&WHO.map(str::to_owned)).await?;
+    let mut rest = answers.split_off(1).into_iter().map(|answer| answer.ok().and_then(|mut rows| rows.pop()));
+    let core = answers.pop().unwrap_or_else(|| Ok(Vec::new()))?.pop();
+    let core = core.ok_or_else(|| Trouble::Lost("the server did not introduce itself".into()))?;
+    let mut hello = parse(&core, std::array::from_fn(|_| rest.next().flatten()), target, roots);
     hello.server.dialled = target.addresses().await;
     let mut entries: Option<usize> = None;
     if let StatementsView::Ready { schema, .. } = &hello.server.statements {
@@ -85,10 +87,10 @@ pub async fn ask(session: &mut Session, target: &Target, roots: &Roots) -> Resul
     let (answers, _) = session.ask(&[columns::sql(schema)]).await?;
     hello.columns = Columns::parse(answers.first().map_or(&[], Vec::as_slice));
     hello.columns.crowded = entries.is_some_and(|n| n > super::statements::MOST);
-    // Services with a storage of their own refuse positions of WAL; one refusal would take the whole batch of figures with it.
+    // Services with a storage of their own have no positions of WAL. To be denied them is another thing, and said as one.
     match session.ask(&[super::cluster::PROBE.to_owned()]).await {
         Err(trouble) if trouble.fatal() => return Err(trouble),
-        answer => hello.columns.positions = answer.is_ok(),
+        answer => hello.columns.positions = answer.is_ok() || answer.is_err_and(|trouble| trouble.code() == "42501"),
     }
     hello.server.round_trip_ms = session.floor_ms as f32;
     Ok(hello)
@@ -109,23 +111,30 @@ fn unreadable(trouble: &Trouble) -> StatementsView {
     StatementsView::Missing { why, lift }
 }
 
-fn parse(row: &PgRow, target: &Target, roots: &Roots) -> Hello {
-    let mut c = Cells::of(row);
+/// From the rows of [`WHO`]: the first, and those of the others that were answered.
+fn parse(core: &PgRow, [role, start, extension, available, managed]: [Option<PgRow>; 5], target: &Target, roots: &Roots) -> Hello {
+    let mut c = Cells::of(core);
     let version_num = c.number().unwrap_or(0);
     let version = c.text();
     let standby = c.flag().unwrap_or(false);
-    let role = c.text();
+    let name = c.text();
     let database = c.text();
-    let superuser = c.flag().unwrap_or(false);
     let (monitor, signal) = (c.flag().unwrap_or(false), c.flag().unwrap_or(false));
     let pid = c.number().unwrap_or(0);
-    let backend_us = c.number().unwrap_or(0);
-    let started_us = c.number().unwrap_or(0);
-    let (schema, extension) = (c.word(), c.word());
-    let available: u32 = c.number().unwrap_or(0);
-    let managed = Some(c.word()).filter(|m| !m.is_empty());
     let address = c.word().parse::<std::net::IpAddr>().ok();
     let listens = address.zip(c.number()).map(|(ip, port)| std::net::SocketAddr::new(ip, port));
+    let superuser = role.and_then(|row| Cells::of(&row).flag()).unwrap_or(false);
+    let start = start.map(|row| {
+        let mut c = Cells::of(&row);
+        (c.number(), c.number())
+    });
+    let (backend_us, started_us) = start.map_or((0, 0), |(backend, server)| (backend.unwrap_or(0), server.unwrap_or(0)));
+    let (schema, extension) = extension.map_or_else(Default::default, |row| {
+        let mut c = Cells::of(&row);
+        (c.word(), c.word())
+    });
+    let available: u32 = available.and_then(|row| Cells::of(&row).number()).unwrap_or(0);
+    let managed = managed.map(|row| Cells::of(&row).word()).filter(|m| !m.is_empty());
     let statements = if !schema.is_empty() {
         StatementsView::Ready { schema, version: extension }
     } else if available > 0 || managed.is_some() {
@@ -149,7 +158,7 @@ fn parse(row: &PgRow, target: &Target, roots: &Roots) -> Hello {
         started_us,
         address: Foreign::from(target.shown().as_str()),
         database,
-        login: Login { role, superuser, monitor: monitor || superuser, signal: signal || superuser },
+        login: Login { role: name, superuser, monitor: monitor || superuser, signal: signal || superuser },
         statements,
         managed,
         listens,

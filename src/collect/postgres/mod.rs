@@ -8,6 +8,7 @@ mod columns;
 mod connect;
 pub mod credentials;
 mod environment;
+mod figures;
 mod find;
 mod frames;
 mod guard;

@@ -1,21 +1,21 @@
 //! The sampling connection at work: sessions a few times a second, the rest in its turn, each as seldom as its cost demands.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
 use crate::collect::{clock, pace};
 use crate::model::demand::Demand;
-use crate::model::postgres::{RoleSetting, SettingRow, StatementsView};
+use crate::model::postgres::StatementsView;
 
+use super::figures::Figures;
 use super::haste::Haste;
 use super::hello::{self, Hello};
 use super::session::{Limits, Session, Trouble};
 use super::slot::Shared;
 use super::statements::Before;
 use super::status::Part;
-use super::{activity, cluster, locks, statements};
+use super::{activity, locks, statements};
 
 /// Sessions are looked at so often, while a look costs next to nothing …
 const LOOK_LEAST: Duration = Duration::from_millis(100);
@@ -38,8 +38,6 @@ const RIGHTS_EVERY: Duration = Duration::from_secs(4);
 const CLUSTER_EVERY: Duration = Duration::from_secs(5);
 /// A reading of the cluster that costs more than this is repeated half as often.
 const CLUSTER_DEAR_MS: f64 = 2.0;
-/// Settings are read in every so many readings: their view is the dearest of all.
-const SETTINGS_EACH: u32 = 12;
 /// Texts of statements that cost little: what reading them may cost the server, ms per s, and their longest distance.
 const TEXTS_COST: f64 = 0.2;
 const TEXTS_EVERY: Duration = Duration::from_secs(60);
@@ -53,11 +51,8 @@ pub struct Sampling {
     /// Without dropping the role: a superuser whose pg_stat_statements is in a schema of its own.
     keep_role: bool,
     look_every: Duration,
-    figures_read: u32,
+    figures: Figures,
     statements_every: Duration,
-    /// As read last.
-    settings: BTreeMap<String, SettingRow>,
-    role_settings: Vec<RoleSetting>,
     /// When texts that nobody waits for may be asked for again.
     texts_due: Instant,
     haste: Haste,
@@ -75,10 +70,8 @@ impl Sampling {
             before: Before::default(),
             keep_role: false,
             look_every: Duration::from_millis(250),
-            figures_read: 0,
+            figures: Figures::default(),
             statements_every: STATEMENTS_EVERY,
-            settings: BTreeMap::new(),
-            role_settings: Vec::new(),
             texts_due: clock::instant(),
             haste: Haste::new(clock::instant()),
             looks: 0,
@@ -230,20 +223,10 @@ impl Sampling {
 
     /// What it cost, ms.
     async fn figures(&mut self, slot: &Shared) -> Result<f64, Trouble> {
-        let with_settings = self.figures_read.is_multiple_of(SETTINGS_EACH);
-        self.figures_read += 1;
-        match self.session.ask(&cluster::sql(&self.hello.columns, with_settings)).await {
-            Ok((answers, took_ms)) => {
-                let mut read = cluster::parse(&answers);
-                if with_settings {
-                    self.settings.clone_from(&read.settings);
-                    self.role_settings.clone_from(&read.role_settings);
-                } else {
-                    read.settings.clone_from(&self.settings);
-                    read.role_settings.clone_from(&self.role_settings);
-                }
-                slot.figures(read);
-                Ok(self.session.cost_ms(took_ms))
+        match self.figures.read(&mut self.session, &self.hello.columns).await {
+            Ok(reading) => {
+                slot.figures(reading.cluster, reading.refused);
+                Ok(reading.cost_ms)
             }
             Err(trouble) => self.harmless(slot, Part::Cluster, trouble).map(|()| 0.0),
         }

@@ -10,6 +10,7 @@ use sqlx::{AssertSqlSafe, Connection, Either, Row as _};
 
 use crate::collect::clock;
 use crate::model::foreign::Foreign;
+use crate::model::seen::{Lack, Why};
 
 use super::guard::Guard;
 
@@ -64,6 +65,13 @@ impl Trouble {
     #[must_use]
     pub fn refused_password(&self) -> bool {
         matches!(self, Self::Refused { code, asked: true, .. } if code.starts_with("28"))
+    }
+
+    /// As what is not known of a part that could not be read for it.
+    #[must_use]
+    pub fn lack(&self, part: &str) -> Lack {
+        let why = if self.code() == "42501" { Why::Denied } else { Why::TimedOut };
+        Lack::new(why, format!("{part}: {self}"))
     }
 
     /// SQLSTATE, when the server refused.
@@ -202,6 +210,32 @@ impl Session {
             return self.ask_once(statements).await;
         }
         answer
+    }
+
+    /// Asks, and when the server refuses the batch, asks each statement alone: one that is refused does not take the others with it.
+    /// Gives the rows of each, or what the server said to it, and what all of it cost, ms.
+    ///
+    /// # Errors
+    /// What broke the connection.
+    pub async fn each(&mut self, statements: &[String]) -> Result<(Vec<Result<Vec<PgRow>, Trouble>>, f64), Trouble> {
+        match self.ask(statements).await {
+            Ok((answers, took_ms)) => return Ok((answers.into_iter().map(Ok).collect(), self.cost_ms(took_ms))),
+            Err(trouble) if trouble.fatal() => return Err(trouble),
+            Err(_) => {}
+        }
+        let mut each = Vec::with_capacity(statements.len());
+        let mut cost_ms = 0.0;
+        for statement in statements {
+            each.push(match self.ask(std::slice::from_ref(statement)).await {
+                Ok((mut answers, took_ms)) => {
+                    cost_ms += self.cost_ms(took_ms);
+                    Ok(answers.pop().unwrap_or_default())
+                }
+                Err(trouble) if trouble.fatal() => return Err(trouble),
+                Err(trouble) => Err(trouble),
+            });
+        }
+        Ok((each, cost_ms))
     }
 
     async fn ask_once(&mut self, statements: &[String]) -> Result<(Answers, f64), Trouble> {

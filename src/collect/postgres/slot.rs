@@ -71,7 +71,8 @@ impl Shared {
             (None, Some(lack)) => Some(Err(lack.clone())),
             (None, None) => None,
         };
-        let status = slot.status.clone().map(|status| missing(status, &slot.failing));
+        let monitor = slot.server.as_ref().is_some_and(|s| s.login.monitor);
+        let status = slot.status.clone().map(|status| missing(status, &slot.failing, monitor));
         Taken { sample, status, answers: std::mem::take(&mut slot.answers) }
     }
 
@@ -134,8 +135,7 @@ impl Shared {
 
     /// One part was refused: it is unknown, and the source is not whole, until it is answered again.
     pub fn failed(&self, part: Part, trouble: Trouble) {
-        let why = if trouble.code() == "42501" { Why::Denied } else { Why::TimedOut };
-        let lack = Lack::new(why, format!("{}: {trouble}", part.label()));
+        let lack = trouble.lack(part.label());
         let mut slot = self.slot();
         slot.failing.insert(part, trouble);
         match part {
@@ -143,7 +143,7 @@ impl Shared {
             Part::Locks => slot.sample.blocking = Some(Err(lack)),
             Part::Statements => slot.sample.statements = Some(Err(lack)),
             Part::Cluster => slot.sample.cluster = Some(Err(lack)),
-            Part::Texts => {}
+            Part::Texts | Part::Figures(_) => {}
         }
     }
 
@@ -216,8 +216,8 @@ impl Shared {
         slot.sample.blocking = Some(Ok(Blocking { waiters, more, holders }));
     }
 
-    /// The cluster's figures.
-    pub fn figures(&self, cluster: Cluster) {
+    /// The cluster's figures, and what was refused of them.
+    pub fn figures(&self, cluster: Cluster, refused: Vec<(&'static str, Trouble)>) {
         let mut slot = self.slot();
         let mut all: Vec<_> = cluster.databases.iter().filter(|d| d.of_clients()).collect();
         all.sort_by_key(|d| std::cmp::Reverse(d.blocks_hit + d.blocks_read));
@@ -225,7 +225,8 @@ impl Shared {
         let counts = cluster.replay_lag.is_none() && cluster.on("track_counts") != Some(false);
         let written = |d: &DatabaseRow| if counts { d.rows_written } else { cluster.server_us.unsigned_abs() };
         slot.databases = all.iter().filter_map(|d| Some((String::from_utf8(d.name.raw().to_vec()).ok()?, written(d)))).collect();
-        slot.failing.remove(&Part::Cluster);
+        slot.failing.retain(|part, _| !matches!(part, Part::Cluster | Part::Figures(_)));
+        slot.failing.extend(refused.into_iter().map(|(label, trouble)| (Part::Figures(label), trouble)));
         slot.sample.cluster = Some(Ok(cluster));
     }
 

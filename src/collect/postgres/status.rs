@@ -21,6 +21,8 @@ pub enum Part {
     Texts,
     /// Figures of databases, WAL, replication; settings.
     Cluster,
+    /// One statement of those, by what it reads.
+    Figures(&'static str),
 }
 
 impl Part {
@@ -33,13 +35,15 @@ impl Part {
             Self::Statements => "pg_stat_statements",
             Self::Texts => "texts of statements",
             Self::Cluster => "statistics of the cluster",
+            Self::Figures(label) => label,
         }
     }
 }
 
 /// The state of a source that answers, with what it refused a moment ago: the header and the figures tell one truth.
+/// `monitor`: our role has pg_monitor.
 #[must_use]
-pub fn missing(status: SourceStatus, failing: &BTreeMap<Part, Trouble>) -> SourceStatus {
+pub fn missing(status: SourceStatus, failing: &BTreeMap<Part, Trouble>, monitor: bool) -> SourceStatus {
     let answers = matches!(status.state, SourceState::Ok | SourceState::Degraded);
     let Some((part, trouble)) = failing.iter().next().filter(|_| answers) else { return status };
     let others = match failing.len() - 1 {
@@ -51,6 +55,8 @@ pub fn missing(status: SourceStatus, failing: &BTreeMap<Part, Trouble>) -> Sourc
         "55P03" => Some(
             "find who locks the catalogs: SELECT pid, relation, mode FROM pg_locks WHERE granted AND mode = 'AccessExclusiveLock';",
         ),
+        // A role that has it already was refused what somebody took away from it.
+        "42501" if monitor => Some("an administrator grants pg_monitor again what the message names"),
         "42501" => Some("GRANT pg_monitor to the role that perftop uses"),
         _ => None,
     };

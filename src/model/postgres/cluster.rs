@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::model::foreign::Foreign;
+use crate::model::seen::Lack;
 
 /// One reading. Counters are cumulative; `None` where this version has no such column or this role may not see it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -40,6 +41,8 @@ pub struct Cluster {
     pub progress: Vec<ProgressRow>,
     /// On a standby: seconds since the last transaction that was replayed, and bytes received but not replayed.
     pub replay_lag: Option<(f64, u64)>,
+    /// What the server refused of this reading, by origin: its figures here are not none, they are unknown.
+    pub refused: BTreeMap<String, Lack>,
 }
 
 /// A row of `pg_stat_database` with that of `pg_database`.

@@ -35,7 +35,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         Ok(cluster) => cluster,
         Err(lack) => return unknown(pg, lack),
     };
-    let Some(opened) = pg.rate(|c| c.databases.iter().map(|d| d.sessions).sum::<Option<u64>>()) else {
+    let Some(opened) = pg.databases_rate(|d| d.sessions) else {
         let major = pg.server.as_ref().map_or(0, |s| s.major());
         let why = if major < 14 {
             "pg_stat_database counts no sessions before PostgreSQL 14"

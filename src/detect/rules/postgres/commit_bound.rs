@@ -47,7 +47,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     if lost < params.limit("lost", is_held(prev, &subject)) {
         return Judged::clear(subject, format!("{} sessions wait for WAL", short(waiting)));
     }
-    let commits = pg.rate(|c| Some(c.databases.iter().map(|d| d.commits).sum()));
+    let commits = pg.databases_rate(|d| Some(d.commits));
     let each = commits.filter(|n| *n > 0.0).map(|n| format!(", {} ms a commit", short(waiting / n * 1000.0)));
     let mut found = Found::new(
         Class::Live,

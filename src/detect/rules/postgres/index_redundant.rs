@@ -46,7 +46,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     }
     let busy = facts.queries.map_or(0.0, |q| q.writing);
     // What is written to all tables: this one's share of the time is that of its rows.
-    let written = pg.rate(|c| Some(c.databases.iter().map(|d| d.rows_written).sum()));
+    let written = pg.databases_rate(|d| Some(d.rows_written));
     let mut judged = Judged::default();
     for catalog in catalogs {
         for t in &catalog.tables {

@@ -131,12 +131,20 @@ impl PgFacts {
         })
     }
 
+    /// What was refused of that from which these figures come.
+    #[must_use]
+    pub fn refused(&self, origins: &[&str]) -> Option<&Lack> {
+        let refused = &self.cluster.as_ref().ok()?.refused;
+        origins.iter().find_map(|origin| refused.get(*origin))
+    }
+
     /// Why its health cannot be told: others are hidden, or what was asked was refused.
     #[must_use]
     pub fn partly_seen(&self) -> Option<Lack> {
         let refused = |lack: &&Lack| self.server.is_some() && lack.why != Why::NotYet;
         let parts = [self.activity.as_ref().err(), self.chains.as_ref().err(), self.cluster.as_ref().err()];
-        self.narrow().or_else(|| parts.into_iter().flatten().find(refused).cloned())
+        let part = || self.cluster.as_ref().ok().and_then(|c| c.refused.values().next()).cloned();
+        self.narrow().or_else(|| parts.into_iter().flatten().find(refused).cloned()).or_else(part)
     }
 
     /// The text of a query, masked; empty while it is not known.
@@ -182,6 +190,15 @@ impl PgFacts {
         let (old, dt_s) = self.before.as_ref()?;
         let new = self.cluster.as_ref().ok()?;
         Some(of(new)?.checked_sub(of(old)?)? as f64 / dt_s)
+    }
+
+    /// The same of all databases together. There is one at least: none at all means that they could not be read.
+    #[must_use]
+    pub fn databases_rate(&self, of: impl Fn(&DatabaseRow) -> Option<u64>) -> Option<f64> {
+        self.rate(|c| match c.databases.as_slice() {
+            [] => None,
+            all => all.iter().map(&of).sum(),
+        })
     }
 
     /// The same of one database.
