@@ -89,7 +89,7 @@ fn the_limits_of_a_container_are_its_measure() {
     let v2 = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
     let (parent, limit) = if v2 { ("/sys/fs/cgroup", "memory.max") } else { ("/sys/fs/cgroup/memory", "memory.limit_in_bytes") };
     let dir = format!("{parent}/{group}");
-    if !allowed(&format!("mkdir {dir} && echo {LIMIT} > {dir}/{limit}")) || !allowed("unshare -m -C true") {
+    if !allowed(&format!("mkdir {dir} && echo {LIMIT} > {dir}/{limit}")) || !allowed("unshare -m -C -p -f --mount-proc true") {
         _ = std::fs::remove_dir(&dir);
         return;
     }
@@ -130,7 +130,7 @@ fn the_cpu_of_a_container_is_measured_by_its_quota() {
     let parent = if v2 { "/sys/fs/cgroup" } else { "/sys/fs/cgroup/cpu" };
     let dir = format!("{parent}/{group}");
     let limit = if v2 { format!("echo '50000 100000' > {dir}/cpu.max") } else { format!("echo 50000 > {dir}/cpu.cfs_quota_us") };
-    if !allowed(&format!("mkdir {dir} && {limit}")) || !allowed("unshare -m -C true") {
+    if !allowed(&format!("mkdir {dir} && {limit}")) || !allowed("unshare -m -C -p -f --mount-proc true") {
         _ = std::fs::remove_dir(&dir);
         return;
     }
@@ -140,8 +140,9 @@ fn the_cpu_of_a_container_is_measured_by_its_quota() {
         if v2 { ("-t cgroup2 none", "/sys/fs/cgroup") } else { ("-t cgroup -o cpu none", "/sys/fs/cgroup/cpu") };
     // A loop beside perftop in the group takes all that the quota gives, half a CPU, until perftop is done.
     let script = format!(
-        "echo $$ > {dir}/cgroup.procs; timeout 60 sh -c 'while :; do :; done' & loop=$!; unshare -m -C sh -c 'umount {mount}; \
-         mount {options} {mount} || exit 77; exec {perftop} record {file} --every 1s --for 4s --no-config'; code=$?; kill $loop; exit $code",
+        "echo $$ > {dir}/cgroup.procs; exec unshare -m -C -p -f --mount-proc sh -c 'umount {mount}; mount {options} {mount} || exit 77; \
+         timeout 60 sh -c \"while :; do :; done\" & loop=$!; {perftop} record {file} --every 1s --for 4s --no-config; code=$?; \
+         kill $loop; exit $code'",
         perftop = env!("CARGO_BIN_EXE_perftop"),
         file = file.display(),
     );

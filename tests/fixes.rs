@@ -31,9 +31,15 @@ impl Target {
             .unwrap();
         let target = Self(child);
         let start = Instant::now();
-        while target.threads().len() < 3 {
+        // Until it starts no more threads: one that comes while a command goes through them is not what is tested.
+        let (mut threads, mut since) = (0, Instant::now());
+        while threads < 3 || since.elapsed() < Duration::from_millis(500) {
             assert!(start.elapsed() < Duration::from_secs(20));
             std::thread::sleep(Duration::from_millis(20));
+            let now = target.threads().len();
+            if now != threads {
+                (threads, since) = (now, Instant::now());
+            }
         }
         target
     }
@@ -70,12 +76,20 @@ impl Drop for Target {
     }
 }
 
-fn facts() -> Facts {
+fn facts(pid: i32) -> Facts {
     let roots = Roots::default();
     let mut identity = identity::read(&roots);
     // The target is a perftop, and above this test stands the operator: neither is what is tested.
     identity.self_pid = 0;
-    let sweep = Sweeper::new(roots).sweep(1.0);
+    // The first sweep takes no longer than a first frame may: a busy machine shows some processes in the next only.
+    let (mut sweeper, start) = (Sweeper::new(roots), Instant::now());
+    let sweep = loop {
+        let sweep = sweeper.sweep(1.0);
+        if sweep.processes.as_ref().is_ok_and(|all| all.rows.iter().any(|row| row.id.pid == pid)) {
+            break sweep;
+        }
+        assert!(start.elapsed() < Duration::from_secs(20), "pid {pid} is not seen");
+    };
     let at = sweep.at;
     let host = HostSample { identity: Some(identity), sweep: Some(sweep.into()), ..HostSample::default() };
     let snapshot = Snapshot::default().fold(&Sample { at, host, ..Sample::default() });
@@ -94,7 +108,7 @@ fn paste(command: &str) {
 #[test]
 fn renice_reaches_every_thread_and_is_taken_back() {
     let target = Target::start();
-    let facts = facts();
+    let facts = facts(target.pid());
     let process = find(&facts, target.pid());
     let fix = fix::renice(&facts, &[&process]).unwrap();
     paste(&fix.command);
@@ -108,7 +122,7 @@ fn renice_reaches_every_thread_and_is_taken_back() {
 #[test]
 fn pause_stops_and_undo_lets_it_go_on() {
     let target = Target::start();
-    let facts = facts();
+    let facts = facts(target.pid());
     let process = find(&facts, target.pid());
     let fix = fix::pause(&facts, &[&process]).unwrap();
     paste(&fix.command);
@@ -120,7 +134,7 @@ fn pause_stops_and_undo_lets_it_go_on() {
 #[test]
 fn what_serves_others_is_not_paused() {
     let target = Target::start();
-    let facts = facts();
+    let facts = facts(target.pid());
     let mut process = find(&facts, target.pid());
     assert!(fix::pause(&facts, &[&process]).is_some());
     process.serves = Some(true);
@@ -130,7 +144,7 @@ fn what_serves_others_is_not_paused() {
 #[test]
 fn a_pid_that_was_reused_is_left_alone() {
     let target = Target::start();
-    let facts = facts();
+    let facts = facts(target.pid());
     let mut process = find(&facts, target.pid());
     process.id.start += 1;
     paste(&fix::renice(&facts, &[&process]).unwrap().command);
@@ -141,7 +155,7 @@ fn a_pid_that_was_reused_is_left_alone() {
 
 #[test]
 fn what_the_operator_stands_on_is_never_paused() {
-    let mut facts = facts();
+    let mut facts = facts(std::process::id().cast_signed());
     let mut identity = (**facts.identity.as_ref().unwrap()).clone();
     identity.self_pid = std::process::id().cast_signed();
     facts.identity = Some(Arc::new(identity));

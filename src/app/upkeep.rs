@@ -46,12 +46,7 @@ pub fn rows(pg: &PgFacts) -> Vec<Row> {
             format!("{} rolled back", text(pg.databases_rate(|d| Some(d.rollbacks)), count)),
             Meaning::Text,
         ),
-        row(
-            "temporary files",
-            text(pg.databases_rate(|d| Some(d.temp_bytes)), bytes),
-            String::new(),
-            Meaning::Text,
-        ),
+        row("temporary files", text(pg.databases_rate(|d| Some(d.temp_bytes)), bytes), String::new(), Meaning::Text),
     ];
     out.extend(statements(pg));
     out.extend(databases(c));

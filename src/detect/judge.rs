@@ -143,7 +143,9 @@ impl Seen {
         for (subject, verdict) in judged.verdicts {
             let id = rule.id.to_owned();
             let verdict = match (verdict, &lacking) {
-                (Verdict::Clear(_) | Verdict::Unknown { .. }, Some(lack)) => Verdict::Unknown { because: lack.to_string(), lift: lack.lift.clone() },
+                (Verdict::Clear(_) | Verdict::Unknown { .. }, Some(lack)) => {
+                    Verdict::Unknown { because: lack.to_string(), lift: lack.lift.clone() }
+                }
                 (verdict, _) => verdict,
             };
             match verdict {

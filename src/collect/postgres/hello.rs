@@ -112,7 +112,12 @@ fn unreadable(trouble: &Trouble) -> StatementsView {
 }
 
 /// From the rows of [`WHO`]: the first, and those of the others that were answered.
-fn parse(core: &PgRow, [role, start, extension, available, managed]: [Option<PgRow>; 5], target: &Target, roots: &Roots) -> Hello {
+fn parse(
+    core: &PgRow,
+    [role, start, extension, available, managed]: [Option<PgRow>; 5],
+    target: &Target,
+    roots: &Roots,
+) -> Hello {
     let mut c = Cells::of(core);
     let version_num = c.number().unwrap_or(0);
     let version = c.text();
