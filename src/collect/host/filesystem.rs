@@ -18,8 +18,10 @@ use crate::model::seen::{Lack, Seen, Why};
 const PATIENCE: Duration = Duration::from_millis(200);
 /// Mounts that may hang at once before no other is asked.
 const HUNG: usize = 4;
-/// Mounts that are asked.
-const MOUNTS: usize = 64;
+/// Mounts that are asked: each costs a thread of its own for a moment.
+const ASKED: usize = 512;
+/// Mounts that are listed, asked or not.
+const LISTED: usize = 4096;
 
 /// File systems that cannot run full, or are full by design.
 const PSEUDO: &[&[u8]] = &[
@@ -107,10 +109,12 @@ fn unescape(field: &[u8]) -> Foreign {
     Foreign::new(&out)
 }
 
-/// The mounts that are asked, each device once: a bind mount does not make a disk twice as large.
+/// The mounts that count, each device once: a bind mount does not make a disk twice as large. Those of devices stand first, then those of
+/// other machines and daemons, then those in memory: what a runtime of containers mounts by the hundred pushes no disk out.
 #[must_use]
 pub fn relevant(mounts: Vec<Mount>) -> Vec<Mount> {
     let mut kept: Vec<Mount> = Vec::new();
+    let mut known: HashMap<String, usize> = HashMap::new();
     for mount in mounts {
         // The root of a container is an overlay, and what its runtime mounts over single files is no file system of ours.
         let pseudo = PSEUDO.contains(&mount.kind.raw()) && !(mount.kind.raw() == b"overlay" && mount.mount.raw() == b"/");
@@ -123,13 +127,20 @@ pub fn relevant(mounts: Vec<Mount>) -> Vec<Mount> {
         if pseudo || below_kernel {
             continue;
         }
-        match kept.iter_mut().find(|k| k.device == mount.device) {
+        match known.get(&mount.device).map(|at| &mut kept[*at]) {
             Some(known) if mount.mount.raw().len() < known.mount.raw().len() => *known = mount,
             Some(_) => {}
-            None => kept.push(mount),
+            None => {
+                known.insert(mount.device.clone(), kept.len());
+                kept.push(mount);
+            }
         }
     }
-    kept.truncate(MOUNTS);
+    kept.sort_by_key(|mount| match mount.kind.raw() {
+        b"tmpfs" => 2,
+        // Major 0: no device of this machine is behind it.
+        _ => u8::from(mount.device.starts_with("0:")),
+    });
     kept
 }
 
@@ -151,8 +162,15 @@ impl Filesystems {
         let mounts = relevant(table);
         // One that was unmounted while it hung makes room for others.
         self.pending.retain(|mount, _| mounts.iter().any(|m| m.mount == *mount));
-        for mount in mounts {
-            let space = self.space(&mount.mount, roots, deadline).await;
+        let (all, unlisted) = (mounts.len(), mounts.len().saturating_sub(LISTED));
+        for (at, mount) in mounts.into_iter().take(LISTED).enumerate() {
+            let space = match at {
+                ..ASKED => self.space(&mount.mount, roots, deadline).await,
+                _ => {
+                    let what = format!("{ASKED} of {all} mounts are asked, disks first; {unlisted} are not even listed");
+                    Err(Lack::new(Why::NotYet, what))
+                }
+            };
             let has = |options: &Foreign, name: &str| options.shown().split(',').any(|o| o == name);
             // The mount's own options tell what was asked for, those of the super block what the file system is.
             let super_ro = has(&mount.super_options, "ro");
@@ -226,5 +244,19 @@ mod tests {
         let shown: Vec<_> = mounts.iter().map(|m| m.mount.shown()).collect();
         assert_eq!(shown, ["/", "/mnt/my disk"]);
         assert_eq!(mounts[1].options.shown(), "ro");
+    }
+
+    #[test]
+    fn disks_stand_before_the_network_and_both_before_memory() {
+        let mut text = String::new();
+        for n in 0..600 {
+            text.push_str(&format!("{n} 1 0:{} / /run/pod/{n} rw - tmpfs tmpfs rw\n", n + 50));
+        }
+        text.push_str("900 1 0:900 / /mnt/nfs rw - nfs4 box:/x rw\n901 1 0:901 / /pool rw - btrfs /dev/sdb rw\n");
+        text.push_str("902 1 259:1 / /data rw - ext4 /dev/nvme0n1p1 rw\n");
+        let mounts = relevant(parse_mountinfo(text.as_bytes()));
+        let first: Vec<_> = mounts.iter().take(4).map(|m| m.mount.shown()).collect();
+        assert_eq!(first, ["/data", "/mnt/nfs", "/pool", "/run/pod/0"]);
+        assert_eq!(mounts.len(), 603, "none is lost");
     }
 }

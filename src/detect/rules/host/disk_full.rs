@@ -8,10 +8,13 @@ use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::host::{FsRaw, FsSpace};
+use crate::model::seen::Why;
 use crate::model::shell::Word;
 use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, bytes, seconds, short};
+
+use super::mount_hung::unasked;
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -62,6 +65,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let space = match &fs.space {
             Ok(space) if space.total_bytes > 0 => space,
             Ok(_) => continue,
+            Err(lack) if lack.why == Why::NotYet && !is_held(prev, &subject) => continue,
             Err(lack) => {
                 judged.verdicts.extend(Judged::unknown(subject, lack).verdicts);
                 continue;
@@ -81,6 +85,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         };
         judged.verdicts.push((subject, verdict));
     }
+    judged.verdicts.extend(unasked(mounts).into_iter().flat_map(|judged| judged.verdicts));
     if judged.verdicts.is_empty() {
         return Judged::clear(Subject::host(), "no writable file system that could run full");
     }

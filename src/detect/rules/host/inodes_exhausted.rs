@@ -13,6 +13,8 @@ use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, bytes, count, seconds};
 
+use super::mount_hung::unasked;
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "host.disk.inodes_exhausted",
@@ -55,8 +57,16 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let mut judged = Judged::default();
     let mut fullest: f64 = 0.0;
     for fs in mounts.iter().filter(|fs| !fs.read_only) {
-        let Some(space) = fs.space.as_ref().ok().filter(|s| s.inodes > 0) else { continue };
         let subject = Subject::new(SubjectType::Mount, fs.mount.shown(), fs.mount.shown());
+        let space = match &fs.space {
+            Ok(space) if space.inodes > 0 => space,
+            // What was exhausted at the last look is not free because nobody could look.
+            Err(lack) if is_held(prev, &subject) => {
+                judged.verdicts.extend(Judged::unknown(subject, lack).verdicts);
+                continue;
+            }
+            _ => continue,
+        };
         let left = params.get("left").min(space.inodes as f64 * 0.02);
         let left = if is_held(prev, &subject) { left / HYSTERESIS } else { left };
         fullest = fullest.max(1.0 - space.inodes_free as f64 / space.inodes as f64);
@@ -92,6 +102,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         found.fixes = fixes(fs);
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }
+    judged.verdicts.extend(unasked(mounts).into_iter().flat_map(|judged| judged.verdicts));
     if judged.verdicts.is_empty() {
         return Judged::clear(Subject::host(), format!("at most {:.0} % of a file system's inodes are used", fullest * 100.0));
     }

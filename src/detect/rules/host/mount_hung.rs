@@ -9,7 +9,7 @@ use crate::detect::params::Params;
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::ProcFacts;
 use crate::model::host::FsRaw;
-use crate::model::seen::Why;
+use crate::model::seen::{Lack, Why};
 use crate::model::shell::Word;
 use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
@@ -59,10 +59,20 @@ fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
         found.fixes = fixes(fs, remote);
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }
-    if judged.verdicts.is_empty() {
+    if let Some(unasked) = unasked(mounts) {
+        judged.verdicts.extend(unasked.verdicts);
+    } else if judged.verdicts.is_empty() {
         return Judged::clear(Subject::host(), format!("all {} mounts answer in time", mounts.len()));
     }
     judged
+}
+
+/// Of mounts that nobody asked nothing is known: one row for all of them, with the reason of the first.
+pub fn unasked(mounts: &[FsRaw]) -> Option<Judged> {
+    let mut lacks = mounts.iter().filter_map(|fs| fs.space.as_ref().err()).filter(|lack| lack.why == Why::NotYet);
+    let first = lacks.next()?;
+    let what = format!("{} of {} mounts were not asked: {}", 1 + lacks.count(), mounts.len(), first.what);
+    Some(Judged::unknown(Subject::host(), &Lack::new(Why::NotYet, what)))
 }
 
 fn fixes(fs: &FsRaw, remote: bool) -> Vec<Fix> {
