@@ -1,6 +1,8 @@
 //! Tables in a plan that are another by now than the planner believes, or mostly dead space. Pure.
 
-use crate::model::postgres::plan::{Plan, PlannedTable};
+use crate::model::postgres::plan::{Node, Plan, PlannedIndex, PlannedTable};
+
+use super::conditions;
 
 /// The table whose estimate is far off: estimated rows of the plan, against rows that a call returns, with a table in it that changed by
 /// half since it was analysed, or never was.
@@ -8,10 +10,9 @@ use crate::model::postgres::plan::{Plan, PlannedTable};
 pub fn stale(plan: &Plan, rows_per_call: f64) -> Option<(usize, f64)> {
     const OFF: f64 = 10.0;
     let root = plan.nodes.first()?;
-    // Counters that were reset know of no analysis; the statistics do.
-    let never = |t: &PlannedTable| t.analyzed_s.is_none() && t.columns.iter().all(|c| c.distinct.is_none());
+    let never = PlannedTable::never_analyzed;
     let changed = |t: &PlannedTable| t.live + t.dead > 1000 && (never(t) || t.modified as f64 >= 0.5 * t.rows.max(1000.0));
-    let table = plan.tables.iter().position(changed)?;
+    let table = plan.tables.iter().position(changed).filter(|_| open(plan))?;
     // What an aggregate returns says nothing of what is below it.
     let aggregate = plan.nodes.iter().take(3).any(|n| n.kind.contains("Aggregate") || n.kind == "Group");
     let (estimated, real) = (root.rows.max(1.0), rows_per_call.max(1.0));
@@ -26,7 +27,31 @@ pub fn stale(plan: &Plan, rows_per_call: f64) -> Option<(usize, f64)> {
 /// A table in the plan of which half or more was changed since it was analysed: what the planner believes of it is of another table.
 #[must_use]
 pub fn changed(plan: &Plan) -> Option<usize> {
-    plan.tables.iter().position(|t| t.live + t.dead > 1000 && t.modified as f64 >= 0.5 * t.rows.max(1000.0))
+    let table = plan.tables.iter().position(|t| t.live + t.dead > 1000 && t.modified as f64 >= 0.5 * t.rows.max(1000.0));
+    table.filter(|_| open(plan))
+}
+
+/// Good statistics could choose another plan: tables are joined, or an index that is not used begins with a column that is compared or
+/// sorted by. Where there is one way only, the planner takes it whatever it believes.
+fn open(plan: &Plan) -> bool {
+    let scans: Vec<&Node> = plan.nodes.iter().filter(|n| !n.relation.is_empty() && n.kind != "ModifyTable").collect();
+    // A bitmap's index and heap are one scan: only the heap has a relation.
+    if scans.len() > 1 {
+        return true;
+    }
+    let other = |node: &&Node| {
+        let Some(table) = plan.tables.iter().find(|t| t.schema == node.schema && t.name == node.relation) else { return false };
+        let texts = node.conditions.iter().map(|(_, text)| text.shown());
+        let compared = texts.flat_map(|text| conditions::parse(text, node.alias.shown())).map(|c| c.column);
+        let keys = plan.nodes.iter().flat_map(|n| &n.sort_key);
+        let sorted = keys.filter_map(|key| conditions::sort_key(key.shown(), node.alias.shown())).map(|(name, _)| name);
+        let wanted: Vec<String> = compared.chain(sorted).collect();
+        let number = |name: &String| table.columns.iter().find(|c| c.name.raw() == name.as_bytes()).map(|c| c.number);
+        let leads = |first: &i16| wanted.iter().any(|name| number(name) == Some(*first));
+        let used = |i: &PlannedIndex| plan.nodes.iter().any(|n| n.index == i.name);
+        table.indexes.iter().any(|i| i.valid && !used(i) && i.columns.first().is_some_and(leads))
+    };
+    scans.iter().any(other)
 }
 
 /// The table that is mostly dead or empty, with the share of it. Live and dead rows are counted from a crash, an immediate stop or a reset on,
@@ -55,7 +80,7 @@ pub fn bloated(plan: &Plan) -> Option<(usize, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::postgres::plan::{Node, PlannedColumn};
+    use crate::model::postgres::plan::PlannedColumn;
 
     /// A table of 768 MiB that is scanned, with so many rows by the server's counters.
     fn scanned(live: u64, dead: u64, analyzed_s: Option<f64>) -> Plan {

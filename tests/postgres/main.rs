@@ -8,6 +8,7 @@
 )]
 
 mod changes;
+mod cures;
 mod databases;
 mod encodings;
 mod link;

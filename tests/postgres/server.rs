@@ -134,6 +134,14 @@ impl Server {
         self.sessions.push(child);
     }
 
+    /// Ends what was started so far.
+    pub fn end_sessions(&mut self) {
+        for mut child in self.sessions.drain(..) {
+            _ = child.kill();
+            _ = child.wait();
+        }
+    }
+
     pub fn url(&self, role: &str, database: &str) -> String {
         format!("postgres://{role}@/{database}?host={}&port={}", self.dir.display(), self.port)
     }
@@ -174,10 +182,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        for child in &mut self.sessions {
-            _ = child.kill();
-            _ = child.wait();
-        }
+        self.end_sessions();
         let mut stop = unprivileged(&self.bin.join("pg_ctl"));
         stop.arg("-D").arg(self.dir.join("data")).args(["-m", "immediate", "-w", "stop"]);
         _ = stop.stdout(Stdio::null()).stderr(Stdio::null()).status();

@@ -234,6 +234,7 @@ async fn tables(session: &mut Session, plan: &mut Plan) -> Result<(), Trouble> {
     for table in &mut tables {
         table.columns = columns.iter().filter_map(|row| column(row, table.oid)).collect();
         table.indexes = indexes.iter().filter_map(|row| index(row, table.oid)).collect();
+        table.measure();
     }
     plan.tables = tables;
     Ok(())
@@ -258,6 +259,7 @@ fn table(row: &PgRow) -> Option<PlannedTable> {
         live: c.count().unwrap_or(0),
         columns: Vec::new(),
         indexes: Vec::new(),
+        unknown: false,
     })
 }
 

@@ -38,7 +38,8 @@ pub(super) fn advise(plan: &Plan, at: usize, node: &Node, call: Call) -> Option<
             .collect();
         let first = table.columns.iter().find(|c| chosen.first().is_some_and(|(_, name, _)| c.name == *name))?;
         let each = (table.rows / distinct(table, first)).max(1.0);
-        let small_enough = table.pages >= SMALL_PAGES && !table.partitioned && outer_rows * each <= MANY * table.rows;
+        let small_enough =
+            table.pages >= SMALL_PAGES && !table.partitioned && !table.unknown && outer_rows * each <= MANY * table.rows;
         if chosen.is_empty() || !small_enough || covered(table, &chosen) {
             return None;
         }

@@ -80,6 +80,11 @@ pub(super) fn advise(plan: &Plan, at: usize, node: &Node, call: Call) -> Option<
     let selectivity: f64 =
         equal.iter().map(|c| column(table, c).map_or(1.0, |col| narrowed(table, col, c))).product::<f64>().min(1.0);
     let mut columns: Vec<(String, Foreign, f64)> = equal.iter().filter_map(|c| written(table, c)).collect();
+    // Of a table that nobody looked at only what its statement returns is known: without that any index would be a guess.
+    let counted = call.rows.filter(|_| table.unknown && order.is_none() && range.is_none() && passes_on(plan, at));
+    if table.unknown && counted.is_none() {
+        return None;
+    }
     let limited = order.as_ref().map(|o| o.limit);
     // What the planner expects after all conditions tells how much an index reads only where the index serves them all.
     let served =
@@ -98,7 +103,9 @@ pub(super) fn advise(plan: &Plan, at: usize, node: &Node, call: Call) -> Option<
             let ends = all.iter().filter(|c| c.compare == Compare::Range && c.column == range.column).count();
             rows.min(table.rows * selectivity * if ends > 1 { 0.005 } else { 1.0 / 3.0 })
         }
-        (None, None) => (table.rows * selectivity).min(rows.max(1.0) * 4.0).max(1.0),
+        (None, None) => (table.rows * selectivity)
+            .min(counted.filter(|_| served >= asked(node)).map_or(rows, |n| n.min(rows)).max(1.0) * 4.0)
+            .max(1.0),
     };
     columns.truncate(COLUMNS + 1);
     if columns.is_empty() || (limited.is_none() && wanted > MANY * table.rows) || covered(table, &columns) {
@@ -118,6 +125,15 @@ pub(super) fn advise(plan: &Plan, at: usize, node: &Node, call: Call) -> Option<
     let before = cost * loops + sort_above(plan, at, &order);
     let change = Change { rows_read: node_rows(node, table) * count, before, after: once * loops * count, rest: 1.0 };
     Some(advice(plan, index, columns, &change, call.mean_ms))
+}
+
+/// What the statement returns, or changes, is what the scan finds: nothing above it joins, groups or cuts off.
+fn passes_on(plan: &Plan, at: usize) -> bool {
+    let one = plan.nodes.iter().filter(|n| !n.relation.is_empty()).count();
+    let kinds = ["ModifyTable", "Sort", "Gather", "Gather Merge", "LockRows", "Result"];
+    let above = &plan.nodes[..at];
+    let modified = above.iter().filter(|n| n.kind == "ModifyTable" && !n.relation.is_empty()).count();
+    one - modified == 1 && above.iter().all(|n| kinds.contains(&n.kind.as_str()))
 }
 
 /// What a scan reads at each turn.

@@ -145,6 +145,30 @@ pub struct PlannedTable {
     pub analyzed_s: Option<f64>,
     pub dead: u64,
     pub live: u64,
+    /// The catalogue knows no size of it: rows and pages are from the counters, and what the planner believes of its columns is a constant.
+    pub unknown: bool,
+}
+
+impl PlannedTable {
+    /// A table that neither VACUUM nor ANALYZE ever looked at has no size in the catalogue: the rows that the server counted, and the pages
+    /// that they fill at least (a header of 28 bytes, 32 bytes for a value of unknown width, as the planner has it).
+    pub fn measure(&mut self) {
+        const HEADER: f64 = 28.0;
+        const UNKNOWN: f64 = 32.0;
+        if self.rows <= 0.0 && self.pages == 0 && !self.partitioned {
+            let width: f64 = self.columns.iter().map(|c| c.width.unwrap_or(UNKNOWN)).sum();
+            self.unknown = true;
+            self.rows = self.live as f64;
+            self.pages = (self.rows * (width + HEADER) / 8192.0).ceil() as u64;
+        }
+    }
+
+    /// Nobody ever analysed it: what the planner believes of its columns is a constant.
+    #[must_use]
+    pub fn never_analyzed(&self) -> bool {
+        // Counters that were reset know of no analysis; the statistics do.
+        self.analyzed_s.is_none() && self.columns.iter().all(|c| c.distinct.is_none())
+    }
 }
 
 /// A column.

@@ -29,7 +29,8 @@ pub const RULE: Rule = Rule {
 The plan that the server makes of the query, for any parameters, scans a table and throws most of it away. The columns of an index come from the plan's own
 conditions, so views, aliases and search paths are resolved already: those compared for equality, the most selective first, then a range or the order
 that is asked for. No index is suggested where one with the same first columns exists, where a tenth of the table or more is wanted, or where the
-table is small.
+table is small. Of a table that was never vacuumed or analysed nothing is known but the rows that the server counted: an index is suggested there only
+where the statement returns (or changes) just what the scan finds, by the rows that it returns.
 
 **What it gives**: cost of the plan with the scan replaced by an index scan, as the planner counts; a range, because caches and other queries are not in a plan.
 Size from the columns' widths. **What it costs**: every write to the table keeps the index up to date.

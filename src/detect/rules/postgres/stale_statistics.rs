@@ -27,7 +27,8 @@ pub const RULE: Rule = Rule {
     page: "\
 The plan expects ten times more or fewer rows than the statement returns, and a table in it was changed by half or more since it was analysed last, or never was. Where the rows tell nothing (an
 aggregate, a generic plan) a dear statement on a table that changed by half counts too, with less confidence: to analyse it costs nothing.
-A wrong estimate makes nested loops where a hash join belongs, and the other way round.
+A wrong estimate makes nested loops where a hash join belongs, and the other way round. Statistics are blamed only where good ones could choose another
+plan: tables are joined, or an index that the plan does not use begins with a column that is compared or sorted by.
 
 **Cure**: ANALYZE that table; it reads a sample and holds no one up. Then let autoanalyze come sooner for it.",
     judge,
