@@ -93,11 +93,11 @@ fn pasted(fix: &Fix) -> String {
 }
 
 /// Seconds until a fix of the finding should be seen to work: half a minute to paste it, and what it takes to look; 0 for one that waits for
-/// a restart.
+/// a restart or for new sessions.
 fn due_s(finding: &Finding, fix: &Fix) -> u32 {
     // Settings and catalogues are read once a minute.
     let look_s = if matches!(finding.class, Class::Live | Class::Error) { 60 } else { 180 };
-    if fix.after_restart { 0 } else { look_s + fix.takes_s.unwrap_or(0.0).clamp(0.0, 86_400.0) as u32 }
+    if fix.waits { 0 } else { look_s + fix.takes_s.unwrap_or(0.0).clamp(0.0, 86_400.0) as u32 }
 }
 
 fn chat(f: &Finding) -> String {

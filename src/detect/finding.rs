@@ -181,8 +181,8 @@ pub struct Fix {
     pub needs_bytes: Option<u64>,
     /// Checks against the live state.
     pub preflight: Vec<Preflight>,
-    /// It works after a restart only. Not in the JSON: a check says so in words.
-    pub after_restart: bool,
+    /// It works after a restart, or in new sessions only: how long that takes nobody knows. Not in the JSON: a check says so in words.
+    pub waits: bool,
     /// How to see that it worked; its language may be another one: it says which.
     pub verify: Command,
 }

@@ -24,7 +24,7 @@ pub fn shell_fix(phase: Phase, horizon: Horizon, title: impl Into<String>, comma
         takes_s: Some(1.0),
         needs_bytes: None,
         preflight: Vec::new(),
-        after_restart: false,
+        waits: false,
         verify: sh!("perftop check --for 5s"),
     }
 }

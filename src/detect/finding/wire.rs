@@ -60,7 +60,7 @@ impl From<Fix> for super::Fix {
             takes_s: fix.takes_s,
             needs_bytes: fix.needs_bytes,
             preflight: fix.preflight,
-            after_restart: false,
+            waits: false,
             verify: Command::new(fix.verify_language, fix.verify),
         }
     }

@@ -67,7 +67,7 @@ fn limit(pg: &PgFacts, costly: &Costly<'_>) -> Vec<Fix> {
     let cancel = oldest.and_then(|s| cancel(pg, s, "Cancel the one that runs longest"));
     let fix = role_setting(pg, Phase::Relief, Horizon::ShortTerm, title, &costly.row.role, ("statement_timeout", "30s"));
     let said = fix.map(|mut fix| {
-        fix.risk = "longer statements of that role fail, its dumps and reports too; counts for new sessions only".into();
+        fix.risk = "longer statements of that role fail, its dumps and reports too".into();
         fix
     });
     cancel.into_iter().chain(said).collect()

@@ -50,6 +50,6 @@ fn made(pg: &PgFacts, _: &Chains, root: &Root) -> Option<(Subject, String, Vec<F
 fn limit(pg: &PgFacts, role: &Foreign) -> Option<Fix> {
     let title = "End idle transactions of this role by themselves";
     let mut fix = role_setting(pg, Phase::Cure, Horizon::ShortTerm, title, role, ("idle_in_transaction_session_timeout", "60s"))?;
-    fix.risk = "clients that pause longer within a transaction lose it; counts for new sessions only".into();
+    fix.risk = "clients that pause longer within a transaction lose it".into();
     Some(fix)
 }

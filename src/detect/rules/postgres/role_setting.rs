@@ -46,6 +46,8 @@ pub fn role_setting(
             what: format!("in database {} the role has {name} = {} of its own: that wins", row.database, row.value),
         })
         .collect();
+    fix.preflight.insert(0, new_sessions(pg, role));
+    fix.waits = true;
     fix.needs = "a role that may alter that role".into();
     if let Some(role) = literal(role) {
         fix.verify = Command::sql(format!(
@@ -53,6 +55,19 @@ pub fn role_setting(
         ));
     }
     Some(fix)
+}
+
+/// What is set for a role counts from a session's start: those that run keep what they have.
+fn new_sessions(pg: &PgFacts, role: &Foreign) -> Preflight {
+    let rows = pg.cluster.as_ref().map_or(&[] as &[_], |c| c.connections.as_slice());
+    let running: u32 = rows.iter().filter(|row| row.role == *role).map(|row| row.all).sum();
+    let what = match running {
+        0 => "counts for new sessions".to_owned(),
+        n => format!(
+            "counts for new sessions: the {n} that it has take it when they reconnect (restart its pool, or end idle ones)"
+        ),
+    };
+    Preflight { ok: running == 0, what }
 }
 
 /// The value of now is as good as the one that is proposed: more memory, a shorter limit, the same word.

@@ -117,7 +117,7 @@ pub fn sql(pg: &PgFacts, phase: Phase, horizon: Horizon, title: &str, command: S
         takes_s: Some(1.0),
         needs_bytes: None,
         preflight: Vec::new(),
-        after_restart: false,
+        waits: false,
         verify: sh!("perftop check --for 5s --only 'postgres.*'"),
     }
 }
@@ -289,7 +289,7 @@ pub fn setting(pg: &PgFacts, phase: Phase, horizon: Horizon, title: &str, name: 
     }
     let after = if restart { "a restart of the server" } else { "SELECT pg_reload_conf();" };
     fix.preflight = vec![Preflight { ok: !restart, what: format!("takes effect after {after}") }];
-    fix.after_restart = restart;
+    fix.waits = restart;
     // To the value of now, in its base unit: a reset would take an earlier ALTER SYSTEM with it.
     if row.source == "command line" && managed.is_none() {
         let what = format!("{name} is given on the server's command line, which stands above ALTER SYSTEM: change it there");

@@ -87,10 +87,7 @@ fn more_memory(facts: &Facts<'_>, pg: &PgFacts, costly: &Costly<'_>, spilled: f6
     let value = format!("{megabytes:.0}MB");
     let fix = role_setting(pg, Phase::Relief, Horizon::Immediate, title, &costly.row.role, ("work_mem", &value));
     let said = fix.map(|mut fix| {
-        fix.risk = format!(
-            "up to {megabytes:.0} MB for each sort or hash of each of its {} sessions; counts for new sessions only",
-            sessions.max(1)
-        );
+        fix.risk = format!("up to {megabytes:.0} MB for each sort or hash of each of its {} sessions", sessions.max(1));
         let what = match room {
             Some(_) => {
                 format!("{wanted:.0} MB would keep it off the disk; a quarter of the memory that is available allows {most:.0}")
