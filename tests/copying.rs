@@ -65,6 +65,27 @@ fn the_list_may_rank_itself_and_the_eye_stays_where_it_is() {
     assert_eq!((app.selected.clone(), app.chosen), (Some(key(1)), false));
 }
 
+/// An open card never turns into another finding's, and nothing is copied from one whose finding is gone; when it comes back, so does the card.
+#[test]
+fn an_open_card_stays_with_its_finding_or_says_that_it_is_gone() {
+    use Severity::{Critical, Warning};
+    let sick = picture("pg_missing_index", 30);
+    let fixed = |at: &usize| !sick.diagnosis.findings[*at].fixes.is_empty();
+    let with: Vec<usize> = (0..sick.diagnosis.findings.len()).filter(fixed).collect();
+    let (first, second) = (with[0], with[1]);
+    let mut app = App::default();
+    app.update(Msg::Picture(ranked(&sick, &[(first, Warning), (second, Warning)])));
+    app.update(Msg::Key(Key::Enter));
+    let own = app.fix().expect("the card is open").command.to_string();
+    for _ in 0..3 {
+        app.update(Msg::Picture(ranked(&sick, &[(second, Critical)])));
+        assert!(app.fix().is_none() && app.finding().is_none(), "not another one's");
+        assert!(app.update(Msg::Key(Key::Char('c'))).is_empty(), "nothing is copied");
+    }
+    app.update(Msg::Picture(ranked(&sick, &[(second, Critical), (first, Warning)])));
+    assert_eq!(app.fix().map(|f| f.command.to_string()), Some(own));
+}
+
 #[test]
 fn sql_says_first_for_which_database_and_server_it_is() {
     let sick = Arc::new(picture("pg_missing_index", 30));

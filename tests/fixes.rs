@@ -9,6 +9,7 @@
 
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use perftop::collect::host::identity;
@@ -19,16 +20,17 @@ use perftop::model::facts::{Facts, ProcFacts, WeightOverrides};
 use perftop::model::host::HostSample;
 use perftop::model::sample::{Sample, Snapshot};
 
-/// perftop itself: it has several threads and is there on every machine that runs this test.
+/// perftop under another name (its own is never touched): it has several threads and is there on every machine that runs this test.
 struct Target(Child);
 
 impl Target {
     fn start() -> Self {
-        let child = Command::new(env!("CARGO_BIN_EXE_perftop"))
-            .args(["check", "--watch", "1s", "--for", "60s"])
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = std::env::temp_dir().join(format!("worker{number}-{}", std::process::id()));
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_perftop"), &name).unwrap();
+        let child = Command::new(&name).args(["check", "--watch", "1s", "--for", "60s"]).stdout(Stdio::null()).spawn().unwrap();
+        _ = std::fs::remove_file(&name);
         let target = Self(child);
         let start = Instant::now();
         // Until it starts no more threads: one that comes while a command goes through them is not what is tested.
@@ -139,6 +141,21 @@ fn what_serves_others_is_not_paused() {
     assert!(fix::pause(&facts, &[&process]).is_some());
     process.serves = Some(true);
     assert!(fix::pause(&facts, &[&process]).is_none());
+}
+
+#[test]
+fn another_perftop_is_left_alone() {
+    let child = Command::new(env!("CARGO_BIN_EXE_perftop"))
+        .args(["check", "--watch", "1s", "--for", "60s"])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let target = Target(child);
+    let process = find(&facts(target.pid()), target.pid());
+    let named = ProcFacts { name: "perftop".into(), ..process };
+    assert!(fix::pause(&facts(target.pid()), &[&named]).is_none());
+    let other = ProcFacts { name: "worker".into(), ..named };
+    assert!(fix::pause(&facts(target.pid()), &[&other]).is_some());
 }
 
 #[test]

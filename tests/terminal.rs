@@ -46,7 +46,8 @@ impl Tty {
         let end = || Stdio::from(slave.try_clone().unwrap());
         // setsid makes the terminal the controlling one, so that it can hang up.
         let child = Command::new("setsid")
-            .args(["--ctty", "--wait", program])
+            // What is ignored above this test (nohup, a job in the background) is not to be ignored below.
+            .args(["--ctty", "--wait", "env", "--default-signal", program])
             .args(args)
             .env("TERM", "xterm-256color")
             .env_remove("NO_COLOR")

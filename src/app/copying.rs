@@ -6,7 +6,7 @@ use crate::model::subject::split_finding_key;
 use crate::model::unit::short;
 
 use super::postgres::Tab;
-use super::{App, Effect, Screen};
+use super::{App, Effect, Overlay, Screen};
 
 impl App {
     /// The list ranks itself each second; what the eye is on stays: the chosen finding while it is there, be it about another culprit; the
@@ -24,6 +24,11 @@ impl App {
             let old = format!("{kind}:{subject}");
             same.or_else(|| all.iter().find(|f| f.id == id && f.source == source && f.subject.also.contains(&old)))
         });
+        // An open card stays that of its finding, or says that it is gone.
+        let card = self.overlays.iter().any(|o| matches!(o, Overlay::Fix { .. }));
+        if held.is_none() && card {
+            return;
+        }
         let (key, chosen) = match held {
             Some(held) if self.chosen || held.severity <= first.severity => (&held.key, self.chosen),
             _ => (&first.key, false),
@@ -70,7 +75,10 @@ impl App {
                 std::iter::once(copy).chain(taken).collect()
             }
             None => {
-                self.notice = Some("nothing to copy: this finding has no fix".into());
+                let gone = self.finding().is_none();
+                let nothing =
+                    if gone { "nothing to copy: this finding is gone" } else { "nothing to copy: this finding has no fix" };
+                self.notice = Some(nothing.into());
                 Vec::new()
             }
         }

@@ -63,10 +63,24 @@ const DATABASES: [&str; 14] = [
 #[must_use]
 pub fn touchable<'a>(facts: &Facts, members: &[&'a ProcFacts]) -> Vec<&'a ProcFacts> {
     let above = ancestors(facts);
-    let free: Vec<&ProcFacts> = members.iter().copied().filter(|p| may(facts, &above, p)).collect();
     let used = |all: &[&ProcFacts]| -> f64 { all.iter().map(|p| p.cpu.unwrap_or(0.0)).sum() };
-    let enough = if used(members) > 0.01 { used(&free) * 2.0 >= used(members) } else { free.len() * 2 >= members.len() };
+    let all = used(members);
+    let free: Vec<&ProcFacts> = members.iter().copied().filter(|p| counts(members, p) && may(facts, &above, p)).collect();
+    let enough = if all > 0.01 { used(&free) * 2.0 >= all } else { free.len() * 2 >= members.len() };
     if enough { free } else { Vec::new() }
+}
+
+/// Who uses next to nothing of what all of them use, be it CPU, disk or memory, is no culprit: to stop it hurts whoever runs it and helps
+/// nobody.
+fn counts(members: &[&ProcFacts], p: &ProcFacts) -> bool {
+    const PART: f64 = 0.05;
+    let moved = |p: &ProcFacts| p.read_bytes_per_s.unwrap_or(0.0) + p.write_bytes_per_s.unwrap_or(0.0);
+    // Of each as much as must be used before it can be the trouble.
+    const LEAST: [f64; 3] = [0.1, 1e6, 256e6];
+    let used = |p: &ProcFacts| [p.cpu.unwrap_or(0.0), moved(p), p.rss_bytes as f64];
+    let all = members.iter().map(|m| used(m)).fold([0.0; 3], |sum, m| std::array::from_fn(|at| sum[at] + m[at]));
+    let trouble: Vec<usize> = (0..3).filter(|at| all[*at] >= LEAST[*at]).collect();
+    trouble.is_empty() || trouble.iter().any(|at| used(p)[*at] >= PART * all[*at])
 }
 
 /// True when stopping it stops nobody else.
@@ -82,6 +96,8 @@ fn may(facts: &Facts, above: &[i32], p: &ProcFacts) -> bool {
         SUPERVISORS.iter().any(|s| name == *s || name.strip_prefix(s).is_some_and(|rest| rest.starts_with(['-', ':', ' ', '('])));
     let vital = p.kernel || p.id.pid <= KTHREADD || above.contains(&p.id.pid) || supervises;
     let login = p.session_leader;
+    // Another one's perftop is an operator's too.
+    let vital = vital || name == env!("CARGO_PKG_NAME");
     let database = DATABASES.iter().any(|d| name.starts_with(d)) || facts.postgres.iter().any(|pg| of_server(pg, p));
     !vital && !login && !database && p.serves != Some(true)
 }

@@ -2,6 +2,7 @@
 //! end with it, so that it is the same through a pooler. Answers are text; cells are read in their order.
 //! What never lives here: which SQL (one file per probe), when (`watcher`).
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -30,6 +31,9 @@ pub enum Trouble {
     /// No answer in time; the connection is given up.
     #[error("no answer within {} ms", .0.as_millis())]
     TimedOut(Duration),
+    /// Nobody listens there.
+    #[error("{0}")]
+    Nobody(String),
     /// The connection broke.
     #[error("{0}")]
     Lost(String),
@@ -46,6 +50,9 @@ impl Trouble {
                 asked: false,
             },
             sqlx::Error::Io(e) if gone(e.kind()) => Self::Lost("the server closed the connection".into()),
+            sqlx::Error::Io(e) if matches!(e.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound) => {
+                Self::Nobody(shown(&e.to_string()))
+            }
             sqlx::Error::Io(e) => Self::Lost(shown(&e.to_string())),
             other => Self::Lost(shown(&other.to_string())),
         }
@@ -57,7 +64,7 @@ impl Trouble {
         match self {
             // Class 57: shut down, terminated; class 08: connection.
             Self::Refused { code, .. } => code.starts_with("57P") || code.starts_with("08"),
-            Self::TimedOut(_) | Self::Lost(_) => true,
+            Self::TimedOut(_) | Self::Nobody(_) | Self::Lost(_) => true,
         }
     }
 
@@ -84,8 +91,8 @@ impl Trouble {
     }
 }
 
-const fn gone(kind: std::io::ErrorKind) -> bool {
-    use std::io::ErrorKind as K;
+const fn gone(kind: ErrorKind) -> bool {
+    use ErrorKind as K;
     matches!(kind, K::BrokenPipe | K::ConnectionReset | K::ConnectionAborted | K::UnexpectedEof)
 }
 

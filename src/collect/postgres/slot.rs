@@ -111,9 +111,9 @@ impl Shared {
     pub fn lost(&self, target: &Target, trouble: &Trouble) {
         let mut slot = self.slot();
         let known = slot.server.clone();
-        let way_in = match trouble.code() {
-            "53300" => "end idle sessions, or raise max_connections; a superuser has reserved places".to_owned(),
-            "" if trouble.to_string().contains("refused") => {
+        let way_in = match (trouble, trouble.code()) {
+            (_, "53300") => "end idle sessions, or raise max_connections; a superuser has reserved places".to_owned(),
+            (Trouble::Nobody(_), _) => {
                 format!(
                     "start the server, or name its port: {}",
                     target.psql(target.role.as_deref().unwrap_or("ROLE"), &target.database)

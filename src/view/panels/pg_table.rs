@@ -58,7 +58,9 @@ fn nothing(app: &App, picture: &Picture) -> String {
         Tab::Upkeep | Tab::Settings => pg.cluster.as_ref().err(),
         Tab::Tables => None,
     };
-    match (lack, app.postgres.open_tab()) {
+    // A role that sees itself only may not say that nobody waits.
+    let narrow = pg.narrow().filter(|_| matches!(app.postgres.open_tab(), Tab::Queries | Tab::Sessions | Tab::Locks));
+    match (lack.or(narrow.as_ref()), app.postgres.open_tab()) {
         (Some(lack), _) => {
             let lift = lack.lift.as_ref().map_or_else(String::new, |l| format!(" -> {l}"));
             format!(" ? {lack}{lift}")

@@ -141,7 +141,8 @@ impl<'a> Waiting<'a> {
 
     /// What the kernel, or the server, says of the one that waits most.
     fn commands(&self) -> Vec<Fix> {
-        let Some(most) = self.actors.first() else { return Vec::new() };
+        // A session that has ended is no process of this host (its number here is below 0): there is nothing left to look at.
+        let Some(most) = self.actors.iter().find(|a| a.session.is_some() || a.id.pid > 0) else { return Vec::new() };
         match most.session {
             Some((pg, s)) => vec![sql(pg, s, self.state)],
             None => host(most.id, self.state),
@@ -157,7 +158,10 @@ fn name<'a>(world: &'a World, actor: &Actor, seconds: f64) -> Who<'a> {
         activity.newest.sessions.iter().find(|s| s.pid == facts.pid).map(|s| (pg, s))
     });
     let process = || world.processes().iter().find(|p| p.id == actor.id).map(|p| p.label());
-    let label = session.map(|(_, s)| who(s)).or_else(process).unwrap_or_else(|| format!("pid {}", actor.id.pid.abs()));
+    let label = session.map(|(_, s)| who(s)).or_else(process).unwrap_or_else(|| match actor.id.pid {
+        session @ ..0 => format!("pid {} (a session that has ended)", session.abs()),
+        pid => format!("pid {pid}"),
+    });
     Who { id: actor.id, label, seconds, session }
 }
 
