@@ -288,6 +288,29 @@ fn what_cannot_be_written_is_an_error_everywhere() {
     }
 }
 
+/// What `check` would refuse, `config check` refuses, and names the line of it.
+#[test]
+fn a_password_that_others_can_read_is_refused_by_config_check_at_its_line() {
+    use std::os::unix::fs::PermissionsExt;
+    let (secret, config) = (temporary("open.password"), temporary("open.toml"));
+    fs::write(&secret, "x\n").unwrap();
+    let text = format!("[postgres.main]\nurl = \"postgres://u@127.0.0.1/x\"\npassword_file = {:?}\n", secret.to_str().unwrap());
+    fs::write(&config, text).unwrap();
+    let check = |mode: u32| {
+        fs::set_permissions(&secret, fs::Permissions::from_mode(mode)).unwrap();
+        perftop(&["--config", config.to_str().unwrap(), "config", "check"])
+    };
+    let refused = check(0o644);
+    assert_eq!(refused.status.code(), Some(64), "{}", stderr(&refused));
+    assert!(
+        stderr(&refused).contains("open.toml:3: password_file") && stderr(&refused).contains("chmod 600"),
+        "{}",
+        stderr(&refused)
+    );
+    assert!(check(0o600).status.success());
+    _ = (fs::remove_file(&secret), fs::remove_file(&config));
+}
+
 #[test]
 fn signals_end_every_command_with_128_and_their_number() {
     let file = temporary("signals.perftop");

@@ -146,7 +146,7 @@ pub fn settings(global: &Global) -> Result<Settings, Failure> {
     }
     layers.push(options(global));
     let settings = Settings::merge(layers);
-    if let Some((_, _, _, origin)) = settings.servers("postgres").into_iter().find(|(_, url, ..)| has_password(url)) {
+    if let Some((_, (_, origin), _)) = settings.servers("postgres").into_iter().find(|(_, (url, _), _)| has_password(url)) {
         return Err(Failure::Usage(format!(
             "{origin}: a password has no place in a URL: it shows in the list of processes, in shell histories and backups; use PGPASSWORD, \
              ~/.pgpass (PGPASSFILE), DATABASE_URL, or password_file in [postgres.NAME]"
@@ -242,16 +242,16 @@ fn plan(settings: &Settings, every: Duration, quick_start: bool) -> Result<Plan,
 ///
 /// # Errors
 /// A URL that is none, or a password file that cannot be read, or by others as well.
-fn servers(settings: &Settings) -> Result<Vec<Target>, Failure> {
+pub fn servers(settings: &Settings) -> Result<Vec<Target>, Failure> {
     let mut targets: Vec<Target> = Vec::new();
-    for (name, url, file, origin) in settings.servers("postgres") {
+    for (name, (url, origin), file) in settings.servers("postgres") {
         let wrong = |why: String| Failure::Usage(format!("{origin}: {why}"));
         let mut target = Target::parse(url).map_err(&wrong)?;
         if !name.starts_with('#') {
             target.id = format!("postgres:{name}");
         }
-        if let Some(file) = file {
-            bounded::secret(Path::new(file)).map_err(|refused| wrong(format!("password_file {refused}")))?;
+        if let Some((file, origin)) = file {
+            bounded::secret(Path::new(file)).map_err(|refused| Failure::Usage(format!("{origin}: password_file {refused}")))?;
             target.password_file = Some(file.into());
             target.reread();
         }

@@ -75,6 +75,9 @@ pub struct Settings {
     values: BTreeMap<String, (Value, Origin)>,
 }
 
+/// A text, and where it stands.
+pub type Placed<'a> = (&'a str, &'a Origin);
+
 impl Settings {
     /// Merges layers over the defaults; later ones win.
     #[must_use]
@@ -143,17 +146,17 @@ impl Settings {
         })
     }
 
-    /// Servers of a section: name, URL, password file, and where that stands.
-    pub fn servers(&self, section: &str) -> Vec<(&str, &str, Option<&str>, &Origin)> {
+    /// Servers of a section: name, URL, password file, and where each of the two stands.
+    pub fn servers<'a>(&'a self, section: &str) -> Vec<(&'a str, Placed<'a>, Option<Placed<'a>>)> {
         let mut found = Vec::new();
         for (key, (value, origin)) in &self.values {
             let name = key.strip_prefix(section).and_then(|k| k.strip_prefix('.')?.strip_suffix(".url"));
             if let (Some(name), Value::Text(url)) = (name, value) {
                 let file = match self.values.get(&format!("{section}.{name}.password_file")) {
-                    Some((Value::Text(file), _)) => Some(file.as_str()),
+                    Some((Value::Text(file), origin)) => Some((file.as_str(), origin)),
                     _ => None,
                 };
-                found.push((name, url.as_str(), file, origin));
+                found.push((name, (url.as_str(), origin), file));
             }
         }
         found

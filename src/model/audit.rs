@@ -140,8 +140,19 @@ pub const TOUCHED: &[Touched] = &[
         "perftop's own guard before a server: a socket without a file, which takes this process only",
     ),
     row(Use::Read, "a file of sslrootcert, sslcert, sslkey", "certificates, where a URL or PGSSL* names them; else the system's"),
-    row(Use::Ask, "the address of --postgres", "the same, by TCP, to servers that were asked for and to no other"),
-    row(Use::Write, "**.perftop", "a recording that was asked for"),
+    row(Use::Read, "a file of password_file", "the password of a server of the configuration, where only its owner may read it"),
+    row(
+        Use::Ask,
+        "the address of --postgres",
+        "the same, by TCP, to servers that were asked for (an argument, the configuration, DATABASE_URL, PGHOST) and to no other",
+    ),
+    row(
+        Use::Read,
+        "/etc/{resolv,nsswitch,host}.conf, /etc/hosts",
+        "the C library, for the name of such a server; it asks the name servers that stand there",
+    ),
+    row(Use::Read, "/dev/urandom", "randomness for TLS and for maps"),
+    row(Use::Write, "**.perftop", "a recording that was asked for, under the name that was given"),
     row(Use::Write, "**/.perftop-copy", "what was copied, for its owner only"),
     row(Use::Run, "tmux", "load-buffer -w -, when something is copied inside tmux"),
 ];

@@ -8,9 +8,22 @@ use crate::model::foreign::Private;
 
 /// The text of a file in the home directory, or where that variable says; empty when there is none, or others may read it.
 fn private(variable: &str, name: &str) -> String {
+    place(variable, name).and_then(|path| bounded::secret(&path).ok()).unwrap_or_default()
+}
+
+fn place(variable: &str, name: &str) -> Option<PathBuf> {
     let home = || std::env::var_os("HOME").map(|h| PathBuf::from(h).join(name));
-    let Some(path) = std::env::var_os(variable).map(PathBuf::from).or_else(home) else { return String::new() };
-    bounded::secret(&path).unwrap_or_default()
+    std::env::var_os(variable).map(PathBuf::from).or_else(home)
+}
+
+/// Why the password or service file is left alone: others may read it, or it is no file. One that is not there is no reason.
+#[must_use]
+pub fn left_alone() -> Option<String> {
+    let files = [("PGPASSFILE", ".pgpass"), ("PGSERVICEFILE", ".pg_service.conf")];
+    files.iter().find_map(|(variable, name)| {
+        let path = place(variable, name).filter(|path| path.exists())?;
+        bounded::secret(&path).err().map(|refused| refused.to_string())
+    })
 }
 
 /// Passwords of the password file and of services.

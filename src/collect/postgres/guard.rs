@@ -50,7 +50,10 @@ impl Guard {
         if self.told.lacking.load(Ordering::Relaxed) {
             return Trouble::Refused {
                 code: NO_PASSWORD.into(),
-                message: "it asks for a password, and none is known".into(),
+                message: match super::credentials::left_alone() {
+                    Some(why) => format!("it asks for a password, and none is known; {why}"),
+                    None => "it asks for a password, and none is known".into(),
+                },
                 asked: false,
             };
         }

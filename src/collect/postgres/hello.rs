@@ -4,7 +4,7 @@ use sqlx::postgres::PgRow;
 
 use crate::collect::root::Roots;
 use crate::model::foreign::Foreign;
-use crate::model::postgres::{Login, Server, StatementsView};
+use crate::model::postgres::{Login, Server, StatementsView, Takes};
 use crate::model::source::Place;
 
 use super::columns::{self, Columns};
@@ -97,18 +97,20 @@ pub async fn ask(session: &mut Session, target: &Target, roots: &Roots) -> Resul
 }
 
 fn unreadable(trouble: &Trouble) -> StatementsView {
-    let (why, lift) = match trouble.code() {
+    let (why, lift, takes) = match trouble.code() {
         "55000" => (
             "pg_stat_statements is installed, but the library is not loaded".to_owned(),
             "add pg_stat_statements to shared_preload_libraries and restart the server".to_owned(),
+            Takes::Restart,
         ),
         "42501" => (
             "pg_stat_statements is in a schema that this role may not use".to_owned(),
             "GRANT pg_monitor, and USAGE on its schema".to_owned(),
+            Takes::Reading,
         ),
-        _ => (format!("pg_stat_statements: {trouble}"), "perftop doctor".to_owned()),
+        _ => (format!("pg_stat_statements: {trouble}"), "perftop doctor".to_owned(), Takes::Reading),
     };
-    StatementsView::Missing { why, lift }
+    StatementsView::Missing { why, lift, takes }
 }
 
 /// From the rows of [`WHO`]: the first, and those of the others that were answered.
@@ -146,11 +148,13 @@ fn parse(
         StatementsView::Missing {
             why: format!("pg_stat_statements is not installed in {database}"),
             lift: "CREATE EXTENSION pg_stat_statements;".into(),
+            takes: Takes::Extension,
         }
     } else {
         StatementsView::Missing {
             why: "pg_stat_statements does not come with this server".into(),
             lift: "install the server's contrib package, then CREATE EXTENSION pg_stat_statements;".into(),
+            takes: Takes::Restart,
         }
     };
     let (place, postmaster) = if target.near() { place::prove(roots, pid, backend_us) } else { (Place::Remote, None) };

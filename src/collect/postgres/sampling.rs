@@ -243,7 +243,7 @@ impl Sampling {
     async fn statements(&mut self, slot: &Shared) -> Result<bool, Trouble> {
         let schema = match &self.hello.server.statements {
             StatementsView::Ready { schema, .. } => schema.clone(),
-            StatementsView::Missing { why, lift } => {
+            StatementsView::Missing { why, lift, .. } => {
                 slot.no_statements(why, lift);
                 return Ok(false);
             }

@@ -108,7 +108,7 @@ pub fn introduced(target: &Target, server: &Server) -> SourceStatus {
         )
     } else {
         match &server.statements {
-            StatementsView::Missing { why, lift } => (Some(why.clone()), Some(lift.clone())),
+            StatementsView::Missing { why, lift, .. } => (Some(why.clone()), Some(lift.clone())),
             StatementsView::Ready { .. } => (None, None),
         }
     };

@@ -20,7 +20,7 @@ pub use cluster::{
 pub use locks::{Blocking, Waiter};
 pub use names::{identifier, index_definition, literal, qualified};
 pub use plan::{Planned, Plans, Trials};
-pub use server::{Login, Server, StatementsView};
+pub use server::{Login, Server, StatementsView, Takes};
 pub use statements::{Grown, QueryText, StatementKey, StatementRow, Statements, growth};
 
 use std::collections::BTreeMap;

@@ -72,7 +72,23 @@ pub enum StatementsView {
         why: String,
         /// The way in.
         lift: String,
+        /// What it takes.
+        #[serde(default)]
+        takes: Takes,
     },
+}
+
+/// What it takes to read pg_stat_statements.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Takes {
+    /// A statement in this database.
+    Extension,
+    /// A setting, and a restart of the server.
+    Restart,
+    /// Something else: to be read.
+    #[default]
+    Reading,
 }
 
 impl Server {

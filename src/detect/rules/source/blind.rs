@@ -2,12 +2,12 @@
 
 use crate::detect::command::Command;
 use crate::detect::command::sh;
-use crate::detect::finding::{Class, Fix, Horizon, Phase};
+use crate::detect::finding::{Class, Fix, Horizon, Language, Phase};
 use crate::detect::fix;
 use crate::detect::params::Params;
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::Facts as World;
-use crate::model::postgres::identifier;
+use crate::model::postgres::{StatementsView, Takes, identifier};
 use crate::model::source::{SourceKind, SourceState, SourceStatus};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::Unit;
@@ -89,14 +89,31 @@ fn server(world: &World, source: &SourceStatus) -> Option<(Subject, Verdict)> {
     let pg = world.postgres.iter().find(|pg| pg.id == source.id);
     // The role's name comes from the server; what a source says of itself is only to be read.
     let role = pg.filter(|pg| pg.narrow().is_some()).and_then(|pg| identifier(&pg.server.as_ref()?.login.role));
-    let command = match role {
-        Some(role) => Some(Command::sql(format!("GRANT pg_monitor TO {role};"))),
-        None => source.way_in.as_deref().map(Command::read_only),
+    let takes = pg.and_then(|pg| match &pg.server.as_ref()?.statements {
+        StatementsView::Missing { takes, .. } => Some(*takes),
+        StatementsView::Ready { .. } => None,
+    });
+    let command = match (role, takes) {
+        (Some(role), _) => Some(Command::sql(format!("GRANT pg_monitor TO {role};"))),
+        (None, Some(Takes::Extension)) => Some(Command::sql("CREATE EXTENSION pg_stat_statements;")),
+        _ => source.way_in.as_deref().map(Command::read_only),
     };
+    let grants = command.as_ref().is_some_and(|c| c.language() == Language::Sql);
     found.fixes.extend(command.map(|command| {
         let mut fix = way_in(&command, "findings about what it hides");
         fix.needs = "an administrator of that server".into();
         fix.target = format!("any database on {}", source.id);
+        match takes.filter(|_| pg.is_some_and(|pg| pg.narrow().is_none())) {
+            Some(Takes::Extension) => {
+                let database = pg.and_then(|pg| Some(pg.server.as_ref()?.database.shown())).unwrap_or_default();
+                fix.target = format!("database {database} on {}", source.id);
+                fix.risk =
+                    "none for what runs; without the library in shared_preload_libraries it needs a restart as well".into();
+            }
+            Some(Takes::Restart) => fix.risk = "a restart of the server ends every connection".into(),
+            _ if !grants => fix.risk = "read it first: it says what is to be done, not how".into(),
+            _ => {}
+        }
         fix
     }));
     Some((subject, Verdict::Found(Box::new(found))))
@@ -122,8 +139,12 @@ fn host(facts: &Facts<'_>) -> Judged {
 }
 
 fn way_in(command: &Command, silences: &str) -> Fix {
-    let mut fix =
-        fix::shell_fix(Phase::Cure, Horizon::ShortTerm, format!("See it; silenced meanwhile: {silences}"), command.clone());
+    let mut fix = fix::shell_fix(
+        Phase::Cure,
+        Horizon::ShortTerm,
+        format!("Make it visible; unknown until then: {silences}"),
+        command.clone(),
+    );
     fix.needs = "root".into();
     fix.risk = "none for what runs".into();
     fix.verify = sh!("perftop doctor");
