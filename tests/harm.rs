@@ -5,7 +5,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use perftop::detect::finding::{Finding, Language};
+use perftop::detect::command::Language;
+use perftop::detect::finding::Finding;
 use perftop::detect::touch::{may_touch, touchable};
 use perftop::engine::{Playback, ReplayOptions};
 use perftop::model::facts::{Facts, ProcFacts};

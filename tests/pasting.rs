@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use perftop::detect::command::Command as Paste;
-use perftop::detect::finding::Language;
+use perftop::detect::command::Language;
 use perftop::engine::Engine;
 use perftop::model::sample::Sample;
 use perftop::model::shell::{Word, redis_word};

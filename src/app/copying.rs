@@ -1,6 +1,7 @@
 //! What goes to the clipboard: the fix that is chosen, and one line for the chat. A fix that was taken is watched.
 
-use crate::detect::finding::{Class, Finding, Fix, Language};
+use crate::detect::command::Language;
+use crate::detect::finding::{Class, Finding, Fix};
 use crate::detect::rules::end_session;
 use crate::model::subject::split_finding_key;
 use crate::model::unit::short;

@@ -7,12 +7,34 @@ use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 use std::ops::Deref;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::model::foreign::tamed;
 use crate::model::shell::Word;
 
-use super::finding::Language;
+/// In which language the command is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the contract's words")]
+pub enum Language {
+    Sql,
+    Shell,
+    Redis,
+    Config,
+}
+
+impl Language {
+    /// In words.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Sql => "sql",
+            Self::Shell => "shell",
+            Self::Redis => "redis",
+            Self::Config => "config",
+        }
+    }
+}
 
 /// A text to paste: one line of printable characters, and who reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -121,30 +121,6 @@ pub enum Horizon {
     LongTerm,
 }
 
-/// In which language the command is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the contract's words")]
-pub enum Language {
-    Sql,
-    Shell,
-    Redis,
-    Config,
-}
-
-impl Language {
-    /// In words.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Sql => "sql",
-            Self::Shell => "shell",
-            Self::Redis => "redis",
-            Self::Config => "config",
-        }
-    }
-}
-
 /// A check of a fix against the live state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -5,8 +5,9 @@ use crate::detect::command::sh;
 use crate::model::facts::{Facts, ProcFacts};
 use crate::model::shell::Word;
 
+use super::command::Language;
 use super::command::{Command, Part};
-use super::finding::{Fix, Horizon, Language, Phase, Preflight};
+use super::finding::{Fix, Horizon, Phase, Preflight};
 use super::touch::{may_touch, touchable};
 
 /// A shell fix on this host with nothing optional filled in.

@@ -66,7 +66,7 @@ pub fn headline(
     }
     let fine = |says: String| Headline { status: Status::Healthy, says, ..Headline::default() };
     if total < IDLE {
-        return fine("Nobody waits: this host is idle".into());
+        return fine("Nobody waits: nothing in the foreground has anything to do".into());
     }
     // A cause that has just ended, one that is muted, or one that nobody knows.
     if waits >= WAITS && waits >= MOSTLY * total {
@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(of(3.3, 0.3).status, Status::Unknown);
         assert_eq!(of(3.3, 3.0).status, Status::Healthy);
         assert_eq!(of(0.5, 0.3).status, Status::Healthy, "a fifth of a request");
-        assert_eq!(of(0.01, 0.0).says, "Nobody waits: this host is idle");
+        assert_eq!(of(0.01, 0.0).says, "Nobody waits: nothing in the foreground has anything to do");
         let unseen = Health { status: Status::Unknown, score: None };
         assert_eq!(headline(&unseen, &time(0.01, 0.0), &[], (&[], &[]), false).status, Status::Unknown);
         assert_eq!(headline(&health, &time(0.0, 0.0), &[], (&[], &[]), true).status, Status::Unknown);

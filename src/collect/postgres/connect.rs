@@ -11,8 +11,8 @@ use sqlx::postgres::PgConnection;
 
 use super::credentials::Credentials;
 use super::guard::{self, Guard};
-use super::session::Trouble;
 use super::target::{Address, Target};
+use super::trouble::Trouble;
 
 /// How long a connect may take.
 const PATIENCE: Duration = Duration::from_secs(3);

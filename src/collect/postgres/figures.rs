@@ -7,7 +7,8 @@ use crate::model::postgres::{Cluster, RoleSetting, SettingRow};
 
 use super::cluster::{NOTHING, PARTS, SELDOM, parse, sql};
 use super::columns::Columns;
-use super::session::{Answers, Session, Trouble};
+use super::session::{Answers, Session};
+use super::trouble::Trouble;
 
 /// Settings are read in every so many readings: their view is the dearest of all.
 const SETTINGS_EACH: u32 = 12;

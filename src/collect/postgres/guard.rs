@@ -17,8 +17,8 @@ use tokio::task::JoinHandle;
 use crate::collect::tls;
 
 use super::frames::{FOREIGN, Frames, Refused};
-use super::session::Trouble;
 use super::target::{Address, Target};
+use super::trouble::Trouble;
 
 /// Ends the connection when it is dropped; knows why it ended it before.
 pub struct Guard {

@@ -9,8 +9,9 @@ use crate::model::source::Place;
 
 use super::columns::{self, Columns};
 use super::place;
-use super::session::{Cells, Session, Trouble};
+use super::session::{Cells, Session};
 use super::target::Target;
+use super::trouble::Trouble;
 
 /// What the sampling needs to know beside the server's name.
 #[derive(Debug, Clone)]

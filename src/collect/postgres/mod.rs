@@ -24,6 +24,7 @@ mod statements;
 mod status;
 pub mod target;
 mod trial;
+mod trouble;
 mod turns;
 mod visitor;
 mod watcher;

@@ -8,7 +8,8 @@ use crate::model::postgres::plan::{Plan, PlannedColumn, PlannedIndex, PlannedTab
 use crate::model::postgres::{identifier, lexer};
 
 use super::hello::Hello;
-use super::session::{Cells, Session, Trouble, literal, marked};
+use super::session::{Cells, Session, literal, marked};
+use super::trouble::Trouble;
 
 /// What can be explained.
 const VERBS: [&str; 7] = ["SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE", "VALUES"];

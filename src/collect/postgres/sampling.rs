@@ -11,10 +11,11 @@ use crate::model::postgres::StatementsView;
 use super::figures::Figures;
 use super::haste::Haste;
 use super::hello::{self, Hello};
-use super::session::{Limits, Session, Trouble};
+use super::session::{Limits, Session};
 use super::slot::Shared;
 use super::statements::Before;
 use super::status::Part;
+use super::trouble::Trouble;
 use super::{activity, locks, statements};
 
 /// Sessions are looked at so often, while a look costs next to nothing …

@@ -16,9 +16,10 @@ use crate::model::source::{SourceState, SourceStatus};
 use super::activity::Looks;
 use super::connect::Who;
 use super::haste::KNOWN;
-use super::session::{Cells, Trouble};
+use super::session::Cells;
 use super::status::{Part, blank, introduced, missing, way_in};
 use super::target::Target;
+use super::trouble::Trouble;
 
 /// Shared between a watcher, its visitor and the scheduler.
 #[derive(Clone, Default)]

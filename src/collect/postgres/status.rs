@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::model::postgres::{Server, StatementsView};
 use crate::model::source::{Place, SourceKind, SourceState, SourceStatus};
 
-use super::session::Trouble;
 use super::target::Target;
+use super::trouble::Trouble;
 
 /// What the sampling connection reads, each with its own answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -7,7 +7,8 @@ use crate::model::postgres::plan::{Trial, TrialIndex};
 
 use super::hello::Hello;
 use super::plan;
-use super::session::{Cells, Session, Trouble, literal};
+use super::session::{Cells, Session, literal};
+use super::trouble::Trouble;
 
 fn honest(message: &str) -> Trouble {
     Trouble::Refused { code: "perftop".into(), message: message.to_owned(), asked: false }

@@ -15,9 +15,10 @@ use crate::model::seen::{Lack, Seen, Why};
 use super::connect::{self, Who};
 use super::credentials::Credentials;
 use super::hello::Hello;
-use super::session::{Cells, Limits, Session, Trouble};
+use super::session::{Cells, Limits, Session};
 use super::slot::Shared;
 use super::target::Target;
+use super::trouble::Trouble;
 use super::turns::Turns;
 use super::{catalog, plan, trial};
 

@@ -14,9 +14,10 @@ use super::connect::{self, Who};
 use super::credentials::Credentials;
 use super::hello;
 use super::sampling::Sampling;
-use super::session::{Limits, Session, Trouble};
+use super::session::{Limits, Session};
 use super::slot::Shared;
 use super::target::Target;
+use super::trouble::Trouble;
 use super::visitor;
 
 /// A connection that held so long was a good one: the next break is not waited for as the one after the other.

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Command, Horizon, Language, Phase, Preflight, round6_option};
+use super::{Command, Horizon, Phase, Preflight, round6_option};
+use crate::detect::command::Language;
 
 /// The document's form of [`super::Fix`].
 #[derive(Serialize, Deserialize)]
