@@ -65,8 +65,9 @@ pub fn touchable<'a>(facts: &Facts, members: &[&'a ProcFacts]) -> Vec<&'a ProcFa
     let above = ancestors(facts);
     let used = |all: &[&ProcFacts]| -> f64 { all.iter().map(|p| p.cpu.unwrap_or(0.0)).sum() };
     let all = used(members);
-    let free: Vec<&ProcFacts> = members.iter().copied().filter(|p| counts(members, p) && may(facts, &above, p)).collect();
-    let enough = if all > 0.01 { used(&free) * 2.0 >= all } else { free.len() * 2 >= members.len() };
+    let counted: Vec<&ProcFacts> = members.iter().copied().filter(|p| counts(members, p)).collect();
+    let free: Vec<&ProcFacts> = counted.iter().copied().filter(|p| may(facts, &above, p)).collect();
+    let enough = if all > 0.01 { used(&free) * 2.0 >= all } else { free.len() * 2 >= counted.len() };
     if enough { free } else { Vec::new() }
 }
 
