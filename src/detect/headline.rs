@@ -81,13 +81,17 @@ pub fn headline(
     fine(format!("No bottleneck on this host: {share:.0} % of {} s/s of foreground time is productive{rest}", short(total)))
 }
 
-/// The verdict where only some rules were asked for and none of them found anything.
+/// The verdict where only some rules were asked for and none of them found anything but `notes` rows of info.
 #[must_use]
-pub fn only(health: &Health, wanted: &[String], found: Headline) -> Headline {
+pub fn only(health: &Health, wanted: &[String], found: Headline, notes: usize) -> Headline {
     if found.key.is_some() {
         return found;
     }
-    let word = if health.status == Status::Unknown { "unknown" } else { "clear" };
+    let word = match (health.status, notes) {
+        (Status::Unknown, _) => "unknown",
+        (_, 0) => "clear",
+        _ => "nothing above info",
+    };
     let says = format!("{}: {word} (only this was judged)", wanted.join(", "));
     Headline { status: health.status, says, ..Headline::default() }
 }
@@ -129,6 +133,13 @@ mod tests {
             unexplained_s_per_s: total - productive,
             states: Vec::new(),
         }
+    }
+
+    #[test]
+    fn what_is_found_is_not_called_clear() {
+        let health = Health { status: Status::Healthy, score: Some(100.0) };
+        let says = |notes| only(&health, &["source.*".to_owned()], Headline::default(), notes).says;
+        assert!(says(0).contains(": clear") && says(2).contains(": nothing above info"));
     }
 
     #[test]

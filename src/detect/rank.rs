@@ -362,7 +362,7 @@ pub fn only(mut diagnosis: Diagnosis, wanted: &[String]) -> Diagnosis {
         (&diagnosis.sources, &diagnosis.unknown),
         false,
     );
-    diagnosis.verdict = headline::only(&diagnosis.health, wanted, found);
+    diagnosis.verdict = headline::only(&diagnosis.health, wanted, found, diagnosis.findings.len());
     diagnosis
 }
 
