@@ -130,7 +130,7 @@ pub fn suspend(job: bool) {
     crate::signals::stop(job);
 }
 
-/// Takes the terminal again, and draws everything anew with the next frame.
+/// Takes the terminal back after a stop; the next frame is drawn in full.
 ///
 /// # Errors
 /// When the terminal cannot be taken.

@@ -82,6 +82,10 @@ fn an_open_card_stays_with_its_finding_or_says_that_it_is_gone() {
         assert!(app.fix().is_none() && app.finding().is_none(), "not another one's");
         assert!(app.update(Msg::Key(Key::Char('c'))).is_empty(), "nothing is copied");
     }
+    // Nor does a moment without any finding at all let go of it.
+    app.update(Msg::Picture(ranked(&sick, &[])));
+    app.update(Msg::Picture(ranked(&sick, &[(second, Critical)])));
+    assert!(app.fix().is_none(), "still not another one's");
     app.update(Msg::Picture(ranked(&sick, &[(second, Critical), (first, Warning)])));
     assert_eq!(app.fix().map(|f| f.command.to_string()), Some(own));
 }

@@ -14,10 +14,6 @@ impl App {
     /// first one, unless a more severe one comes up.
     pub(super) fn hold_selection(&mut self) {
         let all = self.findings();
-        let Some(first) = all.first() else {
-            (self.selected, self.chosen) = (None, false);
-            return;
-        };
         let held = self.selected.as_ref().and_then(|key| {
             let same = all.iter().find(|f| f.key == *key);
             // A finding that goes on with another culprit names the old one.
@@ -30,6 +26,10 @@ impl App {
         if held.is_none() && card {
             return;
         }
+        let Some(first) = all.first() else {
+            (self.selected, self.chosen) = (None, false);
+            return;
+        };
         let (key, chosen) = match held {
             Some(held) if self.chosen || held.severity <= first.severity => (&held.key, self.chosen),
             _ => (&first.key, false),

@@ -159,7 +159,7 @@ pub const fn holes(template: &str) -> usize {
     found
 }
 
-/// Between which quotes a place in a template stands; a `$(` within them begins anew.
+/// The quotes that are open at a place in a template. Inside `$(…)` quoting starts afresh.
 #[derive(Default)]
 struct Quotes(Vec<char>);
 

@@ -5,8 +5,7 @@ use crate::detect::command::sh;
 use crate::model::facts::{Facts, ProcFacts};
 use crate::model::shell::Word;
 
-use super::command::Language;
-use super::command::{Command, Part};
+use super::command::{Command, Language, Part};
 use super::finding::{Fix, Horizon, Phase, Preflight};
 use super::touch::{may_touch, touchable};
 

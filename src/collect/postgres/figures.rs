@@ -10,7 +10,7 @@ use super::columns::Columns;
 use super::session::{Answers, Session};
 use super::trouble::Trouble;
 
-/// Settings are read in every so many readings: their view is the dearest of all.
+/// Settings come with one reading out of so many: their view costs more than all the others.
 const SETTINGS_EACH: u32 = 12;
 
 /// What is kept from one reading to the next.

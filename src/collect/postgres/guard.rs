@@ -132,7 +132,7 @@ pub async fn reach(target: &Target) -> io::Result<Box<dyn Stream>> {
 /// # Errors
 /// When no socket can be had.
 pub fn before(server: Box<dyn Stream>, port: u16, has_password: bool) -> io::Result<(PathBuf, Guard)> {
-    // An abstract name: nothing is written. Others can read it and connect; only this very process is let through.
+    // An abstract socket: it has a name and no file. Any process can see the name and connect; only our own process is accepted.
     let mut hasher = RandomState::new().build_hasher();
     hasher.write_u64(RandomState::new().build_hasher().finish());
     let dir = PathBuf::from(format!("\0perftop-{}-{:016x}", std::process::id(), hasher.finish()));
@@ -147,7 +147,7 @@ pub fn before(server: Box<dyn Stream>, port: u16, has_password: bool) -> io::Res
     Ok((dir, Guard { told, relay: Some(relay) }))
 }
 
-/// The first connection of this very process; nobody else is let near the server.
+/// The first connection that comes from our own process; all others are closed at once.
 async fn ours(listener: UnixListener) -> io::Result<UnixStream> {
     loop {
         let (client, _) = listener.accept().await?;

@@ -26,7 +26,7 @@ const LOOK_MOST: Duration = Duration::from_millis(1000);
 const LOOK_COST: f64 = 0.8;
 const LOCKS_EVERY: Duration = Duration::from_millis(900);
 /// A look at the locks that costs more than this is repeated half as often.
-const LOCKS_DEAR_MS: f64 = 4.0;
+const LOCKS_COSTLY_MS: f64 = 4.0;
 const STATEMENTS_EVERY: Duration = Duration::from_secs(10);
 /// Of the server's time that reading them may take, ms per s, and how seldom they are read for that at most.
 const STATEMENTS_COST: f64 = 0.6;
@@ -38,7 +38,7 @@ const STATEMENTS_EARLY: u32 = 4;
 const RIGHTS_EVERY: Duration = Duration::from_secs(4);
 const CLUSTER_EVERY: Duration = Duration::from_secs(5);
 /// A reading of the cluster that costs more than this is repeated half as often.
-const CLUSTER_DEAR_MS: f64 = 2.0;
+const CLUSTER_COSTLY_MS: f64 = 2.0;
 /// Texts of statements that cost little: what reading them may cost the server, ms per s, and their longest distance.
 const TEXTS_COST: f64 = 0.2;
 const TEXTS_EVERY: Duration = Duration::from_secs(60);
@@ -110,8 +110,8 @@ impl Sampling {
             if !slot.someone_waits() {
                 slot.mended(Part::Locks);
             } else if now >= chains {
-                let dear = self.chains(slot).await? > LOCKS_DEAR_MS;
-                chains = now + LOCKS_EVERY * if dear { 2 } else { 1 };
+                let costly = self.chains(slot).await? > LOCKS_COSTLY_MS;
+                chains = now + LOCKS_EVERY * if costly { 2 } else { 1 };
             }
             if now >= rights {
                 if !self.still_who_we_were().await? {
@@ -120,8 +120,8 @@ impl Sampling {
                 rights = now + RIGHTS_EVERY;
             }
             if now >= figures {
-                let dear = self.figures(slot).await? > CLUSTER_DEAR_MS;
-                figures = now + CLUSTER_EVERY * if dear { 2 } else { 1 };
+                let costly = self.figures(slot).await? > CLUSTER_COSTLY_MS;
+                figures = now + CLUSTER_EVERY * if costly { 2 } else { 1 };
             }
             if now >= names {
                 self.names().await?;

@@ -1,7 +1,6 @@
 //! app.pool.queueing: clients queue for a pooled connection while the server has room.
 
-use crate::detect::command::Command;
-use crate::detect::command::sh;
+use crate::detect::command::{Command, sh};
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::ledger::{PoolWait, State};
@@ -99,8 +98,8 @@ fn found(facts: &Facts<'_>, pool: &PoolWait, server: Option<&PgFacts>, name: &st
 
 fn fixes(pool: &PoolWait) -> Vec<Fix> {
     let more = (pool.connections * 2).max(4);
-    let mut raise = fix::shell_fix(Phase::Relief, Horizon::Immediate, "Give the pool twice the connections", Command::note(""));
-    raise.command = sh!("psql -p {} -U pgbouncer pgbouncer -c 'SET default_pool_size = {}'", pool.port, more);
+    let set = sh!("psql -p {} -U pgbouncer pgbouncer -c 'SET default_pool_size = {}'", pool.port, more);
+    let mut raise = fix::shell_fix(Phase::Relief, Horizon::Immediate, "Give the pool twice the connections", set);
     raise.undo = Some(sh!("psql -p {} -U pgbouncer pgbouncer -c RELOAD   # to what its file says", pool.port));
     raise.risk =
         "so many for each pair of database and user: SHOW CONFIG tells what it is now; beyond two or three per CPU nothing gets \

@@ -2,8 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::detect::command::Command;
-use crate::detect::command::sh;
+use crate::detect::command::{Command, sh};
 use crate::detect::finding::{Class, Evidence, Fix, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::ledger::{Actor, PeerWait, State};

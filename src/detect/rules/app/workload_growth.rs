@@ -1,7 +1,6 @@
 //! app.workload_growth: more work than before at the same cost each; nothing is broken.
 
-use crate::detect::command::Command;
-use crate::detect::command::sh;
+use crate::detect::command::{Command, sh};
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::ledger::{Actor, State};

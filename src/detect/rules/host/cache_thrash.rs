@@ -1,7 +1,6 @@
 //! host.memory.cache_thrash: the page cache is too small; refaults explain the reads.
 
-use crate::detect::command::Command;
-use crate::detect::command::sh;
+use crate::detect::command::{Command, sh};
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::ledger::{Actor, inside, refault_share};

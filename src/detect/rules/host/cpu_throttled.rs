@@ -1,7 +1,6 @@
 //! host.cpu.throttled: a cgroup's quota stops its tasks while CPUs are idle.
 
-use crate::detect::command::sh;
-use crate::detect::command::{Command, named};
+use crate::detect::command::{Command, named, sh};
 use crate::detect::finding::{Class, Fix, Horizon, Phase, Preflight};
 use crate::detect::fix;
 use crate::detect::ledger::{Actor, State, inside};

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::detect::command::sh;
-use crate::detect::finding::Fix;
-use crate::detect::finding::{Class, Horizon, Phase};
+use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};

@@ -1,7 +1,6 @@
 //! host.disk.full: a file system has no space, or will have none at a time that can be estimated.
 
-use crate::detect::command::sh;
-use crate::detect::command::{Command, named};
+use crate::detect::command::{Command, named, sh};
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::memory::is_held;

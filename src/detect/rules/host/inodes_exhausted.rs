@@ -1,8 +1,7 @@
 //! host.disk.inodes_exhausted: no inodes though space is free.
 
 use crate::detect::command::sh;
-use crate::detect::finding::Fix;
-use crate::detect::finding::{Class, Horizon, Phase};
+use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::memory::is_held;
 use crate::detect::params::{HYSTERESIS, Param, Params};

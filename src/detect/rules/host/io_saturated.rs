@@ -1,7 +1,6 @@
 //! host.io.saturated: a device is slower than its own clean latency and its queue grows; names the contender.
 
-use crate::detect::command::sh;
-use crate::detect::command::{Command, named};
+use crate::detect::command::{Command, named, sh};
 use crate::detect::finding::{Class, Evidence, Fix, Horizon, Phase, Preflight};
 use crate::detect::fix;
 use crate::detect::ledger::Actor;

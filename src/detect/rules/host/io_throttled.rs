@@ -1,7 +1,6 @@
 //! host.io.throttled: tasks wait for IO while the device idles, because their cgroup has an IO limit.
 
-use crate::detect::command::sh;
-use crate::detect::command::{Command, named};
+use crate::detect::command::{Command, named, sh};
 use crate::detect::finding::{Class, Fix, Horizon, Phase, Preflight};
 use crate::detect::fix;
 use crate::detect::ledger::{Actor, inside};

@@ -1,7 +1,6 @@
 //! host.memory.leak: one process grows steadily; when the memory ends. Never critical alone.
 
-use crate::detect::command::Command;
-use crate::detect::command::sh;
+use crate::detect::command::{Command, sh};
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::memory::is_held;

@@ -1,7 +1,6 @@
 //! host.memory.oom: the OOM killer ran, in a control group or on the whole host.
 
-use crate::detect::command::sh;
-use crate::detect::command::{Command, named};
+use crate::detect::command::{Command, named, sh};
 use crate::detect::finding::{Class, Fix, Horizon, Phase, Preflight};
 use crate::detect::fix;
 use crate::detect::memory::Held;

@@ -1,7 +1,6 @@
 //! host.memory.reclaim: the whole host is short of memory; tasks free pages themselves before they get one.
 
-use crate::detect::command::Command;
-use crate::detect::command::sh;
+use crate::detect::command::{Command, sh};
 use crate::detect::finding::{Class, Evidence, Fix, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::ledger::{Actor, State, refault_share};

@@ -1,8 +1,7 @@
 //! host.disk.mount_hung: a mount does not answer within its deadline.
 
 use crate::detect::command::sh;
-use crate::detect::finding::Fix;
-use crate::detect::finding::{Class, Horizon, Phase};
+use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::ledger::State;
 use crate::detect::params::Params;

@@ -1,8 +1,7 @@
 //! host.network.nic_errors: interface errors or drops above the floor.
 
 use crate::detect::command::sh;
-use crate::detect::finding::Fix;
-use crate::detect::finding::{Class, Horizon, Phase};
+use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};

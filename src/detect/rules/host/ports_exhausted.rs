@@ -1,7 +1,6 @@
 //! host.network.ports_exhausted: no ephemeral ports towards one destination.
 
-use crate::detect::command::Command;
-use crate::detect::command::sh;
+use crate::detect::command::{Command, sh};
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::memory::is_held;

@@ -1,8 +1,7 @@
 //! host.disk.read_only: a file system was remounted read-only.
 
 use crate::detect::command::sh;
-use crate::detect::finding::Fix;
-use crate::detect::finding::{Class, Horizon, Phase};
+use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::memory::mount_key;
 use crate::detect::params::Params;

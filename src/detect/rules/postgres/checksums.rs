@@ -2,8 +2,7 @@
 
 use super::support::{instance, nobody, sql, unknown};
 use crate::detect::command::sh;
-use crate::detect::finding::Class;
-use crate::detect::finding::{Horizon, Phase};
+use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::params::Params;
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::source::SourceKind;

@@ -1,8 +1,7 @@
 //! postgres.connections.churn: connections are opened and closed all the time.
 
 use super::support::{in_application, instance, nobody, unknown};
-use crate::detect::finding::Class;
-use crate::detect::finding::Horizon;
+use crate::detect::finding::{Class, Horizon};
 use crate::detect::ledger::State;
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};

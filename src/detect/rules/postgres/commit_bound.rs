@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use super::role_setting::role_setting;
 use super::support::{self, confidence, in_application, instance, interval, nobody};
-use crate::detect::finding::Class;
-use crate::detect::finding::{Fix, Horizon, Phase};
+use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};

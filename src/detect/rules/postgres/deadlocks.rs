@@ -1,8 +1,7 @@
 //! postgres.locks.deadlocks: deadlocks are happening.
 
 use super::support::{in_application, instance, nobody, unknown};
-use crate::detect::finding::Class;
-use crate::detect::finding::{Fix, Horizon};
+use crate::detect::finding::{Class, Fix, Horizon};
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::PgFacts;

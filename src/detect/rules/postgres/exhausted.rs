@@ -2,8 +2,7 @@
 
 use super::support::{instance, nobody, setting, sql, unknown};
 use crate::detect::command::Command;
-use crate::detect::finding::Class;
-use crate::detect::finding::{Fix, Horizon, Phase};
+use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};

@@ -1,8 +1,7 @@
 //! postgres.checkpoints.forced: checkpoints are forced by WAL volume.
 
 use super::support::{confidence, nobody, setting, unknown};
-use crate::detect::finding::Class;
-use crate::detect::finding::{Horizon, Phase};
+use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};

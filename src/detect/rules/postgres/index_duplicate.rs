@@ -3,8 +3,7 @@
 use super::object::Object;
 use super::support::{self, nobody, sql};
 use crate::detect::command::Command;
-use crate::detect::finding::Class;
-use crate::detect::finding::{Horizon, Phase};
+use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::params::Params;
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::postgres::index_definition;

@@ -2,8 +2,7 @@
 
 use super::object::Object;
 use super::support::{self, nobody, sql};
-use crate::detect::finding::Class;
-use crate::detect::finding::{Horizon, Phase};
+use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};

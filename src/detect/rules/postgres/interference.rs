@@ -1,8 +1,7 @@
 //! postgres.vacuum.interference: maintenance competes with the foreground.
 
 use super::support::{self, confidence, instance, interval, nobody};
-use crate::detect::finding::Class;
-use crate::detect::finding::Fix;
+use crate::detect::finding::{Class, Fix};
 use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};

@@ -1,8 +1,7 @@
 //! postgres.replication.lag: a standby is behind.
 
 use super::support::{instance, nobody, sql, unknown};
-use crate::detect::finding::Class;
-use crate::detect::finding::{Horizon, Phase};
+use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};

@@ -1,8 +1,7 @@
 //! postgres.io.read_bound: reads dominate and no query or memory cause explains it.
 
 use super::support::{self, confidence, instance, interval, nobody, setting};
-use crate::detect::finding::Class;
-use crate::detect::finding::{Fix, Horizon, Phase, Preflight};
+use crate::detect::finding::{Class, Fix, Horizon, Phase, Preflight};
 use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};

@@ -2,8 +2,7 @@
 
 use super::object::Object;
 use super::support::{self, nobody, sql};
-use crate::detect::finding::Class;
-use crate::detect::finding::{Fix, Horizon, Phase};
+use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};

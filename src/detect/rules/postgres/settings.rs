@@ -1,8 +1,7 @@
 //! postgres.settings.dangerous: fsync=off and its kind.
 
 use super::support::{instance, nobody, setting, unknown};
-use crate::detect::finding::Class;
-use crate::detect::finding::{Horizon, Phase};
+use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::params::Params;
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::source::SourceKind;

@@ -1,7 +1,6 @@
 //! What several rules of PostgreSQL need: subjects, statements to paste with their guards, the time of a query by state.
 
-use crate::detect::command::sh;
-use crate::detect::command::{Command, named};
+use crate::detect::command::{Command, named, sh};
 use crate::detect::finding::{Fix, Horizon, Phase, Preflight};
 use crate::detect::ledger::state_of;
 use crate::detect::verdict::{Facts, Judged, Verdict};

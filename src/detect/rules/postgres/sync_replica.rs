@@ -2,8 +2,7 @@
 
 use super::support::{self, confidence, instance, interval, nobody, setting};
 use crate::detect::command::Command;
-use crate::detect::finding::Class;
-use crate::detect::finding::{Horizon, Phase};
+use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};

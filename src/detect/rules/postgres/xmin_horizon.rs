@@ -1,8 +1,7 @@
 //! postgres.vacuum.xmin_horizon: something holds the horizon; vacuum cannot clean.
 
 use super::support::{self, instance, nobody, sql, unknown};
-use crate::detect::finding::Class;
-use crate::detect::finding::{Fix, Horizon, Phase};
+use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};

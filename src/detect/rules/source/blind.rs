@@ -1,8 +1,6 @@
 //! source.blind: permissions or kernel settings hide a part; the command that lifts it and what it silences.
 
-use crate::detect::command::Command;
-use crate::detect::command::Language;
-use crate::detect::command::sh;
+use crate::detect::command::{Command, Language, sh};
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::params::Params;

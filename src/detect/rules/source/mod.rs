@@ -5,8 +5,7 @@ pub mod denied;
 pub mod not_watched;
 pub mod unreachable;
 
-use crate::detect::command::Command;
-use crate::detect::command::sh;
+use crate::detect::command::{Command, sh};
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::verdict::{Facts, Found, Judged, Verdict, evidence};
