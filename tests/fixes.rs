@@ -16,6 +16,7 @@ use perftop::collect::host::identity;
 use perftop::collect::host::sweep::Sweeper;
 use perftop::collect::root::Roots;
 use perftop::detect::fix;
+use perftop::detect::touch::touchable;
 use perftop::model::facts::{Facts, ProcFacts, WeightOverrides};
 use perftop::model::host::HostSample;
 use perftop::model::sample::{Sample, Snapshot};
@@ -156,6 +157,19 @@ fn another_perftop_is_left_alone() {
     assert!(fix::pause(&facts(target.pid()), &[&named]).is_none());
     let other = ProcFacts { name: "worker".into(), ..named };
     assert!(fix::pause(&facts(target.pid()), &[&other]).is_some());
+}
+
+/// However many workers share the work, they are culprits; who does nothing beside them is not.
+#[test]
+fn many_equal_workers_are_culprits_and_idle_neighbours_are_not() {
+    let target = Target::start();
+    let facts = facts(target.pid());
+    let process = find(&facts, target.pid());
+    let of = |cpu: f64| ProcFacts { cpu: Some(cpu), rss_bytes: 1 << 20, ..process.clone() };
+    let workers: Vec<ProcFacts> = (0..64).map(|_| of(0.03)).chain([of(0.0), of(0.001)]).collect();
+    assert_eq!(touchable(&facts, &workers.iter().collect::<Vec<_>>()).len(), 64);
+    let idle = [of(0.0), of(0.0)];
+    assert_eq!(touchable(&facts, &idle.iter().collect::<Vec<_>>()).len(), 2, "where nothing is used nobody is told from another");
 }
 
 #[test]

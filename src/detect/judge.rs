@@ -41,7 +41,9 @@ const GROWTH: &str = "app.workload_growth";
 /// Judges the newest snapshot of `window`, oldest first.
 /// `only` names the rules that exist (ids, or families that end in a star); empty: all of them.
 pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &ParamOverrides, only: &[String]) -> Evaluation {
-    let wanted = |id: &str| only.is_empty() || only.iter().any(|w| rank::matches(w, id));
+    let asked = |id: &str| only.is_empty() || only.iter().any(|w| rank::matches(w, id));
+    // What is left is what no other rule claims: to know it, all of them are judged.
+    let wanted = |id: &str| asked(id) || asked(unexplained::ID);
 
     let mut world = World::derive(window, &memory.weights);
     memory.learned.learn(&world);
@@ -130,9 +132,6 @@ impl Seen {
         let judged = (rule.judge)(facts, &params, prev);
         let own = facts.postgres.map_or("host", |pg| pg.id.as_str());
         self.demands.extend(judged.demands);
-        if !judged.verdicts.is_empty() && judged.verdicts.iter().all(|(_, v)| matches!(v, Verdict::Unknown { .. })) {
-            self.blind.push((rule.id, own.to_owned()));
-        }
         // What is hidden from our role is not fine: a rule that needs others' sessions or statements clears nothing then.
         let others = rule.origins.iter().any(|o| OF_OTHERS.contains(o));
         let narrow = facts.postgres.and_then(PgFacts::narrow).filter(|_| others);
@@ -140,6 +139,11 @@ impl Seen {
         let lacking = narrow.or_else(|| facts.postgres.and_then(|pg| pg.refused(rule.origins)).cloned());
         // A rule that found something clears nothing: its other subjects are not the story.
         let found_any = judged.verdicts.iter().any(|(_, v)| matches!(v, Verdict::Found(_)));
+        // What it remembers is kept then: a finding that nobody can look at is not gone.
+        let looked = |v: &Verdict| matches!(v, Verdict::Found(_)) || lacking.is_none() && matches!(v, Verdict::Clear(_));
+        if !judged.verdicts.is_empty() && !judged.verdicts.iter().any(|(_, v)| looked(v)) {
+            self.blind.push((rule.id, own.to_owned()));
+        }
         for (subject, verdict) in judged.verdicts {
             let id = rule.id.to_owned();
             let verdict = match (verdict, &lacking) {

@@ -178,7 +178,7 @@ fn kind(learned: &Learned, pg: &PgFacts, costly: &Costly<'_>, ease: f64) -> Opti
     if mean_ms <= CHEAP_MS && per_s >= OFTEN_PER_S && rows <= FEW_ROWS && flood && !ENDS.contains(&verb.as_str()) {
         return Some(Kind::HighFrequency);
     }
-    if let Some(table) = plan.filter(|_| mean_ms >= DEAR_MS).and_then(tables::changed) {
+    if let Some(table) = plan.filter(|_| mean_ms >= DEAR_MS).and_then(|plan| tables::changed(plan, rows)) {
         return Some(Kind::StaleStatistics(table, None));
     }
     if let Some((usual_ms, _)) = usual

@@ -12,7 +12,7 @@ pub fn stale(plan: &Plan, rows_per_call: f64) -> Option<(usize, f64)> {
     let root = plan.nodes.first()?;
     let never = PlannedTable::never_analyzed;
     let changed = |t: &PlannedTable| t.live + t.dead > 1000 && (never(t) || t.modified as f64 >= 0.5 * t.rows.max(1000.0));
-    let table = plan.tables.iter().position(changed).filter(|_| open(plan))?;
+    let table = plan.tables.iter().position(changed).filter(|_| open(plan, rows_per_call))?;
     // What an aggregate returns says nothing of what is below it.
     let aggregate = plan.nodes.iter().take(3).any(|n| n.kind.contains("Aggregate") || n.kind == "Group");
     let (estimated, real) = (root.rows.max(1.0), rows_per_call.max(1.0));
@@ -26,14 +26,16 @@ pub fn stale(plan: &Plan, rows_per_call: f64) -> Option<(usize, f64)> {
 
 /// A table in the plan of which half or more was changed since it was analysed: what the planner believes of it is of another table.
 #[must_use]
-pub fn changed(plan: &Plan) -> Option<usize> {
+pub fn changed(plan: &Plan, rows_per_call: f64) -> Option<usize> {
     let table = plan.tables.iter().position(|t| t.live + t.dead > 1000 && t.modified as f64 >= 0.5 * t.rows.max(1000.0));
-    table.filter(|_| open(plan))
+    table.filter(|_| open(plan, rows_per_call))
 }
 
-/// Good statistics could choose another plan: tables are joined, or an index that is not used begins with a column that is compared or
-/// sorted by. Where there is one way only, the planner takes it whatever it believes.
-fn open(plan: &Plan) -> bool {
+/// Good statistics could choose another plan: tables are joined, an index that is not used begins with a column that is compared or sorted
+/// by, or one is used that reads so much that the table itself would be read faster. Where there is one way only, the planner takes it
+/// whatever it believes.
+fn open(plan: &Plan, rows_per_call: f64) -> bool {
+    const MUCH: f64 = 0.2;
     let scans: Vec<&Node> = plan.nodes.iter().filter(|n| !n.relation.is_empty() && n.kind != "ModifyTable").collect();
     // A bitmap's index and heap are one scan: only the heap has a relation.
     if scans.len() > 1 {
@@ -41,6 +43,12 @@ fn open(plan: &Plan) -> bool {
     }
     let other = |node: &&Node| {
         let Some(table) = plan.tables.iter().find(|t| t.schema == node.schema && t.name == node.relation) else { return false };
+        // What an aggregate returns says nothing of how much the index reads.
+        let grouped = plan.nodes.iter().any(|n| n.kind.contains("Aggregate") || n.kind == "Group");
+        let by_index = plan.nodes.iter().any(|n| !n.index.is_empty());
+        if by_index && (grouped || rows_per_call >= MUCH * table.live as f64) {
+            return true;
+        }
         let texts = node.conditions.iter().map(|(_, text)| text.shown());
         let compared = texts.flat_map(|text| conditions::parse(text, node.alias.shown())).map(|c| c.column);
         let keys = plan.nodes.iter().flat_map(|n| &n.sort_key);

@@ -65,23 +65,25 @@ pub fn touchable<'a>(facts: &Facts, members: &[&'a ProcFacts]) -> Vec<&'a ProcFa
     let above = ancestors(facts);
     let used = |all: &[&ProcFacts]| -> f64 { all.iter().map(|p| p.cpu.unwrap_or(0.0)).sum() };
     let all = used(members);
-    let counted: Vec<&ProcFacts> = members.iter().copied().filter(|p| counts(members, p)).collect();
+    let counted = culprits(members);
     let free: Vec<&ProcFacts> = counted.iter().copied().filter(|p| may(facts, &above, p)).collect();
     let enough = if all > 0.01 { used(&free) * 2.0 >= all } else { free.len() * 2 >= counted.len() };
     if enough { free } else { Vec::new() }
 }
 
-/// Who uses next to nothing of what all of them use, be it CPU, disk or memory, is no culprit: to stop it hurts whoever runs it and helps
-/// nobody.
-fn counts(members: &[&ProcFacts], p: &ProcFacts) -> bool {
-    const PART: f64 = 0.05;
-    let moved = |p: &ProcFacts| p.read_bytes_per_s.unwrap_or(0.0) + p.write_bytes_per_s.unwrap_or(0.0);
-    // Of each as much as must be used before it can be the trouble.
+/// Those that use the CPU, disk or memory in question. Who uses next to nothing beside the one that uses most is no culprit: to stop it hurts
+/// whoever runs it and helps nobody.
+fn culprits<'a>(members: &[&'a ProcFacts]) -> Vec<&'a ProcFacts> {
+    const PART: f64 = 0.1;
+    // CPUs, B/s and bytes that all of them together use before that can be the trouble.
     const LEAST: [f64; 3] = [0.1, 1e6, 256e6];
-    let used = |p: &ProcFacts| [p.cpu.unwrap_or(0.0), moved(p), p.rss_bytes as f64];
-    let all = members.iter().map(|m| used(m)).fold([0.0; 3], |sum, m| std::array::from_fn(|at| sum[at] + m[at]));
-    let trouble: Vec<usize> = (0..3).filter(|at| all[*at] >= LEAST[*at]).collect();
-    trouble.is_empty() || trouble.iter().any(|at| used(p)[*at] >= PART * all[*at])
+    let moved = |p: &ProcFacts| p.read_bytes_per_s.unwrap_or(0.0) + p.write_bytes_per_s.unwrap_or(0.0);
+    let used: Vec<[f64; 3]> = members.iter().map(|p| [p.cpu.unwrap_or(0.0), moved(p), p.rss_bytes as f64]).collect();
+    let all = |at: usize| used.iter().map(|u| u[at]).sum::<f64>();
+    let most = |at: usize| used.iter().map(|u| u[at]).fold(0.0, f64::max);
+    let trouble: Vec<(usize, f64)> = (0..3).filter(|at| all(*at) >= LEAST[*at]).map(|at| (at, most(at))).collect();
+    let counts = |u: &[f64; 3]| trouble.is_empty() || trouble.iter().any(|(at, most)| u[*at] >= PART * most);
+    members.iter().zip(&used).filter(|(_, u)| counts(u)).map(|(p, _)| *p).collect()
 }
 
 /// True when stopping it stops nobody else.

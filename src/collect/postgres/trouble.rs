@@ -68,7 +68,12 @@ impl Trouble {
     /// As what is not known of a part that could not be read for it.
     #[must_use]
     pub fn lack(&self, part: &str) -> Lack {
-        let why = if self.code() == "42501" { Why::Denied } else { Why::TimedOut };
+        let why = match self.code() {
+            "42501" => Why::Denied,
+            // Not supported, no such function, relation or column: this server has none.
+            "0A000" | "42883" | "42P01" | "42703" => Why::Unsupported,
+            _ => Why::TimedOut,
+        };
         Lack::new(why, format!("{part}: {self}"))
     }
 

@@ -103,9 +103,11 @@ pub(super) fn advise(plan: &Plan, at: usize, node: &Node, call: Call) -> Option<
             let ends = all.iter().filter(|c| c.compare == Compare::Range && c.column == range.column).count();
             rows.min(table.rows * selectivity * if ends > 1 { 0.005 } else { 1.0 / 3.0 })
         }
-        (None, None) => (table.rows * selectivity)
-            .min(counted.filter(|_| served >= asked(node)).map_or(rows, |n| n.min(rows)).max(1.0) * 4.0)
-            .max(1.0),
+        (None, None) => match counted {
+            Some(n) if served >= asked(node) => n.max(1.0),
+            Some(n) => n.max(table.rows * selectivity),
+            None => (table.rows * selectivity).min(rows.max(1.0) * 4.0).max(1.0),
+        },
     };
     columns.truncate(COLUMNS + 1);
     if columns.is_empty() || (limited.is_none() && wanted > MANY * table.rows) || covered(table, &columns) {

@@ -7,6 +7,7 @@ use crate::detect::memory::is_held;
 use crate::detect::params::{HYSTERESIS, Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::host::FsRaw;
+use crate::model::seen::Why;
 use crate::model::shell::Word;
 use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
@@ -59,12 +60,13 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let subject = Subject::new(SubjectType::Mount, fs.mount.shown(), fs.mount.shown());
         let space = match &fs.space {
             Ok(space) if space.inodes > 0 => space,
-            // What was exhausted at the last look is not free because nobody could look.
-            Err(lack) if is_held(prev, &subject) => {
+            Ok(_) => continue,
+            Err(lack) if lack.why == Why::NotYet && !is_held(prev, &subject) => continue,
+            // What could not be looked at is not free.
+            Err(lack) => {
                 judged.verdicts.extend(Judged::unknown(subject, lack).verdicts);
                 continue;
             }
-            _ => continue,
         };
         let left = params.get("left").min(space.inodes as f64 * 0.02);
         let left = if is_held(prev, &subject) { left / HYSTERESIS } else { left };

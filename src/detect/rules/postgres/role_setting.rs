@@ -59,7 +59,10 @@ pub fn role_setting(
 
 /// What is set for a role counts from a session's start: those that run keep what they have.
 fn new_sessions(pg: &PgFacts, role: &Foreign) -> Preflight {
-    let rows = pg.cluster.as_ref().map_or(&[] as &[_], |c| c.connections.as_slice());
+    let known = pg.cluster.as_ref().ok().filter(|_| pg.refused(&["postgres.connections"]).is_none());
+    let Some(rows) = known.map(|c| c.connections.as_slice()) else {
+        return Preflight { ok: false, what: "counts for new sessions; how many it has is not known here".into() };
+    };
     let running: u32 = rows.iter().filter(|row| row.role == *role).map(|row| row.all).sum();
     let what = match running {
         0 => "counts for new sessions".to_owned(),

@@ -143,7 +143,9 @@ impl PgFacts {
     pub fn partly_seen(&self) -> Option<Lack> {
         let refused = |lack: &&Lack| self.server.is_some() && lack.why != Why::NotYet;
         let parts = [self.activity.as_ref().err(), self.chains.as_ref().err(), self.cluster.as_ref().err()];
-        let part = || self.cluster.as_ref().ok().and_then(|c| c.refused.values().next()).cloned();
+        // What this kind of server does not have hides nothing.
+        let hides = |lack: &&Lack| lack.why != Why::Unsupported;
+        let part = || self.cluster.as_ref().ok().and_then(|c| c.refused.values().find(hides)).cloned();
         self.narrow().or_else(|| parts.into_iter().flatten().find(refused).cloned()).or_else(part)
     }
 
