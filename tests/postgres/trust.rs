@@ -47,7 +47,11 @@ fn a_function_that_was_revoked_takes_only_its_own_findings_away() {
         ("pg_stat_get_archiver()", "pg_stat_archiver", &["postgres.archiver.failing"][..]),
         ("pg_current_wal_lsn()", "pg_replication_slots", &["postgres.replication.lag", "postgres.replication.slot_retention"]),
         ("pg_stat_get_db_blocks_hit(oid)", "pg_stat_database", &["postgres.wraparound", "postgres.locks.deadlocks"]),
-        ("pg_show_all_settings()", "pg_settings", &["postgres.settings.dangerous"]),
+        (
+            "pg_show_all_settings()",
+            "pg_settings",
+            &["postgres.settings.dangerous", "postgres.archiver.failing", "postgres.wal.sync_replica"],
+        ),
     ];
     let clears = |d: &serde_json::Value, id: &str| d["cleared"].as_array().unwrap().iter().any(|c| c["id"] == id);
     for (function, view, silenced) in cases {

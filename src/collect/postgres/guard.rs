@@ -66,7 +66,7 @@ impl Guard {
 
     /// Lets the relay pass on what was said last.
     pub async fn finish(mut self) {
-        if let Some(relay) = self.relay.take() {
+        if let Some(relay) = self.relay.as_mut() {
             _ = relay.await;
         }
     }

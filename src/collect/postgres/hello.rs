@@ -60,10 +60,20 @@ pub fn same(row: &PgRow, hello: &Hello) -> bool {
 /// What the server said.
 pub async fn ask(session: &mut Session, target: &Target, roots: &Roots) -> Result<Hello, Trouble> {
     let (mut answers, _) = session.each(&WHO.map(str::to_owned)).await?;
+    // A lock or a timeout is no answer: the next attempt asks again. What was revoked stays so.
+    if let Some(Err(trouble)) = answers.iter().find(|a| a.as_ref().is_err_and(|trouble| trouble.code() != "42501")) {
+        return Err(trouble.clone());
+    }
+    let unseen = [3, 4].into_iter().find_map(|at| answers.get(at)?.as_ref().err().cloned());
     let mut rest = answers.split_off(1).into_iter().map(|answer| answer.ok().and_then(|mut rows| rows.pop()));
     let core = answers.pop().unwrap_or_else(|| Ok(Vec::new()))?.pop();
     let core = core.ok_or_else(|| Trouble::Lost("the server did not introduce itself".into()))?;
     let mut hello = parse(&core, std::array::from_fn(|_| rest.next().flatten()), target, roots);
+    if let Some(trouble) = unseen {
+        let why = format!("whether pg_stat_statements is installed cannot be read: {trouble}");
+        let lift = "grant pg_monitor again what the message names".to_owned();
+        hello.server.statements = StatementsView::Missing { why, lift, takes: Takes::Reading };
+    }
     hello.server.dialled = target.addresses().await;
     let mut entries: Option<usize> = None;
     if let StatementsView::Ready { schema, .. } = &hello.server.statements {

@@ -141,6 +141,8 @@ impl Session {
         match self.ask(statements).await {
             Ok((answers, took_ms)) => return Ok((answers.into_iter().map(Ok).collect(), self.cost_ms(took_ms))),
             Err(trouble) if trouble.fatal() => return Err(trouble),
+            // Alone already: it need not be asked again.
+            Err(trouble) if statements.len() == 1 => return Ok((vec![Err(trouble)], 0.0)),
             Err(_) => {}
         }
         let mut each = Vec::with_capacity(statements.len());

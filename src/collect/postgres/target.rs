@@ -253,8 +253,10 @@ impl Target {
     /// Reads the password again, where it comes from a file of its own.
     pub fn reread(&mut self) {
         let read = self.password_file.as_ref().and_then(|path| bounded::secret(path).ok());
-        if let Some(text) = read {
-            self.password = Some(Private::new(text.trim_end_matches(['\n', '\r']).to_owned()));
+        let text = read.as_deref().map(|text| text.trim_end_matches(['\n', '\r'])).unwrap_or_default();
+        // One that is just being written anew may be empty for a moment: no password is better than a wrong one.
+        if !text.is_empty() {
+            self.password = Some(Private::new(text.to_owned()));
         }
     }
 

@@ -19,7 +19,7 @@ pub const RULE: Rule = Rule {
     params: &[
         Param { name: "failing", unit: Unit::Seconds, default: 20.0, min: 1.0, max: 86400.0, what: "seconds of nothing but failures" },
     ],
-    origins: &["postgres.archiver"],
+    origins: &["postgres.archiver", "postgres.settings"],
     page: "\
 The command that archives WAL fails, and the server keeps every file until it succeeds: the disk fills, and there is no backup of what happened since. It tries again every minute.
 

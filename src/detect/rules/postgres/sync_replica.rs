@@ -22,7 +22,7 @@ pub const RULE: Rule = Rule {
     params: &[
         Param { name: "lost", unit: Unit::SecondsPerSecond, default: 0.1, min: 0.001, max: 1000.0, what: "sessions that must wait for a standby" },
     ],
-    origins: &["postgres.activity", "postgres.replicas", "ledger"],
+    origins: &["postgres.activity", "postgres.replicas", "postgres.settings", "ledger"],
     page: "\
 Commits wait until a standby says that it has them (`SyncRep`). When the standby is slow, or gone, they wait for it; when it is gone for good, for ever.
 
