@@ -20,7 +20,10 @@ pub enum Next {
     /// Nothing special.
     GoOn,
     /// The terminal was given back and taken again.
-    TakenAnew,
+    TakenAnew {
+        /// This process had stopped meanwhile: a SIGCONT is to be read.
+        stopped: bool,
+    },
     /// The terminal is gone.
     Vanished,
     /// Leave.
@@ -65,9 +68,9 @@ impl Effects {
             Effect::Incident { later } => self.ask(Ask::Incident(later)),
             Effect::Redraw => terminal::redraw(screen)?,
             Effect::Suspend => {
-                terminal::suspend(true);
+                let stopped = terminal::suspend(true);
                 // It may have vanished meanwhile.
-                return Ok(if terminal::resume(screen).is_ok() { Next::TakenAnew } else { Next::Vanished });
+                return Ok(if terminal::resume(screen).is_ok() { Next::TakenAnew { stopped } } else { Next::Vanished });
             }
         }
         Ok(Next::GoOn)

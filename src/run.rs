@@ -102,8 +102,8 @@ async fn turn(
             // From outside: the keyboard's Ctrl-C is a key here.
             number = ending.next() => return Ok(Left::BySignal(number)),
             turn = stopping.next() => {
-                if turn == Turn::Stop {
-                    terminal::suspend(false);
+                if turn == Turn::Stop && terminal::suspend(false) {
+                    stopping.deal_with_next();
                 }
                 // Whoever had the terminal meanwhile may have left it in any state.
                 if terminal::resume(screen).is_err() {
@@ -127,7 +127,12 @@ async fn turn(
         for effect in app.update(msg) {
             match effects.carry_out(effect, screen)? {
                 Next::GoOn => {}
-                Next::TakenAnew => pointer = Pointer::default(),
+                Next::TakenAnew { stopped } => {
+                    pointer = Pointer::default();
+                    if stopped {
+                        stopping.deal_with_next();
+                    }
+                }
                 Next::Vanished => return Ok(Left::Gone),
                 Next::Leave => return Ok(Left::Quit),
             }

@@ -60,6 +60,8 @@ fn ignored(number: u32) -> bool {
 pub struct Stopping {
     stop: Signal,
     go_on: Signal,
+    /// The next SIGCONT ends a stop whose end is dealt with already.
+    dealt_with: bool,
 }
 
 /// What came.
@@ -80,27 +82,41 @@ impl Stopping {
         Ok(Self {
             stop: signal(SignalKind::from_raw(Raw::TSTP.as_raw()))?,
             go_on: signal(SignalKind::from_raw(Raw::CONT.as_raw()))?,
+            dealt_with: false,
         })
     }
 
     /// The next one.
     pub async fn next(&mut self) -> Turn {
-        tokio::select! {
-            _ = self.stop.recv() => Turn::Stop,
-            _ = self.go_on.recv() => Turn::GoOn,
+        loop {
+            tokio::select! {
+                _ = self.stop.recv() => return Turn::Stop,
+                _ = self.go_on.recv() => {
+                    if !std::mem::take(&mut self.dealt_with) {
+                        return Turn::GoOn;
+                    }
+                }
+            }
         }
+    }
+
+    /// This process stopped itself, and whoever did that has taken the terminal back: the SIGCONT that is still to be read is no news.
+    pub const fn deal_with_next(&mut self) {
+        self.dealt_with = true;
     }
 }
 
 /// Stops this process until it is told to go on; `job`: and, as the terminal would do it, those of its job that wait for it (a `time`, a
-/// script). Nothing stops where no shell could let it go on: the kernel discards SIGTSTP there, and SIGSTOP would be for ever.
-pub fn stop(job: bool) {
-    let Some(waiting) = above() else { return };
+/// script). Nothing stops where no shell could let it go on: the kernel discards SIGTSTP there, and SIGSTOP would be for ever. True when it
+/// had stopped.
+#[must_use]
+pub fn stop(job: bool) -> bool {
+    let Some(waiting) = above() else { return false };
     if job {
         waiting.iter().for_each(|pid| _ = kill_process(*pid, Raw::TSTP));
     }
     // SIGTSTP is handled here, so that it would stop nobody.
-    _ = kill_process(getpid(), Raw::STOP);
+    kill_process(getpid(), Raw::STOP).is_ok()
 }
 
 /// The parents within this process group. `None` when the first one outside is of another session: the group is orphaned.

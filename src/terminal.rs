@@ -124,10 +124,11 @@ pub fn redraw(screen: &mut Screen) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives the terminal back and stops; `job`: with those that wait for it, as Ctrl-Z does.
-pub fn suspend(job: bool) {
+/// Gives the terminal back and stops; `job`: with those that wait for it, as Ctrl-Z does. True when it had stopped: a SIGCONT is to be read.
+#[must_use]
+pub fn suspend(job: bool) -> bool {
     restore();
-    crate::signals::stop(job);
+    crate::signals::stop(job)
 }
 
 /// Takes the terminal back after a stop; the next frame is drawn in full.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::cli::{Check, FailOn, Format};
 use crate::config::{Settings, nearest};
 use crate::detect::diagnosis::{Diagnosis, Status};
-use crate::detect::rank;
+use crate::detect::health;
 use crate::detect::rules::RULES;
 use crate::diagnose::Picture;
 use crate::engine::{Handle, LiveOptions, live, to_json};
@@ -56,7 +56,7 @@ pub fn run(options: &Check, settings: &Settings) -> Result<u8, Failure> {
 
 fn known(only: &[String]) -> Result<(), Failure> {
     for id in only {
-        if !RULES.iter().any(|rule| rank::matches(id, rule.id)) {
+        if !RULES.iter().any(|rule| health::matches(id, rule.id)) {
             let near = nearest(id, RULES.iter().map(|r| r.id));
             return Err(Failure::Usage(format!("--only {id}: there is no such finding{near}; `perftop explain` lists all")));
         }
@@ -65,7 +65,7 @@ fn known(only: &[String]) -> Result<(), Failure> {
 }
 
 fn wanted(diagnosis: &Diagnosis, only: &[String]) -> Diagnosis {
-    if only.is_empty() { diagnosis.clone() } else { rank::only(diagnosis.clone(), only) }
+    if only.is_empty() { diagnosis.clone() } else { health::only(diagnosis.clone(), only) }
 }
 
 fn render(diagnosis: &Diagnosis, format: Format) -> String {

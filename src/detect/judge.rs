@@ -12,12 +12,13 @@ use crate::model::subject::{SubjectType, finding_key};
 use super::causes::{self, Candidate};
 use super::diagnosis::{Cleared, Diagnosis, UnknownRow};
 use super::fix;
+use super::health;
 use super::ledger::{Clean, Ledger, State};
 use super::memory::{Held, Learned, Memory, RuleMemory};
 use super::params::{ParamOverrides, Params};
 use super::queries::Queries;
 use super::rank;
-use super::rules::{RULES, unexplained};
+use super::rules::{RULES, service_stalled, unexplained};
 use super::verdict::{Facts, Left, Verdict};
 
 /// What an evaluation gives.
@@ -41,7 +42,7 @@ const GROWTH: &str = "app.workload_growth";
 /// Judges the newest snapshot of `window`, oldest first.
 /// `only` names the rules that exist (ids, or families that end in a star); empty: all of them.
 pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &ParamOverrides, only: &[String]) -> Evaluation {
-    let asked = |id: &str| only.is_empty() || only.iter().any(|w| rank::matches(w, id));
+    let asked = |id: &str| only.is_empty() || only.iter().any(|w| health::matches(w, id));
     // What is left is what no other rule claims: to know it, all of them are judged.
     let wanted = |id: &str| asked(id) || asked(unexplained::ID);
 
@@ -50,6 +51,8 @@ pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &Param
     if !memory.rules.contains_key(GROWTH) {
         memory.learned.learn_requests(&world);
     }
+    let stalled = memory.rules.get(service_stalled::ID).cloned().unwrap_or_default();
+    memory.learned.learn_stands(&world, &|port| stalled.held.iter().any(|h| h.subject.key == port.to_string()));
     for pg in &mut world.postgres {
         let usual = pg.rows().filter_map(|row| Some((row.key, memory.learned.usual_query(&pg.id, row)?.0)));
         pg.usual = usual.collect();

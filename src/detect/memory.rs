@@ -10,6 +10,7 @@ use crate::model::host::FsRaw;
 use crate::model::subject::Subject;
 
 use super::series::Series;
+use super::stands::Past;
 
 /// All that the judgement remembers.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -169,6 +170,9 @@ pub struct Learned {
     /// Per listener the requests a second and the CPU seconds for each, newest last.
     #[serde(default)]
     pub requests: BTreeMap<String, VecDeque<(f32, f32)>>,
+    /// What stood at each port.
+    #[serde(default)]
+    pub stands: BTreeMap<String, Past>,
     /// Free bytes of each mount over time.
     pub space: BTreeMap<String, Series>,
     /// Free inodes of each mount over time.

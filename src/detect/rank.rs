@@ -3,22 +3,25 @@
 use std::cmp::Ordering;
 
 use crate::model::facts::Facts as World;
-use crate::model::source::{Place, SourceKind, SourceState, SourceStatus};
 
 use crate::model::subject::split_finding_key;
 
 use super::causes::Candidate;
-use super::diagnosis::{Cleared, Diagnosis, Health, Host, SCHEMA, StateRow, Status, Time, UnknownRow, rfc3339};
+use super::diagnosis::{Cleared, Diagnosis, Host, SCHEMA, StateRow, Time, UnknownRow, rfc3339};
 use super::finding::{Class, Finding, Fix, Impact, ImpactKind, Known, Muted, Phase, Severity, Since};
 use super::headline;
+use super::health;
 use super::ledger::{Ledger, State};
 use super::memory::{FindingMemory, Memory};
 use super::rules::unexplained;
 use super::settle::{settle, throughput};
 use super::verdict::Found;
+use super::victims::Victims;
 
 /// T below this is idle: nothing live is above info.
 pub const IDLE: f64 = 0.05;
+/// An outcome is critical after this.
+const OUTCOME_MS: i64 = 5_000;
 /// Evaluations that are provisional.
 pub const PROVISIONAL: u64 = 3;
 
@@ -41,9 +44,18 @@ pub fn diagnose(world: &World, ledger: &Ledger, memory: &mut Memory, candidates:
     let mut candidates = candidates;
     let time = time(ledger, &candidates);
     inherit(memory, &mut candidates);
-    let mut findings: Vec<Finding> = candidates.into_iter().map(|c| weigh(c, world, ledger, memory, now_ms)).collect();
+    let victims = Victims::of(world, ledger, &candidates);
+    let mut findings: Vec<Finding> = candidates
+        .into_iter()
+        .map(|c| {
+            let burns = victims.has(&c.key);
+            weigh(c, world, ledger, memory, now_ms, burns)
+        })
+        .collect();
     memory.muted.retain(|_, m| m.until_ms > now_ms);
     settle(memory, &findings, &looked, &|source| throughput(world, ledger, source), now_ms);
+    findings.sort_by(order);
+    victims.name(&mut findings);
     findings.sort_by(order);
     let mut rank = 0;
     for finding in &mut findings {
@@ -55,7 +67,7 @@ pub fn diagnose(world: &World, ledger: &Ledger, memory: &mut Memory, candidates:
     let blind = world.host.processes.is_err() || world.window_s == 0.0;
     // A server whose sessions nobody here sees may be in any trouble.
     let blind = blind || world.postgres.iter().any(|pg| pg.partly_seen().is_some());
-    let health = health(&world.sources, blind, &findings, time.foreground_s_per_s);
+    let health = health::health(&world.sources, blind, &findings, time.foreground_s_per_s);
     let identity = world.identity.as_deref();
     let provisional = memory.evaluations < PROVISIONAL;
     let verdict =
@@ -118,8 +130,8 @@ fn inherit(memory: &mut Memory, candidates: &mut [Candidate]) {
     }
 }
 
-/// CONTRACT.md, "Severity"; `lasting`: the conditions of critical held in three of the last four evaluations.
-fn severity(found: &Found, total: f64, lasting: bool, score: f64, benefit: f64) -> Severity {
+/// CONTRACT.md, "Severity"; `lasting`: the conditions of critical held in three of the last four evaluations; `old`: for five seconds.
+fn severity(found: &Found, total: f64, (lasting, old): (bool, bool), score: f64, benefit: f64) -> Severity {
     match found.class {
         Class::Live if total < IDLE => Severity::Info,
         Class::Live if found.standing.is_some() => {
@@ -141,6 +153,10 @@ fn severity(found: &Found, total: f64, lasting: bool, score: f64, benefit: f64) 
             _ if found.grows => Severity::Warning,
             _ => Severity::Info,
         },
+        // As long as that stands three evaluations have passed; critical waits for five seconds.
+        Class::Outcome if found.standing.is_some() && lasting => {
+            if found.never_critical || !old { Severity::Warning } else { Severity::Critical }
+        }
         Class::Hygiene if found.grows => Severity::Warning,
         Class::Live | Class::Hygiene | Class::Outcome => Severity::Info,
     }
@@ -157,7 +173,8 @@ fn counted(found: &Found) -> Severity {
     }
 }
 
-fn weigh(c: Candidate, world: &World, ledger: &Ledger, memory: &mut Memory, now_ms: i64) -> Finding {
+/// `burns`: a service stands because of it, which says more than any stretch.
+fn weigh(c: Candidate, world: &World, ledger: &Ledger, memory: &mut Memory, now_ms: i64, burns: bool) -> Finding {
     let total = ledger.total();
     let lost = c.lost();
     let benefit = lost * c.found.recoverable;
@@ -182,13 +199,14 @@ fn weigh(c: Candidate, world: &World, ledger: &Ledger, memory: &mut Memory, now_
         gone_ms: None,
     });
     date(kept, &c.found, now_ms);
-    let severe = c.found.standing.unwrap_or((score >= 30.0 || benefit >= 3.0) && benefit >= 0.3 && stretch >= 2.0);
+    let severe = c.found.standing.unwrap_or((score >= 30.0 || benefit >= 3.0) && benefit >= 0.3 && (stretch >= 2.0 || burns));
     if kept.critical.len() == 4 {
         kept.critical.pop_front();
     }
     kept.critical.push_back(severe);
     let lasting = kept.critical.iter().filter(|s| **s).count() >= 3;
-    let severity = severity(&c.found, total, lasting, score, benefit);
+    let old = now_ms - kept.since_ms >= OUTCOME_MS;
+    let severity = severity(&c.found, total, (lasting, old), score, benefit);
     if lost > kept.lost {
         (kept.lost, kept.predicted) = (lost, benefit);
     }
@@ -307,71 +325,6 @@ fn time(ledger: &Ledger, candidates: &[Candidate]) -> Time {
     }
 }
 
-/// Health over those findings; `blind` when the host itself could not be judged.
-#[must_use]
-pub fn health(sources: &[SourceStatus], blind: bool, findings: &[Finding], total: f64) -> Health {
-    let counted = || findings.iter().filter(|f| f.explained_by.is_none() && f.muted.is_none());
-    let raised = || counted().filter(|f| f.severity != Severity::Info);
-    let own = |f: &&Finding| f.id.starts_with("source.");
-    let unreadable = sources.iter().any(|s| {
-        // A remote peer that is merely seen is none of ours; a server that was asked for is.
-        let ours = s.place == Place::Local || s.kind != SourceKind::Peer;
-        s.kind != SourceKind::Host && ours && !matches!(s.state, SourceState::Ok | SourceState::Degraded)
-    });
-    let status = if counted().any(|f| f.severity == Severity::Critical) {
-        Status::Critical
-    } else if raised().any(|f| !own(&f)) {
-        Status::Warning
-    } else if unreadable || blind {
-        Status::Unknown
-    } else if raised().next().is_some() {
-        Status::Warning
-    } else {
-        Status::Healthy
-    };
-    let lost: f64 = raised().filter_map(|f| f.impact.benefit_s_per_s).sum();
-    let idle = total < IDLE;
-    let score = if idle { 100.0 } else { (100.0 * (1.0 - lost / total)).clamp(0.0, 100.0) };
-    // Failures that are counted are hard only where they are critical.
-    let hard = counted().any(|f| f.class == Class::Error && !f.ended && f.severity == Severity::Critical);
-    let score = if hard { score.min(20.0) } else { score };
-    Health { status, score: (status != Status::Unknown).then_some(score) }
-}
-
-/// The same diagnosis as if only those rules existed; `wanted` are ids, or families that end in a star. The health is
-/// that of what is left, unknown when one of them could not be judged and nothing worse was found.
-#[must_use]
-pub fn only(mut diagnosis: Diagnosis, wanted: &[String]) -> Diagnosis {
-    let is_wanted = |id: &str| wanted.iter().any(|w| matches(w, id));
-    diagnosis.findings.retain(|f| is_wanted(&f.id));
-    diagnosis.cleared.retain(|c| is_wanted(&c.id));
-    diagnosis.unknown.retain(|u| is_wanted(&u.id));
-    diagnosis.resolved.retain(|r| r.key.split('|').next().is_some_and(is_wanted));
-    for (finding, rank) in diagnosis.findings.iter_mut().zip(1..) {
-        finding.rank = finding.rank.map(|_| rank);
-    }
-    let blind = !diagnosis.unknown.is_empty();
-    let total = diagnosis.time.foreground_s_per_s;
-    let lost: f64 = diagnosis.findings.iter().filter(|f| f.explained_by.is_none()).filter_map(|f| f.impact.lost_s_per_s).sum();
-    diagnosis.time.unexplained_s_per_s = (total - diagnosis.time.productive_s_per_s - lost).max(0.0);
-    diagnosis.health = health(&[], blind, &diagnosis.findings, total);
-    let found = headline::headline(
-        &diagnosis.health,
-        &diagnosis.time,
-        &diagnosis.findings,
-        (&diagnosis.sources, &diagnosis.unknown),
-        false,
-    );
-    diagnosis.verdict = headline::only(&diagnosis.health, wanted, found, diagnosis.findings.len());
-    diagnosis
-}
-
-/// True when `pattern` is `id`, or ends in a star and begins it.
-#[must_use]
-pub fn matches(pattern: &str, id: &str) -> bool {
-    pattern.strip_suffix('*').map_or(pattern == id, |family| id.starts_with(family))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -381,7 +334,7 @@ mod tests {
         let severity_of = |failed: f64, attempts: f64| {
             let mut found = Found::new(Class::Error, "drops");
             (found.failed_per_s, found.attempts_per_s) = (Some(failed), Some(attempts));
-            severity(&found, 1.0, false, 0.0, 0.0)
+            severity(&found, 1.0, (false, false), 0.0, 0.0)
         };
         assert_eq!(severity_of(10.0, 100.0), Severity::Critical);
         assert_eq!(severity_of(0.5, 5.0), Severity::Warning, "a tenth, but less than one a second");
@@ -395,8 +348,8 @@ mod tests {
     fn a_leak_is_a_warning_however_soon() {
         let mut found = Found::new(Class::Risk, "grows");
         (found.eta_late_s, found.never_critical) = (Some(60.0), true);
-        assert_eq!(severity(&found, 1.0, false, 0.0, 0.0), Severity::Warning);
+        assert_eq!(severity(&found, 1.0, (false, false), 0.0, 0.0), Severity::Warning);
         found.never_critical = false;
-        assert_eq!(severity(&found, 1.0, false, 0.0, 0.0), Severity::Critical);
+        assert_eq!(severity(&found, 1.0, (false, false), 0.0, 0.0), Severity::Critical);
     }
 }

@@ -159,6 +159,14 @@ pub const ORIGINS: &[Origin] = &[
         "ss -tin state established",
     ),
     origin(
+        "host.stands",
+        "sock_diag, tcp_info of accepted sockets: tcpi_last_data_recv, tcpi_last_data_sent, idiag_rqueue, inode (0: not accepted)",
+        "requests that stand = accepted sockets with last received < last sent (ms ago), for at most ten minutes, by age (0, 10, 30, 100, \
+         300 ms, 1, 3, 10, 30, 100 s and more), mean per dump; answers = the lesser of Δtcpi_data_segs_in and Δtcpi_data_segs_out of each, \
+         plus connections closed with a request younger than 1 s",
+        "ss -tinp state established",
+    ),
+    origin(
         "host.ports",
         "sock_diag: sockets opened from here, by our address and the other end; net.ipv4.ip_local_port_range, tcp_tw_reuse",
         "(open + closing, unless closed ones are reused) / ports of the range",

@@ -37,6 +37,8 @@ pub enum Why {
     NotYet,
     /// A counter went back, the machine slept, or the device was made anew.
     Reset,
+    /// The recording is of a perftop that did not look at it.
+    NotRecorded,
 }
 
 impl Lack {
@@ -75,6 +77,7 @@ impl std::fmt::Display for Lack {
             Why::TimedOut => "no answer within its deadline",
             Why::NotYet => "not yet",
             Why::Reset => "reset",
+            Why::NotRecorded => "not recorded",
         };
         write!(f, "{} ({why})", tamed(&self.what))
     }

@@ -10,7 +10,7 @@ use crate::model::host::{Connecting, Listener, PeerLink, Peers, ProcId, Resend};
 use super::namespaces::{Dump, OWN};
 use super::ports::Ports;
 use super::sockdiag::{ESTABLISHED, LISTEN, SYN_SENT, Socket};
-use super::stamps::{Before, Doing, FRESH_MS, Here, Waits, asks, serves, timed_out};
+use super::stamps::{Before, Doing, FRESH_MS, Here, UNREAD_MS, Waits, asks, serves, stands, timed_out, unserved};
 
 /// Rows of a sample; beyond them the quietest are left out.
 const LINKS: usize = 256;
@@ -98,9 +98,20 @@ impl Tally {
                 None => self.client(socket, key, owner, here.has(socket.peer.ip()), waits),
             }
         }
+        self.closed(dump.namespace, &here);
         if dump.namespace != OWN {
             let doors = listening.iter().filter_map(|s| Some((s.local, *owners.get(&s.inode)?)));
             self.served.push((here, doors.collect()));
+        }
+    }
+
+    /// A connection that is closed while its request was young was answered: nobody gives up so soon.
+    fn closed(&mut self, namespace: u64, here: &Here) {
+        let young = self.before.iter().filter(|(key, b)| b.young && key.0 == namespace && !self.after.contains_key(key));
+        for at in young.filter_map(|(key, _)| here.listener(key.1)) {
+            if let Some(row) = self.listeners.get_mut(&(namespace, at)) {
+                row.answers += 1;
+            }
         }
     }
 
@@ -183,10 +194,17 @@ impl Tally {
         let before = self.before.get(&key).copied();
         // A connection that came since the dump before brings all that it received; at a first dump nobody knows when.
         let fresh = if self.known.contains(&key.0) { info.segments_received.map_or(0, u64::from) } else { 0 };
-        row.requests += before.map_or(fresh, |b| b.grown(&info).received);
+        let grown = before.map(|b| b.grown(&info));
+        row.requests += grown.map_or(fresh, |g| g.received);
+        row.answers += grown.map_or(fresh.min(info.segments_sent.map_or(0, u64::from)), |g| g.received.min(g.segments));
         let (doing, one_way) = serves(socket, &info, before);
+        let age_ms = stands(socket, &info, doing, one_way);
+        if let Some(age_ms) = age_ms {
+            row.ages.get_or_insert_default().add(age_ms);
+            row.unserved += u32::from(unserved(socket, age_ms));
+        }
         if let Some(now) = self.after.get_mut(&key) {
-            now.sends = one_way;
+            (now.sends, now.young) = (one_way, age_ms.is_some_and(|ms| ms < UNREAD_MS));
         }
         match doing {
             Doing::Awaits(age_ms) => {

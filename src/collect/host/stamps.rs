@@ -9,6 +9,10 @@ use super::sockdiag::{Socket, TcpInfo};
 pub(super) const FRESH_MS: u32 = 10_000;
 /// A request older than this is none: the connection idles after a message that needed no answer.
 pub(super) const REQUEST_MS: u32 = 60_000;
+/// A request that stands longer is nobody's any more.
+pub(super) const STANDS_MS: u32 = 600_000;
+/// From here on a request that was not even read stands: no scheduler leaves a reader alone for so long.
+pub(super) const UNREAD_MS: u32 = 1_000;
 /// Sends in a row without a reply from which on data goes one way only.
 pub(super) const ONE_WAY: u8 = 3;
 /// Clock grain of the stamps and time to pass a request on, ms.
@@ -28,6 +32,8 @@ pub(super) struct Before {
     pub(super) window_limited_us: u64,
     /// Dumps in a row in which more was sent while a reply was awaited.
     pub(super) sends: u8,
+    /// A young request was in flight: if its connection is closed now, it was answered.
+    pub(super) young: bool,
 }
 
 /// What counters grew by between two dumps.
@@ -49,6 +55,7 @@ impl Before {
             retransmits: info.retransmits,
             window_limited_us: info.window_limited_us.unwrap_or(0),
             sends: 0,
+            young: false,
         }
     }
 
@@ -133,6 +140,26 @@ fn serves_now(socket: &Socket, info: &TcpInfo, one_way: bool) -> Doing {
     }
 }
 
+/// How long, ms, a request stands at an accepted socket that does `doing`: also beyond the time in which it counts as foreground, because
+/// a service that hangs does so for longer.
+pub(super) fn stands(socket: &Socket, info: &TcpInfo, doing: Doing, one_way: u8) -> Option<u32> {
+    let (sent, received) = (info.last_sent_ms, info.last_received_ms);
+    // Nobody has taken the connection: whoever opened it waits, though it may be the server's turn to speak.
+    let unaccepted = socket.inode == 0 && received >= UNREAD_MS;
+    let asked = info.bytes_received != Some(0) && one_way < ONE_WAY && received < sent;
+    let age = match doing {
+        Doing::Awaits(age_ms) => Some(age_ms),
+        Doing::Rests if unaccepted || asked => Some(received),
+        Doing::Unclear | Doing::Rests => None,
+    };
+    age.filter(|ms| *ms <= STANDS_MS)
+}
+
+/// A request that stands so long was not even read, or its connection not accepted.
+pub(super) const fn unserved(socket: &Socket, age_ms: u32) -> bool {
+    age_ms >= UNREAD_MS && (socket.inode == 0 || socket.receive_queue > 0)
+}
+
 fn one_question_more(info: &TcpInfo) -> bool {
     info.segments_received.is_some() && info.segments_sent.and_then(|n| n.checked_add(1)) == info.segments_received
 }
@@ -205,9 +232,41 @@ impl Here {
 mod tests {
     use super::*;
 
+    fn accepted(inode: u32, receive_queue: u32, info: TcpInfo) -> Socket {
+        let (local, peer) = ("10.0.0.1:80".parse().unwrap(), "10.0.0.2:4000".parse().unwrap());
+        Socket { state: 1, local, peer, receive_queue, send_queue: 0, inode, again: 0, info: Some(info) }
+    }
+
+    /// How long it stands, and whether it was not even read.
+    fn standing(socket: &Socket) -> Option<(u32, bool)> {
+        let info = socket.info?;
+        let (doing, one_way) = serves(socket, &info, None);
+        stands(socket, &info, doing, one_way).map(|ms| (ms, unserved(socket, ms)))
+    }
+
+    #[test]
+    fn a_request_stands_for_longer_than_it_is_foreground() {
+        let info = |sent, received, bytes| TcpInfo {
+            last_sent_ms: sent,
+            last_received_ms: received,
+            bytes_received: Some(bytes),
+            bytes_acked: Some(bytes),
+            ..TcpInfo::default()
+        };
+        let of = |inode, queue, sent, received, bytes| standing(&accepted(inode, queue, info(sent, received, bytes)));
+        assert_eq!(of(1, 0, 9_000, 20, 5), Some((20, false)));
+        assert_eq!(of(1, 0, 300_000, 200_000, 5), Some((200_000, false)), "hangs for three minutes");
+        assert_eq!(of(1, 0, 900_000, 700_000, 5), None, "nobody waits that long");
+        assert_eq!(of(1, 0, 100_000, 200_000, 5), None, "answered, at rest");
+        assert_eq!(of(1, 0, 50_000, 50_000, 0), None, "accepted, and nothing was asked");
+        assert_eq!(of(0, 0, 5_000, 5_000, 0), Some((5_000, true)), "not accepted: the server should speak first");
+        assert_eq!(of(0, 0, 500, 500, 0), None);
+        assert_eq!(of(1, 90, 9_000, 1_500, 5), Some((1_500, true)), "not read");
+        assert_eq!(of(1, 90, 9_000, 15, 5), Some((15, false)), "just came");
+    }
+
     #[test]
     fn equal_stamps_are_told_by_the_count_of_questions_and_replies() {
-        let at = |text: &str| text.parse().unwrap();
         let info = |sent, received| TcpInfo {
             last_sent_ms: 800,
             last_received_ms: 800,
@@ -216,17 +275,7 @@ mod tests {
             segments_received: Some(received),
             ..TcpInfo::default()
         };
-        let of = |info: TcpInfo| Socket {
-            state: 1,
-            local: at("10.0.0.1:80"),
-            peer: at("10.0.0.2:4000"),
-            receive_queue: 0,
-            send_queue: 0,
-            inode: 1,
-            again: 0,
-            info: Some(info),
-        };
-        let serves = |info: TcpInfo| serves(&of(info), &info, None).0;
+        let serves = |info: TcpInfo| serves(&accepted(1, 0, info), &info, None).0;
         assert_eq!(serves(info(4, 5)), Doing::Awaits(800), "asked again at once, not answered yet");
         assert_eq!(serves(info(5, 5)), Doing::Unclear);
         assert_eq!(asks(&info(5, 4), None).0, Doing::Awaits(800));

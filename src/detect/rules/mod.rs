@@ -8,7 +8,7 @@ pub mod support;
 
 use super::verdict::Rule;
 
-pub use app::unexplained;
+pub use app::{service_stalled, unexplained};
 pub use postgres::support::terminate as end_session;
 
 /// All rules, in the order of the catalogue.
@@ -85,6 +85,7 @@ pub const RULES: &[&Rule] = &[
     &postgres::checksums::RULE,
     &app::upstream_waiting::RULE,
     &app::workload_growth::RULE,
+    &app::service_stalled::RULE,
     &app::unexplained::RULE,
     &app::pool_queueing::RULE,
     &source::unreachable::RULE,

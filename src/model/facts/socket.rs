@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::model::host::{Connecting, Listener, PeerLink, Peers, PortUse, ProcId, Resend};
+use crate::model::host::{Ages, Connecting, Listener, PeerLink, Peers, PortUse, ProcId, Resend};
 use crate::model::sample::Snapshot;
 use crate::model::seen::{Lack, Seen, Why};
 
@@ -125,6 +125,22 @@ pub struct ListenerFacts {
     pub requests_per_s: f64,
     /// Accepted sockets of which it cannot be told, mean.
     pub unclear: f64,
+    /// Answers per second, as far as connections were seen.
+    pub answers_per_s: f64,
+    /// How old the requests in flight were: counts over all dumps; `None` where that was not recorded.
+    pub ages: Option<Ages>,
+    /// Dumps behind `ages`.
+    pub rounds: f64,
+    /// Requests of a second or more that were not even read, or their connection not accepted, mean.
+    pub unserved: f64,
+}
+
+impl ListenerFacts {
+    /// Requests that stand here and are certainly as old as `ms`, mean; those are counted for longer than `in_flight` does.
+    #[must_use]
+    pub fn older(&self, ms: f64) -> f64 {
+        self.ages.as_ref().map_or(0.0, |ages| f64::from(ages.older(ms)) / self.rounds.max(1.0))
+    }
 }
 
 /// Sums up the dumps of all snapshots but the oldest.
@@ -231,6 +247,13 @@ fn listeners(ticks: &[&Peers], last: &Peers, over: &Over) -> Vec<ListenerFacts> 
                 in_flight: mean(|l| l.in_flight),
                 requests_per_s: all().map(|l| l.requests as f64).sum::<f64>() / over.span_s,
                 unclear: mean(|l| l.unclear),
+                answers_per_s: all().map(|l| l.answers as f64).sum::<f64>() / over.span_s,
+                ages: all().filter_map(|l| l.ages).reduce(|mut sum, ages| {
+                    sum.merge(&ages);
+                    sum
+                }),
+                rounds: over.rounds,
+                unserved: mean(|l| l.unserved),
             }
         })
         .collect();

@@ -1,6 +1,7 @@
 //! Raw host samples: what the kernel said, as cumulative counters. Serialisable and pure.
 //! What never lives here: rates (`model::facts`), reading (`collect::host`).
 
+mod ages;
 mod cgroup;
 mod kernel;
 mod limits;
@@ -9,6 +10,7 @@ mod process;
 mod socket;
 mod storage;
 
+pub use ages::Ages;
 pub use cgroup::{CgroupCpu, CgroupIo, CgroupMemory, CgroupPath, CgroupRaw, Controller, IoLimit};
 pub use kernel::{
     CpuRaw, CpuTicks, FilesRaw, Identity, InterfaceRaw, LoadRaw, MemoryRaw, PsiFile, PsiLine, PsiRaw, QueueRaw, TcpRaw, VmstatRaw,

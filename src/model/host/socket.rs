@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use super::ages::Ages;
 use super::process::ProcId;
 
 /// What the dumps of one tick showed.
@@ -139,6 +140,15 @@ pub struct Listener {
     /// Segments with data that were received on accepted connections: for small requests the number of requests.
     #[serde(default)]
     pub requests: u64,
+    /// Requests that were answered, as far as connections were seen: the lesser of the segments with data that each received and sent.
+    #[serde(default)]
+    pub answers: u64,
+    /// How old the requests in flight were, in socket-rounds; `None` in recordings of before that was looked at.
+    #[serde(default)]
+    pub ages: Option<Ages>,
+    /// Socket-rounds in which a request of a second or more was not even read, or its connection not accepted.
+    #[serde(default)]
+    pub unserved: u32,
 }
 
 impl PeerLink {
@@ -170,6 +180,20 @@ impl Listener {
     /// A listener of which nothing was seen yet.
     #[must_use]
     pub const fn new(at: SocketAddr, namespace: u64, owner: Option<ProcId>) -> Self {
-        Self { at, namespace, owner, queue: 0, backlog: 0, accepted: 0, in_flight: 0, unclear: 0, queued: 0, requests: 0 }
+        Self {
+            at,
+            namespace,
+            owner,
+            queue: 0,
+            backlog: 0,
+            accepted: 0,
+            in_flight: 0,
+            unclear: 0,
+            queued: 0,
+            requests: 0,
+            answers: 0,
+            ages: Some(Ages([0; 10])),
+            unserved: 0,
+        }
     }
 }

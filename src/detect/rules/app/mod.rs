@@ -1,6 +1,7 @@
 //! Rules about applications, from the host's own view, with nothing configured.
 
 pub mod pool_queueing;
+pub mod service_stalled;
 pub mod unexplained;
 pub mod upstream_waiting;
 pub mod workload_growth;

@@ -5,7 +5,7 @@ use crate::detect::finding::{Class, Evidence, Fix, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::ledger::{Actor, State, actor_id};
 use crate::detect::params::{HYSTERESIS, Param, Params};
-use crate::detect::rank::matches;
+use crate::detect::health::matches;
 use crate::detect::rules::postgres::support::who;
 use crate::detect::verdict::{Facts, Found, Judged, Left, Prev, Rule, evidence};
 use crate::model::facts::{Facts as World, PgFacts};

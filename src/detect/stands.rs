@@ -1,0 +1,223 @@
+//! Requests at the ports of this host: what stands there now, and what usually does. Pure.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::facts::{Facts, ListenerFacts};
+use crate::model::host::{Ages, ProcId};
+
+use super::memory::Learned;
+
+/// A request of this age is noticed by whoever waits for it, ms.
+const NOTICED_MS: f64 = 1_000.0;
+/// Evaluations kept: three minutes at one a second.
+const KEPT: usize = 180;
+/// The newest are not "before": a fault of a moment ago is among them.
+const NEWEST: usize = 6;
+/// Evaluations that "before" needs.
+const ENOUGH: usize = 10;
+/// Ports that are followed.
+const PORTS: usize = 64;
+
+/// A port of a network namespace, all its listeners together. Counts are means over the window.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Door {
+    /// The namespace; 0 is perftop's own.
+    pub namespace: u64,
+    /// The port.
+    pub port: u16,
+    /// The program that listens, by the process that all of it was forked from.
+    pub family: Option<ProcId>,
+    /// Answers per second.
+    pub answers_per_s: f64,
+    /// Requests in flight.
+    pub in_flight: f64,
+    /// Of them those that are a second old.
+    pub noticed: f64,
+    /// Of them those that were not even read, or their connection not accepted.
+    pub unserved: f64,
+    ages: Ages,
+    rounds: f64,
+}
+
+impl Door {
+    fn of(facts: &Facts, row: &ListenerFacts) -> Option<Self> {
+        let family = |id: ProcId| facts.processes().iter().find(|p| p.id == id).map_or(id, |p| p.family);
+        Some(Self {
+            namespace: row.namespace,
+            port: row.at.port(),
+            family: row.owner.map(family),
+            answers_per_s: row.answers_per_s,
+            in_flight: row.older(0.0),
+            noticed: row.older(NOTICED_MS),
+            unserved: row.unserved,
+            ages: row.ages?,
+            rounds: row.rounds,
+        })
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.answers_per_s += other.answers_per_s;
+        self.in_flight += other.in_flight;
+        self.noticed += other.noticed;
+        self.unserved += other.unserved;
+        self.ages.merge(&other.ages);
+        self.family = self.family.or(other.family);
+    }
+
+    /// Requests in flight that are certainly as old as `ms`, mean.
+    #[must_use]
+    pub fn older(&self, ms: f64) -> f64 {
+        f64::from(self.ages.older(ms)) / self.rounds.max(1.0)
+    }
+
+    /// A port where that stood at one dump, for tests.
+    #[cfg(test)]
+    pub fn seen(answers_per_s: f64, ages: [u32; 10], unserved: f64) -> Self {
+        let ages = Ages(ages);
+        Self {
+            namespace: 0,
+            port: 8080,
+            family: Some(ProcId { pid: 7, start: 1 }),
+            answers_per_s,
+            in_flight: f64::from(ages.total()),
+            noticed: f64::from(ages.older(NOTICED_MS)),
+            unserved,
+            ages,
+            rounds: 1.0,
+        }
+    }
+
+    fn place(&self) -> String {
+        format!("{} {}", self.namespace, self.port)
+    }
+}
+
+/// The ports of this host with a connection; `None` where the ages of requests were not recorded.
+#[must_use]
+pub fn doors(facts: &Facts) -> Option<Vec<Door>> {
+    let rows = &facts.host.sockets.as_ref().ok()?.listeners;
+    let mut doors: Vec<Door> = Vec::new();
+    for row in rows.iter().filter(|row| row.accepted > 0 || row.queued > 0.0) {
+        let door = Door::of(facts, row)?;
+        match doors.iter_mut().find(|d| (d.namespace, d.port) == (door.namespace, door.port)) {
+            Some(known) => known.add(&door),
+            None => doors.push(door),
+        }
+    }
+    Some(doors)
+}
+
+/// What was seen at one port, newest last.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Past {
+    /// Whose port it was: a program that was started anew is another one.
+    family: Option<ProcId>,
+    ring: VecDeque<Moment>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Moment {
+    answers_per_s: f32,
+    noticed: f32,
+    unserved: f32,
+    /// Nine of ten requests in flight were younger than this, ms; `None` without any.
+    below_ms: Option<f32>,
+}
+
+/// What usually stands at a port.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Usual {
+    /// Answers per second, median.
+    pub answers_per_s: f64,
+    /// Requests in flight of a second or more: what nine of ten moments did not exceed.
+    pub noticed: f64,
+    /// Requests that were not even read or accepted for a second, likewise.
+    pub unserved: f64,
+    /// Nine of ten requests in flight are younger than this, in nine of ten moments, ms; infinite where they stand for minutes.
+    pub below_ms: f64,
+}
+
+impl Learned {
+    /// Notes what stands at each port, but for those of `held`: what a stalled one is held against is the time before.
+    pub fn learn_stands(&mut self, facts: &Facts, held: &dyn Fn(u16) -> bool) {
+        let Some(doors) = doors(facts).filter(|_| facts.window_s >= 1.0) else { return };
+        for door in doors.iter().filter(|d| !held(d.port)) {
+            let place = door.place();
+            if self.stands.len() >= PORTS && !self.stands.contains_key(&place) {
+                self.stands.retain(|known, _| doors.iter().any(|d| d.place() == *known));
+                if self.stands.len() >= PORTS {
+                    continue;
+                }
+            }
+            let past = self.stands.entry(place).or_default();
+            if past.family != door.family {
+                *past = Past { family: door.family, ring: VecDeque::new() };
+            }
+            if past.ring.len() == KEPT {
+                past.ring.pop_front();
+            }
+            past.ring.push_back(Moment {
+                answers_per_s: door.answers_per_s as f32,
+                noticed: door.noticed as f32,
+                unserved: door.unserved as f32,
+                below_ms: door.ages.most_are_below_ms().map(|ms| ms as f32),
+            });
+        }
+    }
+
+    /// What usually stands at that port; `None` until it was seen long enough, with requests.
+    #[must_use]
+    pub fn usual_stands(&self, door: &Door) -> Option<Usual> {
+        let past = self.stands.get(&door.place()).filter(|past| past.family == door.family)?;
+        let before: Vec<Moment> = past.ring.iter().copied().take(past.ring.len().saturating_sub(NEWEST)).collect();
+        if before.len() < ENOUGH {
+            return None;
+        }
+        let quantile = |part: &dyn Fn(&Moment) -> Option<f32>, of_ten: usize| {
+            let mut sorted: Vec<f32> = before.iter().filter_map(part).collect();
+            sorted.sort_by(f32::total_cmp);
+            sorted.get((sorted.len() * of_ten / 10).min(sorted.len().saturating_sub(1))).copied().map(f64::from)
+        };
+        let answers_per_s = quantile(&|m| Some(m.answers_per_s), 5)?;
+        let below_ms = quantile(&|m| m.below_ms, 9);
+        // Where nothing was asked nobody knows how long an answer takes.
+        (answers_per_s > 0.0 || below_ms.is_some()).then_some(())?;
+        Some(Usual {
+            answers_per_s,
+            noticed: quantile(&|m| Some(m.noticed), 9)?,
+            unserved: quantile(&|m| Some(m.unserved), 9)?,
+            below_ms: below_ms.unwrap_or(0.0),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn learned(moments: &[(f32, Option<f32>)]) -> Learned {
+        let moment = |(answers_per_s, below_ms): &(f32, Option<f32>)| Moment {
+            answers_per_s: *answers_per_s,
+            noticed: 0.0,
+            unserved: 0.0,
+            below_ms: *below_ms,
+        };
+        let past = Past { family: Some(ProcId { pid: 7, start: 1 }), ring: moments.iter().map(moment).collect() };
+        Learned { stands: [("0 8080".to_owned(), past)].into(), ..Learned::default() }
+    }
+
+    #[test]
+    fn usual_is_what_was_before_the_newest_moments_and_of_the_same_program() {
+        let now = Door::seen(100.0, [0; 10], 0.0);
+        let mut moments = vec![(100.0, Some(10.0)); ENOUGH];
+        moments.extend([(2.0, Some(10_000.0)); NEWEST]);
+        let usual = learned(&moments).usual_stands(&now).unwrap();
+        assert_eq!((usual.answers_per_s, usual.below_ms), (100.0, 10.0));
+        assert_eq!(learned(&moments[1..]).usual_stands(&now), None, "too short");
+        let restarted = Door { family: Some(ProcId { pid: 8, start: 9 }), ..now.clone() };
+        assert_eq!(learned(&moments).usual_stands(&restarted), None);
+        assert_eq!(learned(&[(0.0, None); 30]).usual_stands(&now), None, "nobody asked anything");
+    }
+}

@@ -1,0 +1,98 @@
+//! Which causes keep a stalled service waiting: by the time that its program, or a program here that it waits for, spends in what they claim.
+
+use std::collections::BTreeSet;
+
+use crate::model::facts::Facts as World;
+use crate::model::host::ProcId;
+use crate::model::unit::Unit;
+
+use super::causes::Candidate;
+use super::finding::{Class, Explains, Finding, Severity};
+use super::ledger::Ledger;
+use super::rules::service_stalled;
+use super::verdict::evidence;
+
+/// A cause takes this of a service, s/s, or it is not that service's.
+const TAKES: f64 = 0.1;
+/// Requests that wait for a program here, mean, from which on it is one of those that a service waits for.
+const WAITS: f64 = 0.5;
+
+/// A stalled service and what may keep it waiting, by key.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Victims(Vec<(String, BTreeSet<String>)>);
+
+impl Victims {
+    /// Looks for the causes of each stalled service.
+    pub fn of(world: &World, ledger: &Ledger, candidates: &[Candidate]) -> Self {
+        let stalled = candidates.iter().filter(|c| c.id == service_stalled::ID);
+        let causes = |service: &Candidate| {
+            let programs = programs(world, service);
+            let root = |c: &&Candidate| c.id != service_stalled::ID && c.explained_by.is_none();
+            let holds = |c: &&Candidate| takes(world, ledger, c, &programs) || same_port(c, service);
+            candidates.iter().filter(root).filter(holds).map(|c| c.key.clone()).collect()
+        };
+        Self(stalled.map(|service| (service.key.clone(), causes(service))).collect())
+    }
+
+    /// That cause keeps a stalled service waiting.
+    pub fn has(&self, cause: &str) -> bool {
+        self.0.iter().any(|(_, causes)| causes.contains(cause))
+    }
+
+    /// Puts each stalled service under the first of its causes that is raised, which names it as its victim. `findings` are in order.
+    pub fn name(&self, findings: &mut [Finding]) {
+        for (service, causes) in &self.0 {
+            let Some(at) = findings.iter().position(|f| f.key == *service && f.severity != Severity::Info) else { continue };
+            let Some(cause) = findings.iter().position(|f| causes.contains(&f.key) && f.raised()) else { continue };
+            let (key, title) = (findings[cause].key.clone(), findings[at].title.clone());
+            findings[at].explained_by = Some(key);
+            findings[cause].explains.push(Explains { key: service.clone(), s_per_s: 0.0, share: 1.0 });
+            let late = findings[at].evidence.first().map_or(0.0, |e| e.value);
+            findings[cause].evidence.push(evidence(format!("its victim, {title}"), late, Unit::Count, None, "host.stands"));
+        }
+    }
+}
+
+/// The program of the service, and those on this host that it waits for, directly or not.
+fn programs(world: &World, service: &Candidate) -> BTreeSet<ProcId> {
+    const DEPTH: usize = 4;
+    let family = |id: ProcId| world.processes().iter().find(|p| p.id == id).map_or(id, |p| p.family);
+    let is_own = |p: &ProcId| service.subject.also.iter().any(|key| key.strip_prefix("process:") == Some(&p.to_string()));
+    let mut found: BTreeSet<ProcId> = world.processes().iter().map(|p| p.family).filter(is_own).collect();
+    let Ok(sockets) = &world.host.sockets else { return found };
+    for _ in 0..DEPTH {
+        let waits = |owner: Option<ProcId>| owner.is_some_and(|id| found.contains(&family(id)));
+        let links = sockets.peers.iter().filter(|l| l.waiting >= WAITS && waits(l.owner));
+        let serves = |peer: std::net::SocketAddr| {
+            let door = sockets.listeners.iter().find(|d| d.namespace == 0 && d.at.port() == peer.port());
+            door.and_then(|d| d.owner)
+        };
+        let next: Vec<ProcId> = links.filter_map(|l| if l.local { serves(l.peer) } else { l.here }).map(family).collect();
+        found.extend(next);
+    }
+    found
+}
+
+/// The cause claims time that those programs spend, or is of a server that they are.
+fn takes(world: &World, ledger: &Ledger, cause: &Candidate, programs: &BTreeSet<ProcId>) -> bool {
+    let own = |state| ledger.sum(|a| programs.contains(&a.family), |a| a.in_state(state));
+    let server = world.postgres.iter().find(|pg| pg.id == cause.source).and_then(|pg| pg.server.as_ref()?.postmaster);
+    let served = server.is_some_and(|postmaster| programs.contains(&postmaster));
+    match cause.found.class {
+        Class::Live => {
+            cause.lost() >= TAKES && served
+                || cause.found.losses.iter().any(|(state, lost)| *lost >= TAKES && own(*state) >= TAKES)
+        }
+        // What stops tasks in the kernel stops those of the service.
+        Class::Error if cause.id.starts_with("host.disk.") || cause.id.starts_with("host.tasks.") => {
+            ledger.sum(|a| programs.contains(&a.family), |a| a.io_wait) >= TAKES
+        }
+        Class::Error => served,
+        Class::Risk | Class::Hygiene | Class::Outcome => false,
+    }
+}
+
+/// Both are about one port of this host.
+fn same_port(cause: &Candidate, service: &Candidate) -> bool {
+    cause.subject.kind == service.subject.kind && cause.subject.key == service.subject.key
+}
