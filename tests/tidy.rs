@@ -143,20 +143,43 @@ fn every_rule_file_is_in_the_list_and_complete() {
         let rule = RULES.iter().find(|r| r.id == id).unwrap_or_else(|| panic!("{} is in no list", path.display()));
         assert!(rule.page.len() > 80 && !rule.says.is_empty(), "{id} has no page");
         assert!(rule.origins.iter().all(|o| origin::find(o).is_some()), "{id} names an origin that is not there");
-        for used in ["params.get(\"", "params.limit(\""].iter().flat_map(|m| word_after(&text, m)) {
-            assert!(rule.params.iter().any(|p| p.name == used), "{id} uses the threshold {used} and does not declare it");
+        // Every threshold that the file makes is one that can be set, and one that is used; a name that is not there does not compile.
+        let list = text.split("params: &[").nth(1).unwrap().split(']').next().unwrap();
+        let declared: Vec<&str> =
+            list.split(',').map(|p| p.trim().trim_end_matches(".param")).filter(|p| !p.is_empty()).collect();
+        for made in word_after(&text, "const ").filter(|name| text.contains(&format!("const {name}: Param"))) {
+            assert!(declared.contains(&made), "{id} makes the threshold {made} and does not declare it");
         }
-        // Several rules may share how they judge: the file beside them whose `judge` they call.
+        // Several rules may share how they judge: the file beside them whose `judge` they call, or what chooses between them.
         let beside = |name: &str| fs::read_to_string(path.with_file_name(format!("{name}.rs"))).unwrap_or_default();
         let shared: String =
             ["roots", "query_rule"].iter().filter(|s| text.contains(&format!("{s}::judge("))).map(|s| beside(s)).collect();
+        let choice = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/detect/queries.rs")).unwrap();
+        for name in &declared {
+            let used = ["get(", "limit(", "least(", "most("].map(|way| format!("{way}{name}"));
+            let anywhere = [&text, &shared, &choice].map(|text| used.iter().any(|way| text.contains(way.as_str())));
+            assert!(anywhere.contains(&true), "{id} declares {name} and does not use it");
+        }
+        assert_eq!(declared.len(), rule.params.len());
         for p in rule.params {
-            let used = format!("(\"{}\"", p.name);
-            assert!(text.contains(&used) || shared.contains(&used), "{id} declares {} and does not use it", p.name);
             assert!(p.min <= p.default && p.default <= p.max && !p.what.is_empty(), "{id} {}", p.name);
         }
     }
     assert_eq!(count, RULES.len());
+}
+
+/// A limit that is shown is the one that was judged by: it comes from its threshold, or is a capacity that was read.
+#[test]
+fn no_limit_of_evidence_is_a_literal() {
+    for (path, text) in sources().iter().filter(|(p, _)| p.components().any(|c| c.as_os_str() == "detect")) {
+        let code = code(text);
+        for (at, _) in code.match_indices("evidence(") {
+            let call = &code[at..code[at..].find(';').map_or(code.len(), |end| at + end)];
+            let literal = call.match_indices("Some(").find(|(at, _)| call[at + 5..].starts_with(|c: char| c.is_ascii_digit()));
+            let own = literal.is_none_or(|(at, _)| call[9..at].contains("evidence("));
+            assert!(own, "{}: {call}", path.display());
+        }
+    }
 }
 
 #[test]

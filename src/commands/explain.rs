@@ -40,13 +40,13 @@ fn plain(page: &str) -> String {
 /// The page of a rule, with the thresholds in force.
 #[must_use]
 pub fn page(rule: &Rule, overrides: &ParamOverrides) -> String {
-    let params = Params::new(rule.id, rule.params, overrides);
+    let params = Params::new(rule.id, overrides);
     let mut out = format!("{}\n  {}\n\n{}\n", rule.id, rule.says, plain(rule.page));
     if !rule.params.is_empty() {
         _ = writeln!(out, "\nThresholds, under [rules.\"{}\"]:", rule.id);
     }
     for p in rule.params {
-        let now = params.get(p.name);
+        let now = params.get(*p);
         let default = if now == p.default { String::new() } else { format!(", default {:?}", p.default) };
         _ = writeln!(out, "  {} = {now:?} {}  ({} to {}{default})\n      {}", p.name, p.unit.word(), p.min, p.max, p.what);
     }

@@ -100,6 +100,9 @@ pub struct Evidence {
     pub limit: Option<f64>,
     /// Where it comes from: a row of `model::origin`.
     pub origin: String,
+    /// Whether it meets the threshold that it is held against, where the limit is one; the confidence counts those.
+    #[serde(skip)]
+    pub met: Option<bool>,
 }
 
 /// When a fix helps.

@@ -17,6 +17,7 @@ use super::ledger::{Clean, Ledger, State};
 use super::memory::{Held, Learned, Memory, RuleMemory};
 use super::params::{ParamOverrides, Params};
 use super::queries::Queries;
+use super::query_limits::Limits;
 use super::rank;
 use super::rules::{RULES, service_stalled, unexplained};
 use super::verdict::{Facts, Left, Verdict};
@@ -34,8 +35,6 @@ pub struct Evaluation {
     pub demands: Vec<Demand>,
 }
 
-/// What it holds is dear for longer.
-const EXPENSIVE: &str = "postgres.query.expensive";
 /// While it is held, what is usual is not learned anew.
 const GROWTH: &str = "app.workload_growth";
 
@@ -68,8 +67,8 @@ pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &Param
         let facts = Facts { world: &world, ledger: &ledger, learned, postgres: None, queries: None, left: None };
         let mut servers: Vec<(&PgFacts, Queries<'_>)> = Vec::new();
         for pg in &world.postgres {
-            let held = memory.rules.get(&remembered(EXPENSIVE, &pg.id));
-            servers.push((pg, Queries::of(&world, &ledger, learned, pg, held)));
+            let limits = Limits::new(overrides, &memory.rules, &pg.id);
+            servers.push((pg, Queries::of(&world, &ledger, learned, pg, &limits)));
         }
         for rule in RULES.iter().filter(|r| wanted(r.id) && r.id != unexplained::ID) {
             if rule.source != SourceKind::Postgres {
@@ -131,7 +130,7 @@ impl Seen {
         overrides: &ParamOverrides,
         prev: Option<&RuleMemory>,
     ) {
-        let params = Params::new(rule.id, rule.params, overrides);
+        let params = Params::new(rule.id, overrides);
         let judged = (rule.judge)(facts, &params, prev);
         let own = facts.postgres.map_or("host", |pg| pg.id.as_str());
         self.demands.extend(judged.demands);
@@ -170,6 +169,7 @@ impl Seen {
                     if facts.postgres.and_then(|pg| pg.server.as_ref()).is_some_and(|s| s.standby) {
                         found.fixes.iter_mut().for_each(fix::on_standby);
                     }
+                    found.confidence *= found.met();
                     let source = match rule.id {
                         id if id.starts_with("source.") => subject.key.clone(),
                         _ => own.to_owned(),

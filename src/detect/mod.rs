@@ -19,6 +19,7 @@ pub mod memory;
 pub mod params;
 mod pools;
 pub mod queries;
+mod query_limits;
 pub mod rank;
 pub mod rules;
 pub mod series;

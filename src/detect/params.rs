@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::model::unit::Unit;
 
+use super::finding::Evidence;
+
 /// One threshold of a rule.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Param {
@@ -29,30 +31,49 @@ pub struct ParamOverrides(pub BTreeMap<(String, String), f64>);
 #[derive(Debug, Clone, Copy)]
 pub struct Params<'a> {
     rule: &'static str,
-    declared: &'static [Param],
     overrides: &'a ParamOverrides,
 }
 
 /// A found one stays until its figure is below this share of its limit.
 pub const HYSTERESIS: f64 = 0.7;
+/// The limit of a figure of which one is too many.
+pub const NONE_IS_FINE: Option<f64> = Some(0.0);
 
 impl<'a> Params<'a> {
     /// The thresholds of `rule`.
     #[must_use]
-    pub const fn new(rule: &'static str, declared: &'static [Param], overrides: &'a ParamOverrides) -> Self {
-        Self { rule, declared, overrides }
+    pub const fn new(rule: &'static str, overrides: &'a ParamOverrides) -> Self {
+        Self { rule, overrides }
     }
 
-    /// The value in force. A name that the rule does not declare has none (`tests/tidy.rs` forbids it).
+    /// Those of another rule, for what one rule says of another's figures.
     #[must_use]
-    pub fn get(&self, name: &str) -> f64 {
-        let declared = self.declared.iter().find(|p| p.name == name).map_or(f64::NAN, |p| p.default);
-        self.overrides.0.get(&(self.rule.to_owned(), name.to_owned())).copied().unwrap_or(declared)
+    pub const fn of(&self, rule: &'static str) -> Self {
+        Self { rule, overrides: self.overrides }
+    }
+
+    /// The value in force.
+    #[must_use]
+    pub fn get(&self, param: Param) -> f64 {
+        self.overrides.0.get(&(self.rule.to_owned(), param.name.to_owned())).copied().unwrap_or(param.default)
     }
 
     /// The limit to compare with: lower for what is held already.
     #[must_use]
-    pub fn limit(&self, name: &str, held: bool) -> f64 {
-        self.get(name) * if held { HYSTERESIS } else { 1.0 }
+    pub fn limit(&self, param: Param, held: bool) -> f64 {
+        self.get(param) * if held { HYSTERESIS } else { 1.0 }
+    }
+
+    /// A figure beside the threshold that it has to reach, in the unit of that.
+    pub fn row(&self, claim: impl Into<String>, value: f64, param: Param, origin: &str) -> Evidence {
+        let limit = self.get(param);
+        let met = Some(value >= limit);
+        Evidence { claim: claim.into(), value, unit: param.unit, limit: Some(limit), origin: origin.to_owned(), met }
+    }
+
+    /// A figure beside the threshold that it must not exceed.
+    pub fn row_below(&self, claim: impl Into<String>, value: f64, param: Param, origin: &str) -> Evidence {
+        let met = Some(value <= self.get(param));
+        Evidence { met, ..self.row(claim, value, param, origin) }
     }
 }

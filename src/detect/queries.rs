@@ -9,7 +9,8 @@ use crate::model::postgres::{StatementRow, WaitClass, lexer};
 use super::advice::{self, Advice, Call};
 use super::backends::auxiliary;
 use super::ledger::{Actor, Ledger, State, actor_id, state_of};
-use super::memory::{Learned, RuleMemory};
+use super::memory::Learned;
+use super::query_limits::{CALLS, CHANGED, CHEAP, DEAD, DEAR, DOMINATES, FEW_ROWS, FLOOD, Limits, OFF, ROWS, SLOWER, SPILL};
 use super::tables;
 
 /// The rules that share the queries.
@@ -56,30 +57,12 @@ const ENDS: [&str; 7] = ["BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT",
 const WRITES: [&str; 5] = ["INSERT", "UPDATE", "DELETE", "MERGE", "COPY"];
 /// Queries looked at closely.
 const MOST: usize = 6;
-/// Temporary bytes per second and per call from which a spill is one.
-const SPILL_PER_S: f64 = 1_048_576.0;
-/// Rows per call that nobody reads.
-const FETCH_ROWS: f64 = 10_000.0;
-/// A cheap query: milliseconds a call.
+/// Of a query this cheap, milliseconds a call, much is outside of its clock.
 const CHEAP_MS: f64 = 2.0;
-/// Called so often.
-const OFTEN_PER_S: f64 = 300.0;
-/// Rows that one of a loop returns or changes.
-const FEW_ROWS: f64 = 10.0;
-/// Over what was usual.
-const FLOOD: f64 = 3.0;
 /// Of what the kernel counts, looks must see this much to be believed.
 const MISSED: f64 = 0.5;
 /// Standard errors within which looks agree with a clock.
 const AGREES: f64 = 3.0;
-/// A dear query: milliseconds a call …
-const DEAR_MS: f64 = 20.0;
-/// … or one that takes this share of the time of all statements, unless a call is cheap.
-const DOMINATES: f64 = 0.4;
-/// What was found stays until this part of a limit.
-const HELD: f64 = 0.7;
-/// Slower than usual, times.
-const SLOWER: f64 = 2.0;
 
 /// What the queries of one server cost.
 #[derive(Debug, Clone, Default)]
@@ -95,7 +78,7 @@ pub struct Queries<'a> {
 impl<'a> Queries<'a> {
     /// Of one server.
     #[must_use]
-    pub fn of(world: &World, ledger: &Ledger, learned: &Learned, pg: &'a PgFacts, held: Option<&RuleMemory>) -> Self {
+    pub fn of(world: &World, ledger: &Ledger, learned: &Learned, pg: &'a PgFacts, limits: &Limits<'_>) -> Self {
         let Some(time) = Time::of(world, ledger, pg) else { return Self::default() };
         let mut seen = BTreeSet::new();
         let cost = |row: &'a StatementRow| {
@@ -120,8 +103,7 @@ impl<'a> Queries<'a> {
             if old && costly.lost >= LEAST && explainable(&verb(costly)) {
                 demands.push(demand(pg, costly.row));
             }
-            let stays = held.is_some_and(|h| h.held(&query_key(costly.row)).is_some());
-            costly.kind = kind(learned, pg, costly, if stays { HELD } else { 1.0 });
+            costly.kind = kind(learned, pg, costly, limits);
         }
         demands.truncate(2);
         Self { costly: all, demands, writing }
@@ -143,8 +125,9 @@ fn query_key(row: &StatementRow) -> String {
     format!("query:{}/{}", row.database.shown(), row.key.query)
 }
 
-/// `ease` lowers the limits of what was dear before.
-fn kind(learned: &Learned, pg: &PgFacts, costly: &Costly<'_>, ease: f64) -> Option<Kind> {
+fn kind(learned: &Learned, pg: &PgFacts, costly: &Costly<'_>, limits: &Limits<'_>) -> Option<Kind> {
+    let key = query_key(costly.row);
+    let (least, most) = (|limit| limits.least(limit, &key), |limit| limits.most(limit, &key));
     let (row, lost) = (costly.row, costly.lost);
     let planned = pg.plan(row);
     let plan = planned.and_then(|(_, p)| p.as_ref().ok());
@@ -157,39 +140,41 @@ fn kind(learned: &Learned, pg: &PgFacts, costly: &Costly<'_>, ease: f64) -> Opti
         if let Some(advice) = advice::best(plan, Call::of(g, pg.text(row.key.query))) {
             return Some(Kind::MissingIndex(advice));
         }
-        if let Some((table, estimated)) = tables::stale(plan, rows) {
+        if let Some((table, estimated)) = tables::stale(plan, rows, least(OFF), least(CHANGED) / 100.0) {
             return Some(Kind::StaleStatistics(table, Some((estimated, rows))));
         }
-        if let Some((table, share)) = tables::bloated(plan) {
+        if let Some((table, share)) = tables::bloated(plan, least(DEAD) / 100.0) {
             return Some(Kind::Bloat(table, share));
         }
     }
     let temp = (g.temp_written_blocks * 8192) as f64;
-    if temp / interval_s >= SPILL_PER_S && temp / calls >= SPILL_PER_S {
+    if temp / interval_s >= least(SPILL) && temp / calls >= least(SPILL) {
         return Some(Kind::TempSpill);
     }
     let verb = lexer::verb(pg.text(row.key.query));
-    if rows >= FETCH_ROWS && (verb == "SELECT" || verb == "WITH" || verb == "FETCH") {
+    if rows >= least(ROWS) && (verb == "SELECT" || verb == "WITH" || verb == "FETCH") {
         return Some(Kind::LargeFetch);
     }
     let usual = learned.usual_query(&pg.id, row);
     let new = learned.postgres.is_new(&pg.id, row);
-    let flood = usual.map_or(new || lost >= 1.0, |(_, usual_per_s)| per_s >= FLOOD * usual_per_s.max(1.0));
-    if mean_ms <= CHEAP_MS && per_s >= OFTEN_PER_S && rows <= FEW_ROWS && flood && !ENDS.contains(&verb.as_str()) {
+    let flood = usual.map_or(new || lost >= 1.0, |(_, usual_per_s)| per_s >= least(FLOOD) * usual_per_s.max(1.0));
+    if mean_ms <= most(CHEAP) && per_s >= least(CALLS) && rows <= most(FEW_ROWS) && flood && !ENDS.contains(&verb.as_str()) {
         return Some(Kind::HighFrequency);
     }
-    if let Some(table) = plan.filter(|_| mean_ms >= DEAR_MS).and_then(|plan| tables::changed(plan, rows)) {
+    if let Some(table) =
+        plan.filter(|_| mean_ms >= least(DEAR)).and_then(|plan| tables::changed(plan, rows, least(CHANGED) / 100.0))
+    {
         return Some(Kind::StaleStatistics(table, None));
     }
     if let Some((usual_ms, _)) = usual
-        && mean_ms >= SLOWER * usual_ms
+        && mean_ms >= least(SLOWER) * usual_ms
         && mean_ms - usual_ms >= 1.0
     {
         return Some(Kind::Regressed(mean_ms / usual_ms.max(1e-3)));
     }
     let all_ms = pg.statements.as_ref().map_or(0.0, |s| s.all.exec_ms);
-    let dominates = mean_ms >= CHEAP_MS && g.exec_ms >= ease * DOMINATES * all_ms;
-    (dominates || mean_ms >= ease * DEAR_MS).then_some(Kind::Expensive)
+    let dominates = mean_ms >= CHEAP_MS && g.exec_ms >= least(DOMINATES) / 100.0 * all_ms;
+    (dominates || mean_ms >= least(DEAR)).then_some(Kind::Expensive)
 }
 
 /// How the time of sessions becomes time of queries.

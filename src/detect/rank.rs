@@ -155,7 +155,11 @@ fn severity(found: &Found, total: f64, (lasting, old): (bool, bool), score: f64,
         },
         // As long as that stands three evaluations have passed; critical waits for five seconds.
         Class::Outcome if found.standing.is_some() && lasting => {
-            if found.never_critical || !old { Severity::Warning } else { Severity::Critical }
+            if found.never_critical || !old {
+                Severity::Warning
+            } else {
+                Severity::Critical
+            }
         }
         Class::Hygiene if found.grows => Severity::Warning,
         Class::Live | Class::Hygiene | Class::Outcome => Severity::Info,

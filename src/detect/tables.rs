@@ -4,30 +4,29 @@ use crate::model::postgres::plan::{Node, Plan, PlannedIndex, PlannedTable};
 
 use super::conditions;
 
-/// The table whose estimate is far off: estimated rows of the plan, against rows that a call returns, with a table in it that changed by
-/// half since it was analysed, or never was.
+/// The table whose estimate is `off` times off: estimated rows of the plan, against rows that a call returns, with a table in it of which
+/// that part was changed since it was analysed, or that never was.
 #[must_use]
-pub fn stale(plan: &Plan, rows_per_call: f64) -> Option<(usize, f64)> {
-    const OFF: f64 = 10.0;
+pub fn stale(plan: &Plan, rows_per_call: f64, off: f64, part: f64) -> Option<(usize, f64)> {
     let root = plan.nodes.first()?;
     let never = PlannedTable::never_analyzed;
-    let changed = |t: &PlannedTable| t.live + t.dead > 1000 && (never(t) || t.modified as f64 >= 0.5 * t.rows.max(1000.0));
+    let changed = |t: &PlannedTable| t.live + t.dead > 1000 && (never(t) || t.modified as f64 >= part * t.rows.max(1000.0));
     let table = plan.tables.iter().position(changed).filter(|_| open(plan, rows_per_call))?;
     // What an aggregate returns says nothing of what is below it.
     let aggregate = plan.nodes.iter().take(3).any(|n| n.kind.contains("Aggregate") || n.kind == "Group");
     let (estimated, real) = (root.rows.max(1.0), rows_per_call.max(1.0));
-    let off = (estimated / real).max(real / estimated) >= OFF;
+    let missed = (estimated / real).max(real / estimated) >= off;
     // The catalogue's own count of rows, against the planner's.
     let t = &plan.tables[table];
     let counted = t.live as f64;
-    let grown = counted / t.rows.max(1.0) >= OFF || never(t);
-    ((off && !aggregate) || grown).then_some((table, estimated))
+    let grown = counted / t.rows.max(1.0) >= off || never(t);
+    ((missed && !aggregate) || grown).then_some((table, estimated))
 }
 
-/// A table in the plan of which half or more was changed since it was analysed: what the planner believes of it is of another table.
+/// A table in the plan of which that part or more was changed since it was analysed: what the planner believes of it is of another table.
 #[must_use]
-pub fn changed(plan: &Plan, rows_per_call: f64) -> Option<usize> {
-    let table = plan.tables.iter().position(|t| t.live + t.dead > 1000 && t.modified as f64 >= 0.5 * t.rows.max(1000.0));
+pub fn changed(plan: &Plan, rows_per_call: f64, part: f64) -> Option<usize> {
+    let table = plan.tables.iter().position(|t| t.live + t.dead > 1000 && t.modified as f64 >= part * t.rows.max(1000.0));
     table.filter(|_| open(plan, rows_per_call))
 }
 
@@ -62,11 +61,10 @@ fn open(plan: &Plan, rows_per_call: f64) -> bool {
     scans.iter().any(other)
 }
 
-/// The table that is mostly dead or empty, with the share of it. Live and dead rows are counted from a crash, an immediate stop or a reset on,
+/// The table of which that part is dead or empty, with the share of it. Live and dead rows are counted from a crash, an immediate stop or a reset on,
 /// and say how many there are only after a look at the table: without one since then nothing is known.
 #[must_use]
-pub fn bloated(plan: &Plan) -> Option<(usize, f64)> {
-    const DEAD: f64 = 0.5;
+pub fn bloated(plan: &Plan, dead: f64) -> Option<(usize, f64)> {
     const HEADER: f64 = 28.0;
     let scanned =
         |t: &PlannedTable| plan.nodes.iter().any(|n| n.kind == "Seq Scan" && n.relation == t.name && n.schema == t.schema);
@@ -74,15 +72,15 @@ pub fn bloated(plan: &Plan) -> Option<(usize, f64)> {
         if t.analyzed_s.is_none() {
             return 0.0;
         }
-        let dead = t.dead as f64 / (t.dead + t.live).max(1) as f64;
+        let rows = t.dead as f64 / (t.dead + t.live).max(1) as f64;
         let width: f64 = t.columns.iter().filter_map(|c| c.width).sum();
         let needed = t.live as f64 * (width + HEADER) / 8192.0 / 0.85;
         let known = t.columns.iter().all(|c| c.width.is_some());
         let empty = if known { 1.0 - needed / t.pages.max(1) as f64 } else { 0.0 };
-        dead.max(empty)
+        rows.max(empty)
     };
     let all = plan.tables.iter().enumerate().filter(|(_, t)| t.pages >= 1000 && scanned(t)).map(|(at, t)| (at, share(t)));
-    all.filter(|(_, share)| *share >= DEAD).max_by(|a, b| a.1.total_cmp(&b.1))
+    all.filter(|(_, share)| *share >= dead).max_by(|a, b| a.1.total_cmp(&b.1))
 }
 
 #[cfg(test)]
@@ -110,8 +108,8 @@ mod tests {
     /// A crash throws the counters away: what is left is what happened since, and no table is dead because of it.
     #[test]
     fn after_a_crash_a_table_is_not_dead() {
-        assert_eq!(bloated(&scanned(0, 245, None)), None);
-        assert_eq!(bloated(&scanned(1_000_000, 245, Some(60.0))), None);
-        assert!(bloated(&scanned(100_000, 900_000, Some(60.0))).is_some_and(|(_, share)| share > 0.8));
+        assert_eq!(bloated(&scanned(0, 245, None), 0.5), None);
+        assert_eq!(bloated(&scanned(1_000_000, 245, Some(60.0)), 0.5), None);
+        assert!(bloated(&scanned(100_000, 900_000, Some(60.0)), 0.5).is_some_and(|(_, share)| share > 0.8));
     }
 }

@@ -107,6 +107,8 @@ pub struct Found {
     pub ci: Option<f64>,
     /// coverage x sampling x evidence.
     pub confidence: f64,
+    /// Evidence that the rule would look at and that cannot be had here.
+    pub lacks: usize,
     /// Failures per second, for errors.
     pub failed_per_s: Option<f64>,
     /// Attempts per second, failed ones included, where failures are counted: severity goes by the share that fails.
@@ -149,6 +151,7 @@ impl Found {
             victims_time: 0.0,
             ci: None,
             confidence: 1.0,
+            lacks: 0,
             failed_per_s: None,
             attempts_per_s: None,
             age_s: None,
@@ -164,6 +167,14 @@ impl Found {
             against: Vec::new(),
             fixes: Vec::new(),
         }
+    }
+
+    /// Evidence that meets its threshold, of all that is needed: 1 without any.
+    #[must_use]
+    pub fn met(&self) -> f64 {
+        let held = self.evidence.iter().filter_map(|e| e.met);
+        let (met, needed) = (held.clone().filter(|met| *met).count(), held.count() + self.lacks);
+        if needed == 0 { 1.0 } else { met as f64 / needed as f64 }
     }
 
     /// All that it claims.
@@ -194,5 +205,5 @@ impl Judged {
 
 /// One figure, for a finding's evidence.
 pub fn evidence(claim: impl Into<String>, value: f64, unit: Unit, limit: Option<f64>, origin: &str) -> Evidence {
-    Evidence { claim: claim.into(), value, unit, limit, origin: origin.to_owned() }
+    Evidence { claim: claim.into(), value, unit, limit, origin: origin.to_owned(), met: None }
 }

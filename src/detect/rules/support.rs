@@ -134,11 +134,10 @@ pub fn interval(mean: f64, rounds: u32) -> f64 {
     if rounds > 0 { 1.96 * (mean / f64::from(rounds)).sqrt() } else { 0.0 }
 }
 
-/// coverage x sampling x evidence, DESIGN.md section 4.9.
+/// coverage x sampling, DESIGN.md section 4.9; the part of the evidence is counted for all rules alike (`Found::met`).
 #[must_use]
-pub fn confidence(ledger: &Ledger, lost: f64, rounds: u32, met: usize, needed: usize) -> f64 {
+pub fn confidence(ledger: &Ledger, lost: f64, rounds: u32) -> f64 {
     let error = interval(lost, rounds) / 1.96;
     let sampling = if lost > 0.0 { (1.0 - error / lost).clamp(0.0, 1.0) } else { 1.0 };
-    let evidence = if needed == 0 { 1.0 } else { met.min(needed) as f64 / needed as f64 };
-    (ledger.coverage * sampling * evidence).clamp(0.0, 1.0)
+    (ledger.coverage * sampling).clamp(0.0, 1.0)
 }

@@ -13,15 +13,22 @@ use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
 
+const LOST: Param = Param {
+    name: "lost",
+    unit: Unit::SecondsPerSecond,
+    default: 0.2,
+    min: 0.001,
+    max: 1000.0,
+    what: "clients that must stand in the pool's queue, on average",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "app.pool.queueing",
     class: Class::Live,
     source: SourceKind::Host,
     says: "clients queue for a pooled connection while the server is idle",
-    params: &[
-        Param { name: "lost", unit: Unit::SecondsPerSecond, default: 0.2, min: 0.001, max: 1000.0, what: "clients that must stand in the pool's queue, on average" },
-    ],
+    params: &[LOST],
     origins: &["host.listeners", "host.peers", "ledger"],
     page: "\
 A pooler (pgbouncer, odyssey, pgcat, pgpool) has more requests in flight at its door than it has questions open at its servers: the difference stands in its queue. A pooler
@@ -43,7 +50,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let name = facts.world.processes().iter().find(|p| p.id == pool.owner).map_or("pooler", |p| p.name.shown());
         let mut subject = Subject::new(SubjectType::Pool, pool.port.to_string(), format!("{name} on :{}", pool.port));
         subject.also = vec![format!("process:{}", pool.owner)];
-        if pool.waiting < params.limit("lost", is_held(prev, &subject)) {
+        if pool.waiting < params.limit(LOST, is_held(prev, &subject)) {
             judged.verdicts.push((subject, Verdict::Clear(format!("{} clients queue for its connections", short(pool.waiting)))));
             continue;
         }
@@ -78,7 +85,8 @@ fn found(facts: &Facts<'_>, pool: &PoolWait, server: Option<&PgFacts>, name: &st
     found.losses = vec![(State::PoolWait, pool.waiting)];
     found.victims_time = pool.in_flight;
     found.ci = Some(interval(pool.waiting, facts.world.host.sockets.as_ref().map_or(0, |s| s.rounds)));
-    found.confidence = confidence(facts.ledger, pool.waiting, 0, 3, if active.is_some() { 3 } else { 4 });
+    found.confidence = confidence(facts.ledger, pool.waiting, 0);
+    found.lacks = usize::from(active.is_none());
     found.evidence = vec![
         evidence("requests in flight at its door", pool.in_flight, Unit::Count, None, "host.listeners"),
         evidence("questions open at its servers", pool.asked, Unit::Count, Some(f64::from(pool.connections)), "host.peers"),

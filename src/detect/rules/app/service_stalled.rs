@@ -18,94 +18,94 @@ use crate::model::unit::{Unit, short};
 /// Its id.
 pub const ID: &str = RULE.id;
 
+const AGE: Param = Param {
+    name: "age",
+    unit: Unit::Seconds,
+    default: 1.0,
+    min: 0.1,
+    max: 60.0,
+    what: "a request in flight that is younger is never late",
+};
+const TIMES: Param = Param {
+    name: "times",
+    unit: Unit::Ratio,
+    default: 10.0,
+    min: 2.0,
+    max: 1000.0,
+    what: "a late request is older than this times what nine of ten requests in flight at that port usually are",
+};
+const REQUESTS: Param = Param {
+    name: "requests",
+    unit: Unit::Count,
+    default: 2.0,
+    min: 1.0,
+    max: 1000.0,
+    what: "requests that have to be late at the same time; one that stands alone may be a long report",
+};
+const SHARE: Param = Param {
+    name: "share",
+    unit: Unit::Percent,
+    default: 5.0,
+    min: 0.1,
+    max: 100.0,
+    what: "of all requests of the window have to be late; those that were answered meanwhile count",
+};
+const HALF: Param = Param {
+    name: "half",
+    unit: Unit::Percent,
+    default: 50.0,
+    min: 1.0,
+    max: 100.0,
+    what: "of them late makes it critical; a database that perftop reads shows its long statements itself, and is stalled only from here on",
+};
+const FALL: Param = Param {
+    name: "fall",
+    unit: Unit::Percent,
+    default: 50.0,
+    min: 1.0,
+    max: 90.0,
+    what: "answers per second below this share of the usual, while requests stand for a second",
+};
+const ANSWERS: Param = Param {
+    name: "answers",
+    unit: Unit::PerSecond,
+    default: 5.0,
+    min: 0.1,
+    max: 1_000_000.0,
+    what: "usual answers per second below which a fall says nothing",
+};
+const STUCK: Param = Param {
+    name: "stuck",
+    unit: Unit::SecondsPerSecond,
+    default: 0.5,
+    min: 0.01,
+    max: 1000.0,
+    what: "threads of the service in uninterruptible sleep; then a single request that stands is enough",
+};
+const IDLE: Param = Param {
+    name: "idle",
+    unit: Unit::Cores,
+    default: 0.05,
+    min: 0.0,
+    max: 1000.0,
+    what: "a service below this does nothing: what it does not read stands, though nobody knows what is usual there",
+};
+const YOUNG: Param = Param {
+    name: "young",
+    unit: Unit::Seconds,
+    default: 60.0,
+    min: 0.0,
+    max: 3600.0,
+    what: "a service that was started less long ago may still warm up: nothing is said of it before its usual is known",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "app.service.stalled",
     class: Class::Outcome,
     source: SourceKind::Host,
     says: "requests at a listening port stand, or are answered late; nothing is configured",
-    params: &[
-        Param {
-            name: "age",
-            unit: Unit::Seconds,
-            default: 1.0,
-            min: 0.1,
-            max: 60.0,
-            what: "a request in flight that is younger is never late",
-        },
-        Param {
-            name: "times",
-            unit: Unit::Ratio,
-            default: 10.0,
-            min: 2.0,
-            max: 1000.0,
-            what: "a late request is older than this times what nine of ten requests in flight at that port usually are",
-        },
-        Param {
-            name: "requests",
-            unit: Unit::Count,
-            default: 2.0,
-            min: 1.0,
-            max: 1000.0,
-            what: "requests that have to be late at the same time; one that stands alone may be a long report",
-        },
-        Param {
-            name: "share",
-            unit: Unit::Percent,
-            default: 5.0,
-            min: 0.1,
-            max: 100.0,
-            what: "of all requests of the window have to be late; those that were answered meanwhile count",
-        },
-        Param {
-            name: "half",
-            unit: Unit::Percent,
-            default: 50.0,
-            min: 1.0,
-            max: 100.0,
-            what: "of them late makes it critical; a database that perftop reads shows its long statements itself, and is stalled only from here on",
-        },
-        Param {
-            name: "fall",
-            unit: Unit::Percent,
-            default: 50.0,
-            min: 1.0,
-            max: 90.0,
-            what: "answers per second below this share of the usual, while requests stand for a second",
-        },
-        Param {
-            name: "answers",
-            unit: Unit::PerSecond,
-            default: 5.0,
-            min: 0.1,
-            max: 1_000_000.0,
-            what: "usual answers per second below which a fall says nothing",
-        },
-        Param {
-            name: "stuck",
-            unit: Unit::SecondsPerSecond,
-            default: 0.5,
-            min: 0.01,
-            max: 1000.0,
-            what: "threads of the service in uninterruptible sleep; then a single request that stands is enough",
-        },
-        Param {
-            name: "idle",
-            unit: Unit::Cores,
-            default: 0.05,
-            min: 0.0,
-            max: 1000.0,
-            what: "a service below this does nothing: what it does not read stands, though nobody knows what is usual there",
-        },
-        Param {
-            name: "young",
-            unit: Unit::Seconds,
-            default: 60.0,
-            min: 0.0,
-            max: 3600.0,
-            what: "a service that was started less long ago may still warm up: nothing is said of it before its usual is known",
-        },
-    ],
+    params: &[AGE, TIMES, REQUESTS, SHARE, HALF, FALL, ANSWERS, STUCK, IDLE, YOUNG],
     origins: &["host.stands", "host.requests", "host.iodelay"],
     page: "\
 The kernel stamps when each accepted connection last received and last sent data. Received after sent: a request is in flight, and the
@@ -156,7 +156,9 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let open = judged.iter().zip(&doors).find(|((_, standing), door)| standing.usual.is_none() && door.noticed >= 1.0);
         verdicts.push(match open {
             Some(((subject, _), door)) => (subject.clone(), Verdict::Unknown { because: not_known(door), lift: None }),
-            None => (Subject::host(), Verdict::Clear(format!("none of {} ports with connections has late requests", doors.len()))),
+            None => {
+                (Subject::host(), Verdict::Clear(format!("none of {} ports with connections has late requests", doors.len())))
+            }
         });
     }
     Judged { verdicts, ..Judged::default() }
@@ -191,8 +193,8 @@ impl Standing {
     fn of(facts: &Facts<'_>, params: &Params<'_>, door: &Door, held: bool) -> Self {
         let usual = facts.learned.usual_stands(door);
         let stuck = stuck(facts, door.family);
-        let limit_s = usual.map_or(0.0, |u| params.get("times") * u.below_ms / 1e3).max(params.get("age"));
-        let young = age_s(facts.world, door.family).is_some_and(|s| s < params.get("young"));
+        let limit_s = usual.map_or(0.0, |u| params.get(TIMES) * u.below_ms / 1e3).max(params.get(AGE));
+        let young = age_s(facts.world, door.family).is_some_and(|s| s < params.get(YOUNG));
         let late = door.older(limit_s * 1e3);
         let answered = door.answers_per_s * facts.world.window_s;
         let of_all = |n: f64| if n > 0.0 { 100.0 * n / (n + answered) } else { 0.0 };
@@ -201,7 +203,7 @@ impl Standing {
             share: of_all(late),
             noticed_share: of_all(door.noticed),
             stuck,
-            idle: !young && cores(facts.world, door.family).is_some_and(|c| c < params.get("idle")),
+            idle: !young && cores(facts.world, door.family).is_some_and(|c| c < params.get(IDLE)),
             young,
             read: read_here(facts.world, door),
         };
@@ -224,26 +226,27 @@ struct Measured {
 
 /// Why the port is stalled. `held`: it was at the evaluation before, and stays so for less.
 fn says(params: &Params<'_>, door: &Door, usual: Option<Usual>, m: &Measured, held: bool) -> Option<String> {
-    let limit = |name| params.limit(name, held);
-    let hangs = m.stuck >= limit("stuck");
+    let limit = |param| params.limit(param, held);
+    let hangs = m.stuck >= limit(STUCK);
     // One that hangs with the service's own threads is enough.
-    let enough = if hangs { limit("requests").min(limit_of_one(held)) } else { limit("requests") };
-    let some = if m.read { limit("half") } else { limit("share") };
+    let enough = if hangs { limit(REQUESTS).min(limit_of_one(held)) } else { limit(REQUESTS) };
+    let some = if m.read { limit(HALF) } else { limit(SHARE) };
     let usually = usual.map_or(0.0, |u| 2.0 * u.unserved);
     let told = usual.is_some() || m.idle;
     if told && door.unserved - usually >= limit_of_one(held) && m.noticed_share >= some && !m.read {
         return Some(format!("{} were not even read for a second", requests(door.unserved)));
     }
     let Some(usual) = usual else {
-        let hang = hangs && !m.young && door.noticed >= enough && m.noticed_share >= limit("half");
-        return hang.then(|| format!("{} in flight for over a second, and its threads hang in the kernel", requests(door.noticed)));
+        let hang = hangs && !m.young && door.noticed >= enough && m.noticed_share >= limit(HALF);
+        return hang
+            .then(|| format!("{} in flight for over a second, and its threads hang in the kernel", requests(door.noticed)));
     };
     if m.late >= enough && m.share >= some {
         return Some(format!("{} in flight are late", requests(m.late)));
     }
     // What is held is allowed to come back a little before it is over.
-    let fall = params.get("fall") / if held { crate::detect::params::HYSTERESIS } else { 1.0 };
-    let fell = usual.answers_per_s >= params.get("answers") && 100.0 * door.answers_per_s < fall * usual.answers_per_s;
+    let fall = params.get(FALL) / if held { crate::detect::params::HYSTERESIS } else { 1.0 };
+    let fell = usual.answers_per_s >= params.get(ANSWERS) && 100.0 * door.answers_per_s < fall * usual.answers_per_s;
     let stands = door.noticed - 2.0 * usual.noticed >= enough && (!m.read || m.noticed_share >= some);
     (fell && stands).then(|| {
         format!(
@@ -303,31 +306,25 @@ fn found(facts: &Facts<'_>, params: &Params<'_>, door: &Door, s: &Standing, says
     let who = program.map_or_else(|| format!(":{}", door.port), |p| format!("{} on :{}", p.label(), door.port));
     let mut found = Found::new(Class::Outcome, format!("{who} is stalled: {says}"));
     found.standing = Some(s.standing);
-    found.never_critical = s.share < params.get("half");
+    found.never_critical = s.share < params.get(HALF);
     found.confidence = facts.ledger.coverage;
     found.evidence = vec![
-        evidence("late requests in flight", s.late, Unit::Count, Some(params.get("requests")), "host.stands"),
-        evidence("of all requests of the window", s.share, Unit::Percent, Some(params.get("share")), "host.stands"),
+        params.row("late requests in flight", s.late, REQUESTS, "host.stands"),
+        params.row("of all requests of the window", s.share, SHARE, "host.stands"),
         evidence("age from which on a request is late", s.limit_s, Unit::Seconds, None, "host.stands"),
         evidence("requests in flight", door.in_flight, Unit::Count, None, "host.stands"),
-        evidence("of them not even read, or their connection not accepted", door.unserved, Unit::Count, Some(1.0), "host.stands"),
+        evidence("of them not even read, or their connection not accepted", door.unserved, Unit::Count, None, "host.stands"),
     ];
     match s.usual {
         Some(usual) => {
-            let least = usual.answers_per_s * params.get("fall") / 100.0;
+            let least = usual.answers_per_s * params.get(FALL) / 100.0;
             found.evidence.push(evidence("answers", door.answers_per_s, Unit::PerSecond, Some(least), "host.requests"));
             found.evidence.push(evidence("answers before, median", usual.answers_per_s, Unit::PerSecond, None, "host.requests"));
         }
         None => found.evidence.push(evidence("answers", door.answers_per_s, Unit::PerSecond, None, "host.requests")),
     }
     if s.stuck > 0.0 {
-        let row = evidence(
-            "threads of the service in uninterruptible sleep",
-            s.stuck,
-            Unit::SecondsPerSecond,
-            Some(params.get("stuck")),
-            "host.iodelay",
-        );
+        let row = params.row("threads of the service in uninterruptible sleep", s.stuck, STUCK, "host.iodelay");
         found.evidence.push(row);
     }
     found.fixes = fixes(door, program);
@@ -365,7 +362,7 @@ mod tests {
     /// Whether a port is stalled: its answers a second, the requests in flight by class of age (the sixth begins at 1 s), those not read.
     fn stalled(usual: Option<Usual>, answers: f64, ages: [u32; 10], unserved: f64, change: impl Fn(&mut Measured)) -> bool {
         let overrides = ParamOverrides::default();
-        let params = Params::new(RULE.id, RULE.params, &overrides);
+        let params = Params::new(RULE.id, &overrides);
         let door = Door::seen(answers, ages, unserved);
         let limit_s = usual.map_or(0.0, |u| 10.0 * u.below_ms / 1e3).max(1.0);
         let of_all = |n: f64| 100.0 * n / (n + answers * 5.0).max(1e-9);

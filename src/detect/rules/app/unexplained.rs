@@ -3,9 +3,9 @@
 use crate::detect::command::{Command, sh};
 use crate::detect::finding::{Class, Evidence, Fix, Horizon, Phase};
 use crate::detect::fix;
+use crate::detect::health::matches;
 use crate::detect::ledger::{Actor, State, actor_id};
 use crate::detect::params::{HYSTERESIS, Param, Params};
-use crate::detect::health::matches;
 use crate::detect::rules::postgres::support::who;
 use crate::detect::verdict::{Facts, Found, Judged, Left, Prev, Rule, evidence};
 use crate::model::facts::{Facts as World, PgFacts};
@@ -18,30 +18,30 @@ use crate::model::unit::{Unit, short};
 /// Its name: it is judged after all others, by what they left.
 pub const ID: &str = RULE.id;
 
+const SHARE: Param = Param {
+    name: "share",
+    unit: Unit::Percent,
+    default: 30.0,
+    min: 1.0,
+    max: 100.0,
+    what: "unexplained share of the foreground time, in three of the last four evaluations",
+};
+const LOST: Param = Param {
+    name: "lost",
+    unit: Unit::SecondsPerSecond,
+    default: 0.3,
+    min: 0.01,
+    max: 1000.0,
+    what: "unexplained seconds per second: less than a third of a request that stands still is noise",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "app.unexplained",
     class: Class::Live,
     source: SourceKind::Host,
     says: "much of the foreground time waits and no cause is known: in which states, who, what was ruled out, what to type next",
-    params: &[
-        Param {
-            name: "share",
-            unit: Unit::Percent,
-            default: 30.0,
-            min: 1.0,
-            max: 100.0,
-            what: "unexplained share of the foreground time, in three of the last four evaluations",
-        },
-        Param {
-            name: "lost",
-            unit: Unit::SecondsPerSecond,
-            default: 0.3,
-            min: 0.01,
-            max: 1000.0,
-            what: "unexplained seconds per second: less than a third of a request that stands still is noise",
-        },
-    ],
+    params: &[SHARE, LOST],
     origins: &["host.schedstat", "host.iodelay", "host.peers", "postgres.activity"],
     page: "\
 After every other finding has claimed its seconds, some of the waiting may be left. When that is a large share of the foreground
@@ -66,7 +66,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, _: Option<&Prev>) -> Judged {
     let total = facts.ledger.total();
     let lost: f64 = left.by_state.iter().map(|(_, s)| s).sum();
     let share = if total > 0.0 { 100.0 * lost / total } else { 0.0 };
-    let over = |scale: f64| share >= scale * params.get("share") && lost >= scale * params.get("lost");
+    let over = |scale: f64| share >= scale * params.get(SHARE) && lost >= scale * params.get(LOST);
     if !over(HYSTERESIS) {
         return Judged::clear(Subject::host(), format!("{} of {} s/s wait without a known cause", short(lost), short(total)));
     }
@@ -88,8 +88,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, _: Option<&Prev>) -> Judged {
     found.never_critical = true;
     found.confidence = facts.ledger.coverage;
     found.evidence = vec![
-        evidence("unexplained share of foreground time", share, Unit::Percent, Some(params.get("share")), "host.schedstat"),
-        evidence("unexplained time", lost, Unit::SecondsPerSecond, Some(params.get("lost")), "host.schedstat"),
+        params.row("unexplained share of foreground time", share, SHARE, "host.schedstat"),
+        params.row("unexplained time", lost, LOST, "host.schedstat"),
     ];
     found.evidence.extend(waits.iter().flat_map(Waiting::rows));
     found.against = ruled_out(left, first.state);

@@ -17,20 +17,22 @@ use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
 
+const LOST: Param = Param {
+    name: "lost",
+    unit: Unit::SecondsPerSecond,
+    default: 0.05,
+    min: 0.001,
+    max: 1000.0,
+    what: "requests that must stand still for one peer, beyond what a healthy peer takes, on average",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "app.upstream.waiting",
     class: Class::Live,
     source: SourceKind::Host,
     says: "requests here wait for a peer: how many in flight, for whom, of whose process",
-    params: &[Param {
-        name: "lost",
-        unit: Unit::SecondsPerSecond,
-        default: 0.05,
-        min: 0.001,
-        max: 1000.0,
-        what: "requests that must stand still for one peer, beyond what a healthy peer takes, on average",
-    }],
+    params: &[LOST],
     origins: &["host.peers", "host.listeners", "ledger"],
     page: "\
 TCP keeps two stamps for each socket: when data was sent last, and when it was received last. A client socket whose last
@@ -65,7 +67,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     for wait in &facts.ledger.peers {
         let subject = subject(wait, sockets);
         let lost = (wait.waiting - wait.clean).max(0.0);
-        let verdict = if lost >= params.limit("lost", is_held(prev, &subject)) {
+        let verdict = if lost >= params.limit(LOST, is_held(prev, &subject)) {
             Verdict::Found(Box::new(found(facts, sockets, wait, lost)))
         } else {
             Verdict::Clear(format!("{} replies awaited, {} s/s beyond the usual", short(wait.waiting), short(lost)))
@@ -121,7 +123,7 @@ fn found(facts: &Facts<'_>, sockets: &SocketFacts, wait: &PeerWait, lost: f64) -
     found.ci = Some(interval(wait.waiting, sockets.rounds));
     found.evidence = rows(facts, wait, &links, &doors);
     found.against = against(&links, sockets);
-    found.confidence = confidence(facts.ledger, lost, sockets.rounds, 4, 4) * told_apart(sockets);
+    found.confidence = confidence(facts.ledger, lost, sockets.rounds) * told_apart(sockets);
     // Without rights all sockets belong to nobody known, and one user's requests may meet another's polls.
     found.never_critical = wait.owners.is_empty();
     found.fixes = fixes(wait.peer, server(sockets, wait.peer));
@@ -176,7 +178,7 @@ fn rows(facts: &Facts<'_>, wait: &PeerWait, links: &[&PeerFacts], doors: &[&List
 fn against(links: &[&PeerFacts], sockets: &SocketFacts) -> Vec<Evidence> {
     let sum = |part: fn(&PeerFacts) -> f64| links.iter().map(|l| part(l)).sum::<f64>();
     vec![
-        evidence("sockets that send again", sum(|l| l.resending), Unit::Count, Some(0.05), "host.peers"),
+        evidence("sockets that send again", sum(|l| l.resending), Unit::Count, None, "host.peers"),
         evidence("sockets that cannot be told apart", (1.0 - told_apart(sockets)) * 100.0, Unit::Percent, None, "host.peers"),
     ]
 }

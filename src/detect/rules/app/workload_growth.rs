@@ -13,38 +13,38 @@ use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, count, short};
 
+const GROWTH: Param = Param {
+    name: "growth",
+    unit: Unit::Ratio,
+    default: 1.3,
+    min: 1.05,
+    max: 100.0,
+    what: "requests a second over those of the minutes before",
+};
+const COST: Param = Param {
+    name: "cost",
+    unit: Unit::Ratio,
+    default: 1.25,
+    min: 1.01,
+    max: 10.0,
+    what: "CPU time per request over that of before: beyond it (or below its inverse) each request is another one, and that is the story",
+};
+const LOST: Param = Param {
+    name: "lost",
+    unit: Unit::SecondsPerSecond,
+    default: 0.1,
+    min: 0.001,
+    max: 100.0,
+    what: "waits for a CPU of the service that its growth must cost",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "app.workload_growth",
     class: Class::Live,
     source: SourceKind::Host,
     says: "more work than before at the same cost each; nothing is broken",
-    params: &[
-        Param {
-            name: "growth",
-            unit: Unit::Ratio,
-            default: 1.3,
-            min: 1.05,
-            max: 100.0,
-            what: "requests a second over those of the minutes before",
-        },
-        Param {
-            name: "cost",
-            unit: Unit::Ratio,
-            default: 1.25,
-            min: 1.01,
-            max: 10.0,
-            what: "CPU time per request over that of before: beyond it (or below its inverse) each request is another one, and that is the story",
-        },
-        Param {
-            name: "lost",
-            unit: Unit::SecondsPerSecond,
-            default: 0.1,
-            min: 0.001,
-            max: 100.0,
-            what: "waits for a CPU of the service that its growth must cost",
-        },
-    ],
+    params: &[GROWTH, COST, LOST],
     origins: &["host.requests", "host.schedstat", "host.processes"],
     page: "\
 A service that waits for a CPU need not be broken: it may simply have more to do. perftop counts the segments with data that its
@@ -77,7 +77,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let held = is_held(prev, &subject);
         let growth = door.requests_per_s / before.rate.max(1e-9);
         // The line lies between "as before" and the limit, so that one that is held does not leave at 0.9.
-        let limit = if held { 1.0 + (params.get("growth") - 1.0) * 0.7 } else { params.get("growth") };
+        let limit = if held { 1.0 + (params.get(GROWTH) - 1.0) * 0.7 } else { params.get(GROWTH) };
         if growth < limit {
             continue;
         }
@@ -93,23 +93,23 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let waits = facts.ledger.sum(member, |a| a.runnable);
         let lost = waits * (1.0 - 1.0 / growth);
         let largest = program.amount >= 0.5 * total;
-        let cost = params.get("cost");
+        let cost = params.get(COST);
         // Much cheaper each is other work, such as an upload in many segments.
-        if !(1.0 / cost..=cost).contains(&dearer) || lost < params.limit("lost", held) || !largest {
+        if !(1.0 / cost..=cost).contains(&dearer) || lost < params.limit(LOST, held) || !largest {
             continue;
         }
-        let mut found = found(door, program, growth, dearer, before.rate);
+        let mut found = found(params, door, program, growth, dearer, before.rate);
         found.losses = vec![(State::CpuRunnable, lost)];
         found.victims_time = facts.ledger.sum(member, Actor::time);
         found.held_share = program.amount / total.max(1e-9);
-        found.evidence.push(evidence("the service waits for a CPU", waits, Unit::SecondsPerSecond, Some(0.1), "host.schedstat"));
-        found.confidence = confidence(facts.ledger, lost, 0, 3, 3);
+        found.evidence.push(params.row("the service waits for a CPU", waits, LOST, "host.schedstat"));
+        found.confidence = confidence(facts.ledger, lost, 0);
         return Judged { verdicts: vec![(subject, Verdict::Found(Box::new(found)))], ..Judged::default() };
     }
     Judged::clear(Subject::host(), grown)
 }
 
-fn found(door: &ListenerFacts, program: &Program<'_>, growth: f64, dearer: f64, before: f64) -> Found {
+fn found(params: &Params<'_>, door: &ListenerFacts, program: &Program<'_>, growth: f64, dearer: f64, before: f64) -> Found {
     let (now, was) = (count(door.requests_per_s), count(before));
     let title = format!(
         "{} on :{} has {} times the requests of before ({now}/s, was {was}/s) at the same cost each",
@@ -119,9 +119,9 @@ fn found(door: &ListenerFacts, program: &Program<'_>, growth: f64, dearer: f64, 
     );
     let mut found = Found::new(Class::Live, title);
     found.evidence = vec![
-        evidence("requests", door.requests_per_s, Unit::PerSecond, Some(before * 1.3), "host.requests"),
+        evidence("requests", door.requests_per_s, Unit::PerSecond, Some(before * params.get(GROWTH)), "host.requests"),
         evidence("requests before, median", before, Unit::PerSecond, None, "host.requests"),
-        evidence("CPU time of each over that of before", dearer, Unit::Ratio, Some(1.25), "host.processes"),
+        params.row("CPU time of each over that of before", dearer, COST, "host.processes"),
     ];
     found.fixes = fixes(door);
     found

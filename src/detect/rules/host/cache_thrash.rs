@@ -15,17 +15,38 @@ use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, bytes, short};
 
+const REFAULTS: Param = Param {
+    name: "refaults",
+    unit: Unit::Percent,
+    default: 30.0,
+    min: 1.0,
+    max: 100.0,
+    what: "of the bytes read that must be page cache read again",
+};
+const NEAR: Param = Param {
+    name: "near",
+    unit: Unit::Percent,
+    default: 90.0,
+    min: 10.0,
+    max: 100.0,
+    what: "of the group's memory limit that must be in use",
+};
+const LOST: Param = Param {
+    name: "lost",
+    unit: Unit::SecondsPerSecond,
+    default: 0.05,
+    min: 0.001,
+    max: 100.0,
+    what: "IO wait of the group that refaults must explain",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "host.memory.cache_thrash",
     class: Class::Live,
     source: SourceKind::Host,
     says: "page cache too small: refaults explain the reads",
-    params: &[
-        Param { name: "refaults", unit: Unit::Percent, default: 30.0, min: 1.0, max: 100.0, what: "of the bytes read that must be page cache read again" },
-        Param { name: "near", unit: Unit::Percent, default: 90.0, min: 10.0, max: 100.0, what: "of the group's memory limit that must be in use" },
-        Param { name: "lost", unit: Unit::SecondsPerSecond, default: 0.05, min: 0.001, max: 100.0, what: "IO wait of the group that refaults must explain" },
-    ],
+    params: &[REFAULTS, NEAR, LOST],
     origins: &["host.cgroup.memory", "host.vmstat", "host.iodelay"],
     page: "\
 A group's memory limit (or, with plenty called available, all the memory there is) leaves the page cache less room than the files in use need: pages are dropped and read again at once. It looks like
@@ -59,10 +80,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let member = |a: &Actor| facts.world.processes().iter().any(|p| p.id == a.id && inside(p, group));
         let lost = facts.ledger.sum(member, Actor::disk_wait) * share;
         let near = used as f64 / limit.max(1) as f64 * 100.0;
-        if share * 100.0 < params.limit("refaults", held)
-            || near < params.limit("near", held)
-            || lost < params.limit("lost", held)
-        {
+        if share * 100.0 < params.limit(REFAULTS, held) || near < params.limit(NEAR, held) || lost < params.limit(LOST, held) {
             continue;
         }
         let title =
@@ -71,11 +89,11 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         found.losses = facts.ledger.disk_losses(member, share);
         found.victims_time = facts.ledger.sum(member, Actor::time);
         found.evidence = vec![
-            evidence("of the bytes read are read again", share * 100.0, Unit::Percent, Some(30.0), "host.cgroup.memory"),
-            evidence("of its memory limit is used", near, Unit::Percent, Some(90.0), "host.cgroup.memory"),
-            evidence("its tasks wait for that", lost, Unit::SecondsPerSecond, Some(0.05), "host.iodelay"),
+            params.row("of the bytes read are read again", share * 100.0, REFAULTS, "host.cgroup.memory"),
+            params.row("of its memory limit is used", near, NEAR, "host.cgroup.memory"),
+            params.row("its tasks wait for that", lost, LOST, "host.iodelay"),
         ];
-        found.confidence = confidence(facts.ledger, lost, facts.ledger.io_rounds, 3, 3);
+        found.confidence = confidence(facts.ledger, lost, facts.ledger.io_rounds);
         found.fixes = fixes(facts, group, limit);
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }
@@ -100,7 +118,7 @@ fn on_host(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>, share: f
         facts.world.host.disks.iter().flatten().filter(|d| d.leaf).map(|d| d.read_bytes_per_s + d.write_bytes_per_s).sum();
     let share = share.min(again / moved.max(1.0));
     let lost = facts.ledger.sum(|_| true, Actor::disk_wait) * share;
-    if share * 100.0 < params.limit("refaults", held) || lost < params.limit("lost", held) {
+    if share * 100.0 < params.limit(REFAULTS, held) || lost < params.limit(LOST, held) {
         return None;
     }
     let title = format!("The files in use do not fit into the page cache: {}/s are read again", bytes(again));
@@ -108,17 +126,13 @@ fn on_host(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>, share: f
     found.losses = facts.ledger.disk_losses(|_| true, share);
     found.victims_time = facts.ledger.sum(|_| true, Actor::time);
     found.evidence = vec![
-        evidence(
-            "of what the disks move is read again",
-            share * 100.0,
-            Unit::Percent,
-            Some(params.get("refaults")),
-            "host.vmstat",
-        ),
-        evidence("tasks wait for that", lost, Unit::SecondsPerSecond, Some(params.get("lost")), "host.iodelay"),
+        params.row("of what the disks move is read again", share * 100.0, REFAULTS, "host.vmstat"),
+        params.row("tasks wait for that", lost, LOST, "host.iodelay"),
         evidence("memory available, page cache among it", memory.available_bytes as f64, Unit::Bytes, None, "host.memory"),
     ];
-    found.confidence = confidence(facts.ledger, lost, facts.ledger.io_rounds, 2, 3);
+    found.confidence = confidence(facts.ledger, lost, facts.ledger.io_rounds);
+    // Whose limit it is nobody knows: there is none.
+    found.lacks = 1;
     let mut look = fix::shell_fix(
         Phase::Relief,
         Horizon::Immediate,

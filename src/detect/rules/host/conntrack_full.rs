@@ -4,11 +4,14 @@ use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::memory::is_held;
-use crate::detect::params::{Param, Params};
+use crate::detect::params::{NONE_IS_FINE, Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, count, short};
+
+const FULL: Param =
+    Param { name: "full", unit: Unit::Percent, default: 90.0, min: 50.0, max: 100.0, what: "of the table that must be taken" };
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -16,14 +19,7 @@ pub const RULE: Rule = Rule {
     class: Class::Error,
     source: SourceKind::Host,
     says: "connection tracking table nearly full or dropping",
-    params: &[Param {
-        name: "full",
-        unit: Unit::Percent,
-        default: 90.0,
-        min: 50.0,
-        max: 100.0,
-        what: "of the table that must be taken",
-    }],
+    params: &[FULL],
     origins: &["host.conntrack"],
     page: "\
 The firewall tracks every connection in one table. When it is full, packets of new connections are dropped: connects time out at
@@ -44,7 +40,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     };
     let share = now as f64 / most as f64 * 100.0;
     let drops = limits.conntrack_drops_per_s.unwrap_or(0.0);
-    if share < params.limit("full", is_held(prev, &host)) {
+    if share < params.limit(FULL, is_held(prev, &host)) {
         return Judged::clear(host, format!("{} % of the table is used, {} drops a second", short(share), short(drops)));
     }
     let class = if drops > 0.0 { Class::Error } else { Class::Risk };
@@ -67,8 +63,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         found.attempts_per_s = Some(opens.unwrap_or(0.0) + drops);
     }
     found.evidence = vec![
-        evidence("of the table is used", share, Unit::Percent, Some(90.0), "host.conntrack"),
-        evidence("packets dropped", drops, Unit::PerSecond, Some(0.0), "host.conntrack"),
+        params.row("of the table is used", share, FULL, "host.conntrack"),
+        evidence("packets dropped", drops, Unit::PerSecond, NONE_IS_FINE, "host.conntrack"),
     ];
     let mut raise = fix::shell_fix(
         Phase::Relief,

@@ -9,38 +9,38 @@ use crate::detect::verdict::{Facts, Judged, Prev, Rule, evidence};
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, count, short};
 
+const SWITCHES: Param = Param {
+    name: "switches",
+    unit: Unit::PerSecond,
+    default: 20_000.0,
+    min: 100.0,
+    max: 1e8,
+    what: "switches per second and CPU of the whole host",
+};
+const SHARE: Param = Param {
+    name: "share",
+    unit: Unit::Percent,
+    default: 50.0,
+    min: 1.0,
+    max: 100.0,
+    what: "of them that one program must cause",
+};
+const LOST: Param = Param {
+    name: "lost",
+    unit: Unit::SecondsPerSecond,
+    default: 0.05,
+    min: 0.001,
+    max: 100.0,
+    what: "run delay of others that this must cost",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "host.cpu.context_switches",
     class: Class::Live,
     source: cpu_blame::SOURCE,
     says: "a switch storm: a program's threads wake each other all the time",
-    params: &[
-        Param {
-            name: "switches",
-            unit: Unit::PerSecond,
-            default: 20_000.0,
-            min: 100.0,
-            max: 1e8,
-            what: "switches per second and CPU of the whole host",
-        },
-        Param {
-            name: "share",
-            unit: Unit::Percent,
-            default: 50.0,
-            min: 1.0,
-            max: 100.0,
-            what: "of them that one program must cause",
-        },
-        Param {
-            name: "lost",
-            unit: Unit::SecondsPerSecond,
-            default: 0.05,
-            min: 0.001,
-            max: 100.0,
-            what: "run delay of others that this must cost",
-        },
-    ],
+    params: &[SWITCHES, SHARE, LOST],
     origins: &["host.cpu", "host.schedstat"],
     page: "\
 Threads that wake each other in turn (a contended lock, a ping-pong over pipes, far too many threads) spend the CPU on
@@ -60,26 +60,26 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let held = prev.is_some_and(|p| !p.held.is_empty());
     let all = cpu.switches_per_s.unwrap_or(0.0);
     let per_cpu = all / facts.world.cpus();
-    if per_cpu < params.limit("switches", held) {
+    if per_cpu < params.limit(SWITCHES, held) {
         return Judged::clear(host, format!("{} switches a second on each CPU", count(per_cpu)));
     }
     let own = |p: &crate::model::facts::ProcFacts| p.slices_per_s.unwrap_or(0.0);
     let by_slices = crate::detect::rules::support::programs(facts.world, own).into_iter().next();
-    let Some(storm) = by_slices.filter(|s| s.amount / all.max(1.0) * 100.0 >= params.limit("share", held)) else {
+    let Some(storm) = by_slices.filter(|s| s.amount / all.max(1.0) * 100.0 >= params.limit(SHARE, held)) else {
         return Judged::clear(host, format!("{} switches a second on each CPU, by no single program", count(per_cpu)));
     };
     let slices = storm.amount;
     let family = storm.root;
     let blamed = cpu_blame::most(facts, prev, |p| if p.family == family { p.cpu.unwrap_or(0.0) } else { 0.0 });
-    let Some(blamed) = blamed.filter(|b| b.lost >= params.limit("lost", held)) else {
+    let Some(blamed) = blamed.filter(|b| b.lost >= params.limit(LOST, held)) else {
         return Judged::clear(host, format!("{} switches {} times a second and costs nobody much", storm.label(), count(slices)));
     };
     let title = format!("{} switches {} times a second on {} CPUs", blamed.program.label(), count(slices), short(blamed.cores));
     let mut found = blamed.found(facts, title);
     found.evidence = vec![
-        evidence("switches per CPU", per_cpu, Unit::PerSecond, Some(20_000.0), "host.cpu"),
+        params.row("switches per CPU", per_cpu, SWITCHES, "host.cpu"),
         evidence("times its threads came onto a CPU", slices, Unit::PerSecond, None, "host.schedstat"),
-        evidence("others wait for a CPU by it", blamed.lost, Unit::SecondsPerSecond, Some(0.05), "host.schedstat"),
+        params.row("others wait for a CPU by it", blamed.lost, LOST, "host.schedstat"),
     ];
     found.fixes = blamed.reliefs(facts);
     let mut cure = fix::shell_fix(

@@ -61,7 +61,7 @@ impl Blamed<'_> {
         found.victims_time = facts.ledger.sum(|a| a.family != root, Actor::time);
         found.own_time = facts.ledger.sum(|a| a.family == root, Actor::time);
         found.held_share = self.share;
-        found.confidence = confidence(facts.ledger, self.lost, 0, 4, 4);
+        found.confidence = confidence(facts.ledger, self.lost, 0);
         found
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::detect::command::{Command, named, sh};
-use crate::detect::finding::{Class, Horizon, Phase, Preflight};
+use crate::detect::finding::{Class, Evidence, Horizon, Phase, Preflight};
 use crate::detect::fix;
 use crate::detect::ledger::{Actor, State};
 use crate::detect::params::{Param, Params};
@@ -14,30 +14,49 @@ use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, short};
 
+use super::{cpu_throttled, steal};
+
+const PRESSURE: Param = Param {
+    name: "pressure",
+    unit: Unit::Percent,
+    default: 10.0,
+    min: 1.0,
+    max: 100.0,
+    what: "PSI cpu below this clears the finding: PSI gates, it does not rank (niced batch alone reaches 70 %)",
+};
+const LOST: Param = Param {
+    name: "lost",
+    unit: Unit::SecondsPerSecond,
+    default: 0.05,
+    min: 0.001,
+    max: 100.0,
+    what: "foreground seconds per second that others must lose",
+};
+
+const SHARE: Param = Param {
+    name: "share",
+    unit: Unit::Percent,
+    default: 50.0,
+    min: 5.0,
+    max: 100.0,
+    what: "of what competes, nice-weighted, that one program must have to be surely the one; below it a whole control group is looked at as one",
+};
+const LEAST: Param = Param {
+    name: "least",
+    unit: Unit::Percent,
+    default: 30.0,
+    min: 5.0,
+    max: 100.0,
+    what: "of what competes: nobody with less is blamed",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "host.cpu.contention",
     class: Class::Live,
     source: SourceKind::Host,
     says: "foreground threads wait for a CPU; names who takes it",
-    params: &[
-        Param {
-            name: "pressure",
-            unit: Unit::Percent,
-            default: 10.0,
-            min: 1.0,
-            max: 100.0,
-            what: "PSI cpu below this clears the finding: PSI gates, it does not rank (niced batch alone reaches 70 %)",
-        },
-        Param {
-            name: "lost",
-            unit: Unit::SecondsPerSecond,
-            default: 0.05,
-            min: 0.001,
-            max: 100.0,
-            what: "foreground seconds per second that others must lose",
-        },
-    ],
+    params: &[PRESSURE, LOST, SHARE, LEAST],
     origins: &["host.psi.cpu", "host.schedstat", "host.processes", "host.cpu", "host.runqueue"],
     page: "\
 Threads of foreground processes are ready to run and stand in the run queue. The cost is their run delay
@@ -67,20 +86,20 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     }
     let pressure = world.host.psi.cpu.as_ref().ok().map(|p| p.best() * 100.0);
     let held = prev.is_some_and(|p| !p.held.is_empty());
-    if pressure.is_some_and(|p| p < params.limit("pressure", held)) {
+    if pressure.is_some_and(|p| p < params.limit(PRESSURE, held)) {
         return Judged::clear(host, format!("PSI cpu {} %", short(pressure.unwrap_or(0.0))));
     }
-    let (Some(best), self_inflicted) = blame(facts, prev) else {
+    let (Some(best), self_inflicted) = blame(facts, params, prev) else {
         return Judged::clear(host, "no foreground program competes for the CPU");
     };
-    let least = params.limit("lost", held);
+    let least = params.limit(LOST, held);
     if let Some(own) = self_inflicted.filter(|own| own.gain() > best.gain() && own.gain() >= least) {
-        return own.judged(facts, pressure);
+        return own.judged(facts, params, pressure);
     }
     if best.gain() < least {
         return Judged::clear(host, clear_reason(facts, &best, waiting, pressure));
     }
-    best.judged(facts, pressure)
+    best.judged(facts, params, pressure)
 }
 
 fn clear_reason(facts: &Facts<'_>, best: &Blamed<'_>, waiting: f64, pressure: Option<f64>) -> String {
@@ -108,10 +127,11 @@ struct Blamed<'a> {
 }
 
 /// Who takes most of what competes; and the server that waits for itself, if one does.
-fn blame<'a>(facts: &Facts<'a>, prev: Option<&Prev>) -> (Option<Blamed<'a>>, Option<Blamed<'a>>) {
+fn blame<'a>(facts: &Facts<'a>, params: &Params<'_>, prev: Option<&Prev>) -> (Option<Blamed<'a>>, Option<Blamed<'a>>) {
     const KEEPS: f64 = 0.7;
+    // Most of the CPUs.
     const HALF: f64 = 0.5;
-    const LEAST: f64 = 0.3;
+    let enough = params.get(SHARE) / 100.0;
     let world = facts.world;
     let own_pid = world.identity.as_ref().map_or(0, |i| i.self_pid);
     let all = programs(world, |p| if p.id.pid == own_pid { 0.0 } else { demand(p) });
@@ -129,16 +149,16 @@ fn blame<'a>(facts: &Facts<'a>, prev: Option<&Prev>) -> (Option<Blamed<'a>>, Opt
         // left to compete, and the waits of the window are still the contender's.
         let cores: f64 = program.members.iter().filter_map(|p| p.cpu).sum();
         let most = cores >= HALF * world.cpus();
-        if wanted && most && own.share >= HALF && alone.as_ref().is_none_or(|a| a.lost < own.lost) {
+        if wanted && most && own.share >= enough && alone.as_ref().is_none_or(|a| a.lost < own.lost) {
             alone = Some(own);
         }
         blamed.push(of(false));
     }
     // By share, not by gain: a small program that others happen to wait beside is not who takes the CPU.
-    if !blamed.iter().any(|b| b.share >= HALF) {
-        blamed.extend(groups(facts, &all, total).into_iter().filter(|g| g.share >= HALF));
+    if !blamed.iter().any(|b| b.share >= enough) {
+        blamed.extend(groups(facts, &all, total).into_iter().filter(|g| g.share >= enough));
     }
-    blamed.retain(|b| b.share >= LEAST);
+    blamed.retain(|b| b.share >= params.get(LEAST) / 100.0);
     let by_share = |b: &Blamed<'_>| (b.share * 20.0).round();
     blamed.sort_by(|a, b| {
         by_share(b).total_cmp(&by_share(a)).then(b.gain().total_cmp(&a.gain())).then(a.subject.key.cmp(&b.subject.key))
@@ -196,7 +216,7 @@ impl<'a> Blamed<'a> {
         if self.alone { self.lost } else { self.share * self.lost }
     }
 
-    fn judged(&self, facts: &Facts<'_>, pressure: Option<f64>) -> Judged {
+    fn judged(&self, facts: &Facts<'_>, params: &Params<'_>, pressure: Option<f64>) -> Judged {
         let victims_time = facts.ledger.sum(|a| self.is_victim(a), Actor::time);
         let own_time = if self.alone { 0.0 } else { facts.ledger.sum(|a| !self.is_victim(a), Actor::time) };
         let label = &self.label;
@@ -212,11 +232,11 @@ impl<'a> Blamed<'a> {
         found.victims_time = victims_time;
         found.own_time = own_time;
         found.held_share = self.share;
-        found.evidence = self.evidence(facts, pressure, cores);
-        found.against = against(facts);
+        found.evidence = self.evidence(facts, params, pressure, cores);
+        found.against = against(facts, params);
         found.fixes = self.fixes(facts);
         // Below half of what competes it is the largest of several.
-        found.confidence = confidence(facts.ledger, self.lost, 0, 4, 4) * (self.share / 0.5).min(1.0);
+        found.confidence = confidence(facts.ledger, self.lost, 0) * (self.share / (params.get(SHARE) / 100.0)).min(1.0);
         // A job that nobody but its own terminal waits for: worth saying, nothing to be woken for.
         found.never_critical = self.alone && !self.members.iter().any(|p| !p.listens.is_empty());
         Judged::found(self.subject.clone(), found)
@@ -228,26 +248,19 @@ impl<'a> Blamed<'a> {
         facts.world.processes().iter().find(|p| p.id == worst.id).map(ProcFacts::label)
     }
 
-    fn evidence(&self, facts: &Facts<'_>, pressure: Option<f64>, cores: f64) -> Vec<crate::detect::finding::Evidence> {
+    fn evidence(&self, facts: &Facts<'_>, params: &Params<'_>, pressure: Option<f64>, cores: f64) -> Vec<Evidence> {
         let mut rows = vec![
-            evidence(
+            params.row(
                 if self.alone { "its own threads wait for a CPU" } else { "others wait for a CPU" },
                 self.lost,
-                Unit::SecondsPerSecond,
-                Some(0.05),
+                LOST,
                 "host.schedstat",
             ),
             evidence("CPU used by the program", cores, Unit::Cores, Some(facts.world.cpus()), "host.processes"),
-            evidence(
-                "its share of what competes, nice-weighted",
-                self.share * 100.0,
-                Unit::Percent,
-                Some(50.0),
-                "host.processes",
-            ),
+            params.row("its share of what competes, nice-weighted", self.share * 100.0, SHARE, "host.processes"),
         ];
         if let Some(p) = pressure {
-            rows.push(evidence("PSI cpu some", p, Unit::Percent, Some(10.0), "host.psi.cpu"));
+            rows.push(params.row("PSI cpu some", p, PRESSURE, "host.psi.cpu"));
         }
         if let Ok(cpu) = &facts.world.host.cpu {
             rows.push(evidence("CPU busy", cpu.busy * 100.0, Unit::Percent, None, "host.cpu"));
@@ -300,12 +313,14 @@ impl<'a> Blamed<'a> {
     }
 }
 
-fn against(facts: &Facts<'_>) -> Vec<crate::detect::finding::Evidence> {
+fn against(facts: &Facts<'_>, params: &Params<'_>) -> Vec<Evidence> {
     let mut rows = Vec::new();
     let throttled = facts.ledger.state(State::CpuThrottled);
-    rows.push(evidence("held back by a CPU quota instead", throttled, Unit::SecondsPerSecond, Some(0.05), "host.cgroup.cpu"));
+    let quota = params.of(cpu_throttled::RULE.id);
+    rows.push(quota.row("held back by a CPU quota instead", throttled, cpu_throttled::LOST, "host.cgroup.cpu"));
     if let Ok(cpu) = &facts.world.host.cpu {
-        rows.push(evidence("taken by the hypervisor", cpu.steal * 100.0, Unit::Percent, Some(5.0), "host.cpu"));
+        let hypervisor = params.of(steal::RULE.id);
+        rows.push(hypervisor.row("taken by the hypervisor", cpu.steal * 100.0, steal::STEAL, "host.cpu"));
     }
     let niced: f64 = facts.world.processes().iter().filter(|p| p.nice >= 10).filter_map(|p| p.cpu).sum();
     rows.push(evidence("CPU used by niced batch, which gives way", niced, Unit::Cores, None, "host.processes"));

@@ -15,30 +15,30 @@ use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, short};
 
+const THROTTLED_PERIODS: Param = Param {
+    name: "throttled_periods",
+    unit: Unit::Percent,
+    default: 5.0,
+    min: 0.1,
+    max: 100.0,
+    what: "share of the group's periods in which it was throttled",
+};
+pub const LOST: Param = Param {
+    name: "lost",
+    unit: Unit::SecondsPerSecond,
+    default: 0.02,
+    min: 0.001,
+    max: 100.0,
+    what: "foreground seconds per second that its tasks must lose",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "host.cpu.throttled",
     class: Class::Live,
     source: SourceKind::Host,
     says: "a cgroup's CPU quota stops its tasks while CPUs are idle",
-    params: &[
-        Param {
-            name: "throttled_periods",
-            unit: Unit::Percent,
-            default: 5.0,
-            min: 0.1,
-            max: 100.0,
-            what: "share of the group's periods in which it was throttled",
-        },
-        Param {
-            name: "lost",
-            unit: Unit::SecondsPerSecond,
-            default: 0.02,
-            min: 0.001,
-            max: 100.0,
-            what: "foreground seconds per second that its tasks must lose",
-        },
-    ],
+    params: &[THROTTLED_PERIODS, LOST],
     origins: &["host.cgroup.cpu", "host.schedstat", "host.cpu"],
     page: "\
 A control group has a CPU quota. When its tasks have used it up, they stand still until the next period, whatever else
@@ -76,17 +76,17 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         if group.throttled_share.is_none() && group.throttled_s_per_s.is_none() {
             let lack = crate::model::seen::Lack::first_sample("cpu.stat of the group");
             judged.verdicts.extend(Judged::unknown(subject, &lack).verdicts);
-        } else if share < params.limit("throttled_periods", held) || lost < params.limit("lost", held) {
+        } else if share < params.limit(THROTTLED_PERIODS, held) || lost < params.limit(LOST, held) {
             let why = format!("throttled in {} % of its periods, {} s/s of foreground time", short(share), short(lost));
             judged.verdicts.push((subject, Verdict::Clear(why)));
         } else {
-            judged.verdicts.push((subject, Verdict::Found(Box::new(found(facts, group, lost)))));
+            judged.verdicts.push((subject, Verdict::Found(Box::new(found(facts, params, group, lost)))));
         }
     }
     judged
 }
 
-fn found(facts: &Facts<'_>, group: &CgroupFacts, lost: f64) -> Found {
+fn found(facts: &Facts<'_>, params: &Params<'_>, group: &CgroupFacts, lost: f64) -> Found {
     let quota = group.quota_cores.unwrap_or(0.0);
     let share = group.throttled_share.unwrap_or(0.0) * 100.0;
     let mut found = Found::new(
@@ -98,8 +98,8 @@ fn found(facts: &Facts<'_>, group: &CgroupFacts, lost: f64) -> Found {
     found.victims_time = facts.ledger.sum(is_member, Actor::time);
     found.held_share = share / 100.0;
     found.evidence = vec![
-        evidence("periods in which it was throttled", share, Unit::Percent, Some(5.0), "host.cgroup.cpu"),
-        evidence("its tasks stand still", lost, Unit::SecondsPerSecond, Some(0.02), "host.schedstat"),
+        params.row("periods in which it was throttled", share, THROTTLED_PERIODS, "host.cgroup.cpu"),
+        params.row("its tasks stand still", lost, LOST, "host.schedstat"),
         evidence("quota", quota, Unit::Cores, None, "host.cgroup.cpu"),
     ];
     let summed = "time throttled, summed over run queues";
@@ -108,10 +108,10 @@ fn found(facts: &Facts<'_>, group: &CgroupFacts, lost: f64) -> Found {
     if let Ok(cpu) = &facts.world.host.cpu {
         let idle = (1.0 - cpu.busy) * facts.world.cpus();
         found.evidence.push(evidence("CPUs idle meanwhile", idle, Unit::Cores, None, "host.cpu"));
-        found.against.push(evidence("CPU busy on the whole host", cpu.busy * 100.0, Unit::Percent, Some(90.0), "host.cpu"));
+        found.against.push(evidence("CPU busy on the whole host", cpu.busy * 100.0, Unit::Percent, None, "host.cpu"));
     }
     found.fixes = fixes(facts, group, lost);
-    found.confidence = confidence(facts.ledger, lost, 0, found.evidence.len(), 4);
+    found.confidence = confidence(facts.ledger, lost, 0);
     found
 }
 

@@ -12,17 +12,38 @@ use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, bytes, short};
 
+const DIRTY: Param = Param {
+    name: "dirty",
+    unit: Unit::Percent,
+    default: 80.0,
+    min: 10.0,
+    max: 200.0,
+    what: "of the dirty limit that must be dirty or being written",
+};
+const SHARE: Param = Param {
+    name: "share",
+    unit: Unit::Percent,
+    default: 60.0,
+    min: 10.0,
+    max: 100.0,
+    what: "of what is written that one program must dirty",
+};
+const LOST: Param = Param {
+    name: "lost",
+    unit: Unit::SecondsPerSecond,
+    default: 0.05,
+    min: 0.001,
+    max: 100.0,
+    what: "IO wait of others that this must cost",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "host.io.dirty_throttling",
     class: Class::Live,
     source: SourceKind::Host,
     says: "writers are held back by the dirty limit",
-    params: &[
-        Param { name: "dirty", unit: Unit::Percent, default: 80.0, min: 10.0, max: 200.0, what: "of the dirty limit that must be dirty or being written" },
-        Param { name: "share", unit: Unit::Percent, default: 60.0, min: 10.0, max: 100.0, what: "of what is written that one program must dirty" },
-        Param { name: "lost", unit: Unit::SecondsPerSecond, default: 0.05, min: 0.001, max: 100.0, what: "IO wait of others that this must cost" },
-    ],
+    params: &[DIRTY, SHARE, LOST],
     origins: &["host.vmstat", "host.process_io", "host.iodelay"],
     page: "\
 The kernel lets processes dirty pages faster than the disk takes them, up to a limit (`vm.dirty_ratio`, `vm.dirty_bytes`). At the
@@ -44,13 +65,13 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         return Judged::unknown(host, &Lack::first_sample("nr_dirty_threshold of /proc/vmstat"));
     };
     let held = prev.is_some_and(|p| !p.held.is_empty());
-    if dirty < params.limit("dirty", held) {
+    if dirty < params.limit(DIRTY, held) {
         return Judged::clear(host, format!("{} % of the dirty limit", short(dirty)));
     }
     let writers = programs(facts.world, |p| p.write_bytes_per_s.unwrap_or(0.0));
     let all: f64 = writers.iter().map(|w| w.amount).sum();
-    let Some(writer) = kept(writers, prev, |w| w.amount / all.max(1.0))
-        .filter(|w| w.amount / all.max(1.0) * 100.0 >= params.limit("share", held))
+    let Some(writer) =
+        kept(writers, prev, |w| w.amount / all.max(1.0)).filter(|w| w.amount / all.max(1.0) * 100.0 >= params.limit(SHARE, held))
     else {
         return Judged::clear(host, format!("{} % of the dirty limit, and no single writer", short(dirty)));
     };
@@ -58,7 +79,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let others = facts.ledger.sum(|a| a.family != writer.root, Actor::disk_wait);
     let clean = facts.ledger.clean_disk_share();
     let lost = others * (1.0 - clean) * share;
-    if lost < params.limit("lost", held) {
+    if lost < params.limit(LOST, held) {
         return Judged::clear(
             host,
             format!(
@@ -76,11 +97,11 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.own_time = facts.ledger.sum(|a| a.family == writer.root, Actor::time);
     found.held_share = share;
     found.evidence = vec![
-        evidence("of the dirty limit", dirty, Unit::Percent, Some(params.get("dirty")), "host.vmstat"),
+        params.row("of the dirty limit", dirty, DIRTY, "host.vmstat"),
         evidence("dirtied by the program", writer.amount, Unit::BytesPerSecond, None, "host.process_io"),
-        evidence("others wait for IO by it", lost, Unit::SecondsPerSecond, Some(0.05), "host.iodelay"),
+        params.row("others wait for IO by it", lost, LOST, "host.iodelay"),
     ];
-    found.confidence = confidence(facts.ledger, lost, facts.ledger.io_rounds, 3, 3);
+    found.confidence = confidence(facts.ledger, lost, facts.ledger.io_rounds);
     let mut cure = fix::shell_fix(
         Phase::Cure,
         Horizon::ShortTerm,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
-use crate::detect::params::{Param, Params};
+use crate::detect::params::{NONE_IS_FINE, Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::foreign::Foreign;
 use crate::model::host::{KernelMessage, MessageKind};
@@ -15,16 +15,24 @@ use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::Unit;
 
+const FRESH: Param =
+    Param { name: "fresh", unit: Unit::Seconds, default: 10.0, min: 1.0, max: 600.0, what: "an error this young is happening" };
+const TAIL: Param = Param {
+    name: "tail",
+    unit: Unit::Seconds,
+    default: 60.0,
+    min: 1.0,
+    max: 3600.0,
+    what: "how long an error is still shown after the last one, marked as ended",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "host.disk.errors",
     class: Class::Error,
     source: SourceKind::Host,
     says: "the kernel reports IO errors",
-    params: &[
-        Param { name: "fresh", unit: Unit::Seconds, default: 10.0, min: 1.0, max: 600.0, what: "an error this young is happening" },
-        Param { name: "tail", unit: Unit::Seconds, default: 60.0, min: 1.0, max: 3600.0, what: "how long an error is still shown after the last one, marked as ended" },
-    ],
+    params: &[FRESH, TAIL],
     origins: &["host.kmsg"],
     page: "\
 The kernel says that a device did not read or write, or that a file system found itself damaged. Data may be lost; retries make the
@@ -44,7 +52,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, _: Option<&Prev>) -> Judged {
     let age_s = |m: &KernelMessage| now_us.saturating_sub(m.at_us) as f64 / 1e6;
     let bad = |m: &&KernelMessage| matches!(m.kind, MessageKind::IoError | MessageKind::FsError);
     let mut by_device: BTreeMap<Foreign, Vec<&KernelMessage>> = BTreeMap::new();
-    for m in messages.iter().filter(bad).filter(|m| age_s(m) <= params.get("tail")) {
+    for m in messages.iter().filter(bad).filter(|m| age_s(m) <= params.get(TAIL)) {
         by_device.entry(m.device.clone().unwrap_or_else(|| "unknown".into())).or_default().push(m);
     }
     let mut judged = Judged::default();
@@ -53,11 +61,11 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, _: Option<&Prev>) -> Judged {
         let subject = Subject::new(SubjectType::Device, device.shown(), device.shown());
         let last = said.iter().max_by_key(|m| m.at_us).map_or("", |m| m.text.shown());
         let mut found = Found::new(Class::Error, format!("{device} fails: {last}"));
-        found.ended = youngest > params.get("fresh");
-        found.failed_per_s = (!found.ended).then(|| said.len() as f64 / params.get("tail"));
+        found.ended = youngest > params.get(FRESH);
+        found.failed_per_s = (!found.ended).then(|| said.len() as f64 / params.get(TAIL));
         found.evidence = vec![
-            evidence("messages of the kernel in the last minute", said.len() as f64, Unit::Count, Some(0.0), "host.kmsg"),
-            evidence("the last one", youngest, Unit::Seconds, Some(params.get("fresh")), "host.kmsg"),
+            evidence("messages of the kernel in the last minute", said.len() as f64, Unit::Count, NONE_IS_FINE, "host.kmsg"),
+            params.row("the last one", youngest, FRESH, "host.kmsg"),
         ];
         found.fixes = fixes(&device);
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));

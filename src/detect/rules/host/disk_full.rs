@@ -15,30 +15,30 @@ use crate::model::unit::{Unit, bytes, seconds, short};
 
 use super::mount_hung::unasked;
 
+const LEFT: Param = Param {
+    name: "left",
+    unit: Unit::Bytes,
+    default: 1_048_576.0,
+    min: 0.0,
+    max: 1e12,
+    what: "free for ordinary users at or below which writes fail: the size of one larger write",
+};
+const HORIZON: Param = Param {
+    name: "horizon",
+    unit: Unit::Seconds,
+    default: 86_400.0,
+    min: 60.0,
+    max: 2_592_000.0,
+    what: "a credible time to full beyond this is no risk yet",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "host.disk.full",
     class: Class::Error,
     source: SourceKind::Host,
     says: "a file system has no space, or will have none soon",
-    params: &[
-        Param {
-            name: "left",
-            unit: Unit::Bytes,
-            default: 1_048_576.0,
-            min: 0.0,
-            max: 1e12,
-            what: "free for ordinary users at or below which writes fail: the size of one larger write",
-        },
-        Param {
-            name: "horizon",
-            unit: Unit::Seconds,
-            default: 86_400.0,
-            min: 60.0,
-            max: 2_592_000.0,
-            what: "a credible time to full beyond this is no risk yet",
-        },
-    ],
+    params: &[LEFT, HORIZON],
     origins: &["host.filesystems"],
     page: "\
 A file system has no space left for ordinary users: writes fail with ENOSPC now. Root's reserve does not help services.
@@ -71,14 +71,14 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             }
         };
         // A tiny file system is not full because a large one would be.
-        let left = params.get("left").min(space.total_bytes as f64 * 0.02);
+        let left = params.get(LEFT).min(space.total_bytes as f64 * 0.02);
         let left = if is_held(prev, &subject) { left / crate::detect::params::HYSTERESIS } else { left };
         let trend = facts.learned.space.get(fs.mount.shown()).and_then(|s| s.time_to_zero());
-        let risk = trend.filter(|(_, late)| *late < params.get("horizon"));
+        let risk = trend.filter(|(_, late)| *late < params.get(HORIZON));
         let verdict = if space.available_bytes as f64 <= left {
             Verdict::Found(Box::new(full(fs, space, left)))
         } else if let Some((eta, late)) = risk {
-            Verdict::Found(Box::new(filling(fs, space, eta, late)))
+            Verdict::Found(Box::new(filling(params, fs, space, eta, late)))
         } else {
             Verdict::Clear(format!("{} % used, not filling", short(space.used() * 100.0)))
         };
@@ -100,14 +100,14 @@ fn full(fs: &FsRaw, space: &FsSpace, left: f64) -> Found {
     found
 }
 
-fn filling(fs: &FsRaw, space: &FsSpace, eta: f64, late: f64) -> Found {
+fn filling(params: &Params<'_>, fs: &FsRaw, space: &FsSpace, eta: f64, late: f64) -> Found {
     let title = format!("{} is full in {} if it goes on: {} left", fs.mount, seconds(eta), bytes(space.available_bytes as f64));
     let mut found = Found::new(Class::Risk, title);
     found.eta_s = Some(eta);
     found.eta_late_s = Some(late);
     found.confidence = 0.8;
     found.evidence = rows(space, None);
-    found.evidence.push(evidence("late end of the time to full", late, Unit::Seconds, Some(86_400.0), "host.filesystems"));
+    found.evidence.push(params.row("late end of the time to full", late, HORIZON, "host.filesystems"));
     found.fixes = fixes(fs);
     found
 }

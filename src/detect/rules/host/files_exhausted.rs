@@ -12,17 +12,32 @@ use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, count};
 
+const LEFT: Param = Param {
+    name: "left",
+    unit: Unit::Count,
+    default: 2.0,
+    min: 0.0,
+    max: 1000.0,
+    what: "descriptors left to a process at or below which opens fail",
+};
+const NEARLY: Param = Param {
+    name: "nearly",
+    unit: Unit::Percent,
+    default: 90.0,
+    min: 50.0,
+    max: 100.0,
+    what: "of the limit from which it is a risk",
+};
+const HOST: Param =
+    Param { name: "host", unit: Unit::Percent, default: 95.0, min: 50.0, max: 100.0, what: "of the host's own limit" };
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "host.files.exhausted",
     class: Class::Error,
     source: SourceKind::Host,
     says: "a process is at its descriptor limit (or the host is)",
-    params: &[
-        Param { name: "left", unit: Unit::Count, default: 2.0, min: 0.0, max: 1000.0, what: "descriptors left to a process at or below which opens fail" },
-        Param { name: "nearly", unit: Unit::Percent, default: 90.0, min: 50.0, max: 100.0, what: "of the limit from which it is a risk" },
-        Param { name: "host", unit: Unit::Percent, default: 95.0, min: 50.0, max: 100.0, what: "of the host's own limit" },
-    ],
+    params: &[LEFT, NEARLY, HOST],
     origins: &["host.open_files", "host.files"],
     page: "\
 A process has used up the descriptors that it may have (soft limit of open files): accept, open and connect fail with EMFILE. Servers
@@ -41,15 +56,15 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let Some(process) = facts.world.processes().iter().find(|p| p.id == files.id) else { continue };
         let subject = Subject::new(SubjectType::Process, files.id.to_string(), process.label());
         let share = files.open as f64 / files.limit.max(1) as f64 * 100.0;
-        let full = files.limit.saturating_sub(files.open) as f64 <= params.get("left");
-        if full || share >= params.limit("nearly", is_held(prev, &subject)).max(60.0) {
-            judged.verdicts.push((subject, Verdict::Found(Box::new(found(process, files, share, full)))));
+        let full = files.limit.saturating_sub(files.open) as f64 <= params.get(LEFT);
+        if full || share >= params.limit(NEARLY, is_held(prev, &subject)).max(60.0) {
+            judged.verdicts.push((subject, Verdict::Found(Box::new(found(params, process, files, share, full)))));
         }
     }
     let of_host = host.files.as_ref().ok().map(|f| f.allocated as f64 / f.limit.max(1) as f64 * 100.0);
-    if let Some(share) = of_host.filter(|s| *s >= params.get("host")) {
+    if let Some(share) = of_host.filter(|s| *s >= params.get(HOST)) {
         let mut found = Found::new(Class::Error, format!("The host has used {share:.0} % of all descriptors that it may have"));
-        found.evidence = vec![evidence("of fs.file-max", share, Unit::Percent, Some(params.get("host")), "host.files")];
+        found.evidence = vec![params.row("of fs.file-max", share, HOST, "host.files")];
         let mut raise = fix::shell_fix(
             Phase::Relief,
             Horizon::Immediate,
@@ -72,7 +87,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     judged
 }
 
-fn found(process: &ProcFacts, files: &OpenFiles, share: f64, full: bool) -> Found {
+fn found(params: &Params<'_>, process: &ProcFacts, files: &OpenFiles, share: f64, full: bool) -> Found {
     let (open, limit) = (count(files.open as f64), count(files.limit as f64));
     let (class, title) = if full {
         (Class::Error, format!("{} has no descriptor left ({open} of {limit}): opens and accepts fail", process.label()))
@@ -82,7 +97,7 @@ fn found(process: &ProcFacts, files: &OpenFiles, share: f64, full: bool) -> Foun
     let mut found = Found::new(class, title);
     found.evidence = vec![
         evidence("descriptors open", files.open as f64, Unit::Count, Some(files.limit as f64), "host.open_files"),
-        evidence("of its limit", share, Unit::Percent, Some(90.0), "host.open_files"),
+        params.row("of its limit", share, NEARLY, "host.open_files"),
     ];
     found.fixes = fixes(process, files);
     found

@@ -16,17 +16,38 @@ use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, bytes, short};
 
+const SHARE: Param = Param {
+    name: "share",
+    unit: Unit::Percent,
+    default: 60.0,
+    min: 10.0,
+    max: 100.0,
+    what: "of what is written that one program with fsyncs under way must write",
+};
+const LOST: Param = Param {
+    name: "lost",
+    unit: Unit::SecondsPerSecond,
+    default: 0.05,
+    min: 0.001,
+    max: 100.0,
+    what: "waits in fsync of others that this must cost",
+};
+const VICTIMS: Param = Param {
+    name: "victims",
+    unit: Unit::Percent,
+    default: 50.0,
+    min: 5.0,
+    max: 100.0,
+    what: "of the IO wait of others that must be inside fsync",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "host.io.flush_storm",
     class: Class::Live,
     source: SourceKind::Host,
     says: "fsyncs of one process make everyone's commits wait",
-    params: &[
-        Param { name: "share", unit: Unit::Percent, default: 60.0, min: 10.0, max: 100.0, what: "of what is written that one program with fsyncs under way must write" },
-        Param { name: "lost", unit: Unit::SecondsPerSecond, default: 0.05, min: 0.001, max: 100.0, what: "waits in fsync of others that this must cost" },
-        Param { name: "victims", unit: Unit::Percent, default: 50.0, min: 5.0, max: 100.0, what: "of the IO wait of others that must be inside fsync" },
-    ],
+    params: &[SHARE, LOST, VICTIMS],
     origins: &["host.sync", "host.disks", "host.process_io"],
     page: "\
 A commit is an fsync: the caller sleeps until its data, the journal's transaction and the device's cache are written. The journal of
@@ -52,7 +73,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         return Judged::unknown(host, &Lack::first_sample("IO wait of processes"));
     }
     let held = prev.is_some_and(|p| !p.held.is_empty());
-    let least = params.limit("lost", held);
+    let least = params.limit(LOST, held);
     let hidden: f64 = facts.world.processes().iter().filter(|p| p.sync_wait.is_none()).filter_map(|p| p.io_wait).sum();
     if hidden >= least {
         let lack = Lack::new(Why::Denied, "/proc/PID/syscall of blocked threads").lifted_by("sudo perftop");
@@ -77,7 +98,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let clean = facts.ledger.clean_disk_share();
     let lost = others * (1.0 - clean.min(1.0)) * share;
     let of_waits = others / waits.max(1e-9) * 100.0;
-    if share * 100.0 < params.limit("share", held) || lost < least || of_waits < params.limit("victims", held) {
+    if share * 100.0 < params.limit(SHARE, held) || lost < least || of_waits < params.limit(VICTIMS, held) {
         return Judged::clear(
             host,
             format!(
@@ -97,16 +118,16 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.ci = Some(interval(others, facts.ledger.io_rounds));
     found.held_share = share;
     found.evidence = vec![
-        evidence("others wait inside fsync", others, Unit::SecondsPerSecond, Some(params.get("lost")), "host.sync"),
-        evidence("of what others wait for IO", of_waits, Unit::Percent, Some(params.get("victims")), "host.sync"),
+        params.row("others wait inside fsync", others, LOST, "host.sync"),
+        params.row("of what others wait for IO", of_waits, VICTIMS, "host.sync"),
         evidence("threads of the program inside fsync", syncs(&writer.members), Unit::Count, None, "host.sync"),
-        evidence("its share of all bytes written", share * 100.0, Unit::Percent, Some(params.get("share")), "host.process_io"),
+        params.row("its share of all bytes written", share * 100.0, SHARE, "host.process_io"),
     ];
     let flushes: Vec<f64> = facts.world.host.disks.iter().flatten().filter(|d| d.leaf).filter_map(|d| d.flushes_per_s).collect();
     if !flushes.is_empty() {
         found.evidence.push(evidence("flushes of devices", flushes.iter().sum(), Unit::PerSecond, None, "host.disks"));
     }
-    found.confidence = confidence(facts.ledger, lost, facts.ledger.io_rounds, 4, 4);
+    found.confidence = confidence(facts.ledger, lost, facts.ledger.io_rounds);
     let mut cure =
         fix::shell_fix(Phase::Cure, Horizon::LongTerm, "One fsync per batch, or a file system of its own", Command::note(""));
     cure.command =

@@ -13,17 +13,38 @@ use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, short};
 
+const FULL: Param = Param {
+    name: "full",
+    unit: Unit::Percent,
+    default: 90.0,
+    min: 50.0,
+    max: 100.0,
+    what: "busy share of each core that the victim may use",
+};
+const IDLE: Param = Param {
+    name: "idle",
+    unit: Unit::Percent,
+    default: 40.0,
+    min: 1.0,
+    max: 100.0,
+    what: "idle share that another core must have",
+};
+const LOST: Param = Param {
+    name: "lost",
+    unit: Unit::SecondsPerSecond,
+    default: 0.05,
+    min: 0.001,
+    max: 100.0,
+    what: "run delay of the pinned victim",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "host.cpu.hot_core",
     class: Class::Live,
     source: SourceKind::Host,
     says: "one core is full and a victim is pinned to it, others idle",
-    params: &[
-        Param { name: "full", unit: Unit::Percent, default: 90.0, min: 50.0, max: 100.0, what: "busy share of each core that the victim may use" },
-        Param { name: "idle", unit: Unit::Percent, default: 40.0, min: 1.0, max: 100.0, what: "idle share that another core must have" },
-        Param { name: "lost", unit: Unit::SecondsPerSecond, default: 0.05, min: 0.001, max: 100.0, what: "run delay of the pinned victim" },
-    ],
+    params: &[FULL, IDLE, LOST],
     origins: &["host.cpu", "host.schedstat", "host.affinity"],
     page: "\
 A process may run on some CPUs only (taskset, a cpuset, an affinity that its author set), these are full, and others idle. The average
@@ -43,8 +64,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     };
     let held = prev.is_some_and(|p| !p.held.is_empty());
     let busy = |n: u32| cpu.cores.iter().find(|c| c.number == n).and_then(|c| c.busy).unwrap_or(0.0) * 100.0;
-    let full = params.limit("full", held);
-    let idle = cpu.cores.iter().filter(|c| c.busy.is_some_and(|b| (1.0 - b) * 100.0 >= params.limit("idle", held))).count();
+    let full = params.limit(FULL, held);
+    let idle = cpu.cores.iter().filter(|c| c.busy.is_some_and(|b| (1.0 - b) * 100.0 >= params.limit(IDLE, held))).count();
     let hottest = cpu.cores.iter().filter_map(|c| c.busy).fold(0.0, f64::max) * 100.0;
     if hottest < full || idle == 0 {
         return Judged::clear(host, format!("the busiest core is {hottest:.0} % busy, {idle} have room"));
@@ -65,7 +86,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let rival = rivals.into_iter().next().filter(|r| r.amount >= 0.2);
     let root = rival.as_ref().map(|r| r.root);
     let lost = facts.ledger.sum(|a| Some(a.family) != root && pinned.iter().any(|p| p.id == a.id), |a| a.runnable);
-    if lost < params.limit("lost", held) {
+    if lost < params.limit(LOST, held) {
         return Judged::clear(host, format!("{} is pinned to a full core and waits {} s/s", victim.label(), short(lost)));
     }
     let list = cores.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
@@ -84,7 +105,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.victims_time = facts.ledger.sum(|a| pinned.iter().any(|p| p.id == a.id), Actor::time);
     found.own_time = facts.ledger.sum(|a| Some(a.family) == root, Actor::time);
     found.evidence = vec![
-        evidence("the pinned process waits for a CPU", lost, Unit::SecondsPerSecond, Some(0.05), "host.schedstat"),
+        params.row("the pinned process waits for a CPU", lost, LOST, "host.schedstat"),
         evidence(
             "the cores that it may use are busy",
             cores.iter().map(|n| busy(*n)).fold(100.0, f64::min),
@@ -92,10 +113,10 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             Some(full),
             "host.cpu",
         ),
-        evidence("cores with room", idle as f64, Unit::Count, Some(1.0), "host.cpu"),
+        evidence("cores with room", idle as f64, Unit::Count, None, "host.cpu"),
         evidence("cores that it may use", cores.len() as f64, Unit::Count, None, "host.affinity"),
     ];
-    found.confidence = confidence(facts.ledger, lost, 0, 4, 4);
+    found.confidence = confidence(facts.ledger, lost, 0);
     let last = cpu.cores.iter().map(|c| c.number).max().unwrap_or(0);
     found.fixes = fixes(victim, &list, last);
     Judged::found(subject, found)

@@ -15,30 +15,30 @@ use crate::model::unit::{Unit, bytes, count, seconds};
 
 use super::mount_hung::unasked;
 
+const LEFT: Param = Param {
+    name: "left",
+    unit: Unit::Count,
+    default: 16.0,
+    min: 0.0,
+    max: 1e9,
+    what: "free inodes at or below which new files fail",
+};
+const HORIZON: Param = Param {
+    name: "horizon",
+    unit: Unit::Seconds,
+    default: 86_400.0,
+    min: 60.0,
+    max: 2_592_000.0,
+    what: "a credible time to the last inode beyond this is no risk yet",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "host.disk.inodes_exhausted",
     class: Class::Error,
     source: SourceKind::Host,
     says: "no inodes though space is free",
-    params: &[
-        Param {
-            name: "left",
-            unit: Unit::Count,
-            default: 16.0,
-            min: 0.0,
-            max: 1e9,
-            what: "free inodes at or below which new files fail",
-        },
-        Param {
-            name: "horizon",
-            unit: Unit::Seconds,
-            default: 86_400.0,
-            min: 60.0,
-            max: 2_592_000.0,
-            what: "a credible time to the last inode beyond this is no risk yet",
-        },
-    ],
+    params: &[LEFT, HORIZON],
     origins: &["host.filesystems"],
     page: "\
 A file system has space left and no inode: no file can be made (ENOSPC), and `df` shows nothing of it; `df -i` does. Many small
@@ -68,13 +68,13 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
                 continue;
             }
         };
-        let left = params.get("left").min(space.inodes as f64 * 0.02);
+        let left = params.get(LEFT).min(space.inodes as f64 * 0.02);
         let left = if is_held(prev, &subject) { left / HYSTERESIS } else { left };
         fullest = fullest.max(1.0 - space.inodes_free as f64 / space.inodes as f64);
         // Where inodes are made as they go, their number follows the free space.
         let fixed = !matches!(fs.kind.raw(), b"xfs" | b"btrfs" | b"zfs" | b"bcachefs");
         let trend = facts.learned.inodes.get(fs.mount.shown()).filter(|_| fixed).and_then(|s| s.time_to_zero());
-        let risk = trend.filter(|(_, late)| *late < params.get("horizon"));
+        let risk = trend.filter(|(_, late)| *late < params.get(HORIZON));
         let full = space.inodes_free as f64 <= left;
         if !full && risk.is_none() {
             continue;

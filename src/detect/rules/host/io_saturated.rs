@@ -14,46 +14,48 @@ use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, bytes, short};
 
+use super::memory_reclaim;
+
+const SLOWER: Param = Param {
+    name: "slower",
+    unit: Unit::Ratio,
+    default: 3.0,
+    min: 1.1,
+    max: 1000.0,
+    what: "await over the device's own clean latency; utilisation says nothing about parallel devices",
+};
+const QUEUE: Param = Param {
+    name: "queue",
+    unit: Unit::Count,
+    default: 1.0,
+    min: 0.1,
+    max: 10000.0,
+    what: "mean operations in the device and its queue (aqu-sz)",
+};
+const LOST: Param = Param {
+    name: "lost",
+    unit: Unit::SecondsPerSecond,
+    default: 0.03,
+    min: 0.001,
+    max: 100.0,
+    what: "foreground seconds per second that others must lose",
+};
+const CONTENDER: Param = Param {
+    name: "contender",
+    unit: Unit::Percent,
+    default: 50.0,
+    min: 10.0,
+    max: 100.0,
+    what: "share of all bytes from which one program is the contender",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "host.io.saturated",
     class: Class::Live,
     source: SourceKind::Host,
     says: "a device is slower than its own clean latency and its queue grows; names the contender",
-    params: &[
-        Param {
-            name: "slower",
-            unit: Unit::Ratio,
-            default: 3.0,
-            min: 1.1,
-            max: 1000.0,
-            what: "await over the device's own clean latency; utilisation says nothing about parallel devices",
-        },
-        Param {
-            name: "queue",
-            unit: Unit::Count,
-            default: 1.0,
-            min: 0.1,
-            max: 10000.0,
-            what: "mean operations in the device and its queue (aqu-sz)",
-        },
-        Param {
-            name: "lost",
-            unit: Unit::SecondsPerSecond,
-            default: 0.03,
-            min: 0.001,
-            max: 100.0,
-            what: "foreground seconds per second that others must lose",
-        },
-        Param {
-            name: "contender",
-            unit: Unit::Percent,
-            default: 50.0,
-            min: 10.0,
-            max: 100.0,
-            what: "share of all bytes from which one program is the contender",
-        },
-    ],
+    params: &[SLOWER, QUEUE, LOST, CONTENDER],
     origins: &["host.disks", "host.iodelay", "host.process_io", "host.psi.io"],
     page: "\
 A block device takes clearly longer per operation than it does when it is not loaded, and operations queue up. Others
@@ -84,17 +86,17 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let held = prev.is_some_and(|p| !p.held.is_empty());
     let slow = |d: &&DiskFacts| {
         let factor = slowness(facts, d);
-        factor >= params.limit("slower", held) && d.queue >= params.limit("queue", held)
+        factor >= params.limit(SLOWER, held) && d.queue >= params.limit(QUEUE, held)
     };
     let worst = disks.iter().filter(|d| d.leaf).filter(slow).max_by(|a, b| a.queue.total_cmp(&b.queue));
     let Some(disk) = worst else { return Judged::clear(Subject::host(), busiest(facts, disks)) };
     let excess = 1.0 - 1.0 / slowness(facts, disk).max(1.0);
-    let contender = contender(facts, disk, prev, params.get("contender") / 100.0);
+    let contender = contender(facts, disk, prev, params.get(CONTENDER) / 100.0);
     let is_victim = |a: &Actor| contender.as_ref().is_none_or(|c| a.family != c.program.root);
     let waits = facts.ledger.sum(is_victim, Actor::disk_wait);
     let lost = waits * excess;
     let share = contender.as_ref().map_or(1.0, |c| c.share);
-    if lost * share < params.limit("lost", held) {
+    if lost * share < params.limit(LOST, held) {
         let who = contender.as_ref().map_or_else(|| "nobody".to_owned(), |c| format!("only {}", c.program.label()));
         let why = format!(
             "{} is slow ({} ms), but {who} in the foreground waits for it",
@@ -109,9 +111,9 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.own_time = facts.ledger.sum(|a| !is_victim(a), Actor::time);
     found.ci = Some(interval(lost, facts.ledger.io_rounds));
     found.held_share = share;
-    found.evidence = evidence_rows(facts, disk, contender.as_ref());
-    found.against = against(facts);
-    found.confidence = confidence(facts.ledger, lost, facts.ledger.io_rounds, found.evidence.len(), 4);
+    found.evidence = evidence_rows(facts, params, disk, contender.as_ref());
+    found.against = against(facts, params);
+    found.confidence = confidence(facts.ledger, lost, facts.ledger.io_rounds);
     found.fixes = fixes(facts, disk, contender.as_ref());
     let device = Subject::new(SubjectType::Device, disk.name.shown(), format!("device {}", disk.name));
     let mut subject = contender.as_ref().map_or_else(|| device.clone(), Contender::subject);
@@ -199,16 +201,10 @@ fn title(facts: &Facts<'_>, disk: &DiskFacts, contender: Option<&Contender<'_>>)
     }
 }
 
-fn evidence_rows(facts: &Facts<'_>, disk: &DiskFacts, contender: Option<&Contender<'_>>) -> Vec<Evidence> {
+fn evidence_rows(facts: &Facts<'_>, params: &Params<'_>, disk: &DiskFacts, contender: Option<&Contender<'_>>) -> Vec<Evidence> {
     let clean = clean(facts, disk);
     let mut rows = vec![
-        evidence(
-            "foreground waits for disks",
-            facts.ledger.sum(|_| true, Actor::disk_wait),
-            Unit::SecondsPerSecond,
-            Some(0.03),
-            "host.iodelay",
-        ),
+        params.row("foreground waits for disks", facts.ledger.sum(|_| true, Actor::disk_wait), LOST, "host.iodelay"),
         evidence(
             "milliseconds per operation",
             await_ms(facts, disk).unwrap_or(0.0),
@@ -217,17 +213,11 @@ fn evidence_rows(facts: &Facts<'_>, disk: &DiskFacts, contender: Option<&Contend
             "host.disks",
         ),
         evidence("the same when clean", clean, Unit::Milliseconds, None, "host.disks"),
-        evidence("operations in the device and its queue", disk.queue, Unit::Count, Some(1.0), "host.disks"),
+        params.row("operations in the device and its queue", disk.queue, QUEUE, "host.disks"),
         evidence("device busy", disk.util * 100.0, Unit::Percent, None, "host.disks"),
     ];
     if let Some(c) = contender {
-        rows.push(evidence(
-            "share of all bytes that the contender moves",
-            c.share * 100.0,
-            Unit::Percent,
-            Some(50.0),
-            "host.process_io",
-        ));
+        rows.push(params.row("share of all bytes that the contender moves", c.share * 100.0, CONTENDER, "host.process_io"));
     }
     if let Ok(psi) = &facts.world.host.psi.io {
         rows.push(evidence("PSI io some", psi.best() * 100.0, Unit::Percent, None, "host.psi.io"));
@@ -235,12 +225,13 @@ fn evidence_rows(facts: &Facts<'_>, disk: &DiskFacts, contender: Option<&Contend
     rows
 }
 
-fn against(facts: &Facts<'_>) -> Vec<Evidence> {
+fn against(facts: &Facts<'_>, params: &Params<'_>) -> Vec<Evidence> {
     let refaults = crate::detect::ledger::refault_share(facts.world);
     let limits = facts.world.host.cgroups.iter().flatten().filter(|g| !g.io_limits.is_empty()).count();
-    let mut rows = vec![evidence("control groups with an IO limit", limits as f64, Unit::Count, Some(1.0), "host.cgroup.io")];
+    let memory = params.of(memory_reclaim::RULE.id);
+    let mut rows = vec![evidence("control groups with an IO limit", limits as f64, Unit::Count, None, "host.cgroup.io")];
     rows.extend(
-        refaults.map(|r| evidence("reads that are page cache read again", r * 100.0, Unit::Percent, Some(30.0), "host.vmstat")),
+        refaults.map(|r| memory.row("reads that are page cache read again", r * 100.0, memory_reclaim::REFAULTS, "host.vmstat")),
     );
     rows
 }

@@ -16,30 +16,30 @@ use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, bytes, short};
 
+const LOST: Param = Param {
+    name: "lost",
+    unit: Unit::SecondsPerSecond,
+    default: 0.03,
+    min: 0.001,
+    max: 100.0,
+    what: "foreground seconds per second that the group's tasks must lose",
+};
+const DEVICE_BUSY: Param = Param {
+    name: "device_busy",
+    unit: Unit::Percent,
+    default: 70.0,
+    min: 1.0,
+    max: 100.0,
+    what: "above this the device itself may be the reason",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "host.io.throttled",
     class: Class::Live,
     source: SourceKind::Host,
     says: "tasks wait for IO while the device idles: an IO limit of their cgroup",
-    params: &[
-        Param {
-            name: "lost",
-            unit: Unit::SecondsPerSecond,
-            default: 0.03,
-            min: 0.001,
-            max: 100.0,
-            what: "foreground seconds per second that the group's tasks must lose",
-        },
-        Param {
-            name: "device_busy",
-            unit: Unit::Percent,
-            default: 70.0,
-            min: 1.0,
-            max: 100.0,
-            what: "above this the device itself may be the reason",
-        },
-    ],
+    params: &[LOST, DEVICE_BUSY],
     origins: &["host.cgroup.io", "host.iodelay", "host.disks", "host.psi.io"],
     page: "\
 Tasks of a control group with an IO limit stand still in IO, while the device has nothing to do: the operations are
@@ -73,14 +73,14 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let waits = facts.ledger.sum(|a| members.contains(&a.id), Actor::disk_wait);
         let device = device(facts, group);
         let busy = device.map_or(0.0, |d| d.util * 100.0);
-        if waits < params.limit("lost", held) {
+        if waits < params.limit(LOST, held) {
             let why = format!("its limit costs {} s/s of foreground time", short(waits));
             judged.verdicts.push((subject, Verdict::Clear(why)));
-        } else if !at_limit(group) && (counted(group) || busy > params.get("device_busy")) {
+        } else if !at_limit(group) && (counted(group) || busy > params.get(DEVICE_BUSY)) {
             let why = format!("it is below its limit; the device is {} % busy", short(busy));
             judged.verdicts.push((subject, Verdict::Clear(why)));
         } else {
-            let found = found(facts, group, &members, waits, device);
+            let found = found(facts, params, group, &members, waits, device);
             judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
         }
     }
@@ -131,7 +131,14 @@ fn say(limit: &IoLimit) -> String {
     format!("{value} ({what})")
 }
 
-fn found(facts: &Facts<'_>, group: &CgroupFacts, members: &[ProcId], lost: f64, disk: Option<&DiskFacts>) -> Found {
+fn found(
+    facts: &Facts<'_>,
+    params: &Params<'_>,
+    group: &CgroupFacts,
+    members: &[ProcId],
+    lost: f64,
+    disk: Option<&DiskFacts>,
+) -> Found {
     let tightest = group.io_limits.iter().max_by(|a, b| {
         let of = |l: &IoLimit| used(group, l).unwrap_or(0.0);
         of(a).total_cmp(&of(b)).then(b.per_s.cmp(&a.per_s))
@@ -142,7 +149,7 @@ fn found(facts: &Facts<'_>, group: &CgroupFacts, members: &[ProcId], lost: f64, 
     found.losses = facts.ledger.disk_losses(|a| members.contains(&a.id), 1.0);
     found.victims_time = facts.ledger.sum(is_member, Actor::time);
     found.ci = Some(interval(lost, facts.ledger.io_rounds));
-    found.evidence = vec![evidence("its tasks wait for IO", lost, Unit::SecondsPerSecond, Some(0.03), "host.iodelay")];
+    found.evidence = vec![params.row("its tasks wait for IO", lost, LOST, "host.iodelay")];
     if let Some(limit) = tightest {
         let unit = if limit.what.ends_with("bps") { Unit::BytesPerSecond } else { Unit::PerSecond };
         found.evidence.push(evidence(
@@ -158,7 +165,7 @@ fn found(facts: &Facts<'_>, group: &CgroupFacts, members: &[ProcId], lost: f64, 
             .extend(share.map(|s| evidence("of that limit in use", s, Unit::Percent, Some(AT_LIMIT * 100.0), "host.cgroup.io")));
     }
     if let Some(disk) = disk {
-        found.evidence.push(evidence("device busy", disk.util * 100.0, Unit::Percent, Some(70.0), "host.disks"));
+        found.evidence.push(params.row("device busy", disk.util * 100.0, DEVICE_BUSY, "host.disks"));
         let ms = disk
             .await_ms
             .map(|ms| evidence("milliseconds per operation in the device", ms, Unit::Milliseconds, None, "host.disks"));
@@ -167,7 +174,7 @@ fn found(facts: &Facts<'_>, group: &CgroupFacts, members: &[ProcId], lost: f64, 
     if let Ok(psi) = &facts.world.host.psi.io {
         found.evidence.push(evidence("PSI io some", psi.best() * 100.0, Unit::Percent, None, "host.psi.io"));
     }
-    found.confidence = confidence(facts.ledger, lost, facts.ledger.io_rounds, found.evidence.len(), 3);
+    found.confidence = confidence(facts.ledger, lost, facts.ledger.io_rounds);
     found.fixes = fixes(group, disk);
     found
 }

@@ -10,16 +10,30 @@ use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, bytes, seconds};
 
+const GROWTH: Param = Param {
+    name: "growth",
+    unit: Unit::BytesPerSecond,
+    default: 262_144.0,
+    min: 1024.0,
+    max: 1e10,
+    what: "that a process must grow by, over a minute at least, in three quarters of the steps",
+};
+const HORIZON: Param = Param {
+    name: "horizon",
+    unit: Unit::Seconds,
+    default: 86_400.0,
+    min: 60.0,
+    max: 2_592_000.0,
+    what: "memory that ends later than this is no risk yet",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "host.memory.leak",
     class: Class::Risk,
     source: SourceKind::Host,
     says: "one process grows steadily; ETA; never critical alone",
-    params: &[
-        Param { name: "growth", unit: Unit::BytesPerSecond, default: 262_144.0, min: 1024.0, max: 1e10, what: "that a process must grow by, over a minute at least, in three quarters of the steps" },
-        Param { name: "horizon", unit: Unit::Seconds, default: 86_400.0, min: 60.0, max: 2_592_000.0, what: "memory that ends later than this is no risk yet" },
-    ],
+    params: &[GROWTH, HORIZON],
     origins: &["host.processes", "host.memory"],
     page: "\
 The memory of its own of one process (resident, without files and shared memory) has grown for a minute or longer, in three quarters of the steps and without a break: Theil-Sen
@@ -44,7 +58,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let subject = Subject::new(SubjectType::Process, p.id.to_string(), p.label());
         let Some((slope, least)) = series.growth() else { continue };
         let held = is_held(prev, &subject);
-        if slope < params.limit("growth", held) || available / least.max(1.0) > params.get("horizon") {
+        if slope < params.limit(GROWTH, held) || available / least.max(1.0) > params.get(HORIZON) {
             continue;
         }
         let eta = available / slope;
@@ -56,11 +70,11 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         found.never_critical = true;
         found.confidence = 0.6;
         found.evidence = vec![
-            evidence("growth, median of all pairs", slope, Unit::BytesPerSecond, Some(params.get("growth")), "host.processes"),
+            params.row("growth, median of all pairs", slope, GROWTH, "host.processes"),
             evidence("growth, the slower end of its interval", least, Unit::BytesPerSecond, None, "host.processes"),
             evidence("its own now", p.private_bytes as f64, Unit::Bytes, None, "host.processes"),
             evidence("resident now, with what it shares", p.rss_bytes as f64, Unit::Bytes, None, "host.processes"),
-            evidence("watched for", series.span_s(), Unit::Seconds, Some(60.0), "host.processes"),
+            evidence("watched for", series.span_s(), Unit::Seconds, None, "host.processes"),
         ];
         found.against = vec![evidence("memory available", available, Unit::Bytes, None, "host.memory")];
         let pid = p.id.pid;

@@ -11,16 +11,30 @@ use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, bytes, short};
 
+const UTIL: Param = Param {
+    name: "util",
+    unit: Unit::Percent,
+    default: 90.0,
+    min: 10.0,
+    max: 100.0,
+    what: "of the link's speed in one direction",
+};
+const DROPS: Param = Param {
+    name: "drops",
+    unit: Unit::PerSecond,
+    default: 1.0,
+    min: 0.01,
+    max: 1e6,
+    what: "packets that its full queue must drop, where the speed is not known or not reached (a shaper)",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "host.network.link_saturated",
     class: Class::Live,
     source: SourceKind::Host,
     says: "a link is full or its queue drops",
-    params: &[
-        Param { name: "util", unit: Unit::Percent, default: 90.0, min: 10.0, max: 100.0, what: "of the link's speed in one direction" },
-        Param { name: "drops", unit: Unit::PerSecond, default: 1.0, min: 0.01, max: 1e6, what: "packets that its full queue must drop, where the speed is not known or not reached (a shaper)" },
-    ],
+    params: &[UTIL, DROPS],
     origins: &["host.interfaces", "host.queues"],
     page: "\
 One direction of a link carries nearly what it can. Queues grow, then drop. Counted is the fuller direction against the speed that
@@ -47,8 +61,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         fullest = fullest.max(util);
         let subject = Subject::new(SubjectType::Interface, i.name.shown(), i.name.shown());
         let held = is_held(prev, &subject);
-        let full = util >= params.limit("util", held);
-        if !full && drops < params.limit("drops", held) {
+        let full = util >= params.limit(UTIL, held);
+        if !full && drops < params.limit(DROPS, held) {
             continue;
         }
         let (name, received, sent) = (&i.name, bytes(i.rx_bytes_per_s), bytes(i.tx_bytes_per_s));
@@ -60,13 +74,11 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let mut found = Found::new(Class::Live, title);
         found.confidence = 0.7;
         found.evidence = vec![
-            evidence("of its speed, the fuller direction", util, Unit::Percent, Some(90.0), "host.interfaces"),
+            params.row("of its speed, the fuller direction", util, UTIL, "host.interfaces"),
             evidence("errors and drops", i.bad_packets_per_s, Unit::PerSecond, None, "host.interfaces"),
         ];
         let dropped = i.queue_drops_per_s;
-        found.evidence.extend(
-            dropped.map(|d| evidence("dropped by its queue", d, Unit::PerSecond, Some(params.get("drops")), "host.queues")),
-        );
+        found.evidence.extend(dropped.map(|d| params.row("dropped by its queue", d, DROPS, "host.queues")));
         found
             .evidence
             .extend(i.queued_packets.map(|n| evidence("packets in its queue, mean", n, Unit::Count, None, "host.queues")));

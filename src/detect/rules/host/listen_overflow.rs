@@ -5,12 +5,21 @@ use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
-use crate::detect::params::{Param, Params};
+use crate::detect::params::{NONE_IS_FINE, Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::{ListenerFacts, ProcFacts};
 use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
+
+const FULL: Param = Param {
+    name: "full",
+    unit: Unit::Percent,
+    default: 90.0,
+    min: 10.0,
+    max: 100.0,
+    what: "of the accept queue that must be taken; the overflow counter must grow as well, or the queue be full",
+};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -18,14 +27,7 @@ pub const RULE: Rule = Rule {
     class: Class::Live,
     source: SourceKind::Host,
     says: "a listener's accept queue overflows",
-    params: &[Param {
-        name: "full",
-        unit: Unit::Percent,
-        default: 90.0,
-        min: 10.0,
-        max: 100.0,
-        what: "of the accept queue that must be taken; the overflow counter must grow as well, or the queue be full",
-    }],
+    params: &[FULL],
     origins: &["host.listeners", "host.tcp"],
     page: "\
 Connections are complete and wait to be accepted; the queue is as long as the program's backlog (and `somaxconn`) allows,
@@ -51,10 +53,10 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let taken = f64::from(door.queue_max) / f64::from(door.backlog) * 100.0;
         let held = is_held(prev, &subject);
         let spills = overflows.is_some_and(|o| o > 0.0) || door.queue_max > door.backlog;
-        if taken < params.limit("full", held) || !(spills || held) || door.queued < 0.05 {
+        if taken < params.limit(FULL, held) || !(spills || held) || door.queued < 0.05 {
             continue;
         }
-        judged.verdicts.push((subject, Verdict::Found(Box::new(found(door, owner, overflows, taken)))));
+        judged.verdicts.push((subject, Verdict::Found(Box::new(found(params, door, owner, overflows, taken)))));
     }
     if judged.verdicts.is_empty() {
         let rate = overflows.map_or_else(String::new, |o| format!(", {} overflows a second", short(o)));
@@ -63,7 +65,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     judged
 }
 
-fn found(door: &ListenerFacts, owner: Option<&ProcFacts>, overflows: Option<f64>, taken: f64) -> Found {
+fn found(params: &Params<'_>, door: &ListenerFacts, owner: Option<&ProcFacts>, overflows: Option<f64>, taken: f64) -> Found {
     let who = owner.map_or_else(|| "its program".to_owned(), ProcFacts::label);
     let title = format!(
         "The accept queue of :{} is full ({} of {}): {who} does not accept fast enough",
@@ -75,10 +77,10 @@ fn found(door: &ListenerFacts, owner: Option<&ProcFacts>, overflows: Option<f64>
     found.losses = vec![(State::NetworkAccept, door.queued)];
     found.victims_time = door.queued;
     found.evidence = vec![
-        evidence("connections not accepted, mean", door.queued, Unit::Count, Some(0.05), "host.listeners"),
-        evidence("of the queue is taken", taken, Unit::Percent, Some(90.0), "host.listeners"),
+        evidence("connections not accepted, mean", door.queued, Unit::Count, None, "host.listeners"),
+        params.row("of the queue is taken", taken, FULL, "host.listeners"),
         evidence("backlog", f64::from(door.backlog), Unit::Count, None, "host.listeners"),
-        evidence("overflows", overflows.unwrap_or(0.0), Unit::PerSecond, Some(0.0), "host.tcp"),
+        evidence("overflows", overflows.unwrap_or(0.0), Unit::PerSecond, NONE_IS_FINE, "host.tcp"),
     ];
     found.against = vec![evidence("connections accepted", f64::from(door.accepted), Unit::Count, None, "host.listeners")];
     found.confidence = 0.9;

@@ -4,7 +4,7 @@ use crate::detect::command::{Command, named, sh};
 use crate::detect::finding::{Class, Fix, Horizon, Phase, Preflight};
 use crate::detect::fix;
 use crate::detect::memory::Held;
-use crate::detect::params::{Param, Params};
+use crate::detect::params::{NONE_IS_FINE, Param, Params};
 use crate::detect::rules::support::cgroup_subject;
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::CgroupFacts;
@@ -15,20 +15,22 @@ use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, bytes};
 
+const TAIL: Param = Param {
+    name: "tail",
+    unit: Unit::Seconds,
+    default: 60.0,
+    min: 1.0,
+    max: 3600.0,
+    what: "how long a kill is still shown after the last one, marked as ended",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "host.memory.oom",
     class: Class::Error,
     source: SourceKind::Host,
     says: "the OOM killer ran, in a control group or on the whole host",
-    params: &[Param {
-        name: "tail",
-        unit: Unit::Seconds,
-        default: 60.0,
-        min: 1.0,
-        max: 3600.0,
-        what: "how long a kill is still shown after the last one, marked as ended",
-    }],
+    params: &[TAIL],
     origins: &["host.cgroup.memory", "host.vmstat", "host.memory"],
     page: "\
 The kernel killed a process because memory ran out: in one control group (its limit was hit, the host may have plenty)
@@ -67,7 +69,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         judged.verdicts.push((Subject::host(), Verdict::Found(Box::new(on_host(facts, unexplained)))));
     }
     let now_ms = facts.world.at.wall_ms;
-    let tail_ms = (params.get("tail") * 1000.0) as i64;
+    let tail_ms = (params.get(TAIL) * 1000.0) as i64;
     for held in prev.iter().flat_map(|p| &p.held) {
         let active = judged.verdicts.iter().any(|(s, _)| s.typed_key() == held.subject.typed_key());
         if !active && now_ms - held.active_ms < tail_ms {
@@ -113,7 +115,7 @@ fn in_group(facts: &Facts<'_>, group: &CgroupFacts, kills: u64) -> Found {
     let title = format!("The OOM killer ran {} in {}: it reached {limit}", times(kills), group.path);
     let mut found = Found::new(Class::Error, title);
     found.failed_per_s = Some(per_s(facts, kills));
-    found.evidence = vec![evidence("OOM kills in the window", kills as f64, Unit::Count, Some(1.0), "host.cgroup.memory")];
+    found.evidence = vec![evidence("OOM kills in the window", kills as f64, Unit::Count, NONE_IS_FINE, "host.cgroup.memory")];
     if let Some(limit) = group.memory_limit_bytes {
         found.evidence.push(evidence("limit of the group", limit as f64, Unit::Bytes, None, "host.cgroup.memory"));
     }
@@ -172,7 +174,7 @@ fn on_host(facts: &Facts<'_>, kills: u64) -> Found {
     let where_ = if plenty { "in a control group that is gone; the host has memory" } else { "the host is out of memory" };
     let mut found = Found::new(Class::Error, format!("The OOM killer ran {}: {where_}", times(kills)));
     found.failed_per_s = Some(per_s(facts, kills));
-    found.evidence = vec![evidence("OOM kills in the window", kills as f64, Unit::Count, Some(1.0), "host.vmstat")];
+    found.evidence = vec![evidence("OOM kills in the window", kills as f64, Unit::Count, NONE_IS_FINE, "host.vmstat")];
     if let Ok(memory) = &facts.world.host.memory {
         found.evidence.push(evidence("memory available", memory.available_bytes as f64, Unit::Bytes, None, "host.memory"));
     }

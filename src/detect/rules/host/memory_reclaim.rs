@@ -4,7 +4,7 @@ use crate::detect::command::{Command, sh};
 use crate::detect::finding::{Class, Evidence, Fix, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::ledger::{Actor, State, refault_share};
-use crate::detect::params::{Param, Params};
+use crate::detect::params::{NONE_IS_FINE, Param, Params};
 use crate::detect::rules::support::{Program, confidence, programs};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::{Facts as World, MemoryFacts, ProcFacts};
@@ -12,46 +12,46 @@ use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, bytes, short};
 
+const PRESSURE: Param = Param {
+    name: "pressure",
+    unit: Unit::Percent,
+    default: 2.0,
+    min: 0.1,
+    max: 100.0,
+    what: "PSI memory from which tasks visibly stand still for memory",
+};
+const AVAILABLE: Param = Param {
+    name: "available",
+    unit: Unit::Percent,
+    default: 5.0,
+    min: 0.1,
+    max: 50.0,
+    what: "MemAvailable in percent of the total below which memory can be short at all: a full page cache is available",
+};
+pub const REFAULTS: Param = Param {
+    name: "refaults",
+    unit: Unit::Percent,
+    default: 30.0,
+    min: 1.0,
+    max: 100.0,
+    what: "share of the bytes read that are page cache read again",
+};
+const LOST: Param = Param {
+    name: "lost",
+    unit: Unit::SecondsPerSecond,
+    default: 0.02,
+    min: 0.001,
+    max: 100.0,
+    what: "foreground seconds per second lost",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "host.memory.reclaim",
     class: Class::Live,
     source: SourceKind::Host,
     says: "the host is short of memory: direct reclaim, refaults, falling MemAvailable",
-    params: &[
-        Param {
-            name: "pressure",
-            unit: Unit::Percent,
-            default: 2.0,
-            min: 0.1,
-            max: 100.0,
-            what: "PSI memory from which tasks visibly stand still for memory",
-        },
-        Param {
-            name: "available",
-            unit: Unit::Percent,
-            default: 5.0,
-            min: 0.1,
-            max: 50.0,
-            what: "MemAvailable in percent of the total below which memory can be short at all: a full page cache is available",
-        },
-        Param {
-            name: "refaults",
-            unit: Unit::Percent,
-            default: 30.0,
-            min: 1.0,
-            max: 100.0,
-            what: "share of the bytes read that are page cache read again",
-        },
-        Param {
-            name: "lost",
-            unit: Unit::SecondsPerSecond,
-            default: 0.02,
-            min: 0.001,
-            max: 100.0,
-            what: "foreground seconds per second lost",
-        },
-    ],
+    params: &[PRESSURE, AVAILABLE, REFAULTS, LOST],
     origins: &["host.psi.memory", "host.memory", "host.vmstat", "host.processes"],
     page: "\
 Little memory is available, and tasks pay for it: they scan and free pages themselves (direct reclaim), or read pages
@@ -76,14 +76,14 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let held = prev.is_some_and(|p| !p.held.is_empty());
     let available = memory.available_bytes as f64 / memory.raw.total.max(1) as f64 * 100.0;
     // Hysteresis of a lower limit: it must rise well above.
-    let ceiling = params.get("available") / if held { crate::detect::params::HYSTERESIS } else { 1.0 };
+    let ceiling = params.get(AVAILABLE) / if held { crate::detect::params::HYSTERESIS } else { 1.0 };
     if available > ceiling {
         return Judged::clear(host, format!("{} % of the memory is available", short(available)));
     }
     let pressure = facts.world.host.psi.memory.as_ref().ok().map(|p| p.best() * 100.0);
     let refaults = refault_share(facts.world).unwrap_or(0.0) * 100.0;
-    let pressed = pressure.is_some_and(|p| p >= params.limit("pressure", held));
-    let refaulting = refaults >= params.limit("refaults", held);
+    let pressed = pressure.is_some_and(|p| p >= params.limit(PRESSURE, held));
+    let refaulting = refaults >= params.limit(REFAULTS, held);
     // kswapd alone may keep up: then nobody reclaims himself, PSI memory stays low, and reads are the price.
     if !pressed && !refaulting {
         let pressure = match &facts.world.host.psi.memory {
@@ -99,7 +99,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     };
     // What the culprit itself waits is its own affair.
     let reread = facts.ledger.sum(|a| a.family != program.root, Actor::disk_wait) * refaults / 100.0;
-    if stalled + reread < params.limit("lost", held) {
+    if stalled + reread < params.limit(LOST, held) {
         return Judged::clear(host, "little memory is available, but no foreground time is lost");
     }
     let mut found = Found::new(Class::Live, title(&program, memory));
@@ -107,10 +107,11 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.victims_time = facts.ledger.sum(|a| a.family != program.root, Actor::time) + stalled;
     found.own_time = facts.ledger.sum(|a| a.family == program.root, Actor::time);
     found.held_share = program.amount / memory.raw.total.max(1) as f64;
-    found.evidence = evidence_rows(memory, pressure, refaults, available);
+    found.evidence = evidence_rows(params, memory, pressure, refaults, available);
     found.against = vec![evidence("swap in use", swap_used(memory), Unit::Bytes, None, "host.memory")];
     found.eta_s = facts.learned.memory.time_to_zero().map(|(eta, _)| eta);
-    found.confidence = confidence(facts.ledger, stalled + reread, facts.ledger.io_rounds, found.evidence.len(), 4);
+    found.confidence = confidence(facts.ledger, stalled + reread, facts.ledger.io_rounds);
+    found.lacks = usize::from(pressure.is_none());
     found.fixes = fixes(facts.world, &program);
     Judged::found(program.subject(), found)
 }
@@ -152,14 +153,20 @@ fn swap_used(memory: &MemoryFacts) -> f64 {
     used.unwrap_or(0) as f64
 }
 
-fn evidence_rows(memory: &MemoryFacts, pressure: Option<f64>, refaults: f64, available: f64) -> Vec<Evidence> {
+fn evidence_rows(
+    params: &Params<'_>,
+    memory: &MemoryFacts,
+    pressure: Option<f64>,
+    refaults: f64,
+    available: f64,
+) -> Vec<Evidence> {
     let mut rows = vec![
-        evidence("memory available", available, Unit::Percent, Some(5.0), "host.memory"),
-        evidence("reads that are page cache read again", refaults, Unit::Percent, Some(30.0), "host.vmstat"),
+        params.row_below("memory available", available, AVAILABLE, "host.memory"),
+        params.row("reads that are page cache read again", refaults, REFAULTS, "host.vmstat"),
     ];
-    rows.extend(pressure.map(|p| evidence("PSI memory some", p, Unit::Percent, Some(2.0), "host.psi.memory")));
+    rows.extend(pressure.map(|p| params.row("PSI memory some", p, PRESSURE, "host.psi.memory")));
     let scans = memory.direct_scan_pages_per_s;
-    rows.extend(scans.map(|s| evidence("pages scanned by tasks themselves", s, Unit::PerSecond, Some(0.0), "host.vmstat")));
+    rows.extend(scans.map(|s| evidence("pages scanned by tasks themselves", s, Unit::PerSecond, NONE_IS_FINE, "host.vmstat")));
     let refault = memory.refault_bytes_per_s;
     rows.extend(refault.map(|r| evidence("page cache read again", r, Unit::BytesPerSecond, None, "host.vmstat")));
     rows

@@ -11,30 +11,30 @@ use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
 
+const SHARE: Param = Param {
+    name: "share",
+    unit: Unit::Percent,
+    default: 0.5,
+    min: 0.001,
+    max: 100.0,
+    what: "of the packets that must be in error or dropped",
+};
+const BAD: Param = Param {
+    name: "bad",
+    unit: Unit::PerSecond,
+    default: 2.0,
+    min: 0.01,
+    max: 1e6,
+    what: "packets in error or dropped per second",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "host.network.nic_errors",
     class: Class::Live,
     source: SourceKind::Host,
     says: "interface errors or drops above the floor",
-    params: &[
-        Param {
-            name: "share",
-            unit: Unit::Percent,
-            default: 0.5,
-            min: 0.001,
-            max: 100.0,
-            what: "of the packets that must be in error or dropped",
-        },
-        Param {
-            name: "bad",
-            unit: Unit::PerSecond,
-            default: 2.0,
-            min: 0.01,
-            max: 1e6,
-            what: "packets in error or dropped per second",
-        },
-    ],
+    params: &[SHARE, BAD],
     origins: &["host.interfaces"],
     page: "\
 An interface counts errors (a bad cable, a duplex mismatch) or drops (its ring is full, nobody wanted the packet). Some drops are
@@ -54,7 +54,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let held = is_held(prev, &subject);
         let packets = i.rx_packets_per_s + i.tx_packets_per_s;
         let share = i.bad_packets_per_s / (packets + i.bad_packets_per_s).max(1e-9) * 100.0;
-        if i.bad_packets_per_s < params.limit("bad", held) || share < params.limit("share", held) {
+        if i.bad_packets_per_s < params.limit(BAD, held) || share < params.limit(SHARE, held) {
             continue;
         }
         let title = format!(
@@ -65,8 +65,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         );
         let mut found = Found::new(Class::Live, title);
         found.evidence = vec![
-            evidence("errors and drops", i.bad_packets_per_s, Unit::PerSecond, Some(2.0), "host.interfaces"),
-            evidence("of its packets", share, Unit::Percent, Some(0.5), "host.interfaces"),
+            params.row("errors and drops", i.bad_packets_per_s, BAD, "host.interfaces"),
+            params.row("of its packets", share, SHARE, "host.interfaces"),
             evidence("packets", packets, Unit::PerSecond, None, "host.interfaces"),
         ];
         found.fixes = fixes(i.name.raw());

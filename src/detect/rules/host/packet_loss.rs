@@ -13,20 +13,22 @@ use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
 
+const LOST: Param = Param {
+    name: "lost",
+    unit: Unit::SecondsPerSecond,
+    default: 0.05,
+    min: 0.001,
+    max: 1000.0,
+    what: "seconds per second that time-outs towards one address must cost",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "host.network.packet_loss",
     class: Class::Live,
     source: SourceKind::Host,
     says: "retransmission time-outs cost time",
-    params: &[Param {
-        name: "lost",
-        unit: Unit::SecondsPerSecond,
-        default: 0.05,
-        min: 0.001,
-        max: 1000.0,
-        what: "seconds per second that time-outs towards one address must cost",
-    }],
+    params: &[LOST],
     origins: &["host.tcp", "host.peers"],
     page: "\
 Segments are lost on the way, and TCP waits for its time-out (200 ms at least) before it sends again. Counted is time, not
@@ -54,7 +56,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let mut judged = Judged::default();
     for loss in loss::by_address(facts.world) {
         let subject = Subject::new(SubjectType::Peer, format!("{}:*", loss.ip), loss.ip.to_string());
-        if loss.lost < params.limit("lost", is_held(prev, &subject)) {
+        if loss.lost < params.limit(LOST, is_held(prev, &subject)) {
             continue;
         }
         let path = sockets.paths.iter().find(|p| p.ip == loss.ip);
@@ -71,7 +73,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         found.evidence = vec![
             evidence("segments sent again", again, Unit::PerSecond, None, "host.peers"),
             evidence("time-outs of all sockets", timeouts, Unit::PerSecond, None, "host.tcp"),
-            evidence("loss probes of all sockets", probes, Unit::PerSecond, Some(0.25), "host.tcp"),
+            evidence("loss probes of all sockets", probes, Unit::PerSecond, None, "host.tcp"),
             evidence("sockets to it", path.map_or(0.0, |p| f64::from(p.sockets)), Unit::Count, None, "host.peers"),
         ];
         if sent > 0.0 {

@@ -13,30 +13,30 @@ use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, count};
 
+const FULL: Param = Param {
+    name: "full",
+    unit: Unit::Percent,
+    default: 98.0,
+    min: 50.0,
+    max: 100.0,
+    what: "of the ports from which connects fail: the kernel looks at random places and gives up",
+};
+const NEARLY: Param = Param {
+    name: "nearly",
+    unit: Unit::Percent,
+    default: 80.0,
+    min: 30.0,
+    max: 100.0,
+    what: "of the ports from which it is a risk",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "host.network.ports_exhausted",
     class: Class::Error,
     source: SourceKind::Host,
     says: "no ephemeral ports towards one destination",
-    params: &[
-        Param {
-            name: "full",
-            unit: Unit::Percent,
-            default: 98.0,
-            min: 50.0,
-            max: 100.0,
-            what: "of the ports from which connects fail: the kernel looks at random places and gives up",
-        },
-        Param {
-            name: "nearly",
-            unit: Unit::Percent,
-            default: 80.0,
-            min: 30.0,
-            max: 100.0,
-            what: "of the ports from which it is a risk",
-        },
-    ],
+    params: &[FULL, NEARLY],
     origins: &["host.ports"],
     page: "\
 A connection is told from others by both addresses and both ports. From one address towards one port of one peer there are only as
@@ -93,9 +93,9 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let mut subject = Subject::new(SubjectType::Peer, row.peer.to_string(), row.peer.to_string());
         subject.also = row.owner.iter().map(|id| format!("process:{id}")).collect();
         // No hysteresis here: below it connects do not fail.
-        let full = taken.percent() >= params.get("full");
-        if full || taken.percent() >= params.limit("nearly", is_held(prev, &subject)) {
-            judged.verdicts.push((subject, Verdict::Found(Box::new(found(row, &taken, owner, limits, full)))));
+        let full = taken.percent() >= params.get(FULL);
+        if full || taken.percent() >= params.limit(NEARLY, is_held(prev, &subject)) {
+            judged.verdicts.push((subject, Verdict::Found(Box::new(found(params, row, &taken, (owner, limits), full)))));
         }
     }
     if judged.verdicts.is_empty() {
@@ -109,7 +109,13 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     judged
 }
 
-fn found(row: &PortUse, taken: &Taken, owner: Option<&ProcFacts>, limits: &LimitsRaw, full: bool) -> Found {
+fn found(
+    params: &Params<'_>,
+    row: &PortUse,
+    taken: &Taken,
+    (owner, limits): (Option<&ProcFacts>, &LimitsRaw),
+    full: bool,
+) -> Found {
     let who = owner.map_or_else(|| "a process here".to_owned(), ProcFacts::label);
     let (used, of) = (count(taken.used.into()), count(taken.of.into()));
     let (class, title) = if full {
@@ -120,7 +126,7 @@ fn found(row: &PortUse, taken: &Taken, owner: Option<&ProcFacts>, limits: &Limit
     let mut found = Found::new(class, title);
     found.evidence = vec![
         evidence("ports taken towards it", f64::from(taken.used), Unit::Count, Some(f64::from(taken.of)), "host.ports"),
-        evidence("of the range", taken.percent(), Unit::Percent, Some(80.0), "host.ports"),
+        params.row("of the range", taken.percent(), NEARLY, "host.ports"),
         evidence("connections open", f64::from(row.open), Unit::Count, None, "host.ports"),
         evidence("connections in TIME_WAIT and its like", f64::from(row.closing), Unit::Count, None, "host.ports"),
     ];

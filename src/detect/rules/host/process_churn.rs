@@ -5,9 +5,28 @@ use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::params::{Param, Params};
-use crate::detect::verdict::{Facts, Judged, Prev, Rule, evidence};
+use crate::detect::verdict::{Facts, Judged, Prev, Rule};
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, short};
+
+const FORKS: Param =
+    Param { name: "forks", unit: Unit::PerSecond, default: 50.0, min: 1.0, max: 1e6, what: "forks per second of the whole host" };
+const CORES: Param = Param {
+    name: "cores",
+    unit: Unit::Cores,
+    default: 0.2,
+    min: 0.01,
+    max: 1024.0,
+    what: "CPUs that children which ended used, by the parent that waited for them",
+};
+const LOST: Param = Param {
+    name: "lost",
+    unit: Unit::SecondsPerSecond,
+    default: 0.05,
+    min: 0.001,
+    max: 100.0,
+    what: "run delay of others that this must cost",
+};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -15,32 +34,7 @@ pub const RULE: Rule = Rule {
     class: Class::Live,
     source: cpu_blame::SOURCE,
     says: "forks per second eat the CPU; no process tops the list",
-    params: &[
-        Param {
-            name: "forks",
-            unit: Unit::PerSecond,
-            default: 50.0,
-            min: 1.0,
-            max: 1e6,
-            what: "forks per second of the whole host",
-        },
-        Param {
-            name: "cores",
-            unit: Unit::Cores,
-            default: 0.2,
-            min: 0.01,
-            max: 1024.0,
-            what: "CPUs that children which ended used, by the parent that waited for them",
-        },
-        Param {
-            name: "lost",
-            unit: Unit::SecondsPerSecond,
-            default: 0.05,
-            min: 0.001,
-            max: 100.0,
-            what: "run delay of others that this must cost",
-        },
-    ],
+    params: &[FORKS, CORES, LOST],
     origins: &["host.cpu", "host.processes", "host.schedstat"],
     page: "\
 Processes live too shortly to be seen in any table: each takes a fork, an exec and some page faults. The kernel adds what a
@@ -59,14 +53,14 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     };
     let held = prev.is_some_and(|p| !p.held.is_empty());
     let forks = cpu.forks_per_s.unwrap_or(0.0);
-    if forks < params.limit("forks", held) {
+    if forks < params.limit(FORKS, held) {
         return Judged::clear(host, format!("{} forks a second", short(forks)));
     }
     // A child that ran for long and is reaped now brings its whole life at once: more than was busy beside the living cannot be.
     let living: f64 = facts.world.processes().iter().filter_map(|p| p.cpu).sum();
     let most = (cpu.busy * facts.world.cpus() - living).max(0.0);
     let parent = cpu_blame::most(facts, prev, |p| p.children_cpu.unwrap_or(0.0).min(most));
-    let Some(parent) = parent.filter(|b| b.cores >= params.limit("cores", held) && b.lost >= params.limit("lost", held)) else {
+    let Some(parent) = parent.filter(|b| b.cores >= params.limit(CORES, held) && b.lost >= params.limit(LOST, held)) else {
         return Judged::clear(host, format!("{} forks a second cost nobody much", short(forks)));
     };
     let title = format!(
@@ -77,9 +71,9 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     );
     let mut found = parent.found(facts, title);
     found.evidence = vec![
-        evidence("forks", forks, Unit::PerSecond, Some(50.0), "host.cpu"),
-        evidence("CPU used by its children that ended", parent.cores, Unit::Cores, Some(0.2), "host.processes"),
-        evidence("others wait for a CPU by it", parent.lost, Unit::SecondsPerSecond, Some(0.05), "host.schedstat"),
+        params.row("forks", forks, FORKS, "host.cpu"),
+        params.row("CPU used by its children that ended", parent.cores, CORES, "host.processes"),
+        params.row("others wait for a CPU by it", parent.lost, LOST, "host.schedstat"),
     ];
     found.fixes = parent.reliefs(facts);
     let mut cure = fix::shell_fix(

@@ -4,7 +4,7 @@ use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::memory::mount_key;
-use crate::detect::params::Params;
+use crate::detect::params::{NONE_IS_FINE, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::host::FsRaw;
 use crate::model::host::{KernelMessage, MessageKind};
@@ -45,7 +45,8 @@ fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
         // Someone may have done it on purpose: without an error it is only said.
         let class = if by_error { Class::Error } else { Class::Hygiene };
         let mut found = Found::new(class, format!("{} ({}) has become read-only: every write fails", fs.mount, fs.source));
-        found.evidence = vec![evidence("was writable before and is read-only now", 1.0, Unit::Count, Some(0.0), "host.mounts")];
+        found.evidence =
+            vec![evidence("was writable before and is read-only now", 1.0, Unit::Count, NONE_IS_FINE, "host.mounts")];
         found.fixes = fixes(fs);
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }

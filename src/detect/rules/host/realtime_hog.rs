@@ -10,30 +10,30 @@ use crate::model::facts::ProcFacts;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, short};
 
+const CORES: Param = Param {
+    name: "cores",
+    unit: Unit::Cores,
+    default: 0.3,
+    min: 0.01,
+    max: 1024.0,
+    what: "CPUs that real-time tasks of one program must use",
+};
+const LOST: Param = Param {
+    name: "lost",
+    unit: Unit::SecondsPerSecond,
+    default: 0.05,
+    min: 0.001,
+    max: 100.0,
+    what: "run delay of others that this must cost",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "host.cpu.realtime_hog",
     class: Class::Live,
     source: cpu_blame::SOURCE,
     says: "a real-time task starves normal ones",
-    params: &[
-        Param {
-            name: "cores",
-            unit: Unit::Cores,
-            default: 0.3,
-            min: 0.01,
-            max: 1024.0,
-            what: "CPUs that real-time tasks of one program must use",
-        },
-        Param {
-            name: "lost",
-            unit: Unit::SecondsPerSecond,
-            default: 0.05,
-            min: 0.001,
-            max: 100.0,
-            what: "run delay of others that this must cost",
-        },
-    ],
+    params: &[CORES, LOST],
     origins: &["host.processes", "host.schedstat"],
     page: "\
 A task under SCHED_FIFO, SCHED_RR or SCHED_DEADLINE runs before every normal one, and for as long as it likes: the kernel
@@ -55,17 +55,17 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     }
     let held = prev.is_some_and(|p| !p.held.is_empty());
     let hog = cpu_blame::most(facts, prev, |p| if real_time(p) { p.cpu.unwrap_or(0.0) } else { 0.0 });
-    let Some(hog) = hog.filter(|h| h.cores >= params.limit("cores", held)) else {
+    let Some(hog) = hog.filter(|h| h.cores >= params.limit(CORES, held)) else {
         return Judged::clear(host, "no real-time task uses much CPU");
     };
-    if hog.lost < params.limit("lost", held) {
+    if hog.lost < params.limit(LOST, held) {
         return Judged::clear(host, format!("{} is real-time and costs others {} s/s", hog.program.label(), short(hog.lost)));
     }
     let title = format!("{} runs as a real-time task on {} CPUs and lets nobody else run", hog.program.label(), short(hog.cores));
     let mut found = hog.found(facts, title);
     found.evidence = vec![
-        evidence("CPU used by real-time tasks", hog.cores, Unit::Cores, Some(0.3), "host.processes"),
-        evidence("others wait for a CPU by it", hog.lost, Unit::SecondsPerSecond, Some(0.05), "host.schedstat"),
+        params.row("CPU used by real-time tasks", hog.cores, CORES, "host.processes"),
+        params.row("others wait for a CPU by it", hog.lost, LOST, "host.schedstat"),
         evidence("its share of what competes", hog.share * 100.0, Unit::Percent, None, "host.processes"),
     ];
     found.fixes = vec![fix::normal_scheduling(&hog.program.members)];

@@ -10,20 +10,22 @@ use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::Unit;
 
+const LIMITED: Param = Param {
+    name: "limited",
+    unit: Unit::SecondsPerSecond,
+    default: 0.2,
+    min: 0.01,
+    max: 1000.0,
+    what: "seconds per second in which closed windows of one address must hold data back",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "host.network.slow_receiver",
     class: Class::Live,
     source: SourceKind::Host,
     says: "the peer's window is closed: it reads too slowly, not this host sends too slowly",
-    params: &[Param {
-        name: "limited",
-        unit: Unit::SecondsPerSecond,
-        default: 0.2,
-        min: 0.01,
-        max: 1000.0,
-        what: "seconds per second in which closed windows of one address must hold data back",
-    }],
+    params: &[LIMITED],
     origins: &["host.peers"],
     page: "\
 A receiver that reads too slowly closes its window, and the sender must wait (`tcpi_rwnd_limited`, exact kernel time).
@@ -40,13 +42,13 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let mut judged = Judged::default();
     for path in sockets.paths.iter().filter(|p| !p.ip.is_loopback()) {
         let subject = Subject::new(SubjectType::Peer, format!("{}:*", path.ip), path.ip.to_string());
-        if path.window_limited_s_per_s < params.limit("limited", is_held(prev, &subject)) {
+        if path.window_limited_s_per_s < params.limit(LIMITED, is_held(prev, &subject)) {
             continue;
         }
         let title = format!("{} reads too slowly: its closed window holds our data back, nothing here is slow", path.ip);
         let mut found = Found::new(Class::Live, title);
         found.evidence = vec![
-            evidence("held back by its window", path.window_limited_s_per_s, Unit::SecondsPerSecond, Some(0.2), "host.peers"),
+            params.row("held back by its window", path.window_limited_s_per_s, LIMITED, "host.peers"),
             evidence("sockets to it", f64::from(path.sockets), Unit::Count, None, "host.peers"),
         ];
         found.against = vec![evidence("segments sent again", path.retransmits_per_s, Unit::PerSecond, None, "host.peers")];

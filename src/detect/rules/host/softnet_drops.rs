@@ -13,20 +13,22 @@ use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, short};
 
+const DROPS: Param = Param {
+    name: "drops",
+    unit: Unit::PerSecond,
+    default: 1.0,
+    min: 0.01,
+    max: 1e6,
+    what: "packets per second dropped because a CPU's backlog is full",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "host.network.softnet_drops",
     class: Class::Live,
     source: SourceKind::Host,
     says: "the kernel drops before the socket",
-    params: &[Param {
-        name: "drops",
-        unit: Unit::PerSecond,
-        default: 1.0,
-        min: 0.01,
-        max: 1e6,
-        what: "packets per second dropped because a CPU's backlog is full",
-    }],
+    params: &[DROPS],
     origins: &["host.softnet", "ledger"],
     page:
         "\
@@ -47,7 +49,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         return Judged::unknown(host, &Lack::first_sample("/proc/net/softnet_stat"));
     };
     let squeezes = limits.squeezes_per_s.unwrap_or(0.0);
-    if drops < params.limit("drops", is_held(prev, &host)) {
+    if drops < params.limit(DROPS, is_held(prev, &host)) {
         return Judged::clear(host, format!("{} packets a second dropped, {} squeezes", short(drops), short(squeezes)));
     }
     let lost = loss::before_sockets(facts.world);
@@ -58,7 +60,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.never_critical = true;
     found.confidence = 0.5;
     found.evidence = vec![
-        evidence("packets dropped", drops, Unit::PerSecond, Some(1.0), "host.softnet"),
+        params.row("packets dropped", drops, DROPS, "host.softnet"),
         evidence("packets taken", limits.packets_per_s.unwrap_or(0.0), Unit::PerSecond, None, "host.softnet"),
         evidence("times that the budget ran out", squeezes, Unit::PerSecond, None, "host.softnet"),
     ];

@@ -11,20 +11,22 @@ use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, short};
 
+pub const STEAL: Param = Param {
+    name: "steal",
+    unit: Unit::Percent,
+    default: 5.0,
+    min: 0.1,
+    max: 100.0,
+    what: "of the CPU time that the hypervisor must take",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "host.cpu.steal",
     class: Class::Live,
     source: SourceKind::Host,
     says: "the hypervisor takes CPU away",
-    params: &[Param {
-        name: "steal",
-        unit: Unit::Percent,
-        default: 5.0,
-        min: 0.1,
-        max: 100.0,
-        what: "of the CPU time that the hypervisor must take",
-    }],
+    params: &[STEAL],
     origins: &["host.cpu", "ledger"],
     page: "\
 Virtual CPUs were ready and the hypervisor ran someone else: steal in `/proc/stat`. It is no use of this host, and nothing here
@@ -43,7 +45,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     };
     let held = prev.is_some_and(|p| !p.held.is_empty());
     let percent = cpu.steal * 100.0;
-    if percent < params.limit("steal", held) {
+    if percent < params.limit(STEAL, held) {
         return Judged::clear(host, format!("{} % of the CPU time is stolen", short(percent)));
     }
     let lost = facts.ledger.state(State::CpuSteal);
@@ -52,12 +54,12 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.losses = vec![(State::CpuSteal, lost)];
     found.victims_time = facts.ledger.sum(|_| true, Actor::time) + lost;
     found.evidence = vec![
-        evidence("stolen", percent, Unit::Percent, Some(5.0), "host.cpu"),
+        params.row("stolen", percent, STEAL, "host.cpu"),
         evidence("stolen, in CPUs", cpu.steal * facts.world.cpus(), Unit::Cores, None, "host.cpu"),
         evidence("of it in the foreground's time", lost, Unit::SecondsPerSecond, None, "ledger"),
     ];
     found.against = vec![evidence("CPU busy", cpu.busy * 100.0, Unit::Percent, None, "host.cpu")];
-    found.confidence = confidence(facts.ledger, lost, 0, 3, 3);
+    found.confidence = confidence(facts.ledger, lost, 0);
     let mut cure = fix::shell_fix(
         Phase::Cure,
         Horizon::ShortTerm,

@@ -13,30 +13,24 @@ use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, bytes};
 
+const SWAPPED: Param = Param {
+    name: "swapped",
+    unit: Unit::BytesPerSecond,
+    default: 1_048_576.0,
+    min: 4096.0,
+    max: 1e11,
+    what: "that must go in each direction over the whole window; one direction alone is housekeeping or recovery",
+};
+const PRESSURE: Param =
+    Param { name: "pressure", unit: Unit::Percent, default: 5.0, min: 0.1, max: 100.0, what: "PSI memory that must go with it" };
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "host.memory.swap_thrash",
     class: Class::Live,
     source: SourceKind::Host,
     says: "swapping in AND out, sustained",
-    params: &[
-        Param {
-            name: "swapped",
-            unit: Unit::BytesPerSecond,
-            default: 1_048_576.0,
-            min: 4096.0,
-            max: 1e11,
-            what: "that must go in each direction over the whole window; one direction alone is housekeeping or recovery",
-        },
-        Param {
-            name: "pressure",
-            unit: Unit::Percent,
-            default: 5.0,
-            min: 0.1,
-            max: 100.0,
-            what: "PSI memory that must go with it",
-        },
-    ],
+    params: &[SWAPPED, PRESSURE],
     origins: &["host.vmstat", "host.psi.memory", "host.processes"],
     page: "\
 Pages go out to swap and come back a moment later: the memory in use does not fit. Swap that is used and lies still costs nothing
@@ -61,8 +55,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let held = prev.is_some_and(|p| !p.held.is_empty());
     // A kernel without PSI says nothing of pressure: the swapping alone counts then.
     let pressure = facts.world.host.psi.memory.as_ref().ok().map(|p| p.best() * 100.0);
-    let calm = pressure.is_some_and(|p| p < params.limit("pressure", held));
-    if came.min(went) < params.limit("swapped", held) || calm {
+    let calm = pressure.is_some_and(|p| p < params.limit(PRESSURE, held));
+    if came.min(went) < params.limit(SWAPPED, held) || calm {
         return Judged::clear(host, format!("swap: {}/s in, {}/s out", bytes(came), bytes(went)));
     }
     let Some(program) = memory_reclaim::culprit(facts, prev, |p| p.major_faults_per_s.is_some_and(|f| f >= 1.0))
@@ -90,18 +84,17 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.victims_time = facts.ledger.sum(|a| a.family != program.root, Actor::time) + stalled;
     found.own_time = facts.ledger.sum(|a| a.family == program.root, Actor::time);
     found.evidence = vec![
-        evidence("swapped in", came, Unit::BytesPerSecond, Some(params.get("swapped")), "host.vmstat"),
-        evidence("swapped out", went, Unit::BytesPerSecond, Some(params.get("swapped")), "host.vmstat"),
+        params.row("swapped in", came, SWAPPED, "host.vmstat"),
+        params.row("swapped out", went, SWAPPED, "host.vmstat"),
         evidence("others wait for IO of swap", waits, Unit::SecondsPerSecond, None, "host.iodelay"),
         evidence("of the pages that come back are others'", of_others * 100.0, Unit::Percent, None, "host.processes"),
         evidence("held by the program", program.amount, Unit::Bytes, None, "host.processes"),
     ];
     if let Some(pressure) = pressure {
-        found
-            .evidence
-            .insert(2, evidence("PSI memory some", pressure, Unit::Percent, Some(params.get("pressure")), "host.psi.memory"));
+        found.evidence.insert(2, params.row("PSI memory some", pressure, PRESSURE, "host.psi.memory"));
     }
-    found.confidence = confidence(facts.ledger, stalled + waits, 0, if pressure.is_some() { 4 } else { 3 }, 4);
+    found.confidence = confidence(facts.ledger, stalled + waits, 0);
+    found.lacks = usize::from(pressure.is_none());
     let mut cure = fix::shell_fix(
         Phase::Cure,
         Horizon::ShortTerm,

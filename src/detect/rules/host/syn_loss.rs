@@ -11,20 +11,22 @@ use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
 
+const LOST: Param = Param {
+    name: "lost",
+    unit: Unit::SecondsPerSecond,
+    default: 0.05,
+    min: 0.001,
+    max: 1000.0,
+    what: "connections that must stand without an answer to their SYN, on average",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "host.network.syn_loss",
     class: Class::Live,
     source: SourceKind::Host,
     says: "connects need their SYN sent again",
-    params: &[Param {
-        name: "lost",
-        unit: Unit::SecondsPerSecond,
-        default: 0.05,
-        min: 0.001,
-        max: 1000.0,
-        what: "connections that must stand without an answer to their SYN, on average",
-    }],
+    params: &[LOST],
     origins: &["host.peers", "host.tcp"],
     page: "\
 A connection is asked for and nobody answers: the kernel sends the SYN again after one second, then after two, four …
@@ -47,14 +49,14 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let mut judged = Judged::default();
     for row in sockets.connecting.iter().filter(|c| c.again > 0.0) {
         let subject = Subject::new(SubjectType::Peer, row.peer.to_string(), row.peer.to_string());
-        if row.waiting < params.limit("lost", is_held(prev, &subject)) {
+        if row.waiting < params.limit(LOST, is_held(prev, &subject)) {
             continue;
         }
         let mut found = Found::new(Class::Live, format!("Connects to {} get no answer: the SYN is sent again", row.peer));
         found.losses = vec![(State::NetworkConnect, row.waiting)];
         found.victims_time = row.waiting;
         found.evidence = vec![
-            evidence("connections without an answer", row.waiting, Unit::Count, Some(0.05), "host.peers"),
+            evidence("connections without an answer", row.waiting, Unit::Count, Some(params.get(LOST)), "host.peers"),
             evidence("of them those that asked again", row.again, Unit::Count, None, "host.peers"),
             evidence("SYNs sent again", again_per_s, Unit::PerSecond, None, "host.tcp"),
         ];

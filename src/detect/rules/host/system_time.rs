@@ -5,9 +5,34 @@ use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::params::{Param, Params};
-use crate::detect::verdict::{Facts, Judged, Prev, Rule, evidence};
+use crate::detect::verdict::{Facts, Judged, Prev, Rule};
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, short};
+
+const SHARE: Param = Param {
+    name: "share",
+    unit: Unit::Percent,
+    default: 60.0,
+    min: 10.0,
+    max: 100.0,
+    what: "of the busy time that must be spent in the kernel",
+};
+const CORES: Param = Param {
+    name: "cores",
+    unit: Unit::Cores,
+    default: 0.5,
+    min: 0.01,
+    max: 1024.0,
+    what: "CPUs that one program must spend in the kernel, more than half of its time",
+};
+const LOST: Param = Param {
+    name: "lost",
+    unit: Unit::SecondsPerSecond,
+    default: 0.05,
+    min: 0.001,
+    max: 100.0,
+    what: "run delay of others that this must cost",
+};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -15,32 +40,7 @@ pub const RULE: Rule = Rule {
     class: Class::Live,
     source: cpu_blame::SOURCE,
     says: "kernel time dominates; names the caller",
-    params: &[
-        Param {
-            name: "share",
-            unit: Unit::Percent,
-            default: 60.0,
-            min: 10.0,
-            max: 100.0,
-            what: "of the busy time that must be spent in the kernel",
-        },
-        Param {
-            name: "cores",
-            unit: Unit::Cores,
-            default: 0.5,
-            min: 0.01,
-            max: 1024.0,
-            what: "CPUs that one program must spend in the kernel, more than half of its time",
-        },
-        Param {
-            name: "lost",
-            unit: Unit::SecondsPerSecond,
-            default: 0.05,
-            min: 0.001,
-            max: 100.0,
-            what: "run delay of others that this must cost",
-        },
-    ],
+    params: &[SHARE, CORES, LOST],
     origins: &["host.cpu", "host.processes", "host.schedstat"],
     page: "\
 The CPUs work for the kernel, not for programs: system calls, page faults, interrupts. perftop names the program that spends
@@ -58,7 +58,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     };
     let held = prev.is_some_and(|p| !p.held.is_empty());
     let share = cpu.system / cpu.busy.max(1e-9) * 100.0;
-    if cpu.busy < 0.05 || share < params.limit("share", held) {
+    if cpu.busy < 0.05 || share < params.limit(SHARE, held) {
         return Judged::clear(host, format!("{} % of the busy time is kernel time", short(share.min(100.0))));
     }
     let in_kernel = |p: &crate::model::facts::ProcFacts| {
@@ -66,15 +66,15 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         if system * 2.0 > p.cpu.unwrap_or(0.0) { system } else { 0.0 }
     };
     let caller = cpu_blame::most(facts, prev, in_kernel);
-    let Some(caller) = caller.filter(|c| c.cores >= params.limit("cores", held) && c.lost >= params.limit("lost", held)) else {
+    let Some(caller) = caller.filter(|c| c.cores >= params.limit(CORES, held) && c.lost >= params.limit(LOST, held)) else {
         return Judged::clear(host, format!("{} % of the busy time is kernel time, and nobody waits for it", short(share)));
     };
     let title = format!("{} spends {} CPUs in the kernel", caller.program.label(), short(caller.cores));
     let mut found = caller.found(facts, title);
     found.evidence = vec![
-        evidence("of the busy time is kernel time", share, Unit::Percent, Some(60.0), "host.cpu"),
-        evidence("its CPUs in the kernel", caller.cores, Unit::Cores, Some(0.5), "host.processes"),
-        evidence("others wait for a CPU by it", caller.lost, Unit::SecondsPerSecond, Some(0.05), "host.schedstat"),
+        params.row("of the busy time is kernel time", share, SHARE, "host.cpu"),
+        params.row("its CPUs in the kernel", caller.cores, CORES, "host.processes"),
+        params.row("others wait for a CPU by it", caller.lost, LOST, "host.schedstat"),
     ];
     found.fixes = caller.reliefs(facts);
     let mut cure = fix::shell_fix(

@@ -13,13 +13,22 @@ use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, count};
 
+const NEARLY: Param = Param {
+    name: "nearly",
+    unit: Unit::Percent,
+    default: 90.0,
+    min: 50.0,
+    max: 100.0,
+    what: "of the limit from which it is a risk; at the limit it is an error",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "host.tasks.exhausted",
     class: Class::Error,
     source: SourceKind::Host,
     says: "no pids or threads left (pids.max, threads-max)",
-    params: &[Param { name: "nearly", unit: Unit::Percent, default: 90.0, min: 50.0, max: 100.0, what: "of the limit from which it is a risk; at the limit it is an error" }],
+    params: &[NEARLY],
     origins: &["host.cgroup.tasks", "host.limits"],
     page: "\
 A control group has as many tasks as `pids.max` allows, or the host as many as `threads-max` or `pid_max`: fork and clone fail with
@@ -35,7 +44,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     for group in host.cgroups.iter().flatten() {
         let Some((now, most)) = group.tasks.filter(|(_, most)| *most > 0) else { continue };
         let subject = cgroup_subject(facts.world, group.path.shown());
-        if now as f64 >= most as f64 * params.limit("nearly", is_held(prev, &subject)).max(60.0) / 100.0 {
+        if now as f64 >= most as f64 * params.limit(NEARLY, is_held(prev, &subject)).max(60.0) / 100.0 {
             judged.verdicts.push((subject, Verdict::Found(Box::new(in_group(group, now, most)))));
         }
     }
@@ -43,7 +52,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let limits = [("threads-max", host.limits.raw.threads_max), ("pid_max", host.limits.raw.pid_max)];
     let tightest = limits.iter().filter_map(|(name, limit)| Some((*name, (*limit)?))).min_by_key(|(_, limit)| *limit);
     if let (Some(now), Some((name, most))) = (threads, tightest)
-        && now as f64 >= most as f64 * params.get("nearly") / 100.0
+        && now as f64 >= most as f64 * params.get(NEARLY) / 100.0
     {
         let class = if now >= most { Class::Error } else { Class::Risk };
         let mut found = Found::new(

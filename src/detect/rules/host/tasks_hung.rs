@@ -12,13 +12,22 @@ use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, seconds};
 
+const BLOCKED: Param = Param {
+    name: "blocked",
+    unit: Unit::Seconds,
+    default: 4.0,
+    min: 1.0,
+    max: 600.0,
+    what: "seconds in state D without a break, at every look",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "host.tasks.hung",
     class: Class::Live,
     source: SourceKind::Host,
     says: "tasks stay in uninterruptible sleep beyond seconds; what they wait for",
-    params: &[Param { name: "blocked", unit: Unit::Seconds, default: 4.0, min: 1.0, max: 600.0, what: "seconds in state D without a break, at every look" }],
+    params: &[BLOCKED],
     origins: &["host.iodelay", "host.wchan"],
     page: "\
 A task in state D for seconds without a break waits in the kernel for something that does not come: a dead network file system, a
@@ -43,7 +52,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     for p in &all {
         let subject = Subject::new(SubjectType::Process, p.id.to_string(), p.label());
         let place = p.wchan.as_ref().map_or("", |w| w.shown());
-        if p.blocked_s < params.limit("blocked", is_held(prev, &subject)) || told.contains(&place) {
+        if p.blocked_s < params.limit(BLOCKED, is_held(prev, &subject)) || told.contains(&place) {
             continue;
         }
         told.push(place);
@@ -60,7 +69,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         found.losses = vec![(State::TaskBlocked, lost)];
         found.victims_time = lost;
         found.evidence = vec![
-            evidence("in state D without a break", p.blocked_s, Unit::Seconds, Some(4.0), "host.iodelay"),
+            params.row("in state D without a break", p.blocked_s, BLOCKED, "host.iodelay"),
             evidence("processes that wait in the same place", alike.len() as f64, Unit::Count, None, "host.wchan"),
         ];
         let pressure = facts.world.host.psi.io.as_ref().ok().map(|p| p.best() * 100.0);

@@ -10,15 +10,22 @@ use crate::model::foreign::Foreign;
 use crate::model::source::SourceKind;
 use crate::model::unit::{Unit, count, seconds};
 
+const FAILING: Param = Param {
+    name: "failing",
+    unit: Unit::Seconds,
+    default: 20.0,
+    min: 1.0,
+    max: 86400.0,
+    what: "seconds of nothing but failures",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "postgres.archiver.failing",
     class: Class::Risk,
     source: SourceKind::Postgres,
     says: "WAL archiving fails",
-    params: &[
-        Param { name: "failing", unit: Unit::Seconds, default: 20.0, min: 1.0, max: 86400.0, what: "seconds of nothing but failures" },
-    ],
+    params: &[FAILING],
     origins: &["postgres.archiver", "postgres.settings"],
     page: "\
 The command that archives WAL fails, and the server keeps every file until it succeeds: the disk fills, and there is no backup of what happened since. It tries again every minute.
@@ -43,7 +50,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let Some(failed_s) = failing else { return Judged::clear(subject, "the last file was archived") };
     let since = a.last_archived_s.unwrap_or(f64::INFINITY);
     let held = is_held(prev, &subject);
-    if since < params.limit("failing", held) {
+    if since < params.limit(FAILING, held) {
         return Judged::clear(subject, "a failure a moment ago, after a success");
     }
     let last =

@@ -3,6 +3,7 @@
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::params::Params;
 use crate::detect::queries::{Costly, Kind};
+use crate::detect::query_limits::DEAD;
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::postgres::plan::PlannedTable;
@@ -21,7 +22,7 @@ pub const RULE: Rule = Rule {
     class: Class::Live,
     source: SourceKind::Postgres,
     says: "dead space makes the table slow",
-    params: &[LOST],
+    params: &[LOST, DEAD.param],
     origins: &["postgres.activity", "postgres.statements", "postgres.plan", "ledger"],
     page: "\
 A query scans a table most of whose pages are dead rows or empty space: rows that were updated or deleted and not cleaned, or cleaned and never given back. What
@@ -36,7 +37,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     query_rule::judge(facts, params, prev, false, |k| matches!(k, Kind::Bloat(..)), made)
 }
 
-fn made(pg: &PgFacts, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Found)> {
+fn made(pg: &PgFacts, params: &Params<'_>, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Found)> {
     let Kind::Bloat(table, share) = kind else { return None };
     let (table, object, subject) = queries::planned(pg, costly, *table)?;
     let name = &object.label;
@@ -45,9 +46,7 @@ fn made(pg: &PgFacts, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Foun
         format!("{:.0} % of {name} ({}) is dead space, and {} reads it", share * 100.0, bytes(size), called(pg, costly.row));
     let mut found = queries::found(pg, costly, title, *share);
     found.confidence = found.confidence.min(0.7);
-    found
-        .evidence
-        .insert(0, evidence("of the table is dead or empty", share * 100.0, Unit::Percent, Some(50.0), "postgres.plan"));
+    found.evidence.insert(0, params.row("of the table is dead or empty", share * 100.0, DEAD.param, "postgres.plan"));
     found.evidence.insert(1, evidence("dead rows", table.dead as f64, Unit::Count, None, "postgres.plan"));
     found.fixes = fixes(pg, costly, table, &object);
     Some((subject, found))

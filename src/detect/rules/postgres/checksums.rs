@@ -3,7 +3,7 @@
 use super::support::{instance, nobody, sql, unknown};
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
-use crate::detect::params::Params;
+use crate::detect::params::{NONE_IS_FINE, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
@@ -39,7 +39,7 @@ fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
             Class::Error,
             format!("{} pages of {name} are damaged: their checksums do not fit", count(failures as f64)),
         );
-        found.evidence = vec![evidence("checksum failures", failures as f64, Unit::Count, Some(0.0), "postgres.databases")];
+        found.evidence = vec![evidence("checksum failures", failures as f64, Unit::Count, NONE_IS_FINE, "postgres.databases")];
         let mut fix = sql(
             pg,
             Phase::Relief,

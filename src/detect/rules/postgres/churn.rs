@@ -9,15 +9,22 @@ use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
 
+const OPENED: Param = Param {
+    name: "opened",
+    unit: Unit::PerSecond,
+    default: 20.0,
+    min: 1.0,
+    max: 100000.0,
+    what: "connections opened per second",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "postgres.connections.churn",
     class: Class::Live,
     source: SourceKind::Postgres,
     says: "connections are opened and closed all the time",
-    params: &[
-        Param { name: "opened", unit: Unit::PerSecond, default: 20.0, min: 1.0, max: 100000.0, what: "connections opened per second" },
-    ],
+    params: &[OPENED],
     origins: &["postgres.connections", "postgres.databases", "ledger"],
     page: "\
 Every connection is a new process of the server, with a login, caches to fill and a page table to build: some eight milliseconds (measured where the server is here), most of it CPU
@@ -44,7 +51,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         return unknown(pg, &crate::model::seen::Lack::new(crate::model::seen::Why::NotYet, why));
     };
     let held = prev.is_some_and(|p| !p.held.is_empty());
-    if opened < params.limit("opened", held) {
+    if opened < params.limit(OPENED, held) {
         return Judged::clear(instance(pg), format!("{} connections are opened a second", short(opened)));
     }
     let young = cluster.connections.iter().filter(|c| c.application.raw() != b"perftop").max_by_key(|c| c.young);
@@ -60,7 +67,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.victims_time = cost;
     found.confidence = 0.7;
     found.evidence = vec![
-        evidence("connections opened", opened, Unit::PerSecond, Some(params.get("opened")), "postgres.databases"),
+        params.row("connections opened", opened, OPENED, "postgres.databases"),
         evidence("time of their logins, at 8 ms each", cost, Unit::SecondsPerSecond, None, "postgres.connections"),
     ];
     if let Some(forks) = facts.world.host.cpu.as_ref().ok().filter(|_| pg.local()).and_then(|c| c.forks_per_s) {

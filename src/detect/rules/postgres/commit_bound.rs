@@ -16,16 +16,30 @@ use crate::model::postgres::{WaitClass, WaitKind};
 use crate::model::source::SourceKind;
 use crate::model::unit::{Unit, short};
 
+const LOST: Param = Param {
+    name: "lost",
+    unit: Unit::SecondsPerSecond,
+    default: 0.3,
+    min: 0.001,
+    max: 1000.0,
+    what: "sessions that must wait for WAL, beyond what a clean disk takes",
+};
+const LASTING: Param = Param {
+    name: "lasting",
+    unit: Unit::Seconds,
+    default: 15.0,
+    min: 0.0,
+    max: 85.0,
+    what: "seconds that it must last before it may be critical",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "postgres.wal.commit_bound",
     class: Class::Live,
     source: SourceKind::Postgres,
     says: "commits wait for the WAL flush",
-    params: &[
-        Param { name: "lost", unit: Unit::SecondsPerSecond, default: 0.3, min: 0.001, max: 1000.0, what: "sessions that must wait for WAL, beyond what a clean disk takes" },
-        Param { name: "lasting", unit: Unit::Seconds, default: 15.0, min: 0.0, max: 85.0, what: "seconds that it must last before it may be critical" },
-    ],
+    params: &[LOST, LASTING],
     origins: &["postgres.activity", "postgres.cluster", "ledger"],
     page: "\
 Sessions wait for WAL to be written and flushed at their commits (`WALWrite`, `WALSync`, `WALInsert`): what cannot be seen in pg_stat_statements. What a clean disk takes is
@@ -43,7 +57,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     };
     let (waiting, lost) = support::beyond_clean(facts, activity, WaitClass::Wal);
     let subject = instance(pg);
-    if lost < params.limit("lost", is_held(prev, &subject)) {
+    if lost < params.limit(LOST, is_held(prev, &subject)) {
         return Judged::clear(subject, format!("{} sessions wait for WAL", short(waiting)));
     }
     let commits = pg.databases_rate(|d| Some(d.commits));
@@ -55,13 +69,13 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.losses = vec![(State::PostgresWal, lost)];
     // Disks pause for some seconds now and then, and are well again before anyone could do anything.
     let since = facts.learned.trend(&pg.id, WAL_WAITS);
-    found.never_critical = !since.is_some_and(|s| s.stays_above(params.get("lost") * 0.7, params.get("lasting")));
+    found.never_critical = !since.is_some_and(|s| s.stays_above(params.get(LOST) * 0.7, params.get(LASTING)));
     let victims = activity.sessions.iter().filter(|s| s.class(WaitClass::Wal) > 0.0);
     found.victims_time = victims.map(|s| s.active() * s.weight).sum();
     found.ci = Some(interval(pg, lost));
-    found.confidence = confidence(pg, lost, 2, 2);
+    found.confidence = confidence(pg, lost);
     found.evidence =
-        vec![evidence("sessions that wait for WAL", waiting, Unit::Count, Some(params.get("lost")), "postgres.activity")];
+        vec![evidence("sessions that wait for WAL", waiting, Unit::Count, Some(params.get(LOST)), "postgres.activity")];
     found.evidence.extend(commits.map(|n| evidence("commits", n, Unit::PerSecond, None, "postgres.databases")));
     if let Some(rate) = pg.rate(|c| c.wal.position) {
         found.evidence.push(evidence("WAL written", rate, Unit::BytesPerSecond, None, "postgres.cluster"));

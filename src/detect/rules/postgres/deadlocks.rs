@@ -10,15 +10,22 @@ use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
 
+const TAIL: Param = Param {
+    name: "tail",
+    unit: Unit::Seconds,
+    default: 60.0,
+    min: 1.0,
+    max: 3600.0,
+    what: "how long one is still shown after the last, marked as ended",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "postgres.locks.deadlocks",
     class: Class::Error,
     source: SourceKind::Postgres,
     says: "deadlocks are happening",
-    params: &[
-        Param { name: "tail", unit: Unit::Seconds, default: 60.0, min: 1.0, max: 3600.0, what: "how long one is still shown after the last, marked as ended" },
-    ],
+    params: &[TAIL],
     origins: &["postgres.databases"],
     page: "\
 Two transactions wait for each other; the server waits for deadlock_timeout (one second), finds the ring, and ends one of them with an error. Each costs that second for all
@@ -44,7 +51,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let rate = pg.database_rate(d.oid, |d| Some(d.deadlocks)).unwrap_or(0.0);
         let attempts = pg.database_rate(d.oid, |d| Some(d.commits + d.rollbacks)).unwrap_or(0.0);
         let held = prev.and_then(|p| p.held(&subject.typed_key()));
-        let tail = held.filter(|h| now_ms - h.active_ms < (params.get("tail") * 1000.0) as i64);
+        let tail = held.filter(|h| now_ms - h.active_ms < (params.get(TAIL) * 1000.0) as i64);
         if rate <= 0.0 && tail.is_none() {
             continue;
         }

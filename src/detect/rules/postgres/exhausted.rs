@@ -13,16 +13,30 @@ use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, count};
 
+const NEARLY: Param = Param {
+    name: "nearly",
+    unit: Unit::Percent,
+    default: 90.0,
+    min: 50.0,
+    max: 100.0,
+    what: "of the places for ordinary roles from which it is a risk",
+};
+const LEFT: Param = Param {
+    name: "left",
+    unit: Unit::Count,
+    default: 0.0,
+    min: 0.0,
+    max: 100.0,
+    what: "places left at or below which connects are refused",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "postgres.connections.exhausted",
     class: Class::Error,
     source: SourceKind::Postgres,
     says: "slots nearly or fully used; who holds them",
-    params: &[
-        Param { name: "nearly", unit: Unit::Percent, default: 90.0, min: 50.0, max: 100.0, what: "of the places for ordinary roles from which it is a risk" },
-        Param { name: "left", unit: Unit::Count, default: 0.0, min: 0.0, max: 100.0, what: "places left at or below which connects are refused" },
-    ],
+    params: &[NEARLY, LEFT],
     origins: &["postgres.connections", "postgres.settings"],
     page: "\
 `max_connections`, less what is reserved for superusers, is the number of sessions that ordinary roles may have. At the limit every new connection is refused; sessions that are
@@ -52,8 +66,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let subject = Subject::new(SubjectType::Application, name, label.clone());
     let share = used / places * 100.0;
     let held = is_held(prev, &subject);
-    let full = places - used <= params.get("left");
-    if !full && share < params.limit("nearly", held) {
+    let full = places - used <= params.get(LEFT);
+    if !full && share < params.limit(NEARLY, held) {
         return Judged::clear(instance(pg), format!("{} of {} places are taken", count(used), count(places)));
     }
     let state = if full { "All" } else { "Nearly all" };

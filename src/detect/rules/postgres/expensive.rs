@@ -3,11 +3,12 @@
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::params::Params;
 use crate::detect::queries::{Costly, Kind};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule};
+use crate::detect::query_limits::{DEAR, DOMINATES};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
-use crate::model::unit::short;
+use crate::model::unit::{Unit, short};
 
 use super::queries;
 use super::query_rule::{self, LOST};
@@ -20,7 +21,7 @@ pub const RULE: Rule = Rule {
     class: Class::Live,
     source: SourceKind::Postgres,
     says: "one query dominates time and no narrower cause holds",
-    params: &[LOST],
+    params: &[LOST, DEAR.param, DOMINATES.param],
     origins: &["postgres.activity", "postgres.statements", "ledger"],
     page: "\
 One statement keeps sessions busy for tens of milliseconds and more a call, or takes two fifths of the time of all statements with calls that are not cheap, and neither
@@ -38,13 +39,15 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     query_rule::judge(facts, params, prev, false, |k| matches!(k, Kind::Expensive), made)
 }
 
-fn made(pg: &PgFacts, costly: &Costly<'_>, _: &Kind) -> Option<(Subject, Found)> {
+fn made(pg: &PgFacts, params: &Params<'_>, costly: &Costly<'_>, _: &Kind) -> Option<(Subject, Found)> {
     let g = &costly.row.grown;
     let calls = g.calls.max(1) as f64;
     let title =
         format!("{} keeps {} sessions busy, {} ms a call", called(pg, costly.row), short(costly.lost), short(g.exec_ms / calls));
     let mut found = queries::found(pg, costly, title, SPARED);
     found.confidence = found.confidence.min(0.6);
+    let dear = Some(params.get(DEAR.param));
+    found.evidence.push(evidence("a call", g.exec_ms / calls, Unit::Milliseconds, dear, "postgres.statements"));
     found.fixes = limit(pg, costly);
     Some((query_subject(pg, costly.row), found))
 }

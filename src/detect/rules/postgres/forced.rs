@@ -11,16 +11,24 @@ use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, bytes, seconds};
 
+const FORCED: Param = Param {
+    name: "forced",
+    unit: Unit::PerSecond,
+    default: 0.01,
+    min: 0.0001,
+    max: 10.0,
+    what: "checkpoints per second that were asked for before their time (0.01: one in 100 s)",
+};
+const SHARE: Param =
+    Param { name: "share", unit: Unit::Percent, default: 50.0, min: 10.0, max: 100.0, what: "of all checkpoints" };
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "postgres.checkpoints.forced",
     class: Class::Live,
     source: SourceKind::Postgres,
     says: "checkpoints are forced by WAL volume",
-    params: &[
-        Param { name: "forced", unit: Unit::PerSecond, default: 0.01, min: 0.0001, max: 10.0, what: "checkpoints per second that were asked for before their time (0.01: one in 100 s)" },
-        Param { name: "share", unit: Unit::Percent, default: 50.0, min: 10.0, max: 100.0, what: "of all checkpoints" },
-    ],
+    params: &[FORCED, SHARE],
     origins: &["postgres.checkpoints", "postgres.activity", "ledger"],
     page: "\
 WAL fills `max_wal_size` before `checkpoint_timeout` has passed, so that checkpoints come one after the other: all changed pages are written again and again, and after each checkpoint the first
@@ -29,6 +37,9 @@ change of every page writes the whole page to WAL. The cost is what sessions wai
 **Relief**: a larger `max_wal_size`; it needs that much disk, and recovery after a crash takes longer.",
     judge,
 };
+
+/// One alone says nothing.
+const SEVERAL: f64 = 2.0;
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     let Some(pg) = facts.postgres else { return nobody() };
@@ -47,7 +58,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let per_s = asked / span.max(20.0);
     let share = asked / (asked + timed).max(1.0) * 100.0;
     // One may be by hand.
-    if asked < 2.0 || per_s < params.limit("forced", held) || share < params.get("share") {
+    if asked < SEVERAL || per_s < params.limit(FORCED, held) || share < params.get(SHARE) {
         return Judged::clear(
             subject,
             format!("{asked:.0} of {:.0} checkpoints in {} were asked for", asked + timed, seconds(span)),
@@ -69,10 +80,10 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         (State::PostgresWal, class(WaitClass::Wal) * pages * (1.0 - clean(State::PostgresWal))),
     ];
     found.victims_time = activity.map_or(0.0, |a| a.active());
-    found.confidence = confidence(pg, found.lost(), 3, 3);
+    found.confidence = confidence(pg, found.lost());
     found.evidence = vec![
-        evidence("checkpoints asked for", asked, Unit::Count, Some(2.0), "postgres.checkpoints"),
-        evidence("of all checkpoints", share, Unit::Percent, Some(params.get("share")), "postgres.checkpoints"),
+        evidence("checkpoints asked for", asked, Unit::Count, Some(SEVERAL), "postgres.checkpoints"),
+        params.row("of all checkpoints", share, SHARE, "postgres.checkpoints"),
         evidence("of WAL is full pages", pages * 100.0, Unit::Percent, None, "postgres.cluster"),
     ];
     let wal = facts

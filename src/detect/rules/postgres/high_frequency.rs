@@ -3,11 +3,12 @@
 use crate::detect::finding::{Class, Fix, Horizon};
 use crate::detect::params::Params;
 use crate::detect::queries::{Costly, Kind};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::detect::query_limits::{CALLS, CHEAP, FEW_ROWS, FLOOD};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule};
 use crate::model::facts::PgFacts;
 use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
-use crate::model::unit::{Unit, count, short};
+use crate::model::unit::{count, short};
 
 use super::queries;
 use super::query_rule::{self, LOST};
@@ -19,7 +20,7 @@ pub const RULE: Rule = Rule {
     class: Class::Live,
     source: SourceKind::Postgres,
     says: "one cheap query is called too often (N+1)",
-    params: &[LOST],
+    params: &[LOST, CALLS.param, CHEAP.param, FEW_ROWS.param, FLOOD.param],
     origins: &["postgres.activity", "postgres.statements", "ledger"],
     page: "\
 A statement that takes next to nothing is called hundreds of times a second and more, several times over what was usual before (or, when perftop has just begun, it keeps
@@ -35,7 +36,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     query_rule::judge(facts, params, prev, false, |k| matches!(k, Kind::HighFrequency), made)
 }
 
-fn made(pg: &PgFacts, costly: &Costly<'_>, _: &Kind) -> Option<(Subject, Found)> {
+fn made(pg: &PgFacts, params: &Params<'_>, costly: &Costly<'_>, _: &Kind) -> Option<(Subject, Found)> {
     let g = &costly.row.grown;
     let calls = g.calls.max(1) as f64;
     let per_s = g.calls as f64 / pg.interval_s().unwrap_or(1.0);
@@ -48,7 +49,7 @@ fn made(pg: &PgFacts, costly: &Costly<'_>, _: &Kind) -> Option<(Subject, Found)>
     );
     let mut found = queries::found(pg, costly, title, 0.8);
     found.confidence = found.confidence.min(0.7);
-    found.evidence.insert(0, evidence("calls", per_s, Unit::PerSecond, Some(300.0), "postgres.statements"));
+    found.evidence.insert(0, params.row("calls", per_s, CALLS.param, "postgres.statements"));
     found.fixes = batch(pg, costly);
     Some((query_subject(pg, costly.row), found))
 }

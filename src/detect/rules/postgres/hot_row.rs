@@ -42,17 +42,13 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let (subject, name) = subject(pg, &mine);
     let held = is_held(prev, &subject) || prev.is_some_and(|p| !p.held.is_empty());
     // With one waiter there is no queue.
-    if waiting < params.limit("lost", held) {
+    if waiting < params.limit(LOST, held) {
         return Judged::clear(subject, format!("{} sessions queue for its rows", short(waiting)));
     }
     let sample = first.waiters.first().and_then(|pid| pg.activity.as_ref().ok()?.session(*pid));
     let what = sample.map_or_else(String::new, |s| format!(" (`{}`)", brief(s.query.shown(), 50)));
-    let mut found = roots::found(
-        pg,
-        &mine,
-        format!("{} sessions queue on the same rows of {name}{what}", short(waiting)),
-        params.get("lost"),
-    );
+    let mut found =
+        roots::found(pg, &mine, format!("{} sessions queue on the same rows of {name}{what}", short(waiting)), params.get(LOST));
     // Nobody is to blame: those who wait are those who hold a moment later.
     found.own_time = 0.0;
     found.age_s = None;

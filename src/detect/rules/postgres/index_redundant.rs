@@ -12,16 +12,30 @@ use crate::model::source::SourceKind;
 use crate::model::subject::SubjectType;
 use crate::model::unit::{Unit, count};
 
+const WRITES: Param = Param {
+    name: "writes",
+    unit: Unit::PerSecond,
+    default: 100.0,
+    min: 1.0,
+    max: 1000000.0,
+    what: "rows written to the table per second",
+};
+const LOST: Param = Param {
+    name: "lost",
+    unit: Unit::SecondsPerSecond,
+    default: 0.1,
+    min: 0.001,
+    max: 1000.0,
+    what: "sessions that its upkeep must cost",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "postgres.index.redundant_on_hot_table",
     class: Class::Live,
     source: SourceKind::Postgres,
     says: "an index that serves nobody slows the writes of a busy table",
-    params: &[
-        Param { name: "writes", unit: Unit::PerSecond, default: 100.0, min: 1.0, max: 1000000.0, what: "rows written to the table per second" },
-        Param { name: "lost", unit: Unit::SecondsPerSecond, default: 0.1, min: 0.001, max: 1000.0, what: "sessions that its upkeep must cost" },
-    ],
+    params: &[WRITES, LOST],
     origins: &["postgres.indexes", "postgres.tables", "ledger"],
     page: "\
 A table takes many writes, and has indexes that another one serves as well or that no scan has used. Each write keeps them all. The cost is estimated: of the time of the statements that write, the share of this table's rows among all that are
@@ -64,7 +78,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             let n = extra.len() as f64;
             let share = written.filter(|w| *w > 0.0).map_or(0.0, |w| (rate / w).min(1.0));
             let lost = busy * share * n / (n + 3.0);
-            if rate < params.limit("writes", held) || lost < params.limit("lost", held) {
+            if rate < params.limit(WRITES, held) || lost < params.limit(LOST, held) {
                 continue;
             }
             let mut found = Found::new(
@@ -76,7 +90,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             found.victims_time = busy * share;
             found.confidence = 0.5;
             found.evidence = vec![
-                evidence("rows written", rate, Unit::PerSecond, Some(params.get("writes")), "postgres.tables"),
+                params.row("rows written", rate, WRITES, "postgres.tables"),
                 evidence("superfluous indexes", n, Unit::Count, None, "postgres.indexes"),
             ];
             let mut drop = sql(

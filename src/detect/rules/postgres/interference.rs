@@ -11,16 +11,30 @@ use crate::model::postgres::{Session, WaitClass, lexer};
 use crate::model::source::SourceKind;
 use crate::model::unit::{Unit, short};
 
+const LOST: Param = Param {
+    name: "lost",
+    unit: Unit::SecondsPerSecond,
+    default: 0.1,
+    min: 0.001,
+    max: 1000.0,
+    what: "sessions of others that must wait for disks, by the share of the maintenance",
+};
+const SHARE: Param = Param {
+    name: "share",
+    unit: Unit::Percent,
+    default: 40.0,
+    min: 5.0,
+    max: 100.0,
+    what: "of all waits for data files that the maintenance must have",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "postgres.vacuum.interference",
     class: Class::Live,
     source: SourceKind::Postgres,
     says: "maintenance competes with the foreground",
-    params: &[
-        Param { name: "lost", unit: Unit::SecondsPerSecond, default: 0.1, min: 0.001, max: 1000.0, what: "sessions of others that must wait for disks, by the share of the maintenance" },
-        Param { name: "share", unit: Unit::Percent, default: 40.0, min: 5.0, max: 100.0, what: "of all waits for data files that the maintenance must have" },
-    ],
+    params: &[LOST, SHARE],
     origins: &["postgres.activity", "postgres.progress", "ledger"],
     page: "\
 A vacuum, an index build or a backup reads and writes while the foreground waits for the same disk. Autovacuum pauses between its pages and seldom hurts; one by hand does not pause
@@ -62,7 +76,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let share = theirs / (theirs + others).max(1e-9);
     let subject = support::session_subject(pg, s);
     let lost = others * share;
-    if lost < params.limit("lost", is_held(prev, &subject)) || share * 100.0 < params.get("share") {
+    if lost < params.limit(LOST, is_held(prev, &subject)) || share * 100.0 < params.get(SHARE) {
         return Judged::clear(instance(pg), format!("maintenance is under way and costs others {} sessions", short(lost)));
     }
     let read: f64 = activity.class(WaitClass::IoRead);
@@ -72,10 +86,12 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.losses = vec![(State::PostgresIoRead, lost * part), (State::PostgresIoWrite, lost * (1.0 - part))];
     found.victims_time = victims;
     found.ci = Some(interval(pg, lost));
-    found.confidence = confidence(pg, lost, 2, 3);
+    found.confidence = confidence(pg, lost);
+    // That they wait because of it is likely, not measured.
+    found.lacks = 1;
     found.evidence = vec![
-        evidence("of all waits for data files", share * 100.0, Unit::Percent, Some(params.get("share")), "postgres.activity"),
-        evidence("others wait for data files", others, Unit::Count, Some(params.get("lost")), "postgres.activity"),
+        params.row("of all waits for data files", share * 100.0, SHARE, "postgres.activity"),
+        evidence("others wait for data files", others, Unit::Count, Some(params.get(LOST)), "postgres.activity"),
     ];
     found.fixes = quiet_hour(pg, s).into_iter().collect();
     Judged::found(subject, found)

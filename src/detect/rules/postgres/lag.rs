@@ -4,11 +4,22 @@ use super::support::{instance, nobody, sql, unknown};
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict};
 use crate::model::foreign::Foreign;
 use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, bytes, seconds};
+
+const BEHIND: Param =
+    Param { name: "behind", unit: Unit::Seconds, default: 10.0, min: 0.1, max: 86400.0, what: "seconds that it is behind" };
+const BYTES: Param = Param {
+    name: "bytes",
+    unit: Unit::Bytes,
+    default: 104857600.0,
+    min: 1048576.0,
+    max: 1000000000000.0,
+    what: "bytes of WAL that it has not replayed",
+};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -16,10 +27,7 @@ pub const RULE: Rule = Rule {
     class: Class::Risk,
     source: SourceKind::Postgres,
     says: "a standby is behind",
-    params: &[
-        Param { name: "behind", unit: Unit::Seconds, default: 10.0, min: 0.1, max: 86400.0, what: "seconds that it is behind" },
-        Param { name: "bytes", unit: Unit::Bytes, default: 104857600.0, min: 1048576.0, max: 1000000000000.0, what: "bytes of WAL that it has not replayed" },
-    ],
+    params: &[BEHIND, BYTES],
     origins: &["postgres.replicas"],
     page: "\
 A standby has not replayed what was committed: by the seconds between commit and replay where both are known, by bytes of WAL otherwise. Reads there see old data, and a failover would lose it or wait for it. On a standby the time since
@@ -55,18 +63,18 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let held = is_held(prev, &subject);
         let figures: Vec<String> = lag_s.map(seconds).into_iter().chain(behind.map(bytes)).collect();
         let far =
-            lag_s.is_some_and(|s| s >= params.limit("behind", held)) || behind.is_some_and(|b| b >= params.limit("bytes", held));
+            lag_s.is_some_and(|s| s >= params.limit(BEHIND, held)) || behind.is_some_and(|b| b >= params.limit(BYTES, held));
         if !far {
             judged.verdicts.push((subject, near(&figures)));
             continue;
         }
         let trend = facts.learned.trend(&pg.id, &format!("behind {}", subject.key)).and_then(|s| s.growth());
         let mut found = Found::new(Class::Risk, format!("{} is {} behind", subject.label, figures.join(" and ")));
-        found.grows = trend.is_some() || behind.is_some_and(|b| b >= params.get("bytes"));
+        found.grows = trend.is_some() || behind.is_some_and(|b| b >= params.get(BYTES));
         found.never_critical = true;
         let known = [
-            lag_s.map(|s| evidence("behind", s, Unit::Seconds, Some(params.get("behind")), "postgres.replicas")),
-            behind.map(|b| evidence("WAL not replayed", b, Unit::Bytes, Some(params.get("bytes")), "postgres.replicas")),
+            lag_s.map(|s| params.row("behind", s, BEHIND, "postgres.replicas")),
+            behind.map(|b| params.row("WAL not replayed", b, BYTES, "postgres.replicas")),
         ];
         found.evidence = known.into_iter().flatten().collect();
         let mut look = sql(

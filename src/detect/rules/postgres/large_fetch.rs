@@ -3,6 +3,7 @@
 use crate::detect::finding::{Class, Fix, Horizon};
 use crate::detect::params::Params;
 use crate::detect::queries::{Costly, Kind};
+use crate::detect::query_limits::ROWS;
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::source::SourceKind;
@@ -19,7 +20,7 @@ pub const RULE: Rule = Rule {
     class: Class::Live,
     source: SourceKind::Postgres,
     says: "a query returns far more rows than anyone can use",
-    params: &[LOST],
+    params: &[LOST, ROWS.param],
     origins: &["postgres.activity", "postgres.statements", "ledger"],
     page: "\
 A statement returns tens of thousands of rows at each call. No person reads them; an application that needs one of them throws the rest away, after the server has found,
@@ -33,7 +34,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     query_rule::judge(facts, params, prev, false, |k| matches!(k, Kind::LargeFetch), made)
 }
 
-fn made(pg: &PgFacts, costly: &Costly<'_>, _: &Kind) -> Option<(Subject, Found)> {
+fn made(pg: &PgFacts, params: &Params<'_>, costly: &Costly<'_>, _: &Kind) -> Option<(Subject, Found)> {
     let g = &costly.row.grown;
     let calls = g.calls.max(1) as f64;
     let per_s = g.calls as f64 / pg.interval_s().unwrap_or(1.0);
@@ -49,8 +50,9 @@ fn made(pg: &PgFacts, costly: &Costly<'_>, _: &Kind) -> Option<(Subject, Found)>
     if let Some(client) = client {
         found.losses.push((crate::detect::ledger::State::PostgresClient, client * 0.9));
     }
+    found.evidence.insert(0, params.row("rows a call", rows, ROWS.param, "postgres.statements"));
     found.evidence.insert(
-        0,
+        1,
         evidence("rows returned", g.rows as f64 / pg.interval_s().unwrap_or(1.0), Unit::PerSecond, None, "postgres.statements"),
     );
     found.fixes = paginate(pg, costly);

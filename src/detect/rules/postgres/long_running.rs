@@ -4,10 +4,13 @@ use super::support::{self, instance, nobody};
 use crate::detect::finding::Class;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict};
 use crate::model::postgres::WaitClass;
 use crate::model::source::SourceKind;
 use crate::model::unit::{Unit, seconds};
+
+const RUNS: Param =
+    Param { name: "runs", unit: Unit::Seconds, default: 60.0, min: 1.0, max: 864000.0, what: "seconds that a statement runs" };
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -15,14 +18,7 @@ pub const RULE: Rule = Rule {
     class: Class::Live,
     source: SourceKind::Postgres,
     says: "one statement has run for long (info unless it hurts someone)",
-    params: &[Param {
-        name: "runs",
-        unit: Unit::Seconds,
-        default: 60.0,
-        min: 1.0,
-        max: 864000.0,
-        what: "seconds that a statement runs",
-    }],
+    params: &[RUNS],
     origins: &["postgres.activity"],
     page: "\
 A statement of a client runs for a minute and longer. That alone is no fault: a report takes as long as it takes. Whom it blocks, what it costs, and whether it holds the horizon other findings say.",
@@ -43,7 +39,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     for s in activity.newest.sessions.iter().filter(long) {
         let subject = support::session_subject(pg, s);
         let age = s.query_s.unwrap_or(0.0);
-        if age < params.limit("runs", is_held(prev, &subject)) {
+        if age < params.limit(RUNS, is_held(prev, &subject)) {
             continue;
         }
         let mut found = Found::new(
@@ -51,7 +47,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             format!("{} has run `{}` for {}", support::who(s), support::brief(s.query.shown(), 50), seconds(age)),
         );
         found.age_s = Some(age);
-        found.evidence = vec![evidence("it runs", age, Unit::Seconds, Some(params.get("runs")), "postgres.activity")];
+        found.evidence = vec![params.row("it runs", age, RUNS, "postgres.activity")];
         found.fixes = support::cancel(pg, s, "Cancel it").into_iter().collect();
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
         if judged.verdicts.len() >= 5 {

@@ -44,7 +44,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     query_rule::judge(facts, params, prev, true, |k| matches!(k, Kind::MissingIndex(_)), made)
 }
 
-fn made(pg: &PgFacts, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Found)> {
+fn made(pg: &PgFacts, _: &Params<'_>, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Found)> {
     let Kind::MissingIndex(advice) = kind else { return None };
     let plan = pg.plan(costly.row)?.1.as_ref().ok()?;
     let (table, object, mut subject) = queries::planned(pg, costly, advice.table)?;
@@ -61,13 +61,7 @@ fn made(pg: &PgFacts, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Foun
     found.confidence = found.confidence.min(0.9);
     found.evidence.insert(
         0,
-        evidence(
-            "rows scanned per row that is wanted",
-            advice.rows_read / rows.max(1.0),
-            Unit::Ratio,
-            Some(10.0),
-            "postgres.plan",
-        ),
+        evidence("rows scanned per row that is wanted", advice.rows_read / rows.max(1.0), Unit::Ratio, None, "postgres.plan"),
     );
     found.evidence.push(evidence("cost of the plan now", plan.cost(), Unit::Count, None, "postgres.plan"));
     found.evidence.push(evidence("with the index, as the planner counts", advice.cost_after, Unit::Count, None, "postgres.plan"));

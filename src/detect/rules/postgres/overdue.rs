@@ -13,16 +13,30 @@ use crate::model::source::SourceKind;
 use crate::model::subject::SubjectType;
 use crate::model::unit::{Unit, count, short};
 
+const FACTOR: Param = Param {
+    name: "factor",
+    unit: Unit::Ratio,
+    default: 2.0,
+    min: 1.0,
+    max: 100.0,
+    what: "dead rows over the number from which autovacuum acts",
+};
+const DEAD: Param = Param {
+    name: "dead",
+    unit: Unit::Count,
+    default: 10000.0,
+    min: 100.0,
+    max: 1000000000.0,
+    what: "dead rows that a table must have",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "postgres.vacuum.overdue",
     class: Class::Risk,
     source: SourceKind::Postgres,
     says: "autovacuum is behind, or off",
-    params: &[
-        Param { name: "factor", unit: Unit::Ratio, default: 2.0, min: 1.0, max: 100.0, what: "dead rows over the number from which autovacuum acts" },
-        Param { name: "dead", unit: Unit::Count, default: 10000.0, min: 100.0, max: 1000000000.0, what: "dead rows that a table must have" },
-    ],
+    params: &[FACTOR, DEAD],
     origins: &["postgres.tables", "postgres.settings"],
     page: "\
 A table has far more dead rows than the number from which autovacuum cleans it (its own settings respected), and nobody cleans it: autovacuum is switched off for it or at all, its workers are busy elsewhere, or
@@ -50,7 +64,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             let cleaned = cluster.is_some_and(|c| {
                 c.progress.iter().any(|p| p.command == "vacuum" && p.relation == Some(t.oid) && p.database == catalog.database)
             });
-            if (t.dead as f64) < params.limit("dead", held) || factor < params.limit("factor", held) || cleaned {
+            if (t.dead as f64) < params.limit(DEAD, held) || factor < params.limit(FACTOR, held) || cleaned {
                 continue;
             }
             let why = match (off, t.autovacuum) {

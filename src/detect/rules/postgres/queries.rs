@@ -22,7 +22,7 @@ pub fn found(pg: &PgFacts, costly: &Costly<'_>, title: String, recoverable: f64)
     found.waste = true;
     found.victims_time = costly.lost;
     found.ci = Some(costly.ci * recoverable);
-    found.confidence = sure(pg, (costly.lost, costly.ci), 3, 3);
+    found.confidence = sure(pg, (costly.lost, costly.ci));
     found.evidence = vec![
         evidence("of the time of all statements", share(pg, g.exec_ms), Unit::Percent, None, "postgres.statements"),
         evidence("calls", g.calls as f64 / interval_s, Unit::PerSecond, None, "postgres.statements"),

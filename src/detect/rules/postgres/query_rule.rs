@@ -30,7 +30,7 @@ pub fn judge(
     prev: Option<&Prev>,
     asks: bool,
     mine: impl Fn(&Kind) -> bool,
-    made: impl Fn(&PgFacts, &Costly<'_>, &Kind) -> Option<(Subject, Found)>,
+    made: impl Fn(&PgFacts, &Params<'_>, &Costly<'_>, &Kind) -> Option<(Subject, Found)>,
 ) -> Judged {
     let Some(pg) = facts.postgres else { return nobody() };
     if pg.interval_s().is_none() {
@@ -47,12 +47,12 @@ pub fn judge(
     let mut judged = Judged { verdicts: Vec::new(), demands: if asks { queries.demands.clone() } else { Vec::new() } };
     for query in &queries.costly {
         let Some(kind) = query.kind.as_ref().filter(|k| mine(k)) else { continue };
-        let Some((subject, mut found)) = made(pg, query, kind) else { continue };
+        let Some((subject, mut found)) = made(pg, params, query, kind) else { continue };
         found.fixes.extend(deploy::rollback(facts, pg, query));
         let busy =
-            evidence("sessions busy with it, on average", query.lost, Unit::Count, Some(params.get("lost")), "postgres.activity");
+            evidence("sessions busy with it, on average", query.lost, Unit::Count, Some(params.get(LOST)), "postgres.activity");
         found.evidence.insert(0, busy);
-        if query.lost < params.limit("lost", is_held(prev, &subject)) {
+        if query.lost < params.limit(LOST, is_held(prev, &subject)) {
             judged.verdicts.push((subject, Verdict::Clear(format!("{} sessions busy with it", short(query.lost)))));
         } else if !judged.verdicts.iter().any(|(s, _)| s.typed_key() == subject.typed_key()) {
             judged.verdicts.push((subject, Verdict::Found(Box::new(found))));

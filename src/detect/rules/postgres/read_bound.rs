@@ -11,16 +11,30 @@ use crate::model::postgres::WaitClass;
 use crate::model::source::SourceKind;
 use crate::model::unit::{Unit, short};
 
+const LOST: Param = Param {
+    name: "lost",
+    unit: Unit::SecondsPerSecond,
+    default: 0.3,
+    min: 0.001,
+    max: 1000.0,
+    what: "sessions that must wait for reads, beyond what a clean disk takes",
+};
+const QUERY: Param = Param {
+    name: "query",
+    unit: Unit::Percent,
+    default: 60.0,
+    min: 10.0,
+    max: 100.0,
+    what: "of them in one query: then that query is the story",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "postgres.io.read_bound",
     class: Class::Live,
     source: SourceKind::Postgres,
     says: "reads dominate and no query or memory cause explains it",
-    params: &[
-        Param { name: "lost", unit: Unit::SecondsPerSecond, default: 0.3, min: 0.001, max: 1000.0, what: "sessions that must wait for reads, beyond what a clean disk takes" },
-        Param { name: "query", unit: Unit::Percent, default: 60.0, min: 10.0, max: 100.0, what: "of them in one query: then that query is the story" },
-    ],
+    params: &[LOST, QUERY],
     origins: &["postgres.activity", "ledger"],
     page: "\
 Sessions wait for data files to be read, and no single query is behind most of it: what is used does not fit into memory, or the disk is slow. When the disk is held up by somebody
@@ -40,10 +54,10 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let subject = instance(pg);
     let of = |c: &std::collections::BTreeMap<WaitClass, f64>| c.get(&WaitClass::IoRead).copied().unwrap_or(0.0);
     let top = activity.by_query.values().map(of).fold(0.0, f64::max);
-    if lost < params.limit("lost", is_held(prev, &subject)) {
+    if lost < params.limit(LOST, is_held(prev, &subject)) {
         return Judged::clear(subject, format!("{} sessions wait for reads", short(waiting)));
     }
-    if top / waiting * 100.0 >= params.get("query") {
+    if top / waiting * 100.0 >= params.get(QUERY) {
         return Judged::clear(subject, format!("{} sessions wait for reads, nearly all in one query", short(waiting)));
     }
     let mut found = Found::new(Class::Live, format!("{} sessions wait for reads of data files, in many queries", short(waiting)));
@@ -51,16 +65,10 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.victims_time =
         activity.sessions.iter().filter(|s| s.class(WaitClass::IoRead) > 0.0).map(|s| s.active() * s.weight).sum();
     found.ci = Some(interval(pg, lost));
-    found.confidence = confidence(pg, lost, 2, 2);
+    found.confidence = confidence(pg, lost);
     found.evidence = vec![
-        evidence("sessions that wait for reads", waiting, Unit::Count, Some(params.get("lost")), "postgres.activity"),
-        evidence(
-            "of them in one query at most",
-            top / waiting * 100.0,
-            Unit::Percent,
-            Some(params.get("query")),
-            "postgres.activity",
-        ),
+        evidence("sessions that wait for reads", waiting, Unit::Count, Some(params.get(LOST)), "postgres.activity"),
+        params.row("of them in one query at most", top / waiting * 100.0, QUERY, "postgres.activity"),
     ];
     let buffers = pg.cluster.as_ref().ok().and_then(|c| c.bytes("shared_buffers"));
     if let Some(buffers) = buffers {

@@ -3,11 +3,12 @@
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::params::Params;
 use crate::detect::queries::{Costly, Kind};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::detect::query_limits::SLOWER;
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule};
 use crate::model::facts::PgFacts;
 use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
-use crate::model::unit::{Unit, short};
+use crate::model::unit::short;
 
 use super::queries;
 use super::query_rule::{self, LOST};
@@ -19,7 +20,7 @@ pub const RULE: Rule = Rule {
     class: Class::Live,
     source: SourceKind::Postgres,
     says: "a query became much slower than it was",
-    params: &[LOST],
+    params: &[LOST, SLOWER.param],
     origins: &["postgres.activity", "postgres.statements", "ledger"],
     page: "\
 The mean time of a statement has at least doubled against what perftop saw of it before (median of the readings, with the spread as a floor), and no narrower cause is
@@ -33,7 +34,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     query_rule::judge(facts, params, prev, false, |k| matches!(k, Kind::Regressed(_)), made)
 }
 
-fn made(pg: &PgFacts, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Found)> {
+fn made(pg: &PgFacts, params: &Params<'_>, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Found)> {
     let g = &costly.row.grown;
     let calls = g.calls.max(1) as f64;
     let Kind::Regressed(times) = kind else { return None };
@@ -45,7 +46,7 @@ fn made(pg: &PgFacts, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Foun
     );
     let mut found = queries::found(pg, costly, title, 1.0 - 1.0 / times.max(1.0));
     found.confidence = found.confidence.min(0.6);
-    found.evidence.insert(0, evidence("over what was usual", *times, Unit::Ratio, Some(2.0), "postgres.statements"));
+    found.evidence.insert(0, params.row("over what was usual", *times, SLOWER.param, "postgres.statements"));
     found.fixes = analyze(pg, costly);
     Some((query_subject(pg, costly.row), found))
 }

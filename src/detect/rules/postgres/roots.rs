@@ -88,12 +88,12 @@ pub fn judge(
     let mut judged = Judged::default();
     for root in chains.roots.iter().filter(|r| kind(r) == mine) {
         let Some((subject, title, fixes)) = made(pg, chains, root) else { continue };
-        if root.waiting < params.limit("lost", is_held(prev, &subject)) {
+        if root.waiting < params.limit(LOST, is_held(prev, &subject)) {
             let why = format!("{} sessions wait for it on average", short(root.waiting));
             judged.verdicts.push((subject, Verdict::Clear(why)));
             continue;
         }
-        let mut found = found(pg, &[root], title, params.get("lost"));
+        let mut found = found(pg, &[root], title, params.get(LOST));
         found.evidence.extend(own_wait(root));
         found.fixes = fixes;
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
@@ -120,7 +120,7 @@ pub fn found(pg: &PgFacts, roots: &[&Root], title: String, limit: f64) -> Found 
     let longest = roots.iter().map(|r| r.longest_s).fold(0.0, f64::max);
     found.age_s = Some(longest);
     found.ci = Some(interval(pg, waiting));
-    found.confidence = confidence(pg, waiting, 3, 3);
+    found.confidence = confidence(pg, waiting);
     found.evidence = vec![
         evidence("sessions that wait for it, on average", waiting, Unit::Count, Some(limit), "postgres.activity"),
         evidence("sessions in its chain now", victims.count() as f64, Unit::Count, None, "postgres.locks"),

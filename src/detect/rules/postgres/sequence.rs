@@ -13,15 +13,16 @@ use crate::model::source::SourceKind;
 use crate::model::subject::SubjectType;
 use crate::model::unit::{Unit, count, short};
 
+const USED: Param =
+    Param { name: "used", unit: Unit::Percent, default: 85.0, min: 10.0, max: 100.0, what: "of the numbers that are used" };
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "postgres.sequence.exhaustion",
     class: Class::Risk,
     source: SourceKind::Postgres,
     says: "a sequence or its integer column runs out; ETA",
-    params: &[
-        Param { name: "used", unit: Unit::Percent, default: 85.0, min: 10.0, max: 100.0, what: "of the numbers that are used" },
-    ],
+    params: &[USED],
     origins: &["postgres.sequences"],
     page: "\
 A sequence, or the integer column that it feeds, comes to its end: a 32-bit key ends at 2,147,483,647, and from then on every insert fails. What is nearer counts: the sequence's own end, or that of the column's type. The time left is that of the numbers
@@ -45,7 +46,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             let sequence = Object::of(pg, &catalog.database, &s.schema, &s.name, s.oid);
             let (subject, name) = (sequence.subject(SubjectType::Sequence), &sequence.label);
             let used = s.last as f64 / (s.limit as f64).max(1.0) * 100.0;
-            if used < params.limit("used", is_held(prev, &subject)) {
+            if used < params.limit(USED, is_held(prev, &subject)) {
                 continue;
             }
             let left = (s.limit - s.last).max(0) as f64;
@@ -63,7 +64,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             (found.eta_s, found.eta_late_s) = (eta.map(|e| e.0), eta.map(|e| e.1));
             found.grows = used >= 95.0;
             found.evidence = vec![
-                evidence("used", used, Unit::Percent, Some(params.get("used")), "postgres.sequences"),
+                params.row("used", used, USED, "postgres.sequences"),
                 evidence("left", left, Unit::Count, None, "postgres.sequences"),
             ];
             found.fixes =

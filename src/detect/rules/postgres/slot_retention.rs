@@ -12,15 +12,22 @@ use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, bytes, seconds};
 
+const RETAINED: Param = Param {
+    name: "retained",
+    unit: Unit::Bytes,
+    default: 33554432.0,
+    min: 1048576.0,
+    max: 1000000000000.0,
+    what: "bytes of WAL that an inactive slot must hold back",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "postgres.replication.slot_retention",
     class: Class::Risk,
     source: SourceKind::Postgres,
     says: "a slot retains WAL; disk-full ETA",
-    params: &[
-        Param { name: "retained", unit: Unit::Bytes, default: 33554432.0, min: 1048576.0, max: 1000000000000.0, what: "bytes of WAL that an inactive slot must hold back" },
-    ],
+    params: &[RETAINED],
     origins: &["postgres.slots", "postgres.cluster"],
     page: "\
 Nobody reads from the slot, or its reader falls behind for a minute and more, and the server keeps all WAL from where it was read last, until the disk is full (or `max_slot_wal_keep_size` gives the slot up). The time left is the free space of the disk of the data directory (the least, where others are mounted in it), here, over
@@ -48,7 +55,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         // One that is read is behind only when what it holds back grows.
         let trend = facts.learned.trend(&pg.id, &format!("retained {}", slot.name)).and_then(|s| s.growth());
         let stands = !slot.active || trend.is_some();
-        if !ill && (!stands || retained < params.limit("retained", is_held(prev, &subject))) {
+        if !ill && (!stands || retained < params.limit(RETAINED, is_held(prev, &subject))) {
             let what = slot.retained_bytes.map_or_else(|| "it reserves no WAL".into(), |b| format!("{} of WAL", bytes(b as f64)));
             judged.verdicts.push((subject, Verdict::Clear(what)));
             continue;
@@ -65,7 +72,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let mut found = Found::new(Class::Risk, title);
         (found.eta_s, found.eta_late_s) = (eta.map(|e| e.0), eta.map(|e| e.1));
         found.grows = !lost;
-        found.evidence = vec![evidence("WAL retained", retained, Unit::Bytes, Some(params.get("retained")), "postgres.slots")];
+        found.evidence = vec![params.row("WAL retained", retained, RETAINED, "postgres.slots")];
         if let Some((median, _)) = rate {
             found.evidence.push(evidence(
                 if slot.active { "it falls behind by" } else { "WAL written" },

@@ -4,6 +4,7 @@ use crate::detect::command::Command;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::params::Params;
 use crate::detect::queries::{Costly, Kind};
+use crate::detect::query_limits::{CHANGED, OFF};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::postgres::plan::PlannedTable;
@@ -22,7 +23,7 @@ pub const RULE: Rule = Rule {
     class: Class::Live,
     source: SourceKind::Postgres,
     says: "the planner's estimate is far off; ANALYZE",
-    params: &[LOST],
+    params: &[LOST, OFF.param, CHANGED.param],
     origins: &["postgres.activity", "postgres.statements", "postgres.plan", "ledger"],
     page: "\
 The plan expects ten times more or fewer rows than the statement returns, and a table in it was changed by half or more since it was analysed last, or never was. Where the rows tell nothing (an
@@ -38,7 +39,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     query_rule::judge(facts, params, prev, false, |k| matches!(k, Kind::StaleStatistics(..)), made)
 }
 
-fn made(pg: &PgFacts, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Found)> {
+fn made(pg: &PgFacts, params: &Params<'_>, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Found)> {
     let Kind::StaleStatistics(table, rows) = kind else { return None };
     let (table, object, subject) = queries::planned(pg, costly, *table)?;
     let name = &object.label;
@@ -64,16 +65,15 @@ fn made(pg: &PgFacts, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Foun
             "rows changed since the last ANALYZE",
             table.modified as f64,
             Unit::Count,
-            Some(table.rows * 0.5),
+            Some(table.rows * params.get(CHANGED.param) / 100.0),
             "postgres.plan",
         ),
     );
     if let Some((estimated, real)) = rows {
-        let off = evidence(
+        let off = params.row(
             "estimated over real rows, the larger by the smaller",
             ratio(*estimated, *real),
-            Unit::Ratio,
-            Some(10.0),
+            OFF.param,
             "postgres.plan",
         );
         found.evidence.insert(1, off);

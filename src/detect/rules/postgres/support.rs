@@ -312,20 +312,20 @@ pub fn interval(pg: &PgFacts, mean: f64) -> f64 {
     crate::detect::rules::support::interval(mean, rounds)
 }
 
-/// coverage x sampling x evidence.
+/// coverage x sampling; the part of the evidence is counted for all rules alike (`Found::met`).
 #[must_use]
-pub fn confidence(pg: &PgFacts, lost: f64, met: usize, needed: usize) -> f64 {
-    sure(pg, (lost, interval(pg, lost)), met, needed)
+pub fn confidence(pg: &PgFacts, lost: f64) -> f64 {
+    sure(pg, (lost, interval(pg, lost)))
 }
 
 /// The same of a loss with its own interval.
 #[must_use]
-pub fn sure(pg: &PgFacts, (lost, ci): (f64, f64), met: usize, needed: usize) -> f64 {
+pub fn sure(pg: &PgFacts, (lost, ci): (f64, f64)) -> f64 {
     let Ok(activity) = &pg.activity else { return 0.5 };
     let hidden = f64::from(activity.newest.hidden);
     let coverage = 1.0 - hidden / (hidden + activity.newest.sessions.len() as f64).max(1.0);
     let sampling = if lost > 0.0 { (1.0 - ci / 1.96 / lost).clamp(0.0, 1.0) } else { 1.0 };
-    (coverage * sampling * met.min(needed) as f64 / needed.max(1) as f64).clamp(0.0, 1.0)
+    (coverage * sampling).clamp(0.0, 1.0)
 }
 
 #[cfg(test)]

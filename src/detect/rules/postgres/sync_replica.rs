@@ -13,15 +13,22 @@ use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
 
+const LOST: Param = Param {
+    name: "lost",
+    unit: Unit::SecondsPerSecond,
+    default: 0.1,
+    min: 0.001,
+    max: 1000.0,
+    what: "sessions that must wait for a standby",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "postgres.wal.sync_replica",
     class: Class::Live,
     source: SourceKind::Postgres,
     says: "commits wait for a synchronous standby",
-    params: &[
-        Param { name: "lost", unit: Unit::SecondsPerSecond, default: 0.1, min: 0.001, max: 1000.0, what: "sessions that must wait for a standby" },
-    ],
+    params: &[LOST],
     origins: &["postgres.activity", "postgres.replicas", "postgres.settings", "ledger"],
     page: "\
 Commits wait until a standby says that it has them (`SyncRep`). When the standby is slow, or gone, they wait for it; when it is gone for good, for ever.
@@ -46,7 +53,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         None if names.is_empty() => return Judged::clear(instance(pg), "no standby is synchronous"),
         None => Subject::new(SubjectType::Replica, names, format!("standby {names}, which is not connected")),
     };
-    if waiting < params.limit("lost", is_held(prev, &subject)) {
+    if waiting < params.limit(LOST, is_held(prev, &subject)) {
         return Judged::clear(subject, format!("{} sessions wait for it", short(waiting)));
     }
     let gone = sync.is_none();
@@ -56,9 +63,9 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.victims_time =
         activity.sessions.iter().filter(|s| s.class(WaitClass::SyncReplica) > 0.0).map(|s| s.active() * s.weight).sum();
     found.ci = Some(interval(pg, waiting));
-    found.confidence = confidence(pg, waiting, 2, 2);
+    found.confidence = confidence(pg, waiting);
     found.evidence =
-        vec![evidence("sessions that wait for a standby", waiting, Unit::Count, Some(params.get("lost")), "postgres.activity")];
+        vec![evidence("sessions that wait for a standby", waiting, Unit::Count, Some(params.get(LOST)), "postgres.activity")];
     if let Some(lag) = sync.and_then(|r| r.flush_lag_s) {
         found.evidence.push(evidence("it confirms after", lag, Unit::Seconds, None, "postgres.replicas"));
     }

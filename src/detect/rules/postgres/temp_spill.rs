@@ -4,6 +4,7 @@ use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix, Horizon, Phase, Preflight};
 use crate::detect::params::Params;
 use crate::detect::queries::{Costly, Kind};
+use crate::detect::query_limits::SPILL;
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::source::SourceKind;
@@ -21,7 +22,7 @@ pub const RULE: Rule = Rule {
     class: Class::Live,
     source: SourceKind::Postgres,
     says: "sorts and hashes spill to disk",
-    params: &[LOST],
+    params: &[LOST, SPILL.param],
     origins: &["postgres.activity", "postgres.statements", "ledger"],
     page: "\
 A statement writes temporary files: its sort or hash did not fit into `work_mem`. The bytes are the statement's own, by pg_stat_statements; perftop's own reads are
@@ -33,10 +34,17 @@ left out.
 };
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
-    query_rule::judge(facts, params, prev, false, |k| matches!(k, Kind::TempSpill), |pg, costly, _| made(facts, pg, costly))
+    query_rule::judge(
+        facts,
+        params,
+        prev,
+        false,
+        |k| matches!(k, Kind::TempSpill),
+        |pg, params, costly, _| made(facts, pg, params, costly),
+    )
 }
 
-fn made(facts: &Facts<'_>, pg: &PgFacts, costly: &Costly<'_>) -> Option<(Subject, Found)> {
+fn made(facts: &Facts<'_>, pg: &PgFacts, params: &Params<'_>, costly: &Costly<'_>) -> Option<(Subject, Found)> {
     let g = &costly.row.grown;
     let calls = g.calls.max(1) as f64;
     let temp = (g.temp_written_blocks * 8192) as f64;
@@ -50,15 +58,9 @@ fn made(facts: &Facts<'_>, pg: &PgFacts, costly: &Costly<'_>) -> Option<(Subject
     found.confidence = found.confidence.min(0.7);
     found.evidence.insert(
         0,
-        evidence(
-            "written to temporary files",
-            temp / pg.interval_s().unwrap_or(1.0),
-            Unit::BytesPerSecond,
-            Some(1_048_576.0),
-            "postgres.statements",
-        ),
+        params.row("written to temporary files", temp / pg.interval_s().unwrap_or(1.0), SPILL.param, "postgres.statements"),
     );
-    found.evidence.insert(1, evidence("a call", temp / calls, Unit::Bytes, Some(1_048_576.0), "postgres.statements"));
+    found.evidence.insert(1, evidence("a call", temp / calls, Unit::Bytes, Some(params.get(SPILL.param)), "postgres.statements"));
     found.fixes = more_memory(facts, pg, costly, temp / calls);
     Some((query_subject(pg, costly.row), found))
 }

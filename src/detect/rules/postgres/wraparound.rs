@@ -14,15 +14,22 @@ use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, count, seconds, short};
 
+const SHARE: Param = Param {
+    name: "share",
+    unit: Unit::Percent,
+    default: 40.0,
+    min: 5.0,
+    max: 95.0,
+    what: "of the two billion ids from which it is looked at",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "postgres.wraparound",
     class: Class::Risk,
     source: SourceKind::Postgres,
     says: "transaction or multixact ids run out; ETA",
-    params: &[
-        Param { name: "share", unit: Unit::Percent, default: 40.0, min: 5.0, max: 95.0, what: "of the two billion ids from which it is looked at" },
-    ],
+    params: &[SHARE],
     origins: &["postgres.databases", "postgres.settings"],
     page: "\
 Ids of transactions and of multixacts are 32 bits wide; what is older than two billion must be frozen by vacuum before it is reached. Three million before the end the server takes no more writes. The time
@@ -53,7 +60,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         ];
         // The one that is used up most; where neither is far, the one that autovacuum is behind with.
         let late = |(age, _, setting, _): &Kind| cluster.number(setting).is_some_and(|limit| *age > limit * 1.25 && *age > 1e6);
-        let far = |kind: &Kind| kind.0 / ALL * 100.0 >= params.get("share");
+        let far = |kind: &Kind| kind.0 / ALL * 100.0 >= params.get(SHARE);
         let [xids, mxids] = kinds;
         let second = if far(&xids) || far(&mxids) { mxids.0 > xids.0 } else { late(&mxids) && !late(&xids) };
         let kind = if second { mxids } else { xids };
@@ -62,7 +69,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let subject = Subject::new(SubjectType::Database, d.name.shown(), format!("database {}", d.name));
         let share = age / ALL * 100.0;
         // Freezing is overdue when autovacuum's own limit is far behind.
-        if share < params.limit("share", is_held(prev, &subject)) && !late {
+        if share < params.limit(SHARE, is_held(prev, &subject)) && !late {
             continue;
         }
         let left = (ALL - STOP - age).max(0.0);

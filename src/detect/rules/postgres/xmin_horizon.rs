@@ -4,7 +4,7 @@ use super::support::{self, instance, nobody, sql, unknown};
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule};
 use crate::model::facts::PgFacts;
 use crate::model::foreign::Foreign;
 use crate::model::postgres::{HorizonRow, literal};
@@ -12,17 +12,38 @@ use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, count, seconds};
 
+const TRANSACTIONS: Param = Param {
+    name: "transactions",
+    unit: Unit::Count,
+    default: 1000000.0,
+    min: 100.0,
+    max: 2000000000.0,
+    what: "transactions since its snapshot, however long that took",
+};
+const OPEN: Param = Param {
+    name: "open",
+    unit: Unit::Seconds,
+    default: 300.0,
+    min: 10.0,
+    max: 864000.0,
+    what: "seconds that it is open, with dead rows in the tables",
+};
+const DEAD: Param = Param {
+    name: "dead",
+    unit: Unit::Count,
+    default: 10000.0,
+    min: 0.0,
+    max: 1000000000.0,
+    what: "dead rows in the tables seen",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "postgres.vacuum.xmin_horizon",
     class: Class::Risk,
     source: SourceKind::Postgres,
     says: "something holds the horizon; vacuum cannot clean",
-    params: &[
-        Param { name: "transactions", unit: Unit::Count, default: 1000000.0, min: 100.0, max: 2000000000.0, what: "transactions since its snapshot, however long that took" },
-        Param { name: "open", unit: Unit::Seconds, default: 300.0, min: 10.0, max: 864000.0, what: "seconds that it is open, with dead rows in the tables" },
-        Param { name: "dead", unit: Unit::Count, default: 10000.0, min: 0.0, max: 1000000000.0, what: "dead rows in the tables seen" },
-    ],
+    params: &[TRANSACTIONS, OPEN, DEAD],
     origins: &["postgres.horizon"],
     page: "\
 Vacuum may remove only what no snapshot can see any more. The oldest snapshot or open transaction that wrote (a long or idle one, a prepared one, a slot, a standby's feedback) holds back the cleaning of every
@@ -43,9 +64,9 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let dead: u64 = pg.catalogs.values().flat_map(|c| &c.tables).map(|t| t.dead).sum();
     let matters = |row: &&HorizonRow| {
         let held = is_held(prev, &subject(pg, row));
-        let far = row.age as f64 >= params.limit("transactions", held);
-        let old = row.since_s.map_or(row.age >= 100_000, |s| s >= params.limit("open", held));
-        let long = old && dead as f64 >= params.limit("dead", held) && row.age >= 1000 && !row.catalogues;
+        let far = row.age as f64 >= params.limit(TRANSACTIONS, held);
+        let old = row.since_s.map_or(row.age >= 100_000, |s| s >= params.limit(OPEN, held));
+        let long = old && dead as f64 >= params.limit(DEAD, held) && row.age >= 1000 && !row.catalogues;
         far || long
     };
     // Behind one that holds the catalogues only stands the one that holds the tables.
@@ -73,14 +94,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.never_critical = true;
     found.age_s = oldest.since_s;
     found.evidence = vec![
-        evidence(
-            "transactions since its snapshot",
-            oldest.age as f64,
-            Unit::Count,
-            Some(params.get("transactions")),
-            "postgres.horizon",
-        ),
-        evidence("dead rows in the tables seen", dead as f64, Unit::Count, Some(params.get("dead")), "postgres.tables"),
+        params.row("transactions since its snapshot", oldest.age as f64, TRANSACTIONS, "postgres.horizon"),
+        params.row("dead rows in the tables seen", dead as f64, DEAD, "postgres.tables"),
     ];
     found.fixes = release(pg, oldest);
     Judged::found(subject, found)

@@ -3,7 +3,7 @@
 use crate::detect::command::{Command, Language, sh};
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
-use crate::detect::params::Params;
+use crate::detect::params::{NONE_IS_FINE, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::Facts as World;
 use crate::model::postgres::{StatementsView, Takes, identifier};
@@ -126,7 +126,7 @@ fn host(facts: &Facts<'_>) -> Judged {
     }
     let what: Vec<&str> = gaps.iter().map(|g| g.claim).collect();
     let mut found = Found::new(Class::Hygiene, format!("Not everything can be seen: {}", what.join("; ")));
-    found.evidence = gaps.iter().map(|g| evidence(g.claim, g.count, Unit::Count, Some(0.0), g.origin)).collect();
+    found.evidence = gaps.iter().map(|g| evidence(g.claim, g.count, Unit::Count, NONE_IS_FINE, g.origin)).collect();
     let mut seen: Vec<&Command> = Vec::new();
     for gap in &gaps {
         if let Some(lift) = gap.lift.as_ref().filter(|l| !seen.contains(l)) {
