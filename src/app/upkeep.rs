@@ -109,7 +109,10 @@ fn replication(c: &Cluster) -> Vec<Row> {
         out.push(row(
             "this standby",
             format!("{} since a replay", seconds(lag)),
-            format!("{} not replayed", bytes(behind as f64)),
+            behind.map_or_else(
+                || "how much is not replayed is not known".to_owned(),
+                |b| format!("{} not replayed", bytes(b as f64)),
+            ),
             Meaning::Text,
         ));
     }

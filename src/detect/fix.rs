@@ -88,7 +88,8 @@ pub fn renice(facts: &Facts, members: &[&ProcFacts]) -> Option<Fix> {
     let undo = before.iter().map(|nice| each(members.iter().take(PIDS).copied().filter(|p| p.nice == *nice), &to(*nice)));
     fix.undo = undo.reduce(|all, next| all.then("; ", &next));
     fix.risk = "what waits for this program gets slower".into();
-    fix.preflight = vec![Preflight { ok: members.len() <= PIDS, what: format!("{} processes", members.len()) }];
+    fix.preflight =
+        vec![Preflight { ok: members.len() <= PIDS, what: format!("{} processes", members.len()) }, serves_nobody(&members)];
     if autogroup {
         let what = "sched_autogroup_enabled is 1: nice acts only against processes of the same session";
         fix.preflight.push(Preflight { ok: false, what: what.into() });
@@ -132,6 +133,7 @@ pub fn idle_io(facts: &Facts, members: &[&ProcFacts]) -> Option<Fix> {
     );
     fix.undo = Some(each(members.iter().copied(), &to("-c 0")));
     fix.risk = "it may make no progress while others use the disk".into();
+    fix.preflight = vec![serves_nobody(&members)];
     Some(fix)
 }
 
@@ -142,7 +144,6 @@ pub fn pause(facts: &Facts, members: &[&ProcFacts]) -> Option<Fix> {
     if members.is_empty() {
         return None;
     }
-    let seen = members.iter().all(|p| p.serves.is_some());
     let mut fix = shell_fix(
         Phase::Relief,
         Horizon::Immediate,
@@ -151,10 +152,16 @@ pub fn pause(facts: &Facts, members: &[&ProcFacts]) -> Option<Fix> {
     );
     fix.undo = Some(each(members.iter().copied(), &sh!("kill -CONT ${p%:*}")));
     fix.risk = "whoever waits for it waits until it goes on; its connections may time out".into();
-    let what = if seen { "it serves nobody through a socket" } else { "whom it serves cannot be seen without root" };
-    fix.preflight = vec![Preflight { ok: seen, what: what.into() }];
+    fix.preflight = vec![serves_nobody(&members)];
     fix.verify = sh!("ps -o pid,stat,comm -p {}; perftop check --for 5s", pids(&members));
     Some(fix)
+}
+
+/// Whether it is known that nobody waits for them at a socket.
+fn serves_nobody(members: &[&ProcFacts]) -> Preflight {
+    let seen = members.iter().all(|p| p.serves.is_some());
+    let what = if seen { "it serves nobody through a socket" } else { "whom it serves cannot be seen without root" };
+    Preflight { ok: seen, what: what.into() }
 }
 
 /// What to look at where a program is a server that others wait for: it is not slowed down, it is looked into.
@@ -170,14 +177,16 @@ pub fn look_into(members: &[&ProcFacts]) -> Option<Fix> {
     Some(fix)
 }
 
-/// The system unit that these processes run in, by the last part of a group's path; `None` where no command can name it, and where a process
-/// in it is not to be touched.
-#[must_use]
-pub fn unit(facts: &Facts, members: &[&ProcFacts]) -> Option<Word> {
-    if !members.iter().all(|p| may_touch(facts, p)) {
-        return None;
+/// The system unit that these processes run in, by the last part of a group's path.
+///
+/// # Errors
+/// Why there is none: a process in it is not to be touched, or no command can name it.
+pub fn unit(facts: &Facts, members: &[&ProcFacts]) -> Result<Word, &'static str> {
+    if !may_touch(facts, members) {
+        return Err("others depend on a process of its unit: limit its part of the work instead");
     }
-    members.iter().flat_map(|p| p.cgroups.iter()).find_map(|g| unit_of(g.path.raw()))
+    let unit = members.iter().flat_map(|p| p.cgroups.iter()).find_map(|g| unit_of(g.path.raw()));
+    unit.ok_or("it runs in no service unit: start it in one")
 }
 
 /// The system unit of a group, by the group's path.

@@ -58,7 +58,9 @@ pub(super) fn settle(memory: &mut Memory, findings: &[Finding], looked: &Looked,
         if now.is_none() {
             not_severe(kept);
         }
-        if gone && kept.raised && weighed {
+        let of_host = split_finding_key(key).is_none_or(|(_, source, ..)| source == "host");
+        // A server's sessions weigh what they did.
+        if gone && kept.raised && weighed && of_host {
             return now.is_some();
         }
         if gone && kept.raised {

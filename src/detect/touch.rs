@@ -6,7 +6,7 @@
 use crate::model::facts::{Facts, PgFacts, ProcFacts};
 
 /// Programs that start and watch others: to stop one stops what it holds, or makes it start everything again.
-const SUPERVISORS: [&str; 31] = [
+const SUPERVISORS: [&str; 30] = [
     "systemd",
     "init",
     "upstart",
@@ -17,7 +17,6 @@ const SUPERVISORS: [&str; 31] = [
     "s6-supervise",
     "supervisord",
     "monit",
-    "pm2",
     "god",
     "tini",
     "dumb-init",
@@ -86,17 +85,22 @@ fn culprits<'a>(members: &[&'a ProcFacts]) -> Vec<&'a ProcFacts> {
     members.iter().zip(&used).filter(|(_, u)| counts(u)).map(|(p, _)| *p).collect()
 }
 
-/// True when stopping it stops nobody else.
+/// True when stopping any of them stops nobody else.
 #[must_use]
-pub fn may_touch(facts: &Facts, p: &ProcFacts) -> bool {
-    may(facts, &ancestors(facts), p)
+pub fn may_touch(facts: &Facts, members: &[&ProcFacts]) -> bool {
+    let above = ancestors(facts);
+    members.iter().all(|p| may(facts, &above, p))
 }
 
 fn may(facts: &Facts, above: &[i32], p: &ProcFacts) -> bool {
     const KTHREADD: i32 = 2;
     let name = p.name.shown();
-    let supervises =
-        SUPERVISORS.iter().any(|s| name == *s || name.strip_prefix(s).is_some_and(|rest| rest.starts_with(['-', ':', ' ', '('])));
+    // `sshd: alice`, `sshd-session`, `systemd-udevd`; a script may well be called init-db or cron-report.
+    let family =
+        ["systemd", "sshd", "containerd", "docker"].iter().any(|s| name.strip_prefix(s).is_some_and(|r| r.starts_with('-')));
+    let titled = |s: &&str| name.strip_prefix(*s).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', ' ', '(']));
+    // pm2 calls itself `PM2 v5.3: God`.
+    let supervises = family || name.starts_with("PM2 ") || SUPERVISORS.iter().any(titled);
     let vital = p.kernel || p.id.pid <= KTHREADD || above.contains(&p.id.pid) || supervises;
     let login = p.session_leader;
     // Another one's perftop is an operator's too.

@@ -211,7 +211,7 @@ pub fn parse(answers: &[Vec<PgRow>]) -> Cluster {
     let part = |at: usize| answers.get(at).map_or(&[] as &[PgRow], Vec::as_slice);
     let replay_lag = |row: &PgRow| {
         let mut c = Cells::of(row);
-        c.number::<f64>().zip(c.count().or(Some(0)))
+        c.number::<f64>().map(|age_s| (age_s, c.count()))
     };
     Cluster {
         refused: BTreeMap::new(),

@@ -30,6 +30,9 @@ const EACH_COLUMN: usize = 200;
 /// Said of what is no PostgreSQL.
 pub const FOREIGN: &str = "what answers there does not speak the protocol of PostgreSQL";
 
+/// Said of a server that answers in the old form.
+const NO_FORK: &str = "it could not start a process for this connection: it lacks memory or processes";
+
 /// The server sent what is not taken: why the connection is ended.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Refused(pub String);
@@ -107,6 +110,10 @@ impl Frames {
             b'D' => ROW,
             _ => MESSAGE,
         };
+        // A server that cannot fork says so in the form of the protocol before this one: E and plain text, without a length.
+        if !self.let_in && kind == b'E' && length > most && self.head[1..].iter().all(|b| b.is_ascii_graphic() || *b == b' ') {
+            return Err(Refused(NO_FORK.to_owned()));
+        }
         if length > most {
             return Err(Refused(format!("it announced a message of {length} bytes; at most {most} are taken")));
         }

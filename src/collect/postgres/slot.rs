@@ -1,6 +1,6 @@
 //! Where a watcher puts what it finds, and the scheduler takes it at each tick. Behind one lock, held for a moment only.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use sqlx::postgres::PgRow;
@@ -37,6 +37,8 @@ struct Slot {
     server: Option<Server>,
     /// Texts as the server normalised them: what is left of literals in them stays in this process.
     texts: BTreeMap<i64, Private<String>>,
+    /// Their queries, in the order in which they came.
+    came: VecDeque<i64>,
     /// Databases that one may connect to, most active first, and how many rows were ever written in each.
     databases: Vec<(String, u64)>,
     /// A database that has pg_stat_statements, when ours has not.
@@ -85,6 +87,7 @@ impl Shared {
         slot.better = None;
         slot.sat.insert(server.database.shown().to_owned());
         slot.texts.clear();
+        slot.came.clear();
         slot.status = Some(introduced(target, server));
         slot.server = Some(server.clone());
         slot.sample.server = Some(server.clone());
@@ -263,10 +266,14 @@ impl Shared {
         let mut slot = self.slot();
         slot.failing.remove(&Part::Texts);
         for (text, raw) in texts {
-            if slot.texts.len() >= MOST {
-                slot.texts.pop_first();
+            if slot.texts.insert(text.query_id, raw).is_none() {
+                slot.came.push_back(text.query_id);
             }
-            slot.texts.insert(text.query_id, raw);
+            if slot.came.len() > MOST
+                && let Some(oldest) = slot.came.pop_front()
+            {
+                slot.texts.remove(&oldest);
+            }
             slot.sample.texts.push(text);
         }
     }

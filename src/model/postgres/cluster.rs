@@ -40,7 +40,7 @@ pub struct Cluster {
     /// Maintenance under way.
     pub progress: Vec<ProgressRow>,
     /// On a standby: seconds since the last transaction that was replayed, and bytes received but not replayed.
-    pub replay_lag: Option<(f64, u64)>,
+    pub replay_lag: Option<(f64, Option<u64>)>,
     /// What the server refused of this reading, by origin: its figures here are not none, they are unknown.
     pub refused: BTreeMap<String, Lack>,
 }

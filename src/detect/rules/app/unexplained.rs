@@ -1,6 +1,7 @@
 //! app.unexplained: much of the foreground time waits, and no cause is known: where, who, and what to type next.
 
 use crate::detect::command::{Command, sh};
+use crate::detect::diagnosis::Cleared;
 use crate::detect::finding::{Class, Evidence, Fix, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::health::matches;
@@ -61,13 +62,14 @@ const ACTORS: usize = 3;
 /// States shown.
 const STATES: usize = 3;
 
-fn judge(facts: &Facts<'_>, params: &Params<'_>, _: Option<&Prev>) -> Judged {
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     let Some(left) = facts.left else { return Judged::default() };
     let total = facts.ledger.total();
     let lost: f64 = left.by_state.iter().map(|(_, s)| s).sum();
     let share = if total > 0.0 { 100.0 * lost / total } else { 0.0 };
     let over = |scale: f64| share >= scale * params.get(SHARE) && lost >= scale * params.get(LOST);
-    if !over(HYSTERESIS) {
+    let held = prev.is_some_and(|p| !p.held.is_empty());
+    if !over(if held { HYSTERESIS } else { 1.0 }) {
         return Judged::clear(Subject::host(), format!("{} of {} s/s wait without a known cause", short(lost), short(total)));
     }
     let waits: Vec<Waiting<'_>> = left.by_state.iter().take(STATES).map(|(state, s)| Waiting::of(facts, *state, *s)).collect();
@@ -115,8 +117,10 @@ struct Who<'a> {
 
 impl<'a> Waiting<'a> {
     fn of(facts: &Facts<'a>, state: State, unexplained: f64) -> Self {
+        // Whose seconds the causes took nobody knows: each has as much of the rest as of the whole.
+        let part = (unexplained / facts.ledger.state(state).max(unexplained)).min(1.0);
         let mut all: Vec<(&Actor, f64)> =
-            facts.ledger.actors.iter().map(|a| (a, a.in_state(state))).filter(|(_, s)| *s > 0.0).collect();
+            facts.ledger.actors.iter().map(|a| (a, part * a.in_state(state))).filter(|(_, s)| *s > 0.0).collect();
         all.sort_by(|(a, x), (b, y)| y.total_cmp(x).then(a.id.cmp(&b.id)));
         let more = all.len().saturating_sub(ACTORS);
         let actors = all.into_iter().take(ACTORS).map(|(a, seconds)| name(facts.world, a, seconds)).collect();
@@ -197,10 +201,15 @@ fn ruled_out(left: &Left<'_>, state: State) -> Vec<Evidence> {
         _ => &["host.*"],
     };
     let ours = left.cleared.iter().filter(|c| families.iter().any(|f| matches(f, &c.id)));
-    let row = |c: &crate::detect::diagnosis::Cleared| {
-        evidence(format!("{} ruled out: {}", c.id, c.because), 0.0, Unit::SecondsPerSecond, None, "host.schedstat")
+    let row = |c: &Cleared| {
+        evidence(format!("{}{} ruled out: {}", c.id, whose(c), c.because), 0.0, Unit::SecondsPerSecond, None, "host.schedstat")
     };
     ours.take(MOST).map(row).collect()
+}
+
+/// The server that was looked at, where it is one.
+fn whose(c: &Cleared) -> String {
+    if c.source == "host" { String::new() } else { format!(" on {}", c.source) }
 }
 
 /// What the time is spent on, in the field's words.

@@ -156,9 +156,7 @@ fn fixes(facts: &Facts<'_>, group: &CgroupFacts, limit: u64) -> Vec<Fix> {
     let name: &[u8] = if group.controller == Controller::Memory { b"memory.limit_in_bytes" } else { b"memory.max" };
     let Some(file) = Word::path(&[group.directory.raw(), b"/", name]) else { return Vec::new() };
     let more = limit.saturating_mul(2);
-    if facts.world.host.memory.as_ref().is_ok_and(|m| more > m.raw.total) {
-        return Vec::new();
-    }
+    let fits = facts.world.host.memory.as_ref().is_ok_and(|m| more <= m.raw.total);
     let available = facts.world.host.memory.as_ref().map_or(0, |m| m.available_bytes);
     let mut raise = fix::shell_fix(
         Phase::Relief,
@@ -185,5 +183,5 @@ fn fixes(facts: &Facts<'_>, group: &CgroupFacts, limit: u64) -> Vec<Fix> {
     cure.needs_bytes = None;
     cure.preflight = Vec::new();
     cure.risk = "none: it only looks".into();
-    vec![raise, cure]
+    if fits { vec![raise, cure] } else { vec![cure] }
 }

@@ -283,14 +283,11 @@ impl<'a> Blamed<'a> {
         cure.needs = "root; the name of its unit".into();
         cure.takes_s = None;
         match fix::unit(facts.world, &self.members) {
-            Some(unit) => {
+            Ok(unit) => {
                 cure.command = sh!("systemctl set-property {} CPUWeight=20", unit);
                 cure.undo = Some(fix::undo_property(&unit, "CPUWeight"));
             }
-            None => {
-                let what = "it runs in no service unit: start it in one, or under nice -n 19";
-                cure.preflight = vec![Preflight { ok: false, what: what.into() }];
-            }
+            Err(why) => cure.preflight = vec![Preflight { ok: false, what: format!("{why}, or under nice -n 19") }],
         }
         if self.alone {
             cure.title = "Give it more CPUs, fewer threads, or less work".into();

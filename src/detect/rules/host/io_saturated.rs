@@ -259,17 +259,18 @@ fn fixes(facts: &Facts<'_>, disk: &DiskFacts, contender: Option<&Contender<'_>>)
     let limit =
         |what: &str| Word::quoted(&[what.as_bytes(), b"=/dev/", disk.name.raw(), format!(" {quarter}M").as_bytes()].concat());
     let limits = limit("IOReadBandwidthMax").zip(limit("IOWriteBandwidthMax"));
-    match fix::unit(facts.world, &c.program.members).zip(limits) {
-        Some((unit, (read, write))) => {
+    let unit = fix::unit(facts.world, &c.program.members);
+    match unit.and_then(|unit| Ok((unit, limits.ok_or("no command can name the device")?))) {
+        Ok((unit, (read, write))) => {
             cure.command = sh!("systemctl set-property {} {} {}", unit, read, write);
             cure.undo = Some(sh!("{}; the same for IOWriteBandwidthMax", fix::undo_property(&unit, "IOReadBandwidthMax")));
         }
-        None => {
+        Err(why) => {
             let device = named(&[b"/dev/", disk.name.raw()].concat());
             cure.command = Command::note(format!(
                 "# [Service] IOReadBandwidthMax={device} {quarter}M   IOWriteBandwidthMax={device} {quarter}M"
             ));
-            cure.preflight = vec![Preflight { ok: false, what: "it runs in no service unit: start it in one".into() }];
+            cure.preflight = vec![Preflight { ok: false, what: why.into() }];
         }
     }
     cure.risk = "it takes longer; writes through the page cache are only limited under cgroup v2".into();

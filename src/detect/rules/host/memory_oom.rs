@@ -137,9 +137,7 @@ fn times(kills: u64) -> String {
 fn group_fixes(facts: &Facts<'_>, group: &CgroupFacts) -> Vec<Fix> {
     let Some(limit) = group.memory_limit_bytes else { return Vec::new() };
     let more = limit.saturating_add(limit / 2);
-    if facts.world.host.memory.as_ref().is_ok_and(|m| more > m.raw.total) {
-        return Vec::new();
-    }
+    let fits = facts.world.host.memory.as_ref().is_ok_and(|m| more <= m.raw.total);
     let available = facts.world.host.memory.as_ref().map_or(0, |m| m.available_bytes);
     let name: &[u8] = if group.controller == Controller::Memory { b"memory.limit_in_bytes" } else { b"memory.max" };
     let Some(file) = Word::path(&[group.directory.raw(), b"/", name]) else { return Vec::new() };
@@ -166,7 +164,7 @@ fn group_fixes(facts: &Facts<'_>, group: &CgroupFacts) -> Vec<Fix> {
     cure.needs_bytes = None;
     cure.needs = "the application's configuration and a restart".into();
     cure.preflight = Vec::new();
-    vec![relief, cure]
+    if fits { vec![relief, cure] } else { vec![cure] }
 }
 
 fn on_host(facts: &Facts<'_>, kills: u64) -> Found {

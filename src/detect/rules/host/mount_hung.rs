@@ -76,21 +76,19 @@ pub fn unasked(mounts: &[FsRaw]) -> Option<Judged> {
 
 fn fixes(fs: &FsRaw, remote: bool) -> Vec<Fix> {
     let Some(mount) = Word::operand(fs.mount.raw()) else { return Vec::new() };
-    let mut lazy = fix::shell_fix(
+    let mut look = fix::shell_fix(
         Phase::Relief,
         Horizon::Immediate,
-        "Take it out of the tree; who is inside stays until it answers",
-        sh!("umount -l {}", mount),
+        "See which server it is and who waits for it",
+        sh!("findmnt {}; ps -eo pid,stat,wchan:32,comm | awk '$2 ~ /^D/'", mount),
     );
+    look.risk = "none: it only looks".into();
+    look.verify = sh!("timeout 1 stat -f {}", mount);
+    let mut lazy = look.clone();
+    lazy.title = "If its server stays away: take the mount out of the tree; who is inside waits on".into();
+    lazy.command = sh!("umount -l {}", mount);
     lazy.risk = "what is not written yet may be lost; the path is empty until it is mounted again".into();
     lazy.undo = Some(sh!("mount {}", mount));
     lazy.needs = "root".into();
-    lazy.verify = sh!("timeout 1 stat -f {}", mount);
-    let mut cure = lazy.clone();
-    cure.phase = Phase::Cure;
-    cure.title = "Bring its server back".into();
-    cure.command = sh!("findmnt {}; ps -eo pid,stat,wchan:32,comm | awk '$2 ~ /^D/'", mount);
-    cure.undo = None;
-    cure.risk = "none: it only looks".into();
-    if remote { vec![lazy, cure] } else { vec![cure] }
+    if remote { vec![look, lazy] } else { vec![look] }
 }

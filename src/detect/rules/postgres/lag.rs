@@ -6,6 +6,7 @@ use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict};
 use crate::model::foreign::Foreign;
+use crate::model::seen::{Lack, Why};
 use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, bytes, seconds};
@@ -55,10 +56,17 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             (subject, r.replay_lag_s, r.behind_bytes.map(|b| b as f64))
         })
         .collect();
-    if let Some((age, behind)) = cluster.replay_lag.filter(|(_, behind)| *behind > 0) {
-        all.push((Subject::new(SubjectType::Replica, "self", "this standby"), Some(age), Some(behind as f64)));
-    }
     let mut judged = Judged::default();
+    let own = || Subject::new(SubjectType::Replica, "self", "this standby");
+    match cluster.replay_lag {
+        Some((age, Some(behind))) if behind > 0 => all.push((own(), Some(age), Some(behind as f64))),
+        // The age of the last transaction alone grows on an idle primary's standby too.
+        Some((_, None)) => {
+            let lack = Lack::new(Why::NotYet, "how much this standby has not replayed");
+            judged.verdicts.extend(Judged::unknown(own(), &lack).verdicts);
+        }
+        _ => {}
+    }
     for (subject, lag_s, behind) in all {
         let held = is_held(prev, &subject);
         let figures: Vec<String> = lag_s.map(seconds).into_iter().chain(behind.map(bytes)).collect();

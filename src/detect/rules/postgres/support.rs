@@ -125,7 +125,7 @@ pub fn sql(pg: &PgFacts, phase: Phase, horizon: Horizon, title: &str, command: S
 #[must_use]
 pub fn in_application(pg: &PgFacts, horizon: Horizon, title: &str, how: &str, whose: String, risk: &str) -> Fix {
     let mut fix = sql(pg, Phase::Cure, horizon, title, String::new(), &Foreign::default());
-    fix.command = Command::note(format!("-- application: {how}"));
+    fix.command = Command::note(format!("# application: {how}"));
     fix.needs = whose;
     fix.risk = risk.to_owned();
     fix.takes_s = None;
