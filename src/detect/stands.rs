@@ -14,9 +14,9 @@ const NOTICED_MS: f64 = 1_000.0;
 /// Evaluations kept: three minutes at one a second.
 const KEPT: usize = 180;
 /// The newest are not "before": a fault of a moment ago is among them.
-const NEWEST: usize = 6;
+const NEWEST: usize = 5;
 /// Evaluations that "before" needs.
-const ENOUGH: usize = 10;
+const ENOUGH: usize = 5;
 /// Ports that are followed.
 const PORTS: usize = 64;
 

@@ -25,11 +25,12 @@ import helpers
 import score
 import sharers
 from shared import SHARED
+from trust import TRUST
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 WARM, HOLD, RECOVERY = 8, 25, 10
-HELPERS = ("acceptor", "callers", "hoarder", "chat", "download", "slowly", "flusher", "writer", "toucher", "hold", "sink", "closers", "keepers", "flood", "send", "strangers", "deadfuse")
+HELPERS = ("acceptor", "callers", "hoarder", "chat", "download", "slowly", "flusher", "writer", "toucher", "hold", "sink", "closers", "keepers", "flood", "send", "strangers", "deadfuse", "reader", "pollers")
 MIB = 1 << 20
 
 
@@ -192,6 +193,11 @@ class Lab:
             except OSError:
                 time.sleep(0.05)
 
+    def victims(self):
+        """Pids that no fix may touch, but for what the fault itself blames."""
+        mine = {1, os.getpid(), os.getppid()} | ({self.service.pid} if self.service else set())
+        return sorted(mine - self.fault.keys)
+
     def service_cpu(self):
         total = 0
         for path in glob.glob("/proc/%d/task/*/schedstat" % self.service.pid):
@@ -286,7 +292,7 @@ def run_case(fault_class, args, seed, directory):
                         json.dumps(sorted(map(str, fault.keys))), (injected + score.SETTLE) * 1000, reverted * 1000))
         with open(csv) as f:
             rows = [line.split(",") for line in f if line.count(",") == 2]
-        return {"case": fault_class.__name__, "seed": seed, "control": fault.control, "truth": fault.truth, "kind": fault.kind, "least": fault.least,
+        return {"case": fault_class.__name__, "seed": seed, "control": fault.control, "truth": fault.truth, "kind": fault.kind, "least": fault.least, "accept": fault.accept, "victims": lab.victims(),
                 "keys": sorted(map(str, fault.keys)), "begin": begin, "injected": injected, "reverted": reverted, "ended": ended,
                 "latency": score.latency(rows, begin, injected, reverted), "stream": watch.lines, "psi": watch.psi}
     finally:
@@ -297,7 +303,7 @@ def run_case(fault_class, args, seed, directory):
 
 
 def run(args):
-    chosen = [f for f in faults.HOST + SHARED if not args.only or f.__name__ in args.only]
+    chosen = [f for f in faults.HOST + SHARED + TRUST if not args.only or f.__name__ in args.only]
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
     os.makedirs(args.out, exist_ok=True)
     directory = tempfile.mkdtemp(prefix="perftop-lab-", dir=args.work)
@@ -358,7 +364,7 @@ def main():
         helper.add_argument("--address", default="127.0.0.1")
         helper.add_argument("--stop", default="")
         helper.add_argument("--poll", default="")
-        for number in ("port", "count", "files", "threads", "mb"):
+        for number in ("port", "count", "files", "threads", "mb", "rate"):
             helper.add_argument("--" + number, type=int, default=0)
         helper.add_argument("--seconds", type=float, default=60)
     client = commands.add_parser("client")

@@ -10,7 +10,7 @@ from postgres import Psql
 
 
 class Fault:
-    control, truth, kind, least, cured, database = False, None, None, "warning", False, "bench"
+    control, truth, kind, least, cured, database, accept = False, None, None, "warning", False, "bench", ()
     scale, hold, cure_s, settings = 10, postgres.HOLD, 14, ()
 
     def __init__(self, lab):

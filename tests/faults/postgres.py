@@ -234,6 +234,7 @@ def run_case(kind, args, seed, work):
             pasted["gone"] = not any(f["id"] == fault.truth and f["severity"] != "info" for s in after for f in s["findings"])
         rows = lab.latency_rows(log)
         return {"case": kind.__name__, "seed": seed, "control": fault.control, "truth": fault.truth, "kind": fault.kind, "least": fault.least,
+                "accept": fault.accept, "victims": [1, os.getpid(), server.pid],
                 "keys": sorted(map(str, fault.keys)), "begin": begin, "injected": injected, "reverted": reverted, "ended": ended, "cure": pasted,
                 "latency": score.latency(rows, begin, injected, reverted), "stream": watch.lines, "psi": [], "waits": watch.waits,
                 "top_statement": "bench/" + top if top else None, "wants": sorted(map(str, fault.queries))}
@@ -260,20 +261,23 @@ def table(results, skipped):
     mark = lambda yes: "yes" if yes else "**no**"
     out = ["Commit %s, PostgreSQL %s, `tests/faults/run postgres --cure`; made from the raw results in tests/faults/results_postgres." %
            (", ".join(sorted({r["commit"] for r in results})), ", ".join(sorted({r["version"] for r in results}))), "",
-           "| fault | truth | rank 1 | culprit | seconds | false criticals | victim p99 ms | largest wait class | top statement | first fix pasted |", "|---|---|---|---|---|---|---|---|---|---|"]
+           "| fault | truth | rank 1 | culprit | seconds | false criticals | status | unexplained | flaps/min | victim p99 ms | largest wait class | top statement | first fix pasted |", "|---|---|---|---|---|---|---|---|---|---|---|---|---|"]
     for j in judged:
         rank1 = j["rank1"] or "none"
         rank1 = rank1 if j["control"] or j["top1"] else "**%s**" % rank1
         cure = "-" if not j["cure"] else "cured: %s, %s" % (mark(j["cure"].get("gone")), j["cure"].get("resolved"))
-        out.append("| %s (%d) | %s | %s | %s | %s | %d | %s | %s | %s | %s |" % (
+        out.append("| %s (%d) | %s | %s | %s | %s | %d | %s | %.0f %% | %.1f | %s | %s | %s | %s |" % (
             j["case"], j["seed"], j["truth"] or "nothing", rank1, "-" if j["control"] else mark(j["culprit"]), "-" if j["seconds"] is None else j["seconds"],
-            j["false_criticals"], j["p99"], "-" if j["control"] else "right" if j["wait_right"] else "wrong", "-" if j["control"] else "right" if j["top_right"] else "wrong", cure))
+            j["false_criticals"], j["status"], 100 * j["unexplained"], j["flaps"], j["p99"], "-" if j["control"] else "right" if j["wait_right"] else "wrong", "-" if j["control"] else "right" if j["top_right"] else "wrong", cure))
     real = [j for j in judged if not j["control"]]
     if real:
         n, times = len(real), sorted(j["seconds"] if j["seconds"] is not None else 30.0 for j in real)
         out += ["", "Faults %d: top-1 %.0f %%, culprit %.0f %%, median %.1f s (undetected count 30 s); false criticals in %d of %d runs; largest wait class %.0f %%, top statement %.0f %%."
                 % (n, 100 * sum(j["top1"] for j in real) / n, 100 * sum(j["culprit"] for j in real) / n, times[n // 2],
-                   sum(j["false_criticals"] > 0 for j in judged), len(judged), 100 * sum(j["wait_right"] for j in real) / n, 100 * sum(j["top_right"] for j in real) / n)]
+                   sum(j["false_criticals"] > 0 for j in judged), len(judged), 100 * sum(j["wait_right"] for j in real) / n, 100 * sum(j["top_right"] for j in real) / n),
+                "Healthy while a fault was on: %d of %d. First fixes that touch a victim: %d. Flaps per minute: %.2f on average, %.1f at most. Unexplained: %.0f %% on average."
+                % (sum(j["status"] == "healthy" for j in real), n, sum(j["harm"] for j in judged), sum(j["flaps"] for j in judged) / len(judged),
+                   max(j["flaps"] for j in judged), 100 * sum(j["unexplained"] for j in judged) / len(judged))]
     out += ["SKIPPED %s: %s" % (name, why) for name, why in skipped]
     return "\n".join(out)
 

@@ -11,8 +11,8 @@ MIB = 1 << 20
 
 
 def flusher(a):
-    """a.count threads write a.mb MiB each into files of their own and fsync, again and again."""
-    block = os.urandom(a.mb * MIB)
+    """a.count threads write a.mb MiB each (0: 8 KiB) into files of their own and fsync, again and again, or a.rate times a second."""
+    block = os.urandom(a.mb * MIB or 8192)
 
     def flush(number):
         fd = os.open("%s%d" % (a.stop, number), os.O_RDWR | os.O_CREAT, 0o600)
@@ -20,6 +20,8 @@ def flusher(a):
         while True:
             os.pwrite(fd, block, 0)
             os.fsync(fd)
+            if a.rate:
+                time.sleep(1 / a.rate)
 
     for number in range(a.count):
         threading.Thread(target=flush, args=(number,), daemon=True).start()
@@ -143,4 +145,26 @@ def deadfuse(a):
     options = b"fd=%d,rootmode=40000,user_id=0,group_id=0" % fd
     if libc.mount(b"dead", a.stop.encode(), b"fuse", 0, options):
         raise OSError(ctypes.get_errno(), "mount")
+    time.sleep(a.seconds)
+
+
+def reader(a):
+    """Reads as fast as it comes."""
+    conn, end = socket.create_connection((a.address, a.port)), time.time() + a.seconds
+    while time.time() < end and conn.recv(65536):
+        pass
+
+
+def pollers(a):
+    """a.count clients, each asks again when it was answered."""
+    import http.client
+
+    def poll():
+        conn = http.client.HTTPConnection(a.address, a.port, timeout=60)
+        while True:
+            conn.request("GET", "/")
+            conn.getresponse().read()
+
+    for _ in range(a.count):
+        threading.Thread(target=poll, daemon=True).start()
     time.sleep(a.seconds)

@@ -69,10 +69,10 @@ const FALL: Param = Param {
 const ANSWERS: Param = Param {
     name: "answers",
     unit: Unit::PerSecond,
-    default: 5.0,
-    min: 0.1,
+    default: 1.0,
+    min: 0.01,
     max: 1_000_000.0,
-    what: "usual answers per second below which a fall says nothing",
+    what: "usual answers per second; of a service that answers less often nobody can say what is late",
 };
 const STUCK: Param = Param {
     name: "stuck",
@@ -113,8 +113,8 @@ stamp is its age. perftop learns per port how old requests in flight usually are
 that breaks: requests stand for longer than a second and ten times as long as usual, or answers fell below half while requests stand,
 or more of them than usual were not even read (or their connections not accepted) for a second.
 
-Long polls, streams, subscriptions and idle chats are not late: their own usual is their measure. At a port that was not seen for 16
-seconds nothing is late, but for what a service that does nothing does not read or accept, and what hangs in the kernel with the
+Long polls, streams, subscriptions and idle chats are not late: their own usual is their measure. At a port that was not seen for 10
+seconds, or answers less than once a second, nothing is late, but for what a service that does nothing does not read or accept, and what hangs in the kernel with the
 service's own threads; and not even those while it was started within the last minute and may be warming up. A single long request
 beside others that are answered is no stall.
 
@@ -166,7 +166,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
 
 fn not_known(door: &Door) -> String {
     format!(
-        "{} at :{} in flight for over a second; what is usual there is known after some 16 s",
+        "{} at :{} in flight for over a second; what is usual there is known after some 10 s",
         requests(door.noticed),
         door.port
     )
@@ -241,12 +241,13 @@ fn says(params: &Params<'_>, door: &Door, usual: Option<Usual>, m: &Measured, he
         return hang
             .then(|| format!("{} in flight for over a second, and its threads hang in the kernel", requests(door.noticed)));
     };
-    if m.late >= enough && m.share >= some {
+    let answers = usual.answers_per_s >= params.get(ANSWERS);
+    if answers && m.late >= enough && m.share >= some {
         return Some(format!("{} in flight are late", requests(m.late)));
     }
     // What is held is allowed to come back a little before it is over.
     let fall = params.get(FALL) / if held { crate::detect::params::HYSTERESIS } else { 1.0 };
-    let fell = usual.answers_per_s >= params.get(ANSWERS) && 100.0 * door.answers_per_s < fall * usual.answers_per_s;
+    let fell = answers && 100.0 * door.answers_per_s < fall * usual.answers_per_s;
     let stands = door.noticed - 2.0 * usual.noticed >= enough && (!m.read || m.noticed_share >= some);
     (fell && stands).then(|| {
         format!(
@@ -392,6 +393,8 @@ mod tests {
         assert!(!stalled(Some(QUICK), 100.0, old(2), 0.0, as_it_is), "two of five hundred");
         assert!(!stalled(Some(QUICK), 90.0, old(1), 0.0, as_it_is), "one report");
         assert!(!stalled(Some(QUICK), 0.0, old(1), 0.0, as_it_is), "a batch that waits for its own");
+        let idle = Usual { answers_per_s: 0.1, ..QUICK };
+        assert!(!stalled(Some(idle), 0.0, old(6), 0.0, as_it_is), "the first long polls of an idle service");
         let polls = Usual { noticed: 8.0, below_ms: 30_000.0, ..QUICK };
         assert!(!stalled(Some(polls), 100.0, old(9), 0.0, as_it_is), "long polls");
         assert!(stalled(Some(polls), 3.0, old(20), 0.0, as_it_is), "their quick neighbours hang");
