@@ -95,6 +95,8 @@ pub struct Actor {
     pub throttled_by: Option<Foreign>,
     /// Waiting for IO.
     pub io_wait: f64,
+    /// Hanging in the kernel, in what no disk answers.
+    pub blocked: f64,
     /// Waiting for replies of peers that are not on this host.
     pub peers: f64,
     /// A session of PostgreSQL: its waits by its wait events.
@@ -114,6 +116,7 @@ impl Actor {
             throttled: 0.0,
             throttled_by: None,
             io_wait: 0.0,
+            blocked: 0.0,
             peers: 0.0,
             postgres: Vec::new(),
         }
@@ -123,7 +126,7 @@ impl Actor {
     #[must_use]
     pub fn time(&self) -> f64 {
         let postgres: f64 = self.postgres.iter().map(|(_, s)| s).sum();
-        self.working + self.runnable + self.throttled + self.io_wait + self.peers + postgres
+        self.working + self.runnable + self.throttled + self.io_wait + self.blocked + self.peers + postgres
     }
 
     /// Its seconds in one state of waiting; a wait for IO counts for whichever of the two it was taken for.
@@ -133,7 +136,8 @@ impl Actor {
             State::Working => self.working,
             State::CpuRunnable => self.runnable,
             State::CpuThrottled => self.throttled,
-            State::IoWait | State::TaskBlocked => self.io_wait,
+            State::IoWait => self.io_wait,
+            State::TaskBlocked => self.blocked,
             State::PeerReply => self.peers,
             other => self.postgres.iter().filter(|(s, _)| *s == other).map(|(_, s)| s).sum(),
         }
@@ -231,8 +235,11 @@ impl Ledger {
             let mut actor = throttled.actor(p, backends.weight(p));
             match session {
                 // What a session waits for it says itself.
-                Some(waits) => (actor.io_wait, actor.postgres) = (0.0, waits),
+                Some(waits) => (actor.io_wait, actor.blocked, actor.postgres) = (0.0, 0.0, waits),
                 None => actor.peers = waits.of_process(p.id),
+            }
+            if !io_pressed {
+                actor.blocked += std::mem::take(&mut actor.io_wait);
             }
             if actor.time() <= 0.0 {
                 continue;
@@ -243,7 +250,8 @@ impl Ledger {
             ledger.add(State::Working, actor.working);
             ledger.add(State::CpuRunnable, actor.runnable);
             ledger.add(State::CpuThrottled, actor.throttled);
-            ledger.add(if io_pressed { State::IoWait } else { State::TaskBlocked }, actor.io_wait);
+            ledger.add(State::IoWait, actor.io_wait);
+            ledger.add(State::TaskBlocked, actor.blocked);
             ledger.add(State::PeerReply, actor.peers);
             ledger.add_session(&actor, clean.io);
             ledger.actors.push(actor);

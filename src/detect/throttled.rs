@@ -43,7 +43,8 @@ impl<'a> Throttled<'a> {
             runnable: delay * (1.0 - share),
             throttled: delay * share,
             throttled_by: tightest.map(|(g, _)| g.path.clone()),
-            io_wait: p.io_wait.unwrap_or(0.0) * w,
+            io_wait: (p.io_wait.unwrap_or(0.0) - p.hung) * w,
+            blocked: p.hung * w,
             peers: 0.0,
             postgres: Vec::new(),
         }

@@ -85,7 +85,7 @@ fn takes(world: &World, ledger: &Ledger, cause: &Candidate, programs: &BTreeSet<
         }
         // What stops tasks in the kernel stops those of the service.
         Class::Error if cause.id.starts_with("host.disk.") || cause.id.starts_with("host.tasks.") => {
-            ledger.sum(|a| programs.contains(&a.family), |a| a.io_wait) >= TAKES
+            ledger.sum(|a| programs.contains(&a.family), |a| a.io_wait + a.blocked) >= TAKES
         }
         Class::Error => served,
         Class::Risk | Class::Hygiene | Class::Outcome => false,

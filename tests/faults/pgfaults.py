@@ -464,6 +464,31 @@ class Archiver(Fault):
         self.server.sql("SELECT pg_reload_conf()", "postgres")
 
 
+class NarrowLink(Fault):
+    """Three sessions send large answers to another host, through an interface that a shaper holds at 2 Mbit/s: they wait for the client to take them."""
+    truth, kind, accept = "host.network.link_saturated", "interface", ("app.unexplained", "host.network.link_saturated", "postgres.query.large_fetch")
+    settings = ("listen_addresses='*'",)
+
+    def setup(self):
+        self.address = self.lab.namespace()
+        self.keys.add(self.lab.interface)
+        here = self.address[:-1] + "1"
+        with open(self.server.data + "/pg_hba.conf", "a") as f:
+            f.write("host all all 10.77.0.0/16 trust\n")
+        self.server.sql("SELECT pg_reload_conf()", "postgres")
+        subprocess.run(["tc", "qdisc", "add", "dev", self.lab.interface, "root", "tbf", "rate", "2mbit", "burst", "16k", "limit", "64k"], check=True)
+        self.base = ["-h", here, "-p", str(self.server.port), "-U", "postgres", "bench"]
+
+    def inject(self):
+        query = "SELECT repeat('x', 100000) FROM generate_series(1, 100000)"
+        self.readers = [self.lab.start([*self.lab.inside, "psql", "-X", "-q", "-v", "FETCH_COUNT=1000", *self.base, "-o", "/dev/null", "-c", query])
+                        for _ in range(3)]
+
+    def revert(self):
+        for p in self.readers:
+            self.lab.stop(p)
+
+
 class Control(Fault):
     control = True
 
@@ -507,4 +532,4 @@ class ControlBulkCopy(Control):
 
 ALL = [IdleTransaction, IdleTransactionElsewhere, IdleBehindPooler, PoolOfTwo, DdlQueue, PreparedTransaction, AdvisoryLock, HotRow, Deadlocks, MissingIndex,
        MissingIndexDisk, StaleStatistics, TempSpill, Correlated, Flood, LargeFetch, Exhausted, Churn, ForcedCheckpoints, ThrottledCommits, XminHolder, Bloat,
-       Overdue, InvalidIndex, DuplicateIndex, DeadSlot, Sequence, Archiver, ControlCached, ControlIdle, ControlNiceReport, ControlAutovacuum, ControlBulkCopy]
+       Overdue, InvalidIndex, DuplicateIndex, DeadSlot, Sequence, Archiver, NarrowLink, ControlCached, ControlIdle, ControlNiceReport, ControlAutovacuum, ControlBulkCopy]

@@ -3,7 +3,7 @@ import os
 import sys
 import time
 
-from faults import Command, Fault, frozen_fs, sh
+from faults import Command, Fault, frozen_fs
 
 SPIN = "while True: pass"
 
@@ -18,28 +18,6 @@ class frozen_beside(frozen_fs):
     def revert(self):
         super().revert()
         self.lab.stop(self.p)
-
-
-class shaped_senders(Fault):
-    """Three servers send to clients on another host, through an interface that a shaper holds at 2 Mbit/s."""
-    truth, kind, accept = "host.network.link_saturated", "interface", ("app.unexplained", "host.network.link_saturated")
-
-    def ready(self):
-        self.address = self.lab.namespace()
-        self.here = self.address[:-1] + "1"
-        self.keys.add(self.lab.interface)
-        self.ports = [self.lab.free_port() for _ in range(3)]
-        for port in self.ports:
-            self.lab.me("download", "--address", self.here, "--port", port, "--seconds", 120)
-        sh("tc", "qdisc", "add", "dev", self.lab.interface, "root", "tbf", "rate", "2mbit", "burst", "16k", "limit", "64k")
-        time.sleep(0.5)
-
-    def inject(self):
-        self.readers = [self.lab.start_inside("reader", "--address", self.here, "--port", port, "--seconds", 60) for port in self.ports]
-
-    def revert(self):
-        for p in self.readers:
-            self.lab.stop(p)
 
 
 class four_hogs(Fault):
@@ -100,4 +78,4 @@ class control_long_polls(Fault):
         self.lab.me("pollers", "--address", "127.0.0.1", "--port", self.port, "--count", 16, "--seconds", 120)
 
 
-TRUST = [frozen_beside, shaped_senders, four_hogs, stopped_service, control_batch, control_warmup, control_long_polls]
+TRUST = [frozen_beside, four_hogs, stopped_service, control_batch, control_warmup, control_long_polls]

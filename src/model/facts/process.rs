@@ -74,6 +74,8 @@ pub struct ProcFacts {
     pub pinned: Option<Vec<u32>>,
     /// Seconds of the window in which it was in state D at every sweep up to now.
     pub blocked_s: f64,
+    /// Of `io_wait` the threads that stand in one place for seconds, which is not a wait for a disk.
+    pub hung: f64,
     /// Where in the kernel it sleeps in state D.
     pub wchan: Option<Foreign>,
     /// Foreground weight.
@@ -179,6 +181,51 @@ struct Blocked {
     of: HashMap<ProcId, (u32, Option<u32>)>,
 }
 
+/// Threads of a process that hang: in one wait for as long as no disk takes, in a place that no disk answers, and it moves nothing.
+fn hung(row: &ProcRaw, blocked_s: f64, bytes_per_s: f64) -> f64 {
+    const LONG_S: f64 = 4.0;
+    // A page a second: what still moves is slow, not stuck, though it waits for a lock whose holder waits for the disk.
+    const MOVES: f64 = 4096.0;
+    // Beginnings of functions of the kernel (fs, mm, block, md, jbd2, xfs, btrfs) in which a task waits for a device or its throttle.
+    const DISK: [&str; 30] = [
+        "io_schedule",
+        "folio_wait",
+        "wait_on_page",
+        "__wait_on_buffer",
+        "bit_wait_io",
+        "out_of_line_wait",
+        "blk_",
+        "__blk",
+        "blkdev_",
+        "blkcg_",
+        "rq_qos",
+        "wbt_",
+        "submit_bio",
+        "bio_",
+        "throtl",
+        "balance_dirty",
+        "jbd2_",
+        "do_get_write_access",
+        "wait_transaction",
+        "xlog_",
+        "xfs_buf",
+        "xfs_log",
+        "_xfs_log",
+        "btrfs_",
+        "dm_",
+        "md_",
+        "raid",
+        "nvme",
+        "scsi",
+        "swap",
+    ];
+    let Some(place) = row.wchan.as_ref().filter(|_| blocked_s >= LONG_S && bytes_per_s < MOVES) else { return 0.0 };
+    if DISK.iter().any(|begins| place.shown().starts_with(begins)) {
+        return 0.0;
+    }
+    f64::from(row.blocked_threads) + if row.state == 'D' { 1.0 } else { 0.0 }
+}
+
 /// Those in state D now, and since when they were at every sweep of the window.
 fn stuck(sweeps: &[&HostSweep], new: &HostSweep) -> HashMap<ProcId, f64> {
     let mut since: HashMap<ProcId, f64> = HashMap::new();
@@ -276,8 +323,12 @@ impl Context<'_> {
         let share = |slots: u32| f64::from(slots) / f64::from(self.blocked.slots.max(1));
         let looked = self.blocked.slots > 0 && !row.kernel;
         let io_wait = looked.then(|| share(hits));
+        let blocked_s = self.stuck.get(&row.id).copied().unwrap_or(0.0);
         let taken = self.reaped.get(&row.id.pid).copied().unwrap_or_default();
         let own = |per_s: f64, taken: u64| (per_s - taken as f64 / dt_s.unwrap_or(1.0)).max(0.0);
+        let read = per_s(&|r| r.io.map(|io| io.read_bytes)).map(|v| own(v, taken.0));
+        let written = per_s(&|r| r.io.map(|io| io.write_bytes.saturating_sub(io.cancelled_write_bytes))).map(|v| own(v, taken.1));
+        let moves = read.zip(written).map(|(read, written)| read + written);
         let rss = |r: &ProcRaw| r.rss_pages as f64 * self.page_bytes as f64;
         // run_ns is finer than ticks; both cover all threads only when the threads were read.
         let run = per_s(&|r| r.sched.filter(|s| s.all_threads).map(|s| s.run_ns)).map(|ns| ns / 1e9);
@@ -304,9 +355,8 @@ impl Context<'_> {
             io_wait,
             io_rounds: self.blocked.looks,
             sync_wait: syncing.filter(|_| looked).map(share),
-            read_bytes_per_s: per_s(&|r| r.io.map(|io| io.read_bytes)).map(|v| own(v, taken.0)),
-            write_bytes_per_s: per_s(&|r| r.io.map(|io| io.write_bytes.saturating_sub(io.cancelled_write_bytes)))
-                .map(|v| own(v, taken.1)),
+            read_bytes_per_s: read,
+            write_bytes_per_s: written,
             rss_bytes: row.rss_pages * self.page_bytes,
             private_bytes: row.rss_pages.saturating_sub(row.shared_pages.unwrap_or(0)) * self.page_bytes,
             rss_growth_bytes_per_s: dt_s.map(|dt| (rss(row) - before.map_or(0.0, rss)) / dt),
@@ -316,7 +366,8 @@ impl Context<'_> {
             children_cpu: before.and_then(|_| ticks(&|r| Some(r.child_ticks))),
             processor: row.processor,
             pinned: row.pinned.clone(),
-            blocked_s: self.stuck.get(&row.id).copied().unwrap_or(0.0),
+            blocked_s,
+            hung: moves.map_or(0.0, |bytes| hung(row, blocked_s, bytes)).min(io_wait.unwrap_or(0.0)),
             wchan: row.wchan.clone(),
             weight: Weight::judge(row, self.serving, &self.judge),
             listens: self.listens(row.id),

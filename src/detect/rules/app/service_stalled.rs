@@ -299,7 +299,7 @@ fn read_here(world: &World, door: &Door) -> bool {
 
 /// Threads of the program in uninterruptible sleep, s/s.
 fn stuck(facts: &Facts<'_>, family: Option<ProcId>) -> f64 {
-    facts.ledger.sum(|a| Some(a.family) == family, |a: &Actor| a.io_wait)
+    facts.ledger.sum(|a| Some(a.family) == family, |a: &Actor| a.io_wait + a.blocked)
 }
 
 fn found(facts: &Facts<'_>, params: &Params<'_>, door: &Door, s: &Standing, says: &str) -> Found {
