@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use perftop::detect::finding::Severity;
 use perftop::engine::{Playback, ReplayOptions, to_json};
+use perftop::model::unit::Unit;
 use perftop::record::format::Record;
 use perftop::record::reader::Recording;
 
@@ -132,7 +133,7 @@ fn steal_is_named_and_costs_what_it_takes_from_those_who_run() {
         if let Some(f) = d.findings.iter().find(|f| f.id == "host.cpu.steal") {
             named += 1;
             let lost = f.impact.lost_s_per_s.unwrap();
-            let stolen = d.findings[0].evidence.iter().find(|e| e.claim == "stolen, in CPUs").map(|e| e.value);
+            let stolen = d.findings[0].evidence.iter().find(|e| e.unit == Unit::Cores).map(|e| e.value);
             assert!(lost <= stolen.unwrap_or(f64::INFINITY) + 1e-6, "{lost} of {stolen:?}");
         }
         assert_conserved(&d);

@@ -9,6 +9,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,6 +28,9 @@ const PATIENCE: Duration = Duration::from_secs(90);
 fn serves() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     println!("port {}", listener.local_addr().unwrap().port());
+    let path = unix_path(std::process::id());
+    _ = std::fs::remove_file(&path);
+    let unix = UnixListener::bind(&path).unwrap();
     let hangs = Arc::new(AtomicBool::new(false));
     let hung = hangs.clone();
     thread::spawn(move || {
@@ -35,10 +39,26 @@ fn serves() {
             thread::spawn(move || answer(stream.unwrap(), &hung));
         }
     });
+    let hung = hangs.clone();
+    thread::spawn(move || {
+        loop {
+            if hung.load(Ordering::Relaxed) {
+                thread::sleep(Duration::from_millis(20));
+                continue;
+            }
+            let mut stream = unix.accept().unwrap().0;
+            _ = stream.write_all(b"ok\n");
+        }
+    });
     for line in std::io::stdin().lines() {
         line.unwrap();
         hangs.fetch_xor(true, Ordering::Relaxed);
     }
+}
+
+/// Where the service of that pid listens as well: one thread there accepts, answers and closes.
+fn unix_path(pid: u32) -> std::path::PathBuf {
+    std::env::temp_dir().join(format!("perftop-stalled-{pid}"))
 }
 
 fn answer(mut stream: TcpStream, hangs: &AtomicBool) {
@@ -206,6 +226,44 @@ fn long_polls_streams_and_idle_connections_are_quiet_and_hide_no_stall() {
     beside.hang();
     beside.until("warning");
     drop(idle);
+}
+
+/// At a unix socket the kernel tells who waits to be accepted, and nothing else.
+#[test]
+fn a_unix_socket_that_accepts_nobody_is_a_stall() {
+    let mut beside = Beside::new();
+    let path = unix_path(beside.service.id());
+    let call = |path: &std::path::Path| UnixStream::connect(path).map(|mut s| s.read_to_string(&mut String::new()));
+    let stop = beside.stop.clone();
+    let at = path.clone();
+    thread::spawn(move || {
+        while !stop.load(Ordering::Relaxed) {
+            _ = call(&at);
+            thread::sleep(Duration::from_millis(10));
+        }
+    });
+    let key = path.to_str().unwrap().to_owned();
+    let severity = |d: &Value| {
+        let of = |f: &&Value| f["id"] == "app.service.stalled" && f["subject"]["key"] == key.as_str();
+        let found = d["findings"].as_array().unwrap().iter().find(of).map(|f| f["severity"].as_str().unwrap().to_owned());
+        found.unwrap_or_default()
+    };
+    for _ in 0..14 {
+        let d = beside.next();
+        assert!(["", "info"].contains(&severity(&d).as_str()), "{:#}", d["findings"]);
+    }
+    beside.hang();
+    let waiting: Vec<_> = (0..3).map(|_| UnixStream::connect(&path).unwrap()).collect();
+    let start = Instant::now();
+    while severity(&beside.next()) != "critical" {
+        assert!(start.elapsed() < PATIENCE, "nobody says that it is stalled");
+    }
+    beside.hang();
+    drop(waiting);
+    while !severity(&beside.next()).is_empty() {
+        assert!(start.elapsed() < PATIENCE * 2, "it is over");
+    }
+    _ = std::fs::remove_file(&path);
 }
 
 /// One long request beside others that are answered, and before anything is usual: neither is a stall.

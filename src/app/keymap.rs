@@ -324,6 +324,13 @@ impl Keymap {
         &self.rows
     }
 
+    /// The first of the keys that do it, as it is written.
+    #[must_use]
+    pub fn first(&self, action: Action) -> &str {
+        let row = self.rows.iter().find(|r| r.binding.action == action);
+        row.and_then(|r| r.shown.split(' ').next()).unwrap_or_default()
+    }
+
     /// What a key does in a context. While a filter is typed only control keys act.
     #[must_use]
     pub fn action(&self, key: Key, context: Context) -> Option<Action> {

@@ -29,6 +29,25 @@ pub fn shell_fix(phase: Phase, horizon: Horizon, title: impl Into<String>, comma
     }
 }
 
+/// A command that only looks.
+#[must_use]
+pub fn look(title: impl Into<String>, command: Command) -> Fix {
+    let mut look = shell_fix(Phase::Relief, Horizon::Immediate, title, command);
+    look.risk = "none: it only looks".into();
+    look.needs = "root".into();
+    look
+}
+
+/// Where the threads of a process wait in the kernel.
+#[must_use]
+pub fn look_at_threads(p: &ProcFacts) -> Fix {
+    let pid = p.id.pid;
+    look(
+        "See where the threads of the service wait in the kernel",
+        sh!("for t in /proc/{}/task/*; do echo \"$(cat $t/comm) $(cat $t/wchan)\"; done | sort | uniq -c | sort -rn", pid),
+    )
+}
+
 /// At most so many pids in one command.
 const PIDS: usize = 32;
 

@@ -9,6 +9,7 @@ use crate::model::facts::{Facts, PeerFacts, WeightOverrides};
 use crate::model::host::FsRaw;
 use crate::model::subject::Subject;
 
+use super::queues::Queues;
 use super::series::Series;
 use super::stands::Past;
 
@@ -173,6 +174,9 @@ pub struct Learned {
     /// What stood at each port.
     #[serde(default)]
     pub stands: BTreeMap<String, Past>,
+    /// What waited in the queues of unix sockets.
+    #[serde(default)]
+    pub queues: Queues,
     /// Free bytes of each mount over time.
     pub space: BTreeMap<String, Series>,
     /// Free inodes of each mount over time.

@@ -20,6 +20,7 @@ pub mod params;
 mod pools;
 pub mod queries;
 mod query_limits;
+mod queues;
 pub mod rank;
 pub mod rules;
 pub mod series;

@@ -117,7 +117,7 @@ pub const TOUCHED: &[Touched] = &[
     row(
         Use::Ask,
         "AF_NETLINK",
-        "sock_diag: TCP sockets and their times, as ss asks; rtnetlink: queues of interfaces, as tc -s qdisc asks",
+        "sock_diag: TCP sockets and their times and queues of unix sockets, as ss asks; rtnetlink: queues of interfaces, as tc -s qdisc asks",
     ),
     row(
         Use::Ask,

@@ -167,6 +167,12 @@ pub const ORIGINS: &[Origin] = &[
         "ss -tinp state established",
     ),
     origin(
+        "host.unix",
+        "sock_diag, AF_UNIX: UNIX_DIAG_RQLEN of listeners",
+        "connections that wait to be accepted, mean per dump, of those that were in every dump of the window",
+        "ss -xl",
+    ),
+    origin(
         "host.ports",
         "sock_diag: sockets opened from here, by our address and the other end; net.ipv4.ip_local_port_range, tcp_tw_reuse",
         "(open + closing, unless closed ones are reused) / ports of the range",

@@ -1,7 +1,7 @@
 //! Every parser of what the kernel prints, with a real file that it reads. Tests and fuzz targets share this list.
 
 use perftop::collect::host::{
-    cgroup, cpu, disk, filesystem, kmsg, limits, memory, network, ports, psi, qdisc, serving::Sockets, sockdiag, stat,
+    cgroup, cpu, disk, filesystem, kmsg, limits, memory, network, ports, psi, qdisc, serving::Sockets, sockdiag, stat, unixdiag,
 };
 use perftop::model::mask;
 
@@ -48,6 +48,13 @@ pub const PARSERS: &[(&str, Parser)] = &[
         let mut rows = 0;
         sockdiag::parse(b, &mut |_| rows += 1);
         rows >= 5
+    }),
+    // A recorded dump (Linux 6.18) of three listening unix sockets, two of them with somebody in their queue.
+    ("tests/fixtures/unix_diag.bin", |b| {
+        let mut rows = Vec::new();
+        unixdiag::parse(b, &mut |queue| rows.push((queue.waiting, queue.backlog)));
+        rows.sort_unstable();
+        rows == [(1, 128), (2, 8)]
     }),
     // A recorded dump (Linux 6.18) of the queues of a loopback and a card.
     ("tests/fixtures/qdisc.bin", |b| {

@@ -27,6 +27,9 @@ fn certificates(name: &str) -> PathBuf {
     openssl(&dir, &format!("{signed} -out old.crt"));
     let own = "-subj /CN=localhost -addext subjectAltName=DNS:localhost -keyout self.key -out self.crt";
     openssl(&dir, &format!("req -x509 {new} -days 2 {own}"));
+    // The same, and it ended yesterday.
+    std::fs::write(dir.join("own"), "subjectAltName=DNS:localhost\nbasicConstraints=CA:TRUE\n").unwrap();
+    openssl(&dir, "x509 -req -in server.csr -signkey server.key -days -1 -extfile own -out gone.crt");
     if root() {
         assert!(Command::new("chown").args(["-R", "postgres"]).arg(&dir).status().unwrap().success());
     }
@@ -101,6 +104,7 @@ fn certificates_of_old_and_of_their_own_are_taken_where_libpq_takes_them() {
         ("old.crt", "server.key", "sslmode=require".to_owned(), true),
         ("self.crt", "self.key", format!("sslmode=verify-full&sslrootcert={}", file("self.crt")), true),
         ("self.crt", "self.key", format!("sslmode=verify-full&sslrootcert={}", file("ca.crt")), false),
+        ("gone.crt", "server.key", format!("sslmode=verify-full&sslrootcert={}", file("gone.crt")), false),
     ] {
         let (crt, key) = (format!("ssl_cert_file = '{}'", file(certificate)), format!("ssl_key_file = '{}'", file(key)));
         let server = Server::start(&bin, &["ssl = on", &crt, &key]);

@@ -28,3 +28,4 @@ pub mod stat;
 pub mod sweep;
 #[cfg(test)]
 pub(crate) mod tempdir;
+pub mod unixdiag;

@@ -8,6 +8,7 @@ use std::path::Path;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::sockdiag::Socket;
+use super::unixdiag::Queue;
 
 /// perftop's own network namespace.
 pub const OWN: u64 = 0;
@@ -21,6 +22,8 @@ pub struct Dump {
     pub sockets: Vec<Socket>,
     /// Those that are being closed, where they are many.
     pub ending: Vec<Socket>,
+    /// Unix sockets with somebody in their queue.
+    pub unix: Vec<Queue>,
 }
 
 /// Namespaces that are visited.

@@ -5,12 +5,14 @@
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 
-use crate::model::host::{Connecting, Listener, PeerLink, Peers, ProcId, Resend};
+use crate::model::foreign::Foreign;
+use crate::model::host::{Connecting, Listener, PeerLink, Peers, ProcId, Resend, UnixQueue};
 
 use super::namespaces::{Dump, OWN};
 use super::ports::Ports;
 use super::sockdiag::{ESTABLISHED, LISTEN, SYN_SENT, Socket};
 use super::stamps::{Before, Doing, FRESH_MS, Here, UNREAD_MS, Waits, asks, serves, stands, timed_out, unserved};
+use super::unixdiag::Queue;
 
 /// Rows of a sample; beyond them the quietest are left out.
 const LINKS: usize = 256;
@@ -32,6 +34,7 @@ pub struct Tally {
     resends: HashMap<IpAddr, Resend>,
     ports: Ports,
     connecting: HashMap<SocketAddr, Connecting>,
+    unix: HashMap<Foreign, UnixQueue>,
     rounds: u32,
     established: u32,
     unowned: u32,
@@ -99,9 +102,20 @@ impl Tally {
             }
         }
         self.closed(dump.namespace, &here);
+        self.queue(&dump.unix, owners);
         if dump.namespace != OWN {
             let doors = listening.iter().filter_map(|s| Some((s.local, *owners.get(&s.inode)?)));
             self.served.push((here, doors.collect()));
+        }
+    }
+
+    fn queue(&mut self, queues: &[Queue], owners: &HashMap<u32, ProcId>) {
+        for queue in queues {
+            let owner = owners.get(&queue.inode).copied();
+            let empty = || UnixQueue { path: queue.path.clone(), owner, rounds: 0, queued: 0, backlog: queue.backlog };
+            let row = self.unix.entry(queue.path.clone()).or_insert_with(empty);
+            row.rounds += 1;
+            row.queued = row.queued.saturating_add(queue.waiting);
         }
     }
 
@@ -143,6 +157,9 @@ impl Tally {
         let mut connecting: Vec<Connecting> = std::mem::take(&mut self.connecting).into_values().collect();
         connecting.sort_unstable_by(|a, b| b.waiting.cmp(&a.waiting).then(a.peer.cmp(&b.peer)));
         connecting.truncate(RESENDS);
+        let mut unix: Vec<UnixQueue> = std::mem::take(&mut self.unix).into_values().collect();
+        unix.sort_unstable_by(|a, b| b.queued.cmp(&a.queued).then(a.path.cmp(&b.path)));
+        unix.truncate(RESENDS);
         let cut = links.len().saturating_sub(LINKS) + listeners.len().saturating_sub(LISTENERS);
         links.truncate(LINKS);
         listeners.truncate(LISTENERS);
@@ -156,6 +173,7 @@ impl Tally {
             resends: self.take_resends(),
             connecting,
             ports,
+            unix,
         }
     }
 

@@ -15,6 +15,7 @@ use super::peers::Tally;
 use super::ports;
 use super::serving;
 use super::sockdiag::{self, Socket};
+use super::unixdiag;
 
 /// Between two dumps, at least and at most.
 const DUMP: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(3));
@@ -149,7 +150,12 @@ impl Looker<'_> {
     fn dump(&self, shared: &Mutex<Shared>) -> Result<(), Away> {
         const STATES: u32 = sockdiag::LISTEN | sockdiag::ESTABLISHED | sockdiag::SYN_SENT;
         let own = if self.roots.own_proc() {
-            rows(STATES, true).map(|sockets| Dump { namespace: OWN, sockets, ending: ending(self.roots) })
+            rows(STATES, true).map(|sockets| Dump {
+                namespace: OWN,
+                sockets,
+                ending: ending(self.roots),
+                unix: unixdiag::queues().unwrap_or_default(),
+            })
         } else {
             Err(Lack::new(Why::Unsupported, "the times of another host's sockets cannot be asked for through its /proc"))
         };
@@ -158,7 +164,7 @@ impl Looker<'_> {
             match own {
                 Ok(own) => {
                     let others = elsewhere.into_iter();
-                    let others = others.map(|(namespace, sockets)| Dump { namespace, sockets, ending: Vec::new() });
+                    let others = others.map(|(namespace, sockets)| Dump { namespace, sockets, ..Dump::default() });
                     let dumps: Vec<Dump> = std::iter::once(own).chain(others).collect();
                     shared.tally.add(&dumps, &self.owners);
                     shared.dumped = true;

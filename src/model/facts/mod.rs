@@ -26,7 +26,7 @@ pub use kernel::{InterfaceFacts, MemoryFacts, Psi, PsiFacts, TcpFacts};
 pub use limits::LimitsFacts;
 pub use postgres::{Activities, Chains, Holder, PgFacts, Root, SessionFacts};
 pub use process::ProcFacts;
-pub use socket::{ConnectingFacts, ListenerFacts, PathFacts, PeerFacts, SocketFacts};
+pub use socket::{ConnectingFacts, ListenerFacts, PathFacts, PeerFacts, QueueFacts, SocketFacts};
 
 use super::counter::Stamp;
 use super::host::{FilesRaw, FsRaw, HostSweep, Identity, KernelMessage, LoadRaw, OpenFiles};

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use crate::model::foreign::Foreign;
 use crate::model::host::{Ages, Connecting, Listener, PeerLink, Peers, PortUse, ProcId, Resend};
 use crate::model::sample::Snapshot;
 use crate::model::seen::{Lack, Seen, Why};
@@ -27,6 +28,21 @@ pub struct SocketFacts {
     pub connecting: Vec<ConnectingFacts>,
     /// Local ports taken, where they are many, now.
     pub ports: Vec<PortUse>,
+    /// Unix sockets in whose queue somebody waited at every dump of the window.
+    pub queues: Vec<QueueFacts>,
+}
+
+/// A listening unix socket whose queue was never empty.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QueueFacts {
+    /// Its path; an abstract name begins with `@`.
+    pub path: Foreign,
+    /// Whose.
+    pub owner: Option<ProcId>,
+    /// Connections that waited to be accepted, mean.
+    pub queued: f64,
+    /// How many may.
+    pub backlog: u32,
 }
 
 /// The way to one address.
@@ -171,6 +187,7 @@ pub(super) fn derive(window: &[Arc<Snapshot>]) -> Seen<SocketFacts> {
         paths: paths(&ticks, &over),
         connecting: connecting(&ticks, &over),
         ports: last.ports.clone(),
+        queues: queues(&ticks, last, &over),
     })
 }
 
@@ -259,6 +276,23 @@ fn listeners(ticks: &[&Peers], last: &Peers, over: &Over) -> Vec<ListenerFacts> 
         .collect();
     rows.sort_by(|a, b| (b.in_flight + b.queued).total_cmp(&(a.in_flight + a.queued)).then(a.at.cmp(&b.at)));
     rows
+}
+
+/// Those that were in every dump: between two dumps a service that accepts at all empties its queue.
+fn queues(ticks: &[&Peers], last: &Peers, over: &Over) -> Vec<QueueFacts> {
+    let all = |path: &Foreign| ticks.iter().flat_map(|t| &t.unix).filter(|q| q.path == *path).collect::<Vec<_>>();
+    let always = last.unix.iter().filter_map(|now| {
+        let rows = all(&now.path);
+        let rounds: u32 = rows.iter().map(|q| q.rounds).sum();
+        let queued = rows.iter().map(|q| f64::from(q.queued)).sum::<f64>() / over.rounds;
+        (f64::from(rounds) >= over.rounds).then(|| QueueFacts {
+            path: now.path.clone(),
+            owner: now.owner,
+            queued,
+            backlog: now.backlog,
+        })
+    });
+    always.collect()
 }
 
 fn paths(ticks: &[&Peers], over: &Over) -> Vec<PathFacts> {

@@ -20,7 +20,7 @@ pub use message::{KernelMessage, MessageKind};
 pub use process::{
     OpenFiles, ProcId, ProcIo, ProcRaw, ProcSched, ProcessTable, Serving, ServingProcess, StateHit, StateSampling,
 };
-pub use socket::{Connecting, Listener, PeerLink, Peers, PortUse, Resend};
+pub use socket::{Connecting, Listener, PeerLink, Peers, PortUse, Resend, UnixQueue};
 pub use storage::{DiskRaw, FsRaw, FsSpace};
 
 use std::sync::Arc;

@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::foreign::Foreign;
+
 use super::ages::Ages;
 use super::process::ProcId;
 
@@ -32,6 +34,24 @@ pub struct Peers {
     /// Local ports taken towards one other end, where they are many.
     #[serde(default)]
     pub ports: Vec<PortUse>,
+    /// Unix sockets of our network namespace with somebody in their queue, longest first.
+    #[serde(default)]
+    pub unix: Vec<UnixQueue>,
+}
+
+/// A listening unix socket in whose queue somebody waited.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnixQueue {
+    /// Its path; an abstract name begins with `@`.
+    pub path: Foreign,
+    /// Whose.
+    pub owner: Option<ProcId>,
+    /// Dumps in which somebody waited.
+    pub rounds: u32,
+    /// Connections that waited to be accepted, summed over the dumps.
+    pub queued: u32,
+    /// How many may wait.
+    pub backlog: u32,
 }
 
 /// Local ports that connections from one address to one other end take.

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Clear;
 
+use crate::app::keymap::{Action, Keymap};
 use crate::config::Meaning;
 use crate::detect::diagnosis::rfc3339;
 use crate::diagnose::{Mode, Picture};
@@ -21,7 +22,7 @@ use crate::view::widgets::{lines, titled};
 /// │ ✖ 03:11:02 to 03:11:40  stress-ng takes 1.9 of 2 CPUs …                                           │
 /// ╰───────────────────────────────────────────────────────────────────────────────────────────────────╯
 /// ```
-pub fn draw(picture: &Picture, back: usize, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+pub fn draw(keymap: &Keymap, picture: &Picture, back: usize, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     const ROWS: u16 = 14;
     let h = &picture.history;
     let height = ROWS.min(area.height);
@@ -31,13 +32,19 @@ pub fn draw(picture: &Picture, back: usize, theme: &Theme, frame: &mut Frame<'_>
     let now_ms = h.at_ms.back().copied().unwrap_or(0);
     let when = at_ms.map_or_else(|| "not kept".to_owned(), clock);
     let ago = at_ms.map_or(0.0, |at| (now_ms - at) as f64 / 1e3);
+    let key = |action| keymap.first(action);
+    let moves = format!("{}{} move", key(Action::Earlier), key(Action::Later));
+    let incidents = format!("{} {} incidents", key(Action::IncidentBefore), key(Action::IncidentAfter));
     let keys = match picture.mode {
-        Mode::Live => "←→ move · [ ] incidents · Esc live",
-        Mode::Replay { .. } => "←→ move · [ ] incidents · PgUp PgDn a minute · ⏎ go there",
+        Mode::Live => format!("{moves} · {incidents} · {} live", key(Action::Back)),
+        Mode::Replay { .. } => {
+            let minute = format!("{} {} a minute", key(Action::PageUp), key(Action::PageDown));
+            format!("{moves} · {incidents} · {minute} · {} go there", key(Action::Open))
+        }
     };
     let inside = titled(
         &if ago > 0.0 { format!("Time {when}, {} ago", seconds(ago)) } else { format!("Time {when}, now") },
-        keys,
+        &keys,
         theme,
         frame,
         place,

@@ -3,5 +3,6 @@
 pub mod pool_queueing;
 pub mod service_stalled;
 pub mod unexplained;
+mod unix_stalled;
 pub mod upstream_waiting;
 pub mod workload_growth;

@@ -1,7 +1,7 @@
 //! app.service.stalled: requests at a port of this host stand, or are answered late. What the users of this box feel, whatever the cause.
 
 use crate::detect::command::sh;
-use crate::detect::finding::{Class, Fix, Horizon, Phase};
+use crate::detect::finding::{Class, Fix};
 use crate::detect::fix;
 use crate::detect::ledger::Actor;
 use crate::detect::memory::is_held;
@@ -14,6 +14,8 @@ use crate::model::seen::{Lack, Why};
 use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
+
+use super::unix_stalled;
 
 /// Its id.
 pub const ID: &str = RULE.id;
@@ -106,7 +108,7 @@ pub const RULE: Rule = Rule {
     source: SourceKind::Host,
     says: "requests at a listening port stand, or are answered late; nothing is configured",
     params: &[AGE, TIMES, REQUESTS, SHARE, HALF, FALL, ANSWERS, STUCK, IDLE, YOUNG],
-    origins: &["host.stands", "host.requests", "host.iodelay"],
+    origins: &["host.stands", "host.requests", "host.iodelay", "host.unix"],
     page: "\
 The kernel stamps when each accepted connection last received and last sent data. Received after sent: a request is in flight, and the
 stamp is its age. perftop learns per port how old requests in flight usually are and how many are answered per second, and says so when
@@ -117,6 +119,8 @@ Long polls, streams, subscriptions and idle chats are not late: their own usual 
 seconds, or answers less than once a second, nothing is late, but for what a service that does nothing does not read or accept, and what hangs in the kernel with the
 service's own threads; and not even those while it was started within the last minute and may be warming up. A single long request
 beside others that are answered is no stall.
+
+At a unix socket the kernel tells only how many connections wait to be accepted: more than usual at every look is a stall too.
 
 This is an **outcome**: it names no cause. Where a cause holds that keeps this service waiting, that stands first and names the service.
 Where none holds, the requests stand all the same, and the host is not healthy. It is critical after five seconds with more than half of
@@ -152,6 +156,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             verdicts.push((subject.clone(), Verdict::Found(Box::new(found(facts, params, door, standing, says)))));
         }
     }
+    let young = |p: &ProcFacts| age_s(facts.world, Some(p.id)).is_some_and(|s| s < params.get(YOUNG));
+    verdicts.extend(unix_stalled::judge(facts, prev, &young));
     if verdicts.is_empty() {
         let open = judged.iter().zip(&doors).find(|((_, standing), door)| standing.usual.is_none() && door.noticed >= 1.0);
         verdicts.push(match open {
@@ -333,24 +339,11 @@ fn found(facts: &Facts<'_>, params: &Params<'_>, door: &Door, s: &Standing, says
 }
 
 fn fixes(door: &Door, program: Option<&ProcFacts>) -> Vec<Fix> {
-    let look = |title: &str, command| {
-        let mut look = fix::shell_fix(Phase::Relief, Horizon::Immediate, title, command);
-        look.risk = "none: it only looks".into();
-        look.needs = "root".into();
-        look
-    };
-    let requests = look(
+    let requests = fix::look(
         "See the connections: what was not read (Recv-Q), how long ago data came (lastrcv) and went (lastsnd)",
         sh!("ss -tinp state established sport = :{}", door.port),
     );
-    let threads = program.map(|p| {
-        let pid = p.id.pid;
-        look(
-            "See where the threads of the service wait in the kernel",
-            sh!("for t in /proc/{}/task/*; do echo \"$(cat $t/comm) $(cat $t/wchan)\"; done | sort | uniq -c | sort -rn", pid),
-        )
-    });
-    threads.into_iter().chain([requests]).collect()
+    program.map(fix::look_at_threads).into_iter().chain([requests]).collect()
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! app.unexplained: much of the foreground time waits, and no cause is known: where, who, and what to type next.
 
-use crate::detect::command::{Command, sh};
+use crate::detect::command::sh;
 use crate::detect::diagnosis::Cleared;
 use crate::detect::finding::{Class, Evidence, Fix, Horizon, Phase};
-use crate::detect::fix;
+use crate::detect::fix::look;
 use crate::detect::health::matches;
 use crate::detect::ledger::{Actor, State, actor_id};
 use crate::detect::params::{HYSTERESIS, Param, Params};
@@ -235,13 +235,6 @@ fn words(state: State) -> &'static str {
         State::PostgresConnect => "logins",
         _ => "something else",
     }
-}
-
-fn look(title: &str, command: Command) -> Fix {
-    let mut look = fix::shell_fix(Phase::Relief, Horizon::Immediate, title, command);
-    look.risk = "none: it only looks".into();
-    look.needs = "root".into();
-    look
 }
 
 fn host(id: ProcId, state: State) -> Vec<Fix> {

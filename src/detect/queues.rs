@@ -1,0 +1,81 @@
+//! Connections that wait at unix sockets: what usually does. Pure.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::facts::Facts;
+
+/// Evaluations kept: three minutes at one a second.
+const KEPT: u64 = 180;
+/// The newest are not "before".
+const NEWEST: u64 = 5;
+/// Evaluations that "before" needs.
+const ENOUGH: u64 = 5;
+/// Sockets that are followed.
+const SOCKETS: usize = 32;
+
+/// What was seen of all of them. A socket is seen only while somebody waits at it: at any other look its queue was empty.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Queues {
+    /// Evaluations so far.
+    looks: u64,
+    /// By path: the evaluation, and how many waited.
+    seen: BTreeMap<String, VecDeque<(u64, f32)>>,
+}
+
+impl Queues {
+    /// Notes what waits, but for what is `held`: it is compared with the time before.
+    pub fn learn(&mut self, facts: &Facts, held: &dyn Fn(&str) -> bool) {
+        let Ok(sockets) = &facts.host.sockets else { return };
+        self.looks += 1;
+        let oldest = self.looks.saturating_sub(KEPT);
+        for queue in sockets.queues.iter().filter(|q| !held(q.path.shown())) {
+            let path = queue.path.shown();
+            if self.seen.len() < SOCKETS || self.seen.contains_key(path) {
+                self.seen.entry(path.to_owned()).or_default().push_back((self.looks, queue.queued as f32));
+            }
+        }
+        self.seen.retain(|path, ring| {
+            ring.retain(|(look, _)| *look > oldest || held(path));
+            !ring.is_empty()
+        });
+    }
+
+    /// How many usually wait there: what nine of ten looks did not exceed; `None` until there were enough.
+    #[must_use]
+    pub fn usual(&self, path: &str) -> Option<f64> {
+        let newest = self.looks.saturating_sub(NEWEST);
+        let all = newest.min(KEPT);
+        if all < ENOUGH {
+            return None;
+        }
+        let ring = self.seen.get(path);
+        let mut before: Vec<f32> = ring.into_iter().flatten().filter(|(look, _)| *look <= newest).map(|(_, n)| *n).collect();
+        before.sort_by(f32::total_cmp);
+        // Those looks that did not see it found nobody there.
+        let empty = all.saturating_sub(before.len() as u64);
+        let at = (all * 9 / 10).checked_sub(empty);
+        let found = at.and_then(|at| before.get(usize::try_from(at).ok()?.min(before.len().saturating_sub(1))));
+        Some(found.copied().map_or(0.0, f64::from))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_that_was_never_seen_was_empty() {
+        let mut queues = Queues { looks: 9, ..Queues::default() };
+        assert_eq!(queues.usual("/run/app.sock"), None, "too early");
+        queues.looks = 20;
+        assert_eq!(queues.usual("/run/app.sock"), Some(0.0));
+        let always = (1..=20).map(|look| (look, 3.0)).collect();
+        queues.seen.insert("/run/stale.sock".to_owned(), always);
+        assert_eq!(queues.usual("/run/stale.sock"), Some(3.0), "a client that nobody ever took");
+        let lately = (16..=20).map(|look| (look, 9.0)).collect();
+        queues.seen.insert("/run/app.sock".to_owned(), lately);
+        assert_eq!(queues.usual("/run/app.sock"), Some(0.0), "the newest are not before");
+    }
+}

@@ -1,0 +1,62 @@
+//! The part of app.service.stalled that is about unix sockets: connections that nobody accepts.
+
+use crate::detect::command::sh;
+use crate::detect::finding::Class;
+use crate::detect::fix;
+use crate::detect::memory::is_held;
+use crate::detect::params::HYSTERESIS;
+use crate::detect::verdict::{Facts, Found, Prev, Verdict, evidence};
+use crate::model::facts::{ProcFacts, QueueFacts};
+use crate::model::shell::Word;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::Unit;
+
+/// Seconds of looks before the first word.
+const LOOKED_S: f64 = 2.0;
+
+/// Unix sockets whose service accepts nobody; `young`: it was started a moment ago and may not have come to that yet.
+pub(super) fn judge(facts: &Facts<'_>, prev: Option<&Prev>, young: &dyn Fn(&ProcFacts) -> bool) -> Vec<(Subject, Verdict)> {
+    let Ok(sockets) = &facts.world.host.sockets else { return Vec::new() };
+    let mut found = Vec::new();
+    for queue in sockets.queues.iter().filter(|_| facts.world.window_s >= LOOKED_S) {
+        let processes = facts.world.processes();
+        let program = processes.iter().find(|p| Some(p.id) == queue.owner);
+        let program = program.and_then(|p| processes.iter().find(|root| root.id == p.family)).or(program);
+        let young = program.is_some_and(young);
+        let mut subject = Subject::new(SubjectType::Service, queue.path.shown(), queue.path.shown());
+        subject.also = program.iter().map(|p| format!("process:{}", p.id)).collect();
+        let held = is_held(prev, &subject);
+        if waits(facts, queue, young, held) {
+            let standing = waits(facts, queue, young, false);
+            found.push((subject, Verdict::Found(Box::new(one(facts, queue, program, standing)))));
+        }
+    }
+    found
+}
+
+/// More than usual; where nothing is usual yet, half of what may wait at a service that does not warm up.
+fn waits(facts: &Facts<'_>, queue: &QueueFacts, young: bool, held: bool) -> bool {
+    let scale = if held { HYSTERESIS } else { 1.0 };
+    match facts.learned.queues.usual(queue.path.shown()) {
+        Some(usual) => queue.queued - 2.0 * usual >= scale,
+        None => !young && queue.queued >= scale * f64::from(queue.backlog.max(1)) / 2.0,
+    }
+}
+
+fn one(facts: &Facts<'_>, queue: &QueueFacts, program: Option<&ProcFacts>, standing: bool) -> Found {
+    let path = queue.path.shown();
+    let who = program.map_or_else(|| path.to_owned(), |p| format!("{} on {path}", p.label()));
+    let n = queue.queued.round().max(1.0);
+    let connections = if n <= 1.0 { "1 connection waits".to_owned() } else { format!("{n:.0} connections wait") };
+    let mut found = Found::new(Class::Outcome, format!("{who} is stalled: {connections} to be accepted"));
+    found.standing = Some(standing);
+    found.confidence = facts.ledger.coverage;
+    let most = Some(f64::from(queue.backlog));
+    found.evidence = vec![evidence("connections that wait to be accepted, mean", queue.queued, Unit::Count, most, "host.unix")];
+    let usual = facts.learned.queues.usual(path);
+    found.evidence.extend(usual.map(|n| evidence("that usually wait", n, Unit::Count, None, "host.unix")));
+    let path = Word::quoted(queue.path.raw());
+    let queue = path.map(|path| fix::look("See the queue (Recv-Q) and who listens", sh!("ss -xlp src {}", path)));
+    found.fixes = program.map(fix::look_at_threads).into_iter().chain(queue).collect();
+    found
+}
