@@ -41,7 +41,11 @@ fn the_full_mount_is_found_behind_seventy_others() {
     let Some(d) = check(70) else { return };
     let found = d["findings"].as_array().unwrap().iter().find(|f| f["id"] == "host.disk.full");
     assert!(found.is_some_and(|f| f["subject"]["key"].as_str().unwrap().ends_with("/m70")), "{:#}", d["findings"]);
-    let hung = d["cleared"].as_array().unwrap().iter().find(|c| c["id"] == "host.disk.mount_hung").unwrap();
+    // On a machine that is busy one of them may take its time: then it is said to, and not cleared.
+    let Some(hung) = d["cleared"].as_array().unwrap().iter().find(|c| c["id"] == "host.disk.mount_hung") else {
+        assert!(d["findings"].as_array().unwrap().iter().any(|f| f["id"] == "host.disk.mount_hung"), "{d:#}");
+        return;
+    };
     let answered: u32 = hung["because"].as_str().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
     assert!(answered >= 70, "{hung}");
 }

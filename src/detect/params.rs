@@ -67,13 +67,45 @@ impl<'a> Params<'a> {
     /// A figure beside the threshold that it has to reach, in the unit of that.
     pub fn row(&self, claim: impl Into<String>, value: f64, param: Param, origin: &str) -> Evidence {
         let limit = self.get(param);
-        let met = Some(value >= limit);
+        // What is held may be a little below.
+        let met = Some(value >= HYSTERESIS * limit);
         Evidence { claim: claim.into(), value, unit: param.unit, limit: Some(limit), origin: origin.to_owned(), met }
+    }
+
+    /// A figure beside one of several thresholds, of which another one may be met: it counts neither for nor against.
+    pub fn either(&self, claim: impl Into<String>, value: f64, param: Param, origin: &str) -> Evidence {
+        Evidence { met: None, ..self.row(claim, value, param, origin) }
     }
 
     /// A figure beside the threshold that it must not exceed.
     pub fn row_below(&self, claim: impl Into<String>, value: f64, param: Param, origin: &str) -> Evidence {
-        let met = Some(value <= self.get(param));
+        let met = Some(value * HYSTERESIS <= self.get(param));
         Evidence { met, ..self.row(claim, value, param, origin) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::finding::Class;
+    use crate::detect::verdict::Found;
+
+    const LIMIT: Param = Param { name: "x", unit: Unit::Percent, default: 10.0, min: 1.0, max: 100.0, what: "a limit" };
+
+    /// What is found has evidence: one that is held a little below its limit, or meets another limit, is not without any.
+    #[test]
+    fn what_is_found_is_not_without_evidence() {
+        let overrides = ParamOverrides::default();
+        let params = Params::new("a.rule", &overrides);
+        let met = |rows: Vec<Evidence>| {
+            let mut found = Found::new(Class::Live, "found");
+            found.evidence = rows;
+            found.met()
+        };
+        assert_eq!(met(vec![params.row("held", 8.0, LIMIT, "")]), 1.0);
+        assert_eq!(met(vec![params.row("held", 8.0, LIMIT, ""), params.row("lacks", 2.0, LIMIT, "")]), 0.5);
+        assert_eq!(met(vec![params.row_below("young", 1.0, LIMIT, "")]), 1.0);
+        assert_eq!(met(vec![params.row_below("old", 50.0, LIMIT, "")]), 0.0);
+        assert_eq!(met(vec![params.either("the other one", 0.0, LIMIT, "")]), 1.0);
     }
 }

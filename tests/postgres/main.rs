@@ -39,6 +39,15 @@ fn found<'a>(d: &'a Value, id: &str) -> &'a Value {
         .unwrap_or_else(|| panic!("no {id} in {:#?}", all.iter().map(|f| &f["title"]).collect::<Vec<_>>()))
 }
 
+/// What stands first of the server: the machine that the test runs on may have troubles of its own.
+fn first(d: &Value) -> &Value {
+    let all = d["findings"].as_array().unwrap();
+    let server = |f: &&Value| f["source"].as_str().is_some_and(|s| s.starts_with("postgres:")) && f["severity"] != "info";
+    all.iter()
+        .find(server)
+        .unwrap_or_else(|| panic!("nothing of the server: {:#?}", all.iter().map(|f| &f["title"]).collect::<Vec<_>>()))
+}
+
 fn source(d: &Value) -> &Value {
     d["sources"].as_array().unwrap().iter().find(|s| s["kind"] == "postgres").unwrap()
 }

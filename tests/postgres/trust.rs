@@ -32,7 +32,7 @@ fn a_role_that_sees_only_itself_clears_nothing_and_the_grant_stands_on_top() {
     // Pasted, it helps.
     server.sql("postgres", blind["fixes"][0]["command"].as_str().unwrap());
     let d = server.check(&server.url("weak", "postgres"), 6);
-    assert_eq!(super::found(&d, "postgres.locks.idle_in_transaction")["rank"], 1);
+    assert_eq!(super::first(&d)["id"], "postgres.locks.idle_in_transaction");
 }
 
 /// One function is taken from a monitoring role: what needs it is unknown and the source says so; all the rest is as it was, and once the
@@ -65,7 +65,7 @@ fn a_function_that_was_revoked_takes_only_its_own_findings_away() {
             assert!(unknown(&d, id)["because"].as_str().unwrap().contains("permission denied"), "{function}: {id}");
         }
         // What is not concerned is judged as ever.
-        assert_eq!(super::found(&d, "postgres.locks.idle_in_transaction")["rank"], 1, "{function}");
+        assert_eq!(super::first(&d)["id"], "postgres.locks.idle_in_transaction", "{function}");
         assert!(clears(&d, "postgres.locks.advisory"), "{function}: {:#}", d["cleared"]);
         server.sql("postgres", &format!("GRANT EXECUTE ON FUNCTION {function} TO PUBLIC"));
     }

@@ -316,8 +316,8 @@ fn found(facts: &Facts<'_>, params: &Params<'_>, door: &Door, s: &Standing, says
     found.never_critical = s.share < params.get(HALF);
     found.confidence = facts.ledger.coverage;
     found.evidence = vec![
-        params.row("late requests in flight", s.late, REQUESTS, "host.stands"),
-        params.row("of all requests of the window", s.share, SHARE, "host.stands"),
+        params.either("late requests in flight", s.late, REQUESTS, "host.stands"),
+        params.either("of all requests of the window", s.share, SHARE, "host.stands"),
         evidence("age from which on a request is late", s.limit_s, Unit::Seconds, None, "host.stands"),
         evidence("requests in flight", door.in_flight, Unit::Count, None, "host.stands"),
         evidence("of them not even read, or their connection not accepted", door.unserved, Unit::Count, None, "host.stands"),
@@ -331,7 +331,7 @@ fn found(facts: &Facts<'_>, params: &Params<'_>, door: &Door, s: &Standing, says
         None => found.evidence.push(evidence("answers", door.answers_per_s, Unit::PerSecond, None, "host.requests")),
     }
     if s.stuck > 0.0 {
-        let row = params.row("threads of the service in uninterruptible sleep", s.stuck, STUCK, "host.iodelay");
+        let row = params.either("threads of the service in uninterruptible sleep", s.stuck, STUCK, "host.iodelay");
         found.evidence.push(row);
     }
     found.fixes = fixes(door, program);

@@ -121,7 +121,7 @@ fn found(params: &Params<'_>, door: &ListenerFacts, program: &Program<'_>, growt
     found.evidence = vec![
         evidence("requests", door.requests_per_s, Unit::PerSecond, Some(before * params.get(GROWTH)), "host.requests"),
         evidence("requests before, median", before, Unit::PerSecond, None, "host.requests"),
-        params.row("CPU time of each over that of before", dearer, COST, "host.processes"),
+        params.row_below("CPU time of each over that of before", dearer, COST, "host.processes"),
     ];
     found.fixes = fixes(door);
     found

@@ -37,7 +37,7 @@ pub const RULE: Rule = Rule {
     id: "host.cpu.throttled",
     class: Class::Live,
     source: SourceKind::Host,
-    says: "a cgroup's CPU quota stops its tasks while CPUs are idle",
+    says: "a cgroup's CPU quota stops its tasks, whether or not CPUs are idle",
     params: &[THROTTLED_PERIODS, LOST],
     origins: &["host.cgroup.cpu", "host.schedstat", "host.cpu"],
     page: "\

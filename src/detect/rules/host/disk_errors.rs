@@ -65,7 +65,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, _: Option<&Prev>) -> Judged {
         found.failed_per_s = (!found.ended).then(|| said.len() as f64 / params.get(TAIL));
         found.evidence = vec![
             evidence("messages of the kernel in the last minute", said.len() as f64, Unit::Count, NONE_IS_FINE, "host.kmsg"),
-            params.row("the last one", youngest, FRESH, "host.kmsg"),
+            params.row_below("the last one", youngest, FRESH, "host.kmsg"),
         ];
         found.fixes = fixes(&device);
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));

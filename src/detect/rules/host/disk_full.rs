@@ -107,7 +107,7 @@ fn filling(params: &Params<'_>, fs: &FsRaw, space: &FsSpace, eta: f64, late: f64
     found.eta_late_s = Some(late);
     found.confidence = 0.8;
     found.evidence = rows(space, None);
-    found.evidence.push(params.row("late end of the time to full", late, HORIZON, "host.filesystems"));
+    found.evidence.push(params.row_below("late end of the time to full", late, HORIZON, "host.filesystems"));
     found.fixes = fixes(fs);
     found
 }

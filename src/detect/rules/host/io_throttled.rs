@@ -165,7 +165,7 @@ fn found(
             .extend(share.map(|s| evidence("of that limit in use", s, Unit::Percent, Some(AT_LIMIT * 100.0), "host.cgroup.io")));
     }
     if let Some(disk) = disk {
-        found.evidence.push(params.row("device busy", disk.util * 100.0, DEVICE_BUSY, "host.disks"));
+        found.evidence.push(params.either("device busy", disk.util * 100.0, DEVICE_BUSY, "host.disks"));
         let ms = disk
             .await_ms
             .map(|ms| evidence("milliseconds per operation in the device", ms, Unit::Milliseconds, None, "host.disks"));

@@ -74,11 +74,11 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let mut found = Found::new(Class::Live, title);
         found.confidence = 0.7;
         found.evidence = vec![
-            params.row("of its speed, the fuller direction", util, UTIL, "host.interfaces"),
+            params.either("of its speed, the fuller direction", util, UTIL, "host.interfaces"),
             evidence("errors and drops", i.bad_packets_per_s, Unit::PerSecond, None, "host.interfaces"),
         ];
         let dropped = i.queue_drops_per_s;
-        found.evidence.extend(dropped.map(|d| params.row("dropped by its queue", d, DROPS, "host.queues")));
+        found.evidence.extend(dropped.map(|d| params.either("dropped by its queue", d, DROPS, "host.queues")));
         found
             .evidence
             .extend(i.queued_packets.map(|n| evidence("packets in its queue, mean", n, Unit::Count, None, "host.queues")));

@@ -162,9 +162,9 @@ fn evidence_rows(
 ) -> Vec<Evidence> {
     let mut rows = vec![
         params.row_below("memory available", available, AVAILABLE, "host.memory"),
-        params.row("reads that are page cache read again", refaults, REFAULTS, "host.vmstat"),
+        params.either("reads that are page cache read again", refaults, REFAULTS, "host.vmstat"),
     ];
-    rows.extend(pressure.map(|p| params.row("PSI memory some", p, PRESSURE, "host.psi.memory")));
+    rows.extend(pressure.map(|p| params.either("PSI memory some", p, PRESSURE, "host.psi.memory")));
     let scans = memory.direct_scan_pages_per_s;
     rows.extend(scans.map(|s| evidence("pages scanned by tasks themselves", s, Unit::PerSecond, NONE_IS_FINE, "host.vmstat")));
     let refault = memory.refault_bytes_per_s;

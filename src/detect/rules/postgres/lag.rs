@@ -81,8 +81,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         found.grows = trend.is_some() || behind.is_some_and(|b| b >= params.get(BYTES));
         found.never_critical = true;
         let known = [
-            lag_s.map(|s| params.row("behind", s, BEHIND, "postgres.replicas")),
-            behind.map(|b| params.row("WAL not replayed", b, BYTES, "postgres.replicas")),
+            lag_s.map(|s| params.either("behind", s, BEHIND, "postgres.replicas")),
+            behind.map(|b| params.either("WAL not replayed", b, BYTES, "postgres.replicas")),
         ];
         found.evidence = known.into_iter().flatten().collect();
         let mut look = sql(

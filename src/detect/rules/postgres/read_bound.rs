@@ -68,7 +68,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.confidence = confidence(pg, lost);
     found.evidence = vec![
         evidence("sessions that wait for reads", waiting, Unit::Count, Some(params.get(LOST)), "postgres.activity"),
-        params.row("of them in one query at most", top / waiting * 100.0, QUERY, "postgres.activity"),
+        params.row_below("of them in one query at most", top / waiting * 100.0, QUERY, "postgres.activity"),
     ];
     let buffers = pg.cluster.as_ref().ok().and_then(|c| c.bytes("shared_buffers"));
     if let Some(buffers) = buffers {

@@ -72,7 +72,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let mut found = Found::new(Class::Risk, title);
         (found.eta_s, found.eta_late_s) = (eta.map(|e| e.0), eta.map(|e| e.1));
         found.grows = !lost;
-        found.evidence = vec![params.row("WAL retained", retained, RETAINED, "postgres.slots")];
+        found.evidence = vec![params.either("WAL retained", retained, RETAINED, "postgres.slots")];
         if let Some((median, _)) = rate {
             found.evidence.push(evidence(
                 if slot.active { "it falls behind by" } else { "WAL written" },

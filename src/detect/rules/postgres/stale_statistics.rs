@@ -70,7 +70,7 @@ fn made(pg: &PgFacts, params: &Params<'_>, costly: &Costly<'_>, kind: &Kind) -> 
         ),
     );
     if let Some((estimated, real)) = rows {
-        let off = params.row(
+        let off = params.either(
             "estimated over real rows, the larger by the smaller",
             ratio(*estimated, *real),
             OFF.param,

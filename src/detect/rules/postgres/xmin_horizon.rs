@@ -94,8 +94,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.never_critical = true;
     found.age_s = oldest.since_s;
     found.evidence = vec![
-        params.row("transactions since its snapshot", oldest.age as f64, TRANSACTIONS, "postgres.horizon"),
-        params.row("dead rows in the tables seen", dead as f64, DEAD, "postgres.tables"),
+        params.either("transactions since its snapshot", oldest.age as f64, TRANSACTIONS, "postgres.horizon"),
+        params.either("dead rows in the tables seen", dead as f64, DEAD, "postgres.tables"),
     ];
     found.fixes = release(pg, oldest);
     Judged::found(subject, found)
