@@ -43,7 +43,7 @@ def right(result, finding):
 
 def harms(result, finding):
     """The first fix touches a process that is a victim, a supervisor or the laboratory itself."""
-    touches = re.search(r"\b(renice|ionice|chrt|kill|taskset)\b", finding.get("fix", ""))
+    touches = re.search(r"\b(renice|ionice|chrt|kill)\b", finding.get("fix", ""))
     named = {int(pid) for pid in re.findall(r"\b(\d+)(?::\d+)?\b", finding.get("fix", ""))}
     return bool(touches) and bool(named & set(result.get("victims", ())))
 
