@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Live performance triage: what is slow, what it costs, who is to blame, what to do.
 #[derive(Debug, Parser)]
-#[command(name = "perftop", version, about, disable_help_subcommand = true)]
+#[command(name = "perftop", version, about)]
 pub struct Cli {
     /// What to do; without one the live dashboard opens
     #[command(subcommand)]

@@ -153,7 +153,7 @@ fn every_rule_file_is_in_the_list_and_complete() {
         // Several rules may share how they judge: the file beside them whose `judge` they call, or what chooses between them.
         let beside = |name: &str| fs::read_to_string(path.with_file_name(format!("{name}.rs"))).unwrap_or_default();
         let shared: String =
-            ["roots", "query_rule"].iter().filter(|s| text.contains(&format!("{s}::judge("))).map(|s| beside(s)).collect();
+            ["roots", "query_rule", "late"].iter().filter(|s| text.contains(&format!("{s}::"))).map(|s| beside(s)).collect();
         let choice = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/detect/queries.rs")).unwrap();
         for name in &declared {
             let used = ["get(", "limit(", "least(", "most("].map(|way| format!("{way}{name}"));

@@ -44,7 +44,7 @@ pub fn look_at_threads(p: &ProcFacts) -> Fix {
     let pid = p.id.pid;
     look(
         "See where the threads of the service wait in the kernel",
-        sh!("for t in /proc/{}/task/*; do echo \"$(cat $t/comm) $(cat $t/wchan)\"; done | sort | uniq -c | sort -rn", pid),
+        sh!("ps -L -o comm=,wchan:32= -p {} | sort | uniq -c | sort -rn", pid),
     )
 }
 

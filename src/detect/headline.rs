@@ -6,7 +6,7 @@ use crate::model::source::SourceStatus;
 use crate::model::unit::{seconds, short};
 
 use super::diagnosis::{Health, Status, Time, UnknownRow};
-use super::finding::{Finding, Severity};
+use super::finding::{Class, Finding, Severity};
 use super::rank::IDLE;
 
 /// What stands on top.
@@ -48,7 +48,9 @@ pub fn headline(
     provisional: bool,
 ) -> Headline {
     if let Some(f) = findings.iter().find(|f| f.raised()) {
-        return raised(f, sources);
+        let victims = findings.iter().filter(|v| v.explained_by.as_deref() == Some(f.key.as_str()));
+        let outcomes = victims.filter(|v| v.class == Class::Outcome && v.muted.is_none()).map(|v| v.severity);
+        return raised(f, outcomes.fold(f.severity, Severity::min), sources);
     }
     let total = time.foreground_s_per_s;
     let waits = total - time.productive_s_per_s;
@@ -96,7 +98,8 @@ pub fn only(health: &Health, wanted: &[String], found: Headline, notes: usize) -
     Headline { status: health.status, says, ..Headline::default() }
 }
 
-fn raised(f: &Finding, sources: &[SourceStatus]) -> Headline {
+/// `severity` is that of the worse of the finding and of what it does to whom it keeps waiting.
+fn raised(f: &Finding, severity: Severity, sources: &[SourceStatus]) -> Headline {
     let cost = match (f.impact.benefit_s_per_s, f.impact.share, f.impact.eta_s) {
         // It costs nobody anything that a fix would give back.
         (Some(benefit), Some(share), _) if benefit > 0.0 => {
@@ -107,7 +110,7 @@ fn raised(f: &Finding, sources: &[SourceStatus]) -> Headline {
     };
     let ended = if f.ended { " (ended)" } else { "" };
     Headline {
-        status: if f.severity == Severity::Critical { Status::Critical } else { Status::Warning },
+        status: if severity == Severity::Critical { Status::Critical } else { Status::Warning },
         cost,
         says: format!("{}{}{ended}", whose(sources, &f.source), f.title),
         key: Some(f.key.clone()),

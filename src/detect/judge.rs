@@ -52,7 +52,7 @@ pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &Param
     }
     let stalled = memory.rules.get(service_stalled::ID).cloned().unwrap_or_default();
     let held = |key: &str| stalled.held.iter().any(|h| h.subject.key == key);
-    memory.learned.learn_stands(&world, &|port| held(&port.to_string()));
+    memory.learned.learn_stands(&world, &held);
     memory.learned.queues.learn(&world, &held);
     for pg in &mut world.postgres {
         let usual = pg.rows().filter_map(|row| Some((row.key, memory.learned.usual_query(&pg.id, row)?.0)));

@@ -33,45 +33,49 @@ pub const SPILL: Limit = limit(
     "spill",
     Unit::BytesPerSecond,
     (1_048_576.0, 8192.0, 1e12),
-    "bytes per second written to temporary files, and as many a call",
+    "bytes written to temporary files per second, and as many per call",
 );
 /// More rows than anyone reads.
-pub const ROWS: Limit =
-    limit("postgres.query.large_fetch", "rows", Unit::Count, (10_000.0, 10.0, 1e9), "rows a call that nobody reads");
+pub const ROWS: Limit = limit("postgres.query.large_fetch", "rows", Unit::Count, (10_000.0, 10.0, 1e9), "rows returned per call");
 /// A cheap query.
 pub const CHEAP: Limit = limit(
     "postgres.query.high_frequency",
     "cheap",
     Unit::Milliseconds,
     (2.0, 0.01, 1000.0),
-    "a call of a cheap query takes no longer",
+    "mean time per call of a cheap query, at most",
 );
 /// Called too often.
 pub const CALLS: Limit = limit("postgres.query.high_frequency", "calls", Unit::PerSecond, (300.0, 1.0, 1e7), "calls per second");
 /// One of a loop.
-pub const FEW_ROWS: Limit = limit(
-    "postgres.query.high_frequency",
-    "rows",
-    Unit::Count,
-    (10.0, 1.0, 1e6),
-    "rows that one of a loop returns or changes: no more",
-);
+pub const FEW_ROWS: Limit =
+    limit("postgres.query.high_frequency", "rows", Unit::Count, (10.0, 1.0, 1e6), "rows that a call returns or changes, at most");
 /// Over what was usual.
-pub const FLOOD: Limit =
-    limit("postgres.query.high_frequency", "flood", Unit::Ratio, (3.0, 1.1, 1000.0), "calls over what was usual before");
+pub const FLOOD: Limit = limit(
+    "postgres.query.high_frequency",
+    "flood",
+    Unit::Ratio,
+    (3.0, 1.1, 1000.0),
+    "calls per second over what was usual before",
+);
 /// Slower than usual.
 pub const SLOWER: Limit =
-    limit("postgres.query.regressed", "slower", Unit::Ratio, (2.0, 1.1, 1000.0), "time a call over what was usual before");
-/// A dear query.
-pub const DEAR: Limit =
-    limit("postgres.query.expensive", "dear", Unit::Milliseconds, (20.0, 0.1, 1e6), "a call of a dear query takes so long");
+    limit("postgres.query.regressed", "slower", Unit::Ratio, (2.0, 1.1, 1000.0), "mean time per call over what was usual before");
+/// An expensive query.
+pub const DEAR: Limit = limit(
+    "postgres.query.expensive",
+    "dear",
+    Unit::Milliseconds,
+    (20.0, 0.1, 1e6),
+    "mean time per call from which a query is expensive",
+);
 /// One that has most of the time.
 pub const DOMINATES: Limit = limit(
     "postgres.query.expensive",
     "dominates",
     Unit::Percent,
     (40.0, 1.0, 100.0),
-    "of the time of all statements; then it is dear though a call is not, unless that is cheap",
+    "share of total statement time from which a query is expensive at 2 ms per call or more",
 );
 /// An estimate that is far off.
 pub const OFF: Limit = limit(
@@ -87,7 +91,7 @@ pub const CHANGED: Limit = limit(
     "changed",
     Unit::Percent,
     (50.0, 1.0, 1000.0),
-    "of the table's rows that were changed since it was analysed",
+    "rows changed since the last ANALYZE, over the table's rows (1,000 at least)",
 );
 /// Dead space.
 pub const DEAD: Limit = limit(
@@ -95,7 +99,7 @@ pub const DEAD: Limit = limit(
     "dead",
     Unit::Percent,
     (50.0, 5.0, 99.0),
-    "of a table that is read whole and is dead or empty",
+    "share of dead rows or empty space in a table that a query reads whole",
 );
 
 /// The limits that one query is held against.

@@ -12,6 +12,8 @@ const KEPT: u64 = 180;
 const NEWEST: u64 = 5;
 /// Evaluations that "before" needs.
 const ENOUGH: u64 = 5;
+/// Evaluations for which what is held is compared with the time before: ten minutes at one a second.
+const GOES_ON: u64 = 600;
 /// Sockets that are followed.
 const SOCKETS: usize = 32;
 
@@ -22,6 +24,8 @@ pub struct Queues {
     looks: u64,
     /// By path: the evaluation, and how many waited.
     seen: BTreeMap<String, VecDeque<(u64, f32)>>,
+    /// Since which evaluation each that is held is: in the end that is how it works now.
+    held: BTreeMap<String, u64>,
 }
 
 impl Queues {
@@ -29,15 +33,20 @@ impl Queues {
     pub fn learn(&mut self, facts: &Facts, held: &dyn Fn(&str) -> bool) {
         let Ok(sockets) = &facts.host.sockets else { return };
         self.looks += 1;
-        let oldest = self.looks.saturating_sub(KEPT);
-        for queue in sockets.queues.iter().filter(|q| !held(q.path.shown())) {
+        let looks = self.looks;
+        let oldest = looks.saturating_sub(KEPT);
+        self.held.retain(|path, _| held(path));
+        for queue in &sockets.queues {
             let path = queue.path.shown();
+            if held(path) && looks - *self.held.entry(path.to_owned()).or_insert(looks) < GOES_ON {
+                continue;
+            }
             if self.seen.len() < SOCKETS || self.seen.contains_key(path) {
                 self.seen.entry(path.to_owned()).or_default().push_back((self.looks, queue.queued as f32));
             }
         }
         self.seen.retain(|path, ring| {
-            ring.retain(|(look, _)| *look > oldest || held(path));
+            ring.retain(|(look, _)| *look > oldest || self.held.contains_key(path));
             !ring.is_empty()
         });
     }

@@ -44,7 +44,7 @@ pub fn diagnose(world: &World, ledger: &Ledger, memory: &mut Memory, candidates:
     let mut candidates = candidates;
     let time = time(ledger, &candidates);
     inherit(memory, &mut candidates);
-    let victims = Victims::of(world, ledger, &candidates);
+    let victims = Victims::of(world, ledger, &candidates, |key| memory.muted.contains_key(key));
     let mut findings: Vec<Finding> = candidates
         .into_iter()
         .map(|c| {

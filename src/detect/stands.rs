@@ -20,7 +20,7 @@ const ENOUGH: usize = 5;
 /// Ports that are followed.
 const PORTS: usize = 64;
 
-/// A port of a network namespace, all its listeners together. Counts are means over the window.
+/// A port of a network namespace, all listeners of one program together. Counts are means over the window.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Door {
     /// The namespace; 0 is perftop's own.
@@ -63,7 +63,6 @@ impl Door {
         self.noticed += other.noticed;
         self.unserved += other.unserved;
         self.ages.merge(&other.ages);
-        self.family = self.family.or(other.family);
     }
 
     /// Requests in flight that are certainly as old as `ms`, mean.
@@ -89,8 +88,16 @@ impl Door {
         }
     }
 
+    /// The name of its place: the port, and the namespace where that is another one.
+    #[must_use]
+    pub fn key(&self) -> String {
+        if self.namespace == 0 { self.port.to_string() } else { format!("{}@{}", self.port, self.namespace) }
+    }
+
+    /// Where its past is kept: a program that was started anew is another one.
     fn place(&self) -> String {
-        format!("{} {}", self.namespace, self.port)
+        let family = self.family.map_or_else(String::new, |id| id.to_string());
+        format!("{} {family}", self.key())
     }
 }
 
@@ -101,7 +108,7 @@ pub fn doors(facts: &Facts) -> Option<Vec<Door>> {
     let mut doors: Vec<Door> = Vec::new();
     for row in rows.iter().filter(|row| row.accepted > 0 || row.queued > 0.0) {
         let door = Door::of(facts, row)?;
-        match doors.iter_mut().find(|d| (d.namespace, d.port) == (door.namespace, door.port)) {
+        match doors.iter_mut().find(|d| (d.namespace, d.port, d.family) == (door.namespace, door.port, door.family)) {
             Some(known) => known.add(&door),
             None => doors.push(door),
         }
@@ -112,9 +119,9 @@ pub fn doors(facts: &Facts) -> Option<Vec<Door>> {
 /// What was seen at one port, newest last.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Past {
-    /// Whose port it was: a program that was started anew is another one.
-    family: Option<ProcId>,
     ring: VecDeque<Moment>,
+    /// Evaluations for which it has been held and answered nearly as often as before: in the end that is how it works now.
+    late: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -141,10 +148,21 @@ pub struct Usual {
 
 impl Learned {
     /// Notes what stands at each port, but for those of `held`: what a stalled one is held against is the time before.
-    pub fn learn_stands(&mut self, facts: &Facts, held: &dyn Fn(u16) -> bool) {
+    pub fn learn_stands(&mut self, facts: &Facts, held: &dyn Fn(&str) -> bool) {
+        /// Ten minutes at one evaluation a second.
+        const GOES_ON: u32 = 600;
         let Some(doors) = doors(facts).filter(|_| facts.window_s >= 1.0) else { return };
-        for door in doors.iter().filter(|d| !held(d.port)) {
+        for door in &doors {
             let place = door.place();
+            let usual = self.usual_stands(door).filter(|_| held(&door.key()));
+            let past = self.stands.get_mut(&place);
+            if let Some((usual, past)) = usual.zip(past) {
+                // One that stands still is held against the time before for as long as it takes.
+                past.late += u32::from(door.answers_per_s * 2.0 >= usual.answers_per_s);
+                if past.late < GOES_ON {
+                    continue;
+                }
+            }
             if self.stands.len() >= PORTS && !self.stands.contains_key(&place) {
                 self.stands.retain(|known, _| doors.iter().any(|d| d.place() == *known));
                 if self.stands.len() >= PORTS {
@@ -152,8 +170,8 @@ impl Learned {
                 }
             }
             let past = self.stands.entry(place).or_default();
-            if past.family != door.family {
-                *past = Past { family: door.family, ring: VecDeque::new() };
+            if !held(&door.key()) {
+                past.late = 0;
             }
             if past.ring.len() == KEPT {
                 past.ring.pop_front();
@@ -170,7 +188,7 @@ impl Learned {
     /// What usually stands at that port; `None` until it was seen long enough, with requests.
     #[must_use]
     pub fn usual_stands(&self, door: &Door) -> Option<Usual> {
-        let past = self.stands.get(&door.place()).filter(|past| past.family == door.family)?;
+        let past = self.stands.get(&door.place())?;
         let before: Vec<Moment> = past.ring.iter().copied().take(past.ring.len().saturating_sub(NEWEST)).collect();
         if before.len() < ENOUGH {
             return None;
@@ -204,8 +222,8 @@ mod tests {
             unserved: 0.0,
             below_ms: *below_ms,
         };
-        let past = Past { family: Some(ProcId { pid: 7, start: 1 }), ring: moments.iter().map(moment).collect() };
-        Learned { stands: [("0 8080".to_owned(), past)].into(), ..Learned::default() }
+        let past = Past { ring: moments.iter().map(moment).collect(), late: 0 };
+        Learned { stands: [(Door::seen(0.0, [0; 10], 0.0).place(), past)].into(), ..Learned::default() }
     }
 
     #[test]

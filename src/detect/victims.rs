@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use crate::model::facts::Facts as World;
 use crate::model::host::ProcId;
+use crate::model::subject::SubjectType;
 use crate::model::unit::Unit;
 
 use super::causes::Candidate;
 use super::finding::{Class, Explains, Finding, Severity};
-use super::ledger::Ledger;
-use super::rules::service_stalled;
+use super::ledger::{Ledger, State, inside};
+use super::rules::{disk_errors, exhausted, service_stalled};
 use super::verdict::evidence;
 
 /// A cause takes this of a service, s/s, or it is not that service's.
@@ -17,13 +18,23 @@ const TAKES: f64 = 0.1;
 /// Requests that wait for a program here, mean, from which on it is one of those that a service waits for.
 const WAITS: f64 = 0.5;
 
-/// A stalled service and what may keep it waiting, by key.
+/// A stalled service.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Victims(Vec<(String, BTreeSet<String>)>);
+struct Victim {
+    key: String,
+    /// What may keep it waiting, by key.
+    causes: BTreeSet<String>,
+    /// It is late now, and nobody has muted that.
+    counts: bool,
+}
+
+/// The stalled services with their causes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Victims(Vec<Victim>);
 
 impl Victims {
-    /// Looks for the causes of each stalled service.
-    pub fn of(world: &World, ledger: &Ledger, candidates: &[Candidate]) -> Self {
+    /// Looks for the causes of each stalled service; `muted`: nobody is to be told of it.
+    pub fn of(world: &World, ledger: &Ledger, candidates: &[Candidate], muted: impl Fn(&str) -> bool) -> Self {
         let stalled = candidates.iter().filter(|c| c.id == service_stalled::ID);
         let causes = |service: &Candidate| {
             let programs = programs(world, service);
@@ -31,17 +42,22 @@ impl Victims {
             let holds = |c: &&Candidate| takes(world, ledger, c, &programs) || same_port(c, service);
             candidates.iter().filter(root).filter(holds).map(|c| c.key.clone()).collect()
         };
-        Self(stalled.map(|service| (service.key.clone(), causes(service))).collect())
+        let one = |service: &Candidate| Victim {
+            key: service.key.clone(),
+            causes: causes(service),
+            counts: service.found.standing == Some(true) && !muted(&service.key),
+        };
+        Self(stalled.map(one).collect())
     }
 
     /// That cause keeps a stalled service waiting.
     pub fn has(&self, cause: &str) -> bool {
-        self.0.iter().any(|(_, causes)| causes.contains(cause))
+        self.0.iter().any(|v| v.counts && v.causes.contains(cause))
     }
 
     /// Puts each stalled service under the first of its causes that is raised, which names it as its victim. `findings` are in order.
     pub fn name(&self, findings: &mut [Finding]) {
-        for (service, causes) in &self.0 {
+        for Victim { key: service, causes, .. } in &self.0 {
             let Some(at) = findings.iter().position(|f| f.key == *service && f.severity != Severity::Info) else { continue };
             let Some(cause) = findings.iter().position(|f| causes.contains(&f.key) && f.raised()) else { continue };
             let (key, title) = (findings[cause].key.clone(), findings[at].title.clone());
@@ -73,22 +89,36 @@ fn programs(world: &World, service: &Candidate) -> BTreeSet<ProcId> {
     found
 }
 
-/// The cause claims time that those programs spend, or is of a server that they are.
+/// The cause claims time that those programs spend where it is, or is of a server that they are.
 fn takes(world: &World, ledger: &Ledger, cause: &Candidate, programs: &BTreeSet<ProcId>) -> bool {
-    let own = |state| ledger.sum(|a| programs.contains(&a.family), |a| a.in_state(state));
     let server = world.postgres.iter().find(|pg| pg.id == cause.source).and_then(|pg| pg.server.as_ref()?.postmaster);
     let served = server.is_some_and(|postmaster| programs.contains(&postmaster));
+    let own = |state| ledger.sum(|a| programs.contains(&a.family), |a| a.in_state(state));
+    let spent = |state| own(state) >= TAKES && hits(world, ledger, cause, programs);
     match cause.found.class {
         Class::Live => {
-            cause.lost() >= TAKES && served
-                || cause.found.losses.iter().any(|(state, lost)| *lost >= TAKES && own(*state) >= TAKES)
+            cause.lost() >= TAKES && served || cause.found.losses.iter().any(|(state, lost)| *lost >= TAKES && spent(*state))
         }
-        // What stops tasks in the kernel stops those of the service.
-        Class::Error if cause.id.starts_with("host.disk.") || cause.id.starts_with("host.tasks.") => {
-            ledger.sum(|a| programs.contains(&a.family), |a| a.io_wait + a.blocked) >= TAKES
-        }
-        Class::Error => served,
+        // A device that does not read stops whoever reads.
+        Class::Error if cause.id == disk_errors::ID => spent(State::IoWait) || spent(State::TaskBlocked),
+        Class::Error => served && cause.id == exhausted::ID,
         Class::Risk | Class::Hygiene | Class::Outcome => false,
+    }
+}
+
+/// What the cause is about, one group or one peer, is what those programs stand in or ask: others lose by other ones.
+fn hits(world: &World, ledger: &Ledger, cause: &Candidate, programs: &BTreeSet<ProcId>) -> bool {
+    let members = || world.processes().iter().filter(|p| programs.contains(&p.family));
+    match cause.subject.kind {
+        SubjectType::Cgroup => {
+            let mut groups = world.host.cgroups.iter().flatten().filter(|g| g.path.shown() == cause.subject.key);
+            groups.any(|group| members().any(|p| inside(p, group)))
+        }
+        SubjectType::Peer => {
+            let asks = |id: &ProcId| members().any(|p| p.id == *id);
+            ledger.peers.iter().filter(|w| w.peer.to_string() == cause.subject.key).any(|w| w.owners.iter().any(asks))
+        }
+        _ => true,
     }
 }
 

@@ -18,23 +18,28 @@ fn a_query_that_comes_up_while_watched_can_be_rolled_back_and_an_old_one_cannot(
     assert!(sent.status.success(), "{sent:?}");
     let check = {
         let url = server.url("postgres", "postgres");
-        let mut idle = server
-            .psql("postgres")
-            .args(["-U", "app"])
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut both = idle.stdin.take().unwrap();
+        let mut senders: Vec<std::process::Child> = (0..2)
+            .map(|_| {
+                let mut psql = server.psql("postgres");
+                psql.args(["-U", "app"]).stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::null()).spawn().unwrap()
+            })
+            .collect();
+        // A session each, so that both are busy however busy the machine is.
+        let inputs: Vec<_> = senders.iter_mut().map(|psql| psql.stdin.take().unwrap()).zip([old, fresh]).collect();
         let writer = std::thread::spawn(move || {
             // After the readings that say what is usual.
             std::thread::sleep(Duration::from_secs(18));
-            let pairs = format!("{old};\n{fresh};\n").repeat(400);
-            _ = both.write_all(pairs.as_bytes());
+            let each = inputs.into_iter().map(|(mut input, query)| {
+                let queries = format!("{query};\n").repeat(800);
+                std::thread::spawn(move || _ = input.write_all(queries.as_bytes()))
+            });
+            each.collect::<Vec<_>>().into_iter().for_each(|one| _ = one.join());
         });
         let d = server.check(&url, 32);
-        _ = idle.kill();
-        _ = idle.wait();
+        for psql in &mut senders {
+            _ = psql.kill();
+            _ = psql.wait();
+        }
         _ = writer.join();
         d
     };

@@ -1,5 +1,6 @@
 //! Readers of the host. One file per probe: where it is read, and its parser, pure on bytes.
 
+mod answers;
 mod blocked;
 pub mod cgroup;
 pub mod cpu;

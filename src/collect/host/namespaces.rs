@@ -24,6 +24,8 @@ pub struct Dump {
     pub ending: Vec<Socket>,
     /// Unix sockets with somebody in their queue.
     pub unix: Vec<Queue>,
+    /// Connections accepted since the namespace was made (`PassiveOpens`).
+    pub opened: Option<u64>,
 }
 
 /// Namespaces that are visited.

@@ -5,14 +5,14 @@
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 
-use crate::model::foreign::Foreign;
-use crate::model::host::{Connecting, Listener, PeerLink, Peers, ProcId, Resend, UnixQueue};
+use crate::model::host::{Connecting, Listener, PeerLink, Peers, ProcId, Resend};
 
+use super::answers::Unseen;
 use super::namespaces::{Dump, OWN};
 use super::ports::Ports;
-use super::sockdiag::{ESTABLISHED, LISTEN, SYN_SENT, Socket};
+use super::sockdiag::{CLOSE_WAIT, ESTABLISHED, LISTEN, SYN_SENT, Socket};
 use super::stamps::{Before, Doing, FRESH_MS, Here, UNREAD_MS, Waits, asks, serves, stands, timed_out, unserved};
-use super::unixdiag::Queue;
+use super::unixdiag::Waiting;
 
 /// Rows of a sample; beyond them the quietest are left out.
 const LINKS: usize = 256;
@@ -34,12 +34,13 @@ pub struct Tally {
     resends: HashMap<IpAddr, Resend>,
     ports: Ports,
     connecting: HashMap<SocketAddr, Connecting>,
-    unix: HashMap<Foreign, UnixQueue>,
+    unix: Waiting,
     rounds: u32,
     established: u32,
     unowned: u32,
     /// The namespaces of the round before: a connection that is new there came since.
     known: HashSet<u64>,
+    unseen: Unseen,
 }
 
 impl Tally {
@@ -71,6 +72,7 @@ impl Tally {
         }
         self.before = std::mem::take(&mut self.after);
         self.known = dumps.iter().map(|d| d.namespace).collect();
+        self.unseen.keep(|namespace| self.known.contains(&namespace));
     }
 
     fn add_one(&mut self, dump: &Dump, owners: &HashMap<u32, ProcId>, waits: &mut HashMap<Option<ProcId>, Waits>) {
@@ -101,30 +103,30 @@ impl Tally {
                 None => self.client(socket, key, owner, here.has(socket.peer.ip()), waits),
             }
         }
-        self.closed(dump.namespace, &here);
-        self.queue(&dump.unix, owners);
+        self.closed(dump, &here);
+        self.unix.add(&dump.unix, owners);
         if dump.namespace != OWN {
             let doors = listening.iter().filter_map(|s| Some((s.local, *owners.get(&s.inode)?)));
             self.served.push((here, doors.collect()));
         }
     }
 
-    fn queue(&mut self, queues: &[Queue], owners: &HashMap<u32, ProcId>) {
-        for queue in queues {
-            let owner = owners.get(&queue.inode).copied();
-            let empty = || UnixQueue { path: queue.path.clone(), owner, rounds: 0, queued: 0, backlog: queue.backlog };
-            let row = self.unix.entry(queue.path.clone()).or_insert_with(empty);
-            row.rounds += 1;
-            row.queued = row.queued.saturating_add(queue.waiting);
-        }
-    }
-
-    /// A connection that is closed while its request was young was answered: nobody gives up so soon.
-    fn closed(&mut self, namespace: u64, here: &Here) {
-        let young = self.before.iter().filter(|(key, b)| b.young && key.0 == namespace && !self.after.contains_key(key));
-        for at in young.filter_map(|(key, _)| here.listener(key.1)) {
+    /// A connection that the service closed while its request was young was answered, and so were those that came and went unseen.
+    fn closed(&mut self, dump: &Dump, here: &Here) {
+        let namespace = dump.namespace;
+        // Its client gave up, and nobody has closed it here.
+        let given_up: HashSet<Key> =
+            dump.sockets.iter().filter(|s| s.is(CLOSE_WAIT)).map(|s| (namespace, s.local, s.peer)).collect();
+        let ended = self.before.iter().filter(|(key, _)| key.0 == namespace && !self.after.contains_key(key));
+        let ended: Vec<(SocketAddr, Before)> =
+            ended.filter(|(key, _)| !given_up.contains(key)).filter_map(|(key, b)| Some((here.listener(key.1)?, *b))).collect();
+        let fresh = self.after.values().zip(self.after.keys()).filter(|(b, key)| b.fresh && key.0 == namespace).count() as u64;
+        let brief = ended.iter().filter(|(_, b)| b.fresh).map(|(at, _)| *at);
+        let unseen = self.unseen.count(namespace, dump.opened, fresh, brief);
+        let answered = ended.iter().filter(|(_, b)| b.young).map(|(at, _)| (*at, 1));
+        for (at, answers) in answered.chain(unseen) {
             if let Some(row) = self.listeners.get_mut(&(namespace, at)) {
-                row.answers += 1;
+                row.answers += answers;
             }
         }
     }
@@ -157,9 +159,6 @@ impl Tally {
         let mut connecting: Vec<Connecting> = std::mem::take(&mut self.connecting).into_values().collect();
         connecting.sort_unstable_by(|a, b| b.waiting.cmp(&a.waiting).then(a.peer.cmp(&b.peer)));
         connecting.truncate(RESENDS);
-        let mut unix: Vec<UnixQueue> = std::mem::take(&mut self.unix).into_values().collect();
-        unix.sort_unstable_by(|a, b| b.queued.cmp(&a.queued).then(a.path.cmp(&b.path)));
-        unix.truncate(RESENDS);
         let cut = links.len().saturating_sub(LINKS) + listeners.len().saturating_sub(LISTENERS);
         links.truncate(LINKS);
         listeners.truncate(LISTENERS);
@@ -173,7 +172,7 @@ impl Tally {
             resends: self.take_resends(),
             connecting,
             ports,
-            unix,
+            unix: self.unix.take(RESENDS),
         }
     }
 
@@ -222,7 +221,9 @@ impl Tally {
             row.unserved += u32::from(unserved(socket, age_ms));
         }
         if let Some(now) = self.after.get_mut(&key) {
-            (now.sends, now.young) = (one_way, age_ms.is_some_and(|ms| ms < UNREAD_MS));
+            now.sends = one_way;
+            now.young = socket.inode != 0 && age_ms.is_some_and(|ms| ms < UNREAD_MS);
+            now.fresh = before.is_none() && self.known.contains(&key.0);
         }
         match doing {
             Doing::Awaits(age_ms) => {

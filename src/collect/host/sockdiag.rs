@@ -17,6 +17,8 @@ pub const ESTABLISHED: u32 = 1 << 1;
 pub const SYN_SENT: u32 = 1 << 2;
 /// Listeners.
 pub const LISTEN: u32 = 1 << 10;
+/// The other end has closed, this one has not.
+pub const CLOSE_WAIT: u32 = 1 << 8;
 /// On their way to the end: FIN_WAIT1 and 2, TIME_WAIT, CLOSE_WAIT, LAST_ACK, CLOSING.
 pub const ENDING: u32 = 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 9 | 1 << 11;
 

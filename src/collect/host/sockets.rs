@@ -11,11 +11,12 @@ use crate::model::host::{Peers, ProcId, Serving};
 use crate::model::seen::{Lack, Seen, Why};
 
 use super::namespaces::{Away, Dump, Home, OWN};
+use super::network::by_name;
 use super::peers::Tally;
 use super::ports;
 use super::serving;
 use super::sockdiag::{self, Socket};
-use super::unixdiag;
+use super::unixdiag::{self, Queue};
 
 /// Between two dumps, at least and at most.
 const DUMP: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(3));
@@ -76,7 +77,7 @@ impl Sockets {
 }
 
 fn run(roots: &Roots, shared: &Weak<Mutex<Shared>>) {
-    let mut looker = Looker { roots, home: Home::new(), owners: HashMap::new(), namespaces: Vec::new() };
+    let mut looker = Looker { roots, home: Home::new(), owners: HashMap::new(), namespaces: Vec::new(), no_unix: false };
     let (mut scan_due_ns, mut dump_due_ns) = (0, 0);
     let mut dumps = 0;
     loop {
@@ -129,12 +130,14 @@ struct Looker<'a> {
     owners: HashMap<u32, ProcId>,
     /// Other network namespaces, each by a process in it.
     namespaces: Vec<(u64, i32)>,
+    /// The kernel cannot tell of unix sockets.
+    no_unix: bool,
 }
 
 impl Looker<'_> {
     fn scan(&mut self, shared: &Mutex<Shared>) -> Result<(), Away> {
         let mut elsewhere = Vec::new();
-        for (_, dump) in self.visit(sockdiag::LISTEN | sockdiag::ESTABLISHED, false)? {
+        for (_, dump) in self.visit(|| rows(sockdiag::LISTEN | sockdiag::ESTABLISHED, false))? {
             elsewhere.extend(dump);
         }
         let serving = serving::scan(self.roots, &elsewhere).map(|scan| {
@@ -147,24 +150,21 @@ impl Looker<'_> {
         Ok(())
     }
 
-    fn dump(&self, shared: &Mutex<Shared>) -> Result<(), Away> {
-        const STATES: u32 = sockdiag::LISTEN | sockdiag::ESTABLISHED | sockdiag::SYN_SENT;
+    fn dump(&mut self, shared: &Mutex<Shared>) -> Result<(), Away> {
+        const STATES: u32 = sockdiag::LISTEN | sockdiag::ESTABLISHED | sockdiag::SYN_SENT | sockdiag::CLOSE_WAIT;
         let own = if self.roots.own_proc() {
-            rows(STATES, true).map(|sockets| Dump {
-                namespace: OWN,
-                sockets,
-                ending: ending(self.roots),
-                unix: unixdiag::queues().unwrap_or_default(),
-            })
+            let unix = self.unix();
+            rows(STATES, true).map(|sockets| Dump { namespace: OWN, sockets, ending: ending(self.roots), unix, opened: opened() })
         } else {
             Err(Lack::new(Why::Unsupported, "the times of another host's sockets cannot be asked for through its /proc"))
         };
-        let elsewhere = self.visit(STATES, true)?;
+        let elsewhere = self.visit(|| rows(STATES, true).map(|sockets| (sockets, opened())))?;
         if let Ok(mut shared) = shared.lock() {
             match own {
                 Ok(own) => {
                     let others = elsewhere.into_iter();
-                    let others = others.map(|(namespace, sockets)| Dump { namespace, sockets, ..Dump::default() });
+                    let others =
+                        others.map(|(namespace, (sockets, opened))| Dump { namespace, sockets, opened, ..Dump::default() });
                     let dumps: Vec<Dump> = std::iter::once(own).chain(others).collect();
                     shared.tally.add(&dumps, &self.owners);
                     shared.dumped = true;
@@ -176,12 +176,22 @@ impl Looker<'_> {
         Ok(())
     }
 
-    /// The sockets of each other namespace that can be entered.
-    fn visit(&self, states: u32, info: bool) -> Result<Vec<(u64, Vec<Socket>)>, Away> {
+    /// Unix sockets with a queue. A kernel that knows nothing of them is asked once: it would look for a module each time.
+    fn unix(&mut self) -> Vec<Queue> {
+        if self.no_unix {
+            return Vec::new();
+        }
+        let queues = unixdiag::queues();
+        self.no_unix = queues.as_ref().is_err_and(|lack| lack.why != Why::TimedOut);
+        queues.unwrap_or_default()
+    }
+
+    /// What `read` finds in each other namespace that can be entered.
+    fn visit<T>(&self, read: impl Fn() -> Seen<T>) -> Result<Vec<(u64, T)>, Away> {
         let mut found = Vec::new();
         for (number, pid) in &self.namespaces {
-            match self.home.visit(*number, *pid, || rows(states, info)) {
-                Ok(Ok(rows)) => found.push((*number, rows)),
+            match self.home.visit(*number, *pid, &read) {
+                Ok(Ok(there)) => found.push((*number, there)),
                 Ok(Err(_)) | Err(Away::Closed) => {}
                 Err(Away::Lost) => return Err(Away::Lost),
             }
@@ -199,6 +209,11 @@ fn rows(states: u32, info: bool) -> Seen<Vec<Socket>> {
         }
     };
     sockdiag::dump(states, info, keep).map(|()| rows)
+}
+
+/// Connections that the namespace of this thread has accepted so far.
+fn opened() -> Option<u64> {
+    by_name(&std::fs::read("/proc/thread-self/net/snmp").ok()?, b"Tcp:", b"PassiveOpens")
 }
 
 /// Connections that end; asked for only where TIME_WAIT is so full that ports can run out.

@@ -10,7 +10,7 @@ pub(super) const FRESH_MS: u32 = 10_000;
 /// A request older than this is none: the connection idles after a message that needed no answer.
 pub(super) const REQUEST_MS: u32 = 60_000;
 /// A request that stands longer is nobody's any more.
-pub(super) const STANDS_MS: u32 = 600_000;
+pub(super) const STANDS_MS: u32 = 3_600_000;
 /// From here on a request that was not even read stands: no scheduler leaves a reader alone for so long.
 pub(super) const UNREAD_MS: u32 = 1_000;
 /// Sends in a row without a reply from which on data goes one way only.
@@ -34,6 +34,8 @@ pub(super) struct Before {
     pub(super) sends: u8,
     /// A young request was in flight: if its connection is closed now, it was answered.
     pub(super) young: bool,
+    /// It was accepted since the dump before.
+    pub(super) fresh: bool,
 }
 
 /// What counters grew by between two dumps.
@@ -56,6 +58,7 @@ impl Before {
             window_limited_us: info.window_limited_us.unwrap_or(0),
             sends: 0,
             young: false,
+            fresh: false,
         }
     }
 
@@ -256,7 +259,7 @@ mod tests {
         let of = |inode, queue, sent, received, bytes| standing(&accepted(inode, queue, info(sent, received, bytes)));
         assert_eq!(of(1, 0, 9_000, 20, 5), Some((20, false)));
         assert_eq!(of(1, 0, 300_000, 200_000, 5), Some((200_000, false)), "hangs for three minutes");
-        assert_eq!(of(1, 0, 900_000, 700_000, 5), None, "nobody waits that long");
+        assert_eq!(of(1, 0, 4_000_000, 3_700_000, 5), None, "nobody waits that long");
         assert_eq!(of(1, 0, 100_000, 200_000, 5), None, "answered, at rest");
         assert_eq!(of(1, 0, 50_000, 50_000, 0), None, "accepted, and nothing was asked");
         assert_eq!(of(0, 0, 5_000, 5_000, 0), Some((5_000, true)), "not accepted: the server should speak first");

@@ -1,9 +1,12 @@
 //! Listening unix sockets whose connections wait to be accepted, by sock_diag: what `ss -xl` shows.
 
+use std::collections::HashMap;
+
 use rustix::net::AddressFamily;
 use rustix::net::netlink::SOCK_DIAG;
 
 use crate::model::foreign::Foreign;
+use crate::model::host::{ProcId, UnixQueue};
 use crate::model::seen::Seen;
 
 use super::netlink::{self, Part, attributes, u32_at};
@@ -20,6 +23,31 @@ pub struct Queue {
     pub waiting: u32,
     /// How many may.
     pub backlog: u32,
+}
+
+/// Those that waited, over dumps, until they are taken.
+#[derive(Debug, Default)]
+pub(super) struct Waiting(HashMap<Foreign, UnixQueue>);
+
+impl Waiting {
+    /// Adds one dump; `owners` by inode.
+    pub(super) fn add(&mut self, queues: &[Queue], owners: &HashMap<u32, ProcId>) {
+        for queue in queues {
+            let owner = owners.get(&queue.inode).copied();
+            let empty = || UnixQueue { path: queue.path.clone(), owner, rounds: 0, queued: 0, backlog: queue.backlog };
+            let row = self.0.entry(queue.path.clone()).or_insert_with(empty);
+            row.rounds += 1;
+            row.queued = row.queued.saturating_add(queue.waiting);
+        }
+    }
+
+    /// The longest queues.
+    pub(super) fn take(&mut self, most: usize) -> Vec<UnixQueue> {
+        let mut rows: Vec<UnixQueue> = std::mem::take(&mut self.0).into_values().collect();
+        rows.sort_unstable_by(|a, b| b.queued.cmp(&a.queued).then(a.path.cmp(&b.path)));
+        rows.truncate(most);
+        rows
+    }
 }
 
 const BY_FAMILY: u16 = 20;

@@ -18,8 +18,8 @@ pub fn sql() -> Vec<String> {
 
 const HEAD: &str = "SELECT pg_catalog.current_database(), (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()), \
          round(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::int8, \
-         (SELECT round(extract(epoch FROM greatest(d.stats_reset, b.stats_reset)) * 1000000)::int8 FROM pg_catalog.pg_stat_database d, \
-           pg_catalog.pg_stat_bgwriter b WHERE d.datname = pg_catalog.current_database()), \
+         (SELECT round(extract(epoch FROM greatest(d.stats_reset, pg_catalog.pg_stat_get_bgwriter_stat_reset_time())) * 1000000)::int8 \
+           FROM pg_catalog.pg_stat_database d WHERE d.datname = pg_catalog.current_database()), \
          (SELECT count(*) FROM pg_catalog.pg_class WHERE relkind IN ('r', 'm', 'p')), pg_catalog.current_setting('server_encoding')";
 
 /// The definition of an index, unless someone holds it exclusively: then the function would wait.

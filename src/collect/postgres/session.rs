@@ -14,6 +14,9 @@ use crate::model::foreign::Foreign;
 use super::guard::Guard;
 use super::trouble::Trouble;
 
+/// A batch of many statements may take so many times what one of few may.
+const MANY: u32 = 3;
+
 /// A connection with its limits.
 pub struct Session {
     connection: PgConnection,
@@ -122,12 +125,16 @@ impl Session {
     /// # Errors
     /// What the server said; after anything fatal the session is to be dropped.
     pub async fn ask(&mut self, statements: &[String]) -> Result<(Answers, f64), Trouble> {
-        let answer = self.ask_once(statements).await;
+        self.ask_within(statements, self.limits.batch).await
+    }
+
+    async fn ask_within(&mut self, statements: &[String], patience: Duration) -> Result<(Answers, f64), Trouble> {
+        let answer = self.ask_once(statements, patience).await;
         // Bytes that are no text of the encoding, or that have no like in ours.
         let refused = answer.as_ref().is_err_and(|trouble| matches!(trouble.code(), "22021" | "22P05"));
         if refused && !self.unconverted {
             self.unconverted = true;
-            return self.ask_once(statements).await;
+            return self.ask_once(statements, patience).await;
         }
         answer
     }
@@ -138,7 +145,9 @@ impl Session {
     /// # Errors
     /// What broke the connection.
     pub async fn each(&mut self, statements: &[String]) -> Result<(Vec<Result<Vec<PgRow>, Trouble>>, f64), Trouble> {
-        match self.ask(statements).await {
+        // Many statements, of which each alone may be slow without being out of time.
+        let patience = self.limits.batch * MANY;
+        match self.ask_within(statements, patience).await {
             Ok((answers, took_ms)) => return Ok((answers.into_iter().map(Ok).collect(), self.cost_ms(took_ms))),
             Err(trouble) if trouble.fatal() => return Err(trouble),
             // Alone already: it need not be asked again.
@@ -160,14 +169,13 @@ impl Session {
         Ok((each, cost_ms))
     }
 
-    async fn ask_once(&mut self, statements: &[String]) -> Result<(Answers, f64), Trouble> {
+    async fn ask_once(&mut self, statements: &[String], patience: Duration) -> Result<(Answers, f64), Trouble> {
         let mut sql = format!("BEGIN READ ONLY; {}; ", self.settings(false));
         for statement in statements {
             sql.push_str(&marked(statement));
             sql.push_str("; ");
         }
         sql.push_str("COMMIT");
-        let patience = self.limits.batch;
         let start = clock::instant();
         let answer = match tokio::time::timeout(patience, collect(&mut self.connection, sql)).await {
             Ok(answer) => answer,

@@ -9,6 +9,8 @@ pub mod support;
 use super::verdict::Rule;
 
 pub use app::{service_stalled, unexplained};
+pub use host::disk_errors;
+pub use postgres::exhausted;
 pub use postgres::support::terminate as end_session;
 
 /// All rules, in the order of the catalogue.

@@ -87,13 +87,19 @@ pub fn unseen_cores(facts: &Facts) -> f64 {
 /// Batch: nice 10 or more, SCHED_BATCH, SCHED_IDLE.
 #[must_use]
 pub const fn gives_way(p: &ProcFacts) -> bool {
-    p.nice >= 10 || matches!(p.policy, 3 | 5)
+    matches!(p.policy, 3 | 5) || p.nice >= 10 && !real_time(p)
+}
+
+/// FIFO, RR or deadline: it runs before every normal task, whatever its nice value.
+#[must_use]
+pub const fn real_time(p: &ProcFacts) -> bool {
+    matches!(p.policy, 1 | 2 | 6)
 }
 
 /// The scheduler's weight of a nice value against that of 0.
 #[must_use]
 pub fn weight(p: &ProcFacts) -> f64 {
-    1.25_f64.powi(-p.nice)
+    if real_time(p) { 1.0 } else { 1.25_f64.powi(-p.nice) }
 }
 
 /// The subject of one process.

@@ -67,6 +67,8 @@ pub struct MemoryFacts {
     pub swap_out_bytes_per_s: Option<f64>,
     /// Pages read again soon after they were dropped, as bytes per second.
     pub refault_bytes_per_s: Option<f64>,
+    /// Of them those of files; before Linux 5.9 the kernel did not tell them apart.
+    pub refault_file_bytes_per_s: Option<f64>,
     /// Bytes read from block devices per second, for the share that refaults explain.
     pub read_bytes_per_s: Option<f64>,
     /// Pages scanned by tasks that had to reclaim by themselves, per second.
@@ -104,6 +106,7 @@ pub(super) fn memory(old: Option<&HostSweep>, new: &HostSweep, page_bytes: u64) 
         swap_in_bytes_per_s: per_s(|v| v.pswpin, page),
         swap_out_bytes_per_s: per_s(|v| v.pswpout, page),
         refault_bytes_per_s: per_s(refault, page),
+        refault_file_bytes_per_s: per_s(|v| v.refault_file, page),
         read_bytes_per_s: per_s(|v| v.pgpgin_kib, 1024.0),
         direct_scan_pages_per_s: per_s(|v| v.pgscan_direct, 1.0),
         direct_reclaims_per_s: per_s(|v| v.allocstall, 1.0),

@@ -1,11 +1,11 @@
 //! Sockets over the window: who waits for whom, and how many requests each listener has in flight.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::model::foreign::Foreign;
-use crate::model::host::{Ages, Connecting, Listener, PeerLink, Peers, PortUse, ProcId, Resend};
+use crate::model::host::{Ages, Connecting, Listener, PeerLink, Peers, PortUse, ProcId, Resend, UnixQueue};
 use crate::model::sample::Snapshot;
 use crate::model::seen::{Lack, Seen, Why};
 
@@ -43,6 +43,8 @@ pub struct QueueFacts {
     pub queued: f64,
     /// How many may.
     pub backlog: u32,
+    /// Somebody waited at every look: between two of them a service that accepts at all empties its queue.
+    pub always: bool,
 }
 
 /// The way to one address.
@@ -278,21 +280,19 @@ fn listeners(ticks: &[&Peers], last: &Peers, over: &Over) -> Vec<ListenerFacts> 
     rows
 }
 
-/// Those that were in every dump: between two dumps a service that accepts at all empties its queue.
 fn queues(ticks: &[&Peers], last: &Peers, over: &Over) -> Vec<QueueFacts> {
     let all = |path: &Foreign| ticks.iter().flat_map(|t| &t.unix).filter(|q| q.path == *path).collect::<Vec<_>>();
-    let always = last.unix.iter().filter_map(|now| {
+    let one = |now: &UnixQueue| {
         let rows = all(&now.path);
         let rounds: u32 = rows.iter().map(|q| q.rounds).sum();
         let queued = rows.iter().map(|q| f64::from(q.queued)).sum::<f64>() / over.rounds;
-        (f64::from(rounds) >= over.rounds).then(|| QueueFacts {
-            path: now.path.clone(),
-            owner: now.owner,
-            queued,
-            backlog: now.backlog,
-        })
-    });
-    always.collect()
+        let always = f64::from(rounds) >= over.rounds;
+        QueueFacts { path: now.path.clone(), owner: now.owner, queued, backlog: now.backlog, always }
+    };
+    // Of each the newest row.
+    let mut seen = HashSet::new();
+    let newest_first = std::iter::once(last).chain(ticks.iter().rev().copied());
+    newest_first.flat_map(|t| &t.unix).filter(|q| seen.insert(&q.path)).map(one).collect()
 }
 
 fn paths(ticks: &[&Peers], over: &Over) -> Vec<PathFacts> {

@@ -1,5 +1,6 @@
 //! Rules about applications, from the host's own view, with nothing configured.
 
+mod late;
 pub mod pool_queueing;
 pub mod service_stalled;
 pub mod unexplained;

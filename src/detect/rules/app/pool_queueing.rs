@@ -1,4 +1,4 @@
-//! app.pool.queueing: clients queue for a pooled connection while the server has room.
+//! app.pool.queueing: clients queue for a pooled connection: all connections of the pool are taken.
 
 use crate::detect::command::{Command, sh};
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
@@ -19,7 +19,7 @@ const LOST: Param = Param {
     default: 0.2,
     min: 0.001,
     max: 1000.0,
-    what: "clients that must stand in the pool's queue, on average",
+    what: "clients that must wait in the pool's queue, on average",
 };
 
 /// The rule.
@@ -27,17 +27,21 @@ pub const RULE: Rule = Rule {
     id: "app.pool.queueing",
     class: Class::Live,
     source: SourceKind::Host,
-    says: "clients queue for a pooled connection while the server is idle",
+    says: "clients queue for a pooled connection: all connections of the pool are taken",
     params: &[LOST],
-    origins: &["host.listeners", "host.peers", "ledger"],
+    origins: &["host.listeners", "host.peers", "postgres.activity", "ledger"],
     page: "\
-A pooler (pgbouncer, odyssey, pgcat, pgpool) has more requests in flight at its door than it has questions open at its servers: the difference stands in its queue. A pooler
-hands out a free connection at once, so that a queue proves that all are taken, be it by transactions that think. When the server itself has room, the pool is too small; when its
-sessions stand behind a lock, the queue is a symptom of that and hangs under it.
+A pooler (pgbouncer, odyssey, pgcat, pgpool, supavisor, by the name of its process) has more client requests in flight
+than requests outstanding at its servers: the difference waits in its queue, and is the loss. A pooler hands out a
+free connection at once, so a queue means that all are taken, be it by transactions that think. Whether the server has
+room is shown for a server that perftop reads; where its sessions stand behind a lock, the queue hangs under that.
 
-Seen from the sockets alone, so that no access to the pooler is needed; its console (`SHOW POOLS`: cl_waiting, maxwait) says the same.
+Seen from the sockets alone, so that no access to the pooler is needed; its console (`SHOW POOLS`: cl_waiting,
+maxwait) says the same.
 
-**Relief**: a larger pool, as far as the server has room: two or three connections per CPU. **Cure**: shorter transactions; transaction pooling.",
+**Relief**: for pgbouncer, a `default_pool_size` of twice the connections that it has now, four at least; the fix has
+no upper limit, and beyond two or three connections per CPU of the server nothing gets faster. Other poolers by hand.
+**Cure**: keep that size in its configuration; by hand: shorter transactions, transaction pooling.",
     judge,
 };
 
@@ -67,14 +71,14 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         judged.verdicts.push((subject, Verdict::Found(Box::new(found(facts, pool, server, name)))));
     }
     if judged.verdicts.is_empty() {
-        return Judged::clear(Subject::host(), "no pooler runs here");
+        return Judged::clear(Subject::host(), "no pooler with clients and connections to a server is seen here");
     }
     judged
 }
 
 fn found(facts: &Facts<'_>, pool: &PoolWait, server: Option<&PgFacts>, name: &str) -> Found {
     let active = server.and_then(|pg| pg.activity.as_ref().ok()).map(|a| a.active());
-    let idle = active.map_or_else(String::new, |a| format!(" while the server works on {}", short(a)));
+    let idle = active.map_or_else(String::new, |a| format!(" while {} sessions are active on the server", short(a)));
     let title = format!(
         "{} clients queue in {name} on :{}: its {} connections to the server are taken{idle}",
         short(pool.waiting),
@@ -111,7 +115,7 @@ fn fixes(pool: &PoolWait) -> Vec<Fix> {
     raise.undo = Some(sh!("psql -p {} -U pgbouncer pgbouncer -c RELOAD   # to what its file says", pool.port));
     raise.risk =
         "so many for each pair of database and user: SHOW CONFIG tells what it is now; beyond two or three per CPU nothing gets \
-                  faster. Until its restart only"
+                  faster. Lasts until pgbouncer restarts"
             .into();
     raise.needs = "admin_users of pgbouncer".into();
     raise.verify = sh!("psql -p {} -U pgbouncer pgbouncer -c 'SHOW POOLS'", pool.port);

@@ -8,13 +8,14 @@ use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::stands::{Door, Usual, doors};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
-use crate::model::facts::{Facts as World, ProcFacts};
+use crate::model::facts::{Facts as World, PgFacts, ProcFacts};
 use crate::model::host::ProcId;
 use crate::model::seen::{Lack, Why};
 use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
-use crate::model::unit::{Unit, short};
+use crate::model::unit::Unit;
 
+use super::late::{Measured, requests, says};
 use super::unix_stalled;
 
 /// Its id.
@@ -26,7 +27,7 @@ const AGE: Param = Param {
     default: 1.0,
     min: 0.1,
     max: 60.0,
-    what: "a request in flight that is younger is never late",
+    what: "a request in flight that is younger is never late; not read or accepted counts from 1 s on, whatever this is",
 };
 const TIMES: Param = Param {
     name: "times",
@@ -36,15 +37,15 @@ const TIMES: Param = Param {
     max: 1000.0,
     what: "a late request is older than this times what nine of ten requests in flight at that port usually are",
 };
-const REQUESTS: Param = Param {
+pub(super) const REQUESTS: Param = Param {
     name: "requests",
     unit: Unit::Count,
     default: 2.0,
     min: 1.0,
     max: 1000.0,
-    what: "requests that have to be late at the same time; one that stands alone may be a long report",
+    what: "requests that have to be late at the same time: a single one may be a long report. One that is not read or accepted is enough",
 };
-const SHARE: Param = Param {
+pub(super) const SHARE: Param = Param {
     name: "share",
     unit: Unit::Percent,
     default: 5.0,
@@ -52,7 +53,7 @@ const SHARE: Param = Param {
     max: 100.0,
     what: "of all requests of the window have to be late; those that were answered meanwhile count",
 };
-const HALF: Param = Param {
+pub(super) const HALF: Param = Param {
     name: "half",
     unit: Unit::Percent,
     default: 50.0,
@@ -60,29 +61,29 @@ const HALF: Param = Param {
     max: 100.0,
     what: "of them late makes it critical; a database that perftop reads shows its long statements itself, and is stalled only from here on",
 };
-const FALL: Param = Param {
+pub(super) const FALL: Param = Param {
     name: "fall",
     unit: Unit::Percent,
     default: 50.0,
     min: 1.0,
     max: 90.0,
-    what: "answers per second below this share of the usual, while requests stand for a second",
+    what: "answers per second below this share of the usual, while more requests than usual stand for a second",
 };
-const ANSWERS: Param = Param {
+pub(super) const ANSWERS: Param = Param {
     name: "answers",
     unit: Unit::PerSecond,
     default: 1.0,
     min: 0.01,
     max: 1_000_000.0,
-    what: "usual answers per second; of a service that answers less often nobody can say what is late",
+    what: "usual answers per second: of a service that answers less often nobody can say what is late",
 };
-const STUCK: Param = Param {
+pub(super) const STUCK: Param = Param {
     name: "stuck",
     unit: Unit::SecondsPerSecond,
     default: 0.5,
     min: 0.01,
     max: 1000.0,
-    what: "threads of the service in uninterruptible sleep; then a single request that stands is enough",
+    what: "threads of the service in uninterruptible sleep: from here on a single request that stands is enough",
 };
 const IDLE: Param = Param {
     name: "idle",
@@ -90,7 +91,7 @@ const IDLE: Param = Param {
     default: 0.05,
     min: 0.0,
     max: 1000.0,
-    what: "a service below this does nothing: what it does not read stands, though nobody knows what is usual there",
+    what: "a service below this does nothing: what it does not read or accept stands, though nobody knows what is usual there",
 };
 const YOUNG: Param = Param {
     name: "young",
@@ -106,31 +107,40 @@ pub const RULE: Rule = Rule {
     id: "app.service.stalled",
     class: Class::Outcome,
     source: SourceKind::Host,
-    says: "requests at a listening port stand, or are answered late; nothing is configured",
+    says: "requests at a listening port stand or are answered late, or nobody accepts at a unix socket; nothing is configured",
     params: &[AGE, TIMES, REQUESTS, SHARE, HALF, FALL, ANSWERS, STUCK, IDLE, YOUNG],
     origins: &["host.stands", "host.requests", "host.iodelay", "host.unix"],
     page: "\
-The kernel stamps when each accepted connection last received and last sent data. Received after sent: a request is in flight, and the
-stamp is its age. perftop learns per port how old requests in flight usually are and how many are answered per second, and says so when
-that breaks: requests stand for longer than a second and ten times as long as usual, or answers fell below half while requests stand,
-or more of them than usual were not even read (or their connections not accepted) for a second.
+The kernel stamps when each accepted connection last received and last sent data. Received after sent: a request is in
+flight, and the stamp is its age. perftop learns per port how old requests in flight usually are and how many are
+answered per second, and says so when that breaks. Late are requests older than a second and ten times the usual age.
+A port is stalled when (1) two requests are late at once and make 5 % of the requests of the window, answered ones
+included; or (2) answers fell below half of the usual while two requests more than twice the usual stand for a second;
+or (3) one request more than twice the usual was not read, or its connection not accepted, for a second, and those of
+a second or more are 5 % of the window: here a single one is enough. At a database that perftop reads (3) is not
+asked.
 
-Long polls, streams, subscriptions and idle chats are not late: their own usual is their measure. At a port that was not seen for 10
-seconds, or answers less than once a second, nothing is late, but for what a service that does nothing does not read or accept, and what hangs in the kernel with the
-service's own threads; and not even those while it was started within the last minute and may be warming up. A single long request
-beside others that are answered is no stall.
+Where the service's threads are in state D (0.5 s/s), one request is enough instead of two. Long polls, streams,
+subscriptions and idle chats are not late: their own usual is their measure.
 
-At a unix socket the kernel tells only how many connections wait to be accepted: more than usual at every look is a stall too.
+At a port that was seen for less than 10 seconds, or that answers less than once a second, nothing is late. There only
+two things count: what is not read or accepted (before the usual is known: by a service that uses less than
+0.05 CPUs), and requests that stand for a second, half of all in the window, while its threads are in state D. A
+service whose usual is not known and that was started within the last minute may be warming up: nothing is said of it.
 
-This is an **outcome**: it names no cause. Where a cause holds that keeps this service waiting, that stands first and names the service.
-Where none holds, the requests stand all the same, and the host is not healthy. It is critical after five seconds with more than half of
-the requests late.
+At a unix socket the kernel tells only how many connections wait to be accepted: one more than twice the usual (before
+that is known, half of the backlog) at every look is a stall too, critical only from half of the backlog on.
 
-**What looks like it**: long statements at a database that perftop reads count from half of all requests on only; a batch job that waits
-for its own long request is one request.
+This is an **outcome**: it names no cause. Where a cause holds that keeps this service waiting, that stands first and
+names the service. Where none holds, the requests stand all the same, and the host is not healthy. It is critical
+after five seconds with half of the requests late or more.
 
-**Relief**: look at where the service's threads wait (the commands do that); restart it only when that shows why. **Cure**: that of the
-cause; timeouts in the service for what it calls, so that one slow part does not keep all its workers.",
+**What looks like it**: long statements at a database that perftop reads count from half of all requests on only; a
+batch job that waits for its own long request is one request.
+
+**Relief**: see where the service's threads wait, and its connections; by hand: restart it only when that shows why.
+**Cure**: by hand: that of the cause; timeouts in the service for what it calls, so that one slow part does not keep
+all its workers.",
     judge,
 };
 
@@ -159,23 +169,25 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let young = |p: &ProcFacts| age_s(facts.world, Some(p.id)).is_some_and(|s| s < params.get(YOUNG));
     verdicts.extend(unix_stalled::judge(facts, prev, &young));
     if verdicts.is_empty() {
-        let open = judged.iter().zip(&doors).find(|((_, standing), door)| standing.usual.is_none() && door.noticed >= 1.0);
-        verdicts.push(match open {
-            Some(((subject, _), door)) => (subject.clone(), Verdict::Unknown { because: not_known(door), lift: None }),
-            None => {
-                (Subject::host(), Verdict::Clear(format!("none of {} ports with connections has late requests", doors.len())))
-            }
-        });
+        let told = |s: &Standing| s.usual.is_some_and(|u| u.answers_per_s >= params.get(ANSWERS));
+        let open = judged.iter().zip(&doors).find(|((_, standing), door)| !told(standing) && door.noticed >= 1.0);
+        let mut others = doors.len();
+        if let Some(((subject, standing), door)) = open {
+            let because = not_known(door, standing.usual.is_some());
+            verdicts.push((subject.clone(), Verdict::Unknown { because, lift: None }));
+            others -= 1;
+        }
+        if open.is_none() || others > 0 {
+            let clear = format!("none of {others} ports with connections has late requests");
+            verdicts.push((Subject::host(), Verdict::Clear(clear)));
+        }
     }
     Judged { verdicts, ..Judged::default() }
 }
 
-fn not_known(door: &Door) -> String {
-    format!(
-        "{} at :{} in flight for over a second; what is usual there is known after some 10 s",
-        requests(door.noticed),
-        door.port
-    )
+fn not_known(door: &Door, seldom: bool) -> String {
+    let why = if seldom { "it answers too seldom to say what is late" } else { "its baseline is known after some 10 s" };
+    format!("{} at :{} in flight for over a second; {why}", requests(door.noticed), door.port)
 }
 
 /// How it stands with one port.
@@ -219,65 +231,8 @@ impl Standing {
     }
 }
 
-struct Measured {
-    late: f64,
-    share: f64,
-    noticed_share: f64,
-    stuck: f64,
-    /// The service uses no CPU, and not because it has just begun.
-    idle: bool,
-    young: bool,
-    read: bool,
-}
-
-/// Why the port is stalled. `held`: it was at the evaluation before, and stays so for less.
-fn says(params: &Params<'_>, door: &Door, usual: Option<Usual>, m: &Measured, held: bool) -> Option<String> {
-    let limit = |param| params.limit(param, held);
-    let hangs = m.stuck >= limit(STUCK);
-    // One that hangs with the service's own threads is enough.
-    let enough = if hangs { limit(REQUESTS).min(limit_of_one(held)) } else { limit(REQUESTS) };
-    let some = if m.read { limit(HALF) } else { limit(SHARE) };
-    let usually = usual.map_or(0.0, |u| 2.0 * u.unserved);
-    let told = usual.is_some() || m.idle;
-    if told && door.unserved - usually >= limit_of_one(held) && m.noticed_share >= some && !m.read {
-        return Some(format!("{} were not even read for a second", requests(door.unserved)));
-    }
-    let Some(usual) = usual else {
-        let hang = hangs && !m.young && door.noticed >= enough && m.noticed_share >= limit(HALF);
-        return hang
-            .then(|| format!("{} in flight for over a second, and its threads hang in the kernel", requests(door.noticed)));
-    };
-    let answers = usual.answers_per_s >= params.get(ANSWERS);
-    if answers && m.late >= enough && m.share >= some {
-        return Some(format!("{} in flight are late", requests(m.late)));
-    }
-    // What is held is allowed to come back a little before it is over.
-    let fall = params.get(FALL) / if held { crate::detect::params::HYSTERESIS } else { 1.0 };
-    let fell = answers && 100.0 * door.answers_per_s < fall * usual.answers_per_s;
-    let stands = door.noticed - 2.0 * usual.noticed >= enough && (!m.read || m.noticed_share >= some);
-    (fell && stands).then(|| {
-        format!(
-            "{} in flight for over a second, and {} answers per second instead of {}",
-            requests(door.noticed),
-            short(door.answers_per_s),
-            short(usual.answers_per_s)
-        )
-    })
-}
-
-fn requests(mean: f64) -> String {
-    match mean.round() {
-        n if n <= 1.0 => "1 request".to_owned(),
-        n => format!("{n:.0} requests"),
-    }
-}
-
-fn limit_of_one(held: bool) -> f64 {
-    if held { crate::detect::params::HYSTERESIS } else { 1.0 }
-}
-
 fn subject(world: &World, door: &Door) -> Subject {
-    let mut subject = Subject::new(SubjectType::Port, door.port.to_string(), format!(":{}", door.port));
+    let mut subject = Subject::new(SubjectType::Port, door.key(), format!(":{}", door.port));
     subject.also = program(world, door.family).iter().map(|p| format!("process:{}", p.id)).collect();
     subject
 }
@@ -300,12 +255,19 @@ fn cores(world: &World, family: Option<ProcId>) -> Option<f64> {
 
 /// A server whose sessions perftop reads serves that port.
 fn read_here(world: &World, door: &Door) -> bool {
-    world.postgres.iter().any(|pg| door.family.is_some() && pg.server.as_ref().is_some_and(|s| s.postmaster == door.family))
+    let same = |pg: &PgFacts| match door.family {
+        Some(_) => pg.server.as_ref().is_some_and(|s| s.postmaster == door.family),
+        // Whose sockets they are is not seen without rights.
+        None => {
+            door.namespace == 0 && pg.local() && pg.cluster.as_ref().is_ok_and(|c| c.number("port") == Some(f64::from(door.port)))
+        }
+    };
+    world.postgres.iter().any(same)
 }
 
 /// Threads of the program in uninterruptible sleep, s/s.
 fn stuck(facts: &Facts<'_>, family: Option<ProcId>) -> f64 {
-    facts.ledger.sum(|a| Some(a.family) == family, |a: &Actor| a.io_wait + a.blocked)
+    facts.ledger.sum(|a| Some(a.family) == family, |a: &Actor| a.blocked)
 }
 
 fn found(facts: &Facts<'_>, params: &Params<'_>, door: &Door, s: &Standing, says: &str) -> Found {
@@ -339,70 +301,11 @@ fn found(facts: &Facts<'_>, params: &Params<'_>, door: &Door, s: &Standing, says
 }
 
 fn fixes(door: &Door, program: Option<&ProcFacts>) -> Vec<Fix> {
+    let list = sh!("ss -tinp state established sport = :{}", door.port);
+    let there = program.filter(|_| door.namespace != 0).map(|p| sh!("nsenter -t {} -n {}", p.id.pid, &list));
     let requests = fix::look(
         "See the connections: what was not read (Recv-Q), how long ago data came (lastrcv) and went (lastsnd)",
-        sh!("ss -tinp state established sport = :{}", door.port),
+        there.unwrap_or(list),
     );
     program.map(fix::look_at_threads).into_iter().chain([requests]).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::detect::params::ParamOverrides;
-
-    const QUICK: Usual = Usual { answers_per_s: 100.0, noticed: 0.0, unserved: 0.0, below_ms: 10.0 };
-
-    /// Whether a port is stalled: its answers a second, the requests in flight by class of age (the sixth begins at 1 s), those not read.
-    fn stalled(usual: Option<Usual>, answers: f64, ages: [u32; 10], unserved: f64, change: impl Fn(&mut Measured)) -> bool {
-        let overrides = ParamOverrides::default();
-        let params = Params::new(RULE.id, &overrides);
-        let door = Door::seen(answers, ages, unserved);
-        let limit_s = usual.map_or(0.0, |u| 10.0 * u.below_ms / 1e3).max(1.0);
-        let of_all = |n: f64| 100.0 * n / (n + answers * 5.0).max(1e-9);
-        let late = door.older(limit_s * 1e3);
-        let mut measured = Measured {
-            late,
-            share: of_all(late),
-            noticed_share: of_all(door.noticed),
-            stuck: 0.0,
-            idle: false,
-            young: false,
-            read: false,
-        };
-        change(&mut measured);
-        says(&params, &door, usual, &measured, false).is_some()
-    }
-
-    const fn old(n: u32) -> [u32; 10] {
-        [0, 0, 0, 0, 0, n, 0, 0, 0, 0]
-    }
-
-    #[test]
-    fn what_is_late_goes_by_what_is_usual_there() {
-        let as_it_is = |_: &mut Measured| ();
-        assert!(stalled(Some(QUICK), 0.0, old(6), 0.0, as_it_is), "all stand");
-        assert!(stalled(Some(QUICK), 10.0, old(4), 0.0, as_it_is), "some of them");
-        assert!(!stalled(Some(QUICK), 100.0, old(2), 0.0, as_it_is), "two of five hundred");
-        assert!(!stalled(Some(QUICK), 90.0, old(1), 0.0, as_it_is), "one report");
-        assert!(!stalled(Some(QUICK), 0.0, old(1), 0.0, as_it_is), "a batch that waits for its own");
-        let idle = Usual { answers_per_s: 0.1, ..QUICK };
-        assert!(!stalled(Some(idle), 0.0, old(6), 0.0, as_it_is), "the first long polls of an idle service");
-        let polls = Usual { noticed: 8.0, below_ms: 30_000.0, ..QUICK };
-        assert!(!stalled(Some(polls), 100.0, old(9), 0.0, as_it_is), "long polls");
-        assert!(stalled(Some(polls), 3.0, old(20), 0.0, as_it_is), "their quick neighbours hang");
-        assert!(!stalled(Some(polls), 3.0, old(9), 0.0, as_it_is), "their quick neighbours left");
-    }
-
-    #[test]
-    fn what_is_not_read_by_an_idle_service_needs_no_usual() {
-        let idle = |m: &mut Measured| m.idle = true;
-        assert!(stalled(None, 0.0, old(3), 3.0, idle));
-        assert!(!stalled(None, 0.0, old(3), 3.0, |_| ()), "it works at something");
-        assert!(!stalled(None, 0.0, old(3), 0.0, idle), "long polls, for all one knows");
-        let hangs = |m: &mut Measured| m.stuck = 1.0;
-        assert!(stalled(None, 0.0, old(1), 0.0, hangs), "its threads hang in the kernel");
-        assert!(!stalled(None, 0.0, old(1), 0.0, |m| (m.stuck, m.young) = (1.0, true)), "it warms up");
-        assert!(!stalled(Some(QUICK), 20.0, old(9), 0.0, |m| m.read = true), "long statements are shown as such");
-    }
 }

@@ -45,15 +45,19 @@ pub const RULE: Rule = Rule {
     params: &[SHARE, LOST],
     origins: &["host.schedstat", "host.iodelay", "host.peers", "postgres.activity"],
     page: "\
-After every other finding has claimed its seconds, some of the waiting may be left. When that is a large share of the foreground
-time for several seconds, the host is not healthy, whatever else is fine: perftop measured the wait and does not know its cause.
+After every other finding has claimed its seconds, some of the waiting may be left: of each state its seconds, less
+the part that a healthy machine takes too, less what findings without a cause of their own claim. When that is `share`
+of the foreground time and `lost` s/s, the finding stands; after three of four evaluations it is a warning, and the
+host is not healthy, whatever else is fine: perftop measured the wait and does not know its cause. It takes no seconds
+from any finding and is never critical.
 
-It names the states in which the time is spent, the three that wait most in each, and the findings of the same kind that were
-checked and ruled out. The commands show what the kernel or the server says of that wait. It takes no seconds from any finding and
-is a warning at most.
+It names up to three states in which the time is spent, the three that wait most in each (each with the state's
+unexplained share of its own wait), and findings of the same kind that were checked and are fine. The commands show
+what the kernel or the server says of that wait.
 
-**What looks like it**: a cause that has just ended, whose waits are still in the window; a program that waits by design. **What to
-do**: run the commands, look for what the waiting processes have in common (a mount, a peer, a lock, a device).",
+**What looks like it**: a cause that has just ended, whose waits are still in the window; a program that waits by
+design. **What to do**: run the commands, look for what the waiting processes have in common (a mount, a peer, a lock,
+a device).",
     judge,
 };
 

@@ -18,7 +18,7 @@ const LOOKED_S: f64 = 2.0;
 pub(super) fn judge(facts: &Facts<'_>, prev: Option<&Prev>, young: &dyn Fn(&ProcFacts) -> bool) -> Vec<(Subject, Verdict)> {
     let Ok(sockets) = &facts.world.host.sockets else { return Vec::new() };
     let mut found = Vec::new();
-    for queue in sockets.queues.iter().filter(|_| facts.world.window_s >= LOOKED_S) {
+    for queue in sockets.queues.iter().filter(|q| q.always && facts.world.window_s >= LOOKED_S) {
         let processes = facts.world.processes();
         let program = processes.iter().find(|p| Some(p.id) == queue.owner);
         let program = program.and_then(|p| processes.iter().find(|root| root.id == p.family)).or(program);
@@ -39,8 +39,13 @@ fn waits(facts: &Facts<'_>, queue: &QueueFacts, young: bool, held: bool) -> bool
     let scale = if held { HYSTERESIS } else { 1.0 };
     match facts.learned.queues.usual(queue.path.shown()) {
         Some(usual) => queue.queued - 2.0 * usual >= scale,
-        None => !young && queue.queued >= scale * f64::from(queue.backlog.max(1)) / 2.0,
+        None => !young && queue.queued >= scale * full(queue),
     }
+}
+
+/// Half of what may wait there: from here on hardly anybody is accepted.
+fn full(queue: &QueueFacts) -> f64 {
+    f64::from(queue.backlog.max(1)) / 2.0
 }
 
 fn one(facts: &Facts<'_>, queue: &QueueFacts, program: Option<&ProcFacts>, standing: bool) -> Found {
@@ -50,12 +55,13 @@ fn one(facts: &Facts<'_>, queue: &QueueFacts, program: Option<&ProcFacts>, stand
     let connections = if n <= 1.0 { "1 connection waits".to_owned() } else { format!("{n:.0} connections wait") };
     let mut found = Found::new(Class::Outcome, format!("{who} is stalled: {connections} to be accepted"));
     found.standing = Some(standing);
+    found.never_critical = queue.queued < full(queue);
     found.confidence = facts.ledger.coverage;
     let most = Some(f64::from(queue.backlog));
     found.evidence = vec![evidence("connections that wait to be accepted, mean", queue.queued, Unit::Count, most, "host.unix")];
     let usual = facts.learned.queues.usual(path);
     found.evidence.extend(usual.map(|n| evidence("that usually wait", n, Unit::Count, None, "host.unix")));
-    let path = Word::quoted(queue.path.raw());
+    let path = Word::operand(queue.path.raw());
     let queue = path.map(|path| fix::look("See the queue (Recv-Q) and who listens", sh!("ss -xlp src {}", path)));
     found.fixes = program.map(fix::look_at_threads).into_iter().chain(queue).collect();
     found

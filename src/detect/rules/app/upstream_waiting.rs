@@ -1,4 +1,4 @@
-//! app.upstream.waiting: requests here wait for a peer. It is not this host.
+//! app.upstream.waiting: requests here wait for a peer: another host, or another network namespace of this one.
 
 use std::net::SocketAddr;
 
@@ -23,7 +23,7 @@ const LOST: Param = Param {
     default: 0.05,
     min: 0.001,
     max: 1000.0,
-    what: "requests that must stand still for one peer, beyond what a healthy peer takes, on average",
+    what: "requests that must wait for one peer, on average, beyond what a healthy peer takes",
 };
 
 /// The rule.
@@ -35,26 +35,29 @@ pub const RULE: Rule = Rule {
     params: &[LOST],
     origins: &["host.peers", "host.listeners", "ledger"],
     page: "\
-TCP keeps two stamps for each socket: when data was sent last, and when it was received last. A client socket whose last
-data went out after the last came in awaits a reply. perftop dumps the sockets several times a second (sock_diag, no
-rights needed), so the mean number of such sockets is, by Little's law, the number of requests that stand still for that
-peer.
+TCP keeps two stamps for each socket: when data was sent last, and when it was received last. A client socket whose
+last data went out after the last came in awaits a reply. perftop dumps the sockets up to four times a second, within
+0.1 % of a CPU (sock_diag, no rights needed), so the mean number of such sockets is, by Little's law, the number of
+requests that stand still for that peer.
 
 **What counts**: a wait counts while a request in flight of the same process is at least as old as the question: so a
-poll for work, a blocking pop or a subscription that stands for minutes is nobody's wait. Processes that serve no one do
-not count, nor does a question that is asked less than once a second and that hardly any request in flight can wait for. A reply within the usual time of that peer (learned, 5 to 50 ms, 10 ms at first) and its round trip is
-productive time, not loss.
+poll for work, a blocking pop or a subscription that stands for minutes is nobody's wait. At a terminal or behind a
+unix socket waits younger than 10 s count. Processes that serve no one do not count, nor does a question that is asked
+less than once a second and that fewer than a fifth of the requests in flight can wait for. A reply within the usual
+time of that peer (learned, 5 to 50 ms, 10 ms at first) and its round trip is productive time, not loss.
 
-**Unknown** and left out: sockets whose two stamps are equal (a reply within one tick of the clock), data that goes one
-way only, multiplexed connections (HTTP/2) that carry several requests. The share that was told apart is in the
-confidence.
+**Unknown** and left out: sockets whose two stamps are equal (a reply within one tick of the clock), data that goes
+one way only. The share that was told apart is in the confidence. A connection that carries several requests at once
+(HTTP/2) counts as one at most.
 
-A peer on this host is not counted: its own processes are looked at instead. One in another network namespace (a container) counts,
-and its process is named where perftop may look into that namespace.
+A peer on this host is not counted: its own processes are looked at instead; nor is a PostgreSQL server whose sessions
+perftop reads. One in another network namespace (a container) counts; where perftop may look into that namespace its
+process is named and that process' own time taken off. Sockets of other namespaces are seen as root only.
 
 **What looks like it**: packet loss on the way (`host.network.packet_loss`): sockets that send again are said.
 
-**Next**: look at that host. perftop cannot see from here why it is slow.",
+**Relief**: look at that host, and at the sockets. perftop cannot see from here why it is slow. **Cure**: by hand, in
+the application: a deadline for the calls to it, and a cap on those in flight.",
     judge,
 };
 

@@ -1,4 +1,4 @@
-//! app.workload_growth: more work than before at the same cost each; nothing is broken.
+//! app.workload_growth: a service waits for a CPU because it has more requests than before, at the same CPU time each.
 
 use crate::detect::command::{Command, sh};
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
@@ -19,7 +19,7 @@ const GROWTH: Param = Param {
     default: 1.3,
     min: 1.05,
     max: 100.0,
-    what: "requests a second over those of the minutes before",
+    what: "requests per second over the median of the two minutes before",
 };
 const COST: Param = Param {
     name: "cost",
@@ -27,7 +27,7 @@ const COST: Param = Param {
     default: 1.25,
     min: 1.01,
     max: 10.0,
-    what: "CPU time per request over that of before: beyond it (or below its inverse) each request is another one, and that is the story",
+    what: "CPU time per request over that of before: beyond it, or below its inverse, the requests are others, and growth explains nothing",
 };
 const LOST: Param = Param {
     name: "lost",
@@ -35,7 +35,7 @@ const LOST: Param = Param {
     default: 0.1,
     min: 0.001,
     max: 100.0,
-    what: "waits for a CPU of the service that its growth must cost",
+    what: "run delay of the service that its growth must explain",
 };
 
 /// The rule.
@@ -43,21 +43,25 @@ pub const RULE: Rule = Rule {
     id: "app.workload_growth",
     class: Class::Live,
     source: SourceKind::Host,
-    says: "more work than before at the same cost each; nothing is broken",
+    says: "a service waits for a CPU because it has more requests than before, at the same CPU time each",
     params: &[GROWTH, COST, LOST],
     origins: &["host.requests", "host.schedstat", "host.processes"],
     page: "\
-A service that waits for a CPU need not be broken: it may simply have more to do. perftop counts the segments with data that its
-accepted connections receive (requests, when they are small and connections are kept), and compares their rate and the CPU time
-for each with the minutes before. More of them at the same price each is growth; a higher price each is something else.
+A service that waits for a CPU need not be broken: it may simply have more to do. perftop counts the segments with
+data that its accepted connections receive (requests, when they are small and connections are kept), and compares
+their rate and the CPU time of each with the medians of up to two minutes before, the newest fifteen evaluations left
+out. Known after 35 evaluations with 5 requests per second or more. More of them at the same cost each is growth;
+another cost each is something else.
 
-What the service waits for a CPU is charged to the growth by the part that is new: 1 - 1 / growth. It must be the program that
-competes most for the CPU itself; otherwise who takes it is the cause.
+The loss is what the service waits for a CPU x (1 - 1 / growth). The service must have half of the CPU use that
+competes, weighted by nice values; otherwise who takes it is the cause.
 
-**What looks like it**: requests that became dearer (a new version, a cold cache); a neighbour (`host.cpu.contention`); a quota
-(`host.cpu.throttled`); clients that retry because replies are late: then the cost each stays too, so look for the first cause.
+**What looks like it**: requests that became more expensive (a new version, a cold cache); a neighbour
+(`host.cpu.contention`); a quota (`host.cpu.throttled`); clients that retry because replies are late: then the cost
+each stays too, so look for the first cause.
 
-**Relief**: shed or limit the callers that grew. **Cure**: more CPUs or instances.",
+**Relief**: see who sends the requests; shed or limit the callers that grew by hand. **Cure**: by hand: more CPUs or
+instances.",
     judge,
 };
 

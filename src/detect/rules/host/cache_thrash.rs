@@ -1,5 +1,6 @@
-//! host.memory.cache_thrash: the page cache is too small; refaults explain the reads.
+//! host.memory.cache_thrash: page cache too small: much of what is read was dropped a moment ago.
 
+use super::memory_reclaim;
 use crate::detect::command::{Command, sh};
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
@@ -21,7 +22,7 @@ const REFAULTS: Param = Param {
     default: 30.0,
     min: 1.0,
     max: 100.0,
-    what: "of the bytes read that must be page cache read again",
+    what: "of the bytes that the host reads that must be refaults",
 };
 const NEAR: Param = Param {
     name: "near",
@@ -37,7 +38,7 @@ const LOST: Param = Param {
     default: 0.05,
     min: 0.001,
     max: 100.0,
-    what: "IO wait of the group that refaults must explain",
+    what: "IO wait, of the group or of all, that refaults must explain",
 };
 
 /// The rule.
@@ -45,16 +46,21 @@ pub const RULE: Rule = Rule {
     id: "host.memory.cache_thrash",
     class: Class::Live,
     source: SourceKind::Host,
-    says: "page cache too small: refaults explain the reads",
+    says: "page cache too small: much of what is read was dropped a moment ago",
     params: &[REFAULTS, NEAR, LOST],
     origins: &["host.cgroup.memory", "host.vmstat", "host.iodelay"],
     page: "\
-A group's memory limit (or, with plenty called available, all the memory there is) leaves the page cache less room than the files in use need: pages are dropped and read again at once. It looks like
-a slow or busy disk, while PSI memory stays low (measured: 1 % memory beside 60 % io). Refaulted bytes against bytes read tell.
+A group's memory limit (or, unless memory is short by `host.memory.reclaim`, all there is) leaves the page cache less
+room than the files in use need: pages are dropped and read again at once. It looks like a slow or busy disk, while
+PSI memory stays low (measured: 1 % memory beside 60 % io).
 
-The loss is the group's IO wait times that share, taken from what the disk is charged with.
+A group must be near its limit. Its share is its refaulted page cache / all that the host reads; the loss is the IO
+wait of its tasks x that share, taken from what the disk is charged with. Where no group is found, the host is judged:
+the share is the lesser of refaulted / read and refaulted / all that the disks move, the loss everyone's IO wait x
+that.
 
-**Relief**: raise the limit. **Cure**: limits that count the files in use, smaller working sets, reads that bypass the cache.",
+**Relief**: double the limit, where that fits into the host; on the host, see who reads. **Cure**: see how the limit
+compares with the files in use; by hand: size the limit by them, reads that bypass the cache, more memory.",
     judge,
 };
 
@@ -108,11 +114,11 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
 /// The files in use are larger than all the memory that is left for them: plenty is called available, because the cache counts as such.
 fn on_host(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>, share: f64) -> Option<Judged> {
     // With little available it is a shortage of memory, and host.memory.reclaim says so.
-    const SHORT: f64 = 0.9;
-    let memory = facts.world.host.memory.as_ref().ok().filter(|m| m.used < SHORT)?;
+    let short = params.of(memory_reclaim::RULE.id).get(memory_reclaim::AVAILABLE) / 100.0;
+    let memory = facts.world.host.memory.as_ref().ok().filter(|m| 1.0 - m.used > short)?;
     let host = Subject::host();
     let held = is_held(prev, &host);
-    let again = memory.refault_bytes_per_s.unwrap_or(0.0);
+    let again = memory.refault_file_bytes_per_s.unwrap_or(0.0);
     // Who writes waits for other reasons: it counts as far as what is read again is what the disks move.
     let moved: f64 =
         facts.world.host.disks.iter().flatten().filter(|d| d.leaf).map(|d| d.read_bytes_per_s + d.write_bytes_per_s).sum();

@@ -1,4 +1,4 @@
-//! host.network.conntrack_full: the connection tracking table is nearly full or dropping.
+//! host.network.conntrack_full: the connection tracking table is nearly full, or full and dropping.
 
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
@@ -10,25 +10,34 @@ use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, count, short};
 
-const FULL: Param =
-    Param { name: "full", unit: Unit::Percent, default: 90.0, min: 50.0, max: 100.0, what: "of the table that must be taken" };
+const FULL: Param = Param {
+    name: "full",
+    unit: Unit::Percent,
+    default: 90.0,
+    min: 50.0,
+    max: 100.0,
+    what: "of the table that must be taken; with less, drops have another cause",
+};
 
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "host.network.conntrack_full",
     class: Class::Error,
     source: SourceKind::Host,
-    says: "connection tracking table nearly full or dropping",
+    says: "connection tracking table nearly full, or full and dropping",
     params: &[FULL],
     origins: &["host.conntrack"],
     page: "\
-The firewall tracks every connection in one table. When it is full, packets of new connections are dropped: connects time out at
-random while those that stand go on. Many short connections fill it, with each entry kept for minutes after the end.
+The firewall tracks every connection in one table. When it is full, packets of new connections are dropped: connects
+time out at random while those that stand go on. Many short connections fill it, with each entry kept for minutes
+after the end.
 
-Drops are counted against new connections: from 5 % of them and one a second on it is critical.
+Below `full` the table is fine, and drops are not looked at. Full and dropping, the drops are set against the
+attempts: the TCP connections that this host opened and accepted, plus the drops; what it only forwards is not among
+them. From 5 % and one a second on it is critical, from 0.5 % on a warning. Without drops it is a risk, at info.
 
-**Relief**: a larger table (each entry takes about 320 bytes). **Cure**: shorter time-outs, no tracking for what needs none, fewer
-and longer connections.",
+**Relief**: a table twice as large (each entry takes about 320 bytes). **Cure**: see whose connections fill it; by
+hand: shorter time-outs, no tracking for what needs none, fewer and longer connections.",
     judge,
 };
 

@@ -15,7 +15,7 @@ const SWITCHES: Param = Param {
     default: 20_000.0,
     min: 100.0,
     max: 1e8,
-    what: "switches per second and CPU of the whole host",
+    what: "context switches per second and CPU, on average over the host",
 };
 const SHARE: Param = Param {
     name: "share",
@@ -31,7 +31,7 @@ const LOST: Param = Param {
     default: 0.05,
     min: 0.001,
     max: 100.0,
-    what: "run delay of others that this must cost",
+    what: "run delay of others that it must cost: theirs times its share of what competes",
 };
 
 /// The rule.
@@ -39,15 +39,19 @@ pub const RULE: Rule = Rule {
     id: "host.cpu.context_switches",
     class: Class::Live,
     source: cpu_blame::SOURCE,
-    says: "a switch storm: a program's threads wake each other all the time",
+    says: "a switch storm: the CPUs switch all the time, mostly to the threads of one program",
     params: &[SWITCHES, SHARE, LOST],
     origins: &["host.cpu", "host.schedstat"],
     page: "\
 Threads that wake each other in turn (a contended lock, a ping-pong over pipes, far too many threads) spend the CPU on
-switching. Counted are the times that each process' threads came onto a CPU (`schedstat`, field 3).
+switching. Found when the host switches often on each CPU and most of the switches are one program's: the times that
+its threads came onto a CPU (`schedstat`, field 3). Why they do is not seen.
 
-**Relief**: pause it or lower its priority. **Cure**: fewer threads, batches instead of single items, no lock that is handed
-to and fro.",
+The loss is the run delay of everyone else times the program's share of the CPU use that competes, weighted by nice
+values. Below 5 % PSI cpu nobody is blamed.
+
+**Relief**: pause it or lower its priority; one that others depend on is only looked into. **Cure**: see what its
+threads wait for; by hand: fewer threads, batches instead of single items, no lock that is handed to and fro.",
     judge,
 };
 
@@ -72,7 +76,10 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let family = storm.root;
     let blamed = cpu_blame::most(facts, prev, |p| if p.family == family { p.cpu.unwrap_or(0.0) } else { 0.0 });
     let Some(blamed) = blamed.filter(|b| b.lost >= params.limit(LOST, held)) else {
-        return Judged::clear(host, format!("{} switches {} times a second and costs nobody much", storm.label(), count(slices)));
+        return Judged::clear(
+            host,
+            format!("{} switches {} times a second and costs others little", storm.label(), count(slices)),
+        );
     };
     let title = format!("{} switches {} times a second on {} CPUs", blamed.program.label(), count(slices), short(blamed.cores));
     let mut found = blamed.found(facts, title);

@@ -30,7 +30,7 @@ const LOST: Param = Param {
     default: 0.05,
     min: 0.001,
     max: 100.0,
-    what: "foreground seconds per second that others must lose",
+    what: "foreground seconds per second that it must cost others: their run delay times its share",
 };
 
 const SHARE: Param = Param {
@@ -39,7 +39,7 @@ const SHARE: Param = Param {
     default: 50.0,
     min: 5.0,
     max: 100.0,
-    what: "of what competes, nice-weighted, that one program must have to be surely the one; below it a whole control group is looked at as one",
+    what: "of what competes, nice-weighted: with less the confidence falls, and a control group that has as much is blamed instead",
 };
 const LEAST: Param = Param {
     name: "least",
@@ -47,7 +47,7 @@ const LEAST: Param = Param {
     default: 30.0,
     min: 5.0,
     max: 100.0,
-    what: "of what competes: nobody with less is blamed",
+    what: "of what competes: nobody with less is blamed, neither a program nor a group",
 };
 
 /// The rule.
@@ -59,17 +59,22 @@ pub const RULE: Rule = Rule {
     params: &[PRESSURE, LOST, SHARE, LEAST],
     origins: &["host.psi.cpu", "host.schedstat", "host.processes", "host.cpu", "host.runqueue"],
     page: "\
-Threads of foreground processes are ready to run and stand in the run queue. The cost is their run delay
-(`schedstat`, field 2), not PSI and not CPU percent: niced or SCHED_IDLE batch keeps every CPU busy and costs nobody
-anything, because the scheduler takes it off the CPU at once.
+Threads of foreground processes are ready to run and stand in the run queue. What counts is their run delay
+(`schedstat`, field 2), not CPU percent: niced or SCHED_IDLE batch keeps every CPU busy and costs nobody anything,
+because the scheduler takes it off the CPU at once. PSI cpu is a gate only: below `pressure` the finding is cleared.
 
 **Who is to blame**: the program (a process and its forks) whose CPU use, weighted by its nice value, is the largest
-share of what competes. Its own waiting is neither loss nor denominator. A program at nice 10 or more, SCHED_IDLE or
-SCHED_BATCH is never to blame. A server that waits for itself alone needs more CPU, and that is said.
+share of what competes; CPU time of processes that cannot be seen competes too. Where no program has `share` of it, a
+control group that has is blamed; with less than `least` nobody is. The loss is the run delay of everyone else times
+that share. A program at nice 10 or more, SCHED_IDLE or SCHED_BATCH is never to blame. A foreground program that uses
+half of the CPUs or more, and loses more to itself than others lose, needs more CPU: its own run delay is the loss
+then.
 
-**What looks like it**: a CPU quota (`host.cpu.throttled`: high PSI while CPUs idle), steal, one pinned core.
+**What looks like it**: a CPU quota (`host.cpu.throttled`), steal (`host.cpu.steal`), one pinned core
+(`host.cpu.hot_core`).
 
-**Relief**: lower its priority, or pause it. **Cure**: a CPU weight or quota for its unit, another time, more CPUs.",
+**Relief**: lower its priority, or pause it; one that others depend on is only looked into. **Cure**: a low CPU weight
+for its unit; by hand: a quota, another time, fewer requests, more CPUs.",
     judge,
 };
 
@@ -90,7 +95,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         return Judged::clear(host, format!("PSI cpu {} %", short(pressure.unwrap_or(0.0))));
     }
     let (Some(best), self_inflicted) = blame(facts, params, prev) else {
-        return Judged::clear(host, "no foreground program competes for the CPU");
+        return Judged::clear(host, "no program or control group takes a large part of what competes for the CPU");
     };
     let least = params.limit(LOST, held);
     if let Some(own) = self_inflicted.filter(|own| own.gain() > best.gain() && own.gain() >= least) {

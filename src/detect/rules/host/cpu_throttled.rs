@@ -1,4 +1,4 @@
-//! host.cpu.throttled: a cgroup's quota stops its tasks while CPUs are idle.
+//! host.cpu.throttled: a cgroup's CPU quota stops its tasks, whether or not CPUs are idle.
 
 use crate::detect::command::{Command, named, sh};
 use crate::detect::finding::{Class, Fix, Horizon, Phase, Preflight};
@@ -21,7 +21,7 @@ const THROTTLED_PERIODS: Param = Param {
     default: 5.0,
     min: 0.1,
     max: 100.0,
-    what: "share of the group's periods in which it was throttled",
+    what: "share of the group's periods in which it must have been throttled",
 };
 pub const LOST: Param = Param {
     name: "lost",
@@ -42,15 +42,16 @@ pub const RULE: Rule = Rule {
     origins: &["host.cgroup.cpu", "host.schedstat", "host.cpu"],
     page: "\
 A control group has a CPU quota. When its tasks have used it up, they stand still until the next period, whatever else
-is idle. CPU percent looks low, PSI cpu looks high, and every request of the service has steps of up to 100 ms.
+is idle. CPU percent looks low, PSI cpu looks high, and requests take steps of up to a period (100 ms by default).
 
-The cost is the time throttled (`cpu.stat`), capped by the run delay of the group's own tasks, because the kernel sums
-the former over run queues. A quota of an ancestor counts for all groups below it.
+While CPUs are free (busy below 58 % of 2 CPUs, 76 % of 8) and 5 % of the periods or more are throttled, the whole run
+delay of the group's foreground tasks is charged; otherwise it is the time throttled (`cpu.stat`), capped by that run
+delay. A quota of an ancestor counts for all groups below it; of several the one that explains most is charged.
 
 **What looks like it**: CPU contention (then CPUs are busy, and `nr_throttled` stands still).
 
-**Relief**: raise the quota now. **Cure**: set it where it is configured (unit, pod limit), or use fewer threads: many
-threads burn a small quota in the first milliseconds of each period.",
+**Relief**: raise the quota now, unless it is the whole machine already. **Cure**: set it where it is configured
+(unit, pod limit); by hand: fewer threads, because many burn a small quota in the first milliseconds of each period.",
     judge,
 };
 

@@ -1,4 +1,4 @@
-//! host.io.dirty_throttling: writers are held back by the dirty limit.
+//! host.io.dirty_throttling: dirty pages are at the limit where writers are held back, and others wait for IO; names who writes most.
 
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
@@ -34,7 +34,7 @@ const LOST: Param = Param {
     default: 0.05,
     min: 0.001,
     max: 100.0,
-    what: "IO wait of others that this must cost",
+    what: "IO wait of others that it must cost, beyond the clean part and by its share of the bytes written",
 };
 
 /// The rule.
@@ -42,16 +42,21 @@ pub const RULE: Rule = Rule {
     id: "host.io.dirty_throttling",
     class: Class::Live,
     source: SourceKind::Host,
-    says: "writers are held back by the dirty limit",
+    says: "dirty pages are at the limit where writers are held back, and others wait for IO; names who writes most",
     params: &[DIRTY, SHARE, LOST],
     origins: &["host.vmstat", "host.process_io", "host.iodelay"],
     page: "\
-The kernel lets processes dirty pages faster than the disk takes them, up to a limit (`vm.dirty_ratio`, `vm.dirty_bytes`). At the
-limit every writer is put to sleep in `balance_dirty_pages`, the one that wrote a line as well as the one that copies a disk image;
-and fsync of a small file waits behind the rest.
+The kernel lets processes dirty pages faster than the disk takes them, up to a limit (`vm.dirty_ratio`,
+`vm.dirty_bytes`). At the limit every writer is put to sleep in `balance_dirty_pages`, the one that wrote a line as
+well as the one that copies a disk image; and fsync of a small file waits behind the rest. Found when dirty pages and
+those being written are near that limit; in which wait a task is, is not looked at.
 
-**Who is to blame**: the program that dirties most. **Relief**: pause it, or let it write past the cache (`oflag=direct`).
-**Cure**: a write limit for it (io.max); smaller `dirty_background_bytes`, so that writing begins sooner.",
+**Who is to blame**: the program that dirties most, from `share` of all written bytes on. The loss is the IO wait of
+everyone else x (1 - its clean part) x that share.
+
+**Relief**: pause it, or give it the idle IO class (bfq alone honours it); by hand: let it write past the cache
+(`oflag=direct`). **Cure**: smaller `vm.dirty_background_bytes`, so that writing begins sooner; by hand: a write limit
+for it (io.max).",
     judge,
 };
 
@@ -90,7 +95,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             ),
         );
     }
-    let title = format!("{} dirties {}/s: every writer waits at the dirty limit", writer.label(), bytes(writer.amount));
+    let title = format!("{} dirties {}/s at the dirty limit: others wait for IO", writer.label(), bytes(writer.amount));
     let mut found = Found::new(Class::Live, title);
     found.losses = facts.ledger.disk_losses(|a| a.family != writer.root, (1.0 - clean) * share);
     found.victims_time = facts.ledger.sum(|a| a.family != writer.root, Actor::time);

@@ -13,7 +13,7 @@ use crate::model::seen::{Lack, Why};
 use crate::model::shell::Word;
 use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
-use crate::model::unit::Unit;
+use crate::model::unit::{Unit, seconds};
 
 const FRESH: Param =
     Param { name: "fresh", unit: Unit::Seconds, default: 10.0, min: 1.0, max: 600.0, what: "an error this young is happening" };
@@ -26,6 +26,9 @@ const TAIL: Param = Param {
     what: "how long an error is still shown after the last one, marked as ended",
 };
 
+/// Its id.
+pub const ID: &str = RULE.id;
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "host.disk.errors",
@@ -35,11 +38,13 @@ pub const RULE: Rule = Rule {
     params: &[FRESH, TAIL],
     origins: &["host.kmsg"],
     page: "\
-The kernel says that a device did not read or write, or that a file system found itself damaged. Data may be lost; retries make the
-device slow before it fails. Read from `/dev/kmsg`, with the device that the message names.
+The kernel says that a device did not read or write, or that a file system found itself damaged. Data may be lost;
+retries make the device slow before it fails. Read from `/dev/kmsg`, by the device that the message names; without the
+rights for that it is unknown. An error younger than `fresh` is happening; up to `tail` it is shown as ended.
 
-**Relief**: stop writing to it, move the service to a replica. **Cure**: copy what can be read, replace the device; check cables and
-controllers when several fail at once.",
+**Relief**: see what failed and what the device says of itself (`smartctl`); by hand: stop writing to it, move the
+service to a replica. **Cure**: copy what can be read; by hand: replace the device, and check cables and controllers
+when several fail at once.",
     judge,
 };
 
@@ -64,7 +69,13 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, _: Option<&Prev>) -> Judged {
         found.ended = youngest > params.get(FRESH);
         found.failed_per_s = (!found.ended).then(|| said.len() as f64 / params.get(TAIL));
         found.evidence = vec![
-            evidence("messages of the kernel in the last minute", said.len() as f64, Unit::Count, NONE_IS_FINE, "host.kmsg"),
+            evidence(
+                format!("messages of the kernel in {}", seconds(params.get(TAIL))),
+                said.len() as f64,
+                Unit::Count,
+                NONE_IS_FINE,
+                "host.kmsg",
+            ),
             params.row_below("the last one", youngest, FRESH, "host.kmsg"),
         ];
         found.fixes = fixes(&device);

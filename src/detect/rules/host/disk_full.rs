@@ -41,15 +41,16 @@ pub const RULE: Rule = Rule {
     params: &[LEFT, HORIZON],
     origins: &["host.filesystems"],
     page: "\
-A file system has no space left for ordinary users: writes fail with ENOSPC now. Root's reserve does not help services.
-Each device counts once, whatever bind mounts show it. Read-only images are full by design and left out.
+A file system has no space left for ordinary users (`left` at most, on a small one 2 % of its size): writes fail with
+ENOSPC now. Root's reserve does not help services. Each device counts once, whatever bind mounts show it. What is
+mounted read-only is left out: images are full by design.
 
 The risk form says when it will be full: Theil-Sen over the free bytes, and only with a minute of history, a fall in
-three quarters of the steps and an interval whose late end is within the horizon. A disk that is 95 % full and does not
-grow is fine.
+three quarters of the steps and an interval whose late end is within the horizon. A disk that is 95 % full and does
+not grow is fine.
 
-**Relief**: find and remove what is large, or what is deleted but still open. **Cure**: rotation, quotas, a larger
-volume, an alert on the trend.",
+**Relief**: find what is large, and what is deleted but still open; remove it, or restart who holds it, by hand.
+**Cure**: by hand: rotation, retention, quotas, a larger volume.",
     judge,
 };
 

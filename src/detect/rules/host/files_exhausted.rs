@@ -28,8 +28,14 @@ const NEARLY: Param = Param {
     max: 100.0,
     what: "of the limit from which it is a risk",
 };
-const HOST: Param =
-    Param { name: "host", unit: Unit::Percent, default: 95.0, min: 50.0, max: 100.0, what: "of the host's own limit" };
+const HOST: Param = Param {
+    name: "host",
+    unit: Unit::Percent,
+    default: 95.0,
+    min: 50.0,
+    max: 100.0,
+    what: "of the host's own limit (fs.file-max), from which it is an error",
+};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -40,12 +46,15 @@ pub const RULE: Rule = Rule {
     params: &[LEFT, NEARLY, HOST],
     origins: &["host.open_files", "host.files"],
     page: "\
-A process has used up the descriptors that it may have (soft limit of open files): accept, open and connect fail with EMFILE. Servers
-spin on a failed accept and burn CPU. Sockets count as well: too many connections, or a leak.
+A process has used up the descriptors that it may have (soft limit of open files): accept, open and connect fail with
+EMFILE. Servers may spin on a failed accept and burn CPU. Sockets count as well: too many connections, or a leak.
 
-perftop counts the links in `/proc/PID/fd` of the processes that it may read, every five seconds.
+perftop counts the links in `/proc/PID/fd` of the processes that it may read, every five seconds or less often. A
+process with `left` descriptors or fewer left is an error, from `nearly` on a risk; the host from `host` of
+`fs.file-max` on is an error.
 
-**Relief**: raise the limit of the running process with `prlimit`. **Cure**: close what leaks, `LimitNOFILE=` in the unit.",
+**Relief**: raise the soft limit of the running process with `prlimit`, up to its hard limit; double the host's.
+**Cure**: see what the process holds open; by hand: close what leaks, `LimitNOFILE=` in the unit.",
     judge,
 };
 
@@ -57,7 +66,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let subject = Subject::new(SubjectType::Process, files.id.to_string(), process.label());
         let share = files.open as f64 / files.limit.max(1) as f64 * 100.0;
         let full = files.limit.saturating_sub(files.open) as f64 <= params.get(LEFT);
-        if full || share >= params.limit(NEARLY, is_held(prev, &subject)).max(60.0) {
+        if full || share >= params.limit(NEARLY, is_held(prev, &subject)) {
             judged.verdicts.push((subject, Verdict::Found(Box::new(found(params, process, files, share, full)))));
         }
     }
@@ -79,7 +88,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     }
     if judged.verdicts.is_empty() {
         let most = host.crowded.first().map_or_else(
-            || "no process has used half of its descriptors".to_owned(),
+            || "no process that can be read has used half of its descriptors".to_owned(),
             |f| format!("at most {} of {} descriptors of a process", f.open, f.limit),
         );
         return Judged::clear(Subject::host(), most);

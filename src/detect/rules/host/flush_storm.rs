@@ -1,4 +1,4 @@
-//! host.io.flush_storm: fsyncs of one process make everyone's commits wait.
+//! host.io.flush_storm: fsyncs of one program make the commits of others wait.
 
 use std::collections::HashMap;
 
@@ -30,7 +30,7 @@ const LOST: Param = Param {
     default: 0.05,
     min: 0.001,
     max: 100.0,
-    what: "waits in fsync of others that this must cost",
+    what: "waits of others inside fsync that it must cost, beyond the clean part and by its share of the bytes written",
 };
 const VICTIMS: Param = Param {
     name: "victims",
@@ -46,24 +46,28 @@ pub const RULE: Rule = Rule {
     id: "host.io.flush_storm",
     class: Class::Live,
     source: SourceKind::Host,
-    says: "fsyncs of one process make everyone's commits wait",
+    says: "fsyncs of one program make the commits of others wait",
     params: &[SHARE, LOST, VICTIMS],
     origins: &["host.sync", "host.disks", "host.process_io"],
     page: "\
-A commit is an fsync: the caller sleeps until its data, the journal's transaction and the device's cache are written. The journal of
-a file system is one: whoever brings much into a transaction makes all wait who commit to it, and a flush empties the device's cache
-for everybody. So a small commit takes as long as the large file of another program that calls fsync beside it.
+A commit is an fsync: the caller sleeps until its data, the journal's transaction and the device's cache are written.
+A file system has one journal: whoever brings much into a transaction makes all wait who commit to it, and a flush
+empties the device's cache for everybody. So a small commit takes as long as the large file of another program beside
+it.
 
-perftop sees it by the system call that blocked threads are in: fsync, fdatasync, sync, syncfs, msync, sync_file_range. That needs
-the rights to look into other users' processes.
+perftop sees it by the system call that blocked threads are in: fsync, fdatasync, sync, syncfs, msync,
+sync_file_range. Without the rights to see that of other users' processes it is unknown. A session of a watched
+PostgreSQL that waits for WAL counts as inside fsync.
 
-**Who is to blame**: the program with fsyncs under way that writes most. What others wait in fsync is charged by its share of the
-bytes, less what the device takes when it is clean.
+**Who is to blame**: of the programs with 0.05 threads or more inside fsync on average, the one that writes most, from
+`share` of all written bytes on. At least `victims` of the others' IO wait must be inside fsync. The loss is what they
+wait there x (1 - its clean part) x the writer's share of the bytes.
 
 **What looks like it**: a device that is slow for all (`host.io.saturated`: reads wait too), the dirty limit
 (`host.io.dirty_throttling`: writers wait, not only those that commit).
 
-**Relief**: pause it. **Cure**: fewer and smaller fsyncs (one per batch, `sync_file_range` as it goes), another file system for it.",
+**Relief**: pause it, where nobody depends on it. **Cure**: by hand: fewer and smaller fsyncs (one per batch,
+`sync_file_range` as it goes), another file system for it.",
     judge,
 };
 
@@ -84,7 +88,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let syncs = |members: &[&ProcFacts]| members.iter().filter_map(|p| p.sync_wait).sum::<f64>();
     let flushing = written.into_iter().filter(|w| syncs(&w.members) >= 0.05).collect();
     let Some(writer) = kept(flushing, prev, |w| w.amount / all.max(1.0)) else {
-        return Judged::clear(host, "nobody waits in fsync");
+        return Judged::clear(host, "no program that writes is seen inside fsync");
     };
     let share = writer.amount / all.max(1.0);
     // The waits of others inside fsync, weighted as their time is.

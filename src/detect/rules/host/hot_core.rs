@@ -1,4 +1,4 @@
-//! host.cpu.hot_core: one core is full and a victim is pinned to it, others idle.
+//! host.cpu.hot_core: a process may run on full CPUs only, while others have room.
 
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
@@ -35,7 +35,7 @@ const LOST: Param = Param {
     default: 0.05,
     min: 0.001,
     max: 100.0,
-    what: "run delay of the pinned victim",
+    what: "run delay of all processes that are pinned to full cores, those of the program to blame left out",
 };
 
 /// The rule.
@@ -43,16 +43,20 @@ pub const RULE: Rule = Rule {
     id: "host.cpu.hot_core",
     class: Class::Live,
     source: SourceKind::Host,
-    says: "one core is full and a victim is pinned to it, others idle",
+    says: "a process may run on full CPUs only, while others have room",
     params: &[FULL, IDLE, LOST],
     origins: &["host.cpu", "host.schedstat", "host.affinity"],
     page: "\
-A process may run on some CPUs only (taskset, a cpuset, an affinity that its author set), these are full, and others idle. The average
-over all CPUs looks fine. An interrupt that one core serves alone looks the same.
+A process may run on some CPUs only (taskset, a cpuset, an affinity that its author set), all of these are full, and
+others have room. The average over all CPUs looks fine. What fills a core may also be an interrupt that it serves
+alone.
 
-**Who is to blame**: the program that uses the full cores most; without one, the pinned process itself.
+**Who is to blame**: of the programs that are pinned to these cores, or ran there last, the one that uses most CPU,
+from 0.2 CPUs on; without one, the pinned process itself. The loss is the run delay of all processes that are pinned
+to full cores, those of the program to blame left out.
 
-**Relief**: let it run anywhere. **Cure**: the affinity where it is configured; spread interrupts.",
+**Relief**: let the pinned process run anywhere; out of a cpuset it cannot. **Cure**: see where the affinity is set,
+and change it there by hand; spread interrupts by hand.",
     judge,
 };
 
@@ -74,7 +78,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let pinned: Vec<&ProcFacts> = facts.world.processes().iter().filter(stuck).collect();
     let delay = |p: &ProcFacts| facts.ledger.sum(|a| a.id == p.id, |a| a.runnable);
     let Some(victim) = pinned.iter().copied().max_by(|a, b| delay(a).total_cmp(&delay(b))) else {
-        return Judged::clear(host, format!("a core is {hottest:.0} % busy, and nobody who waits is pinned to it"));
+        return Judged::clear(host, format!("a core is {hottest:.0} % busy, and no process is pinned to full ones only"));
     };
     let cores = victim.pinned.clone().unwrap_or_default();
     // Those that compete for the same cores: pinned there, or seen there.

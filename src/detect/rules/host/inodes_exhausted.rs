@@ -1,4 +1,4 @@
-//! host.disk.inodes_exhausted: no inodes though space is free.
+//! host.disk.inodes_exhausted: a file system has no inodes left, or will have none soon.
 
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
@@ -37,15 +37,18 @@ pub const RULE: Rule = Rule {
     id: "host.disk.inodes_exhausted",
     class: Class::Error,
     source: SourceKind::Host,
-    says: "no inodes though space is free",
+    says: "a file system has no inodes left, or will have none soon",
     params: &[LEFT, HORIZON],
     origins: &["host.filesystems"],
     page: "\
-A file system has space left and no inode: no file can be made (ENOSPC), and `df` shows nothing of it; `df -i` does. Many small
-files do it: sessions, caches, mail queues, spools. File systems that make inodes as they go (XFS, btrfs) show none or many.
+A file system has no inode left (`left` at most, on a small one 2 % of them): no file can be made (ENOSPC), and `df`
+shows nothing of it; `df -i` does. Many small files do it: sessions, caches, mail queues, spools. File systems that
+make inodes as they go show none or many; for XFS, btrfs, ZFS and bcachefs no time is estimated.
 
-**Relief**: find the directory with the many files and remove what is old. **Cure**: expire them, or a file system made with more
-inodes.",
+The risk form says when the last one goes, by the same rules as `host.disk.full`.
+
+**Relief**: find the directory with the many files; remove what is old by hand. **Cure**: see what is old; by hand:
+expire it, or make the file system with more inodes.",
     judge,
 };
 
@@ -88,7 +91,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
                 count(space.inodes_free as f64),
                 count(space.inodes as f64)
             ),
-            None => format!("{} has no inodes left ({} in all), though {room} are free", fs.mount, count(space.inodes as f64)),
+            None => format!("{} has no inodes left ({} in all); {room} are free", fs.mount, count(space.inodes as f64)),
         };
         let mut found = Found::new(if full { Class::Error } else { Class::Risk }, title);
         if let Some((eta, late)) = risk.filter(|_| !full) {

@@ -1,4 +1,4 @@
-//! host.io.saturated: a device is slower than its own clean latency and its queue grows; names the contender.
+//! host.io.saturated: a device is slower than its own clean latency and operations queue up; names the contender.
 
 use crate::detect::command::{Command, named, sh};
 use crate::detect::finding::{Class, Evidence, Fix, Horizon, Phase, Preflight};
@@ -38,7 +38,7 @@ const LOST: Param = Param {
     default: 0.03,
     min: 0.001,
     max: 100.0,
-    what: "foreground seconds per second that others must lose",
+    what: "foreground seconds per second that it must cost others: their IO wait beyond the clean part, by the contender's share",
 };
 const CONTENDER: Param = Param {
     name: "contender",
@@ -46,7 +46,7 @@ const CONTENDER: Param = Param {
     default: 50.0,
     min: 10.0,
     max: 100.0,
-    what: "share of all bytes from which one program is the contender",
+    what: "share of the bytes of all programs from which one is the contender; without one the device is named",
 };
 
 /// The rule.
@@ -54,24 +54,25 @@ pub const RULE: Rule = Rule {
     id: "host.io.saturated",
     class: Class::Live,
     source: SourceKind::Host,
-    says: "a device is slower than its own clean latency and its queue grows; names the contender",
+    says: "a device is slower than its own clean latency and operations queue up; names the contender",
     params: &[SLOWER, QUEUE, LOST, CONTENDER],
     origins: &["host.disks", "host.iodelay", "host.process_io", "host.psi.io"],
     page: "\
 A block device takes clearly longer per operation than it does when it is not loaded, and operations queue up. Others
-wait for it. The clean latency is learned on this very device (10th percentile while the queue is short); the part of a
-wait that a clean device would take too is productive time, not loss.
+wait for it. The clean latency is learned on this very device (10th percentile while the queue is short; until five
+windows are known 0.2 ms, rotating 8 ms). A busy, fast disk is no finding: 97 % utilisation at 0.1 ms hurts nobody.
 
-A busy, fast disk is no finding: 97 % utilisation at 0.1 ms per operation hurts nobody.
+The loss is the IO wait of everyone else x (1 - clean / await) x the contender's share. For which device a task waits
+is not seen: of several slow devices the one with the longest queue is charged with all IO wait.
 
-**Who is to blame**: the program that moves more than half of the bytes. What it waits itself is not counted. Without
-one it is the device.
+**Who is to blame**: the program with half of the bytes that all programs move (`contender`), when they fit the
+device: half to four times what it moves. What it waits itself is not counted. Without one it is the device.
 
-**What looks like it**: an IO limit (`host.io.throttled`: tasks wait, the device idles), a memory shortage
-(`host.memory.reclaim`: the reads are page cache read again).
+**What looks like it**: an IO limit (`host.io.throttled`: a group at its limit), a memory shortage
+(`host.memory.reclaim`: the reads are refaults).
 
-**Relief**: pause the contender, or idle IO class where the scheduler honours it (bfq). **Cure**: an IO limit or weight
-for its unit, another time, another device.",
+**Relief**: pause the contender, or idle IO class where the scheduler honours it (bfq); without one, see who uses the
+device. **Cure**: an IO limit for its unit; by hand: another time, another device.",
     judge,
 };
 
@@ -209,7 +210,7 @@ fn evidence_rows(facts: &Facts<'_>, params: &Params<'_>, disk: &DiskFacts, conte
             "milliseconds per operation",
             await_ms(facts, disk).unwrap_or(0.0),
             Unit::Milliseconds,
-            Some(clean * 3.0),
+            Some(clean * params.get(SLOWER)),
             "host.disks",
         ),
         evidence("the same when clean", clean, Unit::Milliseconds, None, "host.disks"),

@@ -1,4 +1,4 @@
-//! host.io.throttled: tasks wait for IO while the device idles, because their cgroup has an IO limit.
+//! host.io.throttled: tasks of a control group wait for IO because the group has used up its IO limit.
 
 use crate::detect::command::{Command, named, sh};
 use crate::detect::finding::{Class, Fix, Horizon, Phase, Preflight};
@@ -22,7 +22,7 @@ const LOST: Param = Param {
     default: 0.03,
     min: 0.001,
     max: 100.0,
-    what: "foreground seconds per second that the group's tasks must lose",
+    what: "IO wait of the group's foreground tasks",
 };
 const DEVICE_BUSY: Param = Param {
     name: "device_busy",
@@ -30,7 +30,7 @@ const DEVICE_BUSY: Param = Param {
     default: 70.0,
     min: 1.0,
     max: 100.0,
-    what: "above this the device itself may be the reason",
+    what: "where the group's own use is not counted: above this the device is taken for the reason",
 };
 
 /// The rule.
@@ -38,18 +38,21 @@ pub const RULE: Rule = Rule {
     id: "host.io.throttled",
     class: Class::Live,
     source: SourceKind::Host,
-    says: "tasks wait for IO while the device idles: an IO limit of their cgroup",
+    says: "tasks of a control group wait for IO because the group has used up its IO limit",
     params: &[LOST, DEVICE_BUSY],
     origins: &["host.cgroup.io", "host.iodelay", "host.disks", "host.psi.io"],
     page: "\
-Tasks of a control group with an IO limit stand still in IO, while the device has nothing to do: the operations are
-held back before they reach it, so `iostat` shows an idle disk and PSI io is high.
+Tasks of a control group with an IO limit wait for IO, and the group does more than half of what one of its limits
+allows, on average over the window. Operations are held back before they reach the device, so `iostat` may show an
+idle disk while PSI io is high. Where the kernel does not count what the group does, it is found while the device is
+no busier than `device_busy`.
 
-The cost is the IO wait of the group's own foreground tasks. Limits: `io.max` (v2), `blkio.throttle.*` (v1).
+The loss is all IO wait of the group's own foreground tasks. Limits: `io.max` (v2), `blkio.throttle.*` (v1).
 
 **What looks like it**: a saturated device (then await and queue are high), a hung network file system.
 
-**Relief**: lift the limit now. **Cure**: set it to what the service needs where it is configured.",
+**Relief**: lift all IO limits of the group now. **Cure**: by hand: set them to what the service needs where they are
+configured.",
     judge,
 };
 
@@ -77,7 +80,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             let why = format!("its limit costs {} s/s of foreground time", short(waits));
             judged.verdicts.push((subject, Verdict::Clear(why)));
         } else if !at_limit(group) && (counted(group) || busy > params.get(DEVICE_BUSY)) {
-            let why = format!("it is below its limit; the device is {} % busy", short(busy));
+            let why = format!("it is not seen at its limit; the device is {} % busy", short(busy));
             judged.verdicts.push((subject, Verdict::Clear(why)));
         } else {
             let found = found(facts, params, group, &members, waits, device);
@@ -144,7 +147,7 @@ fn found(
         of(a).total_cmp(&of(b)).then(b.per_s.cmp(&a.per_s))
     });
     let limit = tightest.map_or_else(String::new, say);
-    let mut found = Found::new(Class::Live, format!("{} is held to {limit} while the device has room", group.path));
+    let mut found = Found::new(Class::Live, format!("{} is held back by its IO limit of {limit}", group.path));
     let is_member = |a: &Actor| members.contains(&a.id);
     found.losses = facts.ledger.disk_losses(|a| members.contains(&a.id), 1.0);
     found.victims_time = facts.ledger.sum(is_member, Actor::time);
@@ -175,7 +178,7 @@ fn found(
         found.evidence.push(evidence("PSI io some", psi.best() * 100.0, Unit::Percent, None, "host.psi.io"));
     }
     found.confidence = confidence(facts.ledger, lost, facts.ledger.io_rounds);
-    found.fixes = fixes(group, disk);
+    found.fixes = fixes(params, group, disk);
     found
 }
 
@@ -197,7 +200,7 @@ fn set(group: &CgroupFacts, limit: &IoLimit, lift: bool) -> Option<Command> {
     Some(sh!("echo {} > {}", line, Word::path(&[dir, b"/io.max"])?))
 }
 
-fn fixes(group: &CgroupFacts, disk: Option<&DiskFacts>) -> Vec<Fix> {
+fn fixes(params: &Params<'_>, group: &CgroupFacts, disk: Option<&DiskFacts>) -> Vec<Fix> {
     let all = |lift: bool| {
         let lines: Option<Vec<Command>> = group.io_limits.iter().map(|limit| set(group, limit, lift)).collect();
         lines?.into_iter().reduce(|all, next| all.then(" && ", &next))
@@ -208,7 +211,8 @@ fn fixes(group: &CgroupFacts, disk: Option<&DiskFacts>) -> Vec<Fix> {
     relief.risk = "its neighbours on the device get less; a manager may write the old value again".into();
     relief.needs = "root".into();
     let busy = disk.map_or(0.0, |d| d.util * 100.0);
-    relief.preflight = vec![Preflight { ok: busy < 70.0, what: format!("the device is {} % busy", short(busy)) }];
+    relief.preflight =
+        vec![Preflight { ok: busy < params.get(DEVICE_BUSY), what: format!("the device is {} % busy", short(busy)) }];
     let mut cure = fix::shell_fix(
         Phase::Cure,
         Horizon::LongTerm,

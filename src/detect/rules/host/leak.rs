@@ -1,4 +1,4 @@
-//! host.memory.leak: one process grows steadily; when the memory ends. Never critical alone.
+//! host.memory.leak: one process grows steadily; when the memory ends; never critical.
 
 use crate::detect::command::{Command, sh};
 use crate::detect::finding::{Class, Horizon, Phase};
@@ -16,7 +16,7 @@ const GROWTH: Param = Param {
     default: 262_144.0,
     min: 1024.0,
     max: 1e10,
-    what: "that a process must grow by, over a minute at least, in three quarters of the steps",
+    what: "that a process must grow by, the median over a minute at least; three quarters of the steps must rise",
 };
 const HORIZON: Param = Param {
     name: "horizon",
@@ -32,17 +32,19 @@ pub const RULE: Rule = Rule {
     id: "host.memory.leak",
     class: Class::Risk,
     source: SourceKind::Host,
-    says: "one process grows steadily; ETA; never critical alone",
+    says: "one process grows steadily; when the memory ends; never critical",
     params: &[GROWTH, HORIZON],
     origins: &["host.processes", "host.memory"],
     page: "\
-The memory of its own of one process (resident, without files and shared memory) has grown for a minute or longer, in three quarters of the steps and without a break: Theil-Sen
-over the last ninety points. The time is that until MemAvailable is used up at this rate, and it counts by its late end only.
+One process' own memory (resident, without files and shared memory) has grown for a minute or longer, in three
+quarters of the steps at least: Theil-Sen over up to ninety points. The time is that until MemAvailable is used up at
+the median rate; severity goes by its late end. Followed are up to twelve processes, those that grow fastest first.
 
-A cache that fills looks the same until it is full. That is why this is never critical: the operator decides. A process under a memory limit of
-its own group meets that limit first.
+A cache that fills looks the same until it is full. That is why this is never critical: the operator decides. A
+process under a memory limit of its own group meets that limit first; the time does not know of it.
 
-**Relief**: none that keeps it running; plan a restart. **Cure**: a heap profile, a limit so that only it suffers.",
+**Relief**: see what grows; by hand: plan a restart. **Cure**: a memory limit, so that only it suffers; by hand: a
+heap profile.",
     judge,
 };
 
@@ -62,8 +64,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             continue;
         }
         let eta = available / slope;
-        let title =
-            format!("{} grows by {}/s without a break: memory ends in {} if it goes on", p.label(), bytes(slope), seconds(eta));
+        let title = format!("{} grows steadily by {}/s: memory ends in {} if it goes on", p.label(), bytes(slope), seconds(eta));
         let mut found = Found::new(Class::Risk, title);
         found.eta_s = Some(eta);
         found.eta_late_s = Some(available / least.max(1.0));
@@ -98,7 +99,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }
     if judged.verdicts.is_empty() {
-        return Judged::clear(Subject::host(), "no process grows without a break");
+        return Judged::clear(Subject::host(), "no process grows steadily so that memory ends within the horizon");
     }
     judged
 }

@@ -1,4 +1,4 @@
-//! host.network.link_saturated: a link is full.
+//! host.network.link_saturated: a link is full or its queue drops.
 
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
@@ -17,7 +17,7 @@ const UTIL: Param = Param {
     default: 90.0,
     min: 10.0,
     max: 100.0,
-    what: "of the link's speed in one direction",
+    what: "of the link's speed, in its busier direction",
 };
 const DROPS: Param = Param {
     name: "drops",
@@ -25,7 +25,7 @@ const DROPS: Param = Param {
     default: 1.0,
     min: 0.01,
     max: 1e6,
-    what: "packets that its full queue must drop, where the speed is not known or not reached (a shaper)",
+    what: "packets that its queue must drop, where the speed is not known or not reached (a shaper)",
 };
 
 /// The rule.
@@ -37,14 +37,15 @@ pub const RULE: Rule = Rule {
     params: &[UTIL, DROPS],
     origins: &["host.interfaces", "host.queues"],
     page: "\
-One direction of a link carries nearly what it can. Queues grow, then drop. Counted is the fuller direction against the speed that
-the driver tells, and what the queue in front of the interface drops because too much waits in it: that is how a shaper (tc) shows. What
-a cloud provider shapes cannot be seen from here.
+One direction of a link carries nearly what it can. Queues grow, then drop. Counted is the busier direction against
+the speed that the driver tells, and what the outermost queue of the interface drops: that is how a shaper (tc) shows.
+Either is enough. What a cloud provider shapes cannot be seen from here.
 
-A full link is no loss by itself: a backup may fill it while nobody waits. So this is never above info; what it costs shows as packet
-loss or as replies that are awaited, and this says why.
+A full link is no loss by itself: a backup may fill it while nobody waits. So this is never above info; what it costs
+shows as packet loss or as replies that are awaited, and this may be why.
 
-**Relief**: stop or slow the largest sender. **Cure**: a faster link, a second one, compression, another time for bulk copies.",
+**Relief**: see who sends and receives most; stop or slow it by hand. **Cure**: see what holds the link back; by hand:
+a faster link, a wider shaper, compression, another time for bulk copies.",
     judge,
 };
 

@@ -18,7 +18,7 @@ const FULL: Param = Param {
     default: 90.0,
     min: 10.0,
     max: 100.0,
-    what: "of the accept queue that must be taken; the overflow counter must grow as well, or the queue be full",
+    what: "of the accept queue that must be taken at its longest; the host's overflow counter must grow as well, or the queue exceed its backlog",
 };
 
 /// The rule.
@@ -30,12 +30,16 @@ pub const RULE: Rule = Rule {
     params: &[FULL],
     origins: &["host.listeners", "host.tcp"],
     page: "\
-Connections are complete and wait to be accepted; the queue is as long as the program's backlog (and `somaxconn`) allows,
-and what comes when it is full is dropped: the client asks again a second later. The loss is the mean length of the queue
-(Little's law: connections that stand still), and a second for each dropped one.
+Connections are complete and wait to be accepted; the queue is as long as the program's backlog (and `somaxconn`)
+allows, and what comes when it is full is dropped: the client asks again a second later. The loss is the mean length
+of the queue (Little's law: connections that stand still). What was dropped is not charged: the overflow counter is
+the whole host's, and does not say which listener it was.
 
 The program accepts too slowly: it is busy, stopped, blocked, or has too few workers. A longer backlog only hides a
-program that cannot keep up; it does help with bursts.",
+program that cannot keep up; it does help with bursts.
+
+**Relief**: see what the program does instead of accepting. **Cure**: by hand: more workers that accept; a longer
+backlog for bursts.",
     judge,
 };
 

@@ -36,11 +36,14 @@ pub const RULE: Rule = Rule {
 The kernel killed a process because memory ran out: in one control group (its limit was hit, the host may have plenty)
 or on the whole host. Whatever that process did is gone, and clients see errors.
 
-Counted are kills within the window, from the group's own events; the system-wide counter of /proc/vmstat counts kills
-in groups too, so the host is only named when no group explains them. A kill since boot of unknown time is no finding.
+Counted are kills within the window, from the group's own events. They belong to the nearest group, itself or above,
+whose limit was reached. The counter of /proc/vmstat counts kills in groups too, so the host is named only when no
+such group had any; inside a container it is not used. For `tail` seconds after it a kill is still shown, as ended;
+one since boot of unknown time is no finding.
 
-**Relief**: raise the group's limit, if the host has memory. **Cure**: find what grows, cap the application below the
-limit of its group (heap size, pool size, workers), and let it restart alone.",
+**Relief**: raise the group's limit by half, where that fits; on the host, pause the largest process that may be
+paused. **Cure**: cap the application below the limit of its group (heap size, pool size, workers); on the host, see
+who was killed. By hand: find what grows, and let it restart alone.",
     judge,
 };
 
@@ -100,7 +103,7 @@ fn limited<'a>(groups: &'a [CgroupFacts], group: &'a CgroupFacts) -> Option<&'a 
 }
 
 fn ended(held: &Held) -> Found {
-    let mut found = Found::new(Class::Error, format!("The OOM killer ran in {} within the last minute", held.subject.label));
+    let mut found = Found::new(Class::Error, format!("The OOM killer ran in {} a moment ago", held.subject.label));
     found.ended = true;
     found.failed_per_s = held.failed_per_s;
     found

@@ -1,4 +1,4 @@
-//! host.memory.reclaim: the whole host is short of memory; tasks free pages themselves before they get one.
+//! host.memory.reclaim: the host is short of memory: little is available, and tasks stall for it or read again what was dropped.
 
 use crate::detect::command::{Command, sh};
 use crate::detect::finding::{Class, Evidence, Fix, Horizon, Phase};
@@ -18,9 +18,9 @@ const PRESSURE: Param = Param {
     default: 2.0,
     min: 0.1,
     max: 100.0,
-    what: "PSI memory from which tasks visibly stand still for memory",
+    what: "PSI memory from which tasks visibly stall for memory",
 };
-const AVAILABLE: Param = Param {
+pub const AVAILABLE: Param = Param {
     name: "available",
     unit: Unit::Percent,
     default: 5.0,
@@ -34,7 +34,7 @@ pub const REFAULTS: Param = Param {
     default: 30.0,
     min: 1.0,
     max: 100.0,
-    what: "share of the bytes read that are page cache read again",
+    what: "refaulted bytes, page cache and swapped pages, over the bytes read from devices",
 };
 const LOST: Param = Param {
     name: "lost",
@@ -42,7 +42,7 @@ const LOST: Param = Param {
     default: 0.02,
     min: 0.001,
     max: 100.0,
-    what: "foreground seconds per second lost",
+    what: "seconds per second that it must cost: stalls for memory, and IO wait of others by the share of refaults",
 };
 
 /// The rule.
@@ -50,20 +50,23 @@ pub const RULE: Rule = Rule {
     id: "host.memory.reclaim",
     class: Class::Live,
     source: SourceKind::Host,
-    says: "the host is short of memory: direct reclaim, refaults, falling MemAvailable",
+    says: "the host is short of memory: little is available, and tasks stall for it or read again what was dropped",
     params: &[PRESSURE, AVAILABLE, REFAULTS, LOST],
     origins: &["host.psi.memory", "host.memory", "host.vmstat", "host.processes"],
     page: "\
 Little memory is available, and tasks pay for it: they scan and free pages themselves (direct reclaim), or read pages
-again that were dropped a moment ago (refaults). The second shows as disk reads, so the loss is moved from the disk to
-the memory by the measured share of refaults.
+again that were dropped a moment ago (refaults: page cache, and anonymous pages from swap). The second shows as disk
+reads, so that part of the IO wait is charged to the memory.
 
-Used memory alone is nothing: page cache is there to be used. Needed are little MemAvailable and either pressure or
-refaults.
+Used memory alone is nothing: page cache is there to be used. Needed are little MemAvailable (inside a container by
+its limit) and either PSI memory or refaults. The loss is PSI memory some, less what is IO wait already, plus the IO
+wait of everyone else x min(1, refaulted bytes / bytes read).
 
-**Who is to blame**: the program whose resident memory grows most, else the largest.
+**Who is to blame**: the program whose resident memory grows most (1 MiB/s and a twentieth of the memory at least),
+else the largest.
 
-**Relief**: pause or cap what grows. **Cure**: limits per unit, smaller caches or heaps, more memory.",
+**Relief**: pause it, where nobody depends on it. **Cure**: cap its memory in its unit; by hand: smaller caches or
+heaps, more memory.",
     judge,
 };
 

@@ -23,13 +23,17 @@ pub const RULE: Rule = Rule {
     params: &[],
     origins: &["host.filesystems", "host.iodelay"],
     page: "\
-`statvfs` of a mount did not come back in time: its server is gone (NFS, CIFS, FUSE), or its device does not answer. Whoever
-touches it stands in uninterruptible sleep or waits for a dead daemon. perftop asks on threads of its own, so it goes on.
+`statvfs` of a mount did not come back within 200 ms: its server is gone (NFS, CIFS, FUSE), or its device does not
+answer. Whoever touches it stands in uninterruptible sleep or waits for a dead daemon. perftop asks on threads of its
+own, so it goes on; while four mounts hang it asks no other.
 
-The loss is the time of processes in state D that no disk pressure explains.
+The loss is the foreground time in state D while PSI io stands still, and that of threads that hang for 4 s in one
+place of the kernel that no disk answers. For which mount they wait is not seen: several that hang share it evenly. A
+mount on a local device is never critical by this: a loaded disk answers late as well.
 
-**Relief**: a lazy unmount lets new processes pass; those inside stay until the server answers. **Cure**: bring the server back;
-mount with `soft`/`timeo` where a lost write is worse than an error.",
+**Relief**: see which server it is and who waits; a lazy unmount, offered for network and FUSE mounts only, lets new
+processes pass, and those inside stay until the server answers. **Cure**: by hand: bring the server back; mount with
+`soft`/`timeo` where a hang is worse than an IO error.",
     judge,
 };
 

@@ -1,4 +1,4 @@
-//! host.network.nic_errors: interface errors or drops above the floor.
+//! host.network.nic_errors: errors or drops on an interface, by rate and by share of its packets.
 
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
@@ -33,13 +33,16 @@ pub const RULE: Rule = Rule {
     id: "host.network.nic_errors",
     class: Class::Live,
     source: SourceKind::Host,
-    says: "interface errors or drops above the floor",
+    says: "errors or drops on an interface, by rate and by share of its packets",
     params: &[SHARE, BAD],
     origins: &["host.interfaces"],
     page: "\
-An interface counts errors (a bad cable, a duplex mismatch) or drops (its ring is full, nobody wanted the packet). Some drops are
-harmless: protocols that nobody here speaks. What they cost shows as packet loss, which has a finding of its own; this one says
-where to look, and is never above info by itself.",
+An interface counts errors (a bad cable, a duplex mismatch) or drops (its ring is full, nobody wanted the packet), in
+both directions; both thresholds must be met. Some drops are harmless: protocols that nobody here speaks. What they
+cost shows as packet loss, which has a finding of its own; this one says where to look, and is never above info.
+
+**Relief**: see which counters grow. **Cure**: by hand: a larger ring for drops; cable, transceiver or port for
+errors.",
     judge,
 };
 
@@ -58,7 +61,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             continue;
         }
         let title = format!(
-            "{} loses {} packets a second ({} % of its traffic) to errors and drops",
+            "{} counts {} errors and drops a second ({} % of its packets)",
             i.name,
             short(i.bad_packets_per_s),
             short(share)
@@ -73,7 +76,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }
     if judged.verdicts.is_empty() {
-        return Judged::clear(Subject::host(), "no interface loses packets beyond the floor");
+        return Judged::clear(Subject::host(), "no interface has many errors or drops");
     }
     judged
 }

@@ -19,7 +19,7 @@ const LOST: Param = Param {
     default: 0.05,
     min: 0.001,
     max: 1000.0,
-    what: "seconds per second that time-outs towards one address must cost",
+    what: "seconds per second that segments sent again to one address must cost",
 };
 
 /// The rule.
@@ -31,15 +31,18 @@ pub const RULE: Rule = Rule {
     params: &[LOST],
     origins: &["host.tcp", "host.peers"],
     page: "\
-Segments are lost on the way, and TCP waits for its time-out (200 ms at least) before it sends again. Counted is time, not
-the percentage: one lost segment in a hundred can cost nine tenths of the throughput.
+Segments are lost on the way, and TCP waits for its time-out (200 ms at least) before it sends again. Counted is time,
+not the percentage: one lost segment in a hundred can cost nine tenths of the throughput.
 
-The cost is modelled: time-outs and loss probes per second (`TCPTimeouts`, `TCPLossProbes`) x 0.2 s, and a round trip for each segment sent again sooner,
-shared out over the addresses by the segments that were sent to them again. Loopback is left out.
+The loss is modelled: time-outs and loss probes per second (`TCPTimeouts`, `TCPLossProbes`) x 0.2 s, and a round trip,
+where it is known, for each segment sent again sooner; shared out over the addresses by the segments that were sent to
+them again, at most one second per second and socket. It is taken from the replies awaited from that address as far as
+there are late ones; below 0.3 of those it is never critical. Loopback and other network namespaces are left out.
 
 **What looks like it**: a slow server (nothing is sent again), a closed window (`host.network.slow_receiver`).
 
-**Relief**: another path or another replica. **Cure**: the cable, the port, the policer, the overloaded middle box.",
+**Relief**: see where on the way it is lost; by hand: another path or another replica. **Cure**: see drops and errors
+on this end; by hand: the cable, the port, the policer, the overloaded middle box.",
     judge,
 };
 

@@ -1,4 +1,4 @@
-//! host.network.ports_exhausted: no ephemeral ports towards one destination.
+//! host.network.ports_exhausted: no ephemeral ports left towards one destination, or nearly none.
 
 use crate::detect::command::{Command, sh};
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
@@ -19,7 +19,7 @@ const FULL: Param = Param {
     default: 98.0,
     min: 50.0,
     max: 100.0,
-    what: "of the ports from which connects fail: the kernel looks at random places and gives up",
+    what: "of the ports from which connects are taken to fail",
 };
 const NEARLY: Param = Param {
     name: "nearly",
@@ -35,20 +35,24 @@ pub const RULE: Rule = Rule {
     id: "host.network.ports_exhausted",
     class: Class::Error,
     source: SourceKind::Host,
-    says: "no ephemeral ports towards one destination",
+    says: "no ephemeral ports left towards one destination, or nearly none",
     params: &[FULL, NEARLY],
     origins: &["host.ports"],
     page: "\
-A connection is told from others by both addresses and both ports. From one address towards one port of one peer there are only as
-many connections as `ip_local_port_range` has ports: 28,232 by default. One that was closed keeps its port for 60 s (TIME_WAIT) at
-the end that closed first, unless `tcp_tw_reuse` lets the next connection have it after a second. When none is left, connect fails
-with EADDRNOTAVAIL, and long before that each connect looks for a free one for milliseconds.
+A connection is told from others by both addresses and both ports. From one address towards one port of one peer there
+are only as many connections as `ip_local_port_range` has ports: 28,232 by default. One that was closed keeps its port
+for 60 s (TIME_WAIT) at the end that closed first, unless `tcp_tw_reuse` lets the next connection have it after a
+second. When none is left, connect fails with EADDRNOTAVAIL, and long before that each connect looks for a free one
+for milliseconds. From `full` on it is an error, though whether connects fail is not seen; from `nearly` on a risk.
+Other network namespaces are left out.
 
-**Who is to blame**: the program that opens a connection per request towards that peer instead of keeping one.
+**Who is to blame**: the program with most of the open connections to that peer: it opens one per request, or never
+closes any.
 
-**What looks like it**: many sockets in TIME_WAIT spread over many peers, or on the port of a server here: they take no ports.
+**What looks like it**: many sockets in TIME_WAIT spread over many peers, or on the port of a server here: they take
+no ports.
 
-**Relief**: a wider range; reuse. **Cure**: keep-alive, or a pool of connections.",
+**Relief**: a wider range; reuse, where most are closed ones. **Cure**: by hand: keep-alive, or a pool of connections.",
     judge,
 };
 
@@ -119,9 +123,15 @@ fn found(
     let who = owner.map_or_else(|| "a process here".to_owned(), ProcFacts::label);
     let (used, of) = (count(taken.used.into()), count(taken.of.into()));
     let (class, title) = if full {
-        (Class::Error, format!("No local ports left towards {}: {who} has taken {used} of {of}, connects fail", row.peer))
+        (
+            Class::Error,
+            format!(
+                "Hardly any local port left towards {}: {used} of {of} taken, most by {who}; connects fail or soon will",
+                row.peer
+            ),
+        )
     } else {
-        (Class::Risk, format!("{who} takes {used} of the {of} local ports towards {}", row.peer))
+        (Class::Risk, format!("{used} of the {of} local ports towards {} are taken, most by {who}", row.peer))
     };
     let mut found = Found::new(class, title);
     found.evidence = vec![

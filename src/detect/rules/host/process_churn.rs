@@ -1,4 +1,4 @@
-//! host.cpu.process_churn: forks per second eat the CPU; no process tops the list.
+//! host.cpu.process_churn: short-lived processes eat the CPU; names the parent that starts them.
 
 use super::cpu_blame;
 use crate::detect::command::sh;
@@ -17,7 +17,7 @@ const CORES: Param = Param {
     default: 0.2,
     min: 0.01,
     max: 1024.0,
-    what: "CPUs that children which ended used, by the parent that waited for them",
+    what: "CPUs that the ended children of one program must have used; only those that it waited for are counted",
 };
 const LOST: Param = Param {
     name: "lost",
@@ -25,7 +25,7 @@ const LOST: Param = Param {
     default: 0.05,
     min: 0.001,
     max: 100.0,
-    what: "run delay of others that this must cost",
+    what: "run delay of others that it must cost: theirs times the children's share of what competes",
 };
 
 /// The rule.
@@ -33,15 +33,19 @@ pub const RULE: Rule = Rule {
     id: "host.cpu.process_churn",
     class: Class::Live,
     source: cpu_blame::SOURCE,
-    says: "forks per second eat the CPU; no process tops the list",
+    says: "short-lived processes eat the CPU; names the parent that starts them",
     params: &[FORKS, CORES, LOST],
     origins: &["host.cpu", "host.processes", "host.schedstat"],
     page: "\
-Processes live too shortly to be seen in any table: each takes a fork, an exec and some page faults. The kernel adds what a
-child used to its parent when the parent waits for it (cutime, cstime), and so names the parent.
+Processes live too briefly to be seen in any table: each takes a fork, an exec and some page faults. The kernel adds
+what a child used to its parent when the parent waits for it (cutime, cstime), and so names the parent. Forks are
+counted for the whole host; children that nobody waits for count for no parent.
 
-**Relief**: pause the parent. **Cure**: keep workers instead of starting one per request or line; use the shell's own
-commands in loops; reuse connections instead of a process for each.",
+The loss is the run delay of everyone else times the share of the ended children in the CPU use that competes,
+weighted by nice values. Below 5 % PSI cpu nobody is blamed.
+
+**Relief**: pause the parent or lower its priority; one that others depend on is only looked into. **Cure**: see what
+it starts; by hand: keep workers instead of starting one per request or line, use the shell's own commands in loops.",
     judge,
 };
 
@@ -61,10 +65,10 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let most = (cpu.busy * facts.world.cpus() - living).max(0.0);
     let parent = cpu_blame::most(facts, prev, |p| p.children_cpu.unwrap_or(0.0).min(most));
     let Some(parent) = parent.filter(|b| b.cores >= params.limit(CORES, held) && b.lost >= params.limit(LOST, held)) else {
-        return Judged::clear(host, format!("{} forks a second cost nobody much", short(forks)));
+        return Judged::clear(host, format!("{} forks a second, and no parent of them costs others much", short(forks)));
     };
     let title = format!(
-        "{} starts processes that end at once: {} forks a second, {} CPUs",
+        "{} starts short-lived processes: {} forks a second on the host, its ended children used {} CPUs",
         parent.program.label(),
         short(forks),
         short(parent.cores)

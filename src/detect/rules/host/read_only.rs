@@ -1,4 +1,4 @@
-//! host.disk.read_only: a file system was remounted read-only.
+//! host.disk.read_only: a file system that was writable is read-only now.
 
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
@@ -18,16 +18,17 @@ pub const RULE: Rule = Rule {
     id: "host.disk.read_only",
     class: Class::Error,
     source: SourceKind::Host,
-    says: "a file system was remounted read-only",
+    says: "a file system that was writable is read-only now",
     params: &[],
     origins: &["host.mounts"],
     page: "\
-A file system that could be written is read-only now: the kernel does that when it finds an error (`errors=remount-ro`), and all
-writes fail with EROFS. A file system counts that perftop saw writable before, or that is set to become read-only on errors and
-is; one that was mounted read-only on purpose does not. An error of the kernel makes it critical; without one it is info.
+A file system that could be written is read-only now: the kernel does that when it finds an error
+(`errors=remount-ro`), and all writes fail with EROFS. A file system counts that perftop saw writable before, or that
+is set to become read-only on errors and is; one that was mounted read-only on purpose does not. It is critical where
+the file system's flags or a message of the last ten minutes show an error; without one it is info.
 
-**Relief**: move the service away; do not force it writable before it was checked. **Cure**: read the kernel's messages, check the
-device, `fsck` it unmounted.",
+**Relief**: read the kernel's messages; by hand: move the service away, and do not force it writable before it was
+checked. **Cure**: unmount it and check it (`fsck -n` only looks); by hand: repair it after a copy was made.",
     judge,
 };
 
@@ -51,7 +52,7 @@ fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }
     if judged.verdicts.is_empty() {
-        return Judged::clear(Subject::host(), "every file system that was writable is");
+        return Judged::clear(Subject::host(), "no file system turned read-only");
     }
     judged
 }

@@ -5,8 +5,8 @@ use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::params::{Param, Params};
+use crate::detect::rules::support::real_time;
 use crate::detect::verdict::{Facts, Judged, Prev, Rule, evidence};
-use crate::model::facts::ProcFacts;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, short};
 
@@ -24,7 +24,7 @@ const LOST: Param = Param {
     default: 0.05,
     min: 0.001,
     max: 100.0,
-    what: "run delay of others that this must cost",
+    what: "run delay of others that it must cost: theirs times its share of what competes",
 };
 
 /// The rule.
@@ -36,17 +36,17 @@ pub const RULE: Rule = Rule {
     params: &[CORES, LOST],
     origins: &["host.processes", "host.schedstat"],
     page: "\
-A task under SCHED_FIFO, SCHED_RR or SCHED_DEADLINE runs before every normal one, and for as long as it likes: the kernel
-leaves 5 % of the time to the others at most (`sched_rt_runtime_us`). No nice value helps against it.
+A task under SCHED_FIFO, SCHED_RR or SCHED_DEADLINE runs before every normal one; by default the kernel leaves the
+others 5 % of the time (`sched_rt_runtime_us`). No nice value helps against it. Seen is the policy of each process'
+main thread.
 
-**Relief**: make it a normal task (`chrt -o -p 0`). **Cure**: find out why it is real-time and does not sleep.",
+The loss is the run delay of everyone else times its share of the CPU use that competes. Below 5 % PSI cpu nobody is
+blamed.
+
+**Relief**: make it a normal task (`chrt -a -o -p 0`), or pause it where nobody depends on it. **Cure**: find out who
+made it real-time; by hand: let it sleep.",
     judge,
 };
-
-/// FIFO, RR, deadline.
-fn real_time(p: &ProcFacts) -> bool {
-    matches!(p.policy, 1 | 2 | 6) && !p.kernel
-}
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     let host = Subject::host();
@@ -54,9 +54,9 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         return Judged::unknown(host, lack);
     }
     let held = prev.is_some_and(|p| !p.held.is_empty());
-    let hog = cpu_blame::most(facts, prev, |p| if real_time(p) { p.cpu.unwrap_or(0.0) } else { 0.0 });
+    let hog = cpu_blame::most(facts, prev, |p| if real_time(p) && !p.kernel { p.cpu.unwrap_or(0.0) } else { 0.0 });
     let Some(hog) = hog.filter(|h| h.cores >= params.limit(CORES, held)) else {
-        return Judged::clear(host, "no real-time task uses much CPU");
+        return Judged::clear(host, "no real-time task uses much CPU while others wait");
     };
     if hog.lost < params.limit(LOST, held) {
         return Judged::clear(host, format!("{} is real-time and costs others {} s/s", hog.program.label(), short(hog.lost)));

@@ -1,4 +1,4 @@
-//! host.network.slow_receiver: the peer's window is closed; not our fault, and that is said.
+//! host.network.slow_receiver: a peer's receive window holds data back: it reads too slowly, or its window is too small.
 
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
@@ -16,7 +16,7 @@ const LIMITED: Param = Param {
     default: 0.2,
     min: 0.01,
     max: 1000.0,
-    what: "seconds per second in which closed windows of one address must hold data back",
+    what: "seconds per second in which receive windows of one address must hold data back",
 };
 
 /// The rule.
@@ -24,13 +24,16 @@ pub const RULE: Rule = Rule {
     id: "host.network.slow_receiver",
     class: Class::Live,
     source: SourceKind::Host,
-    says: "the peer's window is closed: it reads too slowly, not this host sends too slowly",
+    says: "a peer's receive window holds data back: it reads too slowly, or its window is too small",
     params: &[LIMITED],
     origins: &["host.peers"],
     page: "\
-A receiver that reads too slowly closes its window, and the sender must wait (`tcpi_rwnd_limited`, exact kernel time).
-Nothing on this host is slow; no fix here gives that time back, so this is never above info. It is shown because it looks
-like a slow server from the outside.",
+A receiver that reads too slowly closes its window, and the sender must wait (`tcpi_rwnd_limited`, exact kernel time,
+summed over the sockets to one address). A window that is too small for a long path holds data back as well. The wait
+is for the other end and no fix here gives that time back, so this is never above info. It is shown because it looks
+like a slow server from the outside. Loopback and other network namespaces are left out.
+
+**Relief**: see the windows. **Cure**: by hand, on the other end: read faster, or allow larger receive buffers.",
     judge,
 };
 
@@ -45,7 +48,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         if path.window_limited_s_per_s < params.limit(LIMITED, is_held(prev, &subject)) {
             continue;
         }
-        let title = format!("{} reads too slowly: its closed window holds our data back, nothing here is slow", path.ip);
+        let title =
+            format!("The receive window of {} holds our data back: it reads too slowly, or its window is too small", path.ip);
         let mut found = Found::new(Class::Live, title);
         found.evidence = vec![
             params.row("held back by its window", path.window_limited_s_per_s, LIMITED, "host.peers"),

@@ -27,18 +27,20 @@ pub const RULE: Rule = Rule {
     id: "host.network.softnet_drops",
     class: Class::Live,
     source: SourceKind::Host,
-    says: "the kernel drops before the socket",
+    says: "the kernel drops packets before any socket sees them",
     params: &[DROPS],
     origins: &["host.softnet", "ledger"],
-    page:
-        "\
-A CPU takes packets from the cards more slowly than they come; its backlog (`netdev_max_backlog`) is full, and the rest is dropped
-before any socket sees it. Squeezes alone (the budget ran out, the rest was taken a moment later) are no loss.
+    page: "\
+A CPU takes packets from the cards more slowly than they come; its backlog (`netdev_max_backlog`) is full, and the
+rest is dropped before any socket sees it. Squeezes alone (the budget ran out, the rest was taken a moment later) are
+no loss.
 
-The cost is modelled, a lower bound: of the segments that come in for sockets here (requests to listeners, replies of peers) the share
-that is dropped of all packets, at 0.2 s each, the sender's first time-out.
+The loss is modelled, a lower bound: of the segments that come in for sockets here (requests to listeners, replies of
+peers on other hosts) the share dropped / (dropped + taken), at 0.2 s each, the sender's first time-out; at most one
+per connection. Never critical.
 
-**Relief**: a longer backlog and a larger budget. **Cure**: spread the interrupts over CPUs (RSS, RPS), find what holds that CPU.",
+**Relief**: a longer backlog and a larger budget. **Cure**: see where the interrupts go; by hand: spread them over
+CPUs (RSS, RPS), find what holds that CPU.",
     judge,
 };
 

@@ -29,11 +29,12 @@ pub const RULE: Rule = Rule {
     params: &[STEAL],
     origins: &["host.cpu", "ledger"],
     page: "\
-Virtual CPUs were ready and the hypervisor ran someone else: steal in `/proc/stat`. It is no use of this host, and nothing here
-can change it. The loss is modelled: steal x CPUs, but no more than what the foreground's own share of the work makes of it.
-Burstable instances that ran out of credit show it too. Not every hypervisor tells.
+Virtual CPUs were ready and the hypervisor ran someone else: steal in `/proc/stat`. Nothing on this host can change
+it. The loss is modelled: steal x CPUs x the foreground's share of the CPU time that is used here. Burstable instances
+that ran out of credit show it too. Not every hypervisor tells.
 
-**Relief**: move work to another host. **Cure**: another instance type, a dedicated host, fewer neighbours.",
+**Relief**: by hand: move work to another host. **Cure**: by hand, at the provider: CPU credits, another instance
+type, a dedicated host.",
     judge,
 };
 

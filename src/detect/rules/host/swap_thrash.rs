@@ -1,4 +1,4 @@
-//! host.memory.swap_thrash: swapping in and out, sustained.
+//! host.memory.swap_thrash: swapping in and out, on average over the window, while tasks stall for memory.
 
 use super::memory_reclaim;
 use crate::detect::command::sh;
@@ -19,7 +19,7 @@ const SWAPPED: Param = Param {
     default: 1_048_576.0,
     min: 4096.0,
     max: 1e11,
-    what: "that must go in each direction over the whole window; one direction alone is housekeeping or recovery",
+    what: "that must go in each direction, on average over the window; one direction alone is housekeeping or recovery",
 };
 const PRESSURE: Param =
     Param { name: "pressure", unit: Unit::Percent, default: 5.0, min: 0.1, max: 100.0, what: "PSI memory that must go with it" };
@@ -29,17 +29,22 @@ pub const RULE: Rule = Rule {
     id: "host.memory.swap_thrash",
     class: Class::Live,
     source: SourceKind::Host,
-    says: "swapping in AND out, sustained",
+    says: "swapping in AND out, on average over the window, while tasks stall for memory",
     params: &[SWAPPED, PRESSURE],
     origins: &["host.vmstat", "host.psi.memory", "host.processes"],
     page: "\
-Pages go out to swap and come back a moment later: the memory in use does not fit. Swap that is used and lies still costs nothing
-(1 GiB of pages that nobody touches may stay there for weeks), and swapping in alone is recovery.
+Pages go out to swap and come back a moment later: the memory in use does not fit. Swap that is used and lies still
+costs nothing (1 GiB of pages that nobody touches may stay there for weeks), and swapping in alone is recovery.
 
-The cost is the time that tasks stand still for memory (PSI memory some, a lower bound; of it the part of others by their share
-of the major faults), and the IO wait of others by the share of swap in all that is read. It counts for a group's own limit as for the host.
+Both rates are means over the window. PSI memory must go with them; a kernel without PSI goes by the rates alone.
+Swapping because of a group's own limit counts too: the counters are the whole host's.
 
-**Who is to blame**: of the programs whose pages come back the one that grows most, else the largest. **Relief**: pause it. **Cure**: a limit for it, more memory.",
+The loss is the time that tasks stall for memory (PSI memory some, a lower bound) x the others' share of the major
+faults, plus the IO wait of others x min(1, bytes swapped in / bytes read).
+
+**Who is to blame**: of the programs with a major fault per second the one that grows most (1 MiB/s and a twentieth of
+the memory at least), else the largest. **Relief**: pause it, where nobody depends on it. **Cure**: see who is
+swapped; by hand: a limit for it, more memory.",
     judge,
 };
 
@@ -59,7 +64,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     if came.min(went) < params.limit(SWAPPED, held) || calm {
         return Judged::clear(host, format!("swap: {}/s in, {}/s out", bytes(came), bytes(went)));
     }
-    let Some(program) = memory_reclaim::culprit(facts, prev, |p| p.major_faults_per_s.is_some_and(|f| f >= 1.0))
+    // Chosen anew each time: who grew first may by now be one of those whose pages go.
+    let Some(program) = memory_reclaim::culprit(facts, None, |p| p.major_faults_per_s.is_some_and(|f| f >= 1.0))
         .or_else(|| programs(facts.world, |p| p.rss_bytes as f64).into_iter().next())
     else {
         return Judged::clear(host, "no process holds memory");
@@ -72,10 +78,11 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let of_others = faults(false) / (faults(true) + faults(false)).max(1e-9);
     let stalled = facts.ledger.state(State::MemoryStalled) * of_others;
     let title = format!(
-        "Memory does not fit: {}/s go to swap and {}/s come back, {} holds most",
+        "Memory does not fit: {}/s go to swap and {}/s come back, {} holds {}",
         bytes(went),
         bytes(came),
-        program.label()
+        program.label(),
+        bytes(program.amount)
     );
     let mut found = Found::new(Class::Live, title);
     let reads = memory.read_bytes_per_s.unwrap_or(0.0);

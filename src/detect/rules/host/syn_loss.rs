@@ -30,13 +30,15 @@ pub const RULE: Rule = Rule {
     origins: &["host.peers", "host.tcp"],
     page: "\
 A connection is asked for and nobody answers: the kernel sends the SYN again after one second, then after two, four …
-Each such connect costs at least a second. Counted are sockets in SYN_SENT, several dumps a second; one that asked again
-makes it a loss and no slow round trip.
+Each such connect costs at least a second. The loss is the mean number of sockets in SYN_SENT towards that address and
+port; one that asked again makes it a loss and no slow round trip. The sockets are dumped every 0.25 to 3 s, each
+second while no process here has a connection to another host. Never critical: nobody may wait for that connect.
 
 **What causes it**: a firewall that drops, a host that is down, a full accept queue on the other side
 (`host.network.listen_overflow` there), packet loss.
 
-**Relief**: another address of that service. **Cure**: the firewall, the listener's backlog, the host.",
+**Relief**: see whether anyone answers there; by hand: another address of that service. **Cure**: look on that host;
+by hand: the firewall, the listener's backlog, the host.",
     judge,
 };
 

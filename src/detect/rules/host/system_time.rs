@@ -1,4 +1,4 @@
-//! host.cpu.system_time: kernel time dominates; names the caller.
+//! host.cpu.system_time: most CPU time is spent in the kernel; names the program that spends most there.
 
 use super::cpu_blame;
 use crate::detect::command::sh;
@@ -23,7 +23,7 @@ const CORES: Param = Param {
     default: 0.5,
     min: 0.01,
     max: 1024.0,
-    what: "CPUs that one program must spend in the kernel, more than half of its time",
+    what: "CPUs that one program must spend in the kernel; processes that are there for less than half of their time do not count",
 };
 const LOST: Param = Param {
     name: "lost",
@@ -31,7 +31,7 @@ const LOST: Param = Param {
     default: 0.05,
     min: 0.001,
     max: 100.0,
-    what: "run delay of others that this must cost",
+    what: "run delay of others that it must cost: theirs times its share of what competes",
 };
 
 /// The rule.
@@ -39,14 +39,19 @@ pub const RULE: Rule = Rule {
     id: "host.cpu.system_time",
     class: Class::Live,
     source: cpu_blame::SOURCE,
-    says: "kernel time dominates; names the caller",
+    says: "most CPU time is spent in the kernel; names the program that spends most there",
     params: &[SHARE, CORES, LOST],
     origins: &["host.cpu", "host.processes", "host.schedstat"],
     page: "\
-The CPUs work for the kernel, not for programs: system calls, page faults, interrupts. perftop names the program that spends
-most time there. Reading a device fast costs kernel time too, and is fine while nobody waits for a CPU.
+The CPUs work in the kernel and not in programs: system calls, page faults, interrupts. Of the processes that spend
+more than half of their time there, perftop names the program that spends most; interrupts belong to none. Reading a
+device fast costs kernel time too, and is fine while nobody waits for a CPU.
 
-**Relief**: pause it or lower its priority. **Cure**: larger reads and writes, fewer calls, huge pages, no busy polling.",
+The loss is the run delay of everyone else times the share of that kernel time in the CPU use that competes, weighted
+by nice values. Below 5 % PSI cpu nobody is blamed.
+
+**Relief**: pause it or lower its priority; one that others depend on is only looked into. **Cure**: see which calls
+it makes; by hand: larger reads and writes, fewer calls, huge pages, no busy polling.",
     judge,
 };
 
@@ -67,7 +72,10 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     };
     let caller = cpu_blame::most(facts, prev, in_kernel);
     let Some(caller) = caller.filter(|c| c.cores >= params.limit(CORES, held) && c.lost >= params.limit(LOST, held)) else {
-        return Judged::clear(host, format!("{} % of the busy time is kernel time, and nobody waits for it", short(share)));
+        return Judged::clear(
+            host,
+            format!("{} % of the busy time is kernel time, and no program's part of it costs others much", short(share)),
+        );
     };
     let title = format!("{} spends {} CPUs in the kernel", caller.program.label(), short(caller.cores));
     let mut found = caller.found(facts, title);

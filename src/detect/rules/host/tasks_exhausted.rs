@@ -27,14 +27,16 @@ pub const RULE: Rule = Rule {
     id: "host.tasks.exhausted",
     class: Class::Error,
     source: SourceKind::Host,
-    says: "no pids or threads left (pids.max, threads-max)",
+    says: "no pids or threads left, or nearly none (pids.max, threads-max, pid_max)",
     params: &[NEARLY],
     origins: &["host.cgroup.tasks", "host.limits"],
     page: "\
-A control group has as many tasks as `pids.max` allows, or the host as many as `threads-max` or `pid_max`: fork and clone fail with
-EAGAIN (\"Resource temporarily unavailable\"), shells cannot start commands. Threads count as well as processes.
+A control group has as many tasks as `pids.max` allows, or the host as many as the lesser of `threads-max` and
+`pid_max`: fork and clone fail with EAGAIN (\"Resource temporarily unavailable\"), shells cannot start commands.
+Threads count as well as processes. From `nearly` on it is a risk.
 
-**Relief**: raise the limit. **Cure**: find what leaks threads or forks without waiting.",
+**Relief**: double the limit. **Cure**: in a group, see who has the tasks; by hand: find what leaks threads or forks
+without waiting.",
     judge,
 };
 
@@ -44,7 +46,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     for group in host.cgroups.iter().flatten() {
         let Some((now, most)) = group.tasks.filter(|(_, most)| *most > 0) else { continue };
         let subject = cgroup_subject(facts.world, group.path.shown());
-        if now as f64 >= most as f64 * params.limit(NEARLY, is_held(prev, &subject)).max(60.0) / 100.0 {
+        if now as f64 >= most as f64 * params.limit(NEARLY, is_held(prev, &subject)) / 100.0 {
             judged.verdicts.push((subject, Verdict::Found(Box::new(in_group(group, now, most)))));
         }
     }
@@ -80,8 +82,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
 }
 
 fn in_group(group: &CgroupFacts, now: u64, most: u64) -> Found {
-    let (class, word) = if now >= most { (Class::Error, "no task left") } else { (Class::Risk, "hardly any task left") };
-    let title = format!("{} has {word} ({} of {}): forks fail", group.path, count(now as f64), count(most as f64));
+    let (class, word) = if now >= most { (Class::Error, ": forks fail") } else { (Class::Risk, "") };
+    let title = format!("{} has {} of the {} tasks that it may have{word}", group.path, count(now as f64), count(most as f64));
     let mut found = Found::new(class, title);
     found.evidence = vec![evidence("tasks in the group", now as f64, Unit::Count, Some(most as f64), "host.cgroup.tasks")];
     found.fixes = fixes(group, most);

@@ -1,4 +1,4 @@
-//! host.tasks.hung: tasks stay in uninterruptible sleep beyond seconds; what they wait for.
+//! host.tasks.hung: tasks hang in uninterruptible sleep for seconds; where in the kernel.
 
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
@@ -17,8 +17,8 @@ const BLOCKED: Param = Param {
     unit: Unit::Seconds,
     default: 4.0,
     min: 1.0,
-    max: 600.0,
-    what: "seconds in state D without a break, at every look",
+    max: 5.0,
+    what: "seconds in state D at every look of the window, and on no CPU in between",
 };
 
 /// The rule.
@@ -26,17 +26,20 @@ pub const RULE: Rule = Rule {
     id: "host.tasks.hung",
     class: Class::Live,
     source: SourceKind::Host,
-    says: "tasks stay in uninterruptible sleep beyond seconds; what they wait for",
+    says: "tasks hang in uninterruptible sleep for seconds; where in the kernel",
     params: &[BLOCKED],
     origins: &["host.iodelay", "host.wchan"],
     page: "\
-A task in state D for seconds without a break waits in the kernel for something that does not come: a dead network file system, a
-frozen one, a device that does not answer, a lock whose holder hangs. It cannot be killed. On a disk that is only slow each wait is
-short, and tasks come and go.
+A task that is in state D at every look for seconds, and on no CPU in between, waits in the kernel for something that
+does not come: a dead network file system, a frozen one, a device that does not answer, a lock whose holder hangs. It
+can seldom be killed. On a disk that is only slow each wait is short, and tasks come and go.
 
-Named is what it waits in (`wchan`), and when PSI io does not grow the time is counted as blocked, not as IO.
+Named is what it waits in (`wchan`); those that wait in the same place are one finding. The loss is the foreground
+time of those that hang for 4 s in one place that is none of the block layer, the journals or the dirty limit, while
+their process moves less than a page per second; while PSI io stands still it is all their time in state D.
 
-**Relief**: find the holder: thaw the file system, bring the server back. Nothing sent to the task itself helps.",
+**Relief**: see where it stands and what it has open. **Cure**: by hand: thaw the file system (`fsfreeze -u`), bring
+the server back; nothing sent to the task itself helps.",
     judge,
 };
 
@@ -46,7 +49,6 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     }
     let all: Vec<&ProcFacts> = facts.world.processes().iter().filter(|p| p.blocked_s > 0.0).collect();
     let mut judged = Judged::default();
-    let blocked = facts.ledger.state(State::TaskBlocked);
     // Those that wait in the same place are one story, told of the first.
     let mut told: Vec<&str> = Vec::new();
     for p in &all {
@@ -65,7 +67,11 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             Class::Live,
             format!("{}{others} hangs in the kernel{inside} for {} at least", p.label(), seconds(p.blocked_s)),
         );
-        let lost = alike.iter().filter_map(|o| o.io_wait.map(|w| w * o.weight.value)).sum::<f64>().min(blocked);
+        let lost = facts.ledger.sum(|a| alike.iter().any(|p| p.id == a.id), |a| a.blocked);
+        // Without either it may be a disk that is slow.
+        if lost <= 0.0 && alike.iter().all(|p| p.hung <= 0.0) {
+            continue;
+        }
         found.losses = vec![(State::TaskBlocked, lost)];
         found.victims_time = lost;
         found.evidence = vec![

@@ -20,11 +20,14 @@ pub const RULE: Rule = Rule {
     params: &[LOST],
     origins: &["postgres.activity", "postgres.locks", "ledger"],
     page: "\
-The application itself asked for this lock (`pg_advisory_lock`), and gave it a meaning of its own: a leader, a queue, one job at a time. The holder may be
-idle, outside of any transaction: a lock of a session lasts as long as the session.
+The application itself asked for this lock (`pg_advisory_lock`), and gave it a meaning of its own: a leader, a queue,
+one job at a time. A root belongs here when most of those who wait behind it wait for such a lock. The holder may be
+idle, outside of any transaction: a lock of a session lasts as long as the session. Of more than 32 waiters the title
+counts those that were asked about; the time counts all.
 
-**Relief**: end the holder, when you know what the lock stands for: it may be the leader that others follow. **Cure**: `pg_try_advisory_lock` and a
-retry; one key for each object rather than one for all.",
+**Relief**: end the holder, when you know what the lock stands for: it may be the leader that others follow.
+**Cure**: `pg_try_advisory_lock` and a retry, in the application; by hand: one key for each object rather than one
+for all.",
     judge,
 };
 

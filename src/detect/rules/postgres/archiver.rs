@@ -16,7 +16,7 @@ const FAILING: Param = Param {
     default: 20.0,
     min: 1.0,
     max: 86400.0,
-    what: "seconds of nothing but failures",
+    what: "seconds since the last success, when the last attempt failed",
 };
 
 /// The rule.
@@ -26,11 +26,15 @@ pub const RULE: Rule = Rule {
     source: SourceKind::Postgres,
     says: "WAL archiving fails",
     params: &[FAILING],
-    origins: &["postgres.archiver", "postgres.settings"],
+    origins: &["postgres.archiver", "postgres.cluster", "postgres.settings"],
     page: "\
-The command that archives WAL fails, and the server keeps every file until it succeeds: the disk fills, and there is no backup of what happened since. It tries again every minute.
+The last attempt to archive a file of WAL failed, and the last success is older than the threshold, or there was none
+yet. Until it succeeds the server keeps every file: the disk fills, and no archive has what happened since. It tries
+again about once a minute. Without `archive_mode` nothing is judged. A warning at most: free space is not looked at
+here.
 
-**Cure**: the command; the server's log has its message. Never remove files from pg_wal by hand.",
+**Relief**: see the command (`archive_command`), and try it as the server's user. **Cure**, by hand: mend the command
+or the `archive_library`; the server's log has its message. Never remove files from pg_wal by hand.",
     judge,
 };
 
@@ -47,11 +51,11 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     }
     // It failed more lately than it succeeded.
     let failing = a.last_failed_s.filter(|failed| a.last_archived_s.is_none_or(|archived| archived > *failed));
-    let Some(failed_s) = failing else { return Judged::clear(subject, "the last file was archived") };
+    let Some(failed_s) = failing else { return Judged::clear(subject, "no failure since the last success") };
     let since = a.last_archived_s.unwrap_or(f64::INFINITY);
     let held = is_held(prev, &subject);
     if since < params.limit(FAILING, held) {
-        return Judged::clear(subject, "a failure a moment ago, after a success");
+        return Judged::clear(subject, "the last attempt failed, a moment after a success");
     }
     let last =
         if since.is_finite() { format!("the last success is {} ago", seconds(since)) } else { "it has never succeeded".into() };

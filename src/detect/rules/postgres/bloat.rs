@@ -25,11 +25,15 @@ pub const RULE: Rule = Rule {
     params: &[LOST, DEAD.param],
     origins: &["postgres.activity", "postgres.statements", "postgres.plan", "ledger"],
     page: "\
-A query scans a table most of whose pages are dead rows or empty space: rows that were updated or deleted and not cleaned, or cleaned and never given back. What
-it needs is less than half of what it reads. The share is estimated: dead rows by the server's own count, empty space by the width of the rows.
+The plan of a query scans a whole table of 8 MiB or more, most of which is dead rows or empty space: rows that were
+updated or deleted and not cleaned, or cleaned and never given back. The share is the larger of two: dead rows of all
+rows, by the server's counters; and pages beyond those that the live rows need by the widths of their columns (85 %
+full). A table that was not analysed since its counters began is not judged, nor a query whose plan shows a missing
+index or stale statistics. Charged is that share of the query's time.
 
-**Relief**: VACUUM makes dead space reusable, and scans skip it sooner; first end what holds the horizon, if anything does. **Cure**: only rewriting gives the
-space back: pg_repack beside the running load, or VACUUM FULL, which locks the table.",
+**Relief**: VACUUM makes the dead space reusable and hardly shrinks the table; first, by hand: end what holds the
+horizon; when the query is new: roll back its deployment. **Cure**: only rewriting gives the space back: VACUUM FULL,
+which locks the table; by hand: pg_repack beside the running load.",
     judge,
 };
 

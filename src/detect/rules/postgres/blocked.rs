@@ -1,4 +1,4 @@
-//! postgres.locks.blocked: any other root blocker, one that works.
+//! postgres.locks.blocked: any other session that blocks others, mostly one that works.
 
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::params::Params;
@@ -17,15 +17,21 @@ pub const RULE: Rule = Rule {
     id: "postgres.locks.blocked",
     class: Class::Live,
     source: SourceKind::Postgres,
-    says: "any other root blocker (an active one)",
+    says: "any other session that blocks others, mostly one that works",
     params: &[LOST],
     origins: &["postgres.activity", "postgres.locks", "ledger"],
     page: "\
-A transaction holds locks that others need, and works: a long update, a migration, a vacuum against wraparound that DDL waits for. What the root itself
-waits for is said with it; when that is a slow query, the query is the cause and this hangs under it.
+A session holds locks that others need, and is none of the other kinds of roots: it works (a long update, a
+migration, a vacuum against wraparound that DDL waits for), or paused within its transaction less than a second ago.
+Those who wait for its rows count here when its transaction is two seconds old; behind a younger one it is a hot row.
+What an active root itself waits for is said with it; when it runs a query that is found as missing_index,
+stale_statistics or expensive, that is the cause and this hangs under it. Of more than 32 waiters the title counts
+those that were asked about.
 
-**Relief**: cancel its statement, or let it finish when it is nearly done; a cancelled update is rolled back. A vacuum that prevents wraparound is never
-to be ended: cancel who waits for it. **Cure**: shorter transactions, the same order of locks everywhere, `lock_timeout` for who can try again.",
+**Relief**: cancel its statement (a cancelled update is rolled back) or end the session; by hand: let it finish when
+it is nearly done. A vacuum that prevents wraparound is never to be ended: by hand, cancel who waits for it.
+**Cure**: `lock_timeout` for the role that waits longest, when it can try again; by hand: shorter transactions, the
+same order of locks everywhere.",
     judge,
 };
 
@@ -65,7 +71,7 @@ fn give_up(pg: &PgFacts, root: &Root) -> Option<Fix> {
         let waited = |s: &Session| s.state_s.unwrap_or(0.0);
         waited(a).total_cmp(&waited(b))
     })?;
-    let title = "Let this role's waits for locks end by themselves";
+    let title = "Time out this role's waits for locks";
     let setting = ("lock_timeout", "5s");
     let mut fix = role_setting(pg, Phase::Cure, Horizon::LongTerm, title, &victim.role, setting)?;
     fix.risk = "its statements fail after five seconds behind a lock: it must try again; not for a role that migrates or builds indexes \

@@ -1,4 +1,4 @@
-//! postgres.checksum_failures: data corruption was detected; pinned on top.
+//! postgres.checksum_failures: data corruption was detected; critical until its statistics are reset.
 
 use super::support::{instance, nobody, sql, unknown};
 use crate::detect::command::sh;
@@ -14,13 +14,17 @@ pub const RULE: Rule = Rule {
     id: "postgres.checksum_failures",
     class: Class::Error,
     source: SourceKind::Postgres,
-    says: "data corruption was detected; pinned on top",
+    says: "data corruption was detected; critical until its statistics are reset",
     params: &[],
     origins: &["postgres.databases"],
     page: "\
-The server read a page whose checksum does not fit: the disk, the memory or something in between changed it. Count since the statistics were reset; it does not heal.
+The server read a page whose checksum does not fit: the disk, the memory or something in between changed it. Counted
+are failures since the statistics were reset, not pages: one page may fail many times. The finding stays, critical,
+until those statistics are reset, whatever was repaired. Where data checksums are off nothing is counted.
 
-**First**: stop writing if you can, and copy the data directory before anything else. No VACUUM, no rewriting. Then `pg_amcheck`, the kernel's log, a standby or a backup.",
+**First**, by hand: stop writing if you can, and copy the data directory before anything else. No VACUUM, no
+rewriting.
+**Relief**: `pg_amcheck` says what is damaged; by hand: the kernel's log, a standby or a backup.",
     judge,
 };
 
@@ -35,16 +39,14 @@ fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
         let Some(failures) = d.checksum_failures.filter(|n| *n > 0) else { continue };
         let name = if d.name.is_empty() { "shared objects" } else { d.name.shown() };
         let subject = Subject::new(SubjectType::Database, name, format!("database {name}"));
-        let mut found = Found::new(
-            Class::Error,
-            format!("{} pages of {name} are damaged: their checksums do not fit", count(failures as f64)),
-        );
+        let mut found =
+            Found::new(Class::Error, format!("Data of {name} is damaged: {} checksum failures counted", count(failures as f64)));
         found.evidence = vec![evidence("checksum failures", failures as f64, Unit::Count, NONE_IS_FINE, "postgres.databases")];
         let mut fix = sql(
             pg,
             Phase::Relief,
             Horizon::Immediate,
-            "Copy the data directory before anything else, then look what is damaged",
+            "See what is damaged, once the data directory is copied",
             String::new(),
             &d.name,
         );

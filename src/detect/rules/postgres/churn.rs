@@ -25,13 +25,15 @@ pub const RULE: Rule = Rule {
     source: SourceKind::Postgres,
     says: "connections are opened and closed all the time",
     params: &[OPENED],
-    origins: &["postgres.connections", "postgres.databases", "ledger"],
+    origins: &["postgres.connections", "postgres.databases", "host.cpu", "ledger"],
     page: "\
-Every connection is a new process of the server, with a login, caches to fill and a page table to build: some eight milliseconds (measured where the server is here), most of it CPU
-time of the kernel. A client that connects for each statement spends more on that than on its work. Sessions are too short to be seen at work; the server counts them
-(14 and later).
+Every connection is a new process of the server, with a login, caches to fill and a page table to build. Each is
+charged 8 ms, a fixed cost that was measured on one machine; most of it is CPU time of the kernel. The rate is that
+of the whole server, from its own count of sessions (14 and later; unknown before): those that are too short are in
+no sample. Named is the application, role and host with most connections younger than ten seconds; its share of the
+rate is not known.
 
-**Cure**: a pool in the application, or a pooler in front of the server.",
+**Cure**: keep connections open: a pool in the application, or a pooler in front of the server.",
     judge,
 };
 
@@ -60,7 +62,11 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let from = if from.is_empty() { "the local socket" } else { from };
     let subject = Subject::new(SubjectType::Application, name, format!("{name} from {from}"));
     let cost = facts.ledger.state(State::PostgresConnect);
-    let title = format!("{name} opens {} connections a second: {} sessions' worth of logins", short(opened), short(cost));
+    let title = format!(
+        "{} connections are opened a second, above all by {name}: {} sessions' worth of logins",
+        short(opened),
+        short(cost)
+    );
     let mut found = Found::new(Class::Live, title);
     found.losses = vec![(State::PostgresConnect, cost)];
     found.waste = true;

@@ -1,4 +1,4 @@
-//! postgres.wal.commit_bound: commits wait for the WAL flush.
+//! postgres.wal.commit_bound: sessions wait for WAL writes and flushes, mostly at their commits.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ const LOST: Param = Param {
     default: 0.3,
     min: 0.001,
     max: 1000.0,
-    what: "sessions that must wait for WAL, beyond what a clean disk takes",
+    what: "sessions that wait for WAL, beyond the disk's baseline",
 };
 const LASTING: Param = Param {
     name: "lasting",
@@ -38,14 +38,21 @@ pub const RULE: Rule = Rule {
     id: "postgres.wal.commit_bound",
     class: Class::Live,
     source: SourceKind::Postgres,
-    says: "commits wait for the WAL flush",
+    says: "sessions wait for WAL writes and flushes, mostly at their commits",
     params: &[LOST, LASTING],
-    origins: &["postgres.activity", "postgres.cluster", "ledger"],
+    origins: &["postgres.activity", "postgres.cluster", "postgres.databases", "ledger"],
     page: "\
-Sessions wait for WAL to be written and flushed at their commits (`WALWrite`, `WALSync`, `WALInsert`): what cannot be seen in pg_stat_statements. What a clean disk takes is
-productive. When the disk is held up by somebody, that is the cause and this hangs under it. A pause of the disk for some seconds is a warning at most.
+Sessions wait for WAL to be written, flushed or inserted (`WALWrite`, `WALSync`, `WALInsert`), mostly at their
+commits: what cannot be seen in pg_stat_statements. What the disk takes at its baseline is productive: the threshold
+is for the wait beyond it, the evidence row shows all of the wait. The time per commit is that of all commits of the
+server. When the disk is held up by somebody, or checkpoints are forced, that is the cause and this hangs under it. A
+warning at most until the wait was at 0.7 of the threshold or more for `lasting` seconds: a pause of the disk is no
+incident.
 
-**Relief**: `synchronous_commit = off` for a role whose last half second may be lost in a crash. **Cure**: several changes per transaction, a faster or a separate disk for WAL.",
+**Relief**: `synchronous_commit = off` for the role that waits most: its last half second may be lost in a crash.
+Offered only while 0.3 sessions are inside the write or flush itself, and the foreground waits less for a CPU than
+for WAL.
+**Cure**: several changes per transaction; by hand: a faster or a separate disk for WAL.",
     judge,
 };
 
@@ -61,10 +68,14 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         return Judged::clear(subject, format!("{} sessions wait for WAL", short(waiting)));
     }
     let commits = pg.databases_rate(|d| Some(d.commits));
-    let each = commits.filter(|n| *n > 0.0).map(|n| format!(", {} ms a commit", short(waiting / n * 1000.0)));
+    let each = commits.filter(|n| *n > 0.0).map(|n| format!(", {} ms per commit", short(waiting / n * 1000.0)));
     let mut found = Found::new(
         Class::Live,
-        format!("{} sessions wait for the flush of WAL at their commits{}", short(waiting), each.unwrap_or_default()),
+        format!(
+            "{} sessions wait for WAL writes and flushes, mostly at their commits{}",
+            short(waiting),
+            each.unwrap_or_default()
+        ),
     );
     found.losses = vec![(State::PostgresWal, lost)];
     // Disks pause for some seconds now and then, and are well again before anyone could do anything.
@@ -105,7 +116,7 @@ fn fixes(pg: &PgFacts, activity: &Activities, flush: bool) -> Vec<Fix> {
     }
     let most = roles.into_iter().filter(|(_, waits)| *waits > 0.0).max_by(|a, b| a.1.total_cmp(&b.1));
     let Some((role, _)) = most else { return Vec::new() };
-    let title = "Let commits of this role not wait for the disk";
+    let title = "Set synchronous_commit = off for this role";
     let offered = || {
         role_setting(pg, Phase::Relief, Horizon::Immediate, title, role, ("synchronous_commit", "off")).map(|mut fix| {
             fix.risk =

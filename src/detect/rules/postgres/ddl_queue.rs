@@ -20,12 +20,14 @@ pub const RULE: Rule = Rule {
     params: &[LOST],
     origins: &["postgres.activity", "postgres.locks", "ledger"],
     page: "\
-A statement wants an ACCESS EXCLUSIVE lock and waits for a transaction that uses the table. The queue is fair: everyone who comes later waits
-behind it, plain reads too, though the first transaction alone would not hold them up. The root is that transaction; the statement in
-the queue is named with it.
+A statement wants an ACCESS EXCLUSIVE lock and waits for a transaction that uses the table. The queue is fair:
+everyone who comes later waits behind it, plain reads too, though the first transaction alone would not hold them up.
+The root is that transaction; the statement in the queue is named with it. The title counts those who wait only
+because of the statement, of the 32 waiters that are asked about at most; the time counts everyone behind the root.
 
-**Relief**: cancel the waiting statement; it has done nothing yet, and everyone behind it goes on at once. Or end the transaction that it waits for.
-**Cure**: run DDL with a short `lock_timeout`, and again until it gets through.",
+**Relief**: cancel the waiting statement: those behind it go on at once, and the transaction around it is rolled
+back. Or end the transaction that it waits for. **Cure**: run DDL with a short `lock_timeout`; by hand: again until
+it gets through.",
     judge,
 };
 
@@ -33,17 +35,21 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     roots::judge(facts, params, prev, Kind::DdlQueue, made)
 }
 
+fn queues(n: usize) -> String {
+    if n == 1 { "1 session queues".to_owned() } else { format!("{n} sessions queue") }
+}
+
 fn made(pg: &PgFacts, _: &Chains, root: &Root) -> Option<(Subject, String, Vec<Fix>)> {
     let s = root.session()?;
-    let ddl = root.queue.and_then(|pid| pg.activity.as_ref().ok()?.session(pid));
-    let queued = root.waiters.len().saturating_sub(1);
+    let ddl = root.queue.and_then(|queue| pg.activity.as_ref().ok()?.session(queue.ddl));
+    let queued = root.queue.map_or(0, |queue| queue.behind);
     let what = ddl.map_or_else(|| "a strong lock".to_owned(), |d| brief(d.query.shown(), 50));
-    let title = format!("{queued} sessions queue behind `{what}`, which waits for {}{}", who(s), roots::on_relation(pg, root));
+    let title = format!("{} behind `{what}`, which waits for {}{}", queues(queued), who(s), roots::on_relation(pg, root));
     let mut subject = session_subject(pg, s);
     subject.also.extend(ddl.map(|d| format!("backend:{}", d.key())));
     let mut fixes: Vec<Fix> = Vec::new();
     if let Some(ddl) = ddl {
-        let title = format!("Cancel the waiting statement: {queued} others go on; it has done nothing yet");
+        let title = format!("Cancel the waiting statement: {queued} others go on");
         fixes.extend(cancel(pg, ddl, &title));
     }
     fixes.extend(terminate(pg, s, root.waiters.len()));

@@ -28,10 +28,14 @@ pub const RULE: Rule = Rule {
     params: &[TAIL],
     origins: &["postgres.databases"],
     page: "\
-Two transactions wait for each other; the server waits for deadlock_timeout (one second), finds the ring, and ends one of them with an error. Each costs that second for all
-in the ring, and one transaction that must be tried again. The count is the server's, per database; the statements are in its log.
+Two or more transactions wait for each other; the server waits for `deadlock_timeout` (one second by default), finds
+the ring, and ends one of them with an error. Each costs about that time for all in the ring, and one transaction
+that must be tried again. The count is the server's, per database, between two readings; the statements are in its
+log. Critical from 5 % of the transactions and one a second on; a warning from 0.5 % on, and while it is shown as
+ended.
 
-**Cure**: take locks in the same order everywhere (sort the keys before an update of many), shorter transactions, and a retry for SQLSTATE 40P01.",
+**Cure**: take locks in the same order everywhere (sort the keys before an update of many); by hand: shorter
+transactions, and a retry for SQLSTATE 40P01.",
     judge,
 };
 

@@ -1,4 +1,4 @@
-//! A query that nobody sent before perftop's eyes: whoever was deployed with it can be rolled back.
+//! A query that came up while perftop watched: what was deployed with it can be rolled back.
 
 use crate::detect::command::{Command, named};
 use crate::detect::finding::{Fix, Horizon, Phase};

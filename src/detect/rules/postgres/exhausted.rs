@@ -19,7 +19,7 @@ const NEARLY: Param = Param {
     default: 90.0,
     min: 50.0,
     max: 100.0,
-    what: "of the places for ordinary roles from which it is a risk",
+    what: "share of the connection slots for ordinary roles from which it is a risk",
 };
 const LEFT: Param = Param {
     name: "left",
@@ -27,8 +27,11 @@ const LEFT: Param = Param {
     default: 0.0,
     min: 0.0,
     max: 100.0,
-    what: "places left at or below which connects are refused",
+    what: "free connection slots at or below which it is an error",
 };
+
+/// Its id.
+pub const ID: &str = RULE.id;
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -39,10 +42,16 @@ pub const RULE: Rule = Rule {
     params: &[NEARLY, LEFT],
     origins: &["postgres.connections", "postgres.settings"],
     page: "\
-`max_connections`, less what is reserved for superusers, is the number of sessions that ordinary roles may have. At the limit every new connection is refused; sessions that are
-open go on. Sleeping sessions of a pool that is too large are the usual holders.
+`max_connections`, less `superuser_reserved_connections` and `reserved_connections`, is the number of connection
+slots for ordinary roles. When they are used up their new connections are refused; sessions that are open go on.
+Counted are all client sessions, superusers' and perftop's too; refused ones are not seen. A risk from `nearly` on,
+an error at `left`. Named is the application, role and host with most sessions: often the idle ones of a pool that is
+too large.
 
-**Relief**: end the idle sessions of who has most. **Cure**: a pooler; smaller pools: sessions beyond two or three per CPU make nothing faster.",
+**Relief**: end the idle sessions of that application and role, from every host, that have been idle for five
+seconds.
+**Cure**: raise `max_connections` to 1.5 times the slots, at a restart; better, by hand: a pooler, and smaller pools:
+sessions beyond two or three per CPU make nothing faster.",
     judge,
 };
 
@@ -68,11 +77,11 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let held = is_held(prev, &subject);
     let full = places - used <= params.get(LEFT);
     if !full && share < params.limit(NEARLY, held) {
-        return Judged::clear(instance(pg), format!("{} of {} places are taken", count(used), count(places)));
+        return Judged::clear(instance(pg), format!("{} of {} connection slots in use", count(used), count(places)));
     }
     let state = if full { "All" } else { "Nearly all" };
     let title = format!(
-        "{state} connections are taken: {} of {}; {label} has {}, {} of them idle",
+        "{state} connection slots are in use: {} of {}; {label} has {}, {} of them idle",
         count(used),
         count(places),
         top.all,
@@ -99,7 +108,7 @@ fn fixes(pg: &PgFacts, top: &crate::model::postgres::ConnectionRow, places: f64)
             pg,
             Phase::Relief,
             Horizon::Immediate,
-            &format!("End its idle sessions: up to {} places", top.idle),
+            &format!("End its idle sessions, from every host: {} from the one named", top.idle),
             format!(
                 "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE state = 'idle' AND application_name = {application} AND usename = {role} \
                  AND state_change < now() - interval '5 s' AND pid <> pg_backend_pid();"
@@ -114,11 +123,18 @@ fn fixes(pg: &PgFacts, top: &crate::model::postgres::ConnectionRow, places: f64)
         out.push(fix);
     }
     let more = format!("{:.0}", (places * 1.5).ceil());
-    let more = setting(pg, Phase::Cure, Horizon::LongTerm, "A pooler in front; or more places", "max_connections", &more);
+    let more = setting(
+        pg,
+        Phase::Cure,
+        Horizon::LongTerm,
+        "Raise max_connections; a pooler in front is better",
+        "max_connections",
+        &more,
+    );
     out.extend(more.map(|mut more| {
         more.risk = "each session takes memory and time of everyone's snapshots; a pooler is the better way".into();
         if pg.cluster.as_ref().is_ok_and(|c| !c.replicas.is_empty()) {
-            more.risk += "; raise it on every standby first: one with fewer places stops replaying";
+            more.risk += "; raise it on every standby first: one with a lower value stops replaying";
         }
         more
     }));

@@ -1,4 +1,4 @@
-//! postgres.query.expensive: one query dominates time and no narrower cause holds.
+//! postgres.query.expensive: an expensive query keeps sessions busy and no narrower cause is found.
 
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::params::Params;
@@ -20,15 +20,18 @@ pub const RULE: Rule = Rule {
     id: "postgres.query.expensive",
     class: Class::Live,
     source: SourceKind::Postgres,
-    says: "one query dominates time and no narrower cause holds",
+    says: "an expensive query keeps sessions busy and no narrower cause is found",
     params: &[LOST, DEAR.param, DOMINATES.param],
     origins: &["postgres.activity", "postgres.statements", "ledger"],
     page: "\
-One statement keeps sessions busy for tens of milliseconds and more a call, or takes two fifths of the time of all statements with calls that are not cheap, and neither
-an index, nor fresh statistics, nor memory for its sorts explains it: it simply does much work. Its plan (`x`) shows where. Nobody knows how much of that could be spared;
-45 % are assumed, so that it is critical only through others who wait for it.
+A call of one statement takes `dear` milliseconds on average, or 2 ms and the statement has `dominates` of the total
+statement time. No narrower cause is found: no missing index, stale statistics, bloat, spill, large fetch, flood of
+calls or slowdown; without a plan the first three are not ruled out. The plan (`x`) shows where the time goes. Nobody
+knows how much could be spared; 45 % are assumed, so that it is critical only through others who wait for it.
 
-**Relief**: cancel what runs of it now, limit the role that runs it. **Cure**: rewrite it; compute it less often; keep its result.",
+**Relief**: where a run of it has lasted for 30 s: cancel the longest, and limit its role by `statement_timeout`;
+when it is new: roll back its deployment. **Cure**, where no run is that long: let it read less, in the application;
+compute it less often; keep its result.",
     judge,
 };
 

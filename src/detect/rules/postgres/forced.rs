@@ -1,4 +1,4 @@
-//! postgres.checkpoints.forced: checkpoints are forced by WAL volume.
+//! postgres.checkpoints.forced: checkpoints are requested before their time, as a rule by WAL volume.
 
 use super::support::{confidence, nobody, setting, unknown};
 use crate::detect::finding::{Class, Horizon, Phase};
@@ -17,24 +17,34 @@ const FORCED: Param = Param {
     default: 0.01,
     min: 0.0001,
     max: 10.0,
-    what: "checkpoints per second that were asked for before their time (0.01: one in 100 s)",
+    what: "requested checkpoints per second of the last 120 s; two are needed, so below 0.017 it has no effect",
 };
-const SHARE: Param =
-    Param { name: "share", unit: Unit::Percent, default: 50.0, min: 10.0, max: 100.0, what: "of all checkpoints" };
+const SHARE: Param = Param {
+    name: "share",
+    unit: Unit::Percent,
+    default: 50.0,
+    min: 10.0,
+    max: 100.0,
+    what: "share of the requested ones in all checkpoints",
+};
 
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "postgres.checkpoints.forced",
     class: Class::Live,
     source: SourceKind::Postgres,
-    says: "checkpoints are forced by WAL volume",
+    says: "checkpoints are requested before their time, as a rule by WAL volume",
     params: &[FORCED, SHARE],
-    origins: &["postgres.checkpoints", "postgres.activity", "ledger"],
+    origins: &["postgres.checkpoints", "postgres.activity", "postgres.cluster", "ledger"],
     page: "\
-WAL fills `max_wal_size` before `checkpoint_timeout` has passed, so that checkpoints come one after the other: all changed pages are written again and again, and after each checkpoint the first
-change of every page writes the whole page to WAL. The cost is what sessions wait for writes and flushes of data files, and the share of WAL that is full pages.
+Two checkpoints or more were requested within the last two minutes, and `share` of all or more: as a rule because WAL
+fills `max_wal_size` before `checkpoint_timeout` has passed. Counted are all requests, those by hand and of base
+backups too. Changed pages are written again and again, and after each checkpoint the first change of a page writes
+the whole page to WAL. Charged is what sessions wait for writes of data files, and of their waits for WAL the share
+of full pages in it (Δwal_fpi x 8 kB / ΔWAL; 30 % where that is not known), both beyond the disk's baseline.
 
-**Relief**: a larger `max_wal_size`; it needs that much disk, and recovery after a crash takes longer.",
+**Relief**: a larger `max_wal_size`: 2.5 times the WAL of one `checkpoint_timeout`, and twice the present value at
+least. It needs that much disk, and recovery after a crash takes longer.",
     judge,
 };
 
@@ -61,7 +71,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     if asked < SEVERAL || per_s < params.limit(FORCED, held) || share < params.get(SHARE) {
         return Judged::clear(
             subject,
-            format!("{asked:.0} of {:.0} checkpoints in {} were asked for", asked + timed, seconds(span)),
+            format!("{asked:.0} of {:.0} checkpoints within {} were requested", asked + timed, seconds(span)),
         );
     }
     let size = cluster.bytes("max_wal_size").unwrap_or(0.0);
@@ -71,7 +81,11 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let pages = full.map_or(0.3, |(images, wal)| (images * 8192.0 / wal.max(1.0)).clamp(0.0, 1.0));
     let mut found = Found::new(
         Class::Live,
-        format!("Checkpoints are forced by WAL: one each {} with max_wal_size = {}", seconds(1.0 / per_s.max(1e-9)), bytes(size)),
+        format!(
+            "Checkpoints are requested before their time: one each {} with max_wal_size = {}",
+            seconds(1.0 / per_s.max(1e-9)),
+            bytes(size)
+        ),
     );
     let clean =
         |state: State| if facts.ledger.state(state) > 0.0 { facts.ledger.clean(state) / facts.ledger.state(state) } else { 0.0 };
@@ -84,8 +98,11 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.evidence = vec![
         evidence("checkpoints asked for", asked, Unit::Count, Some(SEVERAL), "postgres.checkpoints"),
         params.row("of all checkpoints", share, SHARE, "postgres.checkpoints"),
-        evidence("of WAL is full pages", pages * 100.0, Unit::Percent, None, "postgres.cluster"),
     ];
+    match full {
+        Some(_) => found.evidence.push(evidence("of WAL is full pages", pages * 100.0, Unit::Percent, None, "postgres.cluster")),
+        None => found.lacks = 1,
+    }
     let wal = facts
         .learned
         .trend(&pg.id, "wal")

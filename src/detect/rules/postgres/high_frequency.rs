@@ -23,12 +23,15 @@ pub const RULE: Rule = Rule {
     params: &[LOST, CALLS.param, CHEAP.param, FEW_ROWS.param, FLOOD.param],
     origins: &["postgres.activity", "postgres.statements", "ledger"],
     page: "\
-A statement that takes next to nothing is called hundreds of times a second and more, several times over what was usual before (or, when perftop has just begun, it keeps
-a whole session busy): a loop in an application that asks for each row by itself, a cache that is gone.
+A statement that takes next to nothing is called hundreds of times a second and more, several times over what was
+usual before, or it is new (in none of the readings before): a loop in an application that asks for each row by
+itself, a cache that is gone. Usual is the median of the readings before; until that is known an old one counts when
+it keeps a whole session busy. BEGIN, COMMIT, SET and their kind are left out. Charged is 80 % of its time.
 
-Only the growth counts: a server whose ordinary load is many small queries is healthy.
+Where the usual rate is known only growth counts: a server whose ordinary load is many small queries is healthy.
 
-**Cure**: one query for all of them (`WHERE id = ANY ($1)`, a join), a cache in front of it.",
+**Relief**, when it is new: roll back its deployment. **Cure**: one query for all of them (`WHERE id = ANY ($1)`); by
+hand: a join, a cache in front of it.",
     judge,
 };
 

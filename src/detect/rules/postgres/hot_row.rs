@@ -21,11 +21,13 @@ pub const RULE: Rule = Rule {
     params: &[LOST],
     origins: &["postgres.activity", "postgres.locks", "ledger"],
     page: "\
-Many transactions change the same rows: a counter, a balance, the head of a queue. Each is short, so there is nobody to end; they simply stand in line,
-one commit after another, and the line is as slow as a commit.
+Many transactions change the same rows, or insert the same new key: a counter, a balance, the head of a queue. Those
+whom others wait for are younger than two seconds, so there is nobody to end; they simply stand in line, one commit
+after another, and the line is as slow as a commit. The server does not say which row: all such waits are one
+finding, with the table of the most waited-for holder that has one.
 
-**Relief**: less load on that row. **Cure**: spread it (several rows, summed when read), collect the changes and write them once, `SKIP LOCKED` for queues;
-commit sooner after the update.",
+**Relief**, by hand: less load on that row. **Cure**, in the application: spread it (several rows, summed when read),
+collect the changes and write them once, `SKIP LOCKED` for queues; by hand: commit sooner after the update.",
     judge,
 };
 

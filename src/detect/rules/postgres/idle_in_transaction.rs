@@ -21,12 +21,14 @@ pub const RULE: Rule = Rule {
     params: &[LOST],
     origins: &["postgres.activity", "postgres.locks", "ledger"],
     page: "\
-A session began a transaction, took locks, and does nothing: its client thinks, waits for something else, or was forgotten. Everyone who needs
-what it holds stands still, and so do those behind them. The time of the whole chain is counted here, by looks at the sessions; counters
-of the server do not show it while it lasts.
+A session began a transaction, took locks, and does nothing (for a second at least, where others wait for its rows):
+its client thinks, waits for something else, or was forgotten. Everyone who needs what it holds stands still, and so
+do those behind them. The time of the whole chain is counted here, by samples of the sessions; counters of the server
+do not show it while it lasts. Of more than 32 waiters the title counts those that were asked about.
 
 **Relief**: end the session. To cancel does nothing to an idle one. What it wrote is rolled back.
-**Cure**: a limit on idle transactions for that role, and a client that commits before it does anything else.",
+**Cure**: `idle_in_transaction_session_timeout` for that role; by hand: a client that commits before it does anything
+else.",
     judge,
 };
 
@@ -48,7 +50,7 @@ fn made(pg: &PgFacts, _: &Chains, root: &Root) -> Option<(Subject, String, Vec<F
 }
 
 fn limit(pg: &PgFacts, role: &Foreign) -> Option<Fix> {
-    let title = "End idle transactions of this role by themselves";
+    let title = "Time out this role's idle transactions";
     let mut fix = role_setting(pg, Phase::Cure, Horizon::ShortTerm, title, role, ("idle_in_transaction_session_timeout", "60s"))?;
     fix.risk = "clients that pause longer within a transaction lose it".into();
     Some(fix)

@@ -20,9 +20,13 @@ pub const RULE: Rule = Rule {
     params: &[],
     origins: &["postgres.indexes"],
     page: "\
-The index has the same first columns, in the same order and with the same operators, as another valid one, and enforces nothing. Every query that it serves the other one serves as well; every write keeps both.
+The index has the same first columns, in the same order, with the same operators, collations and condition, as
+another valid one of the same kind, and enforces nothing. Every query that it serves the other one serves as well;
+every write keeps both. Of two with the same columns the younger one is named. Left out are indexes on expressions or
+with INCLUDE columns, and those smaller than 32 KiB.
 
-**Cure**: drop it, after a look whether a standby's queries or a name in the code depend on it.",
+**Cure**: drop it; the statement that makes it again is the undo, where it could be read. First, by hand: check that
+no name in the code depends on it.",
     judge,
 };
 

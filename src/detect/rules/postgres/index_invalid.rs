@@ -1,4 +1,4 @@
-//! postgres.index.invalid: an index is invalid: it is kept up to date and never used.
+//! postgres.index.invalid: an index is invalid: no query uses it, and writes may still keep it up to date.
 
 use super::object::Object;
 use super::support::{self, nobody, sql};
@@ -16,13 +16,16 @@ pub const RULE: Rule = Rule {
     id: "postgres.index.invalid",
     class: Class::Hygiene,
     source: SourceKind::Postgres,
-    says: "an index is invalid: it is kept up to date and never used",
+    says: "an index is invalid: no query uses it, and writes may still keep it up to date",
     params: &[],
     origins: &["postgres.indexes"],
     page: "\
-A build of the index failed or was cancelled (CREATE INDEX CONCURRENTLY that met a deadlock, a time-out or a duplicate). What is left is kept up to date by every write and used by no query. One that is being built is left alone.
+A build of the index failed or was cancelled (CREATE INDEX CONCURRENTLY that met a deadlock, a time-out or a
+duplicate). What is left is used by no query, and kept up to date by every write unless the build failed early
+(`indisready` is not read). One that is being built, or whose table is locked as for a build, is left alone.
 
-**Cure**: drop it, or build it anew; both without a lock that blocks anyone.",
+**Cure**: drop it, or build it again (first, by hand: remove what violates a unique one). Both wait for older
+transactions, and block neither reads nor writes.",
     judge,
 };
 
@@ -38,10 +41,8 @@ fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
             let index = Object::of(pg, &catalog.database, &i.schema, &i.name, i.oid);
             let (subject, name) = (index.subject(SubjectType::Index), &index.label);
             let size = i.pages as f64 * 8192.0;
-            let mut found = Found::new(
-                Class::Hygiene,
-                format!("Index {name} is invalid: {} that every write to {} keeps up for nothing", bytes(size), i.table),
-            );
+            let mut found =
+                Found::new(Class::Hygiene, format!("Index {name} is invalid: {} on {} that no query uses", bytes(size), i.table));
             found.evidence = vec![evidence("its size", size, Unit::Bytes, None, "postgres.indexes")];
             found.fixes = fixes(pg, &catalog.database, &index);
             judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
@@ -60,7 +61,7 @@ fn fixes(pg: &PgFacts, database: &Foreign, index: &Object) -> Vec<Fix> {
         pg,
         Phase::Cure,
         Horizon::ShortTerm,
-        "Or build it anew",
+        "Or build it again",
         index.statement("REINDEX INDEX CONCURRENTLY ", ""),
         database,
     );

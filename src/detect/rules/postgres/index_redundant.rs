@@ -1,4 +1,4 @@
-//! postgres.index.redundant_on_hot_table: an index that serves nobody slows the writes of a busy table.
+//! postgres.index.redundant_on_hot_table: an index that another one serves as well slows the writes of a busy table.
 
 use super::object::Object;
 use super::support::{self, nobody, sql};
@@ -34,14 +34,21 @@ pub const RULE: Rule = Rule {
     id: "postgres.index.redundant_on_hot_table",
     class: Class::Live,
     source: SourceKind::Postgres,
-    says: "an index that serves nobody slows the writes of a busy table",
+    says: "an index that another one serves as well slows the writes of a busy table",
     params: &[WRITES, LOST],
     origins: &["postgres.indexes", "postgres.tables", "ledger"],
     page: "\
-A table takes many writes, and has indexes that another one serves as well or that no scan has used. Each write keeps them all. The cost is estimated: of the time of the statements that write, the share of this table's rows among all that are
-written, and of that the share of the superfluous indexes among all things that a write touches.
+A table takes many writes, and has indexes that another one serves as well (those of postgres.index.duplicate). Each
+write keeps them all. The cost is an estimate, with a confidence of 0.5 at most:
 
-**Cure**: drop them.",
+    time of the statements that write x this table's share of all rows written x n / (n + 3)
+
+for n superfluous indexes beside the row, its WAL and one index that is needed; statements that write are INSERT,
+UPDATE, DELETE, MERGE and COPY. The rate of writes comes from the visits to the database: it is known after five of
+them and a minute.
+
+**Cure**: drop one; the finding comes back while there are others. The statement that makes it again stands with
+postgres.index.duplicate.",
     judge,
 };
 

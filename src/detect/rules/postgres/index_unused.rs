@@ -22,9 +22,13 @@ pub const RULE: Rule = Rule {
     params: &[],
     origins: &["postgres.indexes"],
     page: "\
-No scan has used the index since the statistics were reset (or began), two weeks ago at least, it is older than that by the transactions since it was made, and it enforces nothing. Standbys count for themselves: on one of them it may be used.
+No scan has used the index since the statistics were reset (where they never were: since the server started), two
+weeks ago at least. It is older than two weeks by the transactions since it was made: the server does not record when
+that was. It is not unique, enforces nothing, and has 1 MiB or more. Standbys count for themselves: on one of them it
+may be used; on a standby nothing is judged.
 
-**Cure**: drop it, after a look at the standbys. The statement that makes it again is given as the undo.",
+**Cure**: drop it; first, by hand: check the standbys. The statement that makes it again is the undo, where it could
+be read.",
     judge,
 };
 
@@ -56,7 +60,7 @@ fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
             let size = i.pages as f64 * 8192.0;
             let mut found = Found::new(
                 Class::Hygiene,
-                format!("Index {name} on {} was not used for {}: {}", i.table, seconds(looked_s), bytes(size)),
+                format!("Index {name} on {}: no scan in {} of statistics, {}", i.table, seconds(looked_s), bytes(size)),
             );
             found.evidence = vec![
                 evidence("its size", size, Unit::Bytes, None, "postgres.indexes"),
@@ -78,7 +82,7 @@ fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
             judged.demands.extend(support::again(pg, catalog));
         }
     }
-    support::of_visited(pg, judged, 10, "no index of size is unused, or nobody has looked for two weeks")
+    support::of_visited(pg, judged, 10, "no index of 1 MiB or more is unused, or the statistics are younger than two weeks")
 }
 
 const TWO_WEEKS_S: f64 = 14.0 * 86_400.0;

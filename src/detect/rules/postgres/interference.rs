@@ -17,7 +17,7 @@ const LOST: Param = Param {
     default: 0.1,
     min: 0.001,
     max: 1000.0,
-    what: "sessions of others that must wait for disks, by the share of the maintenance",
+    what: "sessions of others that wait for data files, times the share of the maintenance",
 };
 const SHARE: Param = Param {
     name: "share",
@@ -25,7 +25,7 @@ const SHARE: Param = Param {
     default: 40.0,
     min: 5.0,
     max: 100.0,
-    what: "of all waits for data files that the maintenance must have",
+    what: "share of the maintenance in all waits for data files",
 };
 
 /// The rule.
@@ -35,12 +35,18 @@ pub const RULE: Rule = Rule {
     source: SourceKind::Postgres,
     says: "maintenance competes with the foreground",
     params: &[LOST, SHARE],
-    origins: &["postgres.activity", "postgres.progress", "ledger"],
+    origins: &["postgres.activity", "ledger"],
     page: "\
-A vacuum, an index build or a backup reads and writes while the foreground waits for the same disk. Autovacuum pauses between its pages and seldom hurts; one by hand does not pause
-(`vacuum_cost_delay = 0`).
+A vacuum, an index build or a backup reads and writes while the foreground waits for the same disk. Maintenance is
+autovacuum, replication, dumps, and statements that begin with VACUUM, REINDEX, CLUSTER or CREATE. Its share of all
+waits for data files, times those of the others, is charged and held against the threshold; the evidence row shows
+all that the others wait. That they wait because of it is likely, not measured: that halves the confidence. Named is
+the busiest one. Autovacuum pauses between its pages and seldom hurts; a vacuum by hand does not pause (its
+`vacuum_cost_delay` is 0).
 
-**Relief**: cancel it and run it at a quiet hour: what a plain vacuum has cleaned stays clean, anything else begins anew. A backup is let finish. **Cure**: `vacuum_cost_delay` for those by hand.",
+**Relief**: cancel it, and by hand: run it at a quiet hour. What a plain vacuum has cleaned stays clean, anything
+else begins again. Let backups finish: none is offered to be ended. **Cure**, by hand: a `vacuum_cost_delay` for
+vacuums by hand.",
     judge,
 };
 
@@ -105,7 +111,7 @@ fn quiet_hour(pg: &PgFacts, s: &Session) -> Option<Fix> {
     let risk = match verb.as_str() {
         _ if plain => "what it has cleaned stays clean",
         _ if text.contains("CONCURRENTLY") => "all that it did is lost, and an invalid index stays behind that must be dropped",
-        "CREATE" | "REINDEX" | "CLUSTER" | "VACUUM" => "all that it did is lost: it begins anew",
+        "CREATE" | "REINDEX" | "CLUSTER" | "VACUUM" => "all that it did is lost: it begins again",
         _ => return None,
     };
     let mut fix = support::cancel(pg, s, "Cancel it, and run it at a quiet hour")?;

@@ -11,15 +11,21 @@ use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, bytes, seconds};
 
-const BEHIND: Param =
-    Param { name: "behind", unit: Unit::Seconds, default: 10.0, min: 0.1, max: 86400.0, what: "seconds that it is behind" };
+const BEHIND: Param = Param {
+    name: "behind",
+    unit: Unit::Seconds,
+    default: 10.0,
+    min: 0.1,
+    max: 86400.0,
+    what: "seconds that it is behind; either threshold is enough",
+};
 const BYTES: Param = Param {
     name: "bytes",
     unit: Unit::Bytes,
     default: 104857600.0,
     min: 1048576.0,
     max: 1000000000000.0,
-    what: "bytes of WAL that it has not replayed",
+    what: "bytes of WAL that it has not replayed; either threshold is enough",
 };
 
 /// The rule.
@@ -31,10 +37,14 @@ pub const RULE: Rule = Rule {
     params: &[BEHIND, BYTES],
     origins: &["postgres.replicas"],
     page: "\
-A standby has not replayed what was committed: by the seconds between commit and replay where both are known, by bytes of WAL otherwise. Reads there see old data, and a failover would lose it or wait for it. On a standby the time since
-the last replayed transaction counts only while there is WAL that was received and not replayed.
+A standby has not replayed what was committed: by the seconds between a flush here and its replay there
+(`replay_lag`), or by bytes of WAL, whichever passes its threshold. Reads there see old data, and a failover would
+lose it or wait for it. A standby that is watched judges itself by the time since the last replayed transaction and
+the bytes received and not replayed, only while there are such. pg_receivewal and base backups replay nothing and are
+left out. A warning when the bytes pass their threshold or grow steadily, else info.
 
-**Look**: network, disk and long queries on the standby (`max_standby_streaming_delay`).",
+**Look**, by hand: network, disk and long queries on the standby (`max_standby_streaming_delay`). **Relief**: a query
+that shows what its replay waits for.",
     judge,
 };
 
@@ -99,7 +109,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }
     if judged.verdicts.is_empty() {
-        return Judged::clear(instance(pg), "no standby");
+        return Judged::clear(instance(pg), "nobody is behind");
     }
     judged
 }

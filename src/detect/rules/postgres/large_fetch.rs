@@ -1,4 +1,4 @@
-//! postgres.query.large_fetch: a query returns far more rows than anyone can use.
+//! postgres.query.large_fetch: a query returns very many rows per call.
 
 use crate::detect::finding::{Class, Fix, Horizon};
 use crate::detect::params::Params;
@@ -19,14 +19,17 @@ pub const RULE: Rule = Rule {
     id: "postgres.query.large_fetch",
     class: Class::Live,
     source: SourceKind::Postgres,
-    says: "a query returns far more rows than anyone can use",
+    says: "a query returns very many rows per call",
     params: &[LOST, ROWS.param],
     origins: &["postgres.activity", "postgres.statements", "ledger"],
     page: "\
-A statement returns tens of thousands of rows at each call. No person reads them; an application that needs one of them throws the rest away, after the server has found,
-sent and the network carried all of it.
+A statement (SELECT, WITH, FETCH) returns `rows` rows or more per call, on average. No person reads them; an
+application that needs one of them throws the rest away, after the server has found, sent and the network carried all
+of it. Whether they are used cannot be seen here: an export needs them all. Charged is 90 % of its time, its waits
+for the client included.
 
-**Cure**: LIMIT, keyset pagination, a cursor, or the aggregate that the application makes of it.",
+**Relief**, when it is new: roll back its deployment. **Cure**: keyset pagination with LIMIT; by hand: a cursor, or
+the aggregate that the application makes of it.",
     judge,
 };
 

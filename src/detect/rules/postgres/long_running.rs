@@ -1,4 +1,4 @@
-//! postgres.query.long_running: one statement has run for long (info unless it hurts someone).
+//! postgres.query.long_running: one statement has run for long (info: whom it hurts, other findings say).
 
 use super::support::{self, instance, nobody};
 use crate::detect::finding::Class;
@@ -17,11 +17,15 @@ pub const RULE: Rule = Rule {
     id: "postgres.query.long_running",
     class: Class::Live,
     source: SourceKind::Postgres,
-    says: "one statement has run for long (info unless it hurts someone)",
+    says: "one statement has run for long (info: whom it hurts, other findings say)",
     params: &[RUNS],
     origins: &["postgres.activity"],
     page: "\
-A statement of a client runs for a minute and longer. That alone is no fault: a report takes as long as it takes. Whom it blocks, what it costs, and whether it holds the horizon other findings say.",
+A statement of a client runs for `runs` seconds or longer, and does not wait for a lock. That alone is no fault: a
+report takes as long as it takes. It is info always: whom it blocks, what it costs, and whether it holds the horizon
+other findings say. Five are listed at most, the oldest transactions first.
+
+**Relief**: cancel it, when nobody needs it.",
     judge,
 };
 
@@ -55,7 +59,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         }
     }
     if judged.verdicts.is_empty() {
-        return Judged::clear(instance(pg), "no statement has run for a minute");
+        return Judged::clear(instance(pg), "no statement has run that long");
     }
     judged
 }

@@ -26,17 +26,24 @@ pub const RULE: Rule = Rule {
     params: &[LOST],
     origins: &["postgres.activity", "postgres.statements", "postgres.plan", "ledger"],
     page: "\
-The plan that the server makes of the query, for any parameters, scans a table and throws most of it away. The columns of an index come from the plan's own
-conditions, so views, aliases and search paths are resolved already: those compared for equality, the most selective first, then a range or the order
-that is asked for. No index is suggested where one with the same first columns exists, where a tenth of the table or more is wanted, or where the
-table is small. Of a table that was never vacuumed or analysed nothing is known but the rows that the server counted: an index is suggested there only
-where the statement returns (or changes) just what the scan finds, by the rows that it returns.
+The plan that the server makes of the query, for any parameters, scans a table and throws most of it away, filters
+most of what an index finds, or joins a whole table with few rows. The columns of an index come from the plan's own
+conditions, so views, aliases and search paths are resolved already: those compared for equality, the most selective
+first, then a range or the order that is asked for. No index is suggested where a valid one with the same first
+columns exists, where more than a tenth of the table is wanted and no LIMIT cuts it off, where the table has fewer
+than 30 pages, where the cost would not halve, or without a plan. Of a table that was never vacuumed or analysed
+nothing is known but the rows that the server counted: an index is suggested there only where the statement returns
+(or changes) just what the scan finds, by the rows that it returns.
 
-**What it gives**: cost of the plan with the scan replaced by an index scan, as the planner counts; a range, because caches and other queries are not in a plan.
-Size from the columns' widths. **What it costs**: every write to the table keeps the index up to date.
+**What it gives**: perftop's own estimate of the plan with the scan replaced by an index scan, at the planner's
+prices; the planner itself is asked by `H` where HypoPG is installed. A range, from four times that cost to a
+twentieth, because caches and other queries are not in a plan; charged is its low end, 30 % at least. Size from the
+columns' widths.
+**What it costs**: every write to the table keeps the index up to date.
 
-**Cure**: CREATE INDEX CONCURRENTLY, alone: not in a transaction, without IF NOT EXISTS (an invalid remnant of an earlier attempt would pass for success). It waits for
-every older transaction; those that would stall it are named. Undo: DROP INDEX CONCURRENTLY.",
+**Relief**, when the query is new: roll back its deployment. **Cure**: CREATE INDEX CONCURRENTLY, alone: not in a
+transaction, without IF NOT EXISTS (an invalid remnant of an earlier attempt would pass for success). It waits for
+every older transaction; the oldest in that database is named from ten seconds on. Undo: DROP INDEX CONCURRENTLY.",
     judge,
 };
 

@@ -56,7 +56,7 @@ impl Object {
         const BYTES_PER_S: f64 = 50e6;
         let command = self.statement("VACUUM (VERBOSE, ANALYZE) ", "");
         let mut fix = sql(pg, Phase::Relief, Horizon::Immediate, title, command, database);
-        fix.risk = "reads and writes the table; blocks neither reads nor writes; waits for the horizon".into();
+        fix.risk = "reads and writes the table; blocks neither reads nor writes; leaves what the horizon holds".into();
         fix.needs = format!("owner of the table ({owner}), or MAINTAIN on it");
         fix.takes_s = Some((pages as f64 * 8192.0 / BYTES_PER_S).max(1.0).round());
         fix.verify = Command::sql(format!(
@@ -66,7 +66,8 @@ impl Object {
         fix
     }
 
-    /// Autovacuum comes to it sooner: `what` is vacuum or analyze, `own` what the table has of its own. `None` where that is no sooner.
+    /// Autovacuum comes to it sooner: `what` is vacuum or analyze, `own` what the table has of its own. `None` where that is
+    /// as small already; the default of the server is not compared.
     #[must_use]
     pub fn sooner(&self, pg: &PgFacts, database: &Foreign, owner: &Foreign, (what, own): (&str, Option<f64>)) -> Option<Fix> {
         const FACTOR: f64 = 0.02;
@@ -74,7 +75,7 @@ impl Object {
             return None;
         }
         let option = format!("autovacuum_{what}_scale_factor");
-        let title = format!("Let auto{what} come sooner for it");
+        let title = format!("Let auto{what} come sooner for it (at 2 % of its rows)");
         let command = self.statement("ALTER TABLE ", &format!(" SET ({option} = {FACTOR})"));
         let mut fix = sql(pg, Phase::Cure, Horizon::ShortTerm, &title, command, database);
         fix.undo = Some(Command::sql(match own {

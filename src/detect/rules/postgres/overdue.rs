@@ -39,10 +39,14 @@ pub const RULE: Rule = Rule {
     params: &[FACTOR, DEAD],
     origins: &["postgres.tables", "postgres.settings"],
     page: "\
-A table has far more dead rows than the number from which autovacuum cleans it (its own settings respected), and nobody cleans it: autovacuum is switched off for it or at all, its workers are busy elsewhere, or
-it is held back by a lock or by the horizon.
+A table had at its last visit far more dead rows than the number from which autovacuum cleans it (its own settings
+respected), and no vacuum is at it now. That autovacuum is switched off, for it or at all, is checked; otherwise its
+workers may be busy elsewhere, or a lock or the horizon may hold it back. A warning where it is off, else info: it
+may be a moment's lag.
 
-**Relief**: VACUUM it now; that blocks neither reads nor writes. **Cure**: switch autovacuum on; let it begin sooner, and pause less.",
+**Relief**: VACUUM it now; that blocks neither reads nor writes; first, by hand: end what holds the horizon.
+**Cure**: switch autovacuum on; where it is on, a scale factor of 0.02 for the table, unless it has one as small; by
+hand: more workers, shorter pauses.",
     judge,
 };
 
@@ -68,7 +72,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
                 continue;
             }
             let why = match (off, t.autovacuum) {
-                (true, _) => "autovacuum is off",
+                (true, _) => "autovacuum or track_counts is off",
                 (_, false) => "autovacuum is off for it",
                 _ => "autovacuum does not keep up",
             };

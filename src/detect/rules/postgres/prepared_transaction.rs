@@ -1,4 +1,4 @@
-//! postgres.locks.prepared_transaction: a forgotten two-phase transaction blocks.
+//! postgres.locks.prepared_transaction: a prepared (two-phase) transaction blocks others.
 
 use crate::detect::command::Command;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
@@ -18,16 +18,19 @@ pub const RULE: Rule = Rule {
     id: "postgres.locks.prepared_transaction",
     class: Class::Live,
     source: SourceKind::Postgres,
-    says: "a forgotten two-phase transaction blocks",
+    says: "a prepared (two-phase) transaction blocks others",
     params: &[LOST],
     origins: &["postgres.activity", "postgres.locks", "postgres.prepared", "ledger"],
     page: "\
-A transaction was prepared (PREPARE TRANSACTION) and neither committed nor rolled back. It belongs to no session any more, survives restarts, and keeps its
-locks. `pg_blocking_pids` calls it 0; it is found by the transaction that the waiters wait for.
+A transaction was prepared (PREPARE TRANSACTION) and neither committed nor rolled back, and others wait for it; how
+old it is does not matter. It belongs to no session any more, survives restarts, and keeps its locks.
+`pg_blocking_pids` calls it 0; it is found by the transaction that the waiters wait for, or, where they wait for a
+table, as the only one of that database. Otherwise which one it is cannot be told, and no fix is offered.
 
-**Relief**: roll it back, or commit it: its coordinator knows which. In its own database, by its owner or a superuser.
-**Cure**: mend the coordinator; without one, `max_prepared_transactions = 0` at the next restart, once none is left: a server that finds more than it may keep does
-not start.",
+**Relief**: roll it back, or commit it: its coordinator knows which. In its own database, by its owner or a
+superuser.
+**Cure**, by hand: mend the coordinator; without one, `max_prepared_transactions = 0` at the next restart, once none
+is left: a server that finds more than it may keep does not start.",
     judge,
 };
 

@@ -20,7 +20,7 @@ pub const LOST: Param = Param {
     // Queries that cost less are not looked at.
     min: LEAST * 0.5,
     max: 1000.0,
-    what: "sessions that the query must keep busy",
+    what: "sessions that the query must keep busy; the six busiest queries are judged",
 };
 
 /// Judges the queries that `mine` picks, each as `made` says; `asks` when the rule wants plans.
@@ -61,7 +61,7 @@ pub fn judge(
     if judged.verdicts.is_empty() {
         let top = queries.costly.first().map_or_else(
             || "no query keeps a twentieth of a session busy".to_owned(),
-            |c| format!("the costliest query keeps {} sessions busy, for another reason or none", short(c.lost)),
+            |c| format!("the costliest query keeps {} sessions busy, covered by another rule, or by none", short(c.lost)),
         );
         judged.verdicts.push((instance(pg), Verdict::Clear(top)));
     }

@@ -1,4 +1,4 @@
-//! postgres.io.read_bound: reads dominate and no query or memory cause explains it.
+//! postgres.io.read_bound: sessions wait for reads, and no single query is behind most of them.
 
 use super::support::{self, confidence, instance, interval, nobody, setting};
 use crate::detect::finding::{Class, Fix, Horizon, Phase, Preflight};
@@ -17,7 +17,7 @@ const LOST: Param = Param {
     default: 0.3,
     min: 0.001,
     max: 1000.0,
-    what: "sessions that must wait for reads, beyond what a clean disk takes",
+    what: "sessions that wait for reads, beyond the disk's baseline",
 };
 const QUERY: Param = Param {
     name: "query",
@@ -25,7 +25,7 @@ const QUERY: Param = Param {
     default: 60.0,
     min: 10.0,
     max: 100.0,
-    what: "of them in one query: then that query is the story",
+    what: "share of all reads waited for that is in one query: from it on that query is the cause",
 };
 
 /// The rule.
@@ -33,14 +33,18 @@ pub const RULE: Rule = Rule {
     id: "postgres.io.read_bound",
     class: Class::Live,
     source: SourceKind::Postgres,
-    says: "reads dominate and no query or memory cause explains it",
+    says: "sessions wait for reads, and no single query is behind most of them",
     params: &[LOST, QUERY],
-    origins: &["postgres.activity", "ledger"],
+    origins: &["postgres.activity", "postgres.settings", "ledger"],
     page: "\
-Sessions wait for data files to be read, and no single query is behind most of it: what is used does not fit into memory, or the disk is slow. When the disk is held up by somebody
-or the page cache too small for a group's limit, that is the cause and this hangs under it.
+Sessions wait for data files to be read, and no single query is behind most of it (before 14 no session names its
+query: then that is not checked). What is used may not fit into memory, or the disk may be slow. What the disk takes
+at its baseline is productive: the threshold is for the wait beyond it, the evidence row shows all of the wait. When
+the disk is held up by somebody or the page cache too small for a group's limit, that is the cause and this hangs
+under it.
 
-**Cure**: more memory (`shared_buffers`, the page cache), a faster disk, fewer pages per row wanted.",
+**Cure**: twice the `shared_buffers`, up to 40 % of this host's memory, at a restart; by hand: more memory for the
+page cache, a faster disk, fewer pages per row wanted.",
     judge,
 };
 
@@ -58,9 +62,12 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         return Judged::clear(subject, format!("{} sessions wait for reads", short(waiting)));
     }
     if top / waiting * 100.0 >= params.get(QUERY) {
-        return Judged::clear(subject, format!("{} sessions wait for reads, nearly all in one query", short(waiting)));
+        return Judged::clear(subject, format!("{} sessions wait for reads, most of them in one query", short(waiting)));
     }
-    let mut found = Found::new(Class::Live, format!("{} sessions wait for reads of data files, in many queries", short(waiting)));
+    let mut found = Found::new(
+        Class::Live,
+        format!("{} sessions wait for reads of data files, no single query behind most of them", short(waiting)),
+    );
     found.losses = vec![(State::PostgresIoRead, lost)];
     found.victims_time =
         activity.sessions.iter().filter(|s| s.class(WaitClass::IoRead) > 0.0).map(|s| s.active() * s.weight).sum();

@@ -23,10 +23,12 @@ pub const RULE: Rule = Rule {
     params: &[LOST, SLOWER.param],
     origins: &["postgres.activity", "postgres.statements", "ledger"],
     page: "\
-The mean time of a statement has at least doubled against what perftop saw of it before (median of the readings, with the spread as a floor), and no narrower cause is
-known: not an index, not statistics, not memory. A plan that changed, data that grew, or a cache that was lost.
+The mean time per call of a statement is `slower` times what perftop saw of it before, and 1 ms more: the median of
+three readings at least and thirty at most, without those over twice of it. No narrower cause is found: no missing
+index, stale statistics, bloat, spill, large fetch or flood of calls; without a plan the first three are not ruled
+out. A plan that changed, data that grew, or a cache that was lost. Charged is the time beyond the usual.
 
-**Relief**: ANALYZE the tables that it uses. **Cure**: compare the plan (`x`) with the one of before.",
+**Relief**: ANALYZE, on all tables of its database. **Cure**, by hand: compare the plan (`x`) with the one of before.",
     judge,
 };
 
@@ -56,7 +58,7 @@ fn analyze(pg: &PgFacts, costly: &Costly<'_>) -> Vec<Fix> {
         pg,
         Phase::Relief,
         Horizon::Immediate,
-        "Look at all tables of its database anew",
+        "Run ANALYZE on all tables of its database",
         "ANALYZE;".into(),
         &costly.row.database,
     );

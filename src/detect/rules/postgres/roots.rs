@@ -57,7 +57,7 @@ pub const LOST: Param = Param {
     default: 0.1,
     min: 0.001,
     max: 1000.0,
-    what: "sessions that must stand still because of it, on average",
+    what: "sessions that wait because of it, on average",
 };
 
 /// The chains of the server, or the answer when there are none or they are not known.

@@ -14,7 +14,7 @@ use crate::model::subject::SubjectType;
 use crate::model::unit::{Unit, count, short};
 
 const USED: Param =
-    Param { name: "used", unit: Unit::Percent, default: 85.0, min: 10.0, max: 100.0, what: "of the numbers that are used" };
+    Param { name: "used", unit: Unit::Percent, default: 85.0, min: 10.0, max: 100.0, what: "share of its numbers that is used" };
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -25,10 +25,14 @@ pub const RULE: Rule = Rule {
     params: &[USED],
     origins: &["postgres.sequences"],
     page: "\
-A sequence, or the integer column that it feeds, comes to its end: a 32-bit key ends at 2,147,483,647, and from then on every insert fails. What is nearer counts: the sequence's own end, or that of the column's type. The time left is that of the numbers
-left at the rate seen.
+A sequence, or the integer column that owns it (serial, identity), comes to its end: a 32-bit key ends at
+2,147,483,647, and from then on every insert that draws from it fails. What is nearer counts: the sequence's own end,
+or that of the column's type. Left out are sequences that go down or cycle; a column that only names one in its
+default is not seen. The time left is that of the numbers left at the rate between the visits, once it grows steadily
+over five of them and a minute. A warning from 95 % on, or by that time.
 
-**Cure**: a wider column. ALTER TYPE rewrites the table under a lock; a new column filled in steps does not.",
+**Cure**: a wider column and sequence. ALTER TYPE rewrites the table under a lock; by hand: a new column filled in
+steps does not; columns that refer to it must be as wide.",
     judge,
 };
 

@@ -1,4 +1,4 @@
-//! postgres.settings.dangerous: fsync=off and its kind.
+//! postgres.settings.dangerous: fsync=off and other dangerous settings.
 
 use super::support::{instance, nobody, setting, unknown};
 use crate::detect::finding::{Class, Horizon, Phase};
@@ -13,21 +13,26 @@ pub const RULE: Rule = Rule {
     id: "postgres.settings.dangerous",
     class: Class::Hygiene,
     source: SourceKind::Postgres,
-    says: "fsync=off and its kind",
+    says: "fsync=off and other dangerous settings",
     params: &[],
     origins: &["postgres.settings"],
     page: "\
-A setting that trades safety for speed, or switches off what keeps the server alive: `fsync` or `full_page_writes` off (a crash corrupts the data), `autovacuum` or `track_counts` off (tables bloat, ids run out), `zero_damaged_pages` on (damage is wiped over).",
+A setting of the server that trades safety for speed, or switches off what keeps it well: `fsync` or
+`full_page_writes` off (a crash of the machine may corrupt the data), `autovacuum` or `track_counts` off (dead rows
+pile up, and only vacuums against wraparound run), `zero_damaged_pages` on (damaged pages are read as empty). What
+single roles or databases have of their own is not read.
+
+**Cure**: set it back for the whole server.",
     judge,
 };
 
 /// Name, the value that is dangerous, the value that is not, why.
 const DANGEROUS: [(&str, &str, &str, &str); 5] = [
-    ("fsync", "off", "on", "a crash of the machine corrupts the data"),
+    ("fsync", "off", "on", "a crash of the machine may corrupt the data"),
     ("full_page_writes", "off", "on", "a crash of the machine may tear pages"),
-    ("autovacuum", "off", "on", "dead rows pile up and ids run out"),
+    ("autovacuum", "off", "on", "dead rows pile up, only vacuums against wraparound run"),
     ("track_counts", "off", "on", "autovacuum does not know what to do"),
-    ("zero_damaged_pages", "on", "off", "damaged pages are wiped instead of reported"),
+    ("zero_damaged_pages", "on", "off", "damaged pages are read as empty instead of failing"),
 ];
 
 fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
@@ -44,7 +49,8 @@ fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
         let subject = Subject::new(SubjectType::Setting, name, name);
         let mut found = Found::new(Class::Hygiene, format!("{name} = {bad}: {why}"));
         found.evidence = vec![evidence(format!("{name} is {bad}"), 1.0, Unit::Count, None, "postgres.settings")];
-        found.fixes = setting(pg, Phase::Cure, Horizon::Immediate, "Set it right", name, good).into_iter().collect();
+        found.fixes =
+            setting(pg, Phase::Cure, Horizon::Immediate, "Set it back to the safe value", name, good).into_iter().collect();
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }
     if judged.verdicts.is_empty() {

@@ -1,4 +1,4 @@
-//! postgres.replication.slot_retention: a slot retains WAL; disk-full ETA.
+//! postgres.replication.slot_retention: a slot retains WAL, or is lost; time until there is no room.
 
 use super::support::{instance, nobody, setting, sql, unknown};
 use crate::detect::command::Command;
@@ -18,7 +18,7 @@ const RETAINED: Param = Param {
     default: 33554432.0,
     min: 1048576.0,
     max: 1000000000000.0,
-    what: "bytes of WAL that an inactive slot must hold back",
+    what: "bytes of WAL that a slot must hold back, active or not",
 };
 
 /// The rule.
@@ -26,14 +26,21 @@ pub const RULE: Rule = Rule {
     id: "postgres.replication.slot_retention",
     class: Class::Risk,
     source: SourceKind::Postgres,
-    says: "a slot retains WAL; disk-full ETA",
+    says: "a slot retains WAL, or is lost; time until there is no room",
     params: &[RETAINED],
     origins: &["postgres.slots", "postgres.cluster"],
     page: "\
-Nobody reads from the slot, or its reader falls behind for a minute and more, and the server keeps all WAL from where it was read last, until the disk is full (or `max_slot_wal_keep_size` gives the slot up). The time left is the free space of the disk of the data directory (the least, where others are mounted in it), here, over
-the WAL written per second.
+The slot retains WAL beyond the threshold, and nobody reads from it or its reader falls behind steadily for a minute
+and more; or the server calls it `unreserved` or `lost`. The server keeps all WAL from where it was read last, until
+the disk is full (or `max_slot_wal_keep_size` gives the slot up). A lost slot retains nothing any more: its reader
+must be set up again.
 
-**Relief**: drop the slot, when its reader does not come back. **Cure**: a limit.",
+Time left = room / rate. Room is what is left until the server gives the slot up (`safe_wal_size`), else the free
+space of the disk of the data directory, on this host (the least, where others are mounted in it). Rate is the WAL
+written per second; of a slot that is read, what it falls behind by.
+
+**Relief**: drop the slot, while it has no reader, when that does not come back. **Cure**: a limit of 50 GB for all
+slots, where there is none.",
     judge,
 };
 

@@ -1,4 +1,4 @@
-//! postgres.query.stale_statistics: the planner's estimate is far off.
+//! postgres.query.stale_statistics: the planner's statistics of a table are stale; ANALYZE.
 
 use crate::detect::command::Command;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
@@ -22,16 +22,23 @@ pub const RULE: Rule = Rule {
     id: "postgres.query.stale_statistics",
     class: Class::Live,
     source: SourceKind::Postgres,
-    says: "the planner's estimate is far off; ANALYZE",
+    says: "the planner's statistics of a table are stale; ANALYZE",
     params: &[LOST, OFF.param, CHANGED.param],
     origins: &["postgres.activity", "postgres.statements", "postgres.plan", "ledger"],
     page: "\
-The plan expects ten times more or fewer rows than the statement returns, and a table in it was changed by half or more since it was analysed last, or never was. Where the rows tell nothing (an
-aggregate, a generic plan) a dear statement on a table that changed by half counts too, with less confidence: to analyse it costs nothing.
-A wrong estimate makes nested loops where a hash join belongs, and the other way round. Statistics are blamed only where good ones could choose another
-plan: tables are joined, or an index that the plan does not use begins with a column that is compared or sorted by.
+A table of more than 1,000 rows in the plan was never analysed; or it was changed by `changed` of its rows since, and
+the plan expects `off` times more or fewer rows than a call returns (unless that is an aggregate), or the table has
+`off` times the rows that the planner knows. Where the rows tell nothing, a table that changed so much counts all the
+same when the statement is expensive (`dear` of postgres.query.expensive), with less confidence. A wrong estimate
+makes nested loops where a hash join belongs, and the other way round. Statistics are blamed only where good ones
+could choose another plan: tables are joined, an index that the plan does not use begins with a column that is
+compared or sorted by, or one is used by a call that groups or returns a fifth of the table. Charged is 80 % of the
+query's time.
 
-**Cure**: ANALYZE that table; it reads a sample and holds no one up. Then let autoanalyze come sooner for it.",
+**Relief**: ANALYZE that table; it reads a sample and holds no one up; when the query is new: roll back its
+deployment.
+**Cure**: a scale factor of 0.02, so that autoanalyze comes sooner for it; offered once its database was visited,
+unless it has one as small.",
     judge,
 };
 
@@ -51,7 +58,7 @@ fn made(pg: &PgFacts, params: &Params<'_>, costly: &Costly<'_>, kind: &Kind) -> 
             count(*real)
         ),
         None => format!(
-            "Statistics of {name} are stale: {} of its {} rows changed since the last ANALYZE, and {} is dear",
+            "Statistics of {name} are stale: {} of its {} rows changed since the last ANALYZE, and {} is expensive",
             count(table.modified as f64),
             count(table.live as f64),
             called(pg, costly.row)
@@ -95,7 +102,7 @@ fn fixes(pg: &PgFacts, costly: &Costly<'_>, table: &PlannedTable, object: &Objec
         pg,
         Phase::Relief,
         Horizon::Immediate,
-        "Look at the table anew",
+        "Run ANALYZE on the table",
         object.statement("ANALYZE ", ""),
         &costly.row.database,
     );

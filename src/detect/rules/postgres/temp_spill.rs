@@ -25,11 +25,15 @@ pub const RULE: Rule = Rule {
     params: &[LOST, SPILL.param],
     origins: &["postgres.activity", "postgres.statements", "ledger"],
     page: "\
-A statement writes temporary files: its sort or hash did not fit into `work_mem`. The bytes are the statement's own, by pg_stat_statements; perftop's own reads are
-left out.
+A statement writes temporary files, `spill` bytes a second and as many a call: its sort or hash did not fit into
+`work_mem`. The bytes are the statement's own, by pg_stat_statements; perftop's own reads are left out. Charged is
+half of its time.
 
-**Relief**: more `work_mem` for the role that runs it. It is taken per sort or hash and per session: `work_mem` times nodes times sessions must fit into memory.
-**Cure**: an index in the order that is asked for; fewer rows or columns before the sort.",
+**Relief**: more `work_mem` for the role that runs it: twice what a call spills, 8 MB to 1 GB, and no more than a
+quarter of the memory available here over the role's sessions (64 MB on another host); offered where the server has
+less. Whether that is enough is an estimate. It is taken per sort or hash and per session: `work_mem` times nodes
+times sessions must fit into memory. When the query is new: roll back its deployment. **Cure**, by hand: an index in
+the order that is asked for; fewer rows or columns before the sort.",
     judge,
 };
 
@@ -92,9 +96,11 @@ fn more_memory(facts: &Facts<'_>, pg: &PgFacts, costly: &Costly<'_>, spilled: f6
         fix.risk = format!("up to {megabytes:.0} MB for each sort or hash of each of its {} sessions", sessions.max(1));
         let what = match room {
             Some(_) => {
-                format!("{wanted:.0} MB would keep it off the disk; a quarter of the memory that is available allows {most:.0}")
+                format!(
+                    "an estimated {wanted:.0} MB would keep it off the disk; a quarter of the available memory allows {most:.0}"
+                )
             }
-            None => format!("{wanted:.0} MB would keep it off the disk; the memory of that host is not known here"),
+            None => format!("an estimated {wanted:.0} MB would keep it off the disk; the memory of that host is not known here"),
         };
         fix.preflight.push(Preflight { ok: megabytes >= wanted && room.is_some(), what });
         fix.verify = sh!("perftop check --for 15s --only postgres.query.temp_spill");

@@ -20,7 +20,7 @@ const SHARE: Param = Param {
     default: 40.0,
     min: 5.0,
     max: 95.0,
-    what: "of the two billion ids from which it is looked at",
+    what: "share of the two billion ids that is used",
 };
 
 /// The rule.
@@ -32,10 +32,14 @@ pub const RULE: Rule = Rule {
     params: &[SHARE],
     origins: &["postgres.databases", "postgres.settings"],
     page: "\
-Ids of transactions and of multixacts are 32 bits wide; what is older than two billion must be frozen by vacuum before it is reached. Three million before the end the server takes no more writes. The time
-left is that of the ids left at the rate of the last minute.
+Ids of transactions and of multixacts are 32 bits wide; what is older than two billion must be frozen by vacuum
+before it is reached. Three million before the end the server takes no more writes (one million before version 14;
+three are counted). Found from `share` of them on, and where autovacuum is behind: the oldest id is 1.25 times
+`autovacuum_freeze_max_age` (or `autovacuum_multixact_freeze_max_age`) and a million. The time left is that of the
+ids left at the rate of the last 1 to 15 minutes. The space for members of multixacts is not looked at.
 
-**Relief**: end what holds the horizon first, then VACUUM (FREEZE) the oldest tables of that database; plain, never FULL. **Cure**: autovacuum that may work faster.",
+**Relief**: VACUUM (FREEZE) the oldest table of that database, or all of it; plain, never FULL; first, by hand: end
+what holds the horizon. **Cure**, by hand: autovacuum that may work faster.",
     judge,
 };
 

@@ -26,7 +26,7 @@ const OPEN: Param = Param {
     default: 300.0,
     min: 10.0,
     max: 864000.0,
-    what: "seconds that it is open, with dead rows in the tables",
+    what: "seconds that it is open, with dead rows in the tables (100,000 transactions where that is not known)",
 };
 const DEAD: Param = Param {
     name: "dead",
@@ -44,13 +44,19 @@ pub const RULE: Rule = Rule {
     source: SourceKind::Postgres,
     says: "something holds the horizon; vacuum cannot clean",
     params: &[TRANSACTIONS, OPEN, DEAD],
-    origins: &["postgres.horizon"],
+    origins: &["postgres.horizon", "postgres.tables"],
     page: "\
-Vacuum may remove only what no snapshot can see any more. The oldest snapshot or open transaction that wrote (a long or idle one, a prepared one, a slot, a standby's feedback) holds back the cleaning of every
-table in the cluster: dead rows pile up, scans get slower, and ids are not frozen. A report of some minutes on a busy server is none: it counts when it is old in time and there are dead rows, or a million
-transactions old.
+Vacuum may remove only what no snapshot can see any more. The oldest snapshot or open transaction that wrote holds
+back the cleaning: a session or a prepared transaction in its own database, a slot or a standby's feedback in the
+whole cluster. Dead rows pile up, scans get slower, and ids are not frozen. A report of some minutes on a busy server
+is none. It counts when it is a million transactions old; or when it is old in time (`open`; 100,000 transactions,
+where its start is not known, as of slots and standbys), 1,000 transactions old, and there are dead rows. Those are
+counted in all tables seen: which of them it holds back is not known. A slot of logical decoding holds the catalogues
+only and counts by its transactions alone.
 
-**Relief**: end it, by its kind. **Cure**: limits on transactions, alarms on slots.",
+**Relief**: end it, by its kind: the session, the prepared transaction, a slot that nobody reads, a standby's
+feedback.
+**Cure**, by hand: limits on transactions, alarms on slots.",
     judge,
 };
 

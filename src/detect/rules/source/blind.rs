@@ -20,10 +20,15 @@ pub const RULE: Rule = Rule {
     params: &[],
     origins: &["host.serving", "host.process_io", "host.psi.cpu", "sources"],
     page: "\
-Something cannot be seen: pressure is switched off in the kernel, IO and sockets of other users' processes need rights, a server's
-role sees only its own sessions, an extension is missing.
-Each row says how many are hidden and what lifts it. Findings that
-need it are unknown or less certain meanwhile.",
+Something cannot be seen: pressure is switched off in the kernel, IO and sockets of other users' processes need
+rights, a server's role sees only its own sessions, an extension is missing, or a server refuses a part of what
+perftop asks.
+
+For the host each row counts what is hidden; a server has one finding, whose title says what is missing. The fixes say
+what lifts it and which findings are unknown or less certain meanwhile. Some of what lifts it needs a restart: read it
+first. Always info.
+
+**Cure**: the rights, the extension or the kernel setting, as the fix says.",
     judge,
 };
 

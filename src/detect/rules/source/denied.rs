@@ -1,4 +1,4 @@
-//! source.denied: a server runs here and will not let us in; the ways in.
+//! source.denied: a server refuses our login; how to connect.
 
 use crate::detect::finding::Class;
 use crate::detect::params::Params;
@@ -10,15 +10,20 @@ pub const RULE: Rule = Rule {
     id: "source.denied",
     class: Class::Hygiene,
     source: SourceKind::Host,
-    says: "a server runs here and will not let us in; the ways in",
+    says: "a server refuses our login; how to connect",
     params: &[],
     origins: &["sources"],
     page: "\
-A server runs here, and refuses what perftop tried. Its findings are unknown, not fine. The way in stands with the source;
-perftop makes one attempt per credential and guesses none.",
+A PostgreSQL server that runs here, or that was asked for, refuses what perftop tried. Its findings are unknown, not
+fine. It is a warning for a server that is not known to run here, else info.
+
+A password that the server refused is not sent again, unless it was right before; perftop guesses none. Without one
+the login is tried again every five seconds.
+
+**Relief**: the way in: a role, a grant, or a line in `pg_hba.conf`, by hand on that server.",
     judge,
 };
 
 fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
-    super::in_state(facts, SourceState::Denied, "will not let us in")
+    super::in_state(facts, SourceState::Denied, "refuses our login")
 }

@@ -1,4 +1,4 @@
-//! source.not_watched: a server is seen and not read; how to watch it.
+//! source.not_watched: a server or another host is seen and not read; how to look at it.
 
 use crate::detect::finding::Class;
 use crate::detect::params::Params;
@@ -10,12 +10,16 @@ pub const RULE: Rule = Rule {
     id: "source.not_watched",
     class: Class::Hygiene,
     source: SourceKind::Host,
-    says: "a server is seen and not read; how to watch it",
+    says: "a server or another host is seen and not read; how to look at it",
     params: &[],
     origins: &["sources"],
     page: "\
-A server was seen by its process and is not read, so nothing is said about it. That is no fault of the server, and its
-health is unknown.",
+A server was seen by its process and is not read: PostgreSQL whose socket was not found, or one that this version does
+not read (Redis, Prometheus). Another host for which requests here wait is listed too, and an environment variable
+that names a server wrongly. Nothing is said about them: that is no fault of theirs, and their health is unknown.
+Always info.
+
+**Relief**: the way in: how to name the server to perftop, or the command that shows its own figures.",
     judge,
 };
 

@@ -1,4 +1,4 @@
-//! source.unreachable: a known source does not answer.
+//! source.unreachable: a server that is configured or was found does not answer.
 
 use crate::detect::finding::Class;
 use crate::detect::params::Params;
@@ -10,12 +10,15 @@ pub const RULE: Rule = Rule {
     id: "source.unreachable",
     class: Class::Hygiene,
     source: SourceKind::Host,
-    says: "a known source does not answer",
+    says: "a server that is configured or was found does not answer",
     params: &[],
     origins: &["sources"],
     page: "\
-A source that was configured, or that answered before, does not answer. The last data are kept and dated; findings that need
-new ones are unknown. perftop tries again with growing pauses.",
+A PostgreSQL server that was configured, or found here, does not answer, or has no free connection slot for perftop.
+Its sessions are unknown until it answers, and so are the findings about them. perftop tries again with growing
+pauses, every five seconds at the longest. It is a warning.
+
+**Relief**: the way in: start the server, name its port, or free a connection slot, by hand.",
     judge,
 };
 

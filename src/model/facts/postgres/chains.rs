@@ -31,6 +31,15 @@ pub enum Holder {
     Unknown(i32),
 }
 
+/// One who waits for a strong lock, and how many wait only because of that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Queue {
+    /// Pid of the one in front.
+    pub ddl: i32,
+    /// Sessions behind it that do not wait for the root themselves.
+    pub behind: usize,
+}
+
 /// One root and those who wait for it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Root {
@@ -43,7 +52,7 @@ pub struct Root {
     /// Weighted sessions that wait because of it, over the window; those that were not asked about by their share.
     pub waiting: f64,
     /// The strong lock that is queued for and behind which others queue who would not wait for the root itself.
-    pub queue: Option<i32>,
+    pub queue: Option<Queue>,
     /// What most of them wait for: `relation`, `transactionid`, `advisory` …
     pub kind: String,
     /// Relations: database, OID and name where it is known.
@@ -183,11 +192,24 @@ fn holder(pid: i32, waiter: &Waiter, sessions: &HashMap<i32, &Session>, cluster:
     found.map_or(Holder::Unknown(0), |p| Holder::Prepared(p.clone()))
 }
 
-/// One who waits for the root with a strong mode, and whom others wait for who do not wait for the root themselves.
-fn queue(root: &Root, waiters: &BTreeMap<i32, Waiter>) -> Option<i32> {
+/// One who waits for the root with a strong mode, and those who wait for it and not for the root itself.
+fn queue(root: &Root, waiters: &BTreeMap<i32, Waiter>) -> Option<Queue> {
     let strong = root.direct.iter().filter(|p| waiters.get(p).is_some_and(|w| w.mode == STRONG && w.kind == "relation"));
-    strong.copied().find(|ddl| {
-        root.waiters.iter().filter_map(|p| waiters.get(p)).any(|w| w.pid != *ddl && w.by.contains(ddl) && w.kind == "relation")
+    strong.copied().find_map(|ddl| {
+        let mut behind = BTreeSet::from([ddl]);
+        loop {
+            let others = root.waiters.iter().filter(|p| !behind.contains(p) && !root.direct.contains(p));
+            let next: Vec<i32> = others
+                .filter_map(|p| waiters.get(p))
+                .filter(|w| w.by.iter().any(|by| behind.contains(by)))
+                .map(|w| w.pid)
+                .collect();
+            if next.is_empty() {
+                break;
+            }
+            behind.extend(next);
+        }
+        (behind.len() > 1).then(|| Queue { ddl, behind: behind.len() - 1 })
     })
 }
 
@@ -243,8 +265,15 @@ mod tests {
         );
         assert_eq!(c.roots.len(), 1);
         let root = &c.roots[0];
-        assert_eq!((root.session().unwrap().pid, root.queue, root.waiters.len()), (1, Some(2), 3));
+        assert_eq!((root.session().unwrap().pid, root.queue, root.waiters.len()), (1, Some(Queue { ddl: 2, behind: 2 }), 3));
         assert!((root.waiting - 3.0).abs() < 1e-9);
+        // 1 alters, 2 wants to as well: the readers wait for 1 whether 2 goes on waiting or not.
+        let c = chains(
+            vec![waiter(2, &[1], STRONG), waiter(3, &[1, 2], "AccessShareLock"), waiter(4, &[1, 2], "AccessShareLock")],
+            &[1, 2, 3, 4],
+            None,
+        );
+        assert_eq!(c.roots[0].queue, None);
     }
 
     #[test]
