@@ -238,7 +238,7 @@ pub const QUESTIONS: &[Question] = &[
     ),
     question(
         23,
-        "Is the victim pinned to a full core while others idle?",
+        "Is the victim pinned to full CPUs while others have room?",
         finding("host.cpu.hot_core"),
         Go::Finding("host.cpu.hot_core"),
         Go::To(24),
@@ -262,7 +262,7 @@ pub const QUESTIONS: &[Question] = &[
     ),
     question(
         26,
-        "Do threads wake each other all the time?",
+        "Do the CPUs switch between threads all the time?",
         finding("host.cpu.context_switches"),
         Go::Finding("host.cpu.context_switches"),
         Go::To(27),

@@ -17,11 +17,13 @@ use super::session::Cells;
 const SETTINGS: &[&str] = &[
     "archive_mode",
     "autovacuum",
+    "autovacuum_analyze_scale_factor",
     "autovacuum_freeze_max_age",
     "autovacuum_max_workers",
     "autovacuum_multixact_freeze_max_age",
     "autovacuum_vacuum_cost_delay",
     "autovacuum_vacuum_cost_limit",
+    "autovacuum_vacuum_scale_factor",
     "checkpoint_timeout",
     "data_directory",
     "deadlock_timeout",

@@ -109,20 +109,25 @@ fn found(facts: &Facts<'_>, pool: &PoolWait, server: Option<&PgFacts>, name: &st
 }
 
 fn fixes(pool: &PoolWait) -> Vec<Fix> {
-    let more = (pool.connections * 2).max(4);
-    let set = sh!("psql -p {} -U pgbouncer pgbouncer -c 'SET default_pool_size = {}'", pool.port, more);
+    // What is set now is for each pair of database and user, and stands nowhere that is read here.
+    let set = sh!(
+        "now=$(psql -p {} -U pgbouncer pgbouncer -Atc 'SHOW CONFIG' | awk -F'|' '$1 == \"default_pool_size\" {print $2}') && \
+         psql -p {} -U pgbouncer pgbouncer -c \"SET default_pool_size = $((now * 2))\"",
+        pool.port,
+        pool.port
+    );
     let mut raise = fix::shell_fix(Phase::Relief, Horizon::Immediate, "Give the pool twice the connections", set);
     raise.undo = Some(sh!("psql -p {} -U pgbouncer pgbouncer -c RELOAD   # to what its file says", pool.port));
     raise.risk =
-        "so many for each pair of database and user: SHOW CONFIG tells what it is now; beyond two or three per CPU nothing gets \
-                  faster. Lasts until pgbouncer restarts"
+        "so many for each pair of database and user; beyond two or three per CPU of the server nothing gets faster. Lasts until \
+                  pgbouncer restarts"
             .into();
     raise.needs = "admin_users of pgbouncer".into();
     raise.verify = sh!("psql -p {} -U pgbouncer pgbouncer -c 'SHOW POOLS'", pool.port);
     let mut keep = raise.clone();
     (keep.phase, keep.horizon) = (Phase::Cure, Horizon::ShortTerm);
     keep.title = "Keep it in its configuration".into();
-    keep.command = Command::note(format!("# pgbouncer.ini: default_pool_size = {more}"));
+    keep.command = Command::note("# pgbouncer.ini: default_pool_size = what SHOW CONFIG says now");
     keep.undo = None;
     keep.needs = "the pooler's configuration".into();
     vec![raise, keep]

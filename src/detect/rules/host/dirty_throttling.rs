@@ -120,8 +120,13 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     cure.risk = "more and smaller writes".into();
     found.fixes = fix::pause(facts.world, &writer.members)
         .into_iter()
-        .chain(fix::idle_io(facts.world, &writer.members))
+        .chain(fix::idle_io(facts.world, &writer.members).filter(|_| honoured(facts)))
         .chain([cure])
         .collect();
     Judged::found(writer.subject(), found)
+}
+
+/// A scheduler is in use that knows the idle class.
+fn honoured(facts: &Facts<'_>) -> bool {
+    facts.world.host.disks.iter().flatten().any(|d| d.leaf && d.scheduler.as_ref().is_some_and(|s| s.raw() == b"bfq"))
 }

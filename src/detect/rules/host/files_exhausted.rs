@@ -72,7 +72,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     }
     let of_host = host.files.as_ref().ok().map(|f| f.allocated as f64 / f.limit.max(1) as f64 * 100.0);
     if let Some(share) = of_host.filter(|s| *s >= params.get(HOST)) {
-        let mut found = Found::new(Class::Error, format!("The host has used {share:.0} % of all descriptors that it may have"));
+        let class = if share >= 99.9 { Class::Error } else { Class::Risk };
+        let mut found = Found::new(class, format!("The host has used {share:.0} % of all descriptors that it may have"));
         found.evidence = vec![params.row("of fs.file-max", share, HOST, "host.files")];
         let mut raise = fix::shell_fix(
             Phase::Relief,

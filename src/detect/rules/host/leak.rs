@@ -89,9 +89,10 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let mut cure = look.clone();
         cure.phase = Phase::Cure;
         cure.title = "A limit, so that only it suffers; then a heap profile".into();
+        let total = facts.world.host.memory.as_ref().map_or(f64::INFINITY, |m| m.raw.total as f64);
         cure.command = Command::note(format!(
             "# [Service] MemoryMax={:.0}M, Restart=on-failure",
-            (p.rss_bytes as f64 * 2.0 / 1_048_576.0).ceil()
+            (p.rss_bytes as f64 * 2.0).min(total * 0.8) / 1_048_576.0
         ));
         cure.needs = "root; its unit".into();
         cure.risk = "it is killed when it reaches that".into();

@@ -45,19 +45,24 @@ fn made(pg: &PgFacts, _: &Chains, root: &Root) -> Option<(Subject, String, Vec<F
         Holder::Session(s) => s,
         Holder::Unknown(pid) => {
             let subject = Subject::new(SubjectType::Backend, format!("{pid}@0"), format!("pid {pid}"));
-            return Some((subject, format!("pid {pid}, which cannot be seen, blocks {frees} sessions"), Vec::new()));
+            return Some((subject, format!("pid {pid}, which cannot be seen, blocks {}", roots::sessions(frees)), Vec::new()));
         }
         Holder::Prepared(_) => return None,
     };
     let title = format!(
-        "{} blocks {frees} sessions{} with `{}`, {} old",
+        "{} blocks {}{} with `{}`, {} old",
         who(s),
+        roots::sessions(frees),
         roots::on_relation(pg, root),
         brief(s.query.shown(), 50),
         roots::age(s.xact_s)
     );
     let mut fixes: Vec<Fix> = Vec::new();
-    fixes.extend(cancel(pg, s, &format!("Cancel its statement: {frees} others go on when it has rolled back")));
+    fixes.extend(cancel(
+        pg,
+        s,
+        &format!("Cancel its statement: {} behind it can go on when it has rolled back", roots::sessions(frees)),
+    ));
     fixes.extend(terminate(pg, s, frees));
     fixes.extend(give_up(pg, root));
     Some((session_subject(pg, s), title, fixes))

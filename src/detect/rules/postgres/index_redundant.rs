@@ -90,7 +90,10 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             }
             let mut found = Found::new(
                 Class::Live,
-                format!("{} superfluous indexes on {} slow its {} writes a second", extra.len(), t.name, count(rate)),
+                match extra.len() {
+                    1 => format!("A superfluous index on {} slows its {} writes a second", t.name, count(rate)),
+                    n => format!("{n} superfluous indexes on {} slow its {} writes a second", t.name, count(rate)),
+                },
             );
             found.losses = vec![(State::Working, lost)];
             found.waste = true;

@@ -71,10 +71,11 @@ impl Object {
     #[must_use]
     pub fn sooner(&self, pg: &PgFacts, database: &Foreign, owner: &Foreign, (what, own): (&str, Option<f64>)) -> Option<Fix> {
         const FACTOR: f64 = 0.02;
-        if own.is_some_and(|own| own <= FACTOR) {
+        let option = format!("autovacuum_{what}_scale_factor");
+        let server = || pg.cluster.as_ref().ok()?.number(&option);
+        if own.or_else(server).is_some_and(|now| now <= FACTOR) {
             return None;
         }
-        let option = format!("autovacuum_{what}_scale_factor");
         let title = format!("Let auto{what} come sooner for it (at 2 % of its rows)");
         let command = self.statement("ALTER TABLE ", &format!(" SET ({option} = {FACTOR})"));
         let mut fix = sql(pg, Phase::Cure, Horizon::ShortTerm, &title, command, database);

@@ -119,7 +119,9 @@ fn fixes(pg: &PgFacts, database: &Foreign, t: &crate::model::postgres::TableRow,
         on.needs = format!("owner of the table ({})", t.owner);
         out.push(on);
     } else if off {
-        out.extend(setting(pg, Phase::Cure, Horizon::ShortTerm, "Switch autovacuum on", "autovacuum", "on"));
+        let counts = pg.cluster.as_ref().is_ok_and(|c| c.on("track_counts") == Some(false));
+        let name = if counts { "track_counts" } else { "autovacuum" };
+        out.extend(setting(pg, Phase::Cure, Horizon::ShortTerm, &format!("Switch {name} on"), name, "on"));
     } else {
         out.extend(table.sooner(pg, database, &t.owner, ("vacuum", t.vacuum_factor)));
     }

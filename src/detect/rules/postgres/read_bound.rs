@@ -73,10 +73,15 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         activity.sessions.iter().filter(|s| s.class(WaitClass::IoRead) > 0.0).map(|s| s.active() * s.weight).sum();
     found.ci = Some(interval(pg, lost));
     found.confidence = confidence(pg, lost);
-    found.evidence = vec![
-        evidence("sessions that wait for reads", waiting, Unit::Count, Some(params.get(LOST)), "postgres.activity"),
-        params.row_below("of them in one query at most", top / waiting * 100.0, QUERY, "postgres.activity"),
-    ];
+    found.evidence =
+        vec![evidence("sessions that wait for reads", waiting, Unit::Count, Some(params.get(LOST)), "postgres.activity")];
+    // Before 14 nobody knows whose query a session runs.
+    if activity.by_query.is_empty() {
+        found.lacks = 1;
+    } else {
+        let top = top / waiting * 100.0;
+        found.evidence.push(params.row_below("of them in one query at most", top, QUERY, "postgres.activity"));
+    }
     let buffers = pg.cluster.as_ref().ok().and_then(|c| c.bytes("shared_buffers"));
     if let Some(buffers) = buffers {
         found.evidence.push(evidence("shared_buffers", buffers, Unit::Bytes, None, "postgres.settings"));

@@ -47,8 +47,14 @@ what holds the horizon. **Cure**, by hand: autovacuum that may work faster.",
 type Kind = (f64, &'static str, &'static str, &'static str);
 /// Ids that can be used at all.
 const ALL: f64 = 2_147_483_648.0;
-/// The server stops before the end.
-const STOP: f64 = 3_000_000.0;
+/// The server stops so long before the end: three million ids, before 14 one million transaction ids and a hundred multixacts.
+fn stop(pg: &PgFacts, trend: &str) -> f64 {
+    match (pg.server.as_ref().is_some_and(|s| s.major() < 14), trend) {
+        (false, _) => 3_000_000.0,
+        (true, "ids") => 1_000_000.0,
+        (true, _) => 100.0,
+    }
+}
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     let Some(pg) = facts.postgres else { return nobody() };
@@ -76,7 +82,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         if share < params.limit(SHARE, is_held(prev, &subject)) && !late {
             continue;
         }
-        let left = (ALL - STOP - age).max(0.0);
+        let end = ALL - stop(pg, trend);
+        let left = (end - age).max(0.0);
         let eta = facts
             .learned
             .trend(&pg.id, &format!("{trend} {}", d.oid))
@@ -90,7 +97,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         (found.eta_s, found.eta_late_s) = (eta.map(|e| e.0), eta.map(|e| e.1));
         found.grows = late || share >= 50.0;
         found.evidence = vec![
-            evidence(format!("{what} used"), age, Unit::Count, Some(ALL - STOP), "postgres.databases"),
+            evidence(format!("{what} used"), age, Unit::Count, Some(end), "postgres.databases"),
             evidence("left", left, Unit::Count, None, "postgres.databases"),
         ];
         found.fixes = freeze(pg, &d.name, d.xid_age as f64, trend == "ids");
