@@ -228,6 +228,31 @@ fn long_polls_streams_and_idle_connections_are_quiet_and_hide_no_stall() {
     drop(idle);
 }
 
+/// A connection for each request, which no look catches: they count as answers all the same, so that a few long requests beside them are
+/// no stall, and a stall shows.
+#[test]
+fn requests_on_connections_of_their_own_count() {
+    let mut beside = Beside::new();
+    for _ in 0..8 {
+        let (at, stop) = (beside.at, beside.stop.clone());
+        thread::spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                let Ok(mut stream) = TcpStream::connect(at) else { return };
+                _ = writeln!(stream, "q");
+                _ = BufReader::new(stream).read_line(&mut String::new());
+                thread::sleep(Duration::from_millis(20));
+            }
+        });
+    }
+    beside.clients(3, "l", 0);
+    beside.quiet(30);
+    beside.hang();
+    let d = beside.until("warning");
+    let stalled = d["findings"].as_array().unwrap().iter().find(|f| f["id"] == "app.service.stalled").unwrap();
+    let before = stalled["evidence"].as_array().unwrap().iter().find(|e| e["claim"] == "answers before, median").unwrap();
+    assert!(before["value"].as_f64().unwrap() > 50.0, "some 300 a second: {stalled:#}");
+}
+
 /// At a unix socket the kernel tells who waits to be accepted, and nothing else.
 #[test]
 fn a_unix_socket_that_accepts_nobody_is_a_stall() {
@@ -255,8 +280,12 @@ fn a_unix_socket_that_accepts_nobody_is_a_stall() {
     beside.hang();
     let waiting: Vec<_> = (0..3).map(|_| UnixStream::connect(&path).unwrap()).collect();
     let start = Instant::now();
-    while severity(&beside.next()) != "critical" {
-        assert!(start.elapsed() < PATIENCE, "nobody says that it is stalled");
+    loop {
+        let d = beside.next();
+        if severity(&d) == "critical" {
+            break;
+        }
+        assert!(start.elapsed() < PATIENCE, "nobody says that it is stalled: {:#} {:#}", d["findings"], d["unknown"]);
     }
     beside.hang();
     drop(waiting);

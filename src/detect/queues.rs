@@ -54,7 +54,9 @@ impl Queues {
     /// How many usually wait there: what nine of ten looks did not exceed; `None` until there were enough.
     #[must_use]
     pub fn usual(&self, path: &str) -> Option<f64> {
-        let newest = self.looks.saturating_sub(NEWEST);
+        // What is held is compared with the time before it was found, however long ago that is.
+        let until = self.held.get(path).copied().filter(|since| self.looks - since < GOES_ON).unwrap_or(self.looks);
+        let newest = until.saturating_sub(NEWEST);
         let all = newest.min(KEPT);
         if all < ENOUGH {
             return None;
@@ -86,5 +88,11 @@ mod tests {
         let lately = (16..=20).map(|look| (look, 9.0)).collect();
         queues.seen.insert("/run/app.sock".to_owned(), lately);
         assert_eq!(queues.usual("/run/app.sock"), Some(0.0), "the newest are not before");
+        queues.looks = 60;
+        assert_eq!(queues.usual("/run/app.sock"), Some(0.0), "seldom");
+        queues.seen.insert("/run/app.sock".to_owned(), (16..=60).map(|look| (look, 9.0)).collect());
+        assert_eq!(queues.usual("/run/app.sock"), Some(9.0), "by now it is as usual");
+        queues.held.insert("/run/app.sock".to_owned(), 20);
+        assert_eq!(queues.usual("/run/app.sock"), Some(0.0), "but for what was found then");
     }
 }

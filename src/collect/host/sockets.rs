@@ -182,7 +182,7 @@ impl Looker<'_> {
             return Vec::new();
         }
         let queues = unixdiag::queues();
-        self.no_unix = queues.as_ref().is_err_and(|lack| lack.why != Why::TimedOut);
+        self.no_unix = queues.as_ref().is_err_and(|lack| matches!(lack.why, Why::Unsupported | Why::Absent));
         queues.unwrap_or_default()
     }
 

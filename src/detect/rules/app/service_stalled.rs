@@ -167,7 +167,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         }
     }
     let young = |p: &ProcFacts| age_s(facts.world, Some(p.id)).is_some_and(|s| s < params.get(YOUNG));
-    verdicts.extend(unix_stalled::judge(facts, prev, &young));
+    let idle = |p: &ProcFacts| cores(facts.world, Some(p.family)).is_some_and(|c| c < params.get(IDLE));
+    verdicts.extend(unix_stalled::judge(facts, prev, &young, &idle));
     if verdicts.is_empty() {
         let told = |s: &Standing| s.usual.is_some_and(|u| u.answers_per_s >= params.get(ANSWERS));
         let open = judged.iter().zip(&doors).find(|((_, standing), door)| !told(standing) && door.noticed >= 1.0);

@@ -14,8 +14,13 @@ use crate::model::unit::Unit;
 /// Seconds of looks before the first word.
 const LOOKED_S: f64 = 2.0;
 
-/// Unix sockets whose service accepts nobody; `young`: it was started a moment ago and may not have come to that yet.
-pub(super) fn judge(facts: &Facts<'_>, prev: Option<&Prev>, young: &dyn Fn(&ProcFacts) -> bool) -> Vec<(Subject, Verdict)> {
+/// Unix sockets whose service accepts nobody; `young`: it was started a moment ago and may not have come to that yet; `idle`: it uses no CPU.
+pub(super) fn judge(
+    facts: &Facts<'_>,
+    prev: Option<&Prev>,
+    young: &dyn Fn(&ProcFacts) -> bool,
+    idle: &dyn Fn(&ProcFacts) -> bool,
+) -> Vec<(Subject, Verdict)> {
     let Ok(sockets) = &facts.world.host.sockets else { return Vec::new() };
     let mut found = Vec::new();
     for queue in sockets.queues.iter().filter(|q| q.always && facts.world.window_s >= LOOKED_S) {
@@ -28,7 +33,10 @@ pub(super) fn judge(facts: &Facts<'_>, prev: Option<&Prev>, young: &dyn Fn(&Proc
         let held = is_held(prev, &subject);
         if waits(facts, queue, young, held) {
             let standing = waits(facts, queue, young, false);
-            found.push((subject, Verdict::Found(Box::new(one(facts, queue, program, standing)))));
+            let mut stalled = one(facts, queue, program, standing);
+            // One that works may take them one after the other.
+            stalled.never_critical = queue.queued < full(queue) && !program.is_some_and(idle);
+            found.push((subject, Verdict::Found(Box::new(stalled))));
         }
     }
     found
@@ -55,7 +63,6 @@ fn one(facts: &Facts<'_>, queue: &QueueFacts, program: Option<&ProcFacts>, stand
     let connections = if n <= 1.0 { "1 connection waits".to_owned() } else { format!("{n:.0} connections wait") };
     let mut found = Found::new(Class::Outcome, format!("{who} is stalled: {connections} to be accepted"));
     found.standing = Some(standing);
-    found.never_critical = queue.queued < full(queue);
     found.confidence = facts.ledger.coverage;
     let most = Some(f64::from(queue.backlog));
     found.evidence = vec![evidence("connections that wait to be accepted, mean", queue.queued, Unit::Count, most, "host.unix")];
