@@ -5,7 +5,7 @@ use std::io::BufRead;
 
 use perftop::collect::postgres::plan_once;
 use perftop::collect::postgres::target::Target;
-use perftop::detect::advice;
+use perftop::detect::postgres::advice;
 use perftop::model::postgres::{identifier, qualified};
 
 fn main() {

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::detect::diagnosis::Diagnosis;
 use crate::detect::finding::Severity;
-use crate::detect::judge::{self, Evaluation, waiting_groups};
+use crate::detect::judge::{self, Evaluation};
 use crate::detect::memory::{Memory, Mute};
 use crate::detect::params::ParamOverrides;
 use crate::diagnose::{Mode, Own, Picture, Recording, flow};
@@ -243,14 +243,9 @@ fn remember(history: &mut History, evaluation: &Evaluation) {
     history.psi_memory_percent.push(psi(&host.psi.memory));
     history.psi_io_percent.push(psi(&host.psi.io));
     history.load_one.push(host.load.as_ref().ok().map(|l| l.one));
-    let [cpu, throttled, memory, io, peers, other, postgres] = waiting_groups(&evaluation.ledger);
-    history.waiting_cpu.push(Some(cpu));
-    history.waiting_throttled.push(Some(throttled));
-    history.waiting_memory.push(Some(memory));
-    history.waiting_io.push(Some(io));
-    history.waiting_peers.push(Some(peers));
-    history.waiting_other.push(Some(other));
-    history.waiting_postgres.push(Some(postgres));
+    for (group, seconds) in evaluation.ledger.waiting() {
+        history.waiting.entry(group).or_default().push(Some(seconds));
+    }
     remember_servers(history, evaluation);
     let roots = evaluation.diagnosis.findings.iter().filter(|f| f.explained_by.is_none() && f.muted.is_none());
     let wrong = roots.filter(|f| f.severity != Severity::Info);

@@ -154,7 +154,7 @@ fn every_rule_file_is_in_the_list_and_complete() {
         let beside = |name: &str| fs::read_to_string(path.with_file_name(format!("{name}.rs"))).unwrap_or_default();
         let shared: String =
             ["roots", "query_rule", "late"].iter().filter(|s| text.contains(&format!("{s}::"))).map(|s| beside(s)).collect();
-        let choice = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/detect/queries.rs")).unwrap();
+        let choice = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/detect/postgres/queries.rs")).unwrap();
         for name in &declared {
             let used = ["get(", "limit(", "least(", "most("].map(|way| format!("{way}{name}"));
             let anywhere = [&text, &shared, &choice].map(|text| used.iter().any(|way| text.contains(way.as_str())));

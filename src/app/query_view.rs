@@ -1,6 +1,6 @@
 //! Opening a query, asking for its plan, filtering the tables of PostgreSQL. Pure.
 
-use crate::detect::advice::{self, Advice};
+use crate::detect::postgres::advice::{self, Advice};
 use crate::model::demand::Demand;
 use crate::model::postgres::StatementRow;
 use crate::model::postgres::plan::PlannedTable;
@@ -47,7 +47,7 @@ impl App {
         if made.is_some_and(|ns| ns <= advice::FRESH_NS) {
             return Vec::new();
         }
-        vec![Effect::Ask(crate::detect::queries::demand(pg, row))]
+        vec![Effect::Ask(crate::detect::postgres::queries::demand(pg, row))]
     }
 
     /// Asks what the planner would make of the open query with the index that is suggested.

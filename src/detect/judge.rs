@@ -13,11 +13,11 @@ use super::causes::{self, Candidate};
 use super::diagnosis::{Cleared, Diagnosis, UnknownRow};
 use super::fix;
 use super::health;
-use super::ledger::{Clean, Ledger, State};
+use super::ledger::{Clean, Ledger};
 use super::memory::{Held, Learned, Memory, RuleMemory};
 use super::params::{ParamOverrides, Params};
-use super::queries::Queries;
-use super::query_limits::Limits;
+use super::postgres::limits::Limits;
+use super::postgres::queries::Queries;
 use super::rank;
 use super::rules::{RULES, service_stalled, unexplained};
 use super::verdict::{Facts, Left, Verdict};
@@ -249,27 +249,4 @@ fn remember(memory: &mut Memory, rule: &str, source: &str, seen: &Seen, now_ms: 
     if !held.is_empty() {
         memory.rules.insert(name, RuleMemory { held });
     }
-}
-
-/// Ledger groups for the graph of waiting: CPU, quota, memory, IO, peers and network, everything else, PostgreSQL.
-#[must_use]
-pub fn waiting_groups(ledger: &Ledger) -> [f64; 7] {
-    let mut groups = [0.0; 7];
-    for (state, seconds) in &ledger.states {
-        match state {
-            State::Working => {}
-            State::CpuRunnable | State::CpuSteal => groups[0] += seconds,
-            State::CpuThrottled => groups[1] += seconds,
-            State::MemoryStalled => groups[2] += seconds,
-            State::IoWait => groups[3] += (seconds - ledger.clean_io).max(0.0),
-            State::PeerReply => groups[4] += (seconds - ledger.clean_peers).max(0.0),
-            State::PoolWait | State::NetworkRetransmit | State::NetworkSend | State::NetworkAccept | State::NetworkConnect => {
-                groups[4] += seconds
-            }
-            State::PostgresCpu => {}
-            state if state.of_a_server() => groups[6] += (seconds - ledger.clean(*state)).max(0.0),
-            _ => groups[5] += seconds,
-        }
-    }
-    groups
 }

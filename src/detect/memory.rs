@@ -184,7 +184,7 @@ pub struct Learned {
     pub inodes: BTreeMap<String, Series>,
     /// What is learned of servers of PostgreSQL.
     #[serde(default)]
-    pub postgres: super::servers::Servers,
+    pub postgres: super::postgres::baseline::Servers,
 }
 
 /// A mount by its place and what is mounted there.

@@ -19,6 +19,7 @@ const SOCKETS: usize = 32;
 
 /// What was seen of all of them. A socket is seen only while somebody waits at it: at any other look its queue was empty.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Queues {
     /// Evaluations so far.
     looks: u64,

@@ -5,7 +5,8 @@ use crate::model::subject::split_finding_key;
 
 use super::diagnosis::rfc3339;
 use super::finding::{Finding, Severity};
-use super::ledger::Ledger;
+use super::kinds;
+use super::ledger::{Ledger, State};
 use super::memory::{FindingMemory, Memory, Outcome, Resolved};
 use super::rank::Looked;
 
@@ -15,14 +16,11 @@ const SETTLES_MS: i64 = 15_000;
 /// Of what was lost before: below this it is gone.
 const GONE: f64 = 0.3;
 
-/// Whether the victims still work when a finding is gone: of a server of PostgreSQL its transactions per second, else the on-CPU time of what
-/// is certainly foreground.
+/// Whether the victims still work when a finding is gone: what its server does per second, else the on-CPU time of what is certainly
+/// foreground.
 pub(super) fn throughput(world: &World, ledger: &Ledger, source: &str) -> f64 {
-    let server = world.postgres.iter().find(|pg| pg.id == source);
-    match server.and_then(|pg| pg.databases_rate(|d| Some(d.commits + d.rollbacks))) {
-        Some(transactions) => transactions,
-        None => ledger.sum(|a| a.weight >= 1.0, |a| a.working),
-    }
+    let working = || ledger.sum(|a| a.weight >= 1.0, |a| a.in_state(State::Working));
+    kinds::throughput(world, source).unwrap_or_else(working)
 }
 
 /// Forgets what is gone and says what became of it.

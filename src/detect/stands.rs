@@ -118,6 +118,7 @@ pub fn doors(facts: &Facts) -> Option<Vec<Door>> {
 
 /// What was seen at one port, newest last.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Past {
     ring: VecDeque<Moment>,
     /// Evaluations for which it has been held and answered nearly as often as before: in the end that is how it works now.

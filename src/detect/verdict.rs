@@ -11,7 +11,7 @@ use super::finding::{Class, Evidence, Fix};
 use super::ledger::{Ledger, State};
 use super::memory::{Learned, RuleMemory};
 use super::params::{Param, Params};
-use super::queries::Queries;
+use super::postgres::queries::Queries;
 
 /// A rule: one file under `rules/`, one row in their list.
 #[derive(Debug, Clone, Copy)]

@@ -46,6 +46,25 @@ impl Ring {
     }
 }
 
+/// What is waited for, as it is drawn over time, in the order of the drawing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "each says what is waited for")]
+pub enum Group {
+    Cpu,
+    Quota,
+    Memory,
+    Io,
+    Peers,
+    Servers,
+    Other,
+}
+
+impl Group {
+    /// All of them.
+    pub const ALL: [Self; 7] = [Self::Cpu, Self::Quota, Self::Memory, Self::Io, Self::Peers, Self::Servers, Self::Other];
+}
+
 /// The figures that are drawn over time.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "each name says its figure; units behind the underscore")]
@@ -60,16 +79,9 @@ pub struct History {
     pub psi_memory_percent: Ring,
     pub psi_io_percent: Ring,
     pub load_one: Ring,
-    /// Waiting per ledger group, s/s.
-    pub waiting_cpu: Ring,
-    pub waiting_throttled: Ring,
-    pub waiting_memory: Ring,
-    pub waiting_io: Ring,
+    /// Waiting, s/s.
     #[serde(default)]
-    pub waiting_peers: Ring,
-    pub waiting_other: Ring,
-    #[serde(default)]
-    pub waiting_postgres: Ring,
+    pub waiting: BTreeMap<Group, Ring>,
     /// Active sessions by server.
     #[serde(default)]
     pub postgres: BTreeMap<String, PgRings>,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use perftop::collect::postgres::target::Target;
 use perftop::collect::postgres::{plan_once, trial_once};
-use perftop::detect::advice;
+use perftop::detect::postgres::advice;
 use perftop::model::postgres::plan::TrialIndex;
 
 use super::server::{Server, installed};

@@ -144,7 +144,7 @@ fn waits(pg: &PgFacts, query: i64, width: usize, theme: &Theme) -> Vec<Line<'sta
     let mut sorted: Vec<(&WaitClass, &f64)> = classes.iter().collect();
     sorted.sort_by(|a, b| b.1.total_cmp(a.1));
     let row = |(class, seconds): (&WaitClass, &f64)| {
-        let name = crate::detect::ledger::state_of(*class).map_or("idle", |s| s.id());
+        let name = crate::detect::postgres::backends::state_of(*class).map_or("idle", |s| s.id());
         let meaning = match class {
             WaitClass::Cpu => Meaning::Cpu,
             WaitClass::Lock => Meaning::Critical,

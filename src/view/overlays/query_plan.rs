@@ -3,7 +3,7 @@
 use ratatui::text::{Line, Span};
 
 use crate::config::Meaning;
-use crate::detect::advice;
+use crate::detect::postgres::advice;
 use crate::model::facts::PgFacts;
 use crate::model::postgres::StatementRow;
 use crate::model::postgres::plan::Plan;

@@ -74,7 +74,7 @@ fn clock(ms: i64) -> String {
 }
 
 fn total(h: &History, back: usize) -> f64 {
-    groups(h).iter().filter_map(|(ring, ..)| ring.back(back)).sum()
+    groups(h).filter_map(|(ring, ..)| ring.back(back)).sum()
 }
 
 fn waiting(h: &History, back: usize, theme: &Theme) -> Line<'static> {

@@ -6,40 +6,48 @@ use ratatui::text::{Line, Span};
 
 use crate::config::Meaning;
 use crate::diagnose::Picture;
-use crate::model::history::{History, Ring};
+use crate::model::history::{Group, History, Ring};
 use crate::model::unit::short;
 use crate::view::theme::Theme;
 use crate::view::widgets::{graph, titled};
 
-/// What is waited for, as it is drawn everywhere: figure, colour, word, and letter where there are no blocks.
-pub fn groups(h: &History) -> [(&Ring, Meaning, &'static str, &'static str); 7] {
-    [
-        (&h.waiting_cpu, Meaning::Cpu, "cpu", "c"),
-        (&h.waiting_throttled, Meaning::Warning, "quota", "q"),
-        (&h.waiting_memory, Meaning::Memory, "memory", "m"),
-        (&h.waiting_io, Meaning::Io, "io", "i"),
-        (&h.waiting_peers, Meaning::Network, "peers", "p"),
-        (&h.waiting_postgres, Meaning::Database, "postgres", "d"),
-        (&h.waiting_other, Meaning::Muted, "other", "o"),
-    ]
+/// A group as it is drawn everywhere: colour, word, and letter where there are no blocks.
+pub const fn drawn(group: Group) -> (Meaning, &'static str, &'static str) {
+    match group {
+        Group::Cpu => (Meaning::Cpu, "cpu", "c"),
+        Group::Quota => (Meaning::Warning, "quota", "q"),
+        Group::Memory => (Meaning::Memory, "memory", "m"),
+        Group::Io => (Meaning::Io, "io", "i"),
+        Group::Peers => (Meaning::Network, "peers", "p"),
+        Group::Servers => (Meaning::Database, "databases", "d"),
+        Group::Other => (Meaning::Muted, "other", "o"),
+    }
+}
+
+/// Each group with its figure over time.
+pub fn groups(h: &History) -> impl Iterator<Item = (&Ring, Meaning, &'static str, &'static str)> {
+    h.waiting.iter().map(|(group, ring)| {
+        let (meaning, word, letter) = drawn(*group);
+        (ring, meaning, word, letter)
+    })
 }
 
 /// ```text
-/// ╭ Waiting, last 5 min: ▇ cpu ▇ quota ▇ memory ▇ io ▇ peers ▇ postgres ▇ other ─ top 4.2 s/s ─╮
+/// ╭ Waiting, last 5 min: ▇ cpu ▇ quota ▇ memory ▇ io ▇ peers ▇ databases ▇ other ─ top 4.2 s/s ─╮
 /// │                                            ▂▃▅▇█▇▅                               │
 /// ╰──────────────────────────────────────────────────────────────────────────────────╯
 /// ```
 pub fn draw(picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
-    let groups = groups(&picture.history);
     let inside = titled("", "", theme, frame, area);
     if inside.height == 0 {
         return;
     }
-    let rings: Vec<_> = groups.iter().map(|(ring, m, _, letter)| (*ring, theme.style(*m), *letter)).collect();
+    let rings: Vec<_> = groups(&picture.history).map(|(ring, m, _, letter)| (ring, theme.style(m), letter)).collect();
     let second = picture.at.mono_ns / 1_000_000_000;
     let top = graph::stacked(&rings, 0.2, second, theme, frame, inside);
     let mut title = vec![Span::styled(" Waiting, last 5 min: ", theme.style(Meaning::Title))];
-    for (_, meaning, word, letter) in groups {
+    for group in Group::ALL {
+        let (meaning, word, letter) = drawn(group);
         let block = if theme.ascii { letter } else { "▇" };
         title.push(Span::styled(format!("{block} {word} "), theme.style(meaning)));
     }

@@ -3,7 +3,7 @@
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix};
 use crate::detect::fix;
-use crate::detect::ledger::Actor;
+use crate::detect::ledger::{Actor, State};
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::stands::{Door, Usual, doors};
@@ -268,7 +268,7 @@ fn read_here(world: &World, door: &Door) -> bool {
 
 /// Threads of the program in uninterruptible sleep, s/s.
 fn stuck(facts: &Facts<'_>, family: Option<ProcId>) -> f64 {
-    facts.ledger.sum(|a| Some(a.family) == family, |a: &Actor| a.blocked)
+    facts.ledger.sum(|a| Some(a.family) == family, |a: &Actor| a.in_state(State::TaskBlocked))
 }
 
 fn found(facts: &Facts<'_>, params: &Params<'_>, door: &Door, s: &Standing, says: &str) -> Found {

@@ -94,7 +94,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             short(dearer)
         );
         let member = |a: &Actor| a.family == program.root;
-        let waits = facts.ledger.sum(member, |a| a.runnable);
+        let waits = facts.ledger.sum(member, |a| a.in_state(State::CpuRunnable));
         let lost = waits * (1.0 - 1.0 / growth);
         let largest = program.amount >= 0.5 * total;
         let cost = params.get(COST);

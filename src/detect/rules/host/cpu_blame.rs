@@ -47,7 +47,7 @@ pub fn most<'a>(facts: &Facts<'a>, prev: Option<&Prev>, cores: impl Fn(&ProcFact
     };
     let program = kept(all, prev, share)?;
     let share = share(&program);
-    let waiting = facts.ledger.sum(|a| a.family != program.root, |a| a.runnable);
+    let waiting = facts.ledger.sum(|a| a.family != program.root, |a| a.in_state(State::CpuRunnable));
     let cores = program.members.iter().map(|p| plain(p)).sum();
     Some(Blamed { cores, share, lost: waiting * share, program })
 }

@@ -208,7 +208,7 @@ fn groups<'a>(facts: &Facts<'a>, all: &[Program<'a>], total: f64) -> Vec<Blamed<
 impl<'a> Blamed<'a> {
     fn new(facts: &Facts<'a>, subject: Subject, label: String, members: Vec<&'a ProcFacts>, share: f64, alone: bool) -> Self {
         let mut blamed = Self { subject, label, members, share, lost: 0.0, alone };
-        blamed.lost = facts.ledger.sum(|a| blamed.is_victim(a), |a| a.runnable);
+        blamed.lost = facts.ledger.sum(|a| blamed.is_victim(a), |a| a.in_state(State::CpuRunnable));
         blamed
     }
 
@@ -249,7 +249,7 @@ impl<'a> Blamed<'a> {
 
     fn worst_victim(&self, facts: &Facts<'_>) -> Option<String> {
         let victims = facts.ledger.actors.iter().filter(|a| self.is_victim(a));
-        let worst = victims.max_by(|a, b| a.runnable.total_cmp(&b.runnable))?;
+        let worst = victims.max_by(|a, b| a.in_state(State::CpuRunnable).total_cmp(&b.in_state(State::CpuRunnable)))?;
         facts.world.processes().iter().find(|p| p.id == worst.id).map(ProcFacts::label)
     }
 

@@ -73,7 +73,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let held = is_held(prev, &subject);
         let share = group.throttled_share.unwrap_or(0.0) * 100.0;
         let is_member = |a: &Actor| a.throttled_by.as_ref() == Some(&group.path);
-        let lost = facts.ledger.sum(is_member, |a| a.throttled);
+        let lost = facts.ledger.sum(is_member, |a| a.in_state(State::CpuThrottled));
         if group.throttled_share.is_none() && group.throttled_s_per_s.is_none() {
             let lack = crate::model::seen::Lack::first_sample("cpu.stat of the group");
             judged.verdicts.extend(Judged::unknown(subject, &lack).verdicts);

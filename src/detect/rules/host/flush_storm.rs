@@ -95,8 +95,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let in_sync: HashMap<ProcId, f64> =
         facts.world.processes().iter().filter_map(|p| Some((p.id, p.sync_wait.filter(|s| *s > 0.0)?))).collect();
     // A session of PostgreSQL that waits for WAL waits for an fsync.
-    let wal = |a: &Actor| a.postgres.iter().filter(|(s, _)| *s == State::PostgresWal).map(|(_, w)| w).sum::<f64>();
-    let sync_of = |a: &Actor| if a.postgres.is_empty() { in_sync.get(&a.id).map_or(0.0, |s| s * a.weight) } else { wal(a) };
+    let wal = |a: &Actor| a.in_state(State::PostgresWal);
+    let sync_of = |a: &Actor| if a.is_session() { wal(a) } else { in_sync.get(&a.id).map_or(0.0, |s| s * a.weight) };
     let is_victim = |a: &Actor| a.family != writer.root;
     let (others, waits) = (facts.ledger.sum(is_victim, sync_of), facts.ledger.sum(is_victim, Actor::disk_wait));
     let clean = facts.ledger.clean_disk_share();

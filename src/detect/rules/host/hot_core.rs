@@ -76,7 +76,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     }
     let stuck = |p: &&ProcFacts| p.pinned.as_ref().is_some_and(|cpus| !cpus.is_empty() && cpus.iter().all(|n| busy(*n) >= full));
     let pinned: Vec<&ProcFacts> = facts.world.processes().iter().filter(stuck).collect();
-    let delay = |p: &ProcFacts| facts.ledger.sum(|a| a.id == p.id, |a| a.runnable);
+    let delay = |p: &ProcFacts| facts.ledger.sum(|a| a.id == p.id, |a| a.in_state(State::CpuRunnable));
     let Some(victim) = pinned.iter().copied().max_by(|a, b| delay(a).total_cmp(&delay(b))) else {
         return Judged::clear(host, format!("a core is {hottest:.0} % busy, and no process is pinned to full ones only"));
     };
@@ -89,7 +89,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let rivals = programs(facts.world, |p| if there(p) && p.family != victim.family { demand(p) } else { 0.0 });
     let rival = rivals.into_iter().next().filter(|r| r.amount >= 0.2);
     let root = rival.as_ref().map(|r| r.root);
-    let lost = facts.ledger.sum(|a| Some(a.family) != root && pinned.iter().any(|p| p.id == a.id), |a| a.runnable);
+    let lost =
+        facts.ledger.sum(|a| Some(a.family) != root && pinned.iter().any(|p| p.id == a.id), |a| a.in_state(State::CpuRunnable));
     if lost < params.limit(LOST, held) {
         return Judged::clear(host, format!("{} is pinned to a full core and waits {} s/s", victim.label(), short(lost)));
     }

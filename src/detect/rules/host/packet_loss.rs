@@ -4,7 +4,7 @@ use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::ledger::State;
-use crate::detect::loss;
+use crate::detect::ledger::loss;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};

@@ -67,7 +67,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             Class::Live,
             format!("{}{others} hangs in the kernel{inside} for {} at least", p.label(), seconds(p.blocked_s)),
         );
-        let lost = facts.ledger.sum(|a| alike.iter().any(|p| p.id == a.id), |a| a.blocked);
+        let lost = facts.ledger.sum(|a| alike.iter().any(|p| p.id == a.id), |a| a.in_state(State::TaskBlocked));
         // Without either it may be a disk that is slow.
         if lost <= 0.0 && alike.iter().all(|p| p.hung <= 0.0) {
             continue;

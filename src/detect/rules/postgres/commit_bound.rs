@@ -8,7 +8,7 @@ use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
-use crate::detect::servers::WAL_WAITS;
+use crate::detect::postgres::baseline::WAL_WAITS;
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::{Activities, PgFacts};
 use crate::model::foreign::Foreign;

@@ -9,7 +9,7 @@ use crate::model::postgres::Session;
 use crate::model::unit::seconds;
 
 use super::support::sql;
-use crate::detect::queries::Costly;
+use crate::detect::postgres::queries::Costly;
 
 /// Offered for a query that came up while the server was known already; names the client that sends it, and since when it is connected.
 #[must_use]

@@ -2,8 +2,8 @@
 
 use crate::detect::finding::{Class, Fix, Horizon};
 use crate::detect::params::Params;
-use crate::detect::queries::{Costly, Kind};
-use crate::detect::query_limits::ROWS;
+use crate::detect::postgres::limits::ROWS;
+use crate::detect::postgres::queries::{Costly, Kind};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::source::SourceKind;

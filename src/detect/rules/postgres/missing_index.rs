@@ -1,10 +1,10 @@
 //! postgres.query.missing_index: a query reads far more rows than it returns, and an index would serve it.
 
-use crate::detect::advice::Advice;
 use crate::detect::command::Command;
 use crate::detect::finding::{Class, Fix, Horizon, Phase, Preflight};
 use crate::detect::params::Params;
-use crate::detect::queries::{Costly, Kind};
+use crate::detect::postgres::advice::Advice;
+use crate::detect::postgres::queries::{Costly, Kind};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::postgres::plan::{Plan, PlannedTable};

@@ -1,7 +1,7 @@
 //! The finding that all rules of queries share.
 
 use crate::detect::finding::Class;
-use crate::detect::queries::Costly;
+use crate::detect::postgres::queries::Costly;
 use crate::detect::verdict::{Found, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::postgres::plan::PlannedTable;

@@ -2,7 +2,7 @@
 
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
-use crate::detect::queries::{Costly, Kind, LEAST};
+use crate::detect::postgres::queries::{Costly, Kind, LEAST};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Verdict, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::seen::{Lack, Why};

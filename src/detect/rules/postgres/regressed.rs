@@ -2,8 +2,8 @@
 
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::params::Params;
-use crate::detect::queries::{Costly, Kind};
-use crate::detect::query_limits::SLOWER;
+use crate::detect::postgres::limits::SLOWER;
+use crate::detect::postgres::queries::{Costly, Kind};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule};
 use crate::model::facts::PgFacts;
 use crate::model::source::SourceKind;

@@ -3,8 +3,8 @@
 use crate::detect::command::Command;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::params::Params;
-use crate::detect::queries::{Costly, Kind};
-use crate::detect::query_limits::{CHANGED, OFF};
+use crate::detect::postgres::limits::{CHANGED, OFF};
+use crate::detect::postgres::queries::{Costly, Kind};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::postgres::plan::PlannedTable;

@@ -2,7 +2,7 @@
 
 use crate::detect::command::{Command, named, sh};
 use crate::detect::finding::{Fix, Horizon, Phase, Preflight};
-use crate::detect::ledger::state_of;
+use crate::detect::postgres::backends::state_of;
 use crate::detect::verdict::{Facts, Judged, Verdict};
 use crate::model::demand::Demand;
 use crate::model::facts::{Activities, PgFacts};

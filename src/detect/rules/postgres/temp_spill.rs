@@ -3,8 +3,8 @@
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix, Horizon, Phase, Preflight};
 use crate::detect::params::Params;
-use crate::detect::queries::{Costly, Kind};
-use crate::detect::query_limits::SPILL;
+use crate::detect::postgres::limits::SPILL;
+use crate::detect::postgres::queries::{Costly, Kind};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::source::SourceKind;

@@ -7,11 +7,11 @@ use crate::model::facts::{Activities, Facts as World, PgFacts};
 use crate::model::postgres::{StatementRow, WaitClass, lexer};
 
 use super::advice::{self, Advice, Call};
-use super::backends::auxiliary;
-use super::ledger::{Actor, Ledger, State, actor_id, state_of};
-use super::memory::Learned;
-use super::query_limits::{CALLS, CHANGED, CHEAP, DEAD, DEAR, DOMINATES, FEW_ROWS, FLOOD, Limits, OFF, ROWS, SLOWER, SPILL};
+use super::backends::{actor_id, auxiliary, state_of};
+use super::limits::{CALLS, CHANGED, CHEAP, DEAD, DEAR, DOMINATES, FEW_ROWS, FLOOD, Limits, OFF, ROWS, SLOWER, SPILL};
 use super::tables;
+use crate::detect::ledger::{Actor, Ledger, State};
+use crate::detect::memory::Learned;
 
 /// The rules that share the queries.
 #[derive(Debug, Clone, PartialEq)]
@@ -213,7 +213,7 @@ impl<'a> Time<'a> {
         let workers = world.processes().iter().filter(|p| Some(p.ppid) == postmaster && !auxiliary(p)).map(|p| p.id);
         let ids: HashSet<_> = activity.sessions.iter().map(actor_id).chain(workers).collect();
         let sum = |part: fn(&Actor) -> f64| ledger.sum(|a| ids.contains(&a.id), part);
-        let (working, runnable) = (sum(|a| a.working), sum(|a| a.runnable));
+        let (working, runnable) = (sum(|a| a.in_state(State::Working)), sum(|a| a.in_state(State::CpuRunnable)));
         let busy = world.host.cpu.as_ref().map_or(working, |c| c.busy * world.cpus());
         // In one order, so that a replay adds up to the last digit alike.
         let mut clocks: BTreeMap<i64, f64> = BTreeMap::new();

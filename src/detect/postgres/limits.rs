@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use crate::model::unit::Unit;
 
-use super::memory::RuleMemory;
-use super::params::{HYSTERESIS, Param, ParamOverrides, Params};
+use crate::detect::memory::RuleMemory;
+use crate::detect::params::{HYSTERESIS, Param, ParamOverrides, Params};
 
 /// A threshold of one of those rules.
 #[derive(Debug, Clone, Copy)]

@@ -1,160 +1,19 @@
-//! The ledger: every foreground actor-second is in exactly one state; the states sum to the foreground time T.
-//!
-//! An actor here is a process (all its threads); its second per second can exceed 1. Weights are those of
-//! `model::facts::Weight`. Formulae: research basis in docs/judgement.md.
+//! How the ledger is made of the facts. Formulae: research basis in docs/judgement.md. Pure.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-
-use serde::{Deserialize, Serialize};
 
 use crate::model::facts::{CgroupFacts, Facts, MemoryFacts, PeerFacts, ProcFacts};
 use crate::model::foreign::Foreign;
-use crate::model::host::{Controller, ProcId};
+use crate::model::history::Group;
+use crate::model::host::Controller;
 
-use super::backends::{Backends, DISK};
-pub use super::backends::{actor_id, state_of};
-pub use super::pools::PoolWait;
+use super::actor::{Actor, PeerWait};
+use super::loss;
+use super::pools::{PoolWait, pools};
+use super::state::State;
 use super::throttled::Throttled;
+use super::told::Told;
 use super::waits::PeerWaits;
-
-macro_rules! states {
-    ($($name:ident = $id:literal, $modelled:literal;)*) => {
-        /// The closed list of ledger states, CONTRACT.md.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        #[expect(missing_docs, reason = "the contract's names")]
-        pub enum State { $(#[serde(rename = $id)] $name,)* }
-
-        impl State {
-            /// All states in their fixed order.
-            pub const ALL: &[Self] = &[$(Self::$name,)*];
-
-            /// The name in the contract.
-            #[must_use]
-            pub fn id(self) -> &'static str { match self { $(Self::$name => $id,)* } }
-
-            /// A wait that a server tells of its sessions.
-            #[must_use]
-            pub fn of_a_server(self) -> bool { self.id().starts_with("postgres.") }
-
-            /// Computed, not seen.
-            #[must_use]
-            pub fn modelled(self) -> bool { match self { $(Self::$name => $modelled,)* } }
-        }
-    };
-}
-
-states! {
-    Working = "working", false;
-    CpuRunnable = "host.cpu.runnable", false;
-    CpuThrottled = "host.cpu.throttled", false;
-    CpuSteal = "host.cpu.steal", true;
-    MemoryStalled = "host.memory.stalled", false;
-    IoWait = "host.io.wait", false;
-    TaskBlocked = "host.task.blocked", false;
-    NetworkRetransmit = "host.network.retransmit", true;
-    NetworkSend = "host.network.send", false;
-    NetworkAccept = "host.network.accept", false;
-    NetworkConnect = "host.network.connect", false;
-    NetworkRefused = "host.network.refused", true;
-    PeerReply = "peer.reply", false;
-    PoolWait = "pool.wait", false;
-    PostgresCpu = "postgres.cpu", false;
-    PostgresIoRead = "postgres.io.read", false;
-    PostgresIoWrite = "postgres.io.write", false;
-    PostgresIoTemp = "postgres.io.temp", false;
-    PostgresWal = "postgres.wal", false;
-    PostgresSyncReplica = "postgres.sync_replica", false;
-    PostgresLock = "postgres.lock", false;
-    PostgresLwlock = "postgres.lwlock", false;
-    PostgresClient = "postgres.client", false;
-    PostgresOther = "postgres.other", false;
-    PostgresConnect = "postgres.connect", true;
-    RedisStall = "redis.stall", true;
-    RedisFork = "redis.fork", true;
-    RedisFsync = "redis.fsync", true;
-    RedisMiss = "redis.miss", true;
-}
-
-/// One actor's weighted seconds per second.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Actor {
-    /// Who.
-    pub id: ProcId,
-    /// The program it belongs to.
-    pub family: ProcId,
-    /// Its weight.
-    pub weight: f64,
-    /// On a CPU.
-    pub working: f64,
-    /// Waiting for a CPU.
-    pub runnable: f64,
-    /// Held back by a quota.
-    pub throttled: f64,
-    /// The group whose quota it is.
-    pub throttled_by: Option<Foreign>,
-    /// Waiting for IO.
-    pub io_wait: f64,
-    /// Hanging in the kernel, in what no disk answers.
-    pub blocked: f64,
-    /// Waiting for replies of peers that are not on this host.
-    pub peers: f64,
-    /// A session of PostgreSQL: its waits by its wait events.
-    pub postgres: Vec<(State, f64)>,
-}
-
-impl Actor {
-    /// One without any time yet.
-    #[must_use]
-    pub const fn nobody(id: ProcId, weight: f64) -> Self {
-        Self {
-            id,
-            family: id,
-            weight,
-            working: 0.0,
-            runnable: 0.0,
-            throttled: 0.0,
-            throttled_by: None,
-            io_wait: 0.0,
-            blocked: 0.0,
-            peers: 0.0,
-            postgres: Vec::new(),
-        }
-    }
-
-    /// All its foreground time.
-    #[must_use]
-    pub fn time(&self) -> f64 {
-        let postgres: f64 = self.postgres.iter().map(|(_, s)| s).sum();
-        self.working + self.runnable + self.throttled + self.io_wait + self.blocked + self.peers + postgres
-    }
-
-    /// Its seconds in one state of waiting; a wait for IO counts for whichever of the two it was taken for.
-    #[must_use]
-    pub fn in_state(&self, state: State) -> f64 {
-        match state {
-            State::Working => self.working,
-            State::CpuRunnable => self.runnable,
-            State::CpuThrottled => self.throttled,
-            State::IoWait => self.io_wait,
-            State::TaskBlocked => self.blocked,
-            State::PeerReply => self.peers,
-            other => self.postgres.iter().filter(|(s, _)| *s == other).map(|(_, s)| s).sum(),
-        }
-    }
-
-    /// Waiting for disks, by state: as a process, or as a session.
-    pub fn disk(&self) -> impl Iterator<Item = (State, f64)> + '_ {
-        let sessions = self.postgres.iter().copied().filter(|(state, _)| DISK.contains(state));
-        std::iter::once((State::IoWait, self.io_wait)).chain(sessions).filter(|(_, s)| *s > 0.0)
-    }
-
-    /// All of that.
-    #[must_use]
-    pub fn disk_wait(&self) -> f64 {
-        self.disk().map(|(_, s)| s).sum()
-    }
-}
 
 /// Foreground time by actor and by state.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -165,7 +24,7 @@ pub struct Ledger {
     pub states: BTreeMap<State, f64>,
     /// The part of the IO wait that a clean device would take too, refaults left out: productive.
     pub clean_io: f64,
-    /// The same of the IO of sessions of PostgreSQL on this host, by state.
+    /// The same of the IO of sessions of servers on this host, by state.
     pub clean_sessions: BTreeMap<State, f64>,
     /// The part of the waiting for peers that a healthy one takes too: productive.
     pub clean_peers: f64,
@@ -177,19 +36,6 @@ pub struct Ledger {
     pub coverage: f64,
     /// Looks behind the sampled IO wait.
     pub io_rounds: u32,
-}
-
-/// Foreground time that waits for one peer, seconds per second.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PeerWait {
-    /// The peer.
-    pub peer: SocketAddr,
-    /// Weighted replies awaited.
-    pub waiting: f64,
-    /// The part of it that a healthy peer takes too.
-    pub clean: f64,
-    /// Whose sockets; unknown owners left out.
-    pub owners: Vec<ProcId>,
 }
 
 /// What a device and a peer take when they are not loaded.
@@ -219,27 +65,30 @@ impl Ledger {
         let processes = facts.processes();
         let mut ledger = Self { coverage: 1.0, ..Self::default() };
         let throttled = Throttled::of(facts);
-        let mut backends = Backends::of(facts);
-        backends.split(facts);
-        let waits = PeerWaits::of(facts, clean, &backends);
+        let told = Told::of(facts);
+        let waits = PeerWaits::of(facts, clean, &told.addresses);
         // State D without IO pressure is a lock or a dead server, not a disk.
         let io_pressed = facts.host.psi.io.as_ref().map_or(true, |p| p.best() >= 0.005);
         let (mut judged, mut known) = (0.0, 0.0);
-        for p in processes.iter().filter(|p| backends.weight(p) > 0.0) {
-            let session = backends.waits(p);
+        for p in processes.iter().filter(|p| told.weight(p) > 0.0) {
+            let session = told.waits(p);
             if p.cpu.is_none() && session.as_ref().is_none_or(Vec::is_empty) {
                 // Not read within the window, or new: it counts as foreground that was not seen.
                 judged += 1.0;
                 continue;
             }
-            let mut actor = throttled.actor(p, backends.weight(p));
+            let mut actor = throttled.actor(p, told.weight(p));
             match session {
                 // What a session waits for it says itself.
-                Some(waits) => (actor.io_wait, actor.blocked, actor.postgres) = (0.0, 0.0, waits),
-                None => actor.peers = waits.of_process(p.id),
+                Some(waits) => {
+                    actor.spent.retain(|(state, _)| !matches!(state, State::IoWait | State::TaskBlocked));
+                    waits.into_iter().for_each(|(state, seconds)| actor.spend(state, seconds));
+                }
+                None => actor.spend(State::PeerReply, waits.of_process(p.id)),
             }
             if !io_pressed {
-                actor.blocked += std::mem::take(&mut actor.io_wait);
+                let held = actor.take(State::IoWait);
+                actor.spend(State::TaskBlocked, held);
             }
             if actor.time() <= 0.0 {
                 continue;
@@ -247,29 +96,19 @@ impl Ledger {
             judged += 1.0;
             known += if p.runnable.is_some() && p.weight.known && p.all_threads { 1.0 } else { 0.0 };
             ledger.io_rounds = p.io_rounds;
-            ledger.add(State::Working, actor.working);
-            ledger.add(State::CpuRunnable, actor.runnable);
-            ledger.add(State::CpuThrottled, actor.throttled);
-            ledger.add(State::IoWait, actor.io_wait);
-            ledger.add(State::TaskBlocked, actor.blocked);
-            ledger.add(State::PeerReply, actor.peers);
-            ledger.add_session(&actor, clean.io);
-            ledger.actors.push(actor);
+            ledger.add_actor(actor, clean.io);
         }
-        for actor in backends.elsewhere {
-            ledger.add(State::Working, actor.working);
-            ledger.add(State::CpuRunnable, actor.runnable);
-            ledger.add_session(&actor, 0.0);
-            ledger.actors.push(actor);
+        for actor in told.elsewhere {
+            ledger.add_actor(actor, 0.0);
         }
         ledger.coverage = if judged > 0.0 { known / judged } else { 1.0 };
         // Reading again what was dropped a moment ago is no productive time, however fast the device is.
         let first_reads = 1.0 - refault_share(facts).unwrap_or(0.0);
         ledger.clean_io = ledger.state(State::IoWait) * clean.io.clamp(0.0, 1.0) * first_reads;
-        ledger.pools = super::pools::pools(facts);
+        ledger.pools = pools(facts);
         let queued = ledger.pools.iter().map(|p| p.waiting).sum();
         ledger.add(State::PoolWait, queued);
-        ledger.add_connects(facts);
+        told.modelled.iter().for_each(|(state, seconds)| ledger.add(*state, *seconds));
         ledger.add_memory(facts);
         ledger.add(State::PeerReply, waits.of_nobody_known());
         ledger.add_steal(facts);
@@ -280,25 +119,15 @@ impl Ledger {
         ledger
     }
 
-    /// A session's waits; `clean` is the share of a wait for a disk that a clean device takes too.
-    fn add_session(&mut self, actor: &Actor, clean: f64) {
-        for (state, seconds) in &actor.postgres {
+    /// An actor with its time; `clean` is the share of a session's wait for a disk that a clean device takes too.
+    fn add_actor(&mut self, actor: Actor, clean: f64) {
+        for (state, seconds) in &actor.spent {
             self.add(*state, *seconds);
-            if DISK.contains(state) && clean > 0.0 {
+            if state.disk() && state.of_a_server() && clean > 0.0 {
                 *self.clean_sessions.entry(*state).or_default() += seconds * clean.clamp(0.0, 1.0);
             }
         }
-    }
-
-    /// Connections of PostgreSQL that are opened all the time: each costs its client about eight milliseconds (measured here: fork,
-    /// authentication, caches). Modelled; no look at the sessions is fast enough.
-    fn add_connects(&mut self, facts: &Facts) {
-        const LOGIN_S: f64 = 0.008;
-        const MANY: f64 = 5.0;
-        for pg in &facts.postgres {
-            let opened = pg.databases_rate(|d| d.sessions);
-            self.add(State::PostgresConnect, opened.filter(|o| *o >= MANY).map_or(0.0, |o| o * LOGIN_S));
-        }
+        self.actors.push(actor);
     }
 
     /// The part of a state that would be there on a healthy machine too.
@@ -306,7 +135,7 @@ impl Ledger {
     pub fn clean(&self, state: State) -> f64 {
         match state {
             // What works is productive; a remote session's CPU time cannot be split.
-            State::Working | State::PostgresCpu => self.state(state),
+            state if state.group().is_none() => self.state(state),
             State::IoWait => self.clean_io,
             State::PeerReply => self.clean_peers,
             other => self.clean_sessions.get(&other).copied().unwrap_or(0.0),
@@ -348,11 +177,11 @@ impl Ledger {
     /// their way), connects without an answer, complete connections that are not accepted.
     fn add_network(&mut self, facts: &Facts, waits: &[PeerWait]) {
         let Ok(sockets) = &facts.host.sockets else { return };
-        for loss in super::loss::by_address(facts) {
+        for loss in loss::by_address(facts) {
             let waited: f64 = waits.iter().filter(|w| w.peer.ip() == loss.ip).map(|w| w.waiting - w.clean).sum();
             self.add(State::NetworkRetransmit, loss.lost - waited);
         }
-        self.add(State::NetworkRetransmit, super::loss::before_sockets(facts).requests);
+        self.add(State::NetworkRetransmit, loss::before_sockets(facts).requests);
         let unanswered = sockets.connecting.iter().filter(|c| c.again > 0.0).map(|c| c.waiting).sum();
         self.add(State::NetworkConnect, unanswered);
         let full = sockets.listeners.iter().filter(|l| l.backlog > 0 && l.queue_max * 10 >= l.backlog * 9);
@@ -374,9 +203,22 @@ impl Ledger {
     /// Share of all waits for disks that clean devices take too, 0..1.
     #[must_use]
     pub fn clean_disk_share(&self) -> f64 {
-        let all: f64 = DISK.iter().map(|s| self.state(*s)).sum();
-        let clean: f64 = DISK.iter().map(|s| self.clean(*s)).sum();
+        let disk = || State::ALL.iter().filter(|s| s.disk());
+        let all: f64 = disk().map(|s| self.state(*s)).sum();
+        let clean: f64 = disk().map(|s| self.clean(*s)).sum();
         (clean / all.max(1e-9)).min(1.0)
+    }
+
+    /// Waiting by group, s/s; what healthy devices and peers take too is left out.
+    #[must_use]
+    pub fn waiting(&self) -> BTreeMap<Group, f64> {
+        let mut groups: BTreeMap<Group, f64> = Group::ALL.iter().map(|group| (*group, 0.0)).collect();
+        for (state, seconds) in &self.states {
+            if let Some(group) = state.group() {
+                *groups.entry(group).or_default() += (seconds - self.clean(*state)).max(0.0);
+            }
+        }
+        groups
     }
 
     /// Sum of `part` over the actors that `who` picks.

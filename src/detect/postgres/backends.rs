@@ -8,7 +8,7 @@ use crate::model::facts::{Facts, PgFacts, ProcFacts, SessionFacts};
 use crate::model::host::ProcId;
 use crate::model::postgres::WaitClass;
 
-use super::ledger::{Actor, State};
+use crate::detect::ledger::{Actor, Session, State, Told};
 
 /// Processes of the server that are no session's.
 const AUXILIARY: [&str; 11] = [
@@ -25,14 +25,33 @@ const AUXILIARY: [&str; 11] = [
     "io worker",
 ];
 
+/// What its servers tell: their sessions, and what logins cost.
+pub fn tell(facts: &Facts, told: &mut Told) {
+    let mut backends = Backends::of(facts);
+    backends.split(facts);
+    for p in facts.processes().iter().filter(|p| backends.is_one(p)) {
+        told.processes.insert(p.id, Session { weight: backends.weight(p), waits: backends.waits(p) });
+    }
+    told.elsewhere.extend(backends.elsewhere);
+    told.addresses.extend(backends.addresses);
+    told.modelled.extend(facts.postgres.iter().map(|pg| (State::PostgresConnect, connects(pg))));
+}
+
+/// Connections that are opened all the time: each costs its client about eight milliseconds (measured here: fork, authentication,
+/// caches). Modelled; no look at the sessions is fast enough.
+fn connects(pg: &PgFacts) -> f64 {
+    const LOGIN_S: f64 = 0.008;
+    const MANY: f64 = 5.0;
+    let opened = pg.databases_rate(|d| d.sessions);
+    opened.filter(|o| *o >= MANY).map_or(0.0, |o| o * LOGIN_S)
+}
+
 /// What is known of the server's processes.
-pub(super) struct Backends {
+struct Backends {
     of: HashMap<ProcId, Backend>,
     /// Postmasters whose sessions are seen.
     postmasters: HashSet<i32>,
-    /// Sessions without a process here.
-    pub(super) elsewhere: Vec<Actor>,
-    /// Addresses whose sessions are seen: who waits for them is not counted again.
+    elsewhere: Vec<Actor>,
     addresses: HashSet<SocketAddr>,
 }
 
@@ -60,10 +79,6 @@ pub fn state_of(class: WaitClass) -> Option<State> {
     })
 }
 
-/// States in which a session waits for a disk.
-pub const DISK: [State; 5] =
-    [State::IoWait, State::PostgresIoRead, State::PostgresIoWrite, State::PostgresIoTemp, State::PostgresWal];
-
 /// The ledger's name of a session: its process, or one that no process of this host can have.
 #[must_use]
 pub fn actor_id(session: &SessionFacts) -> ProcId {
@@ -76,7 +91,7 @@ fn waits(session: &SessionFacts, weight: f64, with_cpu: bool) -> Vec<(State, f64
 }
 
 impl Backends {
-    pub(super) fn of(facts: &Facts) -> Self {
+    fn of(facts: &Facts) -> Self {
         let mut all = Self { of: HashMap::new(), postmasters: HashSet::new(), elsewhere: Vec::new(), addresses: HashSet::new() };
         for pg in &facts.postgres {
             all.add(pg);
@@ -103,13 +118,13 @@ impl Backends {
                 }
                 None => {
                     let local = pg.local();
-                    let mut actor = Actor {
-                        postgres: waits(session, session.weight, !local),
-                        ..Actor::nobody(actor_id(session), session.weight)
-                    };
+                    let mut actor = Actor::nobody(actor_id(session), session.weight);
                     if local {
                         // A process here that came and went between two sweeps, such as a parallel worker.
-                        actor.working = session.class(WaitClass::Cpu) * session.weight;
+                        actor.spend(State::Working, session.class(WaitClass::Cpu) * session.weight);
+                    }
+                    for (state, seconds) in waits(session, session.weight, !local) {
+                        actor.spend(state, seconds);
                     }
                     self.elsewhere.push(actor);
                 }
@@ -119,8 +134,8 @@ impl Backends {
 
     /// Of the sessions here without a process: their time on a CPU or ready for one is on a CPU as far as this host is busy beyond its known
     /// processes; the rest is the run queue.
-    pub(super) fn split(&mut self, facts: &Facts) {
-        let all: f64 = self.elsewhere.iter().map(|a| a.working).sum();
+    fn split(&mut self, facts: &Facts) {
+        let all: f64 = self.elsewhere.iter().map(|a| a.in_state(State::Working)).sum();
         if all <= 0.0 {
             return;
         }
@@ -128,17 +143,19 @@ impl Backends {
         let busy = facts.host.cpu.as_ref().map_or(known + all, |c| c.busy * facts.cpus());
         let share = ((busy - known) / all).clamp(0.0, 1.0);
         for actor in &mut self.elsewhere {
-            (actor.working, actor.runnable) = (actor.working * share, actor.working * (1.0 - share));
+            let working = actor.take(State::Working);
+            actor.spend(State::Working, working * share);
+            actor.spend(State::CpuRunnable, working * (1.0 - share));
         }
     }
 
     /// True for a process of a server whose sessions are seen.
-    pub(super) fn is_one(&self, p: &ProcFacts) -> bool {
+    fn is_one(&self, p: &ProcFacts) -> bool {
         self.postmasters.contains(&p.ppid)
     }
 
     /// How much a process counts.
-    pub(super) fn weight(&self, p: &ProcFacts) -> f64 {
+    fn weight(&self, p: &ProcFacts) -> f64 {
         // A database's sessions are weighed by what they are, whatever the operator says of its processes.
         if !self.is_one(p) || (p.weight.value <= 0.0 && !p.weight.said) {
             return p.weight.value;
@@ -152,7 +169,7 @@ impl Backends {
     }
 
     /// What the session of a process waits for; `None` for a process that is no session.
-    pub(super) fn waits(&self, p: &ProcFacts) -> Option<Vec<(State, f64)>> {
+    fn waits(&self, p: &ProcFacts) -> Option<Vec<(State, f64)>> {
         if !self.is_one(p) {
             return None;
         }
@@ -163,11 +180,6 @@ impl Backends {
             waits.push((State::PostgresCpu, backend.cpu));
         }
         Some(waits)
-    }
-
-    /// True when sessions there are seen.
-    pub(super) fn seen_at(&self, peer: &SocketAddr) -> bool {
-        self.addresses.contains(peer)
     }
 }
 

@@ -2,7 +2,9 @@
 
 use crate::model::facts::{CgroupFacts, Facts, ProcFacts};
 
-use super::ledger::{Actor, inside, knee};
+use super::actor::Actor;
+use super::build::{inside, knee};
+use super::state::State;
 
 /// Share of throttled periods from which a throttle explains the whole run delay while CPUs are free.
 const OFTEN: f64 = 0.05;
@@ -35,18 +37,13 @@ impl<'a> Throttled<'a> {
         let tightest = self.groups.iter().filter(|(g, _)| inside(p, g)).max_by(|a, b| a.1.total_cmp(&b.1));
         let share = tightest.map_or(0.0, |(_, share)| *share);
         let delay = p.runnable.unwrap_or(0.0) * w;
-        Actor {
-            id: p.id,
-            family: p.family,
-            weight: w,
-            working: p.cpu.unwrap_or(0.0) * w,
-            runnable: delay * (1.0 - share),
-            throttled: delay * share,
-            throttled_by: tightest.map(|(g, _)| g.path.clone()),
-            io_wait: (p.io_wait.unwrap_or(0.0) - p.hung) * w,
-            blocked: p.hung * w,
-            peers: 0.0,
-            postgres: Vec::new(),
-        }
+        let mut actor = Actor { family: p.family, ..Actor::nobody(p.id, w) };
+        actor.throttled_by = tightest.map(|(g, _)| g.path.clone());
+        actor.spend(State::Working, p.cpu.unwrap_or(0.0) * w);
+        actor.spend(State::CpuRunnable, delay * (1.0 - share));
+        actor.spend(State::CpuThrottled, delay * share);
+        actor.spend(State::IoWait, (p.io_wait.unwrap_or(0.0) - p.hung) * w);
+        actor.spend(State::TaskBlocked, p.hung * w);
+        actor
     }
 }

@@ -1,13 +1,13 @@
 //! Who waits for a reply of a peer, and how much of it someone feels. Pure.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 
 use crate::model::facts::{Facts, PeerFacts, ProcFacts};
 use crate::model::host::ProcId;
 
-use super::backends::Backends;
-use super::ledger::{Clean, PeerWait};
+use super::actor::PeerWait;
+use super::build::Clean;
 
 /// Waits for peers that are not on this host; one that is here has processes of its own, and its wait is theirs.
 pub(super) struct PeerWaits {
@@ -16,12 +16,13 @@ pub(super) struct PeerWaits {
 }
 
 impl PeerWaits {
-    pub(super) fn of(facts: &Facts, clean: &Clean<'_>, backends: &Backends) -> Self {
+    /// `elsewhere`: addresses whose sessions are seen themselves.
+    pub(super) fn of(facts: &Facts, clean: &Clean<'_>, elsewhere: &HashSet<SocketAddr>) -> Self {
         let mut by_peer: BTreeMap<SocketAddr, PeerWait> = BTreeMap::new();
         let mut by_owner: HashMap<Option<ProcId>, f64> = HashMap::new();
         let processes: HashMap<ProcId, &ProcFacts> = facts.processes().iter().map(|p| (p.id, p)).collect();
         let mut seen: Vec<(&PeerFacts, f64)> = Vec::new();
-        for link in facts.host.sockets.iter().flat_map(|s| &s.peers).filter(|l| !l.local && !backends.seen_at(&l.peer)) {
+        for link in facts.host.sockets.iter().flat_map(|s| &s.peers).filter(|l| !l.local && !elsewhere.contains(&l.peer)) {
             let process = link.owner.and_then(|id| processes.get(&id).copied());
             let waiting = if poll(facts, link) { 0.0 } else { counted(link, process) };
             // A process that was not read within the window is no actor, and its waits are nobody's.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::facts::{Facts, PgFacts};
 use crate::model::postgres::{StatementRow, WaitClass, qualified};
 
-use super::series::Series;
+use crate::detect::series::Series;
 
 /// Readings kept of a query.
 const READINGS: usize = 30;
@@ -191,4 +191,11 @@ impl Servers {
 fn key(source: &str, row: &StatementRow) -> String {
     let k = &row.key;
     format!("{source} {}/{}/{}/{}", k.database, k.role, k.query, u8::from(k.top))
+}
+
+/// Transactions per second.
+#[must_use]
+pub fn throughput(facts: &Facts, source: &str) -> Option<f64> {
+    let server = facts.postgres.iter().find(|pg| pg.id == source)?;
+    server.databases_rate(|d| Some(d.commits + d.rollbacks))
 }

@@ -1,0 +1,19 @@
+//! The ledger: every foreground actor-second is in exactly one state; the states sum to the foreground time T.
+//!
+//! An actor here is a process (all its threads) or a session; its second per second can exceed 1. Weights are those of
+//! `model::facts::Weight`.
+
+mod actor;
+mod build;
+pub mod loss;
+mod pools;
+mod state;
+mod throttled;
+mod told;
+mod waits;
+
+pub use actor::{Actor, PeerWait};
+pub use build::{Clean, Ledger, inside, knee, refault_share};
+pub use pools::PoolWait;
+pub use state::State;
+pub use told::{Session, Told};
