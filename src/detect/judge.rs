@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use crate::model::demand::Demand;
-use crate::model::facts::{DiskFacts, Facts as World, PeerFacts, PgFacts};
-use crate::model::origin::OF_OTHERS;
+use crate::model::facts::{DiskFacts, Facts as World, PeerFacts};
 use crate::model::sample::Snapshot;
 use crate::model::source::{SourceKind, SourceState};
 use crate::model::subject::{SubjectType, finding_key};
@@ -13,14 +12,13 @@ use super::causes::{self, Candidate};
 use super::diagnosis::{Cleared, Diagnosis, UnknownRow};
 use super::fix;
 use super::health;
+use super::kinds::{self, Asked, Judge, KINDS, Servers};
 use super::ledger::{Clean, Ledger};
 use super::memory::{Held, Learned, Memory, RuleMemory};
 use super::params::{ParamOverrides, Params};
-use super::postgres::limits::Limits;
-use super::postgres::queries::Queries;
 use super::rank;
 use super::rules::{RULES, service_stalled, unexplained};
-use super::verdict::{Facts, Left, Verdict};
+use super::verdict::{Facts, Judged, Left, Rule, Verdict};
 
 /// What an evaluation gives.
 #[derive(Debug, Clone)]
@@ -54,10 +52,7 @@ pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &Param
     let held = |key: &str| stalled.held.iter().any(|h| h.subject.key == key);
     memory.learned.learn_stands(&world, &held);
     memory.learned.queues.learn(&world, &held);
-    for pg in &mut world.postgres {
-        let usual = pg.rows().filter_map(|row| Some((row.key, memory.learned.usual_query(&pg.id, row)?.0)));
-        pg.usual = usual.collect();
-    }
+    KINDS.iter().for_each(|kind| (kind.recall)(&mut world, &memory.learned));
     let ledger = {
         let learned = &memory.learned;
         let reply_ms = |link: &PeerFacts| learned.clean_reply_ms(link);
@@ -66,37 +61,27 @@ pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &Param
     let mut seen = Seen::default();
     {
         let learned = &memory.learned;
-        let facts = Facts { world: &world, ledger: &ledger, learned, postgres: None, queries: None, left: None };
-        let mut servers: Vec<(&PgFacts, Queries<'_>)> = Vec::new();
-        for pg in &world.postgres {
-            let limits = Limits::new(overrides, &memory.rules, &pg.id);
-            servers.push((pg, Queries::of(&world, &ledger, learned, pg, &limits)));
-        }
-        for rule in RULES.iter().filter(|r| wanted(r.id) && r.id != unexplained::ID) {
-            if rule.source != SourceKind::Postgres {
-                seen.judge(rule, &facts, overrides, memory.rules.get(rule.id));
-                continue;
-            }
-            for (pg, queries) in &servers {
-                let facts = Facts { postgres: Some(*pg), queries: Some(queries), ..facts };
-                seen.judge(rule, &facts, overrides, memory.rules.get(&remembered(rule.id, &pg.id)));
-            }
+        let facts = Facts { world: &world, ledger: &ledger, learned };
+        let servers = Servers::of(&facts, overrides, &memory.rules);
+        for rule in RULES.iter().filter(|r| wanted(r.id)) {
+            let prev = |source: &str| memory.rules.get(&remembered(rule.id, source));
+            let params = Params::new(rule.id, overrides);
+            servers.judge(rule, &facts, &params, prev, |asked, judged| seen.take(rule, &asked, judged));
         }
         seen.unread_servers(&world);
         causes::resolve(&facts, &mut seen.candidates);
-        if wanted(unexplained::ID) {
+        for rule in RULES.iter().filter(|r| wanted(r.id)) {
+            let Judge::Rest(judge) = rule.judge else { continue };
             let cleared = std::mem::take(&mut seen.cleared);
             let left = Left { by_state: rank::unclaimed(&ledger, &seen.candidates), cleared: &cleared };
-            let facts = Facts { left: Some(&left), ..facts };
-            seen.judge(&unexplained::RULE, &facts, overrides, memory.rules.get(unexplained::ID));
+            let judged = judge(&facts, &left, &Params::new(rule.id, overrides), memory.rules.get(rule.id));
+            seen.take(rule, &Asked::host(), judged);
             seen.cleared.splice(0..0, cleared);
         }
     }
     let blind = |rule: &str, source: &str| seen.blind.iter().any(|(id, s)| *id == rule && s == source);
     for rule in RULES {
-        let hosts = std::iter::once("host").filter(|_| rule.source != SourceKind::Postgres);
-        let servers = world.postgres.iter().map(|pg| pg.id.as_str()).filter(|_| rule.source == SourceKind::Postgres);
-        for source in hosts.chain(servers).filter(|source| !blind(rule.id, source)) {
+        for source in kinds::places(rule, &world).into_iter().filter(|source| !blind(rule.id, source)) {
             remember(memory, rule.id, source, &seen, world.at.wall_ms);
         }
     }
@@ -125,32 +110,19 @@ struct Seen {
 }
 
 impl Seen {
-    fn judge(
-        &mut self,
-        rule: &'static super::verdict::Rule,
-        facts: &Facts<'_>,
-        overrides: &ParamOverrides,
-        prev: Option<&RuleMemory>,
-    ) {
-        let params = Params::new(rule.id, overrides);
-        let judged = (rule.judge)(facts, &params, prev);
-        let own = facts.postgres.map_or("host", |pg| pg.id.as_str());
+    fn take(&mut self, rule: &'static Rule, asked: &Asked<'_>, judged: Judged) {
+        let Asked { source: own, lacking, standby } = asked;
         self.demands.extend(judged.demands);
-        // What is hidden from our role is not fine: a rule that needs others' sessions or statements clears nothing then.
-        let others = rule.origins.iter().any(|o| OF_OTHERS.contains(o));
-        let narrow = facts.postgres.and_then(PgFacts::narrow).filter(|_| others);
-        // Nor does one whose figures the server refused.
-        let lacking = narrow.or_else(|| facts.postgres.and_then(|pg| pg.refused(rule.origins)).cloned());
         // A rule that found something clears nothing: its other subjects are not the story.
         let found_any = judged.verdicts.iter().any(|(_, v)| matches!(v, Verdict::Found(_)));
         // What it remembers is kept then: a finding that nobody can look at is not gone.
         let looked = |v: &Verdict| matches!(v, Verdict::Found(_)) || lacking.is_none() && matches!(v, Verdict::Clear(_));
         if !judged.verdicts.is_empty() && !judged.verdicts.iter().any(|(_, v)| looked(v)) {
-            self.blind.push((rule.id, own.to_owned()));
+            self.blind.push((rule.id, (*own).to_owned()));
         }
         for (subject, verdict) in judged.verdicts {
             let id = rule.id.to_owned();
-            let verdict = match (verdict, &lacking) {
+            let verdict = match (verdict, lacking) {
                 (Verdict::Clear(_) | Verdict::Unknown { .. }, Some(lack)) => {
                     Verdict::Unknown { because: lack.to_string(), lift: lack.lift.clone() }
                 }
@@ -160,21 +132,21 @@ impl Seen {
                 Verdict::Clear(because) if !found_any => {
                     let whole = matches!(subject.kind, SubjectType::Host | SubjectType::Instance);
                     let because = if !whole { format!("{}: {because}", subject.label) } else { because };
-                    self.cleared.push(Cleared { id, source: own.into(), because });
+                    self.cleared.push(Cleared { id, source: (*own).into(), because });
                 }
                 Verdict::Clear(_) => {}
                 Verdict::Unknown { because, lift } => {
                     self.unseen.push(finding_key(rule.id, own, &subject));
-                    self.unknown.push(UnknownRow { id, source: own.into(), because, lift });
+                    self.unknown.push(UnknownRow { id, source: (*own).into(), because, lift });
                 }
                 Verdict::Found(mut found) => {
-                    if facts.postgres.and_then(|pg| pg.server.as_ref()).is_some_and(|s| s.standby) {
+                    if *standby {
                         found.fixes.iter_mut().for_each(fix::on_standby);
                     }
                     found.confidence *= found.met();
                     let source = match rule.id {
                         id if id.starts_with("source.") => subject.key.clone(),
-                        _ => own.to_owned(),
+                        _ => (*own).to_owned(),
                     };
                     let key = finding_key(rule.id, &source, &subject);
                     // One object, one finding: what a rule says of it a second time is left out.

@@ -1,28 +1,124 @@
-//! What the judgement knows of each kind of server that is read: one row a kind.
+//! What the judgement knows of each kind of server that is read: one row a kind, and how its rules are judged.
 
-use crate::model::facts::Facts;
+use std::collections::BTreeMap;
+
+use crate::model::facts::Facts as World;
+use crate::model::seen::Lack;
 use crate::model::source::SourceKind;
 
 use super::ledger::Told;
-use super::postgres;
+use super::memory::{Learned, RuleMemory};
+use super::params::{ParamOverrides, Params};
+use super::postgres::{self, Prepared, View};
+use super::verdict::{Facts, Judged, Left, Prev, Rule};
 
 /// One kind of server.
 pub struct Kind {
     /// Which.
     pub kind: SourceKind,
     /// What its servers tell of their sessions.
-    pub tell: fn(&Facts, &mut Told),
+    pub tell: fn(&World, &mut Told),
     /// What a server does for its clients, per second, by its id; `None` where it is not known.
-    pub throughput: fn(&Facts, &str) -> Option<f64>,
+    pub throughput: fn(&World, &str) -> Option<f64>,
+    /// What was learned is written into the facts before they are judged.
+    pub recall: fn(&mut World, &Learned),
+    /// Why a server is not seen whole, by its id: whatever troubles it nobody may see.
+    pub partly_seen: fn(&World, &str) -> Option<Lack>,
+    /// The ids of its servers.
+    pub servers: fn(&World) -> Vec<&str>,
+}
+
+/// All kinds.
+pub const KINDS: &[Kind] = &[Kind {
+    kind: SourceKind::Postgres,
+    tell: postgres::backends::tell,
+    throughput: postgres::baseline::throughput,
+    recall: postgres::baseline::recall,
+    partly_seen: |world, id| world.postgres.iter().find(|pg| pg.id == id)?.partly_seen(),
+    servers: |world| world.postgres.iter().map(|pg| pg.id.as_str()).collect(),
+}];
+
+/// How a rule judges, by what it is given.
+#[derive(Debug, Clone, Copy)]
+pub enum Judge {
+    /// The host, and all that is seen from it; once.
+    Host(fn(&Facts<'_>, &Params<'_>, Option<&Prev>) -> Judged),
+    /// What no cause claims; once, after all others.
+    Rest(fn(&Facts<'_>, &Left<'_>, &Params<'_>, Option<&Prev>) -> Judged),
+    /// Each server of PostgreSQL.
+    Postgres(fn(&View<'_>, &Params<'_>, Option<&Prev>) -> Judged),
+}
+
+/// Who was judged.
+#[derive(Debug, Clone, Default)]
+pub struct Asked<'a> {
+    /// Its id.
+    pub source: &'a str,
+    /// Why a rule can clear nothing there: what it needs is hidden or was refused.
+    pub lacking: Option<Lack>,
+    /// It takes no writes.
+    pub standby: bool,
+}
+
+impl Asked<'_> {
+    /// The host.
+    #[must_use]
+    pub fn host() -> Self {
+        Self { source: "host", ..Self::default() }
+    }
 }
 
 /// What a server does for its clients, per second: whether those who were to gain from a fix still work.
 #[must_use]
-pub fn throughput(facts: &Facts, source: &str) -> Option<f64> {
+pub fn throughput(world: &World, source: &str) -> Option<f64> {
     let kind = KINDS.iter().find(|kind| source.split(':').next() == Some(kind.kind.word()))?;
-    (kind.throughput)(facts, source)
+    (kind.throughput)(world, source)
 }
 
-/// All kinds.
-pub const KINDS: &[Kind] =
-    &[Kind { kind: SourceKind::Postgres, tell: postgres::backends::tell, throughput: postgres::baseline::throughput }];
+/// A server is not seen whole.
+#[must_use]
+pub fn any_partly_seen(world: &World) -> bool {
+    KINDS.iter().any(|kind| (kind.servers)(world).into_iter().any(|id| (kind.partly_seen)(world, id).is_some()))
+}
+
+/// Where a rule judges: the host, or each server of its kind.
+#[must_use]
+pub fn places<'a>(rule: &Rule, world: &'a World) -> Vec<&'a str> {
+    match rule.judge {
+        Judge::Host(_) | Judge::Rest(_) => vec!["host"],
+        Judge::Postgres(_) => world.postgres.iter().map(|pg| pg.id.as_str()).collect(),
+    }
+}
+
+/// The servers, with what is worked out once for all rules.
+pub struct Servers<'a> {
+    postgres: Vec<Prepared<'a>>,
+}
+
+impl<'a> Servers<'a> {
+    /// Of one evaluation.
+    #[must_use]
+    pub fn of(facts: &Facts<'a>, overrides: &ParamOverrides, rules: &BTreeMap<String, RuleMemory>) -> Self {
+        Self { postgres: postgres::prepare(facts, overrides, rules) }
+    }
+
+    /// Judges by a rule wherever it judges but for the rest; `prev` is what it found before at that source.
+    pub fn judge<'m>(
+        &'a self,
+        rule: &Rule,
+        facts: &Facts<'a>,
+        params: &Params<'_>,
+        prev: impl Fn(&str) -> Option<&'m Prev>,
+        mut each: impl FnMut(Asked<'a>, Judged),
+    ) {
+        match rule.judge {
+            Judge::Host(judge) => each(Asked::host(), judge(facts, params, prev("host"))),
+            Judge::Rest(_) => {}
+            Judge::Postgres(judge) => {
+                for server in &self.postgres {
+                    each(server.asked(rule), judge(&server.view(*facts), params, prev(&server.pg.id)));
+                }
+            }
+        }
+    }
+}

@@ -11,6 +11,7 @@ use super::diagnosis::{Cleared, Diagnosis, Host, SCHEMA, StateRow, Time, Unknown
 use super::finding::{Class, Finding, Fix, Impact, ImpactKind, Known, Muted, Phase, Severity, Since};
 use super::headline;
 use super::health;
+use super::kinds;
 use super::ledger::{Ledger, State};
 use super::memory::{FindingMemory, Memory};
 use super::rules::unexplained;
@@ -66,7 +67,7 @@ pub fn diagnose(world: &World, ledger: &Ledger, memory: &mut Memory, candidates:
     }
     let blind = world.host.processes.is_err() || world.window_s == 0.0;
     // A server whose sessions nobody here sees may be in any trouble.
-    let blind = blind || world.postgres.iter().any(|pg| pg.partly_seen().is_some());
+    let blind = blind || kinds::any_partly_seen(world);
     let health = health::health(&world.sources, blind, &findings, time.foreground_s_per_s);
     let identity = world.identity.as_deref();
     let provisional = memory.evaluations < PROVISIONAL;

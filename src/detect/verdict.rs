@@ -1,17 +1,17 @@
 //! What a rule is, what it is given, and what it answers.
 
 use crate::model::demand::Demand;
-use crate::model::facts::{Facts as World, PgFacts};
+use crate::model::facts::Facts as World;
 use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::Unit;
 
 use super::diagnosis::Cleared;
 use super::finding::{Class, Evidence, Fix};
+use super::kinds::Judge;
 use super::ledger::{Ledger, State};
 use super::memory::{Learned, RuleMemory};
-use super::params::{Param, Params};
-use super::postgres::queries::Queries;
+use super::params::Param;
 
 /// A rule: one file under `rules/`, one row in their list.
 #[derive(Debug, Clone, Copy)]
@@ -30,8 +30,8 @@ pub struct Rule {
     pub origins: &'static [&'static str],
     /// The page of `perftop explain`: how it is judged, what else looks like it, what to do.
     pub page: &'static str,
-    /// The judgement.
-    pub judge: fn(&Facts<'_>, &Params<'_>, Option<&Prev>) -> Judged,
+    /// The judgement, and what it is given.
+    pub judge: Judge,
 }
 
 /// What a rule may look at: the facts, the ledger made of them, and what was learned of this machine.
@@ -43,12 +43,6 @@ pub struct Facts<'a> {
     pub ledger: &'a Ledger,
     /// Clean latencies and trends.
     pub learned: &'a Learned,
-    /// The server that a rule of PostgreSQL is asked about.
-    pub postgres: Option<&'a PgFacts>,
-    /// What its queries cost.
-    pub queries: Option<&'a Queries<'a>>,
-    /// What the causes left; for the one rule that is judged after them.
-    pub left: Option<&'a Left<'a>>,
 }
 
 /// What no cause claims, and what was checked.

@@ -87,6 +87,7 @@ pub const TOUCHED: &[Touched] = &[
         "/proc/*/ns/net",
         "to enter a network namespace (setns) for a dump of its sockets, and to come back; one thread, as root",
     ),
+    row(Use::Read, "/proc/thread-self/net/snmp", "connections accepted so far in the network namespace that the thread is in"),
     row(Use::Look, "/proc/self/exe", "the runtime: its own program"),
     row(Use::Read, "/proc/sys/vm/overcommit_memory", "the C library: whether memory that is given back is unmapped"),
     row(Use::Read, "/sys/devices/system/cpu/*", "the C library: the number of CPUs"),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use crate::detect::memory::Learned;
 use crate::model::facts::{Facts, PgFacts};
 use crate::model::postgres::{StatementRow, WaitClass, qualified};
 
@@ -191,6 +192,14 @@ impl Servers {
 fn key(source: &str, row: &StatementRow) -> String {
     let k = &row.key;
     format!("{source} {}/{}/{}/{}", k.database, k.role, k.query, u8::from(k.top))
+}
+
+/// Writes into each server's facts what a call of each of its statements usually takes.
+pub fn recall(world: &mut Facts, learned: &Learned) {
+    for pg in &mut world.postgres {
+        let usual = pg.rows().filter_map(|row| Some((row.key, learned.usual_query(&pg.id, row)?.0)));
+        pg.usual = usual.collect();
+    }
 }
 
 /// Transactions per second.

@@ -5,5 +5,10 @@ pub mod backends;
 pub mod baseline;
 mod conditions;
 pub mod limits;
+mod prepared;
 pub mod queries;
 pub mod tables;
+mod view;
+
+pub use prepared::{Prepared, prepare};
+pub use view::View;

@@ -3,6 +3,7 @@
 use crate::detect::command::{Command, sh};
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
+use crate::detect::kinds::Judge;
 use crate::detect::ledger::{PoolWait, State};
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
@@ -42,7 +43,7 @@ maxwait) says the same.
 **Relief**: for pgbouncer, a `default_pool_size` of twice the connections that it has now, four at least; the fix has
 no upper limit, and beyond two or three connections per CPU of the server nothing gets faster. Other poolers by hand.
 **Cure**: keep that size in its configuration; by hand: shorter transactions, transaction pooling.",
-    judge,
+    judge: Judge::Host(judge),
 };
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {

@@ -3,6 +3,7 @@
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix};
 use crate::detect::fix;
+use crate::detect::kinds::Judge;
 use crate::detect::ledger::{Actor, State};
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
@@ -141,7 +142,7 @@ batch job that waits for its own long request is one request.
 **Relief**: see where the service's threads wait, and its connections; by hand: restart it only when that shows why.
 **Cure**: by hand: that of the cause; timeouts in the service for what it calls, so that one slow part does not keep
 all its workers.",
-    judge,
+    judge: Judge::Host(judge),
 };
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {

@@ -5,6 +5,7 @@ use crate::detect::diagnosis::Cleared;
 use crate::detect::finding::{Class, Evidence, Fix, Horizon, Phase};
 use crate::detect::fix::look;
 use crate::detect::health::matches;
+use crate::detect::kinds::Judge;
 use crate::detect::ledger::{Actor, State};
 use crate::detect::params::{HYSTERESIS, Param, Params};
 use crate::detect::postgres::backends::actor_id;
@@ -59,7 +60,7 @@ what the kernel or the server says of that wait.
 **What looks like it**: a cause that has just ended, whose waits are still in the window; a program that waits by
 design. **What to do**: run the commands, look for what the waiting processes have in common (a mount, a peer, a lock,
 a device).",
-    judge,
+    judge: Judge::Rest(judge),
 };
 
 /// Actors shown for each state.
@@ -67,8 +68,7 @@ const ACTORS: usize = 3;
 /// States shown.
 const STATES: usize = 3;
 
-fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
-    let Some(left) = facts.left else { return Judged::default() };
+fn judge(facts: &Facts<'_>, left: &Left<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     let total = facts.ledger.total();
     let lost: f64 = left.by_state.iter().map(|(_, s)| s).sum();
     let share = if total > 0.0 { 100.0 * lost / total } else { 0.0 };

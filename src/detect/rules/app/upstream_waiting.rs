@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use crate::detect::command::{Command, sh};
 use crate::detect::finding::{Class, Evidence, Fix, Horizon, Phase};
 use crate::detect::fix;
+use crate::detect::kinds::Judge;
 use crate::detect::ledger::{Actor, PeerWait, State};
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
@@ -58,7 +59,7 @@ process is named and that process' own time taken off. Sockets of other namespac
 
 **Relief**: look at that host, and at the sockets. perftop cannot see from here why it is slow. **Cure**: by hand, in
 the application: a deadline for the calls to it, and a cap on those in flight.",
-    judge,
+    judge: Judge::Host(judge),
 };
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {

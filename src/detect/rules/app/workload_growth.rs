@@ -3,6 +3,7 @@
 use crate::detect::command::{Command, sh};
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
+use crate::detect::kinds::Judge;
 use crate::detect::ledger::{Actor, State};
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
@@ -62,7 +63,7 @@ each stays too, so look for the first cause.
 
 **Relief**: see who sends the requests; shed or limit the callers that grew by hand. **Cure**: by hand: more CPUs or
 instances.",
-    judge,
+    judge: Judge::Host(judge),
 };
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {

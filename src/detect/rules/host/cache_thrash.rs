@@ -4,6 +4,7 @@ use super::memory_reclaim;
 use crate::detect::command::{Command, sh};
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
+use crate::detect::kinds::Judge;
 use crate::detect::ledger::{Actor, inside, refault_share};
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
@@ -61,7 +62,7 @@ that.
 
 **Relief**: double the limit, where that fits into the host; on the host, see who reads. **Cure**: see how the limit
 compares with the files in use; by hand: size the limit by them, reads that bypass the cache, more memory.",
-    judge,
+    judge: Judge::Host(judge),
 };
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {

@@ -3,6 +3,7 @@
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
+use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{NONE_IS_FINE, Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
@@ -38,7 +39,7 @@ them. From 5 % and one a second on it is critical, from 0.5 % on a warning. With
 
 **Relief**: a table twice as large (each entry takes about 320 bytes). **Cure**: see whose connections fill it; by
 hand: shorter time-outs, no tracking for what needs none, fewer and longer connections.",
-    judge,
+    judge: Judge::Host(judge),
 };
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::detect::command::{Command, named, sh};
 use crate::detect::finding::{Class, Evidence, Horizon, Phase, Preflight};
 use crate::detect::fix;
+use crate::detect::kinds::Judge;
 use crate::detect::ledger::{Actor, State};
 use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::{Program, cgroup_subject, confidence, demand, programs, unseen_cores};
@@ -75,7 +76,7 @@ then.
 
 **Relief**: lower its priority, or pause it; one that others depend on is only looked into. **Cure**: a low CPU weight
 for its unit; by hand: a quota, another time, fewer requests, more CPUs.",
-    judge,
+    judge: Judge::Host(judge),
 };
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {

@@ -3,6 +3,7 @@
 use crate::detect::command::{Command, named, sh};
 use crate::detect::finding::{Class, Fix, Horizon, Phase, Preflight};
 use crate::detect::fix;
+use crate::detect::kinds::Judge;
 use crate::detect::ledger::{Actor, State, inside};
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
@@ -52,7 +53,7 @@ delay. A quota of an ancestor counts for all groups below it; of several the one
 
 **Relief**: raise the quota now, unless it is the whole machine already. **Cure**: set it where it is configured
 (unit, pod limit); by hand: fewer threads, because many burn a small quota in the first milliseconds of each period.",
-    judge,
+    judge: Judge::Host(judge),
 };
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {

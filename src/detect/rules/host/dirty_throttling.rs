@@ -3,6 +3,7 @@
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
+use crate::detect::kinds::Judge;
 use crate::detect::ledger::Actor;
 use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::{confidence, kept, programs};
@@ -57,7 +58,7 @@ everyone else x (1 - its clean part) x that share.
 **Relief**: pause it, or give it the idle IO class (bfq alone honours it); by hand: let it write past the cache
 (`oflag=direct`). **Cure**: smaller `vm.dirty_background_bytes`, so that writing begins sooner; by hand: a write limit
 for it (io.max).",
-    judge,
+    judge: Judge::Host(judge),
 };
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
+use crate::detect::kinds::Judge;
 use crate::detect::params::{NONE_IS_FINE, Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::foreign::Foreign;
@@ -45,7 +46,7 @@ rights for that it is unknown. An error younger than `fresh` is happening; up to
 **Relief**: see what failed and what the device says of itself (`smartctl`); by hand: stop writing to it, move the
 service to a replica. **Cure**: copy what can be read; by hand: replace the device, and check cables and controllers
 when several fail at once.",
-    judge,
+    judge: Judge::Host(judge),
 };
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, _: Option<&Prev>) -> Judged {

@@ -3,6 +3,7 @@
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
+use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
@@ -55,7 +56,7 @@ process with `left` descriptors or fewer left is an error, from `nearly` on a ri
 
 **Relief**: raise the soft limit of the running process with `prlimit`, up to its hard limit; double the host's.
 **Cure**: see what the process holds open; by hand: close what leaks, `LimitNOFILE=` in the unit.",
-    judge,
+    judge: Judge::Host(judge),
 };
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::detect::command::Command;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
+use crate::detect::kinds::Judge;
 use crate::detect::ledger::{Actor, State};
 use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::{confidence, interval, kept, programs};
@@ -68,7 +69,7 @@ wait there x (1 - its clean part) x the writer's share of the bytes.
 
 **Relief**: pause it, where nobody depends on it. **Cure**: by hand: fewer and smaller fsyncs (one per batch,
 `sync_file_range` as it goes), another file system for it.",
-    judge,
+    judge: Judge::Host(judge),
 };
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {

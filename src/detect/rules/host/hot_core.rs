@@ -3,6 +3,7 @@
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
+use crate::detect::kinds::Judge;
 use crate::detect::ledger::{Actor, State};
 use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::{confidence, demand, programs};
@@ -57,7 +58,7 @@ to full cores, those of the program to blame left out.
 
 **Relief**: let the pinned process run anywhere; out of a cpuset it cannot. **Cure**: see where the affinity is set,
 and change it there by hand; spread interrupts by hand.",
-    judge,
+    judge: Judge::Host(judge),
 };
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {

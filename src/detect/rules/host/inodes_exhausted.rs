@@ -3,6 +3,7 @@
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
+use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{HYSTERESIS, Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
@@ -49,7 +50,7 @@ The risk form says when the last one goes, by the same rules as `host.disk.full`
 
 **Relief**: find the directory with the many files; remove what is old by hand. **Cure**: see what is old; by hand:
 expire it, or make the file system with more inodes.",
-    judge,
+    judge: Judge::Host(judge),
 };
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {

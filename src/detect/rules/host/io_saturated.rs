@@ -3,6 +3,7 @@
 use crate::detect::command::{Command, named, sh};
 use crate::detect::finding::{Class, Evidence, Fix, Horizon, Phase, Preflight};
 use crate::detect::fix;
+use crate::detect::kinds::Judge;
 use crate::detect::ledger::Actor;
 use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::{Program, confidence, interval, programs};
@@ -73,7 +74,7 @@ device: half to four times what it moves. What it waits itself is not counted. W
 
 **Relief**: pause the contender, or idle IO class where the scheduler honours it (bfq); without one, see who uses the
 device. **Cure**: an IO limit for its unit; by hand: another time, another device.",
-    judge,
+    judge: Judge::Host(judge),
 };
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {

@@ -3,6 +3,7 @@
 use crate::detect::command::{Command, named, sh};
 use crate::detect::finding::{Class, Fix, Horizon, Phase, Preflight};
 use crate::detect::fix;
+use crate::detect::kinds::Judge;
 use crate::detect::ledger::{Actor, inside};
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
@@ -53,7 +54,7 @@ The loss is all IO wait of the group's own foreground tasks. Limits: `io.max` (v
 
 **Relief**: lift all IO limits of the group now. **Cure**: by hand: set them to what the service needs where they are
 configured.",
-    judge,
+    judge: Judge::Host(judge),
 };
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {

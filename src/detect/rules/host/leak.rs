@@ -3,6 +3,7 @@
 use crate::detect::command::{Command, sh};
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
+use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
@@ -45,7 +46,7 @@ process under a memory limit of its own group meets that limit first; the time d
 
 **Relief**: see what grows; by hand: plan a restart. **Cure**: a memory limit, so that only it suffers; by hand: a
 heap profile.",
-    judge,
+    judge: Judge::Host(judge),
 };
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {

@@ -3,6 +3,7 @@
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
+use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
@@ -46,7 +47,7 @@ shows as packet loss or as replies that are awaited, and this may be why.
 
 **Relief**: see who sends and receives most; stop or slow it by hand. **Cure**: see what holds the link back; by hand:
 a faster link, a wider shaper, compression, another time for bulk copies.",
-    judge,
+    judge: Judge::Host(judge),
 };
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {

@@ -3,6 +3,7 @@
 use crate::detect::command::{Command, named, sh};
 use crate::detect::finding::{Class, Fix, Horizon, Phase, Preflight};
 use crate::detect::fix;
+use crate::detect::kinds::Judge;
 use crate::detect::memory::Held;
 use crate::detect::params::{NONE_IS_FINE, Param, Params};
 use crate::detect::rules::support::cgroup_subject;
@@ -44,7 +45,7 @@ one since boot of unknown time is no finding.
 **Relief**: raise the group's limit by half, where that fits; on the host, pause the largest process that may be
 paused. **Cure**: cap the application below the limit of its group (heap size, pool size, workers); on the host, see
 who was killed. By hand: find what grows, and let it restart alone.",
-    judge,
+    judge: Judge::Host(judge),
 };
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {

@@ -3,6 +3,7 @@
 use crate::detect::command::{Command, sh};
 use crate::detect::finding::{Class, Evidence, Fix, Horizon, Phase};
 use crate::detect::fix;
+use crate::detect::kinds::Judge;
 use crate::detect::ledger::{Actor, State, refault_share};
 use crate::detect::params::{NONE_IS_FINE, Param, Params};
 use crate::detect::rules::support::{Program, confidence, programs};
@@ -67,7 +68,7 @@ else the largest.
 
 **Relief**: pause it, where nobody depends on it. **Cure**: cap its memory in its unit; by hand: smaller caches or
 heaps, more memory.",
-    judge,
+    judge: Judge::Host(judge),
 };
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {

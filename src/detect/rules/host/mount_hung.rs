@@ -3,6 +3,7 @@
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
+use crate::detect::kinds::Judge;
 use crate::detect::ledger::State;
 use crate::detect::params::Params;
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
@@ -34,7 +35,7 @@ mount on a local device is never critical by this: a loaded disk answers late as
 **Relief**: see which server it is and who waits; a lazy unmount, offered for network and FUSE mounts only, lets new
 processes pass, and those inside stay until the server answers. **Cure**: by hand: bring the server back; mount with
 `soft`/`timeo` where a hang is worse than an IO error.",
-    judge,
+    judge: Judge::Host(judge),
 };
 
 fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {

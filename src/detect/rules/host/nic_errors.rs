@@ -3,6 +3,7 @@
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
+use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
@@ -43,7 +44,7 @@ cost shows as packet loss, which has a finding of its own; this one says where t
 
 **Relief**: see which counters grow. **Cure**: by hand: a larger ring for drops; cable, transceiver or port for
 errors.",
-    judge,
+    judge: Judge::Host(judge),
 };
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {

@@ -3,6 +3,7 @@
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
+use crate::detect::kinds::Judge;
 use crate::detect::ledger::State;
 use crate::detect::ledger::loss;
 use crate::detect::memory::is_held;
@@ -43,7 +44,7 @@ there are late ones; below 0.3 of those it is never critical. Loopback and other
 
 **Relief**: see where on the way it is lost; by hand: another path or another replica. **Cure**: see drops and errors
 on this end; by hand: the cable, the port, the policer, the overloaded middle box.",
-    judge,
+    judge: Judge::Host(judge),
 };
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {

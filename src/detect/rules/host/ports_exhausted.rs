@@ -3,6 +3,7 @@
 use crate::detect::command::{Command, sh};
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
+use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
@@ -53,7 +54,7 @@ closes any.
 no ports.
 
 **Relief**: a wider range; reuse, where most are closed ones. **Cure**: by hand: keep-alive, or a pool of connections.",
-    judge,
+    judge: Judge::Host(judge),
 };
 
 /// Ports taken, of how many.

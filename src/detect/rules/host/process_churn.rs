@@ -4,6 +4,7 @@ use super::cpu_blame;
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
+use crate::detect::kinds::Judge;
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Judged, Prev, Rule};
 use crate::model::subject::Subject;
@@ -46,7 +47,7 @@ weighted by nice values. Below 5 % PSI cpu nobody is blamed.
 
 **Relief**: pause the parent or lower its priority; one that others depend on is only looked into. **Cure**: see what
 it starts; by hand: keep workers instead of starting one per request or line, use the shell's own commands in loops.",
-    judge,
+    judge: Judge::Host(judge),
 };
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {

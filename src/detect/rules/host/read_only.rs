@@ -3,6 +3,7 @@
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
+use crate::detect::kinds::Judge;
 use crate::detect::memory::mount_key;
 use crate::detect::params::{NONE_IS_FINE, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
@@ -29,7 +30,7 @@ the file system's flags or a message of the last ten minutes show an error; with
 
 **Relief**: read the kernel's messages; by hand: move the service away, and do not force it writable before it was
 checked. **Cure**: unmount it and check it (`fsck -n` only looks); by hand: repair it after a copy was made.",
-    judge,
+    judge: Judge::Host(judge),
 };
 
 fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {

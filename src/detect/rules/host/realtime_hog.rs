@@ -4,6 +4,7 @@ use super::cpu_blame;
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
+use crate::detect::kinds::Judge;
 use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::real_time;
 use crate::detect::verdict::{Facts, Judged, Prev, Rule, evidence};
@@ -45,7 +46,7 @@ blamed.
 
 **Relief**: make it a normal task (`chrt -a -o -p 0`), or pause it where nobody depends on it. **Cure**: find out who
 made it real-time; by hand: let it sleep.",
-    judge,
+    judge: Judge::Host(judge),
 };
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {

@@ -3,6 +3,7 @@
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
+use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
@@ -34,7 +35,7 @@ is for the other end and no fix here gives that time back, so this is never abov
 like a slow server from the outside. Loopback and other network namespaces are left out.
 
 **Relief**: see the windows. **Cure**: by hand, on the other end: read faster, or allow larger receive buffers.",
-    judge,
+    judge: Judge::Host(judge),
 };
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {

@@ -3,6 +3,7 @@
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
+use crate::detect::kinds::Judge;
 use crate::detect::ledger::State;
 use crate::detect::ledger::loss;
 use crate::detect::memory::is_held;
@@ -41,7 +42,7 @@ per connection. Never critical.
 
 **Relief**: a longer backlog and a larger budget. **Cure**: see where the interrupts go; by hand: spread them over
 CPUs (RSS, RPS), find what holds that CPU.",
-    judge,
+    judge: Judge::Host(judge),
 };
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {

@@ -3,6 +3,7 @@
 use crate::detect::command::Command;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
+use crate::detect::kinds::Judge;
 use crate::detect::ledger::{Actor, State};
 use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::confidence;
@@ -35,7 +36,7 @@ that ran out of credit show it too. Not every hypervisor tells.
 
 **Relief**: by hand: move work to another host. **Cure**: by hand, at the provider: CPU credits, another instance
 type, a dedicated host.",
-    judge,
+    judge: Judge::Host(judge),
 };
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {

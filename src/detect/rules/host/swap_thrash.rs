@@ -4,6 +4,7 @@ use super::memory_reclaim;
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
+use crate::detect::kinds::Judge;
 use crate::detect::ledger::{Actor, State};
 use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::{confidence, programs};
@@ -45,7 +46,7 @@ faults, plus the IO wait of others x min(1, bytes swapped in / bytes read).
 **Who is to blame**: of the programs with a major fault per second the one that grows most (1 MiB/s and a twentieth of
 the memory at least), else the largest. **Relief**: pause it, where nobody depends on it. **Cure**: see who is
 swapped; by hand: a limit for it, more memory.",
-    judge,
+    judge: Judge::Host(judge),
 };
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {

@@ -3,6 +3,7 @@
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
+use crate::detect::kinds::Judge;
 use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
@@ -39,7 +40,7 @@ second while no process here has a connection to another host. Never critical: n
 
 **Relief**: see whether anyone answers there; by hand: another address of that service. **Cure**: look on that host;
 by hand: the firewall, the listener's backlog, the host.",
-    judge,
+    judge: Judge::Host(judge),
 };
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {

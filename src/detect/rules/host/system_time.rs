@@ -4,6 +4,7 @@ use super::cpu_blame;
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
+use crate::detect::kinds::Judge;
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Judged, Prev, Rule};
 use crate::model::subject::Subject;
@@ -52,7 +53,7 @@ by nice values. Below 5 % PSI cpu nobody is blamed.
 
 **Relief**: pause it or lower its priority; one that others depend on is only looked into. **Cure**: see which calls
 it makes; by hand: larger reads and writes, fewer calls, huge pages, no busy polling.",
-    judge,
+    judge: Judge::Host(judge),
 };
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {

@@ -3,6 +3,7 @@
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
+use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::cgroup_subject;
@@ -37,7 +38,7 @@ Threads count as well as processes. From `nearly` on it is a risk.
 
 **Relief**: double the limit. **Cure**: in a group, see who has the tasks; by hand: find what leaks threads or forks
 without waiting.",
-    judge,
+    judge: Judge::Host(judge),
 };
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {

@@ -3,6 +3,7 @@
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
+use crate::detect::kinds::Judge;
 use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
@@ -40,7 +41,7 @@ their process moves less than a page per second; while PSI io stands still it is
 
 **Relief**: see where it stands and what it has open. **Cure**: by hand: thaw the file system (`fsfreeze -u`), bring
 the server back; nothing sent to the task itself helps.",
-    judge,
+    judge: Judge::Host(judge),
 };
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {

@@ -1,8 +1,10 @@
 //! postgres.locks.advisory: sessions queue on an advisory lock.
 
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
+use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
-use crate::detect::verdict::{Facts, Judged, Prev, Rule};
+use crate::detect::postgres::View;
+use crate::detect::verdict::{Judged, Prev, Rule};
 use crate::model::facts::{Chains, PgFacts, Root};
 use crate::model::foreign::Foreign;
 use crate::model::source::SourceKind;
@@ -28,10 +30,10 @@ counts those that were asked about; the time counts all.
 **Relief**: end the holder, when you know what the lock stands for: it may be the leader that others follow.
 **Cure**: `pg_try_advisory_lock` and a retry, in the application; by hand: one key for each object rather than one
 for all.",
-    judge,
+    judge: Judge::Postgres(judge),
 };
 
-fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     roots::judge(facts, params, prev, Kind::Advisory, made)
 }
 

@@ -1,11 +1,13 @@
 //! postgres.archiver.failing: WAL archiving fails.
 
-use super::support::{instance, nobody, sql, unknown};
+use super::support::{instance, sql, unknown};
 use crate::detect::command::Command;
 use crate::detect::finding::{Class, Horizon, Phase};
+use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::detect::postgres::View;
+use crate::detect::verdict::{Found, Judged, Prev, Rule, evidence};
 use crate::model::foreign::Foreign;
 use crate::model::source::SourceKind;
 use crate::model::unit::{Unit, count, seconds};
@@ -35,11 +37,11 @@ here.
 
 **Relief**: see the command (`archive_command`), and try it as the server's user. **Cure**, by hand: mend the command
 or the `archive_library`; the server's log has its message. Never remove files from pg_wal by hand.",
-    judge,
+    judge: Judge::Postgres(judge),
 };
 
-fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
-    let Some(pg) = facts.postgres else { return nobody() };
+fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let pg = facts.pg;
     let cluster = match &pg.cluster {
         Ok(cluster) => cluster,
         Err(lack) => return unknown(pg, lack),

@@ -1,10 +1,12 @@
 //! postgres.vacuum.bloat: dead space makes a table slow.
 
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
+use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
+use crate::detect::postgres::View;
 use crate::detect::postgres::limits::DEAD;
 use crate::detect::postgres::queries::{Costly, Kind};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::detect::verdict::{Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::postgres::plan::PlannedTable;
 use crate::model::source::SourceKind;
@@ -34,10 +36,10 @@ index or stale statistics. Charged is that share of the query's time.
 **Relief**: VACUUM makes the dead space reusable and hardly shrinks the table; first, by hand: end what holds the
 horizon; when the query is new: roll back its deployment. **Cure**: only rewriting gives the space back: VACUUM FULL,
 which locks the table; by hand: pg_repack beside the running load.",
-    judge,
+    judge: Judge::Postgres(judge),
 };
 
-fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     query_rule::judge(facts, params, prev, false, |k| matches!(k, Kind::Bloat(..)), made)
 }
 

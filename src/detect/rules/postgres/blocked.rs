@@ -1,8 +1,10 @@
 //! postgres.locks.blocked: any other session that blocks others, mostly one that works.
 
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
+use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
-use crate::detect::verdict::{Facts, Judged, Prev, Rule};
+use crate::detect::postgres::View;
+use crate::detect::verdict::{Judged, Prev, Rule};
 use crate::model::facts::{Chains, Holder, PgFacts, Root};
 use crate::model::postgres::Session;
 use crate::model::source::SourceKind;
@@ -32,10 +34,10 @@ those that were asked about.
 it is nearly done. A vacuum that prevents wraparound is never to be ended: by hand, cancel who waits for it.
 **Cure**: `lock_timeout` for the role that waits longest, when it can try again; by hand: shorter transactions, the
 same order of locks everywhere.",
-    judge,
+    judge: Judge::Postgres(judge),
 };
 
-fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     roots::judge(facts, params, prev, Kind::Blocked, made)
 }
 

@@ -1,10 +1,12 @@
 //! postgres.checksum_failures: data corruption was detected; critical until its statistics are reset.
 
-use super::support::{instance, nobody, sql, unknown};
+use super::support::{instance, sql, unknown};
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
+use crate::detect::kinds::Judge;
 use crate::detect::params::{NONE_IS_FINE, Params};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::postgres::View;
+use crate::detect::verdict::{Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, count};
@@ -25,11 +27,11 @@ until those statistics are reset, whatever was repaired. Where data checksums ar
 **First**, by hand: stop writing if you can, and copy the data directory before anything else. No VACUUM, no
 rewriting.
 **Relief**: `pg_amcheck` says what is damaged; by hand: the kernel's log, a standby or a backup.",
-    judge,
+    judge: Judge::Postgres(judge),
 };
 
-fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
-    let Some(pg) = facts.postgres else { return nobody() };
+fn judge(facts: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
+    let pg = facts.pg;
     let cluster = match &pg.cluster {
         Ok(cluster) => cluster,
         Err(lack) => return unknown(pg, lack),

@@ -1,10 +1,12 @@
 //! postgres.connections.churn: connections are opened and closed all the time.
 
-use super::support::{in_application, instance, nobody, unknown};
+use super::support::{in_application, instance, unknown};
 use crate::detect::finding::{Class, Horizon};
+use crate::detect::kinds::Judge;
 use crate::detect::ledger::State;
 use crate::detect::params::{Param, Params};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::detect::postgres::View;
+use crate::detect::verdict::{Found, Judged, Prev, Rule, evidence};
 use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
@@ -34,11 +36,11 @@ no sample. Named is the application, role and host with most connections younger
 rate is not known.
 
 **Cure**: keep connections open: a pool in the application, or a pooler in front of the server.",
-    judge,
+    judge: Judge::Postgres(judge),
 };
 
-fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
-    let Some(pg) = facts.postgres else { return nobody() };
+fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let pg = facts.pg;
     let cluster = match &pg.cluster {
         Ok(cluster) => cluster,
         Err(lack) => return unknown(pg, lack),

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::role_setting::role_setting;
-use super::support::{self, confidence, in_application, instance, interval, nobody};
+use super::support::{self, confidence, in_application, instance, interval};
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
+use crate::detect::kinds::Judge;
 use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
+use crate::detect::postgres::View;
 use crate::detect::postgres::baseline::WAL_WAITS;
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::detect::verdict::{Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::{Activities, PgFacts};
 use crate::model::foreign::Foreign;
 use crate::model::postgres::{WaitClass, WaitKind};
@@ -53,11 +55,11 @@ incident.
 Offered only while 0.3 sessions are inside the write or flush itself, and the foreground waits less for a CPU than
 for WAL.
 **Cure**: several changes per transaction; by hand: a faster or a separate disk for WAL.",
-    judge,
+    judge: Judge::Postgres(judge),
 };
 
-fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
-    let Some(pg) = facts.postgres else { return nobody() };
+fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let pg = facts.pg;
     let activity = match support::activity(pg) {
         Ok(activity) => activity,
         Err(answer) => return answer,

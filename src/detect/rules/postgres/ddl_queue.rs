@@ -1,8 +1,10 @@
 //! postgres.locks.ddl_queue: a waiting DDL queues everyone behind it.
 
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
+use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
-use crate::detect::verdict::{Facts, Judged, Prev, Rule};
+use crate::detect::postgres::View;
+use crate::detect::verdict::{Judged, Prev, Rule};
 use crate::model::facts::{Chains, PgFacts, Root};
 use crate::model::foreign::Foreign;
 use crate::model::source::SourceKind;
@@ -28,10 +30,10 @@ because of the statement, of the 32 waiters that are asked about at most; the ti
 **Relief**: cancel the waiting statement: those behind it go on at once, and the transaction around it is rolled
 back. Or end the transaction that it waits for. **Cure**: run DDL with a short `lock_timeout`; by hand: again until
 it gets through.",
-    judge,
+    judge: Judge::Postgres(judge),
 };
 
-fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     roots::judge(facts, params, prev, Kind::DdlQueue, made)
 }
 

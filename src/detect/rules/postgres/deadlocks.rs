@@ -1,9 +1,11 @@
 //! postgres.locks.deadlocks: deadlocks are happening.
 
-use super::support::{in_application, instance, nobody, unknown};
+use super::support::{in_application, instance, unknown};
 use crate::detect::finding::{Class, Fix, Horizon};
+use crate::detect::kinds::Judge;
 use crate::detect::params::{Param, Params};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::postgres::View;
+use crate::detect::verdict::{Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::foreign::Foreign;
 use crate::model::source::SourceKind;
@@ -36,11 +38,11 @@ ended.
 
 **Cure**: take locks in the same order everywhere (sort the keys before an update of many); by hand: shorter
 transactions, and a retry for SQLSTATE 40P01.",
-    judge,
+    judge: Judge::Postgres(judge),
 };
 
-fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
-    let Some(pg) = facts.postgres else { return nobody() };
+fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let pg = facts.pg;
     let cluster = match &pg.cluster {
         Ok(cluster) => cluster,
         Err(lack) => return unknown(pg, lack),

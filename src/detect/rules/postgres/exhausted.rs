@@ -1,11 +1,13 @@
 //! postgres.connections.exhausted: slots nearly or fully used; who holds them.
 
-use super::support::{instance, nobody, setting, sql, unknown};
+use super::support::{instance, setting, sql, unknown};
 use crate::detect::command::Command;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
+use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::detect::postgres::View;
+use crate::detect::verdict::{Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::foreign::Foreign;
 use crate::model::postgres::literal;
@@ -52,11 +54,11 @@ too large.
 seconds.
 **Cure**: raise `max_connections` to 1.5 times the slots, at a restart; better, by hand: a pooler, and smaller pools:
 sessions beyond two or three per CPU make nothing faster.",
-    judge,
+    judge: Judge::Postgres(judge),
 };
 
-fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
-    let Some(pg) = facts.postgres else { return nobody() };
+fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let pg = facts.pg;
     let cluster = match &pg.cluster {
         Ok(cluster) => cluster,
         Err(lack) => return unknown(pg, lack),

@@ -1,10 +1,12 @@
 //! postgres.query.expensive: an expensive query keeps sessions busy and no narrower cause is found.
 
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
+use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
+use crate::detect::postgres::View;
 use crate::detect::postgres::limits::{DEAR, DOMINATES};
 use crate::detect::postgres::queries::{Costly, Kind};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::detect::verdict::{Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
@@ -32,13 +34,13 @@ knows how much could be spared; 45 % are assumed, so that it is critical only th
 **Relief**: where a run of it has lasted for 30 s: cancel the longest, and limit its role by `statement_timeout`;
 when it is new: roll back its deployment. **Cure**, where no run is that long: let it read less, in the application;
 compute it less often; keep its result.",
-    judge,
+    judge: Judge::Postgres(judge),
 };
 
 /// Below half, so that it does not double its own time: it is critical only through others.
 const SPARED: f64 = 0.45;
 
-fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     query_rule::judge(facts, params, prev, false, |k| matches!(k, Kind::Expensive), made)
 }
 

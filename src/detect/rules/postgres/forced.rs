@@ -1,11 +1,13 @@
 //! postgres.checkpoints.forced: checkpoints are requested before their time, as a rule by WAL volume.
 
-use super::support::{confidence, nobody, setting, unknown};
+use super::support::{confidence, setting, unknown};
 use crate::detect::finding::{Class, Horizon, Phase};
+use crate::detect::kinds::Judge;
 use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::detect::postgres::View;
+use crate::detect::verdict::{Found, Judged, Prev, Rule, evidence};
 use crate::model::postgres::WaitClass;
 use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
@@ -45,14 +47,14 @@ of full pages in it (Δwal_fpi x 8 kB / ΔWAL; 30 % where that is not known), bo
 
 **Relief**: a larger `max_wal_size`: 2.5 times the WAL of one `checkpoint_timeout`, and twice the present value at
 least. It needs that much disk, and recovery after a crash takes longer.",
-    judge,
+    judge: Judge::Postgres(judge),
 };
 
 /// One alone says nothing.
 const SEVERAL: f64 = 2.0;
 
-fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
-    let Some(pg) = facts.postgres else { return nobody() };
+fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let pg = facts.pg;
     let cluster = match &pg.cluster {
         Ok(cluster) => cluster,
         Err(lack) => return unknown(pg, lack),

@@ -1,10 +1,12 @@
 //! postgres.query.high_frequency: one cheap query is called too often (N+1).
 
 use crate::detect::finding::{Class, Fix, Horizon};
+use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
+use crate::detect::postgres::View;
 use crate::detect::postgres::limits::{CALLS, CHEAP, FEW_ROWS, FLOOD};
 use crate::detect::postgres::queries::{Costly, Kind};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule};
+use crate::detect::verdict::{Found, Judged, Prev, Rule};
 use crate::model::facts::PgFacts;
 use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
@@ -32,10 +34,10 @@ Where the usual rate is known only growth counts: a server whose ordinary load i
 
 **Relief**, when it is new: roll back its deployment. **Cure**: one query for all of them (`WHERE id = ANY ($1)`); by
 hand: a join, a cache in front of it.",
-    judge,
+    judge: Judge::Postgres(judge),
 };
 
-fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     query_rule::judge(facts, params, prev, false, |k| matches!(k, Kind::HighFrequency), made)
 }
 

@@ -1,9 +1,11 @@
 //! postgres.locks.hot_row: sessions queue on the same rows.
 
 use crate::detect::finding::{Class, Fix, Horizon};
+use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::Params;
-use crate::detect::verdict::{Facts, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::postgres::View;
+use crate::detect::verdict::{Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::{PgFacts, Root};
 use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
@@ -28,10 +30,10 @@ finding, with the table of the most waited-for holder that has one.
 
 **Relief**, by hand: less load on that row. **Cure**, in the application: spread it (several rows, summed when read),
 collect the changes and write them once, `SKIP LOCKED` for queues; by hand: commit sooner after the update.",
-    judge,
+    judge: Judge::Postgres(judge),
 };
 
-fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     let (pg, chains) = match roots::chains(facts) {
         Ok(known) => known,
         Err(answer) => return answer,

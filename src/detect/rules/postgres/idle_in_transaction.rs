@@ -1,8 +1,10 @@
 //! postgres.locks.idle_in_transaction: an idle transaction blocks others.
 
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
+use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
-use crate::detect::verdict::{Facts, Judged, Prev, Rule};
+use crate::detect::postgres::View;
+use crate::detect::verdict::{Judged, Prev, Rule};
 use crate::model::facts::{Chains, PgFacts, Root};
 use crate::model::foreign::Foreign;
 use crate::model::source::SourceKind;
@@ -29,10 +31,10 @@ do not show it while it lasts. Of more than 32 waiters the title counts those th
 **Relief**: end the session. To cancel does nothing to an idle one. What it wrote is rolled back.
 **Cure**: `idle_in_transaction_session_timeout` for that role; by hand: a client that commits before it does anything
 else.",
-    judge,
+    judge: Judge::Postgres(judge),
 };
 
-fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     roots::judge(facts, params, prev, Kind::IdleInTransaction, made)
 }
 

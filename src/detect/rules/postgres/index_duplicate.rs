@@ -1,11 +1,13 @@
 //! postgres.index.duplicate: another index serves as well.
 
 use super::object::Object;
-use super::support::{self, nobody, sql};
+use super::support::{self, sql};
 use crate::detect::command::Command;
 use crate::detect::finding::{Class, Horizon, Phase};
+use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::postgres::View;
+use crate::detect::verdict::{Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::postgres::index_definition;
 use crate::model::source::SourceKind;
 use crate::model::subject::SubjectType;
@@ -27,11 +29,11 @@ with INCLUDE columns, and those smaller than 32 KiB.
 
 **Cure**: drop it; the statement that makes it again is the undo, where it could be read. First, by hand: check that
 no name in the code depends on it.",
-    judge,
+    judge: Judge::Postgres(judge),
 };
 
-fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
-    let Some(pg) = facts.postgres else { return nobody() };
+fn judge(facts: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
+    let pg = facts.pg;
     let catalogs = match support::visited(pg) {
         Ok(catalogs) => catalogs,
         Err(answer) => return answer,

@@ -1,10 +1,12 @@
 //! postgres.index.invalid: an index is invalid: no query uses it, and writes may still keep it up to date.
 
 use super::object::Object;
-use super::support::{self, nobody, sql};
+use super::support::{self, sql};
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
+use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::postgres::View;
+use crate::detect::verdict::{Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::foreign::Foreign;
 use crate::model::source::SourceKind;
@@ -26,11 +28,11 @@ duplicate). What is left is used by no query, and kept up to date by every write
 
 **Cure**: drop it, or build it again (first, by hand: remove what violates a unique one). Both wait for older
 transactions, and block neither reads nor writes.",
-    judge,
+    judge: Judge::Postgres(judge),
 };
 
-fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
-    let Some(pg) = facts.postgres else { return nobody() };
+fn judge(facts: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
+    let pg = facts.pg;
     let catalogs = match support::visited(pg) {
         Ok(catalogs) => catalogs,
         Err(answer) => return answer,

@@ -1,12 +1,14 @@
 //! postgres.index.redundant_on_hot_table: an index that another one serves as well slows the writes of a busy table.
 
 use super::object::Object;
-use super::support::{self, nobody, sql};
+use super::support::{self, sql};
 use crate::detect::finding::{Class, Horizon, Phase};
+use crate::detect::kinds::Judge;
 use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::postgres::View;
+use crate::detect::verdict::{Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::postgres::DuplicateIndex;
 use crate::model::source::SourceKind;
 use crate::model::subject::SubjectType;
@@ -49,11 +51,11 @@ them and a minute.
 
 **Cure**: drop one; the finding comes back while there are others. The statement that makes it again stands with
 postgres.index.duplicate.",
-    judge,
+    judge: Judge::Postgres(judge),
 };
 
-fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
-    let Some(pg) = facts.postgres else { return nobody() };
+fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let pg = facts.pg;
     let catalogs = match support::visited(pg) {
         Ok(catalogs) => catalogs,
         Err(answer) => return answer,
@@ -64,7 +66,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     if pg.interval_s().is_none() {
         return support::unknown(pg, &pg.no_statements());
     }
-    let busy = facts.queries.map_or(0.0, |q| q.writing);
+    let busy = facts.queries.writing;
     // What is written to all tables: this one's share of the time is that of its rows.
     let written = pg.databases_rate(|d| Some(d.rows_written));
     let mut judged = Judged::default();

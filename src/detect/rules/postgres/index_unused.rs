@@ -1,10 +1,12 @@
 //! postgres.index.unused: an index was never used since statistics began.
 
 use super::object::Object;
-use super::support::{self, instance, nobody, sql};
+use super::support::{self, instance, sql};
 use crate::detect::command::Command;
 use crate::detect::finding::{Class, Horizon, Phase};
+use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
+use crate::detect::postgres::View;
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::postgres::index_definition;
@@ -29,11 +31,11 @@ may be used; on a standby nothing is judged.
 
 **Cure**: drop it; first, by hand: check the standbys. The statement that makes it again is the undo, where it could
 be read.",
-    judge,
+    judge: Judge::Postgres(judge),
 };
 
-fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
-    let Some(pg) = facts.postgres else { return nobody() };
+fn judge(facts: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
+    let pg = facts.pg;
     let catalogs = match support::visited(pg) {
         Ok(catalogs) => catalogs,
         Err(answer) => return answer,

@@ -1,11 +1,13 @@
 //! postgres.vacuum.interference: maintenance competes with the foreground.
 
-use super::support::{self, confidence, instance, interval, nobody};
+use super::support::{self, confidence, instance, interval};
 use crate::detect::finding::{Class, Fix};
+use crate::detect::kinds::Judge;
 use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::detect::postgres::View;
+use crate::detect::verdict::{Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::postgres::{Session, WaitClass, lexer};
 use crate::model::source::SourceKind;
@@ -47,11 +49,11 @@ the busiest one. Autovacuum pauses between its pages and seldom hurts; a vacuum 
 **Relief**: cancel it, and by hand: run it at a quiet hour. What a plain vacuum has cleaned stays clean, anything
 else begins again. Let backups finish: none is offered to be ended. **Cure**, by hand: a `vacuum_cost_delay` for
 vacuums by hand.",
-    judge,
+    judge: Judge::Postgres(judge),
 };
 
-fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
-    let Some(pg) = facts.postgres else { return nobody() };
+fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let pg = facts.pg;
     let activity = match support::activity(pg) {
         Ok(activity) => activity,
         Err(answer) => return answer,

@@ -1,10 +1,12 @@
 //! postgres.replication.lag: a standby is behind.
 
-use super::support::{instance, nobody, sql, unknown};
+use super::support::{instance, sql, unknown};
 use crate::detect::finding::{Class, Horizon, Phase};
+use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict};
+use crate::detect::postgres::View;
+use crate::detect::verdict::{Found, Judged, Prev, Rule, Verdict};
 use crate::model::foreign::Foreign;
 use crate::model::seen::{Lack, Why};
 use crate::model::source::SourceKind;
@@ -45,11 +47,11 @@ left out. A warning when the bytes pass their threshold or grow steadily, else i
 
 **Look**, by hand: network, disk and long queries on the standby (`max_standby_streaming_delay`). **Relief**: a query
 that shows what its replay waits for.",
-    judge,
+    judge: Judge::Postgres(judge),
 };
 
-fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
-    let Some(pg) = facts.postgres else { return nobody() };
+fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let pg = facts.pg;
     let cluster = match &pg.cluster {
         Ok(cluster) => cluster,
         Err(lack) => return unknown(pg, lack),

@@ -1,10 +1,12 @@
 //! postgres.query.large_fetch: a query returns very many rows per call.
 
 use crate::detect::finding::{Class, Fix, Horizon};
+use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
+use crate::detect::postgres::View;
 use crate::detect::postgres::limits::ROWS;
 use crate::detect::postgres::queries::{Costly, Kind};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::detect::verdict::{Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
@@ -30,10 +32,10 @@ for the client included.
 
 **Relief**, when it is new: roll back its deployment. **Cure**: keyset pagination with LIMIT; by hand: a cursor, or
 the aggregate that the application makes of it.",
-    judge,
+    judge: Judge::Postgres(judge),
 };
 
-fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     query_rule::judge(facts, params, prev, false, |k| matches!(k, Kind::LargeFetch), made)
 }
 

@@ -1,10 +1,12 @@
 //! postgres.query.long_running: one statement has run for long (info: whom it hurts, other findings say).
 
-use super::support::{self, instance, nobody};
+use super::support::{self, instance};
 use crate::detect::finding::Class;
+use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict};
+use crate::detect::postgres::View;
+use crate::detect::verdict::{Found, Judged, Prev, Rule, Verdict};
 use crate::model::postgres::WaitClass;
 use crate::model::source::SourceKind;
 use crate::model::unit::{Unit, seconds};
@@ -26,11 +28,11 @@ report takes as long as it takes. It is info always: whom it blocks, what it cos
 other findings say. Five are listed at most, the oldest transactions first.
 
 **Relief**: cancel it, when nobody needs it.",
-    judge,
+    judge: Judge::Postgres(judge),
 };
 
-fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
-    let Some(pg) = facts.postgres else { return nobody() };
+fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let pg = facts.pg;
     let activity = match support::activity(pg) {
         Ok(activity) => activity,
         Err(answer) => return answer,

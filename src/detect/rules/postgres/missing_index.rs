@@ -2,10 +2,12 @@
 
 use crate::detect::command::Command;
 use crate::detect::finding::{Class, Fix, Horizon, Phase, Preflight};
+use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
+use crate::detect::postgres::View;
 use crate::detect::postgres::advice::Advice;
 use crate::detect::postgres::queries::{Costly, Kind};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::detect::verdict::{Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::postgres::plan::{Plan, PlannedTable};
 use crate::model::postgres::{identifier, qualified};
@@ -44,10 +46,10 @@ columns' widths.
 **Relief**, when the query is new: roll back its deployment. **Cure**: CREATE INDEX CONCURRENTLY, alone: not in a
 transaction, without IF NOT EXISTS (an invalid remnant of an earlier attempt would pass for success). It waits for
 every older transaction; the oldest in that database is named from ten seconds on. Undo: DROP INDEX CONCURRENTLY.",
-    judge,
+    judge: Judge::Postgres(judge),
 };
 
-fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     query_rule::judge(facts, params, prev, true, |k| matches!(k, Kind::MissingIndex(_)), made)
 }
 

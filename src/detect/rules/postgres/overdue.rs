@@ -1,12 +1,14 @@
 //! postgres.vacuum.overdue: autovacuum is behind, or off.
 
 use super::object::Object;
-use super::support::{self, nobody, setting, sql};
+use super::support::{self, setting, sql};
 use crate::detect::command::Command;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
+use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::postgres::View;
+use crate::detect::verdict::{Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::foreign::Foreign;
 use crate::model::source::SourceKind;
@@ -47,11 +49,11 @@ may be a moment's lag.
 **Relief**: VACUUM it now; that blocks neither reads nor writes; first, by hand: end what holds the horizon.
 **Cure**: switch autovacuum on; where it is on, a scale factor of 0.02 for the table, unless it has one as small; by
 hand: more workers, shorter pauses.",
-    judge,
+    judge: Judge::Postgres(judge),
 };
 
-fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
-    let Some(pg) = facts.postgres else { return nobody() };
+fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let pg = facts.pg;
     let catalogs = match support::visited(pg) {
         Ok(catalogs) => catalogs,
         Err(answer) => return answer,

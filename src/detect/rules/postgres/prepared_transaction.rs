@@ -2,8 +2,10 @@
 
 use crate::detect::command::Command;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
+use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
-use crate::detect::verdict::{Facts, Judged, Prev, Rule};
+use crate::detect::postgres::View;
+use crate::detect::verdict::{Judged, Prev, Rule};
 use crate::model::facts::{Chains, Holder, PgFacts, Root};
 use crate::model::postgres::literal;
 use crate::model::source::SourceKind;
@@ -31,10 +33,10 @@ table, as the only one of that database. Otherwise which one it is cannot be tol
 superuser.
 **Cure**, by hand: mend the coordinator; without one, `max_prepared_transactions = 0` at the next restart, once none
 is left: a server that finds more than it may keep does not start.",
-    judge,
+    judge: Judge::Postgres(judge),
 };
 
-fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     roots::judge(facts, params, prev, Kind::Prepared, made)
 }
 

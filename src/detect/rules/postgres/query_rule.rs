@@ -2,15 +2,16 @@
 
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
+use crate::detect::postgres::View;
 use crate::detect::postgres::queries::{Costly, Kind, LEAST};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Verdict, evidence};
+use crate::detect::verdict::{Found, Judged, Prev, Verdict, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::seen::{Lack, Why};
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, short};
 
 use super::deploy;
-use super::support::{activity, instance, nobody, unknown};
+use super::support::{activity, instance, unknown};
 
 /// The threshold that all of them have.
 pub const LOST: Param = Param {
@@ -25,14 +26,14 @@ pub const LOST: Param = Param {
 
 /// Judges the queries that `mine` picks, each as `made` says; `asks` when the rule wants plans.
 pub fn judge(
-    facts: &Facts<'_>,
+    facts: &View<'_>,
     params: &Params<'_>,
     prev: Option<&Prev>,
     asks: bool,
     mine: impl Fn(&Kind) -> bool,
     made: impl Fn(&PgFacts, &Params<'_>, &Costly<'_>, &Kind) -> Option<(Subject, Found)>,
 ) -> Judged {
-    let Some(pg) = facts.postgres else { return nobody() };
+    let pg = facts.pg;
     if pg.interval_s().is_none() {
         return unknown(pg, &pg.no_statements());
     }
@@ -43,7 +44,7 @@ pub fn judge(
     if let Err(answer) = activity(pg) {
         return answer;
     }
-    let Some(queries) = facts.queries else { return nobody() };
+    let queries = facts.queries;
     let mut judged = Judged { verdicts: Vec::new(), demands: if asks { queries.demands.clone() } else { Vec::new() } };
     for query in &queries.costly {
         let Some(kind) = query.kind.as_ref().filter(|k| mine(k)) else { continue };

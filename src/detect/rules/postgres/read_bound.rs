@@ -1,10 +1,12 @@
 //! postgres.io.read_bound: sessions wait for reads, and no single query is behind most of them.
 
-use super::support::{self, confidence, instance, interval, nobody, setting};
+use super::support::{self, confidence, instance, interval, setting};
 use crate::detect::finding::{Class, Fix, Horizon, Phase, Preflight};
+use crate::detect::kinds::Judge;
 use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
+use crate::detect::postgres::View;
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::postgres::WaitClass;
@@ -45,11 +47,11 @@ under it.
 
 **Cure**: twice the `shared_buffers`, up to 40 % of this host's memory, at a restart; by hand: more memory for the
 page cache, a faster disk, fewer pages per row wanted.",
-    judge,
+    judge: Judge::Postgres(judge),
 };
 
-fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
-    let Some(pg) = facts.postgres else { return nobody() };
+fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let pg = facts.pg;
     let activity = match support::activity(pg) {
         Ok(activity) => activity,
         Err(answer) => return answer,

@@ -1,10 +1,12 @@
 //! postgres.query.regressed: a query became much slower than it was.
 
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
+use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
+use crate::detect::postgres::View;
 use crate::detect::postgres::limits::SLOWER;
 use crate::detect::postgres::queries::{Costly, Kind};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule};
+use crate::detect::verdict::{Found, Judged, Prev, Rule};
 use crate::model::facts::PgFacts;
 use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
@@ -29,10 +31,10 @@ index, stale statistics, bloat, spill, large fetch or flood of calls; without a 
 out. A plan that changed, data that grew, or a cache that was lost. Charged is the time beyond the usual.
 
 **Relief**: ANALYZE, on all tables of its database. **Cure**, by hand: compare the plan (`x`) with the one of before.",
-    judge,
+    judge: Judge::Postgres(judge),
 };
 
-fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     query_rule::judge(facts, params, prev, false, |k| matches!(k, Kind::Regressed(_)), made)
 }
 

@@ -4,7 +4,8 @@ use crate::detect::finding::{Class, Fix};
 use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Verdict, evidence};
+use crate::detect::postgres::View;
+use crate::detect::verdict::{Found, Judged, Prev, Verdict, evidence};
 use crate::model::facts::{Chains, Holder, PgFacts, Root};
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, seconds, short};
@@ -64,8 +65,8 @@ pub const LOST: Param = Param {
 ///
 /// # Errors
 /// That answer.
-pub fn chains<'a>(facts: &Facts<'a>) -> Result<(&'a PgFacts, &'a Chains), Judged> {
-    let Some(pg) = facts.postgres else { return Err(support::nobody()) };
+pub fn chains<'a>(facts: &View<'a>) -> Result<(&'a PgFacts, &'a Chains), Judged> {
+    let pg = facts.pg;
     let chains = pg.chains.as_ref().map_err(|lack| support::unknown(pg, lack))?;
     if chains.roots.is_empty() {
         return Err(Judged::clear(instance(pg), "nobody waits for a lock"));
@@ -75,7 +76,7 @@ pub fn chains<'a>(facts: &Facts<'a>) -> Result<(&'a PgFacts, &'a Chains), Judged
 
 /// Judges the roots of one kind, each as `made` says: subject, title and fixes.
 pub fn judge(
-    facts: &Facts<'_>,
+    facts: &View<'_>,
     params: &Params<'_>,
     prev: Option<&Prev>,
     mine: Kind,

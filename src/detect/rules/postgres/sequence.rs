@@ -1,11 +1,13 @@
 //! postgres.sequence.exhaustion: a sequence or its integer column runs out; ETA.
 
 use super::object::Object;
-use super::support::{self, nobody, sql};
+use super::support::{self, sql};
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
+use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::postgres::View;
+use crate::detect::verdict::{Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::foreign::Foreign;
 use crate::model::postgres::identifier;
@@ -33,11 +35,11 @@ over five of them and a minute. A warning from 95 % on, or by that time.
 
 **Cure**: a wider column and sequence. ALTER TYPE rewrites the table under a lock; by hand: a new column filled in
 steps does not; columns that refer to it must be as wide.",
-    judge,
+    judge: Judge::Postgres(judge),
 };
 
-fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
-    let Some(pg) = facts.postgres else { return nobody() };
+fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let pg = facts.pg;
     let catalogs = match support::visited(pg) {
         Ok(catalogs) => catalogs,
         Err(answer) => return answer,

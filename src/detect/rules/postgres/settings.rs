@@ -1,9 +1,11 @@
 //! postgres.settings.dangerous: fsync=off and other dangerous settings.
 
-use super::support::{instance, nobody, setting, unknown};
+use super::support::{instance, setting, unknown};
 use crate::detect::finding::{Class, Horizon, Phase};
+use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::postgres::View;
+use crate::detect::verdict::{Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::Unit;
@@ -23,7 +25,7 @@ pile up, and only vacuums against wraparound run), `zero_damaged_pages` on (dama
 single roles or databases have of their own is not read.
 
 **Cure**: set it back for the whole server.",
-    judge,
+    judge: Judge::Postgres(judge),
 };
 
 /// Name, the value that is dangerous, the value that is not, why.
@@ -35,8 +37,8 @@ const DANGEROUS: [(&str, &str, &str, &str); 5] = [
     ("zero_damaged_pages", "on", "off", "damaged pages are read as empty instead of failing"),
 ];
 
-fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
-    let Some(pg) = facts.postgres else { return nobody() };
+fn judge(facts: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
+    let pg = facts.pg;
     let cluster = match &pg.cluster {
         Ok(cluster) => cluster,
         Err(lack) => return unknown(pg, lack),

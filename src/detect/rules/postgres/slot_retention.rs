@@ -1,10 +1,12 @@
 //! postgres.replication.slot_retention: a slot retains WAL, or is lost; time until there is no room.
 
-use super::support::{instance, nobody, setting, sql, unknown};
+use super::support::{instance, setting, sql, unknown};
 use crate::detect::command::Command;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
+use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
+use crate::detect::postgres::View;
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::postgres::literal;
@@ -41,11 +43,11 @@ written per second; of a slot that is read, what it falls behind by.
 
 **Relief**: drop the slot, while it has no reader, when that does not come back. **Cure**: a limit of 50 GB for all
 slots, where there is none.",
-    judge,
+    judge: Judge::Postgres(judge),
 };
 
-fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
-    let Some(pg) = facts.postgres else { return nobody() };
+fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let pg = facts.pg;
     let cluster = match &pg.cluster {
         Ok(cluster) => cluster,
         Err(lack) => return unknown(pg, lack),

@@ -18,12 +18,6 @@ pub fn instance(pg: &PgFacts) -> Subject {
     Subject::new(SubjectType::Instance, pg.id.as_str(), pg.id.as_str())
 }
 
-/// Nothing is said of a server that is not there.
-#[must_use]
-pub fn nobody() -> Judged {
-    Judged::default()
-}
-
 /// Unknown, on the whole server.
 #[must_use]
 pub fn unknown(pg: &PgFacts, lack: &Lack) -> Judged {

@@ -1,12 +1,14 @@
 //! postgres.wal.sync_replica: commits wait for a synchronous standby.
 
-use super::support::{self, confidence, instance, interval, nobody, setting};
+use super::support::{self, confidence, instance, interval, setting};
 use crate::detect::command::Command;
 use crate::detect::finding::{Class, Horizon, Phase};
+use crate::detect::kinds::Judge;
 use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::detect::postgres::View;
+use crate::detect::verdict::{Found, Judged, Prev, Rule, evidence};
 use crate::model::foreign::Foreign;
 use crate::model::postgres::{WaitClass, literal};
 use crate::model::source::SourceKind;
@@ -38,11 +40,11 @@ another one may be late. With none connected, the list of `synchronous_standby_n
 **Relief**: empty `synchronous_standby_names`, so that no commit waits for any standby: the guarantee that a commit
 survives the loss of this server is given up. By hand: take only the late one out. **Cure**, by hand: `ANY 1 (a, b)`,
 so that one of several is enough.",
-    judge,
+    judge: Judge::Postgres(judge),
 };
 
-fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
-    let Some(pg) = facts.postgres else { return nobody() };
+fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let pg = facts.pg;
     let activity = match support::activity(pg) {
         Ok(activity) => activity,
         Err(answer) => return answer,

@@ -2,7 +2,9 @@
 
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix, Horizon, Phase, Preflight};
+use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
+use crate::detect::postgres::View;
 use crate::detect::postgres::limits::SPILL;
 use crate::detect::postgres::queries::{Costly, Kind};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
@@ -34,10 +36,10 @@ quarter of the memory available here over the role's sessions (64 MB on another 
 less. Whether that is enough is an estimate. It is taken per sort or hash and per session: `work_mem` times nodes
 times sessions must fit into memory. When the query is new: roll back its deployment. **Cure**, by hand: an index in
 the order that is asked for; fewer rows or columns before the sort.",
-    judge,
+    judge: Judge::Postgres(judge),
 };
 
-fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     query_rule::judge(
         facts,
         params,

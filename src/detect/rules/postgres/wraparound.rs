@@ -1,12 +1,14 @@
 //! postgres.wraparound: transaction or multixact ids run out; ETA.
 
 use super::object::Object;
-use super::support::{instance, nobody, sql, unknown};
+use super::support::{instance, sql, unknown};
 use crate::detect::command::Command;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
+use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::postgres::View;
+use crate::detect::verdict::{Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::foreign::Foreign;
 
@@ -40,7 +42,7 @@ ids left at the rate of the last 1 to 15 minutes. The space for members of multi
 
 **Relief**: VACUUM (FREEZE) the oldest table of that database, or all of it; plain, never FULL; first, by hand: end
 what holds the horizon. **Cure**, by hand: autovacuum that may work faster.",
-    judge,
+    judge: Judge::Postgres(judge),
 };
 
 /// An age with its name, the setting that is autovacuum's limit, and the name of its trend.
@@ -56,8 +58,8 @@ fn stop(pg: &PgFacts, trend: &str) -> f64 {
     }
 }
 
-fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
-    let Some(pg) = facts.postgres else { return nobody() };
+fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let pg = facts.pg;
     let cluster = match &pg.cluster {
         Ok(cluster) => cluster,
         Err(lack) => return unknown(pg, lack),

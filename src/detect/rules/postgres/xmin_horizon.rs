@@ -1,10 +1,12 @@
 //! postgres.vacuum.xmin_horizon: something holds the horizon; vacuum cannot clean.
 
-use super::support::{self, instance, nobody, sql, unknown};
+use super::support::{self, instance, sql, unknown};
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
+use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule};
+use crate::detect::postgres::View;
+use crate::detect::verdict::{Found, Judged, Prev, Rule};
 use crate::model::facts::PgFacts;
 use crate::model::foreign::Foreign;
 use crate::model::postgres::{HorizonRow, literal};
@@ -57,11 +59,11 @@ only and counts by its transactions alone.
 **Relief**: end it, by its kind: the session, the prepared transaction, a slot that nobody reads, a standby's
 feedback.
 **Cure**, by hand: limits on transactions, alarms on slots.",
-    judge,
+    judge: Judge::Postgres(judge),
 };
 
-fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
-    let Some(pg) = facts.postgres else { return nobody() };
+fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let pg = facts.pg;
     let cluster = match &pg.cluster {
         Ok(cluster) => cluster,
         Err(lack) => return unknown(pg, lack),

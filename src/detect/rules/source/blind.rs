@@ -3,6 +3,7 @@
 use crate::detect::command::{Command, Language, sh};
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
+use crate::detect::kinds::Judge;
 use crate::detect::params::{NONE_IS_FINE, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::Facts as World;
@@ -29,7 +30,7 @@ what lifts it and which findings are unknown or less certain meanwhile. Some of 
 first. Always info.
 
 **Cure**: the rights, the extension or the kernel setting, as the fix says.",
-    judge,
+    judge: Judge::Host(judge),
 };
 
 struct Gap {

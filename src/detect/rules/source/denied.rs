@@ -1,6 +1,7 @@
 //! source.denied: a server refuses our login; how to connect.
 
 use crate::detect::finding::Class;
+use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
 use crate::detect::verdict::{Facts, Judged, Prev, Rule};
 use crate::model::source::{SourceKind, SourceState};
@@ -21,7 +22,7 @@ A password that the server refused is not sent again, unless it was right before
 the login is tried again every five seconds.
 
 **Relief**: the way in: a role, a grant, or a line in `pg_hba.conf`, by hand on that server.",
-    judge,
+    judge: Judge::Host(judge),
 };
 
 fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {

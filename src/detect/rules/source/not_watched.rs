@@ -1,6 +1,7 @@
 //! source.not_watched: a server or another host is seen and not read; how to look at it.
 
 use crate::detect::finding::Class;
+use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
 use crate::detect::verdict::{Facts, Judged, Prev, Rule};
 use crate::model::source::{SourceKind, SourceState};
@@ -20,7 +21,7 @@ that names a server wrongly. Nothing is said about them: that is no fault of the
 Always info.
 
 **Relief**: the way in: how to name the server to perftop, or the command that shows its own figures.",
-    judge,
+    judge: Judge::Host(judge),
 };
 
 fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {

@@ -1,6 +1,7 @@
 //! source.unreachable: a server that is configured or was found does not answer.
 
 use crate::detect::finding::Class;
+use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
 use crate::detect::verdict::{Facts, Judged, Prev, Rule};
 use crate::model::source::{SourceKind, SourceState};
@@ -19,7 +20,7 @@ Its sessions are unknown until it answers, and so are the findings about them. p
 pauses, every five seconds at the longest. It is a warning.
 
 **Relief**: the way in: start the server, name its port, or free a connection slot, by hand.",
-    judge,
+    judge: Judge::Host(judge),
 };
 
 fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {

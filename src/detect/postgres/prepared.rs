@@ -1,0 +1,50 @@
+//! The servers of one evaluation, each with what all its rules need.
+
+use std::collections::BTreeMap;
+
+use crate::detect::kinds::Asked;
+use crate::detect::memory::RuleMemory;
+use crate::detect::params::ParamOverrides;
+use crate::detect::verdict::{Facts, Rule};
+use crate::model::facts::PgFacts;
+use crate::model::origin::OF_OTHERS;
+
+use super::limits::Limits;
+use super::queries::Queries;
+use super::view::View;
+
+/// One server.
+pub struct Prepared<'a> {
+    /// It.
+    pub pg: &'a PgFacts,
+    queries: Queries<'a>,
+}
+
+/// All servers.
+#[must_use]
+pub fn prepare<'a>(facts: &Facts<'a>, overrides: &ParamOverrides, rules: &BTreeMap<String, RuleMemory>) -> Vec<Prepared<'a>> {
+    let one = |pg: &'a PgFacts| {
+        let limits = Limits::new(overrides, rules, &pg.id);
+        Prepared { pg, queries: Queries::of(facts.world, facts.ledger, facts.learned, pg, &limits) }
+    };
+    facts.world.postgres.iter().map(one).collect()
+}
+
+impl<'a> Prepared<'a> {
+    /// What its rules are given.
+    #[must_use]
+    pub fn view(&'a self, facts: Facts<'a>) -> View<'a> {
+        View { facts, pg: self.pg, queries: &self.queries }
+    }
+
+    /// It, as `rule` can look at it.
+    #[must_use]
+    pub fn asked(&self, rule: &Rule) -> Asked<'a> {
+        // What is hidden from our role is not fine: a rule that needs others' sessions or statements clears nothing then.
+        let others = rule.origins.iter().any(|o| OF_OTHERS.contains(o));
+        let narrow = self.pg.narrow().filter(|_| others);
+        // Nor does one whose figures the server refused.
+        let lacking = narrow.or_else(|| self.pg.refused(rule.origins).cloned());
+        Asked { source: &self.pg.id, lacking, standby: self.pg.server.as_ref().is_some_and(|s| s.standby) }
+    }
+}
