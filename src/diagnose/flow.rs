@@ -4,11 +4,11 @@ use crate::detect::diagnosis::Diagnosis;
 use crate::detect::finding::Severity;
 use crate::detect::ledger::{Ledger, State};
 use crate::detect::rank::IDLE;
+use crate::detect::rules;
 
 use crate::model::source::SourceKind;
 
-use super::questions::{Ask, Go, QUESTIONS, Question};
-use super::questions_postgres::POSTGRES;
+use super::chapters::{Ask, Go, Question, START, after, question_of};
 
 /// The answer to a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,8 +22,8 @@ pub enum Answer {
 /// One step of the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// The question.
-    pub number: u8,
+    /// The question's id.
+    pub id: &'static str,
     /// Its text.
     pub text: &'static str,
     /// The answer.
@@ -36,16 +36,16 @@ pub struct Step {
     pub by_hand: &'static str,
 }
 
-/// The way from question 1 to its leaf, depth first; each question at most once.
+/// The way from the first question to its leaf, depth first; each question at most once.
 #[must_use]
 pub fn walk(diagnosis: &Diagnosis, ledger: &Ledger) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
-    let mut open = vec![1];
-    while let Some(number) = open.pop() {
-        if steps.iter().any(|s| s.number == number) {
+    let mut open = vec![START];
+    while let Some(id) = open.pop() {
+        if steps.iter().any(|s| s.id == id) {
             continue;
         }
-        let Some(question) = QUESTIONS.iter().chain(POSTGRES).find(|q| q.number == number) else { continue };
+        let Some((chapter, question)) = question_of(id) else { continue };
         let (answer, because) = answer(question, diagnosis, ledger);
         let mut leaf = None;
         let ways: &[Go] = match answer {
@@ -55,13 +55,14 @@ pub fn walk(diagnosis: &Diagnosis, ledger: &Ledger) -> Vec<Step> {
         };
         for way in ways {
             match way {
-                Go::To(next) => open.push(*next),
+                Go::To(next) => open.push(next),
+                Go::On => open.push(after(chapter)),
                 Go::Finding(text) | Go::End(text) if answer != Answer::Unknown => leaf = Some(*text),
                 Go::Finding(_) | Go::End(_) => {}
             }
         }
         let by_hand = question.by_hand;
-        steps.push(Step { number, text: question.text, answer, because, leaf, by_hand });
+        steps.push(Step { id, text: question.text, answer, because, leaf, by_hand });
         if leaf.is_some() {
             break;
         }
@@ -87,8 +88,9 @@ fn by_finding(id: &str, any: bool, diagnosis: &Diagnosis) -> (Answer, String) {
     if let Some(c) = diagnosis.cleared.iter().find(|c| c.id == id) {
         return (Answer::No, c.because.clone());
     }
-    if id.starts_with("postgres.") && !diagnosis.sources.iter().any(|s| s.kind == SourceKind::Postgres) {
-        return (Answer::No, "no server of PostgreSQL is seen here".to_owned());
+    let kind = rules::find(id).map_or(SourceKind::Host, |rule| rule.source);
+    if kind != SourceKind::Host && !diagnosis.sources.iter().any(|s| s.kind == kind) {
+        return (Answer::No, format!("no server of {} is seen here", kind.name()));
     }
     let unknown = diagnosis.unknown.iter().find(|u| u.id == id);
     (Answer::Unknown, unknown.map_or_else(|| "not judged".to_owned(), |u| u.because.clone()))

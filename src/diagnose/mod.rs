@@ -1,9 +1,8 @@
 //! The picture: all that screens and reports are drawn from, made once per evaluation; and the flowchart.
 //! Pure; may use `model` and `detect` only.
 
+pub mod chapters;
 pub mod flow;
-pub mod questions;
-pub mod questions_postgres;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -66,6 +66,18 @@ pub struct SourceStatus {
 }
 
 impl SourceKind {
+    /// As people write it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Host => "the host",
+            Self::Postgres => "PostgreSQL",
+            Self::Redis => "Redis",
+            Self::Prometheus => "Prometheus",
+            Self::Peer => "a peer",
+        }
+    }
+
     /// The prefix of the id.
     #[must_use]
     pub fn word(self) -> &'static str {

@@ -1,129 +1,97 @@
-//! The flowchart's questions as data: each leans on a rule's verdict, so no threshold stands twice.
+//! What is asked about the host: what fails, who loses time, and by what.
 
 use crate::detect::ledger::State;
+use crate::model::source::SourceKind;
 
-/// What answers a question.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ask {
-    /// Is there a finding of that rule at warning or above, or (if `any`) at all?
-    Finding {
-        /// Rule id.
-        id: &'static str,
-        /// Info counts too.
-        any: bool,
-    },
-    /// Does the foreground lose time at all (T above idle and a root or an unexplained wait of a tenth of it)?
-    Losing,
-    /// Is that state the largest wait of the ledger?
-    LargestWait(State),
-}
+use super::{Ask, Chapter, Go, Question, finding, question};
 
-/// Where an answer leads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Go {
-    /// On to another question.
-    To(u8),
-    /// A finding is the answer.
-    Finding(&'static str),
-    /// An honest end.
-    End(&'static str),
-}
+/// Entered again at the links once the servers were asked about.
+pub(super) const CHAPTER: Chapter =
+    Chapter { kind: SourceKind::Host, first: "host.network.link_saturated", questions: QUESTIONS };
 
-/// One question.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Question {
-    /// Its number.
-    pub number: u8,
-    /// What it asks.
-    pub text: &'static str,
-    /// What answers it.
-    pub ask: Ask,
-    /// On yes.
-    pub yes: Go,
-    /// On no.
-    pub no: Go,
-    /// How to find out by hand when it is unknown.
-    pub by_hand: &'static str,
-}
-
-pub(super) const fn finding(id: &'static str) -> Ask {
-    Ask::Finding { id, any: false }
-}
-
-pub(super) const fn question(number: u8, text: &'static str, ask: Ask, yes: Go, no: Go, by_hand: &'static str) -> Question {
-    Question { number, text, ask, yes, no, by_hand }
-}
-
-/// The host's part of the chart; question 1 is the start.
-pub const QUESTIONS: &[Question] = &[
+const QUESTIONS: &[Question] = &[
     question(
-        1,
+        "host.memory.oom",
         "Did the kernel kill a process for memory?",
         finding("host.memory.oom"),
         Go::Finding("host.memory.oom"),
-        Go::To(2),
+        Go::To("host.disk.full"),
         "dmesg -T | grep -i oom",
     ),
-    question(2, "Is a file system full?", finding("host.disk.full"), Go::Finding("host.disk.full"), Go::To(13), "df -h"),
     question(
-        3,
+        "host.disk.full",
+        "Is a file system full?",
+        finding("host.disk.full"),
+        Go::Finding("host.disk.full"),
+        Go::To("host.disk.inodes_exhausted"),
+        "df -h",
+    ),
+    question(
+        "loses",
         "Does anyone in the foreground lose time?",
         Ask::Losing,
-        Go::To(38),
+        Go::On,
         Go::End("Nothing on this host costs foreground time. Look upstream: the clients, the network, the services it calls."),
         "perftop check",
     ),
     question(
-        4,
+        "host.cpu.throttled",
         "Does a CPU quota hold a group back?",
         finding("host.cpu.throttled"),
         Go::Finding("host.cpu.throttled"),
-        Go::To(5),
+        Go::To("largest.host.cpu.runnable"),
         "grep nr_throttled /sys/fs/cgroup/*/cpu.stat",
     ),
     question(
-        5,
+        "largest.host.cpu.runnable",
         "Is the run queue the largest wait?",
         Ask::LargestWait(State::CpuRunnable),
-        Go::To(22),
-        Go::To(28),
+        Go::To("host.cpu.steal"),
+        Go::To("host.memory.swap_thrash"),
         "vmstat 1 5   # column r",
     ),
     question(
-        6,
+        "host.cpu.contention",
         "Does one program take the CPU from others?",
         finding("host.cpu.contention"),
         Go::Finding("host.cpu.contention"),
-        Go::To(28),
+        Go::To("host.memory.swap_thrash"),
         "top -o %CPU",
     ),
     question(
-        7,
+        "host.memory.reclaim",
         "Is the host short of memory?",
         finding("host.memory.reclaim"),
         Go::Finding("host.memory.reclaim"),
-        Go::To(8),
+        Go::To("largest.host.io.wait"),
         "cat /proc/pressure/memory; vmstat 1 5   # columns si, so",
     ),
-    question(8, "Is IO the largest wait?", Ask::LargestWait(State::IoWait), Go::To(29), Go::To(31), "cat /proc/pressure/io"),
     question(
-        9,
+        "largest.host.io.wait",
+        "Is IO the largest wait?",
+        Ask::LargestWait(State::IoWait),
+        Go::To("host.memory.cache_thrash"),
+        Go::To("host.disk.mount_hung"),
+        "cat /proc/pressure/io",
+    ),
+    question(
+        "host.io.throttled",
         "Does an IO limit hold a group back while the device idles?",
         finding("host.io.throttled"),
         Go::Finding("host.io.throttled"),
-        Go::To(10),
+        Go::To("host.io.saturated"),
         "grep . /sys/fs/cgroup/*/io.max",
     ),
     question(
-        10,
+        "host.io.saturated",
         "Is a device slower than its own clean latency?",
         finding("host.io.saturated"),
         Go::Finding("host.io.saturated"),
-        Go::To(31),
+        Go::To("host.disk.mount_hung"),
         "iostat -x 1 5",
     ),
     question(
-        11,
+        "largest.host.task.blocked",
         "Do tasks stand in uninterruptible sleep without disk pressure?",
         Ask::LargestWait(State::TaskBlocked),
         Go::End(
@@ -133,211 +101,211 @@ pub const QUESTIONS: &[Question] = &[
         "ps -eo pid,stat,wchan:32,comm",
     ),
     question(
-        12,
+        "app.upstream.waiting",
         "Do requests here wait for another host?",
         finding("app.upstream.waiting"),
         Go::Finding("app.upstream.waiting"),
-        Go::To(4),
+        Go::To("host.cpu.throttled"),
         "ss -tinp state established   # lastsnd < lastrcv: a reply is awaited",
     ),
     question(
-        13,
+        "host.disk.inodes_exhausted",
         "Is a file system out of inodes?",
         finding("host.disk.inodes_exhausted"),
         Go::Finding("host.disk.inodes_exhausted"),
-        Go::To(34),
+        Go::To("host.disk.errors"),
         "df -i",
     ),
     question(
-        14,
+        "host.disk.read_only",
         "Has a file system become read-only?",
         finding("host.disk.read_only"),
         Go::Finding("host.disk.read_only"),
-        Go::To(15),
+        Go::To("host.files.exhausted"),
         "findmnt -o TARGET,OPTIONS | grep -w ro",
     ),
     question(
-        15,
+        "host.files.exhausted",
         "Has a process used up its descriptors?",
         finding("host.files.exhausted"),
         Go::Finding("host.files.exhausted"),
-        Go::To(16),
+        Go::To("host.tasks.exhausted"),
         "cat /proc/sys/fs/file-nr; ls /proc/PID/fd | wc -l",
     ),
     question(
-        16,
+        "host.tasks.exhausted",
         "Are there no pids or threads left?",
         finding("host.tasks.exhausted"),
         Go::Finding("host.tasks.exhausted"),
-        Go::To(17),
+        Go::To("host.network.conntrack_full"),
         "cat /sys/fs/cgroup/*/pids.current; sysctl kernel.threads-max",
     ),
     question(
-        17,
+        "host.network.conntrack_full",
         "Does connection tracking drop packets?",
         finding("host.network.conntrack_full"),
         Go::Finding("host.network.conntrack_full"),
-        Go::To(35),
+        Go::To("host.network.ports_exhausted"),
         "conntrack -S",
     ),
     question(
-        35,
+        "host.network.ports_exhausted",
         "Are there no local ports left towards a peer?",
         finding("host.network.ports_exhausted"),
         Go::Finding("host.network.ports_exhausted"),
-        Go::To(3),
+        Go::To("loses"),
         "ss -tan | awk '{print $5}' | sort | uniq -c | sort -rn | head",
     ),
     question(
-        34,
+        "host.disk.errors",
         "Does the kernel report IO errors?",
         finding("host.disk.errors"),
         Go::Finding("host.disk.errors"),
-        Go::To(14),
+        Go::To("host.disk.read_only"),
         "dmesg -T | grep -iE 'I/O error|EXT4-fs error' | tail",
     ),
     question(
-        18,
+        "host.network.packet_loss",
         "Are packets lost on the way?",
         finding("host.network.packet_loss"),
         Go::Finding("host.network.packet_loss"),
-        Go::To(19),
+        Go::To("host.network.syn_loss"),
         "nstat -az TcpRetransSegs TcpExtTCPTimeouts",
     ),
     question(
-        19,
+        "host.network.syn_loss",
         "Do connects get no answer to their SYN?",
         finding("host.network.syn_loss"),
         Go::Finding("host.network.syn_loss"),
-        Go::To(20),
+        Go::To("host.network.listen_overflow"),
         "ss -tn state syn-sent",
     ),
     question(
-        20,
+        "host.network.listen_overflow",
         "Is an accept queue full?",
         finding("host.network.listen_overflow"),
         Go::Finding("host.network.listen_overflow"),
-        Go::To(21),
+        Go::To("host.network.softnet_drops"),
         "ss -ltn; nstat -az TcpExtListenOverflows",
     ),
     question(
-        21,
+        "host.network.softnet_drops",
         "Does the kernel drop packets before any socket?",
         finding("host.network.softnet_drops"),
         Go::Finding("host.network.softnet_drops"),
-        Go::To(12),
+        Go::To("app.upstream.waiting"),
         "cat /proc/net/softnet_stat",
     ),
     question(
-        22,
+        "host.cpu.steal",
         "Does the hypervisor take CPU away?",
         finding("host.cpu.steal"),
         Go::Finding("host.cpu.steal"),
-        Go::To(23),
+        Go::To("host.cpu.hot_core"),
         "vmstat 1 5   # column st",
     ),
     question(
-        23,
+        "host.cpu.hot_core",
         "Is the victim pinned to full CPUs while others have room?",
         finding("host.cpu.hot_core"),
         Go::Finding("host.cpu.hot_core"),
-        Go::To(24),
+        Go::To("host.cpu.realtime_hog"),
         "mpstat -P ALL 1 3; taskset -cp PID",
     ),
     question(
-        24,
+        "host.cpu.realtime_hog",
         "Does a real-time task starve the others?",
         finding("host.cpu.realtime_hog"),
         Go::Finding("host.cpu.realtime_hog"),
-        Go::To(25),
+        Go::To("host.cpu.process_churn"),
         "ps -eo pid,cls,rtprio,pcpu,comm --sort=-rtprio | head",
     ),
     question(
-        25,
+        "host.cpu.process_churn",
         "Do short-lived processes eat the CPU?",
         finding("host.cpu.process_churn"),
         Go::Finding("host.cpu.process_churn"),
-        Go::To(26),
+        Go::To("host.cpu.context_switches"),
         "vmstat -f; execsnoop",
     ),
     question(
-        26,
+        "host.cpu.context_switches",
         "Do the CPUs switch between threads all the time?",
         finding("host.cpu.context_switches"),
         Go::Finding("host.cpu.context_switches"),
-        Go::To(27),
+        Go::To("host.cpu.system_time"),
         "pidstat -w 1 3",
     ),
     question(
-        27,
+        "host.cpu.system_time",
         "Is it the kernel that works?",
         finding("host.cpu.system_time"),
         Go::Finding("host.cpu.system_time"),
-        Go::To(37),
+        Go::To("app.workload_growth"),
         "mpstat 1 3; strace -c -p PID",
     ),
     question(
-        28,
+        "host.memory.swap_thrash",
         "Does swap go in and out?",
         finding("host.memory.swap_thrash"),
         Go::Finding("host.memory.swap_thrash"),
-        Go::To(7),
+        Go::To("host.memory.reclaim"),
         "vmstat 1 5   # columns si, so",
     ),
     question(
-        29,
+        "host.memory.cache_thrash",
         "Does a group's limit drop the page cache that its reads need?",
         finding("host.memory.cache_thrash"),
         Go::Finding("host.memory.cache_thrash"),
-        Go::To(30),
+        Go::To("host.io.dirty_throttling"),
         "grep refault /sys/fs/cgroup/*/memory.stat",
     ),
     question(
-        30,
+        "host.io.dirty_throttling",
         "Are writers held back by the dirty limit?",
         finding("host.io.dirty_throttling"),
         Go::Finding("host.io.dirty_throttling"),
-        Go::To(36),
+        Go::To("host.io.flush_storm"),
         "grep -E 'nr_dirty|nr_writeback' /proc/vmstat",
     ),
     question(
-        31,
+        "host.disk.mount_hung",
         "Does a mount not answer?",
         finding("host.disk.mount_hung"),
         Go::Finding("host.disk.mount_hung"),
-        Go::To(32),
+        Go::To("host.tasks.hung"),
         "timeout 2 df",
     ),
     question(
-        32,
+        "host.tasks.hung",
         "Do tasks hang in the kernel?",
         finding("host.tasks.hung"),
         Go::Finding("host.tasks.hung"),
-        Go::To(11),
+        Go::To("largest.host.task.blocked"),
         "ps -eo pid,stat,wchan:32,comm | grep ' D'",
     ),
     question(
-        33,
+        "host.network.link_saturated",
         "Is a link full?",
         finding("host.network.link_saturated"),
         Go::Finding("host.network.link_saturated"),
-        Go::To(18),
+        Go::To("host.network.packet_loss"),
         "ip -s link; ethtool IFACE",
     ),
     question(
-        36,
+        "host.io.flush_storm",
         "Do commits wait for another program's fsyncs?",
         finding("host.io.flush_storm"),
         Go::Finding("host.io.flush_storm"),
-        Go::To(9),
+        Go::To("host.io.throttled"),
         "cat /proc/PID/task/*/syscall   # 74 fsync, 75 fdatasync",
     ),
     question(
-        37,
+        "app.workload_growth",
         "Has a service more to do than before, at the same cost each?",
         finding("app.workload_growth"),
         Go::Finding("app.workload_growth"),
-        Go::To(6),
+        Go::To("host.cpu.contention"),
         "ss -tin state established   # segs_in, twice",
     ),
 ];

@@ -1,111 +1,116 @@
-//! The part of the flowchart that is about PostgreSQL; entered once someone loses time, and left towards the network and the host.
+//! What is asked about PostgreSQL, once someone loses time: the connections, the locks, the queries.
 
-use super::questions::{Go, Question, finding, question};
+use crate::model::source::SourceKind;
 
-/// From the connections by way of the locks to the queries.
-pub const POSTGRES: &[Question] = &[
+use super::{Chapter, Go, Question, finding, question};
+
+/// Left towards the host's links and CPUs.
+pub(super) const CHAPTER: Chapter =
+    Chapter { kind: SourceKind::Postgres, first: "postgres.connections.exhausted", questions: QUESTIONS };
+
+const QUESTIONS: &[Question] = &[
     question(
-        38,
+        "postgres.connections.exhausted",
         "Are the connections of PostgreSQL used up?",
         finding("postgres.connections.exhausted"),
         Go::Finding("postgres.connections.exhausted"),
-        Go::To(39),
+        Go::To("postgres.locks.idle_in_transaction"),
         "psql -c 'SELECT application_name, state, count(*) FROM pg_stat_activity GROUP BY 1, 2'",
     ),
     question(
-        39,
+        "postgres.locks.idle_in_transaction",
         "Does an idle transaction block others?",
         finding("postgres.locks.idle_in_transaction"),
         Go::Finding("postgres.locks.idle_in_transaction"),
-        Go::To(40),
+        Go::To("postgres.locks.ddl_queue"),
         "psql -c \"SELECT pid, pg_blocking_pids(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'\"",
     ),
     question(
-        40,
+        "postgres.locks.ddl_queue",
         "Does everyone queue behind a waiting DDL?",
         finding("postgres.locks.ddl_queue"),
         Go::Finding("postgres.locks.ddl_queue"),
-        Go::To(41),
+        Go::To("postgres.locks.prepared_transaction"),
         "psql -c \"SELECT pid, mode, granted FROM pg_locks WHERE mode = 'AccessExclusiveLock'\"",
     ),
     question(
-        41,
+        "postgres.locks.prepared_transaction",
         "Does a prepared transaction block?",
         finding("postgres.locks.prepared_transaction"),
         Go::Finding("postgres.locks.prepared_transaction"),
-        Go::To(42),
+        Go::To("postgres.locks.advisory"),
         "psql -c 'SELECT * FROM pg_prepared_xacts'",
     ),
     question(
-        42,
+        "postgres.locks.advisory",
         "Do sessions queue on an advisory lock?",
         finding("postgres.locks.advisory"),
         Go::Finding("postgres.locks.advisory"),
-        Go::To(43),
+        Go::To("postgres.locks.hot_row"),
         "psql -c \"SELECT * FROM pg_locks WHERE locktype = 'advisory'\"",
     ),
     question(
-        43,
+        "postgres.locks.hot_row",
         "Do sessions queue on the same rows?",
         finding("postgres.locks.hot_row"),
         Go::Finding("postgres.locks.hot_row"),
-        Go::To(44),
+        Go::To("postgres.locks.blocked"),
         "psql -c \"SELECT * FROM pg_locks WHERE locktype IN ('tuple', 'transactionid') AND NOT granted\"",
     ),
     question(
-        44,
+        "postgres.locks.blocked",
         "Does one transaction at work block others?",
         finding("postgres.locks.blocked"),
         Go::Finding("postgres.locks.blocked"),
-        Go::To(45),
+        Go::To("postgres.query.missing_index"),
         "psql -c \"SELECT pid, pg_blocking_pids(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'\"",
     ),
     question(
-        45,
+        "postgres.query.missing_index",
         "Does a query scan for want of an index?",
         finding("postgres.query.missing_index"),
         Go::Finding("postgres.query.missing_index"),
-        Go::To(46),
+        Go::To("postgres.query.stale_statistics"),
         "EXPLAIN of the query that takes most time: Seq Scan with a Filter",
     ),
     question(
-        46,
+        "postgres.query.stale_statistics",
         "Is a query planned by stale statistics?",
         finding("postgres.query.stale_statistics"),
         Go::Finding("postgres.query.stale_statistics"),
-        Go::To(47),
+        Go::To("postgres.query.temp_spill"),
         "EXPLAIN ANALYZE: rows expected against rows found",
     ),
     question(
-        47,
+        "postgres.query.temp_spill",
         "Do sorts and hashes spill to disk?",
         finding("postgres.query.temp_spill"),
         Go::Finding("postgres.query.temp_spill"),
-        Go::To(48),
+        Go::To("postgres.query.high_frequency"),
         "psql -c 'SELECT datname, temp_bytes FROM pg_stat_database'",
     ),
     question(
-        48,
+        "postgres.query.high_frequency",
         "Is a cheap query called too often?",
         finding("postgres.query.high_frequency"),
         Go::Finding("postgres.query.high_frequency"),
-        Go::To(49),
+        Go::To("postgres.query.expensive"),
         "psql -c 'SELECT queryid, calls FROM pg_stat_statements ORDER BY calls DESC LIMIT 5'",
     ),
     question(
-        49,
+        "postgres.query.expensive",
         "Does one dear query take the time?",
         finding("postgres.query.expensive"),
         Go::Finding("postgres.query.expensive"),
-        Go::To(50),
+        Go::To("app.pool.queueing"),
         "psql -c 'SELECT queryid, total_exec_time FROM pg_stat_statements ORDER BY 2 DESC LIMIT 5'",
     ),
     question(
-        50,
+        "app.pool.queueing",
         "Do clients queue in a pooler?",
         finding("app.pool.queueing"),
         Go::Finding("app.pool.queueing"),
-        Go::To(33),
+        Go::On,
         "psql -p 6432 pgbouncer -c 'SHOW POOLS'",
     ),
 ];
