@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 use crate::detect::diagnosis::Diagnosis;
 use crate::detect::finding::Severity;
 use crate::detect::judge::{self, Evaluation};
+use crate::detect::kinds::KINDS;
 use crate::detect::memory::{Memory, Mute};
 use crate::detect::params::ParamOverrides;
 use crate::diagnose::{Mode, Own, Picture, Recording, flow};
@@ -253,20 +254,17 @@ fn remember(history: &mut History, evaluation: &Evaluation) {
         .mark(evaluation.facts.at.wall_ms, wrong.map(|f| (f.key.as_str(), f.title.as_str(), f.severity == Severity::Critical)));
 }
 
-/// Active sessions of each server; one that is gone is forgotten.
+/// What each server's kind counts; a server that is gone is forgotten.
 fn remember_servers(history: &mut History, evaluation: &Evaluation) {
-    use crate::model::postgres::WaitClass as W;
-    let servers = &evaluation.facts.postgres;
-    history.postgres.retain(|id, _| servers.iter().any(|pg| pg.id == *id));
-    for pg in servers {
-        let rings = history.postgres.entry(pg.id.clone()).or_default();
-        let of = |classes: &[W]| pg.activity.as_ref().ok().map(|a| classes.iter().map(|c| a.class(*c)).sum::<f64>());
-        rings.cpu.push(of(&[W::Cpu]));
-        rings.io.push(of(&[W::IoRead, W::IoWrite, W::IoTemp]));
-        rings.lock.push(of(&[W::Lock]));
-        rings.wal.push(of(&[W::Wal, W::SyncReplica]));
-        rings.lwlock.push(of(&[W::LwLock]));
-        rings.client.push(of(&[W::Client]));
-        rings.other.push(of(&[W::Other]));
+    let facts = &evaluation.facts;
+    let servers: Vec<&str> = KINDS.iter().flat_map(|kind| (kind.servers)(facts)).collect();
+    history.servers.retain(|id, _| servers.contains(&id.as_str()));
+    for kind in KINDS {
+        for id in (kind.servers)(facts) {
+            let rings = history.servers.entry(id.to_owned()).or_default();
+            for (what, value) in (kind.counts)(facts, id) {
+                rings.entry(what.to_owned()).or_default().push(value);
+            }
+        }
     }
 }

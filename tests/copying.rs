@@ -114,7 +114,9 @@ fn on_the_tables_of_sessions_and_locks_it_is_the_row() {
     let mut seen = Vec::new();
     for _ in 0..3 {
         app.update(Msg::Key(Key::Down));
-        let pid = app.postgres.session(&sick.facts).unwrap().1.pid;
+        // A session's key begins with its pid.
+        let key = app.servers[0].selected.clone().unwrap();
+        let pid: i32 = key.split('@').next().unwrap().parse().unwrap();
         let (text, what) = copied(&app.update(Msg::Key(Key::Char('c'))));
         assert!(
             text.contains(&format!("pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = {pid} AND backend_start = ")),

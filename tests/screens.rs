@@ -347,23 +347,23 @@ fn tabs_headings_and_rows_of_postgres_can_be_pressed() {
             let target = view::pointed(on, &dark, area, place(&screen, wanted)).unwrap_or_else(|| panic!("{wanted} in {screen}"));
             on.update(Msg::Press { target, twice })
         };
-        assert_eq!(view::pointed(&on, &dark, area, place(&screen, "CALLS/s  MEAN")), Some(Target::PgHeading(1)));
+        assert_eq!(view::pointed(&on, &dark, area, place(&screen, "CALLS/s  MEAN")), Some(Target::ServerHeading(1)));
         press(&mut on, "CALLS/s  MEAN", false);
-        assert_eq!((on.postgres.sort[0], on.postgres.ascending), (Some(1), false));
+        assert_eq!((on.servers[0].sort[0], on.servers[0].ascending), (Some(1), false));
         press(&mut on, "CALLS/s  MEAN", false);
-        assert!(on.postgres.ascending);
+        assert!(on.servers[0].ascending);
         press(&mut on, "BUSY  CALLS", false);
         press(&mut on, "UPDATE pgbench_accounts", false);
-        assert!(on.overlays.is_empty() && on.postgres.selected.is_some());
+        assert!(on.overlays.is_empty() && on.servers[0].selected.is_some());
         press(&mut on, "UPDATE pgbench_accounts", true);
         assert!(matches!(on.overlays.last(), Some(Overlay::Query { .. })));
         on.update(Msg::Key(Key::Esc));
         press(&mut on, "Locks", false);
-        assert_eq!(on.postgres.tab, 2);
+        assert_eq!(on.servers[0].tab, 2);
         press(&mut on, "Settings", false);
-        assert_eq!(on.postgres.tab, 5);
+        assert_eq!(on.servers[0].tab, 5);
         press(&mut on, "Queries", false);
-        assert_eq!(on.postgres.tab, 0);
+        assert_eq!(on.servers[0].tab, 0);
     }
 }
 
@@ -392,9 +392,9 @@ fn the_screen_of_postgres_stays_with_its_server_when_others_come() {
     facts.postgres.insert(0, other);
     let more = Arc::new(Picture { facts: Arc::new(facts), ..(*slow).clone() });
     on.update(Msg::Picture(more.clone()));
-    assert_eq!(on.postgres.of(&more.facts).unwrap().id, own);
+    assert_eq!(on.servers[0].of(&more.facts).unwrap(), own);
     on.update(Msg::Key(Key::Char('S')));
-    assert_eq!(on.postgres.of(&more.facts).unwrap().id, "postgres:1");
+    assert_eq!(on.servers[0].of(&more.facts).unwrap(), "postgres:1");
     on.update(Msg::Key(Key::Char('S')));
-    assert_eq!(on.postgres.of(&more.facts).unwrap().id, own);
+    assert_eq!(on.servers[0].of(&more.facts).unwrap(), own);
 }

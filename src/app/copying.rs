@@ -2,12 +2,11 @@
 
 use crate::detect::command::Language;
 use crate::detect::finding::{Class, Finding, Fix};
-use crate::detect::rules::end_session;
 use crate::model::subject::split_finding_key;
 use crate::model::unit::short;
 
-use super::postgres::Tab;
-use super::{App, Effect, Overlay, Screen};
+use super::tables::Copied;
+use super::{App, Effect, Overlay};
 
 impl App {
     /// The list ranks itself each second; what the eye is on stays: the chosen finding while it is there, be it about another culprit; the
@@ -37,29 +36,14 @@ impl App {
         (self.selected, self.chosen) = (Some(key.clone()), chosen);
     }
 
-    /// What `c` copies: on the tables of sessions and locks the way to end the selected one, else the fix of the finding.
+    /// What `c` copies: on a server's screen what its table says of the selected row, else the fix of the finding.
     pub(super) fn copy_row_or_fix(&mut self) -> Vec<Effect> {
-        if self.screen != Screen::Postgres || !self.overlays.is_empty() {
-            return self.copy_fix();
+        let Some(view) = self.server().filter(|_| self.overlays.is_empty()) else { return self.copy_fix() };
+        let Some(picture) = self.shown() else { return Vec::new() };
+        match view.copy(&picture.facts) {
+            Ok(Copied { text, what }) => return vec![Effect::Copy { text, what }],
+            Err(nothing) => self.notice = Some(nothing.into()),
         }
-        let Some(picture) = self.shown().cloned() else { return Vec::new() };
-        let nothing = match (self.postgres.open_tab(), self.postgres.session(&picture.facts)) {
-            (Tab::Sessions | Tab::Locks, Some((pg, session))) => {
-                let frees = pg.chains.as_ref().map_or(0, |c| {
-                    c.roots.iter().find(|r| r.session().is_some_and(|s| s.pid == session.pid)).map_or(0, |r| r.waiters.len())
-                });
-                match end_session(pg, &session, frees) {
-                    Some(fix) => {
-                        let what = format!("{} (pid {}) [{}]", fix.title, session.pid, fix.target);
-                        return vec![Effect::Copy { text: pasted(&fix), what }];
-                    }
-                    None => "nothing to copy: that process of the server must not be ended",
-                }
-            }
-            (Tab::Sessions | Tab::Locks, None) => "nothing to copy: choose a session first",
-            _ => "nothing to copy in this table: a finding's fix is copied on its own screen",
-        };
-        self.notice = Some(nothing.into());
         Vec::new()
     }
 
@@ -94,7 +78,7 @@ impl App {
 }
 
 /// A fix as it is pasted: SQL says first for which database and server it is, so that it is not run on another one.
-fn pasted(fix: &Fix) -> String {
+pub(super) fn pasted(fix: &Fix) -> String {
     match fix.command.language() {
         Language::Sql => format!("-- {}\n{}", fix.target, fix.command),
         _ => fix.command.to_string(),

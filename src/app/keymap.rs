@@ -1,5 +1,7 @@
 //! Keys as data: dispatch, footer and help come from this one list.
 
+use crate::model::source::SourceKind;
+
 /// A key as the terminal sent it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "named by what is printed on them")]
@@ -28,7 +30,7 @@ pub enum Context {
     Anywhere,
     Triage,
     Host,
-    Postgres,
+    Server,
     Diagnose,
     Overlay,
     Time,
@@ -59,7 +61,7 @@ pub enum Action {
     Mute,
     Triage,
     Host,
-    Postgres,
+    Server(SourceKind),
     Diagnose,
     Plan,
     TryIndex,
@@ -132,7 +134,7 @@ pub const KEYMAP: &[Binding] = &[
     row("suspend", &[K::Ctrl('z')], "Ctrl-Z", C::Anywhere, A::Suspend, "to the shell; fg comes back", false),
     row("triage", &[K::Char('1')], "1", C::Anywhere, A::Triage, "triage", true),
     row("host", &[K::Char('2')], "2", C::Anywhere, A::Host, "host", true),
-    row("postgres", &[K::Char('3')], "3", C::Anywhere, A::Postgres, "postgres", true),
+    row("postgres", &[K::Char('3')], "3", C::Anywhere, A::Server(SourceKind::Postgres), "postgres", true),
     row("diagnose", &[K::Char('6')], "6", C::Anywhere, A::Diagnose, "diagnose", true),
     row("up", &[K::Up, K::Char('k')], "↑ k", C::Anywhere, A::Up, "up", false),
     row("down", &[K::Down, K::Char('j')], "↓ j", C::Anywhere, A::Down, "down", false),
@@ -155,14 +157,14 @@ pub const KEYMAP: &[Binding] = &[
     row("sort_reverse", &[K::Char('r')], "r", C::Host, A::SortReverse, "reverse the order", false),
     row("shape", &[K::Char('T')], "T", C::Host, A::Shape, "tree", true),
     row("weigh", &[K::Char('b')], "b", C::Host, A::Weigh, "weigh the process: foreground, background, as judged", false),
-    row("pg_filter", &[K::Char('/')], "/", C::Postgres, A::Filter, "filter", true),
-    row("next_tab", &[K::Tab, K::Right, K::Char('l')], "Tab →", C::Postgres, A::NextTab, "next table", true),
-    row("tab_before", &[K::Left, K::Char('h')], "← h", C::Postgres, A::TabBefore, "the table before", false),
-    row("pg_sort_left", &[K::Char('<')], "<", C::Postgres, A::SortLeft, "sort by the column to the left", false),
-    row("pg_sort_right", &[K::Char('>')], ">", C::Postgres, A::SortRight, "sort by the column to the right", false),
-    row("pg_reverse", &[K::Char('r')], "r", C::Postgres, A::SortReverse, "reverse the order", false),
-    row("cumulative", &[K::Char('a')], "a", C::Postgres, A::Cumulative, "queries of all time, or of the last interval", false),
-    row("next_server", &[K::Char('S')], "S", C::Postgres, A::NextServer, "next server", false),
+    row("pg_filter", &[K::Char('/')], "/", C::Server, A::Filter, "filter", true),
+    row("next_tab", &[K::Tab, K::Right, K::Char('l')], "Tab →", C::Server, A::NextTab, "next table", true),
+    row("tab_before", &[K::Left, K::Char('h')], "← h", C::Server, A::TabBefore, "the table before", false),
+    row("pg_sort_left", &[K::Char('<')], "<", C::Server, A::SortLeft, "sort by the column to the left", false),
+    row("pg_sort_right", &[K::Char('>')], ">", C::Server, A::SortRight, "sort by the column to the right", false),
+    row("pg_reverse", &[K::Char('r')], "r", C::Server, A::SortReverse, "reverse the order", false),
+    row("cumulative", &[K::Char('a')], "a", C::Server, A::Cumulative, "queries of all time, or of the last interval", false),
+    row("next_server", &[K::Char('S')], "S", C::Server, A::NextServer, "next server", false),
     row("plan", &[K::Char('x')], "x", C::Anywhere, A::Plan, "query plan", true),
     row("try_index", &[K::Char('H')], "H", C::Overlay, A::TryIndex, "try the suggested index on the planner, by HypoPG", false),
     row("copy_fix", &[K::Char('c')], "c", C::Anywhere, A::CopyFix, "copy fix", true),
@@ -348,7 +350,7 @@ mod tests {
 
     #[test]
     fn no_key_is_bound_twice_in_a_context() {
-        for context in [C::Triage, C::Host, C::Postgres, C::Diagnose, C::Overlay, C::Time] {
+        for context in [C::Triage, C::Host, C::Server, C::Diagnose, C::Overlay, C::Time] {
             let rows = || KEYMAP.iter().filter(|b| b.context == C::Anywhere || b.context == context);
             for (i, a) in rows().enumerate() {
                 for b in rows().skip(i + 1) {

@@ -3,17 +3,17 @@
 
 mod axis;
 mod copying;
+pub mod filter;
 pub mod keymap;
 mod palette;
-pub mod pg_rows;
 pub mod pointer;
-pub mod postgres;
+mod postgres;
 pub mod processes;
 pub mod query;
-mod query_view;
 mod recording;
+mod servers;
+pub mod tables;
 mod update;
-mod upkeep;
 
 use std::sync::Arc;
 
@@ -22,11 +22,12 @@ use crate::diagnose::Picture;
 use crate::model::demand::Demand;
 use crate::model::facts::ProcFacts;
 use crate::model::host::ProcId;
+use crate::model::source::SourceKind;
 use crate::model::unit::Unit;
 
 use self::keymap::{Context, Key, Keymap};
-use self::postgres::PgView;
 use self::processes::ProcessView;
+use self::tables::ServerView;
 
 /// The screens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,8 +36,8 @@ pub enum Screen {
     Triage,
     /// Figures of the host.
     Host,
-    /// Sessions, queries, locks.
-    Postgres,
+    /// The servers of a kind.
+    Server(SourceKind),
     /// The flowchart.
     Diagnose,
 }
@@ -206,8 +207,8 @@ pub struct App {
     pub chosen: bool,
     /// The process table.
     pub processes: ProcessView,
-    /// The tables of PostgreSQL.
-    pub postgres: PgView,
+    /// The screens of servers, one a kind.
+    pub servers: Vec<ServerView>,
     /// The line above the footer.
     pub notice: Option<String>,
     /// `g` was pressed once.
@@ -230,7 +231,7 @@ impl Default for App {
             selected: None,
             chosen: false,
             processes: ProcessView::default(),
-            postgres: PgView::default(),
+            servers: servers::views(),
             notice: None,
             pending_g: false,
             muting: None,
@@ -305,11 +306,25 @@ impl App {
         self.keymap.rows().iter().find(|r| r.binding.action == action).map_or("", |r| r.shown.as_str())
     }
 
+    /// The server's screen that is open.
+    #[must_use]
+    pub fn server(&self) -> Option<&ServerView> {
+        let Screen::Server(kind) = self.screen else { return None };
+        self.servers.iter().find(|view| view.kind() == kind)
+    }
+
+    /// The same, to be changed.
+    pub fn server_mut(&mut self) -> Option<&mut ServerView> {
+        let Screen::Server(kind) = self.screen else { return None };
+        self.servers.iter_mut().find(|view| view.kind() == kind)
+    }
+
     /// Which keys count now.
     #[must_use]
     pub fn context(&self) -> Context {
         let palette = matches!(self.overlays.last(), Some(Overlay::Palette { .. }));
-        if palette || self.processes.editing || self.postgres.editing || self.muting.is_some() {
+        let typed = self.processes.filter.editing || self.server().is_some_and(|view| view.filter.editing);
+        if palette || typed || self.muting.is_some() {
             return Context::Editing;
         }
         match (self.overlays.last(), self.screen) {
@@ -317,7 +332,7 @@ impl App {
             (Some(_), _) => Context::Overlay,
             (None, Screen::Triage) => Context::Triage,
             (None, Screen::Host) => Context::Host,
-            (None, Screen::Postgres) => Context::Postgres,
+            (None, Screen::Server(_)) => Context::Server,
             (None, Screen::Diagnose) => Context::Diagnose,
         }
     }

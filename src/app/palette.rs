@@ -10,7 +10,7 @@ impl App {
         let here = match self.screen {
             Screen::Triage => Context::Triage,
             Screen::Host => Context::Host,
-            Screen::Postgres => Context::Postgres,
+            Screen::Server(_) => Context::Server,
             Screen::Diagnose => Context::Diagnose,
         };
         let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();

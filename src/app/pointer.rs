@@ -15,12 +15,12 @@ pub enum Target {
     Process(ProcId),
     /// The heading of a column.
     Heading(Column),
-    /// A view of the PostgreSQL screen, by its place.
-    PgTab(usize),
+    /// A table of a server's screen, by its place.
+    ServerTab(usize),
     /// The heading of one of its columns, by its place.
-    PgHeading(usize),
+    ServerHeading(usize),
     /// One of its rows, by its key.
-    PgRow(String),
+    ServerRow(String),
     /// A key in the footer.
     Action(Action),
 }
@@ -32,13 +32,21 @@ impl App {
             Target::Action(action) => return self.act(action),
             _ if !self.overlays.is_empty() => return Vec::new(),
             Target::Finding(key) => (self.selected, self.chosen) = (Some(key), true),
-            Target::PgRow(key) => self.postgres.selected = Some(key),
-            Target::PgTab(at) => {
-                self.postgres.turn(at as isize - self.postgres.tab as isize);
+            Target::ServerRow(key) => {
+                if let Some(view) = self.server_mut() {
+                    view.selected = Some(key);
+                }
+            }
+            Target::ServerTab(at) => {
+                if let Some(view) = self.server_mut() {
+                    view.turn(at as isize - view.tab as isize);
+                }
                 return Vec::new();
             }
-            Target::PgHeading(at) => {
-                self.postgres.sort_by(at);
+            Target::ServerHeading(at) => {
+                if let Some(view) = self.server_mut() {
+                    view.sort_by(at);
+                }
                 return Vec::new();
             }
             Target::Process(id) => self.processes.selected = Some(id),

@@ -8,6 +8,7 @@ use crate::model::host::ProcId;
 use crate::model::named::{self, Names};
 use crate::model::subject::SubjectType;
 
+use super::filter::Filter;
 use super::query::Query;
 
 /// The columns that can be sorted by.
@@ -48,9 +49,7 @@ pub struct ProcessView {
     /// Smallest first.
     pub ascending: bool,
     /// Words and terms that must hold, see `query`.
-    pub filter: String,
-    /// The filter is being typed.
-    pub editing: bool,
+    pub filter: Filter,
     /// The selected process.
     pub selected: Option<ProcId>,
     /// Flat, as a tree, or by group.
@@ -156,7 +155,7 @@ fn groups<'a>(sorted: &[&'a ProcFacts], names: &Names) -> Vec<Row<'a>> {
 
 impl Default for ProcessView {
     fn default() -> Self {
-        Self { sort: Column::Cpu, ascending: false, filter: String::new(), editing: false, selected: None, shape: Shape::Flat }
+        Self { sort: Column::Cpu, ascending: false, filter: Filter::default(), selected: None, shape: Shape::Flat }
     }
 }
 
@@ -164,7 +163,7 @@ impl ProcessView {
     /// The rows to show, filtered, sorted and in their shape; ties by pid, unknown last. A filter that is wrong shows all.
     #[must_use]
     pub fn rows<'a>(&self, facts: &'a Facts) -> Vec<Row<'a>> {
-        let query = Query::parse(&self.filter).unwrap_or_default();
+        let query = Query::parse(&self.filter.text).unwrap_or_default();
         let mut chosen: Vec<&ProcFacts> = facts.processes().iter().filter(|p| query.holds(p)).collect();
         chosen.sort_by(|a, b| {
             let order = self.compare(a, b);
@@ -180,7 +179,7 @@ impl ProcessView {
     /// What is wrong with the filter.
     #[must_use]
     pub fn wrong(&self) -> Option<String> {
-        Query::parse(&self.filter).err()
+        Query::parse(&self.filter.text).err()
     }
 
     /// Largest first.

@@ -24,7 +24,7 @@ impl App {
                     self.notice = told.or(self.notice.take());
                 }
                 self.keep_moment(&picture);
-                self.postgres.stay(&picture.facts);
+                self.servers.iter_mut().for_each(|view| view.stay(&picture.facts));
                 self.picture = Some(picture);
                 self.hold_selection();
                 self.refresh_details()
@@ -86,25 +86,12 @@ impl App {
         if self.muting.is_some() {
             return self.edit_reason(key);
         }
-        if self.postgres.editing {
-            self.edit_postgres(key);
-            return Vec::new();
-        }
-        let view = &mut self.processes;
-        match key {
-            Key::Char(c) if !c.is_control() => view.filter.push(c),
-            Key::Backspace => _ = view.filter.pop(),
-            Key::Enter => {
-                view.editing = false;
-                if let Some(wrong) = view.wrong() {
-                    self.notice = Some(format!("filter: {wrong}"));
-                }
-            }
-            Key::Esc => {
-                view.editing = false;
-                view.filter.clear();
-            }
-            _ => {}
+        if let Some(view) = self.server_mut() {
+            view.filter.key(key);
+        } else if self.processes.filter.key(key)
+            && let Some(wrong) = self.processes.wrong()
+        {
+            self.notice = Some(format!("filter: {wrong}"));
         }
         Vec::new()
     }
@@ -143,17 +130,13 @@ impl App {
             Action::Back | Action::Close => self.back(),
             Action::Triage => self.go(Screen::Triage),
             Action::Host => self.go(Screen::Host),
-            Action::Postgres => self.go(Screen::Postgres),
+            Action::Server(kind) => self.go(Screen::Server(kind)),
             Action::Plan => return self.plan(),
             Action::TryIndex => return self.try_index(),
-            Action::NextTab => self.postgres.turn(1),
-            Action::TabBefore => self.postgres.turn(-1),
-            Action::NextServer => self.next_server(),
-            Action::Cumulative => self.postgres.cumulative = !self.postgres.cumulative,
-            Action::Filter if self.screen == Screen::Postgres => self.postgres.editing = true,
-            Action::SortLeft if self.screen == Screen::Postgres => self.postgres.shift_sort(-1),
-            Action::SortRight if self.screen == Screen::Postgres => self.postgres.shift_sort(1),
-            Action::SortReverse if self.screen == Screen::Postgres => self.postgres.ascending = !self.postgres.ascending,
+            Action::NextTab | Action::TabBefore | Action::NextServer | Action::Cumulative => self.act_on_server(action),
+            Action::Filter | Action::SortLeft | Action::SortRight | Action::SortReverse if self.server().is_some() => {
+                self.act_on_server(action);
+            }
             Action::Diagnose => self.go(Screen::Diagnose),
             Action::Up => self.step(-1),
             Action::Down => self.step(1),
@@ -180,7 +163,7 @@ impl App {
             Action::Freeze => self.frozen = if self.frozen.is_some() { None } else { self.picture.clone() },
             Action::Mute => return self.mute(),
             Action::Record => return self.record(),
-            Action::Filter => self.processes.editing = true,
+            Action::Filter => self.processes.filter.editing = true,
             Action::SortLeft => self.processes.shift_sort(-1),
             Action::SortRight => self.processes.shift_sort(1),
             Action::Shape => self.processes.turn(),
@@ -193,6 +176,22 @@ impl App {
             Action::Faster => return self.speed(|s| s.saturating_mul(2).min(100_000)),
         }
         Vec::new()
+    }
+
+    fn act_on_server(&mut self, action: Action) {
+        let picture = self.shown().cloned();
+        let Some(view) = self.server_mut() else { return };
+        match (action, picture) {
+            (Action::NextTab, _) => view.turn(1),
+            (Action::TabBefore, _) => view.turn(-1),
+            (Action::NextServer, Some(picture)) => view.next_server(&picture.facts),
+            (Action::Cumulative, _) => view.cumulative = !view.cumulative,
+            (Action::Filter, _) => view.filter.editing = true,
+            (Action::SortLeft, _) => view.shift_sort(-1),
+            (Action::SortRight, _) => view.shift_sort(1),
+            (Action::SortReverse, _) => view.ascending = !view.ascending,
+            _ => {}
+        }
     }
 
     fn go(&mut self, screen: Screen) {
@@ -217,12 +216,12 @@ impl App {
         if self.frozen.take().is_some() {
             return;
         }
-        if !self.processes.filter.is_empty() && self.screen == Screen::Host {
-            self.processes.filter.clear();
-            return;
-        }
-        if !self.postgres.filter.is_empty() && self.screen == Screen::Postgres {
-            self.postgres.filter.clear();
+        let filter = match self.screen {
+            Screen::Host => Some(&mut self.processes.filter),
+            _ => self.server_mut().map(|view| &mut view.filter),
+        };
+        if let Some(filter) = filter.filter(|filter| !filter.text.is_empty()) {
+            filter.text.clear();
             return;
         }
         self.screen = Screen::Triage;
@@ -251,9 +250,11 @@ impl App {
                 let Some(picture) = self.shown().cloned() else { return };
                 self.processes.step(&picture.facts, by);
             }
-            Screen::Postgres => {
+            Screen::Server(_) => {
                 let Some(picture) = self.shown().cloned() else { return };
-                self.postgres.step(&picture.facts, by);
+                if let Some(view) = self.server_mut() {
+                    view.step(&picture.facts, by);
+                }
             }
         }
     }
@@ -283,7 +284,7 @@ impl App {
                 }
                 Vec::new()
             }
-            Screen::Postgres => self.plan(),
+            Screen::Server(_) => self.plan(),
             Screen::Host => {
                 let Some(picture) = self.shown() else { return Vec::new() };
                 let first = || self.processes.rows(&picture.facts).iter().find_map(|r| r.process()).map(|p| p.id);
@@ -360,9 +361,9 @@ mod tests {
     fn a_filter_is_typed_and_left() {
         let mut app = App::default();
         press(&mut app, &[Key::Char('2'), Key::Char('/'), Key::Char('q'), Key::Char('g'), Key::Enter]);
-        assert_eq!((app.processes.filter.as_str(), app.processes.editing), ("qg", false));
+        assert_eq!((app.processes.filter.text.as_str(), app.processes.filter.editing), ("qg", false));
         press(&mut app, &[Key::Esc]);
-        assert_eq!((app.processes.filter.as_str(), app.screen), ("", Screen::Host));
+        assert_eq!((app.processes.filter.text.as_str(), app.screen), ("", Screen::Host));
     }
 
     #[test]

@@ -12,6 +12,9 @@ use super::params::{ParamOverrides, Params};
 use super::postgres::{self, Prepared, View};
 use super::verdict::{Facts, Judged, Left, Prev, Rule};
 
+/// A figure by its name; `None` where it is not known.
+pub type Count = (&'static str, Option<f64>);
+
 /// One kind of server.
 pub struct Kind {
     /// Which.
@@ -26,6 +29,8 @@ pub struct Kind {
     pub partly_seen: fn(&World, &str) -> Option<Lack>,
     /// The ids of its servers.
     pub servers: fn(&World) -> Vec<&str>,
+    /// What is kept of a server over time: always the same figures in the same order; `None` is a gap.
+    pub counts: fn(&World, &str) -> Vec<Count>,
 }
 
 /// All kinds.
@@ -36,6 +41,7 @@ pub const KINDS: &[Kind] = &[Kind {
     recall: postgres::baseline::recall,
     partly_seen: |world, id| world.postgres.iter().find(|pg| pg.id == id)?.partly_seen(),
     servers: |world| world.postgres.iter().map(|pg| pg.id.as_str()).collect(),
+    counts: postgres::backends::counts,
 }];
 
 /// How a rule judges, by what it is given.

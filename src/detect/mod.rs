@@ -10,7 +10,7 @@ pub mod fix;
 pub mod headline;
 pub mod health;
 pub mod judge;
-mod kinds;
+pub mod kinds;
 pub mod ledger;
 pub mod memory;
 pub mod params;

@@ -82,29 +82,15 @@ pub struct History {
     /// Waiting, s/s.
     #[serde(default)]
     pub waiting: BTreeMap<Group, Ring>,
-    /// Active sessions by server.
+    /// By server, by what its kind counts: sessions by what they wait for.
     #[serde(default)]
-    pub postgres: BTreeMap<String, PgRings>,
+    pub servers: BTreeMap<String, BTreeMap<String, Ring>>,
     /// Wall clock of each point, ms.
     #[serde(default)]
     pub at_ms: VecDeque<i64>,
     /// Findings at warning or above, by their beginning.
     #[serde(default)]
     pub incidents: VecDeque<Incident>,
-}
-
-/// Active sessions of one server by class of wait.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-#[expect(missing_docs, reason = "each name says its class")]
-pub struct PgRings {
-    pub cpu: Ring,
-    pub io: Ring,
-    pub lock: Ring,
-    pub wal: Ring,
-    pub lwlock: Ring,
-    pub client: Ring,
-    pub other: Ring,
 }
 
 /// A time in which something was wrong.

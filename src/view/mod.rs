@@ -3,6 +3,7 @@
 pub mod layout;
 pub mod overlays;
 pub mod panels;
+mod postgres;
 pub mod screens;
 pub mod svg;
 pub mod theme;
@@ -42,7 +43,7 @@ pub fn draw(app: &App, theme: &Theme, frame: &mut Frame<'_>) {
     match app.screen {
         Screen::Triage => screens::triage::draw(app, picture, theme, frame, rows.body),
         Screen::Host => screens::host::draw(app, picture, theme, frame, rows.body),
-        Screen::Postgres => screens::postgres::draw(app, picture, theme, frame, rows.body),
+        Screen::Server(_) => screens::server::draw(app, picture, theme, frame, rows.body),
         Screen::Diagnose => screens::diagnose::draw(picture, theme, frame, rows.body),
     }
     panels::footer::draw(app, theme, frame, rows.footer);
@@ -68,7 +69,7 @@ pub fn pointed(app: &App, theme: &Theme, area: Rect, at: (u16, u16)) -> Option<T
             panels::bottlenecks::pointed(app, picture, theme, t.bottlenecks, at)
         }
         Screen::Host => panels::processes::pointed(app, picture, layout::host(rows.body).processes, at),
-        Screen::Postgres => panels::pg_table::pointed(app, picture, screens::postgres::places(rows.body).1, at),
+        Screen::Server(_) => panels::table::pointed(app.server()?, picture, screens::server::places(rows.body).1, at),
         Screen::Diagnose => None,
     }
 }

@@ -8,6 +8,7 @@ use crate::model::facts::{Facts, PgFacts, ProcFacts, SessionFacts};
 use crate::model::host::ProcId;
 use crate::model::postgres::WaitClass;
 
+use crate::detect::kinds::Count;
 use crate::detect::ledger::{Actor, Session, State, Told};
 
 /// Processes of the server that are no session's.
@@ -44,6 +45,22 @@ fn connects(pg: &PgFacts) -> f64 {
     const MANY: f64 = 5.0;
     let opened = pg.databases_rate(|d| d.sessions);
     opened.filter(|o| *o >= MANY).map_or(0.0, |o| o * LOGIN_S)
+}
+
+/// Active sessions of a server, by what they wait for.
+pub fn counts(facts: &Facts, id: &str) -> Vec<Count> {
+    use WaitClass as W;
+    const BANDS: [(&str, &[WaitClass]); 7] = [
+        ("cpu", &[W::Cpu]),
+        ("io", &[W::IoRead, W::IoWrite, W::IoTemp]),
+        ("lock", &[W::Lock]),
+        ("wal", &[W::Wal, W::SyncReplica]),
+        ("lwlock", &[W::LwLock]),
+        ("client", &[W::Client]),
+        ("other", &[W::Other]),
+    ];
+    let activity = facts.postgres.iter().find(|pg| pg.id == id).and_then(|pg| pg.activity.as_ref().ok());
+    BANDS.map(|(band, classes)| (band, activity.map(|a| classes.iter().map(|c| a.class(*c)).sum::<f64>()))).to_vec()
 }
 
 /// What is known of the server's processes.

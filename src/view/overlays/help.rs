@@ -31,7 +31,7 @@ pub fn draw(app: &App, scroll: usize, theme: &Theme, frame: &mut Frame<'_>, area
         .map(|r| {
             let place = match r.binding.context {
                 Context::Host => "  (host)",
-                Context::Postgres => "  (postgres)",
+                Context::Server => "  (servers)",
                 Context::Overlay => "  (card)",
                 _ => "",
             };

@@ -6,8 +6,6 @@ mod messages;
 mod palette;
 mod process;
 mod provenance;
-mod query;
-mod query_plan;
 mod sockets;
 mod time;
 
@@ -21,6 +19,7 @@ use crate::config::Meaning;
 use crate::diagnose::Picture;
 
 use super::layout::centered;
+use super::postgres;
 use super::theme::Theme;
 use super::widgets::{lines, titled};
 
@@ -34,21 +33,21 @@ pub fn draw(app: &App, picture: &Picture, overlay: &Overlay, theme: &Theme, fram
         Overlay::Palette { text, index } => palette::draw(app, text, *index, theme, frame, area),
         Overlay::Sockets { scroll } => sockets::draw(picture, *scroll, theme, frame, area),
         Overlay::Messages { scroll } => messages::draw(picture, *scroll, theme, frame, area),
-        Overlay::Query { source, query, scroll } => query::draw(picture, source, *query, *scroll, theme, frame, area),
+        Overlay::Query { source, query, scroll } => postgres::query::draw(picture, source, *query, *scroll, theme, frame, area),
         Overlay::Time { back } => time::draw(&app.keymap, picture, *back, theme, frame, area),
         Overlay::CopyView { .. } => {}
     }
 }
 
 /// A cleared box with a title; gives its inside.
-fn boxed(title: &str, right: &str, width: u16, theme: &Theme, frame: &mut Frame<'_>, area: Rect) -> Rect {
+pub(super) fn boxed(title: &str, right: &str, width: u16, theme: &Theme, frame: &mut Frame<'_>, area: Rect) -> Rect {
     let place = centered(area, width, area.height.saturating_sub(2).max(3));
     frame.render_widget(Clear, place);
     titled(title, right, theme, frame, place)
 }
 
 /// Lines from `scroll` on; never past the last.
-fn scrolled(all: &[Line<'_>], scroll: usize, theme: &Theme, frame: &mut Frame<'_>, inside: Rect) {
+pub(super) fn scrolled(all: &[Line<'_>], scroll: usize, theme: &Theme, frame: &mut Frame<'_>, inside: Rect) {
     let skip = scroll.min(all.len().saturating_sub(usize::from(inside.height)));
     lines(&all[skip..], theme, frame, inside);
 }

@@ -2,5 +2,5 @@
 
 pub mod diagnose;
 pub mod host;
-pub mod postgres;
+pub mod server;
 pub mod triage;

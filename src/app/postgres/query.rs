@@ -1,26 +1,27 @@
-//! Opening a query, asking for its plan, filtering the tables of PostgreSQL. Pure.
+//! Opening a query, asking for its plan, trying the index that is suggested for it. Pure.
 
 use crate::detect::postgres::advice::{self, Advice};
 use crate::model::demand::Demand;
 use crate::model::postgres::StatementRow;
 use crate::model::postgres::plan::PlannedTable;
 
-use super::keymap::Key;
-use super::{App, Effect, Overlay, Screen};
+use crate::app::{App, Effect, Overlay};
 
 impl App {
     /// Opens the query of the selected row, or of the selected finding.
-    pub(super) fn plan(&mut self) -> Vec<Effect> {
+    pub(in crate::app) fn plan(&mut self) -> Vec<Effect> {
         if matches!(self.overlays.last(), Some(Overlay::Query { .. })) {
             self.overlays.pop();
             return Vec::new();
         }
         let Some(picture) = self.shown().cloned() else { return Vec::new() };
-        if self.screen == Screen::Postgres && self.postgres.selected.is_none() {
-            self.postgres.step(&picture.facts, 0);
+        if let Some(view) = self.server_mut().filter(|view| view.selected.is_none()) {
+            view.step(&picture.facts, 0);
         }
-        let of_row = || self.postgres.query(&picture.facts);
-        let chosen = if self.screen == Screen::Postgres { of_row() } else { self.query_of_finding() };
+        let chosen = match self.server() {
+            Some(view) => view.query(&picture.facts),
+            None => self.query_of_finding(),
+        };
         let Some((source, query)) = chosen else {
             self.notice = Some("there is no query here: choose a row of queries or sessions, or a finding about one".into());
             return Vec::new();
@@ -39,7 +40,7 @@ impl App {
     }
 
     /// Asks for a plan that is not there, or is old.
-    pub(super) fn ask_plan(&self, source: &str, query: i64) -> Vec<Effect> {
+    pub(in crate::app) fn ask_plan(&self, source: &str, query: i64) -> Vec<Effect> {
         let Some(picture) = self.picture.as_ref() else { return Vec::new() };
         let Some(pg) = picture.facts.postgres.iter().find(|pg| pg.id == source) else { return Vec::new() };
         let Some(row) = pg.rows().find(|r| r.key.query == query) else { return Vec::new() };
@@ -51,7 +52,7 @@ impl App {
     }
 
     /// Asks what the planner would make of the open query with the index that is suggested.
-    pub(super) fn try_index(&mut self) -> Vec<Effect> {
+    pub(in crate::app) fn try_index(&mut self) -> Vec<Effect> {
         let Some(Overlay::Query { source, query, .. }) = self.overlays.last() else { return Vec::new() };
         let trial = self.suggested(source, *query).and_then(|(row, advice, table)| {
             let (database, role) = (row.database.clone(), row.role.clone());
@@ -80,7 +81,7 @@ impl App {
     }
 
     /// Copies the statement that builds the index which is suggested for the open query; else the fix of the finding.
-    pub(super) fn copy_chosen(&mut self) -> Vec<Effect> {
+    pub(in crate::app) fn copy_chosen(&mut self) -> Vec<Effect> {
         let Some(Overlay::Query { source, query, .. }) = self.overlays.last() else { return self.copy_row_or_fix() };
         let command = self.suggested(source, *query).and_then(|(_, advice, table)| advice.command(table));
         if command.is_none() {
@@ -90,27 +91,5 @@ impl App {
         let copy =
             |text: String| Effect::Copy { text: format!("-- {source}\n{text}"), what: format!("Build the index [{source}]") };
         command.map(copy).into_iter().collect()
-    }
-
-    /// The next server's tables.
-    pub(super) fn next_server(&mut self) {
-        if let Some(picture) = self.shown().cloned() {
-            self.postgres.next_server(&picture.facts);
-        }
-    }
-
-    /// Types the filter.
-    pub(super) fn edit_postgres(&mut self, key: Key) {
-        let view = &mut self.postgres;
-        match key {
-            Key::Char(c) if !c.is_control() => view.filter.push(c),
-            Key::Backspace => _ = view.filter.pop(),
-            Key::Enter => view.editing = false,
-            Key::Esc => {
-                view.editing = false;
-                view.filter.clear();
-            }
-            _ => {}
-        }
     }
 }

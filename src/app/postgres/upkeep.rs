@@ -5,10 +5,10 @@ use crate::model::facts::PgFacts;
 use crate::model::postgres::Cluster;
 use crate::model::unit::{bytes, count, seconds, short};
 
-use super::pg_rows::Row;
+use crate::app::tables::{Cell, Row};
 
 fn row(what: &str, figure: String, more: String, meaning: Meaning) -> Row {
-    Row { key: format!("{what} {more}"), cells: vec![what.to_owned(), figure, more], values: vec![None; 3], meaning }
+    Row { key: format!("{what} {more}"), cells: vec![Cell::text(what), Cell::text(figure), Cell::text(more)], meaning }
 }
 
 fn age(s: Option<f64>) -> String {

@@ -5,18 +5,7 @@ use crate::model::facts::{Holder, PgFacts, Root};
 use crate::model::postgres::{Session, StatementRow};
 use crate::model::unit::{bytes, count, seconds, short};
 
-/// One row.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Row {
-    /// What it is known by: selection sticks to it.
-    pub key: String,
-    /// Its cells, one for each column.
-    pub cells: Vec<String>,
-    /// What it is sorted by, one for each column; `None` is last.
-    pub values: Vec<Option<f64>>,
-    /// How it is drawn.
-    pub meaning: Meaning,
-}
+use crate::app::tables::{Cell, Row};
 
 fn query_key(row: &StatementRow) -> String {
     format!("{}/{}/{}/{}", row.key.database, row.key.role, row.key.query, row.key.top)
@@ -41,39 +30,30 @@ pub(super) fn queries(pg: &PgFacts, cumulative: bool) -> Vec<Row> {
         let wal = g.wal_bytes as f64 / interval_s;
         let busy = if cumulative { row.ms_all / 1000.0 } else { busy };
         let of = |v: f64, text: String| if v > 0.0 { text } else { "-".to_owned() };
-        let values = vec![
-            Some(busy),
-            Some(shown_calls),
-            Some(mean),
-            Some(g.rows as f64 / calls),
-            hit,
-            Some(temp),
-            Some(wal),
-            pg.usual.get(&row.key).map(|ms| mean / ms.max(1e-3)),
-            None,
-            None,
-        ];
+        let usual = pg.usual.get(&row.key).map(|ms| mean / ms.max(1e-3));
+        let busy_text = match busy {
+            b if cumulative => seconds(b),
+            b if b < 5e-4 => "0".to_owned(),
+            b => short(b),
+        };
+        let text = match pg.text(row.key.query) {
+            "" => format!("query {}", row.key.query),
+            text => text.to_owned(),
+        };
         let cells = vec![
-            match busy {
-                b if cumulative => seconds(b),
-                b if b < 5e-4 => "0".to_owned(),
-                b => short(b),
-            },
-            count(shown_calls),
-            short(mean),
-            count(g.rows as f64 / calls),
-            hit.map_or_else(|| "-".to_owned(), short),
-            of(temp, bytes(temp)),
-            of(wal, bytes(wal)),
-            values[7].map_or_else(|| "-".to_owned(), |v| format!("{}x", short(v))),
-            row.database.shown().to_owned(),
-            match pg.text(row.key.query) {
-                "" => format!("query {}", row.key.query),
-                text => text.to_owned(),
-            },
+            Cell::of(busy, busy_text),
+            Cell::of(shown_calls, count(shown_calls)),
+            Cell::of(mean, short(mean)),
+            Cell::of(g.rows as f64 / calls, count(g.rows as f64 / calls)),
+            Cell::maybe(hit, short),
+            Cell::of(temp, of(temp, bytes(temp))),
+            Cell::of(wal, of(wal, bytes(wal))),
+            Cell::maybe(usual, |v| format!("{}x", short(v))),
+            Cell::text(row.database.shown()),
+            Cell::text(text),
         ];
         let meaning = if busy >= 0.5 && !cumulative { Meaning::Warning } else { Meaning::Text };
-        Row { key: query_key(row), cells, values, meaning }
+        Row { key: query_key(row), cells, meaning }
     };
     pg.rows().map(one).collect()
 }
@@ -94,19 +74,19 @@ pub(super) fn sessions(pg: &PgFacts) -> Vec<Row> {
         let shown = if idle { s.state_s } else { s.query_s };
         let wait = if s.active() { s.wait.word() } else { "-".to_owned() };
         let state = if idle { "idle in tx" } else { s.state.shown() };
+        let text = if s.query.is_empty() { s.kind.shown() } else { s.query.shown() };
         let cells = vec![
-            s.pid.to_string(),
-            age(shown),
-            age(s.xact_s),
-            wait,
-            state.to_owned(),
-            s.database.shown().to_owned(),
-            s.role.shown().to_owned(),
-            s.application.shown().to_owned(),
-            s.client.shown().to_owned(),
-            if s.query.is_empty() { s.kind.shown().to_owned() } else { s.query.shown().to_owned() },
+            Cell::of(f64::from(s.pid), s.pid.to_string()),
+            Cell::maybe(shown, seconds),
+            Cell::maybe(s.xact_s, seconds),
+            Cell::text(wait),
+            Cell::text(state),
+            Cell::text(s.database.shown()),
+            Cell::text(s.role.shown()),
+            Cell::text(s.application.shown()),
+            Cell::text(s.client.shown()),
+            Cell::text(text),
         ];
-        let values = vec![Some(f64::from(s.pid)), shown, s.xact_s, None, None, None, None, None, None, None];
         let waits = s.active() && s.wait.kind == crate::model::postgres::WaitKind::Lock;
         let meaning = if idle && s.state_s.is_some_and(|a| a >= 10.0) {
             Meaning::Warning
@@ -117,7 +97,7 @@ pub(super) fn sessions(pg: &PgFacts) -> Vec<Row> {
         } else {
             Meaning::Text
         };
-        Row { key: s.key(), cells, values, meaning }
+        Row { key: s.key(), cells, meaning }
     };
     let mut all: Vec<&Session> = activity.newest.sessions.iter().collect();
     all.sort_by(|a, b| b.active().cmp(&a.active()).then(b.query_s.unwrap_or(0.0).total_cmp(&a.query_s.unwrap_or(0.0))));
@@ -138,19 +118,19 @@ pub(super) fn locks(pg: &PgFacts) -> Vec<Row> {
             Holder::Unknown(pid) => format!("pid {pid}, which cannot be seen"),
         };
         let key = root.session().map_or_else(|| who.clone(), Session::key);
-        let cells = vec![short(root.waiting), seconds(root.longest_s), format!("blocks {}", root.waiters.len()), who];
-        rows.push(Row {
-            key,
-            cells,
-            values: vec![Some(root.waiting), Some(root.longest_s), None, None],
-            meaning: Meaning::Critical,
-        });
+        let cells = vec![
+            Cell::of(root.waiting, short(root.waiting)),
+            Cell::of(root.longest_s, seconds(root.longest_s)),
+            Cell::text(format!("blocks {}", root.waiters.len())),
+            Cell::text(who),
+        ];
+        rows.push(Row { key, cells, meaning: Meaning::Critical });
         below(pg, root, &root.direct, 1, &mut Vec::new(), &mut rows);
     }
     if chains.more > 0 {
-        let cells =
-            vec![String::new(), String::new(), String::new(), format!("and {} more sessions that wait for a lock", chains.more)];
-        rows.push(Row { key: "more".into(), cells, values: vec![None; 4], meaning: Meaning::Muted });
+        let more = format!("and {} more sessions that wait for a lock", chains.more);
+        let cells = vec![Cell::text(""), Cell::text(""), Cell::text(""), Cell::text(more)];
+        rows.push(Row { key: "more".into(), cells, meaning: Meaning::Muted });
     }
     rows
 }
@@ -168,13 +148,13 @@ fn below(pg: &PgFacts, root: &Root, pids: &[i32], depth: usize, seen: &mut Vec<i
         let lock = waiter.name.as_ref().map_or_else(|| waiter.kind.clone(), |n| format!("{} {n}", waiter.kind));
         let text = session.map_or_else(String::new, |s| format!("{} ({}): {}", s.application, s.role, s.query));
         let cells = vec![
-            pid.to_string(),
-            age(waiter.waited_s),
-            lock,
-            format!("{}\u{2514} {} {text}", "  ".repeat(depth), waiter.mode.trim_end_matches("Lock")),
+            Cell::text(pid.to_string()),
+            Cell::maybe(waiter.waited_s, seconds),
+            Cell::text(lock),
+            Cell::text(format!("{}\u{2514} {} {text}", "  ".repeat(depth), waiter.mode.trim_end_matches("Lock"))),
         ];
         let key = session.map_or_else(|| pid.to_string(), Session::key);
-        rows.push(Row { key, cells, values: vec![None, waiter.waited_s, None, None], meaning: Meaning::Text });
+        rows.push(Row { key, cells, meaning: Meaning::Text });
         let behind: Vec<i32> =
             root.waiters.iter().filter(|p| chains.waiters.get(p).is_some_and(|w| w.by.contains(pid))).copied().collect();
         below(pg, root, &behind, depth + 1, seen, rows);
@@ -188,38 +168,29 @@ pub(super) fn tables(pg: &PgFacts) -> Vec<Row> {
             let due = t.dead as f64 / t.vacuum_at.max(1.0);
             let name = format!("{}.{}.{}", catalog.database, t.schema, t.name);
             let size = t.pages as f64 * 8192.0;
+            let counted = |n: f64| Cell::of(n, count(n));
+            let shown = if t.autovacuum { name.clone() } else { format!("{name}  (autovacuum off)") };
             let cells = vec![
-                bytes(size),
-                count(t.live as f64),
-                count(t.dead as f64),
-                format!("{}x", short(due)),
-                count(t.seq_rows as f64),
-                count(t.index_scans as f64),
-                count(t.writes as f64),
-                age(t.vacuumed_s),
-                if t.autovacuum { name.clone() } else { format!("{name}  (autovacuum off)") },
-            ];
-            let values = vec![
-                Some(size),
-                Some(t.live as f64),
-                Some(t.dead as f64),
-                Some(due),
-                Some(t.seq_rows as f64),
-                Some(t.index_scans as f64),
-                Some(t.writes as f64),
-                t.vacuumed_s,
-                None,
+                Cell::of(size, bytes(size)),
+                counted(t.live as f64),
+                counted(t.dead as f64),
+                Cell::of(due, format!("{}x", short(due))),
+                counted(t.seq_rows as f64),
+                counted(t.index_scans as f64),
+                counted(t.writes as f64),
+                Cell::maybe(t.vacuumed_s, seconds),
+                Cell::text(shown),
             ];
             let meaning = if due >= 2.0 && t.dead >= 10_000 { Meaning::Warning } else { Meaning::Text };
-            rows.push(Row { key: name, cells, values, meaning });
+            rows.push(Row { key: name, cells, meaning });
         }
         let mut index = |name: String, pages: u64, scans: Option<u64>, what: &str| {
             let size = pages as f64 * 8192.0;
-            let mut cells = vec![bytes(size)];
-            cells.extend(std::iter::repeat_n("-".to_owned(), 4));
-            cells.push(scans.map_or_else(|| "-".to_owned(), |s| count(s as f64)));
-            cells.extend(["-".to_owned(), "-".to_owned(), format!("{name}  ({what})")]);
-            rows.push(Row { key: name, cells, values: vec![Some(size)], meaning: Meaning::Muted });
+            let mut cells = vec![Cell::of(size, bytes(size))];
+            cells.extend(std::iter::repeat_n(Cell::text("-"), 4));
+            cells.push(Cell { value: None, ..Cell::maybe(scans.map(|s| s as f64), count) });
+            cells.extend([Cell::text("-"), Cell::text("-"), Cell::text(format!("{name}  ({what})"))]);
+            rows.push(Row { key: name, cells, meaning: Meaning::Muted });
         };
         for i in catalog.indexes.iter().filter(|i| !i.valid || !i.needed) {
             let what = if !i.valid && i.building {
@@ -259,8 +230,8 @@ pub(super) fn settings(pg: &PgFacts) -> Vec<Row> {
         } else {
             Meaning::Text
         };
-        let cells = vec![name.clone(), s.setting.clone(), s.unit.clone(), s.source.clone(), effect.to_owned()];
-        Row { key: name.clone(), cells, values: vec![None; 5], meaning }
+        let cells = [name, s.setting.as_str(), s.unit.as_str(), s.source.as_str(), effect].map(Cell::text).to_vec();
+        Row { key: name.clone(), cells, meaning }
     };
     cluster.settings.iter().map(one).collect()
 }

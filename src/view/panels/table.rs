@@ -1,13 +1,11 @@
-//! The tables of the PostgreSQL screen: tabs, headings, the rows in sight.
+//! The tables of a server's screen: tabs, headings, the rows in sight.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use crate::app::App;
-use crate::app::pg_rows::Row;
 use crate::app::pointer::Target;
-use crate::app::postgres::{Column, Tab};
+use crate::app::tables::{Column, Row, ServerView, Side, Tab};
 use crate::config::Meaning;
 use crate::diagnose::Picture;
 use crate::view::theme::Theme;
@@ -19,117 +17,98 @@ use crate::view::widgets::{lines, titled, within};
 /// │   3.4       51       66       1    100  SELECT abalance FROM pgbench_accounts WHERE aid = $1       │
 /// ╰────────────────────────────────────────────────────────────────────────────────────────────────────╯
 /// ```
-pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
-    let view = &app.postgres;
+pub fn draw(view: &ServerView, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let rows = view.rows(&picture.facts);
-    let sort = view.sort[view.tab % 6].and_then(|at| view.columns().get(at)).map_or_else(String::new, |c| {
+    let sort = view.sorted().and_then(|at| view.open().columns.get(at)).map_or_else(String::new, |c| {
         let arrow = if view.ascending { theme.pick("↑", "^") } else { theme.pick("↓", "v") };
         format!(", by {} {arrow}", c.name)
     });
-    let filter = if view.filter.is_empty() && !view.editing { String::new() } else { format!(", holding \"{}\"", view.filter) };
-    let since = if view.cumulative && view.open_tab() == Tab::Queries { ", since they are known" } else { "" };
+    let typed = &view.filter;
+    let filter = if typed.text.is_empty() && !typed.editing { String::new() } else { format!(", holding \"{}\"", typed.text) };
+    let since = if view.cumulative && view.open().cumulative { ", since they are known" } else { "" };
     let inside = titled("", &format!("{}{sort}{filter}{since}", rows.len()), theme, frame, area);
-    tabs(app, theme, frame, area);
+    tabs(view, theme, frame, area);
     if inside.height == 0 {
         return;
     }
-    let columns = columns(view.columns(), inside.width);
-    let mut out = vec![heading(&columns, view.sort[view.tab % 6], theme)];
+    let columns = columns(view.open().columns, inside.width);
+    let mut out = vec![heading(&columns, view.sorted(), theme)];
     let room = usize::from(inside.height).saturating_sub(1);
-    let skip = skipped(app, &rows, room);
+    let skip = skipped(view, &rows, room);
     for row in rows.iter().skip(skip).take(room) {
         let line = line(row, &columns, usize::from(inside.width), theme);
         let selected = view.selected.as_ref() == Some(&row.key);
         out.push(if selected { line.style(theme.style(Meaning::Selected)) } else { line });
     }
     if rows.is_empty() {
-        out.push(Line::from(Span::styled(nothing(app, picture), theme.style(Meaning::Muted))));
+        out.push(Line::from(Span::styled(nothing(view, picture), theme.style(Meaning::Muted))));
     }
     lines(&out, theme, frame, inside);
 }
 
 /// Why there is nothing to see.
-fn nothing(app: &App, picture: &Picture) -> String {
-    let Some(pg) = app.postgres.of(&picture.facts) else { return " no server".into() };
-    let lack = match app.postgres.open_tab() {
-        Tab::Queries => pg.statements.as_ref().err(),
-        Tab::Sessions => pg.activity.as_ref().err(),
-        Tab::Locks => pg.chains.as_ref().err(),
-        Tab::Upkeep | Tab::Settings => pg.cluster.as_ref().err(),
-        Tab::Tables => None,
-    };
-    // A role that sees itself only may not say that nobody waits.
-    let narrow = pg.narrow().filter(|_| matches!(app.postgres.open_tab(), Tab::Queries | Tab::Sessions | Tab::Locks));
-    match (lack.or(narrow.as_ref()), app.postgres.open_tab()) {
-        (Some(lack), _) => {
-            let lift = lack.lift.as_ref().map_or_else(String::new, |l| format!(" -> {l}"));
-            format!(" ? {lack}{lift}")
-        }
-        (None, Tab::Queries) => " nothing was called since the reading before".into(),
-        (None, Tab::Sessions) => " every session is idle".into(),
-        (None, Tab::Locks) => " nobody waits for a lock".into(),
-        _ => " not read yet".into(),
-    }
+fn nothing(view: &ServerView, picture: &Picture) -> String {
+    let why = view.of(&picture.facts).map(|server| (view.open().nothing)(&picture.facts, server));
+    format!(" {}", why.as_deref().unwrap_or("no server"))
 }
 
 /// Between two tabs.
 const BETWEEN: &str = " · ";
 
 /// The words of the tabs; in a narrow terminal only the open one keeps all of its own.
-fn words(app: &App, width: u16) -> Vec<&'static str> {
-    let word = |(at, (_, word)): (usize, &(Tab, &'static str))| {
-        let open = at == app.postgres.tab % Tab::ALL.len();
-        if width >= 110 || open { *word } else { word.split([' ', ',']).next().unwrap_or(word) }
+fn words(view: &ServerView, width: u16) -> Vec<&'static str> {
+    let word = |(at, tab): (usize, &Tab)| {
+        if width >= 110 || at == view.tab { tab.word } else { tab.word.split([' ', ',']).next().unwrap_or(tab.word) }
     };
-    Tab::ALL.iter().enumerate().map(word).collect()
+    view.tabs().iter().enumerate().map(word).collect()
 }
 
 /// Rows above the first one in sight: the selected one stays in it.
-fn skipped(app: &App, rows: &[Row], room: usize) -> usize {
-    let at = app.postgres.selected.as_ref().and_then(|key| rows.iter().position(|r| r.key == *key));
+fn skipped(view: &ServerView, rows: &[Row], room: usize) -> usize {
+    let at = view.selected.as_ref().and_then(|key| rows.iter().position(|r| r.key == *key));
     at.map_or(0, |at| (at + 1).saturating_sub(room))
 }
 
 /// The tab, the heading or the row that stands there.
 #[must_use]
-pub fn pointed(app: &App, picture: &Picture, area: Rect, (x, y): (u16, u16)) -> Option<Target> {
+pub fn pointed(view: &ServerView, picture: &Picture, area: Rect, (x, y): (u16, u16)) -> Option<Target> {
     let inside = within(area);
     if y == area.y {
         let mut left = usize::from(x.checked_sub(area.x + 3)?);
-        return words(app, area.width)
+        return words(view, area.width)
             .into_iter()
             .position(|word| {
                 let hit = left < word.chars().count();
                 left = left.checked_sub(word.chars().count() + BETWEEN.chars().count()).unwrap_or(usize::MAX);
                 hit
             })
-            .map(Target::PgTab);
+            .map(Target::ServerTab);
     }
     let row = usize::from(y.checked_sub(inside.y).filter(|_| inside.contains((x, y).into()))?);
     let Some(below) = row.checked_sub(1) else {
         let mut left = usize::from(x - inside.x);
-        let hit = columns(app.postgres.columns(), inside.width).into_iter().find(|(_, c)| {
+        let hit = columns(view.open().columns, inside.width).into_iter().find(|(_, c)| {
             let hit = c.width == 0 || left < usize::from(c.width);
             left = left.saturating_sub(usize::from(c.width));
             hit
         });
-        return hit.map(|(at, _)| Target::PgHeading(at));
+        return hit.map(|(at, _)| Target::ServerHeading(at));
     };
-    let rows = app.postgres.rows(&picture.facts);
-    let skip = skipped(app, &rows, usize::from(inside.height).saturating_sub(1));
-    rows.get(skip + below).map(|r| Target::PgRow(r.key.clone()))
+    let rows = view.rows(&picture.facts);
+    let skip = skipped(view, &rows, usize::from(inside.height).saturating_sub(1));
+    rows.get(skip + below).map(|r| Target::ServerRow(r.key.clone()))
 }
 
-fn tabs(app: &App, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+fn tabs(view: &ServerView, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     if area.width < 8 {
         return;
     }
     let mut spans = vec![Span::raw(" ")];
-    for (at, text) in words(app, area.width).into_iter().enumerate() {
-        let open = at == app.postgres.tab % Tab::ALL.len();
+    for (at, text) in words(view, area.width).into_iter().enumerate() {
+        let open = at == view.tab;
         let title = theme.style(Meaning::Title);
         spans.push(Span::styled(text, if open { title.patch(theme.style(Meaning::Selected)) } else { title }));
-        spans.push(Span::raw(if at + 1 < Tab::ALL.len() { BETWEEN } else { " " }));
+        spans.push(Span::raw(if at + 1 < view.tabs().len() { BETWEEN } else { " " }));
     }
     let line = Line::from(spans);
     let width = (line.width() as u16).min(area.width.saturating_sub(4));
@@ -141,21 +120,13 @@ fn columns(all: &'static [Column], width: u16) -> Vec<(usize, Column)> {
     all.iter().enumerate().filter(|(_, c)| c.least <= width).map(|(at, c)| (at, *c)).collect()
 }
 
-/// Figures stand to the right, words to the left.
-fn left(c: &Column) -> bool {
-    matches!(
-        c.name,
-        "QUERY" | "WHO" | "WAIT" | "STATE" | "DATABASE" | "ROLE" | "APPLICATION" | "CLIENT" | "LOCK" | "TABLE OR INDEX"
-    ) || matches!(c.name, "WHAT" | "FIGURE" | "MORE" | "SETTING" | "VALUE" | "UNIT" | "FROM" | "TAKES EFFECT")
-}
-
 fn cell(text: &str, c: &Column, room: usize) -> String {
     let width = if c.width == 0 { room } else { usize::from(c.width) };
     if c.width == 0 {
         return format!(" {text}");
     }
     let text = cut(text, width.saturating_sub(1));
-    if left(c) { format!(" {text:<w$}", w = width - 1) } else { format!("{text:>width$}") }
+    if c.side == Side::Left { format!(" {text:<w$}", w = width - 1) } else { format!("{text:>width$}") }
 }
 
 /// What does not fit ends in a mark.
@@ -176,7 +147,7 @@ fn heading(columns: &[(usize, Column)], sort: Option<usize>, theme: &Theme) -> L
 
 fn line(row: &Row, columns: &[(usize, Column)], width: usize, theme: &Theme) -> Line<'static> {
     let span = |(at, c): &(usize, Column)| {
-        let text = row.cells.get(*at).map_or("", String::as_str);
+        let text = row.cells.get(*at).map_or("", |c| c.text.as_str());
         let shown: String = text.chars().take(width).collect();
         Span::styled(cell(&theme.text(&shown), c, width), theme.style(row.meaning))
     };

@@ -1,12 +1,21 @@
-//! PostgreSQL (3): who is active and in what, over time; and the tables behind it.
+//! A kind of server (3 and on): what it does, over time; and the tables behind it.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 
 use crate::app::App;
+use crate::app::tables::ServerView;
 use crate::diagnose::Picture;
+use crate::model::source::SourceKind;
 use crate::view::panels;
+use crate::view::postgres;
 use crate::view::theme::Theme;
+
+/// Draws what a server does into the upper panel.
+type Graph = fn(&ServerView, &Picture, &Theme, &mut Frame<'_>, Rect);
+
+/// One row a kind.
+const GRAPHS: &[(SourceKind, Graph)] = &[(SourceKind::Postgres, postgres::activity::draw)];
 
 /// ```text
 /// ╭ Active sessions: ▇ cpu ▇ io ▇ lock ▇ wal … ──────── postgres:5432 16.4 ╮
@@ -17,9 +26,12 @@ use crate::view::theme::Theme;
 /// ╰─────────────────────────────────────────────────────────────────────────╯
 /// ```
 pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
-    let (graph, table) = places(area);
-    panels::pg_activity::draw(app, picture, theme, frame, graph);
-    panels::pg_table::draw(app, picture, theme, frame, table);
+    let Some(view) = app.server() else { return };
+    let (above, below) = places(area);
+    if let Some((_, graph)) = GRAPHS.iter().find(|(kind, _)| *kind == view.kind()) {
+        graph(view, picture, theme, frame, above);
+    }
+    panels::table::draw(view, picture, theme, frame, below);
 }
 
 /// Where its panels stand; in a low terminal the table alone.

@@ -1,16 +1,29 @@
 //! Active sessions by class of wait over the last five minutes, against the number of CPUs.
 
+use std::collections::BTreeMap;
+
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use crate::app::App;
+use crate::app::tables::ServerView;
 use crate::config::Meaning;
 use crate::diagnose::Picture;
-use crate::model::history::PgRings;
+use crate::model::history::Ring;
 use crate::model::unit::short;
 use crate::view::theme::Theme;
 use crate::view::widgets::{graph, lines, titled};
+
+/// What sessions wait for, as it is drawn: word, colour, and letter where there are no blocks.
+const DRAWN: [(&str, Meaning, &str); 7] = [
+    ("cpu", Meaning::Cpu, "c"),
+    ("io", Meaning::Io, "i"),
+    ("lock", Meaning::Critical, "l"),
+    ("wal", Meaning::Warning, "w"),
+    ("lwlock", Meaning::Memory, "L"),
+    ("client", Meaning::Network, "n"),
+    ("other", Meaning::Muted, "o"),
+];
 
 /// ```text
 /// ╭ Active sessions 5.2: ▇ cpu ▇ io ▇ lock ▇ wal ▇ lwlock ▇ client ─ postgres:5432 16.4 ╮
@@ -18,11 +31,12 @@ use crate::view::widgets::{graph, lines, titled};
 /// │                                ▂▃▅▇█▇▅                                               │
 /// ╰──────────────────────────────────────────────────────────────────────────────────────╯
 /// ```
-pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+pub fn draw(view: &ServerView, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     if area.height < 3 {
         return;
     }
-    let Some(pg) = app.postgres.of(&picture.facts) else {
+    let server = view.of(&picture.facts);
+    let Some(pg) = picture.facts.postgres.iter().find(|pg| Some(pg.id.as_str()) == server) else {
         let inside = titled("Active sessions", "", theme, frame, area);
         let text = match picture.diagnosis.sources.iter().find(|s| s.kind == crate::model::source::SourceKind::Postgres) {
             Some(s) => format!("{}: {}", s.id, s.why.as_deref().unwrap_or("not asked yet")),
@@ -38,17 +52,10 @@ pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, 
         .as_ref()
         .map_or_else(|lack| format!("? {lack}"), |a| format!("looks cost it {} ms/s", short(a.cost_ms_per_s)));
     let several = if picture.facts.postgres.len() > 1 { "  S next server" } else { "" };
-    let empty = PgRings::default();
-    let rings = picture.history.postgres.get(&pg.id).unwrap_or(&empty);
-    let groups = [
-        (&rings.cpu, Meaning::Cpu, "cpu", "c"),
-        (&rings.io, Meaning::Io, "io", "i"),
-        (&rings.lock, Meaning::Critical, "lock", "l"),
-        (&rings.wal, Meaning::Warning, "wal", "w"),
-        (&rings.lwlock, Meaning::Memory, "lwlock", "L"),
-        (&rings.client, Meaning::Network, "client", "n"),
-        (&rings.other, Meaning::Muted, "other", "o"),
-    ];
+    let empty = BTreeMap::new();
+    let rings = picture.history.servers.get(&pg.id).unwrap_or(&empty);
+    let none = Ring::default();
+    let groups = DRAWN.map(|(word, meaning, letter)| (rings.get(word).unwrap_or(&none), meaning, word, letter));
     let active = pg.activity.as_ref().map_or_else(|_| "?".to_owned(), |a| short(a.active()));
     let mut title = vec![Span::styled(format!(" Active sessions {active}: "), theme.style(Meaning::Title))];
     for (_, meaning, word, letter) in groups {

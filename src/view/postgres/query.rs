@@ -10,16 +10,17 @@ use crate::model::facts::PgFacts;
 use crate::model::postgres::lexer::{self, Kind};
 use crate::model::postgres::{StatementRow, WaitClass};
 use crate::model::unit::{bytes, count, seconds, short};
+use crate::view::overlays::{boxed, scrolled};
 use crate::view::theme::Theme;
 use crate::view::widgets::bar;
 use crate::view::widgets::text::{paragraph, wrap};
 
 /// Draws the query of that server.
 pub fn draw(picture: &Picture, source: &str, query: i64, scroll: usize, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
-    let inside = super::boxed(&format!("Query {query} on {source}"), "H try, c copy the index, ↑↓, q", 132, theme, frame, area);
+    let inside = boxed(&format!("Query {query} on {source}"), "H try, c copy the index, ↑↓, q", 132, theme, frame, area);
     let Some(pg) = picture.facts.postgres.iter().find(|pg| pg.id == source) else {
         let gone = Line::from(Span::styled(" the server is not read any more", theme.style(Meaning::Unknown)));
-        return super::scrolled(&[gone], 0, theme, frame, inside);
+        return scrolled(&[gone], 0, theme, frame, inside);
     };
     let width = usize::from(inside.width).saturating_sub(2);
     let mut rows = text(pg, query, width, theme);
@@ -28,8 +29,8 @@ pub fn draw(picture: &Picture, source: &str, query: i64, scroll: usize, theme: &
     rows.extend(figures(pg, &of, width, theme));
     rows.extend(waits(pg, query, width, theme));
     rows.push(Line::default());
-    rows.extend(super::query_plan::lines(pg, of.first().copied(), width, theme));
-    super::scrolled(&rows, scroll, theme, frame, inside);
+    rows.extend(super::plan::lines(pg, of.first().copied(), width, theme));
+    scrolled(&rows, scroll, theme, frame, inside);
 }
 
 /// The statement in lines, coloured by what its words are.
