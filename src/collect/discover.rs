@@ -8,29 +8,7 @@ use crate::model::seen::Seen;
 use crate::model::service;
 use crate::model::source::{Place, SourceKind, SourceState, SourceStatus};
 
-struct Server {
-    kind: SourceKind,
-    names: &'static [&'static str],
-    port: u16,
-    look: &'static str,
-}
-
-/// By the name of the program, never by guess from a port.
-const SERVERS: &[Server] = &[
-    Server {
-        kind: SourceKind::Postgres,
-        names: &["postgres", "postmaster"],
-        port: 5432,
-        look: "perftop --postgres postgres://localhost:{port}/",
-    },
-    Server { kind: SourceKind::Redis, names: &["redis-server", "valkey-server"], port: 6379, look: "redis-cli -p {port} INFO" },
-    Server {
-        kind: SourceKind::Prometheus,
-        names: &["prometheus", "victoria-metric"],
-        port: 9090,
-        look: "curl -s localhost:{port}/api/v1/targets",
-    },
-];
+use super::kinds::{KINDS, Kind};
 
 /// The host itself and every server that runs on it. Servers can be left out by `--no-discover`.
 #[must_use]
@@ -45,10 +23,8 @@ pub fn sources(
     let mut found = vec![host(identity)];
     let rows = table.map(|t| t.rows.as_slice()).unwrap_or_default();
     if discover {
-        for server in SERVERS {
-            let is = |row: &&ProcRaw| server.names.contains(&row.comm.shown());
-            let root = |row: &&ProcRaw| !rows.iter().any(|p| p.id.pid == row.ppid && is(&p));
-            found.extend(rows.iter().filter(is).filter(root).map(|row| seen(server, row, serving, port(row.id))));
+        for kind in KINDS {
+            found.extend(roots(kind, rows).map(|row| seen(kind, row, serving, port(row.id))));
         }
     }
     if discover {
@@ -115,13 +91,15 @@ fn host(identity: &Identity) -> SourceStatus {
     }
 }
 
-/// First processes of PostgreSQL servers, with a TCP port that they listen on where that is known.
+/// First processes of servers of that kind, with a TCP port that they listen on where that is known.
 #[must_use]
-pub fn postmasters(table: &ProcessTable, serving: Option<&Seen<Serving>>) -> Vec<(ProcId, Option<u16>)> {
-    let names = SERVERS.iter().find(|s| s.kind == SourceKind::Postgres).map_or(&[][..], |s| s.names);
-    let is = |row: &&ProcRaw| names.contains(&row.comm.shown());
-    let root = |row: &&ProcRaw| !table.rows.iter().any(|p| p.id.pid == row.ppid && is(&p));
-    table.rows.iter().filter(is).filter(root).map(|row| (row.id, listens(row, serving))).collect()
+pub fn first_processes(kind: &Kind, table: &ProcessTable, serving: Option<&Seen<Serving>>) -> Vec<(ProcId, Option<u16>)> {
+    roots(kind, &table.rows).map(|row| (row.id, listens(row, serving))).collect()
+}
+
+fn roots<'a>(kind: &Kind, rows: &'a [ProcRaw]) -> impl Iterator<Item = &'a ProcRaw> {
+    let is = |row: &&ProcRaw| kind.programs.contains(&row.comm.shown());
+    rows.iter().filter(is).filter(move |row| !rows.iter().any(|p| p.id.pid == row.ppid && is(&p)))
 }
 
 fn listens(row: &ProcRaw, serving: Option<&Seen<Serving>>) -> Option<u16> {
@@ -135,12 +113,12 @@ pub fn replace(sources: &mut Vec<SourceStatus>, watched: &[SourceStatus]) {
     sources.extend_from_slice(watched);
     // A peer that is watched by its address is one source.
     let addresses: Vec<String> =
-        watched.iter().filter_map(|w| w.id.strip_prefix("postgres:").map(|a| format!("peer:{a}"))).collect();
+        watched.iter().filter_map(|w| w.id.split_once(':').map(|(_, address)| format!("peer:{address}"))).collect();
     sources.retain(|s| !addresses.contains(&s.id));
     sources.sort_by(|a, b| (a.kind != SourceKind::Host).cmp(&(b.kind != SourceKind::Host)).then(a.id.cmp(&b.id)));
 }
 
-fn seen(server: &Server, row: &ProcRaw, serving: Option<&Seen<Serving>>, port: Option<u16>) -> SourceStatus {
+fn seen(server: &Kind, row: &ProcRaw, serving: Option<&Seen<Serving>>, port: Option<u16>) -> SourceStatus {
     let port = port.or_else(|| listens(row, serving)).unwrap_or(server.port);
     SourceStatus {
         id: format!("{}:{port}", server.kind.word()),
@@ -150,9 +128,9 @@ fn seen(server: &Server, row: &ProcRaw, serving: Option<&Seen<Serving>>, port: O
         role: None,
         version: None,
         reader: None,
-        why: Some(match server.kind {
-            SourceKind::Postgres => format!("{} runs here as pid {}; its socket was not found", row.comm, row.id.pid),
-            _ => format!("{} runs here as pid {}; this version does not read it", row.comm, row.id.pid),
+        why: Some(match server.reads {
+            Some(_) => format!("{} runs here as pid {}; its socket was not found", row.comm, row.id.pid),
+            None => format!("{} runs here as pid {}; this version does not read it", row.comm, row.id.pid),
         }),
         way_in: Some(server.look.replace("{port}", &port.to_string())),
     }

@@ -1,9 +1,8 @@
 //! One scheduler owns cadence, deadlines and staleness: the fast sweep at every tick, slow probes in the background
 //! (their answer joins the next tick), demands when they come. A probe that hangs delays nothing else.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::future::Future;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
@@ -21,9 +20,9 @@ use crate::model::source::SourceStatus;
 
 use super::deadline::Deadline;
 use super::host::{filesystem, identity, names, process_detail, sockets, sweep};
-use super::postgres::target::Target;
-use super::postgres::{self, Servers};
 use super::root::Roots;
+use super::servers::Servers;
+use super::watched::Reach;
 use super::{clock, discover};
 
 /// What to collect and how often.
@@ -37,8 +36,8 @@ pub struct Plan {
     pub quick_start: bool,
     /// Look for servers.
     pub discover: bool,
-    /// PostgreSQL servers that were asked for.
-    pub postgres: Vec<Target>,
+    /// Servers that were asked for.
+    pub servers: Vec<Arc<dyn Reach>>,
     /// Servers that the environment names so that nobody can read them: said, not obeyed.
     pub unusable: Vec<SourceStatus>,
     /// As root, become the owner of a server's socket for the moment of the connect.
@@ -92,12 +91,11 @@ pub fn start(plan: Plan) -> std::io::Result<Live> {
         sources: Vec::new(),
         servers: Servers::default(),
         statuses: Vec::new(),
-        places: BTreeMap::new(),
         details: Vec::new(),
     };
     let mut scheduler = scheduler;
-    for target in scheduler.plan.postgres.clone() {
-        scheduler.servers.watch(target, &scheduler.plan.roots);
+    for server in &scheduler.plan.servers {
+        scheduler.servers.watch(&**server, &scheduler.plan.roots);
     }
     tokio::spawn(scheduler.run(sender, asked));
     Ok(Live { samples, demands })
@@ -142,12 +140,6 @@ impl<T: Send + 'static> Slow<T> {
     }
 }
 
-/// Where a server that was seen here listens.
-enum Place {
-    Sought(tokio::task::JoinHandle<Option<(PathBuf, u16)>>),
-    Found(Option<(PathBuf, u16)>),
-}
-
 struct Scheduler {
     plan: Plan,
     identity: Identity,
@@ -168,8 +160,6 @@ struct Scheduler {
     sources: Vec<SourceStatus>,
     servers: Servers,
     statuses: Vec<SourceStatus>,
-    /// Where servers that were seen here listen; `None`: could not be found.
-    places: BTreeMap<ProcId, Place>,
     details: Vec<tokio::task::JoinHandle<Answer>>,
 }
 
@@ -242,7 +232,9 @@ impl Scheduler {
         let sources = self.sources_if_changed(&host);
         let mut answers = self.finished_details().await;
         answers.append(&mut brought.answers);
-        Sample { at: clock::now(), host, postgres: brought.samples, sources, answers }
+        let mut sample = Sample { at: clock::now(), host, sources, answers, ..Sample::default() };
+        brought.samples.into_iter().for_each(|(id, said)| sample.put(id, said));
+        sample
     }
 
     fn start_slow_probes(&mut self, now_ns: u64) {
@@ -293,10 +285,7 @@ impl Scheduler {
 
     fn sources_if_changed(&mut self, host: &HostSample) -> Option<Vec<SourceStatus>> {
         let table = host.sweep.as_ref()?.processes.as_ref().ok();
-        let port = |id: ProcId| match self.places.get(&id) {
-            Some(Place::Found(Some((_, port)))) => Some(*port),
-            _ => None,
-        };
+        let port = |id: ProcId| self.servers.port(id);
         let mut now = discover::sources(&self.identity, table, self.last_serving.as_ref(), &self.busy, self.plan.discover, &port);
         discover::replace(&mut now, &self.statuses);
         let changed = now != self.sources;
@@ -304,54 +293,19 @@ impl Scheduler {
         changed.then_some(now)
     }
 
-    /// Servers of PostgreSQL that run here: where they listen is looked up once, on a deadline thread (their data directory may lie on a
-    /// disk that hangs), and they are watched from then on.
     async fn find_servers(&mut self, host: &HostSample) {
         let Some(Ok(table)) = host.sweep.as_ref().map(|s| &s.processes) else { return };
-        if !self.plan.discover {
-            return;
+        if self.plan.discover {
+            let (serving, impersonate) = (self.last_serving.as_ref(), self.plan.impersonate);
+            self.servers.find(table, serving, &self.plan.roots, &self.deadline, impersonate).await;
         }
-        let roots: Vec<(ProcId, Option<u16>)> = discover::postmasters(table, self.last_serving.as_ref());
-        self.places.retain(|id, _| roots.iter().any(|(r, _)| r == id));
-        for (id, tcp) in roots {
-            let place = match self.places.remove(&id) {
-                None => {
-                    let (roots, deadline) = (self.plan.roots.clone(), self.deadline.clone());
-                    let look = move || postgres::socket(&roots, id.pid, tcp);
-                    let sought = async move { deadline.run("postmaster", DETAIL_PATIENCE, look).await.ok().flatten() };
-                    Place::Sought(tokio::spawn(sought))
-                }
-                Some(Place::Sought(task)) if task.is_finished() => {
-                    let found = task.await.ok().flatten();
-                    if let Some((dir, port)) = &found {
-                        let mut target = Target::socket(dir, *port);
-                        target.impersonate = self.plan.impersonate;
-                        self.servers.watch(target, &self.plan.roots);
-                    }
-                    Place::Found(found)
-                }
-                Some(kept) => kept,
-            };
-            self.places.insert(id, place);
-        }
-        let ports: Vec<String> = self
-            .places
-            .values()
-            .filter_map(|p| match p {
-                Place::Found(Some((_, port))) => Some(format!("postgres:{port}")),
-                _ => None,
-            })
-            .collect();
-        self.servers.keep(|id| ports.iter().any(|p| p == id));
     }
 
     fn detail(&mut self, demand: &Demand) {
-        let id = match demand {
-            Demand::ProcessDetail { id } => *id,
-            Demand::Plan { source, .. } | Demand::Trial { source, .. } | Demand::Visit { source, .. } => {
-                return self.servers.ask(source, demand.clone());
-            }
-        };
+        if let Some(source) = demand.source() {
+            return self.servers.ask(source, demand.clone());
+        }
+        let Demand::ProcessDetail { id } = *demand else { return };
         if self.details.len() >= DEMANDS_OUT {
             return;
         }

@@ -19,7 +19,7 @@ pub fn run(action: ConfigAction, global: &Global) -> Result<u8, Failure> {
             let settings = settings(global)?;
             super::live::theme(&settings)?;
             super::live::keymap(&settings)?;
-            super::servers(&settings)?;
+            super::servers(&settings, false)?;
             print("the configuration is valid\n")?;
         }
         ConfigAction::Keys => {

@@ -11,15 +11,17 @@ mod replay;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli::{Cli, Command, Global};
 use crate::collect::bounded;
-use crate::collect::postgres::from_environment;
-use crate::collect::postgres::target::{Target, has_password};
+use crate::collect::kinds::KINDS;
 use crate::collect::root::Roots;
 use crate::collect::schedule::Plan;
+use crate::collect::watched::{Configured, Reach, Reads};
 use crate::config::{Layer, Origin, Settings, Value, load};
+use crate::model::source::SourceKind;
 use crate::record::format::Error as RecordError;
 
 /// Why a command ended, with its exit code.
@@ -146,11 +148,15 @@ pub fn settings(global: &Global) -> Result<Settings, Failure> {
     }
     layers.push(options(global));
     let settings = Settings::merge(layers);
-    if let Some((_, (_, origin), _)) = settings.servers("postgres").into_iter().find(|(_, (url, _), _)| has_password(url)) {
-        return Err(Failure::Usage(format!(
-            "{origin}: a password has no place in a URL: it shows in the list of processes, in shell histories and backups; use PGPASSWORD, \
-             ~/.pgpass (PGPASSFILE), DATABASE_URL, or password_file in [postgres.NAME]"
-        )));
+    for (kind, reads) in read() {
+        if let Some((_, (_, origin), _)) =
+            settings.servers(kind.word()).into_iter().find(|(_, (url, _), _)| reads.has_password(url))
+        {
+            return Err(Failure::Usage(format!(
+                "{origin}: a password has no place in a URL: it shows in the list of processes, in shell histories and backups; use {}",
+                reads.passwords()
+            )));
+        }
     }
     match crossed(&settings) {
         Some(problem) => Err(Failure::Usage(problem)),
@@ -226,41 +232,51 @@ fn plan(settings: &Settings, every: Duration, quick_start: bool) -> Result<Plan,
     }
     let discover = settings.flag("discover");
     let impersonate = settings.flag("impersonate");
-    let mut postgres = servers(settings)?;
+    let mut servers = servers(settings, impersonate)?;
     let mut unusable = Vec::new();
     if discover {
-        let known: Vec<String> = postgres.iter().map(|t| t.id.clone()).collect();
-        let (named, wrong) = from_environment(|name| std::env::var(name).ok());
-        postgres.extend(named.into_iter().filter(|t| !known.contains(&t.id)));
-        unusable = wrong;
+        let known: Vec<String> = servers.iter().map(|s| s.id().to_owned()).collect();
+        for (_, reads) in read() {
+            let (named, wrong) = reads.environment(&|name| std::env::var(name).ok(), impersonate);
+            servers.extend(named.into_iter().filter(|s| !known.iter().any(|id| id == s.id())));
+            unusable.extend(wrong);
+        }
     }
-    postgres.iter_mut().for_each(|t| t.impersonate = impersonate);
-    Ok(Plan { roots, every, quick_start, discover, postgres, unusable, impersonate })
+    Ok(Plan { roots, every, quick_start, discover, servers, unusable, impersonate })
 }
 
-/// The PostgreSQL servers that were asked for.
+/// The kinds of servers that are read.
+fn read() -> impl Iterator<Item = (SourceKind, &'static dyn Reads)> {
+    KINDS.iter().filter_map(|kind| Some((kind.kind, kind.reads?)))
+}
+
+/// The servers that were asked for.
 ///
 /// # Errors
 /// A URL that is none, or a password file that cannot be read, or by others as well.
-pub fn servers(settings: &Settings) -> Result<Vec<Target>, Failure> {
-    let mut targets: Vec<Target> = Vec::new();
-    for (name, (url, origin), file) in settings.servers("postgres") {
-        let wrong = |why: String| Failure::Usage(format!("{origin}: {why}"));
-        let mut target = Target::parse(url).map_err(&wrong)?;
-        if !name.starts_with('#') {
-            target.id = format!("postgres:{name}");
+fn servers(settings: &Settings, impersonate: bool) -> Result<Vec<Arc<dyn Reach>>, Failure> {
+    let mut found: Vec<Arc<dyn Reach>> = Vec::new();
+    for (kind, reads) in read() {
+        for (name, (url, origin), file) in settings.servers(kind.word()) {
+            let wrong = |why: String| Failure::Usage(format!("{origin}: {why}"));
+            if let Some((file, origin)) = file {
+                bounded::secret(Path::new(file))
+                    .map_err(|refused| Failure::Usage(format!("{origin}: password_file {refused}")))?;
+            }
+            let name = Some(name).filter(|name| !name.starts_with('#'));
+            let password_file = file.map(|(file, _)| Path::new(file));
+            let server = reads.configured(&Configured { url, name, password_file, impersonate }).map_err(&wrong)?;
+            if found.iter().any(|s| s.id() == server.id()) {
+                return Err(wrong(format!(
+                    "{} is there twice; give each its own name under [{}.NAME]",
+                    server.id(),
+                    kind.word()
+                )));
+            }
+            found.push(server);
         }
-        if let Some((file, origin)) = file {
-            bounded::secret(Path::new(file)).map_err(|refused| Failure::Usage(format!("{origin}: password_file {refused}")))?;
-            target.password_file = Some(file.into());
-            target.reread();
-        }
-        if targets.iter().any(|t| t.id == target.id) {
-            return Err(wrong(format!("{} is there twice; give each its own name under [postgres.NAME]", target.id)));
-        }
-        targets.push(target);
     }
-    Ok(targets)
+    Ok(found)
 }
 
 /// A duration of the command line.

@@ -7,6 +7,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::detect::rules::{self, RULES};
 use crate::model::foreign::Foreign;
+use crate::model::source::SourceKind;
 
 use super::keys::{KEYS, Kind};
 use super::settings::{Layer, Origin, Value, path_of};
@@ -74,10 +75,11 @@ impl Check<'_> {
             match value.get_ref() {
                 DeValue::Table(inner) if text == "rules" => self.rules(inner),
                 DeValue::Table(inner) if text == "keys" => self.keys(inner),
-                DeValue::Table(inner) if text == "postgres" => self.servers(text, inner),
+                DeValue::Table(inner) if SourceKind::READ.iter().any(|kind| kind.word() == text) => self.servers(text, inner),
                 DeValue::Table(inner) if sections.contains(&text) => self.section(text, inner),
                 DeValue::Table(_) => {
-                    let known = sections.iter().copied().chain(["rules", "keys", "postgres"]);
+                    let servers = SourceKind::READ.iter().map(|kind| kind.word());
+                    let known = sections.iter().copied().chain(["rules", "keys"]).chain(servers);
                     let near = nearest(text, known);
                     self.problem(at, format!("there is no section [{text}]{near}"));
                 }

@@ -49,6 +49,17 @@ pub enum Demand {
     },
 }
 
+impl Demand {
+    /// The server that is asked, by its source id; `None`: the host.
+    #[must_use]
+    pub fn source(&self) -> Option<&str> {
+        match self {
+            Self::ProcessDetail { .. } => None,
+            Self::Plan { source, .. } | Self::Trial { source, .. } | Self::Visit { source, .. } => Some(source),
+        }
+    }
+}
+
 /// An answer, recorded like any other sample.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Answer {

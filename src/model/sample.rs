@@ -32,7 +32,21 @@ pub struct Sample {
     pub answers: Vec<Answer>,
 }
 
+/// What a server of one kind said.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ServerSample {
+    /// PostgreSQL.
+    Postgres(Box<PgSample>),
+}
+
 impl Sample {
+    /// Adds what a server said, by its source id.
+    pub fn put(&mut self, id: String, said: ServerSample) {
+        match said {
+            ServerSample::Postgres(sample) => _ = self.postgres.insert(id, *sample),
+        }
+    }
+
     /// The sample as it may be used when it came from a file: limits of groups are only what the kernel writes.
     #[must_use]
     pub fn plausible(mut self) -> Self {

@@ -66,6 +66,9 @@ pub struct SourceStatus {
 }
 
 impl SourceKind {
+    /// The kinds of servers that are read.
+    pub const READ: &[Self] = &[Self::Postgres];
+
     /// As people write it.
     #[must_use]
     pub const fn name(self) -> &'static str {

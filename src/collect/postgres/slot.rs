@@ -48,17 +48,6 @@ struct Slot {
     answers: Vec<Answer>,
 }
 
-/// What the scheduler takes at a tick.
-#[derive(Default)]
-pub struct Taken {
-    /// The sample of this tick.
-    pub sample: PgSample,
-    /// Where the source stands.
-    pub status: Option<SourceStatus>,
-    /// Answers to demands.
-    pub answers: Vec<Answer>,
-}
-
 impl Shared {
     fn slot(&self) -> MutexGuard<'_, Slot> {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -66,7 +55,7 @@ impl Shared {
 
     /// All that came since the last call.
     #[must_use]
-    pub fn take(&self) -> Taken {
+    pub fn take(&self) -> (PgSample, Option<SourceStatus>, Vec<Answer>) {
         let mut slot = self.slot();
         let mut sample = std::mem::take(&mut slot.sample);
         sample.activity = match (slot.looks.take(), &slot.silent) {
@@ -76,7 +65,7 @@ impl Shared {
         };
         let monitor = slot.server.as_ref().is_some_and(|s| s.login.monitor);
         let status = slot.status.clone().map(|status| missing(status, &slot.failing, monitor));
-        Taken { sample, status, answers: std::mem::take(&mut slot.answers) }
+        (sample, status, std::mem::take(&mut slot.answers))
     }
 
     /// The server said who it is.

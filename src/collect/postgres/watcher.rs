@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use crate::collect::clock;
 use crate::collect::root::Roots;
@@ -39,34 +39,13 @@ pub struct Watcher {
     pub slot: Shared,
     /// Questions of the rules and of the screen.
     pub asked: mpsc::Receiver<Demand>,
-    /// Ends it.
-    pub stop: watch::Receiver<bool>,
     /// The password with which the server let us in last.
     pub accepted: Option<Private<String>>,
 }
 
 impl Watcher {
-    /// Starts its thread.
-    ///
-    /// # Errors
-    /// When a thread cannot be started.
-    pub fn start(self) -> std::io::Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build()?;
-        std::thread::Builder::new().name("postgres".into()).stack_size(1 << 20).spawn(move || {
-            let mut stop = self.stop.clone();
-            runtime.block_on(async move {
-                tokio::select! {
-                    () = self.run() => {}
-                    _ = stop.wait_for(|stop| *stop) => {}
-                }
-            });
-            // A look-up that hangs must not hold the thread.
-            runtime.shutdown_background();
-        })?;
-        Ok(())
-    }
-
-    async fn run(mut self) {
+    /// Reads it for as long as it is let.
+    pub async fn run(mut self) {
         let mut credentials = Credentials::read();
         let mut pause = Duration::from_secs(1);
         let mut database = self.target.database.clone();

@@ -1,0 +1,88 @@
+//! PostgreSQL as a kind of server: found by its socket, named by URLs and libpq's variables, watched by its own thread.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::collect::root::Roots;
+use crate::collect::watched::{Configured, Reach, Reads, Slot, Taken, spawn};
+use crate::model::demand::Demand;
+use crate::model::postgres::PgSample;
+use crate::model::sample::ServerSample;
+use crate::model::source::SourceStatus;
+
+use super::environment::from_environment;
+use super::find::socket;
+use super::slot::Shared;
+use super::target::{Target, has_password};
+use super::watcher::Watcher;
+
+/// The kind.
+pub struct Postgres;
+
+impl Reads for Postgres {
+    fn configured(&self, asked: &Configured<'_>) -> Result<Arc<dyn Reach>, String> {
+        let mut target = Target::parse(asked.url)?;
+        if let Some(name) = asked.name {
+            target.id = format!("postgres:{name}");
+        }
+        if let Some(file) = asked.password_file {
+            target.password_file = Some(file.into());
+            target.reread();
+        }
+        target.impersonate = asked.impersonate;
+        Ok(Arc::new(target))
+    }
+
+    fn has_password(&self, url: &str) -> bool {
+        has_password(url)
+    }
+
+    fn passwords(&self) -> &'static str {
+        "PGPASSWORD, ~/.pgpass (PGPASSFILE), DATABASE_URL, or password_file in [postgres.NAME]"
+    }
+
+    fn environment(
+        &self,
+        variable: &dyn Fn(&str) -> Option<String>,
+        impersonate: bool,
+    ) -> (Vec<Arc<dyn Reach>>, Vec<SourceStatus>) {
+        let (targets, wrong) = from_environment(variable);
+        let reach = |target: Target| Arc::new(Target { impersonate, ..target }) as Arc<dyn Reach>;
+        (targets.into_iter().map(reach).collect(), wrong)
+    }
+
+    fn locate(&self, roots: &Roots, pid: i32, tcp: Option<u16>, impersonate: bool) -> Option<Arc<dyn Reach>> {
+        let (dir, port) = socket(roots, pid, tcp)?;
+        Some(Arc::new(Target { impersonate, ..Target::socket(&dir, port) }))
+    }
+}
+
+impl Reach for Target {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn port(&self) -> u16 {
+        self.port
+    }
+
+    fn discovered(&self) -> bool {
+        self.discovered
+    }
+
+    fn watch(&self, roots: &Roots, asked: mpsc::Receiver<Demand>, stop: watch::Receiver<bool>) -> std::io::Result<Box<dyn Slot>> {
+        let slot = Shared::default();
+        let watcher = Watcher { target: self.clone(), roots: roots.clone(), slot: slot.clone(), asked, accepted: None };
+        spawn("postgres", stop, move || watcher.run())?;
+        Ok(Box::new(slot))
+    }
+}
+
+impl Slot for Shared {
+    fn take(&self) -> Taken {
+        let (sample, status, answers) = Self::take(self);
+        let sample = (sample != PgSample::default()).then(|| ServerSample::Postgres(Box::new(sample)));
+        Taken { sample, status, answers }
+    }
+}
