@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 
 use crate::app::{App, Overlay, Screen};
 use crate::config::Meaning;
-use crate::model::origin::{self, ORIGINS, Origin};
+use crate::model::origin::{self, Origin};
 use crate::view::theme::Theme;
 
 /// What the card of a query shows.
@@ -25,7 +25,7 @@ pub fn draw(app: &App, scroll: usize, theme: &Theme, frame: &mut Frame<'_>, area
             ids.dedup();
             ids.iter().filter_map(|id| origin::find(id)).collect()
         }
-        None => ORIGINS.iter().collect(),
+        None => origin::all().collect(),
     };
     let mut seen: Vec<&str> = Vec::new();
     for o in chosen {

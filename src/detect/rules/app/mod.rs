@@ -7,3 +7,9 @@ pub mod unexplained;
 mod unix_stalled;
 pub mod upstream_waiting;
 pub mod workload_growth;
+
+use crate::detect::verdict::Rule;
+
+/// Its rules, in the order of the catalogue.
+pub(super) const RULES: &[&Rule] =
+    &[&upstream_waiting::RULE, &workload_growth::RULE, &service_stalled::RULE, &unexplained::RULE, &pool_queueing::RULE];

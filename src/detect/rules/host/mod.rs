@@ -35,3 +35,43 @@ pub mod syn_loss;
 pub mod system_time;
 pub mod tasks_exhausted;
 pub mod tasks_hung;
+
+use crate::detect::verdict::Rule;
+
+/// Its rules, in the order of the catalogue.
+pub(super) const RULES: &[&Rule] = &[
+    &cpu_contention::RULE,
+    &cpu_throttled::RULE,
+    &realtime_hog::RULE,
+    &process_churn::RULE,
+    &context_switches::RULE,
+    &system_time::RULE,
+    &steal::RULE,
+    &hot_core::RULE,
+    &memory_oom::RULE,
+    &memory_reclaim::RULE,
+    &swap_thrash::RULE,
+    &cache_thrash::RULE,
+    &leak::RULE,
+    &io_saturated::RULE,
+    &io_throttled::RULE,
+    &dirty_throttling::RULE,
+    &flush_storm::RULE,
+    &disk_full::RULE,
+    &inodes_exhausted::RULE,
+    &disk_errors::RULE,
+    &read_only::RULE,
+    &mount_hung::RULE,
+    &tasks_hung::RULE,
+    &tasks_exhausted::RULE,
+    &files_exhausted::RULE,
+    &packet_loss::RULE,
+    &syn_loss::RULE,
+    &listen_overflow::RULE,
+    &ports_exhausted::RULE,
+    &slow_receiver::RULE,
+    &softnet_drops::RULE,
+    &conntrack_full::RULE,
+    &nic_errors::RULE,
+    &link_saturated::RULE,
+];

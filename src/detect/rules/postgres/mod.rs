@@ -43,3 +43,45 @@ pub mod sync_replica;
 pub mod temp_spill;
 pub mod wraparound;
 pub mod xmin_horizon;
+
+use crate::detect::verdict::Rule;
+
+/// Its rules, in the order of the catalogue.
+pub(super) const RULES: &[&Rule] = &[
+    &idle_in_transaction::RULE,
+    &ddl_queue::RULE,
+    &prepared_transaction::RULE,
+    &advisory::RULE,
+    &hot_row::RULE,
+    &blocked::RULE,
+    &deadlocks::RULE,
+    &missing_index::RULE,
+    &stale_statistics::RULE,
+    &expensive::RULE,
+    &high_frequency::RULE,
+    &temp_spill::RULE,
+    &large_fetch::RULE,
+    &regressed::RULE,
+    &long_running::RULE,
+    &read_bound::RULE,
+    &commit_bound::RULE,
+    &sync_replica::RULE,
+    &forced::RULE,
+    &exhausted::RULE,
+    &churn::RULE,
+    &xmin_horizon::RULE,
+    &overdue::RULE,
+    &bloat::RULE,
+    &interference::RULE,
+    &wraparound::RULE,
+    &lag::RULE,
+    &slot_retention::RULE,
+    &archiver::RULE,
+    &index_invalid::RULE,
+    &index_duplicate::RULE,
+    &index_unused::RULE,
+    &index_redundant::RULE,
+    &sequence::RULE,
+    &settings::RULE,
+    &checksums::RULE,
+];

@@ -8,10 +8,13 @@ pub mod unreachable;
 use crate::detect::command::{Command, sh};
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
-use crate::detect::verdict::{Facts, Found, Judged, Verdict, evidence};
+use crate::detect::verdict::{Facts, Found, Judged, Rule, Verdict, evidence};
 use crate::model::source::{Place, SourceKind, SourceState, SourceStatus};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::Unit;
+
+/// Its rules, in the order of the catalogue.
+pub(super) const RULES: &[&Rule] = &[&unreachable::RULE, &denied::RULE, &not_watched::RULE, &blind::RULE];
 
 /// One hygiene finding for each source in `state`, with its reason and the way in.
 fn in_state(facts: &Facts<'_>, state: SourceState, says: &str) -> Judged {
