@@ -6,11 +6,15 @@ default:
 check:
     bash .ci/run
 
-# The tests alone
-test *ARGS:
-    cargo test {{ARGS}}
+# What needs no server and takes less than a minute once it is built: unit tests, recorded cases, screens, the house's own order
+test:
+    cargo test --lib --test cases --test screens --test tidy --test harm --test fixes --test schema --test copying
 
-# Draw the pictures of the README anew
+# All tests, with servers; ARGS go to cargo test
+test-all *ARGS:
+    bash tests/run {{ARGS}}
+
+# Redraw the pictures of the README
 pictures:
     PERFTOP_PICTURES=1 cargo test --test screens pictures_of_the_readme
 

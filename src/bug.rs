@@ -6,7 +6,7 @@ use std::io::Write;
 /// Exit code of a bug (CONTRACT: "a bug 70").
 pub const EXIT: i32 = 70;
 
-/// A line on standard error, as far as anyone reads it: a dead terminal is no reason to end in any other way.
+/// A line on standard error, as far as anyone reads it: a dead terminal is not a reason to end in any other way.
 pub fn say(line: &str) {
     _ = writeln!(std::io::stderr(), "perftop: {line}");
 }

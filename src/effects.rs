@@ -85,7 +85,7 @@ impl Effects {
         let work = move || {
             let way = if in_tmux && tmux(&text) { Some("tmux") } else { sent.then_some("terminal") };
             let saved = save(&text);
-            let file = saved.as_ref().map_or_else(|e| format!("no file: {e}"), |p| format!("also in {}", p.display()));
+            let file = saved.as_ref().map_or_else(|e| format!("file not written: {e}"), |p| format!("also in {}", p.display()));
             let said = match way {
                 Some("tmux") => format!("copied (tmux buffer): {what}; {file}"),
                 Some(_) => format!("sent to the terminal's clipboard: {what}; {file}"),
@@ -96,7 +96,7 @@ impl Effects {
         _ = std::thread::Builder::new().name("copy".into()).spawn(work);
     }
 
-    /// A full queue drops the question: the next picture asks again.
+    /// A full queue drops the request: the next picture asks again.
     fn ask(&self, ask: Ask) {
         _ = self.asks.try_send(ask);
     }

@@ -131,7 +131,7 @@ impl Engine {
         rmp_serde::to_vec_named(&self.state).unwrap_or_default()
     }
 
-    /// Takes a state over; an unreadable one (of another version) starts anew.
+    /// Takes a state over; an unreadable one (of another version) starts fresh.
     pub fn restore(&mut self, state: &[u8]) {
         let tame = tame::strings(state);
         self.state = tame.and_then(|state| rmp_serde::from_slice(&state).ok()).unwrap_or_default();

@@ -120,7 +120,7 @@ async fn turn(
                 },
                 Err(_) => {
                     live = false;
-                    Msg::Ended("the engine ended: the last picture stands".into())
+                    Msg::Ended("the engine ended: this is the last picture".into())
                 }
             },
         };

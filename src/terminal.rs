@@ -113,7 +113,7 @@ pub fn screen() -> io::Result<Screen> {
     Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(FRAME, Out(io::stdout()))))
 }
 
-/// Draws everything anew with the next frame. `Terminal::clear` would ask for the cursor and wait for an answer.
+/// Redraws everything with the next frame. `Terminal::clear` would ask for the cursor and wait for an answer.
 ///
 /// # Errors
 /// When the terminal cannot be written.

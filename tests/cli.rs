@@ -166,7 +166,7 @@ fn garbage_in_any_one_file_makes_that_one_thing_unknown() {
         let seen = [ids("cleared", &document), ids("findings", &document)].concat();
         let file = bad.rsplit('/').next().unwrap();
         for id in ids("cleared", &all).iter().filter(|id| !seen.contains(id)) {
-            // What is not judged any more must say that it was for want of that very file.
+            // What is not judged any more must say that it was because that very file is missing.
             let rows = document["unknown"].as_array().unwrap();
             let because = rows.iter().find(|r| r["id"] == id.as_str()).map(|r| r["because"].as_str().unwrap());
             // A busy machine may leave time for one sample only, whatever the file.

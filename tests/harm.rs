@@ -110,7 +110,7 @@ fn a_culprit_that_others_need_is_left_alone() {
             let mut first = p.clone();
             first.id.pid = 1;
             change("the first process", first, &mut tried);
-            // A list in which most of the work is somebody's whom others need is no list.
+            // A list in which most of the work belongs to someone whom others need is not a list.
             let victim = ProcFacts { serves: Some(true), cpu: Some(1.0), ..p.clone() };
             let small = ProcFacts { cpu: Some(0.1), ..p.clone() };
             assert!(touchable(facts, &[&victim, &small]).is_empty());

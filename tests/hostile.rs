@@ -155,7 +155,7 @@ const FAKES: [(&str, Fake, &str); 19] = [
     (
         "wants a password",
         |c| startup(c).and_then(|()| c.write_all(&message(b'R', b"\0\0\0\x03"))).and_then(|()| wait(c)),
-        "asks for a password",
+        "password required",
     ),
     (
         "a row of other columns",

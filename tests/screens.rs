@@ -291,7 +291,7 @@ fn any_size_draws() {
     }
 }
 
-/// `PERFTOP_PICTURES=1 cargo test --test screens` draws the pictures of the README anew.
+/// `PERFTOP_PICTURES=1 cargo test --test screens` redraws the pictures of the README.
 #[test]
 fn pictures_of_the_readme() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("screenshots");

@@ -228,7 +228,7 @@ fn long_polls_streams_and_idle_connections_are_quiet_and_hide_no_stall() {
     drop(idle);
 }
 
-/// A connection for each request, which no look catches: they count as answers all the same, so that a few long requests beside them are
+/// A connection for each request, which a dump of the sockets seldom catches: they count as answers all the same, so that a few long requests beside them are
 /// no stall, and a stall shows.
 #[test]
 fn requests_on_connections_of_their_own_count() {
@@ -240,7 +240,7 @@ fn requests_on_connections_of_their_own_count() {
                 let Ok(mut stream) = TcpStream::connect(at) else { return };
                 _ = writeln!(stream, "q");
                 _ = BufReader::new(stream).read_line(&mut String::new());
-                thread::sleep(Duration::from_millis(20));
+                thread::sleep(Duration::from_millis(100));
             }
         });
     }
@@ -250,7 +250,7 @@ fn requests_on_connections_of_their_own_count() {
     let d = beside.until("warning");
     let stalled = d["findings"].as_array().unwrap().iter().find(|f| f["id"] == "app.service.stalled").unwrap();
     let before = stalled["evidence"].as_array().unwrap().iter().find(|e| e["claim"] == "answers before, median").unwrap();
-    assert!(before["value"].as_f64().unwrap() > 50.0, "some 300 a second: {stalled:#}");
+    assert!(before["value"].as_f64().unwrap() > 25.0, "some 70 a second: {stalled:#}");
 }
 
 /// At a unix socket the kernel tells who waits to be accepted, and nothing else.

@@ -199,7 +199,7 @@ fn every_origin_that_is_named_exists_once() {
         })
         .collect();
     for name in &named {
-        assert!(origin::find(name).is_some(), "evidence names {name}, which is no origin");
+        assert!(origin::find(name).is_some(), "evidence names {name}, which is not an origin");
     }
     for o in origin::all() {
         assert!(!o.from.is_empty() && !o.formula.is_empty() && !o.command.is_empty(), "{}", o.id);
@@ -231,6 +231,64 @@ fn keys_and_themes_are_complete() {
     }
 }
 
+/// Files outside of the folders of a kind of server that may name one, each with its reason.
+const NAMES_A_KIND: &[(&str, &str)] = &[
+    ("commands/mod.rs", "turns that option into a setting"),
+    ("collect/kinds.rs", "table of kinds"),
+    ("detect/kinds.rs", "table of kinds"),
+    ("detect/rules/mod.rs", "lists of rules; what the screen copies of a session"),
+    ("detect/edges.rs", "joins findings of two sources"),
+    ("detect/bench.rs", "the bench of rules in tests"),
+    ("detect/memory.rs", "what was learned, as it is recorded"),
+    ("detect/rules/app/pool_queueing.rs", "joins a pooler and its server"),
+    ("model/sample.rs", "a sample of each kind, as it is recorded"),
+    ("model/facts/mod.rs", "facts of each kind"),
+    ("model/demand.rs", "what may be asked, as it is recorded"),
+    ("model/origin/mod.rs", "lists of origins"),
+    ("app/servers.rs", "table of screens"),
+    ("app/keymap.rs", "a key for each screen"),
+    ("diagnose/chapters/mod.rs", "table of chapters"),
+    ("view/screens/server.rs", "table of graphs"),
+    ("view/overlays/mod.rs", "the card of a query"),
+];
+
+#[test]
+fn a_kind_of_server_is_named_in_its_folders_and_the_tables() {
+    let words = [
+        "postgres::",
+        ".postgres",
+        "SourceKind::Postgres",
+        "SourceKind::Redis",
+        "SourceKind::Prometheus",
+        " Pg",
+        "(Pg",
+        "<Pg",
+        "&Pg",
+    ];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut named = Vec::new();
+    for (path, text) in sources() {
+        let own = path.strip_prefix(&root).unwrap().display().to_string();
+        let folder = own.split('/').any(|part| ["postgres", "postgres.rs"].contains(&part));
+        // Words in quotes are text, and `mod postgres;` is how a folder is found.
+        let code: String = code(&text)
+            .lines()
+            .filter(|l| !l.contains("mod postgres;"))
+            .map(|l| l.split('"').step_by(2).collect::<String>() + "\n")
+            .collect();
+        if !folder && words.iter().any(|word| code.contains(word)) {
+            named.push(own);
+        }
+    }
+    let listed = |file: &&String| NAMES_A_KIND.iter().any(|(name, _)| name == *file);
+    let more: Vec<&String> = named.iter().filter(|file| !listed(file)).collect();
+    let gone: Vec<_> = NAMES_A_KIND.iter().filter(|(file, _)| !named.iter().any(|name| name == file)).collect();
+    assert!(
+        more.is_empty() && gone.is_empty(),
+        "these name a kind of server, and belong into a folder of it or behind a table: {more:?}; these do not any more: {gone:?}"
+    );
+}
+
 /// docs/findings.md: what each rule says, and how it is judged.
 fn findings() -> String {
     let mut text = "# Findings\n\nWhat perftop can say, by stable id. `perftop explain ID` prints the page of one, with its thresholds and where its \
@@ -254,7 +312,7 @@ fn the_list_of_findings_is_that_of_the_rules() {
     if std::env::var_os("PERFTOP_BLESS").is_some() {
         fs::write(&path, findings()).unwrap();
     }
-    assert_eq!(fs::read_to_string(path).unwrap(), findings(), "PERFTOP_BLESS=1 cargo test --test tidy writes it anew");
+    assert_eq!(fs::read_to_string(path).unwrap(), findings(), "PERFTOP_BLESS=1 cargo test --test tidy rewrites it");
 }
 
 #[test]
@@ -263,5 +321,5 @@ fn the_example_configuration_is_the_defaults() {
     if std::env::var_os("PERFTOP_BLESS").is_some() {
         fs::write(&path, example()).unwrap();
     }
-    assert_eq!(fs::read_to_string(path).unwrap(), example(), "PERFTOP_BLESS=1 cargo test --test tidy writes it anew");
+    assert_eq!(fs::read_to_string(path).unwrap(), example(), "PERFTOP_BLESS=1 cargo test --test tidy rewrites it");
 }

@@ -64,7 +64,7 @@ impl App {
         }
     }
 
-    /// The beginning of the incident before the cursor, or after it. A replay looks through the whole recording.
+    /// The beginning of the incident before the cursor, or after it. A replay searches the whole recording.
     pub(super) fn incident(&mut self, later: bool) -> Vec<Effect> {
         if self.replays() {
             return vec![Effect::Incident { later }];
@@ -79,7 +79,7 @@ impl App {
         let mut begins = history.incidents.iter().map(|i| i.since_ms);
         let found = if later { begins.find(|at| *at > now) } else { begins.rfind(|at| *at < now) };
         let Some(at) = found else {
-            self.notice = Some(if later { "no later incident" } else { "no earlier incident in what is kept" }.into());
+            self.notice = Some(if later { "no later incident" } else { "no earlier incident in the history kept" }.into());
             return Vec::new();
         };
         let back = times.iter().position(|t| *t <= at).unwrap_or(times.len().saturating_sub(1));

@@ -51,8 +51,8 @@ impl App {
         match self.fix() {
             Some(fix) => {
                 let doubtful = fix.preflight.iter().any(|p| !p.ok);
-                let failed = if doubtful { ", one of whose checks FAILED (see its card)" } else { "" };
-                // Which one, and for which server: the order may have changed since it was looked at.
+                let failed = if doubtful { ", a preflight check FAILED (see the fix card)" } else { "" };
+                // Which one, and for which server: the order may have changed since it was shown.
                 let what = format!("{} [{}]{failed}", fix.title, fix.target);
                 let seconds = self.finding().map_or(0, |f| due_s(f, fix));
                 let copy = Effect::Copy { text: pasted(fix), what };
@@ -62,7 +62,7 @@ impl App {
             None => {
                 let gone = self.finding().is_none();
                 let nothing =
-                    if gone { "nothing to copy: this finding is gone" } else { "nothing to copy: this finding has no fix" };
+                    if gone { "nothing to copy: this finding has ended" } else { "nothing to copy: this finding has no fix" };
                 self.notice = Some(nothing.into());
                 Vec::new()
             }
@@ -85,8 +85,8 @@ pub(super) fn pasted(fix: &Fix) -> String {
     }
 }
 
-/// Seconds until a fix of the finding should be seen to work: half a minute to paste it, and what it takes to look; 0 for one that waits for
-/// a restart or for new sessions.
+/// Seconds until a fix of the finding should be seen to work: half a minute to paste it, and the time to sample; 0 for one that
+/// waits for a restart or for new sessions.
 fn due_s(finding: &Finding, fix: &Fix) -> u32 {
     // Settings and catalogues are read once a minute.
     let look_s = if matches!(finding.class, Class::Live | Class::Error) { 60 } else { 180 };

@@ -130,16 +130,16 @@ use Key as K;
 /// All keys. The first row that fits wins.
 pub const KEYMAP: &[Binding] = &[
     row("quit", &[K::Ctrl('c'), K::F(10)], "Ctrl-C F10", C::Anywhere, A::Quit, "quit at once", false),
-    row("redraw", &[K::Ctrl('l')], "Ctrl-L", C::Anywhere, A::Redraw, "draw everything anew", false),
-    row("suspend", &[K::Ctrl('z')], "Ctrl-Z", C::Anywhere, A::Suspend, "to the shell; fg comes back", false),
+    row("redraw", &[K::Ctrl('l')], "Ctrl-L", C::Anywhere, A::Redraw, "redraw", false),
+    row("suspend", &[K::Ctrl('z')], "Ctrl-Z", C::Anywhere, A::Suspend, "suspend to the shell; fg resumes", false),
     row("triage", &[K::Char('1')], "1", C::Anywhere, A::Triage, "triage", true),
     row("host", &[K::Char('2')], "2", C::Anywhere, A::Host, "host", true),
     row("postgres", &[K::Char('3')], "3", C::Anywhere, A::Server(SourceKind::Postgres), "postgres", true),
     row("diagnose", &[K::Char('6')], "6", C::Anywhere, A::Diagnose, "diagnose", true),
     row("up", &[K::Up, K::Char('k')], "↑ k", C::Anywhere, A::Up, "up", false),
     row("down", &[K::Down, K::Char('j')], "↓ j", C::Anywhere, A::Down, "down", false),
-    row("page_up", &[K::PageUp, K::Ctrl('b')], "PgUp", C::Anywhere, A::PageUp, "a page up", false),
-    row("page_down", &[K::PageDown, K::Ctrl('f')], "PgDn", C::Anywhere, A::PageDown, "a page down", false),
+    row("page_up", &[K::PageUp, K::Ctrl('b')], "PgUp", C::Anywhere, A::PageUp, "page up", false),
+    row("page_down", &[K::PageDown, K::Ctrl('f')], "PgDn", C::Anywhere, A::PageDown, "page down", false),
     row("top", &[K::Home], "Home gg", C::Anywhere, A::Top, "to the top", false),
     row("bottom", &[K::End, K::Char('G')], "End G", C::Anywhere, A::Bottom, "to the bottom", false),
     row("open", &[K::Enter], "⏎", C::Anywhere, A::Open, "open", true),
@@ -154,39 +154,39 @@ pub const KEYMAP: &[Binding] = &[
         false,
     ),
     row("sort_right", &[K::Char('>'), K::Right, K::Char('l')], "> →", C::Host, A::SortRight, "sort", true),
-    row("sort_reverse", &[K::Char('r')], "r", C::Host, A::SortReverse, "reverse the order", false),
+    row("sort_reverse", &[K::Char('r')], "r", C::Host, A::SortReverse, "reverse sort order", false),
     row("shape", &[K::Char('T')], "T", C::Host, A::Shape, "tree", true),
-    row("weigh", &[K::Char('b')], "b", C::Host, A::Weigh, "weigh the process: foreground, background, as judged", false),
+    row("weigh", &[K::Char('b')], "b", C::Host, A::Weigh, "weight: foreground, background, automatic", false),
     row("pg_filter", &[K::Char('/')], "/", C::Server, A::Filter, "filter", true),
-    row("next_tab", &[K::Tab, K::Right, K::Char('l')], "Tab →", C::Server, A::NextTab, "next table", true),
-    row("tab_before", &[K::Left, K::Char('h')], "← h", C::Server, A::TabBefore, "the table before", false),
+    row("next_tab", &[K::Tab, K::Right, K::Char('l')], "Tab →", C::Server, A::NextTab, "next tab", true),
+    row("tab_before", &[K::Left, K::Char('h')], "← h", C::Server, A::TabBefore, "previous tab", false),
     row("pg_sort_left", &[K::Char('<')], "<", C::Server, A::SortLeft, "sort by the column to the left", false),
     row("pg_sort_right", &[K::Char('>')], ">", C::Server, A::SortRight, "sort by the column to the right", false),
-    row("pg_reverse", &[K::Char('r')], "r", C::Server, A::SortReverse, "reverse the order", false),
-    row("cumulative", &[K::Char('a')], "a", C::Server, A::Cumulative, "queries of all time, or of the last interval", false),
+    row("pg_reverse", &[K::Char('r')], "r", C::Server, A::SortReverse, "reverse sort order", false),
+    row("cumulative", &[K::Char('a')], "a", C::Server, A::Cumulative, "toggle last interval / all time", false),
     row("next_server", &[K::Char('S')], "S", C::Server, A::NextServer, "next server", false),
     row("plan", &[K::Char('x')], "x", C::Anywhere, A::Plan, "query plan", true),
-    row("try_index", &[K::Char('H')], "H", C::Overlay, A::TryIndex, "try the suggested index on the planner, by HypoPG", false),
+    row("try_index", &[K::Char('H')], "H", C::Overlay, A::TryIndex, "try the suggested index with HypoPG (not built)", false),
     row("copy_fix", &[K::Char('c')], "c", C::Anywhere, A::CopyFix, "copy fix", true),
-    row("copy_view", &[K::Char('y')], "y", C::Anywhere, A::CopyView, "copy view: the raw text", false),
-    row("chat_line", &[K::Char('Y')], "Y", C::Anywhere, A::ChatLine, "copy one line for the chat", false),
+    row("copy_view", &[K::Char('y')], "y", C::Anywhere, A::CopyView, "copy view: plain text to select", false),
+    row("chat_line", &[K::Char('Y')], "Y", C::Anywhere, A::ChatLine, "copy a one-line summary for chat", false),
     row("provenance", &[K::Char('i')], "i", C::Anywhere, A::Provenance, "provenance", true),
     row("next_fix", &[K::Tab, K::Char('n')], "Tab n", C::Overlay, A::NextFix, "next fix", false),
-    row("palette", &[K::Char(':')], ":", C::Anywhere, A::Palette, "palette: every action by its words", false),
+    row("palette", &[K::Char(':')], ":", C::Anywhere, A::Palette, "palette: search all actions", false),
     row("sockets", &[K::Char('s')], "s", C::Anywhere, A::Sockets, "sockets: peers, listeners, ports", false),
-    row("messages", &[K::Char('e')], "e", C::Anywhere, A::Messages, "events: what the kernel said", false),
+    row("messages", &[K::Char('e')], "e", C::Anywhere, A::Messages, "events: kernel messages", false),
     row("time", &[K::Char('t')], "t", C::Anywhere, A::Time, "time", true),
-    row("earlier", &[K::Left, K::Char('h')], "← h", C::Time, A::Earlier, "a moment earlier", false),
-    row("later", &[K::Right, K::Char('l')], "→ l", C::Time, A::Later, "a moment later", false),
-    row("incident_before", &[K::Char('[')], "[", C::Anywhere, A::IncidentBefore, "to the incident before", false),
-    row("incident_after", &[K::Char(']')], "]", C::Anywhere, A::IncidentAfter, "to the next incident", false),
+    row("earlier", &[K::Left, K::Char('h')], "← h", C::Time, A::Earlier, "earlier", false),
+    row("later", &[K::Right, K::Char('l')], "→ l", C::Time, A::Later, "later", false),
+    row("incident_before", &[K::Char('[')], "[", C::Anywhere, A::IncidentBefore, "previous incident", false),
+    row("incident_after", &[K::Char(']')], "]", C::Anywhere, A::IncidentAfter, "next incident", false),
     row("freeze", &[K::Char(' ')], "space", C::Anywhere, A::Freeze, "freeze", true),
-    row("mute", &[K::Char('m')], "m", C::Anywhere, A::Mute, "mute the finding with a reason, for an hour; or no more", false),
-    row("record", &[K::Char('w')], "w", C::Anywhere, A::Record, "write the incident: record from here on, or end it", false),
-    row("pause", &[K::Char('p')], "p", C::Anywhere, A::Pause, "replay: pause or go on", false),
-    row("step", &[K::Char('.')], ".", C::Anywhere, A::Step, "replay: one tick on", false),
-    row("slower", &[K::Char('-')], "-", C::Anywhere, A::Slower, "replay: half the speed", false),
-    row("faster", &[K::Char('+')], "+", C::Anywhere, A::Faster, "replay: twice the speed", false),
+    row("mute", &[K::Char('m')], "m", C::Anywhere, A::Mute, "mute for an hour with a reason, or unmute", false),
+    row("record", &[K::Char('w')], "w", C::Anywhere, A::Record, "record to a file from now on, or stop", false),
+    row("pause", &[K::Char('p')], "p", C::Anywhere, A::Pause, "replay: pause or resume", false),
+    row("step", &[K::Char('.')], ".", C::Anywhere, A::Step, "replay: next tick", false),
+    row("slower", &[K::Char('-')], "-", C::Anywhere, A::Slower, "replay: half speed", false),
+    row("faster", &[K::Char('+')], "+", C::Anywhere, A::Faster, "replay: double speed", false),
     row("help", &[K::Char('?'), K::F(1)], "?", C::Anywhere, A::Help, "help", true),
     row("back", &[K::Esc], "Esc", C::Anywhere, A::Back, "back", false),
     row("close", &[K::Char('q')], "q", C::Anywhere, A::Close, "back, quit", true),
@@ -277,11 +277,11 @@ impl Keymap {
         for (index, (name, keys)) in entries.iter().enumerate() {
             let Some(row) = map.rows.iter_mut().find(|r| r.binding.name == name) else {
                 let near = crate::config::nearest(name, KEYMAP.iter().map(|b| b.name));
-                return Err((index, format!("there is no action `{name}` in [keys]{near}; `perftop config keys` lists them")));
+                return Err((index, format!("unknown action `{name}` in [keys]{near}; `perftop config keys` lists them")));
             };
             row.keys.clear();
             for text in keys {
-                let bad = || format!("`{name}`: `{text}` is no key; write c, G, space, ctrl-f, F5, up, pgdn, enter or the like");
+                let bad = || format!("`{name}`: unknown key `{text}`; write c, G, space, ctrl-f, F5, up, pgdn, enter etc.");
                 row.keys.push(Key::parse(text).ok_or_else(|| (index, bad()))?);
             }
             if row.keys.contains(&K::Char('g')) {
@@ -316,7 +316,7 @@ impl Keymap {
         };
         self.rows.iter().filter(|r| r.binding != row.binding && meets(r)).find_map(|other| {
             let key = row.keys.iter().find(|k| other.keys.contains(k))?;
-            Some(format!("the key {} is `{}` already; give that another key too", key.shown(), other.binding.name))
+            Some(format!("key {} already belongs to `{}`; give that action another key as well", key.shown(), other.binding.name))
         })
     }
 
@@ -383,10 +383,10 @@ mod tests {
         let map = with("copy_fix", &["F5", "C"]).unwrap();
         assert_eq!(map.action(K::F(5), C::Triage), Some(A::CopyFix));
         assert_eq!(map.action(K::Char('c'), C::Triage), None);
-        assert!(with("copy_fix", &["i"]).unwrap_err().1.contains("`provenance` already"));
+        assert!(with("copy_fix", &["i"]).unwrap_err().1.contains("already belongs to `provenance`"));
         assert!(with("copy_fx", &["C"]).unwrap_err().1.contains("did you mean `copy_fix`?"));
         assert!(with("copy_fix", &["g"]).unwrap_err().1.contains("gg"));
-        assert!(with("copy_fix", &["hyper-c"]).unwrap_err().1.contains("is no key"));
+        assert!(with("copy_fix", &["hyper-c"]).unwrap_err().1.contains("unknown key"));
         assert!(with("freeze", &["ctrl-c"]).unwrap_err().1.contains("always quits"));
         assert_eq!(with("quit", &["Q"]).unwrap().action(K::Ctrl('c'), C::Host), Some(A::Quit));
         // Two that swap their keys do not stand in each other's way.

@@ -184,7 +184,7 @@ pub enum Effect {
         /// Which way.
         later: bool,
     },
-    /// Draw everything anew.
+    /// Redraw everything.
     Redraw,
     /// To the shell and back (Ctrl-Z).
     Suspend,

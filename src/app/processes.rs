@@ -37,7 +37,7 @@ pub const COLUMNS: &[(Column, &str, u16, &str)] = &[
     (Column::Write, "WRITE/s", 9, "bytes per second dirtied"),
     (Column::Memory, "RSS", 9, "resident memory"),
     (Column::Threads, "THR", 5, "threads"),
-    (Column::Weight, "FG", 5, "foreground weight: 1 someone waits for it, 0 nobody does"),
+    (Column::Weight, "FG", 5, "foreground weight: 1 someone waits for it, 0 nobody"),
     (Column::Name, "COMMAND", 0, "name and masked arguments"),
 ];
 

@@ -58,7 +58,7 @@ const OPS: &[(&str, Op)] = &[
 const TEXTS: [&str; 4] = ["state", "name", "cmd", "group"];
 
 impl Query {
-    /// Parses a filter. A word without an operator is looked for in the name, the arguments and the pid.
+    /// Parses a filter. A word without an operator is searched in the name, the arguments and the pid.
     ///
     /// # Errors
     /// What is wrong with a term, and the way out.
@@ -91,13 +91,13 @@ fn term(text: &str) -> Result<Term, String> {
     let Some(field) = FIELDS.iter().map(|(known, _)| *known).find(|known| *known == name) else {
         let near = crate::config::nearest(&name, FIELDS.iter().map(|f| f.0));
         let known: Vec<&str> = FIELDS.iter().map(|f| f.0).collect();
-        return Err(format!("there is no field `{name}`{near}; fields are {}", known.join(" ")));
+        return Err(format!("unknown field `{name}`{near}; fields are {}", known.join(" ")));
     };
     if TEXTS.contains(&field) {
         let forms = [("!=", true, true), ("!~", true, false), ("~", false, false), ("=", false, true)];
         let form = forms.iter().find_map(|(op, not, exact)| Some((rest.strip_prefix(op)?, *not, *exact)));
         let Some((value, not, exact)) = form.filter(|(value, _, _)| !value.is_empty()) else {
-            return Err(format!("`{text}`: {field} takes = != ~ !~ and a text"));
+            return Err(format!("`{text}`: {field} takes = != ~ !~ and text"));
         };
         return Ok(Term::Text { field, not, exact, value: value.to_lowercase() });
     }
@@ -179,7 +179,7 @@ mod tests {
         );
         assert!(Query::parse("cpv>1").unwrap_err().contains("did you mean `cpu`?"));
         assert!(Query::parse("cpu~1").unwrap_err().contains("a number"));
-        assert!(Query::parse("state>D").unwrap_err().contains("a text"));
+        assert!(Query::parse("state>D").unwrap_err().contains("text"));
         assert_eq!(quantity("1.5GiB"), Some(1.5 * 1024.0 * 1024.0 * 1024.0));
         assert_eq!(quantity("much"), None);
     }

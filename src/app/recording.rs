@@ -12,7 +12,7 @@ impl App {
     pub(super) fn record(&mut self) -> Vec<Effect> {
         let Some(picture) = self.picture.clone() else { return Vec::new() };
         if picture.mode != Mode::Live {
-            self.notice = Some("this is a recording already; only the live screen is recorded".into());
+            self.notice = Some("this is already a recording; only the live screen can be recorded".into());
             return Vec::new();
         }
         let state = picture.recording.as_ref().map(|r| &r.state);
@@ -36,11 +36,11 @@ impl App {
         let path = Word::quoted(recording.path.raw()).map_or_else(|| recording.path.shown().to_owned(), |path| path.to_string());
         let missing = match recording.missing {
             0 => String::new(),
-            n => format!("; {n} samples are missing, the disk did not keep up"),
+            n => format!("; {n} samples lost, the disk did not keep up"),
         };
         match &recording.state {
             RecordingState::Opening | RecordingState::Sealing => None,
-            RecordingState::Running => Some(format!("recording to {path}; {} ends it{missing}", self.key_of(Action::Record))),
+            RecordingState::Running => Some(format!("recording to {path}; {} stops it{missing}", self.key_of(Action::Record))),
             RecordingState::Ended => Some(format!("recorded{missing}; perftop replay {path}")),
             RecordingState::Failed { why, .. } => Some(format!("recording stopped: {}", Foreign::from(why.as_str()).shown())),
         }

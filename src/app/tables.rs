@@ -116,7 +116,7 @@ pub struct ServerScreen {
     pub kind: SourceKind,
     /// Its tables.
     pub tabs: &'static [Tab],
-    /// The servers that can be looked at, by source id.
+    /// The servers that can be shown, by source id.
     pub servers: fn(&Facts) -> Vec<&str>,
 }
 
@@ -180,14 +180,14 @@ impl ServerView {
         self.sort.get(self.tab).copied().flatten()
     }
 
-    /// The server that is looked at.
+    /// The server that is shown.
     #[must_use]
     pub fn of<'a>(&self, facts: &'a Facts) -> Option<&'a str> {
         let all = (self.screen.servers)(facts);
         all.iter().copied().find(|id| Some(*id) == self.server.as_deref()).or(all.first().copied())
     }
 
-    /// Stays with the server that is looked at, whichever others come.
+    /// Stays with the server that is shown, whichever others come.
     pub fn stay(&mut self, facts: &Facts) {
         self.server = self.of(facts).map(ToOwned::to_owned);
     }
@@ -262,7 +262,7 @@ impl ServerView {
     /// # Errors
     /// Why nothing.
     pub fn copy(&self, facts: &Facts) -> Result<Copied, &'static str> {
-        let server = self.of(facts).ok_or("nothing to copy: there is no server")?;
+        let server = self.of(facts).ok_or("nothing to copy: no server")?;
         (self.open().copy)(facts, server, self.selected.as_deref())
     }
 }

@@ -110,7 +110,7 @@ impl App {
                 let given = crate::config::parse_duration(first).map(|ms| ms / 1000);
                 let reason = given.map_or(text.as_str(), |_| text[first.len()..].trim()).to_owned();
                 if reason.is_empty() {
-                    self.notice = Some("not muted: a reason is needed, such as `2h deploy under way`".into());
+                    self.notice = Some("not muted: give a reason, such as `2h deploy under way`".into());
                     return Vec::new();
                 }
                 let seconds = u32::try_from(given.unwrap_or(3600).clamp(1, 7 * 86_400)).unwrap_or(3600);
@@ -303,7 +303,7 @@ impl App {
         }
     }
 
-    /// As judged, then background, then foreground, then as judged again.
+    /// As judged, then background, then foreground, then automatic again.
     fn weigh(&mut self) -> Vec<Effect> {
         let process = self.processes.selected.and_then(|id| self.process(id));
         let Some(process) = process else { return Vec::new() };
@@ -313,15 +313,15 @@ impl App {
             (true, v) if v < 0.5 => Some(1.0),
             (true, _) => None,
         };
-        let said = weight.map_or_else(|| "as judged".to_owned(), short);
-        self.notice = Some(format!("{name} weighs {said} from the next second on"));
+        let said = weight.map_or_else(|| "automatic".to_owned(), short);
+        self.notice = Some(format!("{name}: weight now {said} (b to change)"));
         vec![Effect::Weigh { name, weight }]
     }
 
     /// Asks for a reason, or takes a mute back.
     fn mute(&mut self) -> Vec<Effect> {
         let Some(finding) = self.finding() else {
-            self.notice = Some("nothing to mute: there is no finding".into());
+            self.notice = Some("nothing to mute: no finding".into());
             return Vec::new();
         };
         let (key, muted) = (finding.key.clone(), finding.muted.is_some());

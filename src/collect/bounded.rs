@@ -29,7 +29,7 @@ pub enum Refused {
         path: String,
     },
     /// Larger than [`MOST`].
-    #[error("{path} is larger than 1 MB, the most that is read")]
+    #[error("{path} is larger than 1 MB, the limit")]
     TooLarge {
         /// The file.
         path: String,
@@ -41,7 +41,7 @@ pub enum Refused {
         path: String,
     },
     /// A secret that others can read or change.
-    #[error("{path} can be read or changed by others (mode {mode:04o}); type: chmod 600 {word}")]
+    #[error("{path} is readable or writable by others (mode {mode:04o}); type: chmod 600 {word}")]
     Open {
         /// The file.
         path: String,

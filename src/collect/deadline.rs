@@ -38,7 +38,7 @@ impl Deadline {
         call: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Lack> {
         let late = |detail: &str| Lack::new(Why::TimedOut, format!("{what}: {detail}"));
-        let receiver = self.start(what, call).ok_or_else(|| late("too many calls hang already"))?;
+        let receiver = self.start(what, call).ok_or_else(|| late("too many calls are already hung"))?;
         match tokio::time::timeout(limit, receiver).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(_)) => Err(Lack::new(Why::Garbage, format!("{what}: the reader failed"))),

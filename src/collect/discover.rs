@@ -71,7 +71,7 @@ fn remote(peer: SocketAddr) -> SourceStatus {
         role: None,
         version: None,
         reader: None,
-        why: Some(format!("requests here wait for it{service}; it is another host")),
+        why: Some(format!("requests here wait for it{service}; it is on another host")),
         way_in: Some(format!("ssh {} -t perftop", peer.ip())),
     }
 }
@@ -130,7 +130,7 @@ fn seen(server: &Kind, row: &ProcRaw, serving: Option<&Seen<Serving>>, port: Opt
         reader: None,
         why: Some(match server.reads {
             Some(_) => format!("{} runs here as pid {}; its socket was not found", row.comm, row.id.pid),
-            None => format!("{} runs here as pid {}; this version does not read it", row.comm, row.id.pid),
+            None => format!("{} runs here as pid {}; perftop cannot monitor it yet", row.comm, row.id.pid),
         }),
         way_in: Some(server.look.replace("{port}", &port.to_string())),
     }

@@ -13,7 +13,7 @@ pub struct Kind {
     pub programs: &'static [&'static str],
     /// The port that it has unless it is said.
     pub port: u16,
-    /// How to look at one by hand.
+    /// How to inspect one by hand.
     pub look: &'static str,
     /// How it is read; `None`: it is only seen.
     pub reads: Option<&'static dyn Reads>,

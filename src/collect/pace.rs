@@ -1,7 +1,7 @@
-//! The pace of looks at states: uneven on purpose.
+//! The pace of state samples: uneven on purpose.
 
-/// What the n-th pause between two looks is multiplied by, 0.6 to 1.4 and 1 on average: looks at an even pace see a load that repeats itself
-/// always at the same place. Multiples of the golden ratio fall evenly and never in step.
+/// What the n-th pause between two samples is multiplied by, 0.6 to 1.4 and 1 on average: evenly spaced samples see a periodic
+/// load always at the same point. Multiples of the golden ratio fall evenly and never in step.
 #[must_use]
 pub fn unsteady(n: u32) -> f64 {
     const GOLDEN: f64 = 0.618_033_988_749_894_9;
@@ -12,7 +12,7 @@ pub fn unsteady(n: u32) -> f64 {
 mod tests {
     use super::unsteady;
 
-    /// Two statements in turn, 30 and 40 ms; looks about each 105 ms, which is one and a half of their rounds.
+    /// Two statements in turn, 30 and 40 ms; samples about every 105 ms, which is one and a half of their rounds.
     #[test]
     fn a_load_that_repeats_itself_is_seen_in_its_true_shares() {
         let mut at_ms = 0.0;

@@ -264,7 +264,7 @@ impl Scheduler {
                 self.sweeper.try_send(request).ok().map(|()| receiver)
             }
         };
-        let late = Lack::new(Why::TimedOut, "the reader of /proc does not answer");
+        let late = Lack::new(Why::TimedOut, "the /proc reader does not respond");
         let Some(mut receiver) = receiver else {
             host.hung = Some(late);
             return;
@@ -275,7 +275,7 @@ impl Scheduler {
                 host.sweep = Some(Arc::new(sweep));
                 host.states = Some(states);
             }
-            Ok(Err(_)) => host.hung = Some(Lack::new(Why::Garbage, "the reader of /proc failed")),
+            Ok(Err(_)) => host.hung = Some(Lack::new(Why::Garbage, "the /proc reader failed")),
             Err(_) => {
                 self.hung = Some(receiver);
                 host.hung = Some(late);

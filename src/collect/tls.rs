@@ -46,7 +46,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let config = config(trust, files)?;
-    let name = ServerName::try_from(host.to_owned()).map_err(|_| format!("{host:?} cannot be the name of a host"))?;
+    let name = ServerName::try_from(host.to_owned()).map_err(|_| format!("{host:?} is not a valid host name"))?;
     TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(|e| format!("TLS: {e}"))
 }
 
@@ -88,7 +88,7 @@ fn authority(files: &Certificates, named: &[CertificateDer<'static>]) -> Result<
     }
     let provider = Arc::new(crypto::ring::default_provider());
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
-    verifier.map_err(|_| "no certificate of an authority here: name one (sslrootcert)".to_owned())
+    verifier.map_err(|_| "no CA certificate on this host: name one (sslrootcert)".to_owned())
 }
 
 #[derive(Debug)]

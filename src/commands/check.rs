@@ -58,7 +58,7 @@ fn known(only: &[String]) -> Result<(), Failure> {
     for id in only {
         if !RULES.iter().any(|rule| health::matches(id, rule.id)) {
             let near = nearest(id, RULES.iter().map(|r| r.id));
-            return Err(Failure::Usage(format!("--only {id}: there is no such finding{near}; `perftop explain` lists all")));
+            return Err(Failure::Usage(format!("--only {id}: unknown finding{near}; `perftop explain` lists all")));
         }
     }
     Ok(())
@@ -101,7 +101,7 @@ async fn once(mut handle: Handle, look: Duration, say: impl Fn(&Picture) -> Resu
     tokio::select! {
         picture = tokio::time::timeout(look + PATIENCE, wait) => match picture {
             Ok(Some(picture)) => say(&picture),
-            _ => Err(Failure::Io("the host cannot be read: no sample came; see `perftop doctor`".into())),
+            _ => Err(Failure::Io("the host cannot be read: no sample; see `perftop doctor`".into())),
         },
         number = ending.next() => Err(Failure::Signal(number)),
     }

@@ -64,7 +64,7 @@ pub fn run(options: &Doctor, settings: &Settings) -> Result<u8, Failure> {
                     Err(lack) => lacking(&mut out, &format!("mount {}", fs.mount), lack),
                 }
             }
-            row(&mut out, "file systems", Ok(&format!("{} that can run full", mounts.len())));
+            row(&mut out, "file systems", Ok(&format!("{} that can fill up", mounts.len())));
         }
         Err(lack) => lacking(&mut out, "file systems", lack),
     }
@@ -77,7 +77,7 @@ pub fn run(options: &Doctor, settings: &Settings) -> Result<u8, Failure> {
         let role = source.role.map_or_else(String::new, |r| format!(", {r}"));
         _ = writeln!(out, "{:<16} {}{version}{role}{reader}{why}", source.id, source.state.word());
         if let Some(way_in) = source.way_in {
-            _ = writeln!(out, "{:<16}   way in: {way_in}", "");
+            _ = writeln!(out, "{:<16}   how to connect: {way_in}", "");
         }
     }
     print(&out)?;
@@ -159,8 +159,8 @@ fn processes(out: &mut String, s: &HostSweep, root: bool) {
 }
 
 const AUDIT: &str = "\
-Everything that perftop can touch, and nothing else: * stands for anything without a slash, ** for anything. It changes nothing on the
-system; what it writes is asked for. A test holds a live run under strace against this list.
+Everything that perftop can touch, and nothing else: * matches anything without a slash, ** anything. It changes nothing on the
+system and writes only what you ask for. A test compares a live run under strace with this list.
 
 ";
 

@@ -26,7 +26,7 @@ pub fn run(id: Option<&str>, settings: &Settings) -> Result<u8, Failure> {
     };
     let Some(rule) = rules::find(id) else {
         let near = nearest(id, RULES.iter().map(|r| r.id));
-        return Err(Failure::Usage(format!("there is no finding `{id}`{near}; `perftop explain` lists all")));
+        return Err(Failure::Usage(format!("unknown finding `{id}`{near}; `perftop explain` lists all")));
     };
     print(&page(rule, &settings.params()))?;
     Ok(0)

@@ -153,7 +153,7 @@ pub fn settings(global: &Global) -> Result<Settings, Failure> {
             settings.servers(kind.word()).into_iter().find(|(_, (url, _), _)| reads.has_password(url))
         {
             return Err(Failure::Usage(format!(
-                "{origin}: a password has no place in a URL: it shows in the list of processes, in shell histories and backups; use {}",
+                "{origin}: a password must not be in a URL: it shows in the process list, shell histories and backups; use {}",
                 reads.passwords()
             )));
         }
@@ -226,7 +226,7 @@ fn plan(settings: &Settings, every: Duration, quick_start: bool) -> Result<Plan,
     let roots = Roots { proc: settings.text("procfs_root").into(), sys: settings.text("sysfs_root").into() };
     if !roots.proc.join("stat").exists() {
         return Err(Failure::Usage(format!(
-            "{} is no /proc: there is no file `stat` in it; mount the host's /proc there or leave --procfs-root out",
+            "{} is not a /proc: it has no file `stat`; mount the host's /proc there, or omit --procfs-root",
             roots.proc.display()
         )));
     }
@@ -267,11 +267,7 @@ fn servers(settings: &Settings, impersonate: bool) -> Result<Vec<Arc<dyn Reach>>
             let password_file = file.map(|(file, _)| Path::new(file));
             let server = reads.configured(&Configured { url, name, password_file, impersonate }).map_err(&wrong)?;
             if found.iter().any(|s| s.id() == server.id()) {
-                return Err(wrong(format!(
-                    "{} is there twice; give each its own name under [{}.NAME]",
-                    server.id(),
-                    kind.word()
-                )));
+                return Err(wrong(format!("{} appears twice; give each its own name under [{}.NAME]", server.id(), kind.word())));
             }
             found.push(server);
         }

@@ -30,7 +30,7 @@ pub fn run(options: &Record, settings: &Settings) -> Result<u8, Failure> {
         _ => Target::File(options.file.clone()),
     };
     if target == Target::Stdout && std::io::IsTerminal::is_terminal(&std::io::stdout()) {
-        return Err(Failure::Usage("a recording is binary: pipe it, as in `perftop record - | perftop replay -`".into()));
+        return Err(Failure::Usage("a recording is binary; pipe it, as in `perftop record - | perftop replay -`".into()));
     }
     let every_ms = u64::try_from(every.as_millis()).unwrap_or(u64::MAX);
     let keep_ms = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);

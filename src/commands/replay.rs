@@ -71,7 +71,7 @@ fn time(text: &str, file: Option<&std::path::Path>) -> Result<i64, Failure> {
 
 fn damaged(lost: u64) -> Failure {
     Failure::Usage(format!(
-        "the recording is damaged behind the last line above: {lost} samples that its index knows of cannot be read"
+        "the recording is damaged after the last line above: {lost} samples listed in its index cannot be read"
     ))
 }
 

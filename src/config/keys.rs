@@ -47,36 +47,36 @@ pub const KEYS: &[Key] = &[
         "\"dark\"",
         "dark, light, contrast, colorblind, terminal (its own 16 colours), or the path of a theme file",
     ),
-    key("", "color", Kind::Choice(&["auto", "always", "never"]), "\"auto\"", "auto looks at NO_COLOR, TERM and COLORTERM"),
+    key("", "color", Kind::Choice(&["auto", "always", "never"]), "\"auto\"", "auto follows NO_COLOR, TERM and COLORTERM"),
     key("", "ascii", Kind::Bool, "false", "draw with ASCII only"),
     key(
         "",
         "mouse",
         Kind::Bool,
         "true",
-        "take the mouse: a press chooses, a second one opens, the wheel scrolls; false leaves it to the terminal",
+        "use the mouse: click selects, a second click opens, the wheel scrolls; false leaves it to the terminal",
     ),
-    key("", "every", Kind::Duration(250, 60_000), "\"1s\"", "between two looks at the host on the screen"),
+    key("", "every", Kind::Duration(250, 60_000), "\"1s\"", "time between two samples on the screen"),
     key("", "discover", Kind::Bool, "true", "look for servers that run here"),
     key(
         "",
         "impersonate",
         Kind::Bool,
         "true",
-        "as root, become the owner of a server's socket for the moment of the connect, where peer authentication asks for it",
+        "as root, switch to the owner of a server's socket while connecting, where peer authentication needs it",
     ),
     key("", "procfs_root", Kind::Text, "\"/proc\"", "where /proc is, for a host seen from a container"),
     key("", "sysfs_root", Kind::Text, "\"/sys\"", "where /sys is"),
-    key("record", "every", Kind::Duration(250, 3_600_000), "\"5s\"", "between two samples of a recording"),
-    key("record", "keep", Kind::Duration(60_000, 31_536_000_000), "\"7d\"", "older samples are dropped from the file"),
+    key("record", "every", Kind::Duration(250, 3_600_000), "\"5s\"", "time between two samples of a recording"),
+    key("record", "keep", Kind::Duration(60_000, 31_536_000_000), "\"7d\"", "samples older than this are dropped from the file"),
     key(
         "targets",
         "cpu_warning",
         Kind::Number(0.0, 100.0),
         "70.0",
-        "percent from which the CPU gauge turns to warning; colours raise nothing",
+        "percent at which the CPU gauge turns to warning; colours raise no finding",
     ),
-    key("targets", "cpu_critical", Kind::Number(0.0, 100.0), "90.0", "percent from which it turns to critical"),
+    key("targets", "cpu_critical", Kind::Number(0.0, 100.0), "90.0", "percent at which it turns to critical"),
     key("targets", "memory_warning", Kind::Number(0.0, 100.0), "80.0", "the same for memory"),
     key("targets", "memory_critical", Kind::Number(0.0, 100.0), "95.0", "the same for memory"),
     key("targets", "disk_warning", Kind::Number(0.0, 100.0), "80.0", "the same for space on file systems"),
@@ -108,8 +108,8 @@ pub fn example() -> String {
          # [keys]\n# copy_fix = [\"c\", \"F5\"]\n",
     );
     out.push_str(
-        "\n# PostgreSQL servers to watch, each under a name of yours. Those that run here are found without it. A password stands in\n\
-         # ~/.pgpass, PGPASSWORD or a file of its own, never in the URL.\n\
+        "\n# PostgreSQL servers to watch, each under its own name. Those that run here are found without it. \
+         A password belongs in\n# ~/.pgpass, PGPASSWORD or a file of its own, never in the URL.\n\
          # [postgres.main]\n# url = \"postgres://perftop@10.0.2.5:5432/shop\"\n# password_file = \"/etc/perftop/main.password\"\n",
     );
     out.push_str("\n# Thresholds of the rules; `perftop explain ID` says what each decides.\n");

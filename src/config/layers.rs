@@ -32,7 +32,7 @@ pub fn load(path: &Path, text: &str) -> Result<Layer, Vec<Problem>> {
         Ok(table) => check.table(table.get_ref()),
         Err(error) => {
             let at = error.span().map_or(0, |s| s.start);
-            check.problem(at, format!("this is no TOML: {}", error.message()));
+            check.problem(at, format!("not valid TOML: {}", error.message()));
         }
     }
     if check.problems.is_empty() {
@@ -81,7 +81,7 @@ impl Check<'_> {
                     let servers = SourceKind::READ.iter().map(|kind| kind.word());
                     let known = sections.iter().copied().chain(["rules", "keys"]).chain(servers);
                     let near = nearest(text, known);
-                    self.problem(at, format!("there is no section [{text}]{near}"));
+                    self.problem(at, format!("unknown section [{text}]{near}"));
                 }
                 _ => self.one("", name, value),
             }
@@ -98,7 +98,7 @@ impl Check<'_> {
         for (name, value) in table {
             let plain = |c: char| c.is_ascii_lowercase() || c == '_';
             if !name.get_ref().chars().all(plain) {
-                let text = format!("`{}` in [keys] is no action: names are small letters and _", name.get_ref());
+                let text = format!("`{}` in [keys] is not an action: names are lower-case letters and _", name.get_ref());
                 self.problem(name.span().start, text);
                 continue;
             }
@@ -136,11 +136,11 @@ impl Check<'_> {
                         self.set(format!("{section}.{server}.{key_text}"), Value::Text(text.to_string()), key.span().start);
                     }
                     (true, _) => {
-                        self.problem(value.span().start, format!("`{key_text}` in [{section}.{server}]: a text is needed"))
+                        self.problem(value.span().start, format!("`{key_text}` in [{section}.{server}]: text is needed"))
                     }
                     (false, _) => {
                         let near = nearest(key_text, KNOWN.iter().copied());
-                        self.problem(key.span().start, format!("there is no key `{key_text}` in [{section}.{server}]{near}"));
+                        self.problem(key.span().start, format!("unknown key `{key_text}` in [{section}.{server}]{near}"));
                     }
                 }
             }
@@ -156,7 +156,7 @@ impl Check<'_> {
         let Some(key) = KEYS.iter().find(|k| k.section == section && k.name == text) else {
             let known = KEYS.iter().filter(|k| k.section == section).map(|k| k.name);
             let near = nearest(text, known);
-            return self.problem(name.span().start, format!("there is no key `{text}`{place}{near}"));
+            return self.problem(name.span().start, format!("unknown key `{text}`{place}{near}"));
         };
         match convert(value.get_ref(), key.kind) {
             Ok(converted) => self.set(path_of(key), converted, name.span().start),
@@ -170,7 +170,7 @@ impl Check<'_> {
             let at = name.span().start;
             let Some(rule) = rules::find(id) else {
                 let near = nearest(id, RULES.iter().map(|r| r.id));
-                self.problem(at, format!("there is no rule \"{id}\"{near}"));
+                self.problem(at, format!("unknown rule \"{id}\"{near}"));
                 continue;
             };
             let DeValue::Table(params) = value.get_ref() else {
@@ -250,7 +250,7 @@ pub(super) fn convert(value: &DeValue<'_>, kind: Kind) -> Result<Value, String> 
         (Kind::Bool, DeValue::Boolean(v)) => Ok(Value::Bool(*v)),
         (Kind::Bool, _) => Err("true or false is needed".into()),
         (Kind::Text, DeValue::String(v)) if !v.is_empty() => Ok(Value::Text(v.to_string())),
-        (Kind::Text, _) => Err("a text in quotes is needed".into()),
+        (Kind::Text, _) => Err("text in quotes is needed".into()),
         (Kind::Choice(words), DeValue::String(v)) if words.contains(&v.as_ref()) => Ok(Value::Text(v.to_string())),
         (Kind::Choice(words), _) => Err(format!("one of {} is needed", words.join(", "))),
         (Kind::Duration(min, max), DeValue::String(v)) => match parse_duration(v) {
@@ -289,12 +289,12 @@ mod tests {
                     [rules.\"host.cpu.contention\"]\nlots = 1\n";
         let all = problems(text);
         assert_eq!(all.len(), 4, "{all:?}");
-        assert!(all[0].starts_with("c.toml:2: there is no key `evry`; did you mean `every`?"), "{all:?}");
+        assert!(all[0].starts_with("c.toml:2: unknown key `evry`; did you mean `every`?"), "{all:?}");
         assert!(all[1].contains("c.toml:4") && all[1].contains("between 0 and 100"), "{all:?}");
         assert!(all[2].contains("did you mean `host.cpu.contention`?"), "{all:?}");
         assert!(all[3].contains("c.toml:8") && all[3].contains("did you mean `lost`?"), "{all:?}");
         assert!(problems("every = 5")[0].contains("a duration in quotes"));
-        assert!(problems("= 5")[0].contains("c.toml:1: this is no TOML"));
+        assert!(problems("= 5")[0].contains("c.toml:1: not valid TOML"));
     }
 
     #[test]

@@ -105,7 +105,7 @@ impl Settings {
         self.values.iter().map(|(key, (value, origin))| (key.as_str(), value, origin))
     }
 
-    /// A text; empty when it is no text.
+    /// A text; empty when it is not text.
     #[must_use]
     pub fn text(&self, key: &str) -> &str {
         match self.values.get(key) {

@@ -105,13 +105,13 @@ impl ThemeFile {
     pub fn parse(name: &str, text: &str) -> Result<Self, Problem> {
         let problem = |what: String| Problem { place: name.to_owned(), what };
         let table: BTreeMap<String, String> =
-            toml::from_str(text).map_err(|e| problem(format!("this is no theme: {}", e.message())))?;
+            toml::from_str(text).map_err(|e| problem(format!("not a theme file: {}", e.message())))?;
         let mut colours = BTreeMap::new();
         for (meaning, word) in Meaning::ALL {
             let text = table.get(word).ok_or_else(|| problem(format!("the meaning `{word}` is missing")))?;
             let colour = parse_colour(text).ok_or_else(|| {
                 problem(format!(
-                    "`{word}`: \"{text}\" is no colour; write \"#rrggbb\", \"default\" or one of {}",
+                    "`{word}`: \"{text}\" is not a colour; write \"#rrggbb\", \"default\" or one of {}",
                     ANSI.join(", ")
                 ))
             })?;
@@ -119,7 +119,7 @@ impl ThemeFile {
         }
         let known = |key: &String| Meaning::ALL.iter().any(|(_, word)| word == key);
         match table.keys().find(|key| !known(key)) {
-            Some(key) => Err(problem(format!("there is no meaning `{key}`"))),
+            Some(key) => Err(problem(format!("unknown meaning `{key}`"))),
             None => Ok(Self { colours }),
         }
     }
@@ -167,6 +167,6 @@ mod tests {
             assert!(ratio(*colour, on) >= 7.0, "{meaning:?} has {:.1}:1", ratio(*colour, on));
         }
         let wrong = "text = \"#12\"";
-        assert!(ThemeFile::parse("x", wrong).unwrap_err().to_string().contains("is no colour"));
+        assert!(ThemeFile::parse("x", wrong).unwrap_err().to_string().contains("is not a colour"));
     }
 }

@@ -101,8 +101,8 @@ fn take(symptom: &mut Candidate, state: State, fraction: f64) -> f64 {
     moved
 }
 
-/// Scales claims so that no state is claimed more than once. The clean part of a state is nobody's loss, but for the waste of a
-/// query: work that need not be done at all.
+/// Scales claims so that no state is claimed more than once. The baseline share of a state is nobody's loss, but for the waste of
+/// a query: work that need not be done at all.
 fn cap(ledger: &Ledger, candidates: &mut [Candidate]) {
     let claimed = |candidates: &[Candidate], waste: bool| {
         let mut sums: BTreeMap<State, f64> = BTreeMap::new();

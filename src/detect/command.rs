@@ -81,7 +81,7 @@ impl Command {
         Self::new(Language::Config, if text.starts_with('#') { text } else { format!("# {text}") })
     }
 
-    /// Text that somebody else wrote, to be read: no shell sees anything in it.
+    /// Text from outside, to be read: no shell sees anything in it.
     #[must_use]
     pub fn read_only(text: &str) -> Self {
         Self::note(named(text.as_bytes()))
@@ -111,7 +111,7 @@ impl Command {
 /// A name in a note: quoted as a shell would want it.
 #[must_use]
 pub fn named(raw: &[u8]) -> String {
-    Word::quoted(raw).map_or_else(|| "(a name that no shell can be given)".to_owned(), |word| word.to_string())
+    Word::quoted(raw).map_or_else(|| "(a name that cannot be passed to a shell)".to_owned(), |word| word.to_string())
 }
 
 impl Deref for Command {

@@ -36,9 +36,9 @@ pub struct Diagnosis {
     pub time: Time,
     /// Ranked.
     pub findings: Vec<Finding>,
-    /// Looked at and fine.
+    /// Checked, and fine.
     pub cleared: Vec<Cleared>,
-    /// Could not be looked at.
+    /// Could not be checked.
     pub unknown: Vec<UnknownRow>,
     /// Gone within the last minute.
     pub resolved: Vec<Resolved>,
@@ -112,7 +112,7 @@ pub struct Time {
     /// T.
     #[serde(serialize_with = "round6")]
     pub foreground_s_per_s: f64,
-    /// On a CPU, and clean latencies.
+    /// On a CPU, and baseline latencies.
     #[serde(serialize_with = "round6")]
     pub productive_s_per_s: f64,
     /// Waits that no root explains.
@@ -135,7 +135,7 @@ pub struct StateRow {
     pub modelled: bool,
 }
 
-/// Looked at and fine.
+/// Checked, and fine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cleared {
@@ -147,7 +147,7 @@ pub struct Cleared {
     pub because: String,
 }
 
-/// Could not be looked at.
+/// Could not be checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UnknownRow {

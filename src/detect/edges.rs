@@ -54,9 +54,9 @@ const LOCKS: &[&str] = &[
     "postgres.locks.blocked",
 ];
 
-/// All of them. A contender explains its victims within its own finding: it is the finding's subject.
+/// All of them. A top consumer explains its victims within its own finding: it is the finding's subject.
 pub(super) const EDGES: &[Edge] = &[
-    // A query that works too much makes its own server the contender, by its share of the server's CPU time.
+    // A query that works too much makes its own server the top consumer, by its share of the server's CPU time.
     beside(QUERIES, CPU, State::CpuRunnable, cpu_of_query),
     beside(
         &["postgres.connections.churn"],
@@ -101,7 +101,7 @@ pub(super) const EDGES: &[Edge] = &[
         State::CpuRunnable,
         both_claim,
     ),
-    // A service that has more to do is its own contender.
+    // A service that has more to do is its own top consumer.
     within(&["app.workload_growth"], &["host.cpu.contention"], State::CpuRunnable, same_program),
     within(&["host.disk.mount_hung"], &["host.tasks.hung"], State::TaskBlocked, both_claim),
     // Sessions of PostgreSQL that wait for a disk hang under what holds the disk up.
@@ -130,7 +130,7 @@ pub(super) const EDGES: &[Edge] = &[
     // A listener here that does not accept explains the connects to it that get no answer.
     within(&["host.network.listen_overflow"], &["host.network.syn_loss"], State::NetworkConnect, same_port_here),
     within(&["host.network.softnet_drops"], &["app.upstream.waiting"], State::PeerReply, share_of_waits),
-    // What this kernel drops before any socket is sent again by the other ends, and awaited here.
+    // What this kernel drops before any socket is retransmitted by the other ends, and waited for here.
     beside(&["host.network.softnet_drops"], &["host.network.packet_loss"], State::NetworkRetransmit, dropped_here),
     within(&["host.network.softnet_drops"], &["host.network.packet_loss"], State::PeerReply, dropped_here),
 ];
@@ -217,7 +217,7 @@ fn share_of_waits(facts: &Facts<'_>, state: State, cause: &Candidate, _: &Candid
     if late > 0.0 { (cause.lost_in(state) / late).min(1.0) } else { 0.0 }
 }
 
-/// The part of what is sent again that is no more than what this kernel drops.
+/// The part of the retransmits that is no more than what this kernel drops.
 fn dropped_here(facts: &Facts<'_>, _: State, _: &Candidate, _: &Candidate) -> f64 {
     let again = facts.world.host.tcp.as_ref().ok().and_then(|t| t.retransmits_per_s).filter(|r| *r > 0.0);
     // What is not known explains nothing.

@@ -114,7 +114,7 @@ pub enum Phase {
     Cure,
 }
 
-/// How far it looks.
+/// Its horizon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the contract's words")]
@@ -140,7 +140,7 @@ pub struct Preflight {
 pub struct Fix {
     /// Relief or cure.
     pub phase: Phase,
-    /// How far it looks.
+    /// Its horizon.
     pub horizon: Horizon,
     /// What it does.
     pub title: String,

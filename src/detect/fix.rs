@@ -29,11 +29,11 @@ pub fn shell_fix(phase: Phase, horizon: Horizon, title: impl Into<String>, comma
     }
 }
 
-/// A command that only looks.
+/// A read-only command.
 #[must_use]
 pub fn look(title: impl Into<String>, command: Command) -> Fix {
     let mut look = shell_fix(Phase::Relief, Horizon::Immediate, title, command);
-    look.risk = "none: it only looks".into();
+    look.risk = "none: read-only".into();
     look.needs = "root".into();
     look
 }
@@ -98,7 +98,7 @@ pub fn renice(facts: &Facts, members: &[&ProcFacts]) -> Option<Fix> {
     let mut fix = shell_fix(
         Phase::Relief,
         Horizon::Immediate,
-        "Give it the lowest CPU priority; it goes on when nobody else wants the CPU",
+        "Give it the lowest CPU priority; it runs when the CPU is otherwise idle",
         each(members.iter().copied(), &to(19)),
     );
     let mut before: Vec<i32> = members.iter().take(PIDS).map(|p| p.nice).collect();
@@ -106,7 +106,7 @@ pub fn renice(facts: &Facts, members: &[&ProcFacts]) -> Option<Fix> {
     before.dedup();
     let undo = before.iter().map(|nice| each(members.iter().take(PIDS).copied().filter(|p| p.nice == *nice), &to(*nice)));
     fix.undo = undo.reduce(|all, next| all.then("; ", &next));
-    fix.risk = "what waits for this program gets slower".into();
+    fix.risk = "clients of this program slow down".into();
     fix.preflight =
         vec![Preflight { ok: members.len() <= PIDS, what: format!("{} processes", members.len()) }, serves_nobody(&members)];
     if autogroup {
@@ -123,14 +123,14 @@ pub fn normal_scheduling(members: &[&ProcFacts]) -> Fix {
     let mut fix = shell_fix(
         Phase::Relief,
         Horizon::Immediate,
-        "Make it a normal task; it shares the CPU then",
+        "Make it a normal task that shares the CPU",
         each(members.iter().copied(), &sh!("chrt -a -o -p 0 ${p%:*}")),
     );
     // 2 is SCHED_RR, anything else here SCHED_FIFO; its priority is not in the samples.
     let policy = if members.iter().all(|p| p.policy == 2) { "-r" } else { "-f" };
     let back = each(members.iter().copied(), &sh!("chrt -a {} -p 1 ${p%:*}", policy));
     fix.undo = Some(sh!("{}   # 1: or the priority that chrt -p PID printed before", back));
-    fix.risk = "if something depends on its punctuality (audio, a watchdog), that suffers".into();
+    fix.risk = "anything that depends on its timing (audio, a watchdog) suffers".into();
     fix.needs = "root".into();
     fix.verify = sh!("chrt -p {}; perftop check --for 5s", members.first().map_or(0, |p| p.id.pid));
     fix
@@ -166,11 +166,11 @@ pub fn pause(facts: &Facts, members: &[&ProcFacts]) -> Option<Fix> {
     let mut fix = shell_fix(
         Phase::Relief,
         Horizon::Immediate,
-        "Pause it, look, and let it go on later",
+        "Pause it, investigate, and resume it later",
         each(members.iter().copied(), &sh!("kill -STOP ${p%:*}")),
     );
     fix.undo = Some(each(members.iter().copied(), &sh!("kill -CONT ${p%:*}")));
-    fix.risk = "whoever waits for it waits until it goes on; its connections may time out".into();
+    fix.risk = "its clients wait until it is resumed; its connections may time out".into();
     fix.preflight = vec![serves_nobody(&members)];
     fix.verify = sh!("ps -o pid,stat,comm -p {}; perftop check --for 5s", pids(&members));
     Some(fix)
@@ -179,19 +179,19 @@ pub fn pause(facts: &Facts, members: &[&ProcFacts]) -> Option<Fix> {
 /// Whether it is known that nobody waits for them at a socket.
 fn serves_nobody(members: &[&ProcFacts]) -> Preflight {
     let seen = members.iter().all(|p| p.serves.is_some());
-    let what = if seen { "it serves nobody through a socket" } else { "whom it serves cannot be seen without root" };
+    let what = if seen { "it serves nobody through a socket" } else { "its clients cannot be seen without root" };
     Preflight { ok: seen, what: what.into() }
 }
 
-/// What to look at where a program is a server that others wait for: it is not slowed down, it is looked into.
+/// What to inspect where a program is a server that others wait for: it is not slowed down, only inspected.
 #[must_use]
 pub fn look_into(members: &[&ProcFacts]) -> Option<Fix> {
     let busiest = members.first()?;
-    let title = "See which of its threads use the CPU, and in what";
+    let title = "See which of its threads use the CPU, and where";
     let pid = busiest.id.pid;
     let command = sh!("top -H -b -n 1 -p {} | head -n 30; cat /proc/{}/task/*/wchan | sed 's/$/\\n/' | sort | uniq -c", pid, pid);
     let mut fix = shell_fix(Phase::Relief, Horizon::Immediate, title, command);
-    fix.risk = "none: it only looks".into();
+    fix.risk = "none: read-only".into();
     fix.needs = "root".into();
     Some(fix)
 }
@@ -202,7 +202,7 @@ pub fn look_into(members: &[&ProcFacts]) -> Option<Fix> {
 /// Why there is none: a process in it is not to be touched, or no command can name it.
 pub fn unit(facts: &Facts, members: &[&ProcFacts]) -> Result<Word, &'static str> {
     if !may_touch(facts, members) {
-        return Err("others depend on a process of its unit: limit its part of the work instead");
+        return Err("others depend on a process of its unit: limit its share of the work instead");
     }
     let unit = members.iter().flat_map(|p| p.cgroups.iter()).find_map(|g| unit_of(g.path.raw()));
     unit.ok_or("it runs in no service unit: start it in one")

@@ -8,6 +8,7 @@ use crate::model::unit::{seconds, short};
 use super::diagnosis::{Health, Status, Time, UnknownRow};
 use super::finding::{Class, Finding, Severity};
 use super::rank::IDLE;
+use super::rules::service_stalled;
 
 /// What stands on top.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +39,7 @@ impl Headline {
 const WAITS: f64 = 0.3;
 const MOSTLY: f64 = 0.5;
 
-/// The verdict on a host, with what could not be looked at; `provisional`: nothing was measured yet.
+/// The verdict on a host, with what could not be checked; `provisional`: nothing was measured yet.
 #[must_use]
 pub fn headline(
     health: &Health,
@@ -57,7 +58,7 @@ pub fn headline(
     let muted = findings.iter().filter(|f| f.muted.is_some()).count();
     let open = |says: String| Headline { status: Status::Unknown, says, ..Headline::default() };
     if provisional {
-        return open("Collecting: the first figures are kernel averages, the verdict follows in a second".into());
+        return open("Collecting: provisional figures (kernel averages); the verdict follows in a second".into());
     }
     if health.status == Status::Unknown {
         // The way to see more comes first.
@@ -66,16 +67,19 @@ pub fn headline(
             .map_or_else(String::new, |u| format!(": {}: {}; {}", u.source, u.because, u.lift.as_deref().unwrap_or_default()));
         return open(format!("No bottleneck was found on this host, and not everything could be seen{why}"));
     }
-    let fine = |says: String| Headline { status: Status::Healthy, says, ..Headline::default() };
+    // Requests stand, and nobody knows yet whether they always do.
+    let stands =
+        unknown.iter().find(|u| u.id == service_stalled::ID).map_or_else(String::new, |u| format!("; but {}", u.because));
+    let fine = |says: String| Headline { status: Status::Healthy, says: format!("{says}{stands}"), ..Headline::default() };
     if total < IDLE {
-        return fine("Nobody waits: nothing in the foreground has anything to do".into());
+        return fine("Nothing waits: the foreground is idle".into());
     }
     // A cause that has just ended, one that is muted, or one that nobody knows.
     if waits >= WAITS && waits >= MOSTLY * total {
         let of = format!("{} of {} s/s", short(waits), short(total));
         return open(match muted {
-            0 => format!("{of} wait with no single cause identified; the host may just be recovering"),
-            n => format!("{n} muted: {of} wait"),
+            0 => format!("{of} waiting, no single cause identified; the host may just be recovering"),
+            n => format!("{n} muted: {of} waiting"),
         });
     }
     let share = 100.0 * time.productive_s_per_s / total;
@@ -152,7 +156,7 @@ mod tests {
         assert_eq!(of(3.3, 0.3).status, Status::Unknown);
         assert_eq!(of(3.3, 3.0).status, Status::Healthy);
         assert_eq!(of(0.5, 0.3).status, Status::Healthy, "a fifth of a request");
-        assert_eq!(of(0.01, 0.0).says, "Nobody waits: nothing in the foreground has anything to do");
+        assert_eq!(of(0.01, 0.0).says, "Nothing waits: the foreground is idle");
         let unseen = Health { status: Status::Unknown, score: None };
         assert_eq!(headline(&unseen, &time(0.01, 0.0), &[], (&[], &[]), false).status, Status::Unknown);
         assert_eq!(headline(&health, &time(0.0, 0.0), &[], (&[], &[]), true).status, Status::Unknown);

@@ -33,7 +33,7 @@ pub struct Evaluation {
     pub demands: Vec<Demand>,
 }
 
-/// While it is held, what is usual is not learned anew.
+/// While it is held, what is usual is not relearned.
 const GROWTH: &str = "app.workload_growth";
 
 /// Judges the newest snapshot of `window`, oldest first.
@@ -103,9 +103,9 @@ struct Seen {
     cleared: Vec<Cleared>,
     unknown: Vec<UnknownRow>,
     demands: Vec<Demand>,
-    /// Rules that could not look: what they remember is kept until they can.
+    /// Rules that could not judge: what they remember is kept until they can.
     blind: Vec<(&'static str, String)>,
-    /// Findings whose subject could not be looked at: they are kept in mind too.
+    /// Findings whose subject could not be checked: they are kept in mind too.
     unseen: Vec<String>,
 }
 
@@ -115,7 +115,7 @@ impl Seen {
         self.demands.extend(judged.demands);
         // A rule that found something clears nothing: its other subjects are not the story.
         let found_any = judged.verdicts.iter().any(|(_, v)| matches!(v, Verdict::Found(_)));
-        // What it remembers is kept then: a finding that nobody can look at is not gone.
+        // What it remembers is kept then: a finding that nobody can check is not gone.
         let looked = |v: &Verdict| matches!(v, Verdict::Found(_)) || lacking.is_none() && matches!(v, Verdict::Clear(_));
         if !judged.verdicts.is_empty() && !judged.verdicts.iter().any(|(_, v)| looked(v)) {
             self.blind.push((rule.id, (*own).to_owned()));
@@ -181,7 +181,7 @@ impl Seen {
     }
 }
 
-/// The part of an IO wait that the devices take when they are clean: of the device with the most waiting.
+/// The part of an IO wait that the devices take at baseline: of the device with the most waiting.
 fn clean_share(world: &World, learned: &Learned) -> f64 {
     let disks = world.host.disks.iter().flatten().filter(|d| d.leaf && d.await_ms.is_some());
     let busiest = disks.max_by(|a, b| a.queue.total_cmp(&b.queue));
@@ -189,7 +189,7 @@ fn clean_share(world: &World, learned: &Learned) -> f64 {
         let clean = learned.clean_ms(d.name.shown(), d.rotational.unwrap_or(false));
         d.await_ms.filter(|ms| *ms > 0.0).map(|ms| (clean / ms).min(1.0))
     };
-    // Tasks that wait while no device works are held back before it: nothing of that is clean latency.
+    // Tasks that wait while no device works are held back before it: nothing of that is baseline latency.
     busiest.filter(|d| d.queue >= 0.1).and_then(share).unwrap_or(0.0)
 }
 

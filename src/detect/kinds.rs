@@ -3,14 +3,28 @@
 use std::collections::BTreeMap;
 
 use crate::model::facts::Facts as World;
+use crate::model::host::ProcId;
 use crate::model::seen::Lack;
-use crate::model::source::SourceKind;
+use crate::model::source::{SourceKind, SourceStatus};
 
-use super::ledger::Told;
+use super::finding::Fix;
+use super::ledger::{Actor, State, Told};
 use super::memory::{Learned, RuleMemory};
 use super::params::{ParamOverrides, Params};
 use super::postgres::{self, Prepared, View};
+use super::rules;
 use super::verdict::{Facts, Judged, Left, Prev, Rule};
+
+/// A session of a server.
+#[derive(Debug, Clone)]
+pub struct SessionOf<'a> {
+    /// Its server, by source id.
+    pub source: &'a str,
+    /// Whose it is, in words.
+    pub label: String,
+    /// How to see what it waits for.
+    pub look: Fix,
+}
 
 /// A figure by its name; `None` where it is not known.
 pub type Count = (&'static str, Option<f64>);
@@ -29,6 +43,14 @@ pub struct Kind {
     pub partly_seen: fn(&World, &str) -> Option<Lack>,
     /// The ids of its servers.
     pub servers: fn(&World) -> Vec<&str>,
+    /// Its first process, where it runs here.
+    pub root: fn(&World, &str) -> Option<ProcId>,
+    /// The port that it listens on here, as it says itself.
+    pub port: fn(&World, &str) -> Option<u16>,
+    /// How it is seen whole, where parts are missing.
+    pub see_whole: fn(&World, &SourceStatus) -> Option<Fix>,
+    /// The session that an actor is, and how to see what it waits for.
+    pub session: for<'a> fn(&'a World, &Actor, State) -> Option<SessionOf<'a>>,
     /// What is kept of a server over time: always the same figures in the same order; `None` is a gap.
     pub counts: fn(&World, &str) -> Vec<Count>,
 }
@@ -41,6 +63,10 @@ pub const KINDS: &[Kind] = &[Kind {
     recall: postgres::baseline::recall,
     partly_seen: |world, id| world.postgres.iter().find(|pg| pg.id == id)?.partly_seen(),
     servers: |world| world.postgres.iter().map(|pg| pg.id.as_str()).collect(),
+    root: |world, id| world.postgres.iter().find(|pg| pg.id == id)?.server.as_ref()?.postmaster,
+    port: |world, id| world.postgres.iter().find(|pg| pg.id == id && pg.local())?.listens(),
+    see_whole: rules::postgres::see_whole,
+    session: rules::postgres::session_of,
     counts: postgres::backends::counts,
 }];
 
@@ -74,11 +100,27 @@ impl Asked<'_> {
     }
 }
 
+/// The first processes of all servers that run here.
+pub fn roots(world: &World) -> impl Iterator<Item = ProcId> {
+    KINDS.iter().flat_map(|kind| (kind.servers)(world).into_iter().filter_map(|id| (kind.root)(world, id)))
+}
+
+/// The kind of a source.
+#[must_use]
+pub fn of(source: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| source.split(':').next() == Some(kind.kind.word()))
+}
+
+/// The session that an actor is.
+#[must_use]
+pub fn session_of<'a>(world: &'a World, actor: &Actor, state: State) -> Option<SessionOf<'a>> {
+    KINDS.iter().find_map(|kind| (kind.session)(world, actor, state))
+}
+
 /// What a server does for its clients, per second: whether those who were to gain from a fix still work.
 #[must_use]
 pub fn throughput(world: &World, source: &str) -> Option<f64> {
-    let kind = KINDS.iter().find(|kind| source.split(':').next() == Some(kind.kind.word()))?;
-    (kind.throughput)(world, source)
+    (of(source)?.throughput)(world, source)
 }
 
 /// A server is not seen whole.

@@ -110,7 +110,7 @@ pub struct FindingMemory {
 pub enum Outcome {
     /// Below 0.3 of it after a fix was taken, and the victims work on.
     Resolved,
-    /// Below 0.3 of it, the victims work on, and no fix was taken here: it went by itself, or somebody else did something.
+    /// Below 0.3 of it, the victims work on, and no fix was taken here: it ended by itself, or someone else acted.
     WentAway,
     /// Below 0.3 of it because the victims stopped working.
     LoadWentAway,
@@ -159,7 +159,7 @@ pub struct Learned {
     pub clean: BTreeMap<String, VecDeque<f32>>,
     /// MemAvailable over time: (seconds of CLOCK_MONOTONIC, bytes).
     pub memory: Series,
-    /// Per peer the milliseconds from question to reply, newest last.
+    /// Per peer the milliseconds from request to response, newest last.
     #[serde(default)]
     pub replies: BTreeMap<String, VecDeque<f32>>,
     /// Mounts that were writable when they were seen first, or became read-only by an error.
@@ -287,7 +287,7 @@ impl Learned {
         }
     }
 
-    /// Milliseconds from question to reply of a peer when it is not loaded, its network's round trip included: the 10th
+    /// Milliseconds from request to response of a peer when it is not loaded, its network's round trip included: the 10th
     /// percentile of what was seen, between 5 and 50 ms; 10 ms until it was seen often enough. Above 50 ms nobody
     /// calls a reply fast, however used to it one is.
     #[must_use]

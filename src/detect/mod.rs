@@ -1,6 +1,8 @@
 //! Judgement: rules over facts, the ledger of foreground time, causes, ranking, fixes. Pure.
 //! What never lives here: IO, clocks, configuration files, drawing.
 
+#[cfg(test)]
+pub(crate) mod bench;
 pub mod causes;
 pub mod command;
 pub mod diagnosis;

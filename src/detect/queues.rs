@@ -17,7 +17,7 @@ const GOES_ON: u64 = 600;
 /// Sockets that are followed.
 const SOCKETS: usize = 32;
 
-/// What was seen of all of them. A socket is seen only while somebody waits at it: at any other look its queue was empty.
+/// What was seen of all of them. A socket is seen only while a connection waits at it: in any other sample its queue was empty.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Queues {
@@ -52,7 +52,7 @@ impl Queues {
         });
     }
 
-    /// How many usually wait there: what nine of ten looks did not exceed; `None` until there were enough.
+    /// How many usually wait there: what nine of ten samples did not exceed; `None` until there were enough.
     #[must_use]
     pub fn usual(&self, path: &str) -> Option<f64> {
         // What is held is compared with the time before it was found, however long ago that is.
@@ -65,7 +65,7 @@ impl Queues {
         let ring = self.seen.get(path);
         let mut before: Vec<f32> = ring.into_iter().flatten().filter(|(look, _)| *look <= newest).map(|(_, n)| *n).collect();
         before.sort_by(f32::total_cmp);
-        // Those looks that did not see it found nobody there.
+        // Samples that did not see it found its queue empty.
         let empty = all.saturating_sub(before.len() as u64);
         let at = (all * 9 / 10).checked_sub(empty);
         let found = at.and_then(|at| before.get(usize::try_from(at).ok()?.min(before.len().saturating_sub(1))));

@@ -31,11 +31,11 @@ pub const PROVISIONAL: u64 = 3;
 pub struct Looked {
     /// Fine, because.
     pub cleared: Vec<Cleared>,
-    /// Could not be looked at.
+    /// Could not be checked.
     pub unknown: Vec<UnknownRow>,
-    /// Rules that could not look at all at this evaluation, with their source.
+    /// Rules that could not judge at all at this evaluation, with their source.
     pub blind: Vec<(&'static str, String)>,
-    /// Keys of findings whose subject could not be looked at.
+    /// Keys of findings whose subject could not be checked.
     pub unseen: Vec<String>,
 }
 
@@ -307,7 +307,7 @@ fn claimed(candidates: &[Candidate], state: State) -> f64 {
     roots.flat_map(|c| &c.found.losses).filter(|(s, _)| *s == state).map(|(_, lost)| lost).sum()
 }
 
-/// What nobody claims of each state beyond its clean part, most first.
+/// What nobody claims of each state beyond its baseline share, most first.
 #[must_use]
 pub fn unclaimed(ledger: &Ledger, candidates: &[Candidate]) -> Vec<(State, f64)> {
     let left = |(state, seconds): (&State, &f64)| (*state, seconds - ledger.clean(*state) - claimed(candidates, *state));
@@ -316,7 +316,7 @@ pub fn unclaimed(ledger: &Ledger, candidates: &[Candidate]) -> Vec<(State, f64)>
     all
 }
 
-/// T = productive + lost + unexplained: of each state what nobody claims is productive as far as it is clean, else unexplained.
+/// T = productive + lost + unexplained: of each state what nobody claims is productive up to its baseline, else unexplained.
 fn time(ledger: &Ledger, candidates: &[Candidate]) -> Time {
     let total = ledger.total();
     let unexplained: f64 = unclaimed(ledger, candidates).iter().map(|(_, s)| s).sum();

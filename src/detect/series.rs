@@ -12,7 +12,7 @@ impl Series {
     /// Points kept.
     pub const POINTS: usize = 90;
 
-    /// Adds a point; a time that goes back starts anew.
+    /// Adds a point; a time that goes back starts again.
     pub fn push(&mut self, at_s: f64, value: f64) {
         match self.0.back() {
             Some((last, _)) if at_s < *last => self.0.clear(),

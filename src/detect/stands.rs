@@ -94,7 +94,7 @@ impl Door {
         if self.namespace == 0 { self.port.to_string() } else { format!("{}@{}", self.port, self.namespace) }
     }
 
-    /// Where its past is kept: a program that was started anew is another one.
+    /// Where its past is kept: a program that was restarted is another one.
     fn place(&self) -> String {
         let family = self.family.map_or_else(String::new, |id| id.to_string());
         format!("{} {family}", self.key())
@@ -106,7 +106,7 @@ impl Door {
 pub fn doors(facts: &Facts) -> Option<Vec<Door>> {
     let rows = &facts.host.sockets.as_ref().ok()?.listeners;
     let mut doors: Vec<Door> = Vec::new();
-    for row in rows.iter().filter(|row| row.accepted > 0 || row.queued > 0.0) {
+    for row in rows.iter().filter(|row| row.accepted > 0 || row.queued > 0.0 || row.answers_per_s > 0.0) {
         let door = Door::of(facts, row)?;
         match doors.iter_mut().find(|d| (d.namespace, d.port, d.family) == (door.namespace, door.port, door.family)) {
             Some(known) => known.add(&door),

@@ -3,7 +3,8 @@
 //! Never the first process, a supervisor, what the operator stands on (a login session, everything above perftop), a server or a process of a
 //! database, or anyone whose clients would wait for it.
 
-use crate::model::facts::{Facts, PgFacts, ProcFacts};
+use crate::detect::kinds;
+use crate::model::facts::{Facts, ProcFacts};
 
 /// Programs that start and watch others: to stop one stops what it holds, or makes it start everything again.
 const SUPERVISORS: [&str; 30] = [
@@ -70,8 +71,8 @@ pub fn touchable<'a>(facts: &Facts, members: &[&'a ProcFacts]) -> Vec<&'a ProcFa
     if enough { free } else { Vec::new() }
 }
 
-/// Those that use the CPU, disk or memory in question. Who uses next to nothing beside the one that uses most is no culprit: to stop it hurts
-/// whoever runs it and helps nobody.
+/// Those that use the CPU, disk or memory in question. Who uses next to nothing beside the one that uses most is not a culprit:
+/// stopping it hurts whoever runs it and helps nobody.
 fn culprits<'a>(members: &[&'a ProcFacts]) -> Vec<&'a ProcFacts> {
     const PART: f64 = 0.1;
     // CPUs, B/s and bytes that all of them together use before that can be the trouble.
@@ -105,14 +106,9 @@ fn may(facts: &Facts, above: &[i32], p: &ProcFacts) -> bool {
     let login = p.session_leader;
     // Another one's perftop is an operator's too.
     let vital = vital || name == env!("CARGO_PKG_NAME");
-    let database = DATABASES.iter().any(|d| name.starts_with(d)) || facts.postgres.iter().any(|pg| of_server(pg, p));
+    let database =
+        DATABASES.iter().any(|d| name.starts_with(d)) || kinds::roots(facts).any(|root| p.id == root || p.ppid == root.pid);
     !vital && !login && !database && p.serves != Some(true)
-}
-
-/// The first process of a PostgreSQL server that is watched, or one of its children.
-fn of_server(pg: &PgFacts, p: &ProcFacts) -> bool {
-    let postmaster = pg.server.as_ref().and_then(|s| s.postmaster);
-    postmaster.is_some_and(|id| p.id == id || p.ppid == id.pid)
 }
 
 /// perftop's own pid and those above it.

@@ -34,21 +34,21 @@ pub struct Rule {
     pub judge: Judge,
 }
 
-/// What a rule may look at: the facts, the ledger made of them, and what was learned of this machine.
+/// What a rule may use: the facts, the ledger made of them, and what was learned of this machine.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
     /// The facts of the window.
     pub world: &'a World,
     /// Foreground time by actor and state.
     pub ledger: &'a Ledger,
-    /// Clean latencies and trends.
+    /// Baseline latencies and trends.
     pub learned: &'a Learned,
 }
 
 /// What no cause claims, and what was checked.
 #[derive(Debug)]
 pub struct Left<'a> {
-    /// Foreground seconds per second by state, most first; clean latencies left out.
+    /// Foreground seconds per second by state, most first; baseline latencies left out.
     pub by_state: Vec<(State, f64)>,
     /// Findings that were checked and are fine.
     pub cleared: &'a [Cleared],
@@ -69,9 +69,9 @@ pub struct Judged {
 /// The verdict on one subject.
 #[derive(Debug, Clone)]
 pub enum Verdict {
-    /// Looked, and it is fine, because.
+    /// Checked and fine, because.
     Clear(String),
-    /// Could not look, because; and what lifts that.
+    /// Could not be checked, because; and what lifts that.
     Unknown {
         /// The reason.
         because: String,
@@ -101,7 +101,7 @@ pub struct Found {
     pub ci: Option<f64>,
     /// coverage x sampling x evidence.
     pub confidence: f64,
-    /// Evidence that the rule would look at and that cannot be had here.
+    /// Evidence that the rule would use and that cannot be had here.
     pub lacks: usize,
     /// Failures per second, for errors.
     pub failed_per_s: Option<f64>,

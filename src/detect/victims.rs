@@ -9,6 +9,7 @@ use crate::model::unit::Unit;
 
 use super::causes::Candidate;
 use super::finding::{Class, Explains, Finding, Severity};
+use super::kinds;
 use super::ledger::{Ledger, State, inside};
 use super::rules::{disk_errors, exhausted, service_stalled};
 use super::verdict::evidence;
@@ -33,7 +34,7 @@ struct Victim {
 pub(super) struct Victims(Vec<Victim>);
 
 impl Victims {
-    /// Looks for the causes of each stalled service; `muted`: nobody is to be told of it.
+    /// Looks for the causes of each stalled service; `muted`: it is not to be shown.
     pub fn of(world: &World, ledger: &Ledger, candidates: &[Candidate], muted: impl Fn(&str) -> bool) -> Self {
         let stalled = candidates.iter().filter(|c| c.id == service_stalled::ID);
         let causes = |service: &Candidate| {
@@ -91,8 +92,8 @@ fn programs(world: &World, service: &Candidate) -> BTreeSet<ProcId> {
 
 /// The cause claims time that those programs spend where it is, or is of a server that they are.
 fn takes(world: &World, ledger: &Ledger, cause: &Candidate, programs: &BTreeSet<ProcId>) -> bool {
-    let server = world.postgres.iter().find(|pg| pg.id == cause.source).and_then(|pg| pg.server.as_ref()?.postmaster);
-    let served = server.is_some_and(|postmaster| programs.contains(&postmaster));
+    let server = kinds::of(&cause.source).and_then(|kind| (kind.root)(world, &cause.source));
+    let served = server.is_some_and(|root| programs.contains(&root));
     let own = |state| ledger.sum(|a| programs.contains(&a.family), |a| a.in_state(state));
     let spent = |state| own(state) >= TAKES && hits(world, ledger, cause, programs);
     match cause.found.class {

@@ -83,7 +83,7 @@ fn by_finding(id: &str, any: bool, diagnosis: &Diagnosis) -> (Answer, String) {
         return (Answer::Yes, f.title.clone());
     }
     if let Some(f) = diagnosis.findings.iter().find(|f| f.id == id) {
-        return (Answer::No, format!("too little of it: {}", f.title));
+        return (Answer::No, format!("below threshold: {}", f.title));
     }
     if let Some(c) = diagnosis.cleared.iter().find(|c| c.id == id) {
         return (Answer::No, c.because.clone());
@@ -110,7 +110,7 @@ fn losing(diagnosis: &Diagnosis) -> (Answer, String) {
 fn largest(state: State, ledger: &Ledger) -> (Answer, String) {
     let waits = ledger.states.iter().filter(|(s, _)| **s != State::Working);
     let Some((top, seconds)) = waits.max_by(|a, b| a.1.total_cmp(b.1)) else {
-        return (Answer::No, "nobody waits".to_owned());
+        return (Answer::No, "nothing waits".to_owned());
     };
     (if *top == state { Answer::Yes } else { Answer::No }, format!("{} {seconds:.2} s/s", top.id()))
 }

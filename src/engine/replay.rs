@@ -158,7 +158,8 @@ fn raised(judged: &Judged) -> BTreeSet<String> {
     roots.map(|f| f.key.clone()).collect()
 }
 
-/// Ticks that one wish for the next incident looks at; without one among them it stands there, and goes on with the next wish.
+/// Ticks that one request for the next incident searches; without one among them it stops there, and goes on with the next
+/// request.
 const LOOKED_AT: usize = 5_000;
 
 /// Goes on to the next tick at which something is raised that was not before; without one as far as it looked.
@@ -246,7 +247,7 @@ async fn run(mut playback: Playback, options: ReplayOptions, pictures: Pictures,
                     playback = there;
                     step = true;
                 },
-                // A pipe cannot be looked ahead in: what comes is not there yet.
+                // A pipe cannot be read ahead: what comes is not there yet.
                 Some(Ask::Incident(true)) if file.is_some() => {
                     let here = last.as_ref().map(|(judged, _)| judged);
                     if let Some(judged) = next_incident(&mut playback, here) {

@@ -31,7 +31,7 @@ pub fn delta(old: u64, new: u64) -> Option<u64> {
 }
 
 /// Growth of a counter that the kernel prints as 32-bit milliseconds (`/proc/diskstats` fields 4, 8, 10, 11):
-/// wraps after 49.7 days. The caller proves by a 64-bit neighbour that the device was not made anew.
+/// wraps after 49.7 days. The caller proves by a 64-bit neighbour that the device was not recreated.
 #[must_use]
 pub fn delta_u32(old: u64, new: u64) -> u64 {
     u64::from((new as u32).wrapping_sub(old as u32))

@@ -49,7 +49,7 @@ impl Ring {
 /// What is waited for, as it is drawn over time, in the order of the drawing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "each says what is waited for")]
+#[expect(missing_docs, reason = "each names what is waited for")]
 pub enum Group {
     Cpu,
     Quota,
@@ -67,7 +67,7 @@ impl Group {
 
 /// The figures that are drawn over time.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "each name says its figure; units behind the underscore")]
+#[expect(missing_docs, reason = "each name is its figure; units after the underscore")]
 pub struct History {
     pub cpu_busy_percent: Ring,
     pub memory_used_percent: Ring,

@@ -1,4 +1,4 @@
-//! "Seen or not seen": the outcome of looking at one thing. Unknown is never zero.
+//! "Seen or not seen": the outcome of reading one thing. Unknown is never zero.
 
 use serde::{Deserialize, Serialize};
 
@@ -35,9 +35,9 @@ pub enum Why {
     TimedOut,
     /// It needs a second sample, or its turn has not come.
     NotYet,
-    /// A counter went back, the machine slept, or the device was made anew.
+    /// A counter went back, the machine slept, or the device was recreated.
     Reset,
-    /// The recording is of a perftop that did not look at it.
+    /// The recording is of a perftop that did not read it.
     NotRecorded,
 }
 
@@ -63,7 +63,7 @@ impl Lack {
     /// "went back", for counters that were reset between two samples.
     #[must_use]
     pub fn reset(what: &str) -> Self {
-        Self::new(Why::Reset, format!("{what}: a counter went back"))
+        Self::new(Why::Reset, format!("{what}: a counter was reset"))
     }
 }
 
@@ -73,7 +73,7 @@ impl std::fmt::Display for Lack {
             Why::Absent => "absent",
             Why::Denied => "permission denied",
             Why::Unsupported => "switched off in the kernel",
-            Why::Garbage => "unreadable content",
+            Why::Garbage => "malformed content",
             Why::TimedOut => "no answer within its deadline",
             Why::NotYet => "not yet",
             Why::Reset => "reset",

@@ -31,7 +31,7 @@ pub enum Error {
         source: io::Error,
     },
     /// It is something else.
-    #[error("{path} is no perftop recording; `perftop record FILE` makes one")]
+    #[error("{path} is not a perftop recording; `perftop record FILE` makes one")]
     NotOurs {
         /// Which file.
         path: String,
@@ -49,7 +49,7 @@ pub enum Error {
         version: String,
     },
     /// The asked time is not in it.
-    #[error("{path} runs from {first} to {last}; the time of --at is not in it")]
+    #[error("{path} covers {first} to {last}; the time of --at is outside")]
     Outside {
         /// Which file.
         path: String,
@@ -59,7 +59,7 @@ pub enum Error {
         last: String,
     },
     /// Nothing whole is in it.
-    #[error("{path} holds no whole record")]
+    #[error("{path} has no complete record")]
     Empty {
         /// Which file.
         path: String,

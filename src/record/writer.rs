@@ -219,7 +219,7 @@ fn private() -> OpenOptions {
 /// Two that record into one file would each destroy what the other wrote.
 fn lock(file: &File) -> io::Result<()> {
     rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|e| match e {
-        rustix::io::Errno::WOULDBLOCK => io::Error::other("another perftop records into it; choose another file"),
+        rustix::io::Errno::WOULDBLOCK => io::Error::other("another perftop is recording to it; choose another file"),
         e => e.into(),
     })
 }

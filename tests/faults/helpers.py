@@ -123,7 +123,7 @@ def serve(a):
             pass
 
     server = Server(("127.0.0.1", a.port), Handler)
-    # Workers that accept at one door, as a preforking server has them.
+    # Workers that accept on one listener, as a preforking server has them.
     for _ in range(a.workers - 1):
         if os.fork() == 0:
             ctypes.CDLL(None).prctl(1, signal.SIGKILL)

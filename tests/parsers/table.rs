@@ -49,7 +49,7 @@ pub const PARSERS: &[(&str, Parser)] = &[
         sockdiag::parse(b, &mut |_| rows += 1);
         rows >= 5
     }),
-    // A recorded dump (Linux 6.18) of three listening unix sockets, two of them with somebody in their queue.
+    // A recorded dump (Linux 6.18) of three listening unix sockets, two of them with waiting connections.
     ("tests/fixtures/unix_diag.bin", |b| {
         let mut rows = Vec::new();
         unixdiag::parse(b, &mut |queue| rows.push((queue.waiting, queue.backlog)));

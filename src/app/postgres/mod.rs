@@ -40,7 +40,7 @@ const TABS: &[Tab] = &[
         rows: |facts, id, all_time| server(facts, id).map_or_else(Vec::new, |pg| rows::queries(pg, all_time)),
         nothing: |facts, id| {
             let lack = |pg: &PgFacts| pg.statements.as_ref().err().cloned().or_else(|| pg.narrow());
-            nothing(facts, id, lack, "nothing was called since the reading before")
+            nothing(facts, id, lack, "no calls since the previous reading")
         },
         copy: no_copy,
         query: |_, _, key| key.split('/').nth(2)?.parse().ok(),
@@ -74,7 +74,7 @@ const TABS: &[Tab] = &[
         rows: |facts, id, _| of(facts, id, rows::locks),
         nothing: |facts, id| {
             let lack = |pg: &PgFacts| pg.chains.as_ref().err().cloned().or_else(|| pg.narrow());
-            nothing(facts, id, lack, "nobody waits for a lock")
+            nothing(facts, id, lack, "no session waits for a lock")
         },
         copy: end,
         query: query_of_session,
@@ -149,15 +149,15 @@ fn nothing(facts: &Facts, id: &str, lack: impl Fn(&PgFacts) -> Option<Lack>, fin
 }
 
 fn no_copy(_: &Facts, _: &str, _: Option<&str>) -> Result<Copied, &'static str> {
-    Err("nothing to copy in this table: a finding's fix is copied on its own screen")
+    Err("nothing to copy in this table; copy a finding's fix on the triage screen")
 }
 
 /// The way to end the session of a row.
 fn end(facts: &Facts, id: &str, key: Option<&str>) -> Result<Copied, &'static str> {
-    let (pg, session) = key.and_then(|key| session(facts, id, key)).ok_or("nothing to copy: choose a session first")?;
+    let (pg, session) = key.and_then(|key| session(facts, id, key)).ok_or("nothing to copy: select a session first")?;
     let blocks = |root: &&Root| root.session().is_some_and(|s| s.pid == session.pid);
     let frees = pg.chains.as_ref().map_or(0, |c| c.roots.iter().find(blocks).map_or(0, |root| root.waiters.len()));
-    let fix = end_session(pg, &session, frees).ok_or("nothing to copy: that process of the server must not be ended")?;
+    let fix = end_session(pg, &session, frees).ok_or("nothing to copy: that server process must not be terminated")?;
     Ok(Copied { text: pasted(&fix), what: format!("{} (pid {}) [{}]", fix.title, session.pid, fix.target) })
 }
 

@@ -23,7 +23,7 @@ impl App {
             None => self.query_of_finding(),
         };
         let Some((source, query)) = chosen else {
-            self.notice = Some("there is no query here: choose a row of queries or sessions, or a finding about one".into());
+            self.notice = Some("no query here: select a row of queries or sessions, or a finding about a query".into());
             return Vec::new();
         };
         let asked = self.ask_plan(&source, query);
@@ -60,11 +60,11 @@ impl App {
         });
         match trial {
             Some(demand) => {
-                self.notice = Some("asked; nothing is built, the index exists in one session for a moment".into());
+                self.notice = Some("trying; nothing is built: the hypothetical index exists in one session only".into());
                 vec![Effect::Ask(demand)]
             }
             None => {
-                self.notice = Some("no index over plain columns is suggested for this query".into());
+                self.notice = Some("no index on plain columns is suggested for this query".into());
                 Vec::new()
             }
         }

@@ -15,7 +15,7 @@ pub(super) fn queries(pg: &PgFacts, cumulative: bool) -> Vec<Row> {
     let interval_s = pg.interval_s().unwrap_or(1.0);
     let one = |row: &StatementRow| {
         let g = &row.grown;
-        // Short ones are seldom seen by looks: then by the time that they took.
+        // Short ones are seldom caught by samples: then by the time that they took.
         let seen = pg.activity.as_ref().map_or(0.0, |a| a.of_query(row.key.query));
         let busy = if seen > 0.0 { seen } else { g.exec_ms / 1000.0 / interval_s };
         let calls = g.calls.max(1) as f64;
@@ -115,7 +115,7 @@ pub(super) fn locks(pg: &PgFacts) -> Vec<Row> {
                 format!("{} ({}@{}, pid {}) {does}: {}", s.application, s.role, s.database, s.pid, s.query)
             }
             Holder::Prepared(p) => format!("prepared transaction {} of {}, {} old", p.gid, p.owner, seconds(p.age_s)),
-            Holder::Unknown(pid) => format!("pid {pid}, which cannot be seen"),
+            Holder::Unknown(pid) => format!("pid {pid} (not visible)"),
         };
         let key = root.session().map_or_else(|| who.clone(), Session::key);
         let cells = vec![
@@ -128,7 +128,7 @@ pub(super) fn locks(pg: &PgFacts) -> Vec<Row> {
         below(pg, root, &root.direct, 1, &mut Vec::new(), &mut rows);
     }
     if chains.more > 0 {
-        let more = format!("and {} more sessions that wait for a lock", chains.more);
+        let more = format!("and {} more sessions waiting for a lock", chains.more);
         let cells = vec![Cell::text(""), Cell::text(""), Cell::text(""), Cell::text(more)];
         rows.push(Row { key: "more".into(), cells, meaning: Meaning::Muted });
     }
@@ -194,7 +194,7 @@ pub(super) fn tables(pg: &PgFacts) -> Vec<Row> {
         };
         for i in catalog.indexes.iter().filter(|i| !i.valid || !i.needed) {
             let what = if !i.valid && i.building {
-                "index, being built"
+                "index, build in progress"
             } else if i.valid {
                 "index, never used"
             } else {
@@ -207,7 +207,7 @@ pub(super) fn tables(pg: &PgFacts) -> Vec<Row> {
                 format!("{}.{}.{}", catalog.database, d.schema, d.name),
                 d.pages,
                 None,
-                &format!("index, {} serves as well", d.kept),
+                &format!("index, redundant with {}", d.kept),
             );
         }
     }
@@ -218,7 +218,7 @@ pub(super) fn settings(pg: &PgFacts) -> Vec<Row> {
     let Ok(cluster) = &pg.cluster else { return Vec::new() };
     let one = |(name, s): (&String, &crate::model::postgres::SettingRow)| {
         let effect = match (s.pending_restart, s.context.as_str()) {
-            (true, _) => "changed; waits for a restart",
+            (true, _) => "changed; needs a restart",
             (_, "postmaster") => "at a restart",
             (_, "sighup") => "at a reload",
             _ => "at once, or for new sessions",

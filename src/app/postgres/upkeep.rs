@@ -26,9 +26,9 @@ pub fn rows(pg: &PgFacts) -> Vec<Row> {
         row("full pages in WAL", text(rate(|c| c.wal.full_page_images), count), String::new(), Meaning::Text),
         row(
             "checkpoints",
-            format!("{} timed, {} asked for", whole(c.checkpoints.timed), whole(c.checkpoints.requested)),
+            format!("{} timed, {} requested", whole(c.checkpoints.timed), whole(c.checkpoints.requested)),
             format!(
-                "since the statistics began; they wrote {} and synced for {} ms a second; many asked for: raise max_wal_size",
+                "since stats reset; writing {}, syncing {} ms/s; many requested: raise max_wal_size",
                 text(rate(|c| Some(c.checkpoints.buffers? * 8192)), bytes),
                 text(rate(|c| c.checkpoints.sync_ms.map(|ms| ms as u64)), short).trim_end_matches("/s"),
             ),
@@ -37,7 +37,7 @@ pub fn rows(pg: &PgFacts) -> Vec<Row> {
         row(
             "WAL buffers full",
             text(rate(|c| c.wal.buffers_full), count),
-            "a session wrote WAL by itself because wal_buffers were full".into(),
+            "a session had to write WAL itself because wal_buffers was full".into(),
             Meaning::Text,
         ),
         row(
@@ -55,20 +55,16 @@ pub fn rows(pg: &PgFacts) -> Vec<Row> {
     out
 }
 
-/// How far pg_stat_statements is full: what is thrown out is not known.
+/// How far pg_stat_statements is full: what is evicted is not known.
 fn statements(pg: &PgFacts) -> Option<Row> {
     let s = pg.statements.as_ref().ok()?;
     let figure = format!("{} of {} entries", s.entries, s.capacity);
     let (more, meaning) = match s.evictions {
-        None => (
-            "how many were thrown out is not known: counted from PostgreSQL 14 on, between two readings".to_owned(),
-            Meaning::Muted,
-        ),
-        Some(0) => ("none was thrown out since the reading before".to_owned(), Meaning::Text),
-        Some(n) => (
-            format!("{n} times entries were thrown out in {}: raise pg_stat_statements.max", seconds(s.interval_s)),
-            Meaning::Warning,
-        ),
+        None => ("evictions unknown: needs PostgreSQL 14 and two readings".to_owned(), Meaning::Muted),
+        Some(0) => ("none evicted since the previous reading".to_owned(), Meaning::Text),
+        Some(n) => {
+            (format!("entries evicted {n} times in {}: raise pg_stat_statements.max", seconds(s.interval_s)), Meaning::Warning)
+        }
     };
     Some(row("pg_stat_statements", figure, more, meaning))
 }
@@ -108,11 +104,8 @@ fn replication(c: &Cluster) -> Vec<Row> {
     if let Some((lag, behind)) = c.replay_lag {
         out.push(row(
             "this standby",
-            format!("{} since a replay", seconds(lag)),
-            behind.map_or_else(
-                || "how much is not replayed is not known".to_owned(),
-                |b| format!("{} not replayed", bytes(b as f64)),
-            ),
+            format!("{} since the last replayed transaction", seconds(lag)),
+            behind.map_or_else(|| "amount not replayed unknown".to_owned(), |b| format!("{} not replayed", bytes(b as f64))),
             Meaning::Text,
         ));
     }

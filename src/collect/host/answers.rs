@@ -1,11 +1,13 @@
 //! Connections that come and go between two dumps: how many, by the namespace's own counter of accepted ones, and at which listener, in
 //! proportion to those that were caught by one dump and were gone at the next. Each is taken for one request that was answered. Pure.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
-/// What a dump keeps of the weights before it: they fade within some ten dumps.
-const KEEPS: f64 = 0.8;
+/// What a dump keeps of the weights before it: they fade within a minute or two, because a dump catches a quick answer seldom.
+const KEEPS: f64 = 0.98;
+/// The same where new connections stay: that service answers no more as it did.
+const KEEPS_OF_STAYING: f64 = 0.5;
 /// Below this a weight is none.
 const NOTHING: f64 = 0.01;
 
@@ -19,23 +21,33 @@ pub(super) struct Unseen {
     opened: HashMap<u64, u64>,
     /// Connections that one dump caught and the next did not, faded.
     brief: HashMap<Door, f64>,
+    /// Listeners whose new connections stay.
+    staying: HashSet<Door>,
     /// Of a whole one what was not counted yet.
     rest: HashMap<Door, f64>,
 }
 
 impl Unseen {
-    /// After one dump: the counter now, new connections that the dump shows, and where those were that only the dump before showed. Gives
-    /// how many more came and went, by listener.
+    /// After one dump: the counter now, and where the new connections are that it shows (`fresh`), those that the dump before
+    /// showed as new and this one does not (`gone`), and those that it still shows (`stayed`). Gives how many more came and went,
+    /// by listener.
     pub(super) fn count(
         &mut self,
         namespace: u64,
         opened: Option<u64>,
         fresh: u64,
-        gone: impl Iterator<Item = SocketAddr>,
+        (gone, stayed): (&[SocketAddr], &[SocketAddr]),
     ) -> Vec<(SocketAddr, u64)> {
-        self.brief.iter_mut().filter(|(door, _)| door.0 == namespace).for_each(|(_, weight)| *weight *= KEEPS);
+        for ((_, at), weight) in self.brief.iter_mut().filter(|(door, _)| door.0 == namespace) {
+            let stays = stayed.contains(at) && !gone.contains(at);
+            *weight *= if stays { KEEPS_OF_STAYING } else { KEEPS };
+        }
+        for at in stayed.iter().filter(|at| !gone.contains(at)) {
+            self.staying.insert((namespace, *at));
+        }
+        gone.iter().for_each(|at| _ = self.staying.remove(&(namespace, *at)));
         self.brief.retain(|_, weight| *weight >= NOTHING);
-        gone.for_each(|at| *self.brief.entry((namespace, at)).or_default() += 1.0);
+        gone.iter().for_each(|at| *self.brief.entry((namespace, *at)).or_default() += 1.0);
         let before = opened.and_then(|now| self.opened.insert(namespace, now));
         // A counter that went back is another namespace's, with the same number.
         let grown = opened.zip(before).map_or(0, |(now, before)| now.saturating_sub(before));
@@ -56,10 +68,23 @@ impl Unseen {
         counted
     }
 
+    /// Takes the local ends of connections that ended within the last minute (TIME_WAIT): most of what comes and goes no dump
+    /// ever catches.
+    pub(super) fn ended(&mut self, namespace: u64, at: impl Iterator<Item = SocketAddr>) {
+        let mut counts: HashMap<Door, f64> = HashMap::new();
+        at.for_each(|at| *counts.entry((namespace, at)).or_default() += 1.0);
+        let all: f64 = counts.values().sum();
+        for (door, count) in counts.into_iter().filter(|(door, _)| !self.staying.contains(door)) {
+            let weight = self.brief.entry(door).or_default();
+            *weight = weight.max(count / all);
+        }
+    }
+
     /// Forgets namespaces that are gone.
     pub(super) fn keep(&mut self, known: impl Fn(u64) -> bool) {
         self.opened.retain(|namespace, _| known(*namespace));
         self.brief.retain(|(namespace, _), _| known(*namespace));
+        self.staying.retain(|(namespace, _)| known(*namespace));
     }
 }
 
@@ -74,30 +99,58 @@ mod tests {
     #[test]
     fn what_no_dump_saw_is_counted_where_connections_are_brief() {
         let mut unseen = Unseen::default();
-        assert!(
-            unseen.count(0, Some(1_000), 2, [at(80)].into_iter()).iter().all(|(_, n)| *n == 0),
-            "a first dump knows no growth"
-        );
+        assert!(unseen.count(0, Some(1_000), 2, (&[at(80)], &[])).iter().all(|(_, n)| *n == 0), "a first dump knows no growth");
         // 50 came, the dump shows 2 of them; those of the dump before were at :80.
-        assert_eq!(unseen.count(0, Some(1_050), 2, [at(80), at(80)].into_iter()), [(at(80), 48)]);
+        assert_eq!(unseen.count(0, Some(1_050), 2, (&[at(80), at(80)], &[])), [(at(80), 48)]);
         // A service that hangs keeps its connections: it is given nothing.
-        assert_eq!(unseen.count(0, Some(1_060), 10, std::iter::empty()), [(at(80), 0)]);
+        assert_eq!(unseen.count(0, Some(1_060), 10, (&[], &[])), [(at(80), 0)]);
+        // Seldom caught, and answered all the same.
+        for n in 1..=40 {
+            let opened = 1_060 + n * 50;
+            assert_eq!(unseen.count(0, Some(opened), 0, (&[], &[])).iter().map(|(_, n)| n).sum::<u64>(), 50, "dump {n}");
+        }
+        // New ones stay, while another port goes on: what is not seen is that one's.
+        let mut two = Unseen::default();
+        two.count(0, Some(0), 0, (&[at(80), at(81)], &[]));
+        for n in 1..=12 {
+            two.count(0, Some(n * 50), 5, (&[at(81)], &[at(80)]));
+        }
+        assert!(two.count(0, Some(650), 0, (&[], &[])).iter().all(|(door, n)| *door == at(81) || *n == 0));
         // Of another namespace nothing is known.
-        assert!(unseen.count(7, Some(5), 0, std::iter::empty()).is_empty());
+        assert!(unseen.count(7, Some(5), 0, (&[], &[])).is_empty());
         // Two of three at :81.
         let mut two = Unseen::default();
-        two.count(0, Some(0), 0, std::iter::empty());
-        let mut counted = two.count(0, Some(30), 0, [at(80), at(81), at(81)].into_iter());
+        two.count(0, Some(0), 0, (&[], &[]));
+        let mut counted = two.count(0, Some(30), 0, (&[at(80), at(81), at(81)], &[]));
         counted.sort();
         assert_eq!(counted, [(at(80), 10), (at(81), 20)]);
-        assert!(two.count(0, Some(3), 0, std::iter::empty()).iter().all(|(_, n)| *n == 0), "the counter began anew");
+        assert!(two.count(0, Some(3), 0, (&[], &[])).iter().all(|(_, n)| *n == 0), "the counter was reset");
+    }
+
+    #[test]
+    fn what_ended_lately_says_where_but_for_a_listener_whose_new_ones_stay() {
+        let mut unseen = Unseen::default();
+        unseen.count(0, Some(0), 0, (&[], &[]));
+        assert!(unseen.count(0, Some(50), 0, (&[], &[])).is_empty(), "nobody knows where they were");
+        unseen.ended(0, [at(80), at(80), at(80), at(81)].into_iter());
+        let mut counted = unseen.count(0, Some(90), 0, (&[], &[]));
+        counted.sort();
+        assert_eq!(counted, [(at(80), 30), (at(81), 10)]);
+        for n in 1..=12 {
+            unseen.count(0, Some(90 + n), 1, (&[], &[at(80)]));
+        }
+        unseen.ended(0, [at(80), at(80), at(80), at(81)].into_iter());
+        assert_eq!(
+            unseen.count(0, Some(142), 0, (&[], &[])).into_iter().filter(|(_, n)| *n > 0).collect::<Vec<_>>(),
+            [(at(81), 40)]
+        );
     }
 
     #[test]
     fn less_than_one_a_dump_adds_up() {
         let mut unseen = Unseen::default();
-        unseen.count(0, Some(0), 0, [at(80), at(81)].into_iter());
-        let all: u64 = (1..=100).flat_map(|n| unseen.count(0, Some(n), 0, [at(80), at(81)].into_iter())).map(|(_, n)| n).sum();
+        unseen.count(0, Some(0), 0, (&[at(80), at(81)], &[]));
+        let all: u64 = (1..=100).flat_map(|n| unseen.count(0, Some(n), 0, (&[at(80), at(81)], &[]))).map(|(_, n)| n).sum();
         assert!((98..=100).contains(&all), "{all}");
     }
 }

@@ -1,4 +1,4 @@
-//! Who is in uninterruptible sleep: looks at the states of threads between two sweeps, and threads that stay in one wait.
+//! Who is in uninterruptible sleep: samples thread states between two sweeps, and threads that stay in one wait.
 
 use std::path::Path;
 
@@ -10,13 +10,13 @@ use crate::model::seen::Why;
 use super::process::{Known, Processes, list};
 use super::stat;
 
-/// Threads looked at in one round of state sampling.
+/// Threads sampled in one round.
 const SAMPLED_THREADS: usize = 128;
 /// Of them at most so many of one process.
 const SAMPLED_PER_PROCESS: usize = 64;
 
 impl Processes {
-    /// One look at the states of the threads that ran lately: who is in uninterruptible sleep.
+    /// One sample of the states of the threads that ran lately: who is in uninterruptible sleep.
     /// With `blocked_only` those that were in it at the sweep, for waits that raise no pressure.
     pub fn sample_states(&mut self, reader: &mut Reader, roots: &Roots, blocked_only: bool) -> Vec<StateHit> {
         let mut left = SAMPLED_THREADS;
@@ -24,7 +24,8 @@ impl Processes {
         let mut hits = Vec::new();
         let mut due: Vec<&Known> =
             self.known.values().filter(|k| !k.row.kernel && (k.changed && !blocked_only || k.blocked())).collect();
-        // Those that were blocked at every look; of the others, where they are too many, some at each look that stand for all.
+        // Those that were blocked in every sample; of the others, where they are too many, some in each sample that stand for
+        // all.
         due.sort_unstable_by_key(|k| (!k.blocked(), k.row.id));
         let first = due.iter().filter(|k| k.blocked()).count();
         let others = due.len() - first;
@@ -34,7 +35,7 @@ impl Processes {
         for (at, known) in due.into_iter().enumerate() {
             let tids: Vec<i32> =
                 if known.threads.len() > 1 { known.threads.iter().map(|t| t.tid).collect() } else { vec![known.row.id.pid] };
-            // Of many threads a part is looked at, another one each time, and stands for all.
+            // Of many threads a part is sampled, another one each time, and stands for all.
             let take = tids.len().min(SAMPLED_PER_PROCESS).min(left);
             if take == 0 {
                 break;
@@ -82,12 +83,12 @@ impl Processes {
 }
 
 impl Known {
-    /// Blocked at the last look, the main thread or another.
+    /// Blocked in the last sample, the main thread or another.
     pub(super) fn blocked(&self) -> bool {
         self.row.state == 'D' || !self.stood.is_empty()
     }
 
-    /// Threads in state D, and what one of them waits in once it was so at two looks in a row.
+    /// Threads in state D, and what one of them waits in once it was so in two samples in a row.
     pub(super) fn look_for_blocked(&mut self, reader: &mut Reader, dir: &Path, pid: i32, was_blocked: bool) {
         let before = !self.stood.is_empty() || was_blocked;
         let mut stuck = (self.row.state == 'D').then_some(pid);
@@ -99,7 +100,7 @@ impl Known {
                 if !matches!(reader.parse(&one.join("stat"), stat::parse), Ok(s) if s.state == 'D') {
                     continue;
                 }
-                // In the same wait as at the look before only when it was on no CPU in between.
+                // In the same wait as in the sample before only when it was on no CPU in between.
                 let slices = reader.parse(&one.join("schedstat"), stat::parse_sched).map_or(0, |s| s.slices);
                 if stood.contains(&(tid, slices)) {
                     self.row.blocked_threads += 1;

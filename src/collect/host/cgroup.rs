@@ -160,7 +160,7 @@ fn fill(reader: &mut Reader, group: &mut CgroupRaw, dir: &Path, walked: bool) {
 }
 
 fn tasks(reader: &mut Reader, dir: &Path) -> Option<(u64, u64)> {
-    // "max" is no number.
+    // "max" is not a number.
     let most = reader.number(&dir.join("pids.max"))?;
     Some((reader.number(&dir.join("pids.current"))?, most))
 }
@@ -182,7 +182,7 @@ fn cpu_v1(reader: &mut Reader, dir: &Path) -> Option<CgroupCpu> {
         throttled_us: keyed(text, b"throttled_time").map(|ns| ns / 1000),
         ..CgroupCpu::default()
     };
-    // -1 = no quota, which is no number without sign.
+    // -1 = no quota, which is not an unsigned number.
     cpu.quota_us = reader.number(&dir.join("cpu.cfs_quota_us"));
     cpu.period_us = reader.number(&dir.join("cpu.cfs_period_us"));
     cpu.usage_us = reader.number(&dir.join("cpuacct.usage")).map(|ns| ns / 1000);
@@ -215,7 +215,7 @@ fn memory_v1(reader: &mut Reader, dir: &Path) -> CgroupMemory {
         ..CgroupMemory::default()
     };
     memory.oom_kill = reader.read(&dir.join("memory.oom_control")).ok().and_then(|t| keyed(t, b"oom_kill"));
-    // Only a group with a limit can thrash by it; the file is long. v1 has the counter since Linux 5.13.
+    // Only a group with a limit can thrash because of it; the file is long. v1 has the counter since Linux 5.13.
     if memory.limit.is_some()
         && let Ok(text) = reader.read(&dir.join("memory.stat"))
     {
@@ -378,7 +378,7 @@ mod tests {
         assert_eq!((cpu.quota_us, cpu.throttled_us), (None, Some(2000)));
         let memory = memory_v1(reader, dir.path());
         assert_eq!((memory.limit, memory.oom_kill), (None, Some(3)));
-        assert_eq!(memory.refault_file, None, "no limit, nothing to thrash by: the long file is not read");
+        assert_eq!(memory.refault_file, None, "no limit, nothing to thrash: the long file is not read");
         std::fs::write(dir.path().join("memory.limit_in_bytes"), "4096\n").unwrap();
         let memory = memory_v1(reader, dir.path());
         assert_eq!((memory.limit, memory.refault_file, memory.inactive_file), (Some(4096), Some(8), Some(12)));

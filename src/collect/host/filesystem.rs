@@ -167,7 +167,7 @@ impl Filesystems {
             let space = match at {
                 ..ASKED => self.space(&mount.mount, roots, deadline).await,
                 _ => {
-                    let what = format!("{ASKED} of {all} mounts are asked, disks first; {unlisted} are not even listed");
+                    let what = format!("{ASKED} of {all} mounts are checked, disks first; {unlisted} are not listed");
                     Err(Lack::new(Why::NotYet, what))
                 }
             };
@@ -198,7 +198,7 @@ impl Filesystems {
         }
         let late = || Lack::new(Why::TimedOut, format!("statvfs {shown}: no answer in 200 ms"));
         // Nothing is known of one that was not asked, and least of all that it hangs.
-        let not_asked = || Lack::new(Why::NotYet, format!("{shown}: not asked, because too many others hang"));
+        let not_asked = || Lack::new(Why::NotYet, format!("{shown}: not checked, because too many others hang"));
         let receiver = match self.pending.remove(mount) {
             Some(receiver) => receiver,
             // Hung mounts must leave room for the calls of others.

@@ -1,4 +1,4 @@
-//! `/dev/kmsg`: what the kernel said since the last look, as far as it matters. Without rights there is nothing.
+//! `/dev/kmsg`: what the kernel said since the last sample, as far as it matters. Without rights there is nothing.
 
 use std::fs::{File, OpenOptions};
 use std::io::Read;
@@ -9,9 +9,9 @@ use crate::collect::root::{Roots, number};
 use crate::model::foreign::Foreign;
 use crate::model::host::{KernelMessage, MessageKind};
 
-/// Records per look; the rest of a flood comes with the next.
+/// Records per read; the rest of a flood comes with the next.
 const RECORDS: usize = 4096;
-/// Messages that are kept per look.
+/// Messages that are kept per read.
 const KEPT: usize = 64;
 
 /// The open log.
@@ -23,7 +23,7 @@ pub struct Kmsg {
 }
 
 impl Kmsg {
-    /// What was said since the last look, the first time since boot; `None` where it cannot be read.
+    /// What was said since the last sample, the first time since boot; `None` where it cannot be read.
     pub fn read(&mut self, roots: &Roots) -> Option<Vec<KernelMessage>> {
         if !self.tried {
             self.tried = true;
@@ -51,7 +51,7 @@ impl Kmsg {
                 Err(_) => break,
             }
         }
-        // printk's clock drifts away from CLOCK_MONOTONIC over weeks; what is new since the last look is new now.
+        // printk's clock drifts away from CLOCK_MONOTONIC over weeks; what is new since the last sample is new now.
         if self.looked {
             let now_us = clock::mono_ns() / 1000;
             found.iter_mut().for_each(|m| m.at_us = now_us);

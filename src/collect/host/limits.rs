@@ -3,7 +3,7 @@
 use crate::collect::root::{Reader, Roots, fields, lines};
 use crate::model::host::{LimitsRaw, SoftnetRaw};
 
-/// Sweeps between two looks at limits that an operator sets by hand.
+/// Sweeps between two reads of limits that an operator sets by hand.
 const SETTINGS_EVERY: u64 = 15;
 
 /// The probe and the settings as last read.
@@ -70,7 +70,7 @@ pub fn parse_softnet(text: &[u8]) -> Option<SoftnetRaw> {
 pub fn parse_conntrack(text: &[u8]) -> Option<u64> {
     let mut rows = lines(text);
     let heads: Vec<&[u8]> = fields(rows.next()?).collect();
-    // early_drop made room for a new one, insert_failed settles two that came at once: neither is lost for want of room.
+    // early_drop made room for a new one, insert_failed settles two that came at once: neither is lost for lack of room.
     let lost = |name: &[u8]| name == b"drop";
     let mut sum: u64 = 0;
     for row in rows {

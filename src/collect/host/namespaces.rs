@@ -22,8 +22,10 @@ pub struct Dump {
     pub sockets: Vec<Socket>,
     /// Those that are being closed, where they are many.
     pub ending: Vec<Socket>,
-    /// Unix sockets with somebody in their queue.
+    /// Unix sockets with waiting connections.
     pub unix: Vec<Queue>,
+    /// Local ends of connections that ended within the last minute; not at every dump.
+    pub ended: Vec<std::net::SocketAddr>,
     /// Connections accepted since the namespace was made (`PassiveOpens`).
     pub opened: Option<u64>,
 }

@@ -1,4 +1,4 @@
-//! Dumps over netlink: one question, many messages, the end or a refusal. What the messages hold is the caller's.
+//! Dumps over netlink: one request, many messages, the end or a refusal. What the messages hold is the caller's.
 
 use std::path::Path;
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub enum Part {
 /// Asks for a dump and hands each message's body on.
 ///
 /// # Errors
-/// When the kernel does not know the question, refuses it, or does not answer.
+/// When the kernel does not know the request, refuses it, or does not answer.
 pub(super) fn ask(
     what: &'static str,
     protocol: Option<Protocol>,

@@ -1,5 +1,5 @@
 //! Who waits for whom, by the time stamps that TCP keeps: a client socket whose last data was sent after the last was
-//! received awaits a reply; an accepted one whose last data was received after the last was sent has a request in
+//! received has a response pending; an accepted one whose last data was received after the last was sent has a request in
 //! flight. No rights are needed. Pure: sockets of one dump after the other in, sums out.
 
 use std::collections::{HashMap, HashSet};
@@ -121,8 +121,11 @@ impl Tally {
         let ended: Vec<(SocketAddr, Before)> =
             ended.filter(|(key, _)| !given_up.contains(key)).filter_map(|(key, b)| Some((here.listener(key.1)?, *b))).collect();
         let fresh = self.after.values().zip(self.after.keys()).filter(|(b, key)| b.fresh && key.0 == namespace).count() as u64;
-        let brief = ended.iter().filter(|(_, b)| b.fresh).map(|(at, _)| *at);
-        let unseen = self.unseen.count(namespace, dump.opened, fresh, brief);
+        let gone: Vec<SocketAddr> = ended.iter().filter(|(_, b)| b.fresh).map(|(at, _)| *at).collect();
+        let stays = self.before.iter().filter(|(key, b)| b.fresh && key.0 == namespace && self.after.contains_key(key));
+        let stayed: Vec<SocketAddr> = stays.filter_map(|(key, _)| here.listener(key.1)).collect();
+        self.unseen.ended(namespace, dump.ended.iter().filter_map(|at| here.listener(*at)));
+        let unseen = self.unseen.count(namespace, dump.opened, fresh, (&gone, &stayed));
         let answered = ended.iter().filter(|(_, b)| b.young).map(|(at, _)| (*at, 1));
         for (at, answers) in answered.chain(unseen) {
             if let Some(row) = self.listeners.get_mut(&(namespace, at)) {
@@ -232,8 +235,8 @@ impl Tally {
             }
             Doing::Unclear => {
                 row.unclear += 1;
-                // A caller that asks again at once looks so. Whether it is a request is left open; that a reply awaited here
-                // is awaited for it is likely.
+                // A client that sends its next request at once looks like this. Whether it is a request is left open; that a
+                // response pending here is awaited for it is likely.
                 waits.entry(owner).or_default().requests.push(info.last_received_ms);
             }
             Doing::Rests => {}
@@ -278,7 +281,7 @@ impl Tally {
         }
     }
 
-    /// Notes what the socket's counters are now, and what was sent again since.
+    /// Notes what the socket's counters are now, and what was retransmitted since.
     fn remember(&mut self, socket: &Socket, key: Key) {
         let Some(info) = socket.info else { return };
         if key.0 != OWN {
@@ -331,7 +334,7 @@ mod tests {
 
     const UPSTREAM: &str = "10.0.2.5:5432";
 
-    /// A server on 8080 with one request, `request_ms` old, and a question to its upstream, `question_ms` old.
+    /// A server on 8080 with one request, `request_ms` old, and a request to its upstream, `question_ms` old.
     fn server(request_ms: u32, question_ms: u32) -> PeerLink {
         let sockets = [
             socket("0.0.0.0:8080", "0.0.0.0:0", 0, 0, (0, 0)),
@@ -361,7 +364,7 @@ mod tests {
         let own = owners(&[50000]);
         tally.add(&dump(&[socket("10.0.1.1:50000", UPSTREAM, 3, 3, (1, 1))]), &own);
         assert_eq!(tally.take().links[0].unclear, 1);
-        // A log shipper sends again and again and is never answered.
+        // A log shipper sends repeatedly and is never answered.
         for sent in 1..=8 {
             tally.add(&dump(&[socket("10.0.1.1:50000", UPSTREAM, 1, 90_000, (sent, 1))]), &own);
         }

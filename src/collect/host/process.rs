@@ -1,6 +1,6 @@
 //! The process scan: the only expensive part of the host, so it has a budget and reads as little as it can.
 //!
-//! `schedstat` tells whether a single-threaded process ran at all since the last look; one that did not is
+//! `schedstat` tells whether a single-threaded process ran at all since the last sample; one that did not is
 //! unchanged and nothing else of it is read. Threads are read where there are several. Past the budget those
 //! that matter are read at every sweep and the rest in turn.
 
@@ -25,9 +25,9 @@ const FIRST_NS: u64 = 30_000_000;
 const INTEREST: usize = 50;
 /// Threads read per process and sweep.
 const THREADS: usize = 512;
-/// Everything of a process is read anew at every so many sweeps, changed or not.
+/// Everything of a process is re-read every so many sweeps, changed or not.
 const FULL_EVERY: u64 = 5;
-/// Sweeps for which the threads of a process that did something are looked at more often.
+/// Sweeps for which the threads of a process that did something are sampled more often.
 const LATELY: u64 = 4;
 /// A process whose resident pages grew by more than this is asked which of them are its own.
 const GROWN_PAGES: u64 = 4;
@@ -58,7 +58,7 @@ pub(super) struct Known {
     pub(super) sched: ProcSched,
     pub(super) io_denied: bool,
     pub(super) changed: bool,
-    /// Ticks used between the last two looks.
+    /// Ticks used between the last two samples.
     pub(super) recent: u64,
     /// The list of threads was cut: one that slides in did not start just now.
     pub(super) cut: bool,
@@ -66,7 +66,7 @@ pub(super) struct Known {
     pub(super) again: bool,
     /// The sweep in which it did something last.
     pub(super) changed_round: u64,
-    /// Threads beside the main one that were in state D at the last look, with the times that each was on a CPU.
+    /// Threads beside the main one that were in state D in the last sample, with the times that each was on a CPU.
     pub(super) stood: Vec<(i32, u64)>,
     pub(super) round: u64,
 }
@@ -77,7 +77,7 @@ pub struct Processes {
     pub(super) known: HashMap<i32, Known>,
     round: u64,
     pub(super) looks: usize,
-    /// Processes that all looks reached so far: the next one begins behind them.
+    /// Processes that all samples reached so far: the next one begins behind them.
     pub(super) reached: usize,
     row_cost_ns: f64,
     path: PathBuf,
@@ -160,7 +160,7 @@ impl Processes {
     fn read_one(&mut self, reader: &mut Reader, roots: &Roots, pid: i32, mode: Mode) -> Option<()> {
         let (round, now) = (self.round, clock::mono_ns());
         let full = (round + u64::from(pid.unsigned_abs())).is_multiple_of(FULL_EVERY);
-        // The kernel's own threads weigh nothing: those that were idle at the last look are looked at in turn.
+        // The kernel's own threads weigh nothing: those that were idle in the last sample are read in turn.
         if let Some(known) = self.known.get_mut(&pid)
             && known.row.kernel
             && !known.changed
@@ -278,7 +278,7 @@ impl Known {
         }
     }
 
-    /// True when the process used CPU since the last look, changed its state, or is new.
+    /// True when the process used CPU since the last sample, changed its state, or is new.
     fn update(&mut self, stat: &stat::Stat, now: u64) -> bool {
         let row = &mut self.row;
         let ticks = stat.user_ticks + stat.system_ticks;
@@ -342,7 +342,7 @@ impl Known {
         self.add_threads(now, !was_cut);
     }
 
-    /// Adds what each thread grew by. A thread that is new to a known process counts whole; at the first look all
+    /// Adds what each thread grew by. A thread that is new to a known process counts whole; in the first sample all
     /// do, so that a single-threaded process shows the kernel's own figure.
     fn add_threads(&mut self, now: Vec<Thread>, from_zero: bool) {
         for thread in &now {

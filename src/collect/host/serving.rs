@@ -99,7 +99,7 @@ pub struct Scan {
     pub namespaces: Vec<(u64, i32)>,
 }
 
-/// Looks through the descriptors of all processes: about 3 µs each. `elsewhere` are the sockets of other network namespaces.
+/// Scans the descriptors of all processes: about 3 µs each. `elsewhere` are the sockets of other network namespaces.
 ///
 /// # Errors
 /// When the table of TCP sockets cannot be read.

@@ -17,6 +17,8 @@ pub const ESTABLISHED: u32 = 1 << 1;
 pub const SYN_SENT: u32 = 1 << 2;
 /// Listeners.
 pub const LISTEN: u32 = 1 << 10;
+/// Closed from here, less than a minute ago.
+pub const TIME_WAIT: u32 = 1 << 6;
 /// The other end has closed, this one has not.
 pub const CLOSE_WAIT: u32 = 1 << 8;
 /// On their way to the end: FIN_WAIT1 and 2, TIME_WAIT, CLOSE_WAIT, LAST_ACK, CLOSING.
@@ -37,7 +39,7 @@ pub struct Socket {
     pub send_queue: u32,
     /// Inode, 0 while nobody has accepted it.
     pub inode: u32,
-    /// Times that the segment under way was sent again (a SYN, before it is established).
+    /// Times that the segment in flight was retransmitted (a SYN, before it is established).
     pub again: u8,
     /// What TCP knows, where it was asked for.
     pub info: Option<TcpInfo>,
@@ -62,7 +64,7 @@ pub struct TcpInfo {
     pub last_received_ms: u32,
     /// Smoothed round trip, µs.
     pub rtt_us: u32,
-    /// Segments sent again, ever.
+    /// Segments retransmitted, ever.
     pub retransmits: u32,
     /// Time-outs in a row, now.
     pub timeouts: u8,
@@ -81,7 +83,7 @@ pub struct TcpInfo {
 }
 
 const MESSAGE: usize = 72;
-/// `TCPDIAG_GETSOCK`: the old question, which answers for both families in one walk.
+/// `TCPDIAG_GETSOCK`: the old request, which answers for both families in one walk.
 const BOTH_FAMILIES: u16 = 18;
 const BY_FAMILY: u16 = 20;
 const INFO: u16 = 2;

@@ -1,7 +1,9 @@
-//! The thread that looks at sockets: dumps them at a rate that its own cost sets, and now and then looks up whose
+//! The thread that samples sockets: dumps them at a rate that its own cost sets, and now and then looks up whose
 //! they are. It shares nothing but a tally that is locked for microseconds; if it hangs, nothing else does.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
@@ -24,11 +26,15 @@ const DUMP: (Duration, Duration) = (Duration::from_millis(250), Duration::from_s
 const QUIET: Duration = Duration::from_secs(1);
 /// Share of a CPU that the dumps may take.
 const DUMP_SHARE: f64 = 0.001;
-/// Between two looks at whose the sockets are. Until then a process that started meanwhile counts as foreground.
+/// Between two look-ups of socket owners. Until then a process that started meanwhile counts as foreground.
 const SCAN_S: f64 = 5.0;
+/// Between two looks at what has ended.
+const ENDED_S: f64 = 10.0;
+/// More of them are not asked for.
+const MANY_ENDED: u32 = 20_000;
 /// Share of a CPU that these may take.
 const SCAN_SHARE: f64 = 0.002;
-/// Sockets of one dump that are looked at.
+/// Sockets of one dump that are examined.
 const SOCKETS: usize = 100_000;
 
 /// What was seen since it was asked last.
@@ -36,7 +42,7 @@ const SOCKETS: usize = 100_000;
 pub struct Taken {
     /// Who waits for whom; `None` before the first dump.
     pub peers: Option<Seen<Peers>>,
-    /// Who serves; `None` when that was not looked at since.
+    /// Who serves; `None` when that was not looked up since.
     pub serving: Option<Seen<Serving>>,
 }
 
@@ -77,7 +83,8 @@ impl Sockets {
 }
 
 fn run(roots: &Roots, shared: &Weak<Mutex<Shared>>) {
-    let mut looker = Looker { roots, home: Home::new(), owners: HashMap::new(), namespaces: Vec::new(), no_unix: false };
+    let mut looker =
+        Looker { roots, home: Home::new(), owners: HashMap::new(), namespaces: Vec::new(), no_unix: false, ended_due_ns: 0 };
     let (mut scan_due_ns, mut dump_due_ns) = (0, 0);
     let mut dumps = 0;
     loop {
@@ -110,7 +117,7 @@ fn run(roots: &Roots, shared: &Weak<Mutex<Shared>>) {
 /// Says why nothing more comes.
 fn lost(shared: &Mutex<Shared>) {
     if let Ok(mut shared) = shared.lock() {
-        let lack = Lack::new(Why::Garbage, "sockets: the way back from another network namespace failed");
+        let lack = Lack::new(Why::Garbage, "sockets: returning from another network namespace failed");
         (shared.failed, shared.serving) = (Some(lack.clone()), Some(Err(lack)));
     }
 }
@@ -122,7 +129,7 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
     (done, clock::thread_cpu_s() - before)
 }
 
-/// What the thread knows between its looks.
+/// What the thread knows between its dumps.
 struct Looker<'a> {
     roots: &'a Roots,
     home: Home,
@@ -130,6 +137,8 @@ struct Looker<'a> {
     owners: HashMap<u32, ProcId>,
     /// Other network namespaces, each by a process in it.
     namespaces: Vec<(u64, i32)>,
+    /// When it is asked again what has ended.
+    ended_due_ns: u64,
     /// The kernel cannot tell of unix sockets.
     no_unix: bool,
 }
@@ -152,19 +161,36 @@ impl Looker<'_> {
 
     fn dump(&mut self, shared: &Mutex<Shared>) -> Result<(), Away> {
         const STATES: u32 = sockdiag::LISTEN | sockdiag::ESTABLISHED | sockdiag::SYN_SENT | sockdiag::CLOSE_WAIT;
+        let looks_back = clock::mono_ns() >= self.ended_due_ns;
+        if looks_back {
+            self.ended_due_ns = clock::mono_ns() + (ENDED_S * 1e9) as u64;
+        }
+        let ended = || if looks_back { ended() } else { Vec::new() };
         let own = if self.roots.own_proc() {
             let unix = self.unix();
-            rows(STATES, true).map(|sockets| Dump { namespace: OWN, sockets, ending: ending(self.roots), unix, opened: opened() })
+            rows(STATES, true).map(|sockets| Dump {
+                namespace: OWN,
+                sockets,
+                ending: ending(self.roots),
+                unix,
+                opened: opened(),
+                ended: ended(),
+            })
         } else {
-            Err(Lack::new(Why::Unsupported, "the times of another host's sockets cannot be asked for through its /proc"))
+            Err(Lack::new(Why::Unsupported, "socket timestamps of another host cannot be read through its /proc"))
         };
-        let elsewhere = self.visit(|| rows(STATES, true).map(|sockets| (sockets, opened())))?;
+        let elsewhere = self.visit(|| rows(STATES, true).map(|sockets| (sockets, opened(), ended())))?;
         if let Ok(mut shared) = shared.lock() {
             match own {
                 Ok(own) => {
                     let others = elsewhere.into_iter();
-                    let others =
-                        others.map(|(namespace, (sockets, opened))| Dump { namespace, sockets, opened, ..Dump::default() });
+                    let others = others.map(|(namespace, (sockets, opened, ended))| Dump {
+                        namespace,
+                        sockets,
+                        opened,
+                        ended,
+                        ..Dump::default()
+                    });
                     let dumps: Vec<Dump> = std::iter::once(own).chain(others).collect();
                     shared.tally.add(&dumps, &self.owners);
                     shared.dumped = true;
@@ -214,6 +240,17 @@ fn rows(states: u32, info: bool) -> Seen<Vec<Socket>> {
 /// Connections that the namespace of this thread has accepted so far.
 fn opened() -> Option<u64> {
     by_name(&std::fs::read("/proc/thread-self/net/snmp").ok()?, b"Tcp:", b"PassiveOpens")
+}
+
+/// Ends of connections that were closed from here within the last minute; none where they are too many to be asked for.
+fn ended() -> Vec<SocketAddr> {
+    let waiting = Reader::default().parse(Path::new("/proc/thread-self/net/sockstat"), ports::parse_time_wait).unwrap_or(0);
+    if waiting == 0 || waiting >= MANY_ENDED {
+        return Vec::new();
+    }
+    // Where a client here closed first the server is the other end.
+    let server = |s: Socket| if s.peer.ip().is_loopback() { vec![s.local, s.peer] } else { vec![s.local] };
+    rows(sockdiag::TIME_WAIT, false).map(|sockets| sockets.into_iter().flat_map(server).collect()).unwrap_or_default()
 }
 
 /// Connections that end; asked for only where TIME_WAIT is so full that ports can run out.

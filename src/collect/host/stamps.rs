@@ -1,4 +1,4 @@
-//! What the stamps of one socket say, and which awaited reply a request in flight can be waiting for. Pure.
+//! What the stamps of one socket say, and which pending response a request in flight can be waiting for. Pure.
 
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
@@ -30,7 +30,7 @@ pub(super) struct Before {
     pub(super) segments_received: u64,
     pub(super) retransmits: u32,
     pub(super) window_limited_us: u64,
-    /// Dumps in a row in which more was sent while a reply was awaited.
+    /// Dumps in a row in which more was sent while a response was pending.
     pub(super) sends: u8,
     /// A young request was in flight: if its connection is closed now, it was answered.
     pub(super) young: bool,
@@ -102,10 +102,10 @@ pub(super) fn asks(info: &TcpInfo, before: Option<Before>) -> (Doing, u8) {
         std::cmp::Ordering::Less => Doing::Awaits(sent),
         // Sent and received within one tick of the clock: which came last is not known while it is fresh.
         std::cmp::Ordering::Equal if info.unacked > 0 => Doing::Awaits(sent),
-        // Acknowledgements, which come with the reply or 40 ms late, take longer than a tick: the reply to this question cannot
-        // have come within the tick in which it was sent. So the reply before it came, and the next question went out.
+        // Acknowledgements, which come with the reply or 40 ms late, take longer than a tick: the response to this request cannot
+        // have come within the tick in which it was sent. So the previous response came, and the next request went out.
         std::cmp::Ordering::Equal if info.rtt_us >= 2 * TICK_US => Doing::Awaits(sent),
-        // One question more than replies, each of one segment: the last word is ours.
+        // One request more than responses, each of one segment: the last word is ours.
         std::cmp::Ordering::Equal if info.segments_sent.is_some() && one_more(info) => Doing::Awaits(sent),
         std::cmp::Ordering::Equal if sent < FRESH_MS => Doing::Unclear,
         _ => Doing::Rests,
@@ -136,7 +136,7 @@ fn serves_now(socket: &Socket, info: &TcpInfo, one_way: bool) -> Doing {
         // Nothing was ever received: the handshake alone sets both stamps.
         _ if info.bytes_received == Some(0) || one_way => Doing::Rests,
         std::cmp::Ordering::Less if received < REQUEST_MS => Doing::Awaits(received),
-        // A caller that asks again at once: one question more than replies, each of one segment.
+        // A client that sends its next request at once: one request more than responses, each of one segment.
         std::cmp::Ordering::Equal if received < REQUEST_MS && one_question_more(info) => Doing::Awaits(received),
         std::cmp::Ordering::Equal if received < FRESH_MS => Doing::Unclear,
         _ => Doing::Rests,
@@ -167,7 +167,7 @@ fn one_question_more(info: &TcpInfo) -> bool {
     info.segments_received.is_some() && info.segments_sent.and_then(|n| n.checked_add(1)) == info.segments_received
 }
 
-/// Requests in flight and replies awaited of one process at one dump.
+/// Requests in flight and pending responses of one process at one dump.
 #[derive(Debug, Default)]
 pub(super) struct Waits {
     pub(super) requests: Vec<u32>,
@@ -175,7 +175,7 @@ pub(super) struct Waits {
 }
 
 impl Waits {
-    /// Each awaited reply that a request in flight can be waiting for: the request must have come before the question
+    /// Each pending response that a request in flight can be waiting for: the request must have come before the upstream request
     /// was sent. So a poll for work that stands for half a minute is nobody's wait while requests are young.
     pub(super) fn join(mut self, mut each: impl FnMut(SocketAddr)) {
         self.requests.sort_unstable_by(|a, b| b.cmp(a));

@@ -1,4 +1,4 @@
-//! One sweep over the fast files, and the looks at task states between two sweeps. Lives on a thread of its own:
+//! One sweep over the fast files, and the samples of task states between two sweeps. Lives on a thread of its own:
 //! if it hangs, the screen and all other sources go on.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -14,15 +14,15 @@ use crate::model::mask;
 
 use super::{cgroup, cpu, disk, kmsg, limits, memory, network, process, psi};
 
-/// Between two looks at IO pressure, while there is some.
+/// Between two samples of IO pressure, while there is some.
 const LOOK: Duration = Duration::from_millis(100);
 /// Between two while there is none: a wake-up costs more than what it reads.
 const QUIET: Duration = Duration::from_millis(300);
-/// Between two where there is no PSI, and each look must read the states.
+/// Between two where there is no PSI, and each sample must read the states.
 const BLIND: Duration = Duration::from_millis(500);
 /// Growth of PSI io (µs per [`LOOK`]) above which task states are sampled.
 const STALLED_US: u64 = 500;
-/// The unit in which looks are weighed.
+/// The unit in which samples are weighted.
 const SLOT_NS: u64 = 10_000_000;
 /// A longer gap (a suspended machine) says nothing of the time in between.
 const LONGEST_SLOTS: u32 = 200;
@@ -31,7 +31,7 @@ fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// One look at task states.
+/// One sample of task states.
 #[derive(Debug)]
 struct Looked {
     at_ns: u64,
@@ -73,7 +73,7 @@ pub struct Sweeper {
     io_total_us: Option<u64>,
     cpu_total_us: Option<u64>,
     oom_kills: Option<u64>,
-    /// The newest look; it stands for time that is not over yet.
+    /// The newest sample; it stands for time that is not over yet.
     looked: Option<Looked>,
 }
 
@@ -113,7 +113,7 @@ impl Sweeper {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            // A sweep must not put the next look off for ever.
+            // A sweep must not postpone the next sample for ever.
             let now_ns = clock::mono_ns();
             if now_ns >= look_ns {
                 look_ns = now_ns + nanos(self.look(now_ns).mul_f64(pace::unsteady(looks)));
@@ -122,8 +122,8 @@ impl Sweeper {
         }
     }
 
-    /// One look; says when the next one is due. Task states are read only if someone was stalled since the last
-    /// look, and always where there is no PSI to say so.
+    /// One sample; says when the next one is due. Task states are read only if someone was stalled since the
+    /// last sample, and always where there is no PSI to say so.
     fn look(&mut self, now_ns: u64) -> Duration {
         let path = self.roots.proc.join("pressure/io");
         let total = psi::read_again(&mut self.reader, &path).ok().map(|p| p.some.total_us);
@@ -140,8 +140,8 @@ impl Sweeper {
         }
     }
 
-    /// Each look stands for half the time to the one before it and half the time to the one after: so the share of
-    /// the time in which a thread was blocked stays what it is, however unevenly was looked.
+    /// Each sample stands for half the time to the one before it and half the time to the one after: so the share of
+    /// the time in which a thread was blocked stays what it is, however uneven the samples are.
     fn settle(&mut self, now: Looked) {
         let sampling = &mut self.states;
         if let Some(before) = self.looked.take() {
@@ -319,7 +319,7 @@ mod tests {
         let id = ProcId { pid: 9, start: 1 };
         let blocked = |hits: u32| if hits > 0 { vec![StateHit { id, hits, syncing: Some(hits / 2) }] } else { Vec::new() };
         let mut one = sweeper(std::path::Path::new("/nowhere"));
-        // Quiet for 300 ms, two looks 100 ms apart that see two threads, quiet again after 300 ms.
+        // Quiet for 300 ms, two samples 100 ms apart that see two threads, quiet again after 300 ms.
         for (at_ms, hits) in [(0, 0), (300, 2), (400, 2), (700, 0)] {
             one.settle(Looked { at_ns: at_ms * 1_000_000, hits: blocked(hits) });
         }

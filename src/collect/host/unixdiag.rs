@@ -12,7 +12,7 @@ use crate::model::seen::Seen;
 use super::netlink::{self, Part, attributes, u32_at};
 use super::sockdiag::LISTEN;
 
-/// A listener with somebody in its queue.
+/// A listener with waiting connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Queue {
     /// Its path; an abstract name begins with `@`.

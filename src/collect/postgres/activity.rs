@@ -1,4 +1,4 @@
-//! Sessions: one look at `pg_stat_activity`. Literals of statements are masked before a row exists.
+//! Sessions: one sample of `pg_stat_activity`. Literals of statements are masked before a row exists.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::model::postgres::{Activity, Hit, Session, Wait, WaitClass, WaitKind, 
 use super::columns::Columns;
 use super::session::Cells;
 
-/// Sessions of one look; more are counted only.
+/// Sessions of one sample; more are counted only.
 const MOST: usize = 1000;
 /// Characters of a statement.
 const TEXT: usize = 2048;
@@ -90,7 +90,7 @@ pub fn session(row: &PgRow) -> Option<Session> {
     })
 }
 
-/// The looks of one tick, summed.
+/// The samples of one tick, summed.
 #[derive(Debug, Default)]
 pub struct Looks {
     newest: Activity,
@@ -98,7 +98,7 @@ pub struct Looks {
 }
 
 impl Looks {
-    /// Takes one look in.
+    /// Adds one sample.
     pub fn add(&mut self, head: &[PgRow], rows: &[PgRow], cost_ms: f64) {
         let mut clock = head.first().map(Cells::of);
         let mut sessions: Vec<Session> = rows.iter().take(MOST + 1).filter_map(session).collect();
@@ -115,7 +115,7 @@ impl Looks {
         self.newest.sessions = sessions;
     }
 
-    /// The sums since the last call; `None` without a look.
+    /// The sums since the last call; `None` without a sample.
     pub fn take(&mut self) -> Option<Activity> {
         if self.newest.rounds == 0 {
             return None;
@@ -126,7 +126,7 @@ impl Looks {
         Some(activity)
     }
 
-    /// Pids that wait for a lock at the newest look, the longest first.
+    /// Pids that wait for a lock in the newest sample, the longest first.
     #[must_use]
     pub fn waiting(&self) -> Vec<i32> {
         let mut all: Vec<&Session> = self.newest.sessions.iter().filter(|s| s.wait.kind == WaitKind::Lock).collect();
@@ -134,14 +134,14 @@ impl Looks {
         all.iter().map(|s| s.pid).collect()
     }
 
-    /// Queries that are worked on at the newest look, one for each session.
+    /// Queries that are worked on in the newest sample, one for each session.
     #[must_use]
     pub fn running(&self) -> Vec<i64> {
         let busy = |s: &&Session| s.active() && !matches!(s.wait.class(), WaitClass::Idle | WaitClass::Lock);
         self.newest.sessions.iter().filter(busy).filter_map(|s| s.query_id).collect()
     }
 
-    /// Pids of the newest look.
+    /// Pids of the newest sample.
     #[must_use]
     pub fn pids(&self) -> Vec<i32> {
         self.newest.sessions.iter().map(|s| s.pid).collect()

@@ -16,7 +16,7 @@ fn place(variable: &str, name: &str) -> Option<PathBuf> {
     std::env::var_os(variable).map(PathBuf::from).or_else(home)
 }
 
-/// Why the password or service file is left alone: others may read it, or it is no file. One that is not there is no reason.
+/// Why the password or service file is left alone: others may read it, or it is not a file. A missing one is not a reason.
 #[must_use]
 pub fn left_alone() -> Option<String> {
     let files = [("PGPASSFILE", ".pgpass"), ("PGSERVICEFILE", ".pg_service.conf")];

@@ -44,7 +44,7 @@ pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> (Vec<Targe
 fn server(host: &str, port: &str) -> Result<Target, (&'static str, String)> {
     let number: u16 = match port {
         "" => 5432,
-        text => text.parse().map_err(|_| ("PGPORT", format!("{text:?} is no port: a number from 1 to 65535")))?,
+        text => text.parse().map_err(|_| ("PGPORT", format!("{text:?} is not a port: give a number from 1 to 65535")))?,
     };
     let parsed = match host {
         "" => Err("one of the hosts is empty".into()),
@@ -66,7 +66,7 @@ fn unusable(variable: &str, why: String) -> SourceStatus {
         version: None,
         reader: None,
         why: Some(format!("the variable {variable}: {why}")),
-        way_in: Some(format!("mend {variable}, or unset it")),
+        way_in: Some(format!("correct {variable}, or unset it")),
     }
 }
 

@@ -28,7 +28,7 @@ const EACH_CELL: usize = 12;
 const EACH_COLUMN: usize = 200;
 
 /// Said of what is no PostgreSQL.
-pub const FOREIGN: &str = "what answers there does not speak the protocol of PostgreSQL";
+pub const FOREIGN: &str = "what listens there does not speak the PostgreSQL protocol";
 
 /// Said of a server that answers in the old form.
 const NO_FORK: &str = "it could not start a process for this connection: it lacks memory or processes";
@@ -46,7 +46,7 @@ pub struct Frames {
     have: usize,
     /// Bytes of the message that are still to come.
     left: usize,
-    /// Contents of a message that is no row, as far as they came.
+    /// Contents of a message that is not a row, as far as they came.
     body: Vec<u8>,
     row: Option<Row>,
     weight: usize,
@@ -165,7 +165,7 @@ impl Frames {
                     self.settings.insert(hasher.finish());
                 }
                 if self.settings.len() > SETTINGS {
-                    return Err(Refused(format!("it told of more than {SETTINGS} settings")));
+                    return Err(Refused(format!("it reported more than {SETTINGS} settings")));
                 }
                 name.is_some() && rest.text().is_some() && rest.is_empty()
             }

@@ -51,8 +51,8 @@ impl Guard {
             return Trouble::Refused {
                 code: NO_PASSWORD.into(),
                 message: match super::credentials::left_alone() {
-                    Some(why) => format!("it asks for a password, and none is known; {why}"),
-                    None => "it asks for a password, and none is known".into(),
+                    Some(why) => format!("password required, none configured; {why}"),
+                    None => "password required, none configured".into(),
                 },
                 asked: false,
             };
@@ -121,8 +121,8 @@ pub async fn reach(target: &Target) -> io::Result<Box<dyn Stream>> {
             Err(why) => Err(io::Error::other(why)),
         },
         b'N' if may_be_plain => Ok(Box::new(stream)),
-        b'N' => Err(io::Error::other("the server does not speak TLS; sslmode=disable does without")),
-        b'E' => Err(io::Error::other("the server refused the connection before anything was said")),
+        b'N' => Err(io::Error::other("the server does not support TLS; use sslmode=disable to connect without it")),
+        b'E' => Err(io::Error::other("the server closed the connection before the first message")),
         _ => Err(io::Error::other(FOREIGN)),
     }
 }

@@ -10,13 +10,13 @@ use crate::model::postgres::Statements;
 const BUSY: f64 = 0.5;
 /// The same by a reading of statements: then it is known.
 pub const KNOWN: f64 = 0.05;
-/// Looks that are needed, and after which they are forgotten.
+/// Samples that are needed, and after which they are forgotten.
 const LOOKS: std::ops::Range<u32> = 2..8;
 /// Readings before their time, one after the other; and the time in which one more is granted.
 const MOST: f64 = 2.0;
 const EACH: Duration = Duration::from_secs(30);
 
-/// What the looks saw since the reading before.
+/// What the samples saw since the previous reading.
 #[derive(Debug)]
 pub struct Haste {
     /// Queries that the reading before knew as busy.
@@ -34,7 +34,7 @@ impl Haste {
         Self { known: HashSet::new(), seen: HashMap::new(), looks: 0, granted: MOST, since: now }
     }
 
-    /// The queries that sessions ran at one look, one for each session.
+    /// The queries that sessions ran in one sample, one for each session.
     pub fn looked(&mut self, running: &[i64]) {
         if self.looks >= LOOKS.end {
             (self.looks, self.seen) = (0, HashMap::new());
@@ -86,7 +86,7 @@ mod tests {
         let mut haste = Haste::new(now);
         haste.read(&reading(1, 8_000.0));
         haste.looked(&[1, 2]);
-        assert!(!haste.wants(now), "one look proves nothing");
+        assert!(!haste.wants(now), "one sample proves nothing");
         haste.looked(&[1, 1, 2]);
         assert!(haste.wants(now));
         haste.read(&reading(2, 900.0));

@@ -67,11 +67,11 @@ pub async fn ask(session: &mut Session, target: &Target, roots: &Roots) -> Resul
     let unseen = [3, 4].into_iter().find_map(|at| answers.get(at)?.as_ref().err().cloned());
     let mut rest = answers.split_off(1).into_iter().map(|answer| answer.ok().and_then(|mut rows| rows.pop()));
     let core = answers.pop().unwrap_or_else(|| Ok(Vec::new()))?.pop();
-    let core = core.ok_or_else(|| Trouble::Lost("the server did not introduce itself".into()))?;
+    let core = core.ok_or_else(|| Trouble::Lost("the server did not report its version".into()))?;
     let mut hello = parse(&core, std::array::from_fn(|_| rest.next().flatten()), target, roots);
     if let Some(trouble) = unseen {
         let why = format!("whether pg_stat_statements is installed cannot be read: {trouble}");
-        let lift = "grant pg_monitor again what the message names".to_owned();
+        let lift = "grant pg_monitor again the privilege that the message names".to_owned();
         hello.server.statements = StatementsView::Missing { why, lift, takes: Takes::Reading };
     }
     hello.server.dialled = target.addresses().await;
@@ -115,7 +115,7 @@ fn unreadable(trouble: &Trouble) -> StatementsView {
             Takes::Restart,
         ),
         "42501" => (
-            "pg_stat_statements is in a schema that this role may not use".to_owned(),
+            "this role lacks USAGE on the schema of pg_stat_statements".to_owned(),
             "GRANT pg_monitor, and USAGE on its schema".to_owned(),
             Takes::Reading,
         ),
@@ -163,7 +163,7 @@ fn parse(
         }
     } else {
         StatementsView::Missing {
-            why: "pg_stat_statements does not come with this server".into(),
+            why: "this server does not provide pg_stat_statements".into(),
             lift: "install the server's contrib package, then CREATE EXTENSION pg_stat_statements;".into(),
             takes: Takes::Restart,
         }

@@ -1,4 +1,4 @@
-//! Who waits for whose lock; asked only while someone waits, about 32 waiters at most: each question stops the lock manager
+//! Who waits for whose lock; asked only while someone waits, about 32 waiters at most: each query stops the lock manager
 //! for a moment (research: 300 waiters 15.7 ms).
 
 use sqlx::postgres::PgRow;
@@ -8,7 +8,7 @@ use crate::model::postgres::Waiter;
 use super::columns::Columns;
 use super::session::Cells;
 
-/// Waiters asked about in one look.
+/// Waiters checked in one sample.
 pub const MOST: usize = 32;
 
 /// The chains of these waiters.

@@ -38,7 +38,7 @@ use self::target::Target;
 
 pub use self::reads::Postgres;
 
-/// What perftop calls itself; its own sessions are left out by it.
+/// What perftop calls itself; its own sessions are excluded by it.
 pub const APPLICATION: &str = "perftop";
 /// What stands behind the first word of each of its statements.
 const MARK: &str = "/* perftop */";

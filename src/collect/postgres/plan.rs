@@ -29,10 +29,10 @@ fn honest(message: &str) -> Trouble {
 /// Why there is none.
 pub async fn make(session: &mut Session, hello: &Hello, pooled: bool, text: &str, role: &Foreign) -> Result<Plan, Trouble> {
     if lexer::statements(text) != 1 || !VERBS.contains(&lexer::verb(text).as_str()) {
-        return Err(honest("only a single SELECT, INSERT, UPDATE, DELETE or MERGE has a plan"));
+        return Err(honest("only a single SELECT, INSERT, UPDATE, DELETE or MERGE can be planned"));
     }
     if pooled {
-        return Err(honest("a pooler stands between; connect to the server itself for plans"));
+        return Err(honest("connected through a pooler; connect to the server directly for plans"));
     }
     let mut text = text.trim_end().trim_end_matches(';').to_owned();
     let as_role = runner(session, hello, role).await?;
@@ -86,7 +86,7 @@ async fn runner(session: &mut Session, hello: &Hello, role: &Foreign) -> Result<
     let name = name.ok_or_else(|| honest("the role that runs it is not known yet"))?;
     if hello.server.login.superuser && written_by_others(session).await? {
         return Err(honest(
-            "planning could run functions that others wrote, with a superuser behind it; log in as a role with pg_monitor for plans",
+            "planning could run other users' functions with superuser rights; log in as a role with pg_monitor for plans",
         ));
     }
     if role == &hello.server.login.role {
@@ -101,13 +101,13 @@ async fn runner(session: &mut Session, hello: &Hello, role: &Foreign) -> Result<
         Some(true) => Ok(Some(name.to_owned())),
         // As ourselves then, and what others wrote could read with our rights what they may not.
         Some(false) if written_by_others(session).await? => Err(honest(&format!(
-            "planning could run functions that others wrote, with the rights of {} behind it; as the role itself it is safe: GRANT {} TO {}",
+            "planning could run other users' functions with the rights of {}; as the role itself it is safe: GRANT {} TO {}",
             hello.server.login.role,
             identifier(role).unwrap_or_default(),
             identifier(&hello.server.login.role).unwrap_or_default(),
         ))),
         Some(false) => Ok(None),
-        None => Err(honest("the role that runs it is gone")),
+        None => Err(honest("the role that runs it no longer exists")),
     }
 }
 
@@ -118,8 +118,9 @@ async fn written_by_others(session: &mut Session) -> Result<bool, Trouble> {
     Ok(written != Some(false))
 }
 
-/// True when someone who is no superuser and not this login owns what planning may run: a function that is not volatile, one that an operator or a name that
-/// superusers' functions may call leads to, or a domain, whose constraints are tried on parameters.
+/// True when someone who is not a superuser and not this login owns what planning may run: a function that is not volatile, one
+/// that an operator or a name that superusers' functions may call leads to, or a domain, whose constraints are tried on
+/// parameters.
 const WRITTEN: &str = "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_roles r ON r.oid = p.proowner \
     WHERE NOT r.rolsuper AND r.rolname <> session_user AND p.prorettype <> 'pg_catalog.trigger'::pg_catalog.regtype AND (p.provolatile <> 'v' \
     OR EXISTS (SELECT 1 FROM pg_catalog.pg_operator o WHERE o.oprcode = p.oid) \
@@ -180,8 +181,8 @@ async fn explain(session: &mut Session, parameters: bool) -> Result<Vec<u8>, Tro
     }
     let nulls = if count == 0 { String::new() } else { format!("({})", vec!["NULL"; count].join(", ")) };
     let answers = session.raw(format!("EXPLAIN (VERBOSE, FORMAT JSON) EXECUTE {NAME}{nulls}")).await?;
-    let row = answers.first().and_then(|rows| rows.first()).ok_or_else(|| honest("the server gave no plan"))?;
-    Cells::of(row).bytes().map(<[u8]>::to_vec).ok_or_else(|| honest("the server gave no plan"))
+    let row = answers.first().and_then(|rows| rows.first()).ok_or_else(|| honest("the server returned no plan"))?;
+    Cells::of(row).bytes().map(<[u8]>::to_vec).ok_or_else(|| honest("the server returned no plan"))
 }
 
 /// What the catalogue knows of the tables in the plan.

@@ -18,14 +18,14 @@ use super::status::Part;
 use super::trouble::Trouble;
 use super::{activity, locks, statements};
 
-/// Sessions are looked at so often, while a look costs next to nothing …
+/// Sessions are sampled so often, while a sample costs next to nothing …
 const LOOK_LEAST: Duration = Duration::from_millis(100);
 /// … and so seldom at most.
 const LOOK_MOST: Duration = Duration::from_millis(1000);
-/// Of the server's time that looking may take, ms per s.
+/// Of the server's time that sampling may take, ms per s.
 const LOOK_COST: f64 = 0.8;
 const LOCKS_EVERY: Duration = Duration::from_millis(900);
-/// A look at the locks that costs more than this is repeated half as often.
+/// A sample of the locks that costs more than this is repeated half as often.
 const LOCKS_COSTLY_MS: f64 = 4.0;
 const STATEMENTS_EVERY: Duration = Duration::from_secs(10);
 /// Of the server's time that reading them may take, ms per s, and how seldom they are read for that at most.
@@ -57,7 +57,7 @@ pub struct Sampling {
     /// When texts that nobody waits for may be asked for again.
     texts_due: Instant,
     haste: Haste,
-    /// Looks so far.
+    /// Samples so far.
     looks: u32,
 }
 
@@ -179,7 +179,7 @@ impl Sampling {
             Ok((answers, took_ms)) => {
                 let cost_ms = self.session.cost_ms(took_ms);
                 // As often as the cost allows.
-                // Twice a second at least, unless that costs more than half of what looking may cost.
+                // Twice a second at least, unless that costs more than half of what sampling may cost.
                 let most = if cost_ms * 2.0 <= LOOK_COST { LOOK_MOST / 2 } else { LOOK_MOST };
                 let every = Duration::from_secs_f64((cost_ms / LOOK_COST).max(0.001)).min(most);
                 self.look_every = ((self.look_every * 3 + every.clamp(LOOK_LEAST, LOOK_MOST)) / 4).clamp(LOOK_LEAST, LOOK_MOST);
@@ -204,7 +204,7 @@ impl Sampling {
         };
         let waiters: Vec<_> = answers.iter().flatten().filter_map(locks::waiter).collect();
         let more = waiting.len().saturating_sub(locks::MOST) as u32;
-        // Who stands in the way and was not among the sessions looked at.
+        // Who stands in the way and was not among the sessions sampled.
         let known = slot.pids();
         let mut missing: Vec<i32> =
             waiters.iter().flat_map(|w| &w.by).copied().filter(|p| *p != 0 && !known.contains(p)).collect();
@@ -263,7 +263,7 @@ impl Sampling {
                 self.haste.read(&grown);
                 let (unknown, costly) = slot.without_text(&grown, statements::WITH_TEXT);
                 slot.used(grown);
-                // Each question reads the server's whole file of texts: at once for what costs, else once a minute.
+                // Each query reads the server's whole file of texts: at once for what costs, else once a minute.
                 let now = clock::instant();
                 if unknown.is_empty() {
                     slot.mended(Part::Texts);

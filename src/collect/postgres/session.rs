@@ -44,8 +44,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The settings as one statement, for this transaction only. `foreign`: somebody else's statement is planned, as the server would plan it,
-    /// but for parallel workers: a serial plan shows all of the work.
+    /// The settings as one statement, for this transaction only. `foreign`: another role's statement is planned, as the server
+    /// would plan it, but for parallel workers: a serial plan shows all of the work.
     fn sql(&self, unconverted: bool, foreign: bool) -> String {
         let mut settings = vec![
             ("search_path", "pg_catalog, pg_temp".to_owned()),
@@ -130,7 +130,7 @@ impl Session {
 
     async fn ask_within(&mut self, statements: &[String], patience: Duration) -> Result<(Answers, f64), Trouble> {
         let answer = self.ask_once(statements, patience).await;
-        // Bytes that are no text of the encoding, or that have no like in ours.
+        // Bytes that are not text in the encoding, or that have no like in ours.
         let refused = answer.as_ref().is_err_and(|trouble| matches!(trouble.code(), "22021" | "22P05"));
         if refused && !self.unconverted {
             self.unconverted = true;

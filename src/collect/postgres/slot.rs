@@ -30,7 +30,7 @@ struct Slot {
     looks: Looks,
     sample: PgSample,
     status: Option<SourceStatus>,
-    /// Why there are no looks.
+    /// Why there are no samples.
     silent: Option<Lack>,
     /// What was asked and refused when it was asked last.
     failing: BTreeMap<Part, Trouble>,
@@ -89,9 +89,9 @@ impl Shared {
             state: SourceState::Denied,
             why: Some(format!("as role {}: {trouble}", who.role)),
             way_in: Some(match (trouble.code(), crate::model::postgres::identifier(&who.role.as_str().into())) {
-                ("3D000", _) => format!("name a database that is there: {}", target.psql(&who.role, "postgres")),
+                ("3D000", _) => format!("name an existing database: {}", target.psql(&who.role, "postgres")),
                 ("28000", Some(role)) => {
-                    format!("CREATE ROLE {role} LOGIN IN ROLE pg_monitor; or a line in pg_hba.conf that lets it in")
+                    format!("CREATE ROLE {role} LOGIN IN ROLE pg_monitor; or a line in pg_hba.conf that allows it")
                 }
                 _ => way_in(target),
             }),
@@ -100,12 +100,12 @@ impl Shared {
         slot.silent = Some(Lack::new(Why::Denied, trouble.to_string()));
     }
 
-    /// It does not answer, or has no place for us.
+    /// It does not answer, or has no connection slot for us.
     pub fn lost(&self, target: &Target, trouble: &Trouble) {
         let mut slot = self.slot();
         let known = slot.server.clone();
         let way_in = match (trouble, trouble.code()) {
-            (_, "53300") => "end idle sessions, or raise max_connections; a superuser has reserved places".to_owned(),
+            (_, "53300") => "end idle sessions, or raise max_connections; superusers have reserved slots".to_owned(),
             (Trouble::Nobody(_), _) => {
                 format!(
                     "start the server, or name its port: {}",
@@ -150,7 +150,7 @@ impl Shared {
         self.slot().sample.statements = Some(Err(Lack::new(Why::Absent, why).lifted_by(lift)));
     }
 
-    /// One look at the sessions.
+    /// One sample of the sessions.
     pub fn looked(&self, head: &[PgRow], rows: &[PgRow], cost_ms: f64, pid: i32) {
         let mut slot = self.slot();
         slot.silent = None;
@@ -178,7 +178,7 @@ impl Shared {
         self.slot().server.as_ref().is_some_and(|s| s.pooled)
     }
 
-    /// True when someone waited for a lock at the newest look.
+    /// True when someone waited for a lock in the newest sample.
     #[must_use]
     pub fn someone_waits(&self) -> bool {
         !self.slot().looks.waiting().is_empty()
@@ -190,13 +190,13 @@ impl Shared {
         self.slot().looks.waiting()
     }
 
-    /// Queries that sessions run at the newest look, one for each session.
+    /// Queries that sessions run in the newest sample, one for each session.
     #[must_use]
     pub fn running(&self) -> Vec<i64> {
         self.slot().looks.running()
     }
 
-    /// Sessions of the newest look.
+    /// Sessions of the newest sample.
     #[must_use]
     pub fn pids(&self) -> Vec<i32> {
         self.slot().looks.pids()

@@ -24,7 +24,7 @@ const TEXT: usize = 8192;
 
 const VIEW: &str = "pg_stat_statements";
 
-/// The counters, and how many entries were thrown out so far.
+/// The counters, and how many entries were evicted so far.
 #[must_use]
 pub fn sql(known: &Columns, schema: &str) -> Vec<String> {
     let of = |names: &[&str]| known.first(VIEW, "s", names, "float8");
@@ -76,7 +76,7 @@ pub struct Before {
     at_s: f64,
     entries: HashMap<StatementKey, Grown>,
     evicted: Option<u64>,
-    /// Entries of the first reading; none once entries were thrown out, which may come back as new.
+    /// Entries of the first reading; none once entries were evicted, which may come back as new.
     first: Option<HashSet<StatementKey>>,
     /// Names by OID.
     roles: HashMap<u32, Foreign>,

@@ -48,15 +48,15 @@ pub fn missing(status: SourceStatus, failing: &BTreeMap<Part, Trouble>, monitor:
     let Some((part, trouble)) = failing.iter().next().filter(|_| answers) else { return status };
     let others = match failing.len() - 1 {
         0 => String::new(),
-        n => format!("; {n} more of its parts likewise"),
+        n => format!("; {n} more likewise"),
     };
     let lift = match trouble.code() {
         // lock_not_available: our own limit of 100 ms.
         "55P03" => Some(
             "find who locks the catalogs: SELECT pid, relation, mode FROM pg_locks WHERE granted AND mode = 'AccessExclusiveLock';",
         ),
-        // A role that has it already was refused what somebody took away from it.
-        "42501" if monitor => Some("an administrator grants pg_monitor again what the message names"),
+        // A role that has it already was refused what was revoked from it.
+        "42501" if monitor => Some("have an administrator grant pg_monitor again the privilege that the message names"),
         "42501" => Some("GRANT pg_monitor to the role that perftop uses"),
         _ => None,
     };
@@ -89,7 +89,7 @@ pub fn blank(target: &Target) -> SourceStatus {
 pub fn way_in(target: &Target) -> String {
     match target.discovered {
         true => format!(
-            "sudo perftop, or a role of yours: CREATE ROLE \"$USER\" LOGIN IN ROLE pg_monitor; (by {})",
+            "sudo perftop, or your own role: CREATE ROLE \"$USER\" LOGIN IN ROLE pg_monitor; (by {})",
             target.psql("postgres", "postgres")
         ),
         false => "a role that may log in, with pg_monitor; its password in PGPASSWORD, ~/.pgpass or password_file".to_owned(),

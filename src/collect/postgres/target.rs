@@ -175,7 +175,7 @@ impl Target {
         let words = (Word::quoted(host), Word::quoted(role.as_bytes()), Word::quoted(name.as_bytes()));
         match words {
             (Some(host), Some(role), Some(name)) => format!("psql -h {host} -p {} -U {role} -d {name}", self.port),
-            _ => format!("psql to port {}, as a role and to a database whose names no shell can be given", self.port),
+            _ => format!("psql to port {}, with a role and a database whose names cannot be passed to a shell", self.port),
         }
     }
 
@@ -254,7 +254,7 @@ impl Target {
     pub fn reread(&mut self) {
         let read = self.password_file.as_ref().and_then(|path| bounded::secret(path).ok());
         let text = read.as_deref().map(|text| text.trim_end_matches(['\n', '\r'])).unwrap_or_default();
-        // One that is just being written anew may be empty for a moment: no password is better than a wrong one.
+        // One that is just being rewritten may be empty for a moment: no password is better than a wrong one.
         if !text.is_empty() {
             self.password = Some(Private::new(text.to_owned()));
         }
@@ -280,7 +280,7 @@ fn mode(said: Option<&str>, read: PgSslMode, authority: Option<&str>) -> Result<
         _ if !of_system => Ok(mode),
         None | Some(PgSslMode::VerifyFull) => Ok(Some(PgSslMode::VerifyFull)),
         Some(_) => {
-            Err("sslrootcert=system needs sslmode=verify-full: anybody can have a certificate of those authorities".into())
+            Err("sslrootcert=system needs sslmode=verify-full: anyone can get a certificate from those authorities".into())
         }
     }
 }

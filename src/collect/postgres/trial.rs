@@ -27,17 +27,17 @@ pub async fn make(
     index: &TrialIndex,
 ) -> Result<Trial, Trouble> {
     if pooled {
-        return Err(honest("a pooler stands between; connect to the server itself to try an index"));
+        return Err(honest("connected through a pooler; connect to the server directly to try an index"));
     }
     let schema = extension(session).await?;
-    let command = index.command().ok_or_else(|| honest("the names of this index cannot be written"))?;
+    let command = index.command().ok_or_else(|| honest("the names of this index cannot be quoted"))?;
     // To the letter this function, whatever others of its name there are.
     let create = format!(
         "SELECT h.indexrelid, h.indexname, pg_catalog.pg_backend_pid() FROM {schema}.hypopg_create_index({}::pg_catalog.text) h",
         literal(&command)
     );
     let (answers, _) = session.ask(&[create]).await?;
-    let row = answers.first().and_then(|rows| rows.first()).ok_or_else(|| honest("HypoPG made no index of it"))?;
+    let row = answers.first().and_then(|rows| rows.first()).ok_or_else(|| honest("HypoPG created no index for it"))?;
     let mut cells = Cells::of(row);
     let (oid, name, pid) = (cells.number::<u32>().unwrap_or(0), cells.text(), cells.number::<i32>());
     let planned = plan::make(session, hello, pooled, text, role).await;
@@ -45,7 +45,7 @@ pub async fn make(
     let bytes = session.ask(&[size]).await;
     let (reset, _) = session.ask(&[format!("SELECT pg_catalog.pg_backend_pid(), {schema}.hypopg_reset()")]).await?;
     if reset.first().and_then(|rows| Cells::of(rows.first()?).number::<i32>()) != pid {
-        return Err(honest("a pooler stands between: the plan may be another session's"));
+        return Err(honest("connected through a pooler: the plan may be another session's"));
     }
     let planned = planned?;
     let bytes = bytes.ok().and_then(|(answers, _)| answers.first().and_then(|rows| Cells::of(rows.first()?).count()));

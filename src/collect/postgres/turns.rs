@@ -1,6 +1,6 @@
 //! Which database is visited next, and when. A visit to another database is a new connection, which costs the server more than the
-//! questions: where no row was written since the visit before, little is to be seen (a sequence that only moves, an index that a standby was sent:
-//! a standby and a server that does not count are visited as if all was written).
+//! requests: where no row was written since the visit before, little is to be seen (a sequence that only moves, an index that a
+//! standby was sent: a standby and a server that does not count are visited as if all was written).
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

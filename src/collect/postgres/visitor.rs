@@ -40,7 +40,7 @@ pub struct Visitor {
     pub hello: Hello,
     /// Where the findings go.
     pub slot: Shared,
-    /// Questions.
+    /// Requests.
     pub asked: mpsc::Receiver<Demand>,
 }
 
@@ -101,7 +101,7 @@ impl Visitor {
                     *open = None;
                 }
                 let why = if trouble.code().is_empty() { Why::TimedOut } else { Why::Garbage };
-                Lack::new(why, format!("could not be visited: {trouble}"))
+                Lack::new(why, format!("could not be read: {trouble}"))
             }),
             Err(lack) => Err(lack),
         };
@@ -205,9 +205,9 @@ impl Visitor {
     /// The name of its database, and the text of a statement.
     fn statement(&self, query: i64, database: &Foreign) -> Seen<(String, String)> {
         let name =
-            std::str::from_utf8(database.raw()).map_err(|_| Lack::new(Why::Garbage, "the name of the database is no UTF-8"))?;
+            std::str::from_utf8(database.raw()).map_err(|_| Lack::new(Why::Garbage, "the database name is not valid UTF-8"))?;
         let text = self.slot.raw_text(query);
-        let text = text.ok_or_else(|| Lack::new(Why::NotYet, "the text of the statement is not known yet"))?;
+        let text = text.ok_or_else(|| Lack::new(Why::NotYet, "statement text not known yet"))?;
         Ok((name.to_owned(), text))
     }
 }
@@ -226,8 +226,8 @@ fn no_plan(trouble: &Trouble) -> Lack {
 /// Why a database lets nobody in, and the way in.
 fn not_let_in(trouble: &Trouble, role: &str, database: &str) -> Lack {
     let lack = |why| match why {
-        Why::Denied => Lack::new(why, "may not be visited"),
-        why => Lack::new(why, format!("could not be visited: {trouble}")),
+        Why::Denied => Lack::new(why, "must not be read"),
+        why => Lack::new(why, format!("could not be read: {trouble}")),
     };
     let names = identifier(&database.into()).zip(identifier(&role.into()));
     match (trouble.code(), names) {
@@ -235,7 +235,7 @@ fn not_let_in(trouble: &Trouble, role: &str, database: &str) -> Lack {
             lack(Why::Denied).lifted_by(format!("GRANT CONNECT ON DATABASE {database} TO {role};"))
         }
         ("28000", Some((database, role))) => {
-            lack(Why::Denied).lifted_by(format!("a line in pg_hba.conf that lets {role} into {database}"))
+            lack(Why::Denied).lifted_by(format!("a line in pg_hba.conf that allows {role} into {database}"))
         }
         ("28P01", Some((database, role))) => {
             lack(Why::Denied).lifted_by(format!("the password of {role} for {database} in PGPASSWORD or ~/.pgpass"))

@@ -37,7 +37,7 @@ pub struct Watcher {
     pub roots: Roots,
     /// Where it puts what it finds.
     pub slot: Shared,
-    /// Questions of the rules and of the screen.
+    /// Requests of the rules and of the screen.
     pub asked: mpsc::Receiver<Demand>,
     /// The password with which the server let us in last.
     pub accepted: Option<Private<String>>,

@@ -79,7 +79,7 @@ impl Actor {
 pub struct PeerWait {
     /// The peer.
     pub peer: SocketAddr,
-    /// Weighted replies awaited.
+    /// Weighted pending responses.
     pub waiting: f64,
     /// The part of it that a healthy peer takes too.
     pub clean: f64,

@@ -22,7 +22,7 @@ pub struct Ledger {
     pub actors: Vec<Actor>,
     /// Seconds per second by state.
     pub states: BTreeMap<State, f64>,
-    /// The part of the IO wait that a clean device would take too, refaults left out: productive.
+    /// The part of the IO wait that the device's baseline would take too, refaults left out: productive.
     pub clean_io: f64,
     /// The same of the IO of sessions of servers on this host, by state.
     pub clean_sessions: BTreeMap<State, f64>,
@@ -34,7 +34,7 @@ pub struct Ledger {
     pub peers: Vec<PeerWait>,
     /// Share of the foreground processes whose wait and weight are known, 0..1.
     pub coverage: f64,
-    /// Looks behind the sampled IO wait.
+    /// Samples behind the IO wait.
     pub io_rounds: u32,
 }
 
@@ -119,7 +119,7 @@ impl Ledger {
         ledger
     }
 
-    /// An actor with its time; `clean` is the share of a session's wait for a disk that a clean device takes too.
+    /// An actor with its time; `clean` is the share of a session's wait for a disk that the device's baseline takes too.
     fn add_actor(&mut self, actor: Actor, clean: f64) {
         for (state, seconds) in &actor.spent {
             self.add(*state, *seconds);
@@ -173,7 +173,7 @@ impl Ledger {
         }
     }
 
-    /// What the network costs beside awaited replies: loss that nobody here is seen to wait for (a server's answers on
+    /// What the network costs beside pending responses: loss that nobody here is seen to wait for (a server's answers on
     /// their way), connects without an answer, complete connections that are not accepted.
     fn add_network(&mut self, facts: &Facts, waits: &[PeerWait]) {
         let Ok(sockets) = &facts.host.sockets else { return };
@@ -200,7 +200,7 @@ impl Ledger {
         sums.into_iter().collect()
     }
 
-    /// Share of all waits for disks that clean devices take too, 0..1.
+    /// Share of all waits for disks that the devices' baseline takes too, 0..1.
     #[must_use]
     pub fn clean_disk_share(&self) -> f64 {
         let disk = || State::ALL.iter().filter(|s| s.disk());

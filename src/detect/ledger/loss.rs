@@ -1,5 +1,5 @@
 //! What packet loss costs. Computed, not seen: the kernel counts time-outs, and each costs at least the smallest
-//! time-out of TCP; the percentage of segments sent again says nothing (1 % can cost 99 % of the throughput).
+//! time-out of TCP; the percentage of segments retransmitted says nothing (1 % can cost 99 % of the throughput).
 
 use std::net::IpAddr;
 
@@ -17,14 +17,14 @@ pub struct Loss {
     pub lost: f64,
 }
 
-/// Loss by address, worst first: time-outs and loss probes x 0.2 s, and a round trip for what was sent again sooner, shared out by who was
-/// sent to again. Loopback does not lose.
+/// Loss by address, worst first: time-outs and loss probes x 0.2 s, and a round trip for what was retransmitted sooner, shared
+/// among the addresses by retransmits. Loopback does not lose.
 #[must_use]
 pub fn by_address(facts: &Facts) -> Vec<Loss> {
     let (Ok(sockets), Ok(tcp)) = (&facts.host.sockets, &facts.host.tcp) else { return Vec::new() };
     let paths: Vec<&PathFacts> = sockets.paths.iter().filter(|p| !p.ip.is_loopback() && p.retransmits_per_s > 0.0).collect();
     let again: f64 = paths.iter().map(|p| p.retransmits_per_s).sum();
-    // A question alone on its way is probed after the same 200 ms (tcp_schedule_loss_probe: + TCP_RTO_MIN for one packet), and
+    // A request alone in flight is probed after the same 200 ms (tcp_schedule_loss_probe: + TCP_RTO_MIN for one packet), and
     // then never times out.
     let timeouts = tcp.timeouts_per_s.unwrap_or(0.0) + tcp.loss_probes_per_s.unwrap_or(0.0);
     // No link to the address says no round trip: what is not known is not charged.
@@ -52,7 +52,7 @@ pub fn by_address(facts: &Facts) -> Vec<Loss> {
 pub struct Dropped {
     /// Requests to listeners here: their callers wait, and nobody here sees it.
     pub requests: f64,
-    /// Replies of peers, which are awaited here: a part of that wait.
+    /// Responses of peers, which are waited for here: a part of that wait.
     pub replies: f64,
 }
 

@@ -1,4 +1,4 @@
-//! Clients that stand in the queue of a pooler: more requests in flight at its door than questions open at its servers. Pure.
+//! Clients that stand in the queue of a pooler: more client requests in flight than requests outstanding at its servers. Pure.
 
 use std::net::SocketAddr;
 
@@ -13,11 +13,11 @@ const POOLERS: [&str; 5] = ["pgbouncer", "odyssey", "pgcat", "pgpool", "supaviso
 pub struct PoolWait {
     /// Its process.
     pub owner: ProcId,
-    /// Its door.
+    /// Its listener.
     pub port: u16,
-    /// Requests in flight at the door, mean.
+    /// Client requests in flight, mean.
     pub in_flight: f64,
-    /// Questions open at its servers, mean.
+    /// Requests outstanding at its servers, mean.
     pub asked: f64,
     /// Connections to its servers.
     pub connections: u32,
@@ -36,7 +36,7 @@ pub fn pools(facts: &Facts) -> Vec<PoolWait> {
     for door in sockets.listeners.iter().filter(|d| d.accepted > 0) {
         let Some(owner) = door.owner.filter(|id| pooler(*id)) else { continue };
         match found.iter_mut().find(|p| p.owner == owner) {
-            // Two addresses of one door.
+            // Two addresses of one listener.
             Some(known) => known.in_flight += door.in_flight,
             None => found.push(PoolWait {
                 owner,

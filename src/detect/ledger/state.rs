@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::history::Group;
 
 macro_rules! states {
-    ($($name:ident = $id:literal, $seen:ident, $group:ident, $disk:ident;)*) => {
+    ($($name:ident = $id:literal, $seen:ident, $group:ident, $disk:ident, $words:literal;)*) => {
         /// The closed list of ledger states, CONTRACT.md.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[expect(missing_docs, reason = "the contract's names")]
@@ -29,7 +29,15 @@ macro_rules! states {
 
             /// A wait for a disk.
             #[must_use]
-            pub const fn disk(self) -> bool { match self { $(Self::$name => matches!(For::$disk, For::Disk),)* } }
+            pub const fn disk(self) -> bool { match self { $(Self::$name => matches!(For::$disk, For::Disk | For::Flush),)* } }
+
+            /// A wait for a flush to disk.
+            #[must_use]
+            pub const fn flush(self) -> bool { match self { $(Self::$name => matches!(For::$disk, For::Flush),)* } }
+
+            /// What the time is spent on, in the field's words.
+            #[must_use]
+            pub const fn words(self) -> &'static str { match self { $(Self::$name => $words,)* } }
         }
     };
 }
@@ -68,39 +76,40 @@ impl Drawn {
 
 enum For {
     Disk,
+    Flush,
     Else,
 }
 
 states! {
-    Working = "working", Seen, Work, Else;
-    CpuRunnable = "host.cpu.runnable", Seen, Cpu, Else;
-    CpuThrottled = "host.cpu.throttled", Seen, Quota, Else;
-    CpuSteal = "host.cpu.steal", Modelled, Cpu, Else;
-    MemoryStalled = "host.memory.stalled", Seen, Memory, Else;
-    IoWait = "host.io.wait", Seen, Io, Disk;
-    TaskBlocked = "host.task.blocked", Seen, Other, Else;
-    NetworkRetransmit = "host.network.retransmit", Modelled, Peers, Else;
-    NetworkSend = "host.network.send", Seen, Peers, Else;
-    NetworkAccept = "host.network.accept", Seen, Peers, Else;
-    NetworkConnect = "host.network.connect", Seen, Peers, Else;
-    NetworkRefused = "host.network.refused", Modelled, Other, Else;
-    PeerReply = "peer.reply", Seen, Peers, Else;
-    PoolWait = "pool.wait", Seen, Peers, Else;
-    PostgresCpu = "postgres.cpu", Seen, Work, Else;
-    PostgresIoRead = "postgres.io.read", Seen, Server, Disk;
-    PostgresIoWrite = "postgres.io.write", Seen, Server, Disk;
-    PostgresIoTemp = "postgres.io.temp", Seen, Server, Disk;
-    PostgresWal = "postgres.wal", Seen, Server, Disk;
-    PostgresSyncReplica = "postgres.sync_replica", Seen, Server, Else;
-    PostgresLock = "postgres.lock", Seen, Server, Else;
-    PostgresLwlock = "postgres.lwlock", Seen, Server, Else;
-    PostgresClient = "postgres.client", Seen, Server, Else;
-    PostgresOther = "postgres.other", Seen, Server, Else;
-    PostgresConnect = "postgres.connect", Modelled, Server, Else;
-    RedisStall = "redis.stall", Modelled, Server, Else;
-    RedisFork = "redis.fork", Modelled, Server, Else;
-    RedisFsync = "redis.fsync", Modelled, Server, Else;
-    RedisMiss = "redis.miss", Modelled, Server, Else;
+    Working = "working", Seen, Work, Else, "something else";
+    CpuRunnable = "host.cpu.runnable", Seen, Cpu, Else, "a CPU (run queue)";
+    CpuThrottled = "host.cpu.throttled", Seen, Quota, Else, "a CPU quota";
+    CpuSteal = "host.cpu.steal", Modelled, Cpu, Else, "the hypervisor";
+    MemoryStalled = "host.memory.stalled", Seen, Memory, Else, "memory";
+    IoWait = "host.io.wait", Seen, Io, Disk, "a disk or file system";
+    TaskBlocked = "host.task.blocked", Seen, Other, Else, "the kernel (uninterruptible sleep)";
+    NetworkRetransmit = "host.network.retransmit", Modelled, Peers, Else, "the network";
+    NetworkSend = "host.network.send", Seen, Peers, Else, "the network";
+    NetworkAccept = "host.network.accept", Seen, Peers, Else, "an accept";
+    NetworkConnect = "host.network.connect", Seen, Peers, Else, "a connection attempt";
+    NetworkRefused = "host.network.refused", Modelled, Other, Else, "the network";
+    PeerReply = "peer.reply", Seen, Peers, Else, "another host's response";
+    PoolWait = "pool.wait", Seen, Peers, Else, "a pooled connection";
+    PostgresCpu = "postgres.cpu", Seen, Work, Else, "something else";
+    PostgresIoRead = "postgres.io.read", Seen, Server, Disk, "PostgreSQL data files";
+    PostgresIoWrite = "postgres.io.write", Seen, Server, Disk, "PostgreSQL data files";
+    PostgresIoTemp = "postgres.io.temp", Seen, Server, Disk, "PostgreSQL data files";
+    PostgresWal = "postgres.wal", Seen, Server, Flush, "the WAL";
+    PostgresSyncReplica = "postgres.sync_replica", Seen, Server, Else, "a synchronous standby";
+    PostgresLock = "postgres.lock", Seen, Server, Else, "a lock";
+    PostgresLwlock = "postgres.lwlock", Seen, Server, Else, "a PostgreSQL internal lock (LWLock)";
+    PostgresClient = "postgres.client", Seen, Server, Else, "the client to read its result";
+    PostgresOther = "postgres.other", Seen, Server, Else, "something else";
+    PostgresConnect = "postgres.connect", Modelled, Server, Else, "logins";
+    RedisStall = "redis.stall", Modelled, Server, Else, "something else";
+    RedisFork = "redis.fork", Modelled, Server, Else, "something else";
+    RedisFsync = "redis.fsync", Modelled, Server, Flush, "something else";
+    RedisMiss = "redis.miss", Modelled, Server, Else, "something else";
 }
 
 impl State {

@@ -28,7 +28,7 @@ pub struct Told {
 pub struct Session {
     /// How much it counts.
     pub weight: f64,
-    /// What it waits for, s/s by state, weighted; `None`: it is no session, and waits as any process does.
+    /// What it waits for, s/s by state, weighted; `None`: it is not a session, and waits as any process does.
     pub waits: Option<Vec<(State, f64)>>,
 }
 
@@ -47,7 +47,7 @@ impl Told {
         self.processes.get(&p.id).map_or(p.weight.value, |session| session.weight)
     }
 
-    /// What the session of a process waits for; `None` for a process that is no session.
+    /// What the session of a process waits for; `None` for a process that is not a session.
     pub(super) fn waits(&self, p: &ProcFacts) -> Option<Vec<(State, f64)>> {
         self.processes.get(&p.id)?.waits.clone()
     }

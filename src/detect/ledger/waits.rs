@@ -58,7 +58,7 @@ impl PeerWaits {
     }
 }
 
-/// A question that is asked less than once a second and that only few of the requests in flight can be waiting for: a poll for
+/// An upstream request sent less than once a second, that only few of the requests in flight can be waiting for: a poll for
 /// work beside a server whose clients send messages that need no answer (a chat). A peer that hangs holds up most of them.
 fn poll(facts: &Facts, link: &PeerFacts) -> bool {
     const FEW: f64 = 0.2;

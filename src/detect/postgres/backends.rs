@@ -11,7 +11,7 @@ use crate::model::postgres::WaitClass;
 use crate::detect::kinds::Count;
 use crate::detect::ledger::{Actor, Session, State, Told};
 
-/// Processes of the server that are no session's.
+/// Processes of the server that belong to no session.
 const AUXILIARY: [&str; 11] = [
     "checkpointer",
     "background writer",
@@ -39,7 +39,7 @@ pub fn tell(facts: &Facts, told: &mut Told) {
 }
 
 /// Connections that are opened all the time: each costs its client about eight milliseconds (measured here: fork, authentication,
-/// caches). Modelled; no look at the sessions is fast enough.
+/// caches). Modelled; no sampling of sessions is fast enough.
 fn connects(pg: &PgFacts) -> f64 {
     const LOGIN_S: f64 = 0.008;
     const MANY: f64 = 5.0;
@@ -180,19 +180,19 @@ impl Backends {
         match self.of.get(&p.id) {
             Some(backend) => backend.weight,
             None if auxiliary(p) => 0.25,
-            // A session that no look happened to find at work serves its client all the same.
+            // A session that no sample caught active serves its client all the same.
             None => 1.0,
         }
     }
 
-    /// What the session of a process waits for; `None` for a process that is no session.
+    /// What the session of a process waits for; `None` for a process that is not a session.
     fn waits(&self, p: &ProcFacts) -> Option<Vec<(State, f64)>> {
         if !self.is_one(p) {
             return None;
         }
         let Some(backend) = self.of.get(&p.id) else { return (!auxiliary(p)).then(Vec::new) };
         let mut waits = backend.waits.clone();
-        // A process that was not read yet has its CPU time by the looks at its session.
+        // A process that was not read yet has its CPU time by the samples of its session.
         if p.cpu.is_none() {
             waits.push((State::PostgresCpu, backend.cpu));
         }

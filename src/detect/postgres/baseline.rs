@@ -71,7 +71,7 @@ impl Servers {
             self.trends.remove(&stale);
         }
         let series = self.trends.entry(key).or_default();
-        // A counter that was reset begins anew.
+        // A counter that was reset starts again.
         let counter = !GAUGES.iter().any(|gauge| what.starts_with(gauge));
         if counter && series.0.back().is_some_and(|(_, last)| value < *last) {
             series.0.clear();

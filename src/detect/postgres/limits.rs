@@ -49,18 +49,13 @@ pub const CHEAP: Limit = limit(
 pub const CALLS: Limit = limit("postgres.query.high_frequency", "calls", Unit::PerSecond, (300.0, 1.0, 1e7), "calls per second");
 /// One of a loop.
 pub const FEW_ROWS: Limit =
-    limit("postgres.query.high_frequency", "rows", Unit::Count, (10.0, 1.0, 1e6), "rows that a call returns or changes, at most");
+    limit("postgres.query.high_frequency", "rows", Unit::Count, (10.0, 1.0, 1e6), "rows returned or changed per call, at most");
 /// Over what was usual.
-pub const FLOOD: Limit = limit(
-    "postgres.query.high_frequency",
-    "flood",
-    Unit::Ratio,
-    (3.0, 1.1, 1000.0),
-    "calls per second over what was usual before",
-);
+pub const FLOOD: Limit =
+    limit("postgres.query.high_frequency", "flood", Unit::Ratio, (3.0, 1.1, 1000.0), "calls per second over the baseline");
 /// Slower than usual.
 pub const SLOWER: Limit =
-    limit("postgres.query.regressed", "slower", Unit::Ratio, (2.0, 1.1, 1000.0), "mean time per call over what was usual before");
+    limit("postgres.query.regressed", "slower", Unit::Ratio, (2.0, 1.1, 1000.0), "mean time per call over the baseline");
 /// An expensive query.
 pub const DEAR: Limit = limit(
     "postgres.query.expensive",
@@ -83,7 +78,7 @@ pub const OFF: Limit = limit(
     "off",
     Unit::Ratio,
     (10.0, 1.5, 1e6),
-    "estimated rows over real ones, or the other way round",
+    "estimated rows over actual rows, or the inverse",
 );
 /// A table that is another one by now.
 pub const CHANGED: Limit = limit(
@@ -91,7 +86,7 @@ pub const CHANGED: Limit = limit(
     "changed",
     Unit::Percent,
     (50.0, 1.0, 1000.0),
-    "rows changed since the last ANALYZE, over the table's rows (1,000 at least)",
+    "rows changed since the last ANALYZE, as a share of the table's rows (1,000 at least)",
 );
 /// Dead space.
 pub const DEAD: Limit = limit(

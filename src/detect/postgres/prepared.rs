@@ -37,7 +37,7 @@ impl<'a> Prepared<'a> {
         View { facts, pg: self.pg, queries: &self.queries }
     }
 
-    /// It, as `rule` can look at it.
+    /// It, as `rule` can check it.
     #[must_use]
     pub fn asked(&self, rule: &Rule) -> Asked<'a> {
         // What is hidden from our role is not fine: a rule that needs others' sessions or statements clears nothing then.

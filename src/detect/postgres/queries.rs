@@ -18,7 +18,8 @@ use crate::detect::memory::Learned;
 pub enum Kind {
     /// An index would serve it.
     MissingIndex(Advice),
-    /// The planner's estimate is far off, or its table is another one by now: the table's place in the plan, estimated and real rows.
+    /// The planner's estimate is far off, or its table is another one by now: the table's place in the plan, estimated and real
+    /// rows.
     StaleStatistics(usize, Option<(f64, f64)>),
     /// A table that is mostly dead space: its place in the plan, and the share.
     Bloat(usize, f64),
@@ -30,7 +31,7 @@ pub enum Kind {
     HighFrequency,
     /// Slower than it was: times.
     Regressed(f64),
-    /// Dear, for no narrower reason.
+    /// Expensive, for no more specific reason.
     Expensive,
 }
 
@@ -55,13 +56,13 @@ pub const LEAST: f64 = 0.1;
 const ENDS: [&str; 7] = ["BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SET"];
 /// Statements that write.
 const WRITES: [&str; 5] = ["INSERT", "UPDATE", "DELETE", "MERGE", "COPY"];
-/// Queries looked at closely.
+/// Queries examined closely.
 const MOST: usize = 6;
 /// Of a query this cheap, milliseconds a call, much is outside of its clock.
 const CHEAP_MS: f64 = 2.0;
-/// Of what the kernel counts, looks must see this much to be believed.
+/// Of what the kernel counts, samples must see this much to be believed.
 const MISSED: f64 = 0.5;
-/// Standard errors within which looks agree with a clock.
+/// Standard errors within which samples agree with a clock.
 const AGREES: f64 = 3.0;
 
 /// What the queries of one server cost.
@@ -191,7 +192,8 @@ struct Time<'a> {
     clocks: BTreeMap<i64, f64>,
     /// Their sum, made once: there are thousands.
     clocked: f64,
-    /// Looks see less than half of what the kernel counts: sessions that wait for a CPU between two short statements call themselves idle.
+    /// Samples see less than half of what the kernel counts: sessions that wait for a CPU between two short statements call
+    /// themselves idle.
     missed: bool,
 }
 
@@ -208,7 +210,7 @@ const fn of_others(class: WaitClass) -> bool {
 impl<'a> Time<'a> {
     fn of(world: &World, ledger: &Ledger, pg: &'a PgFacts) -> Option<Self> {
         let activity = pg.activity.as_ref().ok()?;
-        // All that work for clients of this server, those too that no look found at work.
+        // All that work for clients of this server, those too that no sample caught active.
         let postmaster = pg.server.as_ref().and_then(|s| s.postmaster).map(|id| id.pid);
         let workers = world.processes().iter().filter(|p| Some(p.ppid) == postmaster && !auxiliary(p)).map(|p| p.id);
         let ids: HashSet<_> = activity.sessions.iter().map(actor_id).chain(workers).collect();
@@ -228,8 +230,9 @@ impl<'a> Time<'a> {
         Some(Self { pg, activity, working, runnable, busy: busy.max(1e-9), clocked: clocks.values().sum(), clocks, missed })
     }
 
-    /// Sessions that a query keeps busy, and the half width of the 95 % interval of that. A look is a sample, the clock of a
-    /// statement is exact and up to ten seconds old: the clock counts for as long as the looks agree with it (within three standard errors).
+    /// Sessions that a query keeps busy, and the half width of the 95 % interval of that. A sample is coarse, the clock of
+    /// a statement is exact and up to ten seconds old: the clock counts for as long as the samples agree with it (within three
+    /// standard errors).
     fn busy(&self, row: &StatementRow, looked: f64) -> (f64, f64) {
         let looks = f64::from(self.activity.rounds.max(1));
         let sampled = (looked, 1.96 * (looked / looks).sqrt());
@@ -257,7 +260,7 @@ impl<'a> Time<'a> {
             let looked: f64 = classes.map_or(0.0, |c| c.values().sum());
             let (busy, half) = self.busy(row, looked);
             if looked <= 0.0 {
-                // No look happened to hit it: its clock says how long it worked, and nothing says that it waited.
+                // No sample caught it: its clock says how long it worked, and nothing says that it waited.
                 return (if busy > 0.0 { self.of_cpu(busy, cheap) } else { Vec::new() }, half);
             }
             ci = Some(half);
@@ -283,8 +286,8 @@ impl<'a> Time<'a> {
         if !self.pg.local() {
             return vec![(State::PostgresCpu, seconds)];
         }
-        // What the kernel counted of them all is exact, what the looks saw is a sample; but of a cheap statement the looks miss what its
-        // session does before and after it, and that is its doing too.
+        // What the kernel counted of them all is exact, what the samples saw is an estimate; but of a cheap statement the samples
+        // miss what its session does before and after it, and that is its doing too.
         let sampled = cheap || self.working <= 0.0;
         let all = match sampled {
             _ if self.missed => self.clocked,

@@ -62,7 +62,7 @@ fn open(plan: &Plan, rows_per_call: f64) -> bool {
 }
 
 /// The table of which that part is dead or empty, with the share of it. Live and dead rows are counted from a crash, an immediate stop or a reset on,
-/// and say how many there are only after a look at the table: without one since then nothing is known.
+/// and say how many there are only after a read of the table: without one since then nothing is known.
 #[must_use]
 pub fn bloated(plan: &Plan, dead: f64) -> Option<(usize, f64)> {
     const HEADER: f64 = 28.0;

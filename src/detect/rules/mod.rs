@@ -2,7 +2,7 @@
 
 mod app;
 mod host;
-mod postgres;
+pub mod postgres;
 mod source;
 pub mod support;
 

@@ -36,7 +36,7 @@ const QUESTIONS: &[Question] = &[
     ),
     question(
         "host.cpu.throttled",
-        "Does a CPU quota hold a group back?",
+        "Does a CPU quota throttle a group?",
         finding("host.cpu.throttled"),
         Go::Finding("host.cpu.throttled"),
         Go::To("largest.host.cpu.runnable"),
@@ -76,7 +76,7 @@ const QUESTIONS: &[Question] = &[
     ),
     question(
         "host.io.throttled",
-        "Does an IO limit hold a group back while the device idles?",
+        "Does an IO limit throttle a group while the device idles?",
         finding("host.io.throttled"),
         Go::Finding("host.io.throttled"),
         Go::To("host.io.saturated"),
@@ -84,7 +84,7 @@ const QUESTIONS: &[Question] = &[
     ),
     question(
         "host.io.saturated",
-        "Is a device slower than its own clean latency?",
+        "Is a device slower than its baseline latency?",
         finding("host.io.saturated"),
         Go::Finding("host.io.saturated"),
         Go::To("host.disk.mount_hung"),
@@ -92,12 +92,12 @@ const QUESTIONS: &[Question] = &[
     ),
     question(
         "largest.host.task.blocked",
-        "Do tasks stand in uninterruptible sleep without disk pressure?",
+        "Are tasks in uninterruptible sleep without disk pressure?",
         Ask::LargestWait(State::TaskBlocked),
         Go::End(
             "Tasks are blocked in the kernel, not on a local disk: a network file system or a lock. See: ps -eo pid,stat,wchan:32,comm | grep ' D'",
         ),
-        Go::End("Cannot tell: foreground time is lost, but no cause on this host holds enough of it."),
+        Go::End("Cannot tell: foreground time is lost, but no cause on this host explains enough of it."),
         "ps -eo pid,stat,wchan:32,comm",
     ),
     question(
@@ -106,7 +106,7 @@ const QUESTIONS: &[Question] = &[
         finding("app.upstream.waiting"),
         Go::Finding("app.upstream.waiting"),
         Go::To("host.cpu.throttled"),
-        "ss -tinp state established   # lastsnd < lastrcv: a reply is awaited",
+        "ss -tinp state established   # lastsnd < lastrcv: response pending",
     ),
     question(
         "host.disk.inodes_exhausted",
@@ -126,7 +126,7 @@ const QUESTIONS: &[Question] = &[
     ),
     question(
         "host.files.exhausted",
-        "Has a process used up its descriptors?",
+        "Has a process run out of descriptors?",
         finding("host.files.exhausted"),
         Go::Finding("host.files.exhausted"),
         Go::To("host.tasks.exhausted"),
@@ -166,7 +166,7 @@ const QUESTIONS: &[Question] = &[
     ),
     question(
         "host.network.packet_loss",
-        "Are packets lost on the way?",
+        "Are packets lost on the path?",
         finding("host.network.packet_loss"),
         Go::Finding("host.network.packet_loss"),
         Go::To("host.network.syn_loss"),
@@ -230,7 +230,7 @@ const QUESTIONS: &[Question] = &[
     ),
     question(
         "host.cpu.context_switches",
-        "Do the CPUs switch between threads all the time?",
+        "Do the CPUs mostly switch between threads?",
         finding("host.cpu.context_switches"),
         Go::Finding("host.cpu.context_switches"),
         Go::To("host.cpu.system_time"),
@@ -238,7 +238,7 @@ const QUESTIONS: &[Question] = &[
     ),
     question(
         "host.cpu.system_time",
-        "Is it the kernel that works?",
+        "Is most CPU time kernel time?",
         finding("host.cpu.system_time"),
         Go::Finding("host.cpu.system_time"),
         Go::To("app.workload_growth"),
@@ -246,7 +246,7 @@ const QUESTIONS: &[Question] = &[
     ),
     question(
         "host.memory.swap_thrash",
-        "Does swap go in and out?",
+        "Is the host swapping in and out?",
         finding("host.memory.swap_thrash"),
         Go::Finding("host.memory.swap_thrash"),
         Go::To("host.memory.reclaim"),
@@ -254,7 +254,7 @@ const QUESTIONS: &[Question] = &[
     ),
     question(
         "host.memory.cache_thrash",
-        "Does a group's limit drop the page cache that its reads need?",
+        "Does a group's limit evict the page cache that its reads need?",
         finding("host.memory.cache_thrash"),
         Go::Finding("host.memory.cache_thrash"),
         Go::To("host.io.dirty_throttling"),
@@ -270,7 +270,7 @@ const QUESTIONS: &[Question] = &[
     ),
     question(
         "host.disk.mount_hung",
-        "Does a mount not answer?",
+        "Is a mount not responding?",
         finding("host.disk.mount_hung"),
         Go::Finding("host.disk.mount_hung"),
         Go::To("host.tasks.hung"),
@@ -302,7 +302,7 @@ const QUESTIONS: &[Question] = &[
     ),
     question(
         "app.workload_growth",
-        "Has a service more to do than before, at the same cost each?",
+        "Has a service more requests than its baseline, at the same cost each?",
         finding("app.workload_growth"),
         Go::Finding("app.workload_growth"),
         Go::To("host.cpu.contention"),

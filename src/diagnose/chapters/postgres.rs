@@ -11,7 +11,7 @@ pub(super) const CHAPTER: Chapter =
 const QUESTIONS: &[Question] = &[
     question(
         "postgres.connections.exhausted",
-        "Are the connections of PostgreSQL used up?",
+        "Are PostgreSQL's connection slots used up?",
         finding("postgres.connections.exhausted"),
         Go::Finding("postgres.connections.exhausted"),
         Go::To("postgres.locks.idle_in_transaction"),
@@ -59,7 +59,7 @@ const QUESTIONS: &[Question] = &[
     ),
     question(
         "postgres.locks.blocked",
-        "Does one transaction at work block others?",
+        "Does one active transaction block others?",
         finding("postgres.locks.blocked"),
         Go::Finding("postgres.locks.blocked"),
         Go::To("postgres.query.missing_index"),
@@ -67,7 +67,7 @@ const QUESTIONS: &[Question] = &[
     ),
     question(
         "postgres.query.missing_index",
-        "Does a query scan for want of an index?",
+        "Does a query scan because an index is missing?",
         finding("postgres.query.missing_index"),
         Go::Finding("postgres.query.missing_index"),
         Go::To("postgres.query.stale_statistics"),
@@ -75,11 +75,11 @@ const QUESTIONS: &[Question] = &[
     ),
     question(
         "postgres.query.stale_statistics",
-        "Is a query planned by stale statistics?",
+        "Is a query planned with stale statistics?",
         finding("postgres.query.stale_statistics"),
         Go::Finding("postgres.query.stale_statistics"),
         Go::To("postgres.query.temp_spill"),
-        "EXPLAIN ANALYZE: rows expected against rows found",
+        "EXPLAIN ANALYZE: estimated against actual rows",
     ),
     question(
         "postgres.query.temp_spill",
@@ -99,7 +99,7 @@ const QUESTIONS: &[Question] = &[
     ),
     question(
         "postgres.query.expensive",
-        "Does one dear query take the time?",
+        "Does one expensive query dominate?",
         finding("postgres.query.expensive"),
         Go::Finding("postgres.query.expensive"),
         Go::To("app.pool.queueing"),

@@ -41,7 +41,7 @@ pub struct OwnCpu {
 }
 
 impl CpuFacts {
-    /// The busy share that counts for the one who looks: of the container inside of one, else of the machine, 0..1.
+    /// The busy share that counts for the observer: of the container inside of one, else of the machine, 0..1.
     #[must_use]
     pub fn seen_busy(&self) -> f64 {
         self.own.map_or(self.busy, |own| (own.used / own.of.max(1e-9)).clamp(0.0, 1.0))
@@ -116,7 +116,7 @@ impl Grown {
 }
 
 /// Growth of one line. iowait (and with it idle) "will decrease in certain conditions" (proc.rst): those two are
-/// clamped at 0; any other field that goes back means that the CPU was plugged anew.
+/// clamped at 0; any other field that goes back means that the CPU was replugged.
 fn ticks(old: &CpuTicks, new: &CpuTicks) -> Option<Grown> {
     let grown = |a: u64, b: u64| delta(a, b).map(|d| d as f64);
     let clamped = |a: u64, b: u64| b.saturating_sub(a) as f64;

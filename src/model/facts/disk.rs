@@ -42,7 +42,7 @@ pub struct DiskFacts {
     pub scheduler: Option<Foreign>,
 }
 
-/// `None` without an older sweep. Devices that were made anew within the window are left out until the next one.
+/// `None` without an older sweep. Devices that were recreated within the window are left out until the next one.
 pub(super) fn derive(old: Option<&HostSweep>, new: &HostSweep) -> Option<Seen<Vec<DiskFacts>>> {
     let new_disks = match &new.disks {
         Ok(disks) => disks,

@@ -49,11 +49,11 @@ impl Weight {
         const BATCH: u32 = 3;
         const IDLE: u32 = 5;
         if let Some(value) = who.overrides.0.get(row.comm.shown()) {
-            return Self { said: true, ..Self::of(*value, "weighed by the operator") };
+            return Self { said: true, ..Self::of(*value, "weight set by the operator") };
         }
         match row {
             _ if row.kernel => Self::of(0.0, "kernel thread"),
-            // Another one that somebody left running too.
+            // Another one that someone left running too.
             _ if row.id.pid == who.self_pid || row.comm.raw() == b"perftop" => Self::of(0.0, "perftop itself"),
             _ if row.policy == IDLE => Self::of(0.0, "SCHED_IDLE"),
             _ if row.policy == BATCH => Self::of(0.0, "SCHED_BATCH"),
@@ -79,6 +79,6 @@ impl Weight {
         if serving.unreadable.binary_search(&id).is_ok() {
             return assumed("its sockets cannot be seen");
         }
-        Self::of(0.25, "serves no one: no socket, no terminal")
+        Self::of(0.25, "serves nobody: no socket, no terminal")
     }
 }

@@ -56,7 +56,7 @@ impl PsiFacts {
 
 /// Memory levels (bytes) and rates.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "units stand in the names")]
+#[expect(missing_docs, reason = "units are in the names")]
 pub struct MemoryFacts {
     pub raw: MemoryRaw,
     /// MemAvailable; before Linux 3.14 free + buffers + cached + reclaimable slab - shmem.
@@ -119,7 +119,7 @@ pub(super) fn memory(old: Option<&HostSweep>, new: &HostSweep, page_bytes: u64) 
 
 /// One network interface, per second.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "units stand in the names")]
+#[expect(missing_docs, reason = "units are in the names")]
 pub struct InterfaceFacts {
     pub name: Foreign,
     pub rx_bytes_per_s: f64,
@@ -187,7 +187,7 @@ fn queued(interface: &InterfaceRaw, sweeps: &[&HostSweep]) -> Option<f64> {
 
 /// TCP in this network namespace, per second.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "units stand in the names")]
+#[expect(missing_docs, reason = "units are in the names")]
 pub struct TcpFacts {
     pub established: Option<u64>,
     pub retransmits_per_s: Option<f64>,

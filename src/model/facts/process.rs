@@ -24,7 +24,7 @@ pub struct ProcFacts {
     pub command: Option<Foreign>,
     /// Owner.
     pub uid: Option<u32>,
-    /// State letter at the newest look.
+    /// State letter in the newest sample.
     pub state: char,
     /// Nice value.
     pub nice: i32,
@@ -34,7 +34,7 @@ pub struct ProcFacts {
     pub threads: u32,
     /// Kernel thread.
     pub kernel: bool,
-    /// On a CPU (cores); `None` with one look.
+    /// On a CPU (cores); `None` with one sample.
     pub cpu: Option<f64>,
     /// In the kernel (cores).
     pub system: Option<f64>,
@@ -42,11 +42,11 @@ pub struct ProcFacts {
     pub runnable: Option<f64>,
     /// Every thread's wait is in `runnable`.
     pub all_threads: bool,
-    /// Waiting in uninterruptible sleep: threads in state D per look. Delay accounting (field 42 of the stat files)
+    /// Waiting in uninterruptible sleep: threads in state D per sample. Delay accounting (field 42 of the stat files)
     /// is not used: on Linux 6.18 it showed 794 s for 0.12 s of real waiting, and 0 for tasks that are older than
     /// the switch.
     pub io_wait: Option<f64>,
-    /// Looks behind `io_wait`.
+    /// Samples behind `io_wait`.
     pub io_rounds: u32,
     /// Of `io_wait` the part inside fsync and its kind; `None` when that may not be read.
     pub sync_wait: Option<f64>,
@@ -84,9 +84,9 @@ pub struct ProcFacts {
     pub listens: Vec<u16>,
     /// It listens on a port or holds accepted connections.
     pub serves_tcp: bool,
-    /// It serves somebody, be it through a unix socket; `None` where its sockets cannot be seen.
+    /// It serves someone, be it through a unix socket; `None` where its sockets cannot be seen.
     pub serves: Option<bool>,
-    /// The first process of a session with a terminal: somebody is logged in there.
+    /// The first process of a session with a terminal: someone is logged in there.
     pub session_leader: bool,
     /// The oldest ancestor that it was forked from without a new program: workers and their master are one.
     pub family: ProcId,
@@ -148,13 +148,13 @@ fn reaped(old: &[ProcRaw], new: &[ProcRaw]) -> HashMap<i32, (u64, u64)> {
     taken
 }
 
-/// What the looks within the window stand for, how many there were, and who was blocked for how much of that: the samples
+/// What the samples within the window stand for, how many there were, and who was blocked for how much of that: the samples
 /// between sweeps, and the state letter of each sweep but the oldest.
 fn blocked(sweeps: &[&HostSweep], window: &[Arc<Snapshot>]) -> Blocked {
     let mut all = Blocked::default();
     for sampling in window.iter().skip(1).filter_map(|s| s.states.as_deref()) {
         all.slots += sampling.rounds;
-        // Recordings from before looks were weighed: each round is a look.
+        // Recordings from before samples were weighted: each round is a sample.
         all.looks += if sampling.looks == 0 { sampling.rounds } else { sampling.looks };
         for hit in &sampling.blocked {
             let (hits, syncing) = all.of.entry(hit.id).or_insert((0, Some(0)));
@@ -174,7 +174,7 @@ fn blocked(sweeps: &[&HostSweep], window: &[Arc<Snapshot>]) -> Blocked {
 /// Who was seen in state D.
 #[derive(Default)]
 struct Blocked {
-    /// What the looks stand for.
+    /// What the samples stand for.
     slots: u32,
     looks: u32,
     /// Slots in state D, and those of them inside fsync, where that may be read.
@@ -233,7 +233,7 @@ fn stuck(sweeps: &[&HostSweep], new: &HostSweep) -> HashMap<ProcId, f64> {
     let slices = |row: &ProcRaw| row.sched.filter(|_| row.threads == 1).map(|s| s.slices);
     let newest: HashMap<ProcId, Option<u64>> =
         new.processes.iter().flat_map(|t| &t.rows).filter(|r| r.state == 'D').map(|r| (r.id, slices(r))).collect();
-    // One that was on a CPU in between waits anew each time: it makes progress.
+    // One that was on a CPU in between starts a new wait each time: it makes progress.
     let same_wait = |row: &ProcRaw| newest.get(&row.id).is_none_or(|now| now.zip(slices(row)).is_none_or(|(a, b)| a == b));
     for sweep in sweeps.iter().rev() {
         let Ok(table) = &sweep.processes else { break };

@@ -22,13 +22,13 @@ pub struct SocketFacts {
     pub peers: Vec<PeerFacts>,
     /// One per listening socket, busiest first.
     pub listeners: Vec<ListenerFacts>,
-    /// Other ends towards which data was sent again or held back, worst first.
+    /// Other ends towards which data was retransmitted or held back, worst first.
     pub paths: Vec<PathFacts>,
     /// Other ends that connections are being opened to.
     pub connecting: Vec<ConnectingFacts>,
     /// Local ports taken, where they are many, now.
     pub ports: Vec<PortUse>,
-    /// Unix sockets in whose queue somebody waited at every dump of the window.
+    /// Unix sockets with connections waiting in its queue at every dump of the window.
     pub queues: Vec<QueueFacts>,
 }
 
@@ -43,7 +43,7 @@ pub struct QueueFacts {
     pub queued: f64,
     /// How many may.
     pub backlog: u32,
-    /// Somebody waited at every look: between two of them a service that accepts at all empties its queue.
+    /// A connection waited in every sample: between two of them a service that accepts at all empties its queue.
     pub always: bool,
 }
 
@@ -56,7 +56,7 @@ pub struct PathFacts {
     pub sockets: u32,
     /// Sockets that wait for an acknowledgement after a time-out, mean.
     pub timed_out: f64,
-    /// Segments sent again per second.
+    /// Segments retransmitted per second.
     pub retransmits_per_s: f64,
     /// Segments with data sent per second.
     pub segments_per_s: f64,
@@ -86,7 +86,7 @@ pub struct PeerFacts {
     pub local: bool,
     /// Sockets.
     pub sockets: u32,
-    /// Replies awaited, mean.
+    /// Pending responses, mean.
     pub waiting: f64,
     /// Of them those younger than ten seconds.
     pub fresh: f64,
@@ -94,7 +94,7 @@ pub struct PeerFacts {
     pub for_requests: f64,
     /// Sockets of which it cannot be told, mean.
     pub unclear: f64,
-    /// Sockets that sent again and wait for the acknowledgement, mean.
+    /// Sockets that retransmitted and wait for the acknowledgement, mean.
     pub resending: f64,
     /// The longest wait now, seconds.
     pub longest_s: f64,
@@ -102,7 +102,7 @@ pub struct PeerFacts {
     pub rtt_ms: f64,
     /// Segments with data sent per second: requests, when they are small.
     pub segments_per_s: f64,
-    /// Segments sent again per second.
+    /// Segments retransmitted per second.
     pub retransmits_per_s: f64,
     /// Seconds per second in which the peer's closed window held data back, summed over the sockets.
     pub window_limited_s_per_s: f64,
@@ -113,7 +113,7 @@ pub struct PeerFacts {
 }
 
 impl PeerFacts {
-    /// Milliseconds from question to reply by Little's law: waiting / questions per second; `None` below one a second.
+    /// Milliseconds from request to response by Little's law: waiting / requests per second; `None` below one a second.
     #[must_use]
     pub fn reply_ms(&self) -> Option<f64> {
         (self.segments_per_s >= 1.0).then(|| self.waiting / self.segments_per_s * 1e3)

@@ -80,7 +80,7 @@ pub struct HostSample {
     /// File systems, from deadline threads.
     #[serde(default)]
     pub filesystems: Option<Seen<Vec<FsRaw>>>,
-    /// Task states looked at between two sweeps, under IO pressure only.
+    /// Task states sampled between two sweeps, under IO pressure only.
     #[serde(default)]
     pub states: Option<StateSampling>,
     /// Which processes serve someone.

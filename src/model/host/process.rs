@@ -81,7 +81,7 @@ pub struct ProcRaw {
     /// The CPUs that it may use, where they are fewer than there are: `Cpus_allowed_list`.
     #[serde(default)]
     pub pinned: Option<Vec<u32>>,
-    /// Threads beside the main one in state D when they were looked at last (every few sweeps, where there are several).
+    /// Threads beside the main one in state D when they were read last (every few sweeps, where there are several).
     #[serde(default)]
     pub blocked_threads: u32,
     /// Where in the kernel it sleeps, read while it is in state D at two sweeps in a row.
@@ -125,14 +125,14 @@ pub struct ProcessTable {
 /// Task states seen between two sweeps.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateSampling {
-    /// What the looks stand for: slots of 10 ms between the first and the last of them. (Recordings without `looks`:
-    /// the looks themselves.)
+    /// What the samples stand for: slots of 10 ms between the first and the last of them. (Recordings without `looks`:
+    /// the samples themselves.)
     pub rounds: u32,
-    /// How often was looked: the n of a sampling error.
+    /// Number of samples: the n of a sampling error.
     #[serde(default)]
     pub looks: u32,
-    /// Who was seen in uninterruptible sleep, and for how many thread-slots: each look stands for half the time to
-    /// the look before and half the time to the one after.
+    /// Who was seen in uninterruptible sleep, and for how many thread-slots: each sample stands for half the time
+    /// to the one before and half the time to the one after.
     pub blocked: Vec<StateHit>,
 }
 

@@ -17,7 +17,7 @@ pub struct Peers {
     pub rounds: u32,
     /// Established sockets at the last dump.
     pub established: u32,
-    /// Client sockets whose process is not known (yet, or for want of rights), at the last dump.
+    /// Client sockets whose process is not known (yet, or for lack of rights), at the last dump.
     pub unowned: u32,
     /// One per process and peer, busiest first.
     pub links: Vec<PeerLink>,
@@ -25,7 +25,7 @@ pub struct Peers {
     pub listeners: Vec<Listener>,
     /// Rows that were left out.
     pub cut: u32,
-    /// Other ends towards which data was sent again, both directions of opening.
+    /// Other ends towards which data was retransmitted, both directions of opening.
     #[serde(default)]
     pub resends: Vec<Resend>,
     /// Connections that are being opened, by other end.
@@ -34,19 +34,19 @@ pub struct Peers {
     /// Local ports taken towards one other end, where they are many.
     #[serde(default)]
     pub ports: Vec<PortUse>,
-    /// Unix sockets of our network namespace with somebody in their queue, longest first.
+    /// Unix sockets of our network namespace with waiting connections, longest first.
     #[serde(default)]
     pub unix: Vec<UnixQueue>,
 }
 
-/// A listening unix socket in whose queue somebody waited.
+/// A listening unix socket with connections waiting in its queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnixQueue {
     /// Its path; an abstract name begins with `@`.
     pub path: Foreign,
     /// Whose.
     pub owner: Option<ProcId>,
-    /// Dumps in which somebody waited.
+    /// Dumps in which a connection waited.
     pub rounds: u32,
     /// Connections that waited to be accepted, summed over the dumps.
     pub queued: u32,
@@ -69,7 +69,7 @@ pub struct PortUse {
     pub owner: Option<ProcId>,
 }
 
-/// Data that was sent again towards one address.
+/// Data that was retransmitted towards one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resend {
     /// The other end.
@@ -78,7 +78,7 @@ pub struct Resend {
     pub sockets: u32,
     /// Socket-rounds that wait for an acknowledgement after a time-out.
     pub timed_out: u32,
-    /// Segments sent again.
+    /// Segments retransmitted.
     pub retransmits: u64,
     /// Segments with data sent.
     pub segments: u64,
@@ -108,7 +108,7 @@ pub struct PeerLink {
     pub local: bool,
     /// Sockets at the last dump.
     pub sockets: u32,
-    /// Socket-rounds in which the last data was sent later than the last was received: a reply is awaited.
+    /// Socket-rounds in which the last data was sent later than the last was received: a response is pending.
     pub waiting: u32,
     /// Of them those that wait for less than ten seconds.
     pub fresh: u32,
@@ -116,7 +116,7 @@ pub struct PeerLink {
     pub for_requests: u32,
     /// Socket-rounds that cannot be told: both stamps equal, or data goes one way only.
     pub unclear: u32,
-    /// Socket-rounds in which data was sent again and is not acknowledged yet.
+    /// Socket-rounds in which data was retransmitted and is not acknowledged yet.
     pub resending: u32,
     /// The longest wait at the last dump, ms.
     pub longest_ms: u32,
@@ -124,7 +124,7 @@ pub struct PeerLink {
     pub rtt_us: u32,
     /// Segments with data that were sent: for small requests the number of requests.
     pub segments: u64,
-    /// Segments sent again.
+    /// Segments retransmitted.
     pub retransmits: u64,
     /// µs in which the peer's closed window held data back, summed over sockets.
     pub window_limited_us: u64,
@@ -163,7 +163,7 @@ pub struct Listener {
     /// Requests that were answered, as far as connections were seen: the lesser of the segments with data that each received and sent.
     #[serde(default)]
     pub answers: u64,
-    /// How old the requests in flight were, in socket-rounds; `None` in recordings of before that was looked at.
+    /// How old the requests in flight were, in socket-rounds; `None` in recordings of before that was measured.
     #[serde(default)]
     pub ages: Option<Ages>,
     /// Socket-rounds in which a request of a second or more was not even read, or its connection not accepted.

@@ -117,7 +117,7 @@ pub(super) const ORIGINS: &[Origin] = &[
     origin(
         "host.peers",
         "sock_diag, tcp_info: tcpi_last_data_sent, tcpi_last_data_recv, tcpi_rtt, tcpi_data_segs_out, tcpi_total_retrans",
-        "replies awaited = client sockets with last sent < last received (ms ago), mean per dump; reply time = that / \
+        "responses pending = client sockets with last sent < last received (ms ago), mean per dump; response time = that / \
          Δdata segments per second",
         "ss -tinp state established",
     ),
@@ -130,14 +130,14 @@ pub(super) const ORIGINS: &[Origin] = &[
     origin(
         "host.requests",
         "sock_diag, tcp_info of accepted sockets: tcpi_data_segs_in",
-        "Δsegments with data received by the accepted sockets of a listener / Δt; usual = median of the two minutes before, the \
+        "Δsegments with data received by the accepted sockets of a listener / Δt; usual = median of the previous two minutes, the \
          newest fifteen evaluations left out",
         "ss -tin state established",
     ),
     origin(
         "host.stands",
         "sock_diag, tcp_info of accepted sockets: tcpi_last_data_recv, tcpi_last_data_sent, idiag_rqueue, inode (0: not accepted)",
-        "requests that stand = accepted sockets with last received < last sent (ms ago), for at most ten minutes, by age (0, 10, 30, 100, \
+        "pending requests = accepted sockets with last received < last sent (ms ago), for at most ten minutes, by age (0, 10, 30, 100, \
          300 ms, 1, 3, 10, 30, 100 s and more), mean per dump; answers = the lesser of Δtcpi_data_segs_in and Δtcpi_data_segs_out of each, \
          plus connections closed with a request younger than 1 s",
         "ss -tinp state established",
@@ -145,7 +145,7 @@ pub(super) const ORIGINS: &[Origin] = &[
     origin(
         "host.unix",
         "sock_diag, AF_UNIX: UNIX_DIAG_RQLEN of listeners",
-        "connections that wait to be accepted, mean per dump, of those that were in every dump of the window",
+        "connections waiting to be accepted, mean per dump, of those that were in every dump of the window",
         "ss -xl",
     ),
     origin(
@@ -156,14 +156,14 @@ pub(super) const ORIGINS: &[Origin] = &[
     ),
     origin(
         "host.sync",
-        "/proc/PID/task/TID/syscall of threads in state D, at the samples of host.iodelay",
+        "/proc/PID/task/TID/syscall of threads in state D, in the samples of host.iodelay",
         "threads in state D inside fsync, fdatasync, sync, syncfs, msync, sync_file_range per sample, s/s",
         "cat /proc/PID/task/*/syscall",
     ),
     origin(
         "host.kmsg",
         "/dev/kmsg, records that name a device, a hung task, a kill, a full table",
-        "messages of the last minute, by the device they name",
+        "messages of the last minute, by device",
         "dmesg -T | tail -n 50",
     ),
     origin(
@@ -181,13 +181,13 @@ pub(super) const ORIGINS: &[Origin] = &[
     origin(
         "host.affinity",
         "/proc/PID/status, Cpus_allowed_list; /proc/PID/stat, field 39",
-        "the CPUs that a process may use, and the one that it ran on last",
+        "the CPUs a process is allowed on, and the one it last ran on",
         "taskset -cp PID",
     ),
     origin(
         "host.open_files",
         "links in /proc/PID/fd, and Max open files of /proc/PID/limits",
-        "open / soft limit, every 5 s or as seldom as the scan costs; of processes with 64 open and more than half of the limit",
+        "open / soft limit, every 5 s or less often the more the scan costs; of processes with 64 open and more than half of the limit",
         "ls /proc/PID/fd | wc -l; grep 'open files' /proc/PID/limits",
     ),
     origin("host.mounts", "/proc/self/mountinfo, options of each mount", "ro now, rw before", "findmnt -o TARGET,OPTIONS"),
@@ -223,7 +223,7 @@ pub(super) const ORIGINS: &[Origin] = &[
     ),
     origin(
         "sources",
-        "what perftop saw of a server: its process, its port, its answer",
+        "what perftop saw of a server: its process, its port, its response",
         "state: ok, degraded, denied, not_watched, unreachable",
         "perftop doctor",
     ),

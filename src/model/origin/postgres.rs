@@ -18,7 +18,7 @@ pub(super) const ORIGINS: &[Origin] = &[
     origin(
         "postgres.activity",
         "pg_stat_get_activity (behind pg_stat_activity), every 0.1 to 1 s by its cost: state, wait_event_type, wait_event, query_id",
-        "samples in which a session was active and waited so / all samples of the window, weighted; sessions",
+        "samples in which a session was active in that wait / all samples of the window, weighted; sessions",
         "psql -c 'SELECT pid, state, wait_event_type, wait_event, query FROM pg_stat_activity'",
     ),
     origin(
@@ -37,7 +37,7 @@ pub(super) const ORIGINS: &[Origin] = &[
     origin(
         "postgres.databases",
         "pg_stat_database, pg_database; every 5 s, or 10 s where the reading costs more than 2 ms",
-        "Δcounter / Δt between two readings; checksum failures as they stand; age(datfrozenxid), mxid_age(datminmxid)",
+        "Δcounter / Δt between two readings; checksum failures as counted; age(datfrozenxid), mxid_age(datminmxid)",
         "psql -c 'SELECT * FROM pg_stat_database'",
     ),
     origin(
@@ -93,26 +93,26 @@ pub(super) const ORIGINS: &[Origin] = &[
     origin(
         "postgres.progress",
         "pg_stat_progress_vacuum, pg_stat_progress_create_index; every 5 s, or 10 s where the reading costs more than 2 ms",
-        "blocks done / blocks in all",
+        "blocks done / total blocks",
         "psql -c 'SELECT * FROM pg_stat_progress_vacuum'",
     ),
     origin(
         "postgres.tables",
         "pg_class, pg_stat_all_tables (300 tables); one database every 15 to 60 s, of those that were written to, others every ten \
-         minutes; again from ten seconds on where something was found",
+         minutes; again after ten seconds where something was found",
         "n_dead_tup / (threshold + scale factor x reltuples, 18 and later its maximum), the table's own settings first; rows written by \
          their trend over the visits",
         "psql -c 'SELECT relname, n_live_tup, n_dead_tup, last_autovacuum FROM pg_stat_user_tables'",
     ),
     origin(
         "postgres.indexes",
-        "pg_index, pg_stat_all_indexes of each database in its turn, as postgres.tables",
+        "pg_index, pg_stat_all_indexes of each database in turn, as postgres.tables",
         "relpages x 8192, B; idx_scan",
         "psql -c 'SELECT indexrelid::regclass, indisvalid FROM pg_index'",
     ),
     origin(
         "postgres.sequences",
-        "pg_sequences, and the type of the column that owns each; each database in its turn, as postgres.tables",
+        "pg_sequences, and the type of the column that owns each; each database in turn, as postgres.tables",
         "last_value / least(max_value, end of the type); ascending ones without CYCLE",
         "psql -c 'SELECT * FROM pg_sequences'",
     ),
@@ -120,7 +120,7 @@ pub(super) const ORIGINS: &[Origin] = &[
         "postgres.statements",
         "pg_stat_statements(false): calls, total_exec_time, rows, blocks, temp blocks; at 0, 2, 4, 6 and 8 s, then every \
          10 to 20 s by its cost, at once for a new costly query",
-        "Δcounter / Δt between two readings, unknown once the last is 45 s old; an entry that went back starts again from zero",
+        "Δcounter / Δt between two readings, unknown once the last is 45 s old; an entry whose counters fell starts again from zero",
         "psql -c 'SELECT queryid, calls, total_exec_time FROM pg_stat_statements(false) ORDER BY 3 DESC LIMIT 10'",
     ),
     origin(

@@ -4,27 +4,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::foreign::Foreign;
 
-/// What was seen of the sessions in one tick: several looks summed, and the rows of the newest.
+/// What was seen of the sessions in one tick: several samples summed, and the rows of the newest.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Activity {
-    /// Looks within the tick.
+    /// Samples within the tick.
     pub rounds: u32,
-    /// The server's clock at the newest look, microseconds since 1970.
+    /// The server's clock in the newest sample, microseconds since 1970.
     pub server_us: i64,
-    /// Sessions that are not idle, at the newest look.
+    /// Sessions that are not idle, in the newest sample.
     pub sessions: Vec<Session>,
-    /// Who was active in how many of the looks, waiting for what.
+    /// Who was active in how many of the samples, waiting for what.
     pub hits: Vec<Hit>,
     /// Sessions of others whose state this role may not see.
     pub hidden: u32,
     /// Sessions left out, because there were too many.
     pub more: u32,
-    /// Milliseconds of the server that the looks took, round trips left out.
+    /// Milliseconds of the server that the samples took, round trips left out.
     #[serde(default)]
     pub cost_ms: f32,
 }
 
-/// One session at one look. Ages are seconds by the server's own clock.
+/// One session in one sample. Ages are seconds by the server's own clock.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Session {
@@ -226,7 +226,7 @@ impl Wait {
     }
 }
 
-/// One session, one query, one wait: in how many looks.
+/// One session, one query, one wait: in how many samples.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Hit {
     /// Who.
@@ -237,7 +237,7 @@ pub struct Hit {
     pub query_id: Option<i64>,
     /// What it waited for.
     pub wait: Wait,
-    /// In how many looks.
+    /// In how many samples.
     pub count: u32,
 }
 

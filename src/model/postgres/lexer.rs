@@ -137,7 +137,7 @@ fn dollar(sql: &str) -> Option<usize> {
 }
 
 /// The statement with every literal and number replaced by `?`, comments dropped, white space as one blank. Parameters stay.
-/// Numbers directly behind a word character are no numbers. What is cut within a literal is masked to its end.
+/// Numbers directly behind a word character are not numbers. What is cut within a literal is masked to its end.
 #[must_use]
 pub fn mask(sql: &str) -> String {
     let mut out = String::with_capacity(sql.len().min(4096));

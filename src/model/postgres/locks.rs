@@ -6,13 +6,13 @@ use crate::model::foreign::Foreign;
 
 use super::activity::Session;
 
-/// The waits for locks at one look.
+/// The waits for locks in one sample.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Blocking {
     /// Who waits; at most as many as were asked about.
     pub waiters: Vec<Waiter>,
-    /// Waiters that were not asked about: each question takes the lock manager.
+    /// Waiters that were not checked: each query takes the lock manager.
     pub more: u32,
     /// Sessions in the way that `Activity` left out: idle ones that hold an advisory lock.
     pub holders: Vec<Session>,

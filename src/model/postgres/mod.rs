@@ -148,7 +148,7 @@ impl PgState {
         };
         let silent = || Lack::new(Why::NotYet, "pg_stat_activity");
         let activity = sample.activity.clone().unwrap_or_else(|| Err(silent())).map(Arc::new);
-        // A tick without a look says nothing of who waits.
+        // A tick without a sample says nothing of who waits.
         let waits = sample.activity.is_none()
             || activity.as_ref().is_ok_and(|a| a.sessions.iter().any(|s| s.wait.class() == WaitClass::Lock));
         Self {
@@ -221,9 +221,9 @@ mod tests {
             PgSample { activity: look(vec![waits]), blocking: Some(Ok(Blocking::default())), ..PgSample::default() },
         );
         let silent = fold(&seen, PgSample::default());
-        assert!(silent.blocking.is_some(), "nobody looked");
+        assert!(silent.blocking.is_some(), "not sampled");
         let over = fold(&silent, PgSample { activity: look(Vec::new()), ..PgSample::default() });
-        assert!(over.blocking.is_none(), "nobody waits any more");
+        assert!(over.blocking.is_none(), "no session waits any more");
     }
 
     #[test]

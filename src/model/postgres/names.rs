@@ -3,7 +3,7 @@
 use crate::model::foreign::Foreign;
 
 /// A name as SQL writes it, from its raw bytes: bare where that is the same, else quoted, else (control characters, marks that do not
-/// show) `U&"…"`. `None` when the name is no UTF-8: then no text can address it.
+/// show) `U&"…"`. `None` when the name is not UTF-8: then no text can address it.
 #[must_use]
 pub fn identifier(name: &Foreign) -> Option<String> {
     // No name is empty.
@@ -35,7 +35,7 @@ pub fn qualified(schema: &Foreign, name: &Foreign) -> Option<String> {
     Some(format!("{}.{}", identifier(schema)?, identifier(name)?))
 }
 
-/// A string as SQL writes it, printable text only; `None` when it is no UTF-8.
+/// A string as SQL writes it, printable text only; `None` when it is not UTF-8.
 #[must_use]
 pub fn literal(text: &Foreign) -> Option<String> {
     let raw = std::str::from_utf8(text.raw()).ok()?;
@@ -118,7 +118,7 @@ fn unquoted(text: &str, quote: char, escapes: bool) -> Option<(String, usize)> {
     None
 }
 
-/// Words that are no names unless they are quoted: PostgreSQL's reserved key words.
+/// Words that are not names unless they are quoted: PostgreSQL's reserved key words.
 const RESERVED: &[&str] = &[
     "all",
     "analyse",

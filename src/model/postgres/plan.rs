@@ -150,8 +150,8 @@ pub struct PlannedTable {
 }
 
 impl PlannedTable {
-    /// A table that neither VACUUM nor ANALYZE ever looked at has no size in the catalogue: the rows that the server counted, and the pages
-    /// that they fill at least (a header of 28 bytes, 32 bytes for a value of unknown width, as the planner has it).
+    /// A table that neither VACUUM nor ANALYZE ever read has no size in the catalogue: the rows that the server counted, and the
+    /// pages that they fill at least (a header of 28 bytes, 32 bytes for a value of unknown width, as the planner has it).
     pub fn measure(&mut self) {
         const HEADER: f64 = 28.0;
         const UNKNOWN: f64 = 32.0;

@@ -20,7 +20,7 @@ pub struct Statements {
     pub entries: u32,
     /// Entries that the view may hold.
     pub capacity: u32,
-    /// Times that entries were thrown out for lack of room, since the reading before; `None` before 14, where nobody counts.
+    /// Times that entries were evicted for lack of room, since the reading before; `None` before 14, where nobody counts.
     pub evictions: Option<u64>,
     /// Entries whose query id this role may not see.
     pub hidden: u32,
@@ -83,7 +83,7 @@ pub struct Grown {
 }
 
 impl Grown {
-    /// What was added since `old`; `None` when anything went back: an entry that was reset, or thrown out and made anew.
+    /// What was added since `old`; `None` when anything went back: an entry that was reset, or evicted and created again.
     #[must_use]
     pub fn since(&self, old: &Self) -> Option<Self> {
         let n = |new: u64, old: u64| new.checked_sub(old);
@@ -159,7 +159,7 @@ pub fn growth(
         .filter_map(|(key, now)| {
             let grown = match old.get(key) {
                 Some(before) => now.since(before)?,
-                // Entries that were thrown out come back with their first call: what they hold may be old otherwise.
+                // Entries that were evicted come back with their first call: what they hold may be old otherwise.
                 None if !evicted || now.calls <= 1 => *now,
                 None => return None,
             };

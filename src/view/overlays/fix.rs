@@ -15,7 +15,7 @@ use crate::view::widgets::text::wrap;
 /// Draws fix number `index` of the selected finding.
 pub fn draw(app: &App, index: usize, scroll: usize, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let close = app.key_of(Action::Close);
-    let text = format!(" this finding is gone; {close} closes the card");
+    let text = format!(" this finding no longer holds; {close} closes the card");
     let gone = || Line::from(Span::styled(text, theme.style(Meaning::Good)));
     let Some((finding, fix)) = app.finding().and_then(|f| Some((f, f.fixes.get(index)?))) else {
         let inside = super::boxed("Fix", &format!("{close} close"), 100, theme, frame, area);

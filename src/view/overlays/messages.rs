@@ -13,12 +13,12 @@ use crate::view::widgets::text::wrap;
 
 /// Draws the messages, or why there are none.
 pub fn draw(picture: &Picture, scroll: usize, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
-    let inside = super::boxed("What the kernel said, last 10 minutes", "q close", 110, theme, frame, area);
+    let inside = super::boxed("Kernel messages, last 10 minutes", "q close", 110, theme, frame, area);
     let one = |text: &str, meaning| vec![Line::from(Span::styled(format!(" {text}"), theme.style(meaning)))];
     let now_us = picture.at.mono_ns / 1000;
     let rows = match &picture.facts.host.messages {
         None => one("? /dev/kmsg cannot be read -> sudo perftop", Meaning::Unknown),
-        Some(all) if all.is_empty() => one("nothing that matters: no IO errors, hung tasks, kills, full tables", Meaning::Good),
+        Some(all) if all.is_empty() => one("nothing relevant: no IO errors, hung tasks, OOM kills, full tables", Meaning::Good),
         Some(all) => all
             .iter()
             .rev()
@@ -38,8 +38,8 @@ const fn word(kind: MessageKind) -> &'static str {
         MessageKind::IoError => "IO error",
         MessageKind::FsError => "file system error",
         MessageKind::HungTask => "hung task",
-        MessageKind::OomKill => "killed for memory",
+        MessageKind::OomKill => "OOM kill",
         MessageKind::TableFull => "table full",
-        MessageKind::SynFlood => "too many connects",
+        MessageKind::SynFlood => "SYN flood",
     }
 }

@@ -10,13 +10,13 @@ use crate::view::theme::Theme;
 use crate::view::widgets::lines;
 
 /// ```text
-/// ╭ What to do ────────────────── ↑↓ choose, ⏎ does it ╮
+/// ╭ Actions ────────────────────────── ⏎ run, Esc close ╮
 /// │ : sort_                                             │
 /// │▸>  sort_right      sort                             │
 /// ╰─────────────────────────────────────────────────────╯
 /// ```
 pub fn draw(app: &App, text: &str, index: usize, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
-    let inside = super::boxed("What to do", "⏎ does it, Esc closes", 72, theme, frame, area);
+    let inside = super::boxed("Actions", "⏎ run, Esc close", 72, theme, frame, area);
     let cursor = theme.pick("▏", "_");
     let mut rows = vec![Line::from(vec![
         Span::styled(" : ", theme.style(Meaning::Accent)),
@@ -24,7 +24,7 @@ pub fn draw(app: &App, text: &str, index: usize, theme: &Theme, frame: &mut Fram
     ])];
     let found = app.palette_rows(text);
     if found.is_empty() {
-        rows.push(Line::from(Span::styled("   nothing holds these words", theme.style(Meaning::Muted))));
+        rows.push(Line::from(Span::styled("   no match", theme.style(Meaning::Muted))));
     }
     let room = usize::from(inside.height).saturating_sub(1).max(1);
     let skip = (index + 1).saturating_sub(room);

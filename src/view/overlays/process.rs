@@ -29,7 +29,7 @@ pub fn draw(app: &App, picture: &Picture, id: ProcId, theme: &Theme, frame: &mut
         Some(Ok(Detail::Process(detail))) => rows.extend(details(detail, theme)),
         Some(Err(lack)) => rows.push(Line::from(Span::styled(format!(" details: ? {lack}"), theme.style(Meaning::Unknown)))),
         Some(Ok(Detail::Plan(_) | Detail::Trial(_))) | None => {
-            rows.push(Line::from(Span::styled(" details: asked for, or not recorded", theme.style(Meaning::Muted))))
+            rows.push(Line::from(Span::styled(" details: requested, or not recorded", theme.style(Meaning::Muted))))
         }
     }
     super::scrolled(&rows, 0, theme, frame, inside);
@@ -54,7 +54,7 @@ fn facts(p: &ProcFacts, width: usize, theme: &Theme) -> Vec<Line<'static>> {
         bytes(p.rss_bytes as f64)
     );
     rows.push(Line::from(Span::styled(line, text)));
-    rows.push(Line::from(Span::styled(format!(" weighs {}: {}", short(p.weight.value), p.weight.why), muted)));
+    rows.push(Line::from(Span::styled(format!(" weight {}: {}", short(p.weight.value), p.weight.why), muted)));
     for group in p.cgroups.iter() {
         rows.push(Line::from(Span::styled(format!(" cgroup {:?} {}", group.controller, group.path), muted)));
     }

@@ -14,7 +14,7 @@ use crate::view::theme::Theme;
 
 /// Draws the table.
 pub fn draw(picture: &Picture, scroll: usize, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
-    let inside = super::boxed("Sockets", "mean of the window; ? cannot be told", 132, theme, frame, area);
+    let inside = super::boxed("Sockets", "mean of the window; ? unknown", 132, theme, frame, area);
     let sockets = match &picture.facts.host.sockets {
         Ok(sockets) => sockets,
         Err(lack) => {
@@ -24,18 +24,18 @@ pub fn draw(picture: &Picture, scroll: usize, theme: &Theme, frame: &mut Frame<'
     };
     let wide = inside.width >= 110;
     let headings = if wide {
-        "WAITING     ?  OF  LONGEST  REPLY ms   RTT ms  ASKED/s  AGAIN/s   UNSENT  PEER, WHOSE"
+        "WAITING     ?  OF  LONGEST  REPLY ms   RTT ms    REQ/s  RETRANS   UNSENT  PEER / OWNER"
     } else {
-        "WAITING     ?  OF  LONGEST  REPLY ms  PEER, WHOSE"
+        "WAITING     ?  OF  LONGEST  REPLY ms  PEER / OWNER"
     };
     let mut rows = vec![head(headings, theme)];
     rows.extend(sockets.peers.iter().map(|link| peer(link, picture, wide, theme)));
     rows.push(Line::default());
-    rows.push(head("FLIGHT  REQUESTS/s    OPEN  NOT ACCEPTED  BACKLOG  LISTENER, WHOSE", theme));
+    rows.push(head("IN FLIGHT    REQ/s    OPEN  NOT ACCEPTED  BACKLOG  LISTENER / OWNER", theme));
     rows.extend(sockets.listeners.iter().map(|door| listener(door, picture, theme)));
     if !sockets.connecting.is_empty() {
         rows.push(Line::default());
-        rows.push(head("CONNECTS  AGAIN  TO", theme));
+        rows.push(head("CONNECTS  RETRY  TO", theme));
         rows.extend(sockets.connecting.iter().map(|c| {
             let text = format!(" {:>8}  {:>5}  {}", short(c.waiting), short(c.again), c.peer);
             Line::from(Span::styled(text, theme.style(if c.again > 0.0 { Meaning::Warning } else { Meaning::Text })))
@@ -43,7 +43,7 @@ pub fn draw(picture: &Picture, scroll: usize, theme: &Theme, frame: &mut Frame<'
     }
     if !sockets.ports.is_empty() {
         rows.push(Line::default());
-        rows.push(head("PORTS OPEN  CLOSING  FROM, TO, WHOSE", theme));
+        rows.push(head("PORTS OPEN  CLOSING  FROM / TO / OWNER", theme));
         rows.extend(sockets.ports.iter().map(|p| {
             let (open, closing) = (count(p.open.into()), count(p.closing.into()));
             let text = format!(" {open:>10}  {closing:>7}  {} to {}{}", p.local, p.peer, whose(p.owner, picture));
@@ -67,7 +67,7 @@ fn peer(link: &PeerFacts, picture: &Picture, wide: bool, theme: &Theme) -> Line<
     let reply = link.reply_ms().map_or_else(|| "-".to_owned(), short);
     let longest = if link.longest_s > 0.0 { seconds(link.longest_s) } else { "-".to_owned() };
     let (unclear, window) = (short(link.unclear), link.window_limited_s_per_s);
-    let closed = if window >= 0.05 { format!("  its window is closed {} s/s", short(window)) } else { String::new() };
+    let closed = if window >= 0.05 { format!("  window-limited {} s/s", short(window)) } else { String::new() };
     let rest = format!(
         "{:>7}  {:>7}  {:>7}  {:>7}  ",
         short(link.rtt_ms),
@@ -92,7 +92,7 @@ fn peer(link: &PeerFacts, picture: &Picture, wide: bool, theme: &Theme) -> Line<
 fn listener(door: &ListenerFacts, picture: &Picture, theme: &Theme) -> Line<'static> {
     let full = door.backlog > 0 && door.queue_max >= door.backlog;
     let text = format!(
-        " {:>6}  {:>10}  {:>6}  {:>12}  {:>7}  ",
+        " {:>9}  {:>7}  {:>6}  {:>12}  {:>7}  ",
         short(door.in_flight),
         short(door.requests_per_s),
         count(f64::from(door.accepted)),

@@ -63,7 +63,7 @@ pub fn draw(keymap: &Keymap, picture: &Picture, back: usize, theme: &Theme, fram
         rows.push(if there { line.style(theme.style(Meaning::Selected)) } else { line });
     }
     if h.incidents.is_empty() {
-        rows.push(Line::from(Span::styled(" nothing was wrong in what is kept", theme.style(Meaning::Muted))));
+        rows.push(Line::from(Span::styled(" no incidents in the history kept", theme.style(Meaning::Muted))));
     }
     lines(&rows, theme, frame, inside);
 }

@@ -20,8 +20,8 @@ use crate::view::widgets::{bar, lines, titled, within};
 /// ╭ Bottlenecks ───────────────────────────────────────╮
 /// │▸1 ✖ ▇▇▇▇▇▇▇▇ 4.2  stress-ng takes 1.9 of 2 CPUs …   │
 /// │     ├ disk vda 97 % busy                            │
-/// │   ✓ cleared: host.memory.oom, host.disk.full        │
-/// │   ? unseen: postgres.* → perftop doctor             │
+/// │   ✓ checked, fine: host.memory.oom, host.disk.full  │
+/// │   ? unknown: postgres.* → perftop doctor            │
 /// ╰────────────────────────────────────────────────────╯
 /// ```
 pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
@@ -64,7 +64,7 @@ fn rows<'a>(app: &App, picture: &'a Picture, theme: &Theme, inside: Rect) -> Vec
     rows.extend(d.resolved.iter().map(|r| (resolved(r, theme), None)));
     rows.extend(cleared(&ids, usize::from(inside.width), theme).into_iter().map(|line| (line, None)));
     for u in &d.unknown {
-        let text = format!("   ? unseen: {}: {}", u.id, u.because);
+        let text = format!("   ? unknown: {}: {}", u.id, u.because);
         rows.push(plain(text, Meaning::Unknown));
     }
     // The selected row stays in sight.
@@ -93,7 +93,7 @@ fn resolved(r: &Resolved, theme: &Theme) -> Line<'static> {
 
 fn cleared(ids: &[&str], width: usize, theme: &Theme) -> Vec<Line<'static>> {
     let mut out = Vec::new();
-    let mut text = String::from("   ✓ cleared:");
+    let mut text = String::from("   ✓ checked, fine:");
     for id in ids {
         let short = id.strip_prefix("host.").unwrap_or(id);
         if text.len() + short.len() + 2 > width {

@@ -1,4 +1,4 @@
-//! Block devices: latency against the clean one is judged elsewhere; here are the figures of `iostat -x`.
+//! Block devices: latency against its baseline is judged elsewhere; here are the figures of `iostat -x`.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;

@@ -23,14 +23,14 @@ pub fn draw(app: &App, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
         Line::from(vec![
             Span::styled(" mute because: ", theme.style(Meaning::Accent)),
             Span::styled(reason.clone(), theme.style(Meaning::Text)),
-            Span::styled("_   such as `2h deploy under way`; an hour without a time", theme.style(Meaning::Muted)),
+            Span::styled("_   such as `2h deploy under way`; default 1h", theme.style(Meaning::Muted)),
         ])
     } else if app.processes.filter.editing {
         Line::from(vec![
             Span::styled(" filter: ", theme.style(Meaning::Accent)),
             Span::styled(app.processes.filter.text.clone(), theme.style(Meaning::Text)),
             Span::styled(
-                "_   words, or cpu>0.5 mem>1G state=D group~web port=80; Enter keeps it, Esc clears it",
+                "_   words, or cpu>0.5 mem>1G state=D group~web port=80; Enter applies it, Esc clears it",
                 theme.style(Meaning::Muted),
             ),
         ])

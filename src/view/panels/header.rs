@@ -73,7 +73,7 @@ fn right(app: &App, picture: &Picture, theme: &Theme) -> Vec<Span<'static>> {
     let weighed = &picture.facts.weighed.0;
     if let Some((name, weight)) = weighed.iter().next() {
         let more = if weighed.len() > 1 { format!(" +{}", weighed.len() - 1) } else { String::new() };
-        spans.push(Span::styled(format!("{name} weighs {}{more}  ", short(*weight)), theme.style(Meaning::Warning)));
+        spans.push(Span::styled(format!("{name} weight {}{more}  ", short(*weight)), theme.style(Meaning::Warning)));
     }
     if picture.diagnosis.provisional {
         spans.push(Span::styled("provisional  ", theme.style(Meaning::Unknown)));

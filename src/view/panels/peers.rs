@@ -60,7 +60,7 @@ fn peer(link: &PeerFacts, theme: &Theme) -> Line<'static> {
     let service = service::by_port(link.peer.port()).map_or_else(String::new, |s| format!(" {s}"));
     let unclear = if link.unclear >= 0.05 { format!(" ?{}", short(link.unclear)) } else { String::new() };
     let resends =
-        if link.retransmits_per_s > 0.0 { format!(" resends {}/s", short(link.retransmits_per_s)) } else { String::new() };
+        if link.retransmits_per_s > 0.0 { format!(" retrans {}/s", short(link.retransmits_per_s)) } else { String::new() };
     Line::from(vec![
         Span::styled(
             format!("{:<18} ", format!("{}{service}", link.peer)),

@@ -32,8 +32,8 @@ pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, 
         String::new()
     } else {
         match view.wrong() {
-            Some(_) => format!(", all: \"{}\" is no filter", view.filter.text),
-            None => format!(" holding \"{}\"", view.filter.text),
+            Some(_) => format!(", all: \"{}\" is not a filter", view.filter.text),
+            None => format!(" matching \"{}\"", view.filter.text),
         }
     };
     let count = shown.iter().filter(|r| r.process().is_some()).count();

@@ -24,8 +24,8 @@ pub fn draw(view: &ServerView, picture: &Picture, theme: &Theme, frame: &mut Fra
         format!(", by {} {arrow}", c.name)
     });
     let typed = &view.filter;
-    let filter = if typed.text.is_empty() && !typed.editing { String::new() } else { format!(", holding \"{}\"", typed.text) };
-    let since = if view.cumulative && view.open().cumulative { ", since they are known" } else { "" };
+    let filter = if typed.text.is_empty() && !typed.editing { String::new() } else { format!(", matching \"{}\"", typed.text) };
+    let since = if view.cumulative && view.open().cumulative { ", since stats reset" } else { "" };
     let inside = titled("", &format!("{}{sort}{filter}{since}", rows.len()), theme, frame, area);
     tabs(view, theme, frame, area);
     if inside.height == 0 {

@@ -51,7 +51,7 @@ pub fn draw(picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect)
         let block = if theme.ascii { letter } else { "▇" };
         title.push(Span::styled(format!("{block} {word} "), theme.style(meaning)));
     }
-    title.push(Span::styled(format!(" top of the scale {} s/s ", short(top)), theme.style(Meaning::Muted)));
+    title.push(Span::styled(format!(" scale to {} s/s ", short(top)), theme.style(Meaning::Muted)));
     let line = Line::from(title);
     let width = (line.width() as u16).min(area.width.saturating_sub(4));
     frame.render_widget(line, Rect { x: area.x + 2, y: area.y, width, height: 1 });

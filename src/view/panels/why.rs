@@ -21,7 +21,7 @@ use crate::view::widgets::{lines, titled};
 /// ```
 pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let Some(f) = app.finding() else {
-        let inside = titled("Why nothing", "", theme, frame, area);
+        let inside = titled("What was ruled out", "", theme, frame, area);
         let width = usize::from(inside.width);
         let rows = picture.diagnosis.cleared.iter().flat_map(|c| {
             let id = c.id.strip_prefix("host.").unwrap_or(&c.id).to_owned();

@@ -39,8 +39,8 @@ pub fn draw(view: &ServerView, picture: &Picture, theme: &Theme, frame: &mut Fra
     let Some(pg) = picture.facts.postgres.iter().find(|pg| Some(pg.id.as_str()) == server) else {
         let inside = titled("Active sessions", "", theme, frame, area);
         let text = match picture.diagnosis.sources.iter().find(|s| s.kind == crate::model::source::SourceKind::Postgres) {
-            Some(s) => format!("{}: {}", s.id, s.why.as_deref().unwrap_or("not asked yet")),
-            None => "no server of PostgreSQL runs here, and none was named: perftop --postgres postgres://USER@HOST/".to_owned(),
+            Some(s) => format!("{}: {}", s.id, s.why.as_deref().unwrap_or("not sampled yet")),
+            None => "no PostgreSQL server runs here, and none was named: perftop --postgres postgres://USER@HOST/".to_owned(),
         };
         return lines(&[Line::from(Span::styled(text, theme.style(Meaning::Muted)))], theme, frame, inside);
     };
@@ -50,7 +50,7 @@ pub fn draw(view: &ServerView, picture: &Picture, theme: &Theme, frame: &mut Fra
     let cost = pg
         .activity
         .as_ref()
-        .map_or_else(|lack| format!("? {lack}"), |a| format!("looks cost it {} ms/s", short(a.cost_ms_per_s)));
+        .map_or_else(|lack| format!("? {lack}"), |a| format!("perftop costs {} ms/s", short(a.cost_ms_per_s)));
     let several = if picture.facts.postgres.len() > 1 { "  S next server" } else { "" };
     let empty = BTreeMap::new();
     let rings = picture.history.servers.get(&pg.id).unwrap_or(&empty);

@@ -14,7 +14,7 @@ use crate::view::widgets::text::{cut, paragraph};
 /// All of it, in lines of at most `width` cells:
 ///
 /// ```text
-///  generic plan (for any parameters; not executed): cost of each node alone, rows expected
+///  generic plan (for any parameters; not executed): cost of each node alone, estimated rows
 ///  Aggregate                                                             375          1 rows
 ///    Seq Scan on orders                                                  3.1k       150 rows
 ///      Filter: ((orders.o_clerk = $1) AND (orders.o_status = $2))
@@ -26,9 +26,9 @@ pub fn lines(pg: &PgFacts, row: Option<&StatementRow>, width: usize, theme: &The
     let (row, plan) = match planned {
         Some((row, (_, Ok(plan)))) => (row, plan),
         Some((_, (_, Err(lack)))) => return paragraph(&format!(" ? {lack}"), Meaning::Unknown, width, theme),
-        None => return paragraph(" plan: asked for, or not recorded", Meaning::Muted, width, theme),
+        None => return paragraph(" plan: requested, or not recorded", Meaning::Muted, width, theme),
     };
-    let says = " generic plan (for any parameters; not executed): cost of each node alone, rows expected";
+    let says = " generic plan (for any parameters; not executed): cost of each node alone, estimated rows";
     let mut out = paragraph(says, Meaning::Muted, width, theme);
     out.extend(nodes(plan, width, theme));
     out.push(Line::default());
@@ -63,11 +63,11 @@ fn nodes(plan: &Plan, width: usize, theme: &Theme) -> Vec<Line<'static>> {
 fn help(pg: &PgFacts, plan: &Plan, row: &StatementRow, width: usize, theme: &Theme) -> Vec<Line<'static>> {
     let say = |text: String, meaning: Meaning| paragraph(&text, meaning, width, theme);
     let Some(advice) = advice::best(plan, advice::Call::of(&row.grown, pg.text(row.key.query))) else {
-        return say(" no index is suggested: none would make the plan half as cheap".into(), Meaning::Muted);
+        return say(" no index suggested: none would halve the plan's cost".into(), Meaning::Muted);
     };
     let Some(table) = plan.tables.get(advice.table) else { return Vec::new() };
     let gain = format!(
-        "   {:.0} to {:.1} % of its time back (cost {} -> {}); about {} on disk, kept up to date by every write to the table",
+        "   saves {:.0} to {:.1} % of its time (cost {} -> {}); about {} on disk, updated by every write to the table",
         advice.gain_low * 100.0,
         (advice.gain_high * 100.0).min(99.9),
         count(plan.cost()),

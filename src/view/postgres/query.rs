@@ -19,7 +19,7 @@ use crate::view::widgets::text::{paragraph, wrap};
 pub fn draw(picture: &Picture, source: &str, query: i64, scroll: usize, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let inside = boxed(&format!("Query {query} on {source}"), "H try, c copy the index, ↑↓, q", 132, theme, frame, area);
     let Some(pg) = picture.facts.postgres.iter().find(|pg| pg.id == source) else {
-        let gone = Line::from(Span::styled(" the server is not read any more", theme.style(Meaning::Unknown)));
+        let gone = Line::from(Span::styled(" the server is no longer monitored", theme.style(Meaning::Unknown)));
         return scrolled(&[gone], 0, theme, frame, inside);
     };
     let width = usize::from(inside.width).saturating_sub(2);
@@ -79,7 +79,7 @@ fn text(pg: &PgFacts, query: i64, width: usize, theme: &Theme) -> Vec<Line<'stat
     ];
     let sql = pg.text(query);
     if sql.is_empty() {
-        let hidden = " its text is not known: hidden from this role, or thrown out of pg_stat_statements";
+        let hidden = " its text is unknown: hidden from this role, or evicted from pg_stat_statements";
         return paragraph(hidden, Meaning::Muted, width, theme);
     }
     let mut rows = Vec::new();
@@ -109,16 +109,16 @@ fn figures(pg: &PgFacts, rows: &[&StatementRow], width: usize, theme: &Theme) ->
     let muted = |text: &str| paragraph(text, Meaning::Muted, width, theme);
     let Some(interval_s) = pg.interval_s() else { return muted(&format!(" ? {}", pg.no_statements())) };
     if rows.is_empty() {
-        return muted(" no call has ended since the reading before");
+        return muted(" no call has ended since the previous reading");
     }
     let mut out = Vec::new();
     for row in rows {
         let g = &row.grown;
         let calls = g.calls.max(1) as f64;
-        let usual = pg.usual.get(&row.key).map_or_else(String::new, |ms| format!(" (usual {} ms)", short(*ms)));
+        let usual = pg.usual.get(&row.key).map_or_else(String::new, |ms| format!(" (baseline {} ms)", short(*ms)));
         let hit = g.hit_blocks as f64 / (g.hit_blocks + g.read_blocks).max(1) as f64 * 100.0;
         let text = format!(
-            " {} as {}: {} calls/s, {} ms each{usual}, {} rows, {} blocks ({} % found), read {} ms, temp {}, WAL {} a call",
+            " {} as {}: {} calls/s, {} ms each{usual}, {} rows, {} blocks ({} % hits), read {} ms, temp {}, WAL {} per call",
             row.database,
             row.role,
             short(g.calls as f64 / interval_s),
@@ -131,7 +131,7 @@ fn figures(pg: &PgFacts, rows: &[&StatementRow], width: usize, theme: &Theme) ->
             bytes(g.wal_bytes as f64 / calls),
         );
         out.extend(paragraph(&text, Meaning::Text, width, theme));
-        let all = format!(" since it is known: {} calls, {} in all", count(row.calls_all as f64), seconds(row.ms_all / 1000.0));
+        let all = format!(" since stats reset: {} calls, {} total", count(row.calls_all as f64), seconds(row.ms_all / 1000.0));
         out.extend(muted(&all));
     }
     out
@@ -139,7 +139,7 @@ fn figures(pg: &PgFacts, rows: &[&StatementRow], width: usize, theme: &Theme) ->
 
 fn waits(pg: &PgFacts, query: i64, width: usize, theme: &Theme) -> Vec<Line<'static>> {
     let Some(classes) = pg.activity.as_ref().ok().and_then(|a| a.by_query.get(&query)) else {
-        return paragraph(" no session was seen in it within the window", Meaning::Muted, width, theme);
+        return paragraph(" no session ran it within the window", Meaning::Muted, width, theme);
     };
     let all: f64 = classes.values().sum();
     let mut sorted: Vec<(&WaitClass, &f64)> = classes.iter().collect();

@@ -10,7 +10,7 @@ use crate::model::postgres::{Grown, identifier, lexer, qualified};
 
 use super::conditions::Condition;
 
-/// A plan is made anew after a minute.
+/// A plan is refreshed after a minute.
 pub const FRESH_NS: u64 = 60_000_000_000;
 /// Tables smaller than this are read faster than an index is opened.
 const SMALL_PAGES: u64 = 30;
@@ -51,7 +51,7 @@ pub struct Advice {
 }
 
 impl Advice {
-    /// A name that says what it is and that no index of the table has; `None` where the name is no text.
+    /// A name that says what it is and that no index of the table has; `None` where the name is not text.
     #[must_use]
     pub fn name(&self, table: &PlannedTable) -> Option<Foreign> {
         const LONGEST: usize = 55;
@@ -187,7 +187,7 @@ fn loops(plan: &Plan, at: usize) -> f64 {
         }
         let child = &plan.nodes[inner];
         if child.relationship == "SubPlan" {
-            // Once for each row that the node above looks at: the rows of its own scan, before its filter.
+            // Once for each row that the node above reads: the rows of its own scan, before its filter.
             let rows =
                 plan.tables.iter().find(|t| t.schema == node.schema && t.name == node.relation).map_or(node.rows, |t| t.rows);
             times *= rows.max(node.rows).max(1.0);

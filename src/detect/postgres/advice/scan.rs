@@ -80,7 +80,7 @@ pub(super) fn advise(plan: &Plan, at: usize, node: &Node, call: Call) -> Option<
     let selectivity: f64 =
         equal.iter().map(|c| column(table, c).map_or(1.0, |col| narrowed(table, col, c))).product::<f64>().min(1.0);
     let mut columns: Vec<(String, Foreign, f64)> = equal.iter().filter_map(|c| written(table, c)).collect();
-    // Of a table that nobody looked at only what its statement returns is known: without that any index would be a guess.
+    // Of a table that was never analysed only what its statement returns is known: without that any index would be a guess.
     let counted = call.rows.filter(|_| table.unknown && order.is_none() && range.is_none() && passes_on(plan, at));
     if table.unknown && counted.is_none() {
         return None;

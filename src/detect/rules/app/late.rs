@@ -28,7 +28,7 @@ pub(super) fn says(params: &Params<'_>, door: &Door, usual: Option<Usual>, m: &M
     let usually = usual.map_or(0.0, |u| 2.0 * u.unserved);
     let told = usual.is_some() || m.idle;
     if told && door.unserved - usually >= limit_of_one(held) && m.noticed_share >= some && !m.read {
-        return Some(format!("{} not read or accepted for a second", requests(door.unserved)));
+        return Some(format!("{} unread or not accepted for a second", requests(door.unserved)));
     }
     // Of a service that is not known, or answers less often than that, nobody can say what is late: but what hangs, hangs.
     let Some(usual) = usual.filter(|u| u.answers_per_s >= params.get(ANSWERS)) else {

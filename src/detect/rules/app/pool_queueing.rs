@@ -20,7 +20,7 @@ const LOST: Param = Param {
     default: 0.2,
     min: 0.001,
     max: 1000.0,
-    what: "clients that must wait in the pool's queue, on average",
+    what: "clients waiting in the pool's queue, on average",
 };
 
 /// The rule.
@@ -34,14 +34,15 @@ pub const RULE: Rule = Rule {
     page: "\
 A pooler (pgbouncer, odyssey, pgcat, pgpool, supavisor, by the name of its process) has more client requests in flight
 than requests outstanding at its servers: the difference waits in its queue, and is the loss. A pooler hands out a
-free connection at once, so a queue means that all are taken, be it by transactions that think. Whether the server has
-room is shown for a server that perftop reads; where its sessions stand behind a lock, the queue hangs under that.
+free connection at once, so a queue means that all are taken, even by transactions that are idle. For a server that
+perftop monitors, the finding shows whether the server has room; where its sessions wait for a lock, the queue hangs
+under that.
 
 Seen from the sockets alone, so that no access to the pooler is needed; its console (`SHOW POOLS`: cl_waiting,
 maxwait) says the same.
 
-**Relief**: for pgbouncer, a `default_pool_size` of twice the connections that it has now, four at least; the fix has
-no upper limit, and beyond two or three connections per CPU of the server nothing gets faster. Other poolers by hand.
+**Relief**: for pgbouncer, twice the `default_pool_size` that is set now; the fix sets no upper limit, but beyond two
+or three connections per CPU of the server nothing gets faster. Other poolers: by hand.
 **Cure**: keep that size in its configuration; by hand: shorter transactions, transaction pooling.",
     judge: Judge::Host(judge),
 };
@@ -56,7 +57,9 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let mut subject = Subject::new(SubjectType::Pool, pool.port.to_string(), format!("{name} on :{}", pool.port));
         subject.also = vec![format!("process:{}", pool.owner)];
         if pool.waiting < params.limit(LOST, is_held(prev, &subject)) {
-            judged.verdicts.push((subject, Verdict::Clear(format!("{} clients queue for its connections", short(pool.waiting)))));
+            judged
+                .verdicts
+                .push((subject, Verdict::Clear(format!("{} clients are queued for its connections", short(pool.waiting)))));
             continue;
         }
         let server = facts.world.postgres.iter().find(|pg| {
@@ -72,7 +75,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         judged.verdicts.push((subject, Verdict::Found(Box::new(found(facts, pool, server, name)))));
     }
     if judged.verdicts.is_empty() {
-        return Judged::clear(Subject::host(), "no pooler with clients and connections to a server is seen here");
+        return Judged::clear(Subject::host(), "no pooler with clients and server connections is seen here");
     }
     judged
 }
@@ -93,12 +96,12 @@ fn found(facts: &Facts<'_>, pool: &PoolWait, server: Option<&PgFacts>, name: &st
     found.confidence = confidence(facts.ledger, pool.waiting, 0);
     found.lacks = usize::from(active.is_none());
     found.evidence = vec![
-        evidence("requests in flight at its door", pool.in_flight, Unit::Count, None, "host.listeners"),
-        evidence("questions open at its servers", pool.asked, Unit::Count, Some(f64::from(pool.connections)), "host.peers"),
+        evidence("client requests in flight", pool.in_flight, Unit::Count, None, "host.listeners"),
+        evidence("requests outstanding upstream", pool.asked, Unit::Count, Some(f64::from(pool.connections)), "host.peers"),
     ];
     if let Some(active) = active {
         found.against = vec![evidence(
-            "sessions that work on the server",
+            "active sessions on the server",
             active,
             Unit::Count,
             Some(facts.world.cpus() * 0.7),
@@ -117,17 +120,16 @@ fn fixes(pool: &PoolWait) -> Vec<Fix> {
         pool.port,
         pool.port
     );
-    let mut raise = fix::shell_fix(Phase::Relief, Horizon::Immediate, "Give the pool twice the connections", set);
+    let mut raise = fix::shell_fix(Phase::Relief, Horizon::Immediate, "Double the pool's connections", set);
     raise.undo = Some(sh!("psql -p {} -U pgbouncer pgbouncer -c RELOAD   # to what its file says", pool.port));
-    raise.risk =
-        "so many for each pair of database and user; beyond two or three per CPU of the server nothing gets faster. Lasts until \
-                  pgbouncer restarts"
-            .into();
-    raise.needs = "admin_users of pgbouncer".into();
+    raise.risk = "per pair of database and user; beyond two or three per CPU of the server nothing gets faster. \
+                  Lasts until pgbouncer restarts"
+        .into();
+    raise.needs = "a user in pgbouncer's admin_users".into();
     raise.verify = sh!("psql -p {} -U pgbouncer pgbouncer -c 'SHOW POOLS'", pool.port);
     let mut keep = raise.clone();
     (keep.phase, keep.horizon) = (Phase::Cure, Horizon::ShortTerm);
-    keep.title = "Keep it in its configuration".into();
+    keep.title = "Make it permanent in the configuration".into();
     keep.command = Command::note("# pgbouncer.ini: default_pool_size = what SHOW CONFIG says now");
     keep.undo = None;
     keep.needs = "the pooler's configuration".into();

@@ -1,15 +1,16 @@
-//! app.service.stalled: requests at a port of this host stand, or are answered late. What the users of this box feel, whatever the cause.
+//! app.service.stalled: requests at a port of this host hang, or are answered late. What the users of this box feel, whatever the
+//! cause.
 
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix};
 use crate::detect::fix;
-use crate::detect::kinds::Judge;
+use crate::detect::kinds::{self, Judge, KINDS, Kind};
 use crate::detect::ledger::{Actor, State};
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::stands::{Door, Usual, doors};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
-use crate::model::facts::{Facts as World, PgFacts, ProcFacts};
+use crate::model::facts::{Facts as World, ProcFacts};
 use crate::model::host::ProcId;
 use crate::model::seen::{Lack, Why};
 use crate::model::source::SourceKind;
@@ -28,7 +29,7 @@ const AGE: Param = Param {
     default: 1.0,
     min: 0.1,
     max: 60.0,
-    what: "a request in flight that is younger is never late; not read or accepted counts from 1 s on, whatever this is",
+    what: "a younger request in flight is never late; one not read or accepted counts from 1 s on, whatever this is",
 };
 const TIMES: Param = Param {
     name: "times",
@@ -36,7 +37,7 @@ const TIMES: Param = Param {
     default: 10.0,
     min: 2.0,
     max: 1000.0,
-    what: "a late request is older than this times what nine of ten requests in flight at that port usually are",
+    what: "a late request is older than this times the usual 90th percentile of ages at that port",
 };
 pub(super) const REQUESTS: Param = Param {
     name: "requests",
@@ -44,7 +45,7 @@ pub(super) const REQUESTS: Param = Param {
     default: 2.0,
     min: 1.0,
     max: 1000.0,
-    what: "requests that have to be late at the same time: a single one may be a long report. One that is not read or accepted is enough",
+    what: "requests late at the same time: a single one may be a long report. One that is not read or accepted is enough",
 };
 pub(super) const SHARE: Param = Param {
     name: "share",
@@ -52,7 +53,7 @@ pub(super) const SHARE: Param = Param {
     default: 5.0,
     min: 0.1,
     max: 100.0,
-    what: "of all requests of the window have to be late; those that were answered meanwhile count",
+    what: "share of the window's requests that are late; answered ones count in the total",
 };
 pub(super) const HALF: Param = Param {
     name: "half",
@@ -60,7 +61,7 @@ pub(super) const HALF: Param = Param {
     default: 50.0,
     min: 1.0,
     max: 100.0,
-    what: "of them late makes it critical; a database that perftop reads shows its long statements itself, and is stalled only from here on",
+    what: "share late from which it is critical; a monitored database shows its own long statements and is stalled only from here",
 };
 pub(super) const FALL: Param = Param {
     name: "fall",
@@ -68,7 +69,7 @@ pub(super) const FALL: Param = Param {
     default: 50.0,
     min: 1.0,
     max: 90.0,
-    what: "answers per second below this share of the usual, while more requests than usual stand for a second",
+    what: "answers per second below this share of the usual, while more requests than usual are pending for a second",
 };
 pub(super) const ANSWERS: Param = Param {
     name: "answers",
@@ -76,7 +77,7 @@ pub(super) const ANSWERS: Param = Param {
     default: 1.0,
     min: 0.01,
     max: 1_000_000.0,
-    what: "usual answers per second: of a service that answers less often nobody can say what is late",
+    what: "usual answers per second: a service that answers less often cannot be judged",
 };
 pub(super) const STUCK: Param = Param {
     name: "stuck",
@@ -84,7 +85,7 @@ pub(super) const STUCK: Param = Param {
     default: 0.5,
     min: 0.01,
     max: 1000.0,
-    what: "threads of the service in uninterruptible sleep: from here on a single request that stands is enough",
+    what: "threads of the service in uninterruptible sleep: from here on a single pending request is enough",
 };
 const IDLE: Param = Param {
     name: "idle",
@@ -92,7 +93,7 @@ const IDLE: Param = Param {
     default: 0.05,
     min: 0.0,
     max: 1000.0,
-    what: "a service below this does nothing: what it does not read or accept stands, though nobody knows what is usual there",
+    what: "a service below this is idle: what it does not read or accept is stalled, even before its usual is known",
 };
 const YOUNG: Param = Param {
     name: "young",
@@ -100,7 +101,7 @@ const YOUNG: Param = Param {
     default: 60.0,
     min: 0.0,
     max: 3600.0,
-    what: "a service that was started less long ago may still warm up: nothing is said of it before its usual is known",
+    what: "a service started more recently may be warming up: it is not judged before its usual is known",
 };
 
 /// The rule.
@@ -108,40 +109,41 @@ pub const RULE: Rule = Rule {
     id: "app.service.stalled",
     class: Class::Outcome,
     source: SourceKind::Host,
-    says: "requests at a listening port stand or are answered late, or nobody accepts at a unix socket; nothing is configured",
+    says: "requests at a listening port hang or are answered late, or nobody accepts on a unix socket; needs no configuration",
     params: &[AGE, TIMES, REQUESTS, SHARE, HALF, FALL, ANSWERS, STUCK, IDLE, YOUNG],
     origins: &["host.stands", "host.requests", "host.iodelay", "host.unix"],
     page: "\
 The kernel stamps when each accepted connection last received and last sent data. Received after sent: a request is in
 flight, and the stamp is its age. perftop learns per port how old requests in flight usually are and how many are
-answered per second, and says so when that breaks. Late are requests older than a second and ten times the usual age.
+answered per second, and reports when that changes. Late are requests older than a second and ten times the usual age.
 A port is stalled when (1) two requests are late at once and make 5 % of the requests of the window, answered ones
-included; or (2) answers fell below half of the usual while two requests more than twice the usual stand for a second;
-or (3) one request more than twice the usual was not read, or its connection not accepted, for a second, and those of
-a second or more are 5 % of the window: here a single one is enough. At a database that perftop reads (3) is not
-asked.
+included; or (2) answers fell below half of the usual while two requests more than twice the usual are pending for a
+second; or (3) one request more than twice the usual was not read, or its connection not accepted, for a second, and
+those of a second or more are 5 % of the window: here a single one is enough. (3) does not apply to a database that
+perftop monitors.
 
 Where the service's threads are in state D (0.5 s/s), one request is enough instead of two. Long polls, streams,
-subscriptions and idle chats are not late: their own usual is their measure.
+subscriptions and idle chats are not late: they are judged by their own usual.
 
 At a port that was seen for less than 10 seconds, or that answers less than once a second, nothing is late. There only
-two things count: what is not read or accepted (before the usual is known: by a service that uses less than
-0.05 CPUs), and requests that stand for a second, half of all in the window, while its threads are in state D. A
-service whose usual is not known and that was started within the last minute may be warming up: nothing is said of it.
+two things count: what is not read or accepted (before the usual is known: by a service that uses less than 0.05
+CPUs), and requests pending for a second, half of all in the window, while its threads are in state D. A service whose
+usual is not known and that was started within the last minute may be warming up: it is not judged.
 
 At a unix socket the kernel tells only how many connections wait to be accepted: one more than twice the usual (before
-that is known, half of the backlog) at every look is a stall too, critical only from half of the backlog on.
+that is known, half of the backlog) in every sample is a stall too, critical only from half of the backlog on.
 
-This is an **outcome**: it names no cause. Where a cause holds that keeps this service waiting, that stands first and
-names the service. Where none holds, the requests stand all the same, and the host is not healthy. It is critical
-after five seconds with half of the requests late or more.
+This is an **outcome**: it names no cause. A cause that keeps this service waiting is ranked first and names the
+service. Without one the requests are pending all the same, and the host is not healthy. It is critical after five
+seconds with half of the requests late or more.
 
-**What looks like it**: long statements at a database that perftop reads count from half of all requests on only; a
+**What looks like it**: long statements at a database that perftop monitors count only from half of all requests on; a
 batch job that waits for its own long request is one request.
 
-**Relief**: see where the service's threads wait, and its connections; by hand: restart it only when that shows why.
-**Cure**: by hand: that of the cause; timeouts in the service for what it calls, so that one slow part does not keep
-all its workers.",
+**Relief**: see where the service's threads wait, and its connections; by hand: restart it, but only when that shows
+why.
+**Cure**: by hand: the cure of the cause; timeouts in the service for its own calls, so that one slow part does not
+keep all its workers.",
     judge: Judge::Host(judge),
 };
 
@@ -150,7 +152,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         return Judged::unknown(Subject::host(), lack);
     }
     let Some(doors) = doors(facts.world) else {
-        return Judged::unknown(Subject::host(), &Lack::new(Why::NotRecorded, "ages of requests"));
+        return Judged::unknown(Subject::host(), &Lack::new(Why::NotRecorded, "request ages"));
     };
     let judged: Vec<(Subject, Standing)> = doors
         .iter()
@@ -180,7 +182,10 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             others -= 1;
         }
         if open.is_none() || others > 0 {
-            let clear = format!("none of {others} ports with connections has late requests");
+            let clear = match open {
+                Some(_) => format!("none of the {others} other ports with connections has late requests"),
+                None => format!("none of {others} ports with connections has late requests"),
+            };
             verdicts.push((Subject::host(), Verdict::Clear(clear)));
         }
     }
@@ -188,7 +193,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
 }
 
 fn not_known(door: &Door, seldom: bool) -> String {
-    let why = if seldom { "it answers too seldom to say what is late" } else { "its baseline is known after some 10 s" };
+    let why = if seldom { "it answers too rarely to judge what is late" } else { "its baseline is known after some 10 s" };
     format!("{} at :{} in flight for over a second; {why}", requests(door.noticed), door.port)
 }
 
@@ -257,14 +262,12 @@ fn cores(world: &World, family: Option<ProcId>) -> Option<f64> {
 
 /// A server whose sessions perftop reads serves that port.
 fn read_here(world: &World, door: &Door) -> bool {
-    let same = |pg: &PgFacts| match door.family {
-        Some(_) => pg.server.as_ref().is_some_and(|s| s.postmaster == door.family),
-        // Whose sockets they are is not seen without rights.
-        None => {
-            door.namespace == 0 && pg.local() && pg.cluster.as_ref().is_ok_and(|c| c.number("port") == Some(f64::from(door.port)))
-        }
-    };
-    world.postgres.iter().any(same)
+    if door.family.is_some() {
+        return kinds::roots(world).any(|root| Some(root) == door.family);
+    }
+    // Whose sockets they are is not seen without rights.
+    let says = |kind: &Kind| (kind.servers)(world).into_iter().any(|id| (kind.port)(world, id) == Some(door.port));
+    door.namespace == 0 && KINDS.iter().any(says)
 }
 
 /// Threads of the program in uninterruptible sleep, s/s.
@@ -281,10 +284,10 @@ fn found(facts: &Facts<'_>, params: &Params<'_>, door: &Door, s: &Standing, says
     found.confidence = facts.ledger.coverage;
     found.evidence = vec![
         params.either("late requests in flight", s.late, REQUESTS, "host.stands"),
-        params.either("of all requests of the window", s.share, SHARE, "host.stands"),
-        evidence("age from which on a request is late", s.limit_s, Unit::Seconds, None, "host.stands"),
+        params.either("share of the window's requests", s.share, SHARE, "host.stands"),
+        evidence("age from which a request is late", s.limit_s, Unit::Seconds, None, "host.stands"),
         evidence("requests in flight", door.in_flight, Unit::Count, None, "host.stands"),
-        evidence("of them not even read, or their connection not accepted", door.unserved, Unit::Count, None, "host.stands"),
+        evidence("of these unread, or not accepted", door.unserved, Unit::Count, None, "host.stands"),
     ];
     match s.usual {
         Some(usual) => {
@@ -295,7 +298,7 @@ fn found(facts: &Facts<'_>, params: &Params<'_>, door: &Door, s: &Standing, says
         None => found.evidence.push(evidence("answers", door.answers_per_s, Unit::PerSecond, None, "host.requests")),
     }
     if s.stuck > 0.0 {
-        let row = params.either("threads of the service in uninterruptible sleep", s.stuck, STUCK, "host.iodelay");
+        let row = params.either("service threads in uninterruptible sleep", s.stuck, STUCK, "host.iodelay");
         found.evidence.push(row);
     }
     found.fixes = fixes(door, program);
@@ -306,7 +309,7 @@ fn fixes(door: &Door, program: Option<&ProcFacts>) -> Vec<Fix> {
     let list = sh!("ss -tinp state established sport = :{}", door.port);
     let there = program.filter(|_| door.namespace != 0).map(|p| sh!("nsenter -t {} -n {}", p.id.pid, &list));
     let requests = fix::look(
-        "See the connections: what was not read (Recv-Q), how long ago data came (lastrcv) and went (lastsnd)",
+        "See the connections: unread bytes (Recv-Q), time since data was received (lastrcv) and sent (lastsnd)",
         there.unwrap_or(list),
     );
     program.map(fix::look_at_threads).into_iter().chain([requests]).collect()

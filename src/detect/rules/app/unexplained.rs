@@ -2,18 +2,15 @@
 
 use crate::detect::command::sh;
 use crate::detect::diagnosis::Cleared;
-use crate::detect::finding::{Class, Evidence, Fix, Horizon, Phase};
+use crate::detect::finding::{Class, Evidence, Fix};
 use crate::detect::fix::look;
 use crate::detect::health::matches;
-use crate::detect::kinds::Judge;
+use crate::detect::kinds::{self, Judge, SessionOf};
 use crate::detect::ledger::{Actor, State};
 use crate::detect::params::{HYSTERESIS, Param, Params};
-use crate::detect::postgres::backends::actor_id;
-use crate::detect::rules::postgres::support::who;
 use crate::detect::verdict::{Facts, Found, Judged, Left, Prev, Rule, evidence};
-use crate::model::facts::{Facts as World, PgFacts};
+use crate::model::facts::Facts as World;
 use crate::model::host::ProcId;
-use crate::model::postgres::Session;
 use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
@@ -35,7 +32,7 @@ const LOST: Param = Param {
     default: 0.3,
     min: 0.01,
     max: 1000.0,
-    what: "unexplained seconds per second: less than a third of a request that stands still is noise",
+    what: "unexplained seconds per second: less than a third of a waiting request is noise",
 };
 
 /// The rule.
@@ -43,15 +40,15 @@ pub const RULE: Rule = Rule {
     id: "app.unexplained",
     class: Class::Live,
     source: SourceKind::Host,
-    says: "much of the foreground time waits and no cause is known: in which states, who, what was ruled out, what to type next",
+    says: "much of the foreground time waits and no cause is known: in which states, who, what was ruled out, what to run next",
     params: &[SHARE, LOST],
     origins: &["host.schedstat", "host.iodelay", "host.peers", "postgres.activity"],
     page: "\
-After every other finding has claimed its seconds, some of the waiting may be left: of each state its seconds, less
-the part that a healthy machine takes too, less what findings without a cause of their own claim. When that is `share`
+After every other finding has claimed its seconds, some of the waiting may be left: per state its seconds, less the
+baseline that a healthy machine has too, less what findings without a cause of their own claim. When that is `share`
 of the foreground time and `lost` s/s, the finding stands; after three of four evaluations it is a warning, and the
-host is not healthy, whatever else is fine: perftop measured the wait and does not know its cause. It takes no seconds
-from any finding and is never critical.
+host is not healthy, even if all else is fine: perftop measured the wait but does not know its cause. It takes no
+seconds from any finding and is never critical.
 
 It names up to three states in which the time is spent, the three that wait most in each (each with the state's
 unexplained share of its own wait), and findings of the same kind that were checked and are fine. The commands show
@@ -84,11 +81,11 @@ fn judge(facts: &Facts<'_>, left: &Left<'_>, params: &Params<'_>, prev: Option<&
             "{} of {} s/s wait without a known cause, mostly for {}: {}{}",
             short(lost),
             short(total),
-            words(first.state),
+            first.state.words(),
             most.label,
             first.others()
         ),
-        None => format!("{} of {} s/s wait without a known cause, mostly for {}", short(lost), short(total), words(first.state)),
+        None => format!("{} of {} s/s wait without a known cause, mostly for {}", short(lost), short(total), first.state.words()),
     };
     let mut found = Found::new(Class::Live, title);
     found.standing = Some(over(1.0));
@@ -117,7 +114,7 @@ struct Who<'a> {
     id: ProcId,
     label: String,
     seconds: f64,
-    session: Option<(&'a PgFacts, &'a Session)>,
+    session: Option<SessionOf<'a>>,
 }
 
 impl<'a> Waiting<'a> {
@@ -128,7 +125,7 @@ impl<'a> Waiting<'a> {
             facts.ledger.actors.iter().map(|a| (a, part * a.in_state(state))).filter(|(_, s)| *s > 0.0).collect();
         all.sort_by(|(a, x), (b, y)| y.total_cmp(x).then(a.id.cmp(&b.id)));
         let more = all.len().saturating_sub(ACTORS);
-        let actors = all.into_iter().take(ACTORS).map(|(a, seconds)| name(facts.world, a, seconds)).collect();
+        let actors = all.into_iter().take(ACTORS).map(|(a, seconds)| name(facts.world, a, state, seconds)).collect();
         Self { state, unexplained, actors, more }
     }
 
@@ -142,7 +139,7 @@ impl<'a> Waiting<'a> {
 
     fn rows(&self) -> Vec<Evidence> {
         let origin = if self.state.of_a_server() { "postgres.activity" } else { "host.schedstat" };
-        let head = format!("{} ({})", self.state.id(), words(self.state));
+        let head = format!("{} ({})", self.state.id(), self.state.words());
         let all = std::iter::once(evidence(head, self.unexplained, Unit::SecondsPerSecond, None, origin));
         all.chain(self.actors.iter().map(|a| evidence(a.label.clone(), a.seconds, Unit::SecondsPerSecond, None, origin)))
             .collect()
@@ -150,25 +147,21 @@ impl<'a> Waiting<'a> {
 
     /// What the kernel, or the server, says of the one that waits most.
     fn commands(&self) -> Vec<Fix> {
-        // A session that has ended is no process of this host (its number here is below 0): there is nothing left to look at.
+        // A session that has ended is not a process of this host (its number here is below 0): there is nothing left to inspect.
         let Some(most) = self.actors.iter().find(|a| a.session.is_some() || a.id.pid > 0) else { return Vec::new() };
-        match most.session {
-            Some((pg, s)) => vec![sql(pg, s, self.state)],
+        match &most.session {
+            Some(session) => vec![session.look.clone()],
             None => host(most.id, self.state),
         }
     }
 }
 
 /// By its session where it is one, else by its process.
-fn name<'a>(world: &'a World, actor: &Actor, seconds: f64) -> Who<'a> {
-    let session = world.postgres.iter().find_map(|pg| {
-        let activity = pg.activity.as_ref().ok()?;
-        let facts = activity.sessions.iter().find(|s| actor_id(s) == actor.id)?;
-        activity.newest.sessions.iter().find(|s| s.pid == facts.pid).map(|s| (pg, s))
-    });
+fn name<'a>(world: &'a World, actor: &Actor, state: State, seconds: f64) -> Who<'a> {
+    let session = kinds::session_of(world, actor, state);
     let process = || world.processes().iter().find(|p| p.id == actor.id).map(|p| p.label());
-    let label = session.map(|(_, s)| who(s)).or_else(process).unwrap_or_else(|| match actor.id.pid {
-        session @ ..0 => format!("pid {} (a session that has ended)", session.abs()),
+    let label = session.as_ref().map(|s| s.label.clone()).or_else(process).unwrap_or_else(|| match actor.id.pid {
+        session @ ..0 => format!("pid {} (session ended)", session.abs()),
         pid => format!("pid {pid}"),
     });
     Who { id: actor.id, label, seconds, session }
@@ -183,7 +176,7 @@ fn subject(world: &World, waits: &[Waiting<'_>], lost: f64) -> Subject {
     {
         return Subject::new(SubjectType::Process, process.id.to_string(), process.label());
     }
-    let servers: Vec<&str> = waits.iter().flat_map(|w| &w.actors).filter_map(|a| Some(a.session?.0.id.as_str())).collect();
+    let servers: Vec<&str> = waits.iter().flat_map(|w| &w.actors).filter_map(|a| Some(a.session.as_ref()?.source)).collect();
     match servers.first() {
         Some(id) if waits.iter().all(|w| w.state.of_a_server()) && servers.iter().all(|s| s == id) => {
             Subject::new(SubjectType::Instance, *id, *id)
@@ -212,34 +205,9 @@ fn ruled_out(left: &Left<'_>, state: State) -> Vec<Evidence> {
     ours.take(MOST).map(row).collect()
 }
 
-/// The server that was looked at, where it is one.
+/// The server that was checked, where it is one.
 fn whose(c: &Cleared) -> String {
     if c.source == "host" { String::new() } else { format!(" on {}", c.source) }
-}
-
-/// What the time is spent on, in the field's words.
-fn words(state: State) -> &'static str {
-    match state {
-        State::CpuRunnable => "a CPU (run queue)",
-        State::CpuThrottled => "a CPU quota",
-        State::CpuSteal => "the hypervisor",
-        State::MemoryStalled => "memory",
-        State::IoWait => "a disk or file system",
-        State::TaskBlocked => "the kernel (uninterruptible sleep)",
-        State::PeerReply => "a response of another host",
-        State::PoolWait => "a pooled connection",
-        State::NetworkConnect => "a connection to be answered",
-        State::NetworkAccept => "an accept",
-        State::NetworkRetransmit | State::NetworkSend | State::NetworkRefused => "the network",
-        State::PostgresIoRead | State::PostgresIoWrite | State::PostgresIoTemp => "files of PostgreSQL",
-        State::PostgresWal => "the WAL",
-        State::PostgresSyncReplica => "a synchronous standby",
-        State::PostgresLock => "a lock",
-        State::PostgresLwlock => "an internal lock of PostgreSQL",
-        State::PostgresClient => "the client to take its answer",
-        State::PostgresConnect => "logins",
-        _ => "something else",
-    }
 }
 
 fn host(id: ProcId, state: State) -> Vec<Fix> {
@@ -258,10 +226,10 @@ fn host(id: ProcId, state: State) -> Vec<Fix> {
     match state {
         State::CpuRunnable | State::CpuThrottled | State::CpuSteal => {
             let sched = sh!("pidstat -t -u -w -p {} 1 3; cat /proc/{}/cgroup", pid, pid);
-            vec![look("See its threads: CPU, waiting for one, switches, and its control group", sched)]
+            vec![look("See its threads: CPU, run delay, context switches, and its control group", sched)]
         }
         State::PeerReply | State::NetworkConnect | State::NetworkRetransmit | State::NetworkSend => {
-            vec![look("See its sockets: how long each waits, what is resent", sh!("ss -tinp | grep -A1 'pid={},'", pid))]
+            vec![look("See its sockets: how long each waits, retransmits", sh!("ss -tinp | grep -A1 'pid={},'", pid))]
         }
         State::IoWait | State::TaskBlocked | State::MemoryStalled => {
             let files = look("See which files and mounts it uses", sh!("ls -l /proc/{}/cwd /proc/{}/fd; findmnt", pid, pid));
@@ -269,25 +237,4 @@ fn host(id: ProcId, state: State) -> Vec<Fix> {
         }
         _ => vec![wchan(), calls()],
     }
-}
-
-/// The wait event of the session, and what that kind of event means.
-fn sql(pg: &PgFacts, s: &Session, state: State) -> Fix {
-    let title = match state {
-        State::PostgresClient => {
-            "See the wait event: Client events mean that the client, or the network to it, does not take the answer fast enough"
-        }
-        State::PostgresLwlock => "See the wait event: LWLock events are internal locks; the event's name says which",
-        State::PostgresOther => {
-            "See the wait event: IPC is other processes of the server, Extension and Timeout are the statement's own"
-        }
-        _ => "See what each session waits for, and in which statement",
-    };
-    let command = "SELECT pid, application_name, client_addr, state, wait_event_type, wait_event, now() - query_start AS running, left(query, 80) \
-                   FROM pg_stat_activity WHERE state <> 'idle' AND wait_event IS NOT NULL ORDER BY query_start;";
-    let horizon = Horizon::Immediate;
-    let mut fix = crate::detect::rules::postgres::support::sql(pg, Phase::Relief, horizon, title, command.into(), &s.database);
-    fix.risk = "none: it only looks".into();
-    fix.needs = "pg_monitor".into();
-    fix
 }

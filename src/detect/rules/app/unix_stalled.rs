@@ -11,7 +11,7 @@ use crate::model::shell::Word;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::Unit;
 
-/// Seconds of looks before the first word.
+/// Seconds of samples before the first verdict.
 const LOOKED_S: f64 = 2.0;
 
 /// Unix sockets whose service accepts nobody; `young`: it was started a moment ago and may not have come to that yet; `idle`: it uses no CPU.
@@ -65,9 +65,9 @@ fn one(facts: &Facts<'_>, queue: &QueueFacts, program: Option<&ProcFacts>, stand
     found.standing = Some(standing);
     found.confidence = facts.ledger.coverage;
     let most = Some(f64::from(queue.backlog));
-    found.evidence = vec![evidence("connections that wait to be accepted, mean", queue.queued, Unit::Count, most, "host.unix")];
+    found.evidence = vec![evidence("connections waiting to be accepted, mean", queue.queued, Unit::Count, most, "host.unix")];
     let usual = facts.learned.queues.usual(path);
-    found.evidence.extend(usual.map(|n| evidence("that usually wait", n, Unit::Count, None, "host.unix")));
+    found.evidence.extend(usual.map(|n| evidence("usually waiting", n, Unit::Count, None, "host.unix")));
     let path = Word::operand(queue.path.raw());
     let queue = path.map(|path| fix::look("See the queue (Recv-Q) and who listens", sh!("ss -xlp src {}", path)));
     found.fixes = program.map(fix::look_at_threads).into_iter().chain(queue).collect();

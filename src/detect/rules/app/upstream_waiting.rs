@@ -24,7 +24,7 @@ const LOST: Param = Param {
     default: 0.05,
     min: 0.001,
     max: 1000.0,
-    what: "requests that must wait for one peer, on average, beyond what a healthy peer takes",
+    what: "requests waiting for one peer, on average, beyond its baseline",
 };
 
 /// The rule.
@@ -32,33 +32,34 @@ pub const RULE: Rule = Rule {
     id: "app.upstream.waiting",
     class: Class::Live,
     source: SourceKind::Host,
-    says: "requests here wait for a peer: how many in flight, for whom, of whose process",
+    says: "requests here wait for a peer: how many in flight, for which peer, from which process",
     params: &[LOST],
     origins: &["host.peers", "host.listeners", "ledger"],
     page: "\
 TCP keeps two stamps for each socket: when data was sent last, and when it was received last. A client socket whose
-last data went out after the last came in awaits a reply. perftop dumps the sockets up to four times a second, within
-0.1 % of a CPU (sock_diag, no rights needed), so the mean number of such sockets is, by Little's law, the number of
-requests that stand still for that peer.
+last data went out after the last came in has a response pending. perftop dumps the sockets up to four times a second,
+within 0.1 % of a CPU (sock_diag, no rights needed), so the mean number of such sockets is, by Little's law, the
+number of requests waiting for that peer.
 
-**What counts**: a wait counts while a request in flight of the same process is at least as old as the question: so a
-poll for work, a blocking pop or a subscription that stands for minutes is nobody's wait. At a terminal or behind a
-unix socket waits younger than 10 s count. Processes that serve no one do not count, nor does a question that is asked
-less than once a second and that fewer than a fifth of the requests in flight can wait for. A reply within the usual
-time of that peer (learned, 5 to 50 ms, 10 ms at first) and its round trip is productive time, not loss.
+**What counts**: a wait counts while a request in flight of the same process is at least as old as the upstream
+request: so a poll for work, a blocking pop or a subscription open for minutes counts as nobody's wait. At a terminal
+or behind a unix socket waits younger than 10 s count. Processes that serve no one do not count, nor do upstream
+requests sent less than once a second that fewer than a fifth of the requests in flight can be waiting for. A response
+within the usual time of that peer (learned, 5 to 50 ms, 10 ms at first) and its round trip is productive time, not
+loss.
 
-**Unknown** and left out: sockets whose two stamps are equal (a reply within one tick of the clock), data that goes
-one way only. The share that was told apart is in the confidence. A connection that carries several requests at once
+**Unknown** and left out: sockets whose two stamps are equal (a response within one clock tick), and one-way data. The
+share of sockets whose state is known is in the confidence. A connection that carries several requests at once
 (HTTP/2) counts as one at most.
 
-A peer on this host is not counted: its own processes are looked at instead; nor is a PostgreSQL server whose sessions
-perftop reads. One in another network namespace (a container) counts; where perftop may look into that namespace its
-process is named and that process' own time taken off. Sockets of other namespaces are seen as root only.
+A peer on this host is not counted: its own processes are judged instead; nor is a PostgreSQL server whose sessions
+perftop reads. One in another network namespace (a container) counts; where perftop can enter that namespace its
+process is named and that process' own time is subtracted. Sockets of other namespaces are seen as root only.
 
-**What looks like it**: packet loss on the way (`host.network.packet_loss`): sockets that send again are said.
+**What looks like it**: packet loss on the path (`host.network.packet_loss`): retransmitting sockets are shown.
 
-**Relief**: look at that host, and at the sockets. perftop cannot see from here why it is slow. **Cure**: by hand, in
-the application: a deadline for the calls to it, and a cap on those in flight.",
+**Relief**: run perftop on that host, and look at the sockets: from here it cannot be seen why it is slow. **Cure**:
+by hand, in the application: a deadline for the calls to it, and a cap on those in flight.",
     judge: Judge::Host(judge),
 };
 
@@ -74,14 +75,13 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let verdict = if lost >= params.limit(LOST, is_held(prev, &subject)) {
             Verdict::Found(Box::new(found(facts, sockets, wait, lost)))
         } else {
-            Verdict::Clear(format!("{} replies awaited, {} s/s beyond the usual", short(wait.waiting), short(lost)))
+            Verdict::Clear(format!("{} responses pending, {} s/s beyond baseline", short(wait.waiting), short(lost)))
         };
         judged.verdicts.push((subject, verdict));
     }
     if judged.verdicts.is_empty() {
         let told = told_apart(sockets);
-        let share =
-            if told < 0.995 { format!("; {:.0} % of the sockets could be told apart", told * 100.0) } else { String::new() };
+        let share = if told < 0.995 { format!("; state known for {:.0} % of the sockets", told * 100.0) } else { String::new() };
         return Judged::clear(Subject::host(), format!("no request here waits for another host{share}"));
     }
     judged
@@ -137,7 +137,7 @@ fn found(facts: &Facts<'_>, sockets: &SocketFacts, wait: &PeerWait, lost: f64) -
 fn title(facts: &Facts<'_>, wait: &PeerWait, links: &[&PeerFacts], doors: &[&ListenerFacts]) -> String {
     let peer = named(wait.peer);
     let who = wait.owners.first().and_then(|id| facts.world.processes().iter().find(|p| p.id == *id));
-    let who = who.map_or_else(|| "processes that cannot be seen".to_owned(), ProcFacts::label);
+    let who = who.map_or_else(|| "processes not visible".to_owned(), ProcFacts::label);
     let busiest = doors.iter().max_by(|a, b| a.in_flight.total_cmp(&b.in_flight)).filter(|d| d.in_flight >= 0.05);
     let server = links.iter().find_map(|l| l.here).and_then(|id| facts.world.processes().iter().find(|p| p.id == id));
     let (place, peer) = match server {
@@ -159,8 +159,8 @@ fn title(facts: &Facts<'_>, wait: &PeerWait, links: &[&PeerFacts], doors: &[&Lis
 fn rows(facts: &Facts<'_>, wait: &PeerWait, links: &[&PeerFacts], doors: &[&ListenerFacts]) -> Vec<Evidence> {
     let sum = |part: fn(&PeerFacts) -> f64| links.iter().map(|l| part(l)).sum::<f64>();
     let mut rows = vec![
-        evidence("replies awaited", wait.waiting, Unit::Count, Some(wait.clean.max(0.05)), "host.peers"),
-        evidence("sockets to it", sum(|l| f64::from(l.sockets)), Unit::Count, None, "host.peers"),
+        evidence("responses pending", wait.waiting, Unit::Count, Some(wait.clean.max(0.05)), "host.peers"),
+        evidence("sockets to the peer", sum(|l| f64::from(l.sockets)), Unit::Count, None, "host.peers"),
     ];
     if !doors.is_empty() {
         let in_flight = doors.iter().map(|d| d.in_flight).sum::<f64>();
@@ -168,13 +168,13 @@ fn rows(facts: &Facts<'_>, wait: &PeerWait, links: &[&PeerFacts], doors: &[&List
     }
     if let Some(slowest) = links.iter().filter_map(|l| Some((l.reply_ms()?, *l))).max_by(|a, b| a.0.total_cmp(&b.0)) {
         let usual = facts.learned.clean_reply_ms(slowest.1);
-        rows.push(evidence("from question to reply", slowest.0, Unit::Milliseconds, Some(usual), "host.peers"));
+        rows.push(evidence("response time", slowest.0, Unit::Milliseconds, Some(usual), "host.peers"));
     }
     let longest = links.iter().map(|l| l.longest_s).fold(0.0, f64::max);
     rows.push(evidence("the longest wait now", longest, Unit::Seconds, None, "host.peers"));
     let rtt = links.iter().map(|l| l.rtt_ms).fold(f64::INFINITY, f64::min);
     if rtt.is_finite() {
-        rows.push(evidence("round trip of the network", rtt, Unit::Milliseconds, None, "host.peers"));
+        rows.push(evidence("network round trip", rtt, Unit::Milliseconds, None, "host.peers"));
     }
     rows
 }
@@ -182,21 +182,25 @@ fn rows(facts: &Facts<'_>, wait: &PeerWait, links: &[&PeerFacts], doors: &[&List
 fn against(links: &[&PeerFacts], sockets: &SocketFacts) -> Vec<Evidence> {
     let sum = |part: fn(&PeerFacts) -> f64| links.iter().map(|l| part(l)).sum::<f64>();
     vec![
-        evidence("sockets that send again", sum(|l| l.resending), Unit::Count, None, "host.peers"),
-        evidence("sockets that cannot be told apart", (1.0 - told_apart(sockets)) * 100.0, Unit::Percent, None, "host.peers"),
+        evidence("sockets retransmitting", sum(|l| l.resending), Unit::Count, None, "host.peers"),
+        evidence("sockets in unknown state", (1.0 - told_apart(sockets)) * 100.0, Unit::Percent, None, "host.peers"),
     ]
 }
 
 fn fixes(peer: SocketAddr, server: Option<ProcId>) -> Vec<Fix> {
     let ip = peer.ip();
-    let mut there =
-        fix::shell_fix(Phase::Relief, Horizon::Immediate, "Look at that host: the cause is there", sh!("ssh {} -t perftop", ip));
+    let mut there = fix::shell_fix(
+        Phase::Relief,
+        Horizon::Immediate,
+        "Run perftop on that host: the cause is there",
+        sh!("ssh {} -t perftop", ip),
+    );
     there.target = format!("{ip}");
-    there.needs = "an account there, and perftop".into();
-    there.risk = "none: it only looks".into();
+    there.needs = "an account and perftop on that host".into();
+    there.risk = "none: read-only".into();
     there.verify = sh!("perftop check --for 10s --only app.upstream.waiting");
     if let Some(id) = server {
-        there.title = "Look at the process that serves it, in its own namespace".into();
+        there.title = "Inspect the serving process in its own namespace".into();
         there.command = sh!("nsenter -t {} -n -- ss -tinp; cat /proc/{}/task/*/wchan | sort | uniq -c", id.pid, id.pid);
         there.target = "this host".into();
         there.needs = "root".into();
@@ -204,15 +208,16 @@ fn fixes(peer: SocketAddr, server: Option<ProcId>) -> Vec<Fix> {
     let mut sockets = fix::shell_fix(
         Phase::Relief,
         Horizon::Immediate,
-        "See the sockets: how long each waits, and whether the network resends",
+        "See the sockets: how long each waits, and whether it retransmits",
         sh!("ss -tinp dst {} dport = :{}", ip, peer.port()),
     );
-    sockets.risk = "none: it only looks".into();
+    sockets.risk = "none: read-only".into();
     sockets.verify = there.verify.clone();
     let mut cure = there.clone();
     cure.phase = Phase::Cure;
     cure.horizon = Horizon::ShortTerm;
-    cure.title = "Give the calls to it a deadline and a limit, so that requests here fail fast instead of piling up".into();
+    cure.title =
+        "Set a timeout and a concurrency limit on calls to it, so that requests here fail fast instead of piling up".into();
     cure.command =
         Command::note(format!("# client of {peer}: a time-out below that of the callers, and a cap on calls in flight"));
     cure.needs = "the application's configuration".into();

@@ -20,7 +20,7 @@ const GROWTH: Param = Param {
     default: 1.3,
     min: 1.05,
     max: 100.0,
-    what: "requests per second over the median of the two minutes before",
+    what: "requests per second over the median of the previous two minutes",
 };
 const COST: Param = Param {
     name: "cost",
@@ -28,7 +28,7 @@ const COST: Param = Param {
     default: 1.25,
     min: 1.01,
     max: 10.0,
-    what: "CPU time per request over that of before: beyond it, or below its inverse, the requests are others, and growth explains nothing",
+    what: "CPU time per request over its baseline: above this, or below its inverse, the requests are different ones",
 };
 const LOST: Param = Param {
     name: "lost",
@@ -48,21 +48,21 @@ pub const RULE: Rule = Rule {
     params: &[GROWTH, COST, LOST],
     origins: &["host.requests", "host.schedstat", "host.processes"],
     page: "\
-A service that waits for a CPU need not be broken: it may simply have more to do. perftop counts the segments with
+A service that waits for a CPU need not be broken: its load may simply have grown. perftop counts the segments with
 data that its accepted connections receive (requests, when they are small and connections are kept), and compares
 their rate and the CPU time of each with the medians of up to two minutes before, the newest fifteen evaluations left
-out. Known after 35 evaluations with 5 requests per second or more. More of them at the same cost each is growth;
-another cost each is something else.
+out. Known after 35 evaluations with 5 requests per second or more. More requests at the same cost each is growth; a
+different cost each is something else.
 
 The loss is what the service waits for a CPU x (1 - 1 / growth). The service must have half of the CPU use that
 competes, weighted by nice values; otherwise who takes it is the cause.
 
 **What looks like it**: requests that became more expensive (a new version, a cold cache); a neighbour
-(`host.cpu.contention`); a quota (`host.cpu.throttled`); clients that retry because replies are late: then the cost
-each stays too, so look for the first cause.
+(`host.cpu.contention`); a quota (`host.cpu.throttled`); clients that retry because responses are late: the cost each
+stays the same then too, so look for the first cause.
 
-**Relief**: see who sends the requests; shed or limit the callers that grew by hand. **Cure**: by hand: more CPUs or
-instances.",
+**Relief**: see who sends the requests; by hand: shed load, or limit the callers that grew. **Cure**: by hand: more
+CPUs or instances.",
     judge: Judge::Host(judge),
 };
 
@@ -73,7 +73,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     };
     let all = programs(facts.world, demand);
     let total: f64 = all.iter().map(|p| p.amount).sum();
-    let mut grown = "no service has more requests than before".to_owned();
+    let mut grown = "no service has more requests than its baseline".to_owned();
     for door in &sockets.listeners {
         let Some(program) = all.iter().find(|p| p.members.iter().any(|m| Some(m.id) == door.owner)) else { continue };
         let Some(before) = facts.learned.usual(door) else { continue };
@@ -89,7 +89,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let cores: f64 = program.members.iter().filter_map(|p| p.cpu).sum();
         let dearer = cores / door.requests_per_s.max(1e-9) / before.cost_s.max(1e-9);
         grown = format!(
-            ":{} has {} times the requests of before, each at {} times the CPU time",
+            ":{} has {} times its baseline requests, at {} times the CPU time each",
             door.at.port(),
             short(growth),
             short(dearer)
@@ -107,7 +107,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         found.losses = vec![(State::CpuRunnable, lost)];
         found.victims_time = facts.ledger.sum(member, Actor::time);
         found.held_share = program.amount / total.max(1e-9);
-        found.evidence.push(params.row("the service waits for a CPU", waits, LOST, "host.schedstat"));
+        found.evidence.push(params.row("the service's run delay", waits, LOST, "host.schedstat"));
         found.confidence = confidence(facts.ledger, lost, 0);
         return Judged { verdicts: vec![(subject, Verdict::Found(Box::new(found)))], ..Judged::default() };
     }
@@ -117,7 +117,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
 fn found(params: &Params<'_>, door: &ListenerFacts, program: &Program<'_>, growth: f64, dearer: f64, before: f64) -> Found {
     let (now, was) = (count(door.requests_per_s), count(before));
     let title = format!(
-        "{} on :{} has {} times the requests of before ({now}/s, was {was}/s) at the same cost each",
+        "{} on :{} has {} times its baseline requests ({now}/s, was {was}/s) at the same cost each",
         program.label(),
         door.at.port(),
         short(growth)
@@ -125,8 +125,8 @@ fn found(params: &Params<'_>, door: &ListenerFacts, program: &Program<'_>, growt
     let mut found = Found::new(Class::Live, title);
     found.evidence = vec![
         evidence("requests", door.requests_per_s, Unit::PerSecond, Some(before * params.get(GROWTH)), "host.requests"),
-        evidence("requests before, median", before, Unit::PerSecond, None, "host.requests"),
-        params.row_below("CPU time of each over that of before", dearer, COST, "host.processes"),
+        evidence("requests, baseline median", before, Unit::PerSecond, None, "host.requests"),
+        params.row_below("CPU time per request over baseline", dearer, COST, "host.processes"),
     ];
     found.fixes = fixes(door);
     found
@@ -143,11 +143,13 @@ fn fixes(door: &ListenerFacts) -> Vec<Fix> {
             port
         ),
     );
-    look.risk = "none: it only looks".into();
+    look.risk = "none: read-only".into();
     let mut cure =
         fix::shell_fix(Phase::Cure, Horizon::LongTerm, "More CPUs or another instance of the service", Command::note(""));
-    cure.command =
-        Command::note(format!("# the service on :{port} does what it did before, {} times a second", count(door.requests_per_s)));
+    cure.command = Command::note(format!(
+        "# the service on :{port} has the same work as before, {} times a second",
+        count(door.requests_per_s)
+    ));
     cure.needs = "capacity".into();
     vec![look, cure]
 }

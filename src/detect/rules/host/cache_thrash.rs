@@ -1,4 +1,4 @@
-//! host.memory.cache_thrash: page cache too small: much of what is read was dropped a moment ago.
+//! host.memory.cache_thrash: page cache too small: much of what is read was just evicted.
 
 use super::memory_reclaim;
 use crate::detect::command::{Command, sh};
@@ -23,7 +23,7 @@ const REFAULTS: Param = Param {
     default: 30.0,
     min: 1.0,
     max: 100.0,
-    what: "of the bytes that the host reads that must be refaults",
+    what: "share of the bytes read by the host that are refaults",
 };
 const NEAR: Param = Param {
     name: "near",
@@ -31,7 +31,7 @@ const NEAR: Param = Param {
     default: 90.0,
     min: 10.0,
     max: 100.0,
-    what: "of the group's memory limit that must be in use",
+    what: "share of the group's memory limit in use",
 };
 const LOST: Param = Param {
     name: "lost",
@@ -47,21 +47,20 @@ pub const RULE: Rule = Rule {
     id: "host.memory.cache_thrash",
     class: Class::Live,
     source: SourceKind::Host,
-    says: "page cache too small: much of what is read was dropped a moment ago",
+    says: "page cache too small: much of what is read was just evicted",
     params: &[REFAULTS, NEAR, LOST],
     origins: &["host.cgroup.memory", "host.vmstat", "host.iodelay"],
     page: "\
 A group's memory limit (or, unless memory is short by `host.memory.reclaim`, all there is) leaves the page cache less
-room than the files in use need: pages are dropped and read again at once. It looks like a slow or busy disk, while
-PSI memory stays low (measured: 1 % memory beside 60 % io).
+room than the files in use need: pages are evicted and re-read at once. It looks like a slow or busy disk, while PSI
+memory stays low (measured: 1 % memory beside 60 % io).
 
-A group must be near its limit. Its share is its refaulted page cache / all that the host reads; the loss is the IO
+A group must be near its limit. Its share is its refaulted page cache / all bytes read by the host; the loss is the IO
 wait of its tasks x that share, taken from what the disk is charged with. Where no group is found, the host is judged:
-the share is the lesser of refaulted / read and refaulted / all that the disks move, the loss everyone's IO wait x
-that.
+the share is the smaller of refaulted / read and refaulted / all disk bytes, the loss everyone's IO wait x that.
 
 **Relief**: double the limit, where that fits into the host; on the host, see who reads. **Cure**: see how the limit
-compares with the files in use; by hand: size the limit by them, reads that bypass the cache, more memory.",
+compares with the files in use; by hand: size the limit by them, read around the cache, add memory.",
     judge: Judge::Host(judge),
 };
 
@@ -91,14 +90,14 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             continue;
         }
         let title =
-            format!("{} reads {}/s again that its limit of {} just dropped", group.path, bytes(again), bytes(limit as f64));
+            format!("{} re-reads {}/s of cache evicted by its limit of {}", group.path, bytes(again), bytes(limit as f64));
         let mut found = Found::new(Class::Live, title);
         found.losses = facts.ledger.disk_losses(member, share);
         found.victims_time = facts.ledger.sum(member, Actor::time);
         found.evidence = vec![
-            params.row("of the bytes read are read again", share * 100.0, REFAULTS, "host.cgroup.memory"),
-            params.row("of its memory limit is used", near, NEAR, "host.cgroup.memory"),
-            params.row("its tasks wait for that", lost, LOST, "host.iodelay"),
+            params.row("share of bytes read that are refaults", share * 100.0, REFAULTS, "host.cgroup.memory"),
+            params.row("share of its memory limit in use", near, NEAR, "host.cgroup.memory"),
+            params.row("IO wait of its tasks for refaults", lost, LOST, "host.iodelay"),
         ];
         found.confidence = confidence(facts.ledger, lost, facts.ledger.io_rounds);
         found.fixes = fixes(facts, group, limit);
@@ -106,7 +105,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     }
     if judged.verdicts.is_empty() {
         let share = refault_share(facts.world).unwrap_or(0.0);
-        let clear = format!("{} % of the reads are page cache read again, no group's limit makes it so", short(share * 100.0));
+        let clear = format!("{} % of reads are refaults, and no group's limit causes them", short(share * 100.0));
         return on_host(facts, params, prev, share).unwrap_or_else(|| Judged::clear(Subject::host(), clear));
     }
     judged
@@ -128,14 +127,14 @@ fn on_host(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>, share: f
     if share * 100.0 < params.limit(REFAULTS, held) || lost < params.limit(LOST, held) {
         return None;
     }
-    let title = format!("The files in use do not fit into the page cache: {}/s are read again", bytes(again));
+    let title = format!("The files in use do not fit into the page cache: {}/s are re-read", bytes(again));
     let mut found = Found::new(Class::Live, title);
     found.losses = facts.ledger.disk_losses(|_| true, share);
     found.victims_time = facts.ledger.sum(|_| true, Actor::time);
     found.evidence = vec![
-        params.row("of what the disks move is read again", share * 100.0, REFAULTS, "host.vmstat"),
-        params.row("tasks wait for that", lost, LOST, "host.iodelay"),
-        evidence("memory available, page cache among it", memory.available_bytes as f64, Unit::Bytes, None, "host.memory"),
+        params.row("share of disk bytes that are refaults", share * 100.0, REFAULTS, "host.vmstat"),
+        params.row("IO wait for refaults", lost, LOST, "host.iodelay"),
+        evidence("memory available, incl. page cache", memory.available_bytes as f64, Unit::Bytes, None, "host.memory"),
     ];
     found.confidence = confidence(facts.ledger, lost, facts.ledger.io_rounds);
     // Whose limit it is nobody knows: there is none.
@@ -143,15 +142,15 @@ fn on_host(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>, share: f
     let mut look = fix::shell_fix(
         Phase::Relief,
         Horizon::Immediate,
-        "See who reads: what is read once (backups, scans) drives out what is read again and again",
+        "See who reads: one-time reads (backups, scans) evict what is read repeatedly",
         sh!("grep -H read_bytes /proc/[0-9]*/io 2>/dev/null | sort -t: -k3 -rn | head"),
     );
-    look.risk = "none: it only looks".into();
-    look.needs = "root to see everyone's".into();
+    look.risk = "none: read-only".into();
+    look.needs = "root, to see other users' processes".into();
     let mut cure = look.clone();
     cure.phase = Phase::Cure;
     cure.horizon = Horizon::LongTerm;
-    cure.title = "More memory, fewer files in use, or a group with a memory limit for who reads once".into();
+    cure.title = "More memory, fewer files in use, or a memory-limited group for the one-time reader".into();
     cure.command =
         Command::note("# systemd: MemoryHigh= for the unit that reads once; dd iflag=nocache; O_DIRECT where the program can");
     cure.takes_s = None;
@@ -174,7 +173,7 @@ fn fixes(facts: &Facts<'_>, group: &CgroupFacts, limit: u64) -> Vec<Fix> {
     raise.undo = Some(sh!("echo {} > {}", limit, file));
     raise.needs = "root".into();
     raise.needs_bytes = Some(more - limit);
-    raise.risk = "the host has that much less for everyone else; a manager may write the old value again".into();
+    raise.risk = "the host has that much less for everyone else; a manager may restore the old value".into();
     let ok = available > more - limit;
     raise.preflight =
         vec![crate::detect::finding::Preflight { ok, what: format!("{} available on the host", bytes(available as f64)) }];
@@ -182,13 +181,13 @@ fn fixes(facts: &Facts<'_>, group: &CgroupFacts, limit: u64) -> Vec<Fix> {
     let mut cure = raise.clone();
     cure.phase = Phase::Cure;
     cure.horizon = Horizon::ShortTerm;
-    cure.title = "Size the limit by the files in use, or read what is read once past the cache".into();
+    cure.title = "Size the limit by the files in use, or bypass the cache for one-time reads".into();
     let stat = Word::path(&[group.directory.raw(), b"/memory.stat"]);
     let Some(stat) = stat else { return vec![raise] };
     cure.command = sh!("grep -E 'refault|file' {}", stat);
     cure.undo = None;
     cure.needs_bytes = None;
     cure.preflight = Vec::new();
-    cure.risk = "none: it only looks".into();
+    cure.risk = "none: read-only".into();
     if fits { vec![raise, cure] } else { vec![cure] }
 }

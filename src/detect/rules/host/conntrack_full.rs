@@ -17,7 +17,7 @@ const FULL: Param = Param {
     default: 90.0,
     min: 50.0,
     max: 100.0,
-    what: "of the table that must be taken; with less, drops have another cause",
+    what: "share of the table in use; below it, drops have another cause",
 };
 
 /// The rule.
@@ -30,15 +30,15 @@ pub const RULE: Rule = Rule {
     origins: &["host.conntrack"],
     page: "\
 The firewall tracks every connection in one table. When it is full, packets of new connections are dropped: connects
-time out at random while those that stand go on. Many short connections fill it, with each entry kept for minutes
-after the end.
+time out at random while established ones work. Many short connections fill it, with each entry kept for minutes after
+the end.
 
-Below `full` the table is fine, and drops are not looked at. Full and dropping, the drops are set against the
-attempts: the TCP connections that this host opened and accepted, plus the drops; what it only forwards is not among
-them. From 5 % and one a second on it is critical, from 0.5 % on a warning. Without drops it is a risk, at info.
+Below `full` the table is fine, and drops are ignored. When full and dropping, drops are compared with attempts: the
+TCP connections that this host opened and accepted, plus the drops; forwarded ones are not included. From 5 % and one
+a second on it is critical, from 0.5 % on a warning. Without drops it is a risk, at info.
 
 **Relief**: a table twice as large (each entry takes about 320 bytes). **Cure**: see whose connections fill it; by
-hand: shorter time-outs, no tracking for what needs none, fewer and longer connections.",
+hand: shorter time-outs, notrack where it is not needed, fewer and longer connections.",
     judge: Judge::Host(judge),
 };
 
@@ -51,7 +51,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let share = now as f64 / most as f64 * 100.0;
     let drops = limits.conntrack_drops_per_s.unwrap_or(0.0);
     if share < params.limit(FULL, is_held(prev, &host)) {
-        return Judged::clear(host, format!("{} % of the table is used, {} drops a second", short(share), short(drops)));
+        return Judged::clear(host, format!("{} % of the table in use, {} drops/s", short(share), short(drops)));
     }
     let class = if drops > 0.0 { Class::Error } else { Class::Risk };
     let word = if drops > 0.0 {
@@ -73,13 +73,13 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         found.attempts_per_s = Some(opens.unwrap_or(0.0) + drops);
     }
     found.evidence = vec![
-        params.row("of the table is used", share, FULL, "host.conntrack"),
+        params.row("share of the table in use", share, FULL, "host.conntrack"),
         evidence("packets dropped", drops, Unit::PerSecond, NONE_IS_FINE, "host.conntrack"),
     ];
     let mut raise = fix::shell_fix(
         Phase::Relief,
         Horizon::Immediate,
-        format!("Let it hold {}", most.saturating_mul(2)),
+        format!("Raise the table size to {}", most.saturating_mul(2)),
         sh!("sysctl -w net.netfilter.nf_conntrack_max={}", most.saturating_mul(2)),
     );
     raise.undo = Some(sh!("sysctl -w net.netfilter.nf_conntrack_max={}", most));
@@ -89,12 +89,12 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let mut cure = raise.clone();
     cure.phase = Phase::Cure;
     cure.horizon = Horizon::ShortTerm;
-    cure.title = "See whose connections fill it, and forget finished ones sooner".into();
+    cure.title = "See whose connections fill it, and shorten the timeouts of finished ones".into();
     cure.command = sh!(
         "conntrack -L 2>/dev/null | awk '{print $4, $5, $6}' | sort | uniq -c | sort -rn | head; sysctl net.netfilter | grep timeout"
     );
     cure.undo = None;
-    cure.risk = "none: it only looks".into();
+    cure.risk = "none: read-only".into();
     found.fixes = vec![raise, cure];
     Judged::found(host, found)
 }

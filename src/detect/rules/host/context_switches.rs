@@ -24,7 +24,7 @@ const SHARE: Param = Param {
     default: 50.0,
     min: 1.0,
     max: 100.0,
-    what: "of them that one program must cause",
+    what: "share of them caused by one program",
 };
 const LOST: Param = Param {
     name: "lost",
@@ -32,7 +32,7 @@ const LOST: Param = Param {
     default: 0.05,
     min: 0.001,
     max: 100.0,
-    what: "run delay of others that it must cost: theirs times its share of what competes",
+    what: "run delay it causes others: theirs times its share of competing CPU use",
 };
 
 /// The rule.
@@ -46,13 +46,13 @@ pub const RULE: Rule = Rule {
     page: "\
 Threads that wake each other in turn (a contended lock, a ping-pong over pipes, far too many threads) spend the CPU on
 switching. Found when the host switches often on each CPU and most of the switches are one program's: the times that
-its threads came onto a CPU (`schedstat`, field 3). Why they do is not seen.
+its threads came onto a CPU (`schedstat`, field 3). The reason is not visible.
 
 The loss is the run delay of everyone else times the program's share of the CPU use that competes, weighted by nice
-values. Below 5 % PSI cpu nobody is blamed.
+values. Below 5 % PSI cpu nothing is blamed.
 
-**Relief**: pause it or lower its priority; one that others depend on is only looked into. **Cure**: see what its
-threads wait for; by hand: fewer threads, batches instead of single items, no lock that is handed to and fro.",
+**Relief**: pause it or lower its priority; one that others depend on is only inspected. **Cure**: see what its
+threads wait for; by hand: fewer threads, batches instead of single items, no lock that is passed back and forth.",
     judge: Judge::Host(judge),
 };
 
@@ -66,12 +66,12 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let all = cpu.switches_per_s.unwrap_or(0.0);
     let per_cpu = all / facts.world.cpus();
     if per_cpu < params.limit(SWITCHES, held) {
-        return Judged::clear(host, format!("{} switches a second on each CPU", count(per_cpu)));
+        return Judged::clear(host, format!("{} switches/s per CPU", count(per_cpu)));
     }
     let own = |p: &crate::model::facts::ProcFacts| p.slices_per_s.unwrap_or(0.0);
     let by_slices = crate::detect::rules::support::programs(facts.world, own).into_iter().next();
     let Some(storm) = by_slices.filter(|s| s.amount / all.max(1.0) * 100.0 >= params.limit(SHARE, held)) else {
-        return Judged::clear(host, format!("{} switches a second on each CPU, by no single program", count(per_cpu)));
+        return Judged::clear(host, format!("{} switches/s per CPU, by no single program", count(per_cpu)));
     };
     let slices = storm.amount;
     let family = storm.root;
@@ -79,15 +79,15 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let Some(blamed) = blamed.filter(|b| b.lost >= params.limit(LOST, held)) else {
         return Judged::clear(
             host,
-            format!("{} switches {} times a second and costs others little", storm.label(), count(slices)),
+            format!("{} switches {} times a second with little effect on others", storm.label(), count(slices)),
         );
     };
     let title = format!("{} switches {} times a second on {} CPUs", blamed.program.label(), count(slices), short(blamed.cores));
     let mut found = blamed.found(facts, title);
     found.evidence = vec![
         params.row("switches per CPU", per_cpu, SWITCHES, "host.cpu"),
-        evidence("times its threads came onto a CPU", slices, Unit::PerSecond, None, "host.schedstat"),
-        params.row("others wait for a CPU by it", blamed.lost, LOST, "host.schedstat"),
+        evidence("its threads scheduled onto a CPU", slices, Unit::PerSecond, None, "host.schedstat"),
+        params.row("run-queue wait it causes others", blamed.lost, LOST, "host.schedstat"),
     ];
     found.fixes = blamed.reliefs(facts);
     let mut cure = fix::shell_fix(

@@ -17,7 +17,7 @@ pub struct Blamed<'a> {
     pub cores: f64,
     /// Its share of what competes for the CPU.
     pub share: f64,
-    /// What others lose by it, s/s.
+    /// What others lose because of it, s/s.
     pub lost: f64,
 }
 
@@ -27,8 +27,8 @@ const PRESSED: f64 = 0.05;
 /// The kind of source that these rules judge.
 pub const SOURCE: SourceKind = SourceKind::Host;
 
-/// The program with the most of what `cores` says of a process, and what others lose by it: their run delay times its share
-/// of the nice-weighted CPU use. The one that was to blame before stays while it holds 0.7 of the share it entered with.
+/// The program with the most of what `cores` says of a process, and what others lose because of it: their run delay times its
+/// share of the nice-weighted CPU use. The one that was to blame before stays while it holds 0.7 of the share it entered with.
 pub fn most<'a>(facts: &Facts<'a>, prev: Option<&Prev>, cores: impl Fn(&ProcFacts) -> f64) -> Option<Blamed<'a>> {
     let own = facts.world.identity.as_ref().map_or(0, |i| i.self_pid);
     // What gives way is never to blame, and what is weighted for all is weighted here.
@@ -65,7 +65,8 @@ impl Blamed<'_> {
         found
     }
 
-    /// Relief that fits any program that nobody waits for: a pause, or a lower priority; a look into one that others wait for.
+    /// Relief that fits any program that nobody waits for: a pause, or a lower priority; an inspection of one that others wait
+    /// for.
     pub fn reliefs(&self, facts: &Facts<'_>) -> Vec<Fix> {
         let members = &self.program.members;
         let reliefs: Vec<Fix> = fix::pause(facts.world, members).into_iter().chain(fix::renice(facts.world, members)).collect();

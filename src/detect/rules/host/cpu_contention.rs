@@ -31,7 +31,7 @@ const LOST: Param = Param {
     default: 0.05,
     min: 0.001,
     max: 100.0,
-    what: "foreground seconds per second that it must cost others: their run delay times its share",
+    what: "run delay it causes the foreground: theirs times its share",
 };
 
 const SHARE: Param = Param {
@@ -40,7 +40,7 @@ const SHARE: Param = Param {
     default: 50.0,
     min: 5.0,
     max: 100.0,
-    what: "of what competes, nice-weighted: with less the confidence falls, and a control group that has as much is blamed instead",
+    what: "share of competing CPU use, nice-weighted: below it confidence falls, and a control group with as much is blamed",
 };
 const LEAST: Param = Param {
     name: "least",
@@ -48,7 +48,7 @@ const LEAST: Param = Param {
     default: 30.0,
     min: 5.0,
     max: 100.0,
-    what: "of what competes: nobody with less is blamed, neither a program nor a group",
+    what: "share of competing CPU use: below it neither a program nor a group is blamed",
 };
 
 /// The rule.
@@ -61,20 +61,19 @@ pub const RULE: Rule = Rule {
     origins: &["host.psi.cpu", "host.schedstat", "host.processes", "host.cpu", "host.runqueue"],
     page: "\
 Threads of foreground processes are ready to run and stand in the run queue. What counts is their run delay
-(`schedstat`, field 2), not CPU percent: niced or SCHED_IDLE batch keeps every CPU busy and costs nobody anything,
-because the scheduler takes it off the CPU at once. PSI cpu is a gate only: below `pressure` the finding is cleared.
+(`schedstat`, field 2), not CPU percent: niced or SCHED_IDLE batch keeps every CPU busy and delays nobody, because the
+scheduler takes it off the CPU at once. PSI cpu is a gate only: below `pressure` the finding is cleared.
 
 **Who is to blame**: the program (a process and its forks) whose CPU use, weighted by its nice value, is the largest
-share of what competes; CPU time of processes that cannot be seen competes too. Where no program has `share` of it, a
-control group that has is blamed; with less than `least` nobody is. The loss is the run delay of everyone else times
-that share. A program at nice 10 or more, SCHED_IDLE or SCHED_BATCH is never to blame. A foreground program that uses
-half of the CPUs or more, and loses more to itself than others lose, needs more CPU: its own run delay is the loss
-then.
+share of competing CPU use; processes that cannot be seen compete too. Where no program has `share` of it, a control
+group that has is blamed; below `least` nothing is. The loss is the run delay of everyone else times that share. A
+program at nice 10 or more, SCHED_IDLE or SCHED_BATCH is never to blame. A foreground program that uses half of the
+CPUs or more, and delays itself more than others, needs more CPU: its own run delay is the loss then.
 
 **What looks like it**: a CPU quota (`host.cpu.throttled`), steal (`host.cpu.steal`), one pinned core
 (`host.cpu.hot_core`).
 
-**Relief**: lower its priority, or pause it; one that others depend on is only looked into. **Cure**: a low CPU weight
+**Relief**: lower its priority, or pause it; one that others depend on is only inspected. **Cure**: a low CPU weight
 for its unit; by hand: a quota, another time, fewer requests, more CPUs.",
     judge: Judge::Host(judge),
 };
@@ -96,7 +95,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         return Judged::clear(host, format!("PSI cpu {} %", short(pressure.unwrap_or(0.0))));
     }
     let (Some(best), self_inflicted) = blame(facts, params, prev) else {
-        return Judged::clear(host, "no program or control group takes a large part of what competes for the CPU");
+        return Judged::clear(host, "no program or control group has a large share of competing CPU use");
     };
     let least = params.limit(LOST, held);
     if let Some(own) = self_inflicted.filter(|own| own.gain() > best.gain() && own.gain() >= least) {
@@ -118,7 +117,7 @@ fn clear_reason(facts: &Facts<'_>, best: &Blamed<'_>, waiting: f64, pressure: Op
     let own = waiting - best.lost;
     let cores = best.members.iter().filter_map(|p| p.cpu).sum::<f64>();
     let itself = if own >= 0.05 { format!("; it waits {} itself", short(own)) } else { String::new() };
-    format!("{psi}{} uses {} CPUs and costs others {} s/s{itself}", best.label, short(cores), short(best.gain()))
+    format!("{psi}{} uses {} CPUs and delays others by {} s/s{itself}", best.label, short(cores), short(best.gain()))
 }
 
 struct Blamed<'a> {
@@ -151,8 +150,8 @@ fn blame<'a>(facts: &Facts<'a>, params: &Params<'_>, prev: Option<&Prev>) -> (Op
         };
         let wanted = program.members.iter().any(|p| p.weight.value >= 1.0);
         let own = of(true);
-        // Only what uses most of the CPUs itself can be its own bottleneck: once a contender has ended, its victim is the only one that is
-        // left to compete, and the waits of the window are still the contender's.
+        // Only what uses most of the CPUs itself can be its own bottleneck: once a top consumer has ended, its victim is the only
+        // one that is left to compete, and the waits of the window are still the top consumer's.
         let cores: f64 = program.members.iter().filter_map(|p| p.cpu).sum();
         let most = cores >= HALF * world.cpus();
         if wanted && most && own.share >= enough && alone.as_ref().is_none_or(|a| a.lost < own.lost) {
@@ -257,13 +256,13 @@ impl<'a> Blamed<'a> {
     fn evidence(&self, facts: &Facts<'_>, params: &Params<'_>, pressure: Option<f64>, cores: f64) -> Vec<Evidence> {
         let mut rows = vec![
             params.row(
-                if self.alone { "its own threads wait for a CPU" } else { "others wait for a CPU" },
+                if self.alone { "run-queue wait of its own threads" } else { "run-queue wait of others" },
                 self.lost,
                 LOST,
                 "host.schedstat",
             ),
             evidence("CPU used by the program", cores, Unit::Cores, Some(facts.world.cpus()), "host.processes"),
-            params.row("its share of what competes, nice-weighted", self.share * 100.0, SHARE, "host.processes"),
+            params.row("share of competing CPU use, nice-weighted", self.share * 100.0, SHARE, "host.processes"),
         ];
         if let Some(p) = pressure {
             rows.push(params.row("PSI cpu some", p, PRESSURE, "host.psi.cpu"));
@@ -281,11 +280,11 @@ impl<'a> Blamed<'a> {
         let mut cure = fix::shell_fix(
             Phase::Cure,
             Horizon::LongTerm,
-            "Give its unit a low CPU weight, so that it only gets what others leave",
+            "Give its unit a low CPU weight, so that it gets only what others leave",
             sh!("systemctl edit --full UNIT   # [Service] CPUWeight=20"),
         );
         cure.undo = Some(Command::note("# remove the CPUWeight line"));
-        cure.risk = "weights act between units only".into();
+        cure.risk = "weights act only between units".into();
         cure.needs = "root; the name of its unit".into();
         cure.takes_s = None;
         match fix::unit(facts.world, &self.members) {

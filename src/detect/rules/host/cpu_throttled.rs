@@ -22,7 +22,7 @@ const THROTTLED_PERIODS: Param = Param {
     default: 5.0,
     min: 0.1,
     max: 100.0,
-    what: "share of the group's periods in which it must have been throttled",
+    what: "share of the group's periods in which it was throttled",
 };
 pub const LOST: Param = Param {
     name: "lost",
@@ -30,7 +30,7 @@ pub const LOST: Param = Param {
     default: 0.02,
     min: 0.001,
     max: 100.0,
-    what: "foreground seconds per second that its tasks must lose",
+    what: "foreground time its tasks lose",
 };
 
 /// The rule.
@@ -42,16 +42,16 @@ pub const RULE: Rule = Rule {
     params: &[THROTTLED_PERIODS, LOST],
     origins: &["host.cgroup.cpu", "host.schedstat", "host.cpu"],
     page: "\
-A control group has a CPU quota. When its tasks have used it up, they stand still until the next period, whatever else
-is idle. CPU percent looks low, PSI cpu looks high, and requests take steps of up to a period (100 ms by default).
+A control group has a CPU quota. When its tasks have used it up, they stop until the next period, whatever else is
+idle. CPU percent looks low, PSI cpu looks high, and latencies rise in steps of up to a period (100 ms by default).
 
 While CPUs are free (busy below 58 % of 2 CPUs, 76 % of 8) and 5 % of the periods or more are throttled, the whole run
 delay of the group's foreground tasks is charged; otherwise it is the time throttled (`cpu.stat`), capped by that run
-delay. A quota of an ancestor counts for all groups below it; of several the one that explains most is charged.
+delay. A quota of an ancestor counts for all groups below it; of several, the one that explains most is charged.
 
-**What looks like it**: CPU contention (then CPUs are busy, and `nr_throttled` stands still).
+**What looks like it**: CPU contention (then CPUs are busy, and `nr_throttled` does not grow).
 
-**Relief**: raise the quota now, unless it is the whole machine already. **Cure**: set it where it is configured
+**Relief**: raise the quota now, unless it already covers the whole machine. **Cure**: set it where it is configured
 (unit, pod limit); by hand: fewer threads, because many burn a small quota in the first milliseconds of each period.",
     judge: Judge::Host(judge),
 };
@@ -93,7 +93,7 @@ fn found(facts: &Facts<'_>, params: &Params<'_>, group: &CgroupFacts, lost: f64)
     let share = group.throttled_share.unwrap_or(0.0) * 100.0;
     let mut found = Found::new(
         Class::Live,
-        format!("{} may use {} CPUs and is held back in {} % of its periods", group.path, short(quota), short(share)),
+        format!("{} is limited to {} CPUs and throttled in {} % of its periods", group.path, short(quota), short(share)),
     );
     let is_member = |a: &Actor| a.throttled_by.as_ref() == Some(&group.path);
     found.losses = vec![(State::CpuThrottled, lost)];
@@ -101,7 +101,7 @@ fn found(facts: &Facts<'_>, params: &Params<'_>, group: &CgroupFacts, lost: f64)
     found.held_share = share / 100.0;
     found.evidence = vec![
         params.row("periods in which it was throttled", share, THROTTLED_PERIODS, "host.cgroup.cpu"),
-        params.row("its tasks stand still", lost, LOST, "host.schedstat"),
+        params.row("wait of its tasks while throttled", lost, LOST, "host.schedstat"),
         evidence("quota", quota, Unit::Cores, None, "host.cgroup.cpu"),
     ];
     let summed = "time throttled, summed over run queues";
@@ -144,8 +144,7 @@ fn fixes(facts: &Facts<'_>, group: &CgroupFacts, lost: f64) -> Vec<Fix> {
     let title = format!("Raise the quota from {} to {} CPUs", short(group.quota_cores.unwrap_or(0.0)), short(wanted));
     let mut relief = fix::shell_fix(Phase::Relief, Horizon::Immediate, title, command);
     relief.undo = Some(undo);
-    relief.risk =
-        "its neighbours get less when CPUs are short; a manager (systemd, kubelet) may write the old value again".into();
+    relief.risk = "its neighbours get less when CPUs are short; a manager (systemd, kubelet) may restore the old value".into();
     relief.needs = "root".into();
     relief.preflight = vec![Preflight { ok: idle > 0.2, what: format!("{} CPUs are idle", short(idle)) }];
     relief.verify = sh!("cat {}; sleep 2; cat {}", verify, verify);

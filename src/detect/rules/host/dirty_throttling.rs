@@ -19,7 +19,7 @@ const DIRTY: Param = Param {
     default: 80.0,
     min: 10.0,
     max: 200.0,
-    what: "of the dirty limit that must be dirty or being written",
+    what: "share of the dirty limit that is dirty or under writeback",
 };
 const SHARE: Param = Param {
     name: "share",
@@ -27,7 +27,7 @@ const SHARE: Param = Param {
     default: 60.0,
     min: 10.0,
     max: 100.0,
-    what: "of what is written that one program must dirty",
+    what: "share of the bytes written that one program dirties",
 };
 const LOST: Param = Param {
     name: "lost",
@@ -35,7 +35,7 @@ const LOST: Param = Param {
     default: 0.05,
     min: 0.001,
     max: 100.0,
-    what: "IO wait of others that it must cost, beyond the clean part and by its share of the bytes written",
+    what: "IO wait it causes others, beyond the baseline and by its share of the bytes written",
 };
 
 /// The rule.
@@ -50,14 +50,14 @@ pub const RULE: Rule = Rule {
 The kernel lets processes dirty pages faster than the disk takes them, up to a limit (`vm.dirty_ratio`,
 `vm.dirty_bytes`). At the limit every writer is put to sleep in `balance_dirty_pages`, the one that wrote a line as
 well as the one that copies a disk image; and fsync of a small file waits behind the rest. Found when dirty pages and
-those being written are near that limit; in which wait a task is, is not looked at.
+those being written are near that limit; which wait a task is in is not checked.
 
 **Who is to blame**: the program that dirties most, from `share` of all written bytes on. The loss is the IO wait of
-everyone else x (1 - its clean part) x that share.
+everyone else x (1 - its baseline share) x that share.
 
-**Relief**: pause it, or give it the idle IO class (bfq alone honours it); by hand: let it write past the cache
-(`oflag=direct`). **Cure**: smaller `vm.dirty_background_bytes`, so that writing begins sooner; by hand: a write limit
-for it (io.max).",
+**Relief**: pause it, or give it the idle IO class (bfq alone honours it); by hand: let it bypass the cache
+(`oflag=direct`). **Cure**: a smaller `vm.dirty_background_bytes`, so that writeback starts earlier; by hand: a write
+limit for it (io.max).",
     judge: Judge::Host(judge),
 };
 
@@ -89,7 +89,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         return Judged::clear(
             host,
             format!(
-                "{} writes {}/s at the dirty limit and costs others {} s/s",
+                "{} writes {}/s at the dirty limit and delays others by {} s/s",
                 writer.label(),
                 bytes(writer.amount),
                 short(lost)
@@ -103,15 +103,15 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.own_time = facts.ledger.sum(|a| a.family == writer.root, Actor::time);
     found.held_share = share;
     found.evidence = vec![
-        params.row("of the dirty limit", dirty, DIRTY, "host.vmstat"),
+        params.row("share of the dirty limit", dirty, DIRTY, "host.vmstat"),
         evidence("dirtied by the program", writer.amount, Unit::BytesPerSecond, None, "host.process_io"),
-        params.row("others wait for IO by it", lost, LOST, "host.iodelay"),
+        params.row("IO wait it causes others", lost, LOST, "host.iodelay"),
     ];
     found.confidence = confidence(facts.ledger, lost, facts.ledger.io_rounds);
     let mut cure = fix::shell_fix(
         Phase::Cure,
         Horizon::ShortTerm,
-        "Begin to write sooner, so that the limit is not reached",
+        "Start writeback earlier, so that the limit is not reached",
         sh!("sysctl -w vm.dirty_background_bytes=67108864"),
     );
     cure.undo = Some(sh!(

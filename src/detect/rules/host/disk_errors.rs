@@ -16,15 +16,21 @@ use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, seconds};
 
-const FRESH: Param =
-    Param { name: "fresh", unit: Unit::Seconds, default: 10.0, min: 1.0, max: 600.0, what: "an error this young is happening" };
+const FRESH: Param = Param {
+    name: "fresh",
+    unit: Unit::Seconds,
+    default: 10.0,
+    min: 1.0,
+    max: 600.0,
+    what: "an error younger than this is ongoing",
+};
 const TAIL: Param = Param {
     name: "tail",
     unit: Unit::Seconds,
     default: 60.0,
     min: 1.0,
     max: 3600.0,
-    what: "how long an error is still shown after the last one, marked as ended",
+    what: "how long an error stays shown after the last one, marked as ended",
 };
 
 /// Its id.
@@ -39,13 +45,13 @@ pub const RULE: Rule = Rule {
     params: &[FRESH, TAIL],
     origins: &["host.kmsg"],
     page: "\
-The kernel says that a device did not read or write, or that a file system found itself damaged. Data may be lost;
+The kernel reports that a device failed to read or write, or that a file system found corruption. Data may be lost;
 retries make the device slow before it fails. Read from `/dev/kmsg`, by the device that the message names; without the
-rights for that it is unknown. An error younger than `fresh` is happening; up to `tail` it is shown as ended.
+rights for that it is unknown. An error younger than `fresh` is ongoing; up to `tail` it is shown as ended.
 
-**Relief**: see what failed and what the device says of itself (`smartctl`); by hand: stop writing to it, move the
-service to a replica. **Cure**: copy what can be read; by hand: replace the device, and check cables and controllers
-when several fail at once.",
+**Relief**: see what failed and the device's own report (`smartctl`); by hand: stop writing to it, move the service to
+a replica. **Cure**: copy what is still readable; by hand: replace the device, and check cables and controllers when
+several fail at once.",
     judge: Judge::Host(judge),
 };
 
@@ -71,13 +77,13 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, _: Option<&Prev>) -> Judged {
         found.failed_per_s = (!found.ended).then(|| said.len() as f64 / params.get(TAIL));
         found.evidence = vec![
             evidence(
-                format!("messages of the kernel in {}", seconds(params.get(TAIL))),
+                format!("kernel messages in {}", seconds(params.get(TAIL))),
                 said.len() as f64,
                 Unit::Count,
                 NONE_IS_FINE,
                 "host.kmsg",
             ),
-            params.row_below("the last one", youngest, FRESH, "host.kmsg"),
+            params.row_below("time since the last one", youngest, FRESH, "host.kmsg"),
         ];
         found.fixes = fixes(&device);
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
@@ -93,10 +99,10 @@ fn fixes(device: &Foreign) -> Vec<Fix> {
     let mut look = fix::shell_fix(
         Phase::Relief,
         Horizon::Immediate,
-        "See what failed, and what the device says of itself",
+        "See what failed, and the device's own report",
         sh!("dmesg -T | grep -iE 'error|fail|reset|timeout' | tail -n 30; smartctl -a {}", name),
     );
-    look.risk = "none: it only looks".into();
+    look.risk = "none: read-only".into();
     look.needs = "root".into();
     let mut cure = look.clone();
     cure.phase = Phase::Cure;

@@ -30,7 +30,7 @@ const HORIZON: Param = Param {
     default: 86_400.0,
     min: 60.0,
     max: 2_592_000.0,
-    what: "a credible time to full beyond this is no risk yet",
+    what: "a credible time to full beyond this is not a risk yet",
 };
 
 /// The rule.
@@ -88,7 +88,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     }
     judged.verdicts.extend(unasked(mounts).into_iter().flat_map(|judged| judged.verdicts));
     if judged.verdicts.is_empty() {
-        return Judged::clear(Subject::host(), "no writable file system that could run full");
+        return Judged::clear(Subject::host(), "no writable file system that could fill up");
     }
     judged
 }
@@ -103,13 +103,14 @@ fn full(fs: &FsRaw, space: &FsSpace, left: f64) -> Found {
 }
 
 fn filling(params: &Params<'_>, fs: &FsRaw, space: &FsSpace, eta: f64, late: f64) -> Found {
-    let title = format!("{} is full in {} if it goes on: {} left", fs.mount, seconds(eta), bytes(space.available_bytes as f64));
+    let title =
+        format!("{} will be full in {} at this rate: {} left", fs.mount, seconds(eta), bytes(space.available_bytes as f64));
     let mut found = Found::new(Class::Risk, title);
     found.eta_s = Some(eta);
     found.eta_late_s = Some(late);
     found.confidence = 0.8;
     found.evidence = rows(space, None);
-    found.evidence.push(params.row_below("late end of the time to full", late, HORIZON, "host.filesystems"));
+    found.evidence.push(params.row_below("time to full, upper bound", late, HORIZON, "host.filesystems"));
     found.fixes = fixes(fs);
     found
 }
@@ -117,7 +118,7 @@ fn filling(params: &Params<'_>, fs: &FsRaw, space: &FsSpace, eta: f64, late: f64
 fn rows(space: &FsSpace, left: Option<f64>) -> Vec<crate::detect::finding::Evidence> {
     let mut rows = vec![
         evidence("free for ordinary users", space.available_bytes as f64, Unit::Bytes, left, "host.filesystems"),
-        evidence("free with root's reserve", space.free_bytes as f64, Unit::Bytes, None, "host.filesystems"),
+        evidence("free including root's reserve", space.free_bytes as f64, Unit::Bytes, None, "host.filesystems"),
         evidence("size", space.total_bytes as f64, Unit::Bytes, None, "host.filesystems"),
     ];
     if space.inodes > 0 {
@@ -136,8 +137,8 @@ fn fixes(fs: &FsRaw) -> Vec<Fix> {
         "Find what is large on it",
         sh!("du -xh --max-depth=3 {} 2>/dev/null | sort -h | tail -n 20", mount),
     );
-    large.risk = "reads the whole tree once".into();
-    large.needs = "root to see everything".into();
+    large.risk = "scans the whole tree once".into();
+    large.needs = "root, to see everything".into();
     large.takes_s = None;
     large.verify = sh!("df -h {}", mount);
     let mut open = fix::shell_fix(
@@ -146,12 +147,12 @@ fn fixes(fs: &FsRaw) -> Vec<Fix> {
         "Find files that are deleted and still open: their space comes back when the process closes them",
         sh!("find /proc/[0-9]*/fd -lname '*(deleted)' -printf '%p -> %l\\n' 2>/dev/null"),
     );
-    open.risk = "none: it only looks".into();
+    open.risk = "none: read-only".into();
     open.verify = sh!("df -h {}", mount);
     let mut cure = fix::shell_fix(
         Phase::Cure,
         Horizon::LongTerm,
-        "Rotate and expire what grows, or give it a larger volume",
+        "Rotate and expire what grows, or enlarge the volume",
         Command::note(format!(
             "# {}: log rotation, retention, quotas, or a larger {}",
             named(fs.mount.raw()),

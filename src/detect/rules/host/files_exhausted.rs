@@ -47,12 +47,12 @@ pub const RULE: Rule = Rule {
     params: &[LEFT, NEARLY, HOST],
     origins: &["host.open_files", "host.files"],
     page: "\
-A process has used up the descriptors that it may have (soft limit of open files): accept, open and connect fail with
-EMFILE. Servers may spin on a failed accept and burn CPU. Sockets count as well: too many connections, or a leak.
+A process has used up its descriptors (soft limit of open files): accept, open and connect fail with EMFILE. Servers
+may spin on a failed accept and burn CPU. Sockets count as well: too many connections, or a leak.
 
-perftop counts the links in `/proc/PID/fd` of the processes that it may read, every five seconds or less often. A
-process with `left` descriptors or fewer left is an error, from `nearly` on a risk; the host from `host` of
-`fs.file-max` on is an error.
+perftop counts the links in `/proc/PID/fd` of the processes it can read, every five seconds or less often. A process
+with `left` descriptors or fewer left is an error, from `nearly` on a risk; the host from `host` of `fs.file-max` on
+is an error.
 
 **Relief**: raise the soft limit of the running process with `prlimit`, up to its hard limit; double the host's.
 **Cure**: see what the process holds open; by hand: close what leaks, `LimitNOFILE=` in the unit.",
@@ -74,8 +74,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let of_host = host.files.as_ref().ok().map(|f| f.allocated as f64 / f.limit.max(1) as f64 * 100.0);
     if let Some(share) = of_host.filter(|s| *s >= params.get(HOST)) {
         let class = if share >= 99.9 { Class::Error } else { Class::Risk };
-        let mut found = Found::new(class, format!("The host has used {share:.0} % of all descriptors that it may have"));
-        found.evidence = vec![params.row("of fs.file-max", share, HOST, "host.files")];
+        let mut found = Found::new(class, format!("The host uses {share:.0} % of its file descriptors"));
+        found.evidence = vec![params.row("share of fs.file-max in use", share, HOST, "host.files")];
         let mut raise = fix::shell_fix(
             Phase::Relief,
             Horizon::Immediate,
@@ -90,8 +90,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     }
     if judged.verdicts.is_empty() {
         let most = host.crowded.first().map_or_else(
-            || "no process that can be read has used half of its descriptors".to_owned(),
-            |f| format!("at most {} of {} descriptors of a process", f.open, f.limit),
+            || "no readable process uses half of its descriptors".to_owned(),
+            |f| format!("at most {} of {} descriptors in one process", f.open, f.limit),
         );
         return Judged::clear(Subject::host(), most);
     }
@@ -108,7 +108,7 @@ fn found(params: &Params<'_>, process: &ProcFacts, files: &OpenFiles, share: f64
     let mut found = Found::new(class, title);
     found.evidence = vec![
         evidence("descriptors open", files.open as f64, Unit::Count, Some(files.limit as f64), "host.open_files"),
-        params.row("of its limit", share, NEARLY, "host.open_files"),
+        params.row("share of its limit in use", share, NEARLY, "host.open_files"),
     ];
     found.fixes = fixes(process, files);
     found
@@ -120,20 +120,20 @@ fn fixes(process: &ProcFacts, files: &OpenFiles) -> Vec<Fix> {
     let mut relief = fix::shell_fix(
         Phase::Relief,
         Horizon::Immediate,
-        format!("Raise its limit from {old} to {more}; it need not restart"),
+        format!("Raise its limit from {old} to {more}; no restart needed"),
         // The soft limit alone, and no further than the hard one.
         fix::guarded(process, &sh!("prlimit --pid {} --nofile={}:", pid, more)),
     );
     relief.undo = Some(fix::guarded(process, &sh!("prlimit --pid {} --nofile={}:", pid, old)));
-    relief.risk = "a leak goes on, further; above its hard limit it is refused: then `--nofile=SOFT:HARD` for both".into();
+    relief.risk = "a leak continues; above the hard limit this is refused: then `--nofile=SOFT:HARD` for both".into();
     relief.needs = "root".into();
     relief.verify = sh!("grep 'open files' /proc/{}/limits; ls /proc/{}/fd | wc -l", pid, pid);
     let mut look = fix::shell_fix(
         Phase::Cure,
         Horizon::ShortTerm,
-        "See what it holds open: sockets to whom, files where",
+        "See what it holds open: which sockets and files",
         sh!("ls -l /proc/{}/fd | awk '{print $NF}' | sed 's/[0-9]\\+//g' | sort | uniq -c | sort -rn | head", pid),
     );
-    look.risk = "none: it only looks".into();
+    look.risk = "none: read-only".into();
     vec![relief, look]
 }

@@ -23,7 +23,7 @@ const SHARE: Param = Param {
     default: 60.0,
     min: 10.0,
     max: 100.0,
-    what: "of what is written that one program with fsyncs under way must write",
+    what: "share of the bytes written by one program with fsyncs in progress",
 };
 const LOST: Param = Param {
     name: "lost",
@@ -31,7 +31,7 @@ const LOST: Param = Param {
     default: 0.05,
     min: 0.001,
     max: 100.0,
-    what: "waits of others inside fsync that it must cost, beyond the clean part and by its share of the bytes written",
+    what: "fsync wait it causes others, beyond the baseline and by its share of the bytes written",
 };
 const VICTIMS: Param = Param {
     name: "victims",
@@ -39,7 +39,7 @@ const VICTIMS: Param = Param {
     default: 50.0,
     min: 5.0,
     max: 100.0,
-    what: "of the IO wait of others that must be inside fsync",
+    what: "share of others' IO wait that is inside fsync",
 };
 
 /// The rule.
@@ -52,8 +52,8 @@ pub const RULE: Rule = Rule {
     origins: &["host.sync", "host.disks", "host.process_io"],
     page: "\
 A commit is an fsync: the caller sleeps until its data, the journal's transaction and the device's cache are written.
-A file system has one journal: whoever brings much into a transaction makes all wait who commit to it, and a flush
-empties the device's cache for everybody. So a small commit takes as long as the large file of another program beside
+A file system has one journal: a program that adds much to a transaction delays all who commit to it, and a flush
+empties the device's cache for everyone. So a small commit takes as long as the large file of another program beside
 it.
 
 perftop sees it by the system call that blocked threads are in: fsync, fdatasync, sync, syncfs, msync,
@@ -61,8 +61,8 @@ sync_file_range. Without the rights to see that of other users' processes it is 
 PostgreSQL that waits for WAL counts as inside fsync.
 
 **Who is to blame**: of the programs with 0.05 threads or more inside fsync on average, the one that writes most, from
-`share` of all written bytes on. At least `victims` of the others' IO wait must be inside fsync. The loss is what they
-wait there x (1 - its clean part) x the writer's share of the bytes.
+`share` of all written bytes on. At least `victims` of the others' IO wait must be inside fsync. The loss is their
+wait there x (1 - its baseline share) x the writer's share of the bytes.
 
 **What looks like it**: a device that is slow for all (`host.io.saturated`: reads wait too), the dirty limit
 (`host.io.dirty_throttling`: writers wait, not only those that commit).
@@ -95,9 +95,9 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     // The waits of others inside fsync, weighted as their time is.
     let in_sync: HashMap<ProcId, f64> =
         facts.world.processes().iter().filter_map(|p| Some((p.id, p.sync_wait.filter(|s| *s > 0.0)?))).collect();
-    // A session of PostgreSQL that waits for WAL waits for an fsync.
-    let wal = |a: &Actor| a.in_state(State::PostgresWal);
-    let sync_of = |a: &Actor| if a.is_session() { wal(a) } else { in_sync.get(&a.id).map_or(0.0, |s| s * a.weight) };
+    // What a session waits for its server says.
+    let flush = |a: &Actor| a.spent.iter().filter(|(state, _)| state.flush()).map(|(_, s)| s).sum::<f64>();
+    let sync_of = |a: &Actor| if a.is_session() { flush(a) } else { in_sync.get(&a.id).map_or(0.0, |s| s * a.weight) };
     let is_victim = |a: &Actor| a.family != writer.root;
     let (others, waits) = (facts.ledger.sum(is_victim, sync_of), facts.ledger.sum(is_victim, Actor::disk_wait));
     let clean = facts.ledger.clean_disk_share();
@@ -107,34 +107,34 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         return Judged::clear(
             host,
             format!(
-                "{} writes {} % of the bytes with fsyncs; others wait {} s/s in theirs",
+                "{} writes {} % of the bytes with fsyncs; others wait {} s/s in fsync",
                 writer.label(),
                 short(share * 100.0),
                 short(others)
             ),
         );
     }
-    let title = format!("{} writes {}/s with fsyncs: the commits of others wait for it", writer.label(), bytes(writer.amount));
+    let title = format!("{} writes {}/s with fsyncs: others' commits wait for it", writer.label(), bytes(writer.amount));
     let mut found = Found::new(Class::Live, title);
-    let of_sessions = facts.ledger.sum(is_victim, wal) * (1.0 - clean.min(1.0)) * share;
+    let of_sessions = facts.ledger.sum(is_victim, flush) * (1.0 - clean.min(1.0)) * share;
     found.losses = vec![(State::IoWait, lost - of_sessions), (State::PostgresWal, of_sessions)];
     found.victims_time = facts.ledger.sum(is_victim, Actor::time);
     found.own_time = facts.ledger.sum(|a| !is_victim(a), Actor::time);
     found.ci = Some(interval(others, facts.ledger.io_rounds));
     found.held_share = share;
     found.evidence = vec![
-        params.row("others wait inside fsync", others, LOST, "host.sync"),
-        params.row("of what others wait for IO", of_waits, VICTIMS, "host.sync"),
-        evidence("threads of the program inside fsync", syncs(&writer.members), Unit::Count, None, "host.sync"),
+        params.row("fsync wait it causes others", others, LOST, "host.sync"),
+        params.row("fsync share of others' IO wait", of_waits, VICTIMS, "host.sync"),
+        evidence("its threads inside fsync", syncs(&writer.members), Unit::Count, None, "host.sync"),
         params.row("its share of all bytes written", share * 100.0, SHARE, "host.process_io"),
     ];
     let flushes: Vec<f64> = facts.world.host.disks.iter().flatten().filter(|d| d.leaf).filter_map(|d| d.flushes_per_s).collect();
     if !flushes.is_empty() {
-        found.evidence.push(evidence("flushes of devices", flushes.iter().sum(), Unit::PerSecond, None, "host.disks"));
+        found.evidence.push(evidence("device flushes", flushes.iter().sum(), Unit::PerSecond, None, "host.disks"));
     }
     found.confidence = confidence(facts.ledger, lost, facts.ledger.io_rounds);
     let mut cure =
-        fix::shell_fix(Phase::Cure, Horizon::LongTerm, "One fsync per batch, or a file system of its own", Command::note(""));
+        fix::shell_fix(Phase::Cure, Horizon::LongTerm, "One fsync per batch, or a separate file system", Command::note(""));
     cure.command =
         Command::note("# its own: fewer, smaller fsyncs; or put its files on another file system than the victims' commits");
     cure.needs = "the program's configuration".into();

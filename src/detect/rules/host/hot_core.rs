@@ -20,23 +20,17 @@ const FULL: Param = Param {
     default: 90.0,
     min: 50.0,
     max: 100.0,
-    what: "busy share of each core that the victim may use",
+    what: "busy share of each core the victim is allowed on",
 };
-const IDLE: Param = Param {
-    name: "idle",
-    unit: Unit::Percent,
-    default: 40.0,
-    min: 1.0,
-    max: 100.0,
-    what: "idle share that another core must have",
-};
+const IDLE: Param =
+    Param { name: "idle", unit: Unit::Percent, default: 40.0, min: 1.0, max: 100.0, what: "idle share of another core" };
 const LOST: Param = Param {
     name: "lost",
     unit: Unit::SecondsPerSecond,
     default: 0.05,
     min: 0.001,
     max: 100.0,
-    what: "run delay of all processes that are pinned to full cores, those of the program to blame left out",
+    what: "run delay of all processes pinned to full cores, except those of the program to blame",
 };
 
 /// The rule.
@@ -53,8 +47,8 @@ others have room. The average over all CPUs looks fine. What fills a core may al
 alone.
 
 **Who is to blame**: of the programs that are pinned to these cores, or ran there last, the one that uses most CPU,
-from 0.2 CPUs on; without one, the pinned process itself. The loss is the run delay of all processes that are pinned
-to full cores, those of the program to blame left out.
+from 0.2 CPUs on; without one, the pinned process itself. The loss is the run delay of all processes pinned to full
+cores, except those of the program to blame.
 
 **Relief**: let the pinned process run anywhere; out of a cpuset it cannot. **Cure**: see where the affinity is set,
 and change it there by hand; spread interrupts by hand.",
@@ -111,16 +105,16 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.victims_time = facts.ledger.sum(|a| pinned.iter().any(|p| p.id == a.id), Actor::time);
     found.own_time = facts.ledger.sum(|a| Some(a.family) == root, Actor::time);
     found.evidence = vec![
-        params.row("the pinned process waits for a CPU", lost, LOST, "host.schedstat"),
+        params.row("run delay of the pinned process", lost, LOST, "host.schedstat"),
         evidence(
-            "the cores that it may use are busy",
+            "busy share of its allowed cores",
             cores.iter().map(|n| busy(*n)).fold(100.0, f64::min),
             Unit::Percent,
             Some(full),
             "host.cpu",
         ),
-        evidence("cores with room", idle as f64, Unit::Count, None, "host.cpu"),
-        evidence("cores that it may use", cores.len() as f64, Unit::Count, None, "host.affinity"),
+        evidence("cores with idle time", idle as f64, Unit::Count, None, "host.cpu"),
+        evidence("cores it is allowed on", cores.len() as f64, Unit::Count, None, "host.affinity"),
     ];
     found.confidence = confidence(facts.ledger, lost, 0);
     let last = cpu.cores.iter().map(|c| c.number).max().unwrap_or(0);
@@ -138,7 +132,7 @@ fn fixes(victim: &ProcFacts, list: &str, last: u32) -> Vec<Fix> {
         fix::guarded(victim, &sh!("taskset -a -cp 0-{} {}", last, victim.id.pid)),
     );
     free.undo = Some(fix::guarded(victim, &sh!("taskset -a -cp {} {}", list, victim.id.pid)));
-    free.risk = "whoever pinned it had a reason: caches, isolation, a licence".into();
+    free.risk = "the pinning may have a reason: caches, isolation, a licence".into();
     free.verify = sh!("taskset -cp {}; perftop check --for 5s", victim.id.pid);
     let mut cure = free.clone();
     cure.phase = Phase::Cure;

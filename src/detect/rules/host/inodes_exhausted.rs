@@ -30,7 +30,7 @@ const HORIZON: Param = Param {
     default: 86_400.0,
     min: 60.0,
     max: 2_592_000.0,
-    what: "a credible time to the last inode beyond this is no risk yet",
+    what: "a credible time to the last inode beyond this is not a risk yet",
 };
 
 /// The rule.
@@ -42,14 +42,14 @@ pub const RULE: Rule = Rule {
     params: &[LEFT, HORIZON],
     origins: &["host.filesystems"],
     page: "\
-A file system has no inode left (`left` at most, on a small one 2 % of them): no file can be made (ENOSPC), and `df`
-shows nothing of it; `df -i` does. Many small files do it: sessions, caches, mail queues, spools. File systems that
-make inodes as they go show none or many; for XFS, btrfs, ZFS and bcachefs no time is estimated.
+A file system has no inode left (`left` at most, on a small one 2 % of them): no file can be created (ENOSPC). Plain
+`df` does not show it. Many small files do it: sessions, caches, mail queues, spools. File systems that allocate
+inodes on demand show none or many; for XFS, btrfs, ZFS and bcachefs no time is estimated.
 
 The risk form says when the last one goes, by the same rules as `host.disk.full`.
 
 **Relief**: find the directory with the many files; remove what is old by hand. **Cure**: see what is old; by hand:
-expire it, or make the file system with more inodes.",
+expire it, or recreate the file system with more inodes.",
     judge: Judge::Host(judge),
 };
 
@@ -66,7 +66,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             Ok(space) if space.inodes > 0 => space,
             Ok(_) => continue,
             Err(lack) if lack.why == Why::NotYet && !is_held(prev, &subject) => continue,
-            // What could not be looked at is not free.
+            // What could not be checked is not free.
             Err(lack) => {
                 judged.verdicts.extend(Judged::unknown(subject, lack).verdicts);
                 continue;
@@ -86,7 +86,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let room = bytes(space.available_bytes as f64);
         let title = match risk.filter(|_| !full) {
             Some((eta, _)) => format!(
-                "{} has no inodes left in {} if it goes on: {} free of {}",
+                "{} will have no inodes left in {} at this rate: {} free of {}",
                 fs.mount,
                 seconds(eta),
                 count(space.inodes_free as f64),
@@ -122,13 +122,13 @@ fn fixes(fs: &FsRaw) -> Vec<Fix> {
         "Find the directories with the most files",
         sh!("du --inodes -x {} 2>/dev/null | sort -rn | head -n 20", mount),
     );
-    find.risk = "reads the whole tree once".into();
+    find.risk = "scans the whole tree once".into();
     find.takes_s = None;
     find.verify = sh!("df -i {}", mount);
     let mut cure = find.clone();
     cure.phase = Phase::Cure;
     cure.horizon = Horizon::LongTerm;
-    cure.title = "Expire what is old, or make the file system with more inodes".into();
+    cure.title = "Expire old files, or recreate the file system with more inodes".into();
     cure.command = sh!("find {} -xdev -type f -mtime +30 | head   # what would go; the number of inodes is set by mkfs", mount);
     vec![find, cure]
 }

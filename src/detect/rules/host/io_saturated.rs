@@ -1,4 +1,4 @@
-//! host.io.saturated: a device is slower than its own clean latency and operations queue up; names the contender.
+//! host.io.saturated: a device is slower than its own baseline latency and operations queue up; names the top consumer.
 
 use crate::detect::command::{Command, named, sh};
 use crate::detect::finding::{Class, Evidence, Fix, Horizon, Phase, Preflight};
@@ -23,7 +23,7 @@ const SLOWER: Param = Param {
     default: 3.0,
     min: 1.1,
     max: 1000.0,
-    what: "await over the device's own clean latency; utilisation says nothing about parallel devices",
+    what: "await over the device's own baseline latency; utilisation says nothing about parallel devices",
 };
 const QUEUE: Param = Param {
     name: "queue",
@@ -39,7 +39,7 @@ const LOST: Param = Param {
     default: 0.03,
     min: 0.001,
     max: 100.0,
-    what: "foreground seconds per second that it must cost others: their IO wait beyond the clean part, by the contender's share",
+    what: "IO wait it causes the foreground, beyond the baseline, by the top consumer's share",
 };
 const CONTENDER: Param = Param {
     name: "contender",
@@ -47,7 +47,7 @@ const CONTENDER: Param = Param {
     default: 50.0,
     min: 10.0,
     max: 100.0,
-    what: "share of the bytes of all programs from which one is the contender; without one the device is named",
+    what: "share of all programs' bytes from which one is the top consumer; without one the device is named",
 };
 
 /// The rule.
@@ -55,25 +55,26 @@ pub const RULE: Rule = Rule {
     id: "host.io.saturated",
     class: Class::Live,
     source: SourceKind::Host,
-    says: "a device is slower than its own clean latency and operations queue up; names the contender",
+    says: "a device is slower than its own baseline latency and operations queue up; names the top consumer",
     params: &[SLOWER, QUEUE, LOST, CONTENDER],
     origins: &["host.disks", "host.iodelay", "host.process_io", "host.psi.io"],
     page: "\
 A block device takes clearly longer per operation than it does when it is not loaded, and operations queue up. Others
-wait for it. The clean latency is learned on this very device (10th percentile while the queue is short; until five
-windows are known 0.2 ms, rotating 8 ms). A busy, fast disk is no finding: 97 % utilisation at 0.1 ms hurts nobody.
+wait for it. The baseline latency is learned on this device (10th percentile while the queue is short; until five
+windows are known 0.2 ms, rotating 8 ms). A busy, fast disk is not a finding: 97 % utilisation at 0.1 ms delays
+nobody.
 
-The loss is the IO wait of everyone else x (1 - clean / await) x the contender's share. For which device a task waits
-is not seen: of several slow devices the one with the longest queue is charged with all IO wait.
+The loss is the IO wait of everyone else x (1 - baseline / await) x the top consumer's share. For which device a task
+waits is not seen: of several slow devices the one with the longest queue is charged with all IO wait.
 
 **Who is to blame**: the program with half of the bytes that all programs move (`contender`), when they fit the
-device: half to four times what it moves. What it waits itself is not counted. Without one it is the device.
+device: half to four times what it moves. Its own wait is not counted. Without one it is the device.
 
 **What looks like it**: an IO limit (`host.io.throttled`: a group at its limit), a memory shortage
 (`host.memory.reclaim`: the reads are refaults).
 
-**Relief**: pause the contender, or idle IO class where the scheduler honours it (bfq); without one, see who uses the
-device. **Cure**: an IO limit for its unit; by hand: another time, another device.",
+**Relief**: pause the top consumer, or set the idle IO class where the scheduler honours it (bfq); without one, see
+who uses the device. **Cure**: an IO limit for its unit; by hand: another time, another device.",
     judge: Judge::Host(judge),
 };
 
@@ -146,7 +147,7 @@ fn busiest(facts: &Facts<'_>, disks: &[DiskFacts]) -> String {
         |d| {
             let ms = d.await_ms.map_or_else(|| "no IO".to_owned(), |ms| format!("{} ms each", short(ms)));
             format!(
-                "{} is {} % busy, {ms} (clean {} ms), queue {}",
+                "{} is {} % busy, {ms} (baseline {} ms), queue {}",
                 d.name,
                 short(d.util * 100.0),
                 short(clean(facts, d)),
@@ -206,20 +207,20 @@ fn title(facts: &Facts<'_>, disk: &DiskFacts, contender: Option<&Contender<'_>>)
 fn evidence_rows(facts: &Facts<'_>, params: &Params<'_>, disk: &DiskFacts, contender: Option<&Contender<'_>>) -> Vec<Evidence> {
     let clean = clean(facts, disk);
     let mut rows = vec![
-        params.row("foreground waits for disks", facts.ledger.sum(|_| true, Actor::disk_wait), LOST, "host.iodelay"),
+        params.row("foreground IO wait", facts.ledger.sum(|_| true, Actor::disk_wait), LOST, "host.iodelay"),
         evidence(
-            "milliseconds per operation",
+            "await",
             await_ms(facts, disk).unwrap_or(0.0),
             Unit::Milliseconds,
             Some(clean * params.get(SLOWER)),
             "host.disks",
         ),
-        evidence("the same when clean", clean, Unit::Milliseconds, None, "host.disks"),
-        params.row("operations in the device and its queue", disk.queue, QUEUE, "host.disks"),
+        evidence("await, baseline", clean, Unit::Milliseconds, None, "host.disks"),
+        params.row("queue depth (aqu-sz)", disk.queue, QUEUE, "host.disks"),
         evidence("device busy", disk.util * 100.0, Unit::Percent, None, "host.disks"),
     ];
     if let Some(c) = contender {
-        rows.push(params.row("share of all bytes that the contender moves", c.share * 100.0, CONTENDER, "host.process_io"));
+        rows.push(params.row("top consumer's share of all bytes", c.share * 100.0, CONTENDER, "host.process_io"));
     }
     if let Ok(psi) = &facts.world.host.psi.io {
         rows.push(evidence("PSI io some", psi.best() * 100.0, Unit::Percent, None, "host.psi.io"));
@@ -233,7 +234,7 @@ fn against(facts: &Facts<'_>, params: &Params<'_>) -> Vec<Evidence> {
     let memory = params.of(memory_reclaim::RULE.id);
     let mut rows = vec![evidence("control groups with an IO limit", limits as f64, Unit::Count, None, "host.cgroup.io")];
     rows.extend(
-        refaults.map(|r| memory.row("reads that are page cache read again", r * 100.0, memory_reclaim::REFAULTS, "host.vmstat")),
+        refaults.map(|r| memory.row("share of reads that are refaults", r * 100.0, memory_reclaim::REFAULTS, "host.vmstat")),
     );
     rows
 }
@@ -247,7 +248,7 @@ fn fixes(facts: &Facts<'_>, disk: &DiskFacts, contender: Option<&Contender<'_>>)
     if disk.scheduler.as_ref().is_some_and(|s| s.raw() == b"bfq")
         && let Some(mut idle) = fix::idle_io(facts.world, &c.program.members)
     {
-        idle.preflight = vec![Preflight { ok: true, what: format!("{} uses bfq, which honours the class", disk.name) }];
+        idle.preflight = vec![Preflight { ok: true, what: format!("{} uses bfq, which honours IO classes", disk.name) }];
         fixes.insert(0, idle);
     }
     let mut cure = fix::shell_fix(

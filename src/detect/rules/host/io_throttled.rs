@@ -31,7 +31,7 @@ const DEVICE_BUSY: Param = Param {
     default: 70.0,
     min: 1.0,
     max: 100.0,
-    what: "where the group's own use is not counted: above this the device is taken for the reason",
+    what: "where the group's own use is not counted: above this the device is taken as the cause",
 };
 
 /// The rule.
@@ -44,7 +44,7 @@ pub const RULE: Rule = Rule {
     origins: &["host.cgroup.io", "host.iodelay", "host.disks", "host.psi.io"],
     page: "\
 Tasks of a control group with an IO limit wait for IO, and the group does more than half of what one of its limits
-allows, on average over the window. Operations are held back before they reach the device, so `iostat` may show an
+allows, on average over the window. Operations are throttled before they reach the device, so `iostat` may show an
 idle disk while PSI io is high. Where the kernel does not count what the group does, it is found while the device is
 no busier than `device_busy`.
 
@@ -78,7 +78,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let device = device(facts, group);
         let busy = device.map_or(0.0, |d| d.util * 100.0);
         if waits < params.limit(LOST, held) {
-            let why = format!("its limit costs {} s/s of foreground time", short(waits));
+            let why = format!("its limit costs the foreground {} s/s", short(waits));
             judged.verdicts.push((subject, Verdict::Clear(why)));
         } else if !at_limit(group) && (counted(group) || busy > params.get(DEVICE_BUSY)) {
             let why = format!("it is not seen at its limit; the device is {} % busy", short(busy));
@@ -148,12 +148,12 @@ fn found(
         of(a).total_cmp(&of(b)).then(b.per_s.cmp(&a.per_s))
     });
     let limit = tightest.map_or_else(String::new, say);
-    let mut found = Found::new(Class::Live, format!("{} is held back by its IO limit of {limit}", group.path));
+    let mut found = Found::new(Class::Live, format!("{} is throttled by its IO limit of {limit}", group.path));
     let is_member = |a: &Actor| members.contains(&a.id);
     found.losses = facts.ledger.disk_losses(|a| members.contains(&a.id), 1.0);
     found.victims_time = facts.ledger.sum(is_member, Actor::time);
     found.ci = Some(interval(lost, facts.ledger.io_rounds));
-    found.evidence = vec![params.row("its tasks wait for IO", lost, LOST, "host.iodelay")];
+    found.evidence = vec![params.row("IO wait of its tasks", lost, LOST, "host.iodelay")];
     if let Some(limit) = tightest {
         let unit = if limit.what.ends_with("bps") { Unit::BytesPerSecond } else { Unit::PerSecond };
         found.evidence.push(evidence(
@@ -164,15 +164,13 @@ fn found(
             "host.cgroup.io",
         ));
         let share = used(group, limit).map(|s| s * 100.0);
-        found
-            .evidence
-            .extend(share.map(|s| evidence("of that limit in use", s, Unit::Percent, Some(AT_LIMIT * 100.0), "host.cgroup.io")));
+        found.evidence.extend(
+            share.map(|s| evidence("share of that limit in use", s, Unit::Percent, Some(AT_LIMIT * 100.0), "host.cgroup.io")),
+        );
     }
     if let Some(disk) = disk {
         found.evidence.push(params.either("device busy", disk.util * 100.0, DEVICE_BUSY, "host.disks"));
-        let ms = disk
-            .await_ms
-            .map(|ms| evidence("milliseconds per operation in the device", ms, Unit::Milliseconds, None, "host.disks"));
+        let ms = disk.await_ms.map(|ms| evidence("await in the device", ms, Unit::Milliseconds, None, "host.disks"));
         found.against.extend(ms);
     }
     if let Ok(psi) = &facts.world.host.psi.io {
@@ -209,7 +207,7 @@ fn fixes(params: &Params<'_>, group: &CgroupFacts, disk: Option<&DiskFacts>) -> 
     let Some(lift) = all(true) else { return Vec::new() };
     let mut relief = fix::shell_fix(Phase::Relief, Horizon::Immediate, "Lift the IO limit of the group", lift);
     relief.undo = all(false);
-    relief.risk = "its neighbours on the device get less; a manager may write the old value again".into();
+    relief.risk = "its neighbours on the device get less; a manager may restore the old value".into();
     relief.needs = "root".into();
     let busy = disk.map_or(0.0, |d| d.util * 100.0);
     relief.preflight =

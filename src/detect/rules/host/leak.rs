@@ -1,4 +1,4 @@
-//! host.memory.leak: one process grows steadily; when the memory ends; never critical.
+//! host.memory.leak: one process grows steadily; when memory runs out; never critical.
 
 use crate::detect::command::{Command, sh};
 use crate::detect::finding::{Class, Horizon, Phase};
@@ -17,7 +17,7 @@ const GROWTH: Param = Param {
     default: 262_144.0,
     min: 1024.0,
     max: 1e10,
-    what: "that a process must grow by, the median over a minute at least; three quarters of the steps must rise",
+    what: "growth of a process, median over a minute or more; three quarters of the steps must rise",
 };
 const HORIZON: Param = Param {
     name: "horizon",
@@ -25,7 +25,7 @@ const HORIZON: Param = Param {
     default: 86_400.0,
     min: 60.0,
     max: 2_592_000.0,
-    what: "memory that ends later than this is no risk yet",
+    what: "memory that lasts longer than this is not a risk yet",
 };
 
 /// The rule.
@@ -33,16 +33,16 @@ pub const RULE: Rule = Rule {
     id: "host.memory.leak",
     class: Class::Risk,
     source: SourceKind::Host,
-    says: "one process grows steadily; when the memory ends; never critical",
+    says: "one process grows steadily; when memory runs out; never critical",
     params: &[GROWTH, HORIZON],
     origins: &["host.processes", "host.memory"],
     page: "\
-One process' own memory (resident, without files and shared memory) has grown for a minute or longer, in three
+One process' private memory (resident, without files and shared memory) has grown for a minute or longer, in three
 quarters of the steps at least: Theil-Sen over up to ninety points. The time is that until MemAvailable is used up at
-the median rate; severity goes by its late end. Followed are up to twelve processes, those that grow fastest first.
+the median rate; severity goes by its late end. Up to twelve processes are followed, the fastest growing first.
 
 A cache that fills looks the same until it is full. That is why this is never critical: the operator decides. A
-process under a memory limit of its own group meets that limit first; the time does not know of it.
+process under a memory limit of its own group meets that limit first; the estimate does not include it.
 
 **Relief**: see what grows; by hand: plan a restart. **Cure**: a memory limit, so that only it suffers; by hand: a
 heap profile.",
@@ -65,18 +65,19 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             continue;
         }
         let eta = available / slope;
-        let title = format!("{} grows steadily by {}/s: memory ends in {} if it goes on", p.label(), bytes(slope), seconds(eta));
+        let title =
+            format!("{} grows steadily by {}/s: memory runs out in {} at this rate", p.label(), bytes(slope), seconds(eta));
         let mut found = Found::new(Class::Risk, title);
         found.eta_s = Some(eta);
         found.eta_late_s = Some(available / least.max(1.0));
         found.never_critical = true;
         found.confidence = 0.6;
         found.evidence = vec![
-            params.row("growth, median of all pairs", slope, GROWTH, "host.processes"),
-            evidence("growth, the slower end of its interval", least, Unit::BytesPerSecond, None, "host.processes"),
-            evidence("its own now", p.private_bytes as f64, Unit::Bytes, None, "host.processes"),
-            evidence("resident now, with what it shares", p.rss_bytes as f64, Unit::Bytes, None, "host.processes"),
-            evidence("watched for", series.span_s(), Unit::Seconds, None, "host.processes"),
+            params.row("growth, median", slope, GROWTH, "host.processes"),
+            evidence("growth, lower bound", least, Unit::BytesPerSecond, None, "host.processes"),
+            evidence("private memory", p.private_bytes as f64, Unit::Bytes, None, "host.processes"),
+            evidence("resident memory, incl. shared", p.rss_bytes as f64, Unit::Bytes, None, "host.processes"),
+            evidence("observed for", series.span_s(), Unit::Seconds, None, "host.processes"),
         ];
         found.against = vec![evidence("memory available", available, Unit::Bytes, None, "host.memory")];
         let pid = p.id.pid;
@@ -86,7 +87,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             "See what grows: heap, mapped files or threads",
             sh!("grep -E 'Rss|Anon|Swap' /proc/{}/smaps_rollup; ls /proc/{}/task | wc -l", pid, pid),
         );
-        look.risk = "none: it only looks".into();
+        look.risk = "none: read-only".into();
         let mut cure = look.clone();
         cure.phase = Phase::Cure;
         cure.title = "A limit, so that only it suffers; then a heap profile".into();
@@ -96,12 +97,12 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             (p.rss_bytes as f64 * 2.0).min(total * 0.8) / 1_048_576.0
         ));
         cure.needs = "root; its unit".into();
-        cure.risk = "it is killed when it reaches that".into();
+        cure.risk = "it is OOM-killed when it reaches the limit".into();
         found.fixes = vec![look, cure];
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }
     if judged.verdicts.is_empty() {
-        return Judged::clear(Subject::host(), "no process grows steadily so that memory ends within the horizon");
+        return Judged::clear(Subject::host(), "no process grows steadily enough to exhaust memory within the horizon");
     }
     judged
 }

@@ -18,7 +18,7 @@ const UTIL: Param = Param {
     default: 90.0,
     min: 10.0,
     max: 100.0,
-    what: "of the link's speed, in its busier direction",
+    what: "share of line rate, in the busier direction",
 };
 const DROPS: Param = Param {
     name: "drops",
@@ -26,7 +26,7 @@ const DROPS: Param = Param {
     default: 1.0,
     min: 0.01,
     max: 1e6,
-    what: "packets that its queue must drop, where the speed is not known or not reached (a shaper)",
+    what: "packets dropped by its queue, where the speed is unknown or not reached (a shaper)",
 };
 
 /// The rule.
@@ -38,15 +38,15 @@ pub const RULE: Rule = Rule {
     params: &[UTIL, DROPS],
     origins: &["host.interfaces", "host.queues"],
     page: "\
-One direction of a link carries nearly what it can. Queues grow, then drop. Counted is the busier direction against
-the speed that the driver tells, and what the outermost queue of the interface drops: that is how a shaper (tc) shows.
-Either is enough. What a cloud provider shapes cannot be seen from here.
+One direction of a link carries nearly what it can. Queues grow, then drop. Counted are the busier direction against
+the speed that the driver reports, and drops of the interface's outermost queue: that is how a shaper (tc) shows.
+Either is enough. Shaping by a cloud provider cannot be seen from here.
 
-A full link is no loss by itself: a backup may fill it while nobody waits. So this is never above info; what it costs
-shows as packet loss or as replies that are awaited, and this may be why.
+A full link is not a loss by itself: a backup may fill it while nobody waits. So this is never above info; what it
+costs shows as packet loss or as pending responses, and this may be why.
 
-**Relief**: see who sends and receives most; stop or slow it by hand. **Cure**: see what holds the link back; by hand:
-a faster link, a wider shaper, compression, another time for bulk copies.",
+**Relief**: see who sends and receives most; stop or slow it by hand. **Cure**: see what limits the link; by hand: a
+faster link, a wider shaper, compression, another time for bulk copies.",
     judge: Judge::Host(judge),
 };
 
@@ -76,14 +76,12 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let mut found = Found::new(Class::Live, title);
         found.confidence = 0.7;
         found.evidence = vec![
-            params.either("of its speed, the fuller direction", util, UTIL, "host.interfaces"),
+            params.either("busier direction, share of line rate", util, UTIL, "host.interfaces"),
             evidence("errors and drops", i.bad_packets_per_s, Unit::PerSecond, None, "host.interfaces"),
         ];
         let dropped = i.queue_drops_per_s;
         found.evidence.extend(dropped.map(|d| params.either("dropped by its queue", d, DROPS, "host.queues")));
-        found
-            .evidence
-            .extend(i.queued_packets.map(|n| evidence("packets in its queue, mean", n, Unit::Count, None, "host.queues")));
+        found.evidence.extend(i.queued_packets.map(|n| evidence("packets queued, mean", n, Unit::Count, None, "host.queues")));
         let mut look = fix::shell_fix(
             Phase::Relief,
             Horizon::Immediate,
@@ -92,21 +90,21 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
                 "ss -tinp state established | grep -oE 'users:.*|bytes_sent:[0-9]+|delivery_rate [0-9]+[A-Za-z]*bps' | paste - - - | head -n 40"
             ),
         );
-        look.risk = "none: it only looks".into();
+        look.risk = "none: read-only".into();
         let mut cure = look.clone();
         cure.phase = Phase::Cure;
         cure.horizon = Horizon::LongTerm;
         cure.title = "A faster link, a wider shaper, or another time for bulk copies".into();
         let name = Word::operand(i.name.raw());
         let cure = name.map(|name| {
-            cure.command = sh!("ethtool {}; tc -s qdisc show dev {}   # what it could do, and what holds it back", name, name);
+            cure.command = sh!("ethtool {}; tc -s qdisc show dev {}   # what it could do, and what limits it", name, name);
             cure
         });
         found.fixes = std::iter::once(look).chain(cure).collect();
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }
     if judged.verdicts.is_empty() {
-        return Judged::clear(Subject::host(), format!("at most {fullest:.0} % of a link's speed is used"));
+        return Judged::clear(Subject::host(), format!("at most {fullest:.0} % of line rate in use"));
     }
     judged
 }

@@ -19,7 +19,7 @@ const FULL: Param = Param {
     default: 90.0,
     min: 10.0,
     max: 100.0,
-    what: "of the accept queue that must be taken at its longest; the host's overflow counter must grow as well, or the queue exceed its backlog",
+    what: "peak fill of the accept queue; the host's overflow counter must grow too, or the queue exceed its backlog",
 };
 
 /// The rule.
@@ -32,9 +32,9 @@ pub const RULE: Rule = Rule {
     origins: &["host.listeners", "host.tcp"],
     page: "\
 Connections are complete and wait to be accepted; the queue is as long as the program's backlog (and `somaxconn`)
-allows, and what comes when it is full is dropped: the client asks again a second later. The loss is the mean length
-of the queue (Little's law: connections that stand still). What was dropped is not charged: the overflow counter is
-the whole host's, and does not say which listener it was.
+allows, and connections arriving when it is full are dropped: the client retries a second later. The loss is the mean
+length of the queue (Little's law: connections that wait). Drops are not charged: the overflow counter is per host and
+does not tell which listener dropped.
 
 The program accepts too slowly: it is busy, stopped, blocked, or has too few workers. A longer backlog only hides a
 program that cannot keep up; it does help with bursts.
@@ -64,7 +64,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         judged.verdicts.push((subject, Verdict::Found(Box::new(found(params, door, owner, overflows, taken)))));
     }
     if judged.verdicts.is_empty() {
-        let rate = overflows.map_or_else(String::new, |o| format!(", {} overflows a second", short(o)));
+        let rate = overflows.map_or_else(String::new, |o| format!(", {} overflows/s", short(o)));
         return Judged::clear(Subject::host(), format!("no accept queue is full{rate}"));
     }
     judged
@@ -83,7 +83,7 @@ fn found(params: &Params<'_>, door: &ListenerFacts, owner: Option<&ProcFacts>, o
     found.victims_time = door.queued;
     found.evidence = vec![
         evidence("connections not accepted, mean", door.queued, Unit::Count, None, "host.listeners"),
-        params.row("of the queue is taken", taken, FULL, "host.listeners"),
+        params.row("share of the queue in use", taken, FULL, "host.listeners"),
         evidence("backlog", f64::from(door.backlog), Unit::Count, None, "host.listeners"),
         evidence("overflows", overflows.unwrap_or(0.0), Unit::PerSecond, NONE_IS_FINE, "host.tcp"),
     ];
@@ -104,7 +104,7 @@ fn fixes(door: &ListenerFacts, owner: Option<&ProcFacts>) -> Vec<Fix> {
             None => sh!("ss -ltnp sport = :{}", port),
         },
     );
-    look.risk = "none: it only looks".into();
+    look.risk = "none: read-only".into();
     let mut cure = look.clone();
     cure.phase = Phase::Cure;
     cure.horizon = Horizon::ShortTerm;

@@ -22,7 +22,7 @@ const TAIL: Param = Param {
     default: 60.0,
     min: 1.0,
     max: 3600.0,
-    what: "how long a kill is still shown after the last one, marked as ended",
+    what: "how long a kill stays shown after the last one, marked as ended",
 };
 
 /// The rule.
@@ -35,16 +35,16 @@ pub const RULE: Rule = Rule {
     origins: &["host.cgroup.memory", "host.vmstat", "host.memory"],
     page: "\
 The kernel killed a process because memory ran out: in one control group (its limit was hit, the host may have plenty)
-or on the whole host. Whatever that process did is gone, and clients see errors.
+or on the whole host. Its work is lost, and clients see errors.
 
-Counted are kills within the window, from the group's own events. They belong to the nearest group, itself or above,
-whose limit was reached. The counter of /proc/vmstat counts kills in groups too, so the host is named only when no
-such group had any; inside a container it is not used. For `tail` seconds after it a kill is still shown, as ended;
-one since boot of unknown time is no finding.
+Counted are kills within the window, from the group's own events. They are attributed to the nearest group, itself or
+above, whose limit was reached. The counter of /proc/vmstat counts kills in groups too, so the host is named only when
+no such group had any; inside a container it is not used. For `tail` seconds after it a kill is still shown, as ended;
+one since boot of unknown time is not a finding.
 
 **Relief**: raise the group's limit by half, where that fits; on the host, pause the largest process that may be
 paused. **Cure**: cap the application below the limit of its group (heap size, pool size, workers); on the host, see
-who was killed. By hand: find what grows, and let it restart alone.",
+who was killed. By hand: find what grows, and have it restart on its own.",
     judge: Judge::Host(judge),
 };
 
@@ -124,7 +124,7 @@ fn in_group(facts: &Facts<'_>, group: &CgroupFacts, kills: u64) -> Found {
         found.evidence.push(evidence("limit of the group", limit as f64, Unit::Bytes, None, "host.cgroup.memory"));
     }
     if let Some(current) = group.memory_bytes {
-        found.evidence.push(evidence("charged to it now", current as f64, Unit::Bytes, None, "host.cgroup.memory"));
+        found.evidence.push(evidence("memory charged now", current as f64, Unit::Bytes, None, "host.cgroup.memory"));
     }
     if let Ok(memory) = &facts.world.host.memory {
         let available = memory.available_bytes as f64;
@@ -148,7 +148,7 @@ fn group_fixes(facts: &Facts<'_>, group: &CgroupFacts) -> Vec<Fix> {
     let title = format!("Raise its limit from {} to {}", bytes(limit as f64), bytes(more as f64));
     let mut relief = fix::shell_fix(Phase::Relief, Horizon::Immediate, title, sh!("echo {} > {}", more, file));
     relief.undo = Some(sh!("echo {} > {}", limit, file));
-    relief.risk = "the host has that much less for everyone else; a manager may write the old value again".into();
+    relief.risk = "the host has that much less for everyone else; a manager may restore the old value".into();
     relief.needs = "root".into();
     relief.needs_bytes = Some(more - limit);
     let enough = available > (more - limit) * 2;
@@ -173,7 +173,8 @@ fn group_fixes(facts: &Facts<'_>, group: &CgroupFacts) -> Vec<Fix> {
 
 fn on_host(facts: &Facts<'_>, kills: u64) -> Found {
     let plenty = facts.world.host.memory.as_ref().is_ok_and(|m| m.used < 0.9);
-    let where_ = if plenty { "in a control group that is gone; the host has memory" } else { "the host is out of memory" };
+    let where_ =
+        if plenty { "in a control group that no longer exists; the host has free memory" } else { "the host is out of memory" };
     let mut found = Found::new(Class::Error, format!("The OOM killer ran {}: {where_}", times(kills)));
     found.failed_per_s = Some(per_s(facts, kills));
     found.evidence = vec![evidence("OOM kills in the window", kills as f64, Unit::Count, NONE_IS_FINE, "host.vmstat")];

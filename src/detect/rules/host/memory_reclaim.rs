@@ -1,4 +1,4 @@
-//! host.memory.reclaim: the host is short of memory: little is available, and tasks stall for it or read again what was dropped.
+//! host.memory.reclaim: the host is short of memory: little is available, and tasks stall for it or re-read evicted pages.
 
 use crate::detect::command::{Command, sh};
 use crate::detect::finding::{Class, Evidence, Fix, Horizon, Phase};
@@ -19,7 +19,7 @@ const PRESSURE: Param = Param {
     default: 2.0,
     min: 0.1,
     max: 100.0,
-    what: "PSI memory from which tasks visibly stall for memory",
+    what: "PSI memory at which tasks visibly stall for memory",
 };
 pub const AVAILABLE: Param = Param {
     name: "available",
@@ -27,7 +27,7 @@ pub const AVAILABLE: Param = Param {
     default: 5.0,
     min: 0.1,
     max: 50.0,
-    what: "MemAvailable in percent of the total below which memory can be short at all: a full page cache is available",
+    what: "MemAvailable below which memory can be short at all, percent of total: a full page cache counts as available",
 };
 pub const REFAULTS: Param = Param {
     name: "refaults",
@@ -43,7 +43,7 @@ const LOST: Param = Param {
     default: 0.02,
     min: 0.001,
     max: 100.0,
-    what: "seconds per second that it must cost: stalls for memory, and IO wait of others by the share of refaults",
+    what: "time it costs: memory stalls, and IO wait of others by the share of refaults",
 };
 
 /// The rule.
@@ -51,17 +51,17 @@ pub const RULE: Rule = Rule {
     id: "host.memory.reclaim",
     class: Class::Live,
     source: SourceKind::Host,
-    says: "the host is short of memory: little is available, and tasks stall for it or read again what was dropped",
+    says: "the host is short of memory: little is available, and tasks stall for it or re-read evicted pages",
     params: &[PRESSURE, AVAILABLE, REFAULTS, LOST],
     origins: &["host.psi.memory", "host.memory", "host.vmstat", "host.processes"],
     page: "\
-Little memory is available, and tasks pay for it: they scan and free pages themselves (direct reclaim), or read pages
-again that were dropped a moment ago (refaults: page cache, and anonymous pages from swap). The second shows as disk
-reads, so that part of the IO wait is charged to the memory.
+Little memory is available, and tasks pay for it: they scan and free pages themselves (direct reclaim), or re-read
+pages that were just evicted (refaults: page cache, and anonymous pages from swap). The second shows as disk reads, so
+that part of the IO wait is charged to memory.
 
-Used memory alone is nothing: page cache is there to be used. Needed are little MemAvailable (inside a container by
-its limit) and either PSI memory or refaults. The loss is PSI memory some, less what is IO wait already, plus the IO
-wait of everyone else x min(1, refaulted bytes / bytes read).
+High use alone means nothing: page cache is there to be used. Required are low MemAvailable (inside a container by its
+limit) and either PSI memory or refaults. The loss is PSI memory some, less what is already IO wait, plus the IO wait
+of everyone else x min(1, refaulted bytes / bytes read).
 
 **Who is to blame**: the program whose resident memory grows most (1 MiB/s and a twentieth of the memory at least),
 else the largest.
@@ -95,7 +95,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             // Little is available, and whether anybody waits for it cannot be told.
             Err(lack) => return Judged::unknown(host, lack),
         };
-        return Judged::clear(host, format!("little memory is available, but nobody waits: PSI memory {} %", short(pressure)));
+        return Judged::clear(host, format!("little memory is available, but nothing waits: PSI memory {} %", short(pressure)));
     }
     let stalled = facts.ledger.state(State::MemoryStalled);
     let Some(program) = culprit(facts, prev, |_| true) else {
@@ -166,13 +166,13 @@ fn evidence_rows(
 ) -> Vec<Evidence> {
     let mut rows = vec![
         params.row_below("memory available", available, AVAILABLE, "host.memory"),
-        params.either("reads that are page cache read again", refaults, REFAULTS, "host.vmstat"),
+        params.either("share of reads that are refaults", refaults, REFAULTS, "host.vmstat"),
     ];
     rows.extend(pressure.map(|p| params.either("PSI memory some", p, PRESSURE, "host.psi.memory")));
     let scans = memory.direct_scan_pages_per_s;
-    rows.extend(scans.map(|s| evidence("pages scanned by tasks themselves", s, Unit::PerSecond, NONE_IS_FINE, "host.vmstat")));
+    rows.extend(scans.map(|s| evidence("pages scanned by direct reclaim", s, Unit::PerSecond, NONE_IS_FINE, "host.vmstat")));
     let refault = memory.refault_bytes_per_s;
-    rows.extend(refault.map(|r| evidence("page cache read again", r, Unit::BytesPerSecond, None, "host.vmstat")));
+    rows.extend(refault.map(|r| evidence("page cache refaulted", r, Unit::BytesPerSecond, None, "host.vmstat")));
     rows
 }
 
@@ -187,7 +187,7 @@ fn fixes(facts: &World, program: &Program<'_>) -> Vec<Fix> {
             program.label()
         )),
     );
-    cure.risk = "it gets slower, or fails to allocate, instead of everyone else".into();
+    cure.risk = "it slows down or fails to allocate, instead of everyone else".into();
     cure.needs = "root; a restart of the unit".into();
     cure.takes_s = None;
     cure.verify = sh!("perftop check --for 10s --only host.memory.reclaim");

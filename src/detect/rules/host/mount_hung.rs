@@ -25,12 +25,12 @@ pub const RULE: Rule = Rule {
     origins: &["host.filesystems", "host.iodelay"],
     page: "\
 `statvfs` of a mount did not come back within 200 ms: its server is gone (NFS, CIFS, FUSE), or its device does not
-answer. Whoever touches it stands in uninterruptible sleep or waits for a dead daemon. perftop asks on threads of its
-own, so it goes on; while four mounts hang it asks no other.
+answer. Processes that touch it are stuck in uninterruptible sleep or wait for a dead daemon. perftop checks on
+separate threads and is not blocked; while four mounts hang it checks no other.
 
 The loss is the foreground time in state D while PSI io stands still, and that of threads that hang for 4 s in one
-place of the kernel that no disk answers. For which mount they wait is not seen: several that hang share it evenly. A
-mount on a local device is never critical by this: a loaded disk answers late as well.
+kernel function that waits for no disk. Which mount they wait for cannot be seen: several hung mounts share it evenly.
+A mount on a local device is never critical: a loaded disk answers late too.
 
 **Relief**: see which server it is and who waits; a lazy unmount, offered for network and FUSE mounts only, lets new
 processes pass, and those inside stay until the server answers. **Cure**: by hand: bring the server back; mount with
@@ -54,7 +54,7 @@ fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
         found.victims_time = lost;
         found.evidence = vec![
             evidence("statvfs took longer than", 0.2, Unit::Seconds, None, "host.filesystems"),
-            evidence("processes in state D all the time", blocked.len() as f64, Unit::Count, None, "host.iodelay"),
+            evidence("processes in state D throughout", blocked.len() as f64, Unit::Count, None, "host.iodelay"),
         ];
         // Only what lives on another machine or in a daemon may be let go: a loaded disk answers late as well.
         let elsewhere = ["nfs", "cifs", "smb", "fuse", "9p", "ceph", "glusterfs", "afs", "lustre"];
@@ -75,7 +75,7 @@ fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
 pub fn unasked(mounts: &[FsRaw]) -> Option<Judged> {
     let mut lacks = mounts.iter().filter_map(|fs| fs.space.as_ref().err()).filter(|lack| lack.why == Why::NotYet);
     let first = lacks.next()?;
-    let what = format!("{} of {} mounts were not asked: {}", 1 + lacks.count(), mounts.len(), first.what);
+    let what = format!("{} of {} mounts were not checked: {}", 1 + lacks.count(), mounts.len(), first.what);
     Some(Judged::unknown(Subject::host(), &Lack::new(Why::NotYet, what)))
 }
 
@@ -87,12 +87,12 @@ fn fixes(fs: &FsRaw, remote: bool) -> Vec<Fix> {
         "See which server it is and who waits for it",
         sh!("findmnt {}; ps -eo pid,stat,wchan:32,comm | awk '$2 ~ /^D/'", mount),
     );
-    look.risk = "none: it only looks".into();
+    look.risk = "none: read-only".into();
     look.verify = sh!("timeout 1 stat -f {}", mount);
     let mut lazy = look.clone();
-    lazy.title = "If its server stays away: take the mount out of the tree; who is inside waits on".into();
+    lazy.title = "If its server does not come back: detach the mount; processes inside stay blocked".into();
     lazy.command = sh!("umount -l {}", mount);
-    lazy.risk = "what is not written yet may be lost; the path is empty until it is mounted again".into();
+    lazy.risk = "unwritten data may be lost; the path is empty until it is mounted again".into();
     lazy.undo = Some(sh!("mount {}", mount));
     lazy.needs = "root".into();
     if remote { vec![look, lazy] } else { vec![look] }

@@ -18,7 +18,7 @@ const SHARE: Param = Param {
     default: 0.5,
     min: 0.001,
     max: 100.0,
-    what: "of the packets that must be in error or dropped",
+    what: "share of packets in error or dropped",
 };
 const BAD: Param = Param {
     name: "bad",
@@ -38,9 +38,9 @@ pub const RULE: Rule = Rule {
     params: &[SHARE, BAD],
     origins: &["host.interfaces"],
     page: "\
-An interface counts errors (a bad cable, a duplex mismatch) or drops (its ring is full, nobody wanted the packet), in
-both directions; both thresholds must be met. Some drops are harmless: protocols that nobody here speaks. What they
-cost shows as packet loss, which has a finding of its own; this one says where to look, and is never above info.
+An interface counts errors (a bad cable, a duplex mismatch) or drops (its ring is full, no protocol took the packet),
+in both directions; both thresholds must be met. Some drops are harmless: protocols that nobody here speaks. What they
+cost shows as packet loss, which is a separate finding; this one points to the interface, and is never above info.
 
 **Relief**: see which counters grow. **Cure**: by hand: a larger ring for drops; cable, transceiver or port for
 errors.",
@@ -70,7 +70,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let mut found = Found::new(Class::Live, title);
         found.evidence = vec![
             params.row("errors and drops", i.bad_packets_per_s, BAD, "host.interfaces"),
-            params.row("of its packets", share, SHARE, "host.interfaces"),
+            params.row("share of its packets", share, SHARE, "host.interfaces"),
             evidence("packets", packets, Unit::PerSecond, None, "host.interfaces"),
         ];
         found.fixes = fixes(i.name.raw());
@@ -90,7 +90,7 @@ fn fixes(interface: &[u8]) -> Vec<Fix> {
         "See which counters grow",
         sh!("ip -s -s link show dev {}; ethtool -S {} | grep -iE 'err|drop|discard|miss' | grep -v ': 0$'", name, name),
     );
-    look.risk = "none: it only looks".into();
+    look.risk = "none: read-only".into();
     let mut cure = look.clone();
     cure.phase = Phase::Cure;
     cure.horizon = Horizon::ShortTerm;

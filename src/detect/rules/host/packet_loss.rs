@@ -20,7 +20,7 @@ const LOST: Param = Param {
     default: 0.05,
     min: 0.001,
     max: 1000.0,
-    what: "seconds per second that segments sent again to one address must cost",
+    what: "time that retransmissions to one address cost",
 };
 
 /// The rule.
@@ -32,18 +32,18 @@ pub const RULE: Rule = Rule {
     params: &[LOST],
     origins: &["host.tcp", "host.peers"],
     page: "\
-Segments are lost on the way, and TCP waits for its time-out (200 ms at least) before it sends again. Counted is time,
-not the percentage: one lost segment in a hundred can cost nine tenths of the throughput.
+Segments are lost on the path, and TCP waits for its time-out (200 ms at least) before it retransmits. Counted is
+time, not the percentage: one lost segment in a hundred can cost nine tenths of the throughput.
 
 The loss is modelled: time-outs and loss probes per second (`TCPTimeouts`, `TCPLossProbes`) x 0.2 s, and a round trip,
-where it is known, for each segment sent again sooner; shared out over the addresses by the segments that were sent to
-them again, at most one second per second and socket. It is taken from the replies awaited from that address as far as
-there are late ones; below 0.3 of those it is never critical. Loopback and other network namespaces are left out.
+where it is known, for each segment retransmitted sooner; shared among the addresses by the segments retransmitted to
+them, at most one second per second and socket. It is taken from the pending responses of that address as far as there
+are late ones; below 0.3 of those it is never critical. Loopback and other network namespaces are left out.
 
-**What looks like it**: a slow server (nothing is sent again), a closed window (`host.network.slow_receiver`).
+**What looks like it**: a slow server (no retransmits), a closed window (`host.network.slow_receiver`).
 
-**Relief**: see where on the way it is lost; by hand: another path or another replica. **Cure**: see drops and errors
-on this end; by hand: the cable, the port, the policer, the overloaded middle box.",
+**Relief**: see where on the path packets are lost; by hand: another path or another replica. **Cure**: see drops and
+errors on this end; by hand: the cable, the port, the policer, the overloaded middle box.",
     judge: Judge::Host(judge),
 };
 
@@ -67,32 +67,30 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let (again, sent) = path.map_or((0.0, 0.0), |p| (p.retransmits_per_s, p.segments_per_s));
         // What waits for a reply meanwhile is the same second: it is taken from there, the rest is modelled.
         let waits: f64 = facts.ledger.peers.iter().filter(|w| w.peer.ip() == loss.ip).map(|w| w.waiting - w.clean).sum();
-        let mut found = Found::new(
-            Class::Live,
-            format!("Packets to {} are lost: {} segments a second are sent again", loss.ip, short(again)),
-        );
+        let mut found =
+            Found::new(Class::Live, format!("Packets to {} are lost: {} segments/s retransmitted", loss.ip, short(again)));
         found.losses = vec![(State::PeerReply, loss.lost.min(waits)), (State::NetworkRetransmit, (loss.lost - waits).max(0.0))];
         found.victims_time = waits.max(loss.lost);
         found.held_share = 1.0;
         found.evidence = vec![
-            evidence("segments sent again", again, Unit::PerSecond, None, "host.peers"),
-            evidence("time-outs of all sockets", timeouts, Unit::PerSecond, None, "host.tcp"),
-            evidence("loss probes of all sockets", probes, Unit::PerSecond, None, "host.tcp"),
-            evidence("sockets to it", path.map_or(0.0, |p| f64::from(p.sockets)), Unit::Count, None, "host.peers"),
+            evidence("segments retransmitted", again, Unit::PerSecond, None, "host.peers"),
+            evidence("time-outs, all sockets", timeouts, Unit::PerSecond, None, "host.tcp"),
+            evidence("loss probes, all sockets", probes, Unit::PerSecond, None, "host.tcp"),
+            evidence("sockets to the address", path.map_or(0.0, |p| f64::from(p.sockets)), Unit::Count, None, "host.peers"),
         ];
         if sent > 0.0 {
             found.evidence.push(evidence("share of its segments", again / sent * 100.0, Unit::Percent, None, "host.peers"));
         }
-        // A bulk copy loses segments too; only awaited replies show that someone stands still for it.
+        // A bulk copy loses segments too; only pending responses show that someone waits for it.
         found.never_critical = waits < 0.3;
         found.confidence = 0.8;
         let mut path = fix::shell_fix(
             Phase::Relief,
             Horizon::Immediate,
-            "See where on the way it is lost",
+            "See where on the path packets are lost",
             sh!("mtr -rwzc 50 {}   # or: ping -c 100 -i 0.2 -q {}", loss.ip, loss.ip),
         );
-        path.risk = "none: it only looks".into();
+        path.risk = "none: read-only".into();
         path.needs = "mtr or ping".into();
         path.takes_s = Some(50.0);
         let mut cure = path.clone();
@@ -104,7 +102,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }
     if judged.verdicts.is_empty() {
-        return Judged::clear(Subject::host(), format!("{} time-outs a second on the network", short(timeouts)));
+        return Judged::clear(Subject::host(), format!("{} TCP time-outs/s", short(timeouts)));
     }
     judged
 }

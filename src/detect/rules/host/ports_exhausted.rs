@@ -20,7 +20,7 @@ const FULL: Param = Param {
     default: 98.0,
     min: 50.0,
     max: 100.0,
-    what: "of the ports from which connects are taken to fail",
+    what: "share of the ports in use at which connects are taken to fail",
 };
 const NEARLY: Param = Param {
     name: "nearly",
@@ -28,7 +28,7 @@ const NEARLY: Param = Param {
     default: 80.0,
     min: 30.0,
     max: 100.0,
-    what: "of the ports from which it is a risk",
+    what: "share of the ports in use at which it is a risk",
 };
 
 /// The rule.
@@ -40,20 +40,20 @@ pub const RULE: Rule = Rule {
     params: &[FULL, NEARLY],
     origins: &["host.ports"],
     page: "\
-A connection is told from others by both addresses and both ports. From one address towards one port of one peer there
-are only as many connections as `ip_local_port_range` has ports: 28,232 by default. One that was closed keeps its port
-for 60 s (TIME_WAIT) at the end that closed first, unless `tcp_tw_reuse` lets the next connection have it after a
-second. When none is left, connect fails with EADDRNOTAVAIL, and long before that each connect looks for a free one
-for milliseconds. From `full` on it is an error, though whether connects fail is not seen; from `nearly` on a risk.
-Other network namespaces are left out.
+A connection is identified by both addresses and both ports. From one address towards one port of one peer there are
+only as many connections as `ip_local_port_range` has ports: 28,232 by default. One that was closed keeps its port for
+60 s (TIME_WAIT) on the side that closed first, unless `tcp_tw_reuse` lets the next connection reuse it after a
+second. When none is left, connect fails with EADDRNOTAVAIL, and long before that each connect spends milliseconds
+searching for a free one. From `full` on it is an error, though failing connects cannot be seen; from `nearly` on a
+risk. Other network namespaces are left out.
 
 **Who is to blame**: the program with most of the open connections to that peer: it opens one per request, or never
 closes any.
 
-**What looks like it**: many sockets in TIME_WAIT spread over many peers, or on the port of a server here: they take
-no ports.
+**What looks like it**: many sockets in TIME_WAIT spread over many peers, or on the port of a server here: they use no
+local ports.
 
-**Relief**: a wider range; reuse, where most are closed ones. **Cure**: by hand: keep-alive, or a pool of connections.",
+**Relief**: a wider range; reuse, where most are closed. **Cure**: by hand: keep-alive, or a pool of connections.",
     judge: Judge::Host(judge),
 };
 
@@ -106,7 +106,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     if judged.verdicts.is_empty() {
         let most = sockets.ports.first().and_then(|row| Some((row, Taken::by(row, limits)?)));
         let most = most.map_or_else(
-            || "no peer takes many local ports".to_owned(),
+            || "no peer uses many local ports".to_owned(),
             |(row, taken)| format!("{} of {} ports towards {}", count(taken.used.into()), count(taken.of.into()), row.peer),
         );
         return Judged::clear(Subject::host(), most);
@@ -127,19 +127,19 @@ fn found(
         (
             Class::Error,
             format!(
-                "Hardly any local port left towards {}: {used} of {of} taken, most by {who}; connects fail or soon will",
+                "Few local ports left towards {}: {used} of {of} in use, most by {who}; connects fail or soon will",
                 row.peer
             ),
         )
     } else {
-        (Class::Risk, format!("{used} of the {of} local ports towards {} are taken, most by {who}", row.peer))
+        (Class::Risk, format!("{used} of the {of} local ports towards {} are in use, most by {who}", row.peer))
     };
     let mut found = Found::new(class, title);
     found.evidence = vec![
-        evidence("ports taken towards it", f64::from(taken.used), Unit::Count, Some(f64::from(taken.of)), "host.ports"),
-        params.row("of the range", taken.percent(), NEARLY, "host.ports"),
+        evidence("ports in use towards it", f64::from(taken.used), Unit::Count, Some(f64::from(taken.of)), "host.ports"),
+        params.row("share of the range", taken.percent(), NEARLY, "host.ports"),
         evidence("connections open", f64::from(row.open), Unit::Count, None, "host.ports"),
-        evidence("connections in TIME_WAIT and its like", f64::from(row.closing), Unit::Count, None, "host.ports"),
+        evidence("closing connections (TIME_WAIT etc.)", f64::from(row.closing), Unit::Count, None, "host.ports"),
     ];
     found.fixes = fixes(row, owner, limits);
     found
@@ -152,7 +152,7 @@ fn fixes(row: &PortUse, owner: Option<&ProcFacts>, limits: &LimitsRaw) -> Vec<Fi
         let mut reuse = fix::shell_fix(
             Phase::Relief,
             Horizon::Immediate,
-            "Let new connections have the ports of closed ones after a second",
+            "Let new connections reuse ports in TIME_WAIT after a second",
             sh!("sysctl -w net.ipv4.tcp_tw_reuse=1"),
         );
         reuse.undo = Some(sh!("sysctl -w net.ipv4.tcp_tw_reuse={}", limits.reuse.unwrap_or(2)));
@@ -170,7 +170,7 @@ fn fixes(row: &PortUse, owner: Option<&ProcFacts>, limits: &LimitsRaw) -> Vec<Fi
         );
         wider.undo = Some(sh!("sysctl -w net.ipv4.ip_local_port_range=\"{} {}\"", low, high));
         wider.risk =
-            "a server that is to listen on a port of the wider range may find it taken: reserve it with ip_local_reserved_ports"
+            "a server about to listen on a port in the wider range may find it in use: reserve it with ip_local_reserved_ports"
                 .into();
         wider.needs = "root".into();
         fixes.push(wider);

@@ -18,7 +18,7 @@ const CORES: Param = Param {
     default: 0.2,
     min: 0.01,
     max: 1024.0,
-    what: "CPUs that the ended children of one program must have used; only those that it waited for are counted",
+    what: "CPUs used by the ended children of one program; only children it waited for are counted",
 };
 const LOST: Param = Param {
     name: "lost",
@@ -26,7 +26,7 @@ const LOST: Param = Param {
     default: 0.05,
     min: 0.001,
     max: 100.0,
-    what: "run delay of others that it must cost: theirs times the children's share of what competes",
+    what: "run delay it causes others: theirs times the children's share of competing CPU use",
 };
 
 /// The rule.
@@ -40,13 +40,13 @@ pub const RULE: Rule = Rule {
     page: "\
 Processes live too briefly to be seen in any table: each takes a fork, an exec and some page faults. The kernel adds
 what a child used to its parent when the parent waits for it (cutime, cstime), and so names the parent. Forks are
-counted for the whole host; children that nobody waits for count for no parent.
+counted for the whole host; children that nobody waits for are attributed to no parent.
 
 The loss is the run delay of everyone else times the share of the ended children in the CPU use that competes,
-weighted by nice values. Below 5 % PSI cpu nobody is blamed.
+weighted by nice values. Below 5 % PSI cpu nothing is blamed.
 
-**Relief**: pause the parent or lower its priority; one that others depend on is only looked into. **Cure**: see what
-it starts; by hand: keep workers instead of starting one per request or line, use the shell's own commands in loops.",
+**Relief**: pause the parent or lower its priority; one that others depend on is only inspected. **Cure**: see what it
+starts; by hand: keep workers instead of starting one per request or line, use the shell's own commands in loops.",
     judge: Judge::Host(judge),
 };
 
@@ -59,14 +59,14 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let held = prev.is_some_and(|p| !p.held.is_empty());
     let forks = cpu.forks_per_s.unwrap_or(0.0);
     if forks < params.limit(FORKS, held) {
-        return Judged::clear(host, format!("{} forks a second", short(forks)));
+        return Judged::clear(host, format!("{} forks/s", short(forks)));
     }
     // A child that ran for long and is reaped now brings its whole life at once: more than was busy beside the living cannot be.
     let living: f64 = facts.world.processes().iter().filter_map(|p| p.cpu).sum();
     let most = (cpu.busy * facts.world.cpus() - living).max(0.0);
     let parent = cpu_blame::most(facts, prev, |p| p.children_cpu.unwrap_or(0.0).min(most));
     let Some(parent) = parent.filter(|b| b.cores >= params.limit(CORES, held) && b.lost >= params.limit(LOST, held)) else {
-        return Judged::clear(host, format!("{} forks a second, and no parent of them costs others much", short(forks)));
+        return Judged::clear(host, format!("{} forks/s, and no parent delays others much", short(forks)));
     };
     let title = format!(
         "{} starts short-lived processes: {} forks a second on the host, its ended children used {} CPUs",
@@ -78,13 +78,13 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.evidence = vec![
         params.row("forks", forks, FORKS, "host.cpu"),
         params.row("CPU used by its children that ended", parent.cores, CORES, "host.processes"),
-        params.row("others wait for a CPU by it", parent.lost, LOST, "host.schedstat"),
+        params.row("run-queue wait it causes others", parent.lost, LOST, "host.schedstat"),
     ];
     found.fixes = parent.reliefs(facts);
     let mut cure = fix::shell_fix(
         Phase::Cure,
         Horizon::ShortTerm,
-        "See what it starts, and keep a worker instead",
+        "See what it starts, and keep workers running instead",
         sh!(
             "timeout 3 strace -f -e trace=execve -p {} 2>&1 | grep -o 'execve(\"[^\"]*' | sort | uniq -c | sort -rn | head",
             parent.program.root.pid

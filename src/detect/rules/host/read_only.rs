@@ -23,13 +23,13 @@ pub const RULE: Rule = Rule {
     params: &[],
     origins: &["host.mounts"],
     page: "\
-A file system that could be written is read-only now: the kernel does that when it finds an error
-(`errors=remount-ro`), and all writes fail with EROFS. A file system counts that perftop saw writable before, or that
-is set to become read-only on errors and is; one that was mounted read-only on purpose does not. It is critical where
-the file system's flags or a message of the last ten minutes show an error; without one it is info.
+A file system that was writable is read-only now: the kernel does that when it finds an error (`errors=remount-ro`),
+and all writes fail with EROFS. A file system counts that perftop saw writable before, or that is set to become
+read-only on errors and is; one that was mounted read-only on purpose does not. It is critical where the file system's
+flags or a message of the last ten minutes show an error; without one it is info.
 
-**Relief**: read the kernel's messages; by hand: move the service away, and do not force it writable before it was
-checked. **Cure**: unmount it and check it (`fsck -n` only looks); by hand: repair it after a copy was made.",
+**Relief**: read the kernel's messages; by hand: move the service away, and do not remount it writable before it was
+checked. **Cure**: unmount it and check it (`fsck -n` only reads); by hand: repair it after a copy was made.",
     judge: Judge::Host(judge),
 };
 
@@ -63,10 +63,10 @@ fn fixes(fs: &FsRaw) -> Vec<Fix> {
     let mut look = fix::shell_fix(
         Phase::Relief,
         Horizon::Immediate,
-        "See why: the kernel said it",
+        "See why, in the kernel log",
         sh!("dmesg -T | grep -iE 'remount|I/O error|EXT4-fs|XFS|BTRFS' | tail -n 20; findmnt {}", mount),
     );
-    look.risk = "none: it only looks".into();
+    look.risk = "none: read-only".into();
     look.verify = sh!("findmnt -no OPTIONS {}", mount);
     let mut cure = look.clone();
     cure.phase = Phase::Cure;
@@ -74,7 +74,7 @@ fn fixes(fs: &FsRaw) -> Vec<Fix> {
     cure.title = "Check it unmounted, then mount it again".into();
     let Some(source) = Word::operand(fs.source.raw()) else { return vec![look] };
     cure.command = sh!("umount {} && fsck -n {}   # -n only looks; repair after a copy was made", mount, source);
-    cure.risk = "whoever has files open there must stop first".into();
+    cure.risk = "processes with open files there must stop first".into();
     cure.needs = "root".into();
     cure.takes_s = None;
     vec![look, cure]

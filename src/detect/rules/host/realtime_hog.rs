@@ -17,7 +17,7 @@ const CORES: Param = Param {
     default: 0.3,
     min: 0.01,
     max: 1024.0,
-    what: "CPUs that real-time tasks of one program must use",
+    what: "CPUs used by real-time tasks of one program",
 };
 const LOST: Param = Param {
     name: "lost",
@@ -25,7 +25,7 @@ const LOST: Param = Param {
     default: 0.05,
     min: 0.001,
     max: 100.0,
-    what: "run delay of others that it must cost: theirs times its share of what competes",
+    what: "run delay it causes others: theirs times its share of competing CPU use",
 };
 
 /// The rule.
@@ -38,10 +38,10 @@ pub const RULE: Rule = Rule {
     origins: &["host.processes", "host.schedstat"],
     page: "\
 A task under SCHED_FIFO, SCHED_RR or SCHED_DEADLINE runs before every normal one; by default the kernel leaves the
-others 5 % of the time (`sched_rt_runtime_us`). No nice value helps against it. Seen is the policy of each process'
-main thread.
+others 5 % of the time (`sched_rt_runtime_us`). No nice value helps against it. Only the policy of each process' main
+thread is seen.
 
-The loss is the run delay of everyone else times its share of the CPU use that competes. Below 5 % PSI cpu nobody is
+The loss is the run delay of everyone else times its share of the CPU use that competes. Below 5 % PSI cpu nothing is
 blamed.
 
 **Relief**: make it a normal task (`chrt -a -o -p 0`), or pause it where nobody depends on it. **Cure**: find out who
@@ -60,14 +60,14 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         return Judged::clear(host, "no real-time task uses much CPU while others wait");
     };
     if hog.lost < params.limit(LOST, held) {
-        return Judged::clear(host, format!("{} is real-time and costs others {} s/s", hog.program.label(), short(hog.lost)));
+        return Judged::clear(host, format!("{} is real-time and delays others by {} s/s", hog.program.label(), short(hog.lost)));
     }
-    let title = format!("{} runs as a real-time task on {} CPUs and lets nobody else run", hog.program.label(), short(hog.cores));
+    let title = format!("{} runs as a real-time task on {} CPUs and starves normal tasks", hog.program.label(), short(hog.cores));
     let mut found = hog.found(facts, title);
     found.evidence = vec![
         params.row("CPU used by real-time tasks", hog.cores, CORES, "host.processes"),
-        params.row("others wait for a CPU by it", hog.lost, LOST, "host.schedstat"),
-        evidence("its share of what competes", hog.share * 100.0, Unit::Percent, None, "host.processes"),
+        params.row("run-queue wait it causes others", hog.lost, LOST, "host.schedstat"),
+        evidence("share of competing CPU use", hog.share * 100.0, Unit::Percent, None, "host.processes"),
     ];
     found.fixes = vec![fix::normal_scheduling(&hog.program.members)];
     found.fixes.extend(fix::pause(facts.world, &hog.program.members));
@@ -81,7 +81,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             hog.program.root.pid
         ),
     );
-    cure.risk = "none: it only looks".into();
+    cure.risk = "none: read-only".into();
     found.fixes.push(cure);
     Judged::found(hog.program.subject(), found)
 }

@@ -17,7 +17,7 @@ const LIMITED: Param = Param {
     default: 0.2,
     min: 0.01,
     max: 1000.0,
-    what: "seconds per second in which receive windows of one address must hold data back",
+    what: "time in which receive windows of one address hold data back",
 };
 
 /// The rule.
@@ -31,8 +31,8 @@ pub const RULE: Rule = Rule {
     page: "\
 A receiver that reads too slowly closes its window, and the sender must wait (`tcpi_rwnd_limited`, exact kernel time,
 summed over the sockets to one address). A window that is too small for a long path holds data back as well. The wait
-is for the other end and no fix here gives that time back, so this is never above info. It is shown because it looks
-like a slow server from the outside. Loopback and other network namespaces are left out.
+is on the other end and no fix here recovers that time, so this is never above info. It is shown because from outside
+it looks like a slow server. Loopback and other network namespaces are left out.
 
 **Relief**: see the windows. **Cure**: by hand, on the other end: read faster, or allow larger receive buffers.",
     judge: Judge::Host(judge),
@@ -53,17 +53,17 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             format!("The receive window of {} holds our data back: it reads too slowly, or its window is too small", path.ip);
         let mut found = Found::new(Class::Live, title);
         found.evidence = vec![
-            params.row("held back by its window", path.window_limited_s_per_s, LIMITED, "host.peers"),
-            evidence("sockets to it", f64::from(path.sockets), Unit::Count, None, "host.peers"),
+            params.row("time limited by the receive window", path.window_limited_s_per_s, LIMITED, "host.peers"),
+            evidence("sockets to the address", f64::from(path.sockets), Unit::Count, None, "host.peers"),
         ];
-        found.against = vec![evidence("segments sent again", path.retransmits_per_s, Unit::PerSecond, None, "host.peers")];
+        found.against = vec![evidence("segments retransmitted", path.retransmits_per_s, Unit::PerSecond, None, "host.peers")];
         let mut look = fix::shell_fix(
             Phase::Relief,
             Horizon::Immediate,
             "See the windows",
             sh!("ss -tin dst {} | grep -B1 rwnd_limited", path.ip),
         );
-        look.risk = "none: it only looks".into();
+        look.risk = "none: read-only".into();
         found.fixes = vec![look];
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }

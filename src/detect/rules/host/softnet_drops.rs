@@ -32,16 +32,16 @@ pub const RULE: Rule = Rule {
     params: &[DROPS],
     origins: &["host.softnet", "ledger"],
     page: "\
-A CPU takes packets from the cards more slowly than they come; its backlog (`netdev_max_backlog`) is full, and the
-rest is dropped before any socket sees it. Squeezes alone (the budget ran out, the rest was taken a moment later) are
-no loss.
+A CPU takes packets from the NICs more slowly than they arrive; its backlog (`netdev_max_backlog`) is full, and the
+rest is dropped before any socket sees it. Squeezes alone (the budget ran out, the rest was processed a moment later)
+are not a loss.
 
-The loss is modelled, a lower bound: of the segments that come in for sockets here (requests to listeners, replies of
-peers on other hosts) the share dropped / (dropped + taken), at 0.2 s each, the sender's first time-out; at most one
-per connection. Never critical.
+The loss is modelled, a lower bound: of the segments that come in for sockets here (requests to listeners, responses
+of peers on other hosts) the share dropped / (dropped + taken), at 0.2 s each, the sender's first time-out; at most
+one per connection. Never critical.
 
 **Relief**: a longer backlog and a larger budget. **Cure**: see where the interrupts go; by hand: spread them over
-CPUs (RSS, RPS), find what holds that CPU.",
+CPUs (RSS, RPS), find what occupies that CPU.",
     judge: Judge::Host(judge),
 };
 
@@ -53,7 +53,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     };
     let squeezes = limits.squeezes_per_s.unwrap_or(0.0);
     if drops < params.limit(DROPS, is_held(prev, &host)) {
-        return Judged::clear(host, format!("{} packets a second dropped, {} squeezes", short(drops), short(squeezes)));
+        return Judged::clear(host, format!("{} packets/s dropped, {} squeezes/s", short(drops), short(squeezes)));
     }
     let lost = loss::before_sockets(facts.world);
     let mut found =
@@ -64,8 +64,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.confidence = 0.5;
     found.evidence = vec![
         params.row("packets dropped", drops, DROPS, "host.softnet"),
-        evidence("packets taken", limits.packets_per_s.unwrap_or(0.0), Unit::PerSecond, None, "host.softnet"),
-        evidence("times that the budget ran out", squeezes, Unit::PerSecond, None, "host.softnet"),
+        evidence("packets processed", limits.packets_per_s.unwrap_or(0.0), Unit::PerSecond, None, "host.softnet"),
+        evidence("squeezes (budget ran out)", squeezes, Unit::PerSecond, None, "host.softnet"),
     ];
     let mut raise = fix::shell_fix(
         Phase::Relief,
@@ -82,7 +82,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     cure.title = "Spread the interrupts over the CPUs".into();
     cure.command = sh!("cat /proc/interrupts | grep -E 'CPU|eth|ens|virtio|mlx'; cat /sys/class/net/*/queues/rx-*/rps_cpus");
     cure.undo = None;
-    cure.risk = "none: it only looks".into();
+    cure.risk = "none: read-only".into();
     found.fixes = vec![raise, cure];
     Judged::found(host, found)
 }

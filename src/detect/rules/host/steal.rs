@@ -18,7 +18,7 @@ pub const STEAL: Param = Param {
     default: 5.0,
     min: 0.1,
     max: 100.0,
-    what: "of the CPU time that the hypervisor must take",
+    what: "share of CPU time stolen by the hypervisor",
 };
 
 /// The rule.
@@ -32,7 +32,7 @@ pub const RULE: Rule = Rule {
     page: "\
 Virtual CPUs were ready and the hypervisor ran someone else: steal in `/proc/stat`. Nothing on this host can change
 it. The loss is modelled: steal x CPUs x the foreground's share of the CPU time that is used here. Burstable instances
-that ran out of credit show it too. Not every hypervisor tells.
+that ran out of credit show it too. Not every hypervisor reports it.
 
 **Relief**: by hand: move work to another host. **Cure**: by hand, at the provider: CPU credits, another instance
 type, a dedicated host.",
@@ -57,15 +57,15 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.victims_time = facts.ledger.sum(|_| true, Actor::time) + lost;
     found.evidence = vec![
         params.row("stolen", percent, STEAL, "host.cpu"),
-        evidence("stolen, in CPUs", cpu.steal * facts.world.cpus(), Unit::Cores, None, "host.cpu"),
-        evidence("of it in the foreground's time", lost, Unit::SecondsPerSecond, None, "ledger"),
+        evidence("CPUs stolen", cpu.steal * facts.world.cpus(), Unit::Cores, None, "host.cpu"),
+        evidence("foreground's share of it", lost, Unit::SecondsPerSecond, None, "ledger"),
     ];
     found.against = vec![evidence("CPU busy", cpu.busy * 100.0, Unit::Percent, None, "host.cpu")];
     found.confidence = confidence(facts.ledger, lost, 0);
     let mut cure = fix::shell_fix(
         Phase::Cure,
         Horizon::ShortTerm,
-        "Move to another host or a larger share; on burstable instances look at the CPU credits",
+        "Move to another host or a larger instance; on burstable instances check the CPU credits",
         Command::note("# the provider's console: CPU credits, instance type, placement"),
     );
     cure.target = "the hypervisor".into();

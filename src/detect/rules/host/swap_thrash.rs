@@ -20,10 +20,10 @@ const SWAPPED: Param = Param {
     default: 1_048_576.0,
     min: 4096.0,
     max: 1e11,
-    what: "that must go in each direction, on average over the window; one direction alone is housekeeping or recovery",
+    what: "traffic in each direction, mean over the window; one direction alone is housekeeping or recovery",
 };
 const PRESSURE: Param =
-    Param { name: "pressure", unit: Unit::Percent, default: 5.0, min: 0.1, max: 100.0, what: "PSI memory that must go with it" };
+    Param { name: "pressure", unit: Unit::Percent, default: 5.0, min: 0.1, max: 100.0, what: "PSI memory at the same time" };
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -34,10 +34,10 @@ pub const RULE: Rule = Rule {
     params: &[SWAPPED, PRESSURE],
     origins: &["host.vmstat", "host.psi.memory", "host.processes"],
     page: "\
-Pages go out to swap and come back a moment later: the memory in use does not fit. Swap that is used and lies still
-costs nothing (1 GiB of pages that nobody touches may stay there for weeks), and swapping in alone is recovery.
+Pages go out to swap and come back a moment later: the memory in use does not fit. Swap that is used but idle costs
+nothing (1 GiB of pages that nobody touches may stay there for weeks), and swapping in alone is recovery.
 
-Both rates are means over the window. PSI memory must go with them; a kernel without PSI goes by the rates alone.
+Both rates are means over the window. PSI memory must be up as well; on a kernel without PSI the rates alone decide.
 Swapping because of a group's own limit counts too: the counters are the whole host's.
 
 The loss is the time that tasks stall for memory (PSI memory some, a lower bound) x the others' share of the major
@@ -65,7 +65,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     if came.min(went) < params.limit(SWAPPED, held) || calm {
         return Judged::clear(host, format!("swap: {}/s in, {}/s out", bytes(came), bytes(went)));
     }
-    // Chosen anew each time: who grew first may by now be one of those whose pages go.
+    // Chosen again each time: who grew first may by now be one of those whose pages go.
     let Some(program) = memory_reclaim::culprit(facts, None, |p| p.major_faults_per_s.is_some_and(|f| f >= 1.0))
         .or_else(|| programs(facts.world, |p| p.rss_bytes as f64).into_iter().next())
     else {
@@ -79,7 +79,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let of_others = faults(false) / (faults(true) + faults(false)).max(1e-9);
     let stalled = facts.ledger.state(State::MemoryStalled) * of_others;
     let title = format!(
-        "Memory does not fit: {}/s go to swap and {}/s come back, {} holds {}",
+        "Memory does not fit: {}/s swapped out and {}/s in, {} holds {}",
         bytes(went),
         bytes(came),
         program.label(),
@@ -94,9 +94,9 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.evidence = vec![
         params.row("swapped in", came, SWAPPED, "host.vmstat"),
         params.row("swapped out", went, SWAPPED, "host.vmstat"),
-        evidence("others wait for IO of swap", waits, Unit::SecondsPerSecond, None, "host.iodelay"),
-        evidence("of the pages that come back are others'", of_others * 100.0, Unit::Percent, None, "host.processes"),
-        evidence("held by the program", program.amount, Unit::Bytes, None, "host.processes"),
+        evidence("swap IO wait it causes others", waits, Unit::SecondsPerSecond, None, "host.iodelay"),
+        evidence("share of swapped-in pages that are others'", of_others * 100.0, Unit::Percent, None, "host.processes"),
+        evidence("memory held by the program", program.amount, Unit::Bytes, None, "host.processes"),
     ];
     if let Some(pressure) = pressure {
         found.evidence.insert(2, params.row("PSI memory some", pressure, PRESSURE, "host.psi.memory"));
@@ -109,7 +109,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         "See who is swapped, and cap what does not fit",
         sh!("grep VmSwap /proc/[0-9]*/status 2>/dev/null | sort -k2 -rn | head"),
     );
-    cure.risk = "none: it only looks".into();
+    cure.risk = "none: read-only".into();
     found.fixes = fix::pause(facts.world, &program.members).into_iter().chain([cure]).collect();
     Judged::found(program.subject(), found)
 }

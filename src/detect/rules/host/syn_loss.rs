@@ -1,4 +1,4 @@
-//! host.network.syn_loss: connects need their SYN sent again.
+//! host.network.syn_loss: connects need SYN retransmits.
 
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
@@ -18,7 +18,7 @@ const LOST: Param = Param {
     default: 0.05,
     min: 0.001,
     max: 1000.0,
-    what: "connections that must stand without an answer to their SYN, on average",
+    what: "connections waiting for an answer to their SYN, on average",
 };
 
 /// The rule.
@@ -26,14 +26,14 @@ pub const RULE: Rule = Rule {
     id: "host.network.syn_loss",
     class: Class::Live,
     source: SourceKind::Host,
-    says: "connects need their SYN sent again",
+    says: "connects need SYN retransmits",
     params: &[LOST],
     origins: &["host.peers", "host.tcp"],
     page: "\
-A connection is asked for and nobody answers: the kernel sends the SYN again after one second, then after two, four …
-Each such connect costs at least a second. The loss is the mean number of sockets in SYN_SENT towards that address and
-port; one that asked again makes it a loss and no slow round trip. The sockets are dumped every 0.25 to 3 s, each
-second while no process here has a connection to another host. Never critical: nobody may wait for that connect.
+A connect gets no answer: the kernel retransmits the SYN after one second, then after two, four … Each such connect
+costs at least a second. The loss is the mean number of sockets in SYN_SENT towards that address and port; a retry
+shows that it is loss and not a slow round trip. The sockets are dumped every 0.25 to 3 s, each second while no
+process here has a connection to another host. Never critical: nobody may wait for that connect.
 
 **What causes it**: a firewall that drops, a host that is down, a full accept queue on the other side
 (`host.network.listen_overflow` there), packet loss.
@@ -55,15 +55,15 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         if row.waiting < params.limit(LOST, is_held(prev, &subject)) {
             continue;
         }
-        let mut found = Found::new(Class::Live, format!("Connects to {} get no answer: the SYN is sent again", row.peer));
+        let mut found = Found::new(Class::Live, format!("Connects to {} get no answer: the SYN is retransmitted", row.peer));
         found.losses = vec![(State::NetworkConnect, row.waiting)];
         found.victims_time = row.waiting;
         found.evidence = vec![
             evidence("connections without an answer", row.waiting, Unit::Count, Some(params.get(LOST)), "host.peers"),
-            evidence("of them those that asked again", row.again, Unit::Count, None, "host.peers"),
-            evidence("SYNs sent again", again_per_s, Unit::PerSecond, None, "host.tcp"),
+            evidence("of these, retried", row.again, Unit::Count, None, "host.peers"),
+            evidence("SYNs retransmitted", again_per_s, Unit::PerSecond, None, "host.tcp"),
         ];
-        // Whose connects these are, and whether anyone waits for them, is not told here: a probe of a dead host looks the same.
+        // Whose connects these are, and whether anyone waits for them, is not known here: a probe of a dead host looks the same.
         found.never_critical = true;
         found.confidence = 0.8;
         let ip = row.peer.ip();
@@ -87,7 +87,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     if judged.verdicts.is_empty() {
         return Judged::clear(
             Subject::host(),
-            format!("every connect is answered ({} SYNs a second sent again)", short(again_per_s)),
+            format!("every connect is answered ({} SYNs/s retransmitted)", short(again_per_s)),
         );
     }
     judged

@@ -16,7 +16,7 @@ const SHARE: Param = Param {
     default: 60.0,
     min: 10.0,
     max: 100.0,
-    what: "of the busy time that must be spent in the kernel",
+    what: "share of the busy time spent in the kernel",
 };
 const CORES: Param = Param {
     name: "cores",
@@ -24,7 +24,7 @@ const CORES: Param = Param {
     default: 0.5,
     min: 0.01,
     max: 1024.0,
-    what: "CPUs that one program must spend in the kernel; processes that are there for less than half of their time do not count",
+    what: "CPUs one program spends in the kernel; only processes that are there for half of their time or more count",
 };
 const LOST: Param = Param {
     name: "lost",
@@ -32,7 +32,7 @@ const LOST: Param = Param {
     default: 0.05,
     min: 0.001,
     max: 100.0,
-    what: "run delay of others that it must cost: theirs times its share of what competes",
+    what: "run delay it causes others: theirs times its share of competing CPU use",
 };
 
 /// The rule.
@@ -45,14 +45,14 @@ pub const RULE: Rule = Rule {
     origins: &["host.cpu", "host.processes", "host.schedstat"],
     page: "\
 The CPUs work in the kernel and not in programs: system calls, page faults, interrupts. Of the processes that spend
-more than half of their time there, perftop names the program that spends most; interrupts belong to none. Reading a
-device fast costs kernel time too, and is fine while nobody waits for a CPU.
+more than half of their time there, perftop names the program that spends most; interrupts are attributed to none.
+Reading a device fast costs kernel time too, and is fine while nobody waits for a CPU.
 
 The loss is the run delay of everyone else times the share of that kernel time in the CPU use that competes, weighted
-by nice values. Below 5 % PSI cpu nobody is blamed.
+by nice values. Below 5 % PSI cpu nothing is blamed.
 
-**Relief**: pause it or lower its priority; one that others depend on is only looked into. **Cure**: see which calls
-it makes; by hand: larger reads and writes, fewer calls, huge pages, no busy polling.",
+**Relief**: pause it or lower its priority; one that others depend on is only inspected. **Cure**: see which calls it
+makes; by hand: larger reads and writes, fewer calls, huge pages, no busy polling.",
     judge: Judge::Host(judge),
 };
 
@@ -75,15 +75,15 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let Some(caller) = caller.filter(|c| c.cores >= params.limit(CORES, held) && c.lost >= params.limit(LOST, held)) else {
         return Judged::clear(
             host,
-            format!("{} % of the busy time is kernel time, and no program's part of it costs others much", short(share)),
+            format!("{} % of the busy time is kernel time, and no program's share delays others much", short(share)),
         );
     };
     let title = format!("{} spends {} CPUs in the kernel", caller.program.label(), short(caller.cores));
     let mut found = caller.found(facts, title);
     found.evidence = vec![
-        params.row("of the busy time is kernel time", share, SHARE, "host.cpu"),
-        params.row("its CPUs in the kernel", caller.cores, CORES, "host.processes"),
-        params.row("others wait for a CPU by it", caller.lost, LOST, "host.schedstat"),
+        params.row("kernel share of busy time", share, SHARE, "host.cpu"),
+        params.row("CPUs it spends in the kernel", caller.cores, CORES, "host.processes"),
+        params.row("run-queue wait it causes others", caller.lost, LOST, "host.schedstat"),
     ];
     found.fixes = caller.reliefs(facts);
     let mut cure = fix::shell_fix(

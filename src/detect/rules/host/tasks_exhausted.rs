@@ -66,7 +66,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let mut raise = fix::shell_fix(
             Phase::Relief,
             Horizon::Immediate,
-            "Raise it",
+            "Raise the limit",
             sh!("sysctl -w kernel.{}={}", name, most.saturating_mul(2)),
         );
         raise.undo = Some(sh!("sysctl -w kernel.{}={}", name, most));
@@ -84,7 +84,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
 
 fn in_group(group: &CgroupFacts, now: u64, most: u64) -> Found {
     let (class, word) = if now >= most { (Class::Error, ": forks fail") } else { (Class::Risk, "") };
-    let title = format!("{} has {} of the {} tasks that it may have{word}", group.path, count(now as f64), count(most as f64));
+    let title = format!("{} has {} of the {} tasks it is allowed{word}", group.path, count(now as f64), count(most as f64));
     let mut found = Found::new(class, title);
     found.evidence = vec![evidence("tasks in the group", now as f64, Unit::Count, Some(most as f64), "host.cgroup.tasks")];
     found.fixes = fixes(group, most);
@@ -102,7 +102,7 @@ fn fixes(group: &CgroupFacts, most: u64) -> Vec<Fix> {
     );
     raise.undo = Some(sh!("echo {} > {}", most, file));
     raise.needs = "root".into();
-    raise.risk = "what forks without end goes on; a manager may write the old value again".into();
+    raise.risk = "a runaway fork continues; a manager may restore the old value".into();
     raise.verify = sh!("cat {}", file);
     let mut cure = fix::shell_fix(
         Phase::Cure,
@@ -110,6 +110,6 @@ fn fixes(group: &CgroupFacts, most: u64) -> Vec<Fix> {
         "See who has the tasks",
         sh!("ps -o nlwp,pid,comm --sort=-nlwp -p \"$(paste -sd, {})\" | head", procs),
     );
-    cure.risk = "none: it only looks".into();
+    cure.risk = "none: read-only".into();
     vec![raise, cure]
 }

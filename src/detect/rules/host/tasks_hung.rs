@@ -19,7 +19,7 @@ const BLOCKED: Param = Param {
     default: 4.0,
     min: 1.0,
     max: 5.0,
-    what: "seconds in state D at every look of the window, and on no CPU in between",
+    what: "seconds in state D in every sample, and never on a CPU in between",
 };
 
 /// The rule.
@@ -31,16 +31,16 @@ pub const RULE: Rule = Rule {
     params: &[BLOCKED],
     origins: &["host.iodelay", "host.wchan"],
     page: "\
-A task that is in state D at every look for seconds, and on no CPU in between, waits in the kernel for something that
-does not come: a dead network file system, a frozen one, a device that does not answer, a lock whose holder hangs. It
-can seldom be killed. On a disk that is only slow each wait is short, and tasks come and go.
+A task that is in state D in every sample for seconds, and never on a CPU in between, waits in the kernel for
+something that does not come: a dead network file system, a frozen one, a device that does not answer, a lock whose
+holder hangs. It can seldom be killed. On a disk that is only slow each wait is short, and tasks come and go.
 
-Named is what it waits in (`wchan`); those that wait in the same place are one finding. The loss is the foreground
-time of those that hang for 4 s in one place that is none of the block layer, the journals or the dirty limit, while
-their process moves less than a page per second; while PSI io stands still it is all their time in state D.
+The kernel function it waits in (`wchan`) is named; tasks that wait in the same one are one finding. The loss is the
+foreground time of those that hang for 4 s in one function outside the block layer, the journals and the dirty limit,
+while their process moves less than a page per second; while PSI io stands still it is all their time in state D.
 
-**Relief**: see where it stands and what it has open. **Cure**: by hand: thaw the file system (`fsfreeze -u`), bring
-the server back; nothing sent to the task itself helps.",
+**Relief**: see where it is blocked and what it has open. **Cure**: by hand: thaw the file system (`fsfreeze -u`),
+bring the server back; nothing sent to the task itself helps.",
     judge: Judge::Host(judge),
 };
 
@@ -50,7 +50,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     }
     let all: Vec<&ProcFacts> = facts.world.processes().iter().filter(|p| p.blocked_s > 0.0).collect();
     let mut judged = Judged::default();
-    // Those that wait in the same place are one story, told of the first.
+    // Those that wait in the same place are one finding, named after the first.
     let mut told: Vec<&str> = Vec::new();
     for p in &all {
         let subject = Subject::new(SubjectType::Process, p.id.to_string(), p.label());
@@ -76,15 +76,15 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         found.losses = vec![(State::TaskBlocked, lost)];
         found.victims_time = lost;
         found.evidence = vec![
-            params.row("in state D without a break", p.blocked_s, BLOCKED, "host.iodelay"),
-            evidence("processes that wait in the same place", alike.len() as f64, Unit::Count, None, "host.wchan"),
+            params.row("in state D without interruption", p.blocked_s, BLOCKED, "host.iodelay"),
+            evidence("processes blocked in the same function", alike.len() as f64, Unit::Count, None, "host.wchan"),
         ];
         let pressure = facts.world.host.psi.io.as_ref().ok().map(|p| p.best() * 100.0);
         found.against = pressure.map(|p| evidence("PSI io", p, Unit::Percent, None, "host.psi.io")).into_iter().collect();
         let mut look = fix::shell_fix(
             Phase::Relief,
             Horizon::Immediate,
-            "See where it stands in the kernel, and what it has open",
+            "See where it is blocked in the kernel, and what it has open",
             sh!(
                 "cat /proc/{}/wchan; cat /proc/{}/stack; ls -l /proc/{}/cwd; findmnt -no TARGET,FSTYPE,OPTIONS | grep -E 'nfs|cifs|fuse'",
                 p.id.pid,
@@ -93,10 +93,10 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             ),
         );
         look.needs = "root".into();
-        look.risk = "looking at a file of a dead mount can hang the shell: add `timeout 2` where in doubt".into();
+        look.risk = "accessing a file on a dead mount can hang the shell: add `timeout 2` where in doubt".into();
         let mut cure = look.clone();
         cure.phase = Phase::Cure;
-        cure.title = "Free what it waits for: thaw the file system, bring the server back".into();
+        cure.title = "Unblock what it waits for: thaw the file system, bring the server back".into();
         cure.command =
             sh!("dmesg -T | grep -A1 'blocked for more than' | tail -n 20   # and: fsfreeze -u MOUNT, if someone froze it");
         found.fixes = vec![look, cure];

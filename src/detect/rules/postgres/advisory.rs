@@ -25,11 +25,10 @@ pub const RULE: Rule = Rule {
 The application itself asked for this lock (`pg_advisory_lock`), and gave it a meaning of its own: a leader, a queue,
 one job at a time. A root belongs here when most of those who wait behind it wait for such a lock. The holder may be
 idle, outside of any transaction: a lock of a session lasts as long as the session. Of more than 32 waiters the title
-counts those that were asked about; the time counts all.
+counts those that were checked; the time counts all.
 
-**Relief**: end the holder, when you know what the lock stands for: it may be the leader that others follow.
-**Cure**: `pg_try_advisory_lock` and a retry, in the application; by hand: one key for each object rather than one
-for all.",
+**Relief**: end the holder, once you know what the lock means: the holder may be the leader that others follow.
+**Cure**: `pg_try_advisory_lock` and a retry, in the application; by hand: one key per object rather than one for all.",
     judge: Judge::Postgres(judge),
 };
 
@@ -43,18 +42,18 @@ fn made(pg: &PgFacts, _: &Chains, root: &Root) -> Option<(Subject, String, Vec<F
     let title = format!("{} sessions wait for an advisory lock of {}, which {state}", root.waiters.len(), who(s));
     let mut fixes: Vec<Fix> = terminate(pg, s, root.waiters.len()).into_iter().collect();
     for fix in &mut fixes {
-        fix.risk.push_str("; an advisory lock may make it a leader, and the next one takes over");
+        fix.risk.push_str("; the lock may mark it as the leader; another one takes over");
     }
     let mut cure = sql(
         pg,
         Phase::Cure,
         Horizon::LongTerm,
-        "Ask for the lock without waiting, in the application",
+        "Try the lock without waiting, in the application",
         "SELECT pg_try_advisory_lock(KEY);   -- instead of pg_advisory_lock(KEY); KEY: the application's own".into(),
         &Foreign::default(),
     );
     cure.needs = "the application".into();
-    cure.risk = "the application must handle the answer no".into();
+    cure.risk = "the application must handle a lock that is not granted".into();
     fixes.push(cure);
     Some((session_subject(pg, s), title, fixes))
 }

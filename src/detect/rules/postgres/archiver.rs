@@ -31,11 +31,11 @@ pub const RULE: Rule = Rule {
     origins: &["postgres.archiver", "postgres.cluster", "postgres.settings"],
     page: "\
 The last attempt to archive a file of WAL failed, and the last success is older than the threshold, or there was none
-yet. Until it succeeds the server keeps every file: the disk fills, and no archive has what happened since. It tries
-again about once a minute. Without `archive_mode` nothing is judged. A warning at most: free space is not looked at
-here.
+yet. Until it succeeds the server keeps every WAL file: the disk fills, and the archive lacks everything since. It
+tries again about once a minute. Without `archive_mode` nothing is judged. A warning at most: free space is not
+checked here.
 
-**Relief**: see the command (`archive_command`), and try it as the server's user. **Cure**, by hand: mend the command
+**Relief**: see the command (`archive_command`), and try it as the server's user. **Cure**, by hand: fix the command
 or the `archive_library`; the server's log has its message. Never remove files from pg_wal by hand.",
     judge: Judge::Postgres(judge),
 };
@@ -63,12 +63,12 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         if since.is_finite() { format!("the last success is {} ago", seconds(since)) } else { "it has never succeeded".into() };
     let file = if a.last_failed_wal.is_empty() { String::new() } else { format!(" at {}", a.last_failed_wal) };
     let mut found =
-        Found::new(Class::Risk, format!("Archiving of WAL fails{file}, {} times so far: {last}", count(a.failed as f64)));
+        Found::new(Class::Risk, format!("Archiving of WAL fails{file}, {} failures so far: {last}", count(a.failed as f64)));
     found.grows = true;
     found.never_critical = true;
     found.evidence = vec![
         evidence("failures", a.failed as f64, Unit::Count, None, "postgres.archiver"),
-        evidence("the last failure", failed_s, Unit::Seconds, None, "postgres.archiver"),
+        evidence("time since the last failure", failed_s, Unit::Seconds, None, "postgres.archiver"),
     ];
     if let Some((rate, _)) = facts.learned.trend(&pg.id, "wal").and_then(|s| s.growth()) {
         found.evidence.push(evidence("WAL written meanwhile", rate, Unit::BytesPerSecond, None, "postgres.cluster"));
@@ -81,7 +81,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         "SHOW archive_command;".into(),
         &Foreign::default(),
     );
-    fix.risk = "none: it only looks".into();
+    fix.risk = "none: read-only".into();
     fix.needs = "pg_read_all_settings; then the server's user".into();
     fix.verify = Command::sql("SELECT last_archived_time > last_failed_time AS works FROM pg_stat_archiver;");
     found.fixes = vec![fix];

@@ -28,13 +28,13 @@ pub const RULE: Rule = Rule {
     origins: &["postgres.activity", "postgres.statements", "postgres.plan", "ledger"],
     page: "\
 The plan of a query scans a whole table of 8 MiB or more, most of which is dead rows or empty space: rows that were
-updated or deleted and not cleaned, or cleaned and never given back. The share is the larger of two: dead rows of all
-rows, by the server's counters; and pages beyond those that the live rows need by the widths of their columns (85 %
-full). A table that was not analysed since its counters began is not judged, nor a query whose plan shows a missing
+updated or deleted and not vacuumed, or vacuumed and never given back. The share is the larger of two: dead rows of
+all rows, by the server's counters; and pages beyond those that the live rows need by the widths of their columns (85
+% full). A table that was not analysed since its counters began is not judged, nor a query whose plan shows a missing
 index or stale statistics. Charged is that share of the query's time.
 
-**Relief**: VACUUM makes the dead space reusable and hardly shrinks the table; first, by hand: end what holds the
-horizon; when the query is new: roll back its deployment. **Cure**: only rewriting gives the space back: VACUUM FULL,
+**Relief**: VACUUM makes the dead space reusable and hardly shrinks the table; first, by hand: end what holds back the
+horizon; when the query is new: roll back its deployment. **Cure**: only a rewrite gives the space back: VACUUM FULL,
 which locks the table; by hand: pg_repack beside the running load.",
     judge: Judge::Postgres(judge),
 };
@@ -52,7 +52,7 @@ fn made(pg: &PgFacts, params: &Params<'_>, costly: &Costly<'_>, kind: &Kind) -> 
         format!("{:.0} % of {name} ({}) is dead space, and {} reads it", share * 100.0, bytes(size), called(pg, costly.row));
     let mut found = queries::found(pg, costly, title, *share);
     found.confidence = found.confidence.min(0.7);
-    found.evidence.insert(0, params.row("of the table is dead or empty", share * 100.0, DEAD.param, "postgres.plan"));
+    found.evidence.insert(0, params.row("share of the table dead or empty", share * 100.0, DEAD.param, "postgres.plan"));
     found.evidence.insert(1, evidence("dead rows", table.dead as f64, Unit::Count, None, "postgres.plan"));
     found.fixes = fixes(pg, costly, table, &object);
     Some((subject, found))
@@ -64,13 +64,11 @@ fn fixes(pg: &PgFacts, costly: &Costly<'_>, table: &PlannedTable, object: &Objec
         pg,
         Phase::Cure,
         Horizon::LongTerm,
-        "Rewrite the table, in a window where nobody uses it",
+        "Rewrite the table, in a maintenance window",
         object.statement("VACUUM (FULL, ANALYZE) ", ""),
         &costly.row.database,
     );
-    full.risk =
-        "locks the table against everyone until it is done; needs its size again on disk. pg_repack does it without the lock"
-            .into();
+    full.risk = "locks the table exclusively until done; needs its size again on disk. pg_repack does it without the lock".into();
     full.needs = vacuum.needs.clone();
     full.needs_bytes = Some(table.pages * 8192);
     full.takes_s = Some((table.pages as f64 * 8192.0 / 25e6).max(1.0).round());

@@ -1,4 +1,4 @@
-//! postgres.locks.blocked: any other session that blocks others, mostly one that works.
+//! postgres.locks.blocked: any other session that blocks others, mostly an active one.
 
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::kinds::Judge;
@@ -19,19 +19,19 @@ pub const RULE: Rule = Rule {
     id: "postgres.locks.blocked",
     class: Class::Live,
     source: SourceKind::Postgres,
-    says: "any other session that blocks others, mostly one that works",
+    says: "any other session that blocks others, mostly an active one",
     params: &[LOST],
     origins: &["postgres.activity", "postgres.locks", "ledger"],
     page: "\
-A session holds locks that others need, and is none of the other kinds of roots: it works (a long update, a
+A session holds locks that others need, and is not one of the other kinds of roots: it is active (a long update, a
 migration, a vacuum against wraparound that DDL waits for), or paused within its transaction less than a second ago.
 Those who wait for its rows count here when its transaction is two seconds old; behind a younger one it is a hot row.
-What an active root itself waits for is said with it; when it runs a query that is found as missing_index,
+What an active root itself waits for is shown with it; when it runs a query that is found as missing_index,
 stale_statistics or expensive, that is the cause and this hangs under it. Of more than 32 waiters the title counts
-those that were asked about.
+those that were checked.
 
 **Relief**: cancel its statement (a cancelled update is rolled back) or end the session; by hand: let it finish when
-it is nearly done. A vacuum that prevents wraparound is never to be ended: by hand, cancel who waits for it.
+it is nearly done. Never end a vacuum that prevents wraparound: by hand, cancel who waits for it.
 **Cure**: `lock_timeout` for the role that waits longest, when it can try again; by hand: shorter transactions, the
 same order of locks everywhere.",
     judge: Judge::Postgres(judge),
@@ -47,7 +47,7 @@ fn made(pg: &PgFacts, _: &Chains, root: &Root) -> Option<(Subject, String, Vec<F
         Holder::Session(s) => s,
         Holder::Unknown(pid) => {
             let subject = Subject::new(SubjectType::Backend, format!("{pid}@0"), format!("pid {pid}"));
-            return Some((subject, format!("pid {pid}, which cannot be seen, blocks {}", roots::sessions(frees)), Vec::new()));
+            return Some((subject, format!("pid {pid} (not visible) blocks {}", roots::sessions(frees)), Vec::new()));
         }
         Holder::Prepared(_) => return None,
     };
@@ -63,7 +63,7 @@ fn made(pg: &PgFacts, _: &Chains, root: &Root) -> Option<(Subject, String, Vec<F
     fixes.extend(cancel(
         pg,
         s,
-        &format!("Cancel its statement: {} behind it can go on when it has rolled back", roots::sessions(frees)),
+        &format!("Cancel its statement: {} behind it continue once it has rolled back", roots::sessions(frees)),
     ));
     fixes.extend(terminate(pg, s, frees));
     fixes.extend(give_up(pg, root));
@@ -81,8 +81,8 @@ fn give_up(pg: &PgFacts, root: &Root) -> Option<Fix> {
     let title = "Time out this role's waits for locks";
     let setting = ("lock_timeout", "5s");
     let mut fix = role_setting(pg, Phase::Cure, Horizon::LongTerm, title, &victim.role, setting)?;
-    fix.risk = "its statements fail after five seconds behind a lock: it must try again; not for a role that migrates or builds indexes \
-                (one that gives up leaves an invalid index). Counts for new sessions only"
+    fix.risk = "its statements fail after five seconds of lock wait and must be retried; not for a role that runs migrations or \
+                builds indexes (a failed build leaves an invalid index). Applies to new sessions only"
         .into();
     Some(fix)
 }

@@ -20,9 +20,9 @@ pub const RULE: Rule = Rule {
     params: &[],
     origins: &["postgres.databases"],
     page: "\
-The server read a page whose checksum does not fit: the disk, the memory or something in between changed it. Counted
+The server read a page whose checksum does not match: the disk, the memory or something in between changed it. Counted
 are failures since the statistics were reset, not pages: one page may fail many times. The finding stays, critical,
-until those statistics are reset, whatever was repaired. Where data checksums are off nothing is counted.
+until those statistics are reset, even after a repair. Nothing is counted while data checksums are off.
 
 **First**, by hand: stop writing if you can, and copy the data directory before anything else. No VACUUM, no
 rewriting.
@@ -53,14 +53,34 @@ fn judge(facts: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
             &d.name,
         );
         fix.command = sh!("pg_amcheck --all --heapallindexed");
-        fix.risk = "reads everything".into();
+        fix.risk = "reads all data".into();
         fix.needs = "superuser; a copy of the data directory first".into();
         fix.takes_s = None;
         found.fixes = vec![fix];
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }
     if judged.verdicts.is_empty() {
-        return Judged::clear(instance(pg), "no checksum failed, as far as they are switched on");
+        return Judged::clear(instance(pg), "no checksum failures, where checksums are on");
     }
     judged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::Bench;
+    use crate::model::postgres::{Cluster, DatabaseRow, PgState};
+
+    fn counted(failures: Option<u64>) -> Bench {
+        let database = DatabaseRow { name: "shop".into(), checksum_failures: failures, ..DatabaseRow::default() };
+        Bench::cluster(Cluster { databases: vec![database], ..Cluster::default() })
+    }
+
+    #[test]
+    fn one_failure_is_one_too_many() {
+        counted(Some(1)).expect(&RULE, false, "found Data of shop is damaged: 1");
+        counted(Some(0)).expect(&RULE, false, "clear");
+        counted(None).expect(&RULE, false, "clear");
+        Bench { postgres: Some(PgState::default()), ..Bench::default() }.expect(&RULE, false, "unknown");
+    }
 }

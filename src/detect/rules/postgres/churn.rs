@@ -30,10 +30,10 @@ pub const RULE: Rule = Rule {
     origins: &["postgres.connections", "postgres.databases", "host.cpu", "ledger"],
     page: "\
 Every connection is a new process of the server, with a login, caches to fill and a page table to build. Each is
-charged 8 ms, a fixed cost that was measured on one machine; most of it is CPU time of the kernel. The rate is that
-of the whole server, from its own count of sessions (14 and later; unknown before): those that are too short are in
-no sample. Named is the application, role and host with most connections younger than ten seconds; its share of the
-rate is not known.
+charged 8 ms, a fixed cost that was measured on one machine; most of it is CPU time of the kernel. The rate is that of
+the whole server, from its own count of sessions (14 and later; unknown before): short ones appear in no sample. Named
+is the application, role and host with the most connections younger than ten seconds; its share of the rate is not
+known.
 
 **Cure**: keep connections open: a pool in the application, or a pooler in front of the server.",
     judge: Judge::Postgres(judge),
@@ -56,7 +56,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     };
     let held = prev.is_some_and(|p| !p.held.is_empty());
     if opened < params.limit(OPENED, held) {
-        return Judged::clear(instance(pg), format!("{} connections are opened a second", short(opened)));
+        return Judged::clear(instance(pg), format!("{} connections/s opened", short(opened)));
     }
     let young = cluster.connections.iter().filter(|c| c.application.raw() != b"perftop").max_by_key(|c| c.young);
     let name = young.map_or("?", |c| if c.application.is_empty() { c.role.shown() } else { c.application.shown() });
@@ -64,11 +64,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     let from = if from.is_empty() { "the local socket" } else { from };
     let subject = Subject::new(SubjectType::Application, name, format!("{name} from {from}"));
     let cost = facts.ledger.state(State::PostgresConnect);
-    let title = format!(
-        "{} connections are opened a second, above all by {name}: {} sessions' worth of logins",
-        short(opened),
-        short(cost)
-    );
+    let title = format!("{} connections/s opened, mostly by {name}: logins cost {} sessions", short(opened), short(cost));
     let mut found = Found::new(Class::Live, title);
     found.losses = vec![(State::PostgresConnect, cost)];
     found.waste = true;
@@ -76,7 +72,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     found.confidence = 0.7;
     found.evidence = vec![
         params.row("connections opened", opened, OPENED, "postgres.databases"),
-        evidence("time of their logins, at 8 ms each", cost, Unit::SecondsPerSecond, None, "postgres.connections"),
+        evidence("login time, at 8 ms each", cost, Unit::SecondsPerSecond, None, "postgres.connections"),
     ];
     if let Some(forks) = facts.world.host.cpu.as_ref().ok().filter(|_| pg.local()).and_then(|c| c.forks_per_s) {
         found.evidence.push(evidence("forks of this host", forks, Unit::PerSecond, None, "host.cpu"));
@@ -86,8 +82,8 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         Horizon::ShortTerm,
         "Keep connections open: a pool in the application, or pgbouncer in front",
         "a pool; or pgbouncer.ini: pool_mode = transaction, default_pool_size = 2 x CPUs",
-        "the application, or a place for pgbouncer".into(),
-        "with pool_mode = transaction nothing of a session lasts beyond its transaction",
+        "the application, or a host for pgbouncer".into(),
+        "with pool_mode = transaction no session state survives the transaction",
     )];
     Judged::found(subject, found)
 }

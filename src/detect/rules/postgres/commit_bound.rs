@@ -1,4 +1,4 @@
-//! postgres.wal.commit_bound: sessions wait for WAL writes and flushes, mostly at their commits.
+//! postgres.wal.commit_bound: sessions wait for WAL writes and flushes, mostly at commit.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ const LOST: Param = Param {
     default: 0.3,
     min: 0.001,
     max: 1000.0,
-    what: "sessions that wait for WAL, beyond the disk's baseline",
+    what: "sessions waiting for WAL, beyond the disk's baseline",
 };
 const LASTING: Param = Param {
     name: "lasting",
@@ -32,7 +32,7 @@ const LASTING: Param = Param {
     default: 15.0,
     min: 0.0,
     max: 85.0,
-    what: "seconds that it must last before it may be critical",
+    what: "seconds it lasts before it can be critical",
 };
 
 /// The rule.
@@ -40,20 +40,19 @@ pub const RULE: Rule = Rule {
     id: "postgres.wal.commit_bound",
     class: Class::Live,
     source: SourceKind::Postgres,
-    says: "sessions wait for WAL writes and flushes, mostly at their commits",
+    says: "sessions wait for WAL writes and flushes, mostly at commit",
     params: &[LOST, LASTING],
     origins: &["postgres.activity", "postgres.cluster", "postgres.databases", "ledger"],
     page: "\
-Sessions wait for WAL to be written, flushed or inserted (`WALWrite`, `WALSync`, `WALInsert`), mostly at their
-commits: what cannot be seen in pg_stat_statements. What the disk takes at its baseline is productive: the threshold
-is for the wait beyond it, the evidence row shows all of the wait. The time per commit is that of all commits of the
-server. When the disk is held up by somebody, or checkpoints are forced, that is the cause and this hangs under it. A
-warning at most until the wait was at 0.7 of the threshold or more for `lasting` seconds: a pause of the disk is no
-incident.
+Sessions wait for WAL to be written, flushed or inserted (`WALWrite`, `WALSync`, `WALInsert`), mostly at commit: which
+pg_stat_statements does not show. The disk's baseline counts as productive: the threshold applies to the wait beyond
+it, the evidence row shows the whole wait. The time per commit is that of all commits of the server. When another
+cause slows the disk, or checkpoints are forced, that is the cause and this hangs under it. A warning at most until
+the wait was at 0.7 of the threshold or more for `lasting` seconds: a short disk stall is not an incident.
 
-**Relief**: `synchronous_commit = off` for the role that waits most: its last half second may be lost in a crash.
-Offered only while 0.3 sessions are inside the write or flush itself, and the foreground waits less for a CPU than
-for WAL.
+**Relief**: `synchronous_commit = off` for the role that waits most: its last half second of commits may be lost in a
+crash. Offered only while 0.3 sessions are inside the write or flush itself, and the foreground waits less for a CPU
+than for WAL.
 **Cure**: several changes per transaction; by hand: a faster or a separate disk for WAL.",
     judge: Judge::Postgres(judge),
 };
@@ -73,11 +72,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     let each = commits.filter(|n| *n > 0.0).map(|n| format!(", {} ms per commit", short(waiting / n * 1000.0)));
     let mut found = Found::new(
         Class::Live,
-        format!(
-            "{} sessions wait for WAL writes and flushes, mostly at their commits{}",
-            short(waiting),
-            each.unwrap_or_default()
-        ),
+        format!("{} sessions wait for WAL writes and flushes, mostly at commit{}", short(waiting), each.unwrap_or_default()),
     );
     found.losses = vec![(State::PostgresWal, lost)];
     // Disks pause for some seconds now and then, and are well again before anyone could do anything.
@@ -88,7 +83,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     found.ci = Some(interval(pg, lost));
     found.confidence = confidence(pg, lost);
     found.evidence =
-        vec![evidence("sessions that wait for WAL", waiting, Unit::Count, Some(params.get(LOST)), "postgres.activity")];
+        vec![evidence("sessions waiting for WAL", waiting, Unit::Count, Some(params.get(LOST)), "postgres.activity")];
     found.evidence.extend(commits.map(|n| evidence("commits", n, Unit::PerSecond, None, "postgres.databases")));
     if let Some(rate) = pg.rate(|c| c.wal.position) {
         found.evidence.push(evidence("WAL written", rate, Unit::BytesPerSecond, None, "postgres.cluster"));
@@ -122,7 +117,7 @@ fn fixes(pg: &PgFacts, activity: &Activities, flush: bool) -> Vec<Fix> {
     let offered = || {
         role_setting(pg, Phase::Relief, Horizon::Immediate, title, role, ("synchronous_commit", "off")).map(|mut fix| {
             fix.risk =
-                "a crash may lose the commits of the last half second; nothing is torn. Counts for new sessions only".into();
+                "a crash may lose the last half second of commits; data stays consistent. Applies to new sessions only".into();
             fix
         })
     };
@@ -130,7 +125,7 @@ fn fixes(pg: &PgFacts, activity: &Activities, flush: bool) -> Vec<Fix> {
     let batch = in_application(
         pg,
         Horizon::ShortTerm,
-        "Several changes in one transaction",
+        "Batch several changes in one transaction",
         "BEGIN; many changes; COMMIT",
         format!("the application of role {role}"),
         "locks are held a little longer",

@@ -18,18 +18,18 @@ pub const RULE: Rule = Rule {
     id: "postgres.locks.ddl_queue",
     class: Class::Live,
     source: SourceKind::Postgres,
-    says: "a waiting DDL queues everyone behind it; the root is who it waits for",
+    says: "a waiting DDL queues everyone behind it; the root is what it waits for",
     params: &[LOST],
     origins: &["postgres.activity", "postgres.locks", "ledger"],
     page: "\
 A statement wants an ACCESS EXCLUSIVE lock and waits for a transaction that uses the table. The queue is fair:
-everyone who comes later waits behind it, plain reads too, though the first transaction alone would not hold them up.
+everyone who comes later waits behind it, plain reads too, though the first transaction alone would not block them.
 The root is that transaction; the statement in the queue is named with it. The title counts those who wait only
-because of the statement, of the 32 waiters that are asked about at most; the time counts everyone behind the root.
+because of the statement, of the 32 waiters that are checked at most; the time counts everyone behind the root.
 
-**Relief**: cancel the waiting statement: those behind it go on at once, and the transaction around it is rolled
-back. Or end the transaction that it waits for. **Cure**: run DDL with a short `lock_timeout`; by hand: again until
-it gets through.",
+**Relief**: cancel the waiting statement: those behind it continue at once, and the transaction around it is rolled
+back. Or end the transaction that it waits for. **Cure**: run DDL with a short `lock_timeout`; by hand: retry until it
+succeeds.",
     judge: Judge::Postgres(judge),
 };
 
@@ -45,13 +45,13 @@ fn made(pg: &PgFacts, _: &Chains, root: &Root) -> Option<(Subject, String, Vec<F
     let s = root.session()?;
     let ddl = root.queue.and_then(|queue| pg.activity.as_ref().ok()?.session(queue.ddl));
     let queued = root.queue.map_or(0, |queue| queue.behind);
-    let what = ddl.map_or_else(|| "a strong lock".to_owned(), |d| brief(d.query.shown(), 50));
+    let what = ddl.map_or_else(|| "an exclusive lock".to_owned(), |d| brief(d.query.shown(), 50));
     let title = format!("{} behind `{what}`, which waits for {}{}", queues(queued), who(s), roots::on_relation(pg, root));
     let mut subject = session_subject(pg, s);
     subject.also.extend(ddl.map(|d| format!("backend:{}", d.key())));
     let mut fixes: Vec<Fix> = Vec::new();
     if let Some(ddl) = ddl {
-        let title = format!("Cancel the waiting statement: {queued} others go on");
+        let title = format!("Cancel the waiting statement: {queued} others continue");
         fixes.extend(cancel(pg, ddl, &title));
     }
     fixes.extend(terminate(pg, s, root.waiters.len()));
@@ -59,7 +59,7 @@ fn made(pg: &PgFacts, _: &Chains, root: &Root) -> Option<(Subject, String, Vec<F
         pg,
         Phase::Cure,
         Horizon::LongTerm,
-        "Let DDL give up early, and try again",
+        "Let DDL give up early, and retry",
         "SET lock_timeout = '2s';".into(),
         &Foreign::default(),
     );

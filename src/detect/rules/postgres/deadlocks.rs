@@ -18,7 +18,7 @@ const TAIL: Param = Param {
     default: 60.0,
     min: 1.0,
     max: 3600.0,
-    what: "how long one is still shown after the last, marked as ended",
+    what: "how long one stays shown after the last, marked as ended",
 };
 
 /// The rule.
@@ -30,11 +30,10 @@ pub const RULE: Rule = Rule {
     params: &[TAIL],
     origins: &["postgres.databases"],
     page: "\
-Two or more transactions wait for each other; the server waits for `deadlock_timeout` (one second by default), finds
-the ring, and ends one of them with an error. Each costs about that time for all in the ring, and one transaction
-that must be tried again. The count is the server's, per database, between two readings; the statements are in its
-log. Critical from 5 % of the transactions and one a second on; a warning from 0.5 % on, and while it is shown as
-ended.
+Two or more transactions wait for each other; the server waits for `deadlock_timeout` (one second by default), detects
+the cycle, and ends one of them with an error. Each costs about that time for all in the cycle, and one transaction
+that must be retried. The count is the server's, per database, between two readings; the statements are in its log.
+Critical from 5 % of the transactions and one a second on; a warning from 0.5 % on, and while it is shown as ended.
 
 **Cure**: take locks in the same order everywhere (sort the keys before an update of many); by hand: shorter
 transactions, and a retry for SQLSTATE 40P01.",
@@ -77,7 +76,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }
     if judged.verdicts.is_empty() {
-        return Judged::clear(instance(pg), "no deadlock since the reading before");
+        return Judged::clear(instance(pg), "no deadlock since the previous reading");
     }
     judged
 }
@@ -86,9 +85,9 @@ fn order(pg: &PgFacts, database: &Foreign) -> Fix {
     in_application(
         pg,
         Horizon::ShortTerm,
-        "Lock rows in one order everywhere",
+        "Lock rows in the same order everywhere",
         "SELECT … WHERE id = ANY ($1) ORDER BY id FOR UPDATE, before the updates",
         format!("the application of database {database}; the server's log names the statements"),
-        "none beyond the change",
+        "none beyond the code change",
     )
 }

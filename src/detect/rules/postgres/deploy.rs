@@ -31,12 +31,12 @@ pub fn rollback(facts: &Facts<'_>, pg: &PgFacts, costly: &Costly<'_>) -> Option<
     let mut fix =
         sql(pg, Phase::Relief, Horizon::Immediate, "Roll back what was deployed with it", String::new(), &Foreign::default());
     fix.command = Command::note(format!(
-        "-- {} as role {}{since}: deploy what ran before it; this query was not sent then",
+        "-- {} as role {}{since}: deploy the previous version; it did not send this query",
         named(application.as_bytes()),
         named(costly.row.role.shown().as_bytes())
     ));
     fix.needs = format!("whoever deploys {application}");
-    fix.risk = "what else came with that version goes, too".into();
+    fix.risk = "everything else in that version is rolled back too".into();
     fix.takes_s = None;
     Some(fix)
 }

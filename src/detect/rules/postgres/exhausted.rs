@@ -44,16 +44,15 @@ pub const RULE: Rule = Rule {
     params: &[NEARLY, LEFT],
     origins: &["postgres.connections", "postgres.settings"],
     page: "\
-`max_connections`, less `superuser_reserved_connections` and `reserved_connections`, is the number of connection
-slots for ordinary roles. When they are used up their new connections are refused; sessions that are open go on.
-Counted are all client sessions, superusers' and perftop's too; refused ones are not seen. A risk from `nearly` on,
-an error at `left`. Named is the application, role and host with most sessions: often the idle ones of a pool that is
-too large.
+`max_connections`, less `superuser_reserved_connections` and `reserved_connections`, is the number of connection slots
+for ordinary roles. When they are used up their new connections are refused; sessions that are open go on. Counted are
+all client sessions, superusers' and perftop's too; refused ones are not seen. A risk from `nearly` on, an error at
+`left`. Named is the application, role and host with the most sessions: often the idle ones of a pool that is too
+large.
 
-**Relief**: end the idle sessions of that application and role, from every host, that have been idle for five
-seconds.
+**Relief**: end the idle sessions of that application and role, from every host, that have been idle for five seconds.
 **Cure**: raise `max_connections` to 1.5 times the slots, at a restart; better, by hand: a pooler, and smaller pools:
-sessions beyond two or three per CPU make nothing faster.",
+more than two or three sessions per CPU make nothing faster.",
     judge: Judge::Postgres(judge),
 };
 
@@ -68,7 +67,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     if places <= 0.0 {
         return unknown(pg, &crate::model::seen::Lack::new(crate::model::seen::Why::Absent, "max_connections"));
     }
-    // perftop's own count too: they take places.
+    // perftop's own count too: they use connection slots.
     let listed: u32 = cluster.connections.iter().map(|c| c.all).sum();
     let used = f64::from(listed.max(cluster.connected));
     let Some(top) = cluster.connections.iter().max_by_key(|c| c.all) else { return Judged::clear(instance(pg), "no connection") };
@@ -92,10 +91,10 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     let mut found = Found::new(if full { Class::Error } else { Class::Risk }, title);
     found.grows = true;
     found.evidence = vec![
-        evidence("places taken", used, Unit::Count, Some(places), "postgres.connections"),
-        evidence("of them by the one with most", f64::from(top.all), Unit::Count, None, "postgres.connections"),
-        evidence("idle among those", f64::from(top.idle), Unit::Count, None, "postgres.connections"),
-        evidence("the longest idle", top.longest_idle_s, Unit::Seconds, None, "postgres.connections"),
+        evidence("slots in use", used, Unit::Count, Some(places), "postgres.connections"),
+        evidence("held by the largest user", f64::from(top.all), Unit::Count, None, "postgres.connections"),
+        evidence("of these, idle", f64::from(top.idle), Unit::Count, None, "postgres.connections"),
+        evidence("longest idle for", top.longest_idle_s, Unit::Seconds, None, "postgres.connections"),
     ];
     found.fixes = fixes(pg, top, places);
     Judged::found(subject, found)
@@ -110,14 +109,14 @@ fn fixes(pg: &PgFacts, top: &crate::model::postgres::ConnectionRow, places: f64)
             pg,
             Phase::Relief,
             Horizon::Immediate,
-            &format!("End its idle sessions, from every host: {} from the one named", top.idle),
+            &format!("End its idle sessions, from every host: {} from the host named", top.idle),
             format!(
                 "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE state = 'idle' AND application_name = {application} AND usename = {role} \
                  AND state_change < now() - interval '5 s' AND pid <> pg_backend_pid();"
             ),
             &Foreign::default(),
         );
-        fix.risk = "a pool must notice that its connections are gone; one that does not shows errors once for each".into();
+        fix.risk = "the pool must detect closed connections; one that does not returns one error per connection".into();
         fix.needs = format!("role {}, or pg_signal_backend", top.role);
         fix.verify = Command::sql(
             "SELECT count(*), current_setting('max_connections') FROM pg_stat_activity WHERE backend_type = 'client backend';",
@@ -134,7 +133,7 @@ fn fixes(pg: &PgFacts, top: &crate::model::postgres::ConnectionRow, places: f64)
         &more,
     );
     out.extend(more.map(|mut more| {
-        more.risk = "each session takes memory and time of everyone's snapshots; a pooler is the better way".into();
+        more.risk = "each session takes memory and slows everyone's snapshots; a pooler is better".into();
         if pg.cluster.as_ref().is_ok_and(|c| !c.replicas.is_empty()) {
             more.risk += "; raise it on every standby first: one with a lower value stops replaying";
         }

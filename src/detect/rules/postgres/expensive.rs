@@ -1,4 +1,4 @@
-//! postgres.query.expensive: an expensive query keeps sessions busy and no narrower cause is found.
+//! postgres.query.expensive: an expensive query keeps sessions busy and no more specific cause is found.
 
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::kinds::Judge;
@@ -22,18 +22,18 @@ pub const RULE: Rule = Rule {
     id: "postgres.query.expensive",
     class: Class::Live,
     source: SourceKind::Postgres,
-    says: "an expensive query keeps sessions busy and no narrower cause is found",
+    says: "an expensive query keeps sessions busy and no more specific cause is found",
     params: &[LOST, DEAR.param, DOMINATES.param],
     origins: &["postgres.activity", "postgres.statements", "ledger"],
     page: "\
 A call of one statement takes `dear` milliseconds on average, or 2 ms and the statement has `dominates` of the total
-statement time. No narrower cause is found: no missing index, stale statistics, bloat, spill, large fetch, flood of
-calls or slowdown; without a plan the first three are not ruled out. The plan (`x`) shows where the time goes. Nobody
-knows how much could be spared; 45 % are assumed, so that it is critical only through others who wait for it.
+statement time. No more specific cause is found: no missing index, stale statistics, bloat, spill, large fetch, flood
+of calls or slowdown; without a plan the first three are not ruled out. The plan (`x`) shows where the time goes. How
+much could be saved is unknown; 45 % is assumed, so that it is critical only through others who wait for it.
 
-**Relief**: where a run of it has lasted for 30 s: cancel the longest, and limit its role by `statement_timeout`;
-when it is new: roll back its deployment. **Cure**, where no run is that long: let it read less, in the application;
-compute it less often; keep its result.",
+**Relief**: where a run of it has lasted for 30 s: cancel the longest, and limit its role by `statement_timeout`; when
+it is new: roll back its deployment. **Cure**, where no run is that long: let it read less, in the application;
+compute it less often; cache its result.",
     judge: Judge::Postgres(judge),
 };
 
@@ -47,12 +47,16 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
 fn made(pg: &PgFacts, params: &Params<'_>, costly: &Costly<'_>, _: &Kind) -> Option<(Subject, Found)> {
     let g = &costly.row.grown;
     let calls = g.calls.max(1) as f64;
-    let title =
-        format!("{} keeps {} sessions busy, {} ms a call", called(pg, costly.row), short(costly.lost), short(g.exec_ms / calls));
+    let title = format!(
+        "{} keeps {} sessions busy, {} ms per call",
+        called(pg, costly.row),
+        short(costly.lost),
+        short(g.exec_ms / calls)
+    );
     let mut found = queries::found(pg, costly, title, SPARED);
     found.confidence = found.confidence.min(0.6);
     let dear = Some(params.get(DEAR.param));
-    found.evidence.push(evidence("a call", g.exec_ms / calls, Unit::Milliseconds, dear, "postgres.statements"));
+    found.evidence.push(evidence("time per call", g.exec_ms / calls, Unit::Milliseconds, dear, "postgres.statements"));
     found.fixes = limit(pg, costly);
     Some((query_subject(pg, costly.row), found))
 }
@@ -67,15 +71,14 @@ fn limit(pg: &PgFacts, costly: &Costly<'_>) -> Vec<Fix> {
     let oldest = ours.max_by(|a, b| a.query_s.unwrap_or(0.0).total_cmp(&b.query_s.unwrap_or(0.0)));
     let longest_s = oldest.and_then(|s| s.query_s).unwrap_or(0.0);
     if longest_s < LIMIT_S {
-        let how =
-            "let it read less: fewer rows or columns, an aggregate that is kept, a cache; its plan (x) shows where the time goes";
+        let how = "let it read less: fewer rows or columns, a stored aggregate, a cache; its plan (x) shows where the time goes";
         let whose = format!("the application of role {}", costly.row.role);
         return vec![in_application(pg, Horizon::ShortTerm, "Make it cheaper", how, whose, "the application changes")];
     }
-    let cancel = oldest.and_then(|s| cancel(pg, s, "Cancel the one that runs longest"));
+    let cancel = oldest.and_then(|s| cancel(pg, s, "Cancel the longest run"));
     let fix = role_setting(pg, Phase::Relief, Horizon::ShortTerm, title, &costly.row.role, ("statement_timeout", "30s"));
     let said = fix.map(|mut fix| {
-        fix.risk = "longer statements of that role fail, its dumps and reports too".into();
+        fix.risk = "longer statements of that role fail, including dumps and reports".into();
         fix
     });
     cancel.into_iter().chain(said).collect()

@@ -1,4 +1,4 @@
-//! postgres.checkpoints.forced: checkpoints are requested before their time, as a rule by WAL volume.
+//! postgres.checkpoints.forced: checkpoints are requested early, usually by WAL volume.
 
 use super::support::{confidence, setting, unknown};
 use crate::detect::finding::{Class, Horizon, Phase};
@@ -19,7 +19,7 @@ const FORCED: Param = Param {
     default: 0.01,
     min: 0.0001,
     max: 10.0,
-    what: "requested checkpoints per second of the last 120 s; two are needed, so below 0.017 it has no effect",
+    what: "requested checkpoints per second over the last 120 s; at least two are needed, so below 0.017 it has no effect",
 };
 const SHARE: Param = Param {
     name: "share",
@@ -27,7 +27,7 @@ const SHARE: Param = Param {
     default: 50.0,
     min: 10.0,
     max: 100.0,
-    what: "share of the requested ones in all checkpoints",
+    what: "requested checkpoints as a share of all",
 };
 
 /// The rule.
@@ -35,15 +35,15 @@ pub const RULE: Rule = Rule {
     id: "postgres.checkpoints.forced",
     class: Class::Live,
     source: SourceKind::Postgres,
-    says: "checkpoints are requested before their time, as a rule by WAL volume",
+    says: "checkpoints are requested early, usually by WAL volume",
     params: &[FORCED, SHARE],
     origins: &["postgres.checkpoints", "postgres.activity", "postgres.cluster", "ledger"],
     page: "\
-Two checkpoints or more were requested within the last two minutes, and `share` of all or more: as a rule because WAL
-fills `max_wal_size` before `checkpoint_timeout` has passed. Counted are all requests, those by hand and of base
-backups too. Changed pages are written again and again, and after each checkpoint the first change of a page writes
-the whole page to WAL. Charged is what sessions wait for writes of data files, and of their waits for WAL the share
-of full pages in it (Δwal_fpi x 8 kB / ΔWAL; 30 % where that is not known), both beyond the disk's baseline.
+Two checkpoints or more were requested within the last two minutes, and `share` of all or more: usually because WAL
+fills `max_wal_size` before `checkpoint_timeout` has passed. Counted are all requests, including manual ones and those
+of base backups. Changed pages are written again and again, and after each checkpoint the first change of a page
+writes the whole page to WAL. Charged is what sessions wait for writes of data files, and of their waits for WAL the
+share of full pages in it (Δwal_fpi x 8 kB / ΔWAL; 30 % where that is not known), both beyond the disk's baseline.
 
 **Relief**: a larger `max_wal_size`: 2.5 times the WAL of one `checkpoint_timeout`, and twice the present value at
 least. It needs that much disk, and recovery after a crash takes longer.",
@@ -84,7 +84,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     let mut found = Found::new(
         Class::Live,
         format!(
-            "Checkpoints are requested before their time: one each {} with max_wal_size = {}",
+            "Checkpoints are requested early: one every {} with max_wal_size = {}",
             seconds(1.0 / per_s.max(1e-9)),
             bytes(size)
         ),
@@ -98,11 +98,13 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     found.victims_time = activity.map_or(0.0, |a| a.active());
     found.confidence = confidence(pg, found.lost());
     found.evidence = vec![
-        evidence("checkpoints asked for", asked, Unit::Count, Some(SEVERAL), "postgres.checkpoints"),
-        params.row("of all checkpoints", share, SHARE, "postgres.checkpoints"),
+        evidence("checkpoints requested, last 120 s", asked, Unit::Count, Some(SEVERAL), "postgres.checkpoints"),
+        params.row("share of all checkpoints", share, SHARE, "postgres.checkpoints"),
     ];
     match full {
-        Some(_) => found.evidence.push(evidence("of WAL is full pages", pages * 100.0, Unit::Percent, None, "postgres.cluster")),
+        Some(_) => {
+            found.evidence.push(evidence("full-page share of WAL", pages * 100.0, Unit::Percent, None, "postgres.cluster"))
+        }
         None => found.lacks = 1,
     }
     let wal = facts
@@ -116,7 +118,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     // ones writes, with room; and never less than twice what is set.
     let set = cluster.number("max_wal_size").unwrap_or(1024.0) / 1024.0;
     let wanted = (wal * timeout * 2.5 / 1_073_741_824.0).max(set * 2.0).ceil().max(2.0);
-    let title = "Let more WAL pass between two checkpoints";
+    let title = "Allow more WAL between two checkpoints";
     let fix = setting(pg, Phase::Relief, Horizon::Immediate, title, "max_wal_size", &format!("{wanted:.0}GB"));
     let said = fix.map(|mut fix| {
         fix.risk = format!("up to {wanted:.0} GB of disk for WAL; recovery after a crash takes longer");

@@ -25,14 +25,14 @@ pub const RULE: Rule = Rule {
     params: &[LOST, CALLS.param, CHEAP.param, FEW_ROWS.param, FLOOD.param],
     origins: &["postgres.activity", "postgres.statements", "ledger"],
     page: "\
-A statement that takes next to nothing is called hundreds of times a second and more, several times over what was
-usual before, or it is new (in none of the readings before): a loop in an application that asks for each row by
-itself, a cache that is gone. Usual is the median of the readings before; until that is known an old one counts when
-it keeps a whole session busy. BEGIN, COMMIT, SET and their kind are left out. Charged is 80 % of its time.
+A statement that takes next to nothing is called hundreds of times a second and more, several times over its baseline,
+or it is new (in none of the earlier readings): a loop in an application that queries each row separately, or a lost
+cache. The baseline is the median of the earlier readings; until it is known an old query counts when it keeps a whole
+session busy. BEGIN, COMMIT, SET and the like are left out. Charged is 80 % of its time.
 
-Where the usual rate is known only growth counts: a server whose ordinary load is many small queries is healthy.
+Where the baseline rate is known only growth counts: a server whose ordinary load is many small queries is healthy.
 
-**Relief**, when it is new: roll back its deployment. **Cure**: one query for all of them (`WHERE id = ANY ($1)`); by
+**Relief**, when it is new: roll back its deployment. **Cure**: one query for all rows (`WHERE id = ANY ($1)`); by
 hand: a join, a cache in front of it.",
     judge: Judge::Postgres(judge),
 };
@@ -63,8 +63,8 @@ fn batch(pg: &PgFacts, costly: &Costly<'_>) -> Vec<Fix> {
     vec![in_application(
         pg,
         Horizon::ShortTerm,
-        "Ask once for many, in the application",
-        "… WHERE id = ANY ($1) with all the ids, instead of one statement for each",
+        "Query many rows at once, in the application",
+        "… WHERE id = ANY ($1) with all the ids, instead of one statement per id",
         format!("the application of role {}", costly.row.role),
         "the application changes",
     )]

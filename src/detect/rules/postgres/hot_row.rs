@@ -24,9 +24,9 @@ pub const RULE: Rule = Rule {
     origins: &["postgres.activity", "postgres.locks", "ledger"],
     page: "\
 Many transactions change the same rows, or insert the same new key: a counter, a balance, the head of a queue. Those
-whom others wait for are younger than two seconds, so there is nobody to end; they simply stand in line, one commit
-after another, and the line is as slow as a commit. The server does not say which row: all such waits are one
-finding, with the table of the most waited-for holder that has one.
+whom others wait for are younger than two seconds, so there is no session to end; they queue, one commit after
+another, and the queue is as slow as a commit. The server does not say which row: all such waits are one finding, with
+the table of the most waited-for holder that has one.
 
 **Relief**, by hand: less load on that row. **Cure**, in the application: spread it (several rows, summed when read),
 collect the changes and write them once, `SKIP LOCKED` for queues; by hand: commit sooner after the update.",
@@ -41,7 +41,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     let mine: Vec<&Root> = chains.roots.iter().filter(|r| roots::kind(r) == Kind::HotRow).collect();
     let waiting: f64 = mine.iter().map(|r| r.waiting).sum();
     let Some(first) = mine.first() else {
-        return Judged::clear(instance(pg), "nobody queues for the same rows");
+        return Judged::clear(instance(pg), "no sessions queue for the same rows");
     };
     let (subject, name) = subject(pg, &mine);
     let held = is_held(prev, &subject) || prev.is_some_and(|p| !p.held.is_empty());
@@ -56,7 +56,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     // Nobody is to blame: those who wait are those who hold a moment later.
     found.own_time = 0.0;
     found.age_s = None;
-    found.evidence.push(evidence("different holders now", mine.len() as f64, Unit::Count, None, "postgres.locks"));
+    found.evidence.push(evidence("distinct lock holders now", mine.len() as f64, Unit::Count, None, "postgres.locks"));
     found.fixes = fixes(pg);
     Judged { verdicts: vec![(subject, Verdict::Found(Box::new(found)))], demands: Vec::new() }
 }
@@ -64,7 +64,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
 fn subject(pg: &PgFacts, roots: &[&Root]) -> (Subject, String) {
     let known = roots.iter().find(|r| !r.relations.is_empty());
     let Some((root, (database, ..))) = known.and_then(|r| Some((r, r.relations.first()?))) else {
-        return (Subject::new(SubjectType::Table, "?", "a table that cannot be told"), "a table that cannot be told".into());
+        return (Subject::new(SubjectType::Table, "?", "an unknown table"), "an unknown table".into());
     };
     let name = roots::relation(pg, root).unwrap_or_default();
     let of = pg.cluster.as_ref().ok().and_then(|c| c.databases.iter().find(|d| d.oid == *database));

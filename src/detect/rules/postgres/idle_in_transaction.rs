@@ -24,11 +24,11 @@ pub const RULE: Rule = Rule {
     origins: &["postgres.activity", "postgres.locks", "ledger"],
     page: "\
 A session began a transaction, took locks, and does nothing (for a second at least, where others wait for its rows):
-its client thinks, waits for something else, or was forgotten. Everyone who needs what it holds stands still, and so
+its client is busy elsewhere, waits for something else, or was forgotten. Everyone who needs its locks waits, and so
 do those behind them. The time of the whole chain is counted here, by samples of the sessions; counters of the server
-do not show it while it lasts. Of more than 32 waiters the title counts those that were asked about.
+do not show it while it lasts. Of more than 32 waiters the title counts those that were checked.
 
-**Relief**: end the session. To cancel does nothing to an idle one. What it wrote is rolled back.
+**Relief**: end the session. Cancelling has no effect on an idle session. What it wrote is rolled back.
 **Cure**: `idle_in_transaction_session_timeout` for that role; by hand: a client that commits before it does anything
 else.",
     judge: Judge::Postgres(judge),
@@ -54,6 +54,6 @@ fn made(pg: &PgFacts, _: &Chains, root: &Root) -> Option<(Subject, String, Vec<F
 fn limit(pg: &PgFacts, role: &Foreign) -> Option<Fix> {
     let title = "Time out this role's idle transactions";
     let mut fix = role_setting(pg, Phase::Cure, Horizon::ShortTerm, title, role, ("idle_in_transaction_session_timeout", "60s"))?;
-    fix.risk = "clients that pause longer within a transaction lose it".into();
+    fix.risk = "clients that pause longer within a transaction are disconnected".into();
     Some(fix)
 }

@@ -1,4 +1,4 @@
-//! postgres.index.duplicate: another index serves as well.
+//! postgres.index.duplicate: another index makes it redundant.
 
 use super::object::Object;
 use super::support::{self, sql};
@@ -18,17 +18,17 @@ pub const RULE: Rule = Rule {
     id: "postgres.index.duplicate",
     class: Class::Hygiene,
     source: SourceKind::Postgres,
-    says: "another index serves as well",
+    says: "another index makes it redundant",
     params: &[],
     origins: &["postgres.indexes"],
     page: "\
-The index has the same first columns, in the same order, with the same operators, collations and condition, as
-another valid one of the same kind, and enforces nothing. Every query that it serves the other one serves as well;
-every write keeps both. Of two with the same columns the younger one is named. Left out are indexes on expressions or
-with INCLUDE columns, and those smaller than 32 KiB.
+The index has the same first columns, in the same order, with the same operators, collations and condition, as another
+valid one of the same kind, and enforces nothing. The other index serves every query that this one does; every write
+updates both. Of two with the same columns the newer one is named. Left out are indexes on expressions or with INCLUDE
+columns, and those smaller than 32 KiB.
 
-**Cure**: drop it; the statement that makes it again is the undo, where it could be read. First, by hand: check that
-no name in the code depends on it.",
+**Cure**: drop it; the statement that recreates it is the undo, where it could be read. First, by hand: check that no
+name in the code depends on it.",
     judge: Judge::Postgres(judge),
 };
 
@@ -47,7 +47,7 @@ fn judge(facts: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
             let how = if i.same { "the same columns as" } else { "the first columns of" };
             let mut found =
                 Found::new(Class::Hygiene, format!("Index {name} on {} has {how} {}: {}", i.table, i.kept, bytes(size)));
-            found.evidence = vec![evidence("its size", size, Unit::Bytes, None, "postgres.indexes")];
+            found.evidence = vec![evidence("index size", size, Unit::Bytes, None, "postgres.indexes")];
             let mut drop = sql(
                 pg,
                 Phase::Cure,
@@ -57,12 +57,12 @@ fn judge(facts: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
                 &catalog.database,
             );
             drop.undo = i.definition.as_ref().and_then(index_definition).map(Command::sql);
-            drop.risk = "queries that preferred it use the other one. Stands alone, not in a transaction".into();
+            drop.risk = "queries that preferred it use the other one. Run it outside a transaction".into();
             drop.needs = "owner of the table".into();
             found.fixes = vec![drop];
             judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
             judged.demands.extend(support::again(pg, catalog));
         }
     }
-    support::of_visited(pg, judged, 10, "no index is superfluous")
+    support::of_visited(pg, judged, 10, "no index is redundant")
 }

@@ -23,10 +23,10 @@ pub const RULE: Rule = Rule {
     origins: &["postgres.indexes"],
     page: "\
 A build of the index failed or was cancelled (CREATE INDEX CONCURRENTLY that met a deadlock, a time-out or a
-duplicate). What is left is used by no query, and kept up to date by every write unless the build failed early
-(`indisready` is not read). One that is being built, or whose table is locked as for a build, is left alone.
+duplicate). The remnant is used by no query, and updated by every write unless the build failed early (`indisready` is
+not read). One that is being built, or whose table is locked as for a build, is left alone.
 
-**Cure**: drop it, or build it again (first, by hand: remove what violates a unique one). Both wait for older
+**Cure**: drop it, or rebuild it (first, by hand: remove what violates a unique one). Both wait for older
 transactions, and block neither reads nor writes.",
     judge: Judge::Postgres(judge),
 };
@@ -45,7 +45,7 @@ fn judge(facts: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
             let size = i.pages as f64 * 8192.0;
             let mut found =
                 Found::new(Class::Hygiene, format!("Index {name} is invalid: {} on {} that no query uses", bytes(size), i.table));
-            found.evidence = vec![evidence("its size", size, Unit::Bytes, None, "postgres.indexes")];
+            found.evidence = vec![evidence("index size", size, Unit::Bytes, None, "postgres.indexes")];
             found.fixes = fixes(pg, &catalog.database, &index);
             judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
             judged.demands.extend(support::again(pg, catalog));
@@ -56,17 +56,11 @@ fn judge(facts: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
 
 fn fixes(pg: &PgFacts, database: &Foreign, index: &Object) -> Vec<Fix> {
     let mut drop = sql(pg, Phase::Cure, Horizon::Immediate, "Drop it", index.statement("DROP INDEX CONCURRENTLY ", ""), database);
-    drop.risk = "none for queries: none uses it. Stands alone, not in a transaction; waits for older transactions".into();
+    drop.risk = "none for queries: no query uses it. Run it outside a transaction; waits for older transactions".into();
     drop.needs = "owner of the table".into();
     drop.verify = index.gone();
-    let mut build = sql(
-        pg,
-        Phase::Cure,
-        Horizon::ShortTerm,
-        "Or build it again",
-        index.statement("REINDEX INDEX CONCURRENTLY ", ""),
-        database,
-    );
+    let mut build =
+        sql(pg, Phase::Cure, Horizon::ShortTerm, "Or rebuild it", index.statement("REINDEX INDEX CONCURRENTLY ", ""), database);
     build.risk = "reads the table twice; waits for older transactions".into();
     build.needs = "owner of the index".into();
     build.takes_s = None;

@@ -1,4 +1,4 @@
-//! postgres.index.redundant_on_hot_table: an index that another one serves as well slows the writes of a busy table.
+//! postgres.index.redundant_on_hot_table: a redundant index slows the writes of a busy table.
 
 use super::object::Object;
 use super::support::{self, sql};
@@ -28,7 +28,7 @@ const LOST: Param = Param {
     default: 0.1,
     min: 0.001,
     max: 1000.0,
-    what: "sessions that its upkeep must cost",
+    what: "sessions that its maintenance costs",
 };
 
 /// The rule.
@@ -36,20 +36,20 @@ pub const RULE: Rule = Rule {
     id: "postgres.index.redundant_on_hot_table",
     class: Class::Live,
     source: SourceKind::Postgres,
-    says: "an index that another one serves as well slows the writes of a busy table",
+    says: "a redundant index slows the writes of a busy table",
     params: &[WRITES, LOST],
     origins: &["postgres.indexes", "postgres.tables", "ledger"],
     page: "\
-A table takes many writes, and has indexes that another one serves as well (those of postgres.index.duplicate). Each
-write keeps them all. The cost is an estimate, with a confidence of 0.5 at most:
+A table takes many writes, and has redundant indexes (those of postgres.index.duplicate). Each write updates them all.
+The cost is an estimate, with a confidence of 0.5 at most:
 
     time of the statements that write x this table's share of all rows written x n / (n + 3)
 
-for n superfluous indexes beside the row, its WAL and one index that is needed; statements that write are INSERT,
+for n redundant indexes beside the row, its WAL and one index that is needed; statements that write are INSERT,
 UPDATE, DELETE, MERGE and COPY. The rate of writes comes from the visits to the database: it is known after five of
 them and a minute.
 
-**Cure**: drop one; the finding comes back while there are others. The statement that makes it again stands with
+**Cure**: drop one; the finding comes back while there are others. The statement that recreates it is shown with
 postgres.index.duplicate.",
     judge: Judge::Postgres(judge),
 };
@@ -93,8 +93,8 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
             let mut found = Found::new(
                 Class::Live,
                 match extra.len() {
-                    1 => format!("A superfluous index on {} slows its {} writes a second", t.name, count(rate)),
-                    n => format!("{n} superfluous indexes on {} slow its {} writes a second", t.name, count(rate)),
+                    1 => format!("A redundant index on {} slows its {} writes a second", t.name, count(rate)),
+                    n => format!("{n} redundant indexes on {} slow its {} writes a second", t.name, count(rate)),
                 },
             );
             found.losses = vec![(State::Working, lost)];
@@ -103,22 +103,22 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
             found.confidence = 0.5;
             found.evidence = vec![
                 params.row("rows written", rate, WRITES, "postgres.tables"),
-                evidence("superfluous indexes", n, Unit::Count, None, "postgres.indexes"),
+                evidence("redundant indexes", n, Unit::Count, None, "postgres.indexes"),
             ];
             let mut drop = sql(
                 pg,
                 Phase::Cure,
                 Horizon::ShortTerm,
-                "Drop one that another serves as well",
+                "Drop one redundant index",
                 index.statement("DROP INDEX CONCURRENTLY ", ""),
                 &catalog.database,
             );
-            drop.risk = "queries that preferred it use the other one. Stands alone, not in a transaction".into();
+            drop.risk = "queries that preferred it use the other one. Run it outside a transaction".into();
             drop.needs = "owner of the table".into();
             found.fixes = vec![drop];
             judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
             judged.demands.extend(support::again(pg, catalog));
         }
     }
-    support::of_visited(pg, judged, 10, "no superfluous index slows a busy table")
+    support::of_visited(pg, judged, 10, "no redundant index slows a busy table")
 }

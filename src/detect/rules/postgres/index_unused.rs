@@ -29,8 +29,8 @@ weeks ago at least. It is older than two weeks by the transactions since it was 
 that was. It is not unique, enforces nothing, and has 1 MiB or more. Standbys count for themselves: on one of them it
 may be used; on a standby nothing is judged.
 
-**Cure**: drop it; first, by hand: check the standbys. The statement that makes it again is the undo, where it could
-be read.",
+**Cure**: drop it; first, by hand: check the standbys. The statement that recreates it is the undo, where it could be
+read.",
     judge: Judge::Postgres(judge),
 };
 
@@ -41,7 +41,7 @@ fn judge(facts: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
         Err(answer) => return answer,
     };
     if pg.server.as_ref().is_some_and(|s| s.standby) {
-        return Judged::clear(instance(pg), "a standby does not know what its primary uses");
+        return Judged::clear(instance(pg), "a standby does not know which indexes its primary uses");
     }
     let mut judged = Judged::default();
     for catalog in catalogs {
@@ -65,7 +65,7 @@ fn judge(facts: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
                 format!("Index {name} on {}: no scan in {} of statistics, {}", i.table, seconds(looked_s), bytes(size)),
             );
             found.evidence = vec![
-                evidence("its size", size, Unit::Bytes, None, "postgres.indexes"),
+                evidence("index size", size, Unit::Bytes, None, "postgres.indexes"),
                 evidence("scans", 0.0, Unit::Count, None, "postgres.indexes"),
             ];
             let mut drop = sql(
@@ -77,7 +77,7 @@ fn judge(facts: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
                 &catalog.database,
             );
             drop.undo = i.definition.as_ref().and_then(index_definition).map(Command::sql);
-            drop.risk = "a query that comes once a quarter may miss it".into();
+            drop.risk = "a query run once a quarter may need it".into();
             drop.needs = "owner of the table".into();
             found.fixes = vec![drop];
             judged.verdicts.push((subject, Verdict::Found(Box::new(found))));

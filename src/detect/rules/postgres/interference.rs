@@ -19,7 +19,7 @@ const LOST: Param = Param {
     default: 0.1,
     min: 0.001,
     max: 1000.0,
-    what: "sessions of others that wait for data files, times the share of the maintenance",
+    what: "other sessions waiting for data files, times the maintenance's share",
 };
 const SHARE: Param = Param {
     name: "share",
@@ -27,7 +27,7 @@ const SHARE: Param = Param {
     default: 40.0,
     min: 5.0,
     max: 100.0,
-    what: "share of the maintenance in all waits for data files",
+    what: "maintenance's share of all waits for data files",
 };
 
 /// The rule.
@@ -41,14 +41,13 @@ pub const RULE: Rule = Rule {
     page: "\
 A vacuum, an index build or a backup reads and writes while the foreground waits for the same disk. Maintenance is
 autovacuum, replication, dumps, and statements that begin with VACUUM, REINDEX, CLUSTER or CREATE. Its share of all
-waits for data files, times those of the others, is charged and held against the threshold; the evidence row shows
-all that the others wait. That they wait because of it is likely, not measured: that halves the confidence. Named is
+waits for data files, times those of the others, is charged and compared with the threshold; the evidence row shows
+the others' whole wait. That they wait because of it is likely but not measured, which halves the confidence. Named is
 the busiest one. Autovacuum pauses between its pages and seldom hurts; a vacuum by hand does not pause (its
 `vacuum_cost_delay` is 0).
 
-**Relief**: cancel it, and by hand: run it at a quiet hour. What a plain vacuum has cleaned stays clean, anything
-else begins again. Let backups finish: none is offered to be ended. **Cure**, by hand: a `vacuum_cost_delay` for
-vacuums by hand.",
+**Relief**: cancel it, and by hand: run it at a quiet hour. What a plain vacuum has cleaned stays clean, anything else
+starts over. Let backups finish: no fix ends one. **Cure**, by hand: a `vacuum_cost_delay` for vacuums by hand.",
     judge: Judge::Postgres(judge),
 };
 
@@ -80,12 +79,12 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
             }
         }
     }
-    let Some((s, _)) = worst else { return Judged::clear(instance(pg), "no maintenance is under way") };
+    let Some((s, _)) = worst else { return Judged::clear(instance(pg), "no maintenance is running") };
     let share = theirs / (theirs + others).max(1e-9);
     let subject = support::session_subject(pg, s);
     let lost = others * share;
     if lost < params.limit(LOST, is_held(prev, &subject)) || share * 100.0 < params.get(SHARE) {
-        return Judged::clear(instance(pg), format!("maintenance is under way and costs others {} sessions", short(lost)));
+        return Judged::clear(instance(pg), format!("maintenance is running and delays others by {} sessions", short(lost)));
     }
     let read: f64 = activity.class(WaitClass::IoRead);
     let part = read / (read + activity.class(WaitClass::IoWrite)).max(1e-9);
@@ -98,8 +97,8 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     // That they wait because of it is likely, not measured.
     found.lacks = 1;
     found.evidence = vec![
-        params.row("of all waits for data files", share * 100.0, SHARE, "postgres.activity"),
-        evidence("others wait for data files", others, Unit::Count, Some(params.get(LOST)), "postgres.activity"),
+        params.row("share of all waits for data files", share * 100.0, SHARE, "postgres.activity"),
+        evidence("data file wait of others", others, Unit::Count, Some(params.get(LOST)), "postgres.activity"),
     ];
     found.fixes = quiet_hour(pg, s).into_iter().collect();
     Judged::found(subject, found)
@@ -112,11 +111,46 @@ fn quiet_hour(pg: &PgFacts, s: &Session) -> Option<Fix> {
     let plain = s.kind.raw() == b"autovacuum worker" || (verb == "VACUUM" && !text.contains("FULL")) || verb == "ANALYZE";
     let risk = match verb.as_str() {
         _ if plain => "what it has cleaned stays clean",
-        _ if text.contains("CONCURRENTLY") => "all that it did is lost, and an invalid index stays behind that must be dropped",
-        "CREATE" | "REINDEX" | "CLUSTER" | "VACUUM" => "all that it did is lost: it begins again",
+        _ if text.contains("CONCURRENTLY") => "all its work is lost, and an invalid index remains that must be dropped",
+        "CREATE" | "REINDEX" | "CLUSTER" | "VACUUM" => "all its work is lost: it starts over",
         _ => return None,
     };
-    let mut fix = support::cancel(pg, s, "Cancel it, and run it at a quiet hour")?;
+    let mut fix = support::cancel(pg, s, "Cancel it, and rerun it at a quiet hour")?;
     fix.risk = risk.into();
     Some(fix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::Bench;
+    use crate::model::postgres::{PgState, Wait, WaitKind};
+
+    fn reads(pid: i32, query: &str) -> Session {
+        Session {
+            pid,
+            started_us: 1,
+            kind: "client backend".into(),
+            state: "active".into(),
+            query: query.into(),
+            wait: Wait { kind: WaitKind::Io, event: "DataFileRead".into() },
+            query_s: Some(5.0),
+            ..Session::default()
+        }
+    }
+
+    #[test]
+    fn maintenance_counts_by_its_share_of_the_reads() {
+        let table = [
+            (vec![reads(1, "VACUUM orders"), reads(2, "SELECT 1")], "found `VACUUM orders`"),
+            (vec![reads(1, "VACUUM orders")], "clear"),
+            (vec![reads(2, "SELECT 1"), reads(3, "SELECT 1")], "clear"),
+            // A tenth of the reads is not what the others wait for.
+            ((1..=10).map(|pid| reads(pid, if pid == 1 { "VACUUM orders" } else { "SELECT 1" })).collect(), "clear"),
+        ];
+        for (sessions, what) in table {
+            Bench::sessions(sessions).expect(&RULE, false, what);
+        }
+        Bench { postgres: Some(PgState::default()), ..Bench::default() }.expect(&RULE, false, "unknown");
+    }
 }

@@ -19,7 +19,7 @@ const BEHIND: Param = Param {
     default: 10.0,
     min: 0.1,
     max: 86400.0,
-    what: "seconds that it is behind; either threshold is enough",
+    what: "seconds behind; either threshold is enough",
 };
 const BYTES: Param = Param {
     name: "bytes",
@@ -27,7 +27,7 @@ const BYTES: Param = Param {
     default: 104857600.0,
     min: 1048576.0,
     max: 1000000000000.0,
-    what: "bytes of WAL that it has not replayed; either threshold is enough",
+    what: "bytes of WAL not replayed; either threshold is enough",
 };
 
 /// The rule.
@@ -42,10 +42,10 @@ pub const RULE: Rule = Rule {
 A standby has not replayed what was committed: by the seconds between a flush here and its replay there
 (`replay_lag`), or by bytes of WAL, whichever passes its threshold. Reads there see old data, and a failover would
 lose it or wait for it. A standby that is watched judges itself by the time since the last replayed transaction and
-the bytes received and not replayed, only while there are such. pg_receivewal and base backups replay nothing and are
-left out. A warning when the bytes pass their threshold or grow steadily, else info.
+the bytes received and not replayed, only while there are any. pg_receivewal and base backups, which replay nothing,
+are left out. A warning when the bytes pass their threshold or grow steadily, else info.
 
-**Look**, by hand: network, disk and long queries on the standby (`max_standby_streaming_delay`). **Relief**: a query
+**Check**, by hand: network, disk and long queries on the standby (`max_standby_streaming_delay`). **Relief**: a query
 that shows what its replay waits for.",
     judge: Judge::Postgres(judge),
 };
@@ -74,7 +74,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         Some((age, Some(behind))) if behind > 0 => all.push((own(), Some(age), Some(behind as f64))),
         // The age of the last transaction alone grows on an idle primary's standby too.
         Some((_, None)) => {
-            let lack = Lack::new(Why::NotYet, "how much this standby has not replayed");
+            let lack = Lack::new(Why::NotYet, "this standby's replay lag in bytes");
             judged.verdicts.extend(Judged::unknown(own(), &lack).verdicts);
         }
         _ => {}
@@ -106,12 +106,12 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
             &Foreign::default(),
         );
         look.target = format!("any database on {}", subject.label);
-        look.risk = "none: it only looks".into();
+        look.risk = "none: read-only".into();
         found.fixes = vec![look];
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }
     if judged.verdicts.is_empty() {
-        return Judged::clear(instance(pg), "nobody is behind");
+        return Judged::clear(instance(pg), "no standby is behind");
     }
     judged
 }
@@ -120,7 +120,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
 fn near(figures: &[String]) -> Verdict {
     match figures {
         [] => Verdict::Unknown {
-            because: "neither seconds nor bytes of its replay are told to this role".into(),
+            because: "this role cannot see its replay lag, in seconds or bytes".into(),
             lift: Some("GRANT pg_monitor".into()),
         },
         known => Verdict::Clear(format!("{} behind", known.join(" and "))),

@@ -25,13 +25,12 @@ pub const RULE: Rule = Rule {
     params: &[LOST, ROWS.param],
     origins: &["postgres.activity", "postgres.statements", "ledger"],
     page: "\
-A statement (SELECT, WITH, FETCH) returns `rows` rows or more per call, on average. No person reads them; an
-application that needs one of them throws the rest away, after the server has found, sent and the network carried all
-of it. Whether they are used cannot be seen here: an export needs them all. Charged is 90 % of its time, its waits
-for the client included.
+A statement (SELECT, WITH, FETCH) returns `rows` rows or more per call, on average. No person reads that many; an
+application that needs one of them discards the rest, after the server has read and sent all of them. Whether they are
+used cannot be seen here: an export needs them all. Charged is 90 % of its time, its waits for the client included.
 
 **Relief**, when it is new: roll back its deployment. **Cure**: keyset pagination with LIMIT; by hand: a cursor, or
-the aggregate that the application makes of it.",
+compute the application's aggregate in SQL.",
     judge: Judge::Postgres(judge),
 };
 
@@ -44,7 +43,7 @@ fn made(pg: &PgFacts, params: &Params<'_>, costly: &Costly<'_>, _: &Kind) -> Opt
     let calls = g.calls.max(1) as f64;
     let per_s = g.calls as f64 / pg.interval_s().unwrap_or(1.0);
     let rows = g.rows as f64 / calls;
-    let title = format!("{} returns {} rows a call, {} times a second", called(pg, costly.row), count(rows), short(per_s));
+    let title = format!("{} returns {} rows per call, {} times a second", called(pg, costly.row), count(rows), short(per_s));
     let mut found = queries::found(pg, costly, title, 0.9);
     // What it takes to send is its own too.
     let client = pg
@@ -55,7 +54,7 @@ fn made(pg: &PgFacts, params: &Params<'_>, costly: &Costly<'_>, _: &Kind) -> Opt
     if let Some(client) = client {
         found.losses.push((crate::detect::ledger::State::PostgresClient, client * 0.9));
     }
-    found.evidence.insert(0, params.row("rows a call", rows, ROWS.param, "postgres.statements"));
+    found.evidence.insert(0, params.row("rows per call", rows, ROWS.param, "postgres.statements"));
     found.evidence.insert(
         1,
         evidence("rows returned", g.rows as f64 / pg.interval_s().unwrap_or(1.0), Unit::PerSecond, None, "postgres.statements"),
@@ -68,9 +67,9 @@ fn paginate(pg: &PgFacts, costly: &Costly<'_>) -> Vec<Fix> {
     vec![in_application(
         pg,
         Horizon::ShortTerm,
-        "Ask for what is used: a page at a time",
+        "Fetch what is used: one page at a time",
         "… WHERE id > LAST_ID ORDER BY id LIMIT 100",
         format!("the application of role {}", costly.row.role),
-        "the application must ask for the next page",
+        "the application must request the next page",
     )]
 }

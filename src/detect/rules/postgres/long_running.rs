@@ -1,4 +1,4 @@
-//! postgres.query.long_running: one statement has run for long (info: whom it hurts, other findings say).
+//! postgres.query.long_running: one statement has run for long (info: other findings show its impact).
 
 use super::support::{self, instance};
 use crate::detect::finding::Class;
@@ -12,20 +12,20 @@ use crate::model::source::SourceKind;
 use crate::model::unit::{Unit, seconds};
 
 const RUNS: Param =
-    Param { name: "runs", unit: Unit::Seconds, default: 60.0, min: 1.0, max: 864000.0, what: "seconds that a statement runs" };
+    Param { name: "runs", unit: Unit::Seconds, default: 60.0, min: 1.0, max: 864000.0, what: "seconds a statement has run" };
 
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "postgres.query.long_running",
     class: Class::Live,
     source: SourceKind::Postgres,
-    says: "one statement has run for long (info: whom it hurts, other findings say)",
+    says: "one statement has run for long (info: other findings show its impact)",
     params: &[RUNS],
     origins: &["postgres.activity"],
     page: "\
-A statement of a client runs for `runs` seconds or longer, and does not wait for a lock. That alone is no fault: a
-report takes as long as it takes. It is info always: whom it blocks, what it costs, and whether it holds the horizon
-other findings say. Five are listed at most, the oldest transactions first.
+A statement of a client runs for `runs` seconds or longer, and does not wait for a lock. That alone is not a fault: a
+report takes as long as it takes. It is always info: whom it blocks, what it costs, and whether it holds back the
+horizon are other findings. Five are listed at most, the oldest transactions first.
 
 **Relief**: cancel it, when nobody needs it.",
     judge: Judge::Postgres(judge),
@@ -53,7 +53,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
             format!("{} has run `{}` for {}", support::who(s), support::brief(s.query.shown(), 50), seconds(age)),
         );
         found.age_s = Some(age);
-        found.evidence = vec![params.row("it runs", age, RUNS, "postgres.activity")];
+        found.evidence = vec![params.row("running for", age, RUNS, "postgres.activity")];
         found.fixes = support::cancel(pg, s, "Cancel it").into_iter().collect();
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
         if judged.verdicts.len() >= 5 {
@@ -64,4 +64,36 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         return Judged::clear(instance(pg), "no statement has run that long");
     }
     judged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::Bench;
+    use crate::model::postgres::{PgState, Session};
+
+    fn runs(seconds: f64, change: impl Fn(&mut Session)) -> Bench {
+        let mut session = Session {
+            pid: 7,
+            started_us: 1,
+            kind: "client backend".into(),
+            state: "active".into(),
+            query: "SELECT 1".into(),
+            query_s: Some(seconds),
+            xact_s: Some(seconds),
+            ..Session::default()
+        };
+        change(&mut session);
+        Bench::sessions(vec![session])
+    }
+
+    #[test]
+    fn a_statement_is_long_from_its_threshold_on_and_stays_so_a_little_below() {
+        let plain = |_: &mut Session| ();
+        runs(61.0, plain).expect(&RULE, false, "found");
+        runs(59.0, plain).expect(&RULE, false, "clear");
+        runs(59.0, plain).expect(&RULE, true, "clear");
+        runs(61.0, |s| s.state = "idle in transaction".into()).expect(&RULE, false, "clear");
+        Bench { postgres: Some(PgState::default()), ..Bench::default() }.expect(&RULE, false, "unknown");
+    }
 }

@@ -24,27 +24,26 @@ pub const RULE: Rule = Rule {
     id: "postgres.query.missing_index",
     class: Class::Live,
     source: SourceKind::Postgres,
-    says: "a query reads far more rows than it returns, an index would serve",
+    says: "a query reads far more rows than it returns, and an index would help",
     params: &[LOST],
     origins: &["postgres.activity", "postgres.statements", "postgres.plan", "ledger"],
     page: "\
 The plan that the server makes of the query, for any parameters, scans a table and throws most of it away, filters
 most of what an index finds, or joins a whole table with few rows. The columns of an index come from the plan's own
 conditions, so views, aliases and search paths are resolved already: those compared for equality, the most selective
-first, then a range or the order that is asked for. No index is suggested where a valid one with the same first
-columns exists, where more than a tenth of the table is wanted and no LIMIT cuts it off, where the table has fewer
-than 30 pages, where the cost would not halve, or without a plan. Of a table that was never vacuumed or analysed
-nothing is known but the rows that the server counted: an index is suggested there only where the statement returns
-(or changes) just what the scan finds, by the rows that it returns.
+first, then a range or the requested order. No index is suggested where a valid one with the same first columns
+exists, where more than a tenth of the table is needed and no LIMIT applies, where the table has fewer than 30 pages,
+where the cost would not be halved, or without a plan. For a table that was never vacuumed or analysed only the rows
+counted by the server are known: an index is suggested there only where the statement returns (or changes) just what
+the scan finds, by the rows that it returns.
 
-**What it gives**: perftop's own estimate of the plan with the scan replaced by an index scan, at the planner's
-prices; the planner itself is asked by `H` where HypoPG is installed. A range, from four times that cost to a
-twentieth, because caches and other queries are not in a plan; charged is its low end, 30 % at least. Size from the
-columns' widths.
-**What it costs**: every write to the table keeps the index up to date.
+**What it gives**: perftop's own estimate of the plan with the scan replaced by an index scan, at the planner's costs;
+`H` asks the planner itself where HypoPG is installed. A range, from four times that cost to a twentieth, because
+caches and other queries are not in a plan; charged is its low end, 30 % at least. Size from the columns' widths.
+**What it costs**: every write to the table updates the index.
 
-**Relief**, when the query is new: roll back its deployment. **Cure**: CREATE INDEX CONCURRENTLY, alone: not in a
-transaction, without IF NOT EXISTS (an invalid remnant of an earlier attempt would pass for success). It waits for
+**Relief**, when the query is new: roll back its deployment. **Cure**: CREATE INDEX CONCURRENTLY, outside a
+transaction, without IF NOT EXISTS (an invalid remnant of an earlier attempt would look like success). It waits for
 every older transaction; the oldest in that database is named from ten seconds on. Undo: DROP INDEX CONCURRENTLY.",
     judge: Judge::Postgres(judge),
 };
@@ -70,10 +69,10 @@ fn made(pg: &PgFacts, _: &Params<'_>, costly: &Costly<'_>, kind: &Kind) -> Optio
     found.confidence = found.confidence.min(0.9);
     found.evidence.insert(
         0,
-        evidence("rows scanned per row that is wanted", advice.rows_read / rows.max(1.0), Unit::Ratio, None, "postgres.plan"),
+        evidence("rows scanned per row returned", advice.rows_read / rows.max(1.0), Unit::Ratio, None, "postgres.plan"),
     );
-    found.evidence.push(evidence("cost of the plan now", plan.cost(), Unit::Count, None, "postgres.plan"));
-    found.evidence.push(evidence("with the index, as the planner counts", advice.cost_after, Unit::Count, None, "postgres.plan"));
+    found.evidence.push(evidence("plan cost now", plan.cost(), Unit::Count, None, "postgres.plan"));
+    found.evidence.push(evidence("plan cost with the index", advice.cost_after, Unit::Count, None, "postgres.plan"));
     found.against = vec![evidence(
         "rows written to the table since statistics began",
         table.writes as f64,
@@ -104,14 +103,14 @@ fn build(pg: &PgFacts, costly: &Costly<'_>, table: &PlannedTable, advice: &Advic
     let size = advice.bytes(table);
     let command = advice.command(table)?;
     let title = format!(
-        "Build the index without blocking writes: {:.0} to {:.1} % of the query's time back",
+        "Build the index without blocking writes: saves {:.0} to {:.1} % of the query's time",
         advice.gain_low * 100.0,
         (advice.gain_high * 100.0).min(99.9)
     );
     let mut fix = sql(pg, Phase::Cure, Horizon::Immediate, &title, command, &costly.row.database);
     fix.undo = Some(Command::sql(format!("DROP INDEX CONCURRENTLY {schema}.{quoted};")));
     fix.risk = format!(
-        "reads the table twice and waits for all older transactions; about {} more to keep up to date with each write; one that fails leaves an invalid index behind",
+        "reads the table twice, waits for older transactions; about {} more to update on writes; a failed build leaves an invalid index",
         bytes(size)
     );
     fix.needs = format!("owner of {target} ({})", table.owner);
@@ -148,12 +147,12 @@ fn preflight(pg: &PgFacts, costly: &Costly<'_>) -> Vec<Preflight> {
                     seconds(s.xact_s.unwrap_or(0.0))
                 ),
             },
-            None => Preflight { ok: true, what: "no transaction older than 10 s would stall it".into() },
+            None => Preflight { ok: true, what: "no transaction older than 10 s would delay it".into() },
         });
     }
     if let Ok(cluster) = &pg.cluster {
         let building = cluster.progress.iter().any(|p| p.command == "create index");
-        let what = if building { "another index is being built" } else { "no other index is being built" };
+        let what = if building { "another index build is running" } else { "no other index build is running" };
         checks.push(Preflight { ok: !building, what: what.into() });
     }
     checks

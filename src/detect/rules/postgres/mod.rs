@@ -26,6 +26,7 @@ pub mod large_fetch;
 pub mod long_running;
 pub mod missing_index;
 mod object;
+mod of_others;
 pub mod overdue;
 pub mod prepared_transaction;
 mod queries;
@@ -43,6 +44,8 @@ pub mod sync_replica;
 pub mod temp_spill;
 pub mod wraparound;
 pub mod xmin_horizon;
+
+pub use of_others::{see_whole, session_of};
 
 use crate::detect::verdict::Rule;
 

@@ -56,7 +56,7 @@ impl Object {
         const BYTES_PER_S: f64 = 50e6;
         let command = self.statement("VACUUM (VERBOSE, ANALYZE) ", "");
         let mut fix = sql(pg, Phase::Relief, Horizon::Immediate, title, command, database);
-        fix.risk = "reads and writes the table; blocks neither reads nor writes; leaves what the horizon holds".into();
+        fix.risk = "reads and writes the table; blocks neither reads nor writes; keeps rows that the horizon holds".into();
         fix.needs = format!("owner of the table ({owner}), or MAINTAIN on it");
         fix.takes_s = Some((pages as f64 * 8192.0 / BYTES_PER_S).max(1.0).round());
         fix.verify = Command::sql(format!(
@@ -76,14 +76,14 @@ impl Object {
         if own.or_else(server).is_some_and(|now| now <= FACTOR) {
             return None;
         }
-        let title = format!("Let auto{what} come sooner for it (at 2 % of its rows)");
+        let title = format!("Trigger auto{what} earlier for it (at 2 % of its rows)");
         let command = self.statement("ALTER TABLE ", &format!(" SET ({option} = {FACTOR})"));
         let mut fix = sql(pg, Phase::Cure, Horizon::ShortTerm, &title, command, database);
         fix.undo = Some(Command::sql(match own {
             Some(own) => self.statement("ALTER TABLE ", &format!(" SET ({option} = {own})")),
             None => self.statement("ALTER TABLE ", &format!(" RESET ({option})")),
         }));
-        fix.risk = format!("auto{what} works on it more often; a short lock that blocks no reads and no writes");
+        fix.risk = format!("auto{what} runs on it more often; a brief lock that blocks no reads or writes");
         fix.needs = format!("owner of the table ({owner})");
         Some(fix)
     }

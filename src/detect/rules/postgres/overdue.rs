@@ -21,16 +21,10 @@ const FACTOR: Param = Param {
     default: 2.0,
     min: 1.0,
     max: 100.0,
-    what: "dead rows over the number from which autovacuum acts",
+    what: "dead rows over the number that triggers autovacuum",
 };
-const DEAD: Param = Param {
-    name: "dead",
-    unit: Unit::Count,
-    default: 10000.0,
-    min: 100.0,
-    max: 1000000000.0,
-    what: "dead rows that a table must have",
-};
+const DEAD: Param =
+    Param { name: "dead", unit: Unit::Count, default: 10000.0, min: 100.0, max: 1000000000.0, what: "dead rows in the table" };
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -41,12 +35,12 @@ pub const RULE: Rule = Rule {
     params: &[FACTOR, DEAD],
     origins: &["postgres.tables", "postgres.settings"],
     page: "\
-A table had at its last visit far more dead rows than the number from which autovacuum cleans it (its own settings
-respected), and no vacuum is at it now. That autovacuum is switched off, for it or at all, is checked; otherwise its
-workers may be busy elsewhere, or a lock or the horizon may hold it back. A warning where it is off, else info: it
-may be a moment's lag.
+A table had at its last visit far more dead rows than the number that triggers autovacuum (with its own settings), and
+no vacuum is running on it now. Whether autovacuum is switched off, for it or entirely, is checked; otherwise its
+workers may be busy elsewhere, or a lock or the horizon may hold it back. A warning where it is off, else info: it may
+be a brief lag.
 
-**Relief**: VACUUM it now; that blocks neither reads nor writes; first, by hand: end what holds the horizon.
+**Relief**: VACUUM it now; that blocks neither reads nor writes; first, by hand: end what holds back the horizon.
 **Cure**: switch autovacuum on; where it is on, a scale factor of 0.02 for the table, unless it has one as small; by
 hand: more workers, shorter pauses.",
     judge: Judge::Postgres(judge),
@@ -80,13 +74,9 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
             };
             let mut found = Found::new(
                 Class::Risk,
-                format!(
-                    "{name} has {} dead rows, {} times what autovacuum waits for: {why}",
-                    count(t.dead as f64),
-                    short(factor)
-                ),
+                format!("{name} has {} dead rows, {} times autovacuum's trigger: {why}", count(t.dead as f64), short(factor)),
             );
-            // With autovacuum on it may be a moment's lag.
+            // With autovacuum on it may be a brief lag.
             found.grows = off || !t.autovacuum;
             found.never_critical = true;
             found.evidence = vec![
@@ -94,18 +84,18 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
                 evidence("live rows", t.live as f64, Unit::Count, None, "postgres.tables"),
             ];
             if let Some(age) = t.vacuumed_s {
-                found.evidence.push(evidence("vacuumed last", age, Unit::Seconds, None, "postgres.tables"));
+                found.evidence.push(evidence("time since the last vacuum", age, Unit::Seconds, None, "postgres.tables"));
             }
             found.fixes = fixes(pg, &catalog.database, t, &object, off);
             judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
             judged.demands.extend(support::again(pg, catalog));
         }
     }
-    support::of_visited(pg, judged, 5, "no table has far more dead rows than autovacuum waits for")
+    support::of_visited(pg, judged, 5, "no table has far more dead rows than autovacuum's trigger")
 }
 
 fn fixes(pg: &PgFacts, database: &Foreign, t: &crate::model::postgres::TableRow, table: &Object, off: bool) -> Vec<Fix> {
-    let vacuum = table.vacuum(pg, database, "Clean it now", &t.owner, t.pages);
+    let vacuum = table.vacuum(pg, database, "Vacuum it now", &t.owner, t.pages);
     let mut out = vec![vacuum];
     if !t.autovacuum {
         let mut on = sql(
@@ -117,7 +107,7 @@ fn fixes(pg: &PgFacts, database: &Foreign, t: &crate::model::postgres::TableRow,
             database,
         );
         on.undo = Some(Command::sql(table.statement("ALTER TABLE ", " SET (autovacuum_enabled = off)")));
-        on.risk = "somebody switched it off; ask why".into();
+        on.risk = "it may be off on purpose; ask why".into();
         on.needs = format!("owner of the table ({})", t.owner);
         out.push(on);
     } else if off {

@@ -26,13 +26,12 @@ pub const RULE: Rule = Rule {
     page: "\
 A transaction was prepared (PREPARE TRANSACTION) and neither committed nor rolled back, and others wait for it; how
 old it is does not matter. It belongs to no session any more, survives restarts, and keeps its locks.
-`pg_blocking_pids` calls it 0; it is found by the transaction that the waiters wait for, or, where they wait for a
-table, as the only one of that database. Otherwise which one it is cannot be told, and no fix is offered.
+`pg_blocking_pids` reports it as 0; it is found by the transaction that the waiters wait for, or, where they wait for
+a table, as the only one of that database. Otherwise which one it is cannot be determined, and no fix is offered.
 
-**Relief**: roll it back, or commit it: its coordinator knows which. In its own database, by its owner or a
-superuser.
-**Cure**, by hand: mend the coordinator; without one, `max_prepared_transactions = 0` at the next restart, once none
-is left: a server that finds more than it may keep does not start.",
+**Relief**: roll it back, or commit it: its coordinator knows which. In its own database, by its owner or a superuser.
+**Cure**, by hand: repair the coordinator; without one, `max_prepared_transactions = 0` at the next restart, once none
+is left: a server with more of them than allowed does not start.",
     judge: Judge::Postgres(judge),
 };
 
@@ -45,7 +44,7 @@ fn made(pg: &PgFacts, _: &Chains, root: &Root) -> Option<(Subject, String, Vec<F
         let subject = Subject::new(SubjectType::PreparedTransaction, "?", "a prepared transaction");
         return Some((
             subject,
-            format!("A prepared transaction blocks {}; which one cannot be seen", roots::sessions(root.waiters.len())),
+            format!("A prepared transaction blocks {}; which one is not visible", roots::sessions(root.waiters.len())),
             Vec::new(),
         ));
     };
@@ -62,12 +61,12 @@ fn made(pg: &PgFacts, _: &Chains, root: &Root) -> Option<(Subject, String, Vec<F
     if let Some(gid) = literal(&row.gid) {
         let one = |title: &str, command: String| {
             let mut fix = sql(pg, Phase::Relief, Horizon::Immediate, title, command, &row.database);
-            fix.risk = "the other parts of the distributed transaction may have ended the other way: ask its coordinator".into();
+            fix.risk = "other parts of the distributed transaction may have ended differently: ask its coordinator".into();
             fix.needs = format!("owner {} or a superuser, in database {}", row.owner, row.database);
             fix.verify = Command::sql(format!("SELECT count(*) = 0 AS gone FROM pg_prepared_xacts WHERE gid = {gid};"));
             fix
         };
-        let title = format!("Roll it back: {} can go on", roots::sessions(root.waiters.len()));
+        let title = format!("Roll it back: {} continue", roots::sessions(root.waiters.len()));
         fixes.push(one(&title, format!("ROLLBACK PREPARED {gid};")));
         fixes.push(one("Or commit it", format!("COMMIT PREPARED {gid};")));
     }

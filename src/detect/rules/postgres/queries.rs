@@ -24,12 +24,12 @@ pub fn found(pg: &PgFacts, costly: &Costly<'_>, title: String, recoverable: f64)
     found.ci = Some(costly.ci * recoverable);
     found.confidence = sure(pg, (costly.lost, costly.ci));
     found.evidence = vec![
-        evidence("of the time of all statements", share(pg, g.exec_ms), Unit::Percent, None, "postgres.statements"),
+        evidence("share of total statement time", share(pg, g.exec_ms), Unit::Percent, None, "postgres.statements"),
         evidence("calls", g.calls as f64 / interval_s, Unit::PerSecond, None, "postgres.statements"),
-        evidence("a call takes", g.exec_ms / calls, Unit::Milliseconds, None, "postgres.statements"),
-        evidence("rows a call", g.rows as f64 / calls, Unit::Count, None, "postgres.statements"),
+        evidence("mean time per call", g.exec_ms / calls, Unit::Milliseconds, None, "postgres.statements"),
+        evidence("rows per call", g.rows as f64 / calls, Unit::Count, None, "postgres.statements"),
         evidence(
-            "blocks read and found a call",
+            "buffers touched per call",
             (g.hit_blocks + g.read_blocks) as f64 / calls,
             Unit::Count,
             None,

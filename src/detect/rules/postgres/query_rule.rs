@@ -18,10 +18,10 @@ pub const LOST: Param = Param {
     name: "lost",
     unit: Unit::SecondsPerSecond,
     default: LEAST,
-    // Queries that cost less are not looked at.
+    // Queries that cost less are not checked.
     min: LEAST * 0.5,
     max: 1000.0,
-    what: "sessions that the query must keep busy; the six busiest queries are judged",
+    what: "sessions the query keeps busy; the six busiest queries are judged",
 };
 
 /// Judges the queries that `mine` picks, each as `made` says; `asks` when the rule wants plans.
@@ -39,7 +39,7 @@ pub fn judge(
     }
     // Statements of a minute ago say nothing about now.
     if pg.statements_age_s > 45.0 {
-        return unknown(pg, &Lack::new(Why::TimedOut, "pg_stat_statements is not read any more"));
+        return unknown(pg, &Lack::new(Why::TimedOut, "pg_stat_statements is no longer read"));
     }
     if let Err(answer) = activity(pg) {
         return answer;
@@ -51,18 +51,18 @@ pub fn judge(
         let Some((subject, mut found)) = made(pg, params, query, kind) else { continue };
         found.fixes.extend(deploy::rollback(facts, pg, query));
         let busy =
-            evidence("sessions busy with it, on average", query.lost, Unit::Count, Some(params.get(LOST)), "postgres.activity");
+            evidence("sessions kept busy, on average", query.lost, Unit::Count, Some(params.get(LOST)), "postgres.activity");
         found.evidence.insert(0, busy);
         if query.lost < params.limit(LOST, is_held(prev, &subject)) {
-            judged.verdicts.push((subject, Verdict::Clear(format!("{} sessions busy with it", short(query.lost)))));
+            judged.verdicts.push((subject, Verdict::Clear(format!("{} sessions kept busy", short(query.lost)))));
         } else if !judged.verdicts.iter().any(|(s, _)| s.typed_key() == subject.typed_key()) {
             judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
         }
     }
     if judged.verdicts.is_empty() {
         let top = queries.costly.first().map_or_else(
-            || "no query keeps a twentieth of a session busy".to_owned(),
-            |c| format!("the costliest query keeps {} sessions busy, covered by another rule, or by none", short(c.lost)),
+            || "no query keeps 0.05 sessions busy".to_owned(),
+            |c| format!("the most expensive query keeps {} sessions busy, covered by another rule, or by none", short(c.lost)),
         );
         judged.verdicts.push((instance(pg), Verdict::Clear(top)));
     }

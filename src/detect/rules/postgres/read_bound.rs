@@ -19,7 +19,7 @@ const LOST: Param = Param {
     default: 0.3,
     min: 0.001,
     max: 1000.0,
-    what: "sessions that wait for reads, beyond the disk's baseline",
+    what: "sessions waiting for reads, beyond the disk's baseline",
 };
 const QUERY: Param = Param {
     name: "query",
@@ -27,7 +27,7 @@ const QUERY: Param = Param {
     default: 60.0,
     min: 10.0,
     max: 100.0,
-    what: "share of all reads waited for that is in one query: from it on that query is the cause",
+    what: "share of all read waits in one query, from which that query is the cause",
 };
 
 /// The rule.
@@ -40,13 +40,13 @@ pub const RULE: Rule = Rule {
     origins: &["postgres.activity", "postgres.settings", "ledger"],
     page: "\
 Sessions wait for data files to be read, and no single query is behind most of it (before 14 no session names its
-query: then that is not checked). What is used may not fit into memory, or the disk may be slow. What the disk takes
-at its baseline is productive: the threshold is for the wait beyond it, the evidence row shows all of the wait. When
-the disk is held up by somebody or the page cache too small for a group's limit, that is the cause and this hangs
+query: then that is not checked). The working set may not fit into memory, or the disk may be slow. The disk's
+baseline counts as productive: the threshold applies to the wait beyond it, the evidence row shows the whole wait.
+When another cause slows the disk, or a group's limit makes the page cache too small, that is the cause and this hangs
 under it.
 
 **Cure**: twice the `shared_buffers`, up to 40 % of this host's memory, at a restart; by hand: more memory for the
-page cache, a faster disk, fewer pages per row wanted.",
+page cache, a faster disk, fewer pages per row returned.",
     judge: Judge::Postgres(judge),
 };
 
@@ -76,13 +76,13 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     found.ci = Some(interval(pg, lost));
     found.confidence = confidence(pg, lost);
     found.evidence =
-        vec![evidence("sessions that wait for reads", waiting, Unit::Count, Some(params.get(LOST)), "postgres.activity")];
+        vec![evidence("sessions waiting for reads", waiting, Unit::Count, Some(params.get(LOST)), "postgres.activity")];
     // Before 14 nobody knows whose query a session runs.
     if activity.by_query.is_empty() {
         found.lacks = 1;
     } else {
         let top = top / waiting * 100.0;
-        found.evidence.push(params.row_below("of them in one query at most", top, QUERY, "postgres.activity"));
+        found.evidence.push(params.row_below("largest share in one query", top, QUERY, "postgres.activity"));
     }
     let buffers = pg.cluster.as_ref().ok().and_then(|c| c.bytes("shared_buffers"));
     if let Some(buffers) = buffers {
@@ -103,14 +103,13 @@ fn more_memory(facts: &Facts<'_>, pg: &PgFacts, buffers: f64) -> Option<Fix> {
     if wanted < buffers * 1.1 {
         return None;
     }
-    let title =
-        if wanted < buffers * 2.0 { "Let the server keep more in memory" } else { "Let the server keep twice as much in memory" };
+    let title = if wanted < buffers * 2.0 { "Raise shared_buffers" } else { "Double shared_buffers" };
     let value = format!("{:.0}MB", (wanted / 1_048_576.0).floor());
     let mut fix = setting(pg, Phase::Cure, Horizon::LongTerm, title, "shared_buffers", &value)?;
     fix.risk = "that memory is taken from the page cache and everyone else".into();
     if host.is_none() {
         fix.preflight
-            .push(Preflight { ok: false, what: "the memory of that host is not known here: two fifths of it at most".into() });
+            .push(Preflight { ok: false, what: "the memory of that host is not known here: use at most 40 % of it".into() });
     }
     Some(fix)
 }

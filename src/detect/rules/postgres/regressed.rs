@@ -25,12 +25,12 @@ pub const RULE: Rule = Rule {
     params: &[LOST, SLOWER.param],
     origins: &["postgres.activity", "postgres.statements", "ledger"],
     page: "\
-The mean time per call of a statement is `slower` times what perftop saw of it before, and 1 ms more: the median of
-three readings at least and thirty at most, without those over twice of it. No narrower cause is found: no missing
-index, stale statistics, bloat, spill, large fetch or flood of calls; without a plan the first three are not ruled
-out. A plan that changed, data that grew, or a cache that was lost. Charged is the time beyond the usual.
+The mean time per call of a statement is `slower` times its baseline, and at least 1 ms more. The baseline is the
+median of 3 to 30 readings, without those over twice the median. No more specific cause is found: no missing index,
+stale statistics, bloat, spill, large fetch or flood of calls; without a plan the first three are not ruled out. A
+plan that changed, data that grew, or a cache that was lost. Charged is the time beyond the baseline.
 
-**Relief**: ANALYZE, on all tables of its database. **Cure**, by hand: compare the plan (`x`) with the one of before.",
+**Relief**: ANALYZE, on all tables of its database. **Cure**, by hand: compare the plan (`x`) with the earlier one.",
     judge: Judge::Postgres(judge),
 };
 
@@ -43,14 +43,14 @@ fn made(pg: &PgFacts, params: &Params<'_>, costly: &Costly<'_>, kind: &Kind) -> 
     let calls = g.calls.max(1) as f64;
     let Kind::Regressed(times) = kind else { return None };
     let title = format!(
-        "{} takes {} ms a call, {} times what was usual",
+        "{} takes {} ms per call, {} times its baseline",
         called(pg, costly.row),
         short(g.exec_ms / calls),
         short(*times)
     );
     let mut found = queries::found(pg, costly, title, 1.0 - 1.0 / times.max(1.0));
     found.confidence = found.confidence.min(0.6);
-    found.evidence.insert(0, params.row("over what was usual", *times, SLOWER.param, "postgres.statements"));
+    found.evidence.insert(0, params.row("over baseline", *times, SLOWER.param, "postgres.statements"));
     found.fixes = analyze(pg, costly);
     Some((query_subject(pg, costly.row), found))
 }
@@ -64,7 +64,7 @@ fn analyze(pg: &PgFacts, costly: &Costly<'_>) -> Vec<Fix> {
         "ANALYZE;".into(),
         &costly.row.database,
     );
-    fix.risk = "reads a sample of every table; blocks nobody; plans of other queries may change too".into();
+    fix.risk = "reads a sample of every table; does not block; plans of other queries may change too".into();
     fix.needs = "owner of the tables, or MAINTAIN on them".into();
     fix.takes_s = Some(60.0);
     vec![fix]

@@ -43,7 +43,7 @@ pub fn role_setting(
         .filter(|row| !row.database.is_empty())
         .map(|row| Preflight {
             ok: false,
-            what: format!("in database {} the role has {name} = {} of its own: that wins", row.database, row.value),
+            what: format!("in database {} the role has its own {name} = {}, which takes precedence", row.database, row.value),
         })
         .collect();
     fix.preflight.insert(0, new_sessions(pg, role));
@@ -61,14 +61,14 @@ pub fn role_setting(
 fn new_sessions(pg: &PgFacts, role: &Foreign) -> Preflight {
     let known = pg.cluster.as_ref().ok().filter(|_| pg.refused(&["postgres.connections"]).is_none());
     let Some(rows) = known.map(|c| c.connections.as_slice()) else {
-        return Preflight { ok: false, what: "counts for new sessions; how many it has is not known here".into() };
+        return Preflight { ok: false, what: "applies to new sessions; the number of open ones is not known here".into() };
     };
     let running: u32 = rows.iter().filter(|row| row.role == *role).map(|row| row.all).sum();
     let what = match running {
-        0 => "counts for new sessions".to_owned(),
-        n => format!(
-            "counts for new sessions: the {n} that it has take it when they reconnect (restart its pool, or end idle ones)"
-        ),
+        0 => "applies to new sessions".to_owned(),
+        n => {
+            format!("applies to new sessions: its {n} open ones get it when they reconnect (restart its pool, or end idle ones)")
+        }
     };
     Preflight { ok: running == 0, what }
 }

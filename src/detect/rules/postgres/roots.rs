@@ -45,7 +45,7 @@ pub fn kind(root: &Root) -> Kind {
             Kind::IdleInTransaction
         }
         Holder::Session(s) if rows && s.xact_s.is_none_or(|age| age < YOUNG_S) => Kind::HotRow,
-        // It ended between two looks.
+        // It ended between two samples.
         Holder::Unknown(_) if rows => Kind::HotRow,
         _ => Kind::Blocked,
     }
@@ -58,7 +58,7 @@ pub const LOST: Param = Param {
     default: 0.1,
     min: 0.001,
     max: 1000.0,
-    what: "sessions that wait because of it, on average",
+    what: "sessions waiting because of it, on average",
 };
 
 /// The chains of the server, or the answer when there are none or they are not known.
@@ -69,7 +69,7 @@ pub fn chains<'a>(facts: &View<'a>) -> Result<(&'a PgFacts, &'a Chains), Judged>
     let pg = facts.pg;
     let chains = pg.chains.as_ref().map_err(|lack| support::unknown(pg, lack))?;
     if chains.roots.is_empty() {
-        return Err(Judged::clear(instance(pg), "nobody waits for a lock"));
+        return Err(Judged::clear(instance(pg), "no session waits for a lock"));
     }
     Ok((pg, chains))
 }
@@ -123,16 +123,16 @@ pub fn found(pg: &PgFacts, roots: &[&Root], title: String, limit: f64) -> Found 
     found.ci = Some(interval(pg, waiting));
     found.confidence = confidence(pg, waiting);
     found.evidence = vec![
-        evidence("sessions that wait for it, on average", waiting, Unit::Count, Some(limit), "postgres.activity"),
-        evidence("sessions in its chain now", victims.count() as f64, Unit::Count, None, "postgres.locks"),
-        evidence("the longest wait", longest, Unit::Seconds, None, "postgres.locks"),
+        evidence("sessions waiting for it, on average", waiting, Unit::Count, Some(limit), "postgres.activity"),
+        evidence("sessions in its lock chain now", victims.count() as f64, Unit::Count, None, "postgres.locks"),
+        evidence("longest wait", longest, Unit::Seconds, None, "postgres.locks"),
     ];
     if let Some(s) = roots.iter().find_map(|r| r.session()) {
         if let Some(age) = s.xact_s {
-            found.evidence.push(evidence("its transaction is open", age, Unit::Seconds, None, "postgres.activity"));
+            found.evidence.push(evidence("transaction open for", age, Unit::Seconds, None, "postgres.activity"));
         }
         if let (true, Some(idle)) = (s.idle_in_transaction(), s.state_s) {
-            found.evidence.push(evidence("and idle", idle, Unit::Seconds, None, "postgres.activity"));
+            found.evidence.push(evidence("idle for", idle, Unit::Seconds, None, "postgres.activity"));
         }
     }
     found
@@ -141,7 +141,7 @@ pub fn found(pg: &PgFacts, roots: &[&Root], title: String, limit: f64) -> Found 
 /// What an active root itself waits for.
 fn own_wait(root: &Root) -> Option<crate::detect::finding::Evidence> {
     let s = root.session().filter(|s| s.active())?;
-    let what = format!("the root itself is at {} ({})", s.wait.word(), support::brief(s.query.shown(), 60));
+    let what = format!("the root's wait event is {} ({})", s.wait.word(), support::brief(s.query.shown(), 60));
     Some(evidence(what, s.query_s.unwrap_or(0.0), Unit::Seconds, None, "postgres.activity"))
 }
 

@@ -16,7 +16,7 @@ use crate::model::subject::SubjectType;
 use crate::model::unit::{Unit, count, short};
 
 const USED: Param =
-    Param { name: "used", unit: Unit::Percent, default: 85.0, min: 10.0, max: 100.0, what: "share of its numbers that is used" };
+    Param { name: "used", unit: Unit::Percent, default: 85.0, min: 10.0, max: 100.0, what: "share of its numbers used" };
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -28,8 +28,8 @@ pub const RULE: Rule = Rule {
     origins: &["postgres.sequences"],
     page: "\
 A sequence, or the integer column that owns it (serial, identity), comes to its end: a 32-bit key ends at
-2,147,483,647, and from then on every insert that draws from it fails. What is nearer counts: the sequence's own end,
-or that of the column's type. Left out are sequences that go down or cycle; a column that only names one in its
+2,147,483,647, and from then on every insert that draws from it fails. The nearer limit counts: the sequence's own
+end, or that of the column's type. Left out are sequences that go down or cycle; a column that uses one only in its
 default is not seen. The time left is that of the numbers left at the rate between the visits, once it grows steadily
 over five of them and a minute. A warning from 95 % on, or by that time.
 
@@ -86,12 +86,12 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
 /// `column`: the table and the column that end first; a column whose name cannot be written has no fix.
 fn widen(pg: &PgFacts, database: &Foreign, sequence: &Object, column: Option<(Object, Option<String>)>) -> Option<Fix> {
     let mut command = sequence.statement("ALTER SEQUENCE ", " AS bigint NO MAXVALUE");
-    let mut risk = "none: it is quick";
+    let mut risk = "none: it is fast";
     if let Some((table, column)) = column {
         let first = table.statement("ALTER TABLE ", &format!(" ALTER COLUMN {} TYPE bigint", column?));
         // A command of psql ends with its line.
         command = format!("{first}{}{command}", if first.ends_with(';') { " " } else { "\n" });
-        risk = "rewrites the table and locks it against everyone meanwhile: at night, or by a new column filled in steps";
+        risk = "rewrites the table under an exclusive lock: do it at night, or add a new column and fill it in batches";
     }
     let mut fix = sql(pg, Phase::Cure, Horizon::ShortTerm, "Make it 64 bits wide", command, database);
     fix.risk = risk.into();

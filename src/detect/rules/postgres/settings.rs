@@ -19,10 +19,10 @@ pub const RULE: Rule = Rule {
     params: &[],
     origins: &["postgres.settings"],
     page: "\
-A setting of the server that trades safety for speed, or switches off what keeps it well: `fsync` or
+A setting of the server that trades safety for speed, or switches off maintenance it depends on: `fsync` or
 `full_page_writes` off (a crash of the machine may corrupt the data), `autovacuum` or `track_counts` off (dead rows
-pile up, and only vacuums against wraparound run), `zero_damaged_pages` on (damaged pages are read as empty). What
-single roles or databases have of their own is not read.
+pile up, and only vacuums against wraparound run), `zero_damaged_pages` on (damaged pages are read as empty). Settings
+of single roles or databases are not read.
 
 **Cure**: set it back for the whole server.",
     judge: Judge::Postgres(judge),
@@ -33,7 +33,7 @@ const DANGEROUS: [(&str, &str, &str, &str); 5] = [
     ("fsync", "off", "on", "a crash of the machine may corrupt the data"),
     ("full_page_writes", "off", "on", "a crash of the machine may tear pages"),
     ("autovacuum", "off", "on", "dead rows pile up, only vacuums against wraparound run"),
-    ("track_counts", "off", "on", "autovacuum does not know what to do"),
+    ("track_counts", "off", "on", "autovacuum has no statistics to act on"),
     ("zero_damaged_pages", "on", "off", "damaged pages are read as empty instead of failing"),
 ];
 

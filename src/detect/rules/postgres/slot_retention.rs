@@ -1,4 +1,4 @@
-//! postgres.replication.slot_retention: a slot retains WAL, or is lost; time until there is no room.
+//! postgres.replication.slot_retention: a slot retains WAL, or is lost; time until room runs out.
 
 use super::support::{instance, setting, sql, unknown};
 use crate::detect::command::Command;
@@ -20,7 +20,7 @@ const RETAINED: Param = Param {
     default: 33554432.0,
     min: 1048576.0,
     max: 1000000000000.0,
-    what: "bytes of WAL that a slot must hold back, active or not",
+    what: "bytes of WAL a slot retains, active or not",
 };
 
 /// The rule.
@@ -28,21 +28,21 @@ pub const RULE: Rule = Rule {
     id: "postgres.replication.slot_retention",
     class: Class::Risk,
     source: SourceKind::Postgres,
-    says: "a slot retains WAL, or is lost; time until there is no room",
+    says: "a slot retains WAL, or is lost; time until room runs out",
     params: &[RETAINED],
     origins: &["postgres.slots", "postgres.cluster"],
     page: "\
 The slot retains WAL beyond the threshold, and nobody reads from it or its reader falls behind steadily for a minute
-and more; or the server calls it `unreserved` or `lost`. The server keeps all WAL from where it was read last, until
-the disk is full (or `max_slot_wal_keep_size` gives the slot up). A lost slot retains nothing any more: its reader
-must be set up again.
+and more; or the server reports it as `unreserved` or `lost`. The server keeps all WAL since the last read, until the
+disk is full (or `max_slot_wal_keep_size` invalidates the slot). A lost slot retains nothing any more: its reader must
+be rebuilt.
 
-Time left = room / rate. Room is what is left until the server gives the slot up (`safe_wal_size`), else the free
+Time left = room / rate. Room is what is left until the server invalidates the slot (`safe_wal_size`), else the free
 space of the disk of the data directory, on this host (the least, where others are mounted in it). Rate is the WAL
-written per second; of a slot that is read, what it falls behind by.
+written per second; for a slot that is read, the rate at which it falls behind.
 
-**Relief**: drop the slot, while it has no reader, when that does not come back. **Cure**: a limit of 50 GB for all
-slots, where there is none.",
+**Relief**: drop the slot, if its reader is gone for good. **Cure**: a limit of 50 GB for all slots, where there is
+none.",
     judge: Judge::Postgres(judge),
 };
 
@@ -72,7 +72,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         let room = slot.safe_bytes.map(|b| b.max(0) as f64).or(free).filter(|_| !lost);
         let rate = if slot.active { trend } else { rate };
         let eta = rate.zip(room).map(|((median, slow), room)| (room / median.max(1.0), room / slow.max(1.0)));
-        let within = eta.map_or_else(String::new, |(eta, _)| format!("; no room in {}", seconds(eta)));
+        let within = eta.map_or_else(String::new, |(eta, _)| format!("; out of room in {}", seconds(eta)));
         let title = match (lost, slot.active) {
             (true, _) => format!("Slot {} is lost: the WAL that its reader needs is gone", slot.name),
             (_, true) => format!("The reader of slot {} does not keep up: {} of WAL{within}", slot.name, bytes(retained)),
@@ -84,7 +84,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         found.evidence = vec![params.either("WAL retained", retained, RETAINED, "postgres.slots")];
         if let Some((median, _)) = rate {
             found.evidence.push(evidence(
-                if slot.active { "it falls behind by" } else { "WAL written" },
+                if slot.active { "rate it falls behind" } else { "WAL written" },
                 median,
                 Unit::BytesPerSecond,
                 None,
@@ -126,12 +126,12 @@ fn fixes(pg: &PgFacts, slot: &crate::model::postgres::SlotRow) -> Vec<Fix> {
         format!("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = {name} AND NOT active;"),
         &slot.database,
     );
-    drop.risk = "the standby or subscriber that read from it must be set up anew".into();
+    drop.risk = "the standby or subscriber that used it must be rebuilt".into();
     drop.needs = "a role with REPLICATION, or a superuser".into();
     drop.verify = Command::sql(format!("SELECT count(*) = 0 AS gone FROM pg_replication_slots WHERE slot_name = {name};"));
     // What is set already stands, be it less.
     let unlimited = pg.cluster.as_ref().is_ok_and(|c| c.number("max_slot_wal_keep_size").is_some_and(|mb| mb < 0.0));
-    let title = "Let no slot hold back more than this";
+    let title = "Cap the WAL that any slot can retain";
     let limit = setting(pg, Phase::Cure, Horizon::ShortTerm, title, "max_slot_wal_keep_size", "50GB").filter(|_| unlimited);
     let limit = limit.map(|mut limit| {
         limit.risk = "a reader that is further behind loses its slot".into();

@@ -30,17 +30,15 @@ pub const RULE: Rule = Rule {
     page: "\
 A table of more than 1,000 rows in the plan was never analysed; or it was changed by `changed` of its rows since, and
 the plan expects `off` times more or fewer rows than a call returns (unless that is an aggregate), or the table has
-`off` times the rows that the planner knows. Where the rows tell nothing, a table that changed so much counts all the
+`off` times the rows that the planner knows. Where row counts do not help, a table that changed so much counts all the
 same when the statement is expensive (`dear` of postgres.query.expensive), with less confidence. A wrong estimate
-makes nested loops where a hash join belongs, and the other way round. Statistics are blamed only where good ones
-could choose another plan: tables are joined, an index that the plan does not use begins with a column that is
-compared or sorted by, or one is used by a call that groups or returns a fifth of the table. Charged is 80 % of the
-query's time.
+makes nested loops where a hash join belongs, or the reverse. Statistics are blamed only where good ones could choose
+another plan: tables are joined, an index that the plan does not use begins with a column that is compared or sorted
+by, or one is used by a call that groups or returns a fifth of the table. Charged is 80 % of the query's time.
 
-**Relief**: ANALYZE that table; it reads a sample and holds no one up; when the query is new: roll back its
-deployment.
-**Cure**: a scale factor of 0.02, so that autoanalyze comes sooner for it; offered once its database was visited,
-unless it has one as small.",
+**Relief**: ANALYZE that table; it reads a sample and blocks nobody; when the query is new: roll back its deployment.
+**Cure**: a scale factor of 0.02, so that autoanalyze runs on it earlier; offered once its database was read, unless
+it already has one that small.",
     judge: Judge::Postgres(judge),
 };
 
@@ -79,12 +77,7 @@ fn made(pg: &PgFacts, params: &Params<'_>, costly: &Costly<'_>, kind: &Kind) -> 
         ),
     );
     if let Some((estimated, real)) = rows {
-        let off = params.either(
-            "estimated over real rows, the larger by the smaller",
-            ratio(*estimated, *real),
-            OFF.param,
-            "postgres.plan",
-        );
+        let off = params.either("estimated vs actual rows, ratio", ratio(*estimated, *real), OFF.param, "postgres.plan");
         found.evidence.insert(1, off);
     } else {
         found.confidence = found.confidence.min(0.5);
@@ -108,7 +101,7 @@ fn fixes(pg: &PgFacts, costly: &Costly<'_>, table: &PlannedTable, object: &Objec
         object.statement("ANALYZE ", ""),
         &costly.row.database,
     );
-    analyze.risk = "reads a sample of the table; blocks nobody; plans of other queries may change too".into();
+    analyze.risk = "reads a sample of the table; does not block; plans of other queries may change too".into();
     analyze.needs = format!("owner of the table ({}), or MAINTAIN on it", table.owner);
     analyze.takes_s = Some(5.0);
     analyze.verify = Command::sql(format!(

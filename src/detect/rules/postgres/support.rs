@@ -32,7 +32,7 @@ pub fn activity(pg: &PgFacts) -> Result<&Activities, Judged> {
     pg.activity.as_ref().map_err(|lack| unknown(pg, lack))
 }
 
-/// Sessions that wait in a class, and of them those beyond what a clean disk takes.
+/// Sessions that wait in a class, and of them those beyond the disk's baseline.
 #[must_use]
 pub fn beyond_clean(facts: &Facts<'_>, activity: &Activities, class: WaitClass) -> (f64, f64) {
     let waiting = activity.class(class);
@@ -83,7 +83,7 @@ pub fn called(pg: &PgFacts, row: &StatementRow) -> String {
 #[must_use]
 pub fn brief(text: &str, most: usize) -> String {
     if text.is_empty() {
-        return "text not known".to_owned();
+        return "text unknown".to_owned();
     }
     let mut out: String = text.chars().take(most).collect();
     if text.chars().count() > most {
@@ -133,12 +133,12 @@ pub fn in_application(pg: &PgFacts, horizon: Horizon, title: &str, how: &str, wh
 pub fn visited(pg: &PgFacts) -> Result<impl Iterator<Item = &Catalog>, Judged> {
     if pg.catalogs.is_empty() {
         let lack = pg.unvisited.values().next().cloned();
-        return Err(unknown(pg, &lack.unwrap_or_else(|| Lack::new(Why::NotYet, "no database was visited yet"))));
+        return Err(unknown(pg, &lack.unwrap_or_else(|| Lack::new(Why::NotYet, "no database was read yet"))));
     }
     Ok(pg.catalogs.values().map(|c| &**c))
 }
 
-/// The wish to look again where something was found, once the look is ten seconds old.
+/// The request to read again where something was found, once the reading is ten seconds old.
 #[must_use]
 pub fn again(pg: &PgFacts, catalog: &Catalog) -> Option<Demand> {
     let now_us = pg.cluster.as_ref().ok()?.server_us;
@@ -156,7 +156,7 @@ pub fn of_visited(pg: &PgFacts, mut judged: Judged, most: usize, clear: &str) ->
     };
     judged.verdicts.sort_by(|(_, a), (_, b)| size(b).total_cmp(&size(a)));
     judged.verdicts.truncate(most);
-    // One visit at a time: the oldest look first.
+    // One visit at a time: the oldest reading first.
     let looked = |demand: &Demand| match demand {
         Demand::Visit { database, .. } => pg.catalogs.get(database.shown()).map_or(0, |c| c.server_us),
         _ => i64::MAX,
@@ -190,7 +190,7 @@ pub fn moment(us: i64) -> String {
 
 /// That very session, and no later one with its pid; and in it the transaction, or the statement, that was seen, and none that began since.
 fn guard(pg: &PgFacts, s: &Session, (column, age_s): (&str, Option<f64>)) -> String {
-    // Sessions and those who hold locks are looked at up to two seconds apart.
+    // Sessions and those who hold locks are sampled up to two seconds apart.
     const APART_US: i64 = 2_000_000;
     let looked_us = pg.activity.as_ref().map_or(0, |a| a.newest.server_us);
     let began = age_s.filter(|_| looked_us > 0).map(|age| looked_us - (age * 1e6) as i64 + APART_US);
@@ -207,8 +207,8 @@ pub fn terminate(pg: &PgFacts, s: &Session, frees: usize) -> Option<Fix> {
     }
     let title = match frees {
         0 => "End the session".to_owned(),
-        1 => "End the session: 1 other goes on".to_owned(),
-        n => format!("End the session: {n} others go on"),
+        1 => "End the session: 1 other continues".to_owned(),
+        n => format!("End the session: {n} others continue"),
     };
     let guard = guard(pg, s, ("xact_start", s.xact_s));
     let command = format!("SELECT pg_terminate_backend(pid) {guard};");
@@ -217,7 +217,7 @@ pub fn terminate(pg: &PgFacts, s: &Session, frees: usize) -> Option<Fix> {
         (true, Some(age)) => {
             format!("what it wrote in the last {} is rolled back; its client sees a broken connection", seconds(age))
         }
-        _ => "its client sees a broken connection; nothing is lost, it has written nothing".into(),
+        _ => "its client sees a broken connection; no data is lost: it has written nothing".into(),
     };
     fix.needs = signal(pg, s);
     fix.verify = Command::sql(format!("SELECT count(*) = 0 AS gone {guard};"));
@@ -280,12 +280,12 @@ pub fn setting(pg: &PgFacts, phase: Phase, horizon: Horizon, title: &str, name: 
         );
         fix.command = Command::note(note);
     }
-    let after = if restart { "a restart of the server" } else { "SELECT pg_reload_conf();" };
+    let after = if restart { "a server restart" } else { "SELECT pg_reload_conf();" };
     fix.preflight = vec![Preflight { ok: !restart, what: format!("takes effect after {after}") }];
     fix.waits = restart;
     // To the value of now, in its base unit: a reset would take an earlier ALTER SYSTEM with it.
     if row.source == "command line" && managed.is_none() {
-        let what = format!("{name} is given on the server's command line, which stands above ALTER SYSTEM: change it there");
+        let what = format!("{name} is set on the server's command line, which overrides ALTER SYSTEM: change it there");
         fix.preflight.push(Preflight { ok: false, what });
     }
     let undo = || match row.source.as_str() {
@@ -299,7 +299,7 @@ pub fn setting(pg: &PgFacts, phase: Phase, horizon: Horizon, title: &str, name: 
     Some(fix)
 }
 
-/// The half width of the 95 % interval of a mean seen in the looks of the window.
+/// The half width of the 95 % interval of a mean seen in the samples of the window.
 #[must_use]
 pub fn interval(pg: &PgFacts, mean: f64) -> f64 {
     let rounds = pg.activity.as_ref().map_or(0, |a| a.rounds);

@@ -21,7 +21,7 @@ const LOST: Param = Param {
     default: 0.1,
     min: 0.001,
     max: 1000.0,
-    what: "sessions that wait for a standby",
+    what: "sessions waiting for a standby",
 };
 
 /// The rule.
@@ -33,13 +33,13 @@ pub const RULE: Rule = Rule {
     params: &[LOST],
     origins: &["postgres.activity", "postgres.replicas", "postgres.settings", "ledger"],
     page: "\
-Commits wait until a synchronous standby says that it has them (`SyncRep`). When the standby is slow, or gone, they
-wait for it; when it is gone for good, for ever. Named is the first that is connected as sync or quorum: of several
-another one may be late. With none connected, the list of `synchronous_standby_names` is named.
+Commits wait until a synchronous standby confirms them (`SyncRep`). When the standby is slow, or gone, they wait for
+it; when it is gone for good, forever. Named is the first that is connected as sync or quorum: with several, another
+one may be late. With none connected, the list of `synchronous_standby_names` is named.
 
 **Relief**: empty `synchronous_standby_names`, so that no commit waits for any standby: the guarantee that a commit
-survives the loss of this server is given up. By hand: take only the late one out. **Cure**, by hand: `ANY 1 (a, b)`,
-so that one of several is enough.",
+survives the loss of this server is given up. By hand: remove only the late one. **Cure**, by hand: `ANY 1 (a, b)`, so
+that one of several is enough.",
     judge: Judge::Postgres(judge),
 };
 
@@ -62,7 +62,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         return Judged::clear(subject, format!("{} sessions wait for it", short(waiting)));
     }
     let gone = sync.is_none();
-    let state = if gone { "is not connected" } else { "is late, or another one is" };
+    let state = if gone { "is not connected" } else { "is late, or another one" };
     let mut found = Found::new(Class::Live, format!("{} commits wait for {}: it {state}", short(waiting), subject.label));
     found.losses = vec![(State::PostgresSyncReplica, waiting)];
     found.victims_time =
@@ -70,13 +70,13 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     found.ci = Some(interval(pg, waiting));
     found.confidence = confidence(pg, waiting);
     found.evidence =
-        vec![evidence("sessions that wait for a standby", waiting, Unit::Count, Some(params.get(LOST)), "postgres.activity")];
+        vec![evidence("sessions waiting for a standby", waiting, Unit::Count, Some(params.get(LOST)), "postgres.activity")];
     if let Some(lag) = sync.and_then(|r| r.flush_lag_s) {
-        found.evidence.push(evidence("it confirms after", lag, Unit::Seconds, None, "postgres.replicas"));
+        found.evidence.push(evidence("confirmation delay", lag, Unit::Seconds, None, "postgres.replicas"));
     }
-    let fix = setting(pg, Phase::Relief, Horizon::Immediate, "Do not wait for any standby", "synchronous_standby_names", "");
+    let fix = setting(pg, Phase::Relief, Horizon::Immediate, "Stop waiting for standbys", "synchronous_standby_names", "");
     let said = fix.map(|mut fix| {
-        fix.risk = "a commit may be lost with this server from then on".into();
+        fix.risk = "from then on commits can be lost with this server".into();
         if pg.server.as_ref().is_none_or(|s| s.managed.is_none()) {
             fix.undo = literal(&Foreign::from(names)).map(|n| {
                 Command::sql(format!("ALTER SYSTEM SET synchronous_standby_names = {n};   -- then SELECT pg_reload_conf();"))

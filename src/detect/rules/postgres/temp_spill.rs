@@ -27,15 +27,15 @@ pub const RULE: Rule = Rule {
     params: &[LOST, SPILL.param],
     origins: &["postgres.activity", "postgres.statements", "ledger"],
     page: "\
-A statement writes temporary files, `spill` bytes a second and as many a call: its sort or hash did not fit into
+A statement writes temporary files, `spill` bytes per second and as many per call: its sort or hash did not fit into
 `work_mem`. The bytes are the statement's own, by pg_stat_statements; perftop's own reads are left out. Charged is
 half of its time.
 
-**Relief**: more `work_mem` for the role that runs it: twice what a call spills, 8 MB to 1 GB, and no more than a
+**Relief**: more `work_mem` for the role that runs it: twice the spill per call, 8 MB to 1 GB, and no more than a
 quarter of the memory available here over the role's sessions (64 MB on another host); offered where the server has
 less. Whether that is enough is an estimate. It is taken per sort or hash and per session: `work_mem` times nodes
 times sessions must fit into memory. When the query is new: roll back its deployment. **Cure**, by hand: an index in
-the order that is asked for; fewer rows or columns before the sort.",
+the requested order; fewer rows or columns before the sort.",
     judge: Judge::Postgres(judge),
 };
 
@@ -55,7 +55,7 @@ fn made(facts: &Facts<'_>, pg: &PgFacts, params: &Params<'_>, costly: &Costly<'_
     let calls = g.calls.max(1) as f64;
     let temp = (g.temp_written_blocks * 8192) as f64;
     let title = format!(
-        "{} spills {} to disk a call, {}/s in all",
+        "{} spills {} to disk per call, {}/s in total",
         called(pg, costly.row),
         bytes(temp / calls),
         bytes(temp / pg.interval_s().unwrap_or(1.0))
@@ -66,7 +66,9 @@ fn made(facts: &Facts<'_>, pg: &PgFacts, params: &Params<'_>, costly: &Costly<'_
         0,
         params.row("written to temporary files", temp / pg.interval_s().unwrap_or(1.0), SPILL.param, "postgres.statements"),
     );
-    found.evidence.insert(1, evidence("a call", temp / calls, Unit::Bytes, Some(params.get(SPILL.param)), "postgres.statements"));
+    found
+        .evidence
+        .insert(1, evidence("written per call", temp / calls, Unit::Bytes, Some(params.get(SPILL.param)), "postgres.statements"));
     found.fixes = more_memory(facts, pg, costly, temp / calls);
     Some((query_subject(pg, costly.row), found))
 }

@@ -16,14 +16,8 @@ use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, count, seconds, short};
 
-const SHARE: Param = Param {
-    name: "share",
-    unit: Unit::Percent,
-    default: 40.0,
-    min: 5.0,
-    max: 95.0,
-    what: "share of the two billion ids that is used",
-};
+const SHARE: Param =
+    Param { name: "share", unit: Unit::Percent, default: 40.0, min: 5.0, max: 95.0, what: "share of the two billion ids used" };
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -34,14 +28,14 @@ pub const RULE: Rule = Rule {
     params: &[SHARE],
     origins: &["postgres.databases", "postgres.settings"],
     page: "\
-Ids of transactions and of multixacts are 32 bits wide; what is older than two billion must be frozen by vacuum
-before it is reached. Three million before the end the server takes no more writes (one million before version 14;
-three are counted). Found from `share` of them on, and where autovacuum is behind: the oldest id is 1.25 times
-`autovacuum_freeze_max_age` (or `autovacuum_multixact_freeze_max_age`) and a million. The time left is that of the
-ids left at the rate of the last 1 to 15 minutes. The space for members of multixacts is not looked at.
+Ids of transactions and of multixacts are 32 bits wide; what is older than two billion must be frozen by vacuum before
+it is reached. Three million before the end the server refuses writes (one million before version 14; three are
+counted). Found from `share` of them on, and where autovacuum is behind: the oldest id is 1.25 times
+`autovacuum_freeze_max_age` (or `autovacuum_multixact_freeze_max_age`) and a million. The time left is that of the ids
+left at the rate of the last 1 to 15 minutes. The space for multixact members is not checked.
 
 **Relief**: VACUUM (FREEZE) the oldest table of that database, or all of it; plain, never FULL; first, by hand: end
-what holds the horizon. **Cure**, by hand: autovacuum that may work faster.",
+what holds back the horizon. **Cure**, by hand: let autovacuum work faster.",
     judge: Judge::Postgres(judge),
 };
 
@@ -125,7 +119,7 @@ fn freeze(pg: &PgFacts, database: &Foreign, age: f64, of_transactions: bool) -> 
         None => ("Freeze the whole database", "VACUUM (FREEZE, VERBOSE);".to_owned()),
     };
     let mut fix = sql(pg, Phase::Relief, Horizon::Immediate, title, command, database);
-    fix.risk = "reads and writes all of it; blocks neither reads nor writes; temporary tables that a session left open are out of its reach".into();
+    fix.risk = "reads and writes all of it; blocks neither reads nor writes; skips other sessions' temporary tables".into();
     fix.needs = "owner of the table, or MAINTAIN on it".into();
     fix.takes_s = oldest.map(|t| (t.pages as f64 * 8192.0 / 50e6).max(1.0).round());
     fix.verify = Command::sql("SELECT datname, age(datfrozenxid), mxid_age(datminmxid) FROM pg_database;");

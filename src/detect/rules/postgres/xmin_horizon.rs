@@ -1,4 +1,4 @@
-//! postgres.vacuum.xmin_horizon: something holds the horizon; vacuum cannot clean.
+//! postgres.vacuum.xmin_horizon: something holds back the xmin horizon; vacuum cannot clean.
 
 use super::support::{self, instance, sql, unknown};
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
@@ -20,7 +20,7 @@ const TRANSACTIONS: Param = Param {
     default: 1000000.0,
     min: 100.0,
     max: 2000000000.0,
-    what: "transactions since its snapshot, however long that took",
+    what: "transactions since its snapshot, however long ago",
 };
 const OPEN: Param = Param {
     name: "open",
@@ -28,7 +28,7 @@ const OPEN: Param = Param {
     default: 300.0,
     min: 10.0,
     max: 864000.0,
-    what: "seconds that it is open, with dead rows in the tables (100,000 transactions where that is not known)",
+    what: "seconds open, with dead rows in the tables (100,000 transactions where its age is not known)",
 };
 const DEAD: Param = Param {
     name: "dead",
@@ -36,7 +36,7 @@ const DEAD: Param = Param {
     default: 10000.0,
     min: 0.0,
     max: 1000000000.0,
-    what: "dead rows in the tables seen",
+    what: "dead rows in the tables read",
 };
 
 /// The rule.
@@ -44,20 +44,19 @@ pub const RULE: Rule = Rule {
     id: "postgres.vacuum.xmin_horizon",
     class: Class::Risk,
     source: SourceKind::Postgres,
-    says: "something holds the horizon; vacuum cannot clean",
+    says: "something holds back the xmin horizon; vacuum cannot clean",
     params: &[TRANSACTIONS, OPEN, DEAD],
     origins: &["postgres.horizon", "postgres.tables"],
     page: "\
-Vacuum may remove only what no snapshot can see any more. The oldest snapshot or open transaction that wrote holds
-back the cleaning: a session or a prepared transaction in its own database, a slot or a standby's feedback in the
-whole cluster. Dead rows pile up, scans get slower, and ids are not frozen. A report of some minutes on a busy server
-is none. It counts when it is a million transactions old; or when it is old in time (`open`; 100,000 transactions,
+Vacuum can remove only what no snapshot can see any more. The oldest snapshot or open writing transaction holds it
+back: a session or a prepared transaction in its own database, a slot or a standby's feedback in the whole cluster.
+Dead rows pile up, scans get slower, and ids are not frozen. A report that runs some minutes on a busy server is not a
+finding. It counts when it is a million transactions old; or when it is old in time (`open`; 100,000 transactions,
 where its start is not known, as of slots and standbys), 1,000 transactions old, and there are dead rows. Those are
 counted in all tables seen: which of them it holds back is not known. A slot of logical decoding holds the catalogues
 only and counts by its transactions alone.
 
-**Relief**: end it, by its kind: the session, the prepared transaction, a slot that nobody reads, a standby's
-feedback.
+**Relief**: end the holder: the session, the prepared transaction, a slot that nobody reads, a standby's feedback.
 **Cure**, by hand: limits on transactions, alarms on slots.",
     judge: Judge::Postgres(judge),
 };
@@ -68,7 +67,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         Ok(cluster) => cluster,
         Err(lack) => return unknown(pg, lack),
     };
-    let Some(oldest) = cluster.horizon.first() else { return Judged::clear(instance(pg), "nothing holds the horizon") };
+    let Some(oldest) = cluster.horizon.first() else { return Judged::clear(instance(pg), "nothing holds back the horizon") };
     let dead: u64 = pg.catalogs.values().flat_map(|c| &c.tables).map(|t| t.dead).sum();
     let matters = |row: &&HorizonRow| {
         let held = is_held(prev, &subject(pg, row));
@@ -91,7 +90,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     let mut found = Found::new(
         Class::Risk,
         format!(
-            "{} holds {}{since}: {} transactions; {} dead rows in the tables seen",
+            "{} holds back {}{since}: {} transactions; {} dead rows in the tables read",
             subject.label,
             if oldest.catalogues { "the horizon of the catalogues" } else { "the horizon" },
             count(oldest.age as f64),
@@ -103,7 +102,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     found.age_s = oldest.since_s;
     found.evidence = vec![
         params.either("transactions since its snapshot", oldest.age as f64, TRANSACTIONS, "postgres.horizon"),
-        params.either("dead rows in the tables seen", dead as f64, DEAD, "postgres.tables"),
+        params.either("dead rows in the tables read", dead as f64, DEAD, "postgres.tables"),
     ];
     found.fixes = release(pg, oldest);
     Judged::found(subject, found)
@@ -153,7 +152,7 @@ fn release(pg: &PgFacts, row: &HorizonRow) -> Vec<Fix> {
                 one(
                     "Drop the slot",
                     format!("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = {slot} AND NOT active;"),
-                    "whoever reads from it must be set up anew",
+                    "its reader must be rebuilt",
                     "a role with REPLICATION",
                     &Foreign::default(),
                 )

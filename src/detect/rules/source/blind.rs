@@ -1,13 +1,12 @@
 //! source.blind: permissions or kernel settings hide a part; the command that lifts it and what it silences.
 
-use crate::detect::command::{Command, Language, sh};
+use crate::detect::command::{Command, sh};
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
-use crate::detect::kinds::Judge;
+use crate::detect::kinds::{self, Judge};
 use crate::detect::params::{NONE_IS_FINE, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::Facts as World;
-use crate::model::postgres::{StatementsView, Takes, identifier};
 use crate::model::source::{SourceKind, SourceState, SourceStatus};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::Unit;
@@ -17,17 +16,16 @@ pub const RULE: Rule = Rule {
     id: "source.blind",
     class: Class::Hygiene,
     source: SourceKind::Host,
-    says: "permissions or kernel settings hide a part; what lifts it and which findings it silences",
+    says: "permissions or kernel settings hide something; how to lift it and which findings are unknown meanwhile",
     params: &[],
     origins: &["host.serving", "host.process_io", "host.psi.cpu", "sources"],
     page: "\
 Something cannot be seen: pressure is switched off in the kernel, IO and sockets of other users' processes need
-rights, a server's role sees only its own sessions, an extension is missing, or a server refuses a part of what
-perftop asks.
+rights, a server's role sees only its own sessions, an extension is missing, or a server refuses some queries.
 
 For the host each row counts what is hidden; a server has one finding, whose title says what is missing. The fixes say
-what lifts it and which findings are unknown or less certain meanwhile. Some of what lifts it needs a restart: read it
-first. Always info.
+how to lift it and which findings are unknown or less certain meanwhile. Some need a restart: read them first. Always
+info.
 
 **Cure**: the rights, the extension or the kernel setting, as the fix says.",
     judge: Judge::Host(judge),
@@ -61,17 +59,17 @@ fn gaps(world: &World) -> Vec<Gap> {
             claim: "processes whose IO cannot be seen",
             count: no_io as f64,
             origin: "host.process_io",
-            silences: "the contender of host.io.saturated",
+            silences: "the top consumer of host.io.saturated",
             lift: Some(sh!("sudo perftop")),
         });
     }
     let sockets = world.host.serving_unreadable;
     if sockets > 0 && world.identity.as_ref().is_some_and(|i| !i.root) {
         gaps.push(Gap {
-            claim: "processes whose sockets cannot be seen, taken for foreground",
+            claim: "processes whose sockets cannot be seen, counted as foreground",
             count: f64::from(sockets),
             origin: "host.serving",
-            silences: "what is foreground is assumed for them",
+            silences: "their foreground weight is assumed",
             lift: Some(sh!("sudo perftop")),
         });
     }
@@ -89,38 +87,9 @@ fn server(world: &World, source: &SourceStatus) -> Option<(Subject, Verdict)> {
     let missing = source.state == SourceState::Degraded && source.kind != SourceKind::Host;
     let why = source.why.as_ref().filter(|_| missing)?;
     let subject = Subject::new(SubjectType::Instance, source.id.as_str(), source.id.as_str());
-    let mut found = Found::new(Class::Hygiene, format!("{} cannot be seen whole: {why}", source.id));
+    let mut found = Found::new(Class::Hygiene, format!("{} is only partly visible: {why}", source.id));
     found.evidence = vec![evidence("sources in this state", 1.0, Unit::Count, None, "sources")];
-    let pg = world.postgres.iter().find(|pg| pg.id == source.id);
-    // The role's name comes from the server; what a source says of itself is only to be read.
-    let role = pg.filter(|pg| pg.narrow().is_some()).and_then(|pg| identifier(&pg.server.as_ref()?.login.role));
-    let takes = pg.and_then(|pg| match &pg.server.as_ref()?.statements {
-        StatementsView::Missing { takes, .. } => Some(*takes),
-        StatementsView::Ready { .. } => None,
-    });
-    let command = match (role, takes) {
-        (Some(role), _) => Some(Command::sql(format!("GRANT pg_monitor TO {role};"))),
-        (None, Some(Takes::Extension)) => Some(Command::sql("CREATE EXTENSION pg_stat_statements;")),
-        _ => source.way_in.as_deref().map(Command::read_only),
-    };
-    let grants = command.as_ref().is_some_and(|c| c.language() == Language::Sql);
-    found.fixes.extend(command.map(|command| {
-        let mut fix = way_in(&command, "findings about what it hides");
-        fix.needs = "an administrator of that server".into();
-        fix.target = format!("any database on {}", source.id);
-        match takes.filter(|_| pg.is_some_and(|pg| pg.narrow().is_none())) {
-            Some(Takes::Extension) => {
-                let database = pg.and_then(|pg| Some(pg.server.as_ref()?.database.shown())).unwrap_or_default();
-                fix.target = format!("database {database} on {}", source.id);
-                fix.risk =
-                    "none for what runs; without the library in shared_preload_libraries it needs a restart as well".into();
-            }
-            Some(Takes::Restart) => fix.risk = "a restart of the server ends every connection".into(),
-            _ if !grants => fix.risk = "read it first: it says what is to be done, not how".into(),
-            _ => {}
-        }
-        fix
-    }));
+    found.fixes.extend(kinds::of(&source.id).and_then(|kind| (kind.see_whole)(world, source)));
     Some((subject, Verdict::Found(Box::new(found))))
 }
 
@@ -128,7 +97,7 @@ fn host(facts: &Facts<'_>) -> Judged {
     let gaps = gaps(facts.world);
     let subject = Subject::new(SubjectType::Instance, "host", "host");
     if gaps.is_empty() {
-        return Judged::clear(subject, "everything that perftop reads can be read");
+        return Judged::clear(subject, "everything that perftop reads is readable");
     }
     let what: Vec<&str> = gaps.iter().map(|g| g.claim).collect();
     let mut found = Found::new(Class::Hygiene, format!("Not everything can be seen: {}", what.join("; ")));
@@ -143,7 +112,7 @@ fn host(facts: &Facts<'_>) -> Judged {
     Judged::found(subject, found)
 }
 
-fn way_in(command: &Command, silences: &str) -> Fix {
+pub fn way_in(command: &Command, silences: &str) -> Fix {
     let mut fix = fix::shell_fix(
         Phase::Cure,
         Horizon::ShortTerm,
@@ -151,7 +120,7 @@ fn way_in(command: &Command, silences: &str) -> Fix {
         command.clone(),
     );
     fix.needs = "root".into();
-    fix.risk = "none for what runs".into();
+    fix.risk = "no effect on running processes".into();
     fix.verify = sh!("perftop doctor");
     fix
 }

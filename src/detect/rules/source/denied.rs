@@ -15,13 +15,13 @@ pub const RULE: Rule = Rule {
     params: &[],
     origins: &["sources"],
     page: "\
-A PostgreSQL server that runs here, or that was asked for, refuses what perftop tried. Its findings are unknown, not
-fine. It is a warning for a server that is not known to run here, else info.
+A PostgreSQL server that runs here, or that was named, refuses the logins that perftop tried. Its findings are
+unknown, not fine. It is a warning for a server that is not known to run here, else info.
 
 A password that the server refused is not sent again, unless it was right before; perftop guesses none. Without one
 the login is tried again every five seconds.
 
-**Relief**: the way in: a role, a grant, or a line in `pg_hba.conf`, by hand on that server.",
+**Relief**: give access: a role, a grant, or a line in `pg_hba.conf`, by hand on that server.",
     judge: Judge::Host(judge),
 };
 

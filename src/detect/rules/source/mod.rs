@@ -29,9 +29,11 @@ fn in_state(facts: &Facts<'_>, state: SourceState, says: &str) -> Judged {
         found.grows = server && (state == SourceState::Unreachable || (state == SourceState::Denied && asked_for));
         found.evidence = vec![evidence("sources in this state", 1.0, Unit::Count, None, "sources")];
         if let Some(command) = way_in(source) {
-            let mut look = fix::shell_fix(Phase::Relief, Horizon::Immediate, "The way in", command);
-            look.needs = "an account of that server".into();
-            look.risk = "none: it only looks".into();
+            let mut look = fix::shell_fix(Phase::Relief, Horizon::Immediate, "How to connect", command);
+            look.needs = "an account on that server".into();
+            let ours = matches!(source.kind, SourceKind::Host | SourceKind::Peer);
+            let text = "read it first: it says what to do, not how";
+            look.risk = if ours { "none: read-only" } else { text }.into();
             look.verify = sh!("perftop doctor");
             found.fixes.push(look);
         }

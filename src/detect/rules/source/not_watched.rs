@@ -1,4 +1,4 @@
-//! source.not_watched: a server or another host is seen and not read; how to look at it.
+//! source.not_watched: a server or another host is seen but not monitored; how to monitor it.
 
 use crate::detect::finding::Class;
 use crate::detect::kinds::Judge;
@@ -11,19 +11,51 @@ pub const RULE: Rule = Rule {
     id: "source.not_watched",
     class: Class::Hygiene,
     source: SourceKind::Host,
-    says: "a server or another host is seen and not read; how to look at it",
+    says: "a server or another host is seen but not monitored; how to monitor it",
     params: &[],
     origins: &["sources"],
     page: "\
-A server was seen by its process and is not read: PostgreSQL whose socket was not found, or one that this version does
-not read (Redis, Prometheus). Another host for which requests here wait is listed too, and an environment variable
-that names a server wrongly. Nothing is said about them: that is no fault of theirs, and their health is unknown.
-Always info.
+A server's process was seen but it is not monitored: PostgreSQL whose socket was not found, or a kind that perftop
+cannot monitor yet (Redis, Prometheus). Another host for which requests here wait is listed too, and an environment
+variable with an invalid server address. They are not judged: their health is unknown. Always info.
 
-**Relief**: the way in: how to name the server to perftop, or the command that shows its own figures.",
+**Relief**: how to name the server to perftop, or the command that shows its own figures.",
     judge: Judge::Host(judge),
 };
 
 fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
-    super::in_state(facts, SourceState::NotWatched, "is seen and not watched")
+    super::in_state(facts, SourceState::NotWatched, "is seen but not monitored")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::Bench;
+    use crate::model::source::{Place, SourceKind, SourceState, SourceStatus};
+
+    fn seen(state: SourceState) -> Bench {
+        let source = SourceStatus {
+            id: "redis:6379".into(),
+            kind: SourceKind::Redis,
+            state,
+            place: Place::Local,
+            role: None,
+            version: None,
+            reader: None,
+            why: Some("redis-server runs here".into()),
+            way_in: Some("redis-cli INFO".into()),
+        };
+        Bench { sources: vec![source], ..Bench::default() }
+    }
+
+    #[test]
+    fn it_speaks_of_its_own_state_only() {
+        for state in
+            [SourceState::Ok, SourceState::Degraded, SourceState::Denied, SourceState::NotWatched, SourceState::Unreachable]
+        {
+            let what = if state == SourceState::NotWatched { "found redis:6379" } else { "clear" };
+            seen(state).expect(&RULE, false, what);
+        }
+        Bench::default().expect(&RULE, false, "clear");
+    }
 }

@@ -19,10 +19,43 @@ A PostgreSQL server that was configured, or found here, does not answer, or has 
 Its sessions are unknown until it answers, and so are the findings about them. perftop tries again with growing
 pauses, every five seconds at the longest. It is a warning.
 
-**Relief**: the way in: start the server, name its port, or free a connection slot, by hand.",
+**Relief**: start the server, name its port, or free a connection slot, by hand.",
     judge: Judge::Host(judge),
 };
 
 fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
     super::in_state(facts, SourceState::Unreachable, "does not answer")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::Bench;
+    use crate::model::source::{Place, SourceKind, SourceState, SourceStatus};
+
+    fn seen(state: SourceState) -> Bench {
+        let source = SourceStatus {
+            id: "redis:6379".into(),
+            kind: SourceKind::Redis,
+            state,
+            place: Place::Local,
+            role: None,
+            version: None,
+            reader: None,
+            why: Some("redis-server runs here".into()),
+            way_in: Some("redis-cli INFO".into()),
+        };
+        Bench { sources: vec![source], ..Bench::default() }
+    }
+
+    #[test]
+    fn it_speaks_of_its_own_state_only() {
+        for state in
+            [SourceState::Ok, SourceState::Degraded, SourceState::Denied, SourceState::NotWatched, SourceState::Unreachable]
+        {
+            let what = if state == SourceState::Unreachable { "found redis:6379" } else { "clear" };
+            seen(state).expect(&RULE, false, what);
+        }
+        Bench::default().expect(&RULE, false, "clear");
+    }
 }

@@ -9,7 +9,7 @@ use crate::model::postgres::{Blocking, Catalog, Cluster, PreparedRow, Session, W
 
 use super::sessions::Activities;
 
-/// All chains at the newest look.
+/// All chains in the newest sample.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Chains {
     /// Roots, the most waited for first.

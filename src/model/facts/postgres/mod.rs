@@ -96,9 +96,9 @@ fn one(id: &str, state: &PgState, window: &[Arc<Snapshot>], processes: &[ProcFac
     }
 }
 
-/// Databases that a client can be in and that nobody looked into; those of a managed service itself are left out.
+/// Databases that a client can be in and that nobody read; those of a managed service itself are left out.
 fn unvisited(state: &PgState) -> BTreeMap<String, Lack> {
-    let not_yet = || Lack::new(Why::NotYet, "not visited yet");
+    let not_yet = || Lack::new(Why::NotYet, "not read yet");
     let all = state.cluster.iter().flat_map(|c| c.databases.iter().filter(|d| d.of_clients()));
     let missing =
         all.map(|d| d.name.shown().to_owned()).filter(|name| !state.catalogs.contains_key(name)).map(|name| (name, not_yet()));
@@ -118,6 +118,13 @@ impl PgFacts {
     #[must_use]
     pub fn local(&self) -> bool {
         self.server.as_ref().is_some_and(|s| s.place == Place::Local)
+    }
+
+    /// The port that it listens on, by its setting.
+    #[must_use]
+    pub fn listens(&self) -> Option<u16> {
+        let port = self.cluster.as_ref().ok()?.number("port")?;
+        (1.0..=65_535.0).contains(&port).then_some(port as u16)
     }
 
     /// What hides others from our role, and what lifts that: such a server may be in trouble that nobody sees.

@@ -1,6 +1,6 @@
 //! Average active sessions: of each session, class of wait, event and query, over the window.
 //!
-//! Formula: looks in which it was seen so / all looks within the window. Unit: sessions (seconds per second).
+//! Formula: samples in which it was seen so / all samples within the window. Unit: sessions (seconds per second).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -34,9 +34,9 @@ impl Join<'_> {
 /// Active sessions over the window.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Activities {
-    /// Looks within the window.
+    /// Samples within the window.
     pub rounds: u32,
-    /// The newest look.
+    /// The newest sample.
     pub newest: Arc<Activity>,
     /// Those of the window before it, oldest first, and it.
     looks: Vec<Arc<Activity>>,
@@ -48,7 +48,7 @@ pub struct Activities {
     pub by_event: BTreeMap<Wait, f64>,
     /// Weighted sessions by query and class.
     pub by_query: BTreeMap<i64, BTreeMap<WaitClass, f64>>,
-    /// Milliseconds per second that the looks took of the server.
+    /// Milliseconds per second that the samples took of the server.
     pub cost_ms_per_s: f64,
 }
 
@@ -185,13 +185,13 @@ impl Activities {
         self.by_class.values().sum()
     }
 
-    /// A session of the newest look.
+    /// A session of the newest sample.
     #[must_use]
     pub fn session(&self, pid: i32) -> Option<&Session> {
         self.newest.sessions.iter().find(|s| s.pid == pid)
     }
 
-    /// A session as it was seen last within the window: one that is idle at the newest look is not in that.
+    /// A session as it was seen last within the window: one that is idle in the newest sample is not in that.
     #[must_use]
     pub fn seen(&self, facts: &SessionFacts) -> Option<&Session> {
         let own = |s: &&Session| (s.pid, s.started_us) == (facts.pid, facts.started_us);
@@ -211,7 +211,7 @@ impl Activities {
     }
 }
 
-/// Whose looks are counted.
+/// Whose samples are counted.
 struct Who {
     leader: Option<i32>,
     process: Option<ProcId>,
@@ -245,7 +245,7 @@ mod tests {
         part(10 - reads - locks, reads, locks, busy)
     }
 
-    /// In so many of ten looks.
+    /// In so many of ten samples.
     fn part(cpu: u32, reads: u32, locks: u32, busy: Option<f64>) -> SessionFacts {
         let hit = |kind, event: &str, count| Hit {
             pid: 7,
