@@ -17,13 +17,12 @@ mod update;
 
 use std::sync::Arc;
 
-use crate::detect::finding::{Finding, Fix};
+use crate::detect::finding::{Evidence, Finding, Fix};
 use crate::diagnose::Picture;
 use crate::model::demand::Demand;
 use crate::model::facts::ProcFacts;
 use crate::model::host::ProcId;
 use crate::model::source::SourceKind;
-use crate::model::unit::Unit;
 
 use self::keymap::{Context, Key, Keymap};
 use self::processes::ProcessView;
@@ -289,9 +288,10 @@ impl App {
         if let Some(f) = self.finding() {
             out.push(format!("{} {}", f.severity.word(), f.title));
             out.push(f.key.clone());
-            let limit = |l: Option<f64>, unit: Unit| l.map_or_else(String::new, |l| format!(" (limit {})", unit.show(l)));
+            let limit =
+                |e: &Evidence| Some(e.held_against()).filter(|l| !l.is_empty()).map_or_else(String::new, |l| format!(" ({l})"));
             let rows = f.evidence.iter().chain(&f.against);
-            out.extend(rows.map(|e| format!("{}: {}{} [{}]", e.claim, e.unit.show(e.value), limit(e.limit, e.unit), e.origin)));
+            out.extend(rows.map(|e| format!("{}: {}{} [{}]", e.claim, e.unit.show(e.value), limit(e), e.origin)));
             for fix in &f.fixes {
                 out.extend([String::new(), format!("# {}", fix.title), fix.command.to_string()]);
                 out.extend(fix.undo.iter().map(|undo| format!("# undo: {undo}")));

@@ -103,6 +103,24 @@ pub struct Evidence {
     /// Whether it meets the threshold that it is held against, where the limit is one; the confidence counts those.
     #[serde(skip)]
     pub met: Option<bool>,
+    /// The limit is what there is of it, not a threshold.
+    #[serde(skip)]
+    pub capacity: bool,
+}
+
+impl Evidence {
+    /// The same, where the limit is what there is of it.
+    #[must_use]
+    pub fn of_capacity(self) -> Self {
+        Self { capacity: true, ..self }
+    }
+
+    /// What it is held against: `threshold 0.1 s/s`, `of 97`; nothing without a limit.
+    #[must_use]
+    pub fn held_against(&self) -> String {
+        let word = if self.capacity { "of" } else { "threshold" };
+        self.limit.map_or_else(String::new, |limit| format!("{word} {}", self.unit.show(limit)))
+    }
 }
 
 /// When a fix helps.

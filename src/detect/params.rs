@@ -69,7 +69,15 @@ impl<'a> Params<'a> {
         let limit = self.get(param);
         // What is held may be a little below.
         let met = Some(value >= HYSTERESIS * limit);
-        Evidence { claim: claim.into(), value, unit: param.unit, limit: Some(limit), origin: origin.to_owned(), met }
+        Evidence {
+            claim: claim.into(),
+            value,
+            unit: param.unit,
+            limit: Some(limit),
+            origin: origin.to_owned(),
+            met,
+            capacity: false,
+        }
     }
 
     /// A figure beside one of several thresholds, of which another one may be met: it counts neither for nor against.

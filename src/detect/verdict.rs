@@ -199,5 +199,5 @@ impl Judged {
 
 /// One figure, for a finding's evidence.
 pub fn evidence(claim: impl Into<String>, value: f64, unit: Unit, limit: Option<f64>, origin: &str) -> Evidence {
-    Evidence { claim: claim.into(), value, unit, limit, origin: origin.to_owned(), met: None }
+    Evidence { claim: claim.into(), value, unit, limit, origin: origin.to_owned(), met: None, capacity: false }
 }

@@ -60,9 +60,9 @@ fn finding(out: &mut String, f: &Finding) {
     let rank = f.rank.map_or_else(|| "-".to_owned(), |r| r.to_string());
     _ = writeln!(out, "### {rank}. {}: {}\n", f.severity.word(), escape(&headline(f)));
     _ = writeln!(out, "`{}`, {}, confidence {:.1}\n", f.id, since(f), f.confidence);
-    _ = writeln!(out, "| evidence | value | limit | from |\n|---|---|---|---|");
+    _ = writeln!(out, "| evidence | value | against | from |\n|---|---|---|---|");
     for e in f.evidence.iter().chain(&f.against) {
-        let limit = e.limit.map_or_else(String::new, |l| e.unit.show(l));
+        let limit = e.held_against();
         _ = writeln!(out, "| {} | {} | {limit} | {} |", escape(&e.claim), e.unit.show(e.value), e.origin);
     }
     out.push('\n');

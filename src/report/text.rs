@@ -103,7 +103,7 @@ fn finding(out: &mut String, f: &Finding) {
     _ = writeln!(out, "{rank:>2}. {} {:<8} {}", glyph(f.severity), f.severity.word(), headline(f));
     _ = writeln!(out, "      {}  subject {}  {}  confidence {:.1}", f.id, f.subject.typed_key(), since(f), f.confidence);
     for e in &f.evidence {
-        let limit = e.limit.map_or_else(String::new, |l| format!("  limit {}", e.unit.show(l)));
+        let limit = Some(e.held_against()).filter(|l| !l.is_empty()).map_or_else(String::new, |l| format!("  {l}"));
         _ = writeln!(out, "      + {}: {}{limit}  [{}]", e.claim, e.unit.show(e.value), e.origin);
     }
     for e in &f.against {

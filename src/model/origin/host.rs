@@ -129,9 +129,9 @@ pub(super) const ORIGINS: &[Origin] = &[
     ),
     origin(
         "host.requests",
-        "sock_diag, tcp_info of accepted sockets: tcpi_data_segs_in",
+        "sock_diag, tcp_info of accepted sockets: tcpi_data_segs_in; PassiveOpens of /proc/net/snmp; TIME_WAIT",
         "Δsegments with data received by the accepted sockets of a listener / Δt; usual = median of the previous two minutes, the \
-         newest fifteen evaluations left out",
+         newest fifteen evaluations left out; answers also count connections that no dump caught",
         "ss -tin state established",
     ),
     origin(

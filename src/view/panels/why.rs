@@ -15,7 +15,7 @@ use crate::view::widgets::{lines, titled};
 
 /// ```text
 /// ╭ Why ──────────────────────────────────────────────────── confidence 0.9 ─╮
-/// │ foreground waits for a CPU      0.4 s/s   limit 0.05    host.schedstat    │
+/// │ foreground waits for a CPU      0.4 s/s  threshold 0.05 s/s host.schedstat │
 /// │ against: held back by a quota   0 s/s                   host.cgroup.cpu   │
 /// ╰──────────────────────────────────────────────────────────────────────────╯
 /// ```
@@ -53,16 +53,16 @@ fn rows(f: &Finding, width: usize, theme: &Theme) -> Vec<Line<'static>> {
 
 fn evidence(e: &Evidence, prefix: &str, width: usize, theme: &Theme) -> Line<'static> {
     let over = prefix.is_empty() && e.limit.is_some_and(|l| e.value >= l);
-    let limit = e.limit.map_or_else(String::new, |l| format!("limit {}", e.unit.show(l)));
+    let limit = e.held_against();
     // Where there is little room the origin gives way: `i` shows it.
     let with_origin = width >= 84;
-    let claim_width = width.saturating_sub(1 + 10 + 16 + if with_origin { 18 } else { 0 }).max(12);
+    let claim_width = width.saturating_sub(1 + 10 + 20 + if with_origin { 18 } else { 0 }).max(12);
     let claim = cut(&format!("{prefix}{}", e.claim), claim_width, theme);
     let meaning = if prefix.is_empty() { Meaning::Text } else { Meaning::Muted };
     Line::from(vec![
         Span::styled(format!("{claim:<claim_width$} "), theme.style(meaning)),
         Span::styled(format!("{:>9} ", e.unit.show(e.value)), theme.style(if over { Meaning::Warning } else { Meaning::Accent })),
-        Span::styled(format!("{limit:<15} "), theme.style(Meaning::Muted)),
+        Span::styled(format!("{limit:<19} "), theme.style(Meaning::Muted)),
         Span::styled(if with_origin { e.origin.clone() } else { String::new() }, theme.style(Meaning::Muted)),
     ])
 }

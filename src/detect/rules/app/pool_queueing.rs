@@ -97,7 +97,8 @@ fn found(facts: &Facts<'_>, pool: &PoolWait, server: Option<&PgFacts>, name: &st
     found.lacks = usize::from(active.is_none());
     found.evidence = vec![
         evidence("client requests in flight", pool.in_flight, Unit::Count, None, "host.listeners"),
-        evidence("requests outstanding upstream", pool.asked, Unit::Count, Some(f64::from(pool.connections)), "host.peers"),
+        evidence("requests outstanding upstream", pool.asked, Unit::Count, Some(f64::from(pool.connections)), "host.peers")
+            .of_capacity(),
     ];
     if let Some(active) = active {
         found.against = vec![evidence(

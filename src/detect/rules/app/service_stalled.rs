@@ -131,7 +131,8 @@ CPUs), and requests pending for a second, half of all in the window, while its t
 usual is not known and that was started within the last minute may be warming up: it is not judged.
 
 At a unix socket the kernel tells only how many connections wait to be accepted: one more than twice the usual (before
-that is known, half of the backlog) in every sample is a stall too, critical only from half of the backlog on.
+that is known, half of the backlog) in every sample is a stall too; critical only from half of the backlog on, or when
+the service is idle.
 
 This is an **outcome**: it names no cause. A cause that keeps this service waiting is ranked first and names the
 service. Without one the requests are pending all the same, and the host is not healthy. It is critical after five

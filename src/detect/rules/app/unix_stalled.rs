@@ -65,7 +65,8 @@ fn one(facts: &Facts<'_>, queue: &QueueFacts, program: Option<&ProcFacts>, stand
     found.standing = Some(standing);
     found.confidence = facts.ledger.coverage;
     let most = Some(f64::from(queue.backlog));
-    found.evidence = vec![evidence("connections waiting to be accepted, mean", queue.queued, Unit::Count, most, "host.unix")];
+    found.evidence =
+        vec![evidence("connections waiting to be accepted, mean", queue.queued, Unit::Count, most, "host.unix").of_capacity()];
     let usual = facts.learned.queues.usual(path);
     found.evidence.extend(usual.map(|n| evidence("usually waiting", n, Unit::Count, None, "host.unix")));
     let path = Word::operand(queue.path.raw());

@@ -261,7 +261,7 @@ impl<'a> Blamed<'a> {
                 LOST,
                 "host.schedstat",
             ),
-            evidence("CPU used by the program", cores, Unit::Cores, Some(facts.world.cpus()), "host.processes"),
+            evidence("CPU used by the program", cores, Unit::Cores, Some(facts.world.cpus()), "host.processes").of_capacity(),
             params.row("share of competing CPU use, nice-weighted", self.share * 100.0, SHARE, "host.processes"),
         ];
         if let Some(p) = pressure {
@@ -270,7 +270,8 @@ impl<'a> Blamed<'a> {
         if let Ok(cpu) = &facts.world.host.cpu {
             rows.push(evidence("CPU busy", cpu.busy * 100.0, Unit::Percent, None, "host.cpu"));
             if let Some(queue) = cpu.run_queue {
-                rows.push(evidence("threads running or ready", queue, Unit::Count, Some(facts.world.cpus()), "host.runqueue"));
+                let cpus = Some(facts.world.cpus());
+                rows.push(evidence("threads running or ready", queue, Unit::Count, cpus, "host.runqueue").of_capacity());
             }
         }
         rows

@@ -107,7 +107,7 @@ fn found(params: &Params<'_>, process: &ProcFacts, files: &OpenFiles, share: f64
     };
     let mut found = Found::new(class, title);
     found.evidence = vec![
-        evidence("descriptors open", files.open as f64, Unit::Count, Some(files.limit as f64), "host.open_files"),
+        evidence("descriptors open", files.open as f64, Unit::Count, Some(files.limit as f64), "host.open_files").of_capacity(),
         params.row("share of its limit in use", share, NEARLY, "host.open_files"),
     ];
     found.fixes = fixes(process, files);

@@ -136,7 +136,8 @@ fn found(
     };
     let mut found = Found::new(class, title);
     found.evidence = vec![
-        evidence("ports in use towards it", f64::from(taken.used), Unit::Count, Some(f64::from(taken.of)), "host.ports"),
+        evidence("ports in use towards it", f64::from(taken.used), Unit::Count, Some(f64::from(taken.of)), "host.ports")
+            .of_capacity(),
         params.row("share of the range", taken.percent(), NEARLY, "host.ports"),
         evidence("connections open", f64::from(row.open), Unit::Count, None, "host.ports"),
         evidence("closing connections (TIME_WAIT etc.)", f64::from(row.closing), Unit::Count, None, "host.ports"),

@@ -62,7 +62,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             class,
             format!("The host has {} of {} tasks that kernel.{name} allows", count(now as f64), count(most as f64)),
         );
-        found.evidence = vec![evidence("tasks", now as f64, Unit::Count, Some(most as f64), "host.limits")];
+        found.evidence = vec![evidence("tasks", now as f64, Unit::Count, Some(most as f64), "host.limits").of_capacity()];
         let mut raise = fix::shell_fix(
             Phase::Relief,
             Horizon::Immediate,
@@ -86,7 +86,8 @@ fn in_group(group: &CgroupFacts, now: u64, most: u64) -> Found {
     let (class, word) = if now >= most { (Class::Error, ": forks fail") } else { (Class::Risk, "") };
     let title = format!("{} has {} of the {} tasks it is allowed{word}", group.path, count(now as f64), count(most as f64));
     let mut found = Found::new(class, title);
-    found.evidence = vec![evidence("tasks in the group", now as f64, Unit::Count, Some(most as f64), "host.cgroup.tasks")];
+    found.evidence =
+        vec![evidence("tasks in the group", now as f64, Unit::Count, Some(most as f64), "host.cgroup.tasks").of_capacity()];
     found.fixes = fixes(group, most);
     found
 }

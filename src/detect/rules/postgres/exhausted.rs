@@ -91,7 +91,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     let mut found = Found::new(if full { Class::Error } else { Class::Risk }, title);
     found.grows = true;
     found.evidence = vec![
-        evidence("slots in use", used, Unit::Count, Some(places), "postgres.connections"),
+        evidence("slots in use", used, Unit::Count, Some(places), "postgres.connections").of_capacity(),
         evidence("held by the largest user", f64::from(top.all), Unit::Count, None, "postgres.connections"),
         evidence("of these, idle", f64::from(top.idle), Unit::Count, None, "postgres.connections"),
         evidence("longest idle for", top.longest_idle_s, Unit::Seconds, None, "postgres.connections"),

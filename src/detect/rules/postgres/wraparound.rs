@@ -93,7 +93,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         (found.eta_s, found.eta_late_s) = (eta.map(|e| e.0), eta.map(|e| e.1));
         found.grows = late || share >= 50.0;
         found.evidence = vec![
-            evidence(format!("{what} used"), age, Unit::Count, Some(end), "postgres.databases"),
+            evidence(format!("{what} used"), age, Unit::Count, Some(end), "postgres.databases").of_capacity(),
             evidence("left", left, Unit::Count, None, "postgres.databases"),
         ];
         found.fixes = freeze(pg, &d.name, d.xid_age as f64, trend == "ids");
