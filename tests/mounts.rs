@@ -56,7 +56,7 @@ fn mounts_that_nobody_asked_are_said_and_not_cleared() {
     for id in ["host.disk.mount_hung", "host.disk.full", "host.disk.inodes_exhausted"] {
         let rows: Vec<_> = d["unknown"].as_array().unwrap().iter().filter(|u| u["id"] == id).collect();
         let because = rows.first().map_or("", |row| row["because"].as_str().unwrap());
-        assert!(rows.len() == 1 && because.contains("mounts were not asked: 512 of "), "{id}: {rows:#?}");
+        assert!(rows.len() == 1 && because.contains("mounts were not checked: 512 of "), "{id}: {rows:#?}");
     }
     let clears = |id: &str| d["cleared"].as_array().unwrap().iter().any(|c| c["id"] == id);
     assert!(!clears("host.disk.mount_hung"));

@@ -410,7 +410,7 @@ fn a_reader_that_hangs_holds_up_neither_the_screen_nor_the_way_out() {
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let mut tty = Tty::open(&["--procfs-root", root.to_str().unwrap()], &[]);
     tty.wait_for("Verdict");
-    tty.wait_for("the reader");
+    tty.wait_for("/proc reader");
     tty.send(b"2");
     tty.wait_for("Processes");
     tty.send(b"1q");

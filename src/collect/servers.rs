@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 
@@ -12,6 +12,7 @@ use crate::model::sample::ServerSample;
 use crate::model::seen::Seen;
 use crate::model::source::SourceStatus;
 
+use super::clock;
 use super::deadline::Deadline;
 use super::discover;
 use super::kinds::KINDS;
@@ -22,6 +23,8 @@ use super::watched::{Reach, Slot};
 const MOST: usize = 8;
 /// Where a server listens is looked up within this.
 const LOCATE_PATIENCE: Duration = Duration::from_millis(300);
+/// One that was not found is sought again after this: the disk was slow, or its port was not known yet.
+const AGAIN: Duration = Duration::from_secs(10);
 
 /// The servers that are watched.
 #[derive(Default)]
@@ -39,10 +42,12 @@ struct Watched {
     configured: bool,
 }
 
-/// Where a server that was seen here listens; `None`: could not be found.
+/// Where a server that was seen here listens.
 enum Place {
     Sought(tokio::task::JoinHandle<Option<Arc<dyn Reach>>>),
-    Found(Option<Arc<dyn Reach>>),
+    Found(Arc<dyn Reach>),
+    /// Not found; when it is sought again.
+    Missing(Instant),
 }
 
 /// What all of them brought since the last tick.
@@ -88,19 +93,20 @@ impl Servers {
         self.places.retain(|id, _| seen.iter().any(|(s, ..)| s == id));
         for (id, tcp, reads) in seen {
             let place = match self.places.remove(&id) {
-                None => {
+                Some(Place::Missing(due)) if clock::instant() < due => Place::Missing(due),
+                None | Some(Place::Missing(_)) => {
                     let (roots, deadline) = (roots.clone(), deadline.clone());
                     let look = move || reads.locate(&roots, id.pid, tcp, impersonate);
                     let sought = async move { deadline.run("servers", LOCATE_PATIENCE, look).await.ok().flatten() };
                     Place::Sought(tokio::spawn(sought))
                 }
-                Some(Place::Sought(task)) if task.is_finished() => {
-                    let found = task.await.ok().flatten();
-                    if let Some(server) = &found {
-                        self.watch(&**server, roots);
+                Some(Place::Sought(task)) if task.is_finished() => match task.await.ok().flatten() {
+                    Some(server) => {
+                        self.watch(&*server, roots);
+                        Place::Found(server)
                     }
-                    Place::Found(found)
-                }
+                    None => Place::Missing(clock::instant() + AGAIN),
+                },
                 Some(kept) => kept,
             };
             self.places.insert(id, place);
@@ -139,7 +145,7 @@ impl Servers {
 impl Place {
     fn found(&self) -> Option<&dyn Reach> {
         match self {
-            Self::Found(Some(server)) => Some(&**server),
+            Self::Found(server) => Some(&**server),
             _ => None,
         }
     }

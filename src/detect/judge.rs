@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::model::demand::Demand;
 use crate::model::facts::{DiskFacts, Facts as World, PeerFacts};
+use crate::model::host::ProcId;
 use crate::model::sample::Snapshot;
 use crate::model::source::{SourceKind, SourceState};
 use crate::model::subject::{SubjectType, finding_key};
@@ -18,6 +19,7 @@ use super::memory::{Held, Learned, Memory, RuleMemory};
 use super::params::{ParamOverrides, Params};
 use super::rank;
 use super::rules::{RULES, service_stalled, unexplained};
+use super::stands::Door;
 use super::verdict::{Facts, Judged, Left, Rule, Verdict};
 
 /// What an evaluation gives.
@@ -50,7 +52,12 @@ pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &Param
     }
     let stalled = memory.rules.get(service_stalled::ID).cloned().unwrap_or_default();
     let held = |key: &str| stalled.held.iter().any(|h| h.subject.key == key);
-    memory.learned.learn_stands(&world, &held);
+    // Of two programs at one port the one that is held.
+    let same = |h: &Held, door: &Door| {
+        let named = |family: ProcId| h.subject.also.is_empty() || h.subject.also.contains(&format!("process:{family}"));
+        h.subject.key == door.key() && door.family.is_none_or(named)
+    };
+    memory.learned.learn_stands(&world, &|door| stalled.held.iter().any(|h| same(h, door)));
     memory.learned.queues.learn(&world, &held);
     KINDS.iter().for_each(|kind| (kind.recall)(&mut world, &memory.learned));
     let ledger = {

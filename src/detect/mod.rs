@@ -22,7 +22,7 @@ pub mod rank;
 pub mod rules;
 pub mod series;
 mod settle;
-mod stands;
+pub mod stands;
 pub mod touch;
 pub mod usual;
 pub mod verdict;

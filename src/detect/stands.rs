@@ -88,10 +88,10 @@ impl Door {
         }
     }
 
-    /// The name of its place: the port, and the namespace where that is another one.
+    /// The name of its place.
     #[must_use]
     pub fn key(&self) -> String {
-        if self.namespace == 0 { self.port.to_string() } else { format!("{}@{}", self.port, self.namespace) }
+        port_key(self.port, self.namespace)
     }
 
     /// Where its past is kept: a program that was restarted is another one.
@@ -99,6 +99,12 @@ impl Door {
         let family = self.family.map_or_else(String::new, |id| id.to_string());
         format!("{} {family}", self.key())
     }
+}
+
+/// A port, and its namespace where that is another one.
+#[must_use]
+pub fn port_key(port: u16, namespace: u64) -> String {
+    if namespace == 0 { port.to_string() } else { format!("{port}@{namespace}") }
 }
 
 /// The ports of this host with a connection; `None` where the ages of requests were not recorded.
@@ -149,29 +155,27 @@ pub struct Usual {
 
 impl Learned {
     /// Notes what stands at each port, but for those of `held`: what a stalled one is held against is the time before.
-    pub fn learn_stands(&mut self, facts: &Facts, held: &dyn Fn(&str) -> bool) {
+    pub fn learn_stands(&mut self, facts: &Facts, held: &dyn Fn(&Door) -> bool) {
         /// Ten minutes at one evaluation a second.
         const GOES_ON: u32 = 600;
         let Some(doors) = doors(facts).filter(|_| facts.window_s >= 1.0) else { return };
         for door in &doors {
             let place = door.place();
-            let usual = self.usual_stands(door).filter(|_| held(&door.key()));
-            let past = self.stands.get_mut(&place);
-            if let Some((usual, past)) = usual.zip(past) {
-                // One that stands still is held against the time before for as long as it takes.
-                past.late += u32::from(door.answers_per_s * 2.0 >= usual.answers_per_s);
-                if past.late < GOES_ON {
-                    continue;
-                }
-            }
             if self.stands.len() >= PORTS && !self.stands.contains_key(&place) {
                 self.stands.retain(|known, _| doors.iter().any(|d| d.place() == *known));
                 if self.stands.len() >= PORTS {
                     continue;
                 }
             }
+            let usual = self.usual_stands(door);
             let past = self.stands.entry(place).or_default();
-            if !held(&door.key()) {
+            if held(door) {
+                // One that stands still is held against the time before for as long as it takes.
+                past.late += u32::from(usual.is_some_and(|u| door.answers_per_s * 2.0 >= u.answers_per_s));
+                if past.late < GOES_ON {
+                    continue;
+                }
+            } else {
                 past.late = 0;
             }
             if past.ring.len() == KEPT {

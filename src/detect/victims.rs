@@ -1,6 +1,7 @@
 //! Which causes keep a stalled service waiting: by the time that its program, or a program here that it waits for, spends in what they claim.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 use crate::model::facts::Facts as World;
 use crate::model::host::ProcId;
@@ -80,7 +81,7 @@ fn programs(world: &World, service: &Candidate) -> BTreeSet<ProcId> {
     for _ in 0..DEPTH {
         let waits = |owner: Option<ProcId>| owner.is_some_and(|id| found.contains(&family(id)));
         let links = sockets.peers.iter().filter(|l| l.waiting >= WAITS && waits(l.owner));
-        let serves = |peer: std::net::SocketAddr| {
+        let serves = |peer: SocketAddr| {
             let door = sockets.listeners.iter().find(|d| d.namespace == 0 && d.at.port() == peer.port());
             door.and_then(|d| d.owner)
         };
@@ -117,7 +118,9 @@ fn hits(world: &World, ledger: &Ledger, cause: &Candidate, programs: &BTreeSet<P
         }
         SubjectType::Peer => {
             let asks = |id: &ProcId| members().any(|p| p.id == *id);
-            ledger.peers.iter().filter(|w| w.peer.to_string() == cause.subject.key).any(|w| w.owners.iter().any(asks))
+            // Of one address, or of one port there.
+            let about = |peer: &SocketAddr| [peer.to_string(), format!("{}:*", peer.ip())].contains(&cause.subject.key);
+            ledger.peers.iter().filter(|w| about(&w.peer)).any(|w| w.owners.iter().any(asks))
         }
         _ => true,
     }

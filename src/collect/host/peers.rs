@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::model::host::{Connecting, Listener, PeerLink, Peers, ProcId, Resend};
 
-use super::answers::Unseen;
+use super::answers::{Change, Unseen};
 use super::namespaces::{Dump, OWN};
 use super::ports::Ports;
 use super::sockdiag::{CLOSE_WAIT, ESTABLISHED, LISTEN, SYN_SENT, Socket};
@@ -20,7 +20,7 @@ const LISTENERS: usize = 256;
 const RESENDS: usize = 32;
 
 /// A socket: its namespace and both ends.
-type Key = (u64, SocketAddr, SocketAddr);
+pub(super) type Key = (u64, SocketAddr, SocketAddr);
 
 /// Sums over dumps, until they are taken.
 #[derive(Debug, Default)]
@@ -41,6 +41,8 @@ pub struct Tally {
     /// The namespaces of the round before: a connection that is new there came since.
     known: HashSet<u64>,
     unseen: Unseen,
+    /// Connections whose client had gone at the dump before.
+    given_up: HashSet<Key>,
 }
 
 impl Tally {
@@ -113,25 +115,18 @@ impl Tally {
 
     /// A connection that the service closed while its request was young was answered, and so were those that came and went unseen.
     fn closed(&mut self, dump: &Dump, here: &Here) {
-        let namespace = dump.namespace;
-        // Its client gave up, and nobody has closed it here.
-        let given_up: HashSet<Key> =
-            dump.sockets.iter().filter(|s| s.is(CLOSE_WAIT)).map(|s| (namespace, s.local, s.peer)).collect();
-        let ended = self.before.iter().filter(|(key, _)| key.0 == namespace && !self.after.contains_key(key));
-        let ended: Vec<(SocketAddr, Before)> =
-            ended.filter(|(key, _)| !given_up.contains(key)).filter_map(|(key, b)| Some((here.listener(key.1)?, *b))).collect();
-        let fresh = self.after.values().zip(self.after.keys()).filter(|(b, key)| b.fresh && key.0 == namespace).count() as u64;
-        let gone: Vec<SocketAddr> = ended.iter().filter(|(_, b)| b.fresh).map(|(at, _)| *at).collect();
-        let stays = self.before.iter().filter(|(key, b)| b.fresh && key.0 == namespace && self.after.contains_key(key));
-        let stayed: Vec<SocketAddr> = stays.filter_map(|(key, _)| here.listener(key.1)).collect();
-        self.unseen.ended(namespace, dump.ended.iter().filter_map(|at| here.listener(*at)));
-        let unseen = self.unseen.count(namespace, dump.opened, fresh, (&gone, &stayed));
-        let answered = ended.iter().filter(|(_, b)| b.young).map(|(at, _)| (*at, 1));
-        for (at, answers) in answered.chain(unseen) {
-            if let Some(row) = self.listeners.get_mut(&(namespace, at)) {
+        let given_up = dump.sockets.iter().filter(|s| s.is(CLOSE_WAIT)).map(|s| (dump.namespace, s.local, s.peer)).collect();
+        let sockets = (&self.before, &self.after);
+        let change = Change::of(dump.namespace, sockets, (&given_up, &self.given_up), self.known.contains(&dump.namespace), here);
+        self.unseen.ended(dump.namespace, dump.ended.iter().filter_map(|at| here.listener(*at)));
+        let unseen = self.unseen.count(dump.namespace, dump.opened, &change);
+        for (at, answers) in change.answered.iter().map(|at| (*at, 1)).chain(unseen) {
+            if let Some(row) = self.listeners.get_mut(&(dump.namespace, at)) {
                 row.answers += answers;
             }
         }
+        self.given_up.retain(|key| key.0 != dump.namespace);
+        self.given_up.extend(given_up);
     }
 
     /// The process in another namespace of this host that serves that address.

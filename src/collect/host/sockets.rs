@@ -1,6 +1,7 @@
 //! The thread that samples sockets: dumps them at a rate that its own cost sets, and now and then looks up whose
 //! they are. It shares nothing but a tally that is locked for microseconds; if it hangs, nothing else does.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -162,10 +163,15 @@ impl Looker<'_> {
     fn dump(&mut self, shared: &Mutex<Shared>) -> Result<(), Away> {
         const STATES: u32 = sockdiag::LISTEN | sockdiag::ESTABLISHED | sockdiag::SYN_SENT | sockdiag::CLOSE_WAIT;
         let looks_back = clock::mono_ns() >= self.ended_due_ns;
-        if looks_back {
-            self.ended_due_ns = clock::mono_ns() + (ENDED_S * 1e9) as u64;
-        }
-        let ended = || if looks_back { ended() } else { Vec::new() };
+        let spent = Cell::new(0.0);
+        let ended = || {
+            if !looks_back {
+                return Vec::new();
+            }
+            let (ends, cost_s) = timed(ended);
+            spent.set(spent.get() + cost_s);
+            ends
+        };
         let own = if self.roots.own_proc() {
             let unix = self.unix();
             rows(STATES, true).map(|sockets| Dump {
@@ -180,6 +186,9 @@ impl Looker<'_> {
             Err(Lack::new(Why::Unsupported, "socket timestamps of another host cannot be read through its /proc"))
         };
         let elsewhere = self.visit(|| rows(STATES, true).map(|sockets| (sockets, opened(), ended())))?;
+        if looks_back {
+            self.ended_due_ns = clock::mono_ns() + (ENDED_S.max(spent.get() / DUMP_SHARE) * 1e9) as u64;
+        }
         if let Ok(mut shared) = shared.lock() {
             match own {
                 Ok(own) => {

@@ -116,7 +116,7 @@ fn found(facts: &Facts<'_>, pool: &PoolWait, server: Option<&PgFacts>, name: &st
 fn fixes(pool: &PoolWait) -> Vec<Fix> {
     // What is set now is for each pair of database and user, and stands nowhere that is read here.
     let set = sh!(
-        "now=$(psql -p {} -U pgbouncer pgbouncer -Atc 'SHOW CONFIG' | awk -F'|' '$1 == \"default_pool_size\" {print $2}') && \
+        "now=$(psql -p {} -U pgbouncer pgbouncer -Atc 'SHOW CONFIG' | awk -F'|' '$1 == \"default_pool_size\" {print $2}') && [ \"${now:-0}\" -gt 0 ] && \
          psql -p {} -U pgbouncer pgbouncer -c \"SET default_pool_size = $((now * 2))\"",
         pool.port,
         pool.port

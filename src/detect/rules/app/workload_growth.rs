@@ -8,6 +8,7 @@ use crate::detect::ledger::{Actor, State};
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::{Program, confidence, demand, programs};
+use crate::detect::stands::port_key;
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::ListenerFacts;
 use crate::model::source::SourceKind;
@@ -77,7 +78,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     for door in &sockets.listeners {
         let Some(program) = all.iter().find(|p| p.members.iter().any(|m| Some(m.id) == door.owner)) else { continue };
         let Some(before) = facts.learned.usual(door) else { continue };
-        let mut subject = Subject::new(SubjectType::Port, door.at.port().to_string(), format!(":{}", door.at.port()));
+        let mut subject =
+            Subject::new(SubjectType::Port, port_key(door.at.port(), door.namespace), format!(":{}", door.at.port()));
         subject.also = vec![program.subject().typed_key()];
         let held = is_held(prev, &subject);
         let growth = door.requests_per_s / before.rate.max(1e-9);

@@ -7,6 +7,7 @@ use crate::detect::kinds::Judge;
 use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{NONE_IS_FINE, Param, Params};
+use crate::detect::stands::port_key;
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::{ListenerFacts, ProcFacts};
 use crate::model::source::SourceKind;
@@ -52,7 +53,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let overflows = facts.world.host.tcp.as_ref().ok().and_then(|t| t.listen_overflows_per_s);
     let mut judged = Judged::default();
     for door in sockets.listeners.iter().filter(|d| d.backlog > 0) {
-        let mut subject = Subject::new(SubjectType::Port, door.at.port().to_string(), format!(":{}", door.at.port()));
+        let mut subject =
+            Subject::new(SubjectType::Port, port_key(door.at.port(), door.namespace), format!(":{}", door.at.port()));
         let owner = door.owner.and_then(|id| facts.world.processes().iter().find(|p| p.id == id));
         subject.also = owner.iter().map(|p| format!("process:{}", p.id)).collect();
         let taken = f64::from(door.queue_max) / f64::from(door.backlog) * 100.0;
