@@ -100,11 +100,16 @@ impl<'a> Queries<'a> {
         let mut demands = Vec::new();
         for costly in &mut all {
             let plan = pg.plan(costly.row);
-            let old = plan.is_none_or(|(at_ns, _)| world.at.mono_ns.saturating_sub(*at_ns) > advice::FRESH_NS);
+            costly.kind = kind(learned, pg, costly, limits);
+            // One that became slow is likely to have another plan by now: an index is gone, or the statistics changed.
+            let fresh_ns = match costly.kind {
+                Some(Kind::Regressed(_)) => advice::FRESH_NS / 6,
+                _ => advice::FRESH_NS,
+            };
+            let old = plan.is_none_or(|(at_ns, _)| world.at.mono_ns.saturating_sub(*at_ns) > fresh_ns);
             if old && costly.lost >= LEAST && explainable(&verb(costly)) {
                 demands.push(demand(pg, costly.row));
             }
-            costly.kind = kind(learned, pg, costly, limits);
         }
         demands.truncate(2);
         Self { costly: all, demands, writing }

@@ -125,7 +125,7 @@ pub(super) const ORIGINS: &[Origin] = &[
     ),
     origin(
         "postgres.plan",
-        "EXPLAIN of the prepared statement with plan_cache_mode = force_generic_plan, again once it is a minute old while the query keeps a \
+        "EXPLAIN of the prepared statement with plan_cache_mode = force_generic_plan, again once it is a minute old (10 s where the query became slower) while it keeps a \
          tenth of a session busy, or when x is pressed; pg_class, pg_stats, pg_index",
         "the planner's costs and rows; nothing is executed",
         "PREPARE p AS SELECT …; SET plan_cache_mode = force_generic_plan; EXPLAIN EXECUTE p(NULL)",
