@@ -6,7 +6,8 @@ use std::sync::Arc;
 use crate::model::facts::{Facts as World, PeerFacts, WeightOverrides};
 use crate::model::postgres::{Activity, Cluster, PgState, Session};
 use crate::model::sample::Snapshot;
-use crate::model::source::SourceStatus;
+use crate::model::source::{Place, SourceKind, SourceState, SourceStatus};
+use crate::model::subject::Subject;
 
 use super::kinds::Servers;
 use super::ledger::{Clean, Ledger};
@@ -47,8 +48,22 @@ impl Bench {
         Self { postgres: Some(PgState { activity: Ok(Arc::new(activity)), ..PgState::default() }), ..Self::default() }
     }
 
-    /// What the rule says: `clear`, `unknown`, or `found` with the title, for each subject. `held`: it was found on all of them before.
-    pub fn says(&self, rule: &Rule, held: bool) -> Vec<String> {
+    /// What the rule says: `clear`, `unknown`, or `found` with the title, for each subject; `before`: the world in which it was asked before.
+    pub fn says(&self, rule: &Rule, before: Option<&Self>) -> Vec<String> {
+        let held = before.map(|before| {
+            let found = before.verdicts(rule, None).into_iter().filter(|(_, verdict)| matches!(verdict, Verdict::Found(_)));
+            let held = |(subject, _)| Held { subject, entered_share: 1.0, active_ms: 0, failed_per_s: None };
+            RuleMemory { held: found.map(held).collect() }
+        });
+        let said = self.verdicts(rule, held.as_ref()).into_iter().map(|(_, verdict)| match verdict {
+            Verdict::Clear(_) => "clear".to_owned(),
+            Verdict::Unknown { .. } => "unknown".to_owned(),
+            Verdict::Found(found) => format!("found {}", found.title),
+        });
+        said.collect()
+    }
+
+    fn verdicts(&self, rule: &Rule, prev: Option<&RuleMemory>) -> Vec<(Subject, Verdict)> {
         let mut snapshot = Snapshot { sources: Arc::new(self.sources.clone()), ..Snapshot::default() };
         if let Some(state) = &self.postgres {
             snapshot.postgres.insert(SERVER.to_owned(), Arc::new(state.clone()));
@@ -59,38 +74,47 @@ impl Bench {
         let facts = Facts { world: &world, ledger: &ledger, learned: &self.learned };
         let overrides = ParamOverrides::default();
         let servers = Servers::of(&facts, &overrides, &BTreeMap::new());
-        let params = Params::new(rule.id, &overrides);
-        let mut subjects = Vec::new();
-        servers.judge(rule, &facts, &params, |_| None, |_, judged| subjects.extend(judged.verdicts.into_iter().map(|(s, _)| s)));
-        let held = subjects.into_iter().filter(|_| held).map(|subject| Held {
-            subject,
-            entered_share: 1.0,
-            active_ms: 0,
-            failed_per_s: None,
-        });
-        let before = RuleMemory { held: held.collect() };
-        let prev = Some(&before).filter(|before| !before.held.is_empty());
-        let mut said = Vec::new();
-        servers.judge(
-            rule,
-            &facts,
-            &params,
-            |_| prev,
-            |_, judged| {
-                said.extend(judged.verdicts.iter().map(|(_, verdict)| match verdict {
-                    Verdict::Clear(_) => "clear".to_owned(),
-                    Verdict::Unknown { .. } => "unknown".to_owned(),
-                    Verdict::Found(found) => format!("found {}", found.title),
-                }));
-            },
-        );
-        said
+        let mut all = Vec::new();
+        servers.judge(rule, &facts, &Params::new(rule.id, &overrides), |_| prev, |_, judged| all.extend(judged.verdicts));
+        all
     }
 
-    /// The first of them is of that kind.
+    /// The first of them begins with that.
     #[track_caller]
-    pub fn expect(&self, rule: &Rule, held: bool, what: &str) {
-        let said = self.says(rule, held);
+    pub fn must_say(&self, rule: &Rule, what: &str) {
+        self.must_say_after(rule, None, what);
+    }
+
+    /// The same, where the rule was asked in the world `before`.
+    #[track_caller]
+    pub fn must_say_after(&self, rule: &Rule, before: Option<&Self>, what: &str) {
+        let said = self.says(rule, before);
         assert!(said.first().is_some_and(|s| s.starts_with(what)), "{}: {said:?} instead of {what}", rule.id);
+    }
+
+    /// A Redis of this host that is seen in that state.
+    pub fn source(state: SourceState) -> Self {
+        let source = SourceStatus {
+            id: "redis:6379".into(),
+            kind: SourceKind::Redis,
+            state,
+            place: Place::Local,
+            role: None,
+            version: None,
+            reader: None,
+            why: Some("redis-server runs here".into()),
+            way_in: Some("redis-cli INFO".into()),
+        };
+        Self { sources: vec![source], ..Self::default() }
+    }
+
+    /// The rule speaks of servers in that state, and of no other.
+    #[track_caller]
+    pub fn expect_only_in(rule: &Rule, own: SourceState) {
+        use SourceState as S;
+        for state in [S::Ok, S::Degraded, S::Denied, S::NotWatched, S::Unreachable] {
+            Self::source(state).must_say(rule, if state == own { "found redis:6379" } else { "clear" });
+        }
+        Self::default().must_say(rule, "clear");
     }
 }

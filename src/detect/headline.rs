@@ -157,6 +157,15 @@ mod tests {
         assert_eq!(of(3.3, 3.0).status, Status::Healthy);
         assert_eq!(of(0.5, 0.3).status, Status::Healthy, "a fifth of a request");
         assert_eq!(of(0.01, 0.0).says, "Nothing waits: the foreground is idle");
+        let row = |id: &str| UnknownRow {
+            id: id.into(),
+            source: "host".into(),
+            because: "9 requests at :80 in flight for over a second".into(),
+            lift: None,
+        };
+        let beside = |id: &str| headline(&health, &time(0.01, 0.0), &[], (&[], &[row(id)]), false).says;
+        assert!(beside(service_stalled::ID).ends_with("; but 9 requests at :80 in flight for over a second"));
+        assert_eq!(beside("host.disk.full"), "Nothing waits: the foreground is idle", "others have their own list");
         let unseen = Health { status: Status::Unknown, score: None };
         assert_eq!(headline(&unseen, &time(0.01, 0.0), &[], (&[], &[]), false).status, Status::Unknown);
         assert_eq!(headline(&health, &time(0.0, 0.0), &[], (&[], &[]), true).status, Status::Unknown);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::facts::Facts;
+use crate::model::facts::{Facts, QueueFacts};
 
 /// Evaluations kept: three minutes at one a second.
 const KEPT: u64 = 180;
@@ -25,8 +25,28 @@ pub struct Queues {
     looks: u64,
     /// By path: the evaluation, and how many waited.
     seen: BTreeMap<String, VecDeque<(u64, f32)>>,
-    /// Since which evaluation each that is held is: in the end that is how it works now.
-    held: BTreeMap<String, u64>,
+    /// Those that are held.
+    held: BTreeMap<String, Hold>,
+}
+
+/// Since when one is held.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct Hold {
+    /// The evaluation.
+    since: u64,
+    /// Evaluations in which its service used the CPU meanwhile: one that works on and on works like that now. One that does nothing is held
+    /// for as long as that lasts.
+    worked: u64,
+}
+
+/// CPUs from which on a service works.
+const WORKS: f64 = 0.05;
+
+fn works(facts: &Facts, queue: &QueueFacts) -> bool {
+    let family = facts.processes().iter().find(|p| Some(p.id) == queue.owner).map(|p| p.family);
+    let cpu: f64 = facts.processes().iter().filter(|p| Some(p.family) == family).filter_map(|p| p.cpu).sum();
+    family.is_some() && cpu >= WORKS
 }
 
 impl Queues {
@@ -39,8 +59,12 @@ impl Queues {
         self.held.retain(|path, _| held(path));
         for queue in &sockets.queues {
             let path = queue.path.shown();
-            if held(path) && looks - *self.held.entry(path.to_owned()).or_insert(looks) < GOES_ON {
-                continue;
+            if held(path) {
+                let hold = self.held.entry(path.to_owned()).or_insert(Hold { since: looks, worked: 0 });
+                hold.worked += u64::from(works(facts, queue));
+                if hold.worked < GOES_ON {
+                    continue;
+                }
             }
             if self.seen.len() < SOCKETS || self.seen.contains_key(path) {
                 self.seen.entry(path.to_owned()).or_default().push_back((self.looks, queue.queued as f32));
@@ -56,7 +80,7 @@ impl Queues {
     #[must_use]
     pub fn usual(&self, path: &str) -> Option<f64> {
         // What is held is compared with the time before it was found, however long ago that is.
-        let until = self.held.get(path).copied().filter(|since| self.looks - since < GOES_ON).unwrap_or(self.looks);
+        let until = self.held.get(path).filter(|hold| hold.worked < GOES_ON).map_or(self.looks, |hold| hold.since);
         let newest = until.saturating_sub(NEWEST);
         let all = newest.min(KEPT);
         if all < ENOUGH {
@@ -93,7 +117,11 @@ mod tests {
         assert_eq!(queues.usual("/run/app.sock"), Some(0.0), "seldom");
         queues.seen.insert("/run/app.sock".to_owned(), (16..=60).map(|look| (look, 9.0)).collect());
         assert_eq!(queues.usual("/run/app.sock"), Some(9.0), "by now it is as usual");
-        queues.held.insert("/run/app.sock".to_owned(), 20);
-        assert_eq!(queues.usual("/run/app.sock"), Some(0.0), "but for what was found then");
+        queues.looks = 5_000;
+        queues.held.insert("/run/app.sock".to_owned(), Hold { since: 20, worked: 0 });
+        assert_eq!(queues.usual("/run/app.sock"), Some(0.0), "held for an hour, and nobody is accepted");
+        queues.looks = 60;
+        queues.held.insert("/run/app.sock".to_owned(), Hold { since: 20, worked: GOES_ON });
+        assert_eq!(queues.usual("/run/app.sock"), Some(9.0), "ten minutes of work: that is how it works now");
     }
 }

@@ -156,8 +156,6 @@ pub struct Usual {
 impl Learned {
     /// Notes what stands at each port, but for those of `held`: what a stalled one is held against is the time before.
     pub fn learn_stands(&mut self, facts: &Facts, held: &dyn Fn(&Door) -> bool) {
-        /// Ten minutes at one evaluation a second.
-        const GOES_ON: u32 = 600;
         let Some(doors) = doors(facts).filter(|_| facts.window_s >= 1.0) else { return };
         for door in &doors {
             let place = door.place();
@@ -167,27 +165,33 @@ impl Learned {
                     continue;
                 }
             }
-            let usual = self.usual_stands(door);
-            let past = self.stands.entry(place).or_default();
-            if held(door) {
-                // One that stands still is held against the time before for as long as it takes.
-                past.late += u32::from(usual.is_some_and(|u| door.answers_per_s * 2.0 >= u.answers_per_s));
-                if past.late < GOES_ON {
-                    continue;
-                }
-            } else {
-                past.late = 0;
-            }
-            if past.ring.len() == KEPT {
-                past.ring.pop_front();
-            }
-            past.ring.push_back(Moment {
-                answers_per_s: door.answers_per_s as f32,
-                noticed: door.noticed as f32,
-                unserved: door.unserved as f32,
-                below_ms: door.ages.most_are_below_ms().map(|ms| ms as f32),
-            });
+            self.learn_door(door, held(door));
         }
+    }
+
+    fn learn_door(&mut self, door: &Door, held: bool) {
+        /// Ten minutes at one evaluation a second.
+        const GOES_ON: u32 = 600;
+        let usual = self.usual_stands(door);
+        let past = self.stands.entry(door.place()).or_default();
+        if held {
+            // One that stands still is held against the time before for as long as it takes.
+            past.late += u32::from(usual.is_some_and(|u| door.answers_per_s * 2.0 >= u.answers_per_s));
+            if past.late < GOES_ON {
+                return;
+            }
+        } else {
+            past.late = 0;
+        }
+        if past.ring.len() == KEPT {
+            past.ring.pop_front();
+        }
+        past.ring.push_back(Moment {
+            answers_per_s: door.answers_per_s as f32,
+            noticed: door.noticed as f32,
+            unserved: door.unserved as f32,
+            below_ms: door.ages.most_are_below_ms().map(|ms| ms as f32),
+        });
     }
 
     /// What usually stands at that port; `None` until it was seen long enough, with requests.
@@ -242,5 +246,24 @@ mod tests {
         let restarted = Door { family: Some(ProcId { pid: 8, start: 9 }), ..now.clone() };
         assert_eq!(learned(&moments).usual_stands(&restarted), None);
         assert_eq!(learned(&[(0.0, None); 30]).usual_stands(&now), None, "nobody asked anything");
+    }
+
+    #[test]
+    fn what_is_held_is_not_learned_but_for_one_that_answers_for_ten_minutes() {
+        let hangs = Door::seen(0.0, [0, 0, 0, 0, 0, 3, 0, 0, 0, 0], 3.0);
+        let mut first = Learned::default();
+        (0..2_000).for_each(|_| first.learn_door(&hangs, true));
+        assert_eq!(first.usual_stands(&hangs), None, "it hung before anyone looked");
+        let quick = Door::seen(100.0, [5, 0, 0, 0, 0, 0, 0, 0, 0, 0], 0.0);
+        let mut before = Learned::default();
+        (0..30).for_each(|_| before.learn_door(&quick, false));
+        (0..2_000).for_each(|_| before.learn_door(&hangs, true));
+        assert_eq!(before.usual_stands(&hangs).unwrap().answers_per_s, 100.0, "it answers nobody");
+        // After a deploy that brought long polls it answers as often as before.
+        let polls = Door::seen(90.0, [5, 0, 0, 0, 0, 0, 0, 0, 9, 0], 0.0);
+        (0..590).for_each(|_| before.learn_door(&polls, true));
+        assert_eq!(before.usual_stands(&polls).unwrap().below_ms, 10.0);
+        (0..600).for_each(|_| before.learn_door(&polls, true));
+        assert!(before.usual_stands(&polls).unwrap().below_ms > 10_000.0);
     }
 }

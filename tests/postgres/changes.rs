@@ -64,6 +64,34 @@ fn a_query_that_comes_up_while_watched_can_be_rolled_back_and_an_old_one_cannot(
     assert!(!offered(&of("old")), "{:#}", of("old"));
 }
 
+/// The plan of a busy query is a minute old at most; an index that goes meanwhile makes it slower, and the plan of before must not hide why.
+#[test]
+fn a_query_that_becomes_slower_is_planned_again_soon() {
+    let Some(bin) = installed().pop() else { return };
+    let mut server = Server::start(&bin, &[PRELOAD]);
+    server.sql(
+        "postgres",
+        "CREATE EXTENSION pg_stat_statements; CREATE TABLE goods AS SELECT g AS id, md5(g::text) AS name FROM generate_series(1, 300000) g; \
+         ALTER TABLE goods ADD PRIMARY KEY (id); ANALYZE goods",
+    );
+    // From a file: a pipe would fill.
+    let script = server.dir.join("goods.sql");
+    std::fs::write(&script, "SELECT name FROM goods WHERE id = 7;\n".repeat(400_000)).unwrap();
+    for _ in 0..3 {
+        server.session("postgres", &format!("\\i {}", script.display()));
+    }
+    let url = server.url("postgres", "postgres");
+    let d = std::thread::scope(|scope| {
+        let check = scope.spawn(|| server.check(&url, 50));
+        // After the readings that say what is usual, and the plan.
+        std::thread::sleep(Duration::from_secs(20));
+        server.sql("postgres", "ALTER TABLE goods DROP CONSTRAINT goods_pkey");
+        check.join().unwrap()
+    });
+    let f = found(&d, "postgres.query.missing_index");
+    assert!(f.to_string().contains("goods"), "{f:#}");
+}
+
 #[test]
 fn the_way_back_of_a_roles_setting_is_what_the_role_had() {
     let Some(bin) = installed().pop() else { return };

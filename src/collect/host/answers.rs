@@ -76,14 +76,14 @@ impl Unseen {
     /// After one dump, by the counter now. Gives how many more connections came and went than it shows, by listener.
     pub(super) fn count(&mut self, namespace: u64, opened: Option<u64>, change: &Change) -> Vec<(SocketAddr, u64)> {
         let Change { fresh, gone, stayed, .. } = change;
+        // As sets: a busy listener stands in these lists thousands of times.
+        let ended: HashSet<&SocketAddr> = gone.iter().collect();
+        let staying: HashSet<&SocketAddr> = stayed.iter().filter(|at| !ended.contains(at)).collect();
         for ((_, at), weight) in self.brief.iter_mut().filter(|(door, _)| door.0 == namespace) {
-            let stays = stayed.contains(at) && !gone.contains(at);
-            *weight *= if stays { KEEPS_OF_STAYING } else { KEEPS };
+            *weight *= if staying.contains(at) { KEEPS_OF_STAYING } else { KEEPS };
         }
-        for at in stayed.iter().filter(|at| !gone.contains(at)) {
-            self.staying.insert((namespace, *at));
-        }
-        gone.iter().for_each(|at| _ = self.staying.remove(&(namespace, *at)));
+        self.staying.extend(staying.into_iter().map(|at| (namespace, *at)));
+        ended.iter().for_each(|at| _ = self.staying.remove(&(namespace, **at)));
         self.brief.retain(|_, weight| *weight >= NOTHING);
         gone.iter().for_each(|at| *self.brief.entry((namespace, *at)).or_default() += 1.0);
         let before = opened.and_then(|now| self.opened.insert(namespace, now));

@@ -75,6 +75,7 @@ impl Tally {
         self.before = std::mem::take(&mut self.after);
         self.known = dumps.iter().map(|d| d.namespace).collect();
         self.unseen.keep(|namespace| self.known.contains(&namespace));
+        self.given_up.retain(|key| self.known.contains(&key.0));
     }
 
     fn add_one(&mut self, dump: &Dump, owners: &HashMap<u32, ProcId>, waits: &mut HashMap<Option<ProcId>, Waits>) {

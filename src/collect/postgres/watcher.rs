@@ -44,7 +44,7 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// Reads it for as long as it is let.
+    /// Reads the server until the thread is told to stop.
     pub async fn run(mut self) {
         let mut credentials = Credentials::read();
         let mut pause = Duration::from_secs(1);

@@ -103,7 +103,7 @@ impl<'a> Queries<'a> {
             costly.kind = kind(learned, pg, costly, limits);
             // One that became slow is likely to have another plan by now: an index is gone, or the statistics changed.
             let fresh_ns = match costly.kind {
-                Some(Kind::Regressed(_)) => advice::FRESH_NS / 6,
+                Some(Kind::Regressed(_)) => advice::FRESH_OF_SLOWER_NS,
                 _ => advice::FRESH_NS,
             };
             let old = plan.is_none_or(|(at_ns, _)| world.at.mono_ns.saturating_sub(*at_ns) > fresh_ns);

@@ -12,6 +12,8 @@ use super::conditions::Condition;
 
 /// A plan is refreshed after a minute.
 pub const FRESH_NS: u64 = 60_000_000_000;
+/// The same of a query that became slower.
+pub const FRESH_OF_SLOWER_NS: u64 = 10_000_000_000;
 /// Tables smaller than this are read faster than an index is opened.
 const SMALL_PAGES: u64 = 30;
 /// Of the table: what wants more than this reads it as well without an index.

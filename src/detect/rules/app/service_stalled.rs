@@ -123,7 +123,8 @@ those of a second or more are 5 % of the window: here a single one is enough. (3
 perftop monitors.
 
 Where the service's threads are in state D (0.5 s/s), one request is enough instead of two. Long polls, streams,
-subscriptions and idle chats are not late: they are judged by their own usual.
+subscriptions and idle chats are not late: they are judged by their own usual. A stalled port that goes on answering at
+least half as often as before has its new ages as its usual after ten minutes.
 
 At a port that was seen for less than 10 seconds, or that answers less than once a second, nothing is late. There only
 two things count: what is not read or accepted (before the usual is known: by a service that uses less than 0.05

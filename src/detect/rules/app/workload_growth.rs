@@ -89,12 +89,12 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             continue;
         }
         let cores: f64 = program.members.iter().filter_map(|p| p.cpu).sum();
-        let dearer = cores / door.requests_per_s.max(1e-9) / before.cost_s.max(1e-9);
+        let cost_ratio = cores / door.requests_per_s.max(1e-9) / before.cost_s.max(1e-9);
         grown = format!(
             ":{} has {} times its baseline requests, at {} times the CPU time each",
             door.at.port(),
             short(growth),
-            short(dearer)
+            short(cost_ratio)
         );
         let member = |a: &Actor| a.family == program.root;
         let waits = facts.ledger.sum(member, |a| a.in_state(State::CpuRunnable));
@@ -102,10 +102,10 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let largest = program.amount >= 0.5 * total;
         let cost = params.get(COST);
         // Much cheaper each is other work, such as an upload in many segments.
-        if !(1.0 / cost..=cost).contains(&dearer) || lost < params.limit(LOST, held) || !largest {
+        if !(1.0 / cost..=cost).contains(&cost_ratio) || lost < params.limit(LOST, held) || !largest {
             continue;
         }
-        let mut found = found(params, door, program, growth, dearer, before.rate);
+        let mut found = found(params, door, program, growth, cost_ratio, before.rate);
         found.losses = vec![(State::CpuRunnable, lost)];
         found.victims_time = facts.ledger.sum(member, Actor::time);
         found.held_share = program.amount / total.max(1e-9);
@@ -116,7 +116,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     Judged::clear(Subject::host(), grown)
 }
 
-fn found(params: &Params<'_>, door: &ListenerFacts, program: &Program<'_>, growth: f64, dearer: f64, before: f64) -> Found {
+fn found(params: &Params<'_>, door: &ListenerFacts, program: &Program<'_>, growth: f64, cost_ratio: f64, before: f64) -> Found {
     let (now, was) = (count(door.requests_per_s), count(before));
     let title = format!(
         "{} on :{} has {} times its baseline requests ({now}/s, was {was}/s) at the same cost each",
@@ -128,7 +128,7 @@ fn found(params: &Params<'_>, door: &ListenerFacts, program: &Program<'_>, growt
     found.evidence = vec![
         evidence("requests", door.requests_per_s, Unit::PerSecond, Some(before * params.get(GROWTH)), "host.requests"),
         evidence("requests, baseline median", before, Unit::PerSecond, None, "host.requests"),
-        params.row_below("CPU time per request over baseline", dearer, COST, "host.processes"),
+        params.row_below("CPU time per request over baseline", cost_ratio, COST, "host.processes"),
     ];
     found.fixes = fixes(door);
     found

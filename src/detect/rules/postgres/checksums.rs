@@ -78,9 +78,9 @@ mod tests {
 
     #[test]
     fn one_failure_is_one_too_many() {
-        counted(Some(1)).expect(&RULE, false, "found Data of shop is damaged: 1");
-        counted(Some(0)).expect(&RULE, false, "clear");
-        counted(None).expect(&RULE, false, "clear");
-        Bench { postgres: Some(PgState::default()), ..Bench::default() }.expect(&RULE, false, "unknown");
+        counted(Some(1)).must_say(&RULE, "found Data of shop is damaged: 1");
+        counted(Some(0)).must_say(&RULE, "clear");
+        counted(None).must_say(&RULE, "clear");
+        Bench { postgres: Some(PgState::default()), ..Bench::default() }.must_say(&RULE, "unknown");
     }
 }

@@ -26,8 +26,8 @@ pub const RULE: Rule = Rule {
     params: &[LOST, DEAR.param, DOMINATES.param],
     origins: &["postgres.activity", "postgres.statements", "ledger"],
     page: "\
-A call of one statement takes `dear` milliseconds on average, or 2 ms and the statement has `dominates` of the total
-statement time. No more specific cause is found: no missing index, stale statistics, bloat, spill, large fetch, flood
+A statement takes at least `dear` ms per call on average; or 2 ms, if its share of the total statement time is at least
+`dominates`. No more specific cause is found: no missing index, stale statistics, bloat, spill, large fetch, flood
 of calls or slowdown; without a plan the first three are not ruled out. The plan (`x`) shows where the time goes. How
 much could be saved is unknown; 45 % is assumed, so that it is critical only through others who wait for it.
 

@@ -149,8 +149,8 @@ mod tests {
             ((1..=10).map(|pid| reads(pid, if pid == 1 { "VACUUM orders" } else { "SELECT 1" })).collect(), "clear"),
         ];
         for (sessions, what) in table {
-            Bench::sessions(sessions).expect(&RULE, false, what);
+            Bench::sessions(sessions).must_say(&RULE, what);
         }
-        Bench { postgres: Some(PgState::default()), ..Bench::default() }.expect(&RULE, false, "unknown");
+        Bench { postgres: Some(PgState::default()), ..Bench::default() }.must_say(&RULE, "unknown");
     }
 }
