@@ -3,7 +3,7 @@
 
 use std::io;
 
-use rustix::process::{Pid, Signal as Raw, getpgid, getpid, getppid, getsid, kill_process};
+use rustix::process::{Pid, Signal as Raw, getpid, kill_process};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Signals that end it.
@@ -122,22 +122,56 @@ pub fn stop(job: bool) -> bool {
 /// The parents within this process group. `None` when the first one outside is of another session: the group is orphaned.
 fn above() -> Option<Vec<Pid>> {
     const DEPTH: usize = 64;
-    let (group, session) = (getpgid(None).ok()?, getsid(None).ok()?);
+    let own = Standing::of(getpid())?;
     let mut found = Vec::new();
-    let mut at = getppid();
+    let mut at = own.parent;
     while found.len() < DEPTH {
-        let parent = at?;
-        if getpgid(Some(parent)).ok()? != group {
-            return (getsid(Some(parent)).ok()? == session).then_some(found);
+        let pid = at?;
+        let parent = Standing::of(pid)?;
+        if parent.group != own.group {
+            return (parent.session == own.session).then_some(found);
         }
-        found.push(parent);
-        at = parent_of(parent);
+        found.push(pid);
+        at = parent.parent;
     }
     None
 }
 
-fn parent_of(pid: Pid) -> Option<Pid> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, rest) = stat.rsplit_once(") ")?;
-    Pid::from_raw(rest.split(' ').nth(1)?.parse().ok()?)
+/// Where a process stands among others. Group and session are 0 where their leader is outside of this PID namespace (in a container that
+/// was entered from its host), for which `getpgid` and `getsid` of the library have no value.
+#[derive(Debug, PartialEq, Eq)]
+struct Standing {
+    parent: Option<Pid>,
+    group: i32,
+    session: i32,
+}
+
+impl Standing {
+    fn of(pid: Pid) -> Option<Self> {
+        Self::parse(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    }
+
+    /// `PID (name) state parent group session …`; the name may hold anything.
+    fn parse(stat: &str) -> Option<Self> {
+        let (_, rest) = stat.rsplit_once(") ")?;
+        let mut numbers = rest.split(' ').skip(1).map(|number| number.parse::<i32>().ok());
+        let mut next = || numbers.next().flatten();
+        Some(Self { parent: Pid::from_raw(next()?), group: next()?, session: next()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leaders_outside_of_the_namespace_are_no_error() {
+        let standing = |stat| {
+            Standing::parse(stat).map(|found| (found.parent.map(|pid| pid.as_raw_nonzero().get()), found.group, found.session))
+        };
+        assert_eq!(standing("42 (a) b (c) S 41 42 40 34816 42"), Some((Some(41), 42, 40)));
+        assert_eq!(standing("1 (sh) S 0 0 0 34816 1"), Some((None, 0, 0)));
+        assert_eq!(standing("42 (sh) S 41"), None);
+        assert_eq!(standing(""), None);
+    }
 }

@@ -202,6 +202,27 @@ fn ctrl_z_and_back() {
     tty.assert_given_back();
 }
 
+/// In a container that was entered from outside, the leaders of group and session have no number.
+#[test]
+fn ctrl_z_where_the_session_is_of_another_namespace() {
+    let unshare = ["--user", "--map-root-user", "--pid", "--fork", "--mount-proc"];
+    if !Command::new("unshare").args(unshare).arg("true").status().is_ok_and(|status| status.success()) {
+        eprintln!("not run: this machine lets nobody make a namespace");
+        return;
+    }
+    let line = format!("{} --no-config --no-discover; echo left $?", env!("CARGO_BIN_EXE_perftop"));
+    let mut tty = Tty::open_program("unshare", &[&unshare[..], &["sh", "-c", &line]].concat(), &[]);
+    tty.wait_for("Verdict");
+    tty.forget();
+    tty.send(b"\x1a");
+    // Its group is orphaned there, so that it goes on.
+    tty.wait_for("\x1b[?1049h");
+    tty.wait_for("Verdict");
+    tty.send(b"\x03");
+    tty.wait_for("left 0");
+    tty.assert_given_back();
+}
+
 /// In a shell, as people run it: stopped by a key or from outside, it leaves the terminal to the shell, and comes back by `fg`.
 #[test]
 fn a_stop_from_outside_is_a_ctrl_z() {
