@@ -68,7 +68,7 @@ fn long_tables(case: &Path) {
     let mut samples: Vec<Sample> =
         Recording::open(case).unwrap().filter_map(|r| if let Record::Sample(s) = r { Some(*s) } else { None }).collect();
     let last = samples.len() - 1;
-    let pg = samples[last].postgres.values_mut().next().unwrap();
+    let pg = samples[last].servers.postgres.values_mut().next().unwrap();
     let table = |database: usize, n: usize| TableRow {
         oid: n as u32,
         schema: "public".into(),

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+use crate::collect::kinds::read;
+use crate::model::source::SourceKind;
 
 /// Live performance triage: what is slow, what it costs, who is to blame, what to do.
 #[derive(Debug, Parser)]
@@ -34,9 +37,9 @@ pub struct Global {
     /// No colours
     #[arg(long, global = true)]
     pub no_color: bool,
-    /// Watch this PostgreSQL server: postgres://USER@HOST:PORT/DATABASE; more than once for more
-    #[arg(long, global = true, value_name = "URL")]
-    pub postgres: Vec<String>,
+    /// Servers to watch.
+    #[command(flatten)]
+    pub servers: Servers,
     /// As root, do not become the owner of a server's socket for the moment of the connect
     #[arg(long, global = true)]
     pub no_impersonate: bool,
@@ -49,6 +52,37 @@ pub struct Global {
     /// Where /sys is
     #[arg(long, global = true, value_name = "DIR")]
     pub sysfs_root: Option<PathBuf>,
+}
+
+/// Servers to watch: an option for each kind that is read.
+#[derive(Debug, Clone, Default)]
+pub struct Servers(pub Vec<(SourceKind, String)>);
+
+impl Args for Servers {
+    fn augment_args(mut command: clap::Command) -> clap::Command {
+        for (kind, reads) in read() {
+            let help = format!("Watch this {} server: {}; more than once for more", kind.name(), reads.url());
+            let option = Arg::new(kind.word()).long(kind.word()).value_name("URL").action(ArgAction::Append);
+            command = command.arg(option.global(true).help(help));
+        }
+        command
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Servers {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let urls = |kind: SourceKind| matches.get_many::<String>(kind.word()).into_iter().flatten();
+        Ok(Self(read().flat_map(|(kind, _)| urls(kind).map(move |url| (kind, url.clone()))).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 /// The commands.

@@ -64,7 +64,7 @@ fn check(name: &str, facts: &Facts, f: &Finding) {
             assert_eq!(f.id, "postgres.wal.commit_bound", "{}", told());
         }
         if command.contains("statement_timeout") {
-            let longest = facts.postgres.iter().flat_map(|pg| pg.activity.iter()).flat_map(|a| &a.newest.sessions);
+            let longest = facts.servers.postgres.iter().flat_map(|pg| pg.activity.iter()).flat_map(|a| &a.newest.sessions);
             assert!(longest.filter_map(|s| s.query_s).any(|s| s >= 30.0), "{}", told());
         }
     }

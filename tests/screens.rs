@@ -18,6 +18,8 @@ use perftop::config::{ThemeFile, builtin_themes};
 use perftop::diagnose::{Mode, Own, Picture};
 use perftop::engine::Engine;
 use perftop::model::demand::Demand;
+use perftop::model::postgres::PgAsk;
+use perftop::model::server::ServerAsk;
 use perftop::record::format::Record;
 use perftop::record::reader::Recording;
 use perftop::view;
@@ -372,9 +374,14 @@ fn the_suggested_index_is_tried_only_when_it_is_asked_for() {
     let slow = picture("pg_missing_index", PG_SICK);
     let mut on = app(&slow, &[Key::Char('3')]);
     let asked = on.update(Msg::Key(Key::Enter));
-    assert!(!asked.iter().any(|e| matches!(e, Effect::Ask(Demand::Trial { .. }))), "{asked:?}");
+    assert!(
+        !asked.iter().any(|e| matches!(e, Effect::Ask(Demand::Server { ask: ServerAsk::Postgres(PgAsk::Trial { .. }), .. }))),
+        "{asked:?}"
+    );
     let asked = on.update(Msg::Key(Key::Char('H')));
-    let [Effect::Ask(Demand::Trial { index, .. })] = asked.as_slice() else { panic!("{asked:?}") };
+    let [Effect::Ask(Demand::Server { ask: ServerAsk::Postgres(PgAsk::Trial { index, .. }), .. })] = asked.as_slice() else {
+        panic!("{asked:?}")
+    };
     assert_eq!(index.command().unwrap(), "CREATE INDEX ON public.pgbench_accounts (aid)");
     // What is copied here is what the card shows, whatever finding is chosen on another screen.
     let copied = on.update(Msg::Key(Key::Char('c')));
@@ -386,10 +393,10 @@ fn the_suggested_index_is_tried_only_when_it_is_asked_for() {
 fn the_screen_of_postgres_stays_with_its_server_when_others_come() {
     let slow = picture("pg_missing_index", PG_SICK);
     let mut on = app(&slow, &[Key::Char('3')]);
-    let own = slow.facts.postgres[0].id.clone();
+    let own = slow.facts.servers.postgres[0].id.clone();
     let mut facts = (*slow.facts).clone();
-    let other = perftop::model::facts::PgFacts { id: "postgres:1".into(), ..facts.postgres[0].clone() };
-    facts.postgres.insert(0, other);
+    let other = perftop::model::facts::PgFacts { id: "postgres:1".into(), ..facts.servers.postgres[0].clone() };
+    facts.servers.postgres.insert(0, other);
     let more = Arc::new(Picture { facts: Arc::new(facts), ..(*slow).clone() });
     on.update(Msg::Picture(more.clone()));
     assert_eq!(on.servers[0].of(&more.facts).unwrap(), own);

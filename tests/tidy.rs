@@ -9,7 +9,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use perftop::app::keymap::KEYMAP;
+use perftop::app::keymap::bindings;
 use perftop::config::{Meaning, ThemeFile, builtin_themes, example};
 use perftop::detect::rules::RULES;
 use perftop::model::origin;
@@ -223,7 +223,7 @@ fn panels_and_screens_are_drawn() {
 
 #[test]
 fn keys_and_themes_are_complete() {
-    for b in KEYMAP {
+    for b in bindings() {
         assert!(!b.keys.is_empty() && !b.shown.is_empty() && !b.what.is_empty());
     }
     for (name, text) in builtin_themes() {
@@ -233,22 +233,12 @@ fn keys_and_themes_are_complete() {
 
 /// Files outside of the folders of a kind of server that may name one, each with its reason.
 const NAMES_A_KIND: &[(&str, &str)] = &[
-    ("commands/mod.rs", "turns that option into a setting"),
-    ("collect/kinds.rs", "table of kinds"),
-    ("detect/kinds.rs", "table of kinds"),
-    ("detect/rules/mod.rs", "lists of rules; what the screen copies of a session"),
+    ("collect/kinds.rs", "the kinds that are only seen"),
     ("detect/edges.rs", "joins findings of two sources"),
     ("detect/bench.rs", "the bench of rules in tests"),
-    ("detect/memory.rs", "what was learned, as it is recorded"),
     ("detect/rules/app/pool_queueing.rs", "joins a pooler and its server"),
-    ("model/sample.rs", "a sample of each kind, as it is recorded"),
-    ("model/facts/mod.rs", "facts of each kind"),
-    ("model/demand.rs", "what may be asked, as it is recorded"),
-    ("model/origin/mod.rs", "lists of origins"),
-    ("app/servers.rs", "table of screens"),
-    ("app/keymap.rs", "a key for each screen"),
-    ("diagnose/chapters/mod.rs", "table of chapters"),
-    ("view/screens/server.rs", "table of graphs"),
+    ("model/facts/mod.rs", "names of facts, for those who read them"),
+    ("model/demand.rs", "demands of old recordings"),
     ("view/overlays/mod.rs", "the card of a query"),
 ];
 

@@ -1,27 +1,9 @@
 //! Keys as data: dispatch, footer and help come from this one list.
 
+use crate::model::kinds::kinds;
 use crate::model::source::SourceKind;
 
-/// A key as the terminal sent it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "named by what is printed on them")]
-pub enum Key {
-    Char(char),
-    Ctrl(char),
-    Up,
-    Down,
-    Left,
-    Right,
-    PageUp,
-    PageDown,
-    Home,
-    End,
-    Enter,
-    Esc,
-    Backspace,
-    Tab,
-    F(u8),
-}
+pub use super::key::Key;
 
 /// Where a key counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,14 +109,40 @@ use Action as A;
 use Context as C;
 use Key as K;
 
+macro_rules! servers {
+    ($($Kind:ident $folder:ident $name:literal,)*) => {
+        /// A key for the screen of each kind of server.
+        const SERVERS: &[Binding] = &[$(
+            row(
+                stringify!($folder),
+                &[K::Char(super::$folder::SCREEN.key)],
+                super::$folder::SCREEN.shown,
+                C::Anywhere,
+                A::Server(SourceKind::$Kind),
+                stringify!($folder),
+                true,
+            ),
+        )*];
+    };
+}
+
+kinds!(servers);
+
 /// All keys. The first row that fits wins.
-pub const KEYMAP: &[Binding] = &[
+pub fn bindings() -> impl Iterator<Item = &'static Binding> + Clone {
+    FIRST.iter().chain(SERVERS).chain(REST)
+}
+
+const FIRST: &[Binding] = &[
     row("quit", &[K::Ctrl('c'), K::F(10)], "Ctrl-C F10", C::Anywhere, A::Quit, "quit at once", false),
     row("redraw", &[K::Ctrl('l')], "Ctrl-L", C::Anywhere, A::Redraw, "redraw", false),
     row("suspend", &[K::Ctrl('z')], "Ctrl-Z", C::Anywhere, A::Suspend, "suspend to the shell; fg resumes", false),
     row("triage", &[K::Char('1')], "1", C::Anywhere, A::Triage, "triage", true),
     row("host", &[K::Char('2')], "2", C::Anywhere, A::Host, "host", true),
-    row("postgres", &[K::Char('3')], "3", C::Anywhere, A::Server(SourceKind::Postgres), "postgres", true),
+];
+
+/// All keys that follow those of servers.
+const REST: &[Binding] = &[
     row("diagnose", &[K::Char('6')], "6", C::Anywhere, A::Diagnose, "diagnose", true),
     row("up", &[K::Up, K::Char('k')], "↑ k", C::Anywhere, A::Up, "up", false),
     row("down", &[K::Down, K::Char('j')], "↓ j", C::Anywhere, A::Down, "down", false),
@@ -192,57 +200,6 @@ pub const KEYMAP: &[Binding] = &[
     row("close", &[K::Char('q')], "q", C::Anywhere, A::Close, "back, quit", true),
 ];
 
-impl Key {
-    /// A key as the configuration writes it: `c`, `G`, `ctrl-f`, `F5`, `space`, `up`, `pgdn`, `enter` …
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut letters = text.chars();
-        if let (Some(c), None) = (letters.next(), letters.next()) {
-            return (!c.is_control()).then_some(Self::Char(c));
-        }
-        let lower = text.to_ascii_lowercase();
-        if let Some(rest) = lower.strip_prefix("ctrl-") {
-            let mut letters = rest.chars();
-            return match (letters.next(), letters.next()) {
-                (Some(c), None) if c.is_ascii_alphabetic() => Some(Self::Ctrl(c)),
-                _ => None,
-            };
-        }
-        if let Some(n) = lower.strip_prefix('f').and_then(|n| n.parse::<u8>().ok()) {
-            return (1..=12).contains(&n).then_some(Self::F(n));
-        }
-        NAMED.iter().find(|(name, _)| *name == lower).map(|(_, key)| *key)
-    }
-
-    /// The name that [`Key::parse`] takes.
-    #[must_use]
-    pub fn shown(self) -> String {
-        match self {
-            Self::Char(' ') => "space".to_owned(),
-            Self::Char(c) => c.to_string(),
-            Self::Ctrl(c) => format!("Ctrl-{}", c.to_ascii_uppercase()),
-            Self::F(n) => format!("F{n}"),
-            other => NAMED.iter().find(|(_, key)| *key == other).map_or("", |(name, _)| name).to_owned(),
-        }
-    }
-}
-
-const NAMED: &[(&str, Key)] = &[
-    ("space", K::Char(' ')),
-    ("up", K::Up),
-    ("down", K::Down),
-    ("left", K::Left),
-    ("right", K::Right),
-    ("pgup", K::PageUp),
-    ("pgdn", K::PageDown),
-    ("home", K::Home),
-    ("end", K::End),
-    ("enter", K::Enter),
-    ("esc", K::Esc),
-    ("backspace", K::Backspace),
-    ("tab", K::Tab),
-];
-
 /// The keys in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keymap {
@@ -263,7 +220,7 @@ pub struct Row {
 impl Default for Keymap {
     fn default() -> Self {
         let row = |b: &Binding| Row { keys: b.keys.to_vec(), shown: b.shown.to_owned(), binding: *b };
-        Self { rows: KEYMAP.iter().map(row).collect() }
+        Self { rows: bindings().map(row).collect() }
     }
 }
 
@@ -276,7 +233,7 @@ impl Keymap {
         let mut map = Self::default();
         for (index, (name, keys)) in entries.iter().enumerate() {
             let Some(row) = map.rows.iter_mut().find(|r| r.binding.name == name) else {
-                let near = crate::config::nearest(name, KEYMAP.iter().map(|b| b.name));
+                let near = crate::config::nearest(name, bindings().map(|b| b.name));
                 return Err((index, format!("unknown action `{name}` in [keys]{near}; `perftop config keys` lists them")));
             };
             row.keys.clear();
@@ -351,7 +308,7 @@ mod tests {
     #[test]
     fn no_key_is_bound_twice_in_a_context() {
         for context in [C::Triage, C::Host, C::Server, C::Diagnose, C::Overlay, C::Time] {
-            let rows = || KEYMAP.iter().filter(|b| b.context == C::Anywhere || b.context == context);
+            let rows = || bindings().filter(|b| b.context == C::Anywhere || b.context == context);
             for (i, a) in rows().enumerate() {
                 for b in rows().skip(i + 1) {
                     assert!(!a.keys.iter().any(|k| b.keys.contains(k)), "{} and {}", a.what, b.what);
@@ -365,16 +322,6 @@ mod tests {
         let map = Keymap::default();
         assert_eq!(map.action(K::Char('q'), C::Editing), None);
         assert_eq!(map.action(K::Ctrl('c'), C::Editing), Some(A::Quit));
-    }
-
-    #[test]
-    fn every_key_reads_back_as_it_is_written() {
-        for key in KEYMAP.iter().flat_map(|b| b.keys) {
-            assert_eq!(Key::parse(&key.shown()), Some(*key), "{key:?}");
-        }
-        for wrong in ["", "cc", "ctrl-", "ctrl-1", "F0", "F13", "\x1b", "meta-x"] {
-            assert_eq!(Key::parse(wrong), None, "{wrong:?}");
-        }
     }
 
     #[test]
@@ -396,8 +343,8 @@ mod tests {
 
     #[test]
     fn every_action_has_one_name() {
-        for b in KEYMAP {
-            assert_eq!(KEYMAP.iter().filter(|o| o.name == b.name).count(), 1, "{}", b.name);
+        for b in bindings() {
+            assert_eq!(bindings().filter(|o| o.name == b.name).count(), 1, "{}", b.name);
         }
     }
 }

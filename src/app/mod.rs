@@ -4,6 +4,7 @@
 mod axis;
 mod copying;
 pub mod filter;
+mod key;
 pub mod keymap;
 mod palette;
 pub mod pointer;

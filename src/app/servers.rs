@@ -1,10 +1,17 @@
 //! The screens of servers: one row a kind.
 
-use super::postgres;
+use crate::model::kinds::kinds;
+
 use super::tables::{ServerScreen, ServerView};
 
-/// All of them.
-pub const SCREENS: &[ServerScreen] = &[postgres::SCREEN];
+macro_rules! screens {
+    ($($Kind:ident $folder:ident $name:literal,)*) => {
+        /// All of them.
+        pub const SCREENS: &[ServerScreen] = &[$(super::$folder::SCREEN),*];
+    };
+}
+
+kinds!(screens);
 
 /// Their states at the start.
 #[must_use]

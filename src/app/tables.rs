@@ -114,6 +114,10 @@ pub struct Tab {
 pub struct ServerScreen {
     /// Which.
     pub kind: SourceKind,
+    /// The digit that opens it.
+    pub key: char,
+    /// That digit, as it is shown.
+    pub shown: &'static str,
     /// Its tables.
     pub tabs: &'static [Tab],
     /// The servers that can be shown, by source id.

@@ -1,8 +1,8 @@
 //! The kinds of servers that are known: one row each.
 
+use crate::model::kinds::kinds;
 use crate::model::source::SourceKind;
 
-use super::postgres;
 use super::watched::Reads;
 
 /// A kind of server.
@@ -19,27 +19,32 @@ pub struct Kind {
     pub reads: Option<&'static dyn Reads>,
 }
 
-/// All of them.
-pub const KINDS: &[Kind] = &[
-    Kind {
-        kind: SourceKind::Postgres,
-        programs: &["postgres", "postmaster"],
-        port: 5432,
-        look: "perftop --postgres postgres://localhost:{port}/",
-        reads: Some(&postgres::Postgres),
-    },
-    Kind {
-        kind: SourceKind::Redis,
-        programs: &["redis-server", "valkey-server"],
-        port: 6379,
-        look: "redis-cli -p {port} INFO",
-        reads: None,
-    },
-    Kind {
-        kind: SourceKind::Prometheus,
-        programs: &["prometheus", "victoria-metric"],
-        port: 9090,
-        look: "curl -s localhost:{port}/api/v1/targets",
-        reads: None,
-    },
-];
+macro_rules! rows {
+    ($($Kind:ident $folder:ident $name:literal,)*) => {
+        /// All of them: those that are read, and those that are only seen.
+        pub const KINDS: &[Kind] = &[$(super::$folder::KIND,)* REDIS, PROMETHEUS];
+    };
+}
+
+kinds!(rows);
+
+const REDIS: Kind = Kind {
+    kind: SourceKind::Redis,
+    programs: &["redis-server", "valkey-server"],
+    port: 6379,
+    look: "redis-cli -p {port} INFO",
+    reads: None,
+};
+
+const PROMETHEUS: Kind = Kind {
+    kind: SourceKind::Prometheus,
+    programs: &["prometheus", "victoria-metric"],
+    port: 9090,
+    look: "curl -s localhost:{port}/api/v1/targets",
+    reads: None,
+};
+
+/// The kinds of servers that are read.
+pub fn read() -> impl Iterator<Item = (SourceKind, &'static dyn Reads)> {
+    KINDS.iter().filter_map(|kind| Some((kind.kind, kind.reads?)))
+}

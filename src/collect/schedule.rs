@@ -233,7 +233,7 @@ impl Scheduler {
         let mut answers = self.finished_details().await;
         answers.append(&mut brought.answers);
         let mut sample = Sample { at: clock::now(), host, sources, answers, ..Sample::default() };
-        brought.samples.into_iter().for_each(|(id, said)| sample.put(id, said));
+        brought.samples.into_iter().for_each(|(id, said)| sample.servers.put(id, said));
         sample
     }
 

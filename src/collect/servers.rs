@@ -8,8 +8,8 @@ use tokio::sync::{mpsc, watch};
 
 use crate::model::demand::{Answer, Demand};
 use crate::model::host::{ProcId, ProcessTable, Serving};
-use crate::model::sample::ServerSample;
 use crate::model::seen::Seen;
+use crate::model::server::ServerSample;
 use crate::model::source::SourceStatus;
 
 use super::clock;

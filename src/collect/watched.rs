@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 use crate::model::demand::{Answer, Demand};
-use crate::model::sample::ServerSample;
+use crate::model::server::ServerSample;
 use crate::model::source::SourceStatus;
 
 use super::root::Roots;
@@ -23,6 +23,9 @@ pub trait Reads: Sync {
 
     /// The URL holds a password, which others can see.
     fn has_password(&self, url: &str) -> bool;
+
+    /// The form of a URL, for the help.
+    fn url(&self) -> &'static str;
 
     /// Where a password may stand instead.
     fn passwords(&self) -> &'static str;

@@ -16,12 +16,11 @@ use std::time::Duration;
 
 use crate::cli::{Cli, Command, Global};
 use crate::collect::bounded;
-use crate::collect::kinds::KINDS;
+use crate::collect::kinds::read;
 use crate::collect::root::Roots;
 use crate::collect::schedule::Plan;
-use crate::collect::watched::{Configured, Reach, Reads};
+use crate::collect::watched::{Configured, Reach};
 use crate::config::{Layer, Origin, Settings, Value, load};
-use crate::model::source::SourceKind;
 use crate::record::format::Error as RecordError;
 
 /// Why a command ended, with its exit code.
@@ -205,9 +204,9 @@ fn options(global: &Global) -> Layer {
     if global.no_impersonate {
         set("impersonate", Value::Bool(false), "--no-impersonate");
     }
-    for (number, url) in global.postgres.iter().enumerate() {
+    for (number, (kind, url)) in global.servers.0.iter().enumerate() {
         // The name is the port or the host's: an empty one here.
-        set(&format!("postgres.#{number}.url"), Value::Text(url.clone()), "--postgres");
+        set(&format!("{}.#{number}.url", kind.word()), Value::Text(url.clone()), kind.option());
     }
     if let Some(root) = &global.procfs_root {
         set("procfs_root", path(root), "--procfs-root");
@@ -243,11 +242,6 @@ fn plan(settings: &Settings, every: Duration, quick_start: bool) -> Result<Plan,
         }
     }
     Ok(Plan { roots, every, quick_start, discover, servers, unusable, impersonate })
-}
-
-/// The kinds of servers that are read.
-fn read() -> impl Iterator<Item = (SourceKind, &'static dyn Reads)> {
-    KINDS.iter().filter_map(|kind| Some((kind.kind, kind.reads?)))
 }
 
 /// The servers that were asked for.

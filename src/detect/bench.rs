@@ -66,7 +66,7 @@ impl Bench {
     fn verdicts(&self, rule: &Rule, prev: Option<&RuleMemory>) -> Vec<(Subject, Verdict)> {
         let mut snapshot = Snapshot { sources: Arc::new(self.sources.clone()), ..Snapshot::default() };
         if let Some(state) = &self.postgres {
-            snapshot.postgres.insert(SERVER.to_owned(), Arc::new(state.clone()));
+            snapshot.servers.postgres.insert(SERVER.to_owned(), Arc::new(state.clone()));
         }
         let world = World::derive(&[Arc::new(snapshot)], &WeightOverrides::default());
         let reply_ms = |_: &PeerFacts| 1.0;

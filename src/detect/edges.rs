@@ -155,14 +155,14 @@ fn lock_share(facts: &Facts<'_>, _: State, cause: &Candidate, symptom: &Candidat
     if !symptom.subject.also.iter().any(|also| also.strip_prefix("instance:") == Some(&cause.source)) {
         return 0.0;
     }
-    let pg = facts.world.postgres.iter().find(|pg| pg.id == cause.source);
+    let pg = facts.world.servers.postgres.iter().find(|pg| pg.id == cause.source);
     let active = pg.and_then(|pg| pg.activity.as_ref().ok()).map_or(0.0, |a| a.active());
     if active > 0.0 { (cause.lost_in(State::PostgresLock) / active).min(1.0) } else { 0.0 }
 }
 
 /// The server whose finding this is, on this host.
 fn server<'a>(facts: &Facts<'a>, candidate: &Candidate) -> Option<&'a PgFacts> {
-    facts.world.postgres.iter().find(|pg| pg.id == candidate.source && pg.local())
+    facts.world.servers.postgres.iter().find(|pg| pg.id == candidate.source && pg.local())
 }
 
 /// 1 when the symptom blames a process of the cause's server.
@@ -187,7 +187,7 @@ fn cpu_of_query(facts: &Facts<'_>, state: State, cause: &Candidate, symptom: &Ca
 
 /// 1 when the root of the chain runs the cause's query.
 fn holder_runs_it(facts: &Facts<'_>, _: State, cause: &Candidate, symptom: &Candidate) -> f64 {
-    let pg = facts.world.postgres.iter().find(|pg| pg.id == cause.source && pg.id == symptom.source);
+    let pg = facts.world.servers.postgres.iter().find(|pg| pg.id == cause.source && pg.id == symptom.source);
     let Some(Ok(chains)) = pg.map(|pg| &pg.chains) else { return 0.0 };
     let root = chains.roots.iter().filter_map(|r| r.session()).find(|s| s.key() == symptom.subject.key);
     let runs = root.and_then(|s| s.query_id).is_some_and(|id| queries(cause).contains(&id));

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::model::facts::Facts as World;
 use crate::model::host::ProcId;
+use crate::model::kinds::kinds;
 use crate::model::seen::Lack;
 use crate::model::source::{SourceKind, SourceStatus};
 
@@ -11,8 +12,6 @@ use super::finding::Fix;
 use super::ledger::{Actor, State, Told};
 use super::memory::{Learned, RuleMemory};
 use super::params::{ParamOverrides, Params};
-use super::postgres::{self, Prepared, View};
-use super::rules;
 use super::verdict::{Facts, Judged, Left, Prev, Rule};
 
 /// A session of a server.
@@ -51,35 +50,79 @@ pub struct Kind {
     pub see_whole: fn(&World, &SourceStatus) -> Option<Fix>,
     /// The session that an actor is, and how to see what it waits for.
     pub session: for<'a> fn(&'a World, &Actor, State) -> Option<SessionOf<'a>>,
+    /// The findings by which clients are turned away.
+    pub refuses: &'static [&'static str],
     /// What is kept of a server over time: always the same figures in the same order; `None` is a gap.
     pub counts: fn(&World, &str) -> Vec<Count>,
 }
 
-/// All kinds.
-pub const KINDS: &[Kind] = &[Kind {
-    kind: SourceKind::Postgres,
-    tell: postgres::backends::tell,
-    throughput: postgres::baseline::throughput,
-    recall: postgres::baseline::recall,
-    partly_seen: |world, id| world.postgres.iter().find(|pg| pg.id == id)?.partly_seen(),
-    servers: |world| world.postgres.iter().map(|pg| pg.id.as_str()).collect(),
-    root: |world, id| world.postgres.iter().find(|pg| pg.id == id)?.server.as_ref()?.postmaster,
-    port: |world, id| world.postgres.iter().find(|pg| pg.id == id && pg.local())?.listens(),
-    see_whole: rules::postgres::see_whole,
-    session: rules::postgres::session_of,
-    counts: postgres::backends::counts,
-}];
+macro_rules! judged {
+    ($($Kind:ident $folder:ident $name:literal,)*) => {
+        /// All kinds.
+        pub const KINDS: &[Kind] = &[$(super::$folder::KIND),*];
 
-/// How a rule judges, by what it is given.
-#[derive(Debug, Clone, Copy)]
-pub enum Judge {
-    /// The host, and all that is seen from it; once.
-    Host(fn(&Facts<'_>, &Params<'_>, Option<&Prev>) -> Judged),
-    /// What no cause claims; once, after all others.
-    Rest(fn(&Facts<'_>, &Left<'_>, &Params<'_>, Option<&Prev>) -> Judged),
-    /// Each server of PostgreSQL.
-    Postgres(fn(&View<'_>, &Params<'_>, Option<&Prev>) -> Judged),
+        /// How a rule judges, by what it is given.
+        #[derive(Debug, Clone, Copy)]
+        pub enum Judge {
+            /// The host, and all that is seen from it; once.
+            Host(fn(&Facts<'_>, &Params<'_>, Option<&Prev>) -> Judged),
+            /// What no cause claims; once, after all others.
+            Rest(fn(&Facts<'_>, &Left<'_>, &Params<'_>, Option<&Prev>) -> Judged),
+            $(
+                #[doc = concat!("Each server of ", $name, ".")]
+                $Kind(fn(&super::$folder::View<'_>, &Params<'_>, Option<&Prev>) -> Judged),
+            )*
+        }
+
+        impl Judge {
+            /// Whom it judges.
+            #[must_use]
+            pub const fn kind(self) -> SourceKind {
+                match self {
+                    Self::Host(_) | Self::Rest(_) => SourceKind::Host,
+                    $(Self::$Kind(_) => SourceKind::$Kind,)*
+                }
+            }
+        }
+
+        /// The servers, with what is worked out once for all rules.
+        pub struct Servers<'a> {
+            $($folder: Vec<super::$folder::Prepared<'a>>,)*
+        }
+
+        impl<'a> Servers<'a> {
+            /// Of one evaluation.
+            #[must_use]
+            pub fn of(facts: &Facts<'a>, overrides: &ParamOverrides, rules: &BTreeMap<String, RuleMemory>) -> Self {
+                Self { $($folder: super::$folder::prepare(facts, overrides, rules),)* }
+            }
+
+            /// Judges by a rule wherever it judges but for the rest; `prev` is what it found before at that source.
+            pub fn judge<'m>(
+                &'a self,
+                rule: &Rule,
+                facts: &Facts<'a>,
+                params: &Params<'_>,
+                prev: impl Fn(&str) -> Option<&'m Prev>,
+                mut each: impl FnMut(Asked<'a>, Judged),
+            ) {
+                match rule.judge {
+                    Judge::Host(judge) => each(Asked::host(), judge(facts, params, prev("host"))),
+                    Judge::Rest(_) => {}
+                    $(
+                        Judge::$Kind(judge) => {
+                            for server in &self.$folder {
+                                each(server.asked(rule), judge(&server.view(*facts), params, prev(server.id())));
+                            }
+                        }
+                    )*
+                }
+            }
+        }
+    };
 }
+
+kinds!(judged);
 
 /// Who was judged.
 #[derive(Debug, Clone, Default)]
@@ -117,6 +160,12 @@ pub fn session_of<'a>(world: &'a World, actor: &Actor, state: State) -> Option<S
     KINDS.iter().find_map(|kind| (kind.session)(world, actor, state))
 }
 
+/// Clients are turned away by what that rule finds.
+#[must_use]
+pub fn refuses(rule: &str) -> bool {
+    KINDS.iter().any(|kind| kind.refuses.contains(&rule))
+}
+
 /// What a server does for its clients, per second: whether those who were to gain from a fix still work.
 #[must_use]
 pub fn throughput(world: &World, source: &str) -> Option<f64> {
@@ -132,41 +181,6 @@ pub fn any_partly_seen(world: &World) -> bool {
 /// Where a rule judges: the host, or each server of its kind.
 #[must_use]
 pub fn places<'a>(rule: &Rule, world: &'a World) -> Vec<&'a str> {
-    match rule.judge {
-        Judge::Host(_) | Judge::Rest(_) => vec!["host"],
-        Judge::Postgres(_) => world.postgres.iter().map(|pg| pg.id.as_str()).collect(),
-    }
-}
-
-/// The servers, with what is worked out once for all rules.
-pub struct Servers<'a> {
-    postgres: Vec<Prepared<'a>>,
-}
-
-impl<'a> Servers<'a> {
-    /// Of one evaluation.
-    #[must_use]
-    pub fn of(facts: &Facts<'a>, overrides: &ParamOverrides, rules: &BTreeMap<String, RuleMemory>) -> Self {
-        Self { postgres: postgres::prepare(facts, overrides, rules) }
-    }
-
-    /// Judges by a rule wherever it judges but for the rest; `prev` is what it found before at that source.
-    pub fn judge<'m>(
-        &'a self,
-        rule: &Rule,
-        facts: &Facts<'a>,
-        params: &Params<'_>,
-        prev: impl Fn(&str) -> Option<&'m Prev>,
-        mut each: impl FnMut(Asked<'a>, Judged),
-    ) {
-        match rule.judge {
-            Judge::Host(judge) => each(Asked::host(), judge(facts, params, prev("host"))),
-            Judge::Rest(_) => {}
-            Judge::Postgres(judge) => {
-                for server in &self.postgres {
-                    each(server.asked(rule), judge(&server.view(*facts), params, prev(&server.pg.id)));
-                }
-            }
-        }
-    }
+    let own = rule.judge.kind();
+    KINDS.iter().find(|kind| kind.kind == own).map_or_else(|| vec!["host"], |kind| (kind.servers)(world))
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::facts::{Facts, PeerFacts, WeightOverrides};
 use crate::model::host::FsRaw;
+use crate::model::kinds::kinds;
 use crate::model::subject::Subject;
 
 use super::queues::Queues;
@@ -182,10 +183,32 @@ pub struct Learned {
     /// Free inodes of each mount over time.
     #[serde(default)]
     pub inodes: BTreeMap<String, Series>,
-    /// What is learned of servers of PostgreSQL.
-    #[serde(default)]
-    pub postgres: super::postgres::baseline::Servers,
+    /// What is learned of servers.
+    #[serde(flatten)]
+    pub servers: LearnedServers,
 }
+
+macro_rules! learned {
+    ($($Kind:ident $folder:ident $name:literal,)*) => {
+        /// What is learned of servers, by their kind.
+        #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+        #[expect(missing_docs, reason = "a kind each")]
+        pub struct LearnedServers {
+            $(
+                #[serde(default)]
+                pub $folder: super::$folder::Learning,
+            )*
+        }
+
+        impl LearnedServers {
+            fn learn(&mut self, facts: &Facts) {
+                $(self.$folder.learn(facts);)*
+            }
+        }
+    };
+}
+
+kinds!(learned);
 
 /// A mount by its place and what is mounted there.
 #[must_use]
@@ -213,7 +236,7 @@ impl Learned {
         }
         self.learn_replies(facts);
         self.learn_growth(facts);
-        self.postgres.learn(facts);
+        self.servers.learn(facts);
         if let Ok(mounts) = &facts.host.filesystems {
             self.writable.retain(|key| mounts.iter().any(|fs| mount_key(fs) == *key));
             let written = mounts.iter().filter(|fs| !fs.read_only || fs.stopped_by_error);
@@ -258,18 +281,6 @@ impl Learned {
                 self.resident.entry(key).or_default().push(now_s, p.private_bytes as f64);
             }
         }
-    }
-
-    /// A figure of a server over time, by its name.
-    #[must_use]
-    pub fn trend(&self, source: &str, what: &str) -> Option<&Series> {
-        self.postgres.trends.get(&format!("{source} {what}"))
-    }
-
-    /// Milliseconds a call and calls a second of a query as they were before; `None` until it was seen often enough.
-    #[must_use]
-    pub fn usual_query(&self, source: &str, row: &crate::model::postgres::StatementRow) -> Option<(f64, f64)> {
-        self.postgres.usual(source, row)
     }
 
     fn learn_replies(&mut self, facts: &Facts) {

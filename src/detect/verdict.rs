@@ -2,7 +2,6 @@
 
 use crate::model::demand::Demand;
 use crate::model::facts::Facts as World;
-use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::Unit;
 
@@ -20,8 +19,6 @@ pub struct Rule {
     pub id: &'static str,
     /// Its class; a rule of two classes (`E/R`) says per finding which.
     pub class: Class,
-    /// Whose facts it judges.
-    pub source: SourceKind,
     /// One line for the catalogue.
     pub says: &'static str,
     /// Thresholds.

@@ -12,7 +12,7 @@ use super::causes::Candidate;
 use super::finding::{Class, Explains, Finding, Severity};
 use super::kinds;
 use super::ledger::{Ledger, State, inside};
-use super::rules::{disk_errors, exhausted, service_stalled};
+use super::rules::{disk_errors, service_stalled};
 use super::verdict::evidence;
 
 /// A cause takes this of a service, s/s, or it is not that service's.
@@ -103,7 +103,7 @@ fn takes(world: &World, ledger: &Ledger, cause: &Candidate, programs: &BTreeSet<
         }
         // A device that does not read stops whoever reads.
         Class::Error if cause.id == disk_errors::ID => spent(State::IoWait) || spent(State::TaskBlocked),
-        Class::Error => served && cause.id == exhausted::ID,
+        Class::Error => served && kinds::refuses(cause.id),
         Class::Risk | Class::Hygiene | Class::Outcome => false,
     }
 }

@@ -88,7 +88,7 @@ fn by_finding(id: &str, any: bool, diagnosis: &Diagnosis) -> (Answer, String) {
     if let Some(c) = diagnosis.cleared.iter().find(|c| c.id == id) {
         return (Answer::No, c.because.clone());
     }
-    let kind = rules::find(id).map_or(SourceKind::Host, |rule| rule.source);
+    let kind = rules::find(id).map_or(SourceKind::Host, |rule| rule.judge.kind());
     if kind != SourceKind::Host && !diagnosis.sources.iter().any(|s| s.kind == kind) {
         return (Answer::No, format!("no server of {} is seen here", kind.name()));
     }

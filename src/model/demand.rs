@@ -2,50 +2,26 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::foreign::Foreign;
 use super::host::ProcId;
-use super::postgres::plan::{Plan, Trial, TrialIndex};
+use super::postgres::{AskBefore, DetailBefore};
 use super::seen::Seen;
+use super::server::{ServerAsk, ServerDetail};
 
-/// What may be asked for. Further kinds come with their sources.
+/// What may be asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", from = "RecordedDemand")]
 pub enum Demand {
     /// One process closely: threads, limits, open files, what it waits in.
     ProcessDetail {
         /// Who.
         id: ProcId,
     },
-    /// The generic plan of a statement, with what the catalogue knows of its tables.
-    Plan {
-        /// Source id of the server.
+    /// Something of a server.
+    Server {
+        /// Its source id.
         source: String,
-        /// Query id.
-        query: i64,
-        /// Its database.
-        database: Foreign,
-        /// The role that runs it.
-        role: Foreign,
-    },
-    /// What the planner would make of a statement with an index that is not there; by HypoPG, where it is installed.
-    Trial {
-        /// Source id of the server.
-        source: String,
-        /// Query id.
-        query: i64,
-        /// Its database.
-        database: Foreign,
-        /// The role that runs it.
-        role: Foreign,
-        /// The index.
-        index: TrialIndex,
-    },
-    /// A database is to be visited before its turn: something was found there, and its end must not be seen late.
-    Visit {
-        /// Source id of the server.
-        source: String,
-        /// The database.
-        database: Foreign,
+        /// What.
+        ask: ServerAsk,
     },
 }
 
@@ -55,7 +31,32 @@ impl Demand {
     pub fn source(&self) -> Option<&str> {
         match self {
             Self::ProcessDetail { .. } => None,
-            Self::Plan { source, .. } | Self::Trial { source, .. } | Self::Visit { source, .. } => Some(source),
+            Self::Server { source, .. } => Some(source),
+        }
+    }
+}
+
+/// A demand in a recording, also one that was written before servers were of several kinds.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum RecordedDemand {
+    ProcessDetail {
+        id: ProcId,
+    },
+    Server {
+        source: String,
+        ask: ServerAsk,
+    },
+    #[serde(untagged)]
+    Before(AskBefore),
+}
+
+impl From<RecordedDemand> for Demand {
+    fn from(recorded: RecordedDemand) -> Self {
+        match recorded {
+            RecordedDemand::ProcessDetail { id } => Self::ProcessDetail { id },
+            RecordedDemand::Server { source, ask } => Self::Server { source, ask },
+            RecordedDemand::Before(before) => before.into(),
         }
     }
 }
@@ -71,14 +72,31 @@ pub struct Answer {
 
 /// What was found; its kind is told by its fields.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, from = "RecordedDetail")]
 pub enum Detail {
     /// Of a process.
     Process(ProcessDetail),
-    /// Of a statement with an index that is not there.
-    Trial(Trial),
-    /// Of a statement. Every field of it may be left out, so that it comes last.
-    Plan(Plan),
+    /// Of a server.
+    Server(ServerDetail),
+}
+
+/// An answer in a recording, also one that was written before servers were of several kinds.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RecordedDetail {
+    Process(ProcessDetail),
+    Server(ServerDetail),
+    Before(DetailBefore),
+}
+
+impl From<RecordedDetail> for Detail {
+    fn from(recorded: RecordedDetail) -> Self {
+        match recorded {
+            RecordedDetail::Process(detail) => Self::Process(detail),
+            RecordedDetail::Server(detail) => Self::Server(detail),
+            RecordedDetail::Before(before) => before.into(),
+        }
+    }
 }
 
 /// One process closely.

@@ -1,16 +1,15 @@
 //! One tick of what the world said, and the snapshot it is folded into. Pure.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::counter::Stamp;
-use super::demand::{Answer, Demand, Detail};
+use super::demand::Answer;
 use super::host::{FsRaw, HostSample, HostSweep, Identity, KernelMessage, Peers, Serving, StateSampling};
 use super::named::Names;
-use super::postgres::{Answered, PgSample, PgState};
 use super::seen::{Lack, Seen, Why};
+use super::server::{Samples, States};
 use super::source::SourceStatus;
 
 /// All that arrived in one tick; what the recorder writes and what the engine folds, live or replayed.
@@ -21,9 +20,9 @@ pub struct Sample {
     /// The host's part.
     #[serde(default)]
     pub host: HostSample,
-    /// What PostgreSQL servers said, by source id.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub postgres: BTreeMap<String, PgSample>,
+    /// What servers said.
+    #[serde(flatten)]
+    pub servers: Samples,
     /// Sources and their states: a recorded sample like any other.
     #[serde(default)]
     pub sources: Option<Vec<SourceStatus>>,
@@ -32,21 +31,7 @@ pub struct Sample {
     pub answers: Vec<Answer>,
 }
 
-/// What a server of one kind said.
-#[derive(Debug, Clone, PartialEq)]
-pub enum ServerSample {
-    /// PostgreSQL.
-    Postgres(Box<PgSample>),
-}
-
 impl Sample {
-    /// Adds what a server said, by its source id.
-    pub fn put(&mut self, id: String, said: ServerSample) {
-        match said {
-            ServerSample::Postgres(sample) => _ = self.postgres.insert(id, *sample),
-        }
-    }
-
     /// The sample as it may be used when it came from a file: limits of groups are only what the kernel writes.
     #[must_use]
     pub fn plausible(mut self) -> Self {
@@ -86,9 +71,9 @@ pub struct Snapshot {
     /// What containers and pods are called.
     #[serde(default)]
     pub names: Arc<Names>,
-    /// PostgreSQL servers, by source id.
-    #[serde(default)]
-    pub postgres: BTreeMap<String, Arc<PgState>>,
+    /// Servers.
+    #[serde(flatten)]
+    pub servers: States,
     /// Sources as last told.
     pub sources: Arc<Vec<SourceStatus>>,
 }
@@ -107,27 +92,13 @@ impl Default for Snapshot {
             peers: None,
             messages: None,
             names: Arc::default(),
-            postgres: BTreeMap::new(),
+            servers: States::default(),
             sources: Arc::default(),
         }
     }
 }
 
 impl Snapshot {
-    /// The servers after this sample; one that is no source any more is forgotten.
-    fn servers(&self, sample: &Sample) -> BTreeMap<String, Arc<PgState>> {
-        let gone = |id: &String| sample.sources.as_ref().is_some_and(|s| !s.iter().any(|s| s.id == *id));
-        let ids = self.postgres.keys().chain(sample.postgres.keys()).filter(|id| !gone(id));
-        let mut servers = BTreeMap::new();
-        let nothing = PgSample::default();
-        for id in ids {
-            let before = self.postgres.get(id).cloned().unwrap_or_default();
-            let fresh = sample.postgres.get(id).unwrap_or(&nothing);
-            servers.entry(id.clone()).or_insert_with(|| Arc::new(before.fold(fresh, answers_for(sample, id), sample.at.mono_ns)));
-        }
-        servers
-    }
-
     /// The messages so far and those of this sweep: the newest of the last ten minutes.
     fn said(&self, sweep: Option<&HostSweep>) -> Option<Arc<Vec<KernelMessage>>> {
         const MOST: usize = 64;
@@ -162,33 +133,10 @@ impl Snapshot {
             messages: self.said(host.sweep.as_deref()),
             peers: host.peers.clone().map(|p| p.map(Arc::new)),
             names: host.names.clone().map_or_else(|| self.names.clone(), Arc::new),
-            postgres: self.servers(sample),
+            servers: self.servers.fold(sample),
             sources: sample.sources.clone().map_or_else(|| self.sources.clone(), Arc::new),
         }
     }
-}
-
-/// Answers that this sample brought for a server.
-fn answers_for(sample: &Sample, id: &str) -> Answered {
-    let mut answered = Answered::default();
-    for answer in &sample.answers {
-        let (Demand::Plan { source, query, database, .. } | Demand::Trial { source, query, database, .. }) = &answer.demand
-        else {
-            continue;
-        };
-        if source != id {
-            continue;
-        }
-        let of = (database.clone(), *query);
-        match (&answer.demand, &answer.detail) {
-            (_, Ok(Detail::Plan(plan))) => answered.plans.push((of, Ok(plan.clone()))),
-            (_, Ok(Detail::Trial(trial))) => answered.trials.push((of, Ok(trial.clone()))),
-            (Demand::Trial { .. }, Err(lack)) => answered.trials.push((of, Err(lack.clone()))),
-            (_, Err(lack)) => answered.plans.push((of, Err(lack.clone()))),
-            (_, Ok(Detail::Process(_))) => {}
-        }
-    }
-    answered
 }
 
 fn slow<T: Clone>(fresh: Option<&Seen<T>>, kept: &Seen<Arc<T>>) -> Seen<Arc<T>> {

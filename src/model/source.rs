@@ -2,17 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Kind of a source; the prefix of its id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the contract's words")]
-pub enum SourceKind {
-    Host,
-    Postgres,
-    Redis,
-    Prometheus,
-    Peer,
-}
+use super::kinds::kinds;
 
 /// Whether it answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,34 +55,61 @@ pub struct SourceStatus {
     pub way_in: Option<String>,
 }
 
-impl SourceKind {
-    /// The kinds of servers that are read.
-    pub const READ: &[Self] = &[Self::Postgres];
-
-    /// As people write it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Host => "the host",
-            Self::Postgres => "PostgreSQL",
-            Self::Redis => "Redis",
-            Self::Prometheus => "Prometheus",
-            Self::Peer => "a peer",
+macro_rules! source_kinds {
+    ($($Kind:ident $folder:ident $name:literal,)*) => {
+        /// Kind of a source; the prefix of its id.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        #[expect(missing_docs, reason = "the contract's words")]
+        pub enum SourceKind {
+            Host,
+            $($Kind,)*
+            Redis,
+            Prometheus,
+            Peer,
         }
-    }
 
-    /// The prefix of the id.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Host => "host",
-            Self::Postgres => "postgres",
-            Self::Redis => "redis",
-            Self::Prometheus => "prometheus",
-            Self::Peer => "peer",
+        impl SourceKind {
+            /// The kinds of servers that are read.
+            pub const READ: &[Self] = &[$(Self::$Kind),*];
+
+            /// As people write it.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    Self::Host => "the host",
+                    $(Self::$Kind => $name,)*
+                    Self::Redis => "Redis",
+                    Self::Prometheus => "Prometheus",
+                    Self::Peer => "a peer",
+                }
+            }
+
+            /// The prefix of the id.
+            #[must_use]
+            pub const fn word(self) -> &'static str {
+                match self {
+                    Self::Host => "host",
+                    $(Self::$Kind => stringify!($folder),)*
+                    Self::Redis => "redis",
+                    Self::Prometheus => "prometheus",
+                    Self::Peer => "peer",
+                }
+            }
+
+            /// The option of the command line that names a server of it.
+            #[must_use]
+            pub const fn option(self) -> &'static str {
+                match self {
+                    $(Self::$Kind => concat!("--", stringify!($folder)),)*
+                    Self::Host | Self::Redis | Self::Prometheus | Self::Peer => "",
+                }
+            }
         }
-    }
+    };
 }
+
+kinds!(source_kinds);
 
 impl SourceState {
     /// The word of the contract.

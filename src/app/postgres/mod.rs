@@ -4,7 +4,7 @@ mod query;
 mod rows;
 mod upkeep;
 
-use crate::detect::rules::end_session;
+use crate::detect::rules::postgres::support::terminate as end_session;
 use crate::model::facts::{Facts, PgFacts, Root};
 use crate::model::postgres::Session;
 use crate::model::seen::Lack;
@@ -16,8 +16,10 @@ use super::tables::{Copied, Row, ServerScreen, Tab, figure, words};
 /// Its tables.
 pub const SCREEN: ServerScreen = ServerScreen {
     kind: SourceKind::Postgres,
+    key: '3',
+    shown: "3",
     tabs: TABS,
-    servers: |facts| facts.postgres.iter().map(|pg| pg.id.as_str()).collect(),
+    servers: |facts| facts.servers.postgres.iter().map(|pg| pg.id.as_str()).collect(),
 };
 
 const TABS: &[Tab] = &[
@@ -130,7 +132,7 @@ const PLAIN: Tab = Tab {
 };
 
 fn server<'a>(facts: &'a Facts, id: &str) -> Option<&'a PgFacts> {
-    facts.postgres.iter().find(|pg| pg.id == id)
+    facts.servers.postgres.iter().find(|pg| pg.id == id)
 }
 
 fn of(facts: &Facts, id: &str, rows: fn(&PgFacts) -> Vec<Row>) -> Vec<Row> {

@@ -1,9 +1,8 @@
 //! Opening a query, asking for its plan, trying the index that is suggested for it. Pure.
 
 use crate::detect::postgres::advice::{self, Advice};
-use crate::model::demand::Demand;
-use crate::model::postgres::StatementRow;
 use crate::model::postgres::plan::PlannedTable;
+use crate::model::postgres::{PgAsk, StatementRow};
 
 use crate::app::{App, Effect, Overlay};
 
@@ -42,7 +41,7 @@ impl App {
     /// Asks for a plan that is not there, or is old.
     pub(in crate::app) fn ask_plan(&self, source: &str, query: i64) -> Vec<Effect> {
         let Some(picture) = self.picture.as_ref() else { return Vec::new() };
-        let Some(pg) = picture.facts.postgres.iter().find(|pg| pg.id == source) else { return Vec::new() };
+        let Some(pg) = picture.facts.servers.postgres.iter().find(|pg| pg.id == source) else { return Vec::new() };
         let Some(row) = pg.rows().find(|r| r.key.query == query) else { return Vec::new() };
         let made = pg.plan(row).map(|(at_ns, _)| picture.at.mono_ns.saturating_sub(*at_ns));
         if made.is_some_and(|ns| ns <= advice::FRESH_NS) {
@@ -56,7 +55,7 @@ impl App {
         let Some(Overlay::Query { source, query, .. }) = self.overlays.last() else { return Vec::new() };
         let trial = self.suggested(source, *query).and_then(|(row, advice, table)| {
             let (database, role) = (row.database.clone(), row.role.clone());
-            Some(Demand::Trial { source: source.clone(), query: *query, database, role, index: advice.trial(table)? })
+            Some(PgAsk::Trial { query: *query, database, role, index: advice.trial(table)? }.of(source))
         });
         match trial {
             Some(demand) => {
@@ -72,7 +71,7 @@ impl App {
 
     /// The index that is suggested for a query, with its statement and its table.
     fn suggested(&self, source: &str, query: i64) -> Option<(&StatementRow, Advice, &PlannedTable)> {
-        let pg = self.shown()?.facts.postgres.iter().find(|pg| pg.id == source)?;
+        let pg = self.shown()?.facts.servers.postgres.iter().find(|pg| pg.id == source)?;
         let row = pg.rows().find(|r| r.key.query == query)?;
         let plan = pg.plan(row)?.1.as_ref().ok()?;
         let advice = advice::best(plan, advice::Call::of(&row.grown, pg.text(query)))?;

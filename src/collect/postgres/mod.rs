@@ -36,7 +36,7 @@ use crate::model::postgres::plan::{Plan, Trial, TrialIndex};
 
 use self::target::Target;
 
-pub use self::reads::Postgres;
+pub use self::reads::KIND;
 
 /// What perftop calls itself; its own sessions are excluded by it.
 pub const APPLICATION: &str = "perftop";

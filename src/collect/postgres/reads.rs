@@ -4,18 +4,28 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
+use crate::collect::kinds::Kind;
 use crate::collect::root::Roots;
 use crate::collect::watched::{Configured, Reach, Reads, Slot, Taken, spawn};
 use crate::model::demand::Demand;
 use crate::model::postgres::PgSample;
-use crate::model::sample::ServerSample;
-use crate::model::source::SourceStatus;
+use crate::model::server::ServerSample;
+use crate::model::source::{SourceKind, SourceStatus};
 
 use super::environment::from_environment;
 use super::find::socket;
 use super::slot::Shared;
 use super::target::{Target, has_password};
 use super::watcher::Watcher;
+
+/// Its row.
+pub const KIND: Kind = Kind {
+    kind: SourceKind::Postgres,
+    programs: &["postgres", "postmaster"],
+    port: 5432,
+    look: "perftop --postgres postgres://localhost:{port}/",
+    reads: Some(&Postgres),
+};
 
 /// The kind.
 pub struct Postgres;
@@ -36,6 +46,10 @@ impl Reads for Postgres {
 
     fn has_password(&self, url: &str) -> bool {
         has_password(url)
+    }
+
+    fn url(&self) -> &'static str {
+        "postgres://USER@HOST:PORT/DATABASE"
     }
 
     fn passwords(&self) -> &'static str {

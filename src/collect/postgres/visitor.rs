@@ -8,9 +8,10 @@ use tokio::sync::mpsc;
 use crate::collect::clock;
 use crate::model::demand::{Answer, Demand, Detail};
 use crate::model::foreign::{Foreign, Private};
-use crate::model::postgres::identifier;
 use crate::model::postgres::plan::TrialIndex;
+use crate::model::postgres::{PgAsk, PgDetail, identifier};
 use crate::model::seen::{Lack, Seen, Why};
+use crate::model::server::ServerAsk;
 
 use super::connect::{self, Who};
 use super::credentials::Credentials;
@@ -68,7 +69,7 @@ impl Visitor {
                     due = clock::instant() + turns.pause(&all, start.elapsed());
                 }
                 Some(demand) = self.asked.recv() => match &demand {
-                    Demand::Visit { database, .. } => {
+                    Demand::Server { ask: ServerAsk::Postgres(PgAsk::Visit { database }), .. } => {
                         let (all, start) = (self.slot.databases(), clock::instant());
                         if start >= again && let Ok(name) = std::str::from_utf8(database.raw()) {
                             let seen = self.look_into(&mut open, name).await;
@@ -76,15 +77,15 @@ impl Visitor {
                             again = clock::instant() + Turns::again(start.elapsed(), seen);
                         }
                     }
-                    Demand::Plan { query, database, role, .. } => {
+                    Demand::Server { ask: ServerAsk::Postgres(PgAsk::Plan { query, database, role }), .. } => {
                         let detail = self.plan(&mut open, *query, database, role).await;
                         self.slot.answered(Answer { demand, detail });
                     }
-                    Demand::Trial { query, database, role, index, .. } => {
+                    Demand::Server { ask: ServerAsk::Postgres(PgAsk::Trial { query, database, role, index }), .. } => {
                         let detail = self.trial(&mut open, *query, database, role, index).await;
                         self.slot.answered(Answer { demand, detail });
                     }
-                    Demand::ProcessDetail { .. } => {}
+                    _ => {}
                 }
             }
         }
@@ -179,7 +180,7 @@ impl Visitor {
         if made.as_ref().is_err_and(Trouble::fatal) {
             *open = None;
         }
-        made.map(Detail::Plan).map_err(|trouble| no_plan(&trouble))
+        made.map(|plan| PgDetail::Plan(plan).into()).map_err(|trouble| no_plan(&trouble))
     }
 
     async fn trial(
@@ -199,7 +200,7 @@ impl Visitor {
         if made.is_err() {
             *open = None;
         }
-        made.map(Detail::Trial).map_err(|trouble| no_plan(&trouble))
+        made.map(|trial| PgDetail::Trial(trial).into()).map_err(|trouble| no_plan(&trouble))
     }
 
     /// The name of its database, and the text of a statement.

@@ -35,7 +35,7 @@ pub fn tell(facts: &Facts, told: &mut Told) {
     }
     told.elsewhere.extend(backends.elsewhere);
     told.addresses.extend(backends.addresses);
-    told.modelled.extend(facts.postgres.iter().map(|pg| (State::PostgresConnect, connects(pg))));
+    told.modelled.extend(facts.servers.postgres.iter().map(|pg| (State::PostgresConnect, connects(pg))));
 }
 
 /// Connections that are opened all the time: each costs its client about eight milliseconds (measured here: fork, authentication,
@@ -59,7 +59,7 @@ pub fn counts(facts: &Facts, id: &str) -> Vec<Count> {
         ("client", &[W::Client]),
         ("other", &[W::Other]),
     ];
-    let activity = facts.postgres.iter().find(|pg| pg.id == id).and_then(|pg| pg.activity.as_ref().ok());
+    let activity = facts.servers.postgres.iter().find(|pg| pg.id == id).and_then(|pg| pg.activity.as_ref().ok());
     BANDS.map(|(band, classes)| (band, activity.map(|a| classes.iter().map(|c| a.class(*c)).sum::<f64>()))).to_vec()
 }
 
@@ -110,7 +110,7 @@ fn waits(session: &SessionFacts, weight: f64, with_cpu: bool) -> Vec<(State, f64
 impl Backends {
     fn of(facts: &Facts) -> Self {
         let mut all = Self { of: HashMap::new(), postmasters: HashSet::new(), elsewhere: Vec::new(), addresses: HashSet::new() };
-        for pg in &facts.postgres {
+        for pg in &facts.servers.postgres {
             all.add(pg);
         }
         all

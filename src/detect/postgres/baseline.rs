@@ -29,7 +29,7 @@ pub const WAL_WAITS: &str = "waits for wal";
 /// All of it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Servers {
+pub struct Learning {
     /// By `source name`.
     pub trends: BTreeMap<String, Series>,
     /// Milliseconds a call and calls a second, by source and entry, oldest first.
@@ -47,14 +47,22 @@ const BUSY: f64 = 0.1;
 /// … and readings after which it is usual all the same: five minutes.
 const SETTLED: u32 = 30;
 
-impl Servers {
+impl Learned {
+    /// A figure of a server over time, by its name.
+    #[must_use]
+    pub fn trend(&self, source: &str, what: &str) -> Option<&Series> {
+        self.servers.postgres.trends.get(&format!("{source} {what}"))
+    }
+}
+
+impl Learning {
     /// Learns from the facts of one evaluation.
     pub fn learn(&mut self, facts: &Facts) {
-        for pg in &facts.postgres {
+        for pg in &facts.servers.postgres {
             self.follow(pg);
             self.learn_queries(pg, facts.at.mono_ns);
         }
-        let known = |key: &String| facts.postgres.iter().any(|pg| key.split(' ').next() == Some(&pg.id));
+        let known = |key: &String| facts.servers.postgres.iter().any(|pg| key.split(' ').next() == Some(&pg.id));
         self.trends.retain(|key, _| known(key));
         self.queries.retain(|key, _| known(key));
         self.newcomers.retain(|key, _| known(key));
@@ -196,8 +204,8 @@ fn key(source: &str, row: &StatementRow) -> String {
 
 /// Writes into each server's facts what a call of each of its statements usually takes.
 pub fn recall(world: &mut Facts, learned: &Learned) {
-    for pg in &mut world.postgres {
-        let usual = pg.rows().filter_map(|row| Some((row.key, learned.usual_query(&pg.id, row)?.0)));
+    for pg in &mut world.servers.postgres {
+        let usual = pg.rows().filter_map(|row| Some((row.key, learned.servers.postgres.usual(&pg.id, row)?.0)));
         pg.usual = usual.collect();
     }
 }
@@ -205,6 +213,6 @@ pub fn recall(world: &mut Facts, learned: &Learned) {
 /// Transactions per second.
 #[must_use]
 pub fn throughput(facts: &Facts, source: &str) -> Option<f64> {
-    let server = facts.postgres.iter().find(|pg| pg.id == source)?;
+    let server = facts.servers.postgres.iter().find(|pg| pg.id == source)?;
     server.databases_rate(|d| Some(d.commits + d.rollbacks))
 }

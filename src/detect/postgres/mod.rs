@@ -4,11 +4,14 @@ pub mod advice;
 pub mod backends;
 pub mod baseline;
 mod conditions;
+mod kind;
 pub mod limits;
 mod prepared;
 pub mod queries;
 pub mod tables;
 mod view;
 
+pub use baseline::Learning;
+pub use kind::KIND;
 pub use prepared::{Prepared, prepare};
 pub use view::View;

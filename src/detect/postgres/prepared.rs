@@ -7,7 +7,7 @@ use crate::detect::memory::RuleMemory;
 use crate::detect::params::ParamOverrides;
 use crate::detect::verdict::{Facts, Rule};
 use crate::model::facts::PgFacts;
-use crate::model::origin::OF_OTHERS;
+use crate::model::origin::postgres::OF_OTHERS;
 
 use super::limits::Limits;
 use super::queries::Queries;
@@ -27,10 +27,16 @@ pub fn prepare<'a>(facts: &Facts<'a>, overrides: &ParamOverrides, rules: &BTreeM
         let limits = Limits::new(overrides, rules, &pg.id);
         Prepared { pg, queries: Queries::of(facts.world, facts.ledger, facts.learned, pg, &limits) }
     };
-    facts.world.postgres.iter().map(one).collect()
+    facts.world.servers.postgres.iter().map(one).collect()
 }
 
 impl<'a> Prepared<'a> {
+    /// Its source id.
+    #[must_use]
+    pub fn id(&self) -> &'a str {
+        &self.pg.id
+    }
+
     /// What its rules are given.
     #[must_use]
     pub fn view(&'a self, facts: Facts<'a>) -> View<'a> {

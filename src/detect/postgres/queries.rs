@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::model::demand::Demand;
 use crate::model::facts::{Activities, Facts as World, PgFacts};
-use crate::model::postgres::{StatementRow, WaitClass, lexer};
+use crate::model::postgres::{PgAsk, StatementRow, WaitClass, lexer};
 
 use super::advice::{self, Advice, Call};
 use super::backends::{actor_id, auxiliary, state_of};
@@ -123,7 +123,7 @@ fn explainable(verb: &str) -> bool {
 /// The wish for the plan of a statement.
 #[must_use]
 pub fn demand(pg: &PgFacts, row: &StatementRow) -> Demand {
-    Demand::Plan { source: pg.id.clone(), query: row.key.query, database: row.database.clone(), role: row.role.clone() }
+    PgAsk::Plan { query: row.key.query, database: row.database.clone(), role: row.role.clone() }.of(&pg.id)
 }
 
 /// The subject of a query's own finding, typed.
@@ -161,8 +161,8 @@ fn kind(learned: &Learned, pg: &PgFacts, costly: &Costly<'_>, limits: &Limits<'_
     if rows >= least(ROWS) && (verb == "SELECT" || verb == "WITH" || verb == "FETCH") {
         return Some(Kind::LargeFetch);
     }
-    let usual = learned.usual_query(&pg.id, row);
-    let new = learned.postgres.is_new(&pg.id, row);
+    let usual = learned.servers.postgres.usual(&pg.id, row);
+    let new = learned.servers.postgres.is_new(&pg.id, row);
     let flood = usual.map_or(new || lost >= 1.0, |(_, usual_per_s)| per_s >= least(FLOOD) * usual_per_s.max(1.0));
     if mean_ms <= most(CHEAP) && per_s >= least(CALLS) && rows <= most(FEW_ROWS) && flood && !ENDS.contains(&verb.as_str()) {
         return Some(Kind::HighFrequency);

@@ -6,17 +6,24 @@ pub mod postgres;
 mod source;
 pub mod support;
 
+use crate::model::kinds::kinds;
+
 use super::verdict::Rule;
 
 pub use app::{service_stalled, unexplained};
 pub use host::disk_errors;
-pub use postgres::exhausted;
-pub use postgres::support::terminate as end_session;
 
 /// All rules, in the order of the catalogue: one list a folder.
 pub const RULES: &[&Rule] = &ALL;
 
-const LISTS: [&[&Rule]; 4] = [host::RULES, postgres::RULES, app::RULES, source::RULES];
+macro_rules! lists {
+    ($($Kind:ident $folder:ident $name:literal,)*) => {
+        const LISTS: &[&[&Rule]] = &[host::RULES, $($folder::RULES,)* app::RULES, source::RULES];
+    };
+}
+
+kinds!(lists);
+
 const ALL: [&Rule; count()] = joined();
 
 const fn count() -> usize {

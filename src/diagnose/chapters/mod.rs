@@ -4,6 +4,7 @@ mod host;
 mod postgres;
 
 use crate::detect::ledger::State;
+use crate::model::kinds::kinds;
 use crate::model::source::SourceKind;
 
 /// What answers a question.
@@ -71,8 +72,14 @@ pub struct Chapter {
     pub questions: &'static [Question],
 }
 
-/// All chapters; the host's begins the chart and ends it.
-pub const CHAPTERS: &[Chapter] = &[host::CHAPTER, postgres::CHAPTER];
+macro_rules! chapters {
+    ($($Kind:ident $folder:ident $name:literal,)*) => {
+        /// All chapters; the host's begins the chart and ends it.
+        pub const CHAPTERS: &[Chapter] = &[host::CHAPTER, $($folder::CHAPTER),*];
+    };
+}
+
+kinds!(chapters);
 
 /// Where the chart begins.
 pub const START: &str = "host.memory.oom";

@@ -11,7 +11,7 @@ mod disk;
 mod foreground;
 mod kernel;
 mod limits;
-mod postgres;
+pub(super) mod postgres;
 mod process;
 mod socket;
 
@@ -33,6 +33,7 @@ use super::host::{FilesRaw, FsRaw, HostSweep, Identity, KernelMessage, LoadRaw, 
 use super::named::Names;
 use super::sample::Snapshot;
 use super::seen::{Lack, Seen, Why};
+use super::server::ServerFacts;
 use super::source::SourceStatus;
 
 /// What is known at one evaluation.
@@ -46,8 +47,8 @@ pub struct Facts {
     pub identity: Option<Arc<Identity>>,
     /// The host.
     pub host: HostFacts,
-    /// PostgreSQL servers.
-    pub postgres: Vec<PgFacts>,
+    /// Servers.
+    pub servers: ServerFacts,
     /// Sources and their states.
     pub sources: Arc<Vec<SourceStatus>>,
     /// What the operator re-weighed: it stands in the header as long as it holds.
@@ -110,9 +111,9 @@ impl Facts {
             (Some(old), Some(new)) => new.at.seconds_since(&old.at).unwrap_or(0.0),
             _ => 0.0,
         };
-        let postgres = postgres::derive(window, host.processes.as_deref().unwrap_or_default());
+        let servers = ServerFacts::derive(window, host.processes.as_deref().unwrap_or_default());
         let (sources, weighed) = (newest.sources.clone(), overrides.clone());
-        Self { at: newest.at, window_s, identity, host, postgres, sources, weighed }
+        Self { at: newest.at, window_s, identity, host, servers, sources, weighed }
     }
 
     fn empty() -> Self {
@@ -123,7 +124,7 @@ impl Facts {
             window_s: 0.0,
             identity: None,
             host,
-            postgres: Vec::new(),
+            servers: ServerFacts::default(),
             sources: Arc::default(),
             weighed: WeightOverrides::default(),
         }

@@ -2,9 +2,9 @@
 //! One row per origin; rules and panels name rows by id, `tests/tidy.rs` checks that each name exists.
 
 mod host;
-mod postgres;
+pub(crate) mod postgres;
 
-pub use postgres::OF_OTHERS;
+use super::kinds::kinds;
 
 /// The provenance of a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,12 +23,18 @@ const fn origin(id: &'static str, from: &'static str, formula: &'static str, com
     Origin { id, from, formula, command }
 }
 
-/// All origins, by where they are read.
-const LISTS: [&[Origin]; 2] = [host::ORIGINS, postgres::ORIGINS];
+macro_rules! lists {
+    ($($Kind:ident $folder:ident $name:literal,)*) => {
+        /// All origins, by where they are read.
+        const LISTS: &[&[Origin]] = &[host::ORIGINS, $($folder::ORIGINS),*];
+    };
+}
+
+kinds!(lists);
 
 /// All origins.
 pub fn all() -> impl Iterator<Item = &'static Origin> {
-    LISTS.into_iter().flatten()
+    LISTS.iter().copied().flatten()
 }
 
 /// The origin of that id.

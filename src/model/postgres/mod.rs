@@ -4,6 +4,7 @@
 mod activity;
 mod catalog;
 mod cluster;
+mod kind;
 pub mod lexer;
 mod locks;
 mod names;
@@ -17,6 +18,7 @@ pub use cluster::{
     Archiver, Checkpoints, Cluster, ConnectionRow, DatabaseRow, HorizonKind, HorizonRow, PreparedRow, ProgressRow, ReplicaRow,
     RoleSetting, SettingRow, SlotRow, WalRow,
 };
+pub use kind::{AskBefore, DetailBefore, PgAsk, PgDetail, Postgres};
 pub use locks::{Blocking, Waiter};
 pub use names::{identifier, index_definition, literal, qualified};
 pub use plan::{Planned, Plans, Trials};
@@ -30,6 +32,7 @@ use serde::{Deserialize, Serialize};
 
 use super::foreign::Foreign;
 use super::seen::{Lack, Seen, Why};
+use super::server::Answered;
 
 /// What one server said at one tick. `None`: that probe was not due, the value before still stands.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -85,15 +88,6 @@ pub struct PgState {
     pub trials: Arc<Trials>,
 }
 
-/// Answers that came for one server.
-#[derive(Debug, Default)]
-pub struct Answered {
-    /// Plans.
-    pub plans: Vec<(Planned, Seen<plan::Plan>)>,
-    /// Indexes that were tried.
-    pub trials: Vec<(Planned, Seen<plan::Trial>)>,
-}
-
 impl Default for PgState {
     fn default() -> Self {
         let not_yet = |what: &str| Lack::new(Why::NotYet, what);
@@ -112,6 +106,25 @@ impl Default for PgState {
             trials: Arc::default(),
         }
     }
+}
+
+/// What was answered, by what is kept of it.
+type Kept<T> = Vec<(Planned, Seen<T>)>;
+
+/// Plans, and indexes that were tried.
+fn sorted(answers: &[Answered<'_, Postgres>]) -> (Kept<plan::Plan>, Kept<plan::Trial>) {
+    let (mut plans, mut trials) = (Vec::new(), Vec::new());
+    for (ask, detail) in answers {
+        let (PgAsk::Plan { query, database, .. } | PgAsk::Trial { query, database, .. }) = ask else { continue };
+        let of = (database.clone(), *query);
+        match (ask, detail) {
+            (_, Ok(PgDetail::Plan(plan))) => plans.push((of, Ok(plan.clone()))),
+            (_, Ok(PgDetail::Trial(trial))) => trials.push((of, Ok(trial.clone()))),
+            (PgAsk::Trial { .. }, Err(lack)) => trials.push((of, Err((*lack).clone()))),
+            (_, Err(lack)) => plans.push((of, Err((*lack).clone()))),
+        }
+    }
+    (plans, trials)
 }
 
 fn kept<T: Clone>(old: &Arc<plan::Kept<T>>, fresh: Vec<(Planned, Seen<T>)>, mono_ns: u64) -> Arc<plan::Kept<T>> {
@@ -136,7 +149,8 @@ const TEXTS: usize = 400;
 impl PgState {
     /// Folds one tick over what was known.
     #[must_use]
-    pub fn fold(&self, sample: &PgSample, answered: Answered, mono_ns: u64) -> Self {
+    pub fn fold(&self, sample: &PgSample, answers: &[Answered<'_, Postgres>], mono_ns: u64) -> Self {
+        let (plans, trials) = sorted(answers);
         let slow = |fresh: &Option<Seen<Statements>>, kept: &Seen<Arc<Statements>>| match fresh {
             Some(value) => value.clone().map(Arc::new),
             None => kept.clone(),
@@ -166,8 +180,8 @@ impl PgState {
             before,
             catalogs: still_there(self.with_catalogs(&sample.catalogs), sample),
             unvisited: still_there(self.with_unvisited(sample), sample),
-            plans: kept(&self.plans, answered.plans, mono_ns),
-            trials: kept(&self.trials, answered.trials, mono_ns),
+            plans: kept(&self.plans, plans, mono_ns),
+            trials: kept(&self.trials, trials, mono_ns),
         }
     }
 
@@ -215,7 +229,7 @@ mod tests {
     fn a_tick_without_a_look_says_nothing_about_locks() {
         let waits = Session { wait: Wait { kind: WaitKind::Lock, event: "tuple".into() }, ..Session::default() };
         let look = |sessions: Vec<Session>| Some(Ok(Activity { rounds: 1, sessions, ..Activity::default() }));
-        let fold = |state: &PgState, sample: PgSample| state.fold(&sample, Answered::default(), 1);
+        let fold = |state: &PgState, sample: PgSample| state.fold(&sample, &[], 1);
         let seen = fold(
             &PgState::default(),
             PgSample { activity: look(vec![waits]), blocking: Some(Ok(Blocking::default())), ..PgSample::default() },
@@ -240,9 +254,9 @@ mod tests {
             cluster: cluster(&["a", "b", "c"]),
             ..PgSample::default()
         };
-        let state = PgState::default().fold(&sample, Answered::default(), 1);
+        let state = PgState::default().fold(&sample, &[], 1);
         assert_eq!((state.catalogs.len(), state.unvisited.len()), (2, 1));
-        let state = state.fold(&PgSample { cluster: cluster(&["a"]), ..PgSample::default() }, Answered::default(), 2);
+        let state = state.fold(&PgSample { cluster: cluster(&["a"]), ..PgSample::default() }, &[], 2);
         assert_eq!((state.catalogs.len(), state.unvisited.len()), (1, 0));
     }
 }

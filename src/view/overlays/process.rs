@@ -28,7 +28,7 @@ pub fn draw(app: &App, picture: &Picture, id: ProcId, theme: &Theme, frame: &mut
     match picture.details.get(&Demand::ProcessDetail { id }) {
         Some(Ok(Detail::Process(detail))) => rows.extend(details(detail, theme)),
         Some(Err(lack)) => rows.push(Line::from(Span::styled(format!(" details: ? {lack}"), theme.style(Meaning::Unknown)))),
-        Some(Ok(Detail::Plan(_) | Detail::Trial(_))) | None => {
+        Some(Ok(Detail::Server(_))) | None => {
             rows.push(Line::from(Span::styled(" details: requested, or not recorded", theme.style(Meaning::Muted))))
         }
     }

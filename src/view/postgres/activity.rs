@@ -36,7 +36,7 @@ pub fn draw(view: &ServerView, picture: &Picture, theme: &Theme, frame: &mut Fra
         return;
     }
     let server = view.of(&picture.facts);
-    let Some(pg) = picture.facts.postgres.iter().find(|pg| Some(pg.id.as_str()) == server) else {
+    let Some(pg) = picture.facts.servers.postgres.iter().find(|pg| Some(pg.id.as_str()) == server) else {
         let inside = titled("Active sessions", "", theme, frame, area);
         let text = match picture.diagnosis.sources.iter().find(|s| s.kind == crate::model::source::SourceKind::Postgres) {
             Some(s) => format!("{}: {}", s.id, s.why.as_deref().unwrap_or("not sampled yet")),
@@ -51,7 +51,7 @@ pub fn draw(view: &ServerView, picture: &Picture, theme: &Theme, frame: &mut Fra
         .activity
         .as_ref()
         .map_or_else(|lack| format!("? {lack}"), |a| format!("perftop costs {} ms/s", short(a.cost_ms_per_s)));
-    let several = if picture.facts.postgres.len() > 1 { "  S next server" } else { "" };
+    let several = if picture.facts.servers.postgres.len() > 1 { "  S next server" } else { "" };
     let empty = BTreeMap::new();
     let rings = picture.history.servers.get(&pg.id).unwrap_or(&empty);
     let none = Ring::default();

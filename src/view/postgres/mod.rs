@@ -3,3 +3,6 @@
 pub mod activity;
 mod plan;
 pub mod query;
+
+/// What stands above its tables.
+pub const GRAPH: super::screens::server::Graph = activity::draw;

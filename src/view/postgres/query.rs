@@ -18,7 +18,7 @@ use crate::view::widgets::text::{paragraph, wrap};
 /// Draws the query of that server.
 pub fn draw(picture: &Picture, source: &str, query: i64, scroll: usize, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let inside = boxed(&format!("Query {query} on {source}"), "H try, c copy the index, ↑↓, q", 132, theme, frame, area);
-    let Some(pg) = picture.facts.postgres.iter().find(|pg| pg.id == source) else {
+    let Some(pg) = picture.facts.servers.postgres.iter().find(|pg| pg.id == source) else {
         let gone = Line::from(Span::styled(" the server is no longer monitored", theme.style(Meaning::Unknown)));
         return scrolled(&[gone], 0, theme, frame, inside);
     };

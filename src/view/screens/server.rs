@@ -6,16 +6,22 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use crate::app::App;
 use crate::app::tables::ServerView;
 use crate::diagnose::Picture;
+use crate::model::kinds::kinds;
 use crate::model::source::SourceKind;
 use crate::view::panels;
-use crate::view::postgres;
 use crate::view::theme::Theme;
 
 /// Draws what a server does into the upper panel.
-type Graph = fn(&ServerView, &Picture, &Theme, &mut Frame<'_>, Rect);
+pub type Graph = fn(&ServerView, &Picture, &Theme, &mut Frame<'_>, Rect);
 
-/// One row a kind.
-const GRAPHS: &[(SourceKind, Graph)] = &[(SourceKind::Postgres, postgres::activity::draw)];
+macro_rules! graphs {
+    ($($Kind:ident $folder:ident $name:literal,)*) => {
+        /// One row a kind.
+        const GRAPHS: &[(SourceKind, Graph)] = &[$((SourceKind::$Kind, crate::view::$folder::GRAPH)),*];
+    };
+}
+
+kinds!(graphs);
 
 /// ```text
 /// ╭ Active sessions: ▇ cpu ▇ io ▇ lock ▇ wal … ──────── postgres:5432 16.4 ╮

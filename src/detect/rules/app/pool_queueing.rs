@@ -10,7 +10,6 @@ use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::{confidence, interval};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::PgFacts;
-use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
 
@@ -27,7 +26,6 @@ const LOST: Param = Param {
 pub const RULE: Rule = Rule {
     id: "app.pool.queueing",
     class: Class::Live,
-    source: SourceKind::Host,
     says: "clients queue for a pooled connection: all connections of the pool are taken",
     params: &[LOST],
     origins: &["host.listeners", "host.peers", "postgres.activity", "ledger"],
@@ -62,7 +60,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
                 .push((subject, Verdict::Clear(format!("{} clients are queued for its connections", short(pool.waiting)))));
             continue;
         }
-        let server = facts.world.postgres.iter().find(|pg| {
+        let server = facts.world.servers.postgres.iter().find(|pg| {
             pg.server.as_ref().is_some_and(|s| {
                 s.listens.is_some_and(|at| pool.upstreams.contains(&at))
                     || pool

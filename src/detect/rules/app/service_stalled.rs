@@ -13,7 +13,6 @@ use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence
 use crate::model::facts::{Facts as World, ProcFacts};
 use crate::model::host::ProcId;
 use crate::model::seen::{Lack, Why};
-use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::Unit;
 
@@ -108,7 +107,6 @@ const YOUNG: Param = Param {
 pub const RULE: Rule = Rule {
     id: "app.service.stalled",
     class: Class::Outcome,
-    source: SourceKind::Host,
     says: "requests at a listening port hang or are answered late, or nobody accepts on a unix socket; needs no configuration",
     params: &[AGE, TIMES, REQUESTS, SHARE, HALF, FALL, ANSWERS, STUCK, IDLE, YOUNG],
     origins: &["host.stands", "host.requests", "host.iodelay", "host.unix"],

@@ -11,7 +11,6 @@ use crate::detect::params::{HYSTERESIS, Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Left, Prev, Rule, evidence};
 use crate::model::facts::Facts as World;
 use crate::model::host::ProcId;
-use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
 
@@ -39,7 +38,6 @@ const LOST: Param = Param {
 pub const RULE: Rule = Rule {
     id: "app.unexplained",
     class: Class::Live,
-    source: SourceKind::Host,
     says: "much of the foreground time waits and no cause is known: in which states, who, what was ruled out, what to run next",
     params: &[SHARE, LOST],
     origins: &["host.schedstat", "host.iodelay", "host.peers", "postgres.activity"],

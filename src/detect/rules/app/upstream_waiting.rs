@@ -14,7 +14,6 @@ use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence
 use crate::model::facts::{ListenerFacts, PeerFacts, ProcFacts, SocketFacts};
 use crate::model::host::ProcId;
 use crate::model::service;
-use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
 
@@ -31,7 +30,6 @@ const LOST: Param = Param {
 pub const RULE: Rule = Rule {
     id: "app.upstream.waiting",
     class: Class::Live,
-    source: SourceKind::Host,
     says: "requests here wait for a peer: how many in flight, for which peer, from which process",
     params: &[LOST],
     origins: &["host.peers", "host.listeners", "ledger"],

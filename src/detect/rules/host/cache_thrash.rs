@@ -13,7 +13,6 @@ use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence
 use crate::model::facts::CgroupFacts;
 use crate::model::host::Controller;
 use crate::model::shell::Word;
-use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, bytes, short};
 
@@ -46,7 +45,6 @@ const LOST: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.memory.cache_thrash",
     class: Class::Live,
-    source: SourceKind::Host,
     says: "page cache too small: much of what is read was just evicted",
     params: &[REFAULTS, NEAR, LOST],
     origins: &["host.cgroup.memory", "host.vmstat", "host.iodelay"],

@@ -39,7 +39,6 @@ const LOST: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.cpu.context_switches",
     class: Class::Live,
-    source: cpu_blame::SOURCE,
     says: "a switch storm: the CPUs switch all the time, mostly to the threads of one program",
     params: &[SWITCHES, SHARE, LOST],
     origins: &["host.cpu", "host.schedstat"],

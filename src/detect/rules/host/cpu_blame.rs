@@ -7,7 +7,6 @@ use crate::detect::ledger::{Actor, State};
 use crate::detect::rules::support::{Program, confidence, demand, gives_way, kept, programs, unseen_cores, weight};
 use crate::detect::verdict::{Facts, Found, Prev};
 use crate::model::facts::ProcFacts;
-use crate::model::source::SourceKind;
 
 /// A program with the part of the others' run delay that is its doing.
 pub struct Blamed<'a> {
@@ -23,9 +22,6 @@ pub struct Blamed<'a> {
 
 /// PSI cpu below which nobody stands for a CPU.
 const PRESSED: f64 = 0.05;
-
-/// The kind of source that these rules judge.
-pub const SOURCE: SourceKind = SourceKind::Host;
 
 /// The program with the most of what `cores` says of a process, and what others lose because of it: their run delay times its
 /// share of the nice-weighted CPU use. The one that was to blame before stays while it holds 0.7 of the share it entered with.

@@ -11,7 +11,6 @@ use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::{Program, cgroup_subject, confidence, demand, programs, unseen_cores};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::ProcFacts;
-use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, short};
 
@@ -55,7 +54,6 @@ const LEAST: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.cpu.contention",
     class: Class::Live,
-    source: SourceKind::Host,
     says: "foreground threads wait for a CPU; names who takes it",
     params: &[PRESSURE, LOST, SHARE, LEAST],
     origins: &["host.psi.cpu", "host.schedstat", "host.processes", "host.cpu", "host.runqueue"],

@@ -12,7 +12,6 @@ use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence
 use crate::model::facts::CgroupFacts;
 use crate::model::host::Controller;
 use crate::model::shell::Word;
-use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, short};
 
@@ -37,7 +36,6 @@ pub const LOST: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.cpu.throttled",
     class: Class::Live,
-    source: SourceKind::Host,
     says: "a cgroup's CPU quota stops its tasks, whether or not CPUs are idle",
     params: &[THROTTLED_PERIODS, LOST],
     origins: &["host.cgroup.cpu", "host.schedstat", "host.cpu"],

@@ -12,7 +12,6 @@ use crate::model::foreign::Foreign;
 use crate::model::host::{KernelMessage, MessageKind};
 use crate::model::seen::{Lack, Why};
 use crate::model::shell::Word;
-use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, seconds};
 
@@ -40,7 +39,6 @@ pub const ID: &str = RULE.id;
 pub const RULE: Rule = Rule {
     id: "host.disk.errors",
     class: Class::Error,
-    source: SourceKind::Host,
     says: "the kernel reports IO errors",
     params: &[FRESH, TAIL],
     origins: &["host.kmsg"],

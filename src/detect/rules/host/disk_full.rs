@@ -10,7 +10,6 @@ use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence
 use crate::model::host::{FsRaw, FsSpace};
 use crate::model::seen::Why;
 use crate::model::shell::Word;
-use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, bytes, seconds, short};
 
@@ -37,7 +36,6 @@ const HORIZON: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.disk.full",
     class: Class::Error,
-    source: SourceKind::Host,
     says: "a file system has no space, or will have none soon",
     params: &[LEFT, HORIZON],
     origins: &["host.filesystems"],

@@ -9,7 +9,6 @@ use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::ProcFacts;
 use crate::model::host::OpenFiles;
-use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, count};
 
@@ -42,7 +41,6 @@ const HOST: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.files.exhausted",
     class: Class::Error,
-    source: SourceKind::Host,
     says: "a process is at its descriptor limit (or the host is)",
     params: &[LEFT, NEARLY, HOST],
     origins: &["host.open_files", "host.files"],

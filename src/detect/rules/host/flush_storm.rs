@@ -13,7 +13,6 @@ use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::ProcFacts;
 use crate::model::host::ProcId;
 use crate::model::seen::{Lack, Why};
-use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, bytes, short};
 
@@ -46,7 +45,6 @@ const VICTIMS: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.io.flush_storm",
     class: Class::Live,
-    source: SourceKind::Host,
     says: "fsyncs of one program make the commits of others wait",
     params: &[SHARE, LOST, VICTIMS],
     origins: &["host.sync", "host.disks", "host.process_io"],

@@ -10,7 +10,6 @@ use crate::detect::rules::support::{confidence, demand, programs};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::ProcFacts;
 use crate::model::shell::Word;
-use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, short};
 
@@ -37,7 +36,6 @@ const LOST: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.cpu.hot_core",
     class: Class::Live,
-    source: SourceKind::Host,
     says: "a process may run on full CPUs only, while others have room",
     params: &[FULL, IDLE, LOST],
     origins: &["host.cpu", "host.schedstat", "host.affinity"],

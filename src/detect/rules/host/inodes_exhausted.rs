@@ -10,7 +10,6 @@ use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence
 use crate::model::host::FsRaw;
 use crate::model::seen::Why;
 use crate::model::shell::Word;
-use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, bytes, count, seconds};
 
@@ -37,7 +36,6 @@ const HORIZON: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.disk.inodes_exhausted",
     class: Class::Error,
-    source: SourceKind::Host,
     says: "a file system has no inodes left, or will have none soon",
     params: &[LEFT, HORIZON],
     origins: &["host.filesystems"],

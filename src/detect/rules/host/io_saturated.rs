@@ -11,7 +11,6 @@ use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::{DiskFacts, ProcFacts};
 use crate::model::seen::Lack;
 use crate::model::shell::Word;
-use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, bytes, short};
 
@@ -54,7 +53,6 @@ const CONTENDER: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.io.saturated",
     class: Class::Live,
-    source: SourceKind::Host,
     says: "a device is slower than its own baseline latency and operations queue up; names the top consumer",
     params: &[SLOWER, QUEUE, LOST, CONTENDER],
     origins: &["host.disks", "host.iodelay", "host.process_io", "host.psi.io"],

@@ -13,7 +13,6 @@ use crate::model::facts::{CgroupFacts, DiskFacts};
 use crate::model::host::{Controller, IoLimit, ProcId};
 use crate::model::seen::Lack;
 use crate::model::shell::Word;
-use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, bytes, short};
 
@@ -38,7 +37,6 @@ const DEVICE_BUSY: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.io.throttled",
     class: Class::Live,
-    source: SourceKind::Host,
     says: "tasks of a control group wait for IO because the group has used up its IO limit",
     params: &[LOST, DEVICE_BUSY],
     origins: &["host.cgroup.io", "host.iodelay", "host.disks", "host.psi.io"],

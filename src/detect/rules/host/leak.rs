@@ -7,7 +7,6 @@ use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
-use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, bytes, seconds};
 
@@ -32,7 +31,6 @@ const HORIZON: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.memory.leak",
     class: Class::Risk,
-    source: SourceKind::Host,
     says: "one process grows steadily; when memory runs out; never critical",
     params: &[GROWTH, HORIZON],
     origins: &["host.processes", "host.memory"],

@@ -8,7 +8,6 @@ use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::shell::Word;
-use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, bytes, short};
 
@@ -33,7 +32,6 @@ const DROPS: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.network.link_saturated",
     class: Class::Live,
-    source: SourceKind::Host,
     says: "a link is full or its queue drops",
     params: &[UTIL, DROPS],
     origins: &["host.interfaces", "host.queues"],

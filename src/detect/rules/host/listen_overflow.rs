@@ -10,7 +10,6 @@ use crate::detect::params::{NONE_IS_FINE, Param, Params};
 use crate::detect::stands::port_key;
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::{ListenerFacts, ProcFacts};
-use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
 
@@ -27,7 +26,6 @@ const FULL: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.network.listen_overflow",
     class: Class::Live,
-    source: SourceKind::Host,
     says: "a listener's accept queue overflows",
     params: &[FULL],
     origins: &["host.listeners", "host.tcp"],

@@ -12,7 +12,6 @@ use crate::model::facts::CgroupFacts;
 use crate::model::host::Controller;
 use crate::model::seen::Lack;
 use crate::model::shell::Word;
-use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, bytes};
 
@@ -29,7 +28,6 @@ const TAIL: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.memory.oom",
     class: Class::Error,
-    source: SourceKind::Host,
     says: "the OOM killer ran, in a control group or on the whole host",
     params: &[TAIL],
     origins: &["host.cgroup.memory", "host.vmstat", "host.memory"],

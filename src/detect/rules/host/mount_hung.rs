@@ -11,7 +11,6 @@ use crate::model::facts::ProcFacts;
 use crate::model::host::FsRaw;
 use crate::model::seen::{Lack, Why};
 use crate::model::shell::Word;
-use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::Unit;
 
@@ -19,7 +18,6 @@ use crate::model::unit::Unit;
 pub const RULE: Rule = Rule {
     id: "host.disk.mount_hung",
     class: Class::Live,
-    source: SourceKind::Host,
     says: "a mount does not answer within its deadline",
     params: &[],
     origins: &["host.filesystems", "host.iodelay"],

@@ -8,7 +8,6 @@ use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::shell::Word;
-use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
 
@@ -33,7 +32,6 @@ const BAD: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.network.nic_errors",
     class: Class::Live,
-    source: SourceKind::Host,
     says: "errors or drops on an interface, by rate and by share of its packets",
     params: &[SHARE, BAD],
     origins: &["host.interfaces"],

@@ -10,7 +10,6 @@ use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::seen::Lack;
-use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
 
@@ -27,7 +26,6 @@ const LOST: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.network.packet_loss",
     class: Class::Live,
-    source: SourceKind::Host,
     says: "retransmission time-outs cost time",
     params: &[LOST],
     origins: &["host.tcp", "host.peers"],

@@ -10,7 +10,6 @@ use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence
 use crate::model::facts::ProcFacts;
 use crate::model::host::{LimitsRaw, PortUse};
 use crate::model::seen::{Lack, Why};
-use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, count};
 
@@ -35,7 +34,6 @@ const NEARLY: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.network.ports_exhausted",
     class: Class::Error,
-    source: SourceKind::Host,
     says: "no ephemeral ports left towards one destination, or nearly none",
     params: &[FULL, NEARLY],
     origins: &["host.ports"],

@@ -33,7 +33,6 @@ const LOST: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.cpu.process_churn",
     class: Class::Live,
-    source: cpu_blame::SOURCE,
     says: "short-lived processes eat the CPU; names the parent that starts them",
     params: &[FORKS, CORES, LOST],
     origins: &["host.cpu", "host.processes", "host.schedstat"],

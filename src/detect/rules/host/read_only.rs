@@ -10,7 +10,6 @@ use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence
 use crate::model::host::FsRaw;
 use crate::model::host::{KernelMessage, MessageKind};
 use crate::model::shell::Word;
-use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::Unit;
 
@@ -18,7 +17,6 @@ use crate::model::unit::Unit;
 pub const RULE: Rule = Rule {
     id: "host.disk.read_only",
     class: Class::Error,
-    source: SourceKind::Host,
     says: "a file system that was writable is read-only now",
     params: &[],
     origins: &["host.mounts"],

@@ -32,7 +32,6 @@ const LOST: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.cpu.realtime_hog",
     class: Class::Live,
-    source: cpu_blame::SOURCE,
     says: "a real-time task starves normal ones",
     params: &[CORES, LOST],
     origins: &["host.processes", "host.schedstat"],

@@ -10,7 +10,6 @@ use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::seen::Lack;
-use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, short};
 
@@ -27,7 +26,6 @@ const DROPS: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.network.softnet_drops",
     class: Class::Live,
-    source: SourceKind::Host,
     says: "the kernel drops packets before any socket sees them",
     params: &[DROPS],
     origins: &["host.softnet", "ledger"],

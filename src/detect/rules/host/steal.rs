@@ -8,7 +8,6 @@ use crate::detect::ledger::{Actor, State};
 use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::confidence;
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
-use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, short};
 
@@ -25,7 +24,6 @@ pub const STEAL: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.cpu.steal",
     class: Class::Live,
-    source: SourceKind::Host,
     says: "the hypervisor takes CPU away",
     params: &[STEAL],
     origins: &["host.cpu", "ledger"],

@@ -10,7 +10,6 @@ use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::{confidence, programs};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::seen::Lack;
-use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, bytes};
 
@@ -29,7 +28,6 @@ const PRESSURE: Param =
 pub const RULE: Rule = Rule {
     id: "host.memory.swap_thrash",
     class: Class::Live,
-    source: SourceKind::Host,
     says: "swapping in AND out, on average over the window, while tasks stall for memory",
     params: &[SWAPPED, PRESSURE],
     origins: &["host.vmstat", "host.psi.memory", "host.processes"],

@@ -8,7 +8,6 @@ use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
-use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
 
@@ -25,7 +24,6 @@ const LOST: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.network.syn_loss",
     class: Class::Live,
-    source: SourceKind::Host,
     says: "connects need SYN retransmits",
     params: &[LOST],
     origins: &["host.peers", "host.tcp"],

@@ -39,7 +39,6 @@ const LOST: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.cpu.system_time",
     class: Class::Live,
-    source: cpu_blame::SOURCE,
     says: "most CPU time is spent in the kernel; names the program that spends most there",
     params: &[SHARE, CORES, LOST],
     origins: &["host.cpu", "host.processes", "host.schedstat"],

@@ -10,7 +10,6 @@ use crate::detect::rules::support::cgroup_subject;
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::CgroupFacts;
 use crate::model::shell::Word;
-use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, count};
 
@@ -27,7 +26,6 @@ const NEARLY: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.tasks.exhausted",
     class: Class::Error,
-    source: SourceKind::Host,
     says: "no pids or threads left, or nearly none (pids.max, threads-max, pid_max)",
     params: &[NEARLY],
     origins: &["host.cgroup.tasks", "host.limits"],

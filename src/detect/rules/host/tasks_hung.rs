@@ -9,7 +9,6 @@ use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::ProcFacts;
-use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, seconds};
 
@@ -26,7 +25,6 @@ const BLOCKED: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.tasks.hung",
     class: Class::Live,
-    source: SourceKind::Host,
     says: "tasks hang in uninterruptible sleep for seconds; where in the kernel",
     params: &[BLOCKED],
     origins: &["host.iodelay", "host.wchan"],

@@ -9,7 +9,6 @@ use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
 use crate::detect::verdict::{Found, Judged, Prev, Rule, evidence};
 use crate::model::foreign::Foreign;
-use crate::model::source::SourceKind;
 use crate::model::unit::{Unit, count, seconds};
 
 const FAILING: Param = Param {
@@ -25,7 +24,6 @@ const FAILING: Param = Param {
 pub const RULE: Rule = Rule {
     id: "postgres.archiver.failing",
     class: Class::Risk,
-    source: SourceKind::Postgres,
     says: "WAL archiving fails",
     params: &[FAILING],
     origins: &["postgres.archiver", "postgres.cluster", "postgres.settings"],

@@ -9,7 +9,6 @@ use crate::detect::postgres::queries::{Costly, Kind};
 use crate::detect::verdict::{Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::postgres::plan::PlannedTable;
-use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, bytes};
 
@@ -22,7 +21,6 @@ use super::support::{called, sql};
 pub const RULE: Rule = Rule {
     id: "postgres.vacuum.bloat",
     class: Class::Live,
-    source: SourceKind::Postgres,
     says: "dead space makes the table slow",
     params: &[LOST, DEAD.param],
     origins: &["postgres.activity", "postgres.statements", "postgres.plan", "ledger"],

@@ -7,7 +7,6 @@ use crate::detect::postgres::View;
 use crate::detect::verdict::{Judged, Prev, Rule};
 use crate::model::facts::{Chains, Holder, PgFacts, Root};
 use crate::model::postgres::Session;
-use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 
 use super::role_setting::role_setting;
@@ -18,7 +17,6 @@ use super::support::{brief, cancel, session_subject, terminate, who};
 pub const RULE: Rule = Rule {
     id: "postgres.locks.blocked",
     class: Class::Live,
-    source: SourceKind::Postgres,
     says: "any other session that blocks others, mostly an active one",
     params: &[LOST],
     origins: &["postgres.activity", "postgres.locks", "ledger"],

@@ -7,7 +7,6 @@ use crate::detect::kinds::Judge;
 use crate::detect::params::{NONE_IS_FINE, Params};
 use crate::detect::postgres::View;
 use crate::detect::verdict::{Found, Judged, Prev, Rule, Verdict, evidence};
-use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, count};
 
@@ -15,7 +14,6 @@ use crate::model::unit::{Unit, count};
 pub const RULE: Rule = Rule {
     id: "postgres.checksum_failures",
     class: Class::Error,
-    source: SourceKind::Postgres,
     says: "data corruption was detected; critical until its statistics are reset",
     params: &[],
     origins: &["postgres.databases"],

@@ -7,7 +7,6 @@ use crate::detect::ledger::State;
 use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
 use crate::detect::verdict::{Found, Judged, Prev, Rule, evidence};
-use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
 
@@ -24,7 +23,6 @@ const OPENED: Param = Param {
 pub const RULE: Rule = Rule {
     id: "postgres.connections.churn",
     class: Class::Live,
-    source: SourceKind::Postgres,
     says: "connections are opened and closed all the time",
     params: &[OPENED],
     origins: &["postgres.connections", "postgres.databases", "host.cpu", "ledger"],

@@ -15,7 +15,6 @@ use crate::detect::verdict::{Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::{Activities, PgFacts};
 use crate::model::foreign::Foreign;
 use crate::model::postgres::{WaitClass, WaitKind};
-use crate::model::source::SourceKind;
 use crate::model::unit::{Unit, short};
 
 const LOST: Param = Param {
@@ -39,7 +38,6 @@ const LASTING: Param = Param {
 pub const RULE: Rule = Rule {
     id: "postgres.wal.commit_bound",
     class: Class::Live,
-    source: SourceKind::Postgres,
     says: "sessions wait for WAL writes and flushes, mostly at commit",
     params: &[LOST, LASTING],
     origins: &["postgres.activity", "postgres.cluster", "postgres.databases", "ledger"],

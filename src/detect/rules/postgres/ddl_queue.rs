@@ -7,7 +7,6 @@ use crate::detect::postgres::View;
 use crate::detect::verdict::{Judged, Prev, Rule};
 use crate::model::facts::{Chains, PgFacts, Root};
 use crate::model::foreign::Foreign;
-use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 
 use super::roots::{self, Kind, LOST};
@@ -17,7 +16,6 @@ use super::support::{brief, cancel, session_subject, sql, terminate, who};
 pub const RULE: Rule = Rule {
     id: "postgres.locks.ddl_queue",
     class: Class::Live,
-    source: SourceKind::Postgres,
     says: "a waiting DDL queues everyone behind it; the root is what it waits for",
     params: &[LOST],
     origins: &["postgres.activity", "postgres.locks", "ledger"],

@@ -8,7 +8,6 @@ use crate::detect::postgres::View;
 use crate::detect::verdict::{Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::foreign::Foreign;
-use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
 
@@ -25,7 +24,6 @@ const TAIL: Param = Param {
 pub const RULE: Rule = Rule {
     id: "postgres.locks.deadlocks",
     class: Class::Error,
-    source: SourceKind::Postgres,
     says: "deadlocks are happening",
     params: &[TAIL],
     origins: &["postgres.databases"],

@@ -14,7 +14,7 @@ use crate::detect::postgres::queries::Costly;
 /// Offered for a query that came up while the server was known already; names the client that sends it, and since when it is connected.
 #[must_use]
 pub fn rollback(facts: &Facts<'_>, pg: &PgFacts, costly: &Costly<'_>) -> Option<Fix> {
-    if !costly.row.came || !facts.learned.postgres.is_new(&pg.id, costly.row) {
+    if !costly.row.came || !facts.learned.servers.postgres.is_new(&pg.id, costly.row) {
         return None;
     }
     let activity = pg.activity.as_ref().ok()?;

@@ -11,7 +11,6 @@ use crate::detect::verdict::{Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::foreign::Foreign;
 use crate::model::postgres::literal;
-use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, count};
 
@@ -39,7 +38,6 @@ pub const ID: &str = RULE.id;
 pub const RULE: Rule = Rule {
     id: "postgres.connections.exhausted",
     class: Class::Error,
-    source: SourceKind::Postgres,
     says: "slots nearly or fully used; who holds them",
     params: &[NEARLY, LEFT],
     origins: &["postgres.connections", "postgres.settings"],

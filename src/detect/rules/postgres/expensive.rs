@@ -8,7 +8,6 @@ use crate::detect::postgres::limits::{DEAR, DOMINATES};
 use crate::detect::postgres::queries::{Costly, Kind};
 use crate::detect::verdict::{Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
-use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, short};
 
@@ -21,7 +20,6 @@ use super::support::{called, cancel, in_application, query_subject};
 pub const RULE: Rule = Rule {
     id: "postgres.query.expensive",
     class: Class::Live,
-    source: SourceKind::Postgres,
     says: "an expensive query keeps sessions busy and no more specific cause is found",
     params: &[LOST, DEAR.param, DOMINATES.param],
     origins: &["postgres.activity", "postgres.statements", "ledger"],

@@ -9,7 +9,6 @@ use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
 use crate::detect::verdict::{Found, Judged, Prev, Rule, evidence};
 use crate::model::postgres::WaitClass;
-use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, bytes, seconds};
 
@@ -34,7 +33,6 @@ const SHARE: Param = Param {
 pub const RULE: Rule = Rule {
     id: "postgres.checkpoints.forced",
     class: Class::Live,
-    source: SourceKind::Postgres,
     says: "checkpoints are requested early, usually by WAL volume",
     params: &[FORCED, SHARE],
     origins: &["postgres.checkpoints", "postgres.activity", "postgres.cluster", "ledger"],

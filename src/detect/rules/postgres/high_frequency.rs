@@ -8,7 +8,6 @@ use crate::detect::postgres::limits::{CALLS, CHEAP, FEW_ROWS, FLOOD};
 use crate::detect::postgres::queries::{Costly, Kind};
 use crate::detect::verdict::{Found, Judged, Prev, Rule};
 use crate::model::facts::PgFacts;
-use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{count, short};
 
@@ -20,7 +19,6 @@ use super::support::{called, in_application, query_subject};
 pub const RULE: Rule = Rule {
     id: "postgres.query.high_frequency",
     class: Class::Live,
-    source: SourceKind::Postgres,
     says: "one cheap query is called too often (N+1)",
     params: &[LOST, CALLS.param, CHEAP.param, FEW_ROWS.param, FLOOD.param],
     origins: &["postgres.activity", "postgres.statements", "ledger"],

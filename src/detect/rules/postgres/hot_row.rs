@@ -7,7 +7,6 @@ use crate::detect::params::Params;
 use crate::detect::postgres::View;
 use crate::detect::verdict::{Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::{PgFacts, Root};
-use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
 
@@ -18,7 +17,6 @@ use super::support::{brief, in_application, instance};
 pub const RULE: Rule = Rule {
     id: "postgres.locks.hot_row",
     class: Class::Live,
-    source: SourceKind::Postgres,
     says: "sessions queue on the same rows",
     params: &[LOST],
     origins: &["postgres.activity", "postgres.locks", "ledger"],

@@ -7,7 +7,6 @@ use crate::detect::postgres::View;
 use crate::detect::verdict::{Judged, Prev, Rule};
 use crate::model::facts::{Chains, PgFacts, Root};
 use crate::model::foreign::Foreign;
-use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 
 use super::role_setting::role_setting;
@@ -18,7 +17,6 @@ use super::support::{session_subject, terminate, who};
 pub const RULE: Rule = Rule {
     id: "postgres.locks.idle_in_transaction",
     class: Class::Live,
-    source: SourceKind::Postgres,
     says: "an idle transaction blocks others",
     params: &[LOST],
     origins: &["postgres.activity", "postgres.locks", "ledger"],

@@ -9,7 +9,6 @@ use crate::detect::params::Params;
 use crate::detect::postgres::View;
 use crate::detect::verdict::{Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::postgres::index_definition;
-use crate::model::source::SourceKind;
 use crate::model::subject::SubjectType;
 use crate::model::unit::{Unit, bytes};
 
@@ -17,7 +16,6 @@ use crate::model::unit::{Unit, bytes};
 pub const RULE: Rule = Rule {
     id: "postgres.index.duplicate",
     class: Class::Hygiene,
-    source: SourceKind::Postgres,
     says: "another index makes it redundant",
     params: &[],
     origins: &["postgres.indexes"],

@@ -9,7 +9,6 @@ use crate::detect::postgres::View;
 use crate::detect::verdict::{Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::foreign::Foreign;
-use crate::model::source::SourceKind;
 use crate::model::subject::SubjectType;
 use crate::model::unit::{Unit, bytes};
 
@@ -17,7 +16,6 @@ use crate::model::unit::{Unit, bytes};
 pub const RULE: Rule = Rule {
     id: "postgres.index.invalid",
     class: Class::Hygiene,
-    source: SourceKind::Postgres,
     says: "an index is invalid: no query uses it, and writes may still keep it up to date",
     params: &[],
     origins: &["postgres.indexes"],

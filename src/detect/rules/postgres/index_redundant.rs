@@ -10,7 +10,6 @@ use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
 use crate::detect::verdict::{Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::postgres::DuplicateIndex;
-use crate::model::source::SourceKind;
 use crate::model::subject::SubjectType;
 use crate::model::unit::{Unit, count};
 
@@ -35,7 +34,6 @@ const LOST: Param = Param {
 pub const RULE: Rule = Rule {
     id: "postgres.index.redundant_on_hot_table",
     class: Class::Live,
-    source: SourceKind::Postgres,
     says: "a redundant index slows the writes of a busy table",
     params: &[WRITES, LOST],
     origins: &["postgres.indexes", "postgres.tables", "ledger"],

@@ -11,7 +11,6 @@ use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence
 use crate::model::facts::PgFacts;
 use crate::model::postgres::index_definition;
 use crate::model::postgres::{Catalog, IndexRow};
-use crate::model::source::SourceKind;
 use crate::model::subject::SubjectType;
 use crate::model::unit::{Unit, bytes, seconds};
 
@@ -19,7 +18,6 @@ use crate::model::unit::{Unit, bytes, seconds};
 pub const RULE: Rule = Rule {
     id: "postgres.index.unused",
     class: Class::Hygiene,
-    source: SourceKind::Postgres,
     says: "an index was never used since statistics began",
     params: &[],
     origins: &["postgres.indexes"],

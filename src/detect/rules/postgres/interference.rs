@@ -10,7 +10,6 @@ use crate::detect::postgres::View;
 use crate::detect::verdict::{Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::postgres::{Session, WaitClass, lexer};
-use crate::model::source::SourceKind;
 use crate::model::unit::{Unit, short};
 
 const LOST: Param = Param {
@@ -34,7 +33,6 @@ const SHARE: Param = Param {
 pub const RULE: Rule = Rule {
     id: "postgres.vacuum.interference",
     class: Class::Live,
-    source: SourceKind::Postgres,
     says: "maintenance competes with the foreground",
     params: &[LOST, SHARE],
     origins: &["postgres.activity", "ledger"],

@@ -9,7 +9,6 @@ use crate::detect::postgres::View;
 use crate::detect::verdict::{Found, Judged, Prev, Rule, Verdict};
 use crate::model::foreign::Foreign;
 use crate::model::seen::{Lack, Why};
-use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, bytes, seconds};
 
@@ -34,7 +33,6 @@ const BYTES: Param = Param {
 pub const RULE: Rule = Rule {
     id: "postgres.replication.lag",
     class: Class::Risk,
-    source: SourceKind::Postgres,
     says: "a standby is behind",
     params: &[BEHIND, BYTES],
     origins: &["postgres.replicas"],

@@ -8,7 +8,6 @@ use crate::detect::postgres::limits::ROWS;
 use crate::detect::postgres::queries::{Costly, Kind};
 use crate::detect::verdict::{Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
-use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, count, short};
 
@@ -20,7 +19,6 @@ use super::support::{called, in_application, query_subject};
 pub const RULE: Rule = Rule {
     id: "postgres.query.large_fetch",
     class: Class::Live,
-    source: SourceKind::Postgres,
     says: "a query returns very many rows per call",
     params: &[LOST, ROWS.param],
     origins: &["postgres.activity", "postgres.statements", "ledger"],

@@ -8,7 +8,6 @@ use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
 use crate::detect::verdict::{Found, Judged, Prev, Rule, Verdict};
 use crate::model::postgres::WaitClass;
-use crate::model::source::SourceKind;
 use crate::model::unit::{Unit, seconds};
 
 const RUNS: Param =
@@ -18,7 +17,6 @@ const RUNS: Param =
 pub const RULE: Rule = Rule {
     id: "postgres.query.long_running",
     class: Class::Live,
-    source: SourceKind::Postgres,
     says: "one statement has run for long (info: other findings show its impact)",
     params: &[RUNS],
     origins: &["postgres.activity"],

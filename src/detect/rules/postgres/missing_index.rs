@@ -11,7 +11,6 @@ use crate::detect::verdict::{Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::postgres::plan::{Plan, PlannedTable};
 use crate::model::postgres::{identifier, qualified};
-use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, bytes, count, seconds};
 
@@ -23,7 +22,6 @@ use super::support::{called, sql, who};
 pub const RULE: Rule = Rule {
     id: "postgres.query.missing_index",
     class: Class::Live,
-    source: SourceKind::Postgres,
     says: "a query reads far more rows than it returns, and an index would help",
     params: &[LOST],
     origins: &["postgres.activity", "postgres.statements", "postgres.plan", "ledger"],

@@ -15,7 +15,7 @@ use super::support::{sql, who};
 /// The session that an actor is, with how to see its wait event.
 #[must_use]
 pub fn session_of<'a>(world: &'a World, actor: &Actor, state: State) -> Option<SessionOf<'a>> {
-    world.postgres.iter().find_map(|pg| {
+    world.servers.postgres.iter().find_map(|pg| {
         let activity = pg.activity.as_ref().ok()?;
         let facts = activity.sessions.iter().find(|s| actor_id(s) == actor.id)?;
         let session = activity.newest.sessions.iter().find(|s| s.pid == facts.pid)?;
@@ -46,7 +46,7 @@ fn look(pg: &PgFacts, s: &Session, state: State) -> Fix {
 /// What lifts that parts of it are missing; `None`: nothing that is known.
 #[must_use]
 pub fn see_whole(world: &World, source: &SourceStatus) -> Option<Fix> {
-    let pg = world.postgres.iter().find(|pg| pg.id == source.id);
+    let pg = world.servers.postgres.iter().find(|pg| pg.id == source.id);
     // The role's name comes from the server; what a source says of itself is only to be read.
     let role = pg.filter(|pg| pg.narrow().is_some()).and_then(|pg| identifier(&pg.server.as_ref()?.login.role));
     let takes = pg.and_then(|pg| match &pg.server.as_ref()?.statements {

@@ -11,7 +11,6 @@ use crate::detect::postgres::View;
 use crate::detect::verdict::{Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::foreign::Foreign;
-use crate::model::source::SourceKind;
 use crate::model::subject::SubjectType;
 use crate::model::unit::{Unit, count, short};
 
@@ -30,7 +29,6 @@ const DEAD: Param =
 pub const RULE: Rule = Rule {
     id: "postgres.vacuum.overdue",
     class: Class::Risk,
-    source: SourceKind::Postgres,
     says: "autovacuum is behind, or off",
     params: &[FACTOR, DEAD],
     origins: &["postgres.tables", "postgres.settings"],

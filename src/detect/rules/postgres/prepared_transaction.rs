@@ -8,7 +8,6 @@ use crate::detect::postgres::View;
 use crate::detect::verdict::{Judged, Prev, Rule};
 use crate::model::facts::{Chains, Holder, PgFacts, Root};
 use crate::model::postgres::literal;
-use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::seconds;
 
@@ -19,7 +18,6 @@ use super::support::sql;
 pub const RULE: Rule = Rule {
     id: "postgres.locks.prepared_transaction",
     class: Class::Live,
-    source: SourceKind::Postgres,
     says: "a prepared (two-phase) transaction blocks others",
     params: &[LOST],
     origins: &["postgres.activity", "postgres.locks", "postgres.prepared", "ledger"],

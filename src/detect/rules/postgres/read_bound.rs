@@ -10,7 +10,6 @@ use crate::detect::postgres::View;
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::postgres::WaitClass;
-use crate::model::source::SourceKind;
 use crate::model::unit::{Unit, short};
 
 const LOST: Param = Param {
@@ -34,7 +33,6 @@ const QUERY: Param = Param {
 pub const RULE: Rule = Rule {
     id: "postgres.io.read_bound",
     class: Class::Live,
-    source: SourceKind::Postgres,
     says: "sessions wait for reads, and no single query is behind most of them",
     params: &[LOST, QUERY],
     origins: &["postgres.activity", "postgres.settings", "ledger"],

@@ -8,7 +8,6 @@ use crate::detect::postgres::limits::SLOWER;
 use crate::detect::postgres::queries::{Costly, Kind};
 use crate::detect::verdict::{Found, Judged, Prev, Rule};
 use crate::model::facts::PgFacts;
-use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::short;
 
@@ -20,7 +19,6 @@ use super::support::{called, query_subject, sql};
 pub const RULE: Rule = Rule {
     id: "postgres.query.regressed",
     class: Class::Live,
-    source: SourceKind::Postgres,
     says: "a query became much slower than it was",
     params: &[LOST, SLOWER.param],
     origins: &["postgres.activity", "postgres.statements", "ledger"],

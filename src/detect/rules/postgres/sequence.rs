@@ -11,7 +11,6 @@ use crate::detect::verdict::{Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::foreign::Foreign;
 use crate::model::postgres::identifier;
-use crate::model::source::SourceKind;
 use crate::model::subject::SubjectType;
 use crate::model::unit::{Unit, count, short};
 
@@ -22,7 +21,6 @@ const USED: Param =
 pub const RULE: Rule = Rule {
     id: "postgres.sequence.exhaustion",
     class: Class::Risk,
-    source: SourceKind::Postgres,
     says: "a sequence or its integer column runs out; ETA",
     params: &[USED],
     origins: &["postgres.sequences"],

@@ -6,7 +6,6 @@ use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
 use crate::detect::postgres::View;
 use crate::detect::verdict::{Found, Judged, Prev, Rule, Verdict, evidence};
-use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::Unit;
 
@@ -14,7 +13,6 @@ use crate::model::unit::Unit;
 pub const RULE: Rule = Rule {
     id: "postgres.settings.dangerous",
     class: Class::Hygiene,
-    source: SourceKind::Postgres,
     says: "fsync=off and other dangerous settings",
     params: &[],
     origins: &["postgres.settings"],

@@ -10,7 +10,6 @@ use crate::detect::postgres::View;
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::postgres::literal;
-use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, bytes, seconds};
 
@@ -27,7 +26,6 @@ const RETAINED: Param = Param {
 pub const RULE: Rule = Rule {
     id: "postgres.replication.slot_retention",
     class: Class::Risk,
-    source: SourceKind::Postgres,
     says: "a slot retains WAL, or is lost; time until room runs out",
     params: &[RETAINED],
     origins: &["postgres.slots", "postgres.cluster"],

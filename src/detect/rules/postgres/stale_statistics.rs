@@ -10,7 +10,6 @@ use crate::detect::postgres::queries::{Costly, Kind};
 use crate::detect::verdict::{Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::postgres::plan::PlannedTable;
-use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, count};
 
@@ -23,7 +22,6 @@ use super::support::{called, sql};
 pub const RULE: Rule = Rule {
     id: "postgres.query.stale_statistics",
     class: Class::Live,
-    source: SourceKind::Postgres,
     says: "the planner's statistics of a table are stale; ANALYZE",
     params: &[LOST, OFF.param, CHANGED.param],
     origins: &["postgres.activity", "postgres.statements", "postgres.plan", "ledger"],

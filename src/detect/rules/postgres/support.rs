@@ -7,8 +7,9 @@ use crate::detect::verdict::{Facts, Judged, Verdict};
 use crate::model::demand::Demand;
 use crate::model::facts::{Activities, PgFacts};
 use crate::model::foreign::Foreign;
-use crate::model::postgres::{Catalog, Session, StatementRow, WaitClass, identifier, literal};
+use crate::model::postgres::{Catalog, PgAsk, Session, StatementRow, WaitClass, identifier, literal};
 use crate::model::seen::{Lack, Why};
+use crate::model::server::ServerAsk;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::seconds;
 
@@ -143,7 +144,7 @@ pub fn visited(pg: &PgFacts) -> Result<impl Iterator<Item = &Catalog>, Judged> {
 pub fn again(pg: &PgFacts, catalog: &Catalog) -> Option<Demand> {
     let now_us = pg.cluster.as_ref().ok()?.server_us;
     let old = now_us - catalog.server_us > 10_000_000;
-    old.then(|| Demand::Visit { source: pg.id.clone(), database: catalog.database.clone() })
+    old.then(|| PgAsk::Visit { database: catalog.database.clone() }.of(&pg.id))
 }
 
 /// What was found in the databases that were visited: the `most` that are largest by the first figure of their evidence. With nothing found,
@@ -158,7 +159,9 @@ pub fn of_visited(pg: &PgFacts, mut judged: Judged, most: usize, clear: &str) ->
     judged.verdicts.truncate(most);
     // One visit at a time: the oldest reading first.
     let looked = |demand: &Demand| match demand {
-        Demand::Visit { database, .. } => pg.catalogs.get(database.shown()).map_or(0, |c| c.server_us),
+        Demand::Server { ask: ServerAsk::Postgres(PgAsk::Visit { database }), .. } => {
+            pg.catalogs.get(database.shown()).map_or(0, |c| c.server_us)
+        }
         _ => i64::MAX,
     };
     judged.demands.sort_by_key(looked);

@@ -11,7 +11,6 @@ use crate::detect::postgres::View;
 use crate::detect::verdict::{Found, Judged, Prev, Rule, evidence};
 use crate::model::foreign::Foreign;
 use crate::model::postgres::{WaitClass, literal};
-use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
 
@@ -28,7 +27,6 @@ const LOST: Param = Param {
 pub const RULE: Rule = Rule {
     id: "postgres.wal.sync_replica",
     class: Class::Live,
-    source: SourceKind::Postgres,
     says: "commits wait for a synchronous standby",
     params: &[LOST],
     origins: &["postgres.activity", "postgres.replicas", "postgres.settings", "ledger"],

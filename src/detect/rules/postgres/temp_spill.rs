@@ -9,7 +9,6 @@ use crate::detect::postgres::limits::SPILL;
 use crate::detect::postgres::queries::{Costly, Kind};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
-use crate::model::source::SourceKind;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, bytes};
 
@@ -22,7 +21,6 @@ use super::support::{called, query_subject};
 pub const RULE: Rule = Rule {
     id: "postgres.query.temp_spill",
     class: Class::Live,
-    source: SourceKind::Postgres,
     says: "sorts and hashes spill to disk",
     params: &[LOST, SPILL.param],
     origins: &["postgres.activity", "postgres.statements", "ledger"],

@@ -12,7 +12,6 @@ use crate::detect::verdict::{Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::foreign::Foreign;
 
-use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, count, seconds, short};
 
@@ -23,7 +22,6 @@ const SHARE: Param =
 pub const RULE: Rule = Rule {
     id: "postgres.wraparound",
     class: Class::Risk,
-    source: SourceKind::Postgres,
     says: "transaction or multixact ids run out; ETA",
     params: &[SHARE],
     origins: &["postgres.databases", "postgres.settings"],

@@ -10,7 +10,6 @@ use crate::detect::verdict::{Found, Judged, Prev, Rule};
 use crate::model::facts::PgFacts;
 use crate::model::foreign::Foreign;
 use crate::model::postgres::{HorizonRow, literal};
-use crate::model::source::SourceKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, count, seconds};
 
@@ -43,7 +42,6 @@ const DEAD: Param = Param {
 pub const RULE: Rule = Rule {
     id: "postgres.vacuum.xmin_horizon",
     class: Class::Risk,
-    source: SourceKind::Postgres,
     says: "something holds back the xmin horizon; vacuum cannot clean",
     params: &[TRANSACTIONS, OPEN, DEAD],
     origins: &["postgres.horizon", "postgres.tables"],

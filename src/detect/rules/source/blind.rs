@@ -15,7 +15,6 @@ use crate::model::unit::Unit;
 pub const RULE: Rule = Rule {
     id: "source.blind",
     class: Class::Hygiene,
-    source: SourceKind::Host,
     says: "permissions or kernel settings hide something; how to lift it and which findings are unknown meanwhile",
     params: &[],
     origins: &["host.serving", "host.process_io", "host.psi.cpu", "sources"],

@@ -247,7 +247,7 @@ mod tests {
         let newest = Activity { rounds: 4, sessions: sessions.collect(), hits: hits.collect(), ..Activity::default() };
         let mut snapshot = crate::model::sample::Snapshot::default();
         let state = crate::model::postgres::PgState { activity: Ok(Arc::new(newest)), ..Default::default() };
-        snapshot.postgres.insert("postgres:1".into(), Arc::new(state));
+        snapshot.servers.postgres.insert("postgres:1".into(), Arc::new(state));
         Activities::derive("postgres:1", &[Arc::new(snapshot)], None).unwrap()
     }
 

@@ -55,9 +55,9 @@ pub struct PgFacts {
 }
 
 /// Facts of every server in the newest snapshot.
-pub(super) fn derive(window: &[Arc<Snapshot>], processes: &[ProcFacts]) -> Vec<PgFacts> {
+pub(in crate::model) fn derive(window: &[Arc<Snapshot>], processes: &[ProcFacts]) -> Vec<PgFacts> {
     let Some(newest) = window.last() else { return Vec::new() };
-    newest.postgres.iter().map(|(id, state)| one(id, state, window, processes)).collect()
+    newest.servers.postgres.iter().map(|(id, state)| one(id, state, window, processes)).collect()
 }
 
 fn one(id: &str, state: &PgState, window: &[Arc<Snapshot>], processes: &[ProcFacts]) -> PgFacts {

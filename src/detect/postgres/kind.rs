@@ -1,0 +1,28 @@
+//! PostgreSQL as a kind of server that is judged.
+
+use crate::detect::kinds::Kind;
+use crate::detect::rules::postgres as rules;
+use crate::model::facts::{Facts, PgFacts};
+use crate::model::source::SourceKind;
+
+use super::{backends, baseline};
+
+/// Its row.
+pub const KIND: Kind = Kind {
+    kind: SourceKind::Postgres,
+    tell: backends::tell,
+    throughput: baseline::throughput,
+    recall: baseline::recall,
+    partly_seen: |world, id| server(world, id)?.partly_seen(),
+    servers: |world| world.servers.postgres.iter().map(|pg| pg.id.as_str()).collect(),
+    root: |world, id| server(world, id)?.server.as_ref()?.postmaster,
+    port: |world, id| server(world, id).filter(|pg| pg.local())?.listens(),
+    see_whole: rules::see_whole,
+    session: rules::session_of,
+    refuses: &[rules::exhausted::ID],
+    counts: backends::counts,
+};
+
+fn server<'a>(world: &'a Facts, id: &str) -> Option<&'a PgFacts> {
+    world.servers.postgres.iter().find(|pg| pg.id == id)
+}
