@@ -235,7 +235,7 @@ fn keys_and_themes_are_complete() {
 const NAMES_A_KIND: &[(&str, &str)] = &[
     ("collect/kinds.rs", "the kinds that are only seen"),
     ("detect/edges.rs", "joins findings of two sources"),
-    ("detect/bench.rs", "the bench of rules in tests"),
+    ("detect/bench/mod.rs", "the bench of rules in tests"),
     ("detect/rules/app/pool_queueing.rs", "joins a pooler and its server"),
     ("model/facts/mod.rs", "names of facts, for those who read them"),
     ("model/demand.rs", "demands of old recordings"),

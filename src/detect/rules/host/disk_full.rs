@@ -160,3 +160,33 @@ fn fixes(fs: &FsRaw) -> Vec<Fix> {
     cure.takes_s = None;
     vec![large, open, cure]
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::detect::bench::host::filesystem;
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::seen::Lack;
+
+    fn free(bytes: u64) -> Bench {
+        Bench::quiet().on(|host| {
+            let mut fs = filesystem("/data");
+            fs.space = fs.space.map(|space| FsSpace { available_bytes: bytes, ..space });
+            host.filesystems = Ok(Arc::new(vec![fs]));
+        })
+    }
+
+    #[test]
+    fn a_full_disk_is_found_and_held() {
+        let unread = |host: &mut crate::model::facts::HostFacts| host.filesystems = Err(Lack::new(Why::TimedOut, "statvfs"));
+        Table {
+            clear: free(1 << 30),
+            unknown: Some(Bench::quiet().on(unread)),
+            found: free(1 << 20),
+            held: Some(free(1_200_000)),
+        }
+        .check(&RULE);
+    }
+}

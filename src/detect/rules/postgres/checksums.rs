@@ -79,6 +79,6 @@ mod tests {
         counted(Some(1)).must_say(&RULE, "found Data of shop is damaged: 1");
         counted(Some(0)).must_say(&RULE, "clear");
         counted(None).must_say(&RULE, "clear");
-        Bench { postgres: Some(PgState::default()), ..Bench::default() }.must_say(&RULE, "unknown");
+        Bench::postgres(PgState::default()).must_say(&RULE, "unknown");
     }
 }

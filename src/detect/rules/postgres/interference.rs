@@ -149,6 +149,6 @@ mod tests {
         for (sessions, what) in table {
             Bench::sessions(sessions).must_say(&RULE, what);
         }
-        Bench { postgres: Some(PgState::default()), ..Bench::default() }.must_say(&RULE, "unknown");
+        Bench::postgres(PgState::default()).must_say(&RULE, "unknown");
     }
 }

@@ -95,6 +95,6 @@ mod tests {
         runs(59.0, plain).must_say_after(&RULE, Some(&runs(61.0, |s| s.pid = 8)), "clear");
         runs(30.0, plain).must_say_after(&RULE, Some(&runs(61.0, plain)), "clear");
         runs(61.0, |s| s.state = "idle in transaction".into()).must_say(&RULE, "clear");
-        Bench { postgres: Some(PgState::default()), ..Bench::default() }.must_say(&RULE, "unknown");
+        Bench::postgres(PgState::default()).must_say(&RULE, "unknown");
     }
 }

@@ -1,0 +1,206 @@
+//! A host of two CPUs that does little: a service on :8080 that nobody asks, one disk, one interface, one file system.
+
+use std::sync::Arc;
+
+use crate::model::facts::{
+    CoreFacts, CpuFacts, DiskFacts, HostFacts, InterfaceFacts, LimitsFacts, MemoryFacts, ProcFacts, Psi, PsiFacts, SocketFacts,
+    TcpFacts, Weight,
+};
+use crate::model::host::{FilesRaw, FsRaw, FsSpace, LoadRaw, MemoryRaw, ProcId};
+
+const GIB: u64 = 1 << 30;
+
+/// That host.
+pub fn quiet() -> HostFacts {
+    let psi = || Ok(Psi { some: Some(0.0), full: Some(0.0), averages: [0.0; 3] });
+    HostFacts {
+        cpu: Ok(cpu()),
+        load: Ok(LoadRaw { one: 0.1, five: 0.1, fifteen: 0.1, runnable: 1, threads: 200 }),
+        psi: PsiFacts { cpu: psi(), memory: psi(), io: psi() },
+        memory: Ok(memory()),
+        disks: Ok(vec![disk("vda")]),
+        filesystems: Ok(Arc::new(vec![filesystem("/")])),
+        filesystems_ns: 1,
+        interfaces: Ok(vec![interface("eth0")]),
+        tcp: Ok(tcp()),
+        files: Ok(FilesRaw { allocated: 2_000, limit: 1_000_000 }),
+        cgroups: Ok(Vec::new()),
+        processes: Ok(vec![service(100, "api", 8080)]),
+        messages: Some(Vec::new()),
+        limits: LimitsFacts {
+            packets_per_s: Some(100.0),
+            softnet_drops_per_s: Some(0.0),
+            squeezes_per_s: Some(0.0),
+            conntrack_drops_per_s: Some(0.0),
+            ..LimitsFacts::default()
+        },
+        crowded: Vec::new(),
+        sockets: Ok(SocketFacts { rounds: 20, ..SocketFacts::default() }),
+        names: Arc::default(),
+        serving_unreadable: 0,
+    }
+}
+
+fn cpu() -> CpuFacts {
+    let core = |number| CoreFacts { number, busy: Some(0.05) };
+    CpuFacts {
+        busy: 0.05,
+        user: 0.04,
+        nice: 0.0,
+        system: 0.01,
+        iowait: 0.0,
+        steal: 0.0,
+        cores: vec![core(0), core(1)],
+        switches_per_s: Some(500.0),
+        forks_per_s: Some(1.0),
+        run_queue: Some(0.0),
+        own: None,
+    }
+}
+
+fn memory() -> MemoryFacts {
+    MemoryFacts {
+        raw: MemoryRaw { total: 8 * GIB, free: Some(4 * GIB), available: Some(6 * GIB), ..MemoryRaw::default() },
+        available_bytes: 6 * GIB,
+        used: 0.25,
+        swap_in_bytes_per_s: Some(0.0),
+        swap_out_bytes_per_s: Some(0.0),
+        refault_bytes_per_s: Some(0.0),
+        refault_file_bytes_per_s: Some(0.0),
+        read_bytes_per_s: Some(0.0),
+        direct_scan_pages_per_s: Some(0.0),
+        direct_reclaims_per_s: Some(0.0),
+        major_faults_per_s: Some(0.0),
+        dirty_share: Some(0.01),
+        oom_kills: Some(0),
+        oom_kills_ever: Some(0),
+    }
+}
+
+fn tcp() -> TcpFacts {
+    TcpFacts {
+        established: Some(10),
+        retransmits_per_s: Some(0.0),
+        retransmit_share: Some(0.0),
+        timeouts_per_s: Some(0.0),
+        loss_probes_per_s: Some(0.0),
+        syn_retransmits_per_s: Some(0.0),
+        listen_overflows_per_s: Some(0.0),
+        active_opens_per_s: Some(1.0),
+        passive_opens_per_s: Some(1.0),
+    }
+}
+
+/// A disk that does nothing.
+pub fn disk(name: &str) -> DiskFacts {
+    DiskFacts {
+        name: name.into(),
+        number: "254:0".into(),
+        leaf: true,
+        reads_per_s: 0.0,
+        writes_per_s: 0.0,
+        flushes_per_s: Some(0.0),
+        read_bytes_per_s: 0.0,
+        write_bytes_per_s: 0.0,
+        read_await_ms: None,
+        write_await_ms: None,
+        await_ms: None,
+        queue: 0.0,
+        util: 0.0,
+        in_flight: 0,
+        rotational: Some(false),
+        scheduler: Some("none".into()),
+    }
+}
+
+/// An interface of 1 Gbit/s that carries nothing.
+pub fn interface(name: &str) -> InterfaceFacts {
+    InterfaceFacts {
+        name: name.into(),
+        rx_bytes_per_s: 0.0,
+        tx_bytes_per_s: 0.0,
+        rx_packets_per_s: 0.0,
+        tx_packets_per_s: 0.0,
+        bad_packets_per_s: 0.0,
+        util: Some(0.0),
+        speed_mbit: Some(1000),
+        physical: true,
+        queued_packets: Some(0.0),
+        queue_drops_per_s: Some(0.0),
+    }
+}
+
+/// A file system of 100 GiB, half full.
+pub fn filesystem(mount: &str) -> FsRaw {
+    FsRaw {
+        mount: mount.into(),
+        device: "254:1".into(),
+        source: "/dev/vda1".into(),
+        kind: "ext4".into(),
+        read_only: false,
+        stopped_by_error: false,
+        space: Ok(FsSpace {
+            total_bytes: 100 * GIB,
+            free_bytes: 50 * GIB,
+            available_bytes: 45 * GIB,
+            inodes: 6_000_000,
+            inodes_free: 5_000_000,
+        }),
+    }
+}
+
+/// A process that does nothing, and that nobody waits for.
+pub fn process(pid: i32, name: &str) -> ProcFacts {
+    let id = ProcId { pid, start: 1000 + u64::from(pid.unsigned_abs()) };
+    ProcFacts {
+        id,
+        ppid: 1,
+        name: name.into(),
+        command: Some(name.into()),
+        uid: Some(1000),
+        state: 'S',
+        nice: 0,
+        policy: 0,
+        threads: 1,
+        kernel: false,
+        cpu: Some(0.0),
+        system: Some(0.0),
+        runnable: Some(0.0),
+        all_threads: true,
+        io_wait: Some(0.0),
+        io_rounds: 20,
+        sync_wait: Some(0.0),
+        read_bytes_per_s: Some(0.0),
+        write_bytes_per_s: Some(0.0),
+        rss_bytes: 100 << 20,
+        private_bytes: 80 << 20,
+        rss_growth_bytes_per_s: Some(0.0),
+        major_faults_per_s: Some(0.0),
+        cgroups: Arc::from([]),
+        slices_per_s: Some(10.0),
+        children_cpu: Some(0.0),
+        processor: 0,
+        pinned: None,
+        blocked_s: 0.0,
+        hung: 0.0,
+        wchan: None,
+        weight: Weight { value: 0.25, why: "serves no one", known: true, said: false },
+        listens: Vec::new(),
+        serves_tcp: false,
+        serves: Some(false),
+        session_leader: false,
+        family: id,
+        age_s: 0.0,
+    }
+}
+
+/// A process that listens on a port, so that someone waits for it.
+pub fn service(pid: i32, name: &str, port: u16) -> ProcFacts {
+    ProcFacts {
+        weight: Weight { value: 1.0, why: "serves", known: true, said: false },
+        listens: vec![port],
+        serves_tcp: true,
+        serves: Some(true),
+        ..process(pid, name)
+    }
+}

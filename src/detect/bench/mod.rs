@@ -1,0 +1,203 @@
+//! The bench of rules in tests: a world from a few parts, and what a rule says of it: one word a subject.
+
+pub mod host;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::model::counter::Stamp;
+use crate::model::facts::{Facts as World, HostFacts, PeerFacts, PgFacts, WeightOverrides};
+use crate::model::postgres::{Activity, Cluster, Hit, PgState, Session};
+use crate::model::sample::Snapshot;
+use crate::model::source::{Place, SourceKind, SourceState, SourceStatus};
+use crate::model::subject::Subject;
+
+use super::kinds::{Judge, Servers};
+use super::ledger::{Clean, Ledger};
+use super::memory::{Held, Learned, RuleMemory};
+use super::params::{ParamOverrides, Params};
+use super::rank;
+use super::verdict::{Facts, Left, Rule, Verdict};
+
+/// What is there, and what was learned of it.
+#[derive(Debug, Clone)]
+pub struct Bench {
+    world: World,
+    learned: Learned,
+}
+
+/// Source id of its server.
+pub const SERVER: &str = "postgres:5432";
+
+/// What a rule must say of four worlds.
+pub struct Table {
+    /// Nothing is found, and that is known.
+    pub clear: Bench,
+    /// What the rule needs is missing; `None`: it needs nothing that can be.
+    pub unknown: Option<Bench>,
+    /// It is so.
+    pub found: Bench,
+    /// Between the limit at which it is found and the one at which it goes: clear when it is new, found when it was so before.
+    /// `None`: the rule has no such band.
+    pub held: Option<Bench>,
+}
+
+impl Table {
+    /// Asks the rule.
+    #[track_caller]
+    pub fn check(&self, rule: &Rule) {
+        self.clear.must_say(rule, "clear");
+        if let Some(unknown) = &self.unknown {
+            unknown.must_say(rule, "unknown");
+        }
+        self.found.must_say(rule, "found");
+        if let Some(held) = &self.held {
+            held.must_say(rule, "clear");
+            held.must_say_after(rule, Some(&self.found), "found");
+        }
+        self.clear.must_say_after(rule, Some(&self.found), "clear");
+    }
+}
+
+impl Bench {
+    /// A host that does little, and no server.
+    pub fn quiet() -> Self {
+        Self::of(Snapshot::default())
+    }
+
+    /// A server of PostgreSQL in that state, on that host.
+    pub fn postgres(state: PgState) -> Self {
+        let mut snapshot = Snapshot::default();
+        snapshot.servers.postgres.insert(SERVER.to_owned(), Arc::new(state));
+        Self::of(snapshot)
+    }
+
+    /// A server with these figures.
+    pub fn cluster(cluster: Cluster) -> Self {
+        Self::postgres(PgState { cluster: Ok(Arc::new(cluster)), ..PgState::default() })
+    }
+
+    /// A server with these sessions, all seen at every look.
+    pub fn sessions(sessions: Vec<Session>) -> Self {
+        let hits = sessions.iter().map(|s| Hit {
+            pid: s.pid,
+            started_us: s.started_us,
+            query_id: s.query_id,
+            wait: s.wait.clone(),
+            count: 4,
+        });
+        let activity = Activity { rounds: 4, hits: hits.collect(), sessions, ..Activity::default() };
+        Self::postgres(PgState { activity: Ok(Arc::new(activity)), ..PgState::default() })
+    }
+
+    /// A Redis of this host that is seen in that state.
+    pub fn source(state: SourceState) -> Self {
+        let source = SourceStatus {
+            id: "redis:6379".into(),
+            kind: SourceKind::Redis,
+            state,
+            place: Place::Local,
+            role: None,
+            version: None,
+            reader: None,
+            why: Some("redis-server runs here".into()),
+            way_in: Some("redis-cli INFO".into()),
+        };
+        Self::of(Snapshot { sources: Arc::new(vec![source]), ..Snapshot::default() })
+    }
+
+    fn of(snapshot: Snapshot) -> Self {
+        // An hour after the boot, so that rates and ages have room.
+        const NOW_NS: u64 = 3_600_000_000_000;
+        let at = Stamp { mono_ns: NOW_NS, boot_ns: NOW_NS, ..Stamp::default() };
+        let mut world = World::derive(&[Arc::new(Snapshot { at, ..snapshot })], &WeightOverrides::default());
+        world.host = host::quiet();
+        world.window_s = 5.0;
+        Self { world, learned: Learned::default() }
+    }
+
+    /// Another world.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut World)) -> Self {
+        change(&mut self.world);
+        self
+    }
+
+    /// Another host.
+    #[must_use]
+    pub fn on(self, change: impl FnOnce(&mut HostFacts)) -> Self {
+        self.with(|world| change(&mut world.host))
+    }
+
+    /// Another server of PostgreSQL.
+    #[must_use]
+    pub fn served(self, change: impl FnOnce(&mut PgFacts)) -> Self {
+        self.with(|world| change(&mut world.servers.postgres[0]))
+    }
+
+    /// Something was learned.
+    #[must_use]
+    pub fn knowing(mut self, change: impl FnOnce(&mut Learned)) -> Self {
+        change(&mut self.learned);
+        self
+    }
+
+    /// What the rule says: `clear`, `unknown`, or `found` with the title, for each subject; `before`: the world in which it was asked before.
+    pub fn says(&self, rule: &Rule, before: Option<&Self>) -> Vec<String> {
+        let held = before.map(|before| {
+            let held = |(subject, verdict)| match verdict {
+                Verdict::Found(found) => {
+                    Some(Held { subject, entered_share: found.held_share, active_ms: 0, failed_per_s: found.failed_per_s })
+                }
+                Verdict::Clear(_) | Verdict::Unknown { .. } => None,
+            };
+            RuleMemory { held: before.verdicts(rule, None).into_iter().filter_map(held).collect() }
+        });
+        let said = self.verdicts(rule, held.as_ref()).into_iter().map(|(_, verdict)| match verdict {
+            Verdict::Clear(_) => "clear".to_owned(),
+            Verdict::Unknown { .. } => "unknown".to_owned(),
+            Verdict::Found(found) => format!("found {}", found.title),
+        });
+        said.collect()
+    }
+
+    fn verdicts(&self, rule: &Rule, prev: Option<&RuleMemory>) -> Vec<(Subject, Verdict)> {
+        let reply_ms = |_: &PeerFacts| 1.0;
+        let ledger = Ledger::of(&self.world, &Clean { io: 0.0, reply_ms: &reply_ms });
+        let facts = Facts { world: &self.world, ledger: &ledger, learned: &self.learned };
+        let overrides = ParamOverrides::default();
+        let params = Params::new(rule.id, &overrides);
+        if let Judge::Rest(judge) = rule.judge {
+            let left = Left { by_state: rank::unclaimed(&ledger, &[]), cleared: &[] };
+            return judge(&facts, &left, &params, prev).verdicts;
+        }
+        let servers = Servers::of(&facts, &overrides, &BTreeMap::new());
+        let mut all = Vec::new();
+        servers.judge(rule, &facts, &params, |_| prev, |_, judged| all.extend(judged.verdicts));
+        all
+    }
+
+    /// What it found begins with that; without anything found, what it says first.
+    #[track_caller]
+    pub fn must_say(&self, rule: &Rule, what: &str) {
+        self.must_say_after(rule, None, what);
+    }
+
+    /// The same, where the rule was asked in the world `before`.
+    #[track_caller]
+    pub fn must_say_after(&self, rule: &Rule, before: Option<&Self>, what: &str) {
+        let said = self.says(rule, before);
+        let found = said.iter().find(|s| s.starts_with("found")).or(said.first());
+        assert!(found.is_some_and(|s| s.starts_with(what)), "{}: {said:?} instead of {what}", rule.id);
+    }
+
+    /// The rule speaks of servers in that state, and of no other.
+    #[track_caller]
+    pub fn expect_only_in(rule: &Rule, own: SourceState) {
+        use SourceState as S;
+        for state in [S::Ok, S::Degraded, S::Denied, S::NotWatched, S::Unreachable] {
+            Self::source(state).must_say(rule, if state == own { "found redis:6379" } else { "clear" });
+        }
+        Self::quiet().must_say(rule, "clear");
+    }
+}
