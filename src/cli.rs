@@ -40,7 +40,7 @@ pub struct Global {
     /// Servers to watch.
     #[command(flatten)]
     pub servers: Servers,
-    /// As root, do not become the owner of a server's socket for the moment of the connect
+    /// As root, do not switch to the owner of a server's socket while connecting
     #[arg(long, global = true)]
     pub no_impersonate: bool,
     /// Do not look for servers that run here
@@ -61,7 +61,7 @@ pub struct Servers(pub Vec<(SourceKind, String)>);
 impl Args for Servers {
     fn augment_args(mut command: clap::Command) -> clap::Command {
         for (kind, reads) in read() {
-            let help = format!("Watch this {} server: {}; more than once for more", kind.name(), reads.url());
+            let help = format!("Watch this {} server: {}; repeat for several servers", kind.name(), reads.url());
             let option = Arg::new(kind.word()).long(kind.word()).value_name("URL").action(ArgAction::Append);
             command = command.arg(option.global(true).help(help));
         }
@@ -94,7 +94,7 @@ pub enum Command {
     Record(Record),
     /// Show a recording as if it were now
     Replay(Replay),
-    /// What is seen, what is hidden, and the way in
+    /// Show what is visible, what is hidden, and how to get access
     Doctor(Doctor),
     /// The catalogue of findings, or the page of one
     Explain(Explain),
@@ -117,19 +117,19 @@ pub struct Completions {
 /// Options of `check`.
 #[derive(Debug, Args)]
 pub struct Check {
-    /// How long to look, at least 3s
+    /// How long to sample, at least 3s
     #[arg(long = "for", value_name = "DURATION")]
     pub for_: Option<String>,
     /// How to print
     #[arg(long, value_enum)]
     pub format: Option<Format>,
-    /// Print again and again, one JSON object per line
+    /// Repeat at this interval, one JSON object per line
     #[arg(long, value_name = "DURATION")]
     pub watch: Option<String>,
-    /// Judge only these findings; a star at the end takes a family
+    /// Check only these findings; a trailing * matches a family
     #[arg(long, value_name = "ID", num_args = 1..)]
     pub only: Vec<String>,
-    /// Exit with 1 or 2 only from this severity on
+    /// Exit with 1 or 2 only at this severity or above
     #[arg(long, value_enum, value_name = "SEVERITY")]
     pub fail_on: Option<FailOn>,
 }
@@ -180,7 +180,7 @@ pub struct Replay {
     /// Begin here: 14:03:22 of the recording's first day, UTC as on the screen, or 2026-11-20T03:12:07Z
     #[arg(long, value_name = "TIME")]
     pub at: Option<String>,
-    /// Times real time, such as 4x
+    /// Playback speed, such as 4x
     #[arg(long, value_name = "FACTOR", default_value = "1x")]
     pub speed: String,
     /// Print the diagnosis of each second instead of the screen, one JSON object per line

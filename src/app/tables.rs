@@ -109,6 +109,23 @@ pub struct Tab {
     pub query: fn(&Facts, &str, &str) -> Option<i64>,
 }
 
+impl Tab {
+    /// A table of these columns without rows, sorted as they come: the rest is said where there is more.
+    #[must_use]
+    pub const fn plain(word: &'static str, columns: &'static [Column]) -> Self {
+        Self {
+            word,
+            columns,
+            sort: None,
+            cumulative: false,
+            rows: |_, _, _| Vec::new(),
+            nothing: |_, _| "not read yet".to_owned(),
+            copy: |_, _, _| Err("nothing to copy here"),
+            query: |_, _, _| None,
+        }
+    }
+}
+
 /// The screen of a kind of server.
 #[derive(Debug, Clone, Copy)]
 pub struct ServerScreen {

@@ -38,7 +38,7 @@ pub struct Plan {
     pub discover: bool,
     /// Servers that were asked for.
     pub servers: Vec<Arc<dyn Reach>>,
-    /// Servers that the environment names so that nobody can read them: said, not obeyed.
+    /// Environment variables with an invalid server address: reported as sources, never contacted.
     pub unusable: Vec<SourceStatus>,
     /// As root, become the owner of a server's socket for the moment of the connect.
     pub impersonate: bool,

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::future::Future;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, watch};
 
@@ -30,7 +30,7 @@ pub trait Reads: Sync {
     /// Where a password may stand instead.
     fn passwords(&self) -> &'static str;
 
-    /// The servers that the environment names; and the variables that name one so that it cannot be read, as sources that say why.
+    /// The servers named by environment variables; and the variables with an invalid address, as sources with the reason.
     fn environment(
         &self,
         variable: &dyn Fn(&str) -> Option<String>,
@@ -87,6 +87,25 @@ pub struct Taken {
     pub status: Option<SourceStatus>,
     /// Answers to demands.
     pub answers: Vec<Answer>,
+}
+
+/// Where a watcher of which the newest sample replaces the one before puts what it finds.
+#[derive(Clone, Default, Debug)]
+pub struct Mailbox(Arc<Mutex<Taken>>);
+
+impl Mailbox {
+    /// The newest of what is known.
+    pub fn put(&self, sample: Option<ServerSample>, status: SourceStatus) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (kept.sample, kept.status) = (sample, Some(status));
+    }
+}
+
+impl Slot for Mailbox {
+    fn take(&self) -> Taken {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Taken { sample: kept.sample.take(), status: kept.status.clone(), answers: std::mem::take(&mut kept.answers) }
+    }
 }
 
 /// Runs a watcher on a thread of that name until it ends or is told to.

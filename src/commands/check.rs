@@ -41,7 +41,7 @@ pub fn run(options: &Check, settings: &Settings) -> Result<u8, Failure> {
         record: None,
         ticks: None,
     };
-    let handle = live(live_options).map_err(|e| Failure::Io(format!("cannot start: {e}")))?;
+    let handle = live(live_options).map_err(|e| Failure::Io(format!("cannot start collecting: {e}")))?;
     let say = |picture: &Picture| -> Result<Status, Failure> {
         let diagnosis = wanted(&picture.diagnosis, &options.only);
         print(&render(&diagnosis, format))?;

@@ -88,7 +88,7 @@ pub fn run(options: &Doctor, settings: &Settings) -> Result<u8, Failure> {
 fn sources(plan: Plan) -> Result<Vec<SourceStatus>, Failure> {
     const LOOK: Duration = Duration::from_millis(4500);
     let options = LiveOptions { plan, params: ParamOverrides::default(), only: Vec::new(), record: None, ticks: None };
-    let mut handle = live(options).map_err(|e| Failure::Io(format!("cannot start: {e}")))?;
+    let mut handle = live(options).map_err(|e| Failure::Io(format!("cannot start collecting: {e}")))?;
     runtime()?.block_on(async {
         let mut sources = Vec::new();
         let look = async {

@@ -20,7 +20,7 @@ pub fn run(settings: &Settings) -> Result<u8, Failure> {
     screen(settings, || {
         let plan = plan(settings, settings.duration("every"), true)?;
         let options = LiveOptions { plan, params: settings.params(), only: Vec::new(), record: None, ticks: None };
-        crate::engine::live(options).map_err(|e| Failure::Io(format!("cannot start: {e}")))
+        crate::engine::live(options).map_err(|e| Failure::Io(format!("cannot start collecting: {e}")))
     })
 }
 

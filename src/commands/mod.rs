@@ -282,7 +282,7 @@ fn duration(option: &str, text: &str) -> Result<Duration, Failure> {
 /// A runtime for the command's own thread.
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|e| Failure::Io(format!("cannot start: {e}")))
+    runtime.map_err(|e| Failure::Io(format!("cannot start the async runtime: {e}")))
 }
 
 /// Listens to the signals that end a command.

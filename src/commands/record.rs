@@ -39,7 +39,7 @@ pub fn run(options: &Record, settings: &Settings) -> Result<u8, Failure> {
     let ticks = length.map(|l| u64::try_from(l.as_millis() / every.as_millis()).unwrap_or(1) + 1);
     let params = settings.params();
     let live_options = LiveOptions { plan: plan(settings, every, false)?, params, only: Vec::new(), record: Some(writer), ticks };
-    let handle = live(live_options).map_err(|e| Failure::Io(format!("cannot start: {e}")))?;
+    let handle = live(live_options).map_err(|e| Failure::Io(format!("cannot start collecting: {e}")))?;
     runtime()?.block_on(wait(handle))
 }
 

@@ -104,7 +104,7 @@ pub fn example() -> String {
         _ = write!(out, "# {}{choice}\n{} = {}\n", key.what, key.name, key.default);
     }
     out.push_str(
-        "\n# Other keys for the screen: `perftop config keys` lists the actions with the keys that they have.\n\
+        "\n# Key bindings: `perftop config keys` lists the actions and their keys.\n\
          # [keys]\n# copy_fix = [\"c\", \"F5\"]\n",
     );
     out.push_str(

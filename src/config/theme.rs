@@ -108,7 +108,7 @@ impl ThemeFile {
             toml::from_str(text).map_err(|e| problem(format!("not a theme file: {}", e.message())))?;
         let mut colours = BTreeMap::new();
         for (meaning, word) in Meaning::ALL {
-            let text = table.get(word).ok_or_else(|| problem(format!("the meaning `{word}` is missing")))?;
+            let text = table.get(word).ok_or_else(|| problem(format!("the colour for `{word}` is missing")))?;
             let colour = parse_colour(text).ok_or_else(|| {
                 problem(format!(
                     "`{word}`: \"{text}\" is not a colour; write \"#rrggbb\", \"default\" or one of {}",

@@ -10,7 +10,7 @@ use super::finding::{Class, Finding, Severity};
 use super::rank::IDLE;
 use super::rules::service_stalled;
 
-/// What stands on top.
+/// The verdict shown in the first line.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Headline {
@@ -65,7 +65,7 @@ pub fn headline(
         let server = unknown.iter().find(|u| u.source != "host" && u.lift.is_some());
         let why = server
             .map_or_else(String::new, |u| format!(": {}: {}; {}", u.source, u.because, u.lift.as_deref().unwrap_or_default()));
-        return open(format!("No bottleneck was found on this host, and not everything could be seen{why}"));
+        return open(format!("No bottleneck found on this host, but not everything could be checked{why}"));
     }
     // Requests stand, and nobody knows yet whether they always do.
     let stands =

@@ -10,7 +10,7 @@ use super::rank::IDLE;
 /// Health over those findings; `blind` when the host itself could not be judged.
 #[must_use]
 pub fn health(sources: &[SourceStatus], blind: bool, findings: &[Finding], total: f64) -> Health {
-    // A service that stands is never healthy, though its cause be a note only.
+    // A host with a stalled service is never healthy, even when the cause is only info.
     let root = |f: &&Finding| f.explained_by.is_none() || f.class == Class::Outcome;
     let counted = || findings.iter().filter(|f| root(f) && f.muted.is_none());
     let raised = || counted().filter(|f| f.severity != Severity::Info);

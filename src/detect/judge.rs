@@ -120,7 +120,7 @@ impl Seen {
     fn take(&mut self, rule: &'static Rule, asked: &Asked<'_>, judged: Judged) {
         let Asked { source: own, lacking, standby } = asked;
         self.demands.extend(judged.demands);
-        // A rule that found something clears nothing: its other subjects are not the story.
+        // A rule with a finding reports none of its other subjects as cleared.
         let found_any = judged.verdicts.iter().any(|(_, v)| matches!(v, Verdict::Found(_)));
         // What it remembers is kept then: a finding that nobody can check is not gone.
         let looked = |v: &Verdict| matches!(v, Verdict::Found(_)) || lacking.is_none() && matches!(v, Verdict::Clear(_));

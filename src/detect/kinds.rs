@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::facts::Facts as World;
 use crate::model::host::ProcId;
 use crate::model::kinds::kinds;
@@ -38,7 +40,7 @@ pub struct Kind {
     pub throughput: fn(&World, &str) -> Option<f64>,
     /// What was learned is written into the facts before they are judged.
     pub recall: fn(&mut World, &Learned),
-    /// Why a server is not seen whole, by its id: whatever troubles it nobody may see.
+    /// Why a server is only partly visible, by its id; `None` when all of it is.
     pub partly_seen: fn(&World, &str) -> Option<Lack>,
     /// The ids of its servers.
     pub servers: fn(&World) -> Vec<&str>,
@@ -123,6 +125,66 @@ macro_rules! judged {
 }
 
 kinds!(judged);
+
+impl Kind {
+    /// A kind whose servers have no sessions, do nothing that is counted, and are seen whole or not at all.
+    #[must_use]
+    pub const fn plain(kind: SourceKind, servers: fn(&World) -> Vec<&str>) -> Self {
+        Self {
+            kind,
+            tell: |_, _| {},
+            throughput: |_, _| None,
+            recall: |_, _| {},
+            partly_seen: |_, _| None,
+            servers,
+            root: |_, _| None,
+            port: |_, _| None,
+            see_whole: |_, _| None,
+            session: |_, _, _| None,
+            refuses: &[],
+            counts: |_, _| Vec::new(),
+        }
+    }
+}
+
+/// A server for which nothing is worked out before its rules are asked: they are given its facts and those of the host.
+pub struct Plain<'a, F> {
+    /// The host and what was learned.
+    pub facts: Facts<'a>,
+    /// Its source id.
+    pub id: &'a str,
+    /// Its own facts.
+    pub server: &'a F,
+}
+
+impl<'a, F> Plain<'a, F> {
+    /// Its source id.
+    #[must_use]
+    pub const fn id(&self) -> &'a str {
+        self.id
+    }
+
+    /// What its rules are given.
+    #[must_use]
+    pub const fn view(&self, facts: Facts<'a>) -> Self {
+        Self { facts, id: self.id, server: self.server }
+    }
+
+    /// It, as any rule can check it.
+    #[must_use]
+    pub fn asked(&self, _rule: &Rule) -> Asked<'a> {
+        Asked { source: self.id, ..Asked::default() }
+    }
+}
+
+/// What is learned of servers of which nothing is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LearnsNothing {}
+
+impl LearnsNothing {
+    /// Learns nothing.
+    pub const fn learn(&mut self, _facts: &World) {}
+}
 
 /// Who was judged.
 #[derive(Debug, Clone, Default)]

@@ -178,7 +178,7 @@ fn counted(found: &Found) -> Severity {
     }
 }
 
-/// `burns`: a service stands because of it, which says more than any stretch.
+/// `burns`: a service is stalled because of it, which outweighs any stretch.
 fn weigh(c: Candidate, world: &World, ledger: &Ledger, memory: &mut Memory, now_ms: i64, burns: bool) -> Finding {
     let total = ledger.total();
     let lost = c.lost();

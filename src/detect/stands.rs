@@ -1,4 +1,4 @@
-//! Requests at the ports of this host: what stands there now, and what usually does. Pure.
+//! Pending requests at the listening ports of this host: now, and their baseline. Pure.
 
 use std::collections::VecDeque;
 

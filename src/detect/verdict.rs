@@ -75,7 +75,7 @@ pub enum Verdict {
         /// The way in.
         lift: Option<String>,
     },
-    /// It is so.
+    /// The condition holds.
     Found(Box<Found>),
 }
 

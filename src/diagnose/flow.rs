@@ -90,7 +90,7 @@ fn by_finding(id: &str, any: bool, diagnosis: &Diagnosis) -> (Answer, String) {
     }
     let kind = rules::find(id).map_or(SourceKind::Host, |rule| rule.judge.kind());
     if kind != SourceKind::Host && !diagnosis.sources.iter().any(|s| s.kind == kind) {
-        return (Answer::No, format!("no server of {} is seen here", kind.name()));
+        return (Answer::No, format!("no {} server found here", kind.name()));
     }
     let unknown = diagnosis.unknown.iter().find(|u| u.id == id);
     (Answer::Unknown, unknown.map_or_else(|| "not judged".to_owned(), |u| u.because.clone()))

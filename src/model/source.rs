@@ -55,6 +55,24 @@ pub struct SourceStatus {
     pub way_in: Option<String>,
 }
 
+impl SourceStatus {
+    /// A source of which only its kind and its state are known.
+    #[must_use]
+    pub fn new(id: impl Into<String>, kind: SourceKind, state: SourceState) -> Self {
+        Self {
+            id: id.into(),
+            kind,
+            state,
+            place: Place::Unknown,
+            role: None,
+            version: None,
+            reader: None,
+            why: None,
+            way_in: None,
+        }
+    }
+}
+
 macro_rules! source_kinds {
     ($($Kind:ident $folder:ident $name:literal,)*) => {
         /// Kind of a source; the prefix of its id.

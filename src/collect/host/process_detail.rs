@@ -19,7 +19,7 @@ pub fn read(roots: &Roots, id: ProcId) -> Seen<ProcessDetail> {
     let dir = roots.proc.join(id.pid.to_string());
     let now = reader.parse(&dir.join("stat"), stat::parse)?;
     if now.start != id.start {
-        return Err(Lack::new(Why::Absent, format!("pid {} is another process now", id.pid)));
+        return Err(Lack::new(Why::Absent, format!("pid {} has been reused by another process", id.pid)));
     }
     let mut detail = ProcessDetail::default();
     if let Ok(text) = reader.read(&dir.join("status")) {

@@ -7,7 +7,7 @@ use crate::model::source::{Place, SourceKind, SourceState, SourceStatus};
 
 use super::target::Target;
 
-/// The servers that the environment names; and the variables that name one so that it cannot be read, as sources that say why. The
+/// The servers named by environment variables; and the variables with an invalid address, as sources with the reason. The
 /// `DATABASE_URL` of another kind of database is not ours.
 pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> (Vec<Target>, Vec<SourceStatus>) {
     let set = |name: &str| variable(name).filter(|v| !v.is_empty());

@@ -71,7 +71,7 @@ pub async fn ask(session: &mut Session, target: &Target, roots: &Roots) -> Resul
     let mut hello = parse(&core, std::array::from_fn(|_| rest.next().flatten()), target, roots);
     if let Some(trouble) = unseen {
         let why = format!("whether pg_stat_statements is installed cannot be read: {trouble}");
-        let lift = "grant pg_monitor again the privilege that the message names".to_owned();
+        let lift = "re-grant pg_monitor the privilege named in the message".to_owned();
         hello.server.statements = StatementsView::Missing { why, lift, takes: Takes::Reading };
     }
     hello.server.dialled = target.addresses().await;

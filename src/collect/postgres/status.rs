@@ -56,7 +56,7 @@ pub fn missing(status: SourceStatus, failing: &BTreeMap<Part, Trouble>, monitor:
             "find who locks the catalogs: SELECT pid, relation, mode FROM pg_locks WHERE granted AND mode = 'AccessExclusiveLock';",
         ),
         // A role that has it already was refused what was revoked from it.
-        "42501" if monitor => Some("have an administrator grant pg_monitor again the privilege that the message names"),
+        "42501" if monitor => Some("have an administrator re-grant pg_monitor the privilege named in the message"),
         "42501" => Some("GRANT pg_monitor to the role that perftop uses"),
         _ => None,
     };
@@ -72,15 +72,8 @@ pub fn missing(status: SourceStatus, failing: &BTreeMap<Part, Trouble>, monitor:
 #[must_use]
 pub fn blank(target: &Target) -> SourceStatus {
     SourceStatus {
-        id: target.id.clone(),
-        kind: SourceKind::Postgres,
-        state: SourceState::NotWatched,
         place: if target.discovered { Place::Local } else { Place::Unknown },
-        role: None,
-        version: None,
-        reader: None,
-        why: None,
-        way_in: None,
+        ..SourceStatus::new(&target.id, SourceKind::Postgres, SourceState::NotWatched)
     }
 }
 

@@ -227,7 +227,7 @@ fn no_plan(trouble: &Trouble) -> Lack {
 /// Why a database lets nobody in, and the way in.
 fn not_let_in(trouble: &Trouble, role: &str, database: &str) -> Lack {
     let lack = |why| match why {
-        Why::Denied => Lack::new(why, "must not be read"),
+        Why::Denied => Lack::new(why, "perftop's role may not connect"),
         why => Lack::new(why, format!("could not be read: {trouble}")),
     };
     let names = identifier(&database.into()).zip(identifier(&role.into()));

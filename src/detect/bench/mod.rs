@@ -35,7 +35,7 @@ pub struct Table {
     pub clear: Bench,
     /// What the rule needs is missing; `None`: it needs nothing that can be.
     pub unknown: Option<Bench>,
-    /// It is so.
+    /// The condition holds.
     pub found: Bench,
     /// Between the limit at which it is found and the one at which it goes: clear when it is new, found when it was so before.
     /// `None`: the rule has no such band.

@@ -75,7 +75,7 @@ pub(super) const ORIGINS: &[Origin] = &[
     origin(
         "host.processes",
         "/proc/PID/stat, fields 14, 15 and 24; statm, field 3",
-        "Δ(utime + stime) / USER_HZ / Δt, cores; resident pages, and its own without those of files and shared memory",
+        "Δ(utime + stime) / USER_HZ / Δt, cores; resident = RSS; private = RSS without file and shared pages, bytes",
         "top -H -p PID",
     ),
     origin(
@@ -217,7 +217,7 @@ pub(super) const ORIGINS: &[Origin] = &[
     ),
     origin(
         "ledger",
-        "all of the above",
+        "all other figures of this host and its servers",
         "every foreground actor-second is in exactly one state; the states sum to the foreground time T",
         "perftop check --format json",
     ),

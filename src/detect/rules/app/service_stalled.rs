@@ -92,7 +92,7 @@ const IDLE: Param = Param {
     default: 0.05,
     min: 0.0,
     max: 1000.0,
-    what: "a service below this is idle: what it does not read or accept is stalled, even before its usual is known",
+    what: "a service below this is idle: what it does not read or accept is stalled, even before its baseline is known",
 };
 const YOUNG: Param = Param {
     name: "young",
@@ -100,7 +100,7 @@ const YOUNG: Param = Param {
     default: 60.0,
     min: 0.0,
     max: 3600.0,
-    what: "a service started more recently may be warming up: it is not judged before its usual is known",
+    what: "a service started more recently may be warming up: it is not judged before its baseline is known",
 };
 
 /// The rule.
@@ -113,7 +113,7 @@ pub const RULE: Rule = Rule {
     page: "\
 The kernel stamps when each accepted connection last received and last sent data. Received after sent: a request is in
 flight, and the stamp is its age. perftop learns per port how old requests in flight usually are and how many are
-answered per second, and reports when that changes. Late are requests older than a second and ten times the usual age.
+answered per second, and reports when that changes. A request is late when older than one second and ten times the usual age.
 A port is stalled when (1) two requests are late at once and make 5 % of the requests of the window, answered ones
 included; or (2) answers fell below half of the usual while two requests more than twice the usual are pending for a
 second; or (3) one request more than twice the usual was not read, or its connection not accepted, for a second, and
@@ -121,8 +121,8 @@ those of a second or more are 5 % of the window: here a single one is enough. (3
 perftop monitors.
 
 Where the service's threads are in state D (0.5 s/s), one request is enough instead of two. Long polls, streams,
-subscriptions and idle chats are not late: they are judged by their own usual. A stalled port that goes on answering at
-least half as often as before has its new ages as its usual after ten minutes.
+subscriptions and idle chats are not late: they have their own baseline. A stalled port that goes on answering at
+least half as often as before gets its new ages as its baseline after ten minutes.
 
 At a port that was seen for less than 10 seconds, or that answers less than once a second, nothing is late. There only
 two things count: what is not read or accepted (before the usual is known: by a service that uses less than 0.05

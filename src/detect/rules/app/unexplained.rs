@@ -44,7 +44,7 @@ pub const RULE: Rule = Rule {
     page: "\
 After every other finding has claimed its seconds, some of the waiting may be left: per state its seconds, less the
 baseline that a healthy machine has too, less what findings without a cause of their own claim. When that is `share`
-of the foreground time and `lost` s/s, the finding stands; after three of four evaluations it is a warning, and the
+of the foreground time and `lost` s/s, the finding is raised; after three of four evaluations it is a warning, and the
 host is not healthy, even if all else is fine: perftop measured the wait but does not know its cause. It takes no
 seconds from any finding and is never critical.
 

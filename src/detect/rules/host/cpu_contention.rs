@@ -225,10 +225,10 @@ impl<'a> Blamed<'a> {
         let label = &self.label;
         let cores = self.members.iter().filter_map(|p| p.cpu).sum::<f64>();
         let title = if self.alone {
-            format!("{label} needs more CPU than there is: its own threads wait for one")
+            format!("{label} needs more CPU than there is: its own threads wait in the run queue")
         } else {
             let victim = self.worst_victim(facts).map_or_else(|| "others wait".into(), |v| format!("{v} waits most"));
-            format!("{label} takes {} of {} CPUs: {victim} for one", short(cores), short(facts.world.cpus()))
+            format!("{label} takes {} of {} CPUs: {victim} for CPU time", short(cores), short(facts.world.cpus()))
         };
         let mut found = Found::new(Class::Live, title);
         found.losses = vec![(State::CpuRunnable, self.gain())];
@@ -304,7 +304,7 @@ impl<'a> Blamed<'a> {
         let (renice, pause) = (fix::renice(facts.world, &self.members), fix::pause(facts.world, &self.members));
         if renice.is_none() && pause.is_none() {
             // A server, or what all stand on: fewer or cheaper requests are its cure, not a lower weight.
-            cure.title = "Fewer or cheaper requests to it, more CPUs, or another host for one of them".into();
+            cure.title = "Send it fewer or cheaper requests, add CPUs, or move one of the two to another host".into();
             cure.command =
                 Command::note(format!("# {} serves others: slowing it down makes them wait", named(self.label.as_bytes())));
             (cure.undo, cure.preflight) = (None, Vec::new());

@@ -26,7 +26,7 @@ const NEARLY: Param = Param {
     default: 90.0,
     min: 50.0,
     max: 100.0,
-    what: "of the limit from which it is a risk",
+    what: "share of the limit at which it is a risk",
 };
 const HOST: Param = Param {
     name: "host",
@@ -34,7 +34,7 @@ const HOST: Param = Param {
     default: 95.0,
     min: 50.0,
     max: 100.0,
-    what: "of the host's own limit (fs.file-max), from which it is an error",
+    what: "share of the host's limit (fs.file-max) at which it is an error",
 };
 
 /// The rule.
@@ -49,8 +49,8 @@ A process has used up its descriptors (soft limit of open files): accept, open a
 may spin on a failed accept and burn CPU. Sockets count as well: too many connections, or a leak.
 
 perftop counts the links in `/proc/PID/fd` of the processes it can read, every five seconds or less often. A process
-with `left` descriptors or fewer left is an error, from `nearly` on a risk; the host from `host` of `fs.file-max` on
-is an error.
+with `left` descriptors or fewer left is an error, at `nearly` of its limit a risk; the host is an error at `host` of
+`fs.file-max`.
 
 **Relief**: raise the soft limit of the running process with `prlimit`, up to its hard limit; double the host's.
 **Cure**: see what the process holds open; by hand: close what leaks, `LimitNOFILE=` in the unit.",

@@ -36,7 +36,7 @@ const LOST: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.cpu.hot_core",
     class: Class::Live,
-    says: "a process may run on full CPUs only, while others have room",
+    says: "a process is pinned to full CPUs while others have room",
     params: &[FULL, IDLE, LOST],
     origins: &["host.cpu", "host.schedstat", "host.affinity"],
     page: "\

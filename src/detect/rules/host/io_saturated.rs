@@ -62,8 +62,8 @@ wait for it. The baseline latency is learned on this device (10th percentile whi
 windows are known 0.2 ms, rotating 8 ms). A busy, fast disk is not a finding: 97 % utilisation at 0.1 ms delays
 nobody.
 
-The loss is the IO wait of everyone else x (1 - baseline / await) x the top consumer's share. For which device a task
-waits is not seen: of several slow devices the one with the longest queue is charged with all IO wait.
+The loss is the IO wait of everyone else x (1 - baseline / await) x the top consumer's share. Which device a task
+waits for cannot be seen: of several slow devices the one with the longest queue is charged with all IO wait.
 
 **Who is to blame**: the program with half of the bytes that all programs move (`contender`), when they fit the
 device: half to four times what it moves. Its own wait is not counted. Without one it is the device.

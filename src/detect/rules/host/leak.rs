@@ -31,7 +31,7 @@ const HORIZON: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.memory.leak",
     class: Class::Risk,
-    says: "one process grows steadily; when memory runs out; never critical",
+    says: "a process's memory grows steadily; estimates when memory runs out; never critical",
     params: &[GROWTH, HORIZON],
     origins: &["host.processes", "host.memory"],
     page: "\

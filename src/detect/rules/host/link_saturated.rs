@@ -36,7 +36,7 @@ pub const RULE: Rule = Rule {
     params: &[UTIL, DROPS],
     origins: &["host.interfaces", "host.queues"],
     page: "\
-One direction of a link carries nearly what it can. Queues grow, then drop. Counted are the busier direction against
+One direction of a link carries nearly what it can. Queues grow, then drop. It counts the busier direction against
 the speed that the driver reports, and drops of the interface's outermost queue: that is how a shaper (tc) shows.
 Either is enough. Shaping by a cloud provider cannot be seen from here.
 

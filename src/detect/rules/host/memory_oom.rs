@@ -35,10 +35,10 @@ pub const RULE: Rule = Rule {
 The kernel killed a process because memory ran out: in one control group (its limit was hit, the host may have plenty)
 or on the whole host. Its work is lost, and clients see errors.
 
-Counted are kills within the window, from the group's own events. They are attributed to the nearest group, itself or
+It counts kills within the window, from the group's own events. They are attributed to the nearest group, itself or
 above, whose limit was reached. The counter of /proc/vmstat counts kills in groups too, so the host is named only when
 no such group had any; inside a container it is not used. For `tail` seconds after it a kill is still shown, as ended;
-one since boot of unknown time is not a finding.
+a kill since boot whose time is unknown is not a finding.
 
 **Relief**: raise the group's limit by half, where that fits; on the host, pause the largest process that may be
 paused. **Cure**: cap the application below the limit of its group (heap size, pool size, workers); on the host, see

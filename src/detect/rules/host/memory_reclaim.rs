@@ -57,7 +57,7 @@ Little memory is available, and tasks pay for it: they scan and free pages thems
 pages that were just evicted (refaults: page cache, and anonymous pages from swap). The second shows as disk reads, so
 that part of the IO wait is charged to memory.
 
-High use alone means nothing: page cache is there to be used. Required are low MemAvailable (inside a container by its
+High use alone means nothing: page cache is there to be used. It takes low MemAvailable (inside a container by its
 limit) and either PSI memory or refaults. The loss is PSI memory some, less what is already IO wait, plus the IO wait
 of everyone else x min(1, refaulted bytes / bytes read).
 

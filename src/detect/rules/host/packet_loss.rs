@@ -30,7 +30,7 @@ pub const RULE: Rule = Rule {
     params: &[LOST],
     origins: &["host.tcp", "host.peers"],
     page: "\
-Segments are lost on the path, and TCP waits for its time-out (200 ms at least) before it retransmits. Counted is
+Segments are lost on the path, and TCP waits for its time-out (200 ms at least) before it retransmits. It counts
 time, not the percentage: one lost segment in a hundred can cost nine tenths of the throughput.
 
 The loss is modelled: time-outs and loss probes per second (`TCPTimeouts`, `TCPLossProbes`) x 0.2 s, and a round trip,

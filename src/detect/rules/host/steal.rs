@@ -56,7 +56,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.evidence = vec![
         params.row("stolen", percent, STEAL, "host.cpu"),
         evidence("CPUs stolen", cpu.steal * facts.world.cpus(), Unit::Cores, None, "host.cpu"),
-        evidence("foreground's share of it", lost, Unit::SecondsPerSecond, None, "ledger"),
+        evidence("foreground time lost to steal", lost, Unit::SecondsPerSecond, None, "ledger"),
     ];
     found.against = vec![evidence("CPU busy", cpu.busy * 100.0, Unit::Percent, None, "host.cpu")];
     found.confidence = confidence(facts.ledger, lost, 0);

@@ -77,7 +77,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let of_others = faults(false) / (faults(true) + faults(false)).max(1e-9);
     let stalled = facts.ledger.state(State::MemoryStalled) * of_others;
     let title = format!(
-        "Memory does not fit: {}/s swapped out and {}/s in, {} holds {}",
+        "The working set does not fit in memory: {}/s swapped out and {}/s in; {} holds {}",
         bytes(went),
         bytes(came),
         program.label(),

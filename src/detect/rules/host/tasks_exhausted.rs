@@ -19,7 +19,7 @@ const NEARLY: Param = Param {
     default: 90.0,
     min: 50.0,
     max: 100.0,
-    what: "of the limit from which it is a risk; at the limit it is an error",
+    what: "share of the limit at which it is a risk; at the limit it is an error",
 };
 
 /// The rule.

@@ -36,7 +36,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
 
 fn made(pg: &PgFacts, _: &Chains, root: &Root) -> Option<(Subject, String, Vec<Fix>)> {
     let s = root.session()?;
-    let state = if s.active() { "works" } else { "is idle" };
+    let state = if s.active() { "is active" } else { "is idle" };
     let title = format!("{} sessions wait for an advisory lock of {}, which {state}", root.waiters.len(), who(s));
     let mut fixes: Vec<Fix> = terminate(pg, s, root.waiters.len()).into_iter().collect();
     for fix in &mut fixes {

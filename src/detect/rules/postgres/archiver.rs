@@ -58,7 +58,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         return Judged::clear(subject, "the last attempt failed, a moment after a success");
     }
     let last =
-        if since.is_finite() { format!("the last success is {} ago", seconds(since)) } else { "it has never succeeded".into() };
+        if since.is_finite() { format!("the last success was {} ago", seconds(since)) } else { "it has never succeeded".into() };
     let file = if a.last_failed_wal.is_empty() { String::new() } else { format!(" at {}", a.last_failed_wal) };
     let mut found =
         Found::new(Class::Risk, format!("Archiving of WAL fails{file}, {} failures so far: {last}", count(a.failed as f64)));

@@ -29,7 +29,7 @@ The plan of a query scans a whole table of 8 MiB or more, most of which is dead 
 updated or deleted and not vacuumed, or vacuumed and never given back. The share is the larger of two: dead rows of
 all rows, by the server's counters; and pages beyond those that the live rows need by the widths of their columns (85
 % full). A table that was not analysed since its counters began is not judged, nor a query whose plan shows a missing
-index or stale statistics. Charged is that share of the query's time.
+index or stale statistics. The loss is that share of the query's time.
 
 **Relief**: VACUUM makes the dead space reusable and hardly shrinks the table; first, by hand: end what holds back the
 horizon; when the query is new: roll back its deployment. **Cure**: only a rewrite gives the space back: VACUUM FULL,

@@ -25,7 +25,7 @@ A session holds locks that others need, and is not one of the other kinds of roo
 migration, a vacuum against wraparound that DDL waits for), or paused within its transaction less than a second ago.
 Those who wait for its rows count here when its transaction is two seconds old; behind a younger one it is a hot row.
 What an active root itself waits for is shown with it; when it runs a query that is found as missing_index,
-stale_statistics or expensive, that is the cause and this hangs under it. Of more than 32 waiters the title counts
+stale_statistics or expensive, that is the cause and this is listed under it. Of more than 32 waiters the title counts
 those that were checked.
 
 **Relief**: cancel its statement (a cancelled update is rolled back) or end the session; by hand: let it finish when

@@ -45,7 +45,7 @@ pub const RULE: Rule = Rule {
 Sessions wait for WAL to be written, flushed or inserted (`WALWrite`, `WALSync`, `WALInsert`), mostly at commit: which
 pg_stat_statements does not show. The disk's baseline counts as productive: the threshold applies to the wait beyond
 it, the evidence row shows the whole wait. The time per commit is that of all commits of the server. When another
-cause slows the disk, or checkpoints are forced, that is the cause and this hangs under it. A warning at most until
+cause slows the disk, or checkpoints are forced, that is the cause and this is listed under it. A warning at most until
 the wait was at 0.7 of the threshold or more for `lasting` seconds: a short disk stall is not an incident.
 
 **Relief**: `synchronous_commit = off` for the role that waits most: its last half second of commits may be lost in a

@@ -43,9 +43,9 @@ pub const RULE: Rule = Rule {
     origins: &["postgres.connections", "postgres.settings"],
     page: "\
 `max_connections`, less `superuser_reserved_connections` and `reserved_connections`, is the number of connection slots
-for ordinary roles. When they are used up their new connections are refused; sessions that are open go on. Counted are
+for ordinary roles. When they are used up their new connections are refused; sessions that are open go on. It counts
 all client sessions, superusers' and perftop's too; refused ones are not seen. A risk from `nearly` on, an error at
-`left`. Named is the application, role and host with the most sessions: often the idle ones of a pool that is too
+`left`. It names the application, role and host with the most sessions: often the idle ones of a pool that is too
 large.
 
 **Relief**: end the idle sessions of that application and role, from every host, that have been idle for five seconds.
@@ -90,7 +90,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     found.grows = true;
     found.evidence = vec![
         evidence("slots in use", used, Unit::Count, Some(places), "postgres.connections").of_capacity(),
-        evidence("held by the largest user", f64::from(top.all), Unit::Count, None, "postgres.connections"),
+        evidence("held by the top application", f64::from(top.all), Unit::Count, None, "postgres.connections"),
         evidence("of these, idle", f64::from(top.idle), Unit::Count, None, "postgres.connections"),
         evidence("longest idle for", top.longest_idle_s, Unit::Seconds, None, "postgres.connections"),
     ];

@@ -38,9 +38,9 @@ pub const RULE: Rule = Rule {
     origins: &["postgres.checkpoints", "postgres.activity", "postgres.cluster", "ledger"],
     page: "\
 Two checkpoints or more were requested within the last two minutes, and `share` of all or more: usually because WAL
-fills `max_wal_size` before `checkpoint_timeout` has passed. Counted are all requests, including manual ones and those
+fills `max_wal_size` before `checkpoint_timeout` has passed. It counts all requests, including manual ones and those
 of base backups. Changed pages are written again and again, and after each checkpoint the first change of a page
-writes the whole page to WAL. Charged is what sessions wait for writes of data files, and of their waits for WAL the
+writes the whole page to WAL. The loss is what sessions wait for writes of data files, and of their waits for WAL the
 share of full pages in it (Δwal_fpi x 8 kB / ΔWAL; 30 % where that is not known), both beyond the disk's baseline.
 
 **Relief**: a larger `max_wal_size`: 2.5 times the WAL of one `checkpoint_timeout`, and twice the present value at

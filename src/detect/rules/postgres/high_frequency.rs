@@ -26,7 +26,7 @@ pub const RULE: Rule = Rule {
 A statement that takes next to nothing is called hundreds of times a second and more, several times over its baseline,
 or it is new (in none of the earlier readings): a loop in an application that queries each row separately, or a lost
 cache. The baseline is the median of the earlier readings; until it is known an old query counts when it keeps a whole
-session busy. BEGIN, COMMIT, SET and the like are left out. Charged is 80 % of its time.
+session busy. BEGIN, COMMIT, SET and the like are left out. The loss is 80 % of its time.
 
 Where the baseline rate is known only growth counts: a server whose ordinary load is many small queries is healthy.
 

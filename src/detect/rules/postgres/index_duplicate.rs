@@ -22,7 +22,7 @@ pub const RULE: Rule = Rule {
     page: "\
 The index has the same first columns, in the same order, with the same operators, collations and condition, as another
 valid one of the same kind, and enforces nothing. The other index serves every query that this one does; every write
-updates both. Of two with the same columns the newer one is named. Left out are indexes on expressions or with INCLUDE
+updates both. Of two with the same columns the newer one is named. It leaves out indexes on expressions or with INCLUDE
 columns, and those smaller than 32 KiB.
 
 **Cure**: drop it; the statement that recreates it is the undo, where it could be read. First, by hand: check that no

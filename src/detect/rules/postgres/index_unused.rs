@@ -60,7 +60,7 @@ fn judge(facts: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
             let size = i.pages as f64 * 8192.0;
             let mut found = Found::new(
                 Class::Hygiene,
-                format!("Index {name} on {}: no scan in {} of statistics, {}", i.table, seconds(looked_s), bytes(size)),
+                format!("Index {name} on {} is unused: no scan in {} of statistics, {}", i.table, seconds(looked_s), bytes(size)),
             );
             found.evidence = vec![
                 evidence("index size", size, Unit::Bytes, None, "postgres.indexes"),

@@ -40,7 +40,7 @@ pub const RULE: Rule = Rule {
 A vacuum, an index build or a backup reads and writes while the foreground waits for the same disk. Maintenance is
 autovacuum, replication, dumps, and statements that begin with VACUUM, REINDEX, CLUSTER or CREATE. Its share of all
 waits for data files, times those of the others, is charged and compared with the threshold; the evidence row shows
-the others' whole wait. That they wait because of it is likely but not measured, which halves the confidence. Named is
+the others' whole wait. That they wait because of it is likely but not measured, which halves the confidence. It names
 the busiest one. Autovacuum pauses between its pages and seldom hurts; a vacuum by hand does not pause (its
 `vacuum_cost_delay` is 0).
 

@@ -91,7 +91,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         found.grows = trend.is_some() || behind.is_some_and(|b| b >= params.get(BYTES));
         found.never_critical = true;
         let known = [
-            lag_s.map(|s| params.either("behind", s, BEHIND, "postgres.replicas")),
+            lag_s.map(|s| params.either("replay lag", s, BEHIND, "postgres.replicas")),
             behind.map(|b| params.either("WAL not replayed", b, BYTES, "postgres.replicas")),
         ];
         found.evidence = known.into_iter().flatten().collect();

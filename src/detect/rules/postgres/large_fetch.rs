@@ -25,7 +25,7 @@ pub const RULE: Rule = Rule {
     page: "\
 A statement (SELECT, WITH, FETCH) returns `rows` rows or more per call, on average. No person reads that many; an
 application that needs one of them discards the rest, after the server has read and sent all of them. Whether they are
-used cannot be seen here: an export needs them all. Charged is 90 % of its time, its waits for the client included.
+used cannot be seen here: an export needs them all. The loss is 90 % of its time, its waits for the client included.
 
 **Relief**, when it is new: roll back its deployment. **Cure**: keyset pagination with LIMIT; by hand: a cursor, or
 compute the application's aggregate in SQL.",

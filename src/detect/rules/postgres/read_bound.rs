@@ -40,8 +40,8 @@ pub const RULE: Rule = Rule {
 Sessions wait for data files to be read, and no single query is behind most of it (before 14 no session names its
 query: then that is not checked). The working set may not fit into memory, or the disk may be slow. The disk's
 baseline counts as productive: the threshold applies to the wait beyond it, the evidence row shows the whole wait.
-When another cause slows the disk, or a group's limit makes the page cache too small, that is the cause and this hangs
-under it.
+When another cause slows the disk, or a group's limit makes the page cache too small, that is the cause and this is
+listed under it.
 
 **Cure**: twice the `shared_buffers`, up to 40 % of this host's memory, at a restart; by hand: more memory for the
 page cache, a faster disk, fewer pages per row returned.",

@@ -26,7 +26,7 @@ pub const RULE: Rule = Rule {
 The mean time per call of a statement is `slower` times its baseline, and at least 1 ms more. The baseline is the
 median of 3 to 30 readings, without those over twice the median. No more specific cause is found: no missing index,
 stale statistics, bloat, spill, large fetch or flood of calls; without a plan the first three are not ruled out. A
-plan that changed, data that grew, or a cache that was lost. Charged is the time beyond the baseline.
+plan that changed, data that grew, or a cache that was lost. The loss is the time beyond the baseline.
 
 **Relief**: ANALYZE, on all tables of its database. **Cure**, by hand: compare the plan (`x`) with the earlier one.",
     judge: Judge::Postgres(judge),
@@ -48,7 +48,7 @@ fn made(pg: &PgFacts, params: &Params<'_>, costly: &Costly<'_>, kind: &Kind) -> 
     );
     let mut found = queries::found(pg, costly, title, 1.0 - 1.0 / times.max(1.0));
     found.confidence = found.confidence.min(0.6);
-    found.evidence.insert(0, params.row("over baseline", *times, SLOWER.param, "postgres.statements"));
+    found.evidence.insert(0, params.row("mean time per call over baseline", *times, SLOWER.param, "postgres.statements"));
     found.fixes = analyze(pg, costly);
     Some((query_subject(pg, costly.row), found))
 }

@@ -100,7 +100,10 @@ pub fn judge(
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }
     if judged.verdicts.is_empty() {
-        return Judged::clear(instance(pg), format!("{} sessions wait for locks, for other reasons", short(chains.waiting())));
+        return Judged::clear(
+            instance(pg),
+            format!("{} sessions wait for locks, covered by other rules", short(chains.waiting())),
+        );
     }
     judged
 }

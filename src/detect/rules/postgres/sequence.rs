@@ -27,7 +27,7 @@ pub const RULE: Rule = Rule {
     page: "\
 A sequence, or the integer column that owns it (serial, identity), comes to its end: a 32-bit key ends at
 2,147,483,647, and from then on every insert that draws from it fails. The nearer limit counts: the sequence's own
-end, or that of the column's type. Left out are sequences that go down or cycle; a column that uses one only in its
+end, or that of the column's type. It leaves out sequences that go down or cycle; a column that uses one only in its
 default is not seen. The time left is that of the numbers left at the rate between the visits, once it grows steadily
 over five of them and a minute. A warning from 95 % on, or by that time.
 
@@ -69,7 +69,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
             found.grows = used >= 95.0;
             found.evidence = vec![
                 params.row("used", used, USED, "postgres.sequences"),
-                evidence("left", left, Unit::Count, None, "postgres.sequences"),
+                evidence("numbers left", left, Unit::Count, None, "postgres.sequences"),
             ];
             found.fixes =
                 widen(pg, &catalog.database, &sequence, column.map(|(_, table, column)| (table, column))).into_iter().collect();
@@ -91,7 +91,7 @@ fn widen(pg: &PgFacts, database: &Foreign, sequence: &Object, column: Option<(Ob
         command = format!("{first}{}{command}", if first.ends_with(';') { " " } else { "\n" });
         risk = "rewrites the table under an exclusive lock: do it at night, or add a new column and fill it in batches";
     }
-    let mut fix = sql(pg, Phase::Cure, Horizon::ShortTerm, "Make it 64 bits wide", command, database);
+    let mut fix = sql(pg, Phase::Cure, Horizon::ShortTerm, "Change the sequence and its column to bigint", command, database);
     fix.risk = risk.into();
     fix.needs = "owner of the table".into();
     fix.takes_s = None;

@@ -73,7 +73,9 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         let within = eta.map_or_else(String::new, |(eta, _)| format!("; out of room in {}", seconds(eta)));
         let title = match (lost, slot.active) {
             (true, _) => format!("Slot {} is lost: the WAL that its reader needs is gone", slot.name),
-            (_, true) => format!("The reader of slot {} does not keep up: {} of WAL{within}", slot.name, bytes(retained)),
+            (_, true) => {
+                format!("The reader of slot {} does not keep up: {} of WAL retained{within}", slot.name, bytes(retained))
+            }
             _ => format!("Slot {} has no reader and retains {} of WAL{within}", slot.name, bytes(retained)),
         };
         let mut found = Found::new(Class::Risk, title);

@@ -32,7 +32,7 @@ the plan expects `off` times more or fewer rows than a call returns (unless that
 same when the statement is expensive (`dear` of postgres.query.expensive), with less confidence. A wrong estimate
 makes nested loops where a hash join belongs, or the reverse. Statistics are blamed only where good ones could choose
 another plan: tables are joined, an index that the plan does not use begins with a column that is compared or sorted
-by, or one is used by a call that groups or returns a fifth of the table. Charged is 80 % of the query's time.
+by, or one is used by a call that groups or returns a fifth of the table. The loss is 80 % of the query's time.
 
 **Relief**: ANALYZE that table; it reads a sample and blocks nobody; when the query is new: roll back its deployment.
 **Cure**: a scale factor of 0.02, so that autoanalyze runs on it earlier; offered once its database was read, unless

@@ -32,7 +32,7 @@ pub const RULE: Rule = Rule {
     origins: &["postgres.activity", "postgres.replicas", "postgres.settings", "ledger"],
     page: "\
 Commits wait until a synchronous standby confirms them (`SyncRep`). When the standby is slow, or gone, they wait for
-it; when it is gone for good, forever. Named is the first that is connected as sync or quorum: with several, another
+it; when it is gone for good, forever. It names the first that is connected as sync or quorum: with several, another
 one may be late. With none connected, the list of `synchronous_standby_names` is named.
 
 **Relief**: empty `synchronous_standby_names`, so that no commit waits for any standby: the guarantee that a commit
@@ -54,13 +54,13 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     let subject = match sync {
         Some(r) => Subject::new(SubjectType::Replica, r.name.shown(), format!("standby {}", r.name)),
         None if names.is_empty() => return Judged::clear(instance(pg), "no standby is synchronous"),
-        None => Subject::new(SubjectType::Replica, names, format!("standby {names}, which is not connected")),
+        None => Subject::new(SubjectType::Replica, names, format!("standby {names}")),
     };
     if waiting < params.limit(LOST, is_held(prev, &subject)) {
         return Judged::clear(subject, format!("{} sessions wait for it", short(waiting)));
     }
     let gone = sync.is_none();
-    let state = if gone { "is not connected" } else { "is late, or another one" };
+    let state = if gone { "is not connected" } else { "is late, or another standby is" };
     let mut found = Found::new(Class::Live, format!("{} commits wait for {}: it {state}", short(waiting), subject.label));
     found.losses = vec![(State::PostgresSyncReplica, waiting)];
     found.victims_time =

@@ -26,7 +26,7 @@ pub const RULE: Rule = Rule {
     origins: &["postgres.activity", "postgres.statements", "ledger"],
     page: "\
 A statement writes temporary files, `spill` bytes per second and as many per call: its sort or hash did not fit into
-`work_mem`. The bytes are the statement's own, by pg_stat_statements; perftop's own reads are left out. Charged is
+`work_mem`. The bytes are the statement's own, by pg_stat_statements; perftop's own reads are left out. The loss is
 half of its time.
 
 **Relief**: more `work_mem` for the role that runs it: twice the spill per call, 8 MB to 1 GB, and no more than a

@@ -92,7 +92,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         found.grows = late || share >= 50.0;
         found.evidence = vec![
             evidence(format!("{what} used"), age, Unit::Count, Some(end), "postgres.databases").of_capacity(),
-            evidence("left", left, Unit::Count, None, "postgres.databases"),
+            evidence("ids left", left, Unit::Count, None, "postgres.databases"),
         ];
         found.fixes = freeze(pg, &d.name, d.xid_age as f64, trend == "ids");
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));

@@ -42,7 +42,7 @@ const DEAD: Param = Param {
 pub const RULE: Rule = Rule {
     id: "postgres.vacuum.xmin_horizon",
     class: Class::Risk,
-    says: "something holds back the xmin horizon; vacuum cannot clean",
+    says: "something holds back the xmin horizon; vacuum cannot remove dead rows",
     params: &[TRANSACTIONS, OPEN, DEAD],
     origins: &["postgres.horizon", "postgres.tables"],
     page: "\

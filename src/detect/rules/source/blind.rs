@@ -47,7 +47,7 @@ fn gaps(world: &World) -> Vec<Gap> {
             claim: "pressure files that cannot be read",
             count: off as f64,
             origin: "host.psi.cpu",
-            silences: "host.memory.reclaim is unknown, CPU and IO findings lose their gate",
+            silences: "host.memory.reclaim; CPU and IO findings run without their PSI threshold",
             lift: Some(sh!("sed -i 's/^GRUB_CMDLINE_LINUX=\"/&psi=1 /' /etc/default/grub && update-grub   # then reboot")),
         });
     }
@@ -68,7 +68,7 @@ fn gaps(world: &World) -> Vec<Gap> {
             claim: "processes whose sockets cannot be seen, counted as foreground",
             count: f64::from(sockets),
             origin: "host.serving",
-            silences: "their foreground weight is assumed",
+            silences: "whether these processes are foreground",
             lift: Some(sh!("sudo perftop")),
         });
     }

@@ -1,0 +1,8 @@
+//! Rules of echo servers.
+
+mod slow;
+
+use crate::detect::verdict::Rule;
+
+/// All of them.
+pub const RULES: &[&Rule] = &[&slow::RULE];
