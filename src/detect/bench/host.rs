@@ -2,21 +2,65 @@
 
 use std::sync::Arc;
 
+use crate::detect::series::Series;
 use crate::model::facts::{
-    CoreFacts, CpuFacts, DiskFacts, HostFacts, InterfaceFacts, LimitsFacts, MemoryFacts, ProcFacts, Psi, PsiFacts, SocketFacts,
-    TcpFacts, Weight,
+    CgroupFacts, CoreFacts, CpuFacts, DiskFacts, HostFacts, InterfaceFacts, LimitsFacts, MemoryFacts, PathFacts, ProcFacts, Psi,
+    PsiFacts, SocketFacts, TcpFacts, Weight,
 };
-use crate::model::host::{FilesRaw, FsRaw, FsSpace, LoadRaw, MemoryRaw, ProcId};
+use crate::model::host::{CgroupPath, Controller, FilesRaw, FsRaw, FsSpace, LoadRaw, MemoryRaw, ProcId};
+use crate::model::seen::{Lack, Seen, Why};
+
+use super::Bench;
 
 const GIB: u64 = 1 << 30;
 
+impl Bench {
+    /// These processes and no others.
+    #[must_use]
+    pub fn running(self, processes: Vec<ProcFacts>) -> Self {
+        self.on(|host| host.processes = Ok(processes))
+    }
+
+    /// These control groups.
+    #[must_use]
+    pub fn grouped(self, groups: Vec<CgroupFacts>) -> Self {
+        self.on(|host| host.cgroups = Ok(groups))
+    }
+
+    /// Other CPUs.
+    #[must_use]
+    pub fn with_cpu(self, change: impl FnOnce(&mut CpuFacts)) -> Self {
+        self.on(|host| assert!(host.cpu.as_mut().map(change).is_ok(), "no CPU is seen"))
+    }
+
+    /// Another memory.
+    #[must_use]
+    pub fn with_memory(self, change: impl FnOnce(&mut MemoryFacts)) -> Self {
+        self.on(|host| assert!(host.memory.as_mut().map(change).is_ok(), "no memory is seen"))
+    }
+}
+
+/// Why something could not be read.
+pub fn unread() -> Lack {
+    Lack::new(Why::Denied, "/proc")
+}
+
+/// Pressure: the share of the time in which a task stood still.
+pub fn pressure(some: f64) -> Seen<Psi> {
+    Ok(Psi { some: Some(some), full: Some(0.0), averages: [0.0; 3] })
+}
+
+/// A minute and a half of a figure that is now `last` and changes steadily.
+pub fn trend(last: f64, per_s: f64) -> Series {
+    Series((0..90).map(|at| (f64::from(at), last - per_s * f64::from(89 - at))).collect())
+}
+
 /// That host.
 pub fn quiet() -> HostFacts {
-    let psi = || Ok(Psi { some: Some(0.0), full: Some(0.0), averages: [0.0; 3] });
     HostFacts {
         cpu: Ok(cpu()),
         load: Ok(LoadRaw { one: 0.1, five: 0.1, fifteen: 0.1, runnable: 1, threads: 200 }),
-        psi: PsiFacts { cpu: psi(), memory: psi(), io: psi() },
+        psi: PsiFacts { cpu: pressure(0.0), memory: pressure(0.0), io: pressure(0.0) },
         memory: Ok(memory()),
         disks: Ok(vec![disk("vda")]),
         filesystems: Ok(Arc::new(vec![filesystem("/")])),
@@ -202,5 +246,48 @@ pub fn service(pid: i32, name: &str, port: u16) -> ProcFacts {
         serves_tcp: true,
         serves: Some(true),
         ..process(pid, name)
+    }
+}
+
+/// A process that stands in that control group.
+pub fn inside(path: &str, process: ProcFacts) -> ProcFacts {
+    let group = CgroupPath { controller: Controller::Unified, path: path.into() };
+    ProcFacts { cgroups: Arc::from([group]), ..process }
+}
+
+/// A control group without any limit.
+pub fn cgroup(path: &str) -> CgroupFacts {
+    CgroupFacts {
+        controller: Controller::Unified,
+        path: path.into(),
+        directory: format!("/sys/fs/cgroup{path}").as_str().into(),
+        throttled_share: None,
+        throttled_s_per_s: None,
+        quota_cores: None,
+        usage_cores: None,
+        period_us: None,
+        memory_bytes: None,
+        memory_limit_bytes: None,
+        inactive_file_bytes: None,
+        oom_kills: None,
+        limit_hits_per_s: None,
+        refaults_per_s: None,
+        io_limits: Vec::new(),
+        io_limit_rates: Vec::new(),
+        io_bytes_per_s: None,
+        io_operations_per_s: None,
+        tasks: None,
+    }
+}
+
+/// Ten sockets to an address, none of which waits.
+pub fn path(ip: [u8; 4]) -> PathFacts {
+    PathFacts {
+        ip: ip.into(),
+        sockets: 10,
+        timed_out: 0.0,
+        retransmits_per_s: 0.0,
+        segments_per_s: 1000.0,
+        window_limited_s_per_s: 0.0,
     }
 }

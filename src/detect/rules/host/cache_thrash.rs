@@ -189,3 +189,61 @@ fn fixes(facts: &Facts<'_>, group: &CgroupFacts, limit: u64) -> Vec<Fix> {
     cure.risk = "none: read-only".into();
     if fits { vec![raise, cure] } else { vec![cure] }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::host::{cgroup, inside, pressure, service, unread};
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::facts::ProcFacts;
+
+    const MIB: f64 = 1_048_576.0;
+
+    /// A service waits half of its time for reads of 100 MiB/s, of which so many percent are read again.
+    fn reading(group: &str, again: f64) -> Bench {
+        let server = inside(group, ProcFacts { io_wait: Some(0.5), ..service(100, "api", 8080) });
+        Bench::quiet().running(vec![server]).on(|host| host.psi.io = pressure(0.5)).with_memory(|memory| {
+            memory.read_bytes_per_s = Some(100.0 * MIB);
+            memory.refault_bytes_per_s = Some(again * MIB);
+        })
+    }
+
+    fn in_group(again: f64, used: u64) -> Bench {
+        let group = CgroupFacts {
+            memory_limit_bytes: Some(1 << 30),
+            memory_bytes: Some(used << 20),
+            refaults_per_s: Some(again * MIB / 4096.0),
+            ..cgroup("/api.service")
+        };
+        reading("/api.service", again).grouped(vec![group])
+    }
+
+    #[test]
+    fn a_groups_cache_is_too_small_only_near_its_limit() {
+        let found = in_group(31.0, 930);
+        found.must_say(&RULE, "found /api.service re-reads 31 MiB/s of cache evicted by its limit of 1.0 GiB");
+        Table {
+            clear: in_group(80.0, 630),
+            unknown: Some(Bench::quiet().on(|host| host.cgroups = Err(unread()))),
+            found,
+            held: Some(in_group(29.0, 660)),
+        }
+        .check(&RULE);
+    }
+
+    fn on_host(again: f64, available: f64) -> Bench {
+        let files = |memory: &mut crate::model::facts::MemoryFacts| {
+            memory.refault_file_bytes_per_s = memory.refault_bytes_per_s;
+            memory.used = 1.0 - available;
+        };
+        let disk = |host: &mut crate::model::facts::HostFacts| host.disks.as_mut().unwrap()[0].read_bytes_per_s = 100.0 * MIB;
+        reading("/", again).with_memory(files).on(disk)
+    }
+
+    #[test]
+    fn without_a_limit_it_is_the_host_unless_memory_is_short() {
+        let found = on_host(31.0, 0.7);
+        found.must_say(&RULE, "found The files in use do not fit into the page cache: 31 MiB/s are re-read");
+        Table { clear: on_host(80.0, 0.04), unknown: None, found, held: Some(on_host(22.0, 0.7)) }.check(&RULE);
+    }
+}

@@ -96,3 +96,26 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.fixes = vec![raise, cure];
     Judged::found(host, found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::{Bench, Table};
+
+    fn tracking(connections: u64, drops: f64) -> Bench {
+        Bench::quiet().on(|host| {
+            host.limits.raw.conntrack = Some((connections, 100_000));
+            host.limits.conntrack_drops_per_s = Some(drops);
+        })
+    }
+
+    #[test]
+    fn drops_count_only_when_the_table_is_full() {
+        let found = tracking(91_000, 5.0);
+        found.must_say(&RULE, "found Connection tracking holds 91k of 100k: it drops 5.0 packets of new connections a second");
+        tracking(91_000, 0.0).must_say(&RULE, "found Connection tracking holds 91k of 100k: it drops new connections when");
+        // A kernel without connection tracking has no table: that is fine, and known.
+        Bench::quiet().must_say(&RULE, "clear");
+        Table { clear: tracking(62_000, 5.0), unknown: None, found, held: Some(tracking(70_000, 0.0)) }.check(&RULE);
+    }
+}

@@ -99,3 +99,34 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.fixes.push(cure);
     Judged::found(blamed.program.subject(), found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::host::{pressure, process, service, unread};
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::facts::ProcFacts;
+
+    /// Two CPUs switch that often each, most of it to one program, while a service waits for a CPU.
+    fn storm(per_cpu: f64, waits: f64) -> Bench {
+        let pipes = ProcFacts { cpu: Some(0.8), slices_per_s: Some(per_cpu * 2.0 * 0.6), ..process(200, "pingpong") };
+        let server = ProcFacts { cpu: Some(0.4), runnable: Some(waits), ..service(100, "api", 8080) };
+        Bench::quiet().running(vec![pipes, server]).on(|host| host.psi.cpu = pressure(0.3)).with_cpu(|cpu| {
+            cpu.switches_per_s = Some(per_cpu * 2.0);
+            cpu.busy = 0.6;
+        })
+    }
+
+    #[test]
+    fn a_switch_storm_is_found_while_others_wait() {
+        let found = storm(21_000.0, 0.5);
+        found.must_say(&RULE, "found pingpong (pid 200) switches 25k times a second on 0.8 CPUs");
+        Table {
+            clear: storm(80_000.0, 0.04),
+            unknown: Some(storm(21_000.0, 0.5).on(|host| host.cpu = Err(unread()))),
+            found,
+            held: Some(storm(15_000.0, 0.5)),
+        }
+        .check(&RULE);
+    }
+}

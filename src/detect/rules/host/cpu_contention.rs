@@ -327,3 +327,44 @@ fn against(facts: &Facts<'_>, params: &Params<'_>) -> Vec<Evidence> {
     rows.push(evidence("CPU used by niced batch, which gives way", niced, Unit::Cores, None, "host.processes"));
     rows
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::host::{pressure, process, service};
+    use crate::detect::bench::{Bench, Table};
+
+    /// A program beside a service that waits for a CPU.
+    fn beside(nice: i32, stalled: f64) -> Bench {
+        let program = ProcFacts { cpu: Some(1.6), nice, ..process(200, "dd") };
+        let server = ProcFacts { cpu: Some(0.3), runnable: Some(0.4), ..service(100, "api", 8080) };
+        let busy = Bench::quiet().running(vec![program, server]).with_cpu(|cpu| cpu.busy = 0.95);
+        busy.on(|host| host.psi.cpu = pressure(stalled))
+    }
+
+    #[test]
+    fn who_takes_the_cpu_is_named_unless_it_gives_way() {
+        let found = beside(0, 0.11);
+        found.must_say(&RULE, "found dd (pid 200) takes 1.6 of 2.0 CPUs: api (pid 100) waits most for one");
+        let unread = ProcFacts { runnable: None, ..service(100, "api", 8080) };
+        Table {
+            clear: beside(19, 0.7),
+            unknown: Some(beside(0, 0.11).running(vec![unread])),
+            found,
+            held: Some(beside(0, 0.08)),
+        }
+        .check(&RULE);
+    }
+
+    #[test]
+    fn a_server_alone_needs_more_cpus() {
+        let alone = |cores, waits| {
+            let server = ProcFacts { cpu: Some(cores), runnable: Some(waits), ..service(100, "api", 8080) };
+            let busy = Bench::quiet().running(vec![server]).with_cpu(|cpu| cpu.busy = cores / 2.0);
+            busy.on(|host| host.psi.cpu = pressure(0.3))
+        };
+        alone(1.9, 0.06).must_say(&RULE, "found api (pid 100) needs more CPU than there is");
+        // It uses less than half of the CPUs: something else took them.
+        alone(0.9, 0.5).must_say(&RULE, "clear");
+    }
+}

@@ -165,3 +165,37 @@ fn fixes(facts: &Facts<'_>, group: &CgroupFacts, lost: f64) -> Vec<Fix> {
     cure.takes_s = None;
     vec![relief, cure]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::host::{cgroup, inside, service, unread};
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::facts::ProcFacts;
+
+    /// A service waits in a group of half a CPU that is throttled in so many of its periods.
+    fn throttled(periods: Option<f64>, waits: f64) -> Bench {
+        let group = CgroupFacts {
+            quota_cores: Some(0.5),
+            throttled_share: periods,
+            throttled_s_per_s: periods.map(|_| 0.1),
+            ..cgroup("/api.service")
+        };
+        let server = ProcFacts { cpu: Some(0.4), runnable: Some(waits), ..service(100, "api", 8080) };
+        Bench::quiet().running(vec![inside("/api.service", server)]).grouped(vec![group])
+    }
+
+    #[test]
+    fn a_quota_is_found_while_its_tasks_wait() {
+        let found = throttled(Some(0.06), 0.3);
+        found.must_say(&RULE, "found /api.service is limited to 0.5 CPUs and throttled in 6.0 % of its periods");
+        throttled(Some(0.06), 0.3).on(|host| host.cgroups = Err(unread())).must_say(&RULE, "unknown");
+        Table {
+            clear: throttled(Some(0.5), 0.01),
+            unknown: Some(throttled(None, 0.3)),
+            found,
+            held: Some(throttled(Some(0.04), 0.3)),
+        }
+        .check(&RULE);
+    }
+}

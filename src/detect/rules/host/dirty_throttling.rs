@@ -129,3 +129,33 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
 fn honoured(facts: &Facts<'_>) -> bool {
     facts.world.host.disks.iter().flatten().any(|d| d.leaf && d.scheduler.as_ref().is_some_and(|s| s.raw() == b"bfq"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::host::{pressure, process, service};
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::facts::ProcFacts;
+
+    /// One program copies a disk image while a service waits for a disk.
+    fn copying(dirty: Option<f64>, waits: f64) -> Bench {
+        let writer = ProcFacts { io_wait: Some(0.9), write_bytes_per_s: Some(2e8), ..process(200, "cp") };
+        let server = ProcFacts { io_wait: Some(waits), write_bytes_per_s: Some(1e5), ..service(100, "api", 8080) };
+        let busy = Bench::quiet().running(vec![writer, server]).on(|host| host.psi.io = pressure(0.5));
+        busy.with_memory(|memory| memory.dirty_share = dirty)
+    }
+
+    #[test]
+    fn the_writer_at_the_dirty_limit_is_named_when_others_wait() {
+        let found = copying(Some(0.81), 0.3);
+        found.must_say(&RULE, "found cp (pid 200) dirties 191 MiB/s at the dirty limit: others wait for IO");
+        Table { clear: copying(Some(1.0), 0.03), unknown: Some(copying(None, 0.3)), found, held: Some(copying(Some(0.6), 0.3)) }
+            .check(&RULE);
+    }
+
+    #[test]
+    fn of_two_writers_none_is_to_blame() {
+        let writer = |pid| ProcFacts { io_wait: Some(0.9), write_bytes_per_s: Some(1e8), ..process(pid, "cp") };
+        copying(Some(1.0), 0.3).running(vec![writer(200), writer(201)]).must_say(&RULE, "clear");
+    }
+}

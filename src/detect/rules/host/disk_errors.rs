@@ -112,3 +112,33 @@ fn fixes(device: &Foreign) -> Vec<Fix> {
     let whole = device.shown().strip_prefix("nvme").is_none_or(|rest| rest.contains('n'));
     if device.raw() == b"unknown" || !whole { vec![look] } else { vec![look, cure] }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::{Bench, Table};
+
+    /// The kernel said that so many seconds ago.
+    fn said(kind: MessageKind, ago_s: u64) -> Bench {
+        Bench::quiet().with(|world| {
+            let at_us = world.at.mono_ns / 1000 - ago_s * 1_000_000;
+            let text = "I/O error, dev vda, sector 2048".into();
+            world.host.messages = Some(vec![KernelMessage { at_us, kind, device: Some("vda".into()), text }]);
+        })
+    }
+
+    #[test]
+    fn an_io_error_is_found_for_a_minute() {
+        let found = said(MessageKind::IoError, 5);
+        found.must_say(&RULE, "found vda fails: I/O error, dev vda, sector 2048");
+        said(MessageKind::FsError, 59).must_say(&RULE, "found vda fails");
+        said(MessageKind::HungTask, 5).must_say(&RULE, "clear");
+        Table {
+            clear: said(MessageKind::IoError, 61),
+            unknown: Some(Bench::quiet().on(|host| host.messages = None)),
+            found,
+            held: None,
+        }
+        .check(&RULE);
+    }
+}

@@ -166,7 +166,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::detect::bench::host::filesystem;
+    use crate::detect::bench::host::{filesystem, trend};
     use crate::detect::bench::{Bench, Table};
     use crate::model::seen::Lack;
 
@@ -188,5 +188,21 @@ mod tests {
             held: Some(free(1_200_000)),
         }
         .check(&RULE);
+    }
+
+    /// The same fall: it takes an hour and a half on a file system that is nearly full, and two days on one that is not.
+    #[test]
+    fn one_that_fills_is_a_risk_when_it_is_full_within_a_day() {
+        let falling = |left: u64| {
+            let going = trend(left as f64, -262_144.0);
+            free(left).knowing(|learned| drop(learned.space.insert("/data".into(), going)))
+        };
+        let found = falling(3 << 29);
+        found.must_say(&RULE, "found /data will be full in 102 min at this rate: 1.5 GiB left");
+        let hung = |host: &mut crate::model::facts::HostFacts| {
+            let fs = FsRaw { space: Err(Lack::new(Why::TimedOut, "statvfs")), ..filesystem("/data") };
+            host.filesystems = Ok(Arc::new(vec![fs]));
+        };
+        Table { clear: falling(45 << 30), unknown: Some(Bench::quiet().on(hung)), found, held: None }.check(&RULE);
     }
 }

@@ -135,3 +135,33 @@ fn fixes(process: &ProcFacts, files: &OpenFiles) -> Vec<Fix> {
     look.risk = "none: read-only".into();
     vec![relief, look]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::host::service;
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::host::FilesRaw;
+
+    fn open(open: u64) -> Bench {
+        let id = service(100, "api", 8080).id;
+        Bench::quiet().on(|host| host.crowded = vec![OpenFiles { id, open, limit: 1024 }])
+    }
+
+    #[test]
+    fn a_process_near_its_descriptor_limit_is_found_and_held() {
+        let found = open(930);
+        found.must_say(&RULE, "found api (pid 100) has used 930 of its 1.0k descriptors");
+        open(1022).must_say(&RULE, "found api (pid 100) has no descriptor left (1.0k of 1.0k)");
+        Table { clear: open(640), unknown: None, found, held: Some(open(700)) }.check(&RULE);
+    }
+
+    #[test]
+    fn so_is_the_host() {
+        let host = |allocated| Bench::quiet().on(|host| host.files = Ok(FilesRaw { allocated, limit: 1_000_000 }));
+        let found = host(960_000);
+        found.must_say(&RULE, "found The host uses 96 % of its file descriptors");
+        host(940_000).must_say(&RULE, "clear");
+        Table { clear: host(650_000), unknown: None, found, held: None }.check(&RULE);
+    }
+}

@@ -139,3 +139,37 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.fixes = fix::pause(facts.world, &writer.members).into_iter().chain([cure]).collect();
     Judged::found(writer.subject(), found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::host::{pressure, process, service};
+    use crate::detect::bench::{Bench, Table};
+
+    /// A program that syncs writes so many MB/s beside one that only writes 50; a service waits for IO, so much of it in fsync.
+    fn storm(mb_per_s: f64, in_fsync: Option<f64>) -> Bench {
+        let writer = ProcFacts {
+            io_wait: Some(0.5),
+            sync_wait: Some(0.5),
+            write_bytes_per_s: Some(mb_per_s * 1e6),
+            ..process(200, "dump")
+        };
+        let other = ProcFacts { write_bytes_per_s: Some(50e6), ..process(300, "logger") };
+        let server = ProcFacts { io_wait: Some(0.5), sync_wait: in_fsync, ..service(100, "api", 8080) };
+        Bench::quiet().running(vec![writer, other, server]).on(|host| host.psi.io = pressure(0.5))
+    }
+
+    #[test]
+    fn the_fsyncs_of_one_are_found_when_others_commit() {
+        let found = storm(80.0, Some(0.45));
+        found.must_say(&RULE, "found dump (pid 200) writes 76 MiB/s with fsyncs: others' commits wait for it");
+        Table {
+            // They wait for reads: a slow device, and no storm.
+            clear: storm(80.0, Some(0.15)),
+            unknown: Some(storm(80.0, None)),
+            found,
+            held: Some(storm(50.0, Some(0.45))),
+        }
+        .check(&RULE);
+    }
+}

@@ -144,3 +144,40 @@ fn fixes(victim: &ProcFacts, list: &str, last: u32) -> Vec<Fix> {
     cure.undo = None;
     vec![free, cure]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::host::{process, service, unread};
+    use crate::detect::bench::{Bench, Table};
+
+    /// A service waits for CPU 0, which is that busy while the other one has room.
+    fn hot(busy: f64, pinned: Option<Vec<u32>>) -> Bench {
+        let server = ProcFacts { cpu: Some(0.4), runnable: Some(0.3), pinned, ..service(100, "api", 8080) };
+        Bench::quiet().running(vec![server]).with_cpu(|cpu| {
+            cpu.busy = busy / 2.0;
+            cpu.cores[0].busy = Some(busy);
+        })
+    }
+
+    #[test]
+    fn a_full_core_is_found_when_a_process_is_pinned_to_it() {
+        let found = hot(0.91, Some(vec![0]));
+        found.must_say(&RULE, "found api (pid 100) is pinned to CPU 0, which is full, while 1 CPUs have room");
+        hot(0.91, Some(vec![0, 1])).must_say(&RULE, "clear");
+        Table {
+            clear: hot(1.0, None),
+            unknown: Some(hot(0.91, Some(vec![0])).on(|host| host.cpu = Err(unread()))),
+            found,
+            held: Some(hot(0.7, Some(vec![0]))),
+        }
+        .check(&RULE);
+    }
+
+    #[test]
+    fn who_fills_the_core_is_named() {
+        let fills = ProcFacts { cpu: Some(0.6), ..process(200, "miner") };
+        let both = hot(1.0, Some(vec![0])).on(|host| host.processes.as_mut().unwrap().push(fills));
+        both.must_say(&RULE, "found miner (pid 200) fills CPU 0, to which api (pid 100) is pinned");
+    }
+}

@@ -130,3 +130,47 @@ fn fixes(fs: &FsRaw) -> Vec<Fix> {
     cure.command = sh!("find {} -xdev -type f -mtime +30 | head   # what would go; the number of inodes is set by mkfs", mount);
     vec![find, cure]
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::detect::bench::host::{filesystem, trend, unread};
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::host::FsSpace;
+
+    fn free(kind: &str, inodes_free: u64) -> Bench {
+        Bench::quiet().on(|host| {
+            let fs = filesystem("/data");
+            let space = fs.space.clone().map(|space| FsSpace { inodes_free, ..space });
+            host.filesystems = Ok(Arc::new(vec![FsRaw { space, kind: kind.into(), ..fs }]));
+        })
+    }
+
+    #[test]
+    fn the_last_inode_is_found_and_held() {
+        let found = free("ext4", 16);
+        found.must_say(&RULE, "found /data has no inodes left (6.0M in all); 45 GiB are free");
+        Table {
+            clear: free("ext4", 24),
+            unknown: Some(Bench::quiet().on(|host| host.filesystems = Err(unread()))),
+            found,
+            held: Some(free("ext4", 20)),
+        }
+        .check(&RULE);
+    }
+
+    /// Thirty files a second: nine hours, or two days.
+    #[test]
+    fn inodes_that_go_are_a_risk_unless_more_are_made() {
+        let falling = |kind, left: u64| {
+            let going = trend(left as f64, -30.0);
+            free(kind, left).knowing(|learned| drop(learned.inodes.insert("/data".into(), going)))
+        };
+        let found = falling("ext4", 1_000_000);
+        found.must_say(&RULE, "found /data will have no inodes left in 9 h at this rate: 1.0M free of 6.0M");
+        falling("xfs", 1_000_000).must_say(&RULE, "clear");
+        Table { clear: falling("ext4", 5_000_000), unknown: None, found, held: None }.check(&RULE);
+    }
+}

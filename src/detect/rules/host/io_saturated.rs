@@ -279,3 +279,45 @@ fn fixes(facts: &Facts<'_>, disk: &DiskFacts, contender: Option<&Contender<'_>>)
     fixes.push(cure);
     fixes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::host::{pressure, process, service, unread};
+    use crate::detect::bench::{Bench, Table};
+
+    /// A program reads 100 MB/s; each operation takes so long, of so many at once; a service waits for the disk.
+    fn reading(await_ms: f64, queue: f64) -> Bench {
+        let reader = ProcFacts { io_wait: Some(0.9), read_bytes_per_s: Some(1e8), ..process(200, "cp") };
+        let server = ProcFacts { io_wait: Some(0.4), ..service(100, "api", 8080) };
+        Bench::quiet().running(vec![reader, server]).on(|host| {
+            host.psi.io = pressure(0.5);
+            let disk = &mut host.disks.as_mut().unwrap()[0];
+            (disk.read_bytes_per_s, disk.await_ms, disk.queue, disk.util) = (1e8, Some(await_ms), queue, 0.97);
+        })
+    }
+
+    #[test]
+    fn a_disk_is_overloaded_when_it_is_slow_not_when_it_is_busy() {
+        let found = reading(0.62, 1.1);
+        found.must_say(&RULE, "found cp (pid 200) moves 95 MiB/s on vda: 0.6 ms per IO instead of 0.2");
+        Table {
+            clear: reading(0.4, 20.0),
+            unknown: Some(reading(0.62, 1.1).on(|host| host.disks = Err(unread()))),
+            found,
+            held: Some(reading(0.5, 0.8)),
+        }
+        .check(&RULE);
+    }
+
+    #[test]
+    fn without_a_top_consumer_it_is_the_device_and_without_a_victim_nothing() {
+        let server = || ProcFacts { io_wait: Some(0.4), ..service(100, "api", 8080) };
+        reading(2.0, 4.0).running(vec![server()]).must_say(&RULE, "found Device vda is overloaded: 2.0 ms per IO");
+        let reader = ProcFacts { io_wait: Some(0.9), read_bytes_per_s: Some(1e8), ..process(200, "cp") };
+        reading(2.0, 4.0).running(vec![reader]).must_say(&RULE, "clear");
+        // It has always been that slow.
+        let learned = |learned: &mut crate::detect::memory::Learned| drop(learned.clean.insert("vda".into(), [1.0; 5].into()));
+        reading(2.0, 4.0).knowing(learned).must_say(&RULE, "clear");
+    }
+}

@@ -223,3 +223,42 @@ fn fixes(params: &Params<'_>, group: &CgroupFacts, disk: Option<&DiskFacts>) -> 
     cure.needs = "root".into();
     vec![relief, cure]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::host::{cgroup, inside, pressure, service, unread};
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::facts::ProcFacts;
+
+    /// A service waits for IO in a group that may write 10 MB/s and does that share of it.
+    fn limited(share: Option<f64>, waits: f64) -> Bench {
+        let limit = IoLimit { device: "254:0".into(), what: "wbps".into(), per_s: 10_000_000, done: share.map(|_| 1) };
+        let group =
+            CgroupFacts { io_limits: vec![limit], io_limit_rates: vec![share.map(|s| s * 1e7)], ..cgroup("/api.service") };
+        let server = inside("/api.service", ProcFacts { io_wait: Some(waits), ..service(100, "api", 8080) });
+        Bench::quiet().running(vec![server]).grouped(vec![group]).on(|host| host.psi.io = pressure(0.5))
+    }
+
+    #[test]
+    fn a_group_at_its_io_limit_is_found_while_its_tasks_wait() {
+        let found = limited(Some(0.9), 0.04);
+        found.must_say(&RULE, "found /api.service is throttled by its IO limit of 9.5 MiB/s (write)");
+        limited(Some(0.9), 0.04).on(|host| host.cgroups = Err(unread())).must_say(&RULE, "unknown");
+        let first = ProcFacts { io_rounds: 0, cpu: Some(0.1), ..service(100, "api", 8080) };
+        Table {
+            clear: limited(Some(0.45), 0.9),
+            unknown: Some(limited(Some(0.9), 0.04).running(vec![first])),
+            found,
+            held: Some(limited(Some(0.9), 0.025)),
+        }
+        .check(&RULE);
+    }
+
+    #[test]
+    fn where_nothing_is_counted_a_busy_device_is_the_cause() {
+        let busy = |util| limited(None, 0.4).on(|host| host.disks.as_mut().unwrap()[0].util = util);
+        busy(0.69).must_say(&RULE, "found /api.service is throttled");
+        busy(0.71).must_say(&RULE, "clear");
+    }
+}

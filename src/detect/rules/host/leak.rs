@@ -104,3 +104,41 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     }
     judged
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::host::{service, trend, unread};
+    use crate::detect::bench::{Bench, Table};
+    use crate::detect::series::Series;
+
+    fn grew(series: Series) -> Bench {
+        let id = service(100, "api", 8080).id.to_string();
+        Bench::quiet().knowing(|learned| drop(learned.resident.insert(id, series)))
+    }
+
+    fn grows(kib_per_s: f64) -> Bench {
+        grew(trend(1e9, kib_per_s * 1024.0))
+    }
+
+    #[test]
+    fn steady_growth_is_a_leak_and_a_cache_that_fills_is_none() {
+        let filled = Series((0..90).map(|at| (f64::from(at), 1e9 + 1e8 * f64::from(at.min(20)))).collect());
+        let found = grows(260.0);
+        found.must_say(&RULE, "found api (pid 100) grows steadily by 260 KiB/s: memory runs out in 7 h at this rate");
+        Table {
+            clear: grew(filled),
+            unknown: Some(grows(260.0).on(|host| host.memory = Err(unread()))),
+            found,
+            held: Some(grows(200.0)),
+        }
+        .check(&RULE);
+    }
+
+    #[test]
+    fn memory_that_lasts_for_a_day_is_no_risk_yet() {
+        let lasts = |gib: u64| grows(300.0).with_memory(|memory| memory.available_bytes = gib << 30);
+        lasts(24).must_say(&RULE, "found");
+        lasts(26).must_say(&RULE, "clear");
+    }
+}

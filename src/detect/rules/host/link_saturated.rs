@@ -106,3 +106,42 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     }
     judged
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::host::{interface, unread};
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::facts::InterfaceFacts;
+
+    /// A link of 1 Gbit/s is used to that share, and its queue drops that many packets a second.
+    fn link(share: f64, drops: f64) -> Bench {
+        let link = InterfaceFacts {
+            tx_bytes_per_s: share * 125e6,
+            util: Some(share),
+            queue_drops_per_s: Some(drops),
+            ..interface("eth0")
+        };
+        Bench::quiet().on(|host| host.interfaces = Ok(vec![link]))
+    }
+
+    #[test]
+    fn a_full_link_is_found_and_held() {
+        let found = link(0.91, 0.0);
+        found.must_say(&RULE, "found eth0 is full: 0 B/s in, 108 MiB/s out of 1000 Mbit/s");
+        Table {
+            clear: link(0.62, 0.6),
+            unknown: Some(Bench::quiet().on(|host| host.interfaces = Err(unread()))),
+            found,
+            held: Some(link(0.7, 0.0)),
+        }
+        .check(&RULE);
+    }
+
+    #[test]
+    fn so_is_a_queue_that_drops_below_line_rate() {
+        let found = link(0.1, 1.1);
+        found.must_say(&RULE, "found The queue of eth0 is full: 1.1 packets a second are dropped, 12 MiB/s go out");
+        Table { clear: link(0.1, 0.6), unknown: None, found, held: Some(link(0.1, 0.8)) }.check(&RULE);
+    }
+}

@@ -113,3 +113,51 @@ fn fixes(door: &ListenerFacts, owner: Option<&ProcFacts>) -> Vec<Fix> {
     cure.needs = "the program's configuration and a restart".into();
     vec![look, cure]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::host::{service, unread};
+    use crate::detect::bench::{Bench, Table};
+
+    /// A queue of 128: the most that was in it, the mean, and how many connections a second the host dropped.
+    fn queue(queue_max: u32, queued: f64, overflows: f64) -> Bench {
+        let door = ListenerFacts {
+            at: "0.0.0.0:8080".parse().unwrap(),
+            namespace: 0,
+            owner: Some(service(100, "api", 8080).id),
+            queue_max,
+            queued,
+            backlog: 128,
+            accepted: 10,
+            in_flight: 0.0,
+            requests_per_s: 0.0,
+            unclear: 0.0,
+            answers_per_s: 0.0,
+            ages: None,
+            rounds: 20.0,
+            unserved: 0.0,
+        };
+        Bench::quiet().on(|host| {
+            host.sockets.as_mut().unwrap().listeners = vec![door];
+            host.tcp.as_mut().unwrap().listen_overflows_per_s = Some(overflows);
+        })
+    }
+
+    #[test]
+    fn a_full_accept_queue_is_found_when_connections_stay_in_it() {
+        let found = queue(116, 60.0, 2.0);
+        found.must_say(&RULE, "found The accept queue of :8080 is full (116 of 128): api (pid 100) does not accept fast");
+        queue(129, 60.0, 0.0).must_say(&RULE, "found The accept queue of :8080 is full (129 of 128)");
+        // Full, and nothing was dropped yet.
+        queue(128, 60.0, 0.0).must_say(&RULE, "clear");
+        Table {
+            // A burst that was accepted at once; what was dropped may be another listener's.
+            clear: queue(128, 0.04, 2.0),
+            unknown: Some(queue(116, 60.0, 2.0).on(|host| host.sockets = Err(unread()))),
+            found,
+            held: Some(queue(90, 30.0, 0.0)),
+        }
+        .check(&RULE);
+    }
+}

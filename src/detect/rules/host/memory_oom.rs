@@ -199,30 +199,11 @@ fn on_host(facts: &Facts<'_>, kills: u64) -> Found {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::foreign::Foreign;
+    use crate::detect::bench::host::{cgroup, unread};
+    use crate::detect::bench::{Bench, Table};
 
     fn group(path: &str, limit: Option<u64>, hits: Option<f64>) -> CgroupFacts {
-        CgroupFacts {
-            controller: Controller::Unified,
-            path: Foreign::from(path),
-            directory: Foreign::default(),
-            throttled_share: None,
-            throttled_s_per_s: None,
-            quota_cores: None,
-            usage_cores: None,
-            period_us: None,
-            memory_bytes: None,
-            memory_limit_bytes: limit,
-            inactive_file_bytes: None,
-            oom_kills: None,
-            limit_hits_per_s: hits,
-            refaults_per_s: None,
-            io_limits: Vec::new(),
-            io_limit_rates: Vec::new(),
-            io_bytes_per_s: None,
-            io_operations_per_s: None,
-            tasks: None,
-        }
+        CgroupFacts { memory_limit_bytes: limit, limit_hits_per_s: hits, ..cgroup(path) }
     }
 
     /// The kernel counts a kill in the victim's group, whoever was out of memory.
@@ -237,5 +218,32 @@ mod tests {
         let of = |at: usize| limited(&all, &all[at]).map(|g| g.path.shown());
         assert_eq!(of(1), Some("/app.slice"), "its own limit was not reached, that of its slice was");
         assert_eq!(of(3), None, "no limit: the host was out of memory");
+    }
+
+    /// The host counted that many kills within the window, which ended so many seconds after the world before.
+    fn killed(kills: u64, later_s: i64) -> Bench {
+        let counted = Bench::quiet().with_memory(|memory| {
+            (memory.oom_kills, memory.oom_kills_ever) = (Some(kills), Some(7));
+            memory.used = 0.97;
+        });
+        counted.with(|world| world.at.wall_ms = later_s * 1000)
+    }
+
+    #[test]
+    fn a_kill_is_found_and_shown_for_a_minute() {
+        let found = killed(2, 0);
+        found.must_say(&RULE, "found The OOM killer ran 2 times: the host is out of memory");
+        let unread = |host: &mut crate::model::facts::HostFacts| host.memory = Err(unread());
+        Table { clear: killed(0, 61), unknown: Some(killed(0, 0).on(unread)), found, held: Some(killed(0, 59)) }.check(&RULE);
+    }
+
+    #[test]
+    fn a_kill_in_a_group_is_of_its_limit_when_that_was_reached() {
+        let in_group = |hits| {
+            let group = CgroupFacts { oom_kills: Some(1), ..group("/api.service", Some(1 << 30), Some(hits)) };
+            killed(1, 0).grouped(vec![group])
+        };
+        in_group(3.0).must_say(&RULE, "found The OOM killer ran once in /api.service: it reached 1.0 GiB");
+        in_group(0.0).must_say(&RULE, "found The OOM killer ran once: the host is out of memory");
     }
 }

@@ -191,3 +191,45 @@ fn fixes(facts: &World, program: &Program<'_>) -> Vec<Fix> {
     cure.verify = sh!("perftop check --for 10s --only host.memory.reclaim");
     fix::pause(facts, &program.members).into_iter().chain([cure]).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::host::{pressure, process, service, unread};
+    use crate::detect::bench::{Bench, Table};
+
+    /// A program holds most of the memory: that share is available, and a task stalls for that share of the time.
+    fn short_of(available: f64, stalled: f64) -> Bench {
+        let large = ProcFacts { rss_bytes: 6 << 30, ..process(200, "hog") };
+        let server = ProcFacts { cpu: Some(0.2), io_wait: Some(0.2), ..service(100, "api", 8080) };
+        let busy = Bench::quiet().running(vec![large, server]).with_memory(|memory| {
+            memory.available_bytes = (memory.raw.total as f64 * available) as u64;
+            memory.used = 1.0 - available;
+        });
+        busy.on(|host| (host.psi.memory, host.psi.io) = (pressure(stalled), pressure(0.2)))
+    }
+
+    #[test]
+    fn little_memory_is_found_when_tasks_stall_for_it() {
+        let found = short_of(0.045, 0.03);
+        found.must_say(&RULE, "found Memory is short (369 MiB available): hog (pid 200) holds 6.0 GiB");
+        short_of(0.045, 0.03).on(|host| host.psi.memory = Err(unread())).must_say(&RULE, "unknown");
+        Table {
+            clear: short_of(0.01, 0.013),
+            unknown: Some(short_of(0.045, 0.03).on(|host| host.memory = Err(unread()))),
+            found,
+            held: Some(short_of(0.065, 0.03)),
+        }
+        .check(&RULE);
+    }
+
+    #[test]
+    fn or_when_reads_bring_back_what_was_evicted() {
+        let again = |share: f64| {
+            short_of(0.045, 0.0).with_memory(|memory| {
+                (memory.read_bytes_per_s, memory.refault_bytes_per_s) = (Some(1e8), Some(1e8 * share));
+            })
+        };
+        Table { clear: again(0.2), unknown: None, found: again(0.31), held: Some(again(0.25)) }.check(&RULE);
+    }
+}

@@ -95,3 +95,37 @@ fn fixes(fs: &FsRaw, remote: bool) -> Vec<Fix> {
     lazy.needs = "root".into();
     if remote { vec![look, lazy] } else { vec![look] }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::detect::bench::host::{filesystem, unread};
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::host::FsSpace;
+    use crate::model::seen::Seen;
+
+    fn mounted(space: impl FnOnce(Seen<FsSpace>) -> Seen<FsSpace>) -> Bench {
+        Bench::quiet().on(|host| {
+            let remote = filesystem("/mnt/share");
+            let remote = FsRaw { kind: "nfs4".into(), space: space(remote.space.clone()), ..remote };
+            host.filesystems = Ok(Arc::new(vec![filesystem("/"), remote]));
+        })
+    }
+
+    #[test]
+    fn a_mount_that_does_not_answer_is_found_one_that_is_full_answers() {
+        let silent = |why| mounted(|_| Err(Lack::new(why, "statvfs")));
+        let found = silent(Why::TimedOut);
+        found.must_say(&RULE, "found /mnt/share (nfs4) does not answer");
+        Bench::quiet().on(|host| host.filesystems = Err(unread())).must_say(&RULE, "unknown");
+        Table {
+            clear: mounted(|space| space.map(|space| FsSpace { available_bytes: 0, ..space })),
+            unknown: Some(silent(Why::NotYet)),
+            found,
+            held: None,
+        }
+        .check(&RULE);
+    }
+}

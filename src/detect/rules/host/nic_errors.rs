@@ -97,3 +97,31 @@ fn fixes(interface: &[u8]) -> Vec<Fix> {
     cure.needs = "root".into();
     vec![look, cure]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::host::{interface, unread};
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::facts::InterfaceFacts;
+
+    fn counts(bad: f64, packets: f64) -> Bench {
+        let nic = InterfaceFacts { bad_packets_per_s: bad, rx_packets_per_s: packets, ..interface("eth0") };
+        Bench::quiet().on(|host| host.interfaces = Ok(vec![nic]))
+    }
+
+    #[test]
+    fn errors_are_found_when_they_are_many_of_its_packets() {
+        let found = counts(2.1, 300.0);
+        found.must_say(&RULE, "found eth0 counts 2.1 errors and drops a second (0.7 % of its packets)");
+        // A stray one on an idle link is a large share.
+        counts(1.0, 10.0).must_say(&RULE, "clear");
+        Table {
+            clear: counts(30.0, 10_000.0),
+            unknown: Some(Bench::quiet().on(|host| host.interfaces = Err(unread()))),
+            found,
+            held: Some(counts(1.5, 350.0)),
+        }
+        .check(&RULE);
+    }
+}

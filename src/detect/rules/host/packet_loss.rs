@@ -104,3 +104,28 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     }
     judged
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::host::{path, unread};
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::facts::PathFacts;
+
+    /// Segments retransmitted to one address, and how often the host waited for a time-out first.
+    fn loses(retransmits_per_s: f64, timeouts: Option<f64>) -> Bench {
+        Bench::quiet().on(|host| {
+            host.sockets.as_mut().unwrap().paths = vec![PathFacts { retransmits_per_s, ..path([10, 0, 0, 9]) }];
+            host.tcp.as_mut().unwrap().timeouts_per_s = timeouts;
+        })
+    }
+
+    #[test]
+    fn loss_is_found_by_the_time_it_costs_not_by_its_count() {
+        let found = loses(1.0, Some(0.3));
+        found.must_say(&RULE, "found Packets to 10.0.0.9 are lost: 1.0 segments/s retransmitted");
+        loses(1.0, Some(0.3)).on(|host| host.tcp = Err(unread())).must_say(&RULE, "unknown");
+        Table { clear: loses(50.0, Some(0.1)), unknown: Some(loses(1.0, None)), found, held: Some(loses(1.0, Some(0.2))) }
+            .check(&RULE);
+    }
+}

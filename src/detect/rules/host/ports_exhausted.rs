@@ -191,6 +191,8 @@ fn fixes(row: &PortUse, owner: Option<&ProcFacts>, limits: &LimitsRaw) -> Vec<Fi
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::detect::bench::host::{service, unread};
+    use crate::detect::bench::{Bench, Table};
 
     #[test]
     fn a_port_that_may_be_reused_is_not_taken() {
@@ -208,5 +210,31 @@ mod tests {
         assert!((percent("127.0.0.1", Some(2)) - 10.0).abs() < 1e-9);
         assert!((percent("10.0.0.1", Some(1)) - 10.0).abs() < 1e-9);
         assert!((percent("127.0.0.1", Some(0)) - 95.0).abs() < 1e-9);
+    }
+
+    /// Of the 1000 ports towards one peer of this host connections hold so many, and closed ones so many more, which may be reused.
+    fn towards(open: u32, closing: u32) -> Bench {
+        let owner = Some(service(100, "api", 8080).id);
+        let (local, peer) = ("127.0.0.1".parse().unwrap(), "127.0.0.1:5432".parse().unwrap());
+        let row = PortUse { local, peer, open, closing, owner };
+        Bench::quiet().on(|host| {
+            (host.limits.raw.ports, host.limits.raw.reuse) = (Some((32_768, 33_767)), Some(2));
+            host.sockets.as_mut().unwrap().ports = vec![row];
+        })
+    }
+
+    #[test]
+    fn ports_that_run_out_are_found_closed_ones_that_come_back_do_not_count() {
+        let found = towards(810, 0);
+        found.must_say(&RULE, "found 810 of the 1.0k local ports towards 127.0.0.1:5432 are in use, most by api (pid 100)");
+        towards(980, 0).must_say(&RULE, "found Few local ports left towards 127.0.0.1:5432: 980 of 1.0k in use");
+        towards(810, 0).on(|host| host.sockets = Err(unread())).must_say(&RULE, "unknown");
+        Table {
+            clear: towards(50, 940),
+            unknown: Some(towards(810, 0).on(|host| host.limits.raw.ports = None)),
+            found,
+            held: Some(towards(600, 0)),
+        }
+        .check(&RULE);
     }
 }

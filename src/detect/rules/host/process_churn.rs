@@ -93,3 +93,38 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.fixes.push(cure);
     Judged::found(parent.program.subject(), found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::host::{pressure, process, service, unread};
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::facts::ProcFacts;
+
+    /// The children of a shell used that many CPUs, on a host of two that are busy to that share.
+    fn forking(forks: f64, children: f64, busy: f64) -> Bench {
+        let shell = ProcFacts { cpu: Some(0.1), children_cpu: Some(children), ..process(200, "sh") };
+        let server = ProcFacts { cpu: Some(0.5), runnable: Some(0.4), ..service(100, "api", 8080) };
+        Bench::quiet().running(vec![shell, server]).on(|host| host.psi.cpu = pressure(0.3)).with_cpu(|cpu| {
+            cpu.forks_per_s = Some(forks);
+            cpu.busy = busy;
+        })
+    }
+
+    #[test]
+    fn short_lived_children_are_found_and_the_end_of_a_long_one_is_not() {
+        let found = forking(51.0, 0.5, 0.6);
+        found.must_say(
+            &RULE,
+            "found sh (pid 200) starts short-lived processes: 51 forks a second on the host, its ended children used 0.5 CPUs",
+        );
+        Table {
+            // Its whole life at once: the CPUs were not busy enough for that within the window.
+            clear: forking(80.0, 30.0, 0.35),
+            unknown: Some(forking(51.0, 0.5, 0.6).on(|host| host.processes = Err(unread()))),
+            found,
+            held: Some(forking(40.0, 0.5, 0.6)),
+        }
+        .check(&RULE);
+    }
+}

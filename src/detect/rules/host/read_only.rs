@@ -77,3 +77,34 @@ fn fixes(fs: &FsRaw) -> Vec<Fix> {
     cure.takes_s = None;
     vec![look, cure]
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::detect::bench::host::{filesystem, unread};
+    use crate::detect::bench::{Bench, Table};
+
+    fn read_only() -> FsRaw {
+        FsRaw { read_only: true, ..filesystem("/data") }
+    }
+
+    fn mounted(written_before: bool) -> Bench {
+        let mounted = Bench::quiet().on(|host| host.filesystems = Ok(Arc::new(vec![read_only()])));
+        mounted.knowing(|learned| learned.writable.extend(written_before.then(|| mount_key(&read_only()))))
+    }
+
+    #[test]
+    fn a_file_system_that_turned_read_only_is_found_one_mounted_so_is_not() {
+        let found = mounted(true);
+        found.must_say(&RULE, "found /data (/dev/vda1) has become read-only: every write fails");
+        Table {
+            clear: mounted(false),
+            unknown: Some(mounted(true).on(|host| host.filesystems = Err(unread()))),
+            found,
+            held: None,
+        }
+        .check(&RULE);
+    }
+}

@@ -84,3 +84,34 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.fixes.push(cure);
     Judged::found(hog.program.subject(), found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::host::{pressure, process, service, unread};
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::facts::ProcFacts;
+
+    /// A program of that policy uses that many CPUs while a service waits for one.
+    fn beside(policy: u32, cores: f64) -> Bench {
+        let hog = ProcFacts { cpu: Some(cores), policy, ..process(200, "dsp") };
+        let server = ProcFacts { cpu: Some(0.1), runnable: Some(0.3), ..service(100, "api", 8080) };
+        let busy = Bench::quiet().running(vec![hog, server]).on(|host| host.psi.cpu = pressure(0.3));
+        busy.with_cpu(|cpu| cpu.busy = (cores + 0.1) / 2.0)
+    }
+
+    #[test]
+    fn a_real_time_task_is_found_a_normal_one_is_none() {
+        const NORMAL: u32 = 0;
+        const FIFO: u32 = 1;
+        let found = beside(FIFO, 0.31);
+        found.must_say(&RULE, "found dsp (pid 200) runs as a real-time task on 0.3 CPUs and starves normal tasks");
+        Table {
+            clear: beside(NORMAL, 1.9),
+            unknown: Some(beside(FIFO, 0.31).on(|host| host.processes = Err(unread()))),
+            found,
+            held: Some(beside(FIFO, 0.25)),
+        }
+        .check(&RULE);
+    }
+}

@@ -70,3 +70,30 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     }
     judged
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::host::{path, unread};
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::facts::PathFacts;
+
+    fn limited(ip: [u8; 4], window_limited_s_per_s: f64) -> Bench {
+        let path = PathFacts { window_limited_s_per_s, ..path(ip) };
+        Bench::quiet().on(|host| host.sockets.as_mut().unwrap().paths = vec![path])
+    }
+
+    #[test]
+    fn a_closed_window_is_found_and_held() {
+        let found = limited([10, 0, 0, 9], 0.21);
+        found.must_say(&RULE, "found The receive window of 10.0.0.9 holds our data back");
+        limited([127, 0, 0, 1], 0.9).must_say(&RULE, "clear");
+        Table {
+            clear: limited([10, 0, 0, 9], 0.13),
+            unknown: Some(Bench::quiet().on(|host| host.sockets = Err(unread()))),
+            found,
+            held: Some(limited([10, 0, 0, 9], 0.15)),
+        }
+        .check(&RULE);
+    }
+}

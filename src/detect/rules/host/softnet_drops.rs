@@ -84,3 +84,24 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.fixes = vec![raise, cure];
     Judged::found(host, found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::{Bench, Table};
+
+    fn drops(drops: Option<f64>, squeezes: f64) -> Bench {
+        Bench::quiet().on(|host| {
+            host.limits.softnet_drops_per_s = drops;
+            host.limits.squeezes_per_s = Some(squeezes);
+        })
+    }
+
+    #[test]
+    fn drops_are_found_squeezes_are_no_loss() {
+        let found = drops(Some(1.1), 0.0);
+        found.must_say(&RULE, "found The kernel drops 1.1 packets a second before any socket sees them");
+        Table { clear: drops(Some(0.6), 500.0), unknown: Some(drops(None, 0.0)), found, held: Some(drops(Some(0.8), 0.0)) }
+            .check(&RULE);
+    }
+}

@@ -71,3 +71,27 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.fixes = vec![cure];
     Judged::found(host, found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::host::unread;
+    use crate::detect::bench::{Bench, Table};
+
+    fn stolen(steal: f64) -> Bench {
+        Bench::quiet().with_cpu(|cpu| cpu.steal = steal)
+    }
+
+    #[test]
+    fn stolen_time_is_found_and_held() {
+        let found = stolen(0.051);
+        found.must_say(&RULE, "found The hypervisor takes 5.1 % of the CPU time away from this host");
+        Table {
+            clear: stolen(0.034),
+            unknown: Some(Bench::quiet().on(|host| host.cpu = Err(unread()))),
+            found,
+            held: Some(stolen(0.04)),
+        }
+        .check(&RULE);
+    }
+}

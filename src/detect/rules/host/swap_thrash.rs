@@ -111,3 +111,38 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.fixes = fix::pause(facts.world, &program.members).into_iter().chain([cure]).collect();
     Judged::found(program.subject(), found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::host::{pressure, process, service, unread};
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::facts::ProcFacts;
+
+    const MIB: f64 = 1_048_576.0;
+
+    /// So much comes from swap and goes there each second, and a task stalls for that share of the time.
+    fn swapping(came: f64, went: f64, stalled: f64) -> Bench {
+        let large = ProcFacts { rss_bytes: 6 << 30, major_faults_per_s: Some(300.0), ..process(200, "hog") };
+        let server = ProcFacts { cpu: Some(0.2), major_faults_per_s: Some(100.0), ..service(100, "api", 8080) };
+        let busy = Bench::quiet().running(vec![large, server]).on(|host| host.psi.memory = pressure(stalled));
+        busy.with_memory(|memory| {
+            (memory.swap_in_bytes_per_s, memory.swap_out_bytes_per_s) = (Some(came * MIB), Some(went * MIB));
+        })
+    }
+
+    #[test]
+    fn swapping_both_ways_is_found_one_way_is_recovery() {
+        let found = swapping(1.1, 1.2, 0.06);
+        found.must_say(&RULE, "found Memory does not fit: 1.2 MiB/s swapped out and 1.1 MiB/s in, hog (pid 200) holds 6.0 GiB");
+        swapping(1.1, 1.2, 0.04).must_say(&RULE, "clear");
+        swapping(1.1, 1.2, 0.06).on(|host| host.memory = Err(unread())).must_say(&RULE, "unknown");
+        Table {
+            clear: swapping(80.0, 0.6, 0.3),
+            unknown: Some(swapping(1.1, 1.2, 0.06).with_memory(|memory| memory.swap_out_bytes_per_s = None)),
+            found,
+            held: Some(swapping(0.8, 0.9, 0.04)),
+        }
+        .check(&RULE);
+    }
+}

@@ -90,3 +90,29 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     }
     judged
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::host::unread;
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::facts::ConnectingFacts;
+
+    fn connecting(waiting: f64, again: f64) -> Bench {
+        let row = ConnectingFacts { peer: "10.0.0.9:443".parse().unwrap(), waiting, again };
+        Bench::quiet().on(|host| host.sockets.as_mut().unwrap().connecting = vec![row])
+    }
+
+    #[test]
+    fn a_connect_that_is_retried_is_found_a_slow_one_is_not() {
+        let found = connecting(0.06, 0.06);
+        found.must_say(&RULE, "found Connects to 10.0.0.9:443 get no answer: the SYN is retransmitted");
+        Table {
+            clear: connecting(0.9, 0.0),
+            unknown: Some(Bench::quiet().on(|host| host.sockets = Err(unread()))),
+            found,
+            held: Some(connecting(0.04, 0.04)),
+        }
+        .check(&RULE);
+    }
+}

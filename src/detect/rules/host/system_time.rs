@@ -95,3 +95,34 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.fixes.push(cure);
     Judged::found(caller.program.subject(), found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::host::{pressure, process, service, unread};
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::facts::ProcFacts;
+
+    /// A program works in the kernel, as the CPUs do for that share of their busy time, while a service waits for a CPU.
+    fn in_kernel(share: f64, waits: f64) -> Bench {
+        let caller = ProcFacts { cpu: Some(1.0), system: Some(0.9), ..process(200, "dd") };
+        let server = ProcFacts { cpu: Some(0.6), runnable: Some(waits), ..service(100, "api", 8080) };
+        Bench::quiet().running(vec![caller, server]).on(|host| host.psi.cpu = pressure(0.3)).with_cpu(|cpu| {
+            cpu.busy = 0.8;
+            cpu.system = 0.8 * share;
+        })
+    }
+
+    #[test]
+    fn kernel_time_is_found_while_others_wait_for_a_cpu() {
+        let found = in_kernel(0.61, 0.4);
+        found.must_say(&RULE, "found dd (pid 200) spends 0.9 CPUs in the kernel");
+        Table {
+            clear: in_kernel(0.95, 0.05),
+            unknown: Some(in_kernel(0.61, 0.4).on(|host| host.cpu = Err(unread()))),
+            found,
+            held: Some(in_kernel(0.5, 0.4)),
+        }
+        .check(&RULE);
+    }
+}

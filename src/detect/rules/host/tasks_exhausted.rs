@@ -112,3 +112,37 @@ fn fixes(group: &CgroupFacts, most: u64) -> Vec<Fix> {
     cure.risk = "none: read-only".into();
     vec![raise, cure]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::host::cgroup;
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::host::LoadRaw;
+
+    fn in_group(tasks: u64) -> Bench {
+        Bench::quiet().grouped(vec![CgroupFacts { tasks: Some((tasks, 100)), ..cgroup("/api.service") }])
+    }
+
+    #[test]
+    fn a_group_near_its_limit_of_tasks_is_found_and_held() {
+        let found = in_group(90);
+        found.must_say(&RULE, "found /api.service has 90 of the 100 tasks it is allowed");
+        in_group(100).must_say(&RULE, "found /api.service has 100 of the 100 tasks it is allowed: forks fail");
+        Table { clear: in_group(62), unknown: None, found, held: Some(in_group(70)) }.check(&RULE);
+    }
+
+    #[test]
+    fn so_is_the_host_by_the_lesser_of_its_limits() {
+        let host = |threads| {
+            Bench::quiet().on(|host| {
+                host.load = host.load.clone().map(|load| LoadRaw { threads, ..load });
+                (host.limits.raw.threads_max, host.limits.raw.pid_max) = (Some(60_000), Some(32_768));
+            })
+        };
+        let found = host(30_000);
+        found.must_say(&RULE, "found The host has 30k of 33k tasks that kernel.pid_max allows");
+        host(29_000).must_say(&RULE, "clear");
+        Table { clear: host(20_000), unknown: None, found, held: None }.check(&RULE);
+    }
+}

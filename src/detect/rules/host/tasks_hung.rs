@@ -105,3 +105,35 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     }
     judged
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::host::{pressure, service, unread};
+    use crate::detect::bench::{Bench, Table};
+
+    /// A service in state D for so long, in that function; IO pressure says whether a disk is at work.
+    fn blocked(seconds: f64, place: &str, stalled: f64) -> Bench {
+        let server = ProcFacts {
+            state: 'D',
+            io_wait: Some(1.0),
+            blocked_s: seconds,
+            wchan: Some(place.into()),
+            ..service(100, "api", 8080)
+        };
+        Bench::quiet().running(vec![server]).on(|host| host.psi.io = pressure(stalled))
+    }
+
+    #[test]
+    fn a_task_that_hangs_is_found_one_that_waits_for_a_disk_is_not() {
+        let found = blocked(4.1, "rpc_wait_bit_killable", 0.0);
+        found.must_say(&RULE, "found api (pid 100) hangs in the kernel in rpc_wait_bit_killable for 4.1 s at least");
+        Table {
+            clear: blocked(5.0, "folio_wait_bit", 0.9),
+            unknown: Some(blocked(4.1, "", 0.0).on(|host| host.processes = Err(unread()))),
+            found,
+            held: Some(blocked(3.0, "rpc_wait_bit_killable", 0.0)),
+        }
+        .check(&RULE);
+    }
+}
