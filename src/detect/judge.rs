@@ -82,7 +82,7 @@ pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &Param
             let cleared = std::mem::take(&mut seen.cleared);
             let left = Left { by_state: rank::unclaimed(&ledger, &seen.candidates), cleared: &cleared };
             let judged = judge(&facts, &left, &Params::new(rule.id, overrides), memory.rules.get(rule.id));
-            seen.take(rule, &Asked::host(), judged);
+            seen.take(rule, &Asked::host(rule, &world), judged);
             seen.cleared.splice(0..0, cleared);
         }
     }
@@ -129,13 +129,7 @@ impl Seen {
         }
         for (subject, verdict) in judged.verdicts {
             let id = rule.id.to_owned();
-            let verdict = match (verdict, lacking) {
-                (Verdict::Clear(_) | Verdict::Unknown { .. }, Some(lack)) => {
-                    Verdict::Unknown { because: lack.to_string(), lift: lack.lift.clone() }
-                }
-                (verdict, _) => verdict,
-            };
-            match verdict {
+            match asked.of(verdict) {
                 Verdict::Clear(because) if !found_any => {
                     let whole = matches!(subject.kind, SubjectType::Host | SubjectType::Instance);
                     let because = if !whole { format!("{}: {because}", subject.label) } else { because };

@@ -14,7 +14,7 @@ use super::finding::Fix;
 use super::ledger::{Actor, State, Told};
 use super::memory::{Learned, RuleMemory};
 use super::params::{ParamOverrides, Params};
-use super::verdict::{Facts, Judged, Left, Prev, Rule};
+use super::verdict::{Facts, Judged, Left, Prev, Rule, Verdict};
 
 /// A session of a server.
 #[derive(Debug, Clone)]
@@ -109,7 +109,7 @@ macro_rules! judged {
                 mut each: impl FnMut(Asked<'a>, Judged),
             ) {
                 match rule.judge {
-                    Judge::Host(judge) => each(Asked::host(), judge(facts, params, prev("host"))),
+                    Judge::Host(judge) => each(Asked::host(rule, facts.world), judge(facts, params, prev("host"))),
                     Judge::Rest(_) => {}
                     $(
                         Judge::$Kind(judge) => {
@@ -198,10 +198,24 @@ pub struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// The host.
+    /// The host, as `rule` can check it.
     #[must_use]
-    pub fn host() -> Self {
-        Self { source: "host", ..Self::default() }
+    pub fn host(rule: &Rule, world: &World) -> Self {
+        let lacking = rule.origins.iter().find_map(|origin| world.host.missing(origin));
+        Self { source: "host", lacking, standby: false }
+    }
+}
+
+impl Asked<'_> {
+    /// The verdict, as far as it can be told: where something is lacking nothing is clear.
+    #[must_use]
+    pub fn of(&self, verdict: Verdict) -> Verdict {
+        match (verdict, &self.lacking) {
+            (Verdict::Clear(_) | Verdict::Unknown { .. }, Some(lack)) => {
+                Verdict::Unknown { because: lack.to_string(), lift: lack.lift.clone() }
+            }
+            (verdict, _) => verdict,
+        }
     }
 }
 

@@ -173,7 +173,13 @@ impl Bench {
         }
         let servers = Servers::of(&facts, &overrides, &BTreeMap::new());
         let mut all = Vec::new();
-        servers.judge(rule, &facts, &params, |_| prev, |_, judged| all.extend(judged.verdicts));
+        servers.judge(
+            rule,
+            &facts,
+            &params,
+            |_| prev,
+            |asked, judged| all.extend(judged.verdicts.into_iter().map(|(s, v)| (s, asked.of(v)))),
+        );
         all
     }
 
@@ -199,5 +205,32 @@ impl Bench {
             Self::source(state).must_say(rule, if state == own { "found redis:6379" } else { "clear" });
         }
         Self::quiet().must_say(rule, "clear");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Bench;
+    use crate::detect::kinds::Judge;
+    use crate::detect::rules::RULES;
+    use crate::model::seen::{Lack, Why};
+
+    /// What a rule needs and is missing clears nothing.
+    #[test]
+    fn without_processes_nothing_that_is_about_them_is_clear() {
+        let blind = Bench::quiet().on(|host| host.processes = Err(Lack::new(Why::TimedOut, "/proc")));
+        let untimed = Bench::quiet().on(|host| {
+            let all = host.processes.as_mut().into_iter().flatten();
+            all.for_each(|p| p.runnable = None);
+        });
+        for rule in RULES.iter().filter(|rule| matches!(rule.judge, Judge::Host(_))) {
+            let needs = |origin: &str| rule.origins.contains(&origin);
+            if needs("host.processes") || needs("host.schedstat") || needs("host.iodelay") || needs("host.process_io") {
+                blind.must_say(rule, "unknown");
+            }
+            if needs("host.schedstat") {
+                untimed.must_say(rule, "unknown");
+            }
+        }
     }
 }

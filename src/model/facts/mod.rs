@@ -11,6 +11,7 @@ mod disk;
 mod foreground;
 mod kernel;
 mod limits;
+mod missing;
 pub(super) mod postgres;
 mod process;
 mod socket;

@@ -7,6 +7,7 @@ use crate::detect::fix;
 use crate::detect::kinds::Judge;
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Judged, Prev, Rule, evidence};
+use crate::model::seen::Lack;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, count, short};
 
@@ -62,7 +63,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         (Err(lack), _) | (_, Err(lack)) => return Judged::unknown(host, lack),
     };
     let held = prev.is_some_and(|p| !p.held.is_empty());
-    let all = cpu.switches_per_s.unwrap_or(0.0);
+    let Some(all) = cpu.switches_per_s else { return Judged::unknown(host, &Lack::first_sample("ctxt of /proc/stat")) };
     let per_cpu = all / facts.world.cpus();
     if per_cpu < params.limit(SWITCHES, held) {
         return Judged::clear(host, format!("{} switches/s per CPU", count(per_cpu)));

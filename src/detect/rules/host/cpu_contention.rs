@@ -345,7 +345,7 @@ mod tests {
     #[test]
     fn who_takes_the_cpu_is_named_unless_it_gives_way() {
         let found = beside(0, 0.11);
-        found.must_say(&RULE, "found dd (pid 200) takes 1.6 of 2.0 CPUs: api (pid 100) waits most for one");
+        found.must_say(&RULE, "found dd (pid 200) takes 1.6 of 2.0 CPUs: api (pid 100) waits most for CPU time");
         let unread = ProcFacts { runnable: None, ..service(100, "api", 8080) };
         Table {
             clear: beside(19, 0.7),

@@ -8,7 +8,7 @@ use crate::detect::ledger::Actor;
 use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::{confidence, kept, programs};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
-use crate::model::seen::Lack;
+use crate::model::seen::{Lack, Why};
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, bytes, short};
 
@@ -77,6 +77,10 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let Some(writer) =
         kept(writers, prev, |w| w.amount / all.max(1.0)).filter(|w| w.amount / all.max(1.0) * 100.0 >= params.limit(SHARE, held))
     else {
+        let hidden = facts.world.processes().iter().any(|p| !p.kernel && p.write_bytes_per_s.is_none());
+        if hidden {
+            return Judged::unknown(host, &Lack::new(Why::Denied, "/proc/PID/io of other users").lifted_by("sudo perftop"));
+        }
         return Judged::clear(host, format!("{} % of the dirty limit, and no single writer", short(dirty)));
     };
     let share = writer.amount / all.max(1.0);

@@ -70,7 +70,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         }
     }
     let of_host = host.files.as_ref().ok().map(|f| f.allocated as f64 / f.limit.max(1) as f64 * 100.0);
-    if let Some(share) = of_host.filter(|s| *s >= params.get(HOST)) {
+    if let Some(share) = of_host.filter(|s| *s >= params.limit(HOST, is_held(prev, &Subject::host()))) {
         let class = if share >= 99.9 { Class::Error } else { Class::Risk };
         let mut found = Found::new(class, format!("The host uses {share:.0} % of its file descriptors"));
         found.evidence = vec![params.row("share of fs.file-max in use", share, HOST, "host.files")];

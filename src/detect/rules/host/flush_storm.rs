@@ -121,7 +121,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.ci = Some(interval(others, facts.ledger.io_rounds));
     found.held_share = share;
     found.evidence = vec![
-        params.row("fsync wait it causes others", others, LOST, "host.sync"),
+        params.row("fsync wait it causes others", lost, LOST, "host.sync"),
         params.row("fsync share of others' IO wait", of_waits, VICTIMS, "host.sync"),
         evidence("its threads inside fsync", syncs(&writer.members), Unit::Count, None, "host.sync"),
         params.row("its share of all bytes written", share * 100.0, SHARE, "host.process_io"),

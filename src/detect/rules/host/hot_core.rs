@@ -87,15 +87,13 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     if lost < params.limit(LOST, held) {
         return Judged::clear(host, format!("{} is pinned to a full core and waits {} s/s", victim.label(), short(lost)));
     }
+    let room = if idle == 1 { "1 CPU has room".to_owned() } else { format!("{idle} CPUs have room") };
     let list = cores.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
     let (subject, title) = match &rival {
-        Some(r) => (
-            r.subject(),
-            format!("{} fills CPU {list}, to which {} is pinned, while {idle} CPUs have room", r.label(), victim.label()),
-        ),
+        Some(r) => (r.subject(), format!("{} fills CPU {list}, to which {} is pinned, while {room}", r.label(), victim.label())),
         None => (
             crate::detect::rules::support::process_subject(victim),
-            format!("{} is pinned to CPU {list}, which is full, while {idle} CPUs have room", victim.label()),
+            format!("{} is pinned to CPU {list}, which is full, while {room}", victim.label()),
         ),
     };
     let mut found = Found::new(Class::Live, title);
@@ -163,7 +161,7 @@ mod tests {
     #[test]
     fn a_full_core_is_found_when_a_process_is_pinned_to_it() {
         let found = hot(0.91, Some(vec![0]));
-        found.must_say(&RULE, "found api (pid 100) is pinned to CPU 0, which is full, while 1 CPUs have room");
+        found.must_say(&RULE, "found api (pid 100) is pinned to CPU 0, which is full, while 1 CPU has room");
         hot(0.91, Some(vec![0, 1])).must_say(&RULE, "clear");
         Table {
             clear: hot(1.0, None),

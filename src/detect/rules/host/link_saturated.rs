@@ -7,6 +7,7 @@ use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::seen::{Lack, Why};
 use crate::model::shell::Word;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, bytes, short};
@@ -55,6 +56,9 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     };
     let mut judged = Judged::default();
     let mut fullest: f64 = 0.0;
+    if !interfaces.is_empty() && interfaces.iter().all(|i| i.util.is_none() && i.queue_drops_per_s.is_none()) {
+        return Judged::unknown(Subject::host(), &Lack::new(Why::Absent, "speed of the links, and drops of their queues"));
+    }
     for i in interfaces {
         let util = i.util.map_or(0.0, |u| u * 100.0);
         let drops = i.queue_drops_per_s.unwrap_or(0.0);

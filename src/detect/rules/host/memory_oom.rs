@@ -51,13 +51,19 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let groups = host.cgroups.as_deref().unwrap_or_default();
     let mut judged = Judged::default();
     let mut in_groups = 0;
+    // The limit that was reached may be that of a group above, which is one story for all below it.
+    let mut reached: Vec<(&CgroupFacts, u64)> = Vec::new();
     for group in groups {
         let Some(kills) = group.oom_kills.filter(|k| *k > 0) else { continue };
         // The count is that of any OOM killer: without a limit that was reached it was the host's.
         let Some(limited) = limited(groups, group) else { continue };
         in_groups += kills;
-        // The limit may be that of a group above.
-        let group = limited;
+        match reached.iter_mut().find(|(g, _)| g.path == limited.path) {
+            Some((_, all)) => *all += kills,
+            None => reached.push((limited, kills)),
+        }
+    }
+    for (group, kills) in reached {
         let subject = cgroup_subject(facts.world, group.path.shown());
         judged.verdicts.push((subject, Verdict::Found(Box::new(in_group(facts, group, kills)))));
     }

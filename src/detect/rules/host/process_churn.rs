@@ -7,6 +7,7 @@ use crate::detect::fix;
 use crate::detect::kinds::Judge;
 use crate::detect::params::{Param, Params};
 use crate::detect::verdict::{Facts, Judged, Prev, Rule};
+use crate::model::seen::Lack;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, short};
 
@@ -56,7 +57,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         (Err(lack), _) | (_, Err(lack)) => return Judged::unknown(host, lack),
     };
     let held = prev.is_some_and(|p| !p.held.is_empty());
-    let forks = cpu.forks_per_s.unwrap_or(0.0);
+    let Some(forks) = cpu.forks_per_s else { return Judged::unknown(host, &Lack::first_sample("processes of /proc/stat")) };
     if forks < params.limit(FORKS, held) {
         return Judged::clear(host, format!("{} forks/s", short(forks)));
     }

@@ -134,7 +134,10 @@ mod tests {
     #[test]
     fn swapping_both_ways_is_found_one_way_is_recovery() {
         let found = swapping(1.1, 1.2, 0.06);
-        found.must_say(&RULE, "found Memory does not fit: 1.2 MiB/s swapped out and 1.1 MiB/s in, hog (pid 200) holds 6.0 GiB");
+        found.must_say(
+            &RULE,
+            "found The working set does not fit in memory: 1.2 MiB/s swapped out and 1.1 MiB/s in; hog (pid 200) holds 6.0 GiB",
+        );
         swapping(1.1, 1.2, 0.04).must_say(&RULE, "clear");
         swapping(1.1, 1.2, 0.06).on(|host| host.memory = Err(unread())).must_say(&RULE, "unknown");
         Table {

@@ -53,7 +53,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let limits = [("threads-max", host.limits.raw.threads_max), ("pid_max", host.limits.raw.pid_max)];
     let tightest = limits.iter().filter_map(|(name, limit)| Some((*name, (*limit)?))).min_by_key(|(_, limit)| *limit);
     if let (Some(now), Some((name, most))) = (threads, tightest)
-        && now as f64 >= most as f64 * params.get(NEARLY) / 100.0
+        && now as f64 >= most as f64 * params.limit(NEARLY, is_held(prev, &Subject::host())) / 100.0
     {
         let class = if now >= most { Class::Error } else { Class::Risk };
         let mut found = Found::new(

@@ -57,7 +57,10 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             continue;
         }
         told.push(place);
-        let alike: Vec<&&ProcFacts> = all.iter().filter(|o| o.wchan.as_ref().map_or("", |w| w.shown()) == place).collect();
+        let alike: Vec<&&ProcFacts> = all
+            .iter()
+            .filter(|o| o.wchan.as_ref().map_or("", |w| w.shown()) == place && o.blocked_s >= params.limit(BLOCKED, true))
+            .collect();
         let mut subject = subject;
         subject.also = alike.iter().filter(|o| o.id != p.id).take(16).map(|o| format!("process:{}", o.id)).collect();
         let others = if alike.len() > 1 { format!(" and {} more", alike.len() - 1) } else { String::new() };
