@@ -1,6 +1,7 @@
 //! The bench of rules in tests: a world from a few parts, and what a rule says of it: one word a subject.
 
 pub mod host;
+pub mod postgres;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -139,6 +140,17 @@ impl Bench {
     #[must_use]
     pub fn knowing(mut self, change: impl FnOnce(&mut Learned)) -> Self {
         change(&mut self.learned);
+        self
+    }
+
+    /// It was like that at so many evaluations before.
+    #[must_use]
+    pub fn after(mut self, times: usize, before: &Self) -> Self {
+        for _ in 0..times {
+            self.learned.learn_requests(&before.world);
+            self.learned.learn_stands(&before.world, &|_| false);
+            self.learned.queues.learn(&before.world, &|_| false);
+        }
         self
     }
 
