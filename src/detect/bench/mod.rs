@@ -2,6 +2,7 @@
 
 pub mod host;
 pub mod postgres;
+pub mod sockets;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
