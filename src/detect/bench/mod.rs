@@ -184,7 +184,8 @@ impl Bench {
             let left = Left { by_state: rank::unclaimed(&ledger, &[]), cleared: &[] };
             return judge(&facts, &left, &params, prev).verdicts;
         }
-        let servers = Servers::of(&facts, &overrides, &BTreeMap::new());
+        let rules: BTreeMap<_, _> = prev.map(|held| (format!("{}|{SERVER}", rule.id), held.clone())).into_iter().collect();
+        let servers = Servers::of(&facts, &overrides, &rules);
         let mut all = Vec::new();
         servers.judge(rule, &facts, &params, |_| prev, |_, judged| all.extend(judged.verdicts));
         all

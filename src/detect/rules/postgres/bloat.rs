@@ -92,6 +92,8 @@ mod tests {
             .check(&RULE);
         bloated.bench().must_say(&RULE, "found 50 % of public.orders (47 MiB) is dead space, and `SELECT id FROM orders");
         reads(900_000, 6_000).bench().must_say(&RULE, "clear");
+        reads(600_000, 6_000).bench().must_say_after(&RULE, Some(&bloated.bench()), "found");
+        reads(500_000, 6_000).bench().must_say_after(&RULE, Some(&bloated.bench()), "clear");
         // Pages that hold nothing count as well.
         reads(0, 12_500).bench().must_say(&RULE, "found 5");
         reads(0, 11_000).bench().must_say(&RULE, "clear");

@@ -99,6 +99,8 @@ mod tests {
         dear.bench()
             .must_say(&RULE, "found `SELECT id FROM orders WHERE customer_id = $1` keeps 0.1 sessions busy, 20 ms per call");
         takes(19.0, 0.1).bench().must_say(&RULE, "clear");
+        takes(14.5, 0.1).bench().must_say_after(&RULE, Some(&dear.bench()), "found");
+        takes(13.5, 0.1).bench().must_say_after(&RULE, Some(&dear.bench()), "clear");
         // One that has most of the time is expensive from 2 ms on.
         takes(2.0, 0.41).bench().must_say(&RULE, "found");
         takes(2.0, 0.39).bench().must_say(&RULE, "clear");

@@ -90,6 +90,8 @@ mod tests {
     #[test]
     fn many_calls_alone_are_no_flood() {
         flood(150.0).bench().must_say(&RULE, "clear");
+        flood(205.0).bench().must_say_after(&RULE, Some(&flood(100.0).bench()), "found");
+        flood(215.0).bench().must_say_after(&RULE, Some(&flood(100.0).bench()), "clear");
         Statement { rows: 11, ..flood(100.0) }.bench().must_say(&RULE, "clear");
         Statement { text: "COMMIT", ..flood(100.0) }.bench().must_say(&RULE, "clear");
         Statement { ms: 0.4, ..flood(10.0) }.bench().must_say(&RULE, "clear");

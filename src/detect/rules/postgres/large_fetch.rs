@@ -88,6 +88,8 @@ mod tests {
         Table { clear: all.busy(60), unknown: Statement::unread(), found: all.bench(), held: Some(all.busy(80)) }.check(&RULE);
         all.bench().must_say(&RULE, "found `SELECT * FROM orders` returns 10k rows per call, 22 times a second");
         returns(9_999, "SELECT * FROM orders").bench().must_say(&RULE, "clear");
+        returns(7_000, "SELECT * FROM orders").bench().must_say_after(&RULE, Some(&all.bench()), "found");
+        returns(6_999, "SELECT * FROM orders").bench().must_say_after(&RULE, Some(&all.bench()), "clear");
         returns(10_000, "UPDATE orders SET state = $1").bench().must_say(&RULE, "clear");
     }
 }

@@ -87,6 +87,8 @@ mod tests {
             .bench()
             .must_say(&RULE, "found `SELECT id FROM orders WHERE customer_id = $1` takes 5.0 ms per call, 2.0 times its");
         slower(2.6, 5.0).bench().must_say(&RULE, "clear");
+        slower(3.5, 5.0).bench().must_say_after(&RULE, Some(&twice.bench()), "found");
+        slower(3.7, 5.0).bench().must_say_after(&RULE, Some(&twice.bench()), "clear");
         // Less than a millisecond is noise.
         slower(0.5, 1.4).bench().must_say(&RULE, "clear");
     }

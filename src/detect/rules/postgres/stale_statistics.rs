@@ -135,6 +135,8 @@ mod tests {
             .must_say(&RULE, "found Statistics of public.orders are stale: `SELECT id FROM orders WHERE customer_id = $1` was");
         planned(9.0, 500_000).bench().must_say(&RULE, "clear");
         planned(10.0, 490_000).bench().must_say(&RULE, "clear");
+        planned(7.1, 360_000).bench().must_say_after(&RULE, Some(&stale.bench()), "found");
+        planned(6.9, 360_000).bench().must_say_after(&RULE, Some(&stale.bench()), "clear");
     }
 
     #[test]

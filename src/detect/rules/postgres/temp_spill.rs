@@ -137,5 +137,7 @@ mod tests {
         // Too little a call, and too little a second.
         spills((1 << 20) - 8192, 20.0).bench().must_say(&RULE, "clear");
         spills(1 << 20, 122.0).bench().must_say(&RULE, "clear");
+        spills(750_000, 20.0).bench().must_say_after(&RULE, Some(&spills_much.bench()), "found");
+        spills(720_000, 20.0).bench().must_say_after(&RULE, Some(&spills_much.bench()), "clear");
     }
 }
