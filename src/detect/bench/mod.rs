@@ -1,6 +1,8 @@
 //! The bench of rules in tests: a world from a few parts, and what a rule says of it: one word a subject.
 
 pub mod host;
+pub mod postgres;
+pub mod sockets;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -142,6 +144,17 @@ impl Bench {
         self
     }
 
+    /// It was like that at so many evaluations before.
+    #[must_use]
+    pub fn after(mut self, times: usize, before: &Self) -> Self {
+        for _ in 0..times {
+            self.learned.learn_requests(&before.world);
+            self.learned.learn_stands(&before.world, &|_| false);
+            self.learned.queues.learn(&before.world, &|_| false);
+        }
+        self
+    }
+
     /// What the rule says: `clear`, `unknown`, or `found` with the title, for each subject; `before`: the world in which it was asked before.
     pub fn says(&self, rule: &Rule, before: Option<&Self>) -> Vec<String> {
         let held = before.map(|before| {
@@ -171,7 +184,8 @@ impl Bench {
             let left = Left { by_state: rank::unclaimed(&ledger, &[]), cleared: &[] };
             return judge(&facts, &left, &params, prev).verdicts;
         }
-        let servers = Servers::of(&facts, &overrides, &BTreeMap::new());
+        let rules: BTreeMap<_, _> = prev.map(|held| (format!("{}|{SERVER}", rule.id), held.clone())).into_iter().collect();
+        let servers = Servers::of(&facts, &overrides, &rules);
         let mut all = Vec::new();
         servers.judge(
             rule,

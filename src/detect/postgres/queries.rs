@@ -304,3 +304,75 @@ impl<'a> Time<'a> {
         vec![(State::Working, mine), (State::CpuRunnable, self.runnable * share * (mine / self.busy).min(1.0))]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::detect::bench::postgres::{Statement, index, orders, scan};
+    use crate::detect::rules::postgres::{
+        bloat, expensive, high_frequency, large_fetch, missing_index, regressed, stale_statistics, temp_spill,
+    };
+    use crate::model::postgres::plan::PlannedTable;
+
+    /// The rules that find the statement.
+    fn found(statement: &Statement) -> Vec<&'static str> {
+        let rules = [
+            missing_index::RULE,
+            stale_statistics::RULE,
+            bloat::RULE,
+            temp_spill::RULE,
+            large_fetch::RULE,
+            high_frequency::RULE,
+            regressed::RULE,
+            expensive::RULE,
+        ];
+        let bench = statement.bench();
+        let finds = rules.iter().filter(|rule| bench.says(rule, None).iter().any(|said| said.starts_with("found")));
+        finds.map(|rule| rule.id).collect()
+    }
+
+    #[test]
+    fn a_query_belongs_to_the_first_rule_that_fits() {
+        let filter = "((customer_id = $1) AND (state = $2))";
+        let mut table = PlannedTable { modified: 900_000, dead: 9_000_000, indexes: vec![index(&[3])], ..orders() };
+        let mut all = Statement {
+            ms: 100.0,
+            rows: 20_000,
+            spills: 2 << 20,
+            usual: Some((10.0, 10.0)),
+            busy: 1000,
+            plan: scan(table.clone(), filter, 1_000.0),
+            ..Statement::default()
+        };
+        // One reason less each time: the next rule has it.
+        assert_eq!(found(&all), ["postgres.query.missing_index"]);
+        table.indexes.push(index(&[2, 3]));
+        all.plan = scan(table.clone(), filter, 1_000.0);
+        assert_eq!(found(&all), ["postgres.query.stale_statistics"]);
+        table.modified = 0;
+        all.plan = scan(table.clone(), filter, 1_000.0);
+        assert_eq!(found(&all), ["postgres.vacuum.bloat"]);
+        table.dead = 0;
+        all.plan = scan(table.clone(), filter, 1_000.0);
+        assert_eq!(found(&all), ["postgres.query.temp_spill"]);
+        all.spills = 0;
+        assert_eq!(found(&all), ["postgres.query.large_fetch"]);
+        all.rows = 1_000;
+        table.modified = 900_000;
+        all.plan = scan(table, filter, 1_000.0);
+        assert_eq!(found(&all), ["postgres.query.stale_statistics"]);
+        all.plan = None;
+        assert_eq!(found(&all), ["postgres.query.regressed"]);
+        all.usual = None;
+        assert_eq!(found(&all), ["postgres.query.expensive"]);
+    }
+
+    #[test]
+    fn a_flood_comes_before_a_slowdown_and_a_slowdown_before_what_dominates() {
+        let mut cheap = Statement { ms: 2.0, usual: Some((0.5, 100.0)), busy: 1000, share: 0.9, ..Statement::default() };
+        assert_eq!(found(&cheap), ["postgres.query.high_frequency"]);
+        cheap.usual = Some((0.5, 400.0));
+        assert_eq!(found(&cheap), ["postgres.query.regressed"]);
+        cheap.usual = Some((2.0, 400.0));
+        assert_eq!(found(&cheap), ["postgres.query.expensive"]);
+    }
+}

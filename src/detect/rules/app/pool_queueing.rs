@@ -134,3 +134,35 @@ fn fixes(pool: &PoolWait) -> Vec<Fix> {
     keep.needs = "the pooler's configuration".into();
     vec![raise, keep]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::host::service;
+    use crate::detect::bench::sockets::{door, peer, sockets, unread};
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::facts::ListenerFacts;
+
+    /// So many requests of clients at a program with one outstanding at its server.
+    fn pool(name: &str, in_flight: f64) -> Bench {
+        Bench::quiet().on(|host| {
+            let pooler = service(200, name, 6432);
+            let clients = ListenerFacts { in_flight, ..door(pooler.id, 6432) };
+            host.sockets = Ok(sockets(vec![clients], vec![peer(pooler.id, 1.0)]));
+            host.processes = Ok(vec![pooler]);
+        })
+    }
+
+    #[test]
+    fn clients_that_queue_in_a_pooler_are_found_and_held() {
+        Table {
+            clear: pool("pgbouncer", 1.13),
+            unknown: Some(unread()),
+            found: pool("pgbouncer", 1.21),
+            held: Some(pool("pgbouncer", 1.15)),
+        }
+        .check(&RULE);
+        pool("pgbouncer", 1.21).must_say(&RULE, "found 0.2 clients queue in pgbouncer on :6432: its 10 connections");
+        pool("api", 1.21).must_say(&RULE, "clear");
+    }
+}

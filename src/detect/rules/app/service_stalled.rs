@@ -314,3 +314,57 @@ fn fixes(door: &Door, program: Option<&ProcFacts>) -> Vec<Fix> {
     );
     program.map(fix::look_at_threads).into_iter().chain([requests]).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::host::service;
+    use crate::detect::bench::sockets::{door, sockets, unread};
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::facts::ListenerFacts;
+    use crate::model::host::Ages;
+
+    /// A port with so many answers a second, where so many requests are in flight for over a second.
+    fn port(answers_per_s: f64, old: u32) -> Bench {
+        stands(answers_per_s, Some(Ages([1, 0, 0, 0, 0, old, 0, 0, 0, 0])))
+    }
+
+    fn stands(answers_per_s: f64, ages: Option<Ages>) -> Bench {
+        Bench::quiet().on(|host| {
+            let at = door(service(100, "api", 8080).id, 8080);
+            host.sockets = Ok(sockets(vec![ListenerFacts { answers_per_s, ages, ..at }], Vec::new()));
+        })
+    }
+
+    /// The same, after ten quick answers a second.
+    fn late(answers_per_s: f64, old: u32) -> Bench {
+        port(answers_per_s, old).after(12, &port(10.0, 0))
+    }
+
+    #[test]
+    fn requests_that_hang_are_found_and_held() {
+        // Of some fifty requests within the window.
+        Table { clear: late(10.0, 1), unknown: Some(unread()), found: late(10.0, 3), held: Some(late(10.0, 2)) }.check(&RULE);
+        late(10.0, 3).must_say(&RULE, "found api (pid 100) on :8080 is stalled: 3 requests in flight are late");
+        late(4.0, 2).must_say(&RULE, "found");
+    }
+
+    #[test]
+    fn a_port_that_is_not_known_yet_is_unknown() {
+        port(10.0, 3).must_say(&RULE, "unknown");
+        port(10.0, 0).must_say(&RULE, "clear");
+        stands(10.0, None).must_say(&RULE, "unknown");
+    }
+
+    #[test]
+    fn what_nobody_reads_is_found_at_once() {
+        let unread =
+            |port: Bench, unserved| port.on(|host| host.sockets.iter_mut().for_each(|s| s.listeners[0].unserved = unserved));
+        let usually_read = |n| unread(late(0.0, 1), n);
+        Table { clear: usually_read(0.6), unknown: None, found: usually_read(1.0), held: Some(usually_read(0.8)) }.check(&RULE);
+        // Before anything is usual the service must be idle.
+        let busy = |cpu| unread(port(0.0, 1), 1.0).on(|host| host.processes.iter_mut().for_each(|all| all[0].cpu = Some(cpu)));
+        busy(0.04).must_say(&RULE, "found api (pid 100) on :8080 is stalled: 1 request unread or not accepted");
+        busy(0.06).must_say(&RULE, "unknown");
+    }
+}

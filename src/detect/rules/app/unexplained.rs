@@ -236,3 +236,39 @@ fn host(id: ProcId, state: State) -> Vec<Fix> {
         _ => vec![wchan(), calls()],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::host::service;
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::facts::ProcFacts;
+
+    /// A service that works and waits for a CPU, so many seconds each second.
+    fn service_that(works: f64, waits: f64) -> Bench {
+        Bench::quiet().on(|host| {
+            let api = ProcFacts { cpu: Some(works), runnable: Some(waits), ..service(100, "api", 8080) };
+            host.processes = Ok(vec![api]);
+        })
+    }
+
+    #[test]
+    fn waiting_without_a_cause_is_found_and_held() {
+        // Everything that the ledger has is known.
+        Table {
+            clear: service_that(0.35, 0.2),
+            unknown: None,
+            found: service_that(0.35, 0.32),
+            held: Some(service_that(0.35, 0.28)),
+        }
+        .check(&RULE);
+        service_that(0.35, 0.32)
+            .must_say(&RULE, "found 0.3 of 0.7 s/s wait without a known cause, mostly for a CPU (run queue): api (pid 100)");
+    }
+
+    #[test]
+    fn a_small_part_of_the_time_is_no_finding() {
+        Table { clear: service_that(1.6, 0.4), unknown: None, found: service_that(0.9, 0.4), held: Some(service_that(1.1, 0.4)) }
+            .check(&RULE);
+    }
+}

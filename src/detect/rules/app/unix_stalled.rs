@@ -74,3 +74,34 @@ fn one(facts: &Facts<'_>, queue: &QueueFacts, program: Option<&ProcFacts>, stand
     found.fixes = program.map(fix::look_at_threads).into_iter().chain(queue).collect();
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::detect::bench::sockets::sockets;
+    use crate::detect::bench::{Bench, Table};
+    use crate::detect::rules::app::service_stalled::RULE;
+    use crate::model::facts::{QueueFacts, SocketFacts};
+
+    /// So many connections, of 100 that may, wait at a unix socket; in every sample or not.
+    fn queue(queued: f64, always: bool) -> Bench {
+        Bench::quiet().on(|host| {
+            let queue = QueueFacts { path: "/run/app.sock".into(), owner: None, queued, backlog: 100, always };
+            host.sockets = Ok(SocketFacts { queues: vec![queue], ..sockets(Vec::new(), Vec::new()) });
+        })
+    }
+
+    #[test]
+    fn a_socket_where_nobody_is_accepted_is_found_and_held() {
+        Table { clear: queue(34.0, true), unknown: None, found: queue(50.0, true), held: Some(queue(49.0, true)) }.check(&RULE);
+        queue(50.0, true).must_say(&RULE, "found /run/app.sock is stalled: 50 connections wait to be accepted");
+        queue(50.0, false).must_say(&RULE, "clear");
+    }
+
+    #[test]
+    fn where_nobody_waits_as_a_rule_one_is_enough() {
+        let after = |queued| queue(queued, true).after(20, &Bench::quiet());
+        Table { clear: after(0.6), unknown: None, found: after(1.0), held: Some(after(0.8)) }.check(&RULE);
+        let usually = queue(3.0, true).after(20, &queue(1.5, true));
+        usually.must_say(&RULE, "clear");
+    }
+}

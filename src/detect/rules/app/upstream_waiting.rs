@@ -223,3 +223,44 @@ fn fixes(peer: SocketAddr, server: Option<ProcId>) -> Vec<Fix> {
     cure.takes_s = None;
     vec![there, sockets, cure]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::host::service;
+    use crate::detect::bench::sockets::{door, peer, sockets, unread};
+    use crate::detect::bench::{Bench, Table};
+
+    /// So many requests wait for a peer that is asked so often, of so many in flight.
+    fn asks(waiting: f64, per_s: f64, in_flight: f64) -> Bench {
+        Bench::quiet().on(|host| {
+            let owner = service(100, "api", 8080).id;
+            let link = PeerFacts { segments_per_s: per_s, ..peer(owner, waiting) };
+            host.sockets = Ok(sockets(vec![ListenerFacts { in_flight, ..door(owner, 8080) }], vec![link]));
+        })
+    }
+
+    #[test]
+    fn requests_that_wait_for_a_peer_are_found_and_held() {
+        Table {
+            clear: asks(0.035, 1.0, 0.5),
+            unknown: Some(unread()),
+            found: asks(0.06, 1.0, 0.5),
+            held: Some(asks(0.045, 1.0, 0.5)),
+        }
+        .check(&RULE);
+        asks(0.06, 1.0, 0.5)
+            .must_say(&RULE, "found Not on this host: 0.06 of 0.5 requests in flight on :8080 wait for 192.0.2.5:9000");
+    }
+
+    #[test]
+    fn what_a_quick_peer_or_a_poll_takes_is_nobodys_wait() {
+        // Half a millisecond each.
+        asks(0.06, 120.0, 0.5).must_say(&RULE, "clear");
+        // Asked less than once a second: a poll, unless most requests in flight may wait for it.
+        asks(0.06, 0.5, 0.5).must_say(&RULE, "clear");
+        asks(0.06, 0.5, 0.2).must_say(&RULE, "found");
+        let local = asks(0.06, 1.0, 0.5).on(|host| host.sockets.iter_mut().for_each(|s| s.peers[0].local = true));
+        local.must_say(&RULE, "clear");
+    }
+}

@@ -153,3 +153,46 @@ fn fixes(door: &ListenerFacts) -> Vec<Fix> {
     cure.needs = "capacity".into();
     vec![look, cure]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::host::{process, service};
+    use crate::detect::bench::sockets::{door, sockets, unread};
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::facts::ProcFacts;
+
+    /// A service with so many requests a second, each of so many milliseconds on a CPU, that waits for one as well.
+    fn serves(per_s: f64, ms: f64) -> Bench {
+        Bench::quiet().on(|host| {
+            let api = ProcFacts { cpu: Some(per_s * ms / 1e3), runnable: Some(0.4), ..service(100, "api", 8080) };
+            host.sockets = Ok(sockets(vec![ListenerFacts { requests_per_s: per_s, ..door(api.id, 8080) }], Vec::new()));
+            host.processes = Ok(vec![api]);
+        })
+    }
+
+    /// The same, after a hundred a second of two milliseconds each.
+    fn grown(per_s: f64, ms: f64) -> Bench {
+        serves(per_s, ms).after(40, &serves(100.0, 2.0))
+    }
+
+    #[test]
+    fn more_requests_at_the_same_cost_are_found_and_held() {
+        Table { clear: grown(120.0, 2.0), unknown: Some(unread()), found: grown(140.0, 2.0), held: Some(grown(125.0, 2.0)) }
+            .check(&RULE);
+        grown(140.0, 2.0).must_say(&RULE, "found api (pid 100) on :8080 has 1.4 times its baseline requests (140/s, was 100/s)");
+    }
+
+    #[test]
+    fn other_requests_and_other_programs_are_no_growth() {
+        grown(140.0, 2.4).must_say(&RULE, "found");
+        grown(140.0, 2.6).must_say(&RULE, "clear");
+        grown(140.0, 1.5).must_say(&RULE, "clear");
+        // Nothing is usual yet.
+        serves(140.0, 2.0).must_say(&RULE, "clear");
+        let neighbour = grown(140.0, 2.0).on(|host| {
+            host.processes.iter_mut().for_each(|all| all.push(ProcFacts { cpu: Some(0.3), ..process(101, "build") }));
+        });
+        neighbour.must_say(&RULE, "clear");
+    }
+}

@@ -55,3 +55,33 @@ fn made(pg: &PgFacts, _: &Chains, root: &Root) -> Option<(Subject, String, Vec<F
     fixes.push(cure);
     Some((session_subject(pg, s), title, fixes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::postgres::{blocked, chain, client, waiter};
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::postgres::{PgState, Session};
+
+    fn queue(kind: &str, looks: u32) -> Bench {
+        blocked(Session { state: "idle".into(), ..client(10) }, kind, looks)
+    }
+
+    #[test]
+    fn a_queue_for_an_advisory_lock_is_found_and_held() {
+        Table {
+            clear: queue("advisory", 60),
+            unknown: Some(Bench::postgres(PgState::default())),
+            found: queue("advisory", 110),
+            held: Some(queue("advisory", 80)),
+        }
+        .check(&RULE);
+        let two = vec![waiter(20, &[10], "advisory"), waiter(21, &[10], "advisory")];
+        let works = Bench::postgres(chain(vec![client(10)], two, 60));
+        works.must_say(
+            &RULE,
+            "found 2 sessions wait for an advisory lock of a client as app from the local socket (pid 10), which works",
+        );
+        queue("relation", 110).must_say(&RULE, "clear");
+    }
+}

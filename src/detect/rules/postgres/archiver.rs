@@ -85,3 +85,31 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     found.fixes = vec![fix];
     Judged::found(subject, found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::postgres::setting;
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::postgres::{Archiver, Cluster, PgState};
+
+    fn archives(mode: &str, last_archived_s: f64) -> Bench {
+        let archiver =
+            Archiver { failed: 4, last_failed_s: Some(5.0), last_archived_s: Some(last_archived_s), ..Archiver::default() };
+        Bench::cluster(Cluster { archiver, settings: [setting("archive_mode", mode)].into(), ..Cluster::default() })
+    }
+
+    #[test]
+    fn an_archiver_that_fails_is_found_and_held() {
+        Table {
+            clear: archives("on", 13.0),
+            unknown: Some(Bench::postgres(PgState::default())),
+            found: archives("on", 21.0),
+            held: Some(archives("on", 15.0)),
+        }
+        .check(&RULE);
+        archives("on", 21.0).must_say(&RULE, "found Archiving of WAL fails, 4 failures so far: the last success is 21");
+        archives("off", 21.0).must_say(&RULE, "clear");
+        archives("on", 4.0).must_say(&RULE, "clear");
+    }
+}

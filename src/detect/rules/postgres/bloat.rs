@@ -72,3 +72,30 @@ fn fixes(pg: &PgFacts, costly: &Costly<'_>, table: &PlannedTable, object: &Objec
     full.takes_s = Some((table.pages as f64 * 8192.0 / 25e6).max(1.0).round());
     vec![vacuum, full]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::Table;
+    use crate::detect::bench::postgres::{Statement, index, orders, scan};
+
+    /// It reads a table with so many dead rows, on so many pages.
+    fn reads(dead: u64, pages: u64) -> Statement {
+        let table = PlannedTable { dead, pages, indexes: vec![index(&[2])], ..orders() };
+        Statement { plan: scan(table, "(customer_id = $1)", 1.0), ..Statement::default() }
+    }
+
+    #[test]
+    fn dead_space_that_a_query_reads_is_found_and_held() {
+        let bloated = reads(1_000_000, 6_000);
+        Table { clear: bloated.busy(60), unknown: Statement::unread(), found: bloated.bench(), held: Some(bloated.busy(80)) }
+            .check(&RULE);
+        bloated.bench().must_say(&RULE, "found 50 % of public.orders (47 MiB) is dead space, and `SELECT id FROM orders");
+        reads(900_000, 6_000).bench().must_say(&RULE, "clear");
+        reads(600_000, 6_000).bench().must_say_after(&RULE, Some(&bloated.bench()), "found");
+        reads(500_000, 6_000).bench().must_say_after(&RULE, Some(&bloated.bench()), "clear");
+        // Pages that hold nothing count as well.
+        reads(0, 12_500).bench().must_say(&RULE, "found 5");
+        reads(0, 11_000).bench().must_say(&RULE, "clear");
+    }
+}

@@ -84,3 +84,30 @@ fn give_up(pg: &PgFacts, root: &Root) -> Option<Fix> {
         .into();
     Some(fix)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::postgres::{blocked, client};
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::postgres::PgState;
+
+    fn behind(xact_s: f64, looks: u32) -> Bench {
+        blocked(Session { xact_s: Some(xact_s), ..client(10) }, "transactionid", looks)
+    }
+
+    #[test]
+    fn a_long_transaction_that_blocks_is_found_and_held() {
+        Table {
+            clear: behind(30.0, 60),
+            unknown: Some(Bench::postgres(PgState::default())),
+            found: behind(30.0, 110),
+            held: Some(behind(30.0, 80)),
+        }
+        .check(&RULE);
+        behind(30.0, 110)
+            .must_say(&RULE, "found a client as app from the local socket (pid 10) blocks 1 session with `SELECT 1`");
+        // Behind a young one they queue for the row.
+        behind(1.0, 110).must_say(&RULE, "clear");
+    }
+}

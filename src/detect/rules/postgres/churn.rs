@@ -85,3 +85,27 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     )];
     Judged::found(subject, found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::postgres::{readings, shop};
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::postgres::{Cluster, ConnectionRow, DatabaseRow};
+
+    fn opens(per_s: u64) -> Bench {
+        let cluster = |sessions| {
+            let web = ConnectionRow { application: "web".into(), young: 9, ..ConnectionRow::default() };
+            let databases = vec![DatabaseRow { sessions: Some(sessions), ..shop() }];
+            Cluster { databases, connections: vec![web], ..Cluster::default() }
+        };
+        readings(cluster(500), cluster(500 + per_s * 10))
+    }
+
+    #[test]
+    fn connections_that_are_opened_all_the_time_are_found_and_held() {
+        Table { clear: opens(13), unknown: Some(Bench::cluster(Cluster::default())), found: opens(21), held: Some(opens(15)) }
+            .check(&RULE);
+        opens(21).must_say(&RULE, "found 21 connections/s opened, mostly by web");
+    }
+}

@@ -130,3 +130,28 @@ fn fixes(pg: &PgFacts, activity: &Activities, flush: bool) -> Vec<Fix> {
     );
     relief.into_iter().chain([batch]).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::postgres::{seen, waits};
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::postgres::PgState;
+
+    fn flushes(looks: u32) -> Bench {
+        seen(vec![(waits(10, WaitKind::Io, "WALSync"), looks)])
+    }
+
+    #[test]
+    fn sessions_that_wait_for_wal_are_found_and_held() {
+        Table {
+            clear: flushes(200),
+            unknown: Some(Bench::postgres(PgState::default())),
+            found: flushes(310),
+            held: Some(flushes(290)),
+        }
+        .check(&RULE);
+        flushes(310).must_say(&RULE, "found 0.3 sessions wait for WAL writes and flushes");
+        seen(vec![(waits(10, WaitKind::Io, "DataFileRead"), 310)]).must_say(&RULE, "clear");
+    }
+}

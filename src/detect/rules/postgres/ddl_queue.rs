@@ -66,3 +66,31 @@ fn made(pg: &PgFacts, _: &Chains, root: &Root) -> Option<(Subject, String, Vec<F
     fixes.push(cure);
     Some((subject, title, fixes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::postgres::{chain, client, waiter};
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::postgres::{PgState, Waiter};
+
+    /// 20 wants to alter what 10 reads, and 21 waits for these.
+    fn queue(by: &[i32], looks: u32) -> Bench {
+        let ddl = Waiter { mode: "AccessExclusiveLock".into(), ..waiter(20, &[10], "relation") };
+        Bench::postgres(chain(vec![client(10)], vec![ddl, waiter(21, by, "relation")], looks))
+    }
+
+    #[test]
+    fn a_queue_behind_a_ddl_is_found_and_held() {
+        Table {
+            clear: queue(&[20], 30),
+            unknown: Some(Bench::postgres(PgState::default())),
+            found: queue(&[20], 55),
+            held: Some(queue(&[20], 40)),
+        }
+        .check(&RULE);
+        queue(&[20], 55).must_say(&RULE, "found 1 session queues behind `SELECT 1`, which waits for a client as app");
+        // It would wait for the holder all the same.
+        queue(&[10, 20], 55).must_say(&RULE, "clear");
+    }
+}

@@ -89,3 +89,29 @@ fn order(pg: &PgFacts, database: &Foreign) -> Fix {
         "none beyond the code change",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::postgres::{readings, shop};
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::postgres::{Cluster, DatabaseRow};
+
+    /// So many deadlocks between two readings, so many milliseconds after the first ones.
+    fn counted(more: u64, at_ms: i64) -> Bench {
+        let cluster = |deadlocks| Cluster { databases: vec![DatabaseRow { deadlocks, ..shop() }], ..Cluster::default() };
+        readings(cluster(3), cluster(3 + more)).with(|world| world.at.wall_ms = at_ms)
+    }
+
+    #[test]
+    fn a_deadlock_is_found_and_shown_for_a_minute() {
+        Table {
+            clear: counted(0, 60_000),
+            unknown: Some(Bench::cluster(Cluster::default())),
+            found: counted(1, 0),
+            held: Some(counted(0, 59_000)),
+        }
+        .check(&RULE);
+        counted(1, 0).must_say(&RULE, "found Deadlocks in shop: 6");
+    }
+}

@@ -139,3 +139,26 @@ fn fixes(pg: &PgFacts, top: &crate::model::postgres::ConnectionRow, places: f64)
     }));
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::postgres::setting;
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::postgres::{Cluster, ConnectionRow};
+
+    /// So many of 97 slots are taken.
+    fn taken(all: u32) -> Bench {
+        let web = ConnectionRow { application: "web".into(), role: "app".into(), all, ..ConnectionRow::default() };
+        let settings = [setting("max_connections", "100"), setting("superuser_reserved_connections", "3")].into();
+        Bench::cluster(Cluster { connections: vec![web], settings, ..Cluster::default() })
+    }
+
+    #[test]
+    fn slots_that_run_out_are_found_and_held() {
+        Table { clear: taken(61), unknown: Some(Bench::cluster(Cluster::default())), found: taken(88), held: Some(taken(87)) }
+            .check(&RULE);
+        taken(88).must_say(&RULE, "found Nearly all connection slots are in use: 88 of 97; web as app has 88");
+        taken(97).must_say(&RULE, "found All connection slots are in use");
+    }
+}

@@ -81,3 +81,29 @@ fn limit(pg: &PgFacts, costly: &Costly<'_>) -> Vec<Fix> {
     });
     cancel.into_iter().chain(said).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::Table;
+    use crate::detect::bench::postgres::Statement;
+
+    fn takes(ms: f64, share: f64) -> Statement {
+        Statement { ms, share, ..Statement::default() }
+    }
+
+    #[test]
+    fn an_expensive_query_is_found_and_held() {
+        let dear = takes(20.0, 0.1);
+        Table { clear: dear.busy(60), unknown: Statement::unread(), found: dear.bench(), held: Some(dear.busy(80)) }.check(&RULE);
+        dear.bench()
+            .must_say(&RULE, "found `SELECT id FROM orders WHERE customer_id = $1` keeps 0.1 sessions busy, 20 ms per call");
+        takes(19.0, 0.1).bench().must_say(&RULE, "clear");
+        takes(14.5, 0.1).bench().must_say_after(&RULE, Some(&dear.bench()), "found");
+        takes(13.5, 0.1).bench().must_say_after(&RULE, Some(&dear.bench()), "clear");
+        // One that has most of the time is expensive from 2 ms on.
+        takes(2.0, 0.41).bench().must_say(&RULE, "found");
+        takes(2.0, 0.39).bench().must_say(&RULE, "clear");
+        takes(1.9, 0.41).bench().must_say(&RULE, "clear");
+    }
+}

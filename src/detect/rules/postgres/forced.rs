@@ -126,3 +126,35 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     found.fixes = said.into_iter().collect();
     Judged::found(subject, found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::{Bench, SERVER, Table};
+    use crate::model::postgres::Cluster;
+
+    /// So many checkpoints were requested, and so many came by time, within a hundred seconds.
+    fn checkpoints(requested: f64, timed: f64) -> Bench {
+        Bench::cluster(Cluster::default()).knowing(|learned| {
+            for (what, grown) in [("checkpoints requested", requested), ("checkpoints timed", timed)] {
+                let series = learned.servers.postgres.trends.entry(format!("{SERVER} {what}")).or_default();
+                series.push(0.0, 10.0);
+                series.push(100.0, 10.0 + grown);
+            }
+        })
+    }
+
+    #[test]
+    fn checkpoints_that_are_requested_are_found() {
+        Table {
+            clear: checkpoints(2.0, 3.0),
+            unknown: Some(Bench::cluster(Cluster::default())),
+            found: checkpoints(2.0, 2.0),
+            // Two of them are above the limit of a rate, and one is too few.
+            held: None,
+        }
+        .check(&RULE);
+        checkpoints(2.0, 2.0).must_say(&RULE, "found Checkpoints are requested early: one every 50");
+        checkpoints(1.0, 0.0).must_say(&RULE, "clear");
+    }
+}

@@ -67,3 +67,37 @@ fn batch(pg: &PgFacts, costly: &Costly<'_>) -> Vec<Fix> {
         "the application changes",
     )]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::Table;
+    use crate::detect::bench::postgres::Statement;
+
+    /// 440 calls a second, where so many were usual.
+    fn flood(usual_per_s: f32) -> Statement {
+        Statement { ms: 0.25, usual: Some((0.25, usual_per_s)), ..Statement::default() }
+    }
+
+    #[test]
+    fn a_flood_of_calls_is_found_and_held() {
+        let flooded = flood(100.0);
+        Table { clear: flooded.busy(69), unknown: Statement::unread(), found: flooded.bench(), held: Some(flooded.busy(80)) }
+            .check(&RULE);
+        flooded.bench().must_say(&RULE, "found `SELECT id FROM orders WHERE customer_id = $1` is called 440 times a second");
+    }
+
+    #[test]
+    fn many_calls_alone_are_no_flood() {
+        flood(150.0).bench().must_say(&RULE, "clear");
+        flood(205.0).bench().must_say_after(&RULE, Some(&flood(100.0).bench()), "found");
+        flood(215.0).bench().must_say_after(&RULE, Some(&flood(100.0).bench()), "clear");
+        Statement { rows: 11, ..flood(100.0) }.bench().must_say(&RULE, "clear");
+        Statement { text: "COMMIT", ..flood(100.0) }.bench().must_say(&RULE, "clear");
+        Statement { ms: 0.4, ..flood(10.0) }.bench().must_say(&RULE, "clear");
+        // Without a baseline an old one counts from a whole session on.
+        let unknown = Statement { usual: None, ..flood(100.0) };
+        unknown.busy(990).must_say(&RULE, "clear");
+        unknown.busy(1000).must_say(&RULE, "found");
+    }
+}

@@ -80,3 +80,29 @@ fn fixes(pg: &PgFacts) -> Vec<Fix> {
         "reads must sum the rows",
     )]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::postgres::{blocked, client};
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::postgres::{PgState, Session};
+
+    fn queue(xact_s: f64, looks: u32) -> Bench {
+        blocked(Session { xact_s: Some(xact_s), ..client(10) }, "tuple", looks)
+    }
+
+    #[test]
+    fn a_hot_row_is_found_and_held() {
+        Table {
+            clear: queue(0.1, 60),
+            unknown: Some(Bench::postgres(PgState::default())),
+            found: queue(0.1, 110),
+            held: Some(queue(0.1, 80)),
+        }
+        .check(&RULE);
+        queue(0.1, 110).must_say(&RULE, "found 0.1 sessions queue on the same rows of an unknown table (`SELECT 1`)");
+        // One that lasts is to blame itself.
+        queue(3.0, 110).must_say(&RULE, "clear");
+    }
+}

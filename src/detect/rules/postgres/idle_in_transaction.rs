@@ -55,3 +55,31 @@ fn limit(pg: &PgFacts, role: &Foreign) -> Option<Fix> {
     fix.risk = "clients that pause longer within a transaction are disconnected".into();
     Some(fix)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::postgres::{blocked, client};
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::postgres::{PgState, Session};
+
+    fn idle(state_s: f64, looks: u32) -> Bench {
+        let holder = Session { state: "idle in transaction".into(), state_s: Some(state_s), xact_s: Some(40.0), ..client(10) };
+        blocked(holder, "transactionid", looks)
+    }
+
+    #[test]
+    fn an_idle_transaction_that_blocks_is_found_and_held() {
+        Table {
+            clear: idle(30.0, 60),
+            unknown: Some(Bench::postgres(PgState::default())),
+            found: idle(30.0, 110),
+            held: Some(idle(30.0, 80)),
+        }
+        .check(&RULE);
+        idle(30.0, 110)
+            .must_say(&RULE, "found a client as app from the local socket (pid 10) has been idle in a transaction for 30");
+        // A pause between two statements is none.
+        idle(0.5, 110).must_say(&RULE, "clear");
+    }
+}

@@ -64,3 +64,38 @@ fn judge(facts: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
     }
     support::of_visited(pg, judged, 10, "no index is redundant")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::postgres::visited;
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::postgres::{Catalog, DuplicateIndex, IndexRow, PgState};
+
+    fn twice(same: bool) -> Bench {
+        let duplicate = DuplicateIndex {
+            schema: "public".into(),
+            table: "orders".into(),
+            name: "orders_b".into(),
+            kept: "orders_a".into(),
+            pages: 128,
+            same,
+            ..DuplicateIndex::default()
+        };
+        visited(Catalog { duplicates: vec![duplicate], ..Catalog::default() })
+    }
+
+    #[test]
+    fn a_redundant_index_is_found() {
+        let other = IndexRow { name: "orders_b".into(), valid: true, pages: 128, ..IndexRow::default() };
+        Table {
+            clear: visited(Catalog { indexes: vec![other], ..Catalog::default() }),
+            unknown: Some(Bench::postgres(PgState::default())),
+            found: twice(true),
+            held: None,
+        }
+        .check(&RULE);
+        twice(true).must_say(&RULE, "found Index public.orders_b on orders has the same columns as orders_a: 1.0 MiB");
+        twice(false).must_say(&RULE, "found Index public.orders_b on orders has the first columns of orders_a");
+    }
+}

@@ -64,3 +64,37 @@ fn fixes(pg: &PgFacts, database: &Foreign, index: &Object) -> Vec<Fix> {
     build.takes_s = None;
     vec![drop, build]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::postgres::visited;
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::postgres::{Catalog, IndexRow, PgState};
+
+    fn index(valid: bool, building: bool) -> Bench {
+        let index = IndexRow {
+            schema: "public".into(),
+            table: "orders".into(),
+            name: "orders_a".into(),
+            pages: 128,
+            valid,
+            building,
+            ..IndexRow::default()
+        };
+        visited(Catalog { indexes: vec![index], ..Catalog::default() })
+    }
+
+    #[test]
+    fn an_invalid_index_is_found() {
+        Table {
+            clear: index(false, true),
+            unknown: Some(Bench::postgres(PgState::default())),
+            found: index(false, false),
+            held: None,
+        }
+        .check(&RULE);
+        index(false, false).must_say(&RULE, "found Index public.orders_a is invalid: 1.0 MiB on orders");
+        index(true, false).must_say(&RULE, "clear");
+    }
+}

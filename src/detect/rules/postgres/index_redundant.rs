@@ -120,3 +120,48 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     }
     support::of_visited(pg, judged, 10, "no redundant index slows a busy table")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::postgres::{Statement, catalogs, grows, shop};
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::postgres::{Catalog, Cluster, DatabaseRow, TableRow};
+
+    /// So many rows are written each second, those of one table, by statements that keep so many thousandths of a session busy.
+    fn writes(text: &'static str, per_s: u32, busy: u32) -> Bench {
+        let duplicate = DuplicateIndex {
+            schema: "public".into(),
+            table: "orders".into(),
+            name: "orders_b".into(),
+            kept: "orders_a".into(),
+            ..DuplicateIndex::default()
+        };
+        let table = TableRow { oid: 5, schema: "public".into(), name: "orders".into(), ..TableRow::default() };
+        let cluster = |rows_written| {
+            std::sync::Arc::new(Cluster { databases: vec![DatabaseRow { rows_written, ..shop() }], ..Cluster::default() })
+        };
+        let insert = Statement { text, ..Statement::default() };
+        let served = insert.busy(busy).served(|pg| {
+            pg.catalogs = catalogs(Catalog { tables: vec![table], duplicates: vec![duplicate], ..Catalog::default() });
+            pg.cluster = Ok(cluster(u64::from(per_s) * 10));
+            pg.before = Some((cluster(0), 10.0));
+        });
+        served.knowing(grows("writes 1 5", per_s.into()))
+    }
+
+    #[test]
+    fn a_redundant_index_of_a_busy_table_is_found_and_held() {
+        const INSERT: &str = "INSERT INTO orders VALUES ($1)";
+        Table {
+            clear: writes(INSERT, 110, 250),
+            unknown: Some(Bench::postgres(crate::model::postgres::PgState::default())),
+            found: writes(INSERT, 110, 420),
+            held: Some(writes(INSERT, 80, 300)),
+        }
+        .check(&RULE);
+        writes(INSERT, 110, 420).must_say(&RULE, "found A redundant index on orders slows its 110 writes a second");
+        writes(INSERT, 69, 420).must_say_after(&RULE, Some(&writes(INSERT, 110, 420)), "clear");
+        writes("SELECT 1", 110, 420).must_say(&RULE, "clear");
+    }
+}

@@ -98,3 +98,66 @@ fn transactions(facts: &Facts<'_>, pg: &PgFacts, catalog: &Catalog, looked_s: f6
     // A quiet night says little of the days before: twice the rate of now.
     ids.map_or(most, |(rate, _)| most.min(rate * 2.0 * TWO_WEEKS_S))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::postgres::{catalogs, server, shop};
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::postgres::{Cluster, DatabaseRow, PgState, Server};
+
+    const DAY_US: i64 = 86_400_000_000;
+
+    /// Statistics are so many days old, and a million transactions each day have ended since.
+    fn index(days: i64, change: impl Fn(&mut IndexRow)) -> PgState {
+        let mut index = IndexRow {
+            schema: "public".into(),
+            table: "orders".into(),
+            name: "orders_a".into(),
+            pages: 128,
+            valid: true,
+            changed_age: Some(15_000_000),
+            ..IndexRow::default()
+        };
+        change(&mut index);
+        let catalog = Catalog {
+            server_us: 100 * DAY_US,
+            reset_us: Some((100 - days) * DAY_US),
+            indexes: vec![index],
+            ..Catalog::default()
+        };
+        let commits = u64::try_from(days).unwrap() * 1_000_000;
+        let databases = vec![DatabaseRow { commits, ..shop() }];
+        PgState {
+            server: Some(server().into()),
+            cluster: Ok(Cluster { databases, ..Cluster::default() }.into()),
+            catalogs: catalogs(catalog),
+            ..PgState::default()
+        }
+    }
+
+    #[test]
+    fn an_index_that_nobody_used_is_found() {
+        let bench = |days, change: fn(&mut IndexRow)| Bench::postgres(index(days, change));
+        Table {
+            clear: bench(15, |i| i.scans = 1),
+            unknown: Some(Bench::postgres(PgState::default())),
+            found: bench(15, |_| ()),
+            held: None,
+        }
+        .check(&RULE);
+        bench(15, |_| ()).must_say(&RULE, "found Index public.orders_a on orders: no scan in 15");
+        bench(13, |_| ()).must_say(&RULE, "clear");
+        bench(15, |i| i.needed = true).must_say(&RULE, "clear");
+        bench(15, |i| i.pages = 127).must_say(&RULE, "clear");
+        // It is no older than two weeks by the transactions since.
+        bench(15, |i| i.changed_age = Some(14_000_000)).must_say(&RULE, "clear");
+        bench(15, |i| i.changed_age = None).must_say(&RULE, "clear");
+    }
+
+    #[test]
+    fn a_standby_judges_no_index() {
+        let standby = Server { standby: true, ..server() };
+        Bench::postgres(PgState { server: Some(standby.into()), ..index(15, |_| ()) }).must_say(&RULE, "clear");
+    }
+}

@@ -121,7 +121,8 @@ fn quiet_hour(pg: &PgFacts, s: &Session) -> Option<Fix> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::bench::Bench;
+    use crate::detect::bench::postgres::seen;
+    use crate::detect::bench::{Bench, Table};
     use crate::model::postgres::{PgState, Wait, WaitKind};
 
     fn reads(pid: i32, query: &str) -> Session {
@@ -150,5 +151,15 @@ mod tests {
             Bench::sessions(sessions).must_say(&RULE, what);
         }
         Bench::postgres(PgState::default()).must_say(&RULE, "unknown");
+    }
+
+    /// A vacuum that reads, beside a session that does in so many of a thousand looks.
+    fn beside(looks: u32) -> Bench {
+        seen(vec![(reads(1, "VACUUM orders"), 1000), (reads(2, "SELECT 1"), looks)])
+    }
+
+    #[test]
+    fn what_the_others_lose_is_found_and_held() {
+        Table { clear: beside(70), unknown: None, found: beside(120), held: Some(beside(100)) }.check(&RULE);
     }
 }

@@ -124,3 +124,48 @@ fn near(figures: &[String]) -> Verdict {
         known => Verdict::Clear(format!("{} behind", known.join(" and "))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::postgres::{Cluster, PgState, ReplicaRow};
+
+    fn behind(replay_lag_s: f64, bytes: u64) -> Bench {
+        let replica =
+            ReplicaRow { name: "b".into(), replay_lag_s: Some(replay_lag_s), behind_bytes: Some(bytes), ..ReplicaRow::default() };
+        Bench::cluster(Cluster { replicas: vec![replica], ..Cluster::default() })
+    }
+
+    #[test]
+    fn a_standby_that_is_behind_is_found_and_held() {
+        Table {
+            clear: behind(6.9, 60 << 20),
+            unknown: Some(Bench::postgres(PgState::default())),
+            found: behind(10.0, 60 << 20),
+            held: Some(behind(7.1, 60 << 20)),
+        }
+        .check(&RULE);
+        behind(10.0, 60 << 20).must_say(&RULE, "found standby b is 10");
+        // Either is enough.
+        behind(0.0, 100 << 20).must_say(&RULE, "found standby b is");
+        behind(0.0, 80 << 20).must_say_after(&RULE, Some(&behind(0.0, 100 << 20)), "found");
+    }
+
+    #[test]
+    fn a_standby_of_which_nothing_is_seen_is_unknown() {
+        let replicas = vec![ReplicaRow { name: "b".into(), ..ReplicaRow::default() }];
+        Bench::cluster(Cluster { replicas, ..Cluster::default() }).must_say(&RULE, "unknown");
+        // One that only receives replays nothing.
+        let receiver = ReplicaRow { name: "pg_receivewal".into(), behind_bytes: Some(1 << 40), ..ReplicaRow::default() };
+        Bench::cluster(Cluster { replicas: vec![receiver], ..Cluster::default() }).must_say(&RULE, "clear");
+    }
+
+    #[test]
+    fn a_standby_judges_itself_only_while_there_is_something_to_replay() {
+        let own = |lag| Bench::cluster(Cluster { replay_lag: Some(lag), ..Cluster::default() });
+        own((600.0, Some(8192))).must_say(&RULE, "found this standby is 10");
+        own((600.0, Some(0))).must_say(&RULE, "clear");
+        own((600.0, None)).must_say(&RULE, "unknown");
+    }
+}

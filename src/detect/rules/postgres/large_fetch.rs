@@ -71,3 +71,25 @@ fn paginate(pg: &PgFacts, costly: &Costly<'_>) -> Vec<Fix> {
         "the application must request the next page",
     )]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::Table;
+    use crate::detect::bench::postgres::Statement;
+
+    fn returns(rows: u64, text: &'static str) -> Statement {
+        Statement { rows, text, ..Statement::default() }
+    }
+
+    #[test]
+    fn a_large_fetch_is_found_and_held() {
+        let all = returns(10_000, "SELECT * FROM orders");
+        Table { clear: all.busy(60), unknown: Statement::unread(), found: all.bench(), held: Some(all.busy(80)) }.check(&RULE);
+        all.bench().must_say(&RULE, "found `SELECT * FROM orders` returns 10k rows per call, 22 times a second");
+        returns(9_999, "SELECT * FROM orders").bench().must_say(&RULE, "clear");
+        returns(7_000, "SELECT * FROM orders").bench().must_say_after(&RULE, Some(&all.bench()), "found");
+        returns(6_999, "SELECT * FROM orders").bench().must_say_after(&RULE, Some(&all.bench()), "clear");
+        returns(10_000, "UPDATE orders SET state = $1").bench().must_say(&RULE, "clear");
+    }
+}

@@ -155,3 +155,44 @@ fn preflight(pg: &PgFacts, costly: &Costly<'_>) -> Vec<Preflight> {
     }
     checks
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::Table;
+    use crate::detect::bench::postgres::{Statement, index, orders, scan};
+
+    fn scans(indexed: &[i16]) -> Statement {
+        let table = PlannedTable { indexes: vec![index(indexed)], ..orders() };
+        Statement { ms: 50.0, plan: scan(table, "(customer_id = $1)", 10.0), ..Statement::default() }
+    }
+
+    #[test]
+    fn a_missing_index_is_found_and_held() {
+        let scans_all = scans(&[1]);
+        Table {
+            clear: scans_all.busy(60),
+            unknown: Statement::unread(),
+            found: scans_all.bench(),
+            held: Some(scans_all.busy(80)),
+        }
+        .check(&RULE);
+        scans_all.bench().must_say(&RULE, "found Missing index on public.orders(customer_id): `SELECT id FROM orders WHERE");
+    }
+
+    #[test]
+    fn an_index_that_is_there_is_not_missing() {
+        scans(&[2]).bench().must_say(&RULE, "clear");
+        // Half of the table is read as well without one.
+        let plan = scan(orders(), "(state = $1)", 200_000.0);
+        Statement { plan, ..scans(&[1]) }.bench().must_say(&RULE, "clear");
+        Statement { plan: None, ..scans(&[1]) }.bench().must_say(&RULE, "clear");
+    }
+
+    #[test]
+    fn statements_of_a_minute_ago_say_nothing() {
+        let read = |age_s| scans(&[1]).bench().served(|pg| pg.statements_age_s = age_s);
+        read(45.0).must_say(&RULE, "found");
+        read(46.0).must_say(&RULE, "unknown");
+    }
+}

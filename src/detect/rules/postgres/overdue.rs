@@ -117,3 +117,47 @@ fn fixes(pg: &PgFacts, database: &Foreign, t: &crate::model::postgres::TableRow,
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::postgres::visited;
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::postgres::{Catalog, Cluster, PgState, ProgressRow, TableRow};
+
+    fn table(dead: u64, vacuum_at: f64, autovacuum: bool) -> Bench {
+        let row = TableRow {
+            oid: 5,
+            schema: "public".into(),
+            name: "orders".into(),
+            dead,
+            vacuum_at,
+            autovacuum,
+            ..TableRow::default()
+        };
+        visited(Catalog { tables: vec![row], ..Catalog::default() })
+    }
+
+    #[test]
+    fn a_table_full_of_dead_rows_is_found_and_held() {
+        Table {
+            clear: table(6_900, 1_000.0, true),
+            unknown: Some(Bench::postgres(PgState::default())),
+            found: table(10_000, 5_000.0, true),
+            held: Some(table(7_100, 5_000.0, true)),
+        }
+        .check(&RULE);
+        table(10_000, 5_000.0, true)
+            .must_say(&RULE, "found public.orders has 10k dead rows, 2.0 times autovacuum's trigger: auto");
+        table(10_000, 5_000.0, false)
+            .must_say(&RULE, "found public.orders has 10k dead rows, 2.0 times autovacuum's trigger: autov");
+        table(10_000, 5_100.0, true).must_say(&RULE, "clear");
+    }
+
+    #[test]
+    fn a_table_that_is_being_vacuumed_is_not_overdue() {
+        let row = ProgressRow { command: "vacuum".into(), database: "shop".into(), relation: Some(5), ..ProgressRow::default() };
+        let cluster = Cluster { progress: vec![row], ..Cluster::default() };
+        table(10_000, 5_000.0, true).served(|pg| pg.cluster = Ok(cluster.into())).must_say(&RULE, "clear");
+    }
+}

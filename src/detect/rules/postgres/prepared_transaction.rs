@@ -70,3 +70,33 @@ fn made(pg: &PgFacts, _: &Chains, root: &Root) -> Option<(Subject, String, Vec<F
     }
     Some((subject, title, fixes))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::detect::bench::postgres::{blocked, chain, client, waiter};
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::postgres::{Cluster, PgState, PreparedRow, Waiter};
+
+    fn prepared(looks: u32) -> Bench {
+        let row = PreparedRow { gid: "pay-1".into(), transaction: 7, owner: "app".into(), age_s: 90.0, ..PreparedRow::default() };
+        let cluster = Cluster { prepared: vec![row], ..Cluster::default() };
+        let waiter = Waiter { transaction: Some(7), ..waiter(20, &[0], "transactionid") };
+        Bench::postgres(PgState { cluster: Ok(Arc::new(cluster)), ..chain(Vec::new(), vec![waiter], looks) })
+    }
+
+    #[test]
+    fn a_prepared_transaction_that_blocks_is_found_and_held() {
+        Table {
+            clear: prepared(60),
+            unknown: Some(Bench::postgres(PgState::default())),
+            found: prepared(110),
+            held: Some(prepared(80)),
+        }
+        .check(&RULE);
+        prepared(110).must_say(&RULE, "found Prepared transaction pay-1 of app");
+        blocked(client(10), "transactionid", 110).must_say(&RULE, "clear");
+    }
+}

@@ -111,3 +111,31 @@ fn more_memory(facts: &Facts<'_>, pg: &PgFacts, buffers: f64) -> Option<Fix> {
     }
     Some(fix)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::postgres::{seen, waits};
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::postgres::{PgState, Session, WaitKind};
+
+    /// Two sessions that read, each in its own query, for so many of a thousand looks.
+    fn reads(first: u32, second: u32) -> Bench {
+        let read = |pid: i32, looks| (Session { query_id: Some(pid.into()), ..waits(pid, WaitKind::Io, "DataFileRead") }, looks);
+        seen(vec![read(10, first), read(11, second)])
+    }
+
+    #[test]
+    fn sessions_that_wait_for_reads_are_found_and_held() {
+        Table {
+            clear: reads(100, 100),
+            unknown: Some(Bench::postgres(PgState::default())),
+            found: reads(160, 150),
+            held: Some(reads(150, 140)),
+        }
+        .check(&RULE);
+        reads(160, 150).must_say(&RULE, "found 0.3 sessions wait for reads of data files");
+        // Most of it is one query's.
+        reads(190, 120).must_say(&RULE, "clear");
+    }
+}

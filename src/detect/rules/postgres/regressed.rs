@@ -67,3 +67,29 @@ fn analyze(pg: &PgFacts, costly: &Costly<'_>) -> Vec<Fix> {
     fix.takes_s = Some(60.0);
     vec![fix]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::Table;
+    use crate::detect::bench::postgres::Statement;
+
+    fn slower(usual_ms: f32, ms: f64) -> Statement {
+        Statement { ms, usual: Some((usual_ms, 10.0)), ..Statement::default() }
+    }
+
+    #[test]
+    fn a_query_that_became_slower_is_found_and_held() {
+        let twice = slower(2.5, 5.0);
+        Table { clear: twice.busy(60), unknown: Statement::unread(), found: twice.bench(), held: Some(twice.busy(80)) }
+            .check(&RULE);
+        twice
+            .bench()
+            .must_say(&RULE, "found `SELECT id FROM orders WHERE customer_id = $1` takes 5.0 ms per call, 2.0 times its");
+        slower(2.6, 5.0).bench().must_say(&RULE, "clear");
+        slower(3.5, 5.0).bench().must_say_after(&RULE, Some(&twice.bench()), "found");
+        slower(3.7, 5.0).bench().must_say_after(&RULE, Some(&twice.bench()), "clear");
+        // Less than a millisecond is noise.
+        slower(0.5, 1.4).bench().must_say(&RULE, "clear");
+    }
+}

@@ -176,3 +176,39 @@ pub fn sessions(n: usize) -> String {
 pub fn age(s: Option<f64>) -> String {
     s.map_or_else(|| "an unknown time".to_owned(), seconds)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::postgres::Session;
+
+    fn root(kind: &str, state: &str, state_s: f64, xact_s: f64) -> Root {
+        let session = Session { state: state.into(), state_s: Some(state_s), xact_s: Some(xact_s), ..Session::default() };
+        Root {
+            holder: Holder::Session(Box::new(session)),
+            waiters: vec![2],
+            direct: vec![2],
+            waiting: 1.0,
+            queue: None,
+            kind: kind.into(),
+            relations: Vec::new(),
+            longest_s: 1.0,
+            ring: false,
+        }
+    }
+
+    #[test]
+    fn each_root_belongs_to_one_rule() {
+        let idle = "idle in transaction";
+        assert_eq!(kind(&root("advisory", idle, 9.0, 9.0)), Kind::Advisory);
+        assert_eq!(kind(&root("tuple", idle, 9.0, 9.0)), Kind::IdleInTransaction);
+        assert_eq!(kind(&root("tuple", idle, 0.5, 0.6)), Kind::HotRow);
+        assert_eq!(kind(&root("tuple", idle, 0.5, 9.0)), Kind::Blocked);
+        assert_eq!(kind(&root("relation", idle, 0.5, 0.6)), Kind::IdleInTransaction);
+        assert_eq!(kind(&root("tuple", "active", 0.5, 0.6)), Kind::HotRow);
+        assert_eq!(kind(&root("relation", "active", 0.5, 0.6)), Kind::Blocked);
+        assert_eq!(kind(&Root { holder: Holder::Unknown(7), ..root("tuple", "", 0.0, 0.0) }), Kind::HotRow);
+        assert_eq!(kind(&Root { holder: Holder::Unknown(7), ..root("relation", "", 0.0, 0.0) }), Kind::Blocked);
+        assert_eq!(kind(&Root { holder: Holder::Unknown(0), ..root("relation", "", 0.0, 0.0) }), Kind::Prepared);
+    }
+}

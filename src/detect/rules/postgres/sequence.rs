@@ -97,3 +97,39 @@ fn widen(pg: &PgFacts, database: &Foreign, sequence: &Object, column: Option<(Ob
     fix.takes_s = None;
     Some(fix)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::postgres::{grows, visited};
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::postgres::{Catalog, ColumnOf, PgState, SequenceRow};
+
+    fn used(last: i64, by_column: bool) -> Bench {
+        let column = ColumnOf { table_oid: 5, schema: "public".into(), table: "orders".into(), column: "id".into() };
+        let sequence = SequenceRow {
+            oid: 6,
+            schema: "public".into(),
+            name: "orders_id_seq".into(),
+            feeds: Some(column),
+            last,
+            limit: 1_000,
+            by_column,
+        };
+        visited(Catalog { sequences: vec![sequence], ..Catalog::default() })
+    }
+
+    #[test]
+    fn a_sequence_near_its_end_is_found_and_held() {
+        Table {
+            clear: used(590, false),
+            unknown: Some(Bench::postgres(PgState::default())),
+            found: used(850, false),
+            held: Some(used(840, false)),
+        }
+        .check(&RULE);
+        used(850, false).must_say(&RULE, "found public.orders_id_seq has used 85 % of its numbers: 150 left");
+        used(850, true).must_say(&RULE, "found public.orders.id (fed by public.orders_id_seq) has used 85 %");
+        used(850, true).knowing(grows("sequence 1 public.orders_id_seq", 1.0)).must_say(&RULE, "found");
+    }
+}

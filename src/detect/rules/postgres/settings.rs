@@ -58,3 +58,29 @@ fn judge(facts: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
     }
     judged
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::{Bench, Table, postgres};
+    use crate::model::postgres::{Cluster, PgState};
+
+    fn set(name: &str, value: &str) -> Bench {
+        Bench::cluster(Cluster { settings: [postgres::setting(name, value)].into(), ..Cluster::default() })
+    }
+
+    #[test]
+    fn a_dangerous_setting_is_found() {
+        Table {
+            clear: set("fsync", "on"),
+            unknown: Some(Bench::postgres(PgState::default())),
+            found: set("fsync", "off"),
+            held: None,
+        }
+        .check(&RULE);
+        for (name, bad, good, why) in DANGEROUS {
+            set(name, bad).must_say(&RULE, &format!("found {name} = {bad}: {why}"));
+            set(name, good).must_say(&RULE, "clear");
+        }
+    }
+}

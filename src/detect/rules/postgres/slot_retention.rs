@@ -139,3 +139,37 @@ fn fixes(pg: &PgFacts, slot: &crate::model::postgres::SlotRow) -> Vec<Fix> {
     });
     std::iter::once(drop).filter(|_| !slot.active).chain(limit).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::postgres::grows;
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::postgres::{Cluster, PgState, SlotRow};
+
+    fn slot(active: bool, status: &str, retained: u64) -> Bench {
+        let slot =
+            SlotRow { name: "b".into(), active, wal_status: status.into(), retained_bytes: Some(retained), ..SlotRow::default() };
+        Bench::cluster(Cluster { slots: vec![slot], ..Cluster::default() })
+    }
+
+    #[test]
+    fn a_slot_that_nobody_reads_is_found_and_held() {
+        Table {
+            clear: slot(false, "reserved", 22 << 20),
+            unknown: Some(Bench::postgres(PgState::default())),
+            found: slot(false, "reserved", 32 << 20),
+            held: Some(slot(false, "reserved", 24 << 20)),
+        }
+        .check(&RULE);
+        slot(false, "reserved", 32 << 20).must_say(&RULE, "found Slot b has no reader and retains 32 MiB of WAL");
+        slot(false, "lost", 0).must_say(&RULE, "found Slot b is lost");
+    }
+
+    #[test]
+    fn a_slot_that_is_read_is_found_when_its_reader_falls_behind() {
+        slot(true, "reserved", 64 << 20).must_say(&RULE, "clear");
+        let falls = slot(true, "reserved", 64 << 20).knowing(grows("retained b", 1e6));
+        falls.must_say(&RULE, "found The reader of slot b does not keep up: 64 MiB");
+    }
+}

@@ -112,3 +112,45 @@ fn fixes(pg: &PgFacts, costly: &Costly<'_>, table: &PlannedTable, object: &Objec
     let sooner = visited.and_then(|t| object.sooner(pg, database, &table.owner, ("analyze", t.analyze_factor)));
     std::iter::once(analyze).chain(sooner).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::Table;
+    use crate::detect::bench::postgres::{Statement, index, orders, scan};
+
+    /// The planner expects so many rows of a table of which so many changed; an index could serve the statement.
+    fn planned(rows: f64, modified: u64) -> Statement {
+        let table = PlannedTable { modified, indexes: vec![index(&[2])], ..orders() };
+        Statement { plan: scan(table, "(customer_id = $1)", rows), ..Statement::default() }
+    }
+
+    #[test]
+    fn statistics_that_are_far_off_are_found_and_held() {
+        let stale = planned(10.0, 500_000);
+        Table { clear: stale.busy(60), unknown: Statement::unread(), found: stale.bench(), held: Some(stale.busy(80)) }
+            .check(&RULE);
+        stale
+            .bench()
+            .must_say(&RULE, "found Statistics of public.orders are stale: `SELECT id FROM orders WHERE customer_id = $1` was");
+        planned(9.0, 500_000).bench().must_say(&RULE, "clear");
+        planned(10.0, 490_000).bench().must_say(&RULE, "clear");
+        planned(7.1, 360_000).bench().must_say_after(&RULE, Some(&stale.bench()), "found");
+        planned(6.9, 360_000).bench().must_say_after(&RULE, Some(&stale.bench()), "clear");
+    }
+
+    #[test]
+    fn a_table_that_changed_is_found_where_its_statement_is_dear() {
+        let dear = |ms, modified| Statement { ms, ..planned(1.0, modified) }.bench();
+        dear(20.0, 500_000).must_say(&RULE, "found Statistics of public.orders are stale: 500k of its 1.0M rows changed");
+        dear(19.0, 500_000).must_say(&RULE, "clear");
+        dear(20.0, 490_000).must_say(&RULE, "clear");
+    }
+
+    #[test]
+    fn statistics_are_not_blamed_where_there_is_one_plan_only() {
+        let table = PlannedTable { modified: 900_000, ..orders() };
+        let plan = scan(table, "(note ~~ $1)", 1_000.0);
+        Statement { ms: 50.0, plan, ..Statement::default() }.bench().must_say(&RULE, "clear");
+    }
+}

@@ -85,3 +85,33 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     found.fixes = said.into_iter().collect();
     Judged::found(subject, found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::postgres::{activity, setting, waits};
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::postgres::{Cluster, PgState, ReplicaRow, WaitKind};
+
+    fn commits(sync: &str, names: &str, looks: u32) -> Bench {
+        let replica = ReplicaRow { name: "b".into(), sync: sync.into(), ..ReplicaRow::default() };
+        let settings = [setting("synchronous_standby_names", names)].into();
+        let cluster = Cluster { replicas: vec![replica], settings, ..Cluster::default() };
+        let activity = activity(vec![(waits(10, WaitKind::Ipc, "SyncRep"), looks)]);
+        Bench::postgres(PgState { activity: Ok(activity.into()), cluster: Ok(cluster.into()), ..PgState::default() })
+    }
+
+    #[test]
+    fn commits_that_wait_for_a_standby_are_found_and_held() {
+        Table {
+            clear: commits("sync", "b", 60),
+            unknown: Some(Bench::postgres(PgState::default())),
+            found: commits("sync", "b", 110),
+            held: Some(commits("sync", "b", 90)),
+        }
+        .check(&RULE);
+        commits("sync", "b", 110).must_say(&RULE, "found 0.1 commits wait for standby b: it is late");
+        commits("async", "c", 110).must_say(&RULE, "found 0.1 commits wait for standby c, which is not connected");
+        commits("async", "", 110).must_say(&RULE, "clear");
+    }
+}

@@ -110,3 +110,34 @@ fn more_memory(facts: &Facts<'_>, pg: &PgFacts, costly: &Costly<'_>, spilled: f6
     });
     said.into_iter().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::Table;
+    use crate::detect::bench::postgres::Statement;
+
+    fn spills(bytes: u64, ms: f64) -> Statement {
+        Statement { spills: bytes, ms, ..Statement::default() }
+    }
+
+    #[test]
+    fn a_spill_is_found_and_held() {
+        let spills_much = spills(2 << 20, 20.0);
+        Table {
+            clear: spills_much.busy(60),
+            unknown: Statement::unread(),
+            found: spills_much.bench(),
+            held: Some(spills_much.busy(80)),
+        }
+        .check(&RULE);
+        spills_much
+            .bench()
+            .must_say(&RULE, "found `SELECT id FROM orders WHERE customer_id = $1` spills 2.0 MiB to disk per call, 11 MiB/s");
+        // Too little a call, and too little a second.
+        spills((1 << 20) - 8192, 20.0).bench().must_say(&RULE, "clear");
+        spills(1 << 20, 122.0).bench().must_say(&RULE, "clear");
+        spills(750_000, 20.0).bench().must_say_after(&RULE, Some(&spills_much.bench()), "found");
+        spills(720_000, 20.0).bench().must_say_after(&RULE, Some(&spills_much.bench()), "clear");
+    }
+}

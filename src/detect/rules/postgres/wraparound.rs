@@ -123,3 +123,44 @@ fn freeze(pg: &PgFacts, database: &Foreign, age: f64, of_transactions: bool) -> 
     fix.verify = Command::sql("SELECT datname, age(datfrozenxid), mxid_age(datminmxid) FROM pg_database;");
     vec![fix]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::postgres::{grows, setting, shop};
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::postgres::{Cluster, DatabaseRow, PgState};
+
+    fn ages(xid_age: u64, mxid_age: u64) -> Bench {
+        let databases = vec![DatabaseRow { xid_age, mxid_age, ..shop() }];
+        let settings = [setting("autovacuum_freeze_max_age", "1000000000")].into();
+        Bench::cluster(Cluster { databases, settings, ..Cluster::default() })
+    }
+
+    #[test]
+    fn ids_that_run_out_are_found_and_held() {
+        Table {
+            clear: ages(600_000_000, 0),
+            unknown: Some(Bench::postgres(PgState::default())),
+            found: ages(860_000_000, 0),
+            held: Some(ages(850_000_000, 0)),
+        }
+        .check(&RULE);
+        ages(860_000_000, 0).must_say(&RULE, "found shop has used 40 % of its transaction ids: 1.3G left");
+        ages(1000, 860_000_000).must_say(&RULE, "found shop has used 40 % of its multixact ids");
+        let spent = ages(1_044_483_648, 0).knowing(grows("ids 1", 1e6));
+        spent.must_say(&RULE, "found shop has used 49 % of its transaction ids: 1.1G left, 18");
+    }
+
+    #[test]
+    fn ids_that_autovacuum_is_late_with_are_found() {
+        let late = |xid_age, limit| {
+            let databases = vec![DatabaseRow { xid_age, ..shop() }];
+            let settings = [setting("autovacuum_freeze_max_age", limit)].into();
+            Bench::cluster(Cluster { databases, settings, ..Cluster::default() })
+        };
+        late(251_000_000, "200000000").must_say(&RULE, "found shop has used 12 %");
+        late(249_000_000, "200000000").must_say(&RULE, "clear");
+        late(999_000, "100000").must_say(&RULE, "clear");
+    }
+}

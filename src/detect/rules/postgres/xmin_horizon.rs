@@ -171,3 +171,52 @@ fn feedback(pg: &PgFacts, row: &HorizonRow) -> Fix {
     fix.target = format!("any database on the standby of {}", row.who);
     fix
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::postgres::visited;
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::postgres::{Catalog, HorizonKind, PgState, TableRow};
+
+    /// A slot holds back so many transactions for so long, beside so many dead rows.
+    fn holds(age: u64, since_s: Option<f64>, dead: u64, catalogues: bool) -> Bench {
+        let row = HorizonRow { kind: HorizonKind::Slot, who: "b".into(), age, since_s, catalogues, ..HorizonRow::default() };
+        let tables = vec![TableRow { dead, ..TableRow::default() }];
+        visited(Catalog { tables, ..Catalog::default() }).served(|pg| {
+            let cluster = pg.cluster.as_ref().map(|c| (**c).clone());
+            pg.cluster =
+                cluster.map(|c| crate::model::postgres::Cluster { horizon: vec![row], ..c }.into()).map_err(Clone::clone);
+        })
+    }
+
+    #[test]
+    fn an_old_snapshot_is_found_and_held() {
+        Table {
+            clear: holds(690_000, Some(10.0), 1_000_000, false),
+            unknown: Some(Bench::postgres(PgState::default())),
+            found: holds(1_000_000, Some(10.0), 0, false),
+            held: Some(holds(710_000, Some(10.0), 0, false)),
+        }
+        .check(&RULE);
+        holds(1_000_000, None, 0, false).must_say(&RULE, "found slot b holds back the horizon: 1.0M transactions");
+        holds(1_000_000, None, 0, true).must_say(&RULE, "found slot b holds back the horizon of the catalogues");
+    }
+
+    #[test]
+    fn one_that_lasts_beside_dead_rows_is_found_and_held() {
+        Table {
+            clear: holds(1_000, Some(209.0), 10_000, false),
+            unknown: None,
+            found: holds(1_000, Some(300.0), 10_000, false),
+            held: Some(holds(1_000, Some(211.0), 7_100, false)),
+        }
+        .check(&RULE);
+        holds(999, Some(300.0), 10_000, false).must_say(&RULE, "clear");
+        holds(1_000, Some(300.0), 10_000, true).must_say(&RULE, "clear");
+        holds(1_000, Some(300.0), 9_999, false).must_say(&RULE, "clear");
+        // Where nobody knows since when, its transactions tell.
+        holds(100_000, None, 10_000, false).must_say(&RULE, "found");
+        holds(99_999, None, 10_000, false).must_say(&RULE, "clear");
+    }
+}

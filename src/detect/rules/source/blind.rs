@@ -123,3 +123,23 @@ pub fn way_in(command: &Command, silences: &str) -> Fix {
     fix.verify = sh!("perftop doctor");
     fix
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::seen::{Lack, Why};
+
+    #[test]
+    fn it_speaks_of_its_own_state_only() {
+        Bench::expect_only_in(&RULE, SourceState::Degraded);
+    }
+
+    #[test]
+    fn pressure_that_is_switched_off_is_found() {
+        let off = Bench::quiet().on(|host| host.psi.io = Err(Lack::new(Why::Unsupported, "/proc/pressure/io")));
+        // What cannot be seen is what it is about.
+        Table { clear: Bench::quiet(), unknown: None, found: off.clone(), held: None }.check(&RULE);
+        off.must_say(&RULE, "found Not everything can be seen: pressure files that cannot be read");
+    }
+}

@@ -27,3 +27,14 @@ the login is tried again every five seconds.
 fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
     super::in_state(facts, SourceState::Denied, "refuses our login")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::Bench;
+
+    #[test]
+    fn it_speaks_of_its_own_state_only() {
+        Bench::expect_only_in(&RULE, SourceState::Denied);
+    }
+}
