@@ -64,6 +64,12 @@ impl<'a> Params<'a> {
         self.get(param) * if held { HYSTERESIS } else { 1.0 }
     }
 
+    /// The limit that must not be passed: higher for what is held already.
+    #[must_use]
+    pub fn most(&self, param: Param, held: bool) -> f64 {
+        self.get(param) / if held { HYSTERESIS } else { 1.0 }
+    }
+
     /// A figure beside the threshold that it has to reach, in the unit of that.
     pub fn row(&self, claim: impl Into<String>, value: f64, param: Param, origin: &str) -> Evidence {
         let limit = self.get(param);

@@ -251,5 +251,9 @@ mod tests {
         };
         in_group(3.0).must_say(&RULE, "found The OOM killer ran once in /api.service: it reached 1.0 GiB");
         in_group(0.0).must_say(&RULE, "found The OOM killer ran once: the host is out of memory");
+        // Two groups below one limit are one story.
+        let below = CgroupFacts { oom_kills: Some(1), ..group("/api.service/worker", None, None) };
+        let above = CgroupFacts { oom_kills: Some(1), ..group("/api.service", Some(1 << 30), Some(3.0)) };
+        killed(2, 0).grouped(vec![above, below]).must_say(&RULE, "found The OOM killer ran 2 times in /api.service");
     }
 }

@@ -138,5 +138,10 @@ mod tests {
             held: Some(blocked(3.0, "rpc_wait_bit_killable", 0.0)),
         }
         .check(&RULE);
+        let brief = ProcFacts { state: 'D', blocked_s: 0.5, wchan: Some("rpc".into()), ..service(101, "cron", 25) };
+        let beside = blocked(4.5, "rpc", 0.0).on(|host| {
+            host.processes = host.processes.clone().map(|all| [all, vec![brief]].concat());
+        });
+        beside.must_say(&RULE, "found api (pid 100) hangs in the kernel in rpc for 4.5 s");
     }
 }

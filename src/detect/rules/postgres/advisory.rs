@@ -37,7 +37,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
 fn made(pg: &PgFacts, _: &Chains, root: &Root) -> Option<(Subject, String, Vec<Fix>)> {
     let s = root.session()?;
     let state = if s.active() { "is active" } else { "is idle" };
-    let title = format!("{} sessions wait for an advisory lock of {}, which {state}", root.waiters.len(), who(s));
+    let title = format!("{} for an advisory lock of {}, which {state}", roots::wait(root.waiters.len()), who(s));
     let mut fixes: Vec<Fix> = terminate(pg, s, root.waiters.len()).into_iter().collect();
     for fix in &mut fixes {
         fix.risk.push_str("; the lock may mark it as the leader; another one takes over");
@@ -80,7 +80,7 @@ mod tests {
         let works = Bench::postgres(chain(vec![client(10)], two, 60));
         works.must_say(
             &RULE,
-            "found 2 sessions wait for an advisory lock of a client as app from the local socket (pid 10), which works",
+            "found 2 sessions wait for an advisory lock of a client as app from the local socket (pid 10), which is active",
         );
         queue("relation", 110).must_say(&RULE, "clear");
     }

@@ -108,7 +108,7 @@ mod tests {
             held: Some(archives("on", 15.0)),
         }
         .check(&RULE);
-        archives("on", 21.0).must_say(&RULE, "found Archiving of WAL fails, 4 failures so far: the last success is 21");
+        archives("on", 21.0).must_say(&RULE, "found Archiving of WAL fails, 4 failures so far: the last success was 21");
         archives("off", 21.0).must_say(&RULE, "clear");
         archives("on", 4.0).must_say(&RULE, "clear");
     }

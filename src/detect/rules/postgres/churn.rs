@@ -7,6 +7,7 @@ use crate::detect::ledger::State;
 use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
 use crate::detect::verdict::{Found, Judged, Prev, Rule, evidence};
+use crate::model::seen::{Lack, Why};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
 
@@ -44,13 +45,11 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         Err(lack) => return unknown(pg, lack),
     };
     let Some(opened) = pg.databases_rate(|d| d.sessions) else {
-        let major = pg.server.as_ref().map_or(0, |s| s.major());
-        let why = if major < 14 {
-            "pg_stat_database counts no sessions before PostgreSQL 14"
-        } else {
-            "pg_stat_database: needs a second reading"
+        let lack = match pg.server.as_ref().is_some_and(|s| s.major() < 14) {
+            true => Lack::new(Why::Absent, "pg_stat_database counts no sessions before PostgreSQL 14"),
+            false => Lack::first_sample("pg_stat_database"),
         };
-        return unknown(pg, &crate::model::seen::Lack::new(crate::model::seen::Why::NotYet, why));
+        return unknown(pg, &lack);
     };
     let held = prev.is_some_and(|p| !p.held.is_empty());
     if opened < params.limit(OPENED, held) {

@@ -78,7 +78,11 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     if !full && share < params.limit(NEARLY, held) {
         return Judged::clear(instance(pg), format!("{} of {} connection slots in use", count(used), count(places)));
     }
-    let state = if full { "All" } else { "Nearly all" };
+    let state = match share >= params.get(NEARLY) {
+        _ if full => "All",
+        true => "Nearly all",
+        false => "Many",
+    };
     let title = format!(
         "{state} connection slots are in use: {} of {}; {label} has {}, {} of them idle",
         count(used),

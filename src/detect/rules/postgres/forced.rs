@@ -59,7 +59,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     };
     // What was forced a quarter of an hour ago says nothing about now.
     const LATELY_S: f64 = 120.0;
-    let grown = |what: &str| facts.learned.trend(&pg.id, what).and_then(|s| s.lately(LATELY_S));
+    let grown = |what: &str| facts.learned.trend(&pg.id, what).and_then(|s| s.lately(LATELY_S)).filter(|(_, span)| *span > 0.0);
     let (Some((asked, span)), Some((timed, _))) = (grown("checkpoints requested"), grown("checkpoints timed")) else {
         return unknown(pg, &crate::model::seen::Lack::first_sample("checkpoints"));
     };
@@ -68,7 +68,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     let per_s = asked / span.max(20.0);
     let share = asked / (asked + timed).max(1.0) * 100.0;
     // One may be by hand.
-    if asked < SEVERAL || per_s < params.limit(FORCED, held) || share < params.get(SHARE) {
+    if asked < SEVERAL || per_s < params.limit(FORCED, held) || share < params.limit(SHARE, held) {
         return Judged::clear(
             subject,
             format!("{asked:.0} of {:.0} checkpoints within {} were requested", asked + timed, seconds(span)),
@@ -147,14 +147,17 @@ mod tests {
     #[test]
     fn checkpoints_that_are_requested_are_found() {
         Table {
-            clear: checkpoints(2.0, 3.0),
+            clear: checkpoints(2.0, 5.0),
             unknown: Some(Bench::cluster(Cluster::default())),
             found: checkpoints(2.0, 2.0),
-            // Two of them are above the limit of a rate, and one is too few.
-            held: None,
+            held: Some(checkpoints(2.0, 3.0)),
         }
         .check(&RULE);
         checkpoints(2.0, 2.0).must_say(&RULE, "found Checkpoints are requested early: one every 50");
         checkpoints(1.0, 0.0).must_say(&RULE, "clear");
+        let once = checkpoints(2.0, 2.0).knowing(|learned| {
+            learned.servers.postgres.trends.values_mut().for_each(|series| _ = series.0.pop_back());
+        });
+        once.must_say(&RULE, "unknown");
     }
 }

@@ -10,6 +10,7 @@ use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
 use crate::detect::verdict::{Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::postgres::DuplicateIndex;
+use crate::model::seen::Lack;
 use crate::model::subject::SubjectType;
 use crate::model::unit::{Unit, count};
 
@@ -52,6 +53,9 @@ postgres.index.duplicate.",
     judge: Judge::Postgres(judge),
 };
 
+/// A rate is known after this.
+const KNOWN_S: f64 = 60.0;
+
 fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     let pg = facts.pg;
     let catalogs = match support::visited(pg) {
@@ -70,17 +74,18 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     let mut judged = Judged::default();
     for catalog in catalogs {
         for t in &catalog.tables {
-            let rate = facts
-                .learned
-                .trend(&pg.id, &format!("writes {} {}", catalog.oid, t.oid))
-                .and_then(|s| s.growth())
-                .map_or(0.0, |(rate, _)| rate);
+            let writes = facts.learned.trend(&pg.id, &format!("writes {} {}", catalog.oid, t.oid));
+            let rate = writes.and_then(|s| s.growth()).map_or(0.0, |(rate, _)| rate);
             let extra: Vec<&DuplicateIndex> =
                 catalog.duplicates.iter().filter(|d| d.table == t.name && d.schema == t.schema).collect();
             let Some(first) = extra.first() else { continue };
             let index = Object::of(pg, &catalog.database, &first.schema, &first.name, first.oid);
             let subject = index.subject(SubjectType::Index);
             let held = is_held(prev, &subject);
+            if written.is_none() || writes.is_none_or(|s| s.span_s() < KNOWN_S) {
+                judged.verdicts.extend(Judged::unknown(subject, &Lack::first_sample("rate of writes")).verdicts);
+                continue;
+            }
             // The row itself, its WAL, one index that is needed, and these.
             let n = extra.len() as f64;
             let share = written.filter(|w| *w > 0.0).map_or(0.0, |w| (rate / w).min(1.0));
@@ -163,5 +168,7 @@ mod tests {
         writes(INSERT, 110, 420).must_say(&RULE, "found A redundant index on orders slows its 110 writes a second");
         writes(INSERT, 69, 420).must_say_after(&RULE, Some(&writes(INSERT, 110, 420)), "clear");
         writes("SELECT 1", 110, 420).must_say(&RULE, "clear");
+        writes(INSERT, 110, 420).knowing(|l| l.servers.postgres.trends.clear()).must_say(&RULE, "unknown");
+        writes(INSERT, 110, 420).served(|pg| pg.before = None).must_say(&RULE, "unknown");
     }
 }

@@ -146,7 +146,7 @@ mod tests {
             held: None,
         }
         .check(&RULE);
-        bench(15, |_| ()).must_say(&RULE, "found Index public.orders_a on orders: no scan in 15");
+        bench(15, |_| ()).must_say(&RULE, "found Index public.orders_a on orders is unused: no scan in 15");
         bench(13, |_| ()).must_say(&RULE, "clear");
         bench(15, |i| i.needed = true).must_say(&RULE, "clear");
         bench(15, |i| i.pages = 127).must_say(&RULE, "clear");

@@ -61,7 +61,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     if lost < params.limit(LOST, is_held(prev, &subject)) {
         return Judged::clear(subject, format!("{} sessions wait for reads", short(waiting)));
     }
-    if top / waiting * 100.0 >= params.get(QUERY) {
+    if top / waiting * 100.0 >= params.most(QUERY, is_held(prev, &subject)) {
         return Judged::clear(subject, format!("{} sessions wait for reads, most of them in one query", short(waiting)));
     }
     let mut found = Found::new(
@@ -137,5 +137,6 @@ mod tests {
         reads(160, 150).must_say(&RULE, "found 0.3 sessions wait for reads of data files");
         // Most of it is one query's.
         reads(190, 120).must_say(&RULE, "clear");
+        reads(190, 120).must_say_after(&RULE, Some(&reads(160, 150)), "found");
     }
 }

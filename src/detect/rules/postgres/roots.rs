@@ -165,6 +165,12 @@ pub fn on_relation(pg: &PgFacts, root: &Root) -> String {
     relation(pg, root).map_or_else(String::new, |name| format!(" on {name}"))
 }
 
+/// `1 session waits`, `3 sessions wait`.
+#[must_use]
+pub fn wait(n: usize) -> String {
+    if n == 1 { "1 session waits".to_owned() } else { format!("{n} sessions wait") }
+}
+
 /// `1 session`, `3 sessions`.
 #[must_use]
 pub fn sessions(n: usize) -> String {

@@ -61,8 +61,9 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         let retained = slot.retained_bytes.map_or(0.0, |b| b as f64);
         // One that is read is behind only when what it holds back grows.
         let trend = facts.learned.trend(&pg.id, &format!("retained {}", slot.name)).and_then(|s| s.growth());
-        let stands = !slot.active || trend.is_some();
-        if !ill && (!stands || retained < params.limit(RETAINED, is_held(prev, &subject))) {
+        let held = is_held(prev, &subject);
+        let stands = !slot.active || trend.is_some() || held;
+        if !ill && (!stands || retained < params.limit(RETAINED, held)) {
             let what = slot.retained_bytes.map_or_else(|| "it reserves no WAL".into(), |b| format!("{} of WAL", bytes(b as f64)));
             judged.verdicts.push((subject, Verdict::Clear(what)));
             continue;
@@ -171,5 +172,7 @@ mod tests {
         slot(true, "reserved", 64 << 20).must_say(&RULE, "clear");
         let falls = slot(true, "reserved", 64 << 20).knowing(grows("retained b", 1e6));
         falls.must_say(&RULE, "found The reader of slot b does not keep up: 64 MiB");
+        slot(true, "reserved", 24 << 20).must_say_after(&RULE, Some(&falls), "found");
+        slot(true, "reserved", 22 << 20).must_say_after(&RULE, Some(&falls), "clear");
     }
 }

@@ -47,10 +47,13 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         Ok(activity) => activity,
         Err(answer) => return answer,
     };
+    let cluster = match &pg.cluster {
+        Ok(cluster) => cluster,
+        Err(lack) => return support::unknown(pg, lack),
+    };
     let waiting = activity.class(WaitClass::SyncReplica);
-    let cluster = pg.cluster.as_ref().ok();
-    let names = cluster.and_then(|c| c.settings.get("synchronous_standby_names")).map_or("", |s| s.setting.as_str());
-    let sync = cluster.and_then(|c| c.replicas.iter().find(|r| matches!(r.sync.raw(), b"sync" | b"quorum")));
+    let names = cluster.settings.get("synchronous_standby_names").map_or("", |s| s.setting.as_str());
+    let sync = cluster.replicas.iter().find(|r| matches!(r.sync.raw(), b"sync" | b"quorum"));
     let subject = match sync {
         Some(r) => Subject::new(SubjectType::Replica, r.name.shown(), format!("standby {}", r.name)),
         None if names.is_empty() => return Judged::clear(instance(pg), "no standby is synchronous"),
@@ -111,7 +114,9 @@ mod tests {
         }
         .check(&RULE);
         commits("sync", "b", 110).must_say(&RULE, "found 0.1 commits wait for standby b: it is late");
-        commits("async", "c", 110).must_say(&RULE, "found 0.1 commits wait for standby c, which is not connected");
+        commits("async", "c", 110).must_say(&RULE, "found 0.1 commits wait for standby c: it is not connected");
         commits("async", "", 110).must_say(&RULE, "clear");
+        let unread = commits("sync", "b", 110).served(|pg| pg.cluster = PgState::default().cluster);
+        unread.must_say(&RULE, "unknown");
     }
 }

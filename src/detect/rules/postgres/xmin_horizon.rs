@@ -10,6 +10,7 @@ use crate::detect::verdict::{Found, Judged, Prev, Rule};
 use crate::model::facts::PgFacts;
 use crate::model::foreign::Foreign;
 use crate::model::postgres::{HorizonRow, literal};
+use crate::model::seen::{Lack, Why};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, count, seconds};
 
@@ -67,16 +68,21 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     };
     let Some(oldest) = cluster.horizon.first() else { return Judged::clear(instance(pg), "nothing holds back the horizon") };
     let dead: u64 = pg.catalogs.values().flat_map(|c| &c.tables).map(|t| t.dead).sum();
+    let old = |row: &HorizonRow, held: bool| {
+        let long = row.since_s.map_or(row.age >= 100_000, |s| s >= params.limit(OPEN, held));
+        long && row.age >= 1000 && !row.catalogues
+    };
     let matters = |row: &&HorizonRow| {
         let held = is_held(prev, &subject(pg, row));
-        let far = row.age as f64 >= params.limit(TRANSACTIONS, held);
-        let old = row.since_s.map_or(row.age >= 100_000, |s| s >= params.limit(OPEN, held));
-        let long = old && dead as f64 >= params.limit(DEAD, held) && row.age >= 1000 && !row.catalogues;
-        far || long
+        row.age as f64 >= params.limit(TRANSACTIONS, held) || old(row, held) && dead as f64 >= params.limit(DEAD, held)
     };
     // Behind one that holds the catalogues only stands the one that holds the tables.
     let of_tables = cluster.horizon.iter().filter(|row| !row.catalogues).find(matters);
     let Some(oldest) = of_tables.or_else(|| cluster.horizon.iter().find(matters)) else {
+        // Whether it matters the dead rows say, which were not read yet.
+        if pg.catalogs.is_empty() && cluster.horizon.iter().any(|row| old(row, false)) {
+            return unknown(pg, &Lack::new(Why::NotYet, "dead rows: no database was read yet"));
+        }
         let since = oldest.since_s.map_or_else(String::new, |s| format!(", {} old", seconds(s)));
         return Judged::clear(
             instance(pg),
@@ -218,5 +224,6 @@ mod tests {
         // Where nobody knows since when, its transactions tell.
         holds(100_000, None, 10_000, false).must_say(&RULE, "found");
         holds(99_999, None, 10_000, false).must_say(&RULE, "clear");
+        holds(1_000, Some(300.0), 0, false).served(|pg| pg.catalogs = Default::default()).must_say(&RULE, "unknown");
     }
 }
