@@ -175,13 +175,14 @@ impl Engine {
     /// The picture of an evaluation.
     #[must_use]
     pub fn picture(&self, judged: Judged, mode: Mode, own: Own, recording: Option<Recording>) -> Picture {
-        let Evaluation { facts, ledger, diagnosis, .. } = judged.evaluation;
+        let Evaluation { facts, ledger, diagnosis, shown, .. } = judged.evaluation;
         let flow = flow::walk(&diagnosis, &ledger);
         Picture {
             at: judged.at,
             mode,
             diagnosis: Arc::new(diagnosis),
             facts,
+            shown,
             ledger,
             history: Arc::new(self.state.history.clone()),
             flow: Arc::new(flow),

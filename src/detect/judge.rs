@@ -13,7 +13,7 @@ use super::causes::{self, Candidate};
 use super::diagnosis::{Cleared, Diagnosis, UnknownRow};
 use super::fix;
 use super::health;
-use super::kinds::{self, Asked, Judge, KINDS, Servers};
+use super::kinds::{self, Asked, Judge, KINDS, Servers, Shown};
 use super::ledger::{Clean, Ledger};
 use super::memory::{Held, Learned, Memory, RuleMemory};
 use super::params::{ParamOverrides, Params};
@@ -33,6 +33,8 @@ pub struct Evaluation {
     pub diagnosis: Diagnosis,
     /// What the rules want to know.
     pub demands: Vec<Demand>,
+    /// What is shown of servers beside their facts.
+    pub shown: Arc<Shown>,
 }
 
 /// While it is held, what is usual is not relearned.
@@ -66,7 +68,7 @@ pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &Param
         Ledger::of(&world, &Clean { io: clean_share(&world, learned), reply_ms: &reply_ms })
     };
     let mut seen = Seen::default();
-    {
+    let shown = {
         let learned = &memory.learned;
         let facts = Facts { world: &world, ledger: &ledger, learned };
         let servers = Servers::of(&facts, overrides, &memory.rules);
@@ -85,7 +87,8 @@ pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &Param
             seen.take(rule, &Asked::host(rule, &world), judged);
             seen.cleared.splice(0..0, cleared);
         }
-    }
+        Arc::new(servers.shown())
+    };
     let blind = |rule: &str, source: &str| seen.blind.iter().any(|(id, s)| *id == rule && s == source);
     for rule in RULES {
         for source in kinds::places(rule, &world).into_iter().filter(|source| !blind(rule.id, source)) {
@@ -101,7 +104,7 @@ pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &Param
         rank::Looked { cleared: seen.cleared, unknown: seen.unknown, blind: seen.blind, unseen: seen.unseen },
     );
     memory.evaluations += 1;
-    Evaluation { facts: Arc::new(world), ledger: Arc::new(ledger), diagnosis, demands }
+    Evaluation { facts: Arc::new(world), ledger: Arc::new(ledger), diagnosis, demands, shown }
 }
 
 #[derive(Default)]

@@ -87,6 +87,13 @@ macro_rules! judged {
             }
         }
 
+        /// What is worked out of servers and shown beside their facts.
+        #[derive(Debug, Clone, Default)]
+        #[expect(missing_docs, reason = "a kind each")]
+        pub struct Shown {
+            $(pub $folder: super::$folder::Shown,)*
+        }
+
         /// The servers, with what is worked out once for all rules.
         pub struct Servers<'a> {
             $($folder: Vec<super::$folder::Prepared<'a>>,)*
@@ -97,6 +104,12 @@ macro_rules! judged {
             #[must_use]
             pub fn of(facts: &Facts<'a>, overrides: &ParamOverrides, rules: &BTreeMap<String, RuleMemory>) -> Self {
                 Self { $($folder: super::$folder::prepare(facts, overrides, rules),)* }
+            }
+
+            /// What the screen shows of them.
+            #[must_use]
+            pub fn shown(&self) -> Shown {
+                Shown { $($folder: super::$folder::shown(&self.$folder),)* }
             }
 
             /// Judges by a rule wherever it judges but for the rest; `prev` is what it found before at that source.
@@ -175,6 +188,15 @@ impl<'a, F> Plain<'a, F> {
     pub fn asked(&self, _rule: &Rule) -> Asked<'a> {
         Asked { source: self.id, ..Asked::default() }
     }
+}
+
+/// What is shown of servers beside their facts where nothing is.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ShowsNothing;
+
+/// Nothing.
+pub const fn shows_nothing<T>(_servers: &[T]) -> ShowsNothing {
+    ShowsNothing
 }
 
 /// What is learned of servers of which nothing is.

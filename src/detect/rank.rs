@@ -14,9 +14,9 @@ use super::health;
 use super::kinds;
 use super::ledger::{Ledger, State};
 use super::memory::{FindingMemory, Memory};
-use super::rules::unexplained;
+use super::rules::{find, unexplained};
 use super::settle::{settle, throughput};
-use super::verdict::Found;
+use super::verdict::{Culprit, Found};
 use super::victims::Victims;
 
 /// T below this is idle: nothing live is above info.
@@ -96,25 +96,10 @@ pub fn diagnose(world: &World, ledger: &Ledger, memory: &mut Memory, candidates:
     }
 }
 
-/// Rules that blame one culprit: when it changes, the finding goes on.
-const ONE_CULPRIT: [&str; 12] = [
-    unexplained::ID,
-    "host.io.flush_storm",
-    "host.cpu.contention",
-    "host.cpu.realtime_hog",
-    "host.cpu.hot_core",
-    "host.cpu.process_churn",
-    "host.cpu.context_switches",
-    "host.cpu.system_time",
-    "host.memory.reclaim",
-    "host.memory.swap_thrash",
-    "host.io.saturated",
-    "host.io.dirty_throttling",
-];
-
 /// A rule whose subject changed keeps its `since` and its history of severity; the old key goes to `also`.
 fn inherit(memory: &mut Memory, candidates: &mut [Candidate]) {
-    for c in candidates.iter_mut().filter(|c| ONE_CULPRIT.contains(&c.id)) {
+    let one = |c: &&mut Candidate| find(c.id).is_some_and(|rule| rule.culprit == Culprit::One);
+    for c in candidates.iter_mut().filter(one) {
         if memory.findings.contains_key(&c.key) {
             continue;
         }

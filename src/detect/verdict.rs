@@ -19,6 +19,8 @@ pub struct Rule {
     pub id: &'static str,
     /// Its class; a rule of two classes (`E/R`) says per finding which.
     pub class: Class,
+    /// Whom it can blame at once.
+    pub culprit: Culprit,
     /// One line for the catalogue.
     pub says: &'static str,
     /// Thresholds.
@@ -29,6 +31,15 @@ pub struct Rule {
     pub page: &'static str,
     /// The judgement, and what it is given.
     pub judge: Judge,
+}
+
+/// Whom a rule can blame at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Culprit {
+    /// One: when it changes, the finding goes on.
+    One,
+    /// As many as there are: each is a finding of its own.
+    Many,
 }
 
 /// What a rule may use: the facts, the ledger made of them, and what was learned of this machine.

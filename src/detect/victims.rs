@@ -130,3 +130,42 @@ fn hits(world: &World, ledger: &Ledger, cause: &Candidate, programs: &BTreeSet<P
 fn same_port(cause: &Candidate, service: &Candidate) -> bool {
     cause.subject.kind == service.subject.kind && cause.subject.key == service.subject.key
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::Bench;
+    use crate::detect::bench::host::{cgroup, inside, service};
+    use crate::detect::bench::sockets::{peer, sockets};
+    use crate::detect::verdict::Found;
+    use crate::model::subject::Subject;
+
+    fn cause(kind: SubjectType, key: &str) -> Candidate {
+        Candidate {
+            key: format!("x|host|{key}"),
+            id: "host.cpu.throttled",
+            source: "host".into(),
+            subject: Subject::new(kind, key, key),
+            found: Found::new(Class::Live, "x"),
+            explains: Vec::new(),
+            explained_by: None,
+        }
+    }
+
+    /// Another group that is throttled, another peer that is late: they take nothing from this service, however much both lose.
+    #[test]
+    fn a_cause_hits_whom_it_is_about() {
+        let api = service(100, "api", 8080);
+        let bench = Bench::quiet()
+            .running(vec![inside("/api", api.clone()), inside("/batch", service(200, "batch", 9090))])
+            .grouped(vec![cgroup("/api"), cgroup("/batch")])
+            .on(|host| host.sockets = Ok(sockets(Vec::new(), vec![peer(api.id, 5.0)])));
+        let (world, ledger) = bench.measured();
+        let programs = BTreeSet::from([api.id]);
+        let hit = |kind, key: &str| hits(world, &ledger, &cause(kind, key), &programs);
+        assert!(hit(SubjectType::Cgroup, "/api") && !hit(SubjectType::Cgroup, "/batch"));
+        assert!(hit(SubjectType::Peer, "192.0.2.5:9000") && hit(SubjectType::Peer, "192.0.2.5:*"));
+        assert!(!hit(SubjectType::Peer, "192.0.2.6:9000") && !hit(SubjectType::Peer, "192.0.2.5:9001"));
+        assert!(hit(SubjectType::Process, "200@1200"), "who takes the CPU takes it from all");
+    }
+}

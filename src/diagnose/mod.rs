@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::detect::diagnosis::Diagnosis;
+use crate::detect::kinds::Shown;
 use crate::detect::ledger::Ledger;
 use crate::model::counter::Stamp;
 use crate::model::demand::{Demand, Detail};
@@ -43,6 +44,8 @@ pub struct Picture {
     pub diagnosis: Arc<Diagnosis>,
     /// What it was made of.
     pub facts: Arc<Facts>,
+    /// What is shown of servers beside their facts.
+    pub shown: Arc<Shown>,
     /// Foreground time.
     pub ledger: Arc<Ledger>,
     /// The last minutes.

@@ -70,11 +70,12 @@ impl App {
     }
 
     /// The index that is suggested for a query, with its statement and its table.
-    fn suggested(&self, source: &str, query: i64) -> Option<(&StatementRow, Advice, &PlannedTable)> {
-        let pg = self.shown()?.facts.servers.postgres.iter().find(|pg| pg.id == source)?;
+    fn suggested(&self, source: &str, query: i64) -> Option<(&StatementRow, &Advice, &PlannedTable)> {
+        let picture = self.shown()?;
+        let pg = picture.facts.servers.postgres.iter().find(|pg| pg.id == source)?;
         let row = pg.rows().find(|r| r.key.query == query)?;
         let plan = pg.plan(row)?.1.as_ref().ok()?;
-        let advice = advice::best(plan, advice::Call::of(&row.grown, pg.text(query)))?;
+        let advice = picture.shown.postgres.get(source)?.get(&(row.database.shown().to_owned(), query))?;
         let table = plan.tables.get(advice.table)?;
         Some((row, advice, table))
     }

@@ -174,9 +174,14 @@ impl Bench {
         said.collect()
     }
 
-    fn verdicts(&self, rule: &Rule, prev: Option<&RuleMemory>) -> Vec<(Subject, Verdict)> {
+    /// The world, and its foreground time.
+    pub fn measured(&self) -> (&World, Ledger) {
         let reply_ms = |_: &PeerFacts| 1.0;
-        let ledger = Ledger::of(&self.world, &Clean { io: 0.0, reply_ms: &reply_ms });
+        (&self.world, Ledger::of(&self.world, &Clean { io: 0.0, reply_ms: &reply_ms }))
+    }
+
+    fn verdicts(&self, rule: &Rule, prev: Option<&RuleMemory>) -> Vec<(Subject, Verdict)> {
+        let (_, ledger) = self.measured();
         let facts = Facts { world: &self.world, ledger: &ledger, learned: &self.learned };
         let overrides = ParamOverrides::default();
         let params = Params::new(rule.id, &overrides);

@@ -64,13 +64,21 @@ pub const DEAR: Limit = limit(
     (20.0, 0.1, 1e6),
     "mean time per call from which a query is expensive",
 );
+/// One that can dominate.
+pub const WEIGHTY: Limit = limit(
+    "postgres.query.expensive",
+    "weighty",
+    Unit::Milliseconds,
+    (2.0, 0.01, 1000.0),
+    "mean time per call from which a query that dominates is expensive",
+);
 /// One that has most of the time.
 pub const DOMINATES: Limit = limit(
     "postgres.query.expensive",
     "dominates",
     Unit::Percent,
     (40.0, 1.0, 100.0),
-    "share of total statement time from which a query is expensive at 2 ms per call or more",
+    "share of total statement time from which a query of `weighty` is expensive",
 );
 /// An estimate that is far off.
 pub const OFF: Limit = limit(

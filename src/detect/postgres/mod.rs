@@ -3,6 +3,7 @@
 pub mod advice;
 pub mod backends;
 pub mod baseline;
+pub mod case;
 mod conditions;
 mod kind;
 pub mod limits;
@@ -13,5 +14,5 @@ mod view;
 
 pub use baseline::Learning;
 pub use kind::KIND;
-pub use prepared::{Prepared, prepare};
+pub use prepared::{Prepared, Shown, prepare, shown};
 pub use view::View;

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use crate::detect::kinds::Asked;
 use crate::detect::memory::RuleMemory;
 use crate::detect::params::ParamOverrides;
+use crate::detect::rules::postgres as rules;
 use crate::detect::verdict::{Facts, Rule};
 use crate::model::facts::PgFacts;
 use crate::model::origin::postgres::OF_OTHERS;
 
 use super::limits::Limits;
-use super::queries::Queries;
+use super::queries::{Advised, Queries};
 use super::view::View;
 
 /// One server.
@@ -22,12 +23,22 @@ pub struct Prepared<'a> {
 
 /// All servers.
 #[must_use]
-pub fn prepare<'a>(facts: &Facts<'a>, overrides: &ParamOverrides, rules: &BTreeMap<String, RuleMemory>) -> Vec<Prepared<'a>> {
+pub fn prepare<'a>(facts: &Facts<'a>, overrides: &ParamOverrides, held: &BTreeMap<String, RuleMemory>) -> Vec<Prepared<'a>> {
     let one = |pg: &'a PgFacts| {
-        let limits = Limits::new(overrides, rules, &pg.id);
-        Prepared { pg, queries: Queries::of(facts.world, facts.ledger, facts.learned, pg, &limits) }
+        let limits = Limits::new(overrides, held, &pg.id);
+        Prepared { pg, queries: Queries::of(facts, pg, &limits, rules::queries::sort) }
     };
     facts.world.servers.postgres.iter().map(one).collect()
+}
+
+/// The indexes that would help, by source.
+pub type Shown = BTreeMap<String, Advised>;
+
+/// What the screen shows beside the facts.
+#[must_use]
+pub fn shown(servers: &[Prepared<'_>]) -> Shown {
+    let advised = servers.iter().filter(|server| !server.queries.advised.is_empty());
+    advised.map(|server| (server.pg.id.clone(), server.queries.advised.clone())).collect()
 }
 
 impl<'a> Prepared<'a> {

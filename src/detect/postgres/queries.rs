@@ -8,32 +8,10 @@ use crate::model::postgres::{PgAsk, StatementRow, WaitClass, lexer};
 
 use super::advice::{self, Advice, Call};
 use super::backends::{actor_id, auxiliary, state_of};
-use super::limits::{CALLS, CHANGED, CHEAP, DEAD, DEAR, DOMINATES, FEW_ROWS, FLOOD, Limits, OFF, ROWS, SLOWER, SPILL};
-use super::tables;
+use super::case::{Case, Kind};
+use super::limits::Limits;
 use crate::detect::ledger::{Actor, Ledger, State};
-use crate::detect::memory::Learned;
-
-/// The rules that share the queries.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Kind {
-    /// An index would serve it.
-    MissingIndex(Advice),
-    /// The planner's estimate is far off, or its table is another one by now: the table's place in the plan, estimated and real
-    /// rows.
-    StaleStatistics(usize, Option<(f64, f64)>),
-    /// A table that is mostly dead space: its place in the plan, and the share.
-    Bloat(usize, f64),
-    /// Sorts and hashes spill.
-    TempSpill,
-    /// More rows than anyone can use.
-    LargeFetch,
-    /// A cheap one too often.
-    HighFrequency,
-    /// Slower than it was: times.
-    Regressed(f64),
-    /// Expensive, for no more specific reason.
-    Expensive,
-}
+use crate::detect::verdict::Facts;
 
 /// A query that costs, with its time by state.
 #[derive(Debug, Clone)]
@@ -52,14 +30,12 @@ pub struct Costly<'a> {
 
 /// Sessions that a query must keep busy before anyone asks why.
 pub const LEAST: f64 = 0.1;
-/// What every transaction has.
-const ENDS: [&str; 7] = ["BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SET"];
 /// Statements that write.
 const WRITES: [&str; 5] = ["INSERT", "UPDATE", "DELETE", "MERGE", "COPY"];
 /// Queries examined closely.
 const MOST: usize = 6;
 /// Of a query this cheap, milliseconds a call, much is outside of its clock.
-const CHEAP_MS: f64 = 2.0;
+pub const CHEAP_MS: f64 = 2.0;
 /// Of what the kernel counts, samples must see this much to be believed.
 const MISSED: f64 = 0.5;
 /// Standard errors within which samples agree with a clock.
@@ -74,13 +50,22 @@ pub struct Queries<'a> {
     pub demands: Vec<Demand>,
     /// Sessions busy with statements that write, on average.
     pub writing: f64,
+    /// The indexes that would help, of all statements that have a plan.
+    pub advised: Advised,
 }
+
+/// Indexes that would help, by database and query id.
+pub type Advised = BTreeMap<(String, i64), Advice>;
+
+/// Which rule a query belongs to.
+pub type Sort = fn(&Case<'_>) -> Option<Kind>;
 
 impl<'a> Queries<'a> {
     /// Of one server.
     #[must_use]
-    pub fn of(world: &World, ledger: &Ledger, learned: &Learned, pg: &'a PgFacts, limits: &Limits<'_>) -> Self {
-        let Some(time) = Time::of(world, ledger, pg) else { return Self::default() };
+    pub fn of(facts: &Facts<'_>, pg: &'a PgFacts, limits: &Limits<'_>, sort: Sort) -> Self {
+        let (world, advised) = (facts.world, advised(pg));
+        let Some(time) = Time::of(world, facts.ledger, pg) else { return Self { advised, ..Self::default() } };
         let mut seen = BTreeSet::new();
         let cost = |row: &'a StatementRow| {
             let (losses, ci) = time.of_query(row);
@@ -100,7 +85,8 @@ impl<'a> Queries<'a> {
         let mut demands = Vec::new();
         for costly in &mut all {
             let plan = pg.plan(costly.row);
-            costly.kind = kind(learned, pg, costly, limits);
+            let advice = advised.get(&(costly.row.database.shown().to_owned(), costly.row.key.query));
+            costly.kind = Case::of(facts.learned, pg, (costly.row, costly.lost), advice, limits).and_then(|case| sort(&case));
             // One that became slow is likely to have another plan by now: an index is gone, or the statistics changed.
             let fresh_ns = match costly.kind {
                 Some(Kind::Regressed(_)) => advice::FRESH_OF_SLOWER_NS,
@@ -112,8 +98,22 @@ impl<'a> Queries<'a> {
             }
         }
         demands.truncate(2);
-        Self { costly: all, demands, writing }
+        Self { costly: all, demands, writing, advised }
     }
+}
+
+/// The advice of each plan, by the busiest entry of its statement.
+fn advised(pg: &PgFacts) -> Advised {
+    let planned: HashSet<i64> = pg.plans.queries().collect();
+    let mut rows: Vec<&StatementRow> = pg.rows().filter(|row| planned.contains(&row.key.query)).collect();
+    rows.sort_by(|a, b| b.grown.exec_ms.total_cmp(&a.grown.exec_ms).then(a.key.cmp(&b.key)));
+    let (mut all, mut seen) = (Advised::new(), BTreeSet::new());
+    for row in rows {
+        let key = (row.database.shown().to_owned(), row.key.query);
+        let Some((_, Ok(plan))) = pg.plan(row).filter(|_| seen.insert(key.clone())) else { continue };
+        all.extend(advice::best(plan, Call::of(&row.grown, pg.text(row.key.query))).map(|advice| (key, advice)));
+    }
+    all
 }
 
 fn explainable(verb: &str) -> bool {
@@ -124,63 +124,6 @@ fn explainable(verb: &str) -> bool {
 #[must_use]
 pub fn demand(pg: &PgFacts, row: &StatementRow) -> Demand {
     PgAsk::Plan { query: row.key.query, database: row.database.clone(), role: row.role.clone() }.of(&pg.id)
-}
-
-/// The subject of a query's own finding, typed.
-fn query_key(row: &StatementRow) -> String {
-    format!("query:{}/{}", row.database.shown(), row.key.query)
-}
-
-fn kind(learned: &Learned, pg: &PgFacts, costly: &Costly<'_>, limits: &Limits<'_>) -> Option<Kind> {
-    let key = query_key(costly.row);
-    let (least, most) = (|limit| limits.least(limit, &key), |limit| limits.most(limit, &key));
-    let (row, lost) = (costly.row, costly.lost);
-    let planned = pg.plan(row);
-    let plan = planned.and_then(|(_, p)| p.as_ref().ok());
-    let interval_s = pg.interval_s()?;
-    let g = &row.grown;
-    let calls = g.calls.max(1) as f64;
-    let (mean_ms, per_s) = (g.exec_ms / calls, g.calls as f64 / interval_s);
-    let rows = g.rows as f64 / calls;
-    if let Some(plan) = plan {
-        if let Some(advice) = advice::best(plan, Call::of(g, pg.text(row.key.query))) {
-            return Some(Kind::MissingIndex(advice));
-        }
-        if let Some((table, estimated)) = tables::stale(plan, rows, least(OFF), least(CHANGED) / 100.0) {
-            return Some(Kind::StaleStatistics(table, Some((estimated, rows))));
-        }
-        if let Some((table, share)) = tables::bloated(plan, least(DEAD) / 100.0) {
-            return Some(Kind::Bloat(table, share));
-        }
-    }
-    let temp = (g.temp_written_blocks * 8192) as f64;
-    if temp / interval_s >= least(SPILL) && temp / calls >= least(SPILL) {
-        return Some(Kind::TempSpill);
-    }
-    let verb = lexer::verb(pg.text(row.key.query));
-    if rows >= least(ROWS) && (verb == "SELECT" || verb == "WITH" || verb == "FETCH") {
-        return Some(Kind::LargeFetch);
-    }
-    let usual = learned.servers.postgres.usual(&pg.id, row);
-    let new = learned.servers.postgres.is_new(&pg.id, row);
-    let flood = usual.map_or(new || lost >= 1.0, |(_, usual_per_s)| per_s >= least(FLOOD) * usual_per_s.max(1.0));
-    if mean_ms <= most(CHEAP) && per_s >= least(CALLS) && rows <= most(FEW_ROWS) && flood && !ENDS.contains(&verb.as_str()) {
-        return Some(Kind::HighFrequency);
-    }
-    if let Some(table) =
-        plan.filter(|_| mean_ms >= least(DEAR)).and_then(|plan| tables::changed(plan, rows, least(CHANGED) / 100.0))
-    {
-        return Some(Kind::StaleStatistics(table, None));
-    }
-    if let Some((usual_ms, _)) = usual
-        && mean_ms >= least(SLOWER) * usual_ms
-        && mean_ms - usual_ms >= 1.0
-    {
-        return Some(Kind::Regressed(mean_ms / usual_ms.max(1e-3)));
-    }
-    let all_ms = pg.statements.as_ref().map_or(0.0, |s| s.all.exec_ms);
-    let dominates = mean_ms >= CHEAP_MS && g.exec_ms >= least(DOMINATES) / 100.0 * all_ms;
-    (dominates || mean_ms >= least(DEAR)).then_some(Kind::Expensive)
 }
 
 /// How the time of sessions becomes time of queries.
@@ -302,77 +245,5 @@ impl<'a> Time<'a> {
         let share = (seconds / all.max(1e-9)).min(1.0);
         let mine = self.working * share;
         vec![(State::Working, mine), (State::CpuRunnable, self.runnable * share * (mine / self.busy).min(1.0))]
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::detect::bench::postgres::{Statement, index, orders, scan};
-    use crate::detect::rules::postgres::{
-        bloat, expensive, high_frequency, large_fetch, missing_index, regressed, stale_statistics, temp_spill,
-    };
-    use crate::model::postgres::plan::PlannedTable;
-
-    /// The rules that find the statement.
-    fn found(statement: &Statement) -> Vec<&'static str> {
-        let rules = [
-            missing_index::RULE,
-            stale_statistics::RULE,
-            bloat::RULE,
-            temp_spill::RULE,
-            large_fetch::RULE,
-            high_frequency::RULE,
-            regressed::RULE,
-            expensive::RULE,
-        ];
-        let bench = statement.bench();
-        let finds = rules.iter().filter(|rule| bench.says(rule, None).iter().any(|said| said.starts_with("found")));
-        finds.map(|rule| rule.id).collect()
-    }
-
-    #[test]
-    fn a_query_belongs_to_the_first_rule_that_fits() {
-        let filter = "((customer_id = $1) AND (state = $2))";
-        let mut table = PlannedTable { modified: 900_000, dead: 9_000_000, indexes: vec![index(&[3])], ..orders() };
-        let mut all = Statement {
-            ms: 100.0,
-            rows: 20_000,
-            spills: 2 << 20,
-            usual: Some((10.0, 10.0)),
-            busy: 1000,
-            plan: scan(table.clone(), filter, 1_000.0),
-            ..Statement::default()
-        };
-        // One reason less each time: the next rule has it.
-        assert_eq!(found(&all), ["postgres.query.missing_index"]);
-        table.indexes.push(index(&[2, 3]));
-        all.plan = scan(table.clone(), filter, 1_000.0);
-        assert_eq!(found(&all), ["postgres.query.stale_statistics"]);
-        table.modified = 0;
-        all.plan = scan(table.clone(), filter, 1_000.0);
-        assert_eq!(found(&all), ["postgres.vacuum.bloat"]);
-        table.dead = 0;
-        all.plan = scan(table.clone(), filter, 1_000.0);
-        assert_eq!(found(&all), ["postgres.query.temp_spill"]);
-        all.spills = 0;
-        assert_eq!(found(&all), ["postgres.query.large_fetch"]);
-        all.rows = 1_000;
-        table.modified = 900_000;
-        all.plan = scan(table, filter, 1_000.0);
-        assert_eq!(found(&all), ["postgres.query.stale_statistics"]);
-        all.plan = None;
-        assert_eq!(found(&all), ["postgres.query.regressed"]);
-        all.usual = None;
-        assert_eq!(found(&all), ["postgres.query.expensive"]);
-    }
-
-    #[test]
-    fn a_flood_comes_before_a_slowdown_and_a_slowdown_before_what_dominates() {
-        let mut cheap = Statement { ms: 2.0, usual: Some((0.5, 100.0)), busy: 1000, share: 0.9, ..Statement::default() };
-        assert_eq!(found(&cheap), ["postgres.query.high_frequency"]);
-        cheap.usual = Some((0.5, 400.0));
-        assert_eq!(found(&cheap), ["postgres.query.regressed"]);
-        cheap.usual = Some((2.0, 400.0));
-        assert_eq!(found(&cheap), ["postgres.query.expensive"]);
     }
 }

@@ -83,6 +83,11 @@ impl<T: Clone> Kept<T> {
         self.0.get(&(database.shown().to_owned(), query))
     }
 
+    /// The query ids of those statements.
+    pub fn queries(&self) -> impl Iterator<Item = i64> {
+        self.0.keys().map(|(_, query)| *query)
+    }
+
     /// These and the fresh ones; the oldest make room.
     #[must_use]
     pub fn with(&self, fresh: Vec<(Planned, Seen<T>)>, mono_ns: u64) -> Self {

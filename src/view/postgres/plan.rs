@@ -3,7 +3,8 @@
 use ratatui::text::{Line, Span};
 
 use crate::config::Meaning;
-use crate::detect::postgres::advice;
+use crate::detect::postgres::advice::Advice;
+use crate::detect::postgres::queries::Advised;
 use crate::model::facts::PgFacts;
 use crate::model::postgres::StatementRow;
 use crate::model::postgres::plan::Plan;
@@ -21,7 +22,13 @@ use crate::view::widgets::text::{cut, paragraph};
 ///
 ///  an index on public.orders (o_clerk, o_status) would help
 /// ```
-pub fn lines(pg: &PgFacts, row: Option<&StatementRow>, width: usize, theme: &Theme) -> Vec<Line<'static>> {
+pub fn lines(
+    pg: &PgFacts,
+    advised: Option<&Advised>,
+    row: Option<&StatementRow>,
+    width: usize,
+    theme: &Theme,
+) -> Vec<Line<'static>> {
     let planned = row.and_then(|row| Some((row, pg.plan(row)?)));
     let (row, plan) = match planned {
         Some((row, (_, Ok(plan)))) => (row, plan),
@@ -32,7 +39,8 @@ pub fn lines(pg: &PgFacts, row: Option<&StatementRow>, width: usize, theme: &The
     let mut out = paragraph(says, Meaning::Muted, width, theme);
     out.extend(nodes(plan, width, theme));
     out.push(Line::default());
-    out.extend(help(pg, plan, row, width, theme));
+    let advice = advised.and_then(|all| all.get(&(row.database.shown().to_owned(), row.key.query)));
+    out.extend(help(advice, plan, width, theme));
     out.extend(trial(pg, plan, row, width, theme));
     out
 }
@@ -60,9 +68,9 @@ fn nodes(plan: &Plan, width: usize, theme: &Theme) -> Vec<Line<'static>> {
 }
 
 /// What would help, in words.
-fn help(pg: &PgFacts, plan: &Plan, row: &StatementRow, width: usize, theme: &Theme) -> Vec<Line<'static>> {
+fn help(advice: Option<&Advice>, plan: &Plan, width: usize, theme: &Theme) -> Vec<Line<'static>> {
     let say = |text: String, meaning: Meaning| paragraph(&text, meaning, width, theme);
-    let Some(advice) = advice::best(plan, advice::Call::of(&row.grown, pg.text(row.key.query))) else {
+    let Some(advice) = advice else {
         return say(" no index suggested: none would halve the plan's cost".into(), Meaning::Muted);
     };
     let Some(table) = plan.tables.get(advice.table) else { return Vec::new() };

@@ -29,7 +29,7 @@ pub fn draw(picture: &Picture, source: &str, query: i64, scroll: usize, theme: &
     rows.extend(figures(pg, &of, width, theme));
     rows.extend(waits(pg, query, width, theme));
     rows.push(Line::default());
-    rows.extend(super::plan::lines(pg, of.first().copied(), width, theme));
+    rows.extend(super::plan::lines(pg, picture.shown.postgres.get(source), of.first().copied(), width, theme));
     scrolled(&rows, scroll, theme, frame, inside);
 }
 

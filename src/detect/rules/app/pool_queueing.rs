@@ -8,7 +8,7 @@ use crate::detect::ledger::{PoolWait, State};
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::{confidence, interval};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
@@ -26,6 +26,7 @@ const LOST: Param = Param {
 pub const RULE: Rule = Rule {
     id: "app.pool.queueing",
     class: Class::Live,
+    culprit: Culprit::Many,
     says: "clients queue for a pooled connection: all connections of the pool are taken",
     params: &[LOST],
     origins: &["host.listeners", "host.peers", "postgres.activity", "ledger"],

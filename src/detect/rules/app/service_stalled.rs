@@ -9,7 +9,7 @@ use crate::detect::ledger::{Actor, State};
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::stands::{Door, Usual, doors};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::{Facts as World, ProcFacts};
 use crate::model::host::ProcId;
 use crate::model::seen::{Lack, Why};
@@ -107,6 +107,7 @@ const YOUNG: Param = Param {
 pub const RULE: Rule = Rule {
     id: "app.service.stalled",
     class: Class::Outcome,
+    culprit: Culprit::Many,
     says: "requests at a listening port hang or are answered late, or nobody accepts on a unix socket; needs no configuration",
     params: &[AGE, TIMES, REQUESTS, SHARE, HALF, FALL, ANSWERS, STUCK, IDLE, YOUNG],
     origins: &["host.stands", "host.requests", "host.iodelay", "host.unix"],

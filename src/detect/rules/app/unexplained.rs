@@ -8,7 +8,7 @@ use crate::detect::health::matches;
 use crate::detect::kinds::{self, Judge, SessionOf};
 use crate::detect::ledger::{Actor, State};
 use crate::detect::params::{HYSTERESIS, Param, Params};
-use crate::detect::verdict::{Facts, Found, Judged, Left, Prev, Rule, evidence};
+use crate::detect::verdict::{Culprit, Facts, Found, Judged, Left, Prev, Rule, evidence};
 use crate::model::facts::Facts as World;
 use crate::model::host::ProcId;
 use crate::model::subject::{Subject, SubjectType};
@@ -38,6 +38,7 @@ const LOST: Param = Param {
 pub const RULE: Rule = Rule {
     id: "app.unexplained",
     class: Class::Live,
+    culprit: Culprit::One,
     says: "much of the foreground time waits and no cause is known: in which states, who, what was ruled out, what to run next",
     params: &[SHARE, LOST],
     origins: &["host.schedstat", "host.iodelay", "host.peers", "postgres.activity"],

@@ -10,7 +10,7 @@ use crate::detect::ledger::{Actor, PeerWait, State};
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::{confidence, interval};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::{ListenerFacts, PeerFacts, ProcFacts, SocketFacts};
 use crate::model::host::ProcId;
 use crate::model::service;
@@ -30,6 +30,7 @@ const LOST: Param = Param {
 pub const RULE: Rule = Rule {
     id: "app.upstream.waiting",
     class: Class::Live,
+    culprit: Culprit::Many,
     says: "requests here wait for a peer: how many in flight, for which peer, from which process",
     params: &[LOST],
     origins: &["host.peers", "host.listeners", "ledger"],

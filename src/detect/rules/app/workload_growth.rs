@@ -9,7 +9,7 @@ use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::{Program, confidence, demand, programs};
 use crate::detect::stands::port_key;
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::ListenerFacts;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, count, short};
@@ -43,6 +43,7 @@ const LOST: Param = Param {
 pub const RULE: Rule = Rule {
     id: "app.workload_growth",
     class: Class::Live,
+    culprit: Culprit::Many,
     says: "a service waits for a CPU because it has more requests than before, at the same CPU time each",
     params: &[GROWTH, COST, LOST],
     origins: &["host.requests", "host.schedstat", "host.processes"],

@@ -9,7 +9,7 @@ use crate::detect::ledger::{Actor, inside, refault_share};
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::{cgroup_subject, confidence};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::CgroupFacts;
 use crate::model::host::Controller;
 use crate::model::shell::Word;
@@ -45,6 +45,7 @@ const LOST: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.memory.cache_thrash",
     class: Class::Live,
+    culprit: Culprit::Many,
     says: "page cache too small: much of what is read was just evicted",
     params: &[REFAULTS, NEAR, LOST],
     origins: &["host.cgroup.memory", "host.vmstat", "host.iodelay"],

@@ -6,7 +6,7 @@ use crate::detect::fix;
 use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{NONE_IS_FINE, Param, Params};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, count, short};
 
@@ -23,6 +23,7 @@ const FULL: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.network.conntrack_full",
     class: Class::Error,
+    culprit: Culprit::Many,
     says: "connection tracking table nearly full, or full and dropping",
     params: &[FULL],
     origins: &["host.conntrack"],

@@ -6,7 +6,7 @@ use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::kinds::Judge;
 use crate::detect::params::{Param, Params};
-use crate::detect::verdict::{Facts, Judged, Prev, Rule, evidence};
+use crate::detect::verdict::{Culprit, Facts, Judged, Prev, Rule, evidence};
 use crate::model::seen::Lack;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, count, short};
@@ -40,6 +40,7 @@ const LOST: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.cpu.context_switches",
     class: Class::Live,
+    culprit: Culprit::One,
     says: "a switch storm: the CPUs switch all the time, mostly to the threads of one program",
     params: &[SWITCHES, SHARE, LOST],
     origins: &["host.cpu", "host.schedstat"],

@@ -9,7 +9,7 @@ use crate::detect::kinds::Judge;
 use crate::detect::ledger::{Actor, State};
 use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::{Program, cgroup_subject, confidence, demand, programs, unseen_cores};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::ProcFacts;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, short};
@@ -54,6 +54,7 @@ const LEAST: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.cpu.contention",
     class: Class::Live,
+    culprit: Culprit::One,
     says: "foreground threads wait for a CPU; names who takes it",
     params: &[PRESSURE, LOST, SHARE, LEAST],
     origins: &["host.psi.cpu", "host.schedstat", "host.processes", "host.cpu", "host.runqueue"],

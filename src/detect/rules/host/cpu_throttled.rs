@@ -8,7 +8,7 @@ use crate::detect::ledger::{Actor, State, inside};
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::{cgroup_subject, confidence};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::CgroupFacts;
 use crate::model::host::Controller;
 use crate::model::shell::Word;
@@ -36,6 +36,7 @@ pub const LOST: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.cpu.throttled",
     class: Class::Live,
+    culprit: Culprit::Many,
     says: "a cgroup's CPU quota stops its tasks, whether or not CPUs are idle",
     params: &[THROTTLED_PERIODS, LOST],
     origins: &["host.cgroup.cpu", "host.schedstat", "host.cpu"],

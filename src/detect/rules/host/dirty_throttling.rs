@@ -7,7 +7,7 @@ use crate::detect::kinds::Judge;
 use crate::detect::ledger::Actor;
 use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::{confidence, kept, programs};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::seen::{Lack, Why};
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, bytes, short};
@@ -41,6 +41,7 @@ const LOST: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.io.dirty_throttling",
     class: Class::Live,
+    culprit: Culprit::One,
     says: "dirty pages are at the limit where writers are held back, and others wait for IO; names who writes most",
     params: &[DIRTY, SHARE, LOST],
     origins: &["host.vmstat", "host.process_io", "host.iodelay"],

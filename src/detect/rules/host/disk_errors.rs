@@ -7,7 +7,7 @@ use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::kinds::Judge;
 use crate::detect::params::{NONE_IS_FINE, Param, Params};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::foreign::Foreign;
 use crate::model::host::{KernelMessage, MessageKind};
 use crate::model::seen::{Lack, Why};
@@ -39,6 +39,7 @@ pub const ID: &str = RULE.id;
 pub const RULE: Rule = Rule {
     id: "host.disk.errors",
     class: Class::Error,
+    culprit: Culprit::Many,
     says: "the kernel reports IO errors",
     params: &[FRESH, TAIL],
     origins: &["host.kmsg"],

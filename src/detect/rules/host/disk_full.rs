@@ -6,7 +6,7 @@ use crate::detect::fix;
 use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::host::{FsRaw, FsSpace};
 use crate::model::seen::Why;
 use crate::model::shell::Word;
@@ -36,6 +36,7 @@ const HORIZON: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.disk.full",
     class: Class::Error,
+    culprit: Culprit::Many,
     says: "a file system has no space, or will have none soon",
     params: &[LEFT, HORIZON],
     origins: &["host.filesystems"],

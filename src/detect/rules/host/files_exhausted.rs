@@ -6,7 +6,7 @@ use crate::detect::fix;
 use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::ProcFacts;
 use crate::model::host::OpenFiles;
 use crate::model::subject::{Subject, SubjectType};
@@ -41,6 +41,7 @@ const HOST: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.files.exhausted",
     class: Class::Error,
+    culprit: Culprit::Many,
     says: "a process is at its descriptor limit (or the host is)",
     params: &[LEFT, NEARLY, HOST],
     origins: &["host.open_files", "host.files"],

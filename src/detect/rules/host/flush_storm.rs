@@ -9,7 +9,7 @@ use crate::detect::kinds::Judge;
 use crate::detect::ledger::{Actor, State};
 use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::{confidence, interval, kept, programs};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::ProcFacts;
 use crate::model::host::ProcId;
 use crate::model::seen::{Lack, Why};
@@ -45,6 +45,7 @@ const VICTIMS: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.io.flush_storm",
     class: Class::Live,
+    culprit: Culprit::One,
     says: "fsyncs of one program make the commits of others wait",
     params: &[SHARE, LOST, VICTIMS],
     origins: &["host.sync", "host.disks", "host.process_io"],

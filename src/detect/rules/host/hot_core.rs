@@ -7,7 +7,7 @@ use crate::detect::kinds::Judge;
 use crate::detect::ledger::{Actor, State};
 use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::{confidence, demand, programs};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::ProcFacts;
 use crate::model::shell::Word;
 use crate::model::subject::Subject;
@@ -36,6 +36,7 @@ const LOST: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.cpu.hot_core",
     class: Class::Live,
+    culprit: Culprit::One,
     says: "a process is pinned to full CPUs while others have room",
     params: &[FULL, IDLE, LOST],
     origins: &["host.cpu", "host.schedstat", "host.affinity"],

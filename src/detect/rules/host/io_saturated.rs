@@ -7,7 +7,7 @@ use crate::detect::kinds::Judge;
 use crate::detect::ledger::Actor;
 use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::{Program, confidence, interval, programs};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::{DiskFacts, ProcFacts};
 use crate::model::seen::Lack;
 use crate::model::shell::Word;
@@ -53,6 +53,7 @@ const CONTENDER: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.io.saturated",
     class: Class::Live,
+    culprit: Culprit::One,
     says: "a device is slower than its own baseline latency and operations queue up; names the top consumer",
     params: &[SLOWER, QUEUE, LOST, CONTENDER],
     origins: &["host.disks", "host.iodelay", "host.process_io", "host.psi.io"],

@@ -8,7 +8,7 @@ use crate::detect::ledger::{Actor, inside};
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::{cgroup_subject, confidence, interval};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::{CgroupFacts, DiskFacts};
 use crate::model::host::{Controller, IoLimit, ProcId};
 use crate::model::seen::Lack;
@@ -37,6 +37,7 @@ const DEVICE_BUSY: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.io.throttled",
     class: Class::Live,
+    culprit: Culprit::Many,
     says: "tasks of a control group wait for IO because the group has used up its IO limit",
     params: &[LOST, DEVICE_BUSY],
     origins: &["host.cgroup.io", "host.iodelay", "host.disks", "host.psi.io"],

@@ -6,7 +6,7 @@ use crate::detect::fix;
 use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, bytes, seconds};
 
@@ -31,6 +31,7 @@ const HORIZON: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.memory.leak",
     class: Class::Risk,
+    culprit: Culprit::Many,
     says: "a process's memory grows steadily; estimates when memory runs out; never critical",
     params: &[GROWTH, HORIZON],
     origins: &["host.processes", "host.memory"],

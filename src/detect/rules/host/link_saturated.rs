@@ -6,7 +6,7 @@ use crate::detect::fix;
 use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::seen::{Lack, Why};
 use crate::model::shell::Word;
 use crate::model::subject::{Subject, SubjectType};
@@ -33,6 +33,7 @@ const DROPS: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.network.link_saturated",
     class: Class::Live,
+    culprit: Culprit::Many,
     says: "a link is full or its queue drops",
     params: &[UTIL, DROPS],
     origins: &["host.interfaces", "host.queues"],

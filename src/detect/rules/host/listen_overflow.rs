@@ -8,7 +8,7 @@ use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{NONE_IS_FINE, Param, Params};
 use crate::detect::stands::port_key;
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::{ListenerFacts, ProcFacts};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
@@ -26,6 +26,7 @@ const FULL: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.network.listen_overflow",
     class: Class::Live,
+    culprit: Culprit::Many,
     says: "a listener's accept queue overflows",
     params: &[FULL],
     origins: &["host.listeners", "host.tcp"],

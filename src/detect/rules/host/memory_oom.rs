@@ -7,7 +7,7 @@ use crate::detect::kinds::Judge;
 use crate::detect::memory::Held;
 use crate::detect::params::{NONE_IS_FINE, Param, Params};
 use crate::detect::rules::support::cgroup_subject;
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::CgroupFacts;
 use crate::model::host::Controller;
 use crate::model::seen::Lack;
@@ -28,6 +28,7 @@ const TAIL: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.memory.oom",
     class: Class::Error,
+    culprit: Culprit::Many,
     says: "the OOM killer ran, in a control group or on the whole host",
     params: &[TAIL],
     origins: &["host.cgroup.memory", "host.vmstat", "host.memory"],

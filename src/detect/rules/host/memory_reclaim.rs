@@ -7,7 +7,7 @@ use crate::detect::kinds::Judge;
 use crate::detect::ledger::{Actor, State, refault_share};
 use crate::detect::params::{NONE_IS_FINE, Param, Params};
 use crate::detect::rules::support::{Program, confidence, programs};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::{Facts as World, MemoryFacts, ProcFacts};
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, bytes, short};
@@ -49,6 +49,7 @@ const LOST: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.memory.reclaim",
     class: Class::Live,
+    culprit: Culprit::One,
     says: "the host is short of memory: little is available, and tasks stall for it or re-read evicted pages",
     params: &[PRESSURE, AVAILABLE, REFAULTS, LOST],
     origins: &["host.psi.memory", "host.memory", "host.vmstat", "host.processes"],

@@ -6,7 +6,7 @@ use crate::detect::fix;
 use crate::detect::kinds::Judge;
 use crate::detect::ledger::State;
 use crate::detect::params::Params;
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::ProcFacts;
 use crate::model::host::FsRaw;
 use crate::model::seen::{Lack, Why};
@@ -18,6 +18,7 @@ use crate::model::unit::Unit;
 pub const RULE: Rule = Rule {
     id: "host.disk.mount_hung",
     class: Class::Live,
+    culprit: Culprit::Many,
     says: "a mount does not answer within its deadline",
     params: &[],
     origins: &["host.filesystems", "host.iodelay"],

@@ -6,7 +6,7 @@ use crate::detect::fix;
 use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::shell::Word;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
@@ -32,6 +32,7 @@ const BAD: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.network.nic_errors",
     class: Class::Live,
+    culprit: Culprit::Many,
     says: "errors or drops on an interface, by rate and by share of its packets",
     params: &[SHARE, BAD],
     origins: &["host.interfaces"],

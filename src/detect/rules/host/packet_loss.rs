@@ -8,7 +8,7 @@ use crate::detect::ledger::State;
 use crate::detect::ledger::loss;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::seen::Lack;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
@@ -26,6 +26,7 @@ const LOST: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.network.packet_loss",
     class: Class::Live,
+    culprit: Culprit::Many,
     says: "retransmission time-outs cost time",
     params: &[LOST],
     origins: &["host.tcp", "host.peers"],

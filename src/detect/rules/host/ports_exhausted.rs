@@ -6,7 +6,7 @@ use crate::detect::fix;
 use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::ProcFacts;
 use crate::model::host::{LimitsRaw, PortUse};
 use crate::model::seen::{Lack, Why};
@@ -34,6 +34,7 @@ const NEARLY: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.network.ports_exhausted",
     class: Class::Error,
+    culprit: Culprit::Many,
     says: "no ephemeral ports left towards one destination, or nearly none",
     params: &[FULL, NEARLY],
     origins: &["host.ports"],

@@ -6,7 +6,7 @@ use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::kinds::Judge;
 use crate::detect::params::{Param, Params};
-use crate::detect::verdict::{Facts, Judged, Prev, Rule};
+use crate::detect::verdict::{Culprit, Facts, Judged, Prev, Rule};
 use crate::model::seen::Lack;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, short};
@@ -34,6 +34,7 @@ const LOST: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.cpu.process_churn",
     class: Class::Live,
+    culprit: Culprit::One,
     says: "short-lived processes eat the CPU; names the parent that starts them",
     params: &[FORKS, CORES, LOST],
     origins: &["host.cpu", "host.processes", "host.schedstat"],

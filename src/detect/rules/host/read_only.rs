@@ -6,7 +6,7 @@ use crate::detect::fix;
 use crate::detect::kinds::Judge;
 use crate::detect::memory::mount_key;
 use crate::detect::params::{NONE_IS_FINE, Params};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::host::FsRaw;
 use crate::model::host::{KernelMessage, MessageKind};
 use crate::model::shell::Word;
@@ -17,6 +17,7 @@ use crate::model::unit::Unit;
 pub const RULE: Rule = Rule {
     id: "host.disk.read_only",
     class: Class::Error,
+    culprit: Culprit::Many,
     says: "a file system that was writable is read-only now",
     params: &[],
     origins: &["host.mounts"],

@@ -7,7 +7,7 @@ use crate::detect::fix;
 use crate::detect::kinds::Judge;
 use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::real_time;
-use crate::detect::verdict::{Facts, Judged, Prev, Rule, evidence};
+use crate::detect::verdict::{Culprit, Facts, Judged, Prev, Rule, evidence};
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, short};
 
@@ -32,6 +32,7 @@ const LOST: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.cpu.realtime_hog",
     class: Class::Live,
+    culprit: Culprit::One,
     says: "a real-time task starves normal ones",
     params: &[CORES, LOST],
     origins: &["host.processes", "host.schedstat"],

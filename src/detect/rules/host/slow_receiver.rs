@@ -6,7 +6,7 @@ use crate::detect::fix;
 use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::Unit;
 
@@ -23,6 +23,7 @@ const LIMITED: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.network.slow_receiver",
     class: Class::Live,
+    culprit: Culprit::Many,
     says: "a peer's receive window holds data back: it reads too slowly, or its window is too small",
     params: &[LIMITED],
     origins: &["host.peers"],

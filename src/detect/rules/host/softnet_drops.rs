@@ -8,7 +8,7 @@ use crate::detect::ledger::State;
 use crate::detect::ledger::loss;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::seen::Lack;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, short};
@@ -26,6 +26,7 @@ const DROPS: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.network.softnet_drops",
     class: Class::Live,
+    culprit: Culprit::Many,
     says: "the kernel drops packets before any socket sees them",
     params: &[DROPS],
     origins: &["host.softnet", "ledger"],

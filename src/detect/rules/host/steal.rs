@@ -7,7 +7,7 @@ use crate::detect::kinds::Judge;
 use crate::detect::ledger::{Actor, State};
 use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::confidence;
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, short};
 
@@ -24,6 +24,7 @@ pub const STEAL: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.cpu.steal",
     class: Class::Live,
+    culprit: Culprit::Many,
     says: "the hypervisor takes CPU away",
     params: &[STEAL],
     origins: &["host.cpu", "ledger"],

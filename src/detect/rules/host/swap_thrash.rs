@@ -8,7 +8,7 @@ use crate::detect::kinds::Judge;
 use crate::detect::ledger::{Actor, State};
 use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::{confidence, programs};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::seen::Lack;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, bytes};
@@ -28,6 +28,7 @@ const PRESSURE: Param =
 pub const RULE: Rule = Rule {
     id: "host.memory.swap_thrash",
     class: Class::Live,
+    culprit: Culprit::One,
     says: "swapping in AND out, on average over the window, while tasks stall for memory",
     params: &[SWAPPED, PRESSURE],
     origins: &["host.vmstat", "host.psi.memory", "host.processes"],

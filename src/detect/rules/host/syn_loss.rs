@@ -7,7 +7,7 @@ use crate::detect::kinds::Judge;
 use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
 
@@ -24,6 +24,7 @@ const LOST: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.network.syn_loss",
     class: Class::Live,
+    culprit: Culprit::Many,
     says: "connects need SYN retransmits",
     params: &[LOST],
     origins: &["host.peers", "host.tcp"],

@@ -6,7 +6,7 @@ use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::kinds::Judge;
 use crate::detect::params::{Param, Params};
-use crate::detect::verdict::{Facts, Judged, Prev, Rule};
+use crate::detect::verdict::{Culprit, Facts, Judged, Prev, Rule};
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, short};
 
@@ -39,6 +39,7 @@ const LOST: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.cpu.system_time",
     class: Class::Live,
+    culprit: Culprit::One,
     says: "most CPU time is spent in the kernel; names the program that spends most there",
     params: &[SHARE, CORES, LOST],
     origins: &["host.cpu", "host.processes", "host.schedstat"],

@@ -7,7 +7,7 @@ use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::rules::support::cgroup_subject;
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::CgroupFacts;
 use crate::model::shell::Word;
 use crate::model::subject::Subject;
@@ -26,6 +26,7 @@ const NEARLY: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.tasks.exhausted",
     class: Class::Error,
+    culprit: Culprit::Many,
     says: "no pids or threads left, or nearly none (pids.max, threads-max, pid_max)",
     params: &[NEARLY],
     origins: &["host.cgroup.tasks", "host.limits"],

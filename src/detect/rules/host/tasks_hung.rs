@@ -7,7 +7,7 @@ use crate::detect::kinds::Judge;
 use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::ProcFacts;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, seconds};
@@ -25,6 +25,7 @@ const BLOCKED: Param = Param {
 pub const RULE: Rule = Rule {
     id: "host.tasks.hung",
     class: Class::Live,
+    culprit: Culprit::Many,
     says: "tasks hang in uninterruptible sleep for seconds; where in the kernel",
     params: &[BLOCKED],
     origins: &["host.iodelay", "host.wchan"],

@@ -7,7 +7,7 @@ use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Found, Judged, Prev, Rule, evidence};
+use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
 use crate::model::foreign::Foreign;
 use crate::model::unit::{Unit, count, seconds};
 
@@ -24,6 +24,7 @@ const FAILING: Param = Param {
 pub const RULE: Rule = Rule {
     id: "postgres.archiver.failing",
     class: Class::Risk,
+    culprit: Culprit::Many,
     says: "WAL archiving fails",
     params: &[FAILING],
     origins: &["postgres.archiver", "postgres.cluster", "postgres.settings"],

@@ -4,9 +4,11 @@ use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
 use crate::detect::postgres::View;
+use crate::detect::postgres::case::{Case, Kind};
 use crate::detect::postgres::limits::DEAD;
-use crate::detect::postgres::queries::{Costly, Kind};
-use crate::detect::verdict::{Found, Judged, Prev, Rule, evidence};
+use crate::detect::postgres::queries::Costly;
+use crate::detect::postgres::tables;
+use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::postgres::plan::PlannedTable;
 use crate::model::subject::Subject;
@@ -21,6 +23,7 @@ use super::support::{called, sql};
 pub const RULE: Rule = Rule {
     id: "postgres.vacuum.bloat",
     class: Class::Live,
+    culprit: Culprit::Many,
     says: "dead space makes the table slow",
     params: &[LOST, DEAD.param],
     origins: &["postgres.activity", "postgres.statements", "postgres.plan", "ledger"],
@@ -36,6 +39,11 @@ horizon; when the query is new: roll back its deployment. **Cure**: only a rewri
 which locks the table; by hand: pg_repack beside the running load.",
     judge: Judge::Postgres(judge),
 };
+
+/// Its plan scans a table that is mostly dead space.
+pub fn fits(case: &Case<'_>) -> Option<Kind> {
+    tables::bloated(case.plan?, case.least(DEAD) / 100.0).map(|(table, share)| Kind::Bloat(table, share))
+}
 
 fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     query_rule::judge(facts, params, prev, false, |k| matches!(k, Kind::Bloat(..)), made)

@@ -4,7 +4,7 @@ use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Judged, Prev, Rule};
+use crate::detect::verdict::{Culprit, Judged, Prev, Rule};
 use crate::model::facts::{Chains, Holder, PgFacts, Root};
 use crate::model::postgres::Session;
 use crate::model::subject::{Subject, SubjectType};
@@ -17,6 +17,7 @@ use super::support::{brief, cancel, session_subject, terminate, who};
 pub const RULE: Rule = Rule {
     id: "postgres.locks.blocked",
     class: Class::Live,
+    culprit: Culprit::Many,
     says: "any other session that blocks others, mostly an active one",
     params: &[LOST],
     origins: &["postgres.activity", "postgres.locks", "ledger"],

@@ -6,7 +6,7 @@ use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::kinds::Judge;
 use crate::detect::params::{NONE_IS_FINE, Params};
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, count};
 
@@ -14,6 +14,7 @@ use crate::model::unit::{Unit, count};
 pub const RULE: Rule = Rule {
     id: "postgres.checksum_failures",
     class: Class::Error,
+    culprit: Culprit::Many,
     says: "data corruption was detected; critical until its statistics are reset",
     params: &[],
     origins: &["postgres.databases"],

@@ -6,7 +6,7 @@ use crate::detect::kinds::Judge;
 use crate::detect::ledger::State;
 use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Found, Judged, Prev, Rule, evidence};
+use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
 use crate::model::seen::{Lack, Why};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
@@ -24,6 +24,7 @@ const OPENED: Param = Param {
 pub const RULE: Rule = Rule {
     id: "postgres.connections.churn",
     class: Class::Live,
+    culprit: Culprit::Many,
     says: "connections are opened and closed all the time",
     params: &[OPENED],
     origins: &["postgres.connections", "postgres.databases", "host.cpu", "ledger"],

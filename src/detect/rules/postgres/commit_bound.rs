@@ -11,7 +11,7 @@ use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
 use crate::detect::postgres::baseline::WAL_WAITS;
-use crate::detect::verdict::{Found, Judged, Prev, Rule, evidence};
+use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::{Activities, PgFacts};
 use crate::model::foreign::Foreign;
 use crate::model::postgres::{WaitClass, WaitKind};
@@ -38,6 +38,7 @@ const LASTING: Param = Param {
 pub const RULE: Rule = Rule {
     id: "postgres.wal.commit_bound",
     class: Class::Live,
+    culprit: Culprit::Many,
     says: "sessions wait for WAL writes and flushes, mostly at commit",
     params: &[LOST, LASTING],
     origins: &["postgres.activity", "postgres.cluster", "postgres.databases", "ledger"],

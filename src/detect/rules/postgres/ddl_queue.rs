@@ -4,7 +4,7 @@ use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Judged, Prev, Rule};
+use crate::detect::verdict::{Culprit, Judged, Prev, Rule};
 use crate::model::facts::{Chains, PgFacts, Root};
 use crate::model::foreign::Foreign;
 use crate::model::subject::Subject;
@@ -16,6 +16,7 @@ use super::support::{brief, cancel, session_subject, sql, terminate, who};
 pub const RULE: Rule = Rule {
     id: "postgres.locks.ddl_queue",
     class: Class::Live,
+    culprit: Culprit::Many,
     says: "a waiting DDL queues everyone behind it; the root is what it waits for",
     params: &[LOST],
     origins: &["postgres.activity", "postgres.locks", "ledger"],

@@ -5,7 +5,7 @@ use crate::detect::finding::{Class, Fix, Horizon};
 use crate::detect::kinds::Judge;
 use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::foreign::Foreign;
 use crate::model::subject::{Subject, SubjectType};
@@ -24,6 +24,7 @@ const TAIL: Param = Param {
 pub const RULE: Rule = Rule {
     id: "postgres.locks.deadlocks",
     class: Class::Error,
+    culprit: Culprit::Many,
     says: "deadlocks are happening",
     params: &[TAIL],
     origins: &["postgres.databases"],

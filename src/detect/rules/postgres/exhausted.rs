@@ -7,7 +7,7 @@ use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Found, Judged, Prev, Rule, evidence};
+use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::foreign::Foreign;
 use crate::model::postgres::literal;
@@ -38,6 +38,7 @@ pub const ID: &str = RULE.id;
 pub const RULE: Rule = Rule {
     id: "postgres.connections.exhausted",
     class: Class::Error,
+    culprit: Culprit::Many,
     says: "slots nearly or fully used; who holds them",
     params: &[NEARLY, LEFT],
     origins: &["postgres.connections", "postgres.settings"],

@@ -4,9 +4,10 @@ use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
 use crate::detect::postgres::View;
-use crate::detect::postgres::limits::{DEAR, DOMINATES};
-use crate::detect::postgres::queries::{Costly, Kind};
-use crate::detect::verdict::{Found, Judged, Prev, Rule, evidence};
+use crate::detect::postgres::case::{Case, Kind};
+use crate::detect::postgres::limits::{DEAR, DOMINATES, WEIGHTY};
+use crate::detect::postgres::queries::Costly;
+use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, short};
@@ -20,11 +21,12 @@ use super::support::{called, cancel, in_application, query_subject};
 pub const RULE: Rule = Rule {
     id: "postgres.query.expensive",
     class: Class::Live,
+    culprit: Culprit::Many,
     says: "an expensive query keeps sessions busy and no more specific cause is found",
-    params: &[LOST, DEAR.param, DOMINATES.param],
+    params: &[LOST, DEAR.param, DOMINATES.param, WEIGHTY.param],
     origins: &["postgres.activity", "postgres.statements", "ledger"],
     page: "\
-A statement takes at least `dear` ms per call on average; or 2 ms, if its share of the total statement time is at least
+A statement takes at least `dear` ms per call on average; or `weighty`, if its share of the total statement time is at least
 `dominates`. No more specific cause is found: no missing index, stale statistics, bloat, spill, large fetch, flood
 of calls or slowdown; without a plan the first three are not ruled out. The plan (`x`) shows where the time goes. How
 much could be saved is unknown; 45 % is assumed, so that it is critical only through others who wait for it.
@@ -37,6 +39,13 @@ compute it less often; cache its result.",
 
 /// Below half, so that it does not double its own time: it is critical only through others.
 const SPARED: f64 = 0.45;
+
+/// Slow, or it has much of the time of all statements.
+pub fn fits(case: &Case<'_>) -> Option<Kind> {
+    let all_ms = case.pg.statements.as_ref().map_or(0.0, |s| s.all.exec_ms);
+    let share = case.row.grown.exec_ms >= case.least(DOMINATES) / 100.0 * all_ms;
+    (share && case.mean_ms >= case.least(WEIGHTY) || case.mean_ms >= case.least(DEAR)).then_some(Kind::Expensive)
+}
 
 fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     query_rule::judge(facts, params, prev, false, |k| matches!(k, Kind::Expensive), made)

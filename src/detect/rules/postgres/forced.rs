@@ -7,7 +7,7 @@ use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Found, Judged, Prev, Rule, evidence};
+use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
 use crate::model::postgres::WaitClass;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, bytes, seconds};
@@ -33,6 +33,7 @@ const SHARE: Param = Param {
 pub const RULE: Rule = Rule {
     id: "postgres.checkpoints.forced",
     class: Class::Live,
+    culprit: Culprit::Many,
     says: "checkpoints are requested early, usually by WAL volume",
     params: &[FORCED, SHARE],
     origins: &["postgres.checkpoints", "postgres.activity", "postgres.cluster", "ledger"],

@@ -4,9 +4,10 @@ use crate::detect::finding::{Class, Fix, Horizon};
 use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
 use crate::detect::postgres::View;
+use crate::detect::postgres::case::{Case, Kind};
 use crate::detect::postgres::limits::{CALLS, CHEAP, FEW_ROWS, FLOOD};
-use crate::detect::postgres::queries::{Costly, Kind};
-use crate::detect::verdict::{Found, Judged, Prev, Rule};
+use crate::detect::postgres::queries::Costly;
+use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule};
 use crate::model::facts::PgFacts;
 use crate::model::subject::Subject;
 use crate::model::unit::{count, short};
@@ -19,6 +20,7 @@ use super::support::{called, in_application, query_subject};
 pub const RULE: Rule = Rule {
     id: "postgres.query.high_frequency",
     class: Class::Live,
+    culprit: Culprit::Many,
     says: "one cheap query is called too often (N+1)",
     params: &[LOST, CALLS.param, CHEAP.param, FEW_ROWS.param, FLOOD.param],
     origins: &["postgres.activity", "postgres.statements", "ledger"],
@@ -34,6 +36,19 @@ Where the baseline rate is known only growth counts: a server whose ordinary loa
 hand: a join, a cache in front of it.",
     judge: Judge::Postgres(judge),
 };
+
+/// What every transaction has.
+const ENDS: [&str; 7] = ["BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SET"];
+
+/// Cheap, and called several times as often as before.
+pub fn fits(case: &Case<'_>) -> Option<Kind> {
+    let flood = case
+        .usual
+        .map_or(case.new || case.lost >= 1.0, |(_, usual_per_s)| case.per_s >= case.least(FLOOD) * usual_per_s.max(1.0));
+    let often = case.per_s >= case.least(CALLS) && flood;
+    let cheap = case.mean_ms <= case.most(CHEAP) && case.rows <= case.most(FEW_ROWS);
+    (often && cheap && !ENDS.contains(&case.verb.as_str())).then_some(Kind::HighFrequency)
+}
 
 fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     query_rule::judge(facts, params, prev, false, |k| matches!(k, Kind::HighFrequency), made)

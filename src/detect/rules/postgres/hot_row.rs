@@ -5,7 +5,7 @@ use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::Params;
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Culprit, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::{PgFacts, Root};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
@@ -17,6 +17,7 @@ use super::support::{brief, in_application, instance};
 pub const RULE: Rule = Rule {
     id: "postgres.locks.hot_row",
     class: Class::Live,
+    culprit: Culprit::Many,
     says: "sessions queue on the same rows",
     params: &[LOST],
     origins: &["postgres.activity", "postgres.locks", "ledger"],

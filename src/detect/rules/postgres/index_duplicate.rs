@@ -7,7 +7,7 @@ use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::postgres::index_definition;
 use crate::model::subject::SubjectType;
 use crate::model::unit::{Unit, bytes};
@@ -16,6 +16,7 @@ use crate::model::unit::{Unit, bytes};
 pub const RULE: Rule = Rule {
     id: "postgres.index.duplicate",
     class: Class::Hygiene,
+    culprit: Culprit::Many,
     says: "another index makes it redundant",
     params: &[],
     origins: &["postgres.indexes"],

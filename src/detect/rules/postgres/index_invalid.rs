@@ -6,7 +6,7 @@ use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::foreign::Foreign;
 use crate::model::subject::SubjectType;
@@ -16,6 +16,7 @@ use crate::model::unit::{Unit, bytes};
 pub const RULE: Rule = Rule {
     id: "postgres.index.invalid",
     class: Class::Hygiene,
+    culprit: Culprit::Many,
     says: "an index is invalid: no query uses it, and writes may still keep it up to date",
     params: &[],
     origins: &["postgres.indexes"],

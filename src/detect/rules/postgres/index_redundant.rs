@@ -8,7 +8,7 @@ use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::postgres::DuplicateIndex;
 use crate::model::seen::Lack;
 use crate::model::subject::SubjectType;
@@ -35,6 +35,7 @@ const LOST: Param = Param {
 pub const RULE: Rule = Rule {
     id: "postgres.index.redundant_on_hot_table",
     class: Class::Live,
+    culprit: Culprit::Many,
     says: "a redundant index slows the writes of a busy table",
     params: &[WRITES, LOST],
     origins: &["postgres.indexes", "postgres.tables", "ledger"],

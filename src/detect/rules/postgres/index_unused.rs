@@ -7,7 +7,7 @@ use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::postgres::index_definition;
 use crate::model::postgres::{Catalog, IndexRow};
@@ -18,6 +18,7 @@ use crate::model::unit::{Unit, bytes, seconds};
 pub const RULE: Rule = Rule {
     id: "postgres.index.unused",
     class: Class::Hygiene,
+    culprit: Culprit::Many,
     says: "an index was never used since statistics began",
     params: &[],
     origins: &["postgres.indexes"],

@@ -7,7 +7,7 @@ use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Found, Judged, Prev, Rule, evidence};
+use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::postgres::{Session, WaitClass, lexer};
 use crate::model::unit::{Unit, short};
@@ -33,6 +33,7 @@ const SHARE: Param = Param {
 pub const RULE: Rule = Rule {
     id: "postgres.vacuum.interference",
     class: Class::Live,
+    culprit: Culprit::Many,
     says: "maintenance competes with the foreground",
     params: &[LOST, SHARE],
     origins: &["postgres.activity", "ledger"],

@@ -6,7 +6,7 @@ use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Found, Judged, Prev, Rule, Verdict};
+use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, Verdict};
 use crate::model::foreign::Foreign;
 use crate::model::seen::{Lack, Why};
 use crate::model::subject::{Subject, SubjectType};
@@ -33,6 +33,7 @@ const BYTES: Param = Param {
 pub const RULE: Rule = Rule {
     id: "postgres.replication.lag",
     class: Class::Risk,
+    culprit: Culprit::Many,
     says: "a standby is behind",
     params: &[BEHIND, BYTES],
     origins: &["postgres.replicas"],

@@ -4,9 +4,10 @@ use crate::detect::finding::{Class, Fix, Horizon};
 use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
 use crate::detect::postgres::View;
+use crate::detect::postgres::case::{Case, Kind};
 use crate::detect::postgres::limits::ROWS;
-use crate::detect::postgres::queries::{Costly, Kind};
-use crate::detect::verdict::{Found, Judged, Prev, Rule, evidence};
+use crate::detect::postgres::queries::Costly;
+use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, count, short};
@@ -19,6 +20,7 @@ use super::support::{called, in_application, query_subject};
 pub const RULE: Rule = Rule {
     id: "postgres.query.large_fetch",
     class: Class::Live,
+    culprit: Culprit::Many,
     says: "a query returns very many rows per call",
     params: &[LOST, ROWS.param],
     origins: &["postgres.activity", "postgres.statements", "ledger"],
@@ -31,6 +33,12 @@ used cannot be seen here: an export needs them all. The loss is 90 % of its time
 compute the application's aggregate in SQL.",
     judge: Judge::Postgres(judge),
 };
+
+/// It returns more rows than anyone reads.
+pub fn fits(case: &Case<'_>) -> Option<Kind> {
+    let returns = ["SELECT", "WITH", "FETCH"].contains(&case.verb.as_str());
+    (returns && case.rows >= case.least(ROWS)).then_some(Kind::LargeFetch)
+}
 
 fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     query_rule::judge(facts, params, prev, false, |k| matches!(k, Kind::LargeFetch), made)

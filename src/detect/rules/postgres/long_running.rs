@@ -6,7 +6,7 @@ use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Found, Judged, Prev, Rule, Verdict};
+use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, Verdict};
 use crate::model::postgres::WaitClass;
 use crate::model::unit::{Unit, seconds};
 
@@ -17,6 +17,7 @@ const RUNS: Param =
 pub const RULE: Rule = Rule {
     id: "postgres.query.long_running",
     class: Class::Live,
+    culprit: Culprit::Many,
     says: "one statement has run for long (info: other findings show its impact)",
     params: &[RUNS],
     origins: &["postgres.activity"],

@@ -6,8 +6,9 @@ use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
 use crate::detect::postgres::View;
 use crate::detect::postgres::advice::Advice;
-use crate::detect::postgres::queries::{Costly, Kind};
-use crate::detect::verdict::{Found, Judged, Prev, Rule, evidence};
+use crate::detect::postgres::case::{Case, Kind};
+use crate::detect::postgres::queries::Costly;
+use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::postgres::plan::{Plan, PlannedTable};
 use crate::model::postgres::{identifier, qualified};
@@ -22,6 +23,7 @@ use super::support::{called, sql, who};
 pub const RULE: Rule = Rule {
     id: "postgres.query.missing_index",
     class: Class::Live,
+    culprit: Culprit::Many,
     says: "a query reads far more rows than it returns, and an index would help",
     params: &[LOST],
     origins: &["postgres.activity", "postgres.statements", "postgres.plan", "ledger"],
@@ -45,6 +47,11 @@ transaction, without IF NOT EXISTS (an invalid remnant of an earlier attempt wou
 every older transaction; the oldest in that database is named from ten seconds on. Undo: DROP INDEX CONCURRENTLY.",
     judge: Judge::Postgres(judge),
 };
+
+/// An index would halve the cost of its plan.
+pub fn fits(case: &Case<'_>) -> Option<Kind> {
+    case.advice.cloned().map(Kind::MissingIndex)
+}
 
 fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     query_rule::judge(facts, params, prev, true, |k| matches!(k, Kind::MissingIndex(_)), made)

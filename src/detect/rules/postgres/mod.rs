@@ -29,7 +29,7 @@ mod object;
 mod of_others;
 pub mod overdue;
 pub mod prepared_transaction;
-mod queries;
+pub mod queries;
 mod query_rule;
 pub mod read_bound;
 pub mod regressed;

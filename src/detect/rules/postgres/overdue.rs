@@ -8,7 +8,7 @@ use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::foreign::Foreign;
 use crate::model::subject::SubjectType;
@@ -29,6 +29,7 @@ const DEAD: Param =
 pub const RULE: Rule = Rule {
     id: "postgres.vacuum.overdue",
     class: Class::Risk,
+    culprit: Culprit::Many,
     says: "autovacuum is behind, or off",
     params: &[FACTOR, DEAD],
     origins: &["postgres.tables", "postgres.settings"],

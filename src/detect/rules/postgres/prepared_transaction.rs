@@ -5,7 +5,7 @@ use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Judged, Prev, Rule};
+use crate::detect::verdict::{Culprit, Judged, Prev, Rule};
 use crate::model::facts::{Chains, Holder, PgFacts, Root};
 use crate::model::postgres::literal;
 use crate::model::subject::{Subject, SubjectType};
@@ -18,6 +18,7 @@ use super::support::sql;
 pub const RULE: Rule = Rule {
     id: "postgres.locks.prepared_transaction",
     class: Class::Live,
+    culprit: Culprit::Many,
     says: "a prepared (two-phase) transaction blocks others",
     params: &[LOST],
     origins: &["postgres.activity", "postgres.locks", "postgres.prepared", "ledger"],

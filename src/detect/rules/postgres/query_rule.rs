@@ -3,7 +3,8 @@
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
-use crate::detect::postgres::queries::{Costly, Kind, LEAST};
+use crate::detect::postgres::case::Kind;
+use crate::detect::postgres::queries::{Costly, LEAST};
 use crate::detect::verdict::{Found, Judged, Prev, Verdict, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::seen::{Lack, Why};

@@ -7,7 +7,7 @@ use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::postgres::WaitClass;
 use crate::model::unit::{Unit, short};
@@ -33,6 +33,7 @@ const QUERY: Param = Param {
 pub const RULE: Rule = Rule {
     id: "postgres.io.read_bound",
     class: Class::Live,
+    culprit: Culprit::Many,
     says: "sessions wait for reads, and no single query is behind most of them",
     params: &[LOST, QUERY],
     origins: &["postgres.activity", "postgres.settings", "ledger"],

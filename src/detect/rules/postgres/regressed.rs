@@ -4,9 +4,10 @@ use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
 use crate::detect::postgres::View;
+use crate::detect::postgres::case::{Case, Kind};
 use crate::detect::postgres::limits::SLOWER;
-use crate::detect::postgres::queries::{Costly, Kind};
-use crate::detect::verdict::{Found, Judged, Prev, Rule};
+use crate::detect::postgres::queries::Costly;
+use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule};
 use crate::model::facts::PgFacts;
 use crate::model::subject::Subject;
 use crate::model::unit::short;
@@ -19,6 +20,7 @@ use super::support::{called, query_subject, sql};
 pub const RULE: Rule = Rule {
     id: "postgres.query.regressed",
     class: Class::Live,
+    culprit: Culprit::Many,
     says: "a query became much slower than it was",
     params: &[LOST, SLOWER.param],
     origins: &["postgres.activity", "postgres.statements", "ledger"],
@@ -31,6 +33,13 @@ plan that changed, data that grew, or a cache that was lost. The loss is the tim
 **Relief**: ANALYZE, on all tables of its database. **Cure**, by hand: compare the plan (`x`) with the earlier one.",
     judge: Judge::Postgres(judge),
 };
+
+/// Slower than it was, and by a millisecond at least.
+pub fn fits(case: &Case<'_>) -> Option<Kind> {
+    let (usual_ms, _) = case.usual?;
+    let slower = case.mean_ms >= case.least(SLOWER) * usual_ms && case.mean_ms - usual_ms >= 1.0;
+    slower.then(|| Kind::Regressed(case.mean_ms / usual_ms.max(1e-3)))
+}
 
 fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     query_rule::judge(facts, params, prev, false, |k| matches!(k, Kind::Regressed(_)), made)

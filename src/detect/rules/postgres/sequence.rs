@@ -7,7 +7,7 @@ use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::foreign::Foreign;
 use crate::model::postgres::identifier;
@@ -21,6 +21,7 @@ const USED: Param =
 pub const RULE: Rule = Rule {
     id: "postgres.sequence.exhaustion",
     class: Class::Risk,
+    culprit: Culprit::Many,
     says: "a sequence or its integer column runs out; ETA",
     params: &[USED],
     origins: &["postgres.sequences"],

@@ -5,7 +5,7 @@ use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::Unit;
 
@@ -13,6 +13,7 @@ use crate::model::unit::Unit;
 pub const RULE: Rule = Rule {
     id: "postgres.settings.dangerous",
     class: Class::Hygiene,
+    culprit: Culprit::Many,
     says: "fsync=off and other dangerous settings",
     params: &[],
     origins: &["postgres.settings"],

@@ -7,7 +7,7 @@ use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::postgres::literal;
 use crate::model::subject::{Subject, SubjectType};
@@ -26,6 +26,7 @@ const RETAINED: Param = Param {
 pub const RULE: Rule = Rule {
     id: "postgres.replication.slot_retention",
     class: Class::Risk,
+    culprit: Culprit::Many,
     says: "a slot retains WAL, or is lost; time until room runs out",
     params: &[RETAINED],
     origins: &["postgres.slots", "postgres.cluster"],

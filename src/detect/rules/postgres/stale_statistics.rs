@@ -5,9 +5,11 @@ use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
 use crate::detect::postgres::View;
-use crate::detect::postgres::limits::{CHANGED, OFF};
-use crate::detect::postgres::queries::{Costly, Kind};
-use crate::detect::verdict::{Found, Judged, Prev, Rule, evidence};
+use crate::detect::postgres::case::{Case, Kind};
+use crate::detect::postgres::limits::{CHANGED, DEAR, OFF};
+use crate::detect::postgres::queries::Costly;
+use crate::detect::postgres::tables;
+use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::postgres::plan::PlannedTable;
 use crate::model::subject::Subject;
@@ -22,6 +24,7 @@ use super::support::{called, sql};
 pub const RULE: Rule = Rule {
     id: "postgres.query.stale_statistics",
     class: Class::Live,
+    culprit: Culprit::Many,
     says: "the planner's statistics of a table are stale; ANALYZE",
     params: &[LOST, OFF.param, CHANGED.param],
     origins: &["postgres.activity", "postgres.statements", "postgres.plan", "ledger"],
@@ -39,6 +42,18 @@ by, or one is used by a call that groups or returns a fifth of the table. The lo
 it already has one that small.",
     judge: Judge::Postgres(judge),
 };
+
+/// The planner's estimate is far off, in a table that changed.
+pub fn misleads(case: &Case<'_>) -> Option<Kind> {
+    let (table, estimated) = tables::stale(case.plan?, case.rows, case.least(OFF), case.least(CHANGED) / 100.0)?;
+    Some(Kind::StaleStatistics(table, Some((estimated, case.rows))))
+}
+
+/// Expensive, and its table is another one by now.
+pub fn fits(case: &Case<'_>) -> Option<Kind> {
+    let plan = case.plan.filter(|_| case.mean_ms >= case.least(DEAR))?;
+    tables::changed(plan, case.rows, case.least(CHANGED) / 100.0).map(|table| Kind::StaleStatistics(table, None))
+}
 
 fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     query_rule::judge(facts, params, prev, false, |k| matches!(k, Kind::StaleStatistics(..)), made)

@@ -8,7 +8,7 @@ use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Found, Judged, Prev, Rule, evidence};
+use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
 use crate::model::foreign::Foreign;
 use crate::model::postgres::{WaitClass, literal};
 use crate::model::subject::{Subject, SubjectType};
@@ -27,6 +27,7 @@ const LOST: Param = Param {
 pub const RULE: Rule = Rule {
     id: "postgres.wal.sync_replica",
     class: Class::Live,
+    culprit: Culprit::Many,
     says: "commits wait for a synchronous standby",
     params: &[LOST],
     origins: &["postgres.activity", "postgres.replicas", "postgres.settings", "ledger"],

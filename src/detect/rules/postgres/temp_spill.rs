@@ -5,9 +5,10 @@ use crate::detect::finding::{Class, Fix, Horizon, Phase, Preflight};
 use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
 use crate::detect::postgres::View;
+use crate::detect::postgres::case::{Case, Kind};
 use crate::detect::postgres::limits::SPILL;
-use crate::detect::postgres::queries::{Costly, Kind};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, evidence};
+use crate::detect::postgres::queries::Costly;
+use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, bytes};
@@ -21,6 +22,7 @@ use super::support::{called, query_subject};
 pub const RULE: Rule = Rule {
     id: "postgres.query.temp_spill",
     class: Class::Live,
+    culprit: Culprit::Many,
     says: "sorts and hashes spill to disk",
     params: &[LOST, SPILL.param],
     origins: &["postgres.activity", "postgres.statements", "ledger"],
@@ -36,6 +38,12 @@ times sessions must fit into memory. When the query is new: roll back its deploy
 the requested order; fewer rows or columns before the sort.",
     judge: Judge::Postgres(judge),
 };
+
+/// It writes that much to temporary files, each second and each call.
+pub fn fits(case: &Case<'_>) -> Option<Kind> {
+    let (temp, least) = ((case.row.grown.temp_written_blocks * 8192) as f64, case.least(SPILL));
+    (temp / case.interval_s >= least && temp / case.row.grown.calls.max(1) as f64 >= least).then_some(Kind::TempSpill)
+}
 
 fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     query_rule::judge(

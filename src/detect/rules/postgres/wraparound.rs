@@ -8,7 +8,7 @@ use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::foreign::Foreign;
 
@@ -22,6 +22,7 @@ const SHARE: Param =
 pub const RULE: Rule = Rule {
     id: "postgres.wraparound",
     class: Class::Risk,
+    culprit: Culprit::Many,
     says: "transaction or multixact ids run out; ETA",
     params: &[SHARE],
     origins: &["postgres.databases", "postgres.settings"],

@@ -6,7 +6,7 @@ use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Found, Judged, Prev, Rule};
+use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule};
 use crate::model::facts::PgFacts;
 use crate::model::foreign::Foreign;
 use crate::model::postgres::{HorizonRow, literal};
@@ -43,6 +43,7 @@ const DEAD: Param = Param {
 pub const RULE: Rule = Rule {
     id: "postgres.vacuum.xmin_horizon",
     class: Class::Risk,
+    culprit: Culprit::Many,
     says: "something holds back the xmin horizon; vacuum cannot remove dead rows",
     params: &[TRANSACTIONS, OPEN, DEAD],
     origins: &["postgres.horizon", "postgres.tables"],

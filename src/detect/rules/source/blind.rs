@@ -5,7 +5,7 @@ use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::kinds::{self, Judge};
 use crate::detect::params::{NONE_IS_FINE, Params};
-use crate::detect::verdict::{Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::Facts as World;
 use crate::model::source::{SourceKind, SourceState, SourceStatus};
 use crate::model::subject::{Subject, SubjectType};
@@ -15,6 +15,7 @@ use crate::model::unit::Unit;
 pub const RULE: Rule = Rule {
     id: "source.blind",
     class: Class::Hygiene,
+    culprit: Culprit::Many,
     says: "permissions or kernel settings hide something; how to lift it and which findings are unknown meanwhile",
     params: &[],
     origins: &["host.serving", "host.process_io", "host.psi.cpu", "sources"],

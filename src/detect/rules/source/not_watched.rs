@@ -3,13 +3,14 @@
 use crate::detect::finding::Class;
 use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
-use crate::detect::verdict::{Facts, Judged, Prev, Rule};
+use crate::detect::verdict::{Culprit, Facts, Judged, Prev, Rule};
 use crate::model::source::SourceState;
 
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "source.not_watched",
     class: Class::Hygiene,
+    culprit: Culprit::Many,
     says: "a server or another host is seen but not monitored; how to monitor it",
     params: &[],
     origins: &["sources"],

@@ -3,13 +3,14 @@
 use crate::detect::finding::Class;
 use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
-use crate::detect::verdict::{Facts, Judged, Prev, Rule};
+use crate::detect::verdict::{Culprit, Facts, Judged, Prev, Rule};
 use crate::model::source::SourceState;
 
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "source.unreachable",
     class: Class::Hygiene,
+    culprit: Culprit::Many,
     says: "a server that is configured or was found does not answer",
     params: &[],
     origins: &["sources"],

@@ -10,7 +10,7 @@ use super::memory::RuleMemory;
 use super::params::ParamOverrides;
 use super::verdict::Facts;
 
-pub use super::kinds::LearnsNothing as Learning;
+pub use super::kinds::{LearnsNothing as Learning, ShowsNothing as Shown, shows_nothing as shown};
 
 /// Its row.
 pub const KIND: Kind =

@@ -4,7 +4,7 @@ use crate::detect::echo::View;
 use crate::detect::finding::Class;
 use crate::detect::kinds::Judge;
 use crate::detect::params::{Param, Params};
-use crate::detect::verdict::{Found, Judged, Prev, Rule};
+use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule};
 use crate::model::seen::Lack;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
@@ -22,6 +22,7 @@ const TRIP: Param = Param {
 pub const RULE: Rule = Rule {
     id: "echo.slow",
     class: Class::Hygiene,
+    culprit: Culprit::Many,
     says: "a line takes long to come back",
     params: &[TRIP],
     origins: &["echo.trip"],
