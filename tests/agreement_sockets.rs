@@ -174,9 +174,9 @@ fn sockets_agree_with_ss() {
     // Delayed acknowledgements are out by then; nothing moves any more.
     std::thread::sleep(Duration::from_millis(300));
     let mut ours: BTreeMap<SocketAddr, Socket> = BTreeMap::new();
-    let mut door = None;
+    let mut listener = None;
     sockdiag::dump(sockdiag::ESTABLISHED | sockdiag::LISTEN, true, |s| match s {
-        s if s.local == at && s.is(sockdiag::LISTEN) => door = Some(s),
+        s if s.local == at && s.is(sockdiag::LISTEN) => listener = Some(s),
         s if s.peer == at => _ = ours.insert(s.local, s),
         _ => {}
     })
@@ -202,7 +202,7 @@ fn sockets_agree_with_ss() {
     assert_eq!((seen, ours.len()), (pairs.len() + unread.len(), pairs.len() + unread.len()));
     let text = output(spawn(&["ss", "-tlnH", "sport", "=", &port])).unwrap();
     let words: Vec<&str> = text.split_whitespace().collect();
-    let door = door.unwrap();
-    assert_eq!((door.receive_queue.to_string(), door.send_queue.to_string()), (words[1].to_owned(), words[2].to_owned()));
-    assert_eq!(door.receive_queue, 3);
+    let listener = listener.unwrap();
+    assert_eq!((listener.receive_queue.to_string(), listener.send_queue.to_string()), (words[1].to_owned(), words[2].to_owned()));
+    assert_eq!(listener.receive_queue, 3);
 }

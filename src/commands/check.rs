@@ -24,8 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// Usage, or a host that cannot be read at all.
 pub fn run(options: &Check, settings: &Settings) -> Result<u8, Failure> {
     let watch = options.watch.as_deref().map(|t| duration("--watch", t)).transpose()?;
-    let look = options.for_.as_deref().map(|t| duration("--for", t)).transpose()?;
-    if look.is_some_and(|d| d < LEAST) {
+    let sample_for = options.for_.as_deref().map(|t| duration("--for", t)).transpose()?;
+    if sample_for.is_some_and(|d| d < LEAST) {
         return Err(Failure::Usage("--for must be at least 3s: before that every verdict is provisional".into()));
     }
     if watch.is_some_and(|d| d < Duration::from_millis(250)) {
@@ -48,8 +48,8 @@ pub fn run(options: &Check, settings: &Settings) -> Result<u8, Failure> {
         Ok(diagnosis.health.status)
     };
     let status = match watch {
-        Some(_) => runtime()?.block_on(every_tick(handle, look, say)),
-        None => runtime()?.block_on(once(handle, look.unwrap_or(DEFAULT), say)),
+        Some(_) => runtime()?.block_on(every_tick(handle, sample_for, say)),
+        None => runtime()?.block_on(once(handle, sample_for.unwrap_or(DEFAULT), say)),
     }?;
     Ok(code(status, options.fail_on))
 }
@@ -83,23 +83,27 @@ fn code(status: Status, fail_on: Option<FailOn>) -> u8 {
     }
 }
 
-async fn once(mut handle: Handle, look: Duration, say: impl Fn(&Picture) -> Result<Status, Failure>) -> Result<Status, Failure> {
+async fn once(
+    mut handle: Handle,
+    sample_for: Duration,
+    say: impl Fn(&Picture) -> Result<Status, Failure>,
+) -> Result<Status, Failure> {
     let mut ending = super::ending()?;
     let mut first_ns = None;
     let wait = async {
         while handle.pictures.changed().await.is_ok() {
             let Some(picture) = handle.pictures.borrow_and_update().clone() else { continue };
             let first = *first_ns.get_or_insert(picture.at.mono_ns);
-            let looked = Duration::from_nanos(picture.at.mono_ns - first);
+            let sampled = Duration::from_nanos(picture.at.mono_ns - first);
             // A tick comes a little early or late.
-            if looked + Duration::from_millis(100) >= look {
+            if sampled + Duration::from_millis(100) >= sample_for {
                 return Some(picture);
             }
         }
         None
     };
     tokio::select! {
-        picture = tokio::time::timeout(look + PATIENCE, wait) => match picture {
+        picture = tokio::time::timeout(sample_for + PATIENCE, wait) => match picture {
             Ok(Some(picture)) => say(&picture),
             _ => Err(Failure::Io("the host cannot be read: no sample; see `perftop doctor`".into())),
         },
@@ -109,7 +113,7 @@ async fn once(mut handle: Handle, look: Duration, say: impl Fn(&Picture) -> Resu
 
 async fn every_tick(
     mut handle: Handle,
-    look: Option<Duration>,
+    sample_for: Option<Duration>,
     say: impl Fn(&Picture) -> Result<Status, Failure>,
 ) -> Result<Status, Failure> {
     let mut status = Status::Unknown;
@@ -124,8 +128,8 @@ async fn every_tick(
                 let Some(picture) = handle.pictures.borrow_and_update().clone() else { continue };
                 status = say(&picture)?;
                 let first = *first_ns.get_or_insert(picture.at.mono_ns);
-                let looked = Duration::from_nanos(picture.at.mono_ns - first) + Duration::from_millis(100);
-                if look.is_some_and(|look| looked >= look) {
+                let sampled = Duration::from_nanos(picture.at.mono_ns - first) + Duration::from_millis(100);
+                if sample_for.is_some_and(|sample_for| sampled >= sample_for) {
                     return Ok(status);
                 }
             }

@@ -113,7 +113,7 @@ fn cap(ledger: &Ledger, candidates: &mut [Candidate]) {
     };
     let others = claimed(candidates, false);
     for (state, lost) in candidates.iter_mut().filter(|c| !c.found.waste).flat_map(|c| &mut c.found.losses) {
-        let held = (ledger.state(*state) - ledger.clean(*state)).max(0.0);
+        let held = (ledger.state(*state) - ledger.baseline(*state)).max(0.0);
         let sum = others.get(state).copied().unwrap_or(0.0);
         if sum > held {
             *lost *= held / sum;

@@ -207,13 +207,13 @@ fn same_address(facts: &Facts<'_>, state: State, cause: &Candidate, symptom: &Ca
     let lost = cause.lost_in(state);
     // All ports of that address share what was lost on the way to it.
     let there = facts.ledger.peers.iter().filter(|w| w.peer.ip().to_string() == address);
-    let waits: f64 = there.map(|w| w.waiting - w.clean).sum();
+    let waits: f64 = there.map(|w| w.waiting - w.baseline).sum();
     if same && waits > 0.0 { (lost / waits).min(1.0) } else { 0.0 }
 }
 
 /// The part of all late replies that the cause claims: the same of each peer's.
 fn share_of_waits(facts: &Facts<'_>, state: State, cause: &Candidate, _: &Candidate) -> f64 {
-    let late = facts.ledger.state(state) - facts.ledger.clean_peers;
+    let late = facts.ledger.state(state) - facts.ledger.baseline_peers;
     if late > 0.0 { (cause.lost_in(state) / late).min(1.0) } else { 0.0 }
 }
 

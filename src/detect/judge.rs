@@ -14,12 +14,12 @@ use super::diagnosis::{Cleared, Diagnosis, UnknownRow};
 use super::fix;
 use super::health;
 use super::kinds::{self, Asked, Judge, KINDS, Servers, Shown};
-use super::ledger::{Clean, Ledger};
+use super::ledger::{Baseline, Ledger};
 use super::memory::{Held, Learned, Memory, RuleMemory};
 use super::params::{ParamOverrides, Params};
 use super::rank;
 use super::rules::{RULES, service_stalled, unexplained};
-use super::stands::Door;
+use super::stands::ListeningPort;
 use super::verdict::{Facts, Judged, Left, Rule, Verdict};
 
 /// What an evaluation gives.
@@ -55,17 +55,17 @@ pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &Param
     let stalled = memory.rules.get(service_stalled::ID).cloned().unwrap_or_default();
     let held = |key: &str| stalled.held.iter().any(|h| h.subject.key == key);
     // Of two programs at one port the one that is held.
-    let same = |h: &Held, door: &Door| {
+    let same = |h: &Held, listener: &ListeningPort| {
         let named = |family: ProcId| h.subject.also.is_empty() || h.subject.also.contains(&format!("process:{family}"));
-        h.subject.key == door.key() && door.family.is_none_or(named)
+        h.subject.key == listener.key() && listener.family.is_none_or(named)
     };
-    memory.learned.learn_stands(&world, &|door| stalled.held.iter().any(|h| same(h, door)));
+    memory.learned.learn_stands(&world, &|listener| stalled.held.iter().any(|h| same(h, listener)));
     memory.learned.queues.learn(&world, &held);
     KINDS.iter().for_each(|kind| (kind.recall)(&mut world, &memory.learned));
     let ledger = {
         let learned = &memory.learned;
-        let reply_ms = |link: &PeerFacts| learned.clean_reply_ms(link);
-        Ledger::of(&world, &Clean { io: clean_share(&world, learned), reply_ms: &reply_ms })
+        let reply_ms = |link: &PeerFacts| learned.baseline_reply_ms(link);
+        Ledger::of(&world, &Baseline { io: baseline_share(&world, learned), reply_ms: &reply_ms })
     };
     let mut seen = Seen::default();
     let shown = {
@@ -101,7 +101,7 @@ pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &Param
         &ledger,
         memory,
         seen.candidates,
-        rank::Looked { cleared: seen.cleared, unknown: seen.unknown, blind: seen.blind, unseen: seen.unseen },
+        rank::Checked { cleared: seen.cleared, unknown: seen.unknown, blind: seen.blind, unseen: seen.unseen },
     );
     memory.evaluations += 1;
     Evaluation { facts: Arc::new(world), ledger: Arc::new(ledger), diagnosis, demands, shown }
@@ -126,8 +126,8 @@ impl Seen {
         // A rule with a finding reports none of its other subjects as cleared.
         let found_any = judged.verdicts.iter().any(|(_, v)| matches!(v, Verdict::Found(_)));
         // What it remembers is kept then: a finding that nobody can check is not gone.
-        let looked = |v: &Verdict| matches!(v, Verdict::Found(_)) || lacking.is_none() && matches!(v, Verdict::Clear(_));
-        if !judged.verdicts.is_empty() && !judged.verdicts.iter().any(|(_, v)| looked(v)) {
+        let was_checked = |v: &Verdict| matches!(v, Verdict::Found(_)) || lacking.is_none() && matches!(v, Verdict::Clear(_));
+        if !judged.verdicts.is_empty() && !judged.verdicts.iter().any(|(_, v)| was_checked(v)) {
             self.blind.push((rule.id, (*own).to_owned()));
         }
         for (subject, verdict) in judged.verdicts {
@@ -186,12 +186,12 @@ impl Seen {
 }
 
 /// The part of an IO wait that the devices take at baseline: of the device with the most waiting.
-fn clean_share(world: &World, learned: &Learned) -> f64 {
+fn baseline_share(world: &World, learned: &Learned) -> f64 {
     let disks = world.host.disks.iter().flatten().filter(|d| d.leaf && d.await_ms.is_some());
     let busiest = disks.max_by(|a, b| a.queue.total_cmp(&b.queue));
     let share = |d: &DiskFacts| {
-        let clean = learned.clean_ms(d.name.shown(), d.rotational.unwrap_or(false));
-        d.await_ms.filter(|ms| *ms > 0.0).map(|ms| (clean / ms).min(1.0))
+        let baseline = learned.baseline_ms(d.name.shown(), d.rotational.unwrap_or(false));
+        d.await_ms.filter(|ms| *ms > 0.0).map(|ms| (baseline / ms).min(1.0))
     };
     // Tasks that wait while no device works are held back before it: nothing of that is baseline latency.
     busiest.filter(|d| d.queue >= 0.1).and_then(share).unwrap_or(0.0)

@@ -157,7 +157,8 @@ pub struct Resolved {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Learned {
     /// Per device the latencies (ms) in windows with a short queue, newest last.
-    pub clean: BTreeMap<String, VecDeque<f32>>,
+    #[serde(rename = "clean")]
+    pub baseline: BTreeMap<String, VecDeque<f32>>,
     /// MemAvailable over time: (seconds of CLOCK_MONOTONIC, bytes).
     pub memory: Series,
     /// Per peer the milliseconds from request to response, newest last.
@@ -217,7 +218,7 @@ pub fn mount_key(fs: &FsRaw) -> String {
 }
 
 /// Windows kept per device.
-const CLEAN_WINDOWS: usize = 120;
+const BASELINE_WINDOWS: usize = 120;
 
 impl Learned {
     /// Learns from the facts of one evaluation.
@@ -227,8 +228,8 @@ impl Learned {
         for disk in facts.host.disks.iter().flatten().filter(|d| d.leaf && d.queue < SHORT_QUEUE) {
             let enough = disk.reads_per_s + disk.writes_per_s >= FEW_OPERATIONS;
             if let Some(ms) = disk.await_ms.filter(|_| enough) {
-                let ring = self.clean.entry(disk.name.shown().to_owned()).or_default();
-                if ring.len() == CLEAN_WINDOWS {
+                let ring = self.baseline.entry(disk.name.shown().to_owned()).or_default();
+                if ring.len() == BASELINE_WINDOWS {
                     ring.pop_front();
                 }
                 ring.push_back(ms as f32);
@@ -285,12 +286,12 @@ impl Learned {
 
     fn learn_replies(&mut self, facts: &Facts) {
         const PEERS: usize = 64;
-        const QUESTIONS_PER_S: f64 = 5.0;
-        for link in facts.host.sockets.iter().flat_map(|s| &s.peers).filter(|l| l.segments_per_s >= QUESTIONS_PER_S) {
+        const REQUESTS_PER_S: f64 = 5.0;
+        for link in facts.host.sockets.iter().flat_map(|s| &s.peers).filter(|l| l.segments_per_s >= REQUESTS_PER_S) {
             let key = link.peer.to_string();
             if let Some(ms) = link.reply_ms().filter(|_| self.replies.len() < PEERS || self.replies.contains_key(&key)) {
                 let ring = self.replies.entry(key).or_default();
-                if ring.len() == CLEAN_WINDOWS {
+                if ring.len() == BASELINE_WINDOWS {
                     ring.pop_front();
                 }
                 ring.push_back(ms as f32);
@@ -302,7 +303,7 @@ impl Learned {
     /// percentile of what was seen, between 5 and 50 ms; 10 ms until it was seen often enough. Above 50 ms nobody
     /// calls a reply fast, however used to it one is.
     #[must_use]
-    pub fn clean_reply_ms(&self, link: &PeerFacts) -> f64 {
+    pub fn baseline_reply_ms(&self, link: &PeerFacts) -> f64 {
         const ENOUGH: usize = 5;
         let ring = self.replies.get(&link.peer.to_string()).filter(|r| r.len() >= ENOUGH);
         let learned = ring.map_or(10.0, |ring| {
@@ -316,10 +317,10 @@ impl Learned {
     /// Milliseconds per operation of a device when it is not loaded: the 10th percentile of what was seen with a
     /// short queue, and never above the default of its kind (0.2 ms, rotating 8 ms) unless it was learned.
     #[must_use]
-    pub fn clean_ms(&self, device: &str, rotational: bool) -> f64 {
+    pub fn baseline_ms(&self, device: &str, rotational: bool) -> f64 {
         const ENOUGH: usize = 5;
         let default = if rotational { 8.0 } else { 0.2 };
-        let Some(ring) = self.clean.get(device).filter(|r| r.len() >= ENOUGH) else { return default };
+        let Some(ring) = self.baseline.get(device).filter(|r| r.len() >= ENOUGH) else { return default };
         let mut sorted: Vec<f32> = ring.iter().copied().collect();
         sorted.sort_by(f32::total_cmp);
         f64::from(sorted[sorted.len() / 10]).max(0.02)

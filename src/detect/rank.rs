@@ -28,7 +28,7 @@ pub const PROVISIONAL: u64 = 3;
 
 /// What the rules said beside their findings.
 #[derive(Debug, Clone, Default)]
-pub struct Looked {
+pub struct Checked {
     /// Fine, because.
     pub cleared: Vec<Cleared>,
     /// Could not be checked.
@@ -40,7 +40,7 @@ pub struct Looked {
 }
 
 /// Ranks the candidates and says the whole.
-pub fn diagnose(world: &World, ledger: &Ledger, memory: &mut Memory, candidates: Vec<Candidate>, looked: Looked) -> Diagnosis {
+pub fn diagnose(world: &World, ledger: &Ledger, memory: &mut Memory, candidates: Vec<Candidate>, checked: Checked) -> Diagnosis {
     let now_ms = world.at.wall_ms;
     let mut candidates = candidates;
     let time = time(ledger, &candidates);
@@ -54,7 +54,7 @@ pub fn diagnose(world: &World, ledger: &Ledger, memory: &mut Memory, candidates:
         })
         .collect();
     memory.muted.retain(|_, m| m.until_ms > now_ms);
-    settle(memory, &findings, &looked, &|source| throughput(world, ledger, source), now_ms);
+    settle(memory, &findings, &checked, &|source| throughput(world, ledger, source), now_ms);
     findings.sort_by(order);
     victims.name(&mut findings);
     findings.sort_by(order);
@@ -72,7 +72,7 @@ pub fn diagnose(world: &World, ledger: &Ledger, memory: &mut Memory, candidates:
     let identity = world.identity.as_deref();
     let provisional = memory.evaluations < PROVISIONAL;
     let verdict =
-        headline::headline(&health, &time, &findings, (&world.sources, &looked.unknown), provisional && world.window_s == 0.0);
+        headline::headline(&health, &time, &findings, (&world.sources, &checked.unknown), provisional && world.window_s == 0.0);
     Diagnosis {
         schema: SCHEMA,
         at: rfc3339(now_ms),
@@ -90,8 +90,8 @@ pub fn diagnose(world: &World, ledger: &Ledger, memory: &mut Memory, candidates:
         sources: world.sources.to_vec(),
         time,
         findings,
-        cleared: looked.cleared,
-        unknown: looked.unknown,
+        cleared: checked.cleared,
+        unknown: checked.unknown,
         resolved: memory.resolved.clone(),
     }
 }
@@ -295,7 +295,7 @@ fn claimed(candidates: &[Candidate], state: State) -> f64 {
 /// What nobody claims of each state beyond its baseline share, most first.
 #[must_use]
 pub fn unclaimed(ledger: &Ledger, candidates: &[Candidate]) -> Vec<(State, f64)> {
-    let left = |(state, seconds): (&State, &f64)| (*state, seconds - ledger.clean(*state) - claimed(candidates, *state));
+    let left = |(state, seconds): (&State, &f64)| (*state, seconds - ledger.baseline(*state) - claimed(candidates, *state));
     let mut all: Vec<(State, f64)> = ledger.states.iter().map(left).filter(|(_, s)| *s > 0.0).collect();
     all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
     all

@@ -8,7 +8,7 @@ use super::finding::{Finding, Severity};
 use super::kinds;
 use super::ledger::{Ledger, State};
 use super::memory::{FindingMemory, Memory, Outcome, Resolved};
-use super::rank::Looked;
+use super::rank::Checked;
 
 const RESOLVED_SHOWN_MS: i64 = 60_000;
 /// Within this the throughput of the victims is measured over time in which it was still there: a window, or two readings of a server.
@@ -24,16 +24,16 @@ pub(super) fn throughput(world: &World, ledger: &Ledger, source: &str) -> f64 {
 }
 
 /// Forgets what is gone and says what became of it.
-pub(super) fn settle(memory: &mut Memory, findings: &[Finding], looked: &Looked, working: &dyn Fn(&str) -> f64, now_ms: i64) {
+pub(super) fn settle(memory: &mut Memory, findings: &[Finding], checked: &Checked, working: &dyn Fn(&str) -> f64, now_ms: i64) {
     const STILL_WORKING: f64 = 0.8;
     // What the operator weighs otherwise is gone from the sums and not from the world.
     let weighed = !memory.weights.0.is_empty();
     let mut resolved = Vec::new();
     memory.findings.retain(|key, kept| {
-        let of_blind = looked.blind.iter().any(|(id, source)| {
+        let of_blind = checked.blind.iter().any(|(id, source)| {
             key.strip_prefix(id).is_some_and(|k| k.strip_prefix('|').is_some_and(|k| k.starts_with(source.as_str())))
         });
-        if of_blind || looked.unseen.contains(key) {
+        if of_blind || checked.unseen.contains(key) {
             not_severe(kept);
             return true;
         }
@@ -120,7 +120,7 @@ mod tests {
         let mut memory = Memory::default();
         memory.findings.insert(key.clone(), kept);
         let outcomes = |memory: &mut Memory, now_ms| {
-            settle(memory, &d.findings, &Looked::default(), &|_| 1.0, now_ms);
+            settle(memory, &d.findings, &Checked::default(), &|_| 1.0, now_ms);
             memory.resolved.iter().map(|r| (r.key == key, r.outcome)).collect::<Vec<_>>()
         };
         assert_eq!(outcomes(&mut memory, 4000), []);
@@ -138,7 +138,7 @@ mod tests {
             let mut memory = Memory::default();
             memory.findings.insert(key.to_owned(), kept.clone());
             let each = |(second, speed): &(i64, f64)| {
-                settle(&mut memory, &[], &Looked::default(), &|_| *speed, second * 1000);
+                settle(&mut memory, &[], &Checked::default(), &|_| *speed, second * 1000);
                 memory.resolved.iter().map(|r| r.outcome).next()
             };
             speeds.iter().map(each).collect::<Vec<_>>()
@@ -155,7 +155,7 @@ mod tests {
         let mut memory = Memory::default();
         memory.findings.insert("host.cpu.contention|host|process:7@1".to_owned(), kept);
         for second in 1..3 {
-            settle(&mut memory, &[], &Looked::default(), &|_| 0.0, second * 1000);
+            settle(&mut memory, &[], &Checked::default(), &|_| 0.0, second * 1000);
         }
         let critical = &memory.findings["host.cpu.contention|host|process:7@1"].critical;
         assert_eq!(critical.iter().filter(|severe| **severe).count(), 2);
@@ -170,7 +170,7 @@ mod tests {
             memory.weights.0 = weights.iter().map(|(name, weight)| ((*name).to_owned(), *weight)).collect();
             let kept = FindingMemory { raised: true, lost: 6.0, working: 1.0, ..FindingMemory::default() };
             memory.findings.insert(key.to_owned(), kept);
-            settle(&mut memory, &[], &Looked::default(), &|_| 1.0, 1000);
+            settle(&mut memory, &[], &Checked::default(), &|_| 1.0, 1000);
             memory.resolved.iter().map(|r| r.outcome).next()
         };
         assert_eq!(outcome(&[]), Some(Outcome::WentAway));

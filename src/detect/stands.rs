@@ -22,7 +22,7 @@ const PORTS: usize = 64;
 
 /// A port of a network namespace, all listeners of one program together. Counts are means over the window.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Door {
+pub struct ListeningPort {
     /// The namespace; 0 is perftop's own.
     pub namespace: u64,
     /// The port.
@@ -41,7 +41,7 @@ pub struct Door {
     rounds: f64,
 }
 
-impl Door {
+impl ListeningPort {
     fn of(facts: &Facts, row: &ListenerFacts) -> Option<Self> {
         let family = |id: ProcId| facts.processes().iter().find(|p| p.id == id).map_or(id, |p| p.family);
         Some(Self {
@@ -109,17 +109,20 @@ pub fn port_key(port: u16, namespace: u64) -> String {
 
 /// The ports of this host with a connection; `None` where the ages of requests were not recorded.
 #[must_use]
-pub fn doors(facts: &Facts) -> Option<Vec<Door>> {
+pub fn listeners(facts: &Facts) -> Option<Vec<ListeningPort>> {
     let rows = &facts.host.sockets.as_ref().ok()?.listeners;
-    let mut doors: Vec<Door> = Vec::new();
+    let mut listeners: Vec<ListeningPort> = Vec::new();
     for row in rows.iter().filter(|row| row.accepted > 0 || row.queued > 0.0 || row.answers_per_s > 0.0) {
-        let door = Door::of(facts, row)?;
-        match doors.iter_mut().find(|d| (d.namespace, d.port, d.family) == (door.namespace, door.port, door.family)) {
-            Some(known) => known.add(&door),
-            None => doors.push(door),
+        let listener = ListeningPort::of(facts, row)?;
+        match listeners
+            .iter_mut()
+            .find(|d| (d.namespace, d.port, d.family) == (listener.namespace, listener.port, listener.family))
+        {
+            Some(known) => known.add(&listener),
+            None => listeners.push(listener),
         }
     }
-    Some(doors)
+    Some(listeners)
 }
 
 /// What was seen at one port, newest last.
@@ -155,28 +158,28 @@ pub struct Usual {
 
 impl Learned {
     /// Notes what stands at each port, but for those of `held`: what a stalled one is held against is the time before.
-    pub fn learn_stands(&mut self, facts: &Facts, held: &dyn Fn(&Door) -> bool) {
-        let Some(doors) = doors(facts).filter(|_| facts.window_s >= 1.0) else { return };
-        for door in &doors {
-            let place = door.place();
+    pub fn learn_stands(&mut self, facts: &Facts, held: &dyn Fn(&ListeningPort) -> bool) {
+        let Some(listeners) = listeners(facts).filter(|_| facts.window_s >= 1.0) else { return };
+        for listener in &listeners {
+            let place = listener.place();
             if self.stands.len() >= PORTS && !self.stands.contains_key(&place) {
-                self.stands.retain(|known, _| doors.iter().any(|d| d.place() == *known));
+                self.stands.retain(|known, _| listeners.iter().any(|d| d.place() == *known));
                 if self.stands.len() >= PORTS {
                     continue;
                 }
             }
-            self.learn_door(door, held(door));
+            self.learn_listener(listener, held(listener));
         }
     }
 
-    fn learn_door(&mut self, door: &Door, held: bool) {
+    fn learn_listener(&mut self, listener: &ListeningPort, held: bool) {
         /// Ten minutes at one evaluation a second.
         const GOES_ON: u32 = 600;
-        let usual = self.usual_stands(door);
-        let past = self.stands.entry(door.place()).or_default();
+        let usual = self.usual_stands(listener);
+        let past = self.stands.entry(listener.place()).or_default();
         if held {
             // One that stands still is held against the time before for as long as it takes.
-            past.late += u32::from(usual.is_some_and(|u| door.answers_per_s * 2.0 >= u.answers_per_s));
+            past.late += u32::from(usual.is_some_and(|u| listener.answers_per_s * 2.0 >= u.answers_per_s));
             if past.late < GOES_ON {
                 return;
             }
@@ -187,17 +190,17 @@ impl Learned {
             past.ring.pop_front();
         }
         past.ring.push_back(Moment {
-            answers_per_s: door.answers_per_s as f32,
-            noticed: door.noticed as f32,
-            unserved: door.unserved as f32,
-            below_ms: door.ages.most_are_below_ms().map(|ms| ms as f32),
+            answers_per_s: listener.answers_per_s as f32,
+            noticed: listener.noticed as f32,
+            unserved: listener.unserved as f32,
+            below_ms: listener.ages.most_are_below_ms().map(|ms| ms as f32),
         });
     }
 
     /// What usually stands at that port; `None` until it was seen long enough, with requests.
     #[must_use]
-    pub fn usual_stands(&self, door: &Door) -> Option<Usual> {
-        let past = self.stands.get(&door.place())?;
+    pub fn usual_stands(&self, listener: &ListeningPort) -> Option<Usual> {
+        let past = self.stands.get(&listener.place())?;
         let before: Vec<Moment> = past.ring.iter().copied().take(past.ring.len().saturating_sub(NEWEST)).collect();
         if before.len() < ENOUGH {
             return None;
@@ -232,38 +235,38 @@ mod tests {
             below_ms: *below_ms,
         };
         let past = Past { ring: moments.iter().map(moment).collect(), late: 0 };
-        Learned { stands: [(Door::seen(0.0, [0; 10], 0.0).place(), past)].into(), ..Learned::default() }
+        Learned { stands: [(ListeningPort::seen(0.0, [0; 10], 0.0).place(), past)].into(), ..Learned::default() }
     }
 
     #[test]
     fn usual_is_what_was_before_the_newest_moments_and_of_the_same_program() {
-        let now = Door::seen(100.0, [0; 10], 0.0);
+        let now = ListeningPort::seen(100.0, [0; 10], 0.0);
         let mut moments = vec![(100.0, Some(10.0)); ENOUGH];
         moments.extend([(2.0, Some(10_000.0)); NEWEST]);
         let usual = learned(&moments).usual_stands(&now).unwrap();
         assert_eq!((usual.answers_per_s, usual.below_ms), (100.0, 10.0));
         assert_eq!(learned(&moments[1..]).usual_stands(&now), None, "too short");
-        let restarted = Door { family: Some(ProcId { pid: 8, start: 9 }), ..now.clone() };
+        let restarted = ListeningPort { family: Some(ProcId { pid: 8, start: 9 }), ..now.clone() };
         assert_eq!(learned(&moments).usual_stands(&restarted), None);
         assert_eq!(learned(&[(0.0, None); 30]).usual_stands(&now), None, "nobody asked anything");
     }
 
     #[test]
     fn what_is_held_is_not_learned_but_for_one_that_answers_for_ten_minutes() {
-        let hangs = Door::seen(0.0, [0, 0, 0, 0, 0, 3, 0, 0, 0, 0], 3.0);
+        let hangs = ListeningPort::seen(0.0, [0, 0, 0, 0, 0, 3, 0, 0, 0, 0], 3.0);
         let mut first = Learned::default();
-        (0..2_000).for_each(|_| first.learn_door(&hangs, true));
+        (0..2_000).for_each(|_| first.learn_listener(&hangs, true));
         assert_eq!(first.usual_stands(&hangs), None, "it hung before anyone looked");
-        let quick = Door::seen(100.0, [5, 0, 0, 0, 0, 0, 0, 0, 0, 0], 0.0);
+        let quick = ListeningPort::seen(100.0, [5, 0, 0, 0, 0, 0, 0, 0, 0, 0], 0.0);
         let mut before = Learned::default();
-        (0..30).for_each(|_| before.learn_door(&quick, false));
-        (0..2_000).for_each(|_| before.learn_door(&hangs, true));
+        (0..30).for_each(|_| before.learn_listener(&quick, false));
+        (0..2_000).for_each(|_| before.learn_listener(&hangs, true));
         assert_eq!(before.usual_stands(&hangs).unwrap().answers_per_s, 100.0, "it answers nobody");
         // After a deploy that brought long polls it answers as often as before.
-        let polls = Door::seen(90.0, [5, 0, 0, 0, 0, 0, 0, 0, 9, 0], 0.0);
-        (0..590).for_each(|_| before.learn_door(&polls, true));
+        let polls = ListeningPort::seen(90.0, [5, 0, 0, 0, 0, 0, 0, 0, 9, 0], 0.0);
+        (0..590).for_each(|_| before.learn_listener(&polls, true));
         assert_eq!(before.usual_stands(&polls).unwrap().below_ms, 10.0);
-        (0..600).for_each(|_| before.learn_door(&polls, true));
+        (0..600).for_each(|_| before.learn_listener(&polls, true));
         assert!(before.usual_stands(&polls).unwrap().below_ms > 10_000.0);
     }
 }

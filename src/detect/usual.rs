@@ -35,34 +35,34 @@ impl Learned {
         if facts.window_s < 1.0 {
             return;
         }
-        for door in sockets.listeners.iter().filter(|d| d.requests_per_s >= LEAST_PER_S) {
-            let Some(cores) = door.owner.and_then(|owner| family_cpu(facts, owner)) else { continue };
-            let place = place(door);
-            if self.requests.len() >= PORTS && !self.requests.contains_key(&place) {
-                let listens = |known: &String| sockets.listeners.iter().any(|l| self::place(l) == *known);
+        for listener in sockets.listeners.iter().filter(|d| d.requests_per_s >= LEAST_PER_S) {
+            let Some(cores) = listener.owner.and_then(|owner| family_cpu(facts, owner)) else { continue };
+            let listener_key = listener_key(listener);
+            if self.requests.len() >= PORTS && !self.requests.contains_key(&listener_key) {
+                let listens = |known: &String| sockets.listeners.iter().any(|l| self::listener_key(l) == *known);
                 self.requests.retain(|known, _| listens(known));
                 if self.requests.len() >= PORTS {
                     continue;
                 }
             }
-            let ring = self.requests.entry(place).or_default();
+            let ring = self.requests.entry(listener_key).or_default();
             if ring.len() == KEPT {
                 ring.pop_front();
             }
-            ring.push_back((door.requests_per_s as f32, (cores / door.requests_per_s) as f32));
+            ring.push_back((listener.requests_per_s as f32, (cores / listener.requests_per_s) as f32));
         }
     }
 
     /// What the service behind that listener did in the minutes before; `None` until it was seen long enough.
     #[must_use]
-    pub fn usual(&self, door: &ListenerFacts) -> Option<Usual> {
-        median(self.requests.get(&place(door))?)
+    pub fn usual(&self, listener: &ListenerFacts) -> Option<Usual> {
+        median(self.requests.get(&listener_key(listener))?)
     }
 }
 
 /// A listener by its namespace and address: containers use the same ports.
-fn place(door: &ListenerFacts) -> String {
-    format!("{} {}", door.namespace, door.at)
+fn listener_key(listener: &ListenerFacts) -> String {
+    format!("{} {}", listener.namespace, listener.at)
 }
 
 fn median(ring: &VecDeque<(f32, f32)>) -> Option<Usual> {

@@ -82,8 +82,8 @@ fn programs(world: &World, service: &Candidate) -> BTreeSet<ProcId> {
         let waits = |owner: Option<ProcId>| owner.is_some_and(|id| found.contains(&family(id)));
         let links = sockets.peers.iter().filter(|l| l.waiting >= WAITS && waits(l.owner));
         let serves = |peer: SocketAddr| {
-            let door = sockets.listeners.iter().find(|d| d.namespace == 0 && d.at.port() == peer.port());
-            door.and_then(|d| d.owner)
+            let listener = sockets.listeners.iter().find(|d| d.namespace == 0 && d.at.port() == peer.port());
+            listener.and_then(|d| d.owner)
         };
         let next: Vec<ProcId> = links.filter_map(|l| if l.local { serves(l.peer) } else { l.here }).map(family).collect();
         found.extend(next);

@@ -57,7 +57,7 @@ impl Change {
 }
 
 /// A listener in its namespace.
-type Door = (u64, SocketAddr);
+type ListenerKey = (u64, SocketAddr);
 
 /// What was counted so far.
 #[derive(Debug, Default)]
@@ -65,11 +65,11 @@ pub(super) struct Unseen {
     /// Connections accepted since the namespace was made, as counted at the dump before.
     opened: HashMap<u64, u64>,
     /// Connections that one dump caught and the next did not, faded.
-    brief: HashMap<Door, f64>,
+    brief: HashMap<ListenerKey, f64>,
     /// Listeners whose new connections stay.
-    staying: HashSet<Door>,
+    staying: HashSet<ListenerKey>,
     /// Of a whole one what was not counted yet.
-    rest: HashMap<Door, f64>,
+    rest: HashMap<ListenerKey, f64>,
 }
 
 impl Unseen {
@@ -79,7 +79,7 @@ impl Unseen {
         // As sets: a busy listener stands in these lists thousands of times.
         let ended: HashSet<&SocketAddr> = gone.iter().collect();
         let staying: HashSet<&SocketAddr> = stayed.iter().filter(|at| !ended.contains(at)).collect();
-        for ((_, at), weight) in self.brief.iter_mut().filter(|(door, _)| door.0 == namespace) {
+        for ((_, at), weight) in self.brief.iter_mut().filter(|(listener, _)| listener.0 == namespace) {
             *weight *= if staying.contains(at) { KEEPS_OF_STAYING } else { KEEPS };
         }
         self.staying.extend(staying.into_iter().map(|at| (namespace, *at)));
@@ -90,17 +90,17 @@ impl Unseen {
         // A counter that went back is another namespace's, with the same number.
         let grown = opened.zip(before).map_or(0, |(now, before)| now.saturating_sub(before));
         let unseen = grown.saturating_sub(*fresh) as f64;
-        let here = || self.brief.iter().filter(|(door, _)| door.0 == namespace);
+        let here = || self.brief.iter().filter(|(listener, _)| listener.0 == namespace);
         let all: f64 = here().map(|(_, weight)| weight).sum();
-        let shares: Vec<(Door, f64)> = here().map(|(door, weight)| (*door, unseen * weight / all)).collect();
-        self.rest.retain(|door, _| self.brief.contains_key(door));
+        let shares: Vec<(ListenerKey, f64)> = here().map(|(listener, weight)| (*listener, unseen * weight / all)).collect();
+        self.rest.retain(|listener, _| self.brief.contains_key(listener));
         let mut counted = Vec::new();
-        for (door, share) in shares {
-            let rest = self.rest.entry(door).or_default();
+        for (listener, share) in shares {
+            let rest = self.rest.entry(listener).or_default();
             *rest += share;
             // A whole one that was made of thirds is one.
             let whole = (*rest + 1e-6).floor();
-            counted.push((door.1, whole as u64));
+            counted.push((listener.1, whole as u64));
             *rest = (*rest - whole).max(0.0);
         }
         counted
@@ -109,11 +109,11 @@ impl Unseen {
     /// Takes the local ends of connections that ended within the last minute (TIME_WAIT): most of what comes and goes no dump
     /// ever catches.
     pub(super) fn ended(&mut self, namespace: u64, at: impl Iterator<Item = SocketAddr>) {
-        let mut counts: HashMap<Door, f64> = HashMap::new();
+        let mut counts: HashMap<ListenerKey, f64> = HashMap::new();
         at.for_each(|at| *counts.entry((namespace, at)).or_default() += 1.0);
         let all: f64 = counts.values().sum();
-        for (door, count) in counts.into_iter().filter(|(door, _)| !self.staying.contains(door)) {
-            let weight = self.brief.entry(door).or_default();
+        for (listener, count) in counts.into_iter().filter(|(listener, _)| !self.staying.contains(listener)) {
+            let weight = self.brief.entry(listener).or_default();
             *weight = weight.max(count / all);
         }
     }
@@ -160,7 +160,7 @@ mod tests {
         for n in 1..=12 {
             two.count(0, Some(n * 50), &change(5, &[at(81)], &[at(80)]));
         }
-        assert!(two.count(0, Some(650), &change(0, &[], &[])).iter().all(|(door, n)| *door == at(81) || *n == 0));
+        assert!(two.count(0, Some(650), &change(0, &[], &[])).iter().all(|(listener, n)| *listener == at(81) || *n == 0));
         // Of another namespace nothing is known.
         assert!(unseen.count(7, Some(5), &change(0, &[], &[])).is_empty());
         // Two of three at :81.

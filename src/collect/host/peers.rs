@@ -109,8 +109,8 @@ impl Tally {
         self.closed(dump, &here);
         self.unix.add(&dump.unix, owners);
         if dump.namespace != OWN {
-            let doors = listening.iter().filter_map(|s| Some((s.local, *owners.get(&s.inode)?)));
-            self.served.push((here, doors.collect()));
+            let listeners = listening.iter().filter_map(|s| Some((s.local, *owners.get(&s.inode)?)));
+            self.served.push((here, listeners.collect()));
         }
     }
 
@@ -132,9 +132,9 @@ impl Tally {
 
     /// The process in another namespace of this host that serves that address.
     fn serves(&self, peer: SocketAddr) -> Option<ProcId> {
-        self.served.iter().filter(|(here, _)| here.has(peer.ip()) && !peer.ip().is_loopback()).find_map(|(here, doors)| {
+        self.served.iter().filter(|(here, _)| here.has(peer.ip()) && !peer.ip().is_loopback()).find_map(|(here, listeners)| {
             let at = here.listener(peer)?;
-            doors.iter().find(|(door, _)| *door == at).map(|(_, owner)| *owner)
+            listeners.iter().find(|(listener, _)| *listener == at).map(|(_, owner)| *owner)
         })
     }
 

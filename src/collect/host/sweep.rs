@@ -15,12 +15,12 @@ use crate::model::mask;
 use super::{cgroup, cpu, disk, kmsg, limits, memory, network, process, psi};
 
 /// Between two samples of IO pressure, while there is some.
-const LOOK: Duration = Duration::from_millis(100);
+const STATE_EVERY: Duration = Duration::from_millis(100);
 /// Between two while there is none: a wake-up costs more than what it reads.
 const QUIET: Duration = Duration::from_millis(300);
 /// Between two where there is no PSI, and each sample must read the states.
 const BLIND: Duration = Duration::from_millis(500);
-/// Growth of PSI io (µs per [`LOOK`]) above which task states are sampled.
+/// Growth of PSI io (µs per [`STATE_EVERY`]) above which task states are sampled.
 const STALLED_US: u64 = 500;
 /// The unit in which samples are weighted.
 const SLOT_NS: u64 = 10_000_000;
@@ -33,7 +33,7 @@ fn nanos(duration: Duration) -> u64 {
 
 /// One sample of task states.
 #[derive(Debug)]
-struct Looked {
+struct StateSample {
     at_ns: u64,
     hits: Vec<StateHit>,
 }
@@ -74,7 +74,7 @@ pub struct Sweeper {
     cpu_total_us: Option<u64>,
     oom_kills: Option<u64>,
     /// The newest sample; it stands for time that is not over yet.
-    looked: Option<Looked>,
+    last_sample: Option<StateSample>,
 }
 
 impl Sweeper {
@@ -95,16 +95,16 @@ impl Sweeper {
             io_total_us: None,
             cpu_total_us: None,
             oom_kills: None,
-            looked: None,
+            last_sample: None,
         }
     }
 
     fn run(mut self, requests: &Receiver<Request>) {
-        let mut look_ns = clock::mono_ns() + nanos(LOOK);
+        let mut sample_ns = clock::mono_ns() + nanos(STATE_EVERY);
         let mut looks = 0;
         loop {
             let now_ns = clock::mono_ns();
-            match requests.recv_timeout(Duration::from_nanos(look_ns.saturating_sub(now_ns))) {
+            match requests.recv_timeout(Duration::from_nanos(sample_ns.saturating_sub(now_ns))) {
                 Ok(request) => {
                     let sweep = self.sweep(request.interval_s);
                     let states = std::mem::take(&mut self.states);
@@ -115,8 +115,8 @@ impl Sweeper {
             }
             // A sweep must not postpone the next sample for ever.
             let now_ns = clock::mono_ns();
-            if now_ns >= look_ns {
-                look_ns = now_ns + nanos(self.look(now_ns).mul_f64(pace::unsteady(looks)));
+            if now_ns >= sample_ns {
+                sample_ns = now_ns + nanos(self.sample_tasks(now_ns).mul_f64(pace::unsteady(looks)));
                 looks = looks.wrapping_add(1);
             }
         }
@@ -124,27 +124,27 @@ impl Sweeper {
 
     /// One sample; says when the next one is due. Task states are read only if someone was stalled since the
     /// last sample, and always where there is no PSI to say so.
-    fn look(&mut self, now_ns: u64) -> Duration {
+    fn sample_tasks(&mut self, now_ns: u64) -> Duration {
         let path = self.roots.proc.join("pressure/io");
         let total = psi::read_again(&mut self.reader, &path).ok().map(|p| p.some.total_us);
         let grown = total.zip(self.io_total_us).map(|(new, old)| new.saturating_sub(old));
         self.io_total_us = total;
-        let gap_ns = self.looked.as_ref().map_or(0, |l| now_ns.saturating_sub(l.at_ns));
-        let stalled = grown.is_some_and(|us| us * nanos(LOOK) > STALLED_US * gap_ns.max(1));
+        let gap_ns = self.last_sample.as_ref().map_or(0, |l| now_ns.saturating_sub(l.at_ns));
+        let stalled = grown.is_some_and(|us| us * nanos(STATE_EVERY) > STALLED_US * gap_ns.max(1));
         let hits = self.processes.sample_states(&mut self.reader, &self.roots, !stalled && total.is_some());
-        self.settle(Looked { at_ns: now_ns, hits });
+        self.settle(StateSample { at_ns: now_ns, hits });
         match total {
             None => BLIND,
-            Some(_) if stalled => LOOK,
+            Some(_) if stalled => STATE_EVERY,
             Some(_) => QUIET,
         }
     }
 
     /// Each sample stands for half the time to the one before it and half the time to the one after: so the share of
     /// the time in which a thread was blocked stays what it is, however uneven the samples are.
-    fn settle(&mut self, now: Looked) {
+    fn settle(&mut self, now: StateSample) {
         let sampling = &mut self.states;
-        if let Some(before) = self.looked.take() {
+        if let Some(before) = self.last_sample.take() {
             let slots = u32::try_from(now.at_ns.saturating_sub(before.at_ns) / SLOT_NS).unwrap_or(0).min(LONGEST_SLOTS);
             sampling.rounds += slots;
             sampling.looks += 1;
@@ -156,7 +156,7 @@ impl Sweeper {
                 );
             }
         }
-        self.looked = Some(now);
+        self.last_sample = Some(now);
     }
 
     /// Reads everything that is fast.
@@ -321,7 +321,7 @@ mod tests {
         let mut one = sweeper(std::path::Path::new("/nowhere"));
         // Quiet for 300 ms, two samples 100 ms apart that see two threads, quiet again after 300 ms.
         for (at_ms, hits) in [(0, 0), (300, 2), (400, 2), (700, 0)] {
-            one.settle(Looked { at_ns: at_ms * 1_000_000, hits: blocked(hits) });
+            one.settle(StateSample { at_ns: at_ms * 1_000_000, hits: blocked(hits) });
         }
         assert_eq!((one.states.rounds, one.states.looks), (70, 3));
         // (300/2 + 100 + 300/2) ms x 2 threads.
@@ -331,8 +331,8 @@ mod tests {
     #[test]
     fn a_machine_that_slept_counts_for_no_more_than_two_seconds() {
         let mut one = sweeper(std::path::Path::new("/nowhere"));
-        one.settle(Looked { at_ns: 0, hits: Vec::new() });
-        one.settle(Looked { at_ns: 3_600_000_000_000, hits: Vec::new() });
+        one.settle(StateSample { at_ns: 0, hits: Vec::new() });
+        one.settle(StateSample { at_ns: 3_600_000_000_000, hits: Vec::new() });
         assert_eq!(one.states.rounds, LONGEST_SLOTS);
     }
 
@@ -348,7 +348,7 @@ mod tests {
         let mut one = sweeper(dir.path());
         one.sweep(1.0);
         for at_ms in [500, 1000, 1500] {
-            assert_eq!(one.look(at_ms * 1_000_000), BLIND);
+            assert_eq!(one.sample_tasks(at_ms * 1_000_000), BLIND);
         }
         assert_eq!((one.states.rounds, one.states.looks), (100, 2));
         assert_eq!(one.states.blocked.first().map(|h| (h.id.pid, h.hits)), Some((42, 100)));

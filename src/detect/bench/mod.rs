@@ -15,7 +15,7 @@ use crate::model::source::{Place, SourceKind, SourceState, SourceStatus};
 use crate::model::subject::Subject;
 
 use super::kinds::{Judge, Servers};
-use super::ledger::{Clean, Ledger};
+use super::ledger::{Baseline, Ledger};
 use super::memory::{Held, Learned, RuleMemory};
 use super::params::{ParamOverrides, Params};
 use super::rank;
@@ -177,7 +177,7 @@ impl Bench {
     /// The world, and its foreground time.
     pub fn measured(&self) -> (&World, Ledger) {
         let reply_ms = |_: &PeerFacts| 1.0;
-        (&self.world, Ledger::of(&self.world, &Clean { io: 0.0, reply_ms: &reply_ms }))
+        (&self.world, Ledger::of(&self.world, &Baseline { io: 0.0, reply_ms: &reply_ms }))
     }
 
     fn verdicts(&self, rule: &Rule, prev: Option<&RuleMemory>) -> Vec<(Subject, Verdict)> {

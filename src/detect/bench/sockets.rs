@@ -17,7 +17,7 @@ pub fn unread() -> Bench {
 }
 
 /// A listener with ten connections, at which nothing stands.
-pub fn door(owner: ProcId, port: u16) -> ListenerFacts {
+pub fn listener(owner: ProcId, port: u16) -> ListenerFacts {
     ListenerFacts {
         at: ([0, 0, 0, 0], port).into(),
         namespace: 0,

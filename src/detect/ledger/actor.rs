@@ -82,7 +82,7 @@ pub struct PeerWait {
     /// Weighted pending responses.
     pub waiting: f64,
     /// The part of it that a healthy peer takes too.
-    pub clean: f64,
+    pub baseline: f64,
     /// Whose sockets; unknown owners left out.
     pub owners: Vec<ProcId>,
 }

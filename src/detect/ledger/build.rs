@@ -23,11 +23,11 @@ pub struct Ledger {
     /// Seconds per second by state.
     pub states: BTreeMap<State, f64>,
     /// The part of the IO wait that the device's baseline would take too, refaults left out: productive.
-    pub clean_io: f64,
+    pub baseline_io: f64,
     /// The same of the IO of sessions of servers on this host, by state.
-    pub clean_sessions: BTreeMap<State, f64>,
+    pub baseline_sessions: BTreeMap<State, f64>,
     /// The part of the waiting for peers that a healthy one takes too: productive.
-    pub clean_peers: f64,
+    pub baseline_peers: f64,
     /// Poolers with their queues.
     pub pools: Vec<PoolWait>,
     /// Waits for peers that are not on this host, most waiting first.
@@ -39,7 +39,7 @@ pub struct Ledger {
 }
 
 /// What a device and a peer take when they are not loaded.
-pub struct Clean<'a> {
+pub struct Baseline<'a> {
     /// Share of the IO wait, 0..1.
     pub io: f64,
     /// Milliseconds of a reply of that peer.
@@ -61,12 +61,12 @@ impl Ledger {
 
     /// Makes the ledger.
     #[must_use]
-    pub fn of(facts: &Facts, clean: &Clean<'_>) -> Self {
+    pub fn of(facts: &Facts, baseline: &Baseline<'_>) -> Self {
         let processes = facts.processes();
         let mut ledger = Self { coverage: 1.0, ..Self::default() };
         let throttled = Throttled::of(facts);
         let told = Told::of(facts);
-        let waits = PeerWaits::of(facts, clean, &told.addresses);
+        let waits = PeerWaits::of(facts, baseline, &told.addresses);
         // State D without IO pressure is a lock or a dead server, not a disk.
         let io_pressed = facts.host.psi.io.as_ref().map_or(true, |p| p.best() >= 0.005);
         let (mut judged, mut known) = (0.0, 0.0);
@@ -96,7 +96,7 @@ impl Ledger {
             judged += 1.0;
             known += if p.runnable.is_some() && p.weight.known && p.all_threads { 1.0 } else { 0.0 };
             ledger.io_rounds = p.io_rounds;
-            ledger.add_actor(actor, clean.io);
+            ledger.add_actor(actor, baseline.io);
         }
         for actor in told.elsewhere {
             ledger.add_actor(actor, 0.0);
@@ -104,7 +104,7 @@ impl Ledger {
         ledger.coverage = if judged > 0.0 { known / judged } else { 1.0 };
         // Reading again what was dropped a moment ago is no productive time, however fast the device is.
         let first_reads = 1.0 - refault_share(facts).unwrap_or(0.0);
-        ledger.clean_io = ledger.state(State::IoWait) * clean.io.clamp(0.0, 1.0) * first_reads;
+        ledger.baseline_io = ledger.state(State::IoWait) * baseline.io.clamp(0.0, 1.0) * first_reads;
         ledger.pools = pools(facts);
         let queued = ledger.pools.iter().map(|p| p.waiting).sum();
         ledger.add(State::PoolWait, queued);
@@ -113,18 +113,18 @@ impl Ledger {
         ledger.add(State::PeerReply, waits.of_nobody_known());
         ledger.add_steal(facts);
         ledger.add_network(facts, &waits.rows);
-        let clean: f64 = waits.rows.iter().map(|w| w.clean).sum();
-        ledger.clean_peers = clean.min(ledger.state(State::PeerReply));
+        let baseline: f64 = waits.rows.iter().map(|w| w.baseline).sum();
+        ledger.baseline_peers = baseline.min(ledger.state(State::PeerReply));
         ledger.peers = waits.rows;
         ledger
     }
 
-    /// An actor with its time; `clean` is the share of a session's wait for a disk that the device's baseline takes too.
-    fn add_actor(&mut self, actor: Actor, clean: f64) {
+    /// An actor with its time; `baseline` is the share of a session's wait for a disk that the device's baseline takes too.
+    fn add_actor(&mut self, actor: Actor, baseline: f64) {
         for (state, seconds) in &actor.spent {
             self.add(*state, *seconds);
-            if state.disk() && state.of_a_server() && clean > 0.0 {
-                *self.clean_sessions.entry(*state).or_default() += seconds * clean.clamp(0.0, 1.0);
+            if state.disk() && state.of_a_server() && baseline > 0.0 {
+                *self.baseline_sessions.entry(*state).or_default() += seconds * baseline.clamp(0.0, 1.0);
             }
         }
         self.actors.push(actor);
@@ -132,13 +132,13 @@ impl Ledger {
 
     /// The part of a state that would be there on a healthy machine too.
     #[must_use]
-    pub fn clean(&self, state: State) -> f64 {
+    pub fn baseline(&self, state: State) -> f64 {
         match state {
             // What works is productive; a remote session's CPU time cannot be split.
             state if state.group().is_none() => self.state(state),
-            State::IoWait => self.clean_io,
-            State::PeerReply => self.clean_peers,
-            other => self.clean_sessions.get(&other).copied().unwrap_or(0.0),
+            State::IoWait => self.baseline_io,
+            State::PeerReply => self.baseline_peers,
+            other => self.baseline_sessions.get(&other).copied().unwrap_or(0.0),
         }
     }
 
@@ -178,7 +178,7 @@ impl Ledger {
     fn add_network(&mut self, facts: &Facts, waits: &[PeerWait]) {
         let Ok(sockets) = &facts.host.sockets else { return };
         for loss in loss::by_address(facts) {
-            let waited: f64 = waits.iter().filter(|w| w.peer.ip() == loss.ip).map(|w| w.waiting - w.clean).sum();
+            let waited: f64 = waits.iter().filter(|w| w.peer.ip() == loss.ip).map(|w| w.waiting - w.baseline).sum();
             self.add(State::NetworkRetransmit, loss.lost - waited);
         }
         self.add(State::NetworkRetransmit, loss::before_sockets(facts).requests);
@@ -202,11 +202,11 @@ impl Ledger {
 
     /// Share of all waits for disks that the devices' baseline takes too, 0..1.
     #[must_use]
-    pub fn clean_disk_share(&self) -> f64 {
+    pub fn baseline_disk_share(&self) -> f64 {
         let disk = || State::ALL.iter().filter(|s| s.disk());
         let all: f64 = disk().map(|s| self.state(*s)).sum();
-        let clean: f64 = disk().map(|s| self.clean(*s)).sum();
-        (clean / all.max(1e-9)).min(1.0)
+        let baseline: f64 = disk().map(|s| self.baseline(*s)).sum();
+        (baseline / all.max(1e-9)).min(1.0)
     }
 
     /// Waiting by group, s/s; what healthy devices and peers take too is left out.
@@ -215,7 +215,7 @@ impl Ledger {
         let mut groups: BTreeMap<Group, f64> = Group::ALL.iter().map(|group| (*group, 0.0)).collect();
         for (state, seconds) in &self.states {
             if let Some(group) = state.group() {
-                *groups.entry(group).or_default() += (seconds - self.clean(*state)).max(0.0);
+                *groups.entry(group).or_default() += (seconds - self.baseline(*state)).max(0.0);
             }
         }
         groups

@@ -67,8 +67,8 @@ pub fn before_sockets(facts: &Facts) -> Dropped {
     };
     let share = drops / (drops + taken);
     // At most one of each connection stands still, however many segments an upload has.
-    let of_door = |l: &ListenerFacts| (l.requests_per_s * share * RTO_MIN_S).min(f64::from(l.accepted));
-    let requests: f64 = sockets.listeners.iter().filter(|l| !l.at.ip().is_loopback()).map(of_door).sum();
+    let delayed = |l: &ListenerFacts| (l.requests_per_s * share * RTO_MIN_S).min(f64::from(l.accepted));
+    let requests: f64 = sockets.listeners.iter().filter(|l| !l.at.ip().is_loopback()).map(delayed).sum();
     let remote = || sockets.peers.iter().filter(|l| !l.local);
     let asked: f64 = remote().map(|l| l.segments_per_s).sum();
     let awaited: f64 = remote().map(|l| l.for_requests).sum();

@@ -13,7 +13,7 @@ mod told;
 mod waits;
 
 pub use actor::{Actor, PeerWait};
-pub use build::{Clean, Ledger, inside, knee, refault_share};
+pub use build::{Baseline, Ledger, inside, knee, refault_share};
 pub use pools::PoolWait;
 pub use state::State;
 pub use told::{Session, Told};

@@ -33,15 +33,15 @@ pub fn pools(facts: &Facts) -> Vec<PoolWait> {
     let Ok(sockets) = &facts.host.sockets else { return Vec::new() };
     let pooler = |id: ProcId| facts.processes().iter().any(|p| p.id == id && POOLERS.contains(&p.name.shown()));
     let mut found: Vec<PoolWait> = Vec::new();
-    for door in sockets.listeners.iter().filter(|d| d.accepted > 0) {
-        let Some(owner) = door.owner.filter(|id| pooler(*id)) else { continue };
+    for listener in sockets.listeners.iter().filter(|d| d.accepted > 0) {
+        let Some(owner) = listener.owner.filter(|id| pooler(*id)) else { continue };
         match found.iter_mut().find(|p| p.owner == owner) {
             // Two addresses of one listener.
-            Some(known) => known.in_flight += door.in_flight,
+            Some(known) => known.in_flight += listener.in_flight,
             None => found.push(PoolWait {
                 owner,
-                port: door.at.port(),
-                in_flight: door.in_flight,
+                port: listener.at.port(),
+                in_flight: listener.in_flight,
                 asked: 0.0,
                 connections: 0,
                 upstreams: Vec::new(),

@@ -7,7 +7,7 @@ use crate::model::facts::{Facts, PeerFacts, ProcFacts};
 use crate::model::host::ProcId;
 
 use super::actor::PeerWait;
-use super::build::Clean;
+use super::build::Baseline;
 
 /// Waits for peers that are not on this host; one that is here has processes of its own, and its wait is theirs.
 pub(super) struct PeerWaits {
@@ -17,7 +17,7 @@ pub(super) struct PeerWaits {
 
 impl PeerWaits {
     /// `elsewhere`: addresses whose sessions are seen themselves.
-    pub(super) fn of(facts: &Facts, clean: &Clean<'_>, elsewhere: &HashSet<SocketAddr>) -> Self {
+    pub(super) fn of(facts: &Facts, baseline: &Baseline<'_>, elsewhere: &HashSet<SocketAddr>) -> Self {
         let mut by_peer: BTreeMap<SocketAddr, PeerWait> = BTreeMap::new();
         let mut by_owner: HashMap<Option<ProcId>, f64> = HashMap::new();
         let processes: HashMap<ProcId, &ProcFacts> = facts.processes().iter().map(|p| (p.id, p)).collect();
@@ -36,11 +36,11 @@ impl PeerWaits {
             if waiting <= 0.0 {
                 continue;
             }
-            let share = link.reply_ms().map_or(0.0, |ms| ((clean.reply_ms)(link) / ms.max(1e-9)).min(1.0));
-            let empty = PeerWait { peer: link.peer, waiting: 0.0, clean: 0.0, owners: Vec::new() };
+            let share = link.reply_ms().map_or(0.0, |ms| ((baseline.reply_ms)(link) / ms.max(1e-9)).min(1.0));
+            let empty = PeerWait { peer: link.peer, waiting: 0.0, baseline: 0.0, owners: Vec::new() };
             let row = by_peer.entry(link.peer).or_insert(empty);
             row.waiting += waiting;
-            row.clean += waiting * share;
+            row.baseline += waiting * share;
             row.owners.extend(link.owner);
             *by_owner.entry(link.owner).or_default() += waiting;
         }
@@ -62,8 +62,8 @@ impl PeerWaits {
 /// work beside a server whose clients send messages that need no answer (a chat). A peer that hangs holds up most of them.
 fn poll(facts: &Facts, link: &PeerFacts) -> bool {
     const FEW: f64 = 0.2;
-    let doors = facts.host.sockets.iter().flat_map(|s| &s.listeners).filter(|l| l.owner == link.owner);
-    let in_flight: f64 = doors.map(|l| l.in_flight).sum();
+    let listeners = facts.host.sockets.iter().flat_map(|s| &s.listeners).filter(|l| l.owner == link.owner);
+    let in_flight: f64 = listeners.map(|l| l.in_flight).sum();
     link.reply_ms().is_none() && link.for_requests < FEW * in_flight
 }
 

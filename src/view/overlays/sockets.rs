@@ -32,7 +32,7 @@ pub fn draw(picture: &Picture, scroll: usize, theme: &Theme, frame: &mut Frame<'
     rows.extend(sockets.peers.iter().map(|link| peer(link, picture, wide, theme)));
     rows.push(Line::default());
     rows.push(head("IN FLIGHT    REQ/s    OPEN  NOT ACCEPTED  BACKLOG  LISTENER / OWNER", theme));
-    rows.extend(sockets.listeners.iter().map(|door| listener(door, picture, theme)));
+    rows.extend(sockets.listeners.iter().map(|listener| listener_line(listener, picture, theme)));
     if !sockets.connecting.is_empty() {
         rows.push(Line::default());
         rows.push(head("CONNECTS  RETRY  TO", theme));
@@ -89,19 +89,19 @@ fn peer(link: &PeerFacts, picture: &Picture, wide: bool, theme: &Theme) -> Line<
     ])
 }
 
-fn listener(door: &ListenerFacts, picture: &Picture, theme: &Theme) -> Line<'static> {
-    let full = door.backlog > 0 && door.queue_max >= door.backlog;
+fn listener_line(listener: &ListenerFacts, picture: &Picture, theme: &Theme) -> Line<'static> {
+    let full = listener.backlog > 0 && listener.queue_max >= listener.backlog;
     let text = format!(
         " {:>9}  {:>7}  {:>6}  {:>12}  {:>7}  ",
-        short(door.in_flight),
-        short(door.requests_per_s),
-        count(f64::from(door.accepted)),
-        door.queue_max,
-        door.backlog
+        short(listener.in_flight),
+        short(listener.requests_per_s),
+        count(f64::from(listener.accepted)),
+        listener.queue_max,
+        listener.backlog
     );
     Line::from(vec![
         Span::styled(text, theme.style(if full { Meaning::Warning } else { Meaning::Text })),
-        Span::styled(door.at.to_string(), theme.style(Meaning::Network)),
-        Span::styled(whose(door.owner, picture), theme.style(Meaning::Muted)),
+        Span::styled(listener.at.to_string(), theme.style(Meaning::Network)),
+        Span::styled(whose(listener.owner, picture), theme.style(Meaning::Muted)),
     ])
 }

@@ -67,7 +67,7 @@ fn waiting(picture: &Picture, theme: &Theme) -> Line<'static> {
         spans.push(Span::styled(bar(wait.waiting / most, 6, theme).trim_end().to_owned(), theme.style(Meaning::Network)));
         spans.push(Span::styled(format!("{rtt}   "), theme.style(Meaning::Muted)));
     }
-    let peers: f64 = ledger.peers.iter().map(|p| p.waiting - p.clean).sum();
+    let peers: f64 = ledger.peers.iter().map(|p| p.waiting - p.baseline).sum();
     let t = &picture.diagnosis.time;
     let here = (t.foreground_s_per_s - t.productive_s_per_s - peers).max(0.0);
     spans.push(Span::styled(format!("cpu, disk, memory here {}", short(here)), theme.style(Meaning::Muted)));

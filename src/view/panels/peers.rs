@@ -29,11 +29,11 @@ pub fn draw(picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect)
     };
     let right = format!("{} sockets", count(f64::from(sockets.established)));
     let inside = titled("Peers", &right, theme, frame, area);
-    let doors = sockets.listeners.iter().filter(|l| l.accepted > 0 || l.queue_max > 0);
+    let listeners = sockets.listeners.iter().filter(|l| l.accepted > 0 || l.queue_max > 0);
     let (mut far, near): (Vec<&PeerFacts>, Vec<&PeerFacts>) = sockets.peers.iter().partition(|l| !l.local);
     far.extend(near);
     let half = usize::from(inside.height).div_ceil(2);
-    let mut rows: Vec<Line<'_>> = doors.take(half.max(1)).map(|door| listener(door, theme)).collect();
+    let mut rows: Vec<Line<'_>> = listeners.take(half.max(1)).map(|listener| listener_line(listener, theme)).collect();
     rows.extend(far.iter().map(|link| peer(link, theme)));
     if rows.is_empty() {
         rows.push(Line::from(Span::styled("no TCP connection is open", theme.style(Meaning::Muted))));
@@ -41,16 +41,16 @@ pub fn draw(picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect)
     lines(&rows, theme, frame, inside);
 }
 
-fn listener(door: &ListenerFacts, theme: &Theme) -> Line<'static> {
-    let full = door.backlog > 0 && door.queue_max >= door.backlog;
-    let queue = match door.queue_max {
+fn listener_line(listener: &ListenerFacts, theme: &Theme) -> Line<'static> {
+    let full = listener.backlog > 0 && listener.queue_max >= listener.backlog;
+    let queue = match listener.queue_max {
         0 => String::new(),
-        n => format!(", {n} of {} not accepted", door.backlog),
+        n => format!(", {n} of {} not accepted", listener.backlog),
     };
     Line::from(vec![
-        Span::styled(format!("{:<18} ", format!(":{}", door.at.port())), theme.style(Meaning::Text)),
+        Span::styled(format!("{:<18} ", format!(":{}", listener.at.port())), theme.style(Meaning::Text)),
         Span::styled(
-            format!("{} in flight, {} open{queue}", short(door.in_flight), count(f64::from(door.accepted))),
+            format!("{} in flight, {} open{queue}", short(listener.in_flight), count(f64::from(listener.accepted))),
             theme.style(if full { Meaning::Warning } else { Meaning::Muted }),
         ),
     ])

@@ -1,7 +1,7 @@
 //! When the requests at a port are late: the decision of app.service.stalled, apart from where its figures come from.
 
 use crate::detect::params::Params;
-use crate::detect::stands::{Door, Usual};
+use crate::detect::stands::{ListeningPort, Usual};
 use crate::model::unit::short;
 
 use super::service_stalled::{ANSWERS, FALL, HALF, REQUESTS, SHARE, STUCK};
@@ -19,7 +19,13 @@ pub(super) struct Measured {
 }
 
 /// Why the port is stalled. `held`: it was at the evaluation before, and stays so for less.
-pub(super) fn says(params: &Params<'_>, door: &Door, usual: Option<Usual>, m: &Measured, held: bool) -> Option<String> {
+pub(super) fn says(
+    params: &Params<'_>,
+    listener: &ListeningPort,
+    usual: Option<Usual>,
+    m: &Measured,
+    held: bool,
+) -> Option<String> {
     let limit = |param| params.limit(param, held);
     let hangs = m.stuck >= limit(STUCK);
     // One that hangs with the service's own threads is enough.
@@ -27,26 +33,27 @@ pub(super) fn says(params: &Params<'_>, door: &Door, usual: Option<Usual>, m: &M
     let some = if m.read { limit(HALF) } else { limit(SHARE) };
     let usually = usual.map_or(0.0, |u| 2.0 * u.unserved);
     let told = usual.is_some() || m.idle;
-    if told && door.unserved - usually >= limit_of_one(held) && m.noticed_share >= some && !m.read {
-        return Some(format!("{} unread or not accepted for a second", requests(door.unserved)));
+    if told && listener.unserved - usually >= limit_of_one(held) && m.noticed_share >= some && !m.read {
+        return Some(format!("{} unread or not accepted for a second", requests(listener.unserved)));
     }
     // Of a service that is not known, or answers less often than that, nobody can say what is late: but what hangs, hangs.
     let Some(usual) = usual.filter(|u| u.answers_per_s >= params.get(ANSWERS)) else {
-        let hang = hangs && !m.young && door.noticed >= enough && m.noticed_share >= limit(HALF);
-        return hang.then(|| format!("{} in flight for over a second, and its threads are in state D", requests(door.noticed)));
+        let hang = hangs && !m.young && listener.noticed >= enough && m.noticed_share >= limit(HALF);
+        return hang
+            .then(|| format!("{} in flight for over a second, and its threads are in state D", requests(listener.noticed)));
     };
     if m.late >= enough && m.share >= some {
         return Some(format!("{} in flight are late", requests(m.late)));
     }
     // What is held is allowed to come back a little before it is over.
     let fall = params.get(FALL) / if held { crate::detect::params::HYSTERESIS } else { 1.0 };
-    let fell = 100.0 * door.answers_per_s < fall * usual.answers_per_s;
-    let stands = door.noticed - 2.0 * usual.noticed >= enough && (!m.read || m.noticed_share >= some);
+    let fell = 100.0 * listener.answers_per_s < fall * usual.answers_per_s;
+    let stands = listener.noticed - 2.0 * usual.noticed >= enough && (!m.read || m.noticed_share >= some);
     (fell && stands).then(|| {
         format!(
             "{} in flight for over a second, and {} answers per second instead of {}",
-            requests(door.noticed),
-            short(door.answers_per_s),
+            requests(listener.noticed),
+            short(listener.answers_per_s),
             short(usual.answers_per_s)
         )
     })
@@ -76,21 +83,21 @@ mod tests {
     fn stalled(usual: Option<Usual>, answers: f64, ages: [u32; 10], unserved: f64, change: impl Fn(&mut Measured)) -> bool {
         let overrides = ParamOverrides::default();
         let params = Params::new(RULE.id, &overrides);
-        let door = Door::seen(answers, ages, unserved);
+        let listener = ListeningPort::seen(answers, ages, unserved);
         let limit_s = usual.map_or(0.0, |u| 10.0 * u.below_ms / 1e3).max(1.0);
         let of_all = |n: f64| 100.0 * n / (n + answers * 5.0).max(1e-9);
-        let late = door.older(limit_s * 1e3);
+        let late = listener.older(limit_s * 1e3);
         let mut measured = Measured {
             late,
             share: of_all(late),
-            noticed_share: of_all(door.noticed),
+            noticed_share: of_all(listener.noticed),
             stuck: 0.0,
             idle: false,
             young: false,
             read: false,
         };
         change(&mut measured);
-        says(&params, &door, usual, &measured, false).is_some()
+        says(&params, &listener, usual, &measured, false).is_some()
     }
 
     const fn old(n: u32) -> [u32; 10] {

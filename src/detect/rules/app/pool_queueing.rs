@@ -140,7 +140,7 @@ fn fixes(pool: &PoolWait) -> Vec<Fix> {
 mod tests {
     use super::*;
     use crate::detect::bench::host::service;
-    use crate::detect::bench::sockets::{door, peer, sockets, unread};
+    use crate::detect::bench::sockets::{listener, peer, sockets, unread};
     use crate::detect::bench::{Bench, Table};
     use crate::model::facts::ListenerFacts;
 
@@ -148,7 +148,7 @@ mod tests {
     fn pool(name: &str, in_flight: f64) -> Bench {
         Bench::quiet().on(|host| {
             let pooler = service(200, name, 6432);
-            let clients = ListenerFacts { in_flight, ..door(pooler.id, 6432) };
+            let clients = ListenerFacts { in_flight, ..listener(pooler.id, 6432) };
             host.sockets = Ok(sockets(vec![clients], vec![peer(pooler.id, 1.0)]));
             host.processes = Ok(vec![pooler]);
         })

@@ -8,7 +8,7 @@ use crate::detect::kinds::{self, Judge, KINDS, Kind};
 use crate::detect::ledger::{Actor, State};
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
-use crate::detect::stands::{Door, Usual, doors};
+use crate::detect::stands::{ListeningPort, Usual, listeners};
 use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, Verdict, evidence};
 use crate::model::facts::{Facts as World, ProcFacts};
 use crate::model::host::ProcId;
@@ -152,22 +152,22 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     if let Err(lack) = &facts.world.host.sockets {
         return Judged::unknown(Subject::host(), lack);
     }
-    let Some(doors) = doors(facts.world) else {
+    let Some(listeners) = listeners(facts.world) else {
         return Judged::unknown(Subject::host(), &Lack::new(Why::NotRecorded, "request ages"));
     };
-    let judged: Vec<(Subject, Standing)> = doors
+    let judged: Vec<(Subject, Standing)> = listeners
         .iter()
-        .map(|door| {
-            let subject = subject(facts.world, door);
+        .map(|listener| {
+            let subject = subject(facts.world, listener);
             let held = is_held(prev, &subject);
-            let standing = Standing::of(facts, params, door, held);
+            let standing = Standing::of(facts, params, listener, held);
             (subject, standing)
         })
         .collect();
     let mut verdicts: Vec<(Subject, Verdict)> = Vec::new();
-    for ((subject, standing), door) in judged.iter().zip(&doors) {
+    for ((subject, standing), listener) in judged.iter().zip(&listeners) {
         if let Some(says) = &standing.says {
-            verdicts.push((subject.clone(), Verdict::Found(Box::new(found(facts, params, door, standing, says)))));
+            verdicts.push((subject.clone(), Verdict::Found(Box::new(found(facts, params, listener, standing, says)))));
         }
     }
     let young = |p: &ProcFacts| age_s(facts.world, Some(p.id)).is_some_and(|s| s < params.get(YOUNG));
@@ -175,10 +175,10 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     verdicts.extend(unix_stalled::judge(facts, prev, &young, &idle));
     if verdicts.is_empty() {
         let told = |s: &Standing| s.usual.is_some_and(|u| u.answers_per_s >= params.get(ANSWERS));
-        let open = judged.iter().zip(&doors).find(|((_, standing), door)| !told(standing) && door.noticed >= 1.0);
-        let mut others = doors.len();
-        if let Some(((subject, standing), door)) = open {
-            let because = not_known(door, standing.usual.is_some());
+        let open = judged.iter().zip(&listeners).find(|((_, standing), listener)| !told(standing) && listener.noticed >= 1.0);
+        let mut others = listeners.len();
+        if let Some(((subject, standing), listener)) = open {
+            let because = not_known(listener, standing.usual.is_some());
             verdicts.push((subject.clone(), Verdict::Unknown { because, lift: None }));
             others -= 1;
         }
@@ -193,9 +193,9 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     Judged { verdicts, ..Judged::default() }
 }
 
-fn not_known(door: &Door, seldom: bool) -> String {
+fn not_known(listener: &ListeningPort, seldom: bool) -> String {
     let why = if seldom { "it answers too rarely to judge what is late" } else { "its baseline is known after some 10 s" };
-    format!("{} at :{} in flight for over a second; {why}", requests(door.noticed), door.port)
+    format!("{} at :{} in flight for over a second; {why}", requests(listener.noticed), listener.port)
 }
 
 /// How it stands with one port.
@@ -216,32 +216,32 @@ struct Standing {
 }
 
 impl Standing {
-    fn of(facts: &Facts<'_>, params: &Params<'_>, door: &Door, held: bool) -> Self {
-        let usual = facts.learned.usual_stands(door);
-        let stuck = stuck(facts, door.family);
+    fn of(facts: &Facts<'_>, params: &Params<'_>, listener: &ListeningPort, held: bool) -> Self {
+        let usual = facts.learned.usual_stands(listener);
+        let stuck = stuck(facts, listener.family);
         let limit_s = usual.map_or(0.0, |u| params.get(TIMES) * u.below_ms / 1e3).max(params.get(AGE));
-        let young = age_s(facts.world, door.family).is_some_and(|s| s < params.get(YOUNG));
-        let late = door.older(limit_s * 1e3);
-        let answered = door.answers_per_s * facts.world.window_s;
+        let young = age_s(facts.world, listener.family).is_some_and(|s| s < params.get(YOUNG));
+        let late = listener.older(limit_s * 1e3);
+        let answered = listener.answers_per_s * facts.world.window_s;
         let of_all = |n: f64| if n > 0.0 { 100.0 * n / (n + answered) } else { 0.0 };
         let measured = Measured {
             late,
             share: of_all(late),
-            noticed_share: of_all(door.noticed),
+            noticed_share: of_all(listener.noticed),
             stuck,
-            idle: !young && cores(facts.world, door.family).is_some_and(|c| c < params.get(IDLE)),
+            idle: !young && cores(facts.world, listener.family).is_some_and(|c| c < params.get(IDLE)),
             young,
-            read: read_here(facts.world, door),
+            read: read_here(facts.world, listener),
         };
-        let judged = |held: bool| says(params, door, usual, &measured, held);
-        let late = if late > 0.0 { late } else { door.noticed };
+        let judged = |held: bool| says(params, listener, usual, &measured, held);
+        let late = if late > 0.0 { late } else { listener.noticed };
         Self { usual, limit_s, late, share: of_all(late), stuck, says: judged(held), standing: judged(false).is_some() }
     }
 }
 
-fn subject(world: &World, door: &Door) -> Subject {
-    let mut subject = Subject::new(SubjectType::Port, door.key(), format!(":{}", door.port));
-    subject.also = program(world, door.family).iter().map(|p| format!("process:{}", p.id)).collect();
+fn subject(world: &World, listener: &ListeningPort) -> Subject {
+    let mut subject = Subject::new(SubjectType::Port, listener.key(), format!(":{}", listener.port));
+    subject.also = program(world, listener.family).iter().map(|p| format!("process:{}", p.id)).collect();
     subject
 }
 
@@ -262,13 +262,13 @@ fn cores(world: &World, family: Option<ProcId>) -> Option<f64> {
 }
 
 /// A server whose sessions perftop reads serves that port.
-fn read_here(world: &World, door: &Door) -> bool {
-    if door.family.is_some() {
-        return kinds::roots(world).any(|root| Some(root) == door.family);
+fn read_here(world: &World, listener: &ListeningPort) -> bool {
+    if listener.family.is_some() {
+        return kinds::roots(world).any(|root| Some(root) == listener.family);
     }
     // Whose sockets they are is not seen without rights.
-    let says = |kind: &Kind| (kind.servers)(world).into_iter().any(|id| (kind.port)(world, id) == Some(door.port));
-    door.namespace == 0 && KINDS.iter().any(says)
+    let says = |kind: &Kind| (kind.servers)(world).into_iter().any(|id| (kind.port)(world, id) == Some(listener.port));
+    listener.namespace == 0 && KINDS.iter().any(says)
 }
 
 /// Threads of the program in uninterruptible sleep, s/s.
@@ -276,9 +276,9 @@ fn stuck(facts: &Facts<'_>, family: Option<ProcId>) -> f64 {
     facts.ledger.sum(|a| Some(a.family) == family, |a: &Actor| a.in_state(State::TaskBlocked))
 }
 
-fn found(facts: &Facts<'_>, params: &Params<'_>, door: &Door, s: &Standing, says: &str) -> Found {
-    let program = program(facts.world, door.family);
-    let who = program.map_or_else(|| format!(":{}", door.port), |p| format!("{} on :{}", p.label(), door.port));
+fn found(facts: &Facts<'_>, params: &Params<'_>, listener: &ListeningPort, s: &Standing, says: &str) -> Found {
+    let program = program(facts.world, listener.family);
+    let who = program.map_or_else(|| format!(":{}", listener.port), |p| format!("{} on :{}", p.label(), listener.port));
     let mut found = Found::new(Class::Outcome, format!("{who} is stalled: {says}"));
     found.standing = Some(s.standing);
     found.never_critical = s.share < params.get(HALF);
@@ -287,28 +287,28 @@ fn found(facts: &Facts<'_>, params: &Params<'_>, door: &Door, s: &Standing, says
         params.either("late requests in flight", s.late, REQUESTS, "host.stands"),
         params.either("share of the window's requests", s.share, SHARE, "host.stands"),
         evidence("age from which a request is late", s.limit_s, Unit::Seconds, None, "host.stands"),
-        evidence("requests in flight", door.in_flight, Unit::Count, None, "host.stands"),
-        evidence("of these unread, or not accepted", door.unserved, Unit::Count, None, "host.stands"),
+        evidence("requests in flight", listener.in_flight, Unit::Count, None, "host.stands"),
+        evidence("of these unread, or not accepted", listener.unserved, Unit::Count, None, "host.stands"),
     ];
     match s.usual {
         Some(usual) => {
             let least = usual.answers_per_s * params.get(FALL) / 100.0;
-            found.evidence.push(evidence("answers", door.answers_per_s, Unit::PerSecond, Some(least), "host.requests"));
+            found.evidence.push(evidence("answers", listener.answers_per_s, Unit::PerSecond, Some(least), "host.requests"));
             found.evidence.push(evidence("answers before, median", usual.answers_per_s, Unit::PerSecond, None, "host.requests"));
         }
-        None => found.evidence.push(evidence("answers", door.answers_per_s, Unit::PerSecond, None, "host.requests")),
+        None => found.evidence.push(evidence("answers", listener.answers_per_s, Unit::PerSecond, None, "host.requests")),
     }
     if s.stuck > 0.0 {
         let row = params.either("service threads in uninterruptible sleep", s.stuck, STUCK, "host.iodelay");
         found.evidence.push(row);
     }
-    found.fixes = fixes(door, program);
+    found.fixes = fixes(listener, program);
     found
 }
 
-fn fixes(door: &Door, program: Option<&ProcFacts>) -> Vec<Fix> {
-    let list = sh!("ss -tinp state established sport = :{}", door.port);
-    let there = program.filter(|_| door.namespace != 0).map(|p| sh!("nsenter -t {} -n {}", p.id.pid, &list));
+fn fixes(listener: &ListeningPort, program: Option<&ProcFacts>) -> Vec<Fix> {
+    let list = sh!("ss -tinp state established sport = :{}", listener.port);
+    let there = program.filter(|_| listener.namespace != 0).map(|p| sh!("nsenter -t {} -n {}", p.id.pid, &list));
     let requests = fix::look(
         "See the connections: unread bytes (Recv-Q), time since data was received (lastrcv) and sent (lastsnd)",
         there.unwrap_or(list),
@@ -320,7 +320,7 @@ fn fixes(door: &Door, program: Option<&ProcFacts>) -> Vec<Fix> {
 mod tests {
     use super::*;
     use crate::detect::bench::host::service;
-    use crate::detect::bench::sockets::{door, sockets, unread};
+    use crate::detect::bench::sockets::{listener, sockets, unread};
     use crate::detect::bench::{Bench, Table};
     use crate::model::facts::ListenerFacts;
     use crate::model::host::Ages;
@@ -332,7 +332,7 @@ mod tests {
 
     fn stands(answers_per_s: f64, ages: Option<Ages>) -> Bench {
         Bench::quiet().on(|host| {
-            let at = door(service(100, "api", 8080).id, 8080);
+            let at = listener(service(100, "api", 8080).id, 8080);
             host.sockets = Ok(sockets(vec![ListenerFacts { answers_per_s, ages, ..at }], Vec::new()));
         })
     }

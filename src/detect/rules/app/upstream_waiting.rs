@@ -70,7 +70,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let mut judged = Judged::default();
     for wait in &facts.ledger.peers {
         let subject = subject(wait, sockets);
-        let lost = (wait.waiting - wait.clean).max(0.0);
+        let lost = (wait.waiting - wait.baseline).max(0.0);
         let verdict = if lost >= params.limit(LOST, is_held(prev, &subject)) {
             Verdict::Found(Box::new(found(facts, sockets, wait, lost)))
         } else {
@@ -119,12 +119,12 @@ fn told_apart(sockets: &SocketFacts) -> f64 {
 fn found(facts: &Facts<'_>, sockets: &SocketFacts, wait: &PeerWait, lost: f64) -> Found {
     let links: Vec<&PeerFacts> = sockets.peers.iter().filter(|l| l.peer == wait.peer).collect();
     let owned = |id: &ProcId| wait.owners.contains(id);
-    let doors: Vec<&ListenerFacts> = sockets.listeners.iter().filter(|l| l.owner.as_ref().is_some_and(owned)).collect();
-    let mut found = Found::new(Class::Live, title(facts, wait, &links, &doors));
+    let listeners: Vec<&ListenerFacts> = sockets.listeners.iter().filter(|l| l.owner.as_ref().is_some_and(owned)).collect();
+    let mut found = Found::new(Class::Live, title(facts, wait, &links, &listeners));
     found.losses = vec![(State::PeerReply, lost)];
     found.victims_time = facts.ledger.sum(|a| owned(&a.id), Actor::time).max(wait.waiting);
     found.ci = Some(interval(wait.waiting, sockets.rounds));
-    found.evidence = rows(facts, wait, &links, &doors);
+    found.evidence = rows(facts, wait, &links, &listeners);
     found.against = against(&links, sockets);
     found.confidence = confidence(facts.ledger, lost, sockets.rounds) * told_apart(sockets);
     // Without rights all sockets belong to nobody known, and one user's requests may meet another's polls.
@@ -133,11 +133,11 @@ fn found(facts: &Facts<'_>, sockets: &SocketFacts, wait: &PeerWait, lost: f64) -
     found
 }
 
-fn title(facts: &Facts<'_>, wait: &PeerWait, links: &[&PeerFacts], doors: &[&ListenerFacts]) -> String {
+fn title(facts: &Facts<'_>, wait: &PeerWait, links: &[&PeerFacts], listeners: &[&ListenerFacts]) -> String {
     let peer = named(wait.peer);
     let who = wait.owners.first().and_then(|id| facts.world.processes().iter().find(|p| p.id == *id));
     let who = who.map_or_else(|| "processes not visible".to_owned(), ProcFacts::label);
-    let busiest = doors.iter().max_by(|a, b| a.in_flight.total_cmp(&b.in_flight)).filter(|d| d.in_flight >= 0.05);
+    let busiest = listeners.iter().max_by(|a, b| a.in_flight.total_cmp(&b.in_flight)).filter(|d| d.in_flight >= 0.05);
     let server = links.iter().find_map(|l| l.here).and_then(|id| facts.world.processes().iter().find(|p| p.id == id));
     let (place, peer) = match server {
         Some(p) => ("In another namespace of this host", format!("{}, {peer}", p.label())),
@@ -145,28 +145,28 @@ fn title(facts: &Facts<'_>, wait: &PeerWait, links: &[&PeerFacts], doors: &[&Lis
     };
     let reply = links.iter().find_map(|l| l.reply_ms()).map_or_else(String::new, |ms| format!(", {} ms each", short(ms)));
     match busiest {
-        Some(door) => format!(
+        Some(listener) => format!(
             "{place}: {} of {} requests in flight on :{} wait for {peer}{reply}",
-            short(wait.waiting.min(door.in_flight)),
-            short(door.in_flight),
-            door.at.port()
+            short(wait.waiting.min(listener.in_flight)),
+            short(listener.in_flight),
+            listener.at.port()
         ),
         None => format!("{place}: {who} waits for {peer}{reply}"),
     }
 }
 
-fn rows(facts: &Facts<'_>, wait: &PeerWait, links: &[&PeerFacts], doors: &[&ListenerFacts]) -> Vec<Evidence> {
+fn rows(facts: &Facts<'_>, wait: &PeerWait, links: &[&PeerFacts], listeners: &[&ListenerFacts]) -> Vec<Evidence> {
     let sum = |part: fn(&PeerFacts) -> f64| links.iter().map(|l| part(l)).sum::<f64>();
     let mut rows = vec![
-        evidence("responses pending", wait.waiting, Unit::Count, Some(wait.clean.max(0.05)), "host.peers"),
+        evidence("responses pending", wait.waiting, Unit::Count, Some(wait.baseline.max(0.05)), "host.peers"),
         evidence("sockets to the peer", sum(|l| f64::from(l.sockets)), Unit::Count, None, "host.peers"),
     ];
-    if !doors.is_empty() {
-        let in_flight = doors.iter().map(|d| d.in_flight).sum::<f64>();
+    if !listeners.is_empty() {
+        let in_flight = listeners.iter().map(|d| d.in_flight).sum::<f64>();
         rows.push(evidence("requests in flight here", in_flight, Unit::Count, None, "host.listeners"));
     }
     if let Some(slowest) = links.iter().filter_map(|l| Some((l.reply_ms()?, *l))).max_by(|a, b| a.0.total_cmp(&b.0)) {
-        let usual = facts.learned.clean_reply_ms(slowest.1);
+        let usual = facts.learned.baseline_reply_ms(slowest.1);
         rows.push(evidence("response time", slowest.0, Unit::Milliseconds, Some(usual), "host.peers"));
     }
     let longest = links.iter().map(|l| l.longest_s).fold(0.0, f64::max);
@@ -229,7 +229,7 @@ fn fixes(peer: SocketAddr, server: Option<ProcId>) -> Vec<Fix> {
 mod tests {
     use super::*;
     use crate::detect::bench::host::service;
-    use crate::detect::bench::sockets::{door, peer, sockets, unread};
+    use crate::detect::bench::sockets::{listener, peer, sockets, unread};
     use crate::detect::bench::{Bench, Table};
 
     /// So many requests wait for a peer that is asked so often, of so many in flight.
@@ -237,7 +237,7 @@ mod tests {
         Bench::quiet().on(|host| {
             let owner = service(100, "api", 8080).id;
             let link = PeerFacts { segments_per_s: per_s, ..peer(owner, waiting) };
-            host.sockets = Ok(sockets(vec![ListenerFacts { in_flight, ..door(owner, 8080) }], vec![link]));
+            host.sockets = Ok(sockets(vec![ListenerFacts { in_flight, ..listener(owner, 8080) }], vec![link]));
         })
     }
 

@@ -74,24 +74,24 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let all = programs(facts.world, demand);
     let total: f64 = all.iter().map(|p| p.amount).sum();
     let mut grown = "no service has more requests than its baseline".to_owned();
-    for door in &sockets.listeners {
-        let Some(program) = all.iter().find(|p| p.members.iter().any(|m| Some(m.id) == door.owner)) else { continue };
-        let Some(before) = facts.learned.usual(door) else { continue };
+    for listener in &sockets.listeners {
+        let Some(program) = all.iter().find(|p| p.members.iter().any(|m| Some(m.id) == listener.owner)) else { continue };
+        let Some(before) = facts.learned.usual(listener) else { continue };
         let mut subject =
-            Subject::new(SubjectType::Port, port_key(door.at.port(), door.namespace), format!(":{}", door.at.port()));
+            Subject::new(SubjectType::Port, port_key(listener.at.port(), listener.namespace), format!(":{}", listener.at.port()));
         subject.also = vec![program.subject().typed_key()];
         let held = is_held(prev, &subject);
-        let growth = door.requests_per_s / before.rate.max(1e-9);
+        let growth = listener.requests_per_s / before.rate.max(1e-9);
         // The line lies between "as before" and the limit, so that one that is held does not leave at 0.9.
         let limit = if held { 1.0 + (params.get(GROWTH) - 1.0) * 0.7 } else { params.get(GROWTH) };
         if growth < limit {
             continue;
         }
         let cores: f64 = program.members.iter().filter_map(|p| p.cpu).sum();
-        let cost_ratio = cores / door.requests_per_s.max(1e-9) / before.cost_s.max(1e-9);
+        let cost_ratio = cores / listener.requests_per_s.max(1e-9) / before.cost_s.max(1e-9);
         grown = format!(
             ":{} has {} times its baseline requests, at {} times the CPU time each",
-            door.at.port(),
+            listener.at.port(),
             short(growth),
             short(cost_ratio)
         );
@@ -104,7 +104,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         if !(1.0 / cost..=cost).contains(&cost_ratio) || lost < params.limit(LOST, held) || !largest {
             continue;
         }
-        let mut found = found(params, door, program, growth, cost_ratio, before.rate);
+        let mut found = found(params, listener, program, growth, cost_ratio, before.rate);
         found.losses = vec![(State::CpuRunnable, lost)];
         found.victims_time = facts.ledger.sum(member, Actor::time);
         found.held_share = program.amount / total.max(1e-9);
@@ -115,26 +115,33 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     Judged::clear(Subject::host(), grown)
 }
 
-fn found(params: &Params<'_>, door: &ListenerFacts, program: &Program<'_>, growth: f64, cost_ratio: f64, before: f64) -> Found {
-    let (now, was) = (count(door.requests_per_s), count(before));
+fn found(
+    params: &Params<'_>,
+    listener: &ListenerFacts,
+    program: &Program<'_>,
+    growth: f64,
+    cost_ratio: f64,
+    before: f64,
+) -> Found {
+    let (now, was) = (count(listener.requests_per_s), count(before));
     let title = format!(
         "{} on :{} has {} times its baseline requests ({now}/s, was {was}/s) at the same cost each",
         program.label(),
-        door.at.port(),
+        listener.at.port(),
         short(growth)
     );
     let mut found = Found::new(Class::Live, title);
     found.evidence = vec![
-        evidence("requests", door.requests_per_s, Unit::PerSecond, Some(before * params.get(GROWTH)), "host.requests"),
+        evidence("requests", listener.requests_per_s, Unit::PerSecond, Some(before * params.get(GROWTH)), "host.requests"),
         evidence("requests, baseline median", before, Unit::PerSecond, None, "host.requests"),
         params.row_below("CPU time per request over baseline", cost_ratio, COST, "host.processes"),
     ];
-    found.fixes = fixes(door);
+    found.fixes = fixes(listener);
     found
 }
 
-fn fixes(door: &ListenerFacts) -> Vec<Fix> {
-    let port = door.at.port();
+fn fixes(listener: &ListenerFacts) -> Vec<Fix> {
+    let port = listener.at.port();
     let mut look = fix::shell_fix(
         Phase::Relief,
         Horizon::Immediate,
@@ -149,7 +156,7 @@ fn fixes(door: &ListenerFacts) -> Vec<Fix> {
         fix::shell_fix(Phase::Cure, Horizon::LongTerm, "More CPUs or another instance of the service", Command::note(""));
     cure.command = Command::note(format!(
         "# the service on :{port} has the same work as before, {} times a second",
-        count(door.requests_per_s)
+        count(listener.requests_per_s)
     ));
     cure.needs = "capacity".into();
     vec![look, cure]
@@ -159,7 +166,7 @@ fn fixes(door: &ListenerFacts) -> Vec<Fix> {
 mod tests {
     use super::*;
     use crate::detect::bench::host::{process, service};
-    use crate::detect::bench::sockets::{door, sockets, unread};
+    use crate::detect::bench::sockets::{listener, sockets, unread};
     use crate::detect::bench::{Bench, Table};
     use crate::model::facts::ProcFacts;
 
@@ -167,7 +174,7 @@ mod tests {
     fn serves(per_s: f64, ms: f64) -> Bench {
         Bench::quiet().on(|host| {
             let api = ProcFacts { cpu: Some(per_s * ms / 1e3), runnable: Some(0.4), ..service(100, "api", 8080) };
-            host.sockets = Ok(sockets(vec![ListenerFacts { requests_per_s: per_s, ..door(api.id, 8080) }], Vec::new()));
+            host.sockets = Ok(sockets(vec![ListenerFacts { requests_per_s: per_s, ..listener(api.id, 8080) }], Vec::new()));
             host.processes = Ok(vec![api]);
         })
     }

@@ -86,8 +86,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     };
     let share = writer.amount / all.max(1.0);
     let others = facts.ledger.sum(|a| a.family != writer.root, Actor::disk_wait);
-    let clean = facts.ledger.clean_disk_share();
-    let lost = others * (1.0 - clean) * share;
+    let baseline = facts.ledger.baseline_disk_share();
+    let lost = others * (1.0 - baseline) * share;
     if lost < params.limit(LOST, held) {
         return Judged::clear(
             host,
@@ -101,7 +101,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     }
     let title = format!("{} dirties {}/s at the dirty limit: others wait for IO", writer.label(), bytes(writer.amount));
     let mut found = Found::new(Class::Live, title);
-    found.losses = facts.ledger.disk_losses(|a| a.family != writer.root, (1.0 - clean) * share);
+    found.losses = facts.ledger.disk_losses(|a| a.family != writer.root, (1.0 - baseline) * share);
     found.victims_time = facts.ledger.sum(|a| a.family != writer.root, Actor::time);
     found.own_time = facts.ledger.sum(|a| a.family == writer.root, Actor::time);
     found.held_share = share;

@@ -99,8 +99,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let sync_of = |a: &Actor| if a.is_session() { flush(a) } else { in_sync.get(&a.id).map_or(0.0, |s| s * a.weight) };
     let is_victim = |a: &Actor| a.family != writer.root;
     let (others, waits) = (facts.ledger.sum(is_victim, sync_of), facts.ledger.sum(is_victim, Actor::disk_wait));
-    let clean = facts.ledger.clean_disk_share();
-    let lost = others * (1.0 - clean.min(1.0)) * share;
+    let baseline = facts.ledger.baseline_disk_share();
+    let lost = others * (1.0 - baseline.min(1.0)) * share;
     let of_waits = others / waits.max(1e-9) * 100.0;
     if share * 100.0 < params.limit(SHARE, held) || lost < least || of_waits < params.limit(VICTIMS, held) {
         return Judged::clear(
@@ -115,7 +115,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     }
     let title = format!("{} writes {}/s with fsyncs: others' commits wait for it", writer.label(), bytes(writer.amount));
     let mut found = Found::new(Class::Live, title);
-    let of_sessions = facts.ledger.sum(is_victim, flush) * (1.0 - clean.min(1.0)) * share;
+    let of_sessions = facts.ledger.sum(is_victim, flush) * (1.0 - baseline.min(1.0)) * share;
     found.losses = vec![(State::IoWait, lost - of_sessions), (State::PostgresWal, of_sessions)];
     found.victims_time = facts.ledger.sum(is_victim, Actor::time);
     found.own_time = facts.ledger.sum(|a| !is_victim(a), Actor::time);

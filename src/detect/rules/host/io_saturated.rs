@@ -40,7 +40,7 @@ const LOST: Param = Param {
     max: 100.0,
     what: "IO wait it causes the foreground, beyond the baseline, by the top consumer's share",
 };
-const CONTENDER: Param = Param {
+const TOP_CONSUMER: Param = Param {
     name: "contender",
     unit: Unit::Percent,
     default: 50.0,
@@ -55,7 +55,7 @@ pub const RULE: Rule = Rule {
     class: Class::Live,
     culprit: Culprit::One,
     says: "a device is slower than its own baseline latency and operations queue up; names the top consumer",
-    params: &[SLOWER, QUEUE, LOST, CONTENDER],
+    params: &[SLOWER, QUEUE, LOST, TOP_CONSUMER],
     origins: &["host.disks", "host.iodelay", "host.process_io", "host.psi.io"],
     page: "\
 A block device takes clearly longer per operation than it does when it is not loaded, and operations queue up. Others
@@ -93,13 +93,13 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let worst = disks.iter().filter(|d| d.leaf).filter(slow).max_by(|a, b| a.queue.total_cmp(&b.queue));
     let Some(disk) = worst else { return Judged::clear(Subject::host(), busiest(facts, disks)) };
     let excess = 1.0 - 1.0 / slowness(facts, disk).max(1.0);
-    let contender = contender(facts, disk, prev, params.get(CONTENDER) / 100.0);
-    let is_victim = |a: &Actor| contender.as_ref().is_none_or(|c| a.family != c.program.root);
+    let top_consumer = top_consumer(facts, disk, prev, params.get(TOP_CONSUMER) / 100.0);
+    let is_victim = |a: &Actor| top_consumer.as_ref().is_none_or(|c| a.family != c.program.root);
     let waits = facts.ledger.sum(is_victim, Actor::disk_wait);
     let lost = waits * excess;
-    let share = contender.as_ref().map_or(1.0, |c| c.share);
+    let share = top_consumer.as_ref().map_or(1.0, |c| c.share);
     if lost * share < params.limit(LOST, held) {
-        let who = contender.as_ref().map_or_else(|| "nobody".to_owned(), |c| format!("only {}", c.program.label()));
+        let who = top_consumer.as_ref().map_or_else(|| "nobody".to_owned(), |c| format!("only {}", c.program.label()));
         let why = format!(
             "{} is slow ({} ms), but {who} in the foreground waits for it",
             disk.name,
@@ -107,26 +107,26 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         );
         return Judged::clear(Subject::host(), why);
     }
-    let mut found = Found::new(Class::Live, title(facts, disk, contender.as_ref()));
+    let mut found = Found::new(Class::Live, title(facts, disk, top_consumer.as_ref()));
     found.losses = facts.ledger.disk_losses(is_victim, excess * share);
     found.victims_time = facts.ledger.sum(is_victim, Actor::time);
     found.own_time = facts.ledger.sum(|a| !is_victim(a), Actor::time);
     found.ci = Some(interval(lost, facts.ledger.io_rounds));
     found.held_share = share;
-    found.evidence = evidence_rows(facts, params, disk, contender.as_ref());
+    found.evidence = evidence_rows(facts, params, disk, top_consumer.as_ref());
     found.against = against(facts, params);
     found.confidence = confidence(facts.ledger, lost, facts.ledger.io_rounds);
-    found.fixes = fixes(facts, disk, contender.as_ref());
+    found.fixes = fixes(facts, disk, top_consumer.as_ref());
     let device = Subject::new(SubjectType::Device, disk.name.shown(), format!("device {}", disk.name));
-    let mut subject = contender.as_ref().map_or_else(|| device.clone(), Contender::subject);
+    let mut subject = top_consumer.as_ref().map_or_else(|| device.clone(), TopConsumer::subject);
     if subject.kind != SubjectType::Device {
         subject.also.push(device.typed_key());
     }
     Judged::found(subject, found)
 }
 
-fn clean(facts: &Facts<'_>, disk: &DiskFacts) -> f64 {
-    facts.learned.clean_ms(disk.name.shown(), disk.rotational.unwrap_or(false))
+fn baseline(facts: &Facts<'_>, disk: &DiskFacts) -> f64 {
+    facts.learned.baseline_ms(disk.name.shown(), disk.rotational.unwrap_or(false))
 }
 
 /// Milliseconds per operation. A device that is busy all the time and completes nothing takes at least the window.
@@ -136,7 +136,7 @@ fn await_ms(facts: &Facts<'_>, disk: &DiskFacts) -> Option<f64> {
 }
 
 fn slowness(facts: &Facts<'_>, disk: &DiskFacts) -> f64 {
-    await_ms(facts, disk).map_or(0.0, |ms| ms / clean(facts, disk))
+    await_ms(facts, disk).map_or(0.0, |ms| ms / baseline(facts, disk))
 }
 
 fn busiest(facts: &Facts<'_>, disks: &[DiskFacts]) -> String {
@@ -149,19 +149,19 @@ fn busiest(facts: &Facts<'_>, disks: &[DiskFacts]) -> String {
                 "{} is {} % busy, {ms} (baseline {} ms), queue {}",
                 d.name,
                 short(d.util * 100.0),
-                short(clean(facts, d)),
+                short(baseline(facts, d)),
                 short(d.queue)
             )
         },
     )
 }
 
-struct Contender<'a> {
+struct TopConsumer<'a> {
     program: Program<'a>,
     share: f64,
 }
 
-impl Contender<'_> {
+impl TopConsumer<'_> {
     fn subject(&self) -> Subject {
         self.program.subject()
     }
@@ -171,7 +171,7 @@ fn moved(p: &ProcFacts) -> f64 {
     p.read_bytes_per_s.unwrap_or(0.0) + p.write_bytes_per_s.unwrap_or(0.0)
 }
 
-fn contender<'a>(facts: &Facts<'a>, disk: &DiskFacts, prev: Option<&Prev>, half: f64) -> Option<Contender<'a>> {
+fn top_consumer<'a>(facts: &Facts<'a>, disk: &DiskFacts, prev: Option<&Prev>, half: f64) -> Option<TopConsumer<'a>> {
     const KEEPS: f64 = 0.7;
     const LEAST_OF_DEVICE: f64 = 0.5;
     // Dirtied pages reach the device later, for a while at several times its speed.
@@ -184,10 +184,10 @@ fn contender<'a>(facts: &Facts<'a>, disk: &DiskFacts, prev: Option<&Prev>, half:
     let total: f64 = all.iter().map(|p| p.amount).sum();
     let with_share = all.into_iter().filter(fits).map(|program| {
         let share = program.amount / total.max(1.0);
-        Contender { program, share }
+        TopConsumer { program, share }
     });
-    let mut candidates: Vec<Contender<'a>> = with_share.collect();
-    let held = |c: &Contender<'_>| {
+    let mut candidates: Vec<TopConsumer<'a>> = with_share.collect();
+    let held = |c: &TopConsumer<'_>| {
         let entered = prev.and_then(|p| p.held(&c.program.subject().typed_key())).map(|h| h.entered_share);
         entered.is_some_and(|share| c.share >= KEEPS * share)
     };
@@ -195,31 +195,36 @@ fn contender<'a>(facts: &Facts<'a>, disk: &DiskFacts, prev: Option<&Prev>, half:
     Some(candidates.swap_remove(index))
 }
 
-fn title(facts: &Facts<'_>, disk: &DiskFacts, contender: Option<&Contender<'_>>) -> String {
-    let slow = format!("{} ms per IO instead of {}", short(await_ms(facts, disk).unwrap_or(0.0)), short(clean(facts, disk)));
-    match contender {
+fn title(facts: &Facts<'_>, disk: &DiskFacts, top_consumer: Option<&TopConsumer<'_>>) -> String {
+    let slow = format!("{} ms per IO instead of {}", short(await_ms(facts, disk).unwrap_or(0.0)), short(baseline(facts, disk)));
+    match top_consumer {
         Some(c) => format!("{} moves {}/s on {}: {slow}", c.program.label(), bytes(c.program.amount), disk.name),
         None => format!("Device {} is overloaded: {slow}, queue {}", disk.name, short(disk.queue)),
     }
 }
 
-fn evidence_rows(facts: &Facts<'_>, params: &Params<'_>, disk: &DiskFacts, contender: Option<&Contender<'_>>) -> Vec<Evidence> {
-    let clean = clean(facts, disk);
+fn evidence_rows(
+    facts: &Facts<'_>,
+    params: &Params<'_>,
+    disk: &DiskFacts,
+    top_consumer: Option<&TopConsumer<'_>>,
+) -> Vec<Evidence> {
+    let baseline = baseline(facts, disk);
     let mut rows = vec![
         params.row("foreground IO wait", facts.ledger.sum(|_| true, Actor::disk_wait), LOST, "host.iodelay"),
         evidence(
             "await",
             await_ms(facts, disk).unwrap_or(0.0),
             Unit::Milliseconds,
-            Some(clean * params.get(SLOWER)),
+            Some(baseline * params.get(SLOWER)),
             "host.disks",
         ),
-        evidence("await, baseline", clean, Unit::Milliseconds, None, "host.disks"),
+        evidence("await, baseline", baseline, Unit::Milliseconds, None, "host.disks"),
         params.row("queue depth (aqu-sz)", disk.queue, QUEUE, "host.disks"),
         evidence("device busy", disk.util * 100.0, Unit::Percent, None, "host.disks"),
     ];
-    if let Some(c) = contender {
-        rows.push(params.row("top consumer's share of all bytes", c.share * 100.0, CONTENDER, "host.process_io"));
+    if let Some(c) = top_consumer {
+        rows.push(params.row("top consumer's share of all bytes", c.share * 100.0, TOP_CONSUMER, "host.process_io"));
     }
     if let Ok(psi) = &facts.world.host.psi.io {
         rows.push(evidence("PSI io some", psi.best() * 100.0, Unit::Percent, None, "host.psi.io"));
@@ -238,8 +243,8 @@ fn against(facts: &Facts<'_>, params: &Params<'_>) -> Vec<Evidence> {
     rows
 }
 
-fn fixes(facts: &Facts<'_>, disk: &DiskFacts, contender: Option<&Contender<'_>>) -> Vec<Fix> {
-    let Some(c) = contender else {
+fn fixes(facts: &Facts<'_>, disk: &DiskFacts, top_consumer: Option<&TopConsumer<'_>>) -> Vec<Fix> {
+    let Some(c) = top_consumer else {
         let look = sh!("iostat -x 1 5; pidstat -d 1 5");
         return vec![fix::shell_fix(Phase::Relief, Horizon::Immediate, "See who uses the device", look)];
     };
@@ -318,7 +323,7 @@ mod tests {
         let reader = ProcFacts { io_wait: Some(0.9), read_bytes_per_s: Some(1e8), ..process(200, "cp") };
         reading(2.0, 4.0).running(vec![reader]).must_say(&RULE, "clear");
         // It has always been that slow.
-        let learned = |learned: &mut crate::detect::memory::Learned| drop(learned.clean.insert("vda".into(), [1.0; 5].into()));
+        let learned = |learned: &mut crate::detect::memory::Learned| drop(learned.baseline.insert("vda".into(), [1.0; 5].into()));
         reading(2.0, 4.0).knowing(learned).must_say(&RULE, "clear");
     }
 }

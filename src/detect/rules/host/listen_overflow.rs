@@ -51,18 +51,18 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     };
     let overflows = facts.world.host.tcp.as_ref().ok().and_then(|t| t.listen_overflows_per_s);
     let mut judged = Judged::default();
-    for door in sockets.listeners.iter().filter(|d| d.backlog > 0) {
+    for listener in sockets.listeners.iter().filter(|d| d.backlog > 0) {
         let mut subject =
-            Subject::new(SubjectType::Port, port_key(door.at.port(), door.namespace), format!(":{}", door.at.port()));
-        let owner = door.owner.and_then(|id| facts.world.processes().iter().find(|p| p.id == id));
+            Subject::new(SubjectType::Port, port_key(listener.at.port(), listener.namespace), format!(":{}", listener.at.port()));
+        let owner = listener.owner.and_then(|id| facts.world.processes().iter().find(|p| p.id == id));
         subject.also = owner.iter().map(|p| format!("process:{}", p.id)).collect();
-        let taken = f64::from(door.queue_max) / f64::from(door.backlog) * 100.0;
+        let taken = f64::from(listener.queue_max) / f64::from(listener.backlog) * 100.0;
         let held = is_held(prev, &subject);
-        let spills = overflows.is_some_and(|o| o > 0.0) || door.queue_max > door.backlog;
-        if taken < params.limit(FULL, held) || !(spills || held) || door.queued < 0.05 {
+        let spills = overflows.is_some_and(|o| o > 0.0) || listener.queue_max > listener.backlog;
+        if taken < params.limit(FULL, held) || !(spills || held) || listener.queued < 0.05 {
             continue;
         }
-        judged.verdicts.push((subject, Verdict::Found(Box::new(found(params, door, owner, overflows, taken)))));
+        judged.verdicts.push((subject, Verdict::Found(Box::new(found(params, listener, owner, overflows, taken)))));
     }
     if judged.verdicts.is_empty() {
         let rate = overflows.map_or_else(String::new, |o| format!(", {} overflows/s", short(o)));
@@ -71,31 +71,31 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     judged
 }
 
-fn found(params: &Params<'_>, door: &ListenerFacts, owner: Option<&ProcFacts>, overflows: Option<f64>, taken: f64) -> Found {
+fn found(params: &Params<'_>, listener: &ListenerFacts, owner: Option<&ProcFacts>, overflows: Option<f64>, taken: f64) -> Found {
     let who = owner.map_or_else(|| "its program".to_owned(), ProcFacts::label);
     let title = format!(
         "The accept queue of :{} is full ({} of {}): {who} does not accept fast enough",
-        door.at.port(),
-        door.queue_max,
-        door.backlog
+        listener.at.port(),
+        listener.queue_max,
+        listener.backlog
     );
     let mut found = Found::new(Class::Live, title);
-    found.losses = vec![(State::NetworkAccept, door.queued)];
-    found.victims_time = door.queued;
+    found.losses = vec![(State::NetworkAccept, listener.queued)];
+    found.victims_time = listener.queued;
     found.evidence = vec![
-        evidence("connections not accepted, mean", door.queued, Unit::Count, None, "host.listeners"),
+        evidence("connections not accepted, mean", listener.queued, Unit::Count, None, "host.listeners"),
         params.row("share of the queue in use", taken, FULL, "host.listeners"),
-        evidence("backlog", f64::from(door.backlog), Unit::Count, None, "host.listeners"),
+        evidence("backlog", f64::from(listener.backlog), Unit::Count, None, "host.listeners"),
         evidence("overflows", overflows.unwrap_or(0.0), Unit::PerSecond, NONE_IS_FINE, "host.tcp"),
     ];
-    found.against = vec![evidence("connections accepted", f64::from(door.accepted), Unit::Count, None, "host.listeners")];
+    found.against = vec![evidence("connections accepted", f64::from(listener.accepted), Unit::Count, None, "host.listeners")];
     found.confidence = 0.9;
-    found.fixes = fixes(door, owner);
+    found.fixes = fixes(listener, owner);
     found
 }
 
-fn fixes(door: &ListenerFacts, owner: Option<&ProcFacts>) -> Vec<Fix> {
-    let port = door.at.port();
+fn fixes(listener: &ListenerFacts, owner: Option<&ProcFacts>) -> Vec<Fix> {
+    let port = listener.at.port();
     let mut look = fix::shell_fix(
         Phase::Relief,
         Horizon::Immediate,
@@ -110,7 +110,7 @@ fn fixes(door: &ListenerFacts, owner: Option<&ProcFacts>) -> Vec<Fix> {
     cure.phase = Phase::Cure;
     cure.horizon = Horizon::ShortTerm;
     cure.title = "More workers that accept; a longer backlog for bursts".into();
-    cure.command = sh!("sysctl net.core.somaxconn   # the program's own backlog is capped by it; it is {} now", door.backlog);
+    cure.command = sh!("sysctl net.core.somaxconn   # the program's own backlog is capped by it; it is {} now", listener.backlog);
     cure.needs = "the program's configuration and a restart".into();
     vec![look, cure]
 }
@@ -123,7 +123,7 @@ mod tests {
 
     /// A queue of 128: the most that was in it, the mean, and how many connections a second the host dropped.
     fn queue(queue_max: u32, queued: f64, overflows: f64) -> Bench {
-        let door = ListenerFacts {
+        let listener = ListenerFacts {
             at: "0.0.0.0:8080".parse().unwrap(),
             namespace: 0,
             owner: Some(service(100, "api", 8080).id),
@@ -140,7 +140,7 @@ mod tests {
             unserved: 0.0,
         };
         Bench::quiet().on(|host| {
-            host.sockets.as_mut().unwrap().listeners = vec![door];
+            host.sockets.as_mut().unwrap().listeners = vec![listener];
             host.tcp.as_mut().unwrap().listen_overflows_per_s = Some(overflows);
         })
     }

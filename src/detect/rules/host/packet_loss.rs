@@ -65,7 +65,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         let path = sockets.paths.iter().find(|p| p.ip == loss.ip);
         let (again, sent) = path.map_or((0.0, 0.0), |p| (p.retransmits_per_s, p.segments_per_s));
         // What waits for a reply meanwhile is the same second: it is taken from there, the rest is modelled.
-        let waits: f64 = facts.ledger.peers.iter().filter(|w| w.peer.ip() == loss.ip).map(|w| w.waiting - w.clean).sum();
+        let waits: f64 = facts.ledger.peers.iter().filter(|w| w.peer.ip() == loss.ip).map(|w| w.waiting - w.baseline).sum();
         let mut found =
             Found::new(Class::Live, format!("Packets to {} are lost: {} segments/s retransmitted", loss.ip, short(again)));
         found.losses = vec![(State::PeerReply, loss.lost.min(waits)), (State::NetworkRetransmit, (loss.lost - waits).max(0.0))];

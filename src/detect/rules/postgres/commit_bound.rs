@@ -62,7 +62,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         Ok(activity) => activity,
         Err(answer) => return answer,
     };
-    let (waiting, lost) = support::beyond_clean(facts, activity, WaitClass::Wal);
+    let (waiting, lost) = support::beyond_baseline(facts, activity, WaitClass::Wal);
     let subject = instance(pg);
     if lost < params.limit(LOST, is_held(prev, &subject)) {
         return Judged::clear(subject, format!("{} sessions wait for WAL", short(waiting)));

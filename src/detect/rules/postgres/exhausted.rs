@@ -62,8 +62,8 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         Err(lack) => return unknown(pg, lack),
     };
     let number = |name: &str| cluster.number(name).unwrap_or(0.0);
-    let places = number("max_connections") - number("superuser_reserved_connections") - number("reserved_connections");
-    if places <= 0.0 {
+    let slots = number("max_connections") - number("superuser_reserved_connections") - number("reserved_connections");
+    if slots <= 0.0 {
         return unknown(pg, &crate::model::seen::Lack::new(crate::model::seen::Why::Absent, "max_connections"));
     }
     // perftop's own count too: they use connection slots.
@@ -73,11 +73,11 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     let name = if top.application.is_empty() { top.role.shown() } else { top.application.shown() };
     let label = format!("{name} as {}", top.role);
     let subject = Subject::new(SubjectType::Application, name, label.clone());
-    let share = used / places * 100.0;
+    let share = used / slots * 100.0;
     let held = is_held(prev, &subject);
-    let full = places - used <= params.get(LEFT);
+    let full = slots - used <= params.get(LEFT);
     if !full && share < params.limit(NEARLY, held) {
-        return Judged::clear(instance(pg), format!("{} of {} connection slots in use", count(used), count(places)));
+        return Judged::clear(instance(pg), format!("{} of {} connection slots in use", count(used), count(slots)));
     }
     let state = match share >= params.get(NEARLY) {
         _ if full => "All",
@@ -87,23 +87,23 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     let title = format!(
         "{state} connection slots are in use: {} of {}; {label} has {}, {} of them idle",
         count(used),
-        count(places),
+        count(slots),
         top.all,
         top.idle
     );
     let mut found = Found::new(if full { Class::Error } else { Class::Risk }, title);
     found.grows = true;
     found.evidence = vec![
-        evidence("slots in use", used, Unit::Count, Some(places), "postgres.connections").of_capacity(),
+        evidence("slots in use", used, Unit::Count, Some(slots), "postgres.connections").of_capacity(),
         evidence("held by the top application", f64::from(top.all), Unit::Count, None, "postgres.connections"),
         evidence("of these, idle", f64::from(top.idle), Unit::Count, None, "postgres.connections"),
         evidence("longest idle for", top.longest_idle_s, Unit::Seconds, None, "postgres.connections"),
     ];
-    found.fixes = fixes(pg, top, places);
+    found.fixes = fixes(pg, top, slots);
     Judged::found(subject, found)
 }
 
-fn fixes(pg: &PgFacts, top: &crate::model::postgres::ConnectionRow, places: f64) -> Vec<Fix> {
+fn fixes(pg: &PgFacts, top: &crate::model::postgres::ConnectionRow, slots: f64) -> Vec<Fix> {
     let mut out = Vec::new();
     if let (Some(application), Some(role)) = (literal(&top.application), literal(&top.role))
         && top.idle > 0
@@ -126,7 +126,7 @@ fn fixes(pg: &PgFacts, top: &crate::model::postgres::ConnectionRow, places: f64)
         );
         out.push(fix);
     }
-    let more = format!("{:.0}", (places * 1.5).ceil());
+    let more = format!("{:.0}", (slots * 1.5).ceil());
     let more = setting(
         pg,
         Phase::Cure,

@@ -88,11 +88,12 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
             bytes(size)
         ),
     );
-    let clean =
-        |state: State| if facts.ledger.state(state) > 0.0 { facts.ledger.clean(state) / facts.ledger.state(state) } else { 0.0 };
+    let baseline = |state: State| {
+        if facts.ledger.state(state) > 0.0 { facts.ledger.baseline(state) / facts.ledger.state(state) } else { 0.0 }
+    };
     found.losses = vec![
-        (State::PostgresIoWrite, class(WaitClass::IoWrite) * (1.0 - clean(State::PostgresIoWrite))),
-        (State::PostgresWal, class(WaitClass::Wal) * pages * (1.0 - clean(State::PostgresWal))),
+        (State::PostgresIoWrite, class(WaitClass::IoWrite) * (1.0 - baseline(State::PostgresIoWrite))),
+        (State::PostgresWal, class(WaitClass::Wal) * pages * (1.0 - baseline(State::PostgresWal))),
     ];
     found.victims_time = activity.map_or(0.0, |a| a.active());
     found.confidence = confidence(pg, found.lost());

@@ -55,7 +55,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         Ok(activity) => activity,
         Err(answer) => return answer,
     };
-    let (waiting, lost) = support::beyond_clean(facts, activity, WaitClass::IoRead);
+    let (waiting, lost) = support::beyond_baseline(facts, activity, WaitClass::IoRead);
     let subject = instance(pg);
     let of = |c: &std::collections::BTreeMap<WaitClass, f64>| c.get(&WaitClass::IoRead).copied().unwrap_or(0.0);
     let top = activity.by_query.values().map(of).fold(0.0, f64::max);

@@ -35,12 +35,12 @@ pub fn activity(pg: &PgFacts) -> Result<&Activities, Judged> {
 
 /// Sessions that wait in a class, and of them those beyond the disk's baseline.
 #[must_use]
-pub fn beyond_clean(facts: &Facts<'_>, activity: &Activities, class: WaitClass) -> (f64, f64) {
+pub fn beyond_baseline(facts: &Facts<'_>, activity: &Activities, class: WaitClass) -> (f64, f64) {
     let waiting = activity.class(class);
     let Some(state) = state_of(class) else { return (waiting, waiting) };
     let all = facts.ledger.state(state);
-    let clean = if all > 0.0 { facts.ledger.clean(state) / all } else { 0.0 };
-    (waiting, waiting * (1.0 - clean))
+    let baseline = if all > 0.0 { facts.ledger.baseline(state) / all } else { 0.0 };
+    (waiting, waiting * (1.0 - baseline))
 }
 
 /// A session as a subject: `app as shop from 10.0.0.5 (pid 4242)`.
