@@ -1,5 +1,5 @@
 //! Servers by kind: what they said, what is known of them, what they are asked. One field or variant a kind, by the rows of
-//! [`kinds`](super::kinds); a recording names the kind as its folder does.
+//! `model::kinds`; a recording names the kind as its folder does.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
