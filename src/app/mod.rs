@@ -12,6 +12,7 @@ mod postgres;
 pub mod processes;
 pub mod query;
 mod recording;
+mod redis;
 mod servers;
 pub mod tables;
 mod update;

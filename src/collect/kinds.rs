@@ -22,19 +22,11 @@ pub struct Kind {
 macro_rules! rows {
     ($($Kind:ident $folder:ident $name:literal,)*) => {
         /// All of them: those that are read, and those that are only seen.
-        pub const KINDS: &[Kind] = &[$(super::$folder::KIND,)* REDIS, PROMETHEUS];
+        pub const KINDS: &[Kind] = &[$(super::$folder::KIND,)* PROMETHEUS];
     };
 }
 
 kinds!(rows);
-
-const REDIS: Kind = Kind {
-    kind: SourceKind::Redis,
-    programs: &["redis-server", "valkey-server"],
-    port: 6379,
-    look: "redis-cli -p {port} INFO",
-    reads: None,
-};
 
 const PROMETHEUS: Kind = Kind {
     kind: SourceKind::Prometheus,

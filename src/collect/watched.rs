@@ -108,6 +108,9 @@ impl Slot for Mailbox {
     }
 }
 
+/// Stack of a watcher: libraries read nested answers by recursion, a hundred levels deep. Only what is used takes memory.
+const STACK: usize = 8 << 20;
+
 /// Runs a watcher on a thread of that name until it ends or is told to.
 ///
 /// # Errors
@@ -117,7 +120,7 @@ where
     F: Future<Output = ()>,
 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build()?;
-    std::thread::Builder::new().name(name.to_owned()).stack_size(1 << 20).spawn(move || {
+    std::thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(move || {
         runtime.block_on(async move {
             tokio::select! {
                 () = run() => {}

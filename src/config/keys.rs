@@ -112,6 +112,11 @@ pub fn example() -> String {
          A password belongs in\n# ~/.pgpass, PGPASSWORD or a file of its own, never in the URL.\n\
          # [postgres.main]\n# url = \"postgres://perftop@10.0.2.5:5432/shop\"\n# password_file = \"/etc/perftop/main.password\"\n",
     );
+    out.push_str(
+        "\n# Redis and Valkey servers likewise: redis://USER@HOST:PORT, rediss:// for TLS (?tls_ca=FILE&tls_cert=FILE&tls_key=FILE),\n\
+         # unix:///PATH. A password belongs in REDISCLI_AUTH or a file of its own.\n\
+         # [redis.cache]\n# url = \"redis://perftop@10.0.3.7:6379\"\n# password_file = \"/etc/perftop/cache.password\"\n",
+    );
     out.push_str("\n# Thresholds of the rules; `perftop explain ID` says what each decides.\n");
     for rule in RULES.iter().filter(|r| !r.params.is_empty()) {
         _ = write!(out, "\n[rules.\"{}\"]\n", rule.id);

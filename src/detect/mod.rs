@@ -19,6 +19,7 @@ pub mod params;
 pub mod postgres;
 mod queues;
 pub mod rank;
+pub mod redis;
 pub mod rules;
 pub mod series;
 mod settle;

@@ -144,6 +144,12 @@ pub const TOUCHED: &[Touched] = &[
     row(Use::Read, "a file of password_file", "the password of a server of the configuration, where only its owner may read it"),
     row(
         Use::Ask,
+        "the address of a Redis server that runs here, or of --redis",
+        "one connection to each, kept: AUTH where a password is known, CLIENT SETNAME, CLIENT ID, INFO, PING, LATENCY HISTOGRAM, \
+         SLOWLOG GET, CONFIG GET, and CLIENT LIST below 2,000 clients or when it is asked for; nothing that walks over keys",
+    ),
+    row(
+        Use::Ask,
         "the address of --postgres",
         "the same, by TCP, to servers that were named (an argument, the configuration, DATABASE_URL, PGHOST) and to no other",
     ),

@@ -7,6 +7,7 @@ macro_rules! kinds {
     ($table:ident) => {
         $table! {
             Postgres postgres "PostgreSQL",
+            Redis redis "Redis",
         }
     };
 }

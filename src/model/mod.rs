@@ -13,6 +13,7 @@ pub mod mask;
 pub mod named;
 pub mod origin;
 pub mod postgres;
+pub mod redis;
 pub mod sample;
 pub mod seen;
 pub mod server;

@@ -82,7 +82,6 @@ macro_rules! source_kinds {
         pub enum SourceKind {
             Host,
             $($Kind,)*
-            Redis,
             Prometheus,
             Peer,
         }
@@ -97,7 +96,6 @@ macro_rules! source_kinds {
                 match self {
                     Self::Host => "the host",
                     $(Self::$Kind => $name,)*
-                    Self::Redis => "Redis",
                     Self::Prometheus => "Prometheus",
                     Self::Peer => "a peer",
                 }
@@ -109,7 +107,6 @@ macro_rules! source_kinds {
                 match self {
                     Self::Host => "host",
                     $(Self::$Kind => stringify!($folder),)*
-                    Self::Redis => "redis",
                     Self::Prometheus => "prometheus",
                     Self::Peer => "peer",
                 }
@@ -120,7 +117,7 @@ macro_rules! source_kinds {
             pub const fn option(self) -> &'static str {
                 match self {
                     $(Self::$Kind => concat!("--", stringify!($folder)),)*
-                    Self::Host | Self::Redis | Self::Prometheus | Self::Peer => "",
+                    Self::Host | Self::Prometheus | Self::Peer => "",
                 }
             }
         }

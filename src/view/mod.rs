@@ -4,6 +4,7 @@ pub mod layout;
 pub mod overlays;
 pub mod panels;
 mod postgres;
+mod redis;
 pub mod screens;
 pub mod svg;
 pub mod theme;

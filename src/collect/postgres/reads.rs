@@ -6,6 +6,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::collect::kinds::Kind;
 use crate::collect::root::Roots;
+use crate::collect::url::has_password;
 use crate::collect::watched::{Configured, Reach, Reads, Slot, Taken, spawn};
 use crate::model::demand::Demand;
 use crate::model::postgres::PgSample;
@@ -15,7 +16,7 @@ use crate::model::source::{SourceKind, SourceStatus};
 use super::environment::from_environment;
 use super::find::socket;
 use super::slot::Shared;
-use super::target::{Target, has_password};
+use super::target::Target;
 use super::watcher::Watcher;
 
 /// Its row.

@@ -10,6 +10,7 @@ use super::credentials::Credentials;
 
 use crate::collect::bounded;
 use crate::collect::tls::{Certificates, Trust};
+use crate::collect::url::{loopback, percent, split};
 use crate::model::foreign::{Foreign, Private};
 use crate::model::shell::Word;
 
@@ -76,7 +77,7 @@ impl Target {
         };
         // Without a password in it the library would read a password file by itself, be it a device that never ends.
         let joint = if whole.contains('?') { '&' } else { '?' };
-        let whole = if has_password(url) { whole } else { format!("{whole}{joint}password=none") };
+        let whole = if crate::collect::url::has_password(url) { whole } else { format!("{whole}{joint}password=none") };
         let extra = PgConnectOptions::from_str(&whole).map_err(|e| {
             let hint =
                 if rest.contains('@') { "; in a name or a password # / : @ % are written %23 %2F %3A %40 %25" } else { "" };
@@ -300,46 +301,10 @@ fn certificates(said: impl Fn(&[&str], &str) -> Option<String>) -> Result<Certif
     Ok(Certificates { authority: authority.map(PathBuf::from), own })
 }
 
-/// Authority and query of a URL.
-fn split(url: &str) -> (&str, &str) {
-    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
-    let authority = rest.split(['/', '?']).next().unwrap_or_default();
-    (authority, rest.split_once('?').map_or("", |(_, query)| query))
-}
-
-/// `%40` becomes `@`.
-fn percent(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let hex = (bytes[at] == b'%').then(|| text.get(at + 1..at + 3).and_then(|h| u8::from_str_radix(h, 16).ok())).flatten();
-        out.push(hex.unwrap_or(bytes[at]));
-        at += if hex.is_some() { 3 } else { 1 };
-    }
-    String::from_utf8_lossy(&out).into_owned()
-}
-
-/// The host is this one by its name.
-#[must_use]
-pub fn loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
-/// True when a URL holds a password, which has no place on a command line.
-#[must_use]
-pub fn has_password(url: &str) -> bool {
-    let (authority, query) = split(url);
-    let in_user = authority.rsplit_once('@').is_some_and(|(user, _)| user.split_once(':').is_some_and(|(_, p)| !p.is_empty()));
-    let secret = |p: &str| {
-        p.split_once('=').is_some_and(|(name, value)| name.to_ascii_lowercase().ends_with("password") && !value.is_empty())
-    };
-    in_user || query.split('&').any(secret)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collect::url::has_password;
     use proptest::prelude::*;
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod host;
 pub mod postgres;
+pub mod redis;
 pub mod sockets;
 
 use std::collections::BTreeMap;

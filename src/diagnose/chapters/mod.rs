@@ -2,6 +2,7 @@
 
 mod host;
 mod postgres;
+mod redis;
 
 use crate::detect::ledger::State;
 use crate::model::kinds::kinds;

@@ -14,6 +14,7 @@ mod limits;
 mod missing;
 pub(super) mod postgres;
 mod process;
+pub(super) mod redis;
 mod socket;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub use kernel::{InterfaceFacts, MemoryFacts, Psi, PsiFacts, TcpFacts};
 pub use limits::LimitsFacts;
 pub use postgres::{Activities, Chains, Holder, PgFacts, Root, SessionFacts};
 pub use process::ProcFacts;
+pub use redis::{CommandFacts, RedisFacts};
 pub use socket::{ConnectingFacts, ListenerFacts, PathFacts, PeerFacts, QueueFacts, SocketFacts};
 
 use super::counter::Stamp;

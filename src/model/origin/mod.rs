@@ -3,6 +3,7 @@
 
 mod host;
 pub(crate) mod postgres;
+mod redis;
 
 use super::kinds::kinds;
 

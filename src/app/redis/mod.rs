@@ -1,0 +1,78 @@
+//! The screen of Redis: its tables. Pure.
+
+mod rows;
+
+use crate::model::facts::{Facts, RedisFacts};
+use crate::model::source::SourceKind;
+
+use super::tables::{Row, ServerScreen, Tab, figure, words};
+
+/// Its tables.
+pub const SCREEN: ServerScreen = ServerScreen {
+    kind: SourceKind::Redis,
+    key: '4',
+    shown: "4",
+    tabs: TABS,
+    servers: |facts| facts.servers.redis.iter().map(|r| r.id.as_str()).collect(),
+};
+
+const TABS: &[Tab] = &[
+    Tab {
+        sort: Some(0),
+        rows: |facts, id, _| of(facts, id, rows::commands),
+        nothing: |facts, id| nothing(facts, id, "no command was called lately"),
+        ..Tab::plain(
+            "Commands",
+            &[
+                figure("STANDING", 9, 0),
+                figure("BUSY %", 7, 0),
+                figure("CALLS/s", 9, 0),
+                figure("MEAN ms", 9, 0),
+                figure("LONGEST", 9, 70),
+                figure("FAILED/s", 9, 90),
+                words("COMMAND", 0, 0),
+            ],
+        )
+    },
+    Tab {
+        rows: |facts, id, _| of(facts, id, rows::slowlog),
+        nothing: |facts, id| nothing(facts, id, "the slow log is empty: nothing took longer than slowlog-log-slower-than"),
+        ..Tab::plain("Slow log", &[figure("ms", 9, 0), figure("AGO", 8, 0), words("CLIENT", 24, 70), words("COMMAND", 0, 0)])
+    },
+    Tab {
+        sort: Some(0),
+        rows: |facts, id, _| of(facts, id, rows::clients),
+        nothing: |facts, id| nothing(facts, id, "clients are read while there are fewer than 2,000"),
+        ..Tab::plain(
+            "Clients",
+            &[
+                figure("MEMORY", 9, 0),
+                figure("AGE", 8, 0),
+                figure("IDLE", 8, 60),
+                words("FLAGS", 6, 70),
+                words("USER", 12, 100),
+                words("COMMAND", 16, 0),
+                words("CLIENT", 0, 0),
+            ],
+        )
+    },
+    Tab {
+        rows: |facts, id, _| of(facts, id, rows::levels),
+        nothing: |facts, id| nothing(facts, id, "not read yet"),
+        ..Tab::plain("Memory, persistence, replication", &[words("WHAT", 30, 0), words("FIGURE", 24, 0), words("MORE", 0, 0)])
+    },
+    Tab {
+        rows: |facts, id, _| of(facts, id, rows::settings),
+        nothing: |facts, id| nothing(facts, id, "CONFIG GET was not read yet, or may not be"),
+        ..Tab::plain("Settings", &[words("SETTING", 38, 0), words("VALUE", 0, 0)])
+    },
+];
+
+fn of(facts: &Facts, id: &str, rows: impl Fn(&RedisFacts) -> Vec<Row>) -> Vec<Row> {
+    facts.servers.redis.iter().find(|r| r.id == id).map(rows).unwrap_or_default()
+}
+
+fn nothing(facts: &Facts, id: &str, otherwise: &str) -> String {
+    let lack = facts.servers.redis.iter().find(|r| r.id == id).and_then(|r| r.info.as_ref().err().cloned());
+    lack.map_or_else(|| otherwise.to_owned(), |lack| format!("? {lack}"))
+}

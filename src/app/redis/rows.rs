@@ -1,0 +1,131 @@
+//! Rows of the tables of Redis.
+
+use crate::app::tables::{Cell, Row};
+use crate::config::Meaning;
+use crate::model::facts::RedisFacts;
+use crate::model::redis::Info;
+use crate::model::unit::{bytes, count, seconds, short};
+
+/// The share of look-ups that find their key, below which a cache is coloured as a warning, percent.
+const HITS: f64 = 95.0;
+
+fn row(key: impl Into<String>, cells: Vec<Cell>, meaning: Meaning) -> Row {
+    Row { key: key.into(), cells, meaning }
+}
+
+/// Commands by what stands still behind them.
+pub fn commands(r: &RedisFacts) -> Vec<Row> {
+    let one = |c: &crate::model::facts::CommandFacts| {
+        let meaning = match c.stall {
+            s if s >= 3.0 => Meaning::Critical,
+            s if s >= 0.1 => Meaning::Warning,
+            _ => Meaning::Text,
+        };
+        let cells = vec![
+            Cell::of(c.stall, short(c.stall)),
+            Cell::of(c.busy, format!("{:.1}", c.busy * 100.0)),
+            Cell::of(c.per_s, count(c.per_s)),
+            Cell::of(c.mean_s, short(c.mean_s * 1000.0)),
+            Cell::maybe(c.longest_s, |s| short(s * 1000.0)),
+            Cell::of(c.failed_per_s, short(c.failed_per_s)),
+            Cell::text(c.name.to_uppercase()),
+        ];
+        row(&c.name, cells, meaning)
+    };
+    r.commands.iter().flatten().map(one).collect()
+}
+
+/// The slow log, newest first.
+pub fn slowlog(r: &RedisFacts) -> Vec<Row> {
+    let now_s = r.known.as_ref().and_then(|i| i.number("server_time_usec")).map(|us| us / 1e6);
+    let one = |e: &crate::model::redis::SlowEntry| {
+        let ago = now_s.map(|now| (now - e.at_s as f64).max(0.0));
+        let client = if e.name.is_empty() { e.client.shown().to_owned() } else { format!("{} {}", e.name, e.client) };
+        let cells = vec![
+            Cell::of(e.usec as f64, short(e.usec as f64 / 1000.0)),
+            Cell::maybe(ago, seconds),
+            Cell::text(client),
+            Cell::text(e.shape.shown()),
+        ];
+        row(e.id.to_string(), cells, Meaning::Text)
+    };
+    r.slowlog.iter().flat_map(|log| &log.entries).map(one).collect()
+}
+
+/// Clients, the largest first.
+pub fn clients(r: &RedisFacts) -> Vec<Row> {
+    let one = |c: &crate::model::redis::Client| {
+        let meaning = if c.is('O') { Meaning::Warning } else { Meaning::Text };
+        let size = c.total_bytes.max(c.output_bytes) as f64;
+        let cells = vec![
+            Cell::of(size, bytes(size)),
+            Cell::of(c.age_s as f64, seconds(c.age_s as f64)),
+            Cell::of(c.idle_s as f64, seconds(c.idle_s as f64)),
+            Cell::text(c.flags.shown()),
+            Cell::text(c.user.shown()),
+            Cell::text(c.command.shown()),
+            Cell::text(c.label()),
+        ];
+        row(c.id.to_string(), cells, meaning)
+    };
+    r.clients.iter().flat_map(|c| &c.rows).map(one).collect()
+}
+
+/// What stands in no table of its own.
+pub fn levels(r: &RedisFacts) -> Vec<Row> {
+    let Some(info) = &r.known else { return Vec::new() };
+    let mut rows = Vec::new();
+    let mut say = |what: &str, figure: String, more: String, meaning: Meaning| {
+        rows.push(row(what, vec![Cell::text(what), Cell::text(figure), Cell::text(more)], meaning));
+    };
+    let number = |name: &str| info.number(name).unwrap_or(0.0);
+    if let Some(hits) = r.hit_rate().map(|h| h * 100.0) {
+        let meaning = if hits < HITS { Meaning::Warning } else { Meaning::Text };
+        let misses = r.rate("keyspace_misses").map_or_else(String::new, |m| format!("{} misses/s", short(m)));
+        say("hit rate", format!("{} %", short(hits)), misses, meaning);
+    }
+    let most = number("maxmemory");
+    let limit =
+        if most > 0.0 { format!("of {} ({})", bytes(most), info.word("maxmemory_policy")) } else { "no limit".to_owned() };
+    say("memory", bytes(number("used_memory")), limit, Meaning::Text);
+    say("resident", bytes(number("used_memory_rss")), fragments(info), Meaning::Text);
+    say("keys", count(info.keys() as f64), format!("{} databases", info.keyspace.len()), Meaning::Text);
+    let gone = |name: &str| r.rate(name).map_or_else(|| "?".to_owned(), |n| format!("{}/s", short(n)));
+    say("expired", gone("expired_keys"), String::new(), Meaning::Text);
+    say("evicted", gone("evicted_keys"), String::new(), Meaning::Text);
+    let clients = format!("of {}, {} blocked by their own wish", count(number("maxclients")), count(number("blocked_clients")));
+    say("clients", count(number("connected_clients")), clients, Meaning::Text);
+    let ill = |name: &str| if ["", "ok"].contains(&info.word(name)) { Meaning::Text } else { Meaning::Critical };
+    let changes = format!("{} changes since", count(number("rdb_changes_since_last_save")));
+    say("last save", info.word("rdb_last_bgsave_status").to_owned(), changes, ill("rdb_last_bgsave_status"));
+    if info.is_set("aof_enabled") {
+        let late = format!("{} late flushes since the start", count(number("aof_delayed_fsync")));
+        say("append-only file", info.word("aof_last_write_status").to_owned(), late, ill("aof_last_write_status"));
+    }
+    say("newest fork", format!("{} ms", short(number("latest_fork_usec") / 1000.0)), String::new(), Meaning::Text);
+    let primary = info.word("master_host");
+    if primary.is_empty() {
+        say("role", "primary".into(), format!("{} replicas", count(number("connected_slaves"))), Meaning::Text);
+    } else {
+        let link = info.word("master_link_status");
+        let meaning = if link == "up" { Meaning::Text } else { Meaning::Critical };
+        say("role", format!("replica of {primary}:{:.0}", number("master_port")), format!("link {link}"), meaning);
+    }
+    for replica in &info.replicas {
+        let behind = (number("master_repl_offset") - replica.offset).max(0.0);
+        let more = format!("{} behind, acknowledged {} ago", bytes(behind), seconds(replica.lag_s));
+        say(&format!("replica {}", replica.address), replica.state.shown().to_owned(), more, Meaning::Text);
+    }
+    rows
+}
+
+fn fragments(info: &Info) -> String {
+    let lost = info.number("allocator_frag_bytes").filter(|b| *b > 0.0);
+    lost.map_or_else(String::new, |b| format!("{} lost to fragmentation", bytes(b)))
+}
+
+/// Settings by name.
+pub fn settings(r: &RedisFacts) -> Vec<Row> {
+    let all = r.settings.iter().flat_map(|all| all.iter());
+    all.map(|(name, value)| row(name, vec![Cell::text(name), Cell::text(value)], Meaning::Text)).collect()
+}

@@ -1,0 +1,111 @@
+//! A connection that is spoken over: one command at a time, each with a deadline and a budget, each counted.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, RedisConnectionInfo, Value};
+use tokio::task::JoinHandle;
+
+use super::stream::{self, Budget};
+use super::target::Target;
+use super::trouble::Trouble;
+
+/// Until a connection stands.
+const CONNECT: Duration = Duration::from_secs(2);
+/// Until an answer is there.
+pub const ANSWER: Duration = Duration::from_millis(1500);
+
+/// A connection.
+pub struct Session {
+    connection: MultiplexedConnection,
+    driver: JoinHandle<()>,
+    budget: Budget,
+    /// What was asked, by command as commandstats names it.
+    asked: BTreeMap<String, u64>,
+    /// Where it was reached.
+    pub dialled: Vec<SocketAddr>,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl Session {
+    /// Connects and logs in.
+    ///
+    /// # Errors
+    /// What the server or the system said.
+    pub async fn open(target: &Target) -> Result<Self, Trouble> {
+        let opened = tokio::time::timeout(CONNECT, Self::connect(target)).await;
+        let mut session = opened.map_err(|_| Trouble::Silent("no connection within 2 s".into()))??;
+        if let Some(secret) = target.secret() {
+            let password = secret.reveal().as_str();
+            let login = match target.user.as_deref() {
+                Some(user) => session.ask(&["AUTH", user, password]).await,
+                None => session.ask(&["AUTH", password]).await,
+            };
+            match login {
+                // It wants none, and has let us in.
+                Err(Trouble::Refused { message, .. }) if message.contains("without any password configured") => {}
+                other => _ = other?,
+            }
+        }
+        Ok(session)
+    }
+
+    async fn connect(target: &Target) -> Result<Self, Trouble> {
+        let budget = Budget::default();
+        let (stream, dialled) = stream::open(target, budget.clone()).await?;
+        let info = RedisConnectionInfo::default().set_skip_set_lib_name();
+        let config = AsyncConnectionConfig::new().set_response_timeout(Some(ANSWER));
+        let made = MultiplexedConnection::new_with_config(&info, stream, config).await;
+        let (connection, driver) = made.map_err(|e| Trouble::of(&e))?;
+        Ok(Self { connection, driver: tokio::spawn(driver), budget, asked: BTreeMap::new(), dialled })
+    }
+
+    /// Asks one thing. An error of the server does no harm to the connection.
+    ///
+    /// # Errors
+    /// What the server said, or that there was no answer.
+    pub async fn ask(&mut self, words: &[&str]) -> Result<Value, Trouble> {
+        self.budget.renew();
+        let mut command = redis::Cmd::new();
+        words.iter().for_each(|word| _ = command.arg(*word));
+        *self.asked.entry(counted(words)).or_default() += 1;
+        let answer = command.query_async::<Value>(&mut self.connection).await;
+        let answer = match answer {
+            Ok(Value::ServerError(error)) => Err(Trouble::Refused {
+                word: crate::model::foreign::tamed(error.code()),
+                message: error.details().map(crate::model::foreign::tamed).unwrap_or_default(),
+            }),
+            Ok(value) => Ok(value),
+            Err(_) if self.budget.spent() => Err(Trouble::TooLarge),
+            Err(error) => Err(Trouble::of(&error)),
+        };
+        // The server counts it as an error of somebody.
+        if let Err(Trouble::Refused { word, .. }) = &answer {
+            *self.asked.entry(format!("!{word}")).or_default() += 1;
+        }
+        answer
+    }
+
+    /// What was asked so far, by command.
+    #[must_use]
+    pub fn asked(&self) -> BTreeMap<String, u64> {
+        self.asked.clone()
+    }
+}
+
+/// The name of a command in commandstats: with its second word where it has one (7.0 and later), and without (before).
+fn counted(words: &[&str]) -> String {
+    const FAMILIES: [&str; 6] = ["CLIENT", "CONFIG", "SLOWLOG", "LATENCY", "MEMORY", "ACL"];
+    match words {
+        [family, second, ..] if FAMILIES.contains(family) => format!("{family}|{second}").to_lowercase(),
+        [word, ..] => word.to_lowercase(),
+        [] => String::new(),
+    }
+}

@@ -1,0 +1,205 @@
+//! One server: a thread of its own, so that a server that hangs delays nobody; the way in, again and again.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use crate::collect::root::Roots;
+use crate::collect::{clock, pace};
+use crate::model::demand::{Answer, Demand};
+use crate::model::redis::{Clients, Instance, RedisAsk, RedisDetail};
+use crate::model::seen::{Lack, Seen, Why};
+use crate::model::server::{ServerAsk, ServerDetail};
+
+use super::session::Session;
+use super::slot::Shared;
+use super::target::Target;
+use super::trouble::Trouble;
+use super::{answers, info, probe};
+
+/// A server that is not there, or does not let us in, is tried again so often at most.
+const AGAIN: Duration = Duration::from_secs(5);
+/// INFO and the histograms.
+const EVERY: Duration = Duration::from_secs(1);
+/// A PING, on average: requests of others stand in the same queue.
+const PING: Duration = Duration::from_millis(200);
+/// The slow log.
+const SLOW: Duration = Duration::from_secs(5);
+/// Clients, while they are few: the server walks over all of them.
+const CLIENTS: Duration = Duration::from_secs(30);
+/// So many are few.
+const FEW: f64 = 2000.0;
+/// Settings.
+const SETTINGS: Duration = Duration::from_secs(60);
+/// Clients, when they are asked for.
+const ASKED: Duration = Duration::from_secs(3);
+
+/// What a watcher runs with.
+pub struct Watcher {
+    /// The server.
+    pub target: Target,
+    /// Where /proc is.
+    pub roots: Roots,
+    /// Where it puts what it finds.
+    pub slot: Shared,
+    /// Requests of the rules and of the screen.
+    pub asked: mpsc::Receiver<Demand>,
+}
+
+/// When each is due.
+struct Due {
+    info: Instant,
+    ping: Instant,
+    slow: Instant,
+    clients: Instant,
+    settings: Instant,
+}
+
+impl Watcher {
+    /// Reads the server until the thread is told to stop.
+    pub async fn run(mut self) {
+        let mut pause = Duration::from_secs(1);
+        let mut refused = false;
+        loop {
+            if refused && !self.mended().await {
+                continue;
+            }
+            let trouble = self.serve(&mut pause).await;
+            self.slot.waits(false);
+            self.slot.lost(&self.target, &trouble);
+            // A password that was refused is not sent again, lest it locks an account.
+            refused = trouble.of_password() && self.target.secret().is_some();
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(AGAIN);
+        }
+    }
+
+    /// True when there is another password than the one that was refused.
+    async fn mended(&mut self) -> bool {
+        let sent = self.target.secret();
+        tokio::time::sleep(AGAIN).await;
+        self.target.reread();
+        self.target.secret() != sent
+    }
+
+    async fn serve(&mut self, pause: &mut Duration) -> Trouble {
+        self.slot.waits(true);
+        let mut session = match Session::open(&self.target).await {
+            Ok(session) => session,
+            Err(trouble) => return trouble,
+        };
+        let instance = match probe::ask(&mut session, &self.target, &self.roots).await {
+            Ok(instance) => instance,
+            Err(trouble) => return trouble,
+        };
+        self.slot.waits(false);
+        self.slot.introduced(&self.target, &instance);
+        *pause = Duration::from_secs(1);
+        let now = clock::instant();
+        let mut due = Due { info: now, ping: now + PING, slow: now, clients: now, settings: now };
+        let mut silent = false;
+        let mut count = 0;
+        loop {
+            count += 1;
+            match self.round(&mut session, &instance, &mut due, count).await {
+                Ok(()) if silent => {
+                    silent = false;
+                    self.slot.answers_again(&self.target);
+                }
+                Ok(()) => {}
+                // The answer comes late or never; the connection is still good for it.
+                Err(trouble @ Trouble::Silent(_)) => {
+                    silent = true;
+                    self.slot.lost(
+                        &self.target,
+                        &Trouble::Silent("it does not answer: a command that runs long, or a stopped process".into()),
+                    );
+                    _ = trouble;
+                }
+                Err(trouble) if trouble.fatal() => return trouble,
+                Err(trouble) => {
+                    silent = true;
+                    self.slot.lost(&self.target, &trouble);
+                    tokio::time::sleep(PING).await;
+                }
+            }
+            self.slot.asked(session.asked());
+        }
+    }
+
+    /// What is due next.
+    async fn round(&mut self, session: &mut Session, instance: &Instance, due: &mut Due, count: u32) -> Result<(), Trouble> {
+        let next = due.info.min(due.ping);
+        tokio::select! {
+            () = tokio::time::sleep_until(next.into()) => {}
+            Some(demand) = self.asked.recv() => {
+                if let Demand::Server { ask: ServerAsk::Redis(RedisAsk::Clients), .. } = &demand {
+                    due.clients = due.clients.min(clock::instant() + ASKED);
+                    let found = self.clients(session, instance).await?;
+                    let detail = found.map(|c| crate::model::demand::Detail::Server(ServerDetail::Redis(RedisDetail::Clients(c))));
+                    self.slot.answered(Answer { demand, detail });
+                }
+                return Ok(());
+            }
+        }
+        let now = clock::instant();
+        if now >= due.ping {
+            due.ping = now + PING.mul_f64(pace::unsteady(count));
+            let trip = self.timed(session, &["PING"]).await?;
+            self.slot.add(|sample| sample.round_trips_ms.push(trip.as_secs_f32() * 1000.0));
+        }
+        if now >= due.info {
+            due.info = now + EVERY;
+            self.info(session, instance, due).await?;
+        }
+        Ok(())
+    }
+
+    async fn info(&mut self, session: &mut Session, instance: &Instance, due: &mut Due) -> Result<(), Trouble> {
+        self.slot.waits(true);
+        let text = probe::read(session).await?;
+        self.slot.waits(false);
+        let info = info::parse(&text);
+        let few = info.number("connected_clients").is_some_and(|n| n < FEW);
+        let has = |what: &str| !instance.missing.contains_key(what);
+        let now = clock::instant();
+        if has("LATENCY HISTOGRAM") {
+            let answer = session.ask(&["LATENCY", "HISTOGRAM"]).await?;
+            self.slot.add(|sample| sample.latency = Some(Ok(answers::histograms(&answer))));
+        }
+        if has("SLOWLOG GET") && now >= due.slow {
+            due.slow = now + SLOW;
+            let answer = session.ask(&["SLOWLOG", "GET", "32"]).await?;
+            self.slot.add(|sample| sample.slowlog = Some(Ok(answers::slowlog(&answer))));
+        }
+        if has("CONFIG GET") && now >= due.settings {
+            due.settings = now + SETTINGS;
+            let answer = session.ask(&["CONFIG", "GET", "*"]).await?;
+            self.slot.add(|sample| sample.settings = Some(Ok(answers::settings(&answer))));
+        }
+        if few && now >= due.clients {
+            due.clients = now + CLIENTS;
+            let found = self.clients(session, instance).await?;
+            self.slot.add(|sample| sample.clients = Some(found));
+        }
+        self.slot.add(|sample| sample.info = Some(Ok(info)));
+        Ok(())
+    }
+
+    async fn clients(&mut self, session: &mut Session, instance: &Instance) -> Result<Seen<Clients>, Trouble> {
+        match session.ask(&["CLIENT", "LIST"]).await {
+            Ok(answer) => Ok(Ok(answers::clients(answers::bytes(&answer).unwrap_or_default(), instance.own_id))),
+            Err(trouble) if trouble.fatal() => Err(trouble),
+            Err(trouble) => Ok(Err(Lack::new(Why::Denied, format!("CLIENT LIST: {trouble}"))
+                .lifted_by(probe::acl(self.target.user.as_deref().unwrap_or_default())))),
+        }
+    }
+
+    async fn timed(&self, session: &mut Session, words: &[&str]) -> Result<Duration, Trouble> {
+        self.slot.waits(true);
+        let start = clock::instant();
+        session.ask(words).await?;
+        self.slot.waits(false);
+        Ok(start.elapsed())
+    }
+}

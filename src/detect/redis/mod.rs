@@ -1,0 +1,143 @@
+//! What the judgement of Redis needs beside its rules: what its clients lose, and the commands that mend it.
+
+mod cli;
+
+pub use cli::{Cli, cli};
+
+use std::collections::BTreeMap;
+
+use crate::detect::kinds::{Count, Kind, Plain};
+use crate::detect::ledger::{State, Told};
+use crate::detect::memory::RuleMemory;
+use crate::detect::params::ParamOverrides;
+use crate::detect::verdict::Facts;
+use crate::model::facts::{Facts as World, RedisFacts};
+use crate::model::source::SourceKind;
+
+pub use crate::detect::kinds::{ShowsNothing as Shown, shows_nothing as shown};
+pub use trends::Learning;
+
+mod trends;
+
+/// Its row.
+pub const KIND: Kind = Kind {
+    tell,
+    throughput: |world, id| server(world, id)?.requests_per_s(),
+    root: |world, id| server(world, id)?.instance.as_ref()?.process,
+    port: |world, id| server(world, id).filter(|r| r.local())?.instance.as_ref()?.port,
+    refuses: &["redis.clients.exhausted", "redis.memory.oom_refused", "redis.persistence.failing"],
+    counts,
+    ..Kind::plain(SourceKind::Redis, |world| world.servers.redis.iter().map(|r| r.id.as_str()).collect())
+};
+
+/// What a rule is given.
+pub type View<'a> = Plain<'a, RedisFacts>;
+/// The same, before it is asked.
+pub type Prepared<'a> = Plain<'a, RedisFacts>;
+
+/// All servers.
+#[must_use]
+pub fn prepare<'a>(facts: &Facts<'a>, _: &ParamOverrides, _: &BTreeMap<String, RuleMemory>) -> Vec<Prepared<'a>> {
+    facts.world.servers.redis.iter().map(|server| Plain { facts: *facts, id: &server.id, server }).collect()
+}
+
+fn server<'a>(world: &'a World, id: &str) -> Option<&'a RedisFacts> {
+    world.servers.redis.iter().find(|r| r.id == id)
+}
+
+/// What its servers tell: what their clients lose. A client's own wait for a server elsewhere is in these figures and not counted again.
+fn tell(world: &World, told: &mut Told) {
+    for r in &world.servers.redis {
+        let losses = losses(r);
+        told.modelled.extend([
+            (State::RedisStall, losses.stall),
+            (State::RedisFork, losses.fork),
+            (State::RedisFsync, losses.fsync),
+            (State::RedisMiss, losses.miss),
+        ]);
+        if let Some(instance) = r.instance.as_ref().filter(|_| !r.local()) {
+            told.addresses.extend(&instance.dialled);
+        }
+    }
+}
+
+/// Requests that stand still, on average, by what keeps them.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Losses {
+    /// Other commands, expiry, a full main thread.
+    pub stall: f64,
+    /// Forks.
+    pub fork: f64,
+    /// Flushes to disk in the main thread.
+    pub fsync: f64,
+    /// Keys that were evicted and are fetched again.
+    pub miss: f64,
+}
+
+/// A miss costs its client so much, seconds, where nobody says better: a query of a database.
+pub const MISS_S: f64 = 0.002;
+/// From here on the main thread has a queue that no single command explains.
+const FULL: f64 = 0.7;
+
+/// What the clients of a server lose. Each request is counted once: what is in the system by Little's law is the most of all together.
+#[must_use]
+pub fn losses(r: &RedisFacts) -> Losses {
+    if r.silent_s > 0.0 {
+        return Losses { stall: r.askers(), ..Losses::default() };
+    }
+    let askers = r.askers();
+    let named = r.stalls();
+    let in_system = r.in_system().unwrap_or(0.0);
+    let busy = r.main_thread().unwrap_or(0.0).min(1.0);
+    // A full thread makes everybody wait, also where each command is short.
+    let queue = if busy >= FULL { (in_system - busy).max(0.0) } else { 0.0 };
+    let fork = stall_of(
+        r,
+        r.known.as_ref().and_then(|i| i.number("latest_fork_usec")).unwrap_or(0.0) / 1e6,
+        r.rate("total_forks").unwrap_or(0.0),
+    );
+    let fsync = if flushes(r) { (in_system - named - fork - busy).max(0.0) } else { 0.0 };
+    let expiry = stall_of(r, EXPIRE_S, expire_busy(r) / EXPIRE_S);
+    let stall = if fsync > 0.0 { named } else { named.max(queue) } + expiry;
+    let evicted = r.rate("evicted_keys").unwrap_or(0.0).min(r.rate("keyspace_misses").unwrap_or(0.0));
+    let stall = stall.min(askers);
+    let fork = fork.min(askers - stall);
+    Losses { stall, fork, fsync: fsync.min(askers - stall - fork), miss: evicted * MISS_S }
+}
+
+/// A slice of the expire cycle may take so long (25 % of a tenth of a second, at the default of 10 hz).
+const EXPIRE_S: f64 = 0.025;
+
+/// Seconds per second of the main thread that active expiry takes.
+#[must_use]
+pub fn expire_busy(r: &RedisFacts) -> f64 {
+    r.rate("expire_cycle_cpu_milliseconds").unwrap_or(0.0) / 1000.0
+}
+
+/// Requests that stand still because the main thread stands for `d_s` seconds, so many times a second.
+#[must_use]
+pub fn stall_of(r: &RedisFacts, d_s: f64, per_s: f64) -> f64 {
+    per_s * d_s * (r.requests_per_s().unwrap_or(0.0) * d_s / 2.0).min(r.askers())
+}
+
+/// Its main thread waits for flushes to disk: with each write, or because the last one is not done.
+#[must_use]
+pub fn flushes(r: &RedisFacts) -> bool {
+    let enabled = r.known.as_ref().is_some_and(|i| i.is_set("aof_enabled"));
+    let always = r.setting("appendfsync") == Some("always");
+    enabled && (always || r.rate("aof_delayed_fsync").is_some_and(|n| n > 0.0))
+}
+
+/// What is kept over time.
+fn counts(world: &World, id: &str) -> Vec<Count> {
+    let r = server(world, id);
+    let rate = |name: &str| r.and_then(|r| r.rate(name));
+    vec![
+        ("requests", r.and_then(RedisFacts::requests_per_s)),
+        ("busy", r.and_then(RedisFacts::main_thread)),
+        ("waiting", r.map(losses).map(|l| l.stall + l.fork + l.fsync)),
+        ("hit", r.and_then(RedisFacts::hit_rate)),
+        ("evicted", rate("evicted_keys")),
+        ("memory", r.and_then(|r| r.known.as_ref()?.number("used_memory"))),
+    ]
+}

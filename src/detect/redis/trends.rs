@@ -1,0 +1,44 @@
+//! What is learned of servers of Redis: how their memory grows.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::detect::series::Series;
+use crate::model::facts::Facts;
+
+/// Figures over time, by `source name`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Learning {
+    /// Bytes that are left below `maxmemory`.
+    pub room: BTreeMap<String, Series>,
+    /// Whole copies for replicas since the counters began.
+    pub copies: BTreeMap<String, Series>,
+}
+
+impl Learning {
+    /// Learns from the facts of one evaluation.
+    pub fn learn(&mut self, facts: &Facts) {
+        let now_s = facts.at.mono_ns as f64 / 1e9;
+        let there = |id: &String| facts.servers.redis.iter().any(|r| r.id == *id);
+        self.room.retain(|id, _| there(id));
+        self.copies.retain(|id, _| there(id));
+        for r in &facts.servers.redis {
+            let Ok(info) = &r.info else { continue };
+            let number = |name: &str| info.number(name);
+            if let (Some(used), Some(most)) = (number("used_memory"), number("maxmemory").filter(|m| *m > 0.0)) {
+                let counted = used - number("mem_not_counted_for_evict").unwrap_or(0.0);
+                self.room.entry(r.id.clone()).or_default().push(now_s, (most - counted).max(0.0));
+            }
+            if let Some(copies) = number("sync_full") {
+                let series = self.copies.entry(r.id.clone()).or_default();
+                // A counter that was reset starts again.
+                if series.0.back().is_some_and(|(_, last)| copies < *last) {
+                    series.0.clear();
+                }
+                series.push(now_s, copies);
+            }
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Rules of Redis and its kin. Each is given one server.
+
+mod churn;
+mod client_buffers;
+mod commands;
+mod errors;
+mod evictions;
+mod exhausted;
+mod expire_storm;
+mod failing;
+mod fork;
+mod fragmentation;
+mod fsync;
+mod monitor;
+mod near_limit;
+mod oom_refused;
+mod replication_down;
+mod resync_loop;
+mod saturated;
+mod script;
+mod slow;
+mod support;
+mod writes_to_replica;
+
+use crate::detect::verdict::Rule;
+
+/// All of them, in the order of the catalogue.
+pub const RULES: &[&Rule] = &[
+    &slow::RULE,
+    &script::RULE,
+    &saturated::RULE,
+    &evictions::RULE,
+    &oom_refused::RULE,
+    &near_limit::RULE,
+    &fragmentation::RULE,
+    &client_buffers::RULE,
+    &fsync::RULE,
+    &fork::RULE,
+    &failing::RULE,
+    &expire_storm::RULE,
+    &exhausted::RULE,
+    &churn::RULE,
+    &monitor::RULE,
+    &errors::RULE,
+    &replication_down::RULE,
+    &resync_loop::RULE,
+    &writes_to_replica::RULE,
+];

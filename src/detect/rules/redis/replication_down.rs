@@ -1,0 +1,99 @@
+//! redis.replication.down: a replica has lost its primary.
+
+use crate::detect::command::sh;
+use crate::detect::finding::{Class, Phase};
+use crate::detect::kinds::Judge;
+use crate::detect::params::{Param, Params};
+use crate::detect::redis::View;
+use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule};
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::{Unit, seconds};
+
+use super::support::{fix, info, instance};
+
+const DOWN: Param = Param {
+    name: "down",
+    unit: Unit::Seconds,
+    default: 3.0,
+    min: 0.0,
+    max: 86_400.0,
+    what: "seconds that the link has been down: a restart takes a moment",
+};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "redis.replication.down",
+    class: Class::Risk,
+    culprit: Culprit::One,
+    says: "a replica has lost its primary: it answers with old data",
+    params: &[DOWN],
+    origins: &["redis.replication"],
+    page: "\
+`master_link_status` of a replica is down for `down`: it serves what it has, older by the second. While it reads a whole
+copy it is not down but behind (`redis.replication.resync_loop` where that does not end).
+
+**Relief**: see from the replica whether its primary answers. **Cure**: the network, the password (`masterauth`), the
+primary itself.",
+    judge: Judge::Redis(judge),
+};
+
+fn judge(view: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let r = view.server;
+    let info = match info(view) {
+        Ok(info) => info,
+        Err(answer) => return answer,
+    };
+    if info.word("role") != "slave" {
+        return Judged::clear(instance(r), "it is a primary");
+    }
+    let host = info.word("master_host").to_owned();
+    let label = format!("{host}:{:.0}", info.number("master_port").unwrap_or(0.0));
+    let subject = Subject::new(SubjectType::Replica, label.as_str(), label.as_str());
+    let down = info.number("master_link_down_since_seconds").unwrap_or(0.0);
+    let held = prev.is_some_and(|p| !p.held.is_empty());
+    let syncing = info.is_set("master_sync_in_progress");
+    if info.word("master_link_status") != "down" || syncing || down < params.limit(DOWN, held) {
+        return Judged::clear(subject, if syncing { "it reads a whole copy" } else { "the link to its primary is up" });
+    }
+    let mut found =
+        Found::new(Class::Risk, format!("{} has lost its primary {label} for {}: it serves old data", r.id, seconds(down)));
+    found.grows = true;
+    found.age_s = Some(down);
+    found.evidence = vec![params.row("link down", down, DOWN, "redis.replication")];
+    found.fixes = fix(r, Phase::Relief, "See what the replica says of its primary", |cli| sh!("{} INFO replication", cli))
+        .map(|mut look| {
+            look.risk = "none: read-only".into();
+            look
+        })
+        .into_iter()
+        .collect();
+    Judged::found(subject, found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::{Bench, Table};
+
+    fn replica(link: &str, down_s: f64) -> Bench {
+        Bench::redis(|r| {
+            r.word("role", "slave");
+            r.word("master_host", "10.0.0.2");
+            r.say("master_port", 6379.0);
+            r.word("master_link_status", link);
+            r.say("master_link_down_since_seconds", down_s);
+        })
+    }
+
+    #[test]
+    fn a_lost_primary_is_found_and_held() {
+        Table {
+            clear: replica("up", 0.0),
+            unknown: Some(Bench::silent_redis()),
+            found: replica("down", 4.0),
+            held: Some(replica("down", 2.5)),
+        }
+        .check(&RULE);
+        replica("down", 40.0).must_say(&RULE, "found redis:6379 has lost its primary 10.0.0.2:6379 for 40 s");
+    }
+}

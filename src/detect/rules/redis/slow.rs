@@ -1,0 +1,143 @@
+//! redis.command.slow: one command blocks the event loop.
+
+use crate::detect::command::sh;
+use crate::detect::finding::{Class, Fix, Horizon, Phase};
+use crate::detect::kinds::Judge;
+use crate::detect::ledger::State;
+use crate::detect::params::Params;
+use crate::detect::redis::View;
+use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
+use crate::model::facts::{CommandFacts, RedisFacts};
+use crate::model::redis::SlowEntry;
+use crate::model::unit::{Unit, seconds, short};
+
+use super::commands::{self, LONG, LOST};
+use super::support::{client_at, fix, in_application, instance, kill, set};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "redis.command.slow",
+    class: Class::Live,
+    culprit: Culprit::Many,
+    says: "one command blocks the event loop (KEYS, HGETALL, DEL of a big key …)",
+    params: &[LOST, LONG],
+    origins: &["redis.commands", "redis.latency", "redis.round_trip", "redis.slowlog", "redis.clients"],
+    page: "\
+Redis runs one command at a time: while a call lasts, all other requests stand still. A call of d seconds costs
+λ d² / 2 request-seconds at λ requests per second, d times the clients at most, so that one KEYS of 76 ms a second, 7 %
+of the thread, keeps 28 requests waiting at 10,000 requests/s. The loss is the sum over the calls of a second, by the
+histogram of the command (7.0 and later), else by its mean. `lost` of them and a call of `long` make a finding. While a
+server does not answer at all, all its clients count.
+
+**What looks like it**: commands that are short and many are `redis.main_thread.saturated`; scripts have their own
+rule; a stopped process (`SIGSTOP`) does not answer either.
+
+**Relief**: end the client that sends it, by the slow log; for DEL of big keys: free them in the background. **Cure**:
+SCAN, HSCAN and ranges instead of the whole; forbid the command by ACL.",
+    judge: Judge::Redis(judge),
+};
+
+fn judge(view: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    if let Some(silent) = silent(view.server) {
+        return Judged::found(instance(view.server), silent);
+    }
+    commands::judge(view, params, prev, |name| !commands::runs_code(name), fixes)
+}
+
+/// It does not answer: what runs there, nobody can ask.
+fn silent(r: &RedisFacts) -> Option<Found> {
+    const LONG_S: f64 = 1.0;
+    let clients = r.askers();
+    if r.silent_s < LONG_S || clients < 1.0 {
+        return None;
+    }
+    let title = format!("{} has not answered for {}: {} clients can only wait", r.id, seconds(r.silent_s), short(clients));
+    let mut found = Found::new(Class::Live, title);
+    found.losses = vec![(State::RedisStall, clients)];
+    found.victims_time = clients;
+    found.age_s = Some(r.silent_s);
+    found.confidence = 0.6;
+    found.evidence = vec![
+        evidence("without an answer", r.silent_s, Unit::Seconds, Some(LONG_S), "redis.round_trip"),
+        evidence("clients connected", clients, Unit::Count, None, "redis.clients"),
+    ];
+    let process = r.instance.as_ref().and_then(|i| i.process);
+    let look = process.map(|id| {
+        let mut look = crate::detect::fix::look(
+            "See whether its process runs, waits or is stopped, and where",
+            sh!("ps -o pid,stat,wchan:24,pcpu,args -p {}; cat /proc/{}/stack", id.pid, id.pid),
+        );
+        look.target = "this host".into();
+        look
+    });
+    found.fixes = look.into_iter().collect();
+    found.fixes.extend(fix(r, Phase::Relief, "End a script that runs, unless it has written", |cli| sh!("{} SCRIPT KILL", cli)));
+    Some(found)
+}
+
+/// The newest entry of the slow log with that command.
+fn entry<'a>(r: &'a RedisFacts, command: &CommandFacts) -> Option<&'a SlowEntry> {
+    let name = command.name.split('|').next().unwrap_or_default().to_uppercase();
+    r.slowlog.as_ref().ok()?.entries.iter().find(|e| e.shape.shown().split(' ').next() == Some(name.as_str()))
+}
+
+fn fixes(r: &RedisFacts, command: &CommandFacts) -> Vec<Fix> {
+    let mut fixes = Vec::new();
+    if matches!(command.name.as_str(), "del" | "unlink" | "expire" | "set" | "rename")
+        && r.setting("lazyfree-lazy-user-del") == Some("no")
+    {
+        fixes.extend(set(r, Phase::Relief, "Free deleted keys in the background", "lazyfree-lazy-user-del", "yes"));
+    }
+    let culprit = entry(r, command).and_then(|e| client_at(r, e.client.shown()));
+    fixes.extend(culprit.and_then(|client| kill(r, client)));
+    fixes.extend(fix(r, Phase::Relief, "See who sends it, with which key", |cli| sh!("{} SLOWLOG GET 32", cli)).map(
+        |mut look| {
+            look.risk = "none: read-only".into();
+            look
+        },
+    ));
+    let instead = match command.name.as_str() {
+        "keys" => "SCAN with MATCH and COUNT instead of KEYS",
+        "hgetall" | "hkeys" | "hvals" => "HSCAN, or HMGET of the fields that are needed",
+        "smembers" | "sunion" | "sinter" | "sdiff" => "SSCAN, or SMISMEMBER and the like for what is asked",
+        "lrange" | "zrange" | "zrangebyscore" | "sort" => "ranges of a bounded length",
+        "del" | "flushall" | "flushdb" => "UNLINK, FLUSHALL ASYNC",
+        _ => "smaller keys, or a part of them for each call",
+    };
+    let mut cure = in_application(r, "Let the application ask for less at a time", instead);
+    cure.horizon = Horizon::LongTerm;
+    fixes.push(cure);
+    fixes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::redis::command;
+    use crate::detect::bench::{Bench, Table};
+
+    /// KEYS once a second, for so many milliseconds, at 1,000 requests a second.
+    fn keys(ms: f64) -> Bench {
+        Bench::redis(|r| {
+            let (d_s, rate) = (ms / 1000.0, 1_000.0);
+            let stall = d_s * (rate * d_s / 2.0).min(20.0);
+            let keys = CommandFacts { stall, longest_s: Some(d_s), ..command("keys", 1.0, d_s) };
+            r.commands.as_mut().unwrap().push(keys);
+        })
+    }
+
+    #[test]
+    fn a_command_that_blocks_is_found_and_held() {
+        Table { clear: keys(8.0), unknown: Some(Bench::silent_redis()), found: keys(15.0), held: Some(keys(13.0)) }.check(&RULE);
+        keys(100.0).must_say(&RULE, "found KEYS blocks the event loop for 100 ms, 1.0 times a second: 2.0 requests stand");
+        // As much of the thread by calls that are short: nobody stands for long.
+        Bench::redis(|r| r.commands = Ok(vec![command("get", 50_000.0, 0.000_015)])).must_say(&RULE, "clear");
+    }
+
+    #[test]
+    fn a_server_that_does_not_answer_keeps_all_its_clients() {
+        let silent = |s: f64| Bench::redis(|r| r.silent_s = s);
+        silent(0.9).must_say(&RULE, "clear");
+        silent(3.0).must_say(&RULE, "found redis:6379 has not answered for 3.0 s: 20 clients can only wait");
+    }
+}

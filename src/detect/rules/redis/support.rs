@@ -1,0 +1,102 @@
+//! What rules of Redis share: subjects, unknown figures, fixes by its client program.
+
+use crate::detect::command::{Command, sh};
+use crate::detect::finding::{Fix, Horizon, Phase};
+use crate::detect::fix::shell_fix;
+use crate::detect::redis::{Cli, View, cli};
+use crate::detect::verdict::Judged;
+use crate::model::facts::RedisFacts;
+use crate::model::redis::{Client, Info};
+use crate::model::seen::{Lack, Why};
+use crate::model::shell::Word;
+use crate::model::subject::{Subject, SubjectType};
+
+/// The server as a subject.
+#[must_use]
+pub fn instance(r: &RedisFacts) -> Subject {
+    Subject::new(SubjectType::Instance, r.id.as_str(), r.id.as_str())
+}
+
+/// The newest reading of INFO.
+///
+/// # Errors
+/// The answer of a rule that cannot judge without it.
+pub fn info<'a>(view: &View<'a>) -> Result<&'a Info, Judged> {
+    match &view.server.info {
+        Ok(info) => Ok(info),
+        Err(lack) => Err(Judged::unknown(instance(view.server), lack)),
+    }
+}
+
+/// A rate of a counter.
+///
+/// # Errors
+/// The answer of a rule that cannot judge without it: it is not known yet, or this server does not count it.
+pub fn rate(view: &View<'_>, name: &str) -> Result<f64, Judged> {
+    let info = info(view)?;
+    let lack = match info.number(name) {
+        None => Lack::new(Why::Absent, format!("{name} of INFO")),
+        Some(_) => Lack::first_sample(&format!("{name} of INFO")),
+    };
+    view.server.rate(name).ok_or_else(|| Judged::unknown(instance(view.server), &lack))
+}
+
+/// A fix by the client program; `None` where the way to the server cannot be written safely.
+#[must_use]
+pub fn fix(r: &RedisFacts, phase: Phase, title: impl Into<String>, command: impl FnOnce(&Cli) -> Command) -> Option<Fix> {
+    let cli = cli(r)?;
+    let mut fix = shell_fix(phase, Horizon::Immediate, title, command(&cli));
+    fix.target.clone_from(&r.id);
+    fix.needs = "an ACL user that may run it there".into();
+    fix.verify = sh!("{} INFO commandstats", cli);
+    Some(fix)
+}
+
+/// A setting is changed at once and until the next restart. `None` where settings cannot be read: nobody knows the way back.
+#[must_use]
+pub fn set(r: &RedisFacts, phase: Phase, title: impl Into<String>, name: &'static str, value: &str) -> Option<Fix> {
+    let (before, value) = (Word::quoted(r.setting(name)?.as_bytes())?, Word::quoted(value.as_bytes())?);
+    let cli = cli(r)?;
+    let mut fix = fix(r, phase, title, |cli| sh!("{} CONFIG SET {} {}", cli, Name(name), value))?;
+    fix.undo = Some(sh!("{} CONFIG SET {} {}", cli, Name(name), before));
+    fix.risk = "lost at the next restart unless CONFIG REWRITE follows, or redis.conf (the parameter group) has it".into();
+    fix.verify = sh!("{} CONFIG GET {}", cli, Name(name));
+    Some(fix)
+}
+
+/// A name of ours.
+struct Name(&'static str);
+
+impl crate::detect::command::Part for Name {
+    fn write(&self, out: &mut String) {
+        out.push_str(self.0);
+    }
+}
+
+/// Ends one client: by its id and only while it has that address, never by a name that two may share.
+#[must_use]
+pub fn kill(r: &RedisFacts, client: &Client) -> Option<Fix> {
+    let address = Word::quoted(client.address.raw())?;
+    let title = format!("End client {}", client.label());
+    let mut fix = fix(r, Phase::Relief, title, |cli| sh!("{} CLIENT KILL ID {} ADDR {}", cli, client.id, address))?;
+    fix.risk = "its running command is finished first; it loses its connection and most libraries connect again".into();
+    fix.verify = sh!("{} CLIENT LIST ID {}", cli(r)?, client.id);
+    Some(fix)
+}
+
+/// The client at that address, if it is still there.
+#[must_use]
+pub fn client_at<'a>(r: &'a RedisFacts, address: &str) -> Option<&'a Client> {
+    r.clients.as_ref().ok()?.rows.iter().find(|c| c.address.shown() == address)
+}
+
+/// A change in an application, to be read.
+#[must_use]
+pub fn in_application(r: &RedisFacts, title: impl Into<String>, note: impl Into<String>) -> Fix {
+    let mut fix = shell_fix(Phase::Cure, Horizon::LongTerm, title, Command::note(note.into()));
+    fix.target.clone_from(&r.id);
+    fix.needs = "the application".into();
+    fix.risk = "the application changes".into();
+    fix.takes_s = None;
+    fix
+}

@@ -1,0 +1,120 @@
+//! What a Redis server (or one of its kin) said: INFO, histograms of latency, the slow log, clients, settings. Serialisable and pure.
+//! What never lives here: rates (`model::facts::redis`), commands and connections (`collect::redis`).
+
+mod clients;
+mod info;
+mod instance;
+mod kind;
+mod latency;
+mod slowlog;
+
+pub use clients::{Client, Clients};
+pub use info::{CommandRow, Info, Keyspace, NUMBERS, ReplicaRow, WORDS};
+pub use instance::{Flavour, Instance, Mode, Reached};
+pub use kind::{Redis, RedisAsk, RedisDetail};
+pub use latency::Histogram;
+pub use slowlog::{SlowEntry, Slowlog};
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::seen::{Lack, Seen, Why};
+
+/// What one server said at one tick. `None`: that was not due, the value before still stands.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RedisSample {
+    /// Who it is; when it changes and at the start of a recording.
+    pub instance: Option<Instance>,
+    /// Its counters and levels.
+    pub info: Option<Seen<Info>>,
+    /// Milliseconds from a PING to its answer, each of this tick's.
+    pub round_trips_ms: Vec<f32>,
+    /// Latency by command since the counters began.
+    pub latency: Option<Seen<Vec<Histogram>>>,
+    /// The newest slow commands.
+    pub slowlog: Option<Seen<Slowlog>>,
+    /// Its clients.
+    pub clients: Option<Seen<Clients>>,
+    /// Settings by name.
+    pub settings: Option<Seen<BTreeMap<String, String>>>,
+    /// How long a request has been standing without an answer, milliseconds; `None`: none stands for long.
+    pub silent_ms: Option<u64>,
+    /// What perftop itself asked since it connected, by command: it is left out of every figure.
+    pub own: Option<BTreeMap<String, u64>>,
+}
+
+/// The newest of everything that one server said.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RedisState {
+    /// Who it is.
+    pub instance: Option<Arc<Instance>>,
+    /// INFO of this tick.
+    pub info: Seen<Arc<Info>>,
+    /// The newest INFO that came at all.
+    pub known: Option<Arc<Info>>,
+    /// How long a request has been standing without an answer, milliseconds.
+    pub silent_ms: Option<u64>,
+    /// Round trips of this tick, milliseconds.
+    pub round_trips_ms: Vec<f32>,
+    /// Latency of this tick.
+    pub latency: Seen<Arc<Vec<Histogram>>>,
+    /// The slow log as read last.
+    pub slowlog: Seen<Arc<Slowlog>>,
+    /// Clients as read last, and when that was (CLOCK_MONOTONIC ns).
+    pub clients: Seen<Arc<Clients>>,
+    /// When clients were read.
+    pub clients_ns: u64,
+    /// Settings as read last.
+    pub settings: Seen<Arc<BTreeMap<String, String>>>,
+    /// What perftop asked.
+    pub own: Arc<BTreeMap<String, u64>>,
+}
+
+impl Default for RedisState {
+    fn default() -> Self {
+        let not_yet = |what: &str| Lack::new(Why::NotYet, what);
+        Self {
+            instance: None,
+            info: Err(not_yet("INFO")),
+            known: None,
+            silent_ms: None,
+            round_trips_ms: Vec::new(),
+            latency: Err(not_yet("LATENCY HISTOGRAM")),
+            slowlog: Err(not_yet("SLOWLOG")),
+            clients: Err(not_yet("CLIENT LIST")),
+            clients_ns: 0,
+            settings: Err(not_yet("CONFIG GET")),
+            own: Arc::default(),
+        }
+    }
+}
+
+impl RedisState {
+    /// Folds one tick over what was known.
+    #[must_use]
+    pub fn fold(&self, sample: &RedisSample, now_ns: u64) -> Self {
+        let kept = |fresh: &Option<BTreeMap<String, u64>>| fresh.clone().map_or_else(|| self.own.clone(), Arc::new);
+        // Counters belong to their tick.
+        let info = sample.info.clone().unwrap_or_else(|| Err(Lack::new(Why::NotYet, "INFO"))).map(Arc::new);
+        Self {
+            instance: sample.instance.clone().map(Arc::new).or_else(|| self.instance.clone()),
+            known: info.as_ref().ok().cloned().or_else(|| self.known.clone()),
+            info,
+            silent_ms: sample.silent_ms,
+            round_trips_ms: sample.round_trips_ms.clone(),
+            latency: slow(&sample.latency, &self.latency),
+            slowlog: slow(&sample.slowlog, &self.slowlog),
+            clients: slow(&sample.clients, &self.clients),
+            clients_ns: if sample.clients.is_some() { now_ns } else { self.clients_ns },
+            settings: slow(&sample.settings, &self.settings),
+            own: kept(&sample.own),
+        }
+    }
+}
+
+fn slow<T: Clone>(fresh: &Option<Seen<T>>, kept: &Seen<Arc<T>>) -> Seen<Arc<T>> {
+    fresh.clone().map_or_else(|| kept.clone(), |value| value.map(Arc::new))
+}

@@ -1,0 +1,6 @@
+//! What is drawn of Redis alone: what its loop does, over time.
+
+mod activity;
+
+/// What stands above its tables.
+pub const GRAPH: super::screens::server::Graph = activity::draw;
