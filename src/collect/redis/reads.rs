@@ -1,5 +1,6 @@
 //! Redis as a kind of server: found by its port and title, named by URLs, watched by its own thread.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -118,7 +119,8 @@ impl Reach for Target {
 
     fn watch(&self, roots: &Roots, asked: mpsc::Receiver<Demand>, stop: watch::Receiver<bool>) -> std::io::Result<Box<dyn Slot>> {
         let slot = Shared::default();
-        let watcher = Watcher { target: self.clone(), roots: roots.clone(), slot: slot.clone(), asked };
+        let watcher =
+            Watcher { target: self.clone(), roots: roots.clone(), slot: slot.clone(), asked, settings: BTreeMap::new() };
         spawn("redis", stop, move || watcher.run())?;
         Ok(Box::new(slot))
     }

@@ -1,5 +1,6 @@
 //! One server: a thread of its own, so that a server that hangs delays nobody; the way in, again and again.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
@@ -44,6 +45,8 @@ pub struct Watcher {
     pub slot: Shared,
     /// Requests of the rules and of the screen.
     pub asked: mpsc::Receiver<Demand>,
+    /// Settings as they were read last.
+    pub settings: BTreeMap<String, String>,
 }
 
 /// When each is due.
@@ -175,7 +178,15 @@ impl Watcher {
         if has("CONFIG GET") && now >= due.settings {
             due.settings = now + SETTINGS;
             let answer = session.ask(&["CONFIG", "GET", "*"]).await?;
-            self.slot.add(|sample| sample.settings = Some(Ok(answers::settings(&answer))));
+            self.settings = answers::settings(&answer);
+            self.slot.add(|sample| sample.settings = Some(Ok(self.settings.clone())));
+        } else if has("CONFIG GET") && info.is_set("aof_enabled") {
+            // The one that is changed while it hurts: asked for by its name it costs next to nothing.
+            let fresh = answers::settings(&session.ask(&["CONFIG", "GET", "appendfsync"]).await?);
+            if fresh.iter().any(|(name, value)| self.settings.get(name) != Some(value)) {
+                self.settings.extend(fresh);
+                self.slot.add(|sample| sample.settings = Some(Ok(self.settings.clone())));
+            }
         }
         if few && now >= due.clients {
             due.clients = now + CLIENTS;
@@ -198,7 +209,11 @@ impl Watcher {
     async fn timed(&self, session: &mut Session, words: &[&str]) -> Result<Duration, Trouble> {
         self.slot.waits(true);
         let start = clock::instant();
-        session.ask(words).await?;
+        match session.ask(words).await {
+            // A server that cannot save refuses even this (MISCONF), and one that still loads its data (LOADING): it has answered.
+            Err(trouble) if trouble.fatal() || trouble.word() == "BUSY" => return Err(trouble),
+            _ => {}
+        }
         self.slot.waits(false);
         Ok(start.elapsed())
     }

@@ -22,6 +22,11 @@ mod trends;
 /// Its row.
 pub const KIND: Kind = Kind {
     tell,
+    recall: |world, learned| {
+        for r in &mut world.servers.redis {
+            r.rest_ms = learned.servers.redis.rest_ms.get(&r.id).copied();
+        }
+    },
     throughput: |world, id| server(world, id)?.requests_per_s(),
     root: |world, id| server(world, id)?.instance.as_ref()?.process,
     port: |world, id| server(world, id).filter(|r| r.local())?.instance.as_ref()?.port,
@@ -76,8 +81,10 @@ pub struct Losses {
 
 /// A miss costs its client so much, seconds, where nobody says better: a query of a database.
 pub const MISS_S: f64 = 0.002;
-/// From here on the main thread has a queue that no single command explains.
-const FULL: f64 = 0.7;
+/// From here on the main thread has a queue that no single command explains, percent of a core.
+pub const FULL: f64 = 70.0;
+/// The round trip to a server that rests, where it never rested while it was watched: on one host it is shorter.
+const REST_MS: f64 = 0.15;
 
 /// What the clients of a server lose. Each request is counted once: what is in the system by Little's law is the most of all together.
 #[must_use]
@@ -87,16 +94,17 @@ pub fn losses(r: &RedisFacts) -> Losses {
     }
     let askers = r.askers();
     let named = r.stalls();
-    let in_system = r.in_system().unwrap_or(0.0);
+    let rest_ms = r.rest_ms.map_or(REST_MS, |ms| if r.local() { ms.min(REST_MS) } else { ms });
+    let queued = r.queued(rest_ms).unwrap_or(0.0);
     let busy = r.main_thread().unwrap_or(0.0).min(1.0);
     // A full thread makes everybody wait, also where each command is short.
-    let queue = if busy >= FULL { (in_system - busy).max(0.0) } else { 0.0 };
+    let queue = if busy * 100.0 >= FULL { queued } else { 0.0 };
     let fork = stall_of(
         r,
         r.known.as_ref().and_then(|i| i.number("latest_fork_usec")).unwrap_or(0.0) / 1e6,
         r.rate("total_forks").unwrap_or(0.0),
     );
-    let fsync = if flushes(r) { (in_system - named - fork - busy).max(0.0) } else { 0.0 };
+    let fsync = if flushes(r) { (queued - named - fork).max(0.0) } else { 0.0 };
     let expiry = stall_of(r, EXPIRE_S, expire_busy(r) / EXPIRE_S);
     let stall = if fsync > 0.0 { named } else { named.max(queue) } + expiry;
     let evicted = r.rate("evicted_keys").unwrap_or(0.0).min(r.rate("keyspace_misses").unwrap_or(0.0));

@@ -13,6 +13,8 @@ use crate::model::facts::Facts;
 pub struct Learning {
     /// Bytes that are left below `maxmemory`.
     pub room: BTreeMap<String, Series>,
+    /// The shortest round trip so far, milliseconds: that of a server that rests.
+    pub rest_ms: BTreeMap<String, f64>,
     /// Whole copies for replicas since the counters began.
     pub copies: BTreeMap<String, Series>,
 }
@@ -24,7 +26,12 @@ impl Learning {
         let there = |id: &String| facts.servers.redis.iter().any(|r| r.id == *id);
         self.room.retain(|id, _| there(id));
         self.copies.retain(|id, _| there(id));
+        self.rest_ms.retain(|id, _| there(id));
         for r in &facts.servers.redis {
+            if let Some(trips) = r.trips {
+                let rest = self.rest_ms.entry(r.id.clone()).or_insert(f64::INFINITY);
+                *rest = rest.min(trips.least_ms);
+            }
             let Ok(info) = &r.info else { continue };
             let number = |name: &str| info.number(name);
             if let (Some(used), Some(most)) = (number("used_memory"), number("maxmemory").filter(|m| *m > 0.0)) {

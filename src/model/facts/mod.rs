@@ -28,7 +28,7 @@ pub use kernel::{InterfaceFacts, MemoryFacts, Psi, PsiFacts, TcpFacts};
 pub use limits::LimitsFacts;
 pub use postgres::{Activities, Chains, Holder, PgFacts, Root, SessionFacts};
 pub use process::ProcFacts;
-pub use redis::{CommandFacts, RedisFacts};
+pub use redis::{CommandFacts, RedisFacts, Trips};
 pub use socket::{ConnectingFacts, ListenerFacts, PathFacts, PeerFacts, QueueFacts, SocketFacts};
 
 use super::counter::Stamp;

@@ -28,8 +28,10 @@ pub struct RedisFacts {
     pub known: Option<Arc<Info>>,
     /// Seconds that a request has been standing without an answer; 0 where none stands for long.
     pub silent_s: f64,
-    /// Mean of the round trips of a PING in the window, milliseconds, and the longest.
-    pub round_trip_ms: Option<(f64, f64)>,
+    /// Round trips of a PING in the window.
+    pub trips: Option<Trips>,
+    /// The round trip to it while it rests, milliseconds: what the judgement learned.
+    pub rest_ms: Option<f64>,
     /// The slow log as read last.
     pub slowlog: Seen<Arc<Slowlog>>,
     /// Clients as read last, and how many seconds ago.
@@ -40,6 +42,24 @@ pub struct RedisFacts {
     pub own_errors: BTreeMap<String, u64>,
     /// Settings as read last.
     pub settings: Seen<Arc<BTreeMap<String, String>>>,
+}
+
+/// Round trips of our own requests, milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Trips {
+    /// The shortest.
+    pub least_ms: f64,
+    /// The median.
+    pub median_ms: f64,
+    /// The longest.
+    pub longest_ms: f64,
+}
+
+impl Trips {
+    fn of(mut all: Vec<f64>) -> Option<Self> {
+        all.sort_by(f64::total_cmp);
+        Some(Self { least_ms: *all.first()?, median_ms: all[all.len() / 2], longest_ms: *all.last()? })
+    }
 }
 
 /// One command over the window.
@@ -86,7 +106,6 @@ fn one(id: &str, state: &RedisState, window: &[Arc<Snapshot>]) -> RedisFacts {
     };
     let trips: Vec<f64> =
         window.iter().filter_map(|s| s.servers.redis.get(id)).flat_map(|s| &s.round_trips_ms).map(|ms| f64::from(*ms)).collect();
-    let longest = trips.iter().copied().fold(0.0, f64::max);
     // Own errors are counted among the requests, under the word after a `!`.
     let old_own = ends.as_ref().map(|(_, old, _)| old.own.clone()).unwrap_or_default();
     let own_error = |(name, n): (&String, &u64)| {
@@ -101,7 +120,8 @@ fn one(id: &str, state: &RedisState, window: &[Arc<Snapshot>]) -> RedisFacts {
         commands,
         known: state.known.clone(),
         silent_s: state.silent_ms.map_or(0.0, |ms| ms as f64 / 1000.0),
-        round_trip_ms: (!trips.is_empty()).then(|| (trips.iter().sum::<f64>() / trips.len() as f64, longest)),
+        trips: Trips::of(trips),
+        rest_ms: None,
         slowlog: state.slowlog.clone(),
         clients: state.clients.clone(),
         clients_age_s: now_ns.saturating_sub(state.clients_ns) as f64 / 1e9,
@@ -249,12 +269,13 @@ impl RedisFacts {
         }
     }
 
-    /// Requests that are there, on average, by Little's law: requests per second x the mean round trip of our own ones, which stand in the
-    /// same queue. No more than there are clients.
+    /// Requests that stand in its queue, on average, by Little's law: requests per second x what the median round trip of our own ones,
+    /// which stand there too, is above that of a server that rests (`rest_ms`). The median: our own thread may be late once in a while.
+    /// No more than there are clients.
     #[must_use]
-    pub fn in_system(&self) -> Option<f64> {
-        let (mean_ms, _) = self.round_trip_ms?;
-        Some((self.requests_per_s()? * mean_ms / 1000.0).min(self.askers()))
+    pub fn queued(&self, rest_ms: f64) -> Option<f64> {
+        let above_ms = (self.trips?.median_ms - rest_ms).max(0.0);
+        Some((self.requests_per_s()? * above_ms / 1000.0).min(self.askers()))
     }
 
     /// Requests per second, those of perftop left out.

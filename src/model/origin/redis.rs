@@ -34,7 +34,7 @@ pub const ORIGINS: &[Origin] = &[
     origin(
         "redis.round_trip",
         "PING, five times a second",
-        "milliseconds to the answer, mean and longest",
+        "milliseconds to the answer, median and longest",
         "redis-cli --latency",
     ),
 ];

@@ -21,8 +21,13 @@ impl ServerKind for Redis {
     type Ask = RedisAsk;
     type Detail = RedisDetail;
 
-    fn fold(before: &RedisState, fresh: &RedisSample, _: &[Answered<'_, Self>], now_ns: u64) -> RedisState {
-        before.fold(fresh, now_ns)
+    fn fold(before: &RedisState, fresh: &RedisSample, answers: &[Answered<'_, Self>], now_ns: u64) -> RedisState {
+        let mut after = before.fold(fresh, now_ns);
+        for (RedisAsk::Clients, answer) in answers {
+            let found = answer.map(|RedisDetail::Clients(clients)| Arc::new(clients.clone())).map_err(Clone::clone);
+            (after.clients, after.clients_ns) = (found, now_ns);
+        }
+        after
     }
 
     fn facts(window: &[Arc<Snapshot>], _: &[ProcFacts]) -> Vec<RedisFacts> {

@@ -68,6 +68,6 @@ pub fn draw(view: &ServerView, picture: &Picture, theme: &Theme, frame: &mut Fra
 fn heading(r: &RedisFacts) -> String {
     let Some(instance) = &r.instance else { return r.id.clone() };
     let role = if instance.replica { "replica" } else { "primary" };
-    let trip = r.round_trip_ms.map_or_else(String::new, |(mean, _)| format!(" · round trip {} ms", short(mean)));
+    let trip = r.trips.map_or_else(String::new, |t| format!(" · round trip {} ms", short(t.median_ms)));
     format!("{} {} {} {role}{trip}", r.id, instance.name(), instance.version)
 }

@@ -10,7 +10,7 @@ use crate::model::facts::{CommandFacts, RedisFacts};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, count, seconds, short};
 
-use super::support::{info, instance};
+use super::support::{info, instance, trips};
 
 /// What both have.
 pub const LOST: Param = Param {
@@ -87,10 +87,7 @@ pub fn judge(
                 "redis.latency",
             ));
         }
-        if let Some((mean, longest)) = r.round_trip_ms {
-            found.evidence.push(evidence("round trip of a PING, mean", mean, Unit::Milliseconds, None, "redis.round_trip"));
-            found.evidence.push(evidence("round trip of a PING, longest", longest, Unit::Milliseconds, None, "redis.round_trip"));
-        }
+        found.evidence.extend(trips(r));
         found.fixes = fixes(r, command);
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }

@@ -10,7 +10,7 @@ use crate::model::seen::{Lack, Why};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
 
-use super::support::{info, instance, set};
+use super::support::{info, instance, set, trips};
 
 const LOST: Param = Param {
     name: "lost",
@@ -32,8 +32,8 @@ pub const RULE: Rule = Rule {
     page: "\
 With `appendfsync always` the main thread flushes the append-only file before it answers; with `everysec` it waits when
 the flush of the second before is not done (`aof_delayed_fsync` counts these). No command takes longer by its own clock:
-commandstats and the slow log see nothing of it. The loss is what is in the system by Little's law, requests per second
-times the mean round trip of a PING, less the CPU of the main thread and what stands behind long commands.
+commandstats and the slow log see nothing of it. The loss is the queue by Little's law, requests per second times what the
+median round trip of a PING is above that of rest, less what stands behind long commands.
 
 **Relief**: `appendfsync everysec`, which may lose a second or two of writes when the host fails. **Cure**: a faster disk
 for it.",
@@ -59,21 +59,18 @@ fn judge(view: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     if !flushes(r) || lost < params.limit(LOST, held) {
         return Judged::clear(subject, format!("appendfsync is {policy}, no flush is late"));
     }
-    let (mean, longest) = r.round_trip_ms.unwrap_or_default();
+    let median = r.trips.map_or(0.0, |t| t.median_ms);
     let title = format!(
         "Every write waits for the disk (appendfsync {policy}): {} requests stand still, {} ms each",
         short(lost),
-        short(mean)
+        short(median)
     );
     let mut found = Found::new(Class::Live, title);
     found.losses = vec![(State::RedisFsync, lost)];
     found.victims_time = lost + r.main_thread().unwrap_or(0.0);
     found.confidence = 0.7;
-    found.evidence = vec![
-        params.row("requests that wait for it", lost, LOST, "redis.round_trip"),
-        evidence("round trip of a PING, mean", mean, Unit::Milliseconds, None, "redis.round_trip"),
-        evidence("round trip of a PING, longest", longest, Unit::Milliseconds, None, "redis.round_trip"),
-    ];
+    found.evidence = vec![params.row("requests that wait for it", lost, LOST, "redis.round_trip")];
+    found.evidence.extend(trips(r));
     if let Some(delayed) = r.rate("aof_delayed_fsync") {
         found.evidence.push(evidence("flushes that were late", delayed, Unit::PerSecond, None, "redis.persistence"));
     }
@@ -110,7 +107,7 @@ mod tests {
         Bench::redis(|r| {
             r.say("aof_enabled", 1.0);
             r.set("appendfsync", policy);
-            r.round_trip_ms = Some((trip_ms, trip_ms));
+            r.trips = Some(crate::detect::bench::redis::trips(trip_ms));
         })
     }
 
@@ -127,6 +124,6 @@ mod tests {
         }
         .check(&RULE);
         // The same latency without an append-only file is another story.
-        Bench::redis(|r| r.round_trip_ms = Some((5.0, 5.0))).must_say(&RULE, "clear");
+        Bench::redis(|r| r.trips = Some(crate::detect::bench::redis::trips(5.0))).must_say(&RULE, "clear");
     }
 }

@@ -5,6 +5,9 @@ use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
 use crate::detect::redis::View;
 use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::model::demand::Demand;
+use crate::model::redis::RedisAsk;
+use crate::model::server::ServerAsk;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, bytes};
 
@@ -20,11 +23,15 @@ pub const RULE: Rule = Rule {
     origins: &["redis.clients"],
     page: "\
 A client in MONITOR is sent every command of all others: one took a fifth of the throughput of a server that was full,
-and shows data and passwords to whoever looks. CLIENT LIST is read each 30 s while there are fewer than 2,000 clients.
+and shows data and passwords to whoever looks. CLIENT LIST is read each 30 s while there are fewer than 2,000 clients, and
+when the command was called.
 
 **Relief**: end it, by its id and address: it may be a colleague's.",
     judge: Judge::Redis(judge),
 };
+
+/// Clients are asked for once somebody came with MONITOR, and not more often than this.
+const AGAIN_S: f64 = 3.0;
 
 fn judge(view: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
     let r = view.server;
@@ -36,6 +43,10 @@ fn judge(view: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
         Err(lack) => return Judged::unknown(instance(r), lack),
     };
     let mut judged = Judged::default();
+    let came = r.commands.iter().flatten().any(|c| c.name == "monitor");
+    if came && r.clients_age_s > AGAIN_S {
+        judged.demands.push(Demand::Server { source: r.id.clone(), ask: ServerAsk::Redis(RedisAsk::Clients) });
+    }
     for client in clients.rows.iter().filter(|c| c.is('O')) {
         let subject = Subject::new(SubjectType::Client, client.id.to_string(), client.label());
         let buffer = client.total_bytes.max(client.output_bytes) as f64;
@@ -53,7 +64,7 @@ fn judge(view: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }
     if judged.verdicts.is_empty() {
-        return Judged::clear(instance(r), "nobody is in MONITOR");
+        judged.verdicts = Judged::clear(instance(r), "nobody is in MONITOR").verdicts;
     }
     judged
 }

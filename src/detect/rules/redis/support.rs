@@ -1,15 +1,16 @@
 //! What rules of Redis share: subjects, unknown figures, fixes by its client program.
 
 use crate::detect::command::{Command, sh};
-use crate::detect::finding::{Fix, Horizon, Phase};
+use crate::detect::finding::{Evidence, Fix, Horizon, Phase};
 use crate::detect::fix::shell_fix;
 use crate::detect::redis::{Cli, View, cli};
-use crate::detect::verdict::Judged;
+use crate::detect::verdict::{Judged, evidence};
 use crate::model::facts::RedisFacts;
 use crate::model::redis::{Client, Info};
 use crate::model::seen::{Lack, Why};
 use crate::model::shell::Word;
 use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::Unit;
 
 /// The server as a subject.
 #[must_use]
@@ -39,6 +40,15 @@ pub fn rate(view: &View<'_>, name: &str) -> Result<f64, Judged> {
         Some(_) => Lack::first_sample(&format!("{name} of INFO")),
     };
     view.server.rate(name).ok_or_else(|| Judged::unknown(instance(view.server), &lack))
+}
+
+/// How long our own requests take, as evidence.
+pub fn trips(r: &RedisFacts) -> Vec<Evidence> {
+    let row = |what: &str, ms: f64| evidence(what, ms, Unit::Milliseconds, None, "redis.round_trip");
+    let both = r
+        .trips
+        .map(|t| vec![row("round trip of a PING, median", t.median_ms), row("round trip of a PING, longest", t.longest_ms)]);
+    both.unwrap_or_default()
 }
 
 /// A fix by the client program; `None` where the way to the server cannot be written safely.
