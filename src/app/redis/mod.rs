@@ -2,10 +2,13 @@
 
 mod rows;
 
+use crate::detect::rules::redis::support::{client_at, kill};
 use crate::model::facts::{Facts, RedisFacts};
+use crate::model::redis::Client;
 use crate::model::source::SourceKind;
 
-use super::tables::{Row, ServerScreen, Tab, figure, words};
+use super::copying::pasted;
+use super::tables::{Copied, Row, ServerScreen, Tab, figure, words};
 
 /// Its tables.
 pub const SCREEN: ServerScreen = ServerScreen {
@@ -36,12 +39,21 @@ const TABS: &[Tab] = &[
     },
     Tab {
         rows: |facts, id, _| of(facts, id, rows::slowlog),
+        copy: |facts, id, key| {
+            end(facts, id, key, |r, key| {
+                let entry = r.slowlog.as_ref().ok()?.entries.iter().find(|e| e.id.to_string() == key)?;
+                client_at(r, entry.client.shown())
+            })
+        },
         nothing: |facts, id| nothing(facts, id, "the slow log is empty: nothing took longer than slowlog-log-slower-than"),
         ..Tab::plain("Slow log", &[figure("ms", 9, 0), figure("AGO", 8, 0), words("CLIENT", 24, 70), words("COMMAND", 0, 0)])
     },
     Tab {
         sort: Some(0),
         rows: |facts, id, _| of(facts, id, rows::clients),
+        copy: |facts, id, key| {
+            end(facts, id, key, |r, key| r.clients.as_ref().ok()?.rows.iter().find(|c| c.id.to_string() == key))
+        },
         nothing: |facts, id| nothing(facts, id, "clients are read while there are fewer than 2,000"),
         ..Tab::plain(
             "Clients",
@@ -67,6 +79,19 @@ const TABS: &[Tab] = &[
         ..Tab::plain("Settings", &[words("SETTING", 38, 0), words("VALUE", 0, 0)])
     },
 ];
+
+/// The command that ends the client of a row.
+fn end(
+    facts: &Facts,
+    id: &str,
+    key: Option<&str>,
+    client: impl for<'a> Fn(&'a RedisFacts, &str) -> Option<&'a Client>,
+) -> Result<Copied, &'static str> {
+    let r = facts.servers.redis.iter().find(|r| r.id == id).ok_or("nothing to copy: the server is gone")?;
+    let client = key.and_then(|key| client(r, key)).ok_or("nothing to copy: that client is not connected any more")?;
+    let fix = kill(r, client).ok_or("nothing to copy: its address cannot be passed to a shell")?;
+    Ok(Copied { text: pasted(&fix), what: format!("{} [{}]", fix.title, fix.target) })
+}
 
 fn of(facts: &Facts, id: &str, rows: impl Fn(&RedisFacts) -> Vec<Row>) -> Vec<Row> {
     facts.servers.redis.iter().find(|r| r.id == id).map(rows).unwrap_or_default()

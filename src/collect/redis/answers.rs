@@ -111,7 +111,7 @@ pub fn clients(text: &[u8], own: Option<i64>) -> Clients {
             flags: Foreign::new(raw("flags")),
             command: Foreign::new(raw("cmd")),
             output_bytes: output,
-            total_bytes: number("tot-mem").unwrap_or_else(|| output + number("qbuf").unwrap_or(0)),
+            total_bytes: number("tot-mem").unwrap_or_else(|| output.saturating_add(number("qbuf").unwrap_or(0))),
         })
     };
     let mut rows: Vec<Client> = text.split(|b| *b == b'\n').filter_map(one).filter(|c| Some(c.id) != own).collect();

@@ -8,6 +8,9 @@ use crate::model::redis::{CommandRow, Info, Keyspace, NUMBERS, ReplicaRow, WORDS
 /// Rows of each kind that are kept: a server that makes them up fills no memory.
 const MOST: usize = 512;
 
+/// No server counts so far: what is larger is made up.
+const MOST_NUMBER: f64 = 1e18;
+
 /// What is used of it, and all words by their names for who asks for one that is not kept.
 #[must_use]
 pub fn parse(text: &[u8]) -> Info {
@@ -48,7 +51,7 @@ fn lines(text: &[u8]) -> impl Iterator<Item = (&str, &str)> {
 }
 
 fn number(value: &str) -> Option<f64> {
-    value.trim_end_matches('%').parse::<f64>().ok().filter(|n| n.is_finite())
+    value.trim_end_matches('%').parse::<f64>().ok().filter(|n| n.abs() < MOST_NUMBER)
 }
 
 /// `calls=1,usec=2,…`

@@ -33,7 +33,8 @@ fn age_s(start: u64) -> f64 {
     clock::now().boot_ns as f64 / 1e9 - start as f64 / ticks
 }
 
-fn started(roots: &Roots, pid: i32) -> Option<u64> {
+/// When a process began, in ticks since the boot.
+pub fn started(roots: &Roots, pid: i32) -> Option<u64> {
     let text = std::fs::read(roots.proc.join(pid.to_string()).join("stat")).ok()?;
     let close = text.iter().rposition(|b| *b == b')')?;
     std::str::from_utf8(text.get(close + 1..)?).ok()?.split_ascii_whitespace().nth(19)?.parse().ok()

@@ -25,11 +25,16 @@ const MORE: [(&str, &[&str]); 3] = [
 /// The least that an ACL user needs, on one line.
 #[must_use]
 pub fn acl(user: &str) -> String {
-    let name = if user.is_empty() || user == "default" { "perftop" } else { user };
-    format!(
-        "ACL SETUSER {name} on >PASSWORD -@all +ping +info +slowlog|get +latency|histogram +config|get +client|list +client|setname \
-         +client|id"
-    )
+    const NEEDS: &str = "+ping +info +slowlog|get +latency|histogram +config|get +client|list +client|setname +client|id";
+    match user {
+        // A user of its own, with nothing else.
+        "" | "default" => format!("ACL SETUSER perftop on >PASSWORD -@all {NEEDS}"),
+        // One that has rights already keeps them.
+        plain if plain.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) => {
+            format!("ACL SETUSER {plain} {NEEDS}")
+        }
+        _ => format!("ACL SETUSER NAME {NEEDS}   (for the user that perftop is there)"),
+    }
 }
 
 /// INFO with all sections that the server has.
@@ -47,6 +52,8 @@ pub async fn read(session: &mut Session) -> Result<Vec<u8>, Trouble> {
 /// It does not let us read INFO, or does not answer.
 pub async fn ask(session: &mut Session, target: &Target, roots: &Roots) -> Result<Instance, Trouble> {
     let text = read(session).await?;
+    let major = info::value(&text, "redis_version").and_then(|v| v.split('.').next()?.parse::<u32>().ok());
+    session.flat = major.is_some_and(|major| major < 7);
     let word = |name: &str| info::value(&text, name);
     let name = word("server_name").unwrap_or_default();
     let flavour = match (word("valkey_version"), word("redis_version")) {
@@ -58,7 +65,7 @@ pub async fn ask(session: &mut Session, target: &Target, roots: &Roots) -> Resul
     let version = word("valkey_version").or_else(|| word("redis_version")).unwrap_or_default();
     let number = |name: &str| word(name).and_then(|v| v.parse::<f64>().ok());
     let says = number("process_id").map(|pid| pid as i32);
-    let (place, process) = place::prove(roots, says, number("uptime_in_seconds"), target.seen);
+    let (place, process) = place::prove(roots, says, number("uptime_in_seconds"), target.seen.map(|id| id.pid));
     let mut missing = BTreeMap::new();
     for (what, words) in MORE {
         if let Err(trouble) = session.ask(words).await {

@@ -10,8 +10,10 @@ use crate::collect::kinds::Kind;
 use crate::collect::root::Roots;
 use crate::collect::watched::{Configured, Reach, Reads, Slot, spawn};
 use crate::model::demand::Demand;
+use crate::model::host::ProcId;
 use crate::model::source::{SourceKind, SourceState, SourceStatus};
 
+use super::place;
 use super::slot::Shared;
 use super::target::{Address, Target, secret_in};
 use super::watcher::Watcher;
@@ -77,7 +79,8 @@ impl Reads for Redis {
             (_, Some(port)) => Address::Tcp("127.0.0.1".into(), port),
             (found, None) => found?,
         };
-        Some(Arc::new(Target::seen(address, pid, trusted)))
+        let process = ProcId { pid, start: place::started(roots, pid)? };
+        Some(Arc::new(Target::seen(address, process, trusted)))
     }
 }
 
@@ -119,8 +122,14 @@ impl Reach for Target {
 
     fn watch(&self, roots: &Roots, asked: mpsc::Receiver<Demand>, stop: watch::Receiver<bool>) -> std::io::Result<Box<dyn Slot>> {
         let slot = Shared::default();
-        let watcher =
-            Watcher { target: self.clone(), roots: roots.clone(), slot: slot.clone(), asked, settings: BTreeMap::new() };
+        let watcher = Watcher {
+            target: self.clone(),
+            roots: roots.clone(),
+            slot: slot.clone(),
+            asked,
+            settings: BTreeMap::new(),
+            connected: 0.0,
+        };
         spawn("redis", stop, move || watcher.run())?;
         Ok(Box::new(slot))
     }

@@ -26,6 +26,8 @@ pub struct Session {
     asked: BTreeMap<String, u64>,
     /// Where it was reached.
     pub dialled: Vec<SocketAddr>,
+    /// Before 7.0 commandstats knows no second words.
+    pub flat: bool,
 }
 
 impl Drop for Session {
@@ -50,7 +52,8 @@ impl Session {
             };
             match login {
                 // It wants none, and has let us in.
-                Err(Trouble::Refused { message, .. }) if message.contains("without any password configured") => {}
+                Err(Trouble::Refused { message, .. })
+                    if message.contains("without any password configured") || message.contains("no password is set") => {}
                 other => _ = other?,
             }
         }
@@ -64,7 +67,7 @@ impl Session {
         let config = AsyncConnectionConfig::new().set_response_timeout(Some(ANSWER));
         let made = MultiplexedConnection::new_with_config(&info, stream, config).await;
         let (connection, driver) = made.map_err(|e| Trouble::of(&e))?;
-        Ok(Self { connection, driver: tokio::spawn(driver), budget, asked: BTreeMap::new(), dialled })
+        Ok(Self { connection, driver: tokio::spawn(driver), budget, asked: BTreeMap::new(), dialled, flat: false })
     }
 
     /// Asks one thing. An error of the server does no harm to the connection.
@@ -75,7 +78,7 @@ impl Session {
         self.budget.renew();
         let mut command = redis::Cmd::new();
         words.iter().for_each(|word| _ = command.arg(*word));
-        *self.asked.entry(counted(words)).or_default() += 1;
+        *self.asked.entry(counted(words, self.flat)).or_default() += 1;
         let answer = command.query_async::<Value>(&mut self.connection).await;
         let answer = match answer {
             Ok(Value::ServerError(error)) => Err(Trouble::Refused {
@@ -101,10 +104,10 @@ impl Session {
 }
 
 /// The name of a command in commandstats: with its second word where it has one (7.0 and later), and without (before).
-fn counted(words: &[&str]) -> String {
+fn counted(words: &[&str], flat: bool) -> String {
     const FAMILIES: [&str; 6] = ["CLIENT", "CONFIG", "SLOWLOG", "LATENCY", "MEMORY", "ACL"];
     match words {
-        [family, second, ..] if FAMILIES.contains(family) => format!("{family}|{second}").to_lowercase(),
+        [family, second, ..] if FAMILIES.contains(family) && !flat => format!("{family}|{second}").to_lowercase(),
         [word, ..] => word.to_lowercase(),
         [] => String::new(),
     }

@@ -6,6 +6,7 @@ use crate::collect::bounded;
 use crate::collect::tls::{Certificates, Trust};
 use crate::collect::url::{has_password, loopback, percent, split};
 use crate::model::foreign::{Foreign, Private};
+use crate::model::host::ProcId;
 use crate::model::redis::Reached;
 use crate::model::shell::Word;
 
@@ -36,7 +37,7 @@ pub struct Target {
     /// By which certificates.
     pub certificates: Certificates,
     /// The process that was seen here; the server must turn out to be that one.
-    pub seen: Option<i32>,
+    pub seen: Option<ProcId>,
     /// What was merely seen gets no password of the environment unless whoever runs it may well be the server.
     pub trusted: bool,
 }
@@ -114,7 +115,7 @@ impl Target {
 
     /// A server that was seen here.
     #[must_use]
-    pub fn seen(address: Address, pid: i32, trusted: bool) -> Self {
+    pub fn seen(address: Address, process: ProcId, trusted: bool) -> Self {
         let mut target = Self {
             id: String::new(),
             address,
@@ -123,7 +124,7 @@ impl Target {
             password_file: None,
             tls: None,
             certificates: Certificates::default(),
-            seen: Some(pid),
+            seen: Some(process),
             trusted,
         };
         target.id = target.default_id();
@@ -250,7 +251,7 @@ mod tests {
 
     #[test]
     fn what_was_merely_seen_gets_no_password_of_others() {
-        let seen = Target::seen(Address::Tcp("127.0.0.1".into(), 6379), 42, false);
+        let seen = Target::seen(Address::Tcp("127.0.0.1".into(), 6379), ProcId { pid: 42, start: 1 }, false);
         assert!(Target { password: Some(Private::new("x".into())), ..seen }.secret().is_none());
     }
 

@@ -16,7 +16,7 @@ use super::session::Session;
 use super::slot::Shared;
 use super::target::Target;
 use super::trouble::Trouble;
-use super::{answers, info, probe};
+use super::{answers, info, place, probe};
 
 /// A server that is not there, or does not let us in, is tried again so often at most.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -30,6 +30,10 @@ const SLOW: Duration = Duration::from_secs(5);
 const CLIENTS: Duration = Duration::from_secs(30);
 /// So many are few.
 const FEW: f64 = 2000.0;
+/// More than these are not listed at all.
+const MANY: f64 = 10_000.0;
+/// A connection that stays silent for so long is given up for another one.
+const ENOUGH: Duration = Duration::from_secs(10);
 /// Settings.
 const SETTINGS: Duration = Duration::from_secs(60);
 /// Clients, when they are asked for.
@@ -47,6 +51,8 @@ pub struct Watcher {
     pub asked: mpsc::Receiver<Demand>,
     /// Settings as they were read last.
     pub settings: BTreeMap<String, String>,
+    /// Clients that were connected when INFO was read last.
+    pub connected: f64,
 }
 
 /// When each is due.
@@ -56,6 +62,7 @@ struct Due {
     slow: Instant,
     clients: Instant,
     settings: Instant,
+    asked: Instant,
 }
 
 impl Watcher {
@@ -67,8 +74,14 @@ impl Watcher {
             if refused && !self.mended().await {
                 continue;
             }
-            let trouble = self.serve(&mut pause).await;
-            self.slot.waits(false);
+            let trouble = match self.gone() {
+                true => Trouble::Nobody("its process has ended".into()),
+                false => self.serve(&mut pause).await,
+            };
+            // One that takes connections and does not answer goes on standing.
+            if !matches!(trouble, Trouble::Silent(_)) {
+                self.slot.waits(false);
+            }
             self.slot.lost(&self.target, &trouble);
             // A password that was refused is not sent again, lest it locks an account.
             refused = trouble.of_password() && self.target.secret().is_some();
@@ -85,13 +98,18 @@ impl Watcher {
         self.target.secret() != sent
     }
 
+    /// The process that was seen here is there no more: whoever listens at its port now gets no password.
+    fn gone(&self) -> bool {
+        self.target.seen.is_some_and(|seen| place::started(&self.roots, seen.pid) != Some(seen.start))
+    }
+
     async fn serve(&mut self, pause: &mut Duration) -> Trouble {
-        self.slot.waits(true);
         let mut session = match Session::open(&self.target).await {
             Ok(session) => session,
             Err(trouble) => return trouble,
         };
-        let instance = match probe::ask(&mut session, &self.target, &self.roots).await {
+        self.slot.waits(true);
+        let mut instance = match probe::ask(&mut session, &self.target, &self.roots).await {
             Ok(instance) => instance,
             Err(trouble) => return trouble,
         };
@@ -99,29 +117,25 @@ impl Watcher {
         self.slot.introduced(&self.target, &instance);
         *pause = Duration::from_secs(1);
         let now = clock::instant();
-        let mut due = Due { info: now, ping: now + PING, slow: now, clients: now, settings: now };
-        let mut silent = false;
-        let mut count = 0;
+        let mut due = Due { info: now, ping: now + PING, slow: now, clients: now, settings: now, asked: now };
+        let (mut count, mut silent) = (0, None);
         loop {
             count += 1;
-            match self.round(&mut session, &instance, &mut due, count).await {
-                Ok(()) if silent => {
-                    silent = false;
-                    self.slot.answers_again(&self.target);
-                }
-                Ok(()) => {}
-                // The answer comes late or never; the connection is still good for it.
-                Err(trouble @ Trouble::Silent(_)) => {
-                    silent = true;
-                    self.slot.lost(
-                        &self.target,
-                        &Trouble::Silent("it does not answer: a command that runs long, or a stopped process".into()),
-                    );
-                    _ = trouble;
+            match self.round(&mut session, &mut instance, &mut due, count).await {
+                // Only what is read again is well again: INFO.
+                Ok(read) if read && silent.take().is_some() => self.slot.answers_again(&self.target),
+                Ok(_) => {}
+                // The answer comes late or never; for a while the connection is still good for it.
+                Err(Trouble::Silent(_)) => {
+                    let trouble = Trouble::Silent("it does not answer: a command that runs long, or a stopped process".into());
+                    self.slot.lost(&self.target, &trouble);
+                    if silent.get_or_insert_with(clock::instant).elapsed() > ENOUGH {
+                        return trouble;
+                    }
                 }
                 Err(trouble) if trouble.fatal() => return trouble,
                 Err(trouble) => {
-                    silent = true;
+                    silent.get_or_insert_with(clock::instant);
                     self.slot.lost(&self.target, &trouble);
                     tokio::time::sleep(PING).await;
                 }
@@ -130,19 +144,24 @@ impl Watcher {
         }
     }
 
-    /// What is due next.
-    async fn round(&mut self, session: &mut Session, instance: &Instance, due: &mut Due, count: u32) -> Result<(), Trouble> {
+    /// What is due next; true when INFO was read.
+    async fn round(
+        &mut self,
+        session: &mut Session,
+        instance: &mut Instance,
+        due: &mut Due,
+        count: u32,
+    ) -> Result<bool, Trouble> {
         let next = due.info.min(due.ping);
         tokio::select! {
             () = tokio::time::sleep_until(next.into()) => {}
             Some(demand) = self.asked.recv() => {
                 if let Demand::Server { ask: ServerAsk::Redis(RedisAsk::Clients), .. } = &demand {
-                    due.clients = due.clients.min(clock::instant() + ASKED);
-                    let found = self.clients(session, instance).await?;
+                    let found = self.asked_for(session, instance, due).await?;
                     let detail = found.map(|c| crate::model::demand::Detail::Server(ServerDetail::Redis(RedisDetail::Clients(c))));
                     self.slot.answered(Answer { demand, detail });
                 }
-                return Ok(());
+                return Ok(false);
             }
         }
         let now = clock::instant();
@@ -152,18 +171,39 @@ impl Watcher {
             self.slot.add(|sample| sample.round_trips_ms.push(trip.as_secs_f32() * 1000.0));
         }
         if now >= due.info {
-            due.info = now + EVERY;
+            // In step with the ticks, unless it is far behind.
+            due.info = if now > due.info + EVERY { now + EVERY } else { due.info + EVERY };
             self.info(session, instance, due).await?;
+            return Ok(true);
         }
-        Ok(())
+        Ok(false)
     }
 
-    async fn info(&mut self, session: &mut Session, instance: &Instance, due: &mut Due) -> Result<(), Trouble> {
+    /// Clients, when they are asked for: not of a server that has very many, and not again within seconds.
+    async fn asked_for(&mut self, session: &mut Session, instance: &Instance, due: &mut Due) -> Result<Seen<Clients>, Trouble> {
+        let now = clock::instant();
+        if now < due.asked || self.connected > MANY {
+            return Ok(Err(Lack::new(Why::NotYet, "CLIENT LIST: read a moment ago, or too many clients to list")));
+        }
+        due.asked = now + ASKED;
+        due.clients = now + CLIENTS;
+        self.clients(session, instance).await
+    }
+
+    async fn info(&mut self, session: &mut Session, instance: &mut Instance, due: &mut Due) -> Result<(), Trouble> {
         self.slot.waits(true);
         let text = probe::read(session).await?;
         self.slot.waits(false);
         let info = info::parse(&text);
-        let few = info.number("connected_clients").is_some_and(|n| n < FEW);
+        self.connected = info.number("connected_clients").unwrap_or(0.0);
+        let few = self.connected < FEW;
+        let (replica, aof) = (info.word("role") == "slave", info.is_set("aof_enabled"));
+        self.slot.add(|sample| sample.info = Some(Ok(info)));
+        // After a failover it is another one to its clients.
+        if replica != instance.replica {
+            instance.replica = replica;
+            self.slot.introduced(&self.target, instance);
+        }
         let has = |what: &str| !instance.missing.contains_key(what);
         let now = clock::instant();
         if has("LATENCY HISTOGRAM") {
@@ -180,7 +220,7 @@ impl Watcher {
             let answer = session.ask(&["CONFIG", "GET", "*"]).await?;
             self.settings = answers::settings(&answer);
             self.slot.add(|sample| sample.settings = Some(Ok(self.settings.clone())));
-        } else if has("CONFIG GET") && info.is_set("aof_enabled") {
+        } else if has("CONFIG GET") && aof {
             // The one that is changed while it hurts: asked for by its name it costs next to nothing.
             let fresh = answers::settings(&session.ask(&["CONFIG", "GET", "appendfsync"]).await?);
             if fresh.iter().any(|(name, value)| self.settings.get(name) != Some(value)) {
@@ -193,7 +233,6 @@ impl Watcher {
             let found = self.clients(session, instance).await?;
             self.slot.add(|sample| sample.clients = Some(found));
         }
-        self.slot.add(|sample| sample.info = Some(Ok(info)));
         Ok(())
     }
 

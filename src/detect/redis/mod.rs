@@ -24,7 +24,8 @@ pub const KIND: Kind = Kind {
     tell,
     recall: |world, learned| {
         for r in &mut world.servers.redis {
-            r.rest_ms = learned.servers.redis.rest_ms.get(&r.id).copied();
+            r.rest_ms = learned.servers.redis.rest(&r.id);
+            r.usual_per_s = learned.servers.redis.requests.get(&r.id).copied().unwrap_or(0.0);
         }
     },
     throughput: |world, id| server(world, id)?.requests_per_s(),
@@ -55,7 +56,7 @@ fn tell(world: &World, told: &mut Told) {
     for r in &world.servers.redis {
         let losses = losses(r);
         told.modelled.extend([
-            (State::RedisStall, losses.stall),
+            (State::RedisStall, losses.stall()),
             (State::RedisFork, losses.fork),
             (State::RedisFsync, losses.fsync),
             (State::RedisMiss, losses.miss),
@@ -66,60 +67,94 @@ fn tell(world: &World, told: &mut Told) {
     }
 }
 
-/// Requests that stand still, on average, by what keeps them.
+/// Requests that stand still, on average, by what keeps them. Each rule claims its own part.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Losses {
-    /// Other commands, expiry, a full main thread.
-    pub stall: f64,
-    /// Forks.
+    /// Nothing is answered.
+    pub silent: f64,
+    /// Behind long commands.
+    pub named: f64,
+    /// In the queue of a full main thread.
+    pub full: f64,
+    /// Behind slices of active expiry.
+    pub expiry: f64,
+    /// During forks.
     pub fork: f64,
-    /// Flushes to disk in the main thread.
+    /// For flushes to disk in the main thread.
     pub fsync: f64,
-    /// Keys that were evicted and are fetched again.
+    /// For keys that were evicted and are fetched again.
     pub miss: f64,
+}
+
+impl Losses {
+    /// What counts as `redis.stall`.
+    #[must_use]
+    pub fn stall(&self) -> f64 {
+        self.silent + self.named + self.full + self.expiry
+    }
 }
 
 /// A miss costs its client so much, seconds, where nobody says better: a query of a database.
 pub const MISS_S: f64 = 0.002;
+/// From this hit rate on a cache that evicts does its work, percent.
+pub const HITS: f64 = 95.0;
 /// From here on the main thread has a queue that no single command explains, percent of a core.
 pub const FULL: f64 = 70.0;
+/// From here on active expiry is worth a word, percent of the main thread.
+pub const EXPIRES: f64 = 10.0;
+/// A server that does not answer for so long stands still, seconds.
+pub const SILENT_S: f64 = 1.0;
 /// The round trip to a server that rests, where it never rested while it was watched: on one host it is shorter.
 const REST_MS: f64 = 0.15;
 
-/// What the clients of a server lose. Each request is counted once: what is in the system by Little's law is the most of all together.
+/// What the clients of a server lose. Each request is counted once, and no more of them than there are clients.
 #[must_use]
 pub fn losses(r: &RedisFacts) -> Losses {
-    if r.silent_s > 0.0 {
-        return Losses { stall: r.askers(), ..Losses::default() };
-    }
     let askers = r.askers();
-    let named = r.stalls();
-    let rest_ms = r.rest_ms.map_or(REST_MS, |ms| if r.local() { ms.min(REST_MS) } else { ms });
-    let queued = r.queued(rest_ms).unwrap_or(0.0);
-    let busy = r.main_thread().unwrap_or(0.0).min(1.0);
+    if r.silent_s >= SILENT_S {
+        // Who has not asked since then waits for nothing.
+        return Losses { silent: askers.min(r.usual_per_s * r.silent_s), ..Losses::default() };
+    }
+    let mut left = askers;
+    let mut take = |wanted: f64| {
+        let taken = if wanted.is_finite() { wanted.clamp(0.0, left.max(0.0)) } else { 0.0 };
+        left -= taken;
+        taken
+    };
+    let named = take(r.stalls());
+    let newest = r.known.as_ref().and_then(|i| i.number("latest_fork_usec")).unwrap_or(0.0) / 1e6;
+    let fork = take(stall_of(r, newest, r.rate("total_forks").unwrap_or(0.0)));
+    let queued = r.queued(rest_ms(r)).unwrap_or(0.0);
+    // At ten slices a second none is longer than a tenth of what all take.
+    let busy = expire_busy(r);
+    let slice_s = (busy / 10.0).min(0.025);
+    let expiry = match busy * 100.0 >= EXPIRES * 0.7 {
+        true => take(stall_of(r, slice_s, busy / slice_s.max(1e-9))),
+        false => 0.0,
+    };
+    let rest = (queued - named - fork - expiry).max(0.0);
     // A full thread makes everybody wait, also where each command is short.
-    let queue = if busy * 100.0 >= FULL { queued } else { 0.0 };
-    let fork = stall_of(
-        r,
-        r.known.as_ref().and_then(|i| i.number("latest_fork_usec")).unwrap_or(0.0) / 1e6,
-        r.rate("total_forks").unwrap_or(0.0),
-    );
-    let fsync = if flushes(r) { (queued - named - fork).max(0.0) } else { 0.0 };
-    let expiry = stall_of(r, EXPIRE_S, expire_busy(r) / EXPIRE_S);
-    let stall = if fsync > 0.0 { named } else { named.max(queue) } + expiry;
+    let thread = r.main_thread().unwrap_or(0.0) * 100.0;
+    let fsync = if flushes(r) { take(rest) } else { 0.0 };
+    let full = if fsync <= 0.0 && thread >= FULL { take(rest) } else { 0.0 };
     let evicted = r.rate("evicted_keys").unwrap_or(0.0).min(r.rate("keyspace_misses").unwrap_or(0.0));
-    let stall = stall.min(askers);
-    let fork = fork.min(askers - stall);
-    Losses { stall, fork, fsync: fsync.min(askers - stall - fork), miss: evicted * MISS_S }
+    let serves = r.hit_rate().is_none_or(|h| h * 100.0 >= HITS);
+    Losses { silent: 0.0, named, full, expiry, fork, fsync, miss: if serves { 0.0 } else { evicted * MISS_S } }
 }
 
-/// A slice of the expire cycle may take so long (25 % of a tenth of a second, at the default of 10 hz).
-const EXPIRE_S: f64 = 0.025;
+/// The round trip of rest. To another host it is never less than the window's own shortest one: the way changes.
+fn rest_ms(r: &RedisFacts) -> f64 {
+    let learned = r.rest_ms.unwrap_or(REST_MS);
+    match r.local() {
+        true => learned.min(REST_MS),
+        false => r.trips.map_or(learned, |t| t.least_ms.max(learned)),
+    }
+}
 
 /// Seconds per second of the main thread that active expiry takes.
 #[must_use]
 pub fn expire_busy(r: &RedisFacts) -> f64 {
-    r.rate("expire_cycle_cpu_milliseconds").unwrap_or(0.0) / 1000.0
+    (r.rate("expire_cycle_cpu_milliseconds").unwrap_or(0.0) / 1000.0).clamp(0.0, 1.0)
 }
 
 /// Requests that stand still because the main thread stands for `d_s` seconds, so many times a second.
@@ -143,7 +178,7 @@ fn counts(world: &World, id: &str) -> Vec<Count> {
     vec![
         ("requests", r.and_then(RedisFacts::requests_per_s)),
         ("busy", r.and_then(RedisFacts::main_thread)),
-        ("waiting", r.map(losses).map(|l| l.stall + l.fork + l.fsync)),
+        ("waiting", r.map(losses).map(|l| l.stall() + l.fork + l.fsync)),
         ("hit", r.and_then(RedisFacts::hit_rate)),
         ("evicted", rate("evicted_keys")),
         ("memory", r.and_then(|r| r.known.as_ref()?.number("used_memory"))),

@@ -1,6 +1,6 @@
 //! What is learned of servers of Redis: how their memory grows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -13,24 +13,43 @@ use crate::model::facts::Facts;
 pub struct Learning {
     /// Bytes that are left below `maxmemory`.
     pub room: BTreeMap<String, Series>,
-    /// The shortest round trip so far, milliseconds: that of a server that rests.
-    pub rest_ms: BTreeMap<String, f64>,
+    /// The shortest round trip of each evaluation of the last minutes, milliseconds.
+    pub trips: BTreeMap<String, VecDeque<f32>>,
+    /// Requests per second when it last answered.
+    pub requests: BTreeMap<String, f64>,
     /// Whole copies for replicas since the counters began.
     pub copies: BTreeMap<String, Series>,
 }
 
+/// Evaluations whose shortest round trip is kept: five minutes, one a second.
+const TRIPS: usize = 300;
+
 impl Learning {
+    /// The round trip to a server that rests, as far as it was seen to, milliseconds.
+    #[must_use]
+    pub fn rest(&self, id: &str) -> Option<f64> {
+        let least = self.trips.get(id)?.iter().copied().fold(f32::INFINITY, f32::min);
+        least.is_finite().then_some(f64::from(least))
+    }
+
     /// Learns from the facts of one evaluation.
     pub fn learn(&mut self, facts: &Facts) {
         let now_s = facts.at.mono_ns as f64 / 1e9;
         let there = |id: &String| facts.servers.redis.iter().any(|r| r.id == *id);
         self.room.retain(|id, _| there(id));
         self.copies.retain(|id, _| there(id));
-        self.rest_ms.retain(|id, _| there(id));
+        self.trips.retain(|id, _| there(id));
+        self.requests.retain(|id, _| there(id));
         for r in &facts.servers.redis {
             if let Some(trips) = r.trips {
-                let rest = self.rest_ms.entry(r.id.clone()).or_insert(f64::INFINITY);
-                *rest = rest.min(trips.least_ms);
+                let ring = self.trips.entry(r.id.clone()).or_default();
+                if ring.len() == TRIPS {
+                    ring.pop_front();
+                }
+                ring.push_back(trips.least_ms as f32);
+            }
+            if let Some(per_s) = r.requests_per_s().filter(|_| r.silent_s <= 0.0) {
+                self.requests.insert(r.id.clone(), per_s);
             }
             let Ok(info) = &r.info else { continue };
             let number = |name: &str| info.number(name);

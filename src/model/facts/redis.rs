@@ -32,6 +32,8 @@ pub struct RedisFacts {
     pub trips: Option<Trips>,
     /// The round trip to it while it rests, milliseconds: what the judgement learned.
     pub rest_ms: Option<f64>,
+    /// Requests per second as they were when it last answered: what the judgement learned.
+    pub usual_per_s: f64,
     /// The slow log as read last.
     pub slowlog: Seen<Arc<Slowlog>>,
     /// Clients as read last, and how many seconds ago.
@@ -89,15 +91,15 @@ pub(in crate::model) fn derive(window: &[Arc<Snapshot>]) -> Vec<RedisFacts> {
 
 fn one(id: &str, state: &RedisState, window: &[Arc<Snapshot>]) -> RedisFacts {
     let now_ns = window.last().map_or(0, |s| s.at.mono_ns);
-    let older = window.iter().rev().skip(1).rev().filter_map(|s| Some((s.at.mono_ns, s.servers.redis.get(id)?)));
+    let older = window.iter().rev().skip(1).rev().filter_map(|s| s.servers.redis.get(id));
     let same = |other: &RedisState| other.instance.as_ref().map(|i| &i.run_id) == state.instance.as_ref().map(|i| &i.run_id);
     let new = state.info.as_ref().ok();
     let ends = new.and_then(|new| {
-        let fits = |(at_ns, old): (u64, &Arc<RedisState>)| {
+        let fits = |old: &Arc<RedisState>| {
             let info = old.info.as_ref().ok().filter(|_| same(old))?.clone();
-            Some((seconds(&info, new, now_ns.saturating_sub(at_ns))?, old.clone(), info))
+            Some((seconds(&info, new, state.info_ns.saturating_sub(old.info_ns))?, old.clone(), info))
         };
-        older.filter(|(_, old)| old.info.is_ok()).find_map(fits)
+        older.filter(|old| old.info.is_ok()).find_map(fits)
     });
     let commands = match (new, &ends) {
         (Some(new), Some((dt_s, old, info))) => Ok(commands(state, new, old, info, *dt_s)),
@@ -122,6 +124,7 @@ fn one(id: &str, state: &RedisState, window: &[Arc<Snapshot>]) -> RedisFacts {
         silent_s: state.silent_ms.map_or(0.0, |ms| ms as f64 / 1000.0),
         trips: Trips::of(trips),
         rest_ms: None,
+        usual_per_s: 0.0,
         slowlog: state.slowlog.clone(),
         clients: state.clients.clone(),
         clients_age_s: now_ns.saturating_sub(state.clients_ns) as f64 / 1e9,
@@ -152,7 +155,7 @@ fn commands(state: &RedisState, new: &Info, old: &RedisState, before: &Info, dt_
         let old_row = rows.get(row.name.raw());
         let grown = |of: fn(&crate::model::redis::CommandRow) -> u64| of(row).saturating_sub(old_row.map_or(0, |r| of(r)));
         let (calls, usec) = (grown(|r| r.calls), grown(|r| r.usec));
-        let failed = grown(|r| r.failed.unwrap_or(0)) + grown(|r| r.rejected.unwrap_or(0));
+        let failed = grown(|r| r.failed.unwrap_or(0)).saturating_add(grown(|r| r.rejected.unwrap_or(0)));
         // Our own calls took as long as anybody's of that command.
         let name = row.name.shown();
         let own = state.own.get(name).copied().unwrap_or(0).saturating_sub(old.own.get(name).copied().unwrap_or(0)).min(calls);
@@ -178,7 +181,16 @@ fn commands(state: &RedisState, new: &Info, old: &RedisState, before: &Info, dt_
             buckets,
         ));
     }
-    stand_behind(&mut all, clients(new), dt_s);
+    // What a script or a transaction calls is counted as well, and is nobody's request: each read of a socket brought one at least.
+    let mut rate: f64 = all.iter().map(|(c, _)| c.per_s).sum();
+    let runs = |name: &str| ["eval", "fcall", "exec"].iter().any(|word| name.starts_with(word));
+    if all.iter().any(|(c, _)| runs(&c.name))
+        && let Some(reads) =
+            new.number("total_reads_processed").zip(before.number("total_reads_processed")).map(|(new, old)| new - old)
+    {
+        rate = rate.min((reads / dt_s).max(0.0));
+    }
+    stand_behind(&mut all, rate, clients(new), dt_s);
     let mut all: Vec<CommandFacts> = all.into_iter().map(|(command, _)| command).collect();
     all.sort_by(|a, b| b.stall.total_cmp(&a.stall).then(b.busy.total_cmp(&a.busy)).then(a.name.cmp(&b.name)));
     all
@@ -197,8 +209,7 @@ type Buckets = Vec<(u64, u64)>;
 /// second and each waits for what is left of it, so that a call costs λd²/2 request-seconds; no more than d times the clients that there
 /// are. Summed over the calls of a second. Modelled; the buckets of a histogram double, and a call is taken for three quarters of its
 /// bound. Without histograms (before 7.0) each call is taken for the mean, which is too little where they differ.
-fn stand_behind(all: &mut [(CommandFacts, Option<Buckets>)], clients: f64, dt_s: f64) {
-    let rate: f64 = all.iter().map(|(c, _)| c.per_s).sum();
+fn stand_behind(all: &mut [(CommandFacts, Option<Buckets>)], rate: f64, clients: f64, dt_s: f64) {
     let cost = |d_s: f64, per_s: f64| per_s * d_s * (rate * d_s / 2.0).min(clients);
     for (command, buckets) in all.iter_mut() {
         command.stall = match buckets {
@@ -212,6 +223,23 @@ fn stand_behind(all: &mut [(CommandFacts, Option<Buckets>)], clients: f64, dt_s:
             }
             None => cost(command.mean_s, command.per_s),
         };
+    }
+}
+
+impl CommandFacts {
+    /// A call that takes so long is one that others stand behind; shorter ones are a matter of their number. Milliseconds.
+    pub const LONG_MS: f64 = 1.0;
+
+    /// The longest call that is known of, milliseconds.
+    #[must_use]
+    pub fn longest_ms(&self) -> f64 {
+        self.longest_s.unwrap_or(self.mean_s).max(self.mean_s) * 1000.0
+    }
+
+    /// Others stand behind it.
+    #[must_use]
+    pub fn long(&self) -> bool {
+        self.longest_ms() >= Self::LONG_MS
     }
 }
 
@@ -259,14 +287,10 @@ impl RedisFacts {
         self.known.as_ref().map_or(0.0, |info| clients(info))
     }
 
-    /// Requests that stand still behind others, on average, over all commands. No more than there are clients; all of them while it does
-    /// not answer at all.
+    /// Requests that stand still behind long commands, on average. No more than there are clients.
     #[must_use]
     pub fn stalls(&self) -> f64 {
-        match self.silent_s > 0.0 {
-            true => self.askers(),
-            false => self.commands.iter().flatten().map(|c| c.stall).sum::<f64>().min(self.askers()),
-        }
+        self.commands.iter().flatten().filter(|c| c.long()).map(|c| c.stall).sum::<f64>().min(self.askers())
     }
 
     /// Requests that stand in its queue, on average, by Little's law: requests per second x what the median round trip of our own ones,

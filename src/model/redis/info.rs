@@ -205,6 +205,6 @@ impl Info {
     /// Keys in all databases.
     #[must_use]
     pub fn keys(&self) -> u64 {
-        self.keyspace.iter().map(|db| db.keys).sum()
+        self.keyspace.iter().fold(0, |all, db| all.saturating_add(db.keys))
     }
 }

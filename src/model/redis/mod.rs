@@ -53,6 +53,9 @@ pub struct RedisState {
     pub instance: Option<Arc<Instance>>,
     /// INFO of this tick.
     pub info: Seen<Arc<Info>>,
+    /// When it came (CLOCK_MONOTONIC ns).
+    #[serde(default)]
+    pub info_ns: u64,
     /// The newest INFO that came at all.
     pub known: Option<Arc<Info>>,
     /// How long a request has been standing without an answer, milliseconds.
@@ -79,6 +82,7 @@ impl Default for RedisState {
         Self {
             instance: None,
             info: Err(not_yet("INFO")),
+            info_ns: 0,
             known: None,
             silent_ms: None,
             round_trips_ms: Vec::new(),
@@ -97,12 +101,18 @@ impl RedisState {
     #[must_use]
     pub fn fold(&self, sample: &RedisSample, now_ns: u64) -> Self {
         let kept = |fresh: &Option<BTreeMap<String, u64>>| fresh.clone().map_or_else(|| self.own.clone(), Arc::new);
-        // Counters belong to their tick.
-        let info = sample.info.clone().unwrap_or_else(|| Err(Lack::new(Why::NotYet, "INFO"))).map(Arc::new);
+        // A tick that falls between two readings keeps the one before, which knows its own time.
+        const KEPT_NS: u64 = 2_500_000_000;
+        let (info, info_ns) = match &sample.info {
+            Some(fresh) => (fresh.clone().map(Arc::new), now_ns),
+            None if now_ns.saturating_sub(self.info_ns) < KEPT_NS => (self.info.clone(), self.info_ns),
+            None => (Err(Lack::new(Why::NotYet, "INFO")), self.info_ns),
+        };
         Self {
             instance: sample.instance.clone().map(Arc::new).or_else(|| self.instance.clone()),
             known: info.as_ref().ok().cloned().or_else(|| self.known.clone()),
             info,
+            info_ns,
             silent_ms: sample.silent_ms,
             round_trips_ms: sample.round_trips_ms.clone(),
             latency: slow(&sample.latency, &self.latency),

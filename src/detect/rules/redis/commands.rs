@@ -4,7 +4,7 @@ use crate::detect::finding::{Class, Fix};
 use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
-use crate::detect::redis::View;
+use crate::detect::redis::{View, losses};
 use crate::detect::verdict::{Found, Judged, Prev, Verdict, evidence};
 use crate::model::facts::{CommandFacts, RedisFacts};
 use crate::model::subject::{Subject, SubjectType};
@@ -25,10 +25,10 @@ pub const LOST: Param = Param {
 pub const LONG: Param = Param {
     name: "long",
     unit: Unit::Milliseconds,
-    default: 1.0,
-    min: 0.01,
+    default: CommandFacts::LONG_MS,
+    min: CommandFacts::LONG_MS,
     max: 60_000.0,
-    what: "mean time per call from which a command is long: others are a matter of their number",
+    what: "time of the longest call from which a command is long: shorter ones are a matter of their number",
 };
 
 /// Commands that run code.
@@ -55,14 +55,13 @@ pub fn judge(
     };
     let mut judged = Judged::default();
     // Together they keep no more waiting than there are clients.
-    let all: f64 = commands.iter().map(|c| c.stall).sum();
-    let part = (r.stalls() / all.max(1e-9)).min(1.0);
+    let all: f64 = commands.iter().filter(|c| c.long()).map(|c| c.stall).sum();
+    let part = (losses(r).named / all.max(1e-9)).min(1.0);
     for command in commands.iter().filter(|c| mine(&c.name)) {
         let subject = Subject::new(SubjectType::Command, command.name.as_str(), command.name.to_uppercase());
         let held = is_held(prev, &subject);
         let lost = command.stall * part;
-        let longest_ms = command.longest_s.unwrap_or(command.mean_s).max(command.mean_s) * 1000.0;
-        if lost < params.limit(LOST, held) || longest_ms < params.limit(LONG, held) {
+        if lost < params.limit(LOST, held) || !command.long() || command.longest_ms() < params.get(LONG) {
             continue;
         }
         let mut found = Found::new(Class::Live, title(command, lost));
@@ -74,19 +73,11 @@ pub fn judge(
         found.held_share = command.stall / all.max(1e-9);
         found.evidence = vec![
             params.row("requests that stand still behind it", lost, LOST, "redis.latency"),
-            params.row("mean time per call", command.mean_s * 1000.0, LONG, "redis.commands"),
+            params.row("longest call", command.longest_ms(), LONG, "redis.latency"),
+            evidence("mean time per call", command.mean_s * 1000.0, Unit::Milliseconds, None, "redis.commands"),
             evidence("calls", command.per_s, Unit::PerSecond, None, "redis.commands"),
             evidence("main thread it takes", command.busy, Unit::SecondsPerSecond, None, "redis.commands"),
         ];
-        if let Some(longest) = command.longest_s {
-            found.evidence.push(evidence(
-                "longest call, upper bound",
-                longest * 1000.0,
-                Unit::Milliseconds,
-                None,
-                "redis.latency",
-            ));
-        }
         found.evidence.extend(trips(r));
         found.fixes = fixes(r, command);
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));

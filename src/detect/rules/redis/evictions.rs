@@ -1,16 +1,16 @@
 //! redis.memory.evictions: keys that are evicted are fetched again.
 
-use crate::detect::finding::{Class, Fix, Phase};
+use crate::detect::finding::{Class, Fix};
 use crate::detect::kinds::Judge;
 use crate::detect::ledger::State;
 use crate::detect::params::{Param, Params};
-use crate::detect::redis::{MISS_S, View};
+use crate::detect::redis::{HITS as SERVES, View, losses};
 use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::RedisFacts;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, bytes, count, short};
 
-use super::support::{in_application, info, rate, set};
+use super::support::{in_application, info, more_memory, rate};
 
 const LOST: Param = Param {
     name: "lost",
@@ -23,7 +23,7 @@ const LOST: Param = Param {
 const HITS: Param = Param {
     name: "hits",
     unit: Unit::Percent,
-    default: 95.0,
+    default: SERVES,
     min: 1.0,
     max: 100.0,
     what: "hit rate from which on a cache that evicts does its work",
@@ -60,9 +60,8 @@ fn judge(view: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     };
     let hits = r.hit_rate().map_or(100.0, |h| h * 100.0);
     let held = prev.is_some_and(|p| !p.held.is_empty());
-    let lost = evicted.min(misses) * MISS_S;
-    let enough = if held { params.get(HITS) + (100.0 - params.get(HITS)) * 0.3 } else { params.get(HITS) };
-    if lost < params.limit(LOST, held) || hits >= enough {
+    let lost = losses(r).miss;
+    if lost < params.limit(LOST, held) || hits >= params.get(HITS) {
         return Judged::clear(subject, format!("{} evictions/s, hit rate {} %", short(evicted), short(hits)));
     }
     let most = info.number("maxmemory").unwrap_or(0.0);
@@ -89,12 +88,7 @@ fn judge(view: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
 }
 
 fn fixes(view: &View<'_>, r: &RedisFacts, most: f64) -> Vec<Fix> {
-    let more = (most * 1.5).ceil();
-    let free = view.facts.world.host.memory.as_ref().ok().filter(|_| r.local()).map(|m| m.available_bytes as f64);
-    let mut fixes = Vec::new();
-    if free.is_none_or(|free| free > (more - most) * 2.0) {
-        fixes.extend(set(r, Phase::Relief, format!("Allow it {}", bytes(more)), "maxmemory", &format!("{more:.0}")));
-    }
+    let mut fixes: Vec<Fix> = more_memory(view, r, most).into_iter().collect();
     fixes.push(in_application(
         r,
         "Keep less, or more memory",

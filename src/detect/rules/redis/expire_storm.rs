@@ -4,7 +4,7 @@ use crate::detect::finding::Class;
 use crate::detect::kinds::Judge;
 use crate::detect::ledger::State;
 use crate::detect::params::{Param, Params};
-use crate::detect::redis::{View, expire_busy, losses};
+use crate::detect::redis::{EXPIRES, View, expire_busy, losses};
 use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
 use crate::model::unit::{Unit, count, short};
 
@@ -13,7 +13,7 @@ use super::support::{in_application, info, instance, rate};
 const BUSY: Param = Param {
     name: "busy",
     unit: Unit::Percent,
-    default: 10.0,
+    default: EXPIRES,
     min: 1.0,
     max: 100.0,
     what: "of the main thread that active expiry takes; the server allows it 25 %",
@@ -37,8 +37,8 @@ pub const RULE: Rule = Rule {
     origins: &["redis.stats", "redis.commands"],
     page: "\
 Many keys expire at once. The server removes them in slices of up to 25 ms in which nobody is served
-(`expire_cycle_cpu_milliseconds`, 6.0 and later). The loss is λ d² / 2 with d = 25 ms for the share of the thread that it
-takes, an upper bound.
+(`expire_cycle_cpu_milliseconds`, 6.0 and later). The loss is λ d² / 2 for each slice, d being a tenth of what it takes of a
+second, 25 ms at most: an upper bound.
 
 **Relief**: none that is safe: it ends by itself. **Cure**: expiries that differ, by a random part of their length.",
     judge: Judge::Redis(judge),
@@ -51,7 +51,7 @@ fn judge(view: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     }
     let busy = expire_busy(r) * 100.0;
     let held = prev.is_some_and(|p| !p.held.is_empty());
-    let lost = (losses(r).stall - r.stalls()).clamp(0.0, crate::detect::redis::stall_of(r, 0.025, busy / 100.0 / 0.025));
+    let lost = losses(r).expiry;
     if busy < params.limit(BUSY, held) || lost < params.limit(LOST, held) {
         return Judged::clear(instance(r), format!("expiry takes {} % of the main thread", short(busy)));
     }

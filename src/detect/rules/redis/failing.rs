@@ -44,8 +44,16 @@ fn judge(view: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
         () => return Judged::clear(instance(r), "the last save succeeded"),
     };
     let refused = if failed > 0.0 { format!(": {} writes a second are refused", short(failed)) } else { String::new() };
-    let mut found = Found::new(Class::Error, format!("{what}{refused}"));
-    found.failed_per_s = Some(failed);
+    // It hurts while writes are refused, or not kept; else it is a risk, and a note where nothing is to be saved any more.
+    let saves = r.setting("save").is_none_or(|save| !save.is_empty()) || info.is_set("aof_enabled");
+    let class = match () {
+        () if failed > 0.0 || ill("aof_last_write_status") => Class::Error,
+        () if saves => Class::Risk,
+        () => Class::Hygiene,
+    };
+    let mut found = Found::new(class, format!("{what}{refused}"));
+    found.grows = class == Class::Risk;
+    found.failed_per_s = Some(failed).filter(|n| *n > 0.0);
     found.evidence = vec![
         evidence("refused with MISCONF", failed, Unit::PerSecond, NONE_IS_FINE, "redis.errors"),
         evidence(

@@ -19,7 +19,7 @@ mod resync_loop;
 mod saturated;
 mod script;
 mod slow;
-mod support;
+pub mod support;
 mod writes_to_replica;
 
 use crate::detect::verdict::Rule;

@@ -38,15 +38,18 @@ fn judge(view: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
     if let Err(answer) = info(view) {
         return answer;
     }
-    let clients = match &r.clients {
-        Ok(clients) => clients,
-        Err(lack) => return Judged::unknown(instance(r), lack),
-    };
     let mut judged = Judged::default();
     let came = r.commands.iter().flatten().any(|c| c.name == "monitor");
     if came && r.clients_age_s > AGAIN_S {
         judged.demands.push(Demand::Server { source: r.id.clone(), ask: ServerAsk::Redis(RedisAsk::Clients) });
     }
+    let clients = match &r.clients {
+        Ok(clients) => clients,
+        Err(lack) => {
+            judged.verdicts = Judged::unknown(instance(r), lack).verdicts;
+            return judged;
+        }
+    };
     for client in clients.rows.iter().filter(|c| c.is('O')) {
         let subject = Subject::new(SubjectType::Client, client.id.to_string(), client.label());
         let buffer = client.total_bytes.max(client.output_bytes) as f64;

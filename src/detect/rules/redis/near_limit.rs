@@ -9,7 +9,7 @@ use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, bytes, seconds};
 
-use super::support::{fix, info, set};
+use super::support::{fix, info, more_memory};
 
 const HORIZON: Param = Param {
     name: "horizon",
@@ -46,9 +46,9 @@ fn judge(view: &View<'_>, params: &Params<'_>, _: Option<&Prev>) -> Judged {
     };
     let subject = Subject::new(SubjectType::Setting, "maxmemory", "maxmemory");
     let Some(most) = info.number("maxmemory").filter(|m| *m > 0.0) else { return Judged::clear(subject, "no limit is set") };
-    let expiring: u64 = info.keyspace.iter().map(|db| db.expires).sum();
+    let expiring = info.keyspace.iter().any(|db| db.expires > 0);
     let policy = info.word("maxmemory_policy");
-    let evicts = policy.starts_with("allkeys") || policy.starts_with("volatile") && expiring > 0;
+    let evicts = policy.starts_with("allkeys") || policy.starts_with("volatile") && expiring;
     let used = info.number("used_memory").unwrap_or(0.0);
     let state = format!("{} of {} in use", bytes(used), bytes(most));
     let trend = view.facts.learned.servers.redis.room.get(&r.id).and_then(|s| s.time_to_zero());
@@ -65,8 +65,7 @@ fn judge(view: &View<'_>, params: &Params<'_>, _: Option<&Prev>) -> Judged {
         evidence("memory in use", used, Unit::Bytes, Some(most), "redis.memory").of_capacity(),
         params.row_below("time to full, upper bound", late, HORIZON, "redis.memory"),
     ];
-    let more = format!("{:.0}", (most * 1.5).ceil());
-    found.fixes = set(r, Phase::Relief, format!("Allow it {}", bytes(most * 1.5)), "maxmemory", &more).into_iter().collect();
+    found.fixes = more_memory(view, r, most).into_iter().collect();
     found.fixes.extend(fix(r, Phase::Cure, "See what takes the memory", |cli| sh!("{} MEMORY STATS", cli)));
     Judged::found(subject, found)
 }

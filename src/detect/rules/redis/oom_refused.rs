@@ -10,7 +10,7 @@ use crate::model::facts::RedisFacts;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, bytes, short};
 
-use super::support::{fix, info, set};
+use super::support::{fix, info, more_memory, set};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -59,12 +59,7 @@ fn judge(view: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
 }
 
 fn fixes(view: &View<'_>, r: &RedisFacts, most: f64) -> Vec<Fix> {
-    let more = (most * 1.5).max(most + 1_048_576.0).ceil();
-    let free = view.facts.world.host.memory.as_ref().ok().filter(|_| r.local()).map(|m| m.available_bytes as f64);
-    let mut fixes = Vec::new();
-    if free.is_none_or(|free| free > (more - most) * 2.0) {
-        fixes.extend(set(r, Phase::Relief, format!("Allow it {}", bytes(more)), "maxmemory", &format!("{more:.0}")));
-    }
+    let mut fixes: Vec<Fix> = more_memory(view, r, most).into_iter().collect();
     let evict = set(r, Phase::Relief, "Only for a cache: evict the keys used least", "maxmemory-policy", "allkeys-lru");
     fixes.extend(evict.map(|mut fix| {
         fix.risk = "deletes data of any key from now on; lost at the next restart unless CONFIG REWRITE follows".into();

@@ -49,11 +49,20 @@ fn judge(view: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     let host = info.word("master_host").to_owned();
     let label = format!("{host}:{:.0}", info.number("master_port").unwrap_or(0.0));
     let subject = Subject::new(SubjectType::Replica, label.as_str(), label.as_str());
-    let down = info.number("master_link_down_since_seconds").unwrap_or(0.0);
+    // One that never stood is down since the start: -1 there, and before 7.0 the whole time since 1970.
+    let number = |name: &str| info.number(name).unwrap_or(0.0);
+    let (since, uptime) = (number("master_link_down_since_seconds"), number("uptime_in_seconds"));
+    let down = if since < 0.0 || since > uptime { uptime } else { since };
     let held = prev.is_some_and(|p| !p.held.is_empty());
     let syncing = info.is_set("master_sync_in_progress");
-    if info.word("master_link_status") != "down" || syncing || down < params.limit(DOWN, held) {
-        return Judged::clear(subject, if syncing { "it reads a whole copy" } else { "the link to its primary is up" });
+    let is_down = info.word("master_link_status") == "down";
+    if !is_down || syncing || down < params.limit(DOWN, held) {
+        let why = match (syncing, is_down) {
+            (true, _) => "it reads a whole copy",
+            (false, true) => "the link to its primary is down for a moment",
+            (false, false) => "the link to its primary is up",
+        };
+        return Judged::clear(subject, why);
     }
     let mut found =
         Found::new(Class::Risk, format!("{} has lost its primary {label} for {}: it serves old data", r.id, seconds(down)));

@@ -52,7 +52,9 @@ fn judge(view: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     };
     let held = prev.is_some_and(|p| !p.held.is_empty());
     let per_s = copies / span_s.max(60.0);
-    if copies < 2.0 || per_s < params.limit(OFTEN, held) {
+    // Each new replica takes one.
+    let replicas = info.number("connected_slaves").unwrap_or(0.0);
+    if copies < replicas + 2.0 || per_s < params.limit(OFTEN, held) {
         return Judged::clear(instance(r), format!("{copies:.0} whole copies lately"));
     }
     let backlog = info.number("repl_backlog_size").unwrap_or(0.0);
@@ -66,15 +68,27 @@ fn judge(view: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         evidence("written for replicas", written, Unit::BytesPerSecond, None, "redis.replication"),
         evidence("backlog", backlog, Unit::Bytes, None, "redis.replication"),
     ];
-    let wanted = (written * 120.0).max(backlog * 4.0).max(67_108_864.0).ceil();
+    // A tenth of the machine at most, for the backlog and each replica's buffer.
+    let room = info.number("total_system_memory").unwrap_or(0.0) / 10.0;
+    let wanted = (written * 120.0).max(backlog * 4.0).max(67_108_864.0).min(room).ceil();
+    if wanted <= backlog {
+        return Judged::found(instance(r), found);
+    }
     let title = format!("A backlog for two minutes of writes: {}", bytes(wanted));
-    found.fixes = set(r, Phase::Relief, title, "repl-backlog-size", &format!("{wanted:.0}")).into_iter().collect();
+    let larger = set(r, Phase::Relief, title, "repl-backlog-size", &format!("{wanted:.0}"));
+    found.fixes = larger
+        .map(|mut fix| {
+            fix.risk = format!("takes that memory as long as there is a replica; {}", fix.risk);
+            fix
+        })
+        .into_iter()
+        .collect();
     let limits = set(
         r,
         Phase::Cure,
         "Let a copy outlast the writes that come meanwhile",
         "client-output-buffer-limit",
-        &format!("replica {:.0} {:.0} 60", (wanted * 4.0).max(536_870_912.0), wanted.max(134_217_728.0)),
+        &format!("replica {:.0} {:.0} 60", (wanted * 4.0).max(268_435_456.0), wanted.max(67_108_864.0)),
     );
     found.fixes.extend(limits);
     Judged::found(instance(r), found)

@@ -59,7 +59,7 @@ fn judge(view: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         return Judged::unknown(instance(r), &Lack::first_sample("used_cpu of INFO"));
     };
     let held = prev.is_some_and(|p| !p.held.is_empty());
-    let lost = (losses(r).stall - r.stalls()).max(0.0);
+    let lost = losses(r).full;
     if busy < params.limit(BUSY, held) || lost < params.limit(LOST, held) {
         return Judged::clear(instance(r), format!("{} % of a core", short(busy)));
     }

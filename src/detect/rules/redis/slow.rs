@@ -5,7 +5,7 @@ use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::kinds::Judge;
 use crate::detect::ledger::State;
 use crate::detect::params::Params;
-use crate::detect::redis::View;
+use crate::detect::redis::{SILENT_S, View, losses};
 use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::{CommandFacts, RedisFacts};
 use crate::model::redis::SlowEntry;
@@ -27,7 +27,7 @@ Redis runs one command at a time: while a call lasts, all other requests stand s
 λ d² / 2 request-seconds at λ requests per second, d times the clients at most, so that one KEYS of 76 ms a second, 7 %
 of the thread, keeps 28 requests waiting at 10,000 requests/s. The loss is the sum over the calls of a second, by the
 histogram of the command (7.0 and later), else by its mean. `lost` of them and a call of `long` make a finding. While a
-server does not answer at all, all its clients count.
+server does not answer for a second or longer, those who have asked since then count, as often as they asked before.
 
 **What looks like it**: commands that are short and many are `redis.main_thread.saturated`; scripts have their own
 rule; a stopped process (`SIGSTOP`) does not answer either.
@@ -46,20 +46,22 @@ fn judge(view: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
 
 /// It does not answer: what runs there, nobody can ask.
 fn silent(r: &RedisFacts) -> Option<Found> {
-    const LONG_S: f64 = 1.0;
-    let clients = r.askers();
-    if r.silent_s < LONG_S || clients < 1.0 {
+    let clients = losses(r).silent;
+    if r.silent_s < SILENT_S || clients < 0.5 {
         return None;
     }
-    let title = format!("{} has not answered for {}: {} clients can only wait", r.id, seconds(r.silent_s), short(clients));
+    let title = format!("{} has not answered for {}: {} requests can only wait", r.id, seconds(r.silent_s), short(clients));
     let mut found = Found::new(Class::Live, title);
     found.losses = vec![(State::RedisStall, clients)];
     found.victims_time = clients;
+    // From another host it may be the way that is gone, for perftop alone.
+    found.never_critical = !r.local();
     found.age_s = Some(r.silent_s);
     found.confidence = 0.6;
     found.evidence = vec![
-        evidence("without an answer", r.silent_s, Unit::Seconds, Some(LONG_S), "redis.round_trip"),
-        evidence("clients connected", clients, Unit::Count, None, "redis.clients"),
+        evidence("without an answer", r.silent_s, Unit::Seconds, Some(SILENT_S), "redis.round_trip"),
+        evidence("clients connected", r.askers(), Unit::Count, None, "redis.clients"),
+        evidence("requests before that", r.usual_per_s, Unit::PerSecond, None, "redis.commands"),
     ];
     let process = r.instance.as_ref().and_then(|i| i.process);
     let look = process.map(|id| {
@@ -136,8 +138,11 @@ mod tests {
 
     #[test]
     fn a_server_that_does_not_answer_keeps_all_its_clients() {
-        let silent = |s: f64| Bench::redis(|r| r.silent_s = s);
-        silent(0.9).must_say(&RULE, "clear");
-        silent(3.0).must_say(&RULE, "found redis:6379 has not answered for 3.0 s: 20 clients can only wait");
+        let silent = |s: f64, per_s: f64| Bench::redis(|r| (r.silent_s, r.usual_per_s) = (s, per_s));
+        silent(0.9, 1_000.0).must_say(&RULE, "clear");
+        silent(3.0, 1_000.0).must_say(&RULE, "found redis:6379 has not answered for 3.0 s: 20 requests can only wait");
+        silent(3.0, 2.0).must_say(&RULE, "found redis:6379 has not answered for 3.0 s: 6.0 requests can only wait");
+        // Connected, and nobody asks.
+        silent(3.0, 0.0).must_say(&RULE, "clear");
     }
 }

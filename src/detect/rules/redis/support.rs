@@ -10,7 +10,7 @@ use crate::model::redis::{Client, Info};
 use crate::model::seen::{Lack, Why};
 use crate::model::shell::Word;
 use crate::model::subject::{Subject, SubjectType};
-use crate::model::unit::Unit;
+use crate::model::unit::{Unit, bytes};
 
 /// The server as a subject.
 #[must_use]
@@ -71,6 +71,26 @@ pub fn set(r: &RedisFacts, phase: Phase, title: impl Into<String>, name: &'stati
     fix.undo = Some(sh!("{} CONFIG SET {} {}", cli, Name(name), before));
     fix.risk = "lost at the next restart unless CONFIG REWRITE follows, or redis.conf (the parameter group) has it".into();
     fix.verify = sh!("{} CONFIG GET {}", cli, Name(name));
+    Some(fix)
+}
+
+/// More memory for its data, where the machine has it by its own word (`total_system_memory`) and, here, by what is available on the host.
+#[must_use]
+pub fn more_memory(view: &View<'_>, r: &RedisFacts, most: f64) -> Option<Fix> {
+    const SHARE: f64 = 0.75;
+    let info = r.info.as_ref().ok()?;
+    let used = info.number("used_memory").unwrap_or(0.0);
+    let more = (most.max(used) * 1.5).max(most + 1_048_576.0).ceil();
+    let machine = info.number("total_system_memory").filter(|_| most > 0.0)?;
+    let free = view.facts.world.host.memory.as_ref().ok().filter(|_| r.local()).map(|m| m.available_bytes as f64);
+    if more > machine * SHARE || free.is_some_and(|free| free < (more - used) * 2.0) {
+        return None;
+    }
+    let mut fix = set(r, Phase::Relief, format!("Allow it {}", bytes(more)), "maxmemory", &format!("{more:.0}"))?;
+    fix.risk = format!(
+        "its machine or container must have that, with room for a fork; taken back, keys are evicted or writes refused at once; {}",
+        fix.risk
+    );
     Some(fix)
 }
 

@@ -1,6 +1,6 @@
 //! redis.replication.writes_to_replica: clients write to a replica.
 
-use crate::detect::command::sh;
+use crate::detect::command::{named, sh};
 use crate::detect::finding::{Class, Phase};
 use crate::detect::kinds::Judge;
 use crate::detect::params::{NONE_IS_FINE, Params};
@@ -50,7 +50,11 @@ fn judge(view: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
         })
         .into_iter()
         .collect();
-    found.fixes.push(in_application(r, "Let clients write to the primary", format!("the primary of this replica is {primary}")));
+    found.fixes.push(in_application(
+        r,
+        "Let clients write to the primary",
+        format!("the primary of this replica is {}", named(primary.as_bytes())),
+    ));
     Judged::found(instance(r), found)
 }
 
