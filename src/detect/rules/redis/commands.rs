@@ -6,11 +6,14 @@ use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::redis::{View, losses};
 use crate::detect::verdict::{Found, Judged, Prev, Verdict, evidence};
+use crate::model::demand::Demand;
 use crate::model::facts::{CommandFacts, RedisFacts};
+use crate::model::redis::{RedisAsk, SlowEntry};
+use crate::model::server::ServerAsk;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, count, seconds, short};
 
-use super::support::{info, instance, trips};
+use super::support::{client_at, info, instance, trips};
 
 /// What both have.
 pub const LOST: Param = Param {
@@ -91,6 +94,24 @@ pub fn judge(
         return Judged::clear(instance(r), why);
     }
     judged
+}
+
+/// The newest entry of the slow log with that command.
+#[must_use]
+pub fn entry<'a>(r: &'a RedisFacts, command: &CommandFacts) -> Option<&'a SlowEntry> {
+    let name = command.name.split('|').next().unwrap_or_default().to_uppercase();
+    r.slowlog.as_ref().ok()?.entries.iter().find(|e| e.shape.shown().split(' ').next() == Some(name.as_str()))
+}
+
+/// Who sent what was found is not among the clients that were listed: it came later. They are asked for again.
+#[must_use]
+pub fn unknown_client(r: &RedisFacts, judged: &Judged) -> Option<Demand> {
+    const AGAIN_S: f64 = 3.0;
+    let found = judged.verdicts.iter().filter(|(_, v)| matches!(v, Verdict::Found(_)));
+    let commands = found.filter_map(|(subject, _)| r.commands.as_ref().ok()?.iter().find(|c| c.name == subject.key));
+    let unknown = commands.filter_map(|c| entry(r, c)).any(|e| client_at(r, e.client.shown()).is_none());
+    (unknown && r.clients_age_s > AGAIN_S)
+        .then(|| Demand::Server { source: r.id.clone(), ask: ServerAsk::Redis(RedisAsk::Clients) })
 }
 
 fn title(command: &CommandFacts, lost: f64) -> String {

@@ -8,8 +8,8 @@ use crate::detect::redis::View;
 use crate::detect::verdict::{Culprit, Judged, Prev, Rule};
 use crate::model::facts::{CommandFacts, RedisFacts};
 
-use super::commands::{self, LONG, LOST};
-use super::support::{fix, in_application};
+use super::commands::{self, LONG, LOST, entry};
+use super::support::{client_at, fix, in_application, kill as end_client};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -31,11 +31,14 @@ KILL, which works as long as the script has written nothing.
 };
 
 fn judge(view: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
-    commands::judge(view, params, prev, commands::runs_code, fixes)
+    let mut judged = commands::judge(view, params, prev, commands::runs_code, fixes);
+    judged.demands.extend(commands::unknown_client(view.server, &judged));
+    judged
 }
 
 fn fixes(r: &RedisFacts, command: &CommandFacts) -> Vec<Fix> {
-    let mut fixes = Vec::new();
+    let culprit = entry(r, command).and_then(|e| client_at(r, e.client.shown()));
+    let mut fixes: Vec<Fix> = culprit.and_then(|client| end_client(r, client)).into_iter().collect();
     let function = command.name.starts_with("fcall");
     let kill = fix(r, Phase::Relief, "End the script that runs, unless it has written", |cli| match function {
         true => sh!("{} FUNCTION KILL", cli),

@@ -2,16 +2,16 @@
 
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
+use crate::detect::fix::{guarded, shell_fix};
 use crate::detect::kinds::Judge;
 use crate::detect::ledger::State;
 use crate::detect::params::Params;
 use crate::detect::redis::{SILENT_S, View, losses};
 use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
-use crate::model::facts::{CommandFacts, RedisFacts};
-use crate::model::redis::SlowEntry;
+use crate::model::facts::{CommandFacts, ProcFacts, RedisFacts};
 use crate::model::unit::{Unit, seconds, short};
 
-use super::commands::{self, LONG, LOST};
+use super::commands::{self, LONG, LOST, entry};
 use super::support::{client_at, fix, in_application, instance, kill, set};
 
 /// The rule.
@@ -38,19 +38,30 @@ SCAN, HSCAN and ranges instead of the whole; forbid the command by ACL.",
 };
 
 fn judge(view: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
-    if let Some(silent) = silent(view.server) {
+    if let Some(silent) = silent(view) {
         return Judged::found(instance(view.server), silent);
     }
-    commands::judge(view, params, prev, |name| !commands::runs_code(name), fixes)
+    let mut judged = commands::judge(view, params, prev, |name| !commands::runs_code(name), fixes);
+    judged.demands.extend(commands::unknown_client(view.server, &judged));
+    judged
 }
 
 /// It does not answer: what runs there, nobody can ask.
-fn silent(r: &RedisFacts) -> Option<Found> {
+fn silent(view: &View<'_>) -> Option<Found> {
+    let r = view.server;
     let clients = losses(r).silent;
     if r.silent_s < SILENT_S || clients < 0.5 {
         return None;
     }
-    let title = format!("{} has not answered for {}: {} requests can only wait", r.id, seconds(r.silent_s), short(clients));
+    let id = r.instance.as_ref().and_then(|i| i.process);
+    let process = id.and_then(|id| view.facts.world.processes().iter().find(|p| p.id == id));
+    let stopped = process.filter(|p| p.state == 'T');
+    let why = match process {
+        Some(p) if p.state == 'T' => ", its process is stopped",
+        Some(p) if p.cpu.is_some_and(|cpu| cpu > 0.5) => ", its process is busy",
+        _ => "",
+    };
+    let title = format!("{} has not answered for {}{why}: {} requests can only wait", r.id, seconds(r.silent_s), short(clients));
     let mut found = Found::new(Class::Live, title);
     found.losses = vec![(State::RedisStall, clients)];
     found.victims_time = clients;
@@ -63,24 +74,24 @@ fn silent(r: &RedisFacts) -> Option<Found> {
         evidence("clients connected", r.askers(), Unit::Count, None, "redis.clients"),
         evidence("requests before that", r.usual_per_s, Unit::PerSecond, None, "redis.commands"),
     ];
-    let process = r.instance.as_ref().and_then(|i| i.process);
-    let look = process.map(|id| {
-        let mut look = crate::detect::fix::look(
+    found.fixes = stopped.map(go_on).into_iter().collect();
+    let script = fix(r, Phase::Relief, "End a script that runs, unless it has written", |cli| sh!("{} SCRIPT KILL", cli));
+    found.fixes.extend(script.filter(|_| stopped.is_none()));
+    found.fixes.extend(id.map(|id| {
+        crate::detect::fix::look(
             "See whether its process runs, waits or is stopped, and where",
             sh!("ps -o pid,stat,wchan:24,pcpu,args -p {}; cat /proc/{}/stack", id.pid, id.pid),
-        );
-        look.target = "this host".into();
-        look
-    });
-    found.fixes = look.into_iter().collect();
-    found.fixes.extend(fix(r, Phase::Relief, "End a script that runs, unless it has written", |cli| sh!("{} SCRIPT KILL", cli)));
+        )
+    }));
     Some(found)
 }
 
-/// The newest entry of the slow log with that command.
-fn entry<'a>(r: &'a RedisFacts, command: &CommandFacts) -> Option<&'a SlowEntry> {
-    let name = command.name.split('|').next().unwrap_or_default().to_uppercase();
-    r.slowlog.as_ref().ok()?.entries.iter().find(|e| e.shape.shown().split(' ').next() == Some(name.as_str()))
+/// A process that somebody stopped goes on.
+fn go_on(p: &ProcFacts) -> Fix {
+    let go = guarded(p, &sh!("kill -CONT {}", p.id.pid));
+    let mut fix = shell_fix(Phase::Relief, Horizon::Immediate, "Let its process go on: somebody stopped it", go);
+    fix.risk = "whoever stopped it (a debugger, a snapshot) may want it stopped".into();
+    fix
 }
 
 fn fixes(r: &RedisFacts, command: &CommandFacts) -> Vec<Fix> {
