@@ -254,8 +254,9 @@ fn servers(settings: &Settings, impersonate: bool) -> Result<Vec<Arc<dyn Reach>>
         for (name, (url, origin), file) in settings.servers(kind.word()) {
             let wrong = |why: String| Failure::Usage(format!("{origin}: {why}"));
             if let Some((file, origin)) = file {
-                bounded::secret(Path::new(file))
-                    .map_err(|refused| Failure::Usage(format!("{origin}: password_file {refused}")))?;
+                bounded::secret(Path::new(file)).map_err(|refused| {
+                    Failure::Usage(format!("{origin}: password_file {refused}; correct the path, or remove the key"))
+                })?;
             }
             let name = Some(name).filter(|name| !name.starts_with('#'));
             let password_file = file.map(|(file, _)| Path::new(file));

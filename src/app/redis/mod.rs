@@ -31,7 +31,7 @@ const TABS: &[Tab] = &[
                 figure("BUSY %", 7, 0),
                 figure("CALLS/s", 9, 0),
                 figure("MEAN ms", 9, 0),
-                figure("LONGEST", 9, 70),
+                figure("AT MOST", 9, 70),
                 figure("FAILED/s", 9, 90),
                 words("COMMAND", 0, 0),
             ],

@@ -25,15 +25,16 @@ const MORE: [(&str, &[&str]); 3] = [
 /// The least that an ACL user needs, on one line.
 #[must_use]
 pub fn acl(user: &str) -> String {
-    const NEEDS: &str = "+ping +info +slowlog|get +latency|histogram +config|get +client|list +client|setname +client|id";
+    const NEEDS: &str =
+        "+ping +info '+slowlog|get' '+latency|histogram' '+config|get' '+client|list' '+client|setname' '+client|id'";
     match user {
         // A user of its own, with nothing else.
-        "" | "default" => format!("ACL SETUSER perftop on >PASSWORD -@all {NEEDS}"),
+        "" | "default" => format!("redis-cli ACL SETUSER perftop on '>PASSWORD' -@all {NEEDS}"),
         // One that has rights already keeps them.
         plain if plain.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) => {
-            format!("ACL SETUSER {plain} {NEEDS}")
+            format!("redis-cli ACL SETUSER {plain} {NEEDS}")
         }
-        _ => format!("ACL SETUSER NAME {NEEDS}   (for the user that perftop is there)"),
+        _ => format!("redis-cli ACL SETUSER NAME {NEEDS}   (for the user that perftop is there)"),
     }
 }
 

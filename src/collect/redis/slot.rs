@@ -1,6 +1,5 @@
 //! Where a watcher puts what it finds, and the scheduler takes it at each tick.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -50,7 +49,12 @@ impl Shared {
     pub fn lost(&self, target: &Target, trouble: &Trouble) {
         let mut kept = self.kept();
         kept.status = Some(status::lost(target, kept.instance.as_ref(), trouble));
-        kept.sample.info = Some(Err(Lack::new(Why::TimedOut, trouble.to_string())));
+        let why = match trouble {
+            Trouble::Refused { .. } => Why::Denied,
+            Trouble::Nobody(_) => Why::Absent,
+            Trouble::Silent(_) | Trouble::Lost(_) | Trouble::TooLarge => Why::TimedOut,
+        };
+        kept.sample.info = Some(Err(Lack::new(why, trouble.to_string())));
     }
 
     /// It answers again, as it did before.
@@ -71,11 +75,6 @@ impl Shared {
     /// What was read.
     pub fn add(&self, change: impl FnOnce(&mut RedisSample)) {
         change(&mut self.kept().sample);
-    }
-
-    /// What perftop asked so far.
-    pub fn asked(&self, own: BTreeMap<String, u64>) {
-        self.kept().sample.own = Some(own);
     }
 
     /// A demand was answered.

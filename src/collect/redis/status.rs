@@ -66,6 +66,9 @@ pub fn lost(target: &Target, known: Option<&Instance>, trouble: &Trouble) -> Sou
         version: known.map(|k| k.version.shown().to_owned()),
         why: Some(match trouble {
             Trouble::Lost(why) if target.tls.is_none() => format!("{why}: does it expect TLS (rediss://)?"),
+            Trouble::Lost(why) | Trouble::Silent(why) if target.tls.is_some() => {
+                format!("{why}: does it speak TLS at all (redis://)?")
+            }
             other => other.to_string(),
         }),
         way_in: Some(way_in),

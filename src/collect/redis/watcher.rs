@@ -140,7 +140,6 @@ impl Watcher {
                     tokio::time::sleep(PING).await;
                 }
             }
-            self.slot.asked(session.asked());
         }
     }
 
@@ -192,13 +191,15 @@ impl Watcher {
 
     async fn info(&mut self, session: &mut Session, instance: &mut Instance, due: &mut Due) -> Result<(), Trouble> {
         self.slot.waits(true);
+        // What was asked so far is what the answer counts of us: itself it counts afterwards.
+        let own = session.asked();
         let text = probe::read(session).await?;
         self.slot.waits(false);
         let info = info::parse(&text);
         self.connected = info.number("connected_clients").unwrap_or(0.0);
         let few = self.connected < FEW;
         let (replica, aof) = (info.word("role") == "slave", info.is_set("aof_enabled"));
-        self.slot.add(|sample| sample.info = Some(Ok(info)));
+        self.slot.add(|sample| (sample.info, sample.own) = (Some(Ok(info)), Some(own)));
         // After a failover it is another one to its clients.
         if replica != instance.replica {
             instance.replica = replica;

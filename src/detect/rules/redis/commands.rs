@@ -76,7 +76,7 @@ pub fn judge(
         found.held_share = command.stall / all.max(1e-9);
         found.evidence = vec![
             params.row("requests that stand still behind it", lost, LOST, "redis.latency"),
-            params.row("longest call", command.longest_ms(), LONG, "redis.latency"),
+            params.row("longest call, upper bound", command.longest_ms(), LONG, "redis.latency"),
             evidence("mean time per call", command.mean_s * 1000.0, Unit::Milliseconds, None, "redis.commands"),
             evidence("calls", command.per_s, Unit::PerSecond, None, "redis.commands"),
             evidence("main thread it takes", command.busy, Unit::SecondsPerSecond, None, "redis.commands"),

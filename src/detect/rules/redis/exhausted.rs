@@ -70,7 +70,13 @@ fn judge(view: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         evidence("connections refused", rejected, Unit::PerSecond, NONE_IS_FINE, "redis.stats"),
         evidence("clients connected", now, Unit::Count, Some(most), "redis.clients").of_capacity(),
     ];
-    found.fixes = set(r, Phase::Relief, "Allow twice as many", "maxclients", &format!("{:.0}", most * 2.0)).into_iter().collect();
+    found.fixes = set(r, Phase::Relief, "Allow twice as many", "maxclients", &format!("{:.0}", most * 2.0))
+        .map(|mut fix| {
+            fix.needs = "a connection: while all are taken, one that stands already, or another try".into();
+            fix
+        })
+        .into_iter()
+        .collect();
     found.fixes.extend(set(r, Phase::Cure, "Close connections that are idle for ten minutes", "timeout", "600").map(
         |mut fix| {
             fix.risk = format!("subscribers are exempt; a pool must be able to connect again; {}", fix.risk);

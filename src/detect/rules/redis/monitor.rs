@@ -40,7 +40,9 @@ fn judge(view: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
     }
     let mut judged = Judged::default();
     let came = r.commands.iter().flatten().any(|c| c.name == "monitor");
-    if came && r.clients_age_s > AGAIN_S {
+    // One that was there may be gone by now.
+    let there = r.clients.iter().flat_map(|c| &c.rows).any(|c| c.is('O'));
+    if (came || there) && r.clients_age_s > AGAIN_S {
         judged.demands.push(Demand::Server { source: r.id.clone(), ask: ServerAsk::Redis(RedisAsk::Clients) });
     }
     let clients = match &r.clients {
