@@ -78,42 +78,50 @@ pub fn levels(r: &RedisFacts) -> Vec<Row> {
     let mut say = |what: &str, figure: String, more: String, meaning: Meaning| {
         rows.push(row(what, vec![Cell::text(what), Cell::text(figure), Cell::text(more)], meaning));
     };
-    let number = |name: &str| info.number(name).unwrap_or(0.0);
+    let show = |name: &str, how: fn(f64) -> String| info.number(name).map_or_else(|| "?".to_owned(), how);
     if let Some(hits) = r.hit_rate().map(|h| h * 100.0) {
         let meaning = if hits < HITS { Meaning::Warning } else { Meaning::Text };
         let misses = r.rate("keyspace_misses").map_or_else(String::new, |m| format!("{} misses/s", short(m)));
         say("hit rate", format!("{} %", short(hits)), misses, meaning);
     }
-    let most = number("maxmemory");
-    let limit =
-        if most > 0.0 { format!("of {} ({})", bytes(most), info.word("maxmemory_policy")) } else { "no limit".to_owned() };
-    say("memory", bytes(number("used_memory")), limit, Meaning::Text);
-    say("resident", bytes(number("used_memory_rss")), fragments(info), Meaning::Text);
-    say("keys", count(info.keys() as f64), format!("{} databases", info.keyspace.len()), Meaning::Text);
+    let limit = match info.number("maxmemory") {
+        None => "limit unknown".to_owned(),
+        Some(most) if most > 0.0 => format!("of {} ({})", bytes(most), info.word("maxmemory_policy")),
+        Some(_) => "no limit".to_owned(),
+    };
+    say("memory", show("used_memory", bytes), limit, Meaning::Text);
+    say("resident", show("used_memory_rss", bytes), fragments(info), Meaning::Text);
+    say("keys", count(info.keys() as f64), format!("databases with keys: {}", info.keyspace.len()), Meaning::Text);
     let gone = |name: &str| r.rate(name).map_or_else(|| "?".to_owned(), |n| format!("{}/s", short(n)));
     say("expired", gone("expired_keys"), String::new(), Meaning::Text);
     say("evicted", gone("evicted_keys"), String::new(), Meaning::Text);
-    let clients = format!("of {}, {} blocked by their own wish", count(number("maxclients")), count(number("blocked_clients")));
-    say("clients", count(number("connected_clients")), clients, Meaning::Text);
+    let clients = format!("of {}, {} blocked by their own wish", show("maxclients", count), show("blocked_clients", count));
+    say("clients", show("connected_clients", count), clients, Meaning::Text);
     let ill = |name: &str| if ["", "ok"].contains(&info.word(name)) { Meaning::Text } else { Meaning::Critical };
-    let changes = format!("{} changes since", count(number("rdb_changes_since_last_save")));
+    let changes = format!("{} changes since", show("rdb_changes_since_last_save", count));
     say("last save", info.word("rdb_last_bgsave_status").to_owned(), changes, ill("rdb_last_bgsave_status"));
     if info.is_set("aof_enabled") {
-        let late = format!("{} late flushes since the start", count(number("aof_delayed_fsync")));
+        let late = format!("{} late flushes since the start", show("aof_delayed_fsync", count));
         say("append-only file", info.word("aof_last_write_status").to_owned(), late, ill("aof_last_write_status"));
     }
-    say("newest fork", format!("{} ms", short(number("latest_fork_usec") / 1000.0)), String::new(), Meaning::Text);
+    say("newest fork", show("latest_fork_usec", |us| format!("{} ms", short(us / 1000.0))), String::new(), Meaning::Text);
     let primary = info.word("master_host");
     if primary.is_empty() {
-        say("role", "primary".into(), format!("{} replicas", count(number("connected_slaves"))), Meaning::Text);
+        say("role", "primary".into(), format!("{} replicas", show("connected_slaves", count)), Meaning::Text);
     } else {
         let link = info.word("master_link_status");
         let meaning = if link == "up" { Meaning::Text } else { Meaning::Critical };
-        say("role", format!("replica of {primary}:{:.0}", number("master_port")), format!("link {link}"), meaning);
+        say(
+            "role",
+            format!("replica of {primary}:{}", show("master_port", |p| format!("{p:.0}"))),
+            format!("link {link}"),
+            meaning,
+        );
     }
     for replica in &info.replicas {
-        let behind = (number("master_repl_offset") - replica.offset).max(0.0);
-        let more = format!("{} behind, acknowledged {} ago", bytes(behind), seconds(replica.lag_s));
+        let behind = info.number("master_repl_offset").map(|offset| (offset - replica.offset).max(0.0));
+        let behind = behind.map_or_else(|| "?".to_owned(), bytes);
+        let more = format!("{behind} behind, acknowledged {} ago", seconds(replica.lag_s));
         say(&format!("replica {}", replica.address), replica.state.shown().to_owned(), more, Meaning::Text);
     }
     rows

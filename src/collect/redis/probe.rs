@@ -22,19 +22,20 @@ const MORE: [(&str, &[&str]); 3] = [
     ("LATENCY HISTOGRAM", &["LATENCY", "HISTOGRAM", "ping"]),
 ];
 
-/// The least that an ACL user needs, on one line.
+/// The least that its ACL user needs there, on one line.
 #[must_use]
-pub fn acl(user: &str) -> String {
+pub fn acl(target: &Target) -> String {
+    let (cli, user) = (target.way("redis-cli"), target.user.as_deref().unwrap_or_default());
     const NEEDS: &str =
         "+ping +info '+slowlog|get' '+latency|histogram' '+config|get' '+client|list' '+client|setname' '+client|id'";
     match user {
         // A user of its own, with nothing else.
-        "" | "default" => format!("redis-cli ACL SETUSER perftop on '>PASSWORD' -@all {NEEDS}"),
+        "" | "default" => format!("{cli} ACL SETUSER perftop on '>PASSWORD' -@all {NEEDS}"),
         // One that has rights already keeps them.
         plain if plain.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) => {
-            format!("redis-cli ACL SETUSER {plain} {NEEDS}")
+            format!("{cli} ACL SETUSER {plain} {NEEDS}")
         }
-        _ => format!("redis-cli ACL SETUSER NAME {NEEDS}   (for the user that perftop is there)"),
+        _ => format!("{cli} ACL SETUSER NAME {NEEDS}   (for the user that perftop is there)"),
     }
 }
 
@@ -104,9 +105,7 @@ pub async fn ask(session: &mut Session, target: &Target, roots: &Roots) -> Resul
 
 fn lack(what: &str, trouble: &Trouble, target: &Target) -> Lack {
     match trouble.word() {
-        "NOPERM" => {
-            Lack::new(Why::Denied, format!("{what}: {trouble}")).lifted_by(acl(target.user.as_deref().unwrap_or_default()))
-        }
+        "NOPERM" => Lack::new(Why::Denied, format!("{what}: {trouble}")).lifted_by(acl(target)),
         _ => Lack::new(Why::Absent, format!("{what}: {trouble}")),
     }
 }

@@ -47,9 +47,7 @@ pub fn lost(target: &Target, known: Option<&Instance>, trouble: &Trouble) -> Sou
             SourceState::Denied,
             "its password in REDISCLI_AUTH, or password_file in [redis.NAME] of the configuration".to_owned(),
         ),
-        Trouble::Refused { word, .. } if word == "NOPERM" => {
-            (SourceState::Denied, acl(target.user.as_deref().unwrap_or_default()))
-        }
+        Trouble::Refused { word, .. } if word == "NOPERM" => (SourceState::Denied, acl(target)),
         Trouble::Refused { word, .. } if word == "DENIED" => {
             (SourceState::Denied, "protected mode: ask it from its own host, or give it a password".to_owned())
         }

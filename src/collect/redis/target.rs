@@ -150,24 +150,28 @@ impl Target {
         }
     }
 
-    /// A command that gets there: `redis-cli -h … -p …`.
+    /// The client program with the way there, as nobody in particular: `redis-cli -h … -p …`.
     #[must_use]
-    pub fn cli(&self, client: &str) -> String {
+    pub fn way(&self, client: &str) -> String {
         let tls = if self.tls.is_some() { " --tls" } else { "" };
-        let user = match self.user.as_deref().map(|user| Word::quoted(user.as_bytes())) {
-            Some(Some(user)) => format!(" --user {user} --askpass"),
-            _ => String::new(),
-        };
         match &self.address {
-            Address::Tcp(host, port) if loopback(host) => format!("{client} -p {port}{user}{tls}"),
-            Address::Tcp(host, port) => match Word::quoted(host.as_bytes()) {
-                Some(host) => format!("{client} -h {host} -p {port}{user}{tls}"),
-                None => format!("{client} -p {port}{user}{tls}"),
+            Address::Tcp(host, port) => match Word::quoted(host.as_bytes()).filter(|_| !loopback(host)) {
+                Some(host) => format!("{client} -h {host} -p {port}{tls}"),
+                None => format!("{client} -p {port}{tls}"),
             },
             Address::Socket(path) => match Word::quoted(path.as_os_str().as_encoded_bytes()) {
-                Some(path) => format!("{client} -s {path}{user}"),
+                Some(path) => format!("{client} -s {path}"),
                 None => client.to_owned(),
             },
+        }
+    }
+
+    /// The same as the user that perftop is there.
+    #[must_use]
+    pub fn cli(&self, client: &str) -> String {
+        match self.user.as_deref().map(|user| Word::quoted(user.as_bytes())) {
+            Some(Some(user)) => format!("{} --user {user} --askpass", self.way(client)),
+            _ => self.way(client),
         }
     }
 
@@ -238,7 +242,7 @@ mod tests {
         let t = Target::parse("rediss://app:p%40ss@cache.example?tls_verify=ca&tls_ca=/etc/ca.pem").unwrap();
         assert_eq!((t.user.as_deref(), t.tls), (Some("app"), Some(Trust::Authority)));
         assert_eq!(t.password.as_ref().map(|p| p.reveal().as_str()), Some("p@ss"));
-        assert_eq!(t.cli("redis-cli"), "redis-cli -h cache.example -p 6379 --user app --askpass --tls");
+        assert_eq!(t.cli("redis-cli"), "redis-cli -h cache.example -p 6379 --tls --user app --askpass");
         let t = Target::parse("redis://:secret@localhost").unwrap();
         assert_eq!((t.user, t.password.map(|p| p.reveal().clone())), (None, Some("secret".to_owned())));
         for wrong in

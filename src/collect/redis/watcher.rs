@@ -241,8 +241,9 @@ impl Watcher {
         match session.ask(&["CLIENT", "LIST"]).await {
             Ok(answer) => Ok(Ok(answers::clients(answers::bytes(&answer).unwrap_or_default(), instance.own_id))),
             Err(trouble) if trouble.fatal() => Err(trouble),
-            Err(trouble) => Ok(Err(Lack::new(Why::Denied, format!("CLIENT LIST: {trouble}"))
-                .lifted_by(probe::acl(self.target.user.as_deref().unwrap_or_default())))),
+            Err(trouble) => {
+                Ok(Err(Lack::new(Why::Denied, format!("CLIENT LIST: {trouble}")).lifted_by(probe::acl(&self.target))))
+            }
         }
     }
 

@@ -106,10 +106,10 @@ states! {
     PostgresClient = "postgres.client", Seen, Server, Else, "the client to read its result";
     PostgresOther = "postgres.other", Seen, Server, Else, "something else";
     PostgresConnect = "postgres.connect", Modelled, Server, Else, "logins";
-    RedisStall = "redis.stall", Modelled, Server, Else, "something else";
-    RedisFork = "redis.fork", Modelled, Server, Else, "something else";
-    RedisFsync = "redis.fsync", Modelled, Server, Flush, "something else";
-    RedisMiss = "redis.miss", Modelled, Server, Else, "something else";
+    RedisStall = "redis.stall", Modelled, Server, Else, "a busy Redis";
+    RedisFork = "redis.fork", Modelled, Server, Else, "a fork of Redis";
+    RedisFsync = "redis.fsync", Modelled, Server, Flush, "a flush of Redis to disk";
+    RedisMiss = "redis.miss", Modelled, Server, Else, "what the cache did not have";
 }
 
 impl State {

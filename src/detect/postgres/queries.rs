@@ -105,6 +105,9 @@ impl<'a> Queries<'a> {
 /// The advice of each plan, by the busiest entry of its statement.
 fn advised(pg: &PgFacts) -> Advised {
     let planned: HashSet<i64> = pg.plans.queries().collect();
+    if planned.is_empty() {
+        return Advised::new();
+    }
     let mut rows: Vec<&StatementRow> = pg.rows().filter(|row| planned.contains(&row.key.query)).collect();
     rows.sort_by(|a, b| b.grown.exec_ms.total_cmp(&a.grown.exec_ms).then(a.key.cmp(&b.key)));
     let (mut all, mut seen) = (Advised::new(), BTreeSet::new());

@@ -147,9 +147,7 @@ fn seconds(old: &Info, new: &Info, ours_ns: u64) -> Option<f64> {
 
 fn commands(state: &RedisState, new: &Info, old: &RedisState, before: &Info, dt_s: f64) -> Vec<CommandFacts> {
     let rows: BTreeMap<&[u8], _> = before.commands.iter().map(|row| (row.name.raw(), row)).collect();
-    let histogram = |all: &Seen<Arc<Vec<Histogram>>>, name: &[u8]| {
-        all.as_ref().ok().and_then(|all| all.iter().find(|h| h.command.raw() == name).cloned())
-    };
+    let (latency, latency_before) = (by_name(&state.latency), by_name(&old.latency));
     let mut all = Vec::new();
     for row in &new.commands {
         let old_row = rows.get(row.name.raw());
@@ -164,8 +162,9 @@ fn commands(state: &RedisState, new: &Info, old: &RedisState, before: &Info, dt_
             continue;
         }
         let mean_s = usec as f64 / 1e6 / calls.max(1) as f64;
-        let buckets = histogram(&state.latency, row.name.raw())
-            .and_then(|new| new.since(histogram(&old.latency, row.name.raw()).as_ref()))
+        let buckets = latency
+            .get(row.name.raw())
+            .and_then(|new| new.since(latency_before.get(row.name.raw()).copied()))
             .filter(|buckets| buckets.iter().any(|(_, calls)| *calls > 0));
         let longest_s = buckets.as_ref().and_then(|b| b.iter().rev().find(|(_, n)| *n > 0)).map(|(bound, _)| *bound as f64 / 1e6);
         all.push((
@@ -181,19 +180,26 @@ fn commands(state: &RedisState, new: &Info, old: &RedisState, before: &Info, dt_
             buckets,
         ));
     }
-    // What a script or a transaction calls is counted as well, and is nobody's request: each read of a socket brought one at least.
-    let mut rate: f64 = all.iter().map(|(c, _)| c.per_s).sum();
-    let runs = |name: &str| ["eval", "fcall", "exec"].iter().any(|word| name.starts_with(word));
-    if all.iter().any(|(c, _)| runs(&c.name))
-        && let Some(reads) =
-            new.number("total_reads_processed").zip(before.number("total_reads_processed")).map(|(new, old)| new - old)
-    {
-        rate = rate.min((reads / dt_s).max(0.0));
-    }
+    let reads =
+        new.number("total_reads_processed").zip(before.number("total_reads_processed")).map(|(new, old)| (new - old) / dt_s);
+    let rate = requests(all.iter().map(|(command, _)| command), reads.filter(|n| *n >= 0.0));
     stand_behind(&mut all, rate, clients(new), dt_s);
     let mut all: Vec<CommandFacts> = all.into_iter().map(|(command, _)| command).collect();
     all.sort_by(|a, b| b.stall.total_cmp(&a.stall).then(b.busy.total_cmp(&a.busy)).then(a.name.cmp(&b.name)));
     all
+}
+
+/// Histograms by command.
+fn by_name(all: &Seen<Arc<Vec<Histogram>>>) -> BTreeMap<&[u8], &Histogram> {
+    all.iter().flat_map(|all| all.iter()).map(|h| (h.command.raw(), h)).collect()
+}
+
+/// Requests per second: the calls, but for those of a script or a transaction, which are counted as well and are nobody's. Where there are
+/// such, the reads of sockets bound them: each brought one request at least.
+fn requests<'a>(mut commands: impl Iterator<Item = &'a CommandFacts> + Clone, reads_per_s: Option<f64>) -> f64 {
+    let runs = |c: &CommandFacts| ["eval", "fcall", "exec"].iter().any(|word| c.name.starts_with(word));
+    let calls: f64 = commands.clone().map(|c| c.per_s).sum();
+    reads_per_s.filter(|_| commands.any(runs)).map_or(calls, |reads| calls.min(reads))
 }
 
 /// Clients that can stand in the queue: those that are connected, but for those that wait for data by their own wish, and us.
@@ -305,7 +311,7 @@ impl RedisFacts {
     /// Requests per second, those of perftop left out.
     #[must_use]
     pub fn requests_per_s(&self) -> Option<f64> {
-        Some(self.commands.as_ref().ok()?.iter().map(|c| c.per_s).sum())
+        Some(requests(self.commands.as_ref().ok()?.iter(), self.rate("total_reads_processed")))
     }
 
     /// Share of look-ups that found their key, 0..1; `None` without any.

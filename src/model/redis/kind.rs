@@ -24,8 +24,12 @@ impl ServerKind for Redis {
     fn fold(before: &RedisState, fresh: &RedisSample, answers: &[Answered<'_, Self>], now_ns: u64) -> RedisState {
         let mut after = before.fold(fresh, now_ns);
         for (RedisAsk::Clients, answer) in answers {
-            let found = answer.map(|RedisDetail::Clients(clients)| Arc::new(clients.clone())).map_err(Clone::clone);
-            (after.clients, after.clients_ns) = (found, now_ns);
+            match answer {
+                Ok(RedisDetail::Clients(clients)) => (after.clients, after.clients_ns) = (Ok(Arc::new(clients.clone())), now_ns),
+                // A list that was refused takes the one before away from nobody.
+                Err(lack) if after.clients.is_err() => after.clients = Err((*lack).clone()),
+                Err(_) => {}
+            }
         }
         after
     }
@@ -49,4 +53,22 @@ pub enum RedisAsk {
 pub enum RedisDetail {
     /// Its clients.
     Clients(Clients),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::seen::{Lack, Why};
+
+    #[test]
+    fn a_list_that_was_refused_takes_the_one_before_away_from_nobody() {
+        let (nothing, fresh) = (RedisState::default(), RedisSample::default());
+        let listed = RedisDetail::Clients(Clients { all: 7, ..Clients::default() });
+        let refused = Lack::new(Why::NotYet, "read a moment ago");
+        let once = Redis::fold(&nothing, &fresh, &[(&RedisAsk::Clients, Ok(&listed))], 5);
+        let twice = Redis::fold(&once, &fresh, &[(&RedisAsk::Clients, Err(&refused))], 9);
+        assert_eq!((twice.clients.as_ref().map(|c| c.all), twice.clients_ns), (Ok(7), 5));
+        let never = Redis::fold(&nothing, &fresh, &[(&RedisAsk::Clients, Err(&refused))], 9);
+        assert_eq!(never.clients.as_ref().err(), Some(&refused));
+    }
 }

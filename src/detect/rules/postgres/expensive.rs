@@ -62,8 +62,8 @@ fn made(pg: &PgFacts, params: &Params<'_>, costly: &Costly<'_>, _: &Kind) -> Opt
     );
     let mut found = queries::found(pg, costly, title, SPARED);
     found.confidence = found.confidence.min(0.6);
-    let dear = Some(params.get(DEAR.param));
-    found.evidence.push(evidence("time per call", g.exec_ms / calls, Unit::Milliseconds, dear, "postgres.statements"));
+    let least = Some(params.get(DEAR.param));
+    found.evidence.push(evidence("time per call", g.exec_ms / calls, Unit::Milliseconds, least, "postgres.statements"));
     found.fixes = limit(pg, costly);
     Some((query_subject(pg, costly.row), found))
 }
@@ -103,13 +103,13 @@ mod tests {
 
     #[test]
     fn an_expensive_query_is_found_and_held() {
-        let dear = takes(20.0, 0.1);
-        Table { clear: dear.busy(60), unknown: Statement::unread(), found: dear.bench(), held: Some(dear.busy(80)) }.check(&RULE);
-        dear.bench()
+        let slow = takes(20.0, 0.1);
+        Table { clear: slow.busy(60), unknown: Statement::unread(), found: slow.bench(), held: Some(slow.busy(80)) }.check(&RULE);
+        slow.bench()
             .must_say(&RULE, "found `SELECT id FROM orders WHERE customer_id = $1` keeps 0.1 sessions busy, 20 ms per call");
         takes(19.0, 0.1).bench().must_say(&RULE, "clear");
-        takes(14.5, 0.1).bench().must_say_after(&RULE, Some(&dear.bench()), "found");
-        takes(13.5, 0.1).bench().must_say_after(&RULE, Some(&dear.bench()), "clear");
+        takes(14.5, 0.1).bench().must_say_after(&RULE, Some(&slow.bench()), "found");
+        takes(13.5, 0.1).bench().must_say_after(&RULE, Some(&slow.bench()), "clear");
         // One that has most of the time is expensive from 2 ms on.
         takes(2.0, 0.41).bench().must_say(&RULE, "found");
         takes(2.0, 0.39).bench().must_say(&RULE, "clear");

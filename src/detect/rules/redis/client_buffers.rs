@@ -8,6 +8,7 @@ use crate::detect::redis::View;
 use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
 use crate::model::demand::Demand;
 use crate::model::redis::RedisAsk;
+use crate::model::seen::{Lack, Why};
 use crate::model::server::ServerAsk;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, bytes};
@@ -48,7 +49,9 @@ fn judge(view: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         Ok(info) => info,
         Err(answer) => return answer,
     };
-    let all = info.number("mem_clients_normal").unwrap_or(0.0);
+    let Some(all) = info.number("mem_clients_normal") else {
+        return Judged::unknown(instance(r), &Lack::new(Why::Absent, "mem_clients_normal of INFO"));
+    };
     let largest = r.clients.as_ref().ok().and_then(|c| c.rows.iter().max_by_key(|c| c.total_bytes.max(c.output_bytes)));
     let subject = largest.map_or_else(|| instance(r), |c| Subject::new(SubjectType::Client, c.id.to_string(), c.label()));
     if all < params.limit(LARGE, is_held(prev, &subject)) {
@@ -59,10 +62,8 @@ fn judge(view: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     let mut found = Found::new(Class::Risk, format!("{} wait in buffers of clients{who}", bytes(all)));
     found.grows = true;
     found.never_critical = true;
-    found.evidence = vec![
-        params.row("buffers of ordinary clients", all, LARGE, "redis.memory"),
-        evidence("of these the largest", held, Unit::Bytes, None, "redis.clients"),
-    ];
+    found.evidence = vec![params.row("buffers of ordinary clients", all, LARGE, "redis.memory")];
+    found.evidence.extend(largest.map(|_| evidence("of these the largest", held, Unit::Bytes, None, "redis.clients")));
     found.fixes = largest.filter(|_| held >= all * 0.3).and_then(|c| kill(r, c)).into_iter().collect();
     found.fixes.extend(set(r, Phase::Cure, "Limit what all clients take (7.0 and later)", "maxmemory-clients", "5%"));
     let mut judged = Judged::found(subject, found);

@@ -70,8 +70,6 @@ pub fn judge(
         let mut found = Found::new(Class::Live, title(command, lost));
         found.losses = vec![(State::RedisStall, lost)];
         found.victims_time = lost + (r.main_thread().unwrap_or(0.0) - command.busy).max(0.0);
-        // The time of its own calls is what it is for.
-        found.own_time = 0.0;
         found.confidence = if command.longest_s.is_some() { 0.8 } else { 0.6 };
         found.held_share = command.stall / all.max(1e-9);
         found.evidence = vec![

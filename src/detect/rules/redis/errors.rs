@@ -7,11 +7,10 @@ use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::redis::View;
 use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, Verdict, evidence};
-use crate::model::seen::{Lack, Why};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
 
-use super::support::{fix, info, instance};
+use super::support::{errors, instance, look};
 
 const FAILED: Param =
     Param { name: "failed", unit: Unit::PerSecond, default: 0.5, min: 0.01, max: 1e6, what: "errors of one kind per second" };
@@ -39,20 +38,14 @@ and which.",
 
 fn judge(view: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     let r = view.server;
-    let info = match info(view) {
-        Ok(info) => info,
+    let errors = match errors(view) {
+        Ok(errors) => errors,
         Err(answer) => return answer,
     };
-    if r.before.is_none() {
-        return Judged::unknown(instance(r), &Lack::first_sample("INFO errorstats"));
-    }
-    if r.instance.as_ref().is_some_and(|i| i.release() < (6, 2)) && info.errors.is_empty() {
-        return Judged::unknown(instance(r), &Lack::new(Why::Absent, "errorstats: 6.2 and later"));
-    }
     let mut judged = Judged::default();
     let worst =
         r.commands.iter().flatten().max_by(|a, b| a.failed_per_s.total_cmp(&b.failed_per_s)).filter(|c| c.failed_per_s > 0.0);
-    for (word, failed) in r.errors_per_s().into_iter().filter(|(word, _)| !OF_OTHERS.contains(&word.as_str())) {
+    for (word, failed) in errors.into_iter().filter(|(word, _)| !OF_OTHERS.contains(&word.as_str())) {
         let subject = Subject::new(SubjectType::Error, word.as_str(), word.as_str());
         if failed < params.limit(FAILED, is_held(prev, &subject)) {
             continue;
@@ -66,16 +59,10 @@ fn judge(view: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
             evidence("requests", r.requests_per_s().unwrap_or(0.0), Unit::PerSecond, None, "redis.commands"),
         ];
         let look = match word.as_str() {
-            "NOPERM" | "WRONGPASS" | "NOAUTH" => fix(r, Phase::Relief, "See who was refused", |cli| sh!("{} ACL LOG 10", cli)),
-            _ => fix(r, Phase::Relief, "See which commands fail", |cli| sh!("{} INFO commandstats", cli)),
+            "NOPERM" | "WRONGPASS" | "NOAUTH" => look(r, Phase::Relief, "See who was refused", |cli| sh!("{} ACL LOG 10", cli)),
+            _ => look(r, Phase::Relief, "See which commands fail", |cli| sh!("{} INFO commandstats", cli)),
         };
-        found.fixes = look
-            .map(|mut look| {
-                look.risk = "none: read-only".into();
-                look
-            })
-            .into_iter()
-            .collect();
+        found.fixes = look.into_iter().collect();
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }
     if judged.verdicts.is_empty() {

@@ -25,7 +25,7 @@ const HITS: Param = Param {
     unit: Unit::Percent,
     default: SERVES,
     min: 1.0,
-    max: 100.0,
+    max: SERVES,
     what: "hit rate from which on a cache that evicts does its work",
 };
 

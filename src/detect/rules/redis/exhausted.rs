@@ -7,6 +7,7 @@ use crate::detect::params::{NONE_IS_FINE, Param, Params};
 use crate::detect::redis::View;
 use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
 use crate::model::facts::RedisFacts;
+use crate::model::seen::{Lack, Why};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, count, short};
 
@@ -49,28 +50,42 @@ fn judge(view: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         Ok(rejected) => rejected,
         Err(answer) => return answer,
     };
-    let most = info.number("maxclients").or_else(|| r.setting("maxclients")?.parse().ok()).unwrap_or(0.0);
-    let now = info.number("connected_clients").unwrap_or(0.0);
-    let share = if most > 0.0 { now / most * 100.0 } else { 0.0 };
+    let most = info.number("maxclients").or_else(|| r.setting("maxclients")?.parse().ok()).filter(|m| *m > 0.0);
+    let Some(now) = info.number("connected_clients") else {
+        return Judged::unknown(instance(r), &Lack::new(Why::Absent, "connected_clients of INFO"));
+    };
     let subject = noisiest(r).unwrap_or_else(|| instance(r));
-    if rejected <= 0.0 && share < params.limit(NEARLY, is_held(prev, &subject)) {
-        return Judged::clear(instance(r), format!("{} of {} clients", count(now), count(most)));
-    }
-    let (class, title) = match rejected > 0.0 {
-        true => (
+    let limit = params.limit(NEARLY, is_held(prev, &subject));
+    // Refusals say by themselves that the limit is reached, even where nobody may read it.
+    let (class, title) = match (rejected > 0.0, most) {
+        (true, most) => (
             Class::Error,
-            format!("maxclients is reached ({}): {} connections a second are refused", count(most), short(rejected)),
+            format!(
+                "maxclients is reached{}: {} connections a second are refused",
+                most.map_or_else(String::new, |most| format!(" ({})", count(most))),
+                short(rejected)
+            ),
         ),
-        false => (Class::Risk, format!("{} of {} clients are connected: more are refused soon", count(now), count(most))),
+        (false, Some(most)) if now / most * 100.0 < limit => {
+            return Judged::clear(instance(r), format!("{} of {} clients", count(now), count(most)));
+        }
+        (false, Some(most)) => {
+            (Class::Risk, format!("{} of {} clients are connected: more are refused soon", count(now), count(most)))
+        }
+        (false, None) => {
+            let lack = Lack::new(Why::Absent, "maxclients: of INFO since 6.2, else of CONFIG GET");
+            return Judged::unknown(instance(r), &lack);
+        }
     };
     let mut found = Found::new(class, title);
     found.failed_per_s = Some(rejected).filter(|n| *n > 0.0);
     found.grows = true;
     found.evidence = vec![
         evidence("connections refused", rejected, Unit::PerSecond, NONE_IS_FINE, "redis.stats"),
-        evidence("clients connected", now, Unit::Count, Some(most), "redis.clients").of_capacity(),
+        evidence("clients connected", now, Unit::Count, most, "redis.clients").of_capacity(),
     ];
-    found.fixes = set(r, Phase::Relief, "Allow twice as many", "maxclients", &format!("{:.0}", most * 2.0))
+    found.fixes = most
+        .and_then(|most| set(r, Phase::Relief, "Allow twice as many", "maxclients", &format!("{:.0}", most * 2.0)))
         .map(|mut fix| {
             fix.needs = "a connection: while all are taken, one that stands already, or another try".into();
             fix
@@ -121,5 +136,15 @@ mod tests {
         }
         .check(&RULE);
         connected(10_000.0, 4.0).must_say(&RULE, "found maxclients is reached (10k): 4.0 connections a second are refused");
+        // Where nobody may read the limit, refusals are found without it, and their absence says nothing.
+        let unread = |refused| {
+            Bench::redis(|r| {
+                r.grow("rejected_connections", refused);
+                r.say("maxclients", 0.0);
+                r.settings = Err(Lack::new(Why::Denied, "NOPERM"));
+            })
+        };
+        unread(4.0).must_say(&RULE, "found maxclients is reached: 4.0 connections a second are refused");
+        unread(0.0).must_say(&RULE, "unknown");
     }
 }

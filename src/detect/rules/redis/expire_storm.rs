@@ -14,7 +14,7 @@ const BUSY: Param = Param {
     name: "busy",
     unit: Unit::Percent,
     default: EXPIRES,
-    min: 1.0,
+    min: EXPIRES,
     max: 100.0,
     what: "of the main thread that active expiry takes; the server allows it 25 %",
 };

@@ -9,7 +9,7 @@ use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, bytes, seconds};
 
-use super::support::{fix, info, more_memory};
+use super::support::{info, look, more_memory};
 
 const HORIZON: Param = Param {
     name: "horizon",
@@ -66,7 +66,7 @@ fn judge(view: &View<'_>, params: &Params<'_>, _: Option<&Prev>) -> Judged {
         params.row_below("time to full, upper bound", late, HORIZON, "redis.memory"),
     ];
     found.fixes = more_memory(view, r, most).into_iter().collect();
-    found.fixes.extend(fix(r, Phase::Cure, "See what takes the memory", |cli| sh!("{} MEMORY STATS", cli)));
+    found.fixes.extend(look(r, Phase::Cure, "See what takes the memory", |cli| sh!("{} MEMORY STATS", cli)));
     Judged::found(subject, found)
 }
 

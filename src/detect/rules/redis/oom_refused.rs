@@ -10,7 +10,7 @@ use crate::model::facts::RedisFacts;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, bytes, short};
 
-use super::support::{fix, info, more_memory, set};
+use super::support::{failed, info, look, more_memory, set};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -37,9 +37,12 @@ fn judge(view: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
         Err(answer) => return answer,
     };
     let subject = Subject::new(SubjectType::Setting, "maxmemory", "maxmemory");
-    let failed = r.errors_per_s().into_iter().find(|(word, _)| word == "OOM").map_or(0.0, |(_, n)| n);
+    let failed = match failed(view, "OOM") {
+        Ok(failed) => failed,
+        Err(answer) => return answer,
+    };
     if failed <= 0.0 {
-        return Judged::clear(subject, "no write was refused for want of memory");
+        return Judged::clear(subject, "no write was refused because memory is full");
     }
     let (most, policy) = (info.number("maxmemory").unwrap_or(0.0), info.word("maxmemory_policy"));
     let title = format!(
@@ -65,10 +68,7 @@ fn fixes(view: &View<'_>, r: &RedisFacts, most: f64) -> Vec<Fix> {
         fix.risk = "deletes data of any key from now on; lost at the next restart unless CONFIG REWRITE follows".into();
         fix
     }));
-    fixes.extend(fix(r, Phase::Cure, "See what takes the memory", |cli| sh!("{} MEMORY STATS", cli)).map(|mut look| {
-        look.risk = "none: read-only".into();
-        look
-    }));
+    fixes.extend(look(r, Phase::Cure, "See what takes the memory", |cli| sh!("{} MEMORY STATS", cli)));
     fixes
 }
 
@@ -86,6 +86,15 @@ mod tests {
             held: None,
         }
         .check(&RULE);
+        // Before the second reading, and before 6.2, nobody counts them: that is not "none".
+        Bench::redis(|r| r.before = None).must_say(&RULE, "unknown");
+        let old = Bench::redis(|r| {
+            r.instance = r
+                .instance
+                .take()
+                .map(|i| std::sync::Arc::new(crate::model::redis::Instance { version: "6.0.16".into(), ..(*i).clone() }))
+        });
+        old.must_say(&RULE, "unknown");
         let refused = Bench::redis(|r| r.fail("OOM", 10.0));
         refused
             .must_say(&RULE, "found 10 writes a second are refused: memory is at maxmemory (95 MiB), the policy is noeviction");

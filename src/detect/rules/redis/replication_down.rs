@@ -9,7 +9,7 @@ use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, seconds};
 
-use super::support::{fix, info, instance};
+use super::support::{info, instance, look};
 
 const DOWN: Param = Param {
     name: "down",
@@ -69,11 +69,7 @@ fn judge(view: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     found.grows = true;
     found.age_s = Some(down);
     found.evidence = vec![params.row("link down", down, DOWN, "redis.replication")];
-    found.fixes = fix(r, Phase::Relief, "See what the replica says of its primary", |cli| sh!("{} INFO replication", cli))
-        .map(|mut look| {
-            look.risk = "none: read-only".into();
-            look
-        })
+    found.fixes = look(r, Phase::Relief, "See what the replica says of its primary", |cli| sh!("{} INFO replication", cli))
         .into_iter()
         .collect();
     Judged::found(subject, found)

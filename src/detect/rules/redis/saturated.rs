@@ -11,13 +11,13 @@ use crate::model::facts::RedisFacts;
 use crate::model::seen::Lack;
 use crate::model::unit::{Unit, count, short};
 
-use super::support::{fix, in_application, info, instance};
+use super::support::{in_application, info, instance, kill, look};
 
 const BUSY: Param = Param {
     name: "busy",
     unit: Unit::Percent,
     default: FULL,
-    min: 10.0,
+    min: FULL,
     max: 100.0,
     what: "of one core that the main thread uses; below 70 no queue is counted",
 };
@@ -45,7 +45,8 @@ more than the commands themselves, which commandstats does not count. The loss i
 per second times what the median round trip of a PING is above that of rest, less what stands behind single long
 commands.
 
-**Relief**: see which commands and clients make the load. **Cure**: pipelines and MGET, replicas for readers, io-threads
+**Relief**: end a client in MONITOR, for which every command is written once more; see which commands and clients make
+the load. **Cure**: pipelines and MGET, replicas for readers, io-threads
 (a restart), shards.",
     judge: Judge::Redis(judge),
 };
@@ -95,14 +96,10 @@ fn judge(view: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
 }
 
 fn fixes(r: &RedisFacts) -> Vec<Fix> {
-    let look = fix(r, Phase::Relief, "See which commands take the thread", |cli| sh!("{} INFO commandstats", cli));
-    let mut fixes: Vec<Fix> = look
-        .map(|mut look| {
-            look.risk = "none: read-only".into();
-            look
-        })
-        .into_iter()
-        .collect();
+    // The thread writes each command again for each MONITOR: nobody counts what that takes, and it goes first.
+    let monitors = r.clients.iter().flat_map(|c| &c.rows).filter(|c| c.is('O'));
+    let mut fixes: Vec<Fix> = monitors.filter_map(|c| kill(r, c)).collect();
+    fixes.extend(look(r, Phase::Relief, "See which commands take the thread", |cli| sh!("{} INFO commandstats", cli)));
     fixes.push(in_application(
         r,
         "Ask for more at a time, or spread the load",
@@ -114,16 +111,15 @@ fn fixes(r: &RedisFacts) -> Vec<Fix> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::bench::redis::command;
-    use crate::detect::bench::{Bench, Table};
+    use crate::detect::bench::{Bench, Table, redis};
 
     /// So much of a core, and so many milliseconds to an answer, at 50,000 requests a second.
     fn full(busy: f64, trip_ms: f64) -> Bench {
         Bench::redis(|r| {
             r.grow("used_cpu_user_main_thread", busy);
             r.grow("used_cpu_sys_main_thread", 0.0);
-            r.commands = Ok(vec![command("get", 50_000.0, 0.000_001)]);
-            r.trips = Some(crate::detect::bench::redis::trips(trip_ms));
+            r.commands = Ok(vec![redis::command("get", 50_000.0, 0.000_001)]);
+            r.trips = Some(redis::trips(trip_ms));
         })
     }
 
@@ -134,5 +130,16 @@ mod tests {
         full(0.95, 0.4).must_say(&RULE, "found The main thread is full with 50k requests a second, mostly GET: 15 stand");
         // Full, and nobody waits.
         full(0.95, 0.001).must_say(&RULE, "clear");
+    }
+
+    #[test]
+    fn a_monitor_is_ended_first_and_a_subscriber_is_not() {
+        let first = |flags: &str| {
+            let row = crate::model::redis::Client { flags: flags.into(), ..redis::client(7, "10.0.0.9:5000") };
+            let clients = Ok(std::sync::Arc::new(crate::model::redis::Clients { rows: vec![row], all: 1 }));
+            fixes(&RedisFacts { clients, ..redis::quiet() })[0].title.clone()
+        };
+        assert_eq!(first("O"), "End client 10.0.0.9:5000");
+        assert_eq!(first("P"), "See which commands take the thread");
     }
 }

@@ -12,7 +12,7 @@ use crate::model::facts::{CommandFacts, ProcFacts, RedisFacts};
 use crate::model::unit::{Unit, seconds, short};
 
 use super::commands::{self, LONG, LOST, entry};
-use super::support::{client_at, fix, in_application, instance, kill, set};
+use super::support::{client_at, fix, in_application, instance, kill, look, set};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -103,12 +103,7 @@ fn fixes(r: &RedisFacts, command: &CommandFacts) -> Vec<Fix> {
     }
     let culprit = entry(r, command).and_then(|e| client_at(r, e.client.shown()));
     fixes.extend(culprit.and_then(|client| kill(r, client)));
-    fixes.extend(fix(r, Phase::Relief, "See who sends it, with which key", |cli| sh!("{} SLOWLOG GET 32", cli)).map(
-        |mut look| {
-            look.risk = "none: read-only".into();
-            look
-        },
-    ));
+    fixes.extend(look(r, Phase::Relief, "See who sends it, with which key", |cli| sh!("{} SLOWLOG GET 32", cli)));
     let instead = match command.name.as_str() {
         "keys" => "SCAN with MATCH and COUNT instead of KEYS",
         "hgetall" | "hkeys" | "hvals" => "HSCAN, or HMGET of the fields that are needed",

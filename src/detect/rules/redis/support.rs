@@ -51,6 +51,36 @@ pub fn trips(r: &RedisFacts) -> Vec<Evidence> {
     both.unwrap_or_default()
 }
 
+/// Errors per second by their first word, most first.
+///
+/// # Errors
+/// The answer of a rule that cannot judge without them: they are not known yet, or this server does not count them.
+pub fn errors(view: &View<'_>) -> Result<Vec<(String, f64)>, Judged> {
+    let r = view.server;
+    let info = info(view)?;
+    let lack = match r.instance.as_ref().is_some_and(|i| i.release() < (6, 2)) && info.errors.is_empty() {
+        true => Some(Lack::new(Why::Absent, "errorstats: 6.2 and later")),
+        false => r.before.is_none().then(|| Lack::first_sample("INFO errorstats")),
+    };
+    lack.map_or_else(|| Ok(r.errors_per_s()), |lack| Err(Judged::unknown(instance(r), &lack)))
+}
+
+/// Errors per second with that first word.
+///
+/// # Errors
+/// As above.
+pub fn failed(view: &View<'_>, word: &str) -> Result<f64, Judged> {
+    Ok(errors(view)?.into_iter().find(|(w, _)| w == word).map_or(0.0, |(_, n)| n))
+}
+
+/// A command that only reads.
+#[must_use]
+pub fn look(r: &RedisFacts, phase: Phase, title: &str, command: impl FnOnce(&Cli) -> Command) -> Option<Fix> {
+    let mut look = fix(r, phase, title, command)?;
+    look.risk = "none: read-only".into();
+    Some(look)
+}
+
 /// A fix by the client program; `None` where the way to the server cannot be written safely.
 #[must_use]
 pub fn fix(r: &RedisFacts, phase: Phase, title: impl Into<String>, command: impl FnOnce(&Cli) -> Command) -> Option<Fix> {

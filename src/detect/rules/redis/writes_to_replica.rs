@@ -8,7 +8,7 @@ use crate::detect::redis::View;
 use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
 use crate::model::unit::{Unit, short};
 
-use super::support::{fix, in_application, info, instance};
+use super::support::{failed, in_application, info, instance, look};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -33,7 +33,10 @@ fn judge(view: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
         Ok(info) => info,
         Err(answer) => return answer,
     };
-    let failed = r.errors_per_s().into_iter().find(|(word, _)| word == "READONLY").map_or(0.0, |(_, n)| n);
+    let failed = match failed(view, "READONLY") {
+        Ok(failed) => failed,
+        Err(answer) => return answer,
+    };
     if failed <= 0.0 {
         return Judged::clear(instance(r), "no write to a replica");
     }
@@ -42,14 +45,8 @@ fn judge(view: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
     let mut found = Found::new(Class::Error, title);
     found.failed_per_s = Some(failed);
     found.evidence = vec![evidence("refused with READONLY", failed, Unit::PerSecond, NONE_IS_FINE, "redis.errors")];
-    let look = fix(r, Phase::Relief, "See who is connected there", |cli| sh!("{} CLIENT LIST TYPE normal", cli));
-    found.fixes = look
-        .map(|mut look| {
-            look.risk = "none: read-only".into();
-            look
-        })
-        .into_iter()
-        .collect();
+    let look = look(r, Phase::Relief, "See who is connected there", |cli| sh!("{} CLIENT LIST TYPE normal", cli));
+    found.fixes = look.into_iter().collect();
     found.fixes.push(in_application(
         r,
         "Let clients write to the primary",
@@ -75,5 +72,6 @@ mod tests {
         Table { clear: failed(0.0), unknown: Some(Bench::silent_redis()), found: failed(5.0), held: None }.check(&RULE);
         failed(5.0)
             .must_say(&RULE, "found 5.0 writes a second go to a replica and fail (READONLY): its primary is 10.0.0.2:6379");
+        Bench::redis(|r| r.before = None).must_say(&RULE, "unknown");
     }
 }
