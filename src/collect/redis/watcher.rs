@@ -181,8 +181,11 @@ impl Watcher {
     /// Clients, when they are asked for: not of a server that has very many, and not again within seconds.
     async fn asked_for(&mut self, session: &mut Session, instance: &Instance, due: &mut Due) -> Result<Seen<Clients>, Trouble> {
         let now = clock::instant();
-        if now < due.asked || self.connected > MANY {
-            return Ok(Err(Lack::new(Why::NotYet, "CLIENT LIST: read a moment ago, or too many clients to list")));
+        if self.connected > MANY {
+            return Ok(Err(Lack::new(Why::Absent, format!("CLIENT LIST: not read from more than {MANY:.0} clients"))));
+        }
+        if now < due.asked {
+            return Ok(Err(Lack::new(Why::NotYet, "CLIENT LIST: read a moment ago")));
         }
         due.asked = now + ASKED;
         due.clients = now + CLIENTS;

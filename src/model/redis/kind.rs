@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::facts::{ProcFacts, RedisFacts, redis as facts};
 use crate::model::sample::Snapshot;
+use crate::model::seen::Why;
 use crate::model::server::{Answered, ServerKind};
 
 use super::{Clients, RedisSample, RedisState};
@@ -26,9 +27,9 @@ impl ServerKind for Redis {
         for (RedisAsk::Clients, answer) in answers {
             match answer {
                 Ok(RedisDetail::Clients(clients)) => (after.clients, after.clients_ns) = (Ok(Arc::new(clients.clone())), now_ns),
-                // A list that was refused takes the one before away from nobody.
-                Err(lack) if after.clients.is_err() => after.clients = Err((*lack).clone()),
-                Err(_) => {}
+                // "Not now" says nothing of the list before; "never", or "no longer", does.
+                Err(lack) if after.clients.is_ok() && matches!(lack.why, Why::NotYet | Why::TimedOut) => {}
+                Err(lack) => after.clients = Err((*lack).clone()),
             }
         }
         after
@@ -58,10 +59,10 @@ pub enum RedisDetail {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::seen::{Lack, Why};
+    use crate::model::seen::Lack;
 
     #[test]
-    fn a_list_that_was_refused_takes_the_one_before_away_from_nobody() {
+    fn a_list_that_is_not_read_now_stays_and_one_that_is_denied_goes() {
         let (nothing, fresh) = (RedisState::default(), RedisSample::default());
         let listed = RedisDetail::Clients(Clients { all: 7, ..Clients::default() });
         let refused = Lack::new(Why::NotYet, "read a moment ago");
@@ -70,5 +71,8 @@ mod tests {
         assert_eq!((twice.clients.as_ref().map(|c| c.all), twice.clients_ns), (Ok(7), 5));
         let never = Redis::fold(&nothing, &fresh, &[(&RedisAsk::Clients, Err(&refused))], 9);
         assert_eq!(never.clients.as_ref().err(), Some(&refused));
+        let denied = Lack::new(Why::Denied, "NOPERM");
+        let gone = Redis::fold(&once, &fresh, &[(&RedisAsk::Clients, Err(&denied))], 9);
+        assert_eq!(gone.clients.as_ref().err(), Some(&denied));
     }
 }
