@@ -112,3 +112,29 @@ fn counted(words: &[&str], flat: bool) -> String {
         [] => String::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// Full, or protected: it says so before anything was asked, and hangs up.
+    #[tokio::test]
+    async fn what_a_server_says_before_it_hangs_up_is_the_answer() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let target = Target::parse(&format!("redis://{}", listener.local_addr().unwrap())).unwrap();
+        for _ in 0..20 {
+            let mut session = Session::connect(&target).await.unwrap();
+            let (mut peer, _) = listener.accept().unwrap();
+            peer.write_all(b"-ERR max number of clients reached\r\n").unwrap();
+            drop(peer);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            let said = session.ask(&["PING"]).await.unwrap_err();
+            assert!(matches!(&said, Trouble::Refused { message, .. } if message.contains("max number")), "{said:?}");
+            let said = session.ask(&["PING"]).await.unwrap_err();
+            assert!(matches!(said, Trouble::Lost(_)), "{said:?}");
+        }
+    }
+}

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
@@ -40,9 +40,14 @@ impl Budget {
 }
 
 /// A connection.
+///
+/// A server that is full or protected says so unasked and hangs up. That stands as the answer to whatever is asked first: nothing is read
+/// before something was asked, and what cannot be written any more does not hide what was said.
 pub struct Stream {
     inner: Box<dyn Both>,
     budget: Budget,
+    asked: bool,
+    reader: Option<Waker>,
 }
 
 /// Opens a connection.
@@ -67,11 +72,15 @@ pub async fn open(target: &Target, budget: Budget) -> Result<(Stream, Vec<Socket
         }
     };
     budget.renew();
-    Ok((Stream { inner, budget }, dialled))
+    Ok((Stream { inner, budget, asked: false, reader: None }, dialled))
 }
 
 impl AsyncRead for Stream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.asked {
+            self.reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
         let left = self.budget.0.load(Ordering::Relaxed);
         if left == 0 {
             return Poll::Ready(Err(io::Error::other("an answer of more than 4 MB")));
@@ -90,14 +99,27 @@ impl AsyncRead for Stream {
 
 impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, bytes)
+        self.asked = true;
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+        let polled = Pin::new(&mut self.inner).poll_write(cx, bytes);
+        polled.map(|written| gone(written, bytes.len()))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
+        Pin::new(&mut self.inner).poll_flush(cx).map(|flushed| gone(flushed, ()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+/// Whoever hung up is found out by reading, behind what was said before.
+fn gone<T>(done: io::Result<T>, otherwise: T) -> io::Result<T> {
+    match done {
+        Err(e) if matches!(e.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => Ok(otherwise),
+        other => other,
     }
 }
