@@ -5,7 +5,7 @@ use std::io;
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::Rect;
 
-use crate::app::pointer::Target;
+use crate::app::target::Target;
 use crate::app::{App, Msg};
 use crate::collect::clock;
 use crate::terminal::{self, Screen};

@@ -11,8 +11,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use perftop::app::keymap::{Action, Key};
-use perftop::app::pointer::Target;
 use perftop::app::processes::Column;
+use perftop::app::target::Target;
 use perftop::app::{App, Effect, Msg, Overlay};
 use perftop::config::{ThemeFile, builtin_themes};
 use perftop::diagnose::{Mode, Own, Picture};

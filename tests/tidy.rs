@@ -6,6 +6,9 @@
     reason = "a test may fail loudly, and waits with a deadline"
 )]
 
+#[path = "tidy/circles.rs"]
+mod circles;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -86,6 +89,24 @@ fn word_after<'a>(text: &'a str, marker: &'a str) -> impl Iterator<Item = &'a st
         let rest = &text[at + marker.len()..];
         rest.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next().unwrap_or("")
     })
+}
+
+/// The folders of the kinds of servers, by their table.
+fn folders_of_kinds() -> Vec<String> {
+    let table = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/model/kinds.rs")).unwrap();
+    let row = |line: &str| line.trim().strip_suffix(',')?.split(' ').nth(1).map(str::to_owned);
+    let kinds: Vec<String> = table.lines().filter(|l| l.trim_end().ends_with("\",")).filter_map(row).collect();
+    assert!(kinds.iter().any(|kind| kind == "postgres"));
+    kinds
+}
+
+#[test]
+fn nothing_imports_in_a_circle() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let sources: Vec<_> = sources().into_iter().map(|(path, text)| (path, code(&text))).collect();
+    let kinds = folders_of_kinds();
+    let found = circles::circles(&root, &sources, &kinds.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(found.is_empty(), "these imports are in a circle:\n{}", found.join("\n"));
 }
 
 #[test]
@@ -260,11 +281,8 @@ fn a_kind_of_server_is_named_in_its_folders_and_the_tables() {
         "&Pg",
     ];
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let table = fs::read_to_string(root.join("model/kinds.rs")).unwrap();
-    let row = |line: &str| line.trim().strip_suffix(',')?.split(' ').nth(1).map(str::to_owned);
-    let kinds: Vec<String> = table.lines().filter(|l| l.trim_end().ends_with("\",")).filter_map(row).collect();
+    let kinds = folders_of_kinds();
     let kinds: Vec<&str> = kinds.iter().map(String::as_str).collect();
-    assert!(kinds.contains(&"postgres"));
     let mut named = Vec::new();
     for (path, text) in sources() {
         let own = path.strip_prefix(&root).unwrap().display().to_string();

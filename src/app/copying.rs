@@ -1,10 +1,10 @@
 //! What goes to the clipboard: the fix that is chosen, and one line for the chat. A fix that was taken is watched.
 
-use crate::detect::command::Language;
 use crate::detect::finding::{Class, Finding, Fix};
 use crate::model::subject::split_finding_key;
 use crate::model::unit::short;
 
+use super::pasted::pasted;
 use super::tables::Copied;
 use super::{App, Effect, Overlay};
 
@@ -74,14 +74,6 @@ impl App {
         let d = &picture.diagnosis;
         let worst = self.finding().map_or_else(|| d.health.status.word().to_owned(), chat);
         vec![Effect::Copy { text: format!("perftop {} {}: {worst}", d.host.name, d.at), what: "line".into() }]
-    }
-}
-
-/// A fix as it is pasted: SQL says first for which database and server it is, so that it is not run on another one.
-pub(super) fn pasted(fix: &Fix) -> String {
-    match fix.command.language() {
-        Language::Sql => format!("-- {}\n{}", fix.target, fix.command),
-        _ => fix.command.to_string(),
     }
 }
 

@@ -7,7 +7,8 @@ pub mod filter;
 mod key;
 pub mod keymap;
 mod palette;
-pub mod pointer;
+mod pasted;
+mod pointer;
 mod postgres;
 pub mod processes;
 pub mod query;
@@ -15,6 +16,7 @@ mod recording;
 mod redis;
 mod servers;
 pub mod tables;
+pub mod target;
 mod update;
 
 use std::sync::Arc;
@@ -116,7 +118,7 @@ pub enum Msg {
     /// Something was pressed with the mouse.
     Press {
         /// What.
-        target: pointer::Target,
+        target: target::Target,
         /// It was pressed a moment ago already.
         twice: bool,
     },

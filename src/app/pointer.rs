@@ -1,29 +1,7 @@
 //! The mouse: what was pointed at comes in as a value, never as a place on the screen.
 
-use crate::model::host::ProcId;
-
-use super::keymap::Action;
-use super::processes::Column;
+use super::target::Target;
 use super::{App, Effect, Overlay};
-
-/// Something on the screen that can be pressed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
-    /// A finding, by its key.
-    Finding(String),
-    /// A row of the process table.
-    Process(ProcId),
-    /// The heading of a column.
-    Heading(Column),
-    /// A table of a server's screen, by its place.
-    ServerTab(usize),
-    /// The heading of one of its columns, by its place.
-    ServerHeading(usize),
-    /// One of its rows, by its key.
-    ServerRow(String),
-    /// A key in the footer.
-    Action(Action),
-}
 
 impl App {
     /// A press: the first chooses, the second on the same opens.

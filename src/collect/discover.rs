@@ -8,7 +8,8 @@ use crate::model::seen::Seen;
 use crate::model::service;
 use crate::model::source::{Place, SourceKind, SourceState, SourceStatus};
 
-use super::kinds::{KINDS, Kind};
+use super::kind::Kind;
+use super::kinds::KINDS;
 
 /// The host itself and every server that runs on it. Servers can be left out by `--no-discover`.
 #[must_use]

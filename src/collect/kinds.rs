@@ -3,21 +3,8 @@
 use crate::model::kinds::kinds;
 use crate::model::source::SourceKind;
 
+use super::kind::Kind;
 use super::watched::Reads;
-
-/// A kind of server.
-pub struct Kind {
-    /// Which.
-    pub kind: SourceKind,
-    /// Its programs, by name: never a guess from a port.
-    pub programs: &'static [&'static str],
-    /// The port that it has unless it is said.
-    pub port: u16,
-    /// How to inspect one by hand.
-    pub look: &'static str,
-    /// How it is read; `None`: it is only seen.
-    pub reads: Option<&'static dyn Reads>,
-}
 
 macro_rules! rows {
     ($($Kind:ident $folder:ident $name:literal,)*) => {

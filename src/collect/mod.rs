@@ -7,6 +7,7 @@ pub mod clock;
 pub mod deadline;
 pub mod discover;
 pub mod host;
+pub mod kind;
 pub mod kinds;
 pub mod own;
 pub mod pace;

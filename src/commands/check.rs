@@ -6,12 +6,14 @@ use crate::cli::{Check, FailOn, Format};
 use crate::config::{Settings, nearest};
 use crate::detect::diagnosis::{Diagnosis, Status};
 use crate::detect::health;
+use crate::detect::rule::matches;
 use crate::detect::rules::RULES;
 use crate::diagnose::Picture;
 use crate::engine::{Handle, LiveOptions, live, to_json};
 use crate::report;
 
-use super::{Failure, duration, plan, print, runtime};
+use super::failure::{Failure, duration, print, runtime};
+use super::setup::plan;
 
 const LEAST: Duration = Duration::from_secs(3);
 const DEFAULT: Duration = Duration::from_secs(5);
@@ -56,7 +58,7 @@ pub fn run(options: &Check, settings: &Settings) -> Result<u8, Failure> {
 
 fn known(only: &[String]) -> Result<(), Failure> {
     for id in only {
-        if !RULES.iter().any(|rule| health::matches(id, rule.id)) {
+        if !RULES.iter().any(|rule| matches(id, rule.id)) {
             let near = nearest(id, RULES.iter().map(|r| r.id));
             return Err(Failure::Usage(format!("--only {id}: unknown finding{near}; `perftop explain` lists all")));
         }
@@ -88,7 +90,7 @@ async fn once(
     sample_for: Duration,
     say: impl Fn(&Picture) -> Result<Status, Failure>,
 ) -> Result<Status, Failure> {
-    let mut ending = super::ending()?;
+    let mut ending = super::failure::ending()?;
     let mut first_ns = None;
     let wait = async {
         while handle.pictures.changed().await.is_ok() {
@@ -118,7 +120,7 @@ async fn every_tick(
 ) -> Result<Status, Failure> {
     let mut status = Status::Unknown;
     let mut first_ns = None;
-    let mut ending = super::ending()?;
+    let mut ending = super::failure::ending()?;
     loop {
         tokio::select! {
             changed = handle.pictures.changed() => {

@@ -5,7 +5,7 @@ use clap_complete::Shell;
 
 use crate::cli::Cli;
 
-use super::{Failure, print};
+use super::failure::{Failure, print};
 
 /// Prints the completions of a shell.
 ///

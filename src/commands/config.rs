@@ -6,7 +6,8 @@ use crate::cli::{ConfigAction, Global};
 use crate::config::example;
 use crate::model::mask;
 
-use super::{Failure, print, settings};
+use super::failure::{Failure, print};
+use super::setup::settings;
 
 /// Runs the command.
 ///
@@ -17,14 +18,14 @@ pub fn run(action: ConfigAction, global: &Global) -> Result<u8, Failure> {
         ConfigAction::Example => print(&example())?,
         ConfigAction::Check => {
             let settings = settings(global)?;
-            super::live::theme(&settings)?;
-            super::live::keymap(&settings)?;
-            super::servers(&settings, false)?;
+            super::screen::theme(&settings)?;
+            super::screen::keymap(&settings)?;
+            super::setup::servers(&settings, false)?;
             print("the configuration is valid\n")?;
         }
         ConfigAction::Keys => {
             let mut out = String::new();
-            for row in super::live::keymap(&settings(global)?)?.rows() {
+            for row in super::screen::keymap(&settings(global)?)?.rows() {
                 let keys: Vec<String> = row.keys.iter().map(|k| k.shown()).collect();
                 _ = writeln!(out, "{:<16} = {:<24} # {}", row.binding.name, format!("{keys:?}"), row.binding.what);
             }

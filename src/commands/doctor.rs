@@ -17,7 +17,8 @@ use crate::engine::{LiveOptions, live};
 use crate::model::source::{SourceKind, SourceStatus};
 use std::time::Duration;
 
-use super::{Failure, plan, print, runtime};
+use super::failure::{Failure, print, runtime};
+use super::setup::plan;
 
 /// Runs the command.
 ///

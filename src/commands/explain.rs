@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use crate::config::{Settings, nearest};
 use crate::detect::params::{ParamOverrides, Params};
+use crate::detect::rule::Rule;
 use crate::detect::rules::{self, RULES};
-use crate::detect::verdict::Rule;
 use crate::model::origin;
 
-use super::{Failure, print};
+use super::failure::{Failure, print};
 
 /// Runs the command.
 ///

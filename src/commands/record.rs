@@ -8,7 +8,8 @@ use crate::diagnose::{Recording, RecordingState};
 use crate::engine::{Handle, LiveOptions, live};
 use crate::record::writer::{Target, Writer};
 
-use super::{Failure, duration, plan, runtime};
+use super::failure::{Failure, duration, runtime};
+use super::setup::plan;
 
 /// Runs the command until it is interrupted, `--for` is over, or writing fails.
 ///
@@ -57,7 +58,7 @@ fn failed(recording: &Recording) -> Option<Failure> {
 
 async fn wait(handle: Handle) -> Result<u8, Failure> {
     let Handle { mut pictures, asks, recorder } = handle;
-    let mut ending = super::ending()?;
+    let mut ending = super::failure::ending()?;
     let mut ended_by = None;
     let mut asks = Some(asks);
     loop {

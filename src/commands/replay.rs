@@ -7,7 +7,7 @@ use crate::engine::{Engine, Playback, ReplayOptions, begin, to_json};
 use crate::record::format::Record;
 use crate::record::reader::Recording;
 
-use super::{Failure, print};
+use super::failure::{Failure, print};
 
 /// Runs the command.
 ///
@@ -37,7 +37,7 @@ pub fn run(options: &Replay, settings: &Settings) -> Result<u8, Failure> {
     if let Some(file) = replay_options.file.as_deref() {
         Recording::open(file)?;
     }
-    super::live::screen(settings, || Ok(crate::engine::replay(replay_options)?))
+    super::screen::screen(settings, || Ok(crate::engine::replay(replay_options)?))
 }
 
 fn speed(text: &str) -> Result<u32, Failure> {

@@ -10,7 +10,7 @@ use crate::model::foreign::Foreign;
 use crate::model::source::SourceKind;
 
 use super::keys::{KEYS, Kind};
-use super::settings::{Layer, Origin, Value, path_of};
+use super::value::{Layer, Origin, Value, convert, nearest, path_of, words};
 
 /// What is wrong in a file, and the way out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -185,7 +185,7 @@ impl Check<'_> {
 
     fn threshold(
         &mut self,
-        rule: &crate::detect::verdict::Rule,
+        rule: &crate::detect::rule::Rule,
         name: &Spanned<std::borrow::Cow<'_, str>>,
         value: &Spanned<DeValue<'_>>,
     ) {
@@ -203,73 +203,6 @@ impl Check<'_> {
                 let unit = param.unit.word();
                 self.problem(value.span().start, format!("`{text}` ({unit}): {why}; the default is {}", param.default));
             }
-        }
-    }
-}
-
-/// "; did you mean `x`?" where one of the known names is near, else nothing.
-pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let near = known.map(|k| (strsim::damerau_levenshtein(name, k), k)).min();
-    match near {
-        Some((distance, near)) if distance <= 3.max(near.len() / 2) => format!("; did you mean `{near}`?"),
-        _ => String::new(),
-    }
-}
-
-/// A duration: a number and `ms`, `s`, `m`, `h` or `d`. Milliseconds.
-#[must_use]
-pub fn parse_duration(text: &str) -> Option<u64> {
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-    let (number, unit) = text.split_at(digits);
-    let factor = match unit.trim() {
-        "ms" => 1.0,
-        "s" => 1e3,
-        "m" | "min" => 60e3,
-        "h" => 3_600e3,
-        "d" => 86_400e3,
-        _ => return None,
-    };
-    let ms = number.parse::<f64>().ok()? * factor;
-    (0.0..1e15).contains(&ms).then_some(ms as u64)
-}
-
-/// One text, or a list of texts; none of them empty.
-fn words(value: &DeValue<'_>) -> Option<Vec<String>> {
-    let word = |value: &DeValue<'_>| match value {
-        DeValue::String(text) if !text.is_empty() => Some(text.to_string()),
-        _ => None,
-    };
-    match value {
-        DeValue::Array(list) if !list.is_empty() => list.iter().map(|v| word(v.get_ref())).collect(),
-        value => word(value).map(|w| vec![w]),
-    }
-}
-
-pub(super) fn convert(value: &DeValue<'_>, kind: Kind) -> Result<Value, String> {
-    match (kind, value) {
-        (Kind::Bool, DeValue::Boolean(v)) => Ok(Value::Bool(*v)),
-        (Kind::Bool, _) => Err("true or false is needed".into()),
-        (Kind::Text, DeValue::String(v)) if !v.is_empty() => Ok(Value::Text(v.to_string())),
-        (Kind::Text, _) => Err("text in quotes is needed".into()),
-        (Kind::Choice(words), DeValue::String(v)) if words.contains(&v.as_ref()) => Ok(Value::Text(v.to_string())),
-        (Kind::Choice(words), _) => Err(format!("one of {} is needed", words.join(", "))),
-        (Kind::Duration(min, max), DeValue::String(v)) => match parse_duration(v) {
-            Some(ms) if (min..=max).contains(&ms) => Ok(Value::Milliseconds(ms)),
-            Some(_) => Err(format!("it must lie between {min} ms and {max} ms")),
-            None => Err("a duration such as \"250ms\", \"5s\" or \"7d\" is needed".into()),
-        },
-        (Kind::Duration(..), _) => Err("a duration in quotes such as \"5s\" is needed".into()),
-        (Kind::Number(min, max), value) => {
-            let number = match value {
-                DeValue::Integer(v) => i64::from_str_radix(v.as_str(), v.radix()).ok().map(|v| v as f64),
-                DeValue::Float(v) => v.as_str().parse::<f64>().ok(),
-                _ => None,
-            };
-            let number = number.ok_or("a number is needed")?;
-            if !number.is_finite() || number < min || number > max {
-                return Err(format!("it must lie between {min} and {max}"));
-            }
-            Ok(Value::Number(number))
         }
     }
 }

@@ -6,8 +6,10 @@ mod keys;
 mod layers;
 mod settings;
 mod theme;
+mod value;
 
 pub use keys::{KEYS, Key, Kind, example};
-pub use layers::{Problem, load, nearest, parse_duration};
-pub use settings::{Layer, Origin, Settings, Value};
+pub use layers::{Problem, load};
+pub use settings::Settings;
 pub use theme::{Colour, Meaning, ThemeFile, builtin_themes};
+pub use value::{Layer, Origin, Value, nearest, parse_duration};

@@ -1,7 +1,6 @@
 //! What is in force: the layers merged over the defaults, each value with the place it comes from.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use toml::de::DeTable;
 
@@ -9,65 +8,7 @@ use crate::detect::params::ParamOverrides;
 use crate::detect::rules::RULES;
 
 use super::keys::{KEYS, Key};
-use super::layers::convert;
-
-/// Where a value comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// Built in.
-    Default,
-    /// A line of a file.
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Counted from 1.
-        line: usize,
-    },
-    /// An option of the command line or a variable of the environment.
-    Option(&'static str),
-}
-
-impl std::fmt::Display for Origin {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
-            Self::Option(name) => f.write_str(name),
-        }
-    }
-}
-
-/// A checked value.
-#[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "named by their types")]
-pub enum Value {
-    Bool(bool),
-    Text(String),
-    Milliseconds(u64),
-    Number(f64),
-    Words(Vec<String>),
-}
-
-impl std::fmt::Display for Value {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Bool(v) => write!(f, "{v}"),
-            Self::Text(v) => write!(f, "{v:?}"),
-            Self::Milliseconds(v) => {
-                let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
-                let whole = units.iter().find(|(ms, _)| *v > 0 && v.is_multiple_of(*ms));
-                let (value, unit) = whole.map_or((*v, "ms"), |(ms, unit)| (v / ms, unit));
-                write!(f, "\"{value}{unit}\"")
-            }
-            Self::Number(v) => write!(f, "{v:?}"),
-            Self::Words(v) => write!(f, "{v:?}"),
-        }
-    }
-}
-
-/// One layer: keys as `section.name`, thresholds as `rules."id".name`.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Layer(pub BTreeMap<String, (Value, Origin)>);
+use super::value::{Layer, Origin, Value, convert, path_of};
 
 /// What is in force.
 #[derive(Debug, Clone, PartialEq)]
@@ -178,10 +119,6 @@ impl Settings {
         }
         overrides
     }
-}
-
-pub(super) fn path_of(key: &Key) -> String {
-    if key.section.is_empty() { key.name.to_owned() } else { format!("{}.{}", key.section, key.name) }
 }
 
 fn default(key: &Key) -> Result<Value, String> {

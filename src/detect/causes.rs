@@ -2,43 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::subject::Subject;
-
+use super::candidate::Candidate;
 use super::edges::{EDGES, Edge};
 use super::finding::Explains;
 use super::ledger::{Ledger, State};
-use super::verdict::{Facts, Found};
-
-/// A rule's finding on its way to the list.
-#[derive(Debug, Clone)]
-pub struct Candidate {
-    /// `id|source|type:key`.
-    pub key: String,
-    /// The rule.
-    pub id: &'static str,
-    /// Source id.
-    pub source: String,
-    /// Who.
-    pub subject: Subject,
-    /// What the rule said.
-    pub found: Found,
-    /// Symptoms it explains.
-    pub explains: Vec<Explains>,
-    /// Key of what explains it.
-    pub explained_by: Option<String>,
-}
-
-impl Candidate {
-    /// Seconds per second it claims.
-    #[must_use]
-    pub fn lost(&self) -> f64 {
-        self.found.lost()
-    }
-
-    pub(super) fn lost_in(&self, state: State) -> f64 {
-        self.found.losses.iter().filter(|(s, _)| *s == state).map(|(_, lost)| lost).sum()
-    }
-}
+use super::verdict::Facts;
 
 /// Below this an edge is not credited (R1).
 const WEAK: f64 = 0.2;

@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::model::source::SourceStatus;
 
 use super::finding::{Finding, round6, round6_option};
-use super::headline::Headline;
 use super::memory::Resolved;
 
+/// T below this is idle: nothing live is above info.
+pub const IDLE: f64 = 0.05;
 /// Version of the contract.
 pub const SCHEMA: u32 = 1;
 
@@ -166,4 +167,29 @@ pub struct UnknownRow {
 pub fn rfc3339(wall_ms: i64) -> String {
     let stamp = jiff::Timestamp::from_second(wall_ms.div_euclid(1000)).unwrap_or_default();
     stamp.to_string()
+}
+
+/// The verdict shown in the first line.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Headline {
+    /// What its sign says: that of the finding, else whether all is well or nobody can tell.
+    pub status: Status,
+    /// What it costs, where that can be said: `4.2 waiting (75 % of all request time)`, `in 3 h`.
+    pub cost: Option<String>,
+    /// What is wrong, with the server's name where there are two of its kind; or why nothing is said to be.
+    pub says: String,
+    /// The finding's key.
+    pub key: Option<String>,
+}
+
+impl Headline {
+    /// Cost and words in one line.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match &self.cost {
+            Some(cost) => format!("{cost}  {}", self.says),
+            None => self.says.clone(),
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use crate::model::facts::{PgFacts, ProcFacts};
 use crate::model::postgres::WaitClass;
 
-use super::causes::Candidate;
+use super::candidate::Candidate;
 use super::ledger::{State, refault_share};
 use super::verdict::Facts;
 

@@ -1,13 +1,15 @@
 //! A finding as it stands in the JSON: severity, impact, evidence, fixes. DESIGN.md section 3, CONTRACT.md.
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::model::subject::Subject;
 use crate::model::unit::Unit;
 
-use super::command::Command;
+pub use self::fix::{Fix, Horizon, Phase, Preflight};
+pub use self::round::{round6, round6_option, rounded};
 
-mod wire;
+mod fix;
+mod round;
 
 /// What sort of statement a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -123,75 +125,6 @@ impl Evidence {
     }
 }
 
-/// When a fix helps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the contract's words")]
-pub enum Phase {
-    Relief,
-    Cure,
-}
-
-/// Its horizon.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the contract's words")]
-pub enum Horizon {
-    Immediate,
-    ShortTerm,
-    LongTerm,
-}
-
-/// A check of a fix against the live state.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Preflight {
-    /// Passed.
-    pub ok: bool,
-    /// What was checked.
-    pub what: String,
-}
-
-/// A suggestion. perftop copies it and never runs it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(from = "wire::Fix", into = "wire::Fix")]
-pub struct Fix {
-    /// Relief or cure.
-    pub phase: Phase,
-    /// Its horizon.
-    pub horizon: Horizon,
-    /// What it does.
-    pub title: String,
-    /// Where to run it.
-    pub target: String,
-    /// The text to paste.
-    pub command: Command,
-    /// How to take it back, in the language of the command.
-    pub undo: Option<Command>,
-    /// What can go wrong.
-    pub risk: String,
-    /// Rights that it needs.
-    pub needs: String,
-    /// Seconds it takes.
-    pub takes_s: Option<f64>,
-    /// Space that it needs.
-    pub needs_bytes: Option<u64>,
-    /// Checks against the live state.
-    pub preflight: Vec<Preflight>,
-    /// It works after a restart, or in new sessions only: how long that takes nobody knows. Not in the JSON: a check says so in words.
-    pub waits: bool,
-    /// How to see that it worked; its language may be another one: it says which.
-    pub verify: Command,
-}
-
-impl Fix {
-    /// The language of the verification, where it is another one than the command's: a statement is verified in psql, unless that says.
-    #[must_use]
-    pub fn verify_in(&self) -> Option<&'static str> {
-        (self.verify.language() != self.command.language()).then(|| self.verify.language().word())
-    }
-}
-
 /// How long it is known to last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -286,30 +219,5 @@ impl Finding {
     #[must_use]
     pub fn raised(&self) -> bool {
         self.severity != Severity::Info && self.explained_by.is_none() && self.muted.is_none()
-    }
-}
-
-/// Six digits behind the point, so that the JSON does not depend on the last bit.
-#[must_use]
-pub fn rounded(value: f64) -> f64 {
-    if value.is_finite() { (value * 1e6).round() / 1e6 + 0.0 } else { 0.0 }
-}
-
-/// Serialises with [`rounded`].
-///
-/// # Errors
-/// Those of the serializer.
-pub fn round6<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(rounded(*value))
-}
-
-/// Serialises with [`rounded`]; not a number is null.
-///
-/// # Errors
-/// Those of the serializer.
-pub fn round6_option<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
-    match value.filter(|v| v.is_finite()) {
-        Some(value) => serializer.serialize_some(&rounded(value)),
-        None => serializer.serialize_none(),
     }
 }

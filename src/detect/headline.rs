@@ -1,39 +1,11 @@
 //! The verdict in one line: one value, built once, that the screen, the text, Markdown and the JSON show. Pure.
 
-use serde::{Deserialize, Serialize};
-
 use crate::model::source::SourceStatus;
 use crate::model::unit::{seconds, short};
 
-use super::diagnosis::{Health, Status, Time, UnknownRow};
+use super::diagnosis::{Headline, Health, IDLE, Status, Time, UnknownRow};
 use super::finding::{Class, Finding, Severity};
-use super::rank::IDLE;
 use super::rules::service_stalled;
-
-/// The verdict shown in the first line.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Headline {
-    /// What its sign says: that of the finding, else whether all is well or nobody can tell.
-    pub status: Status,
-    /// What it costs, where that can be said: `4.2 waiting (75 % of all request time)`, `in 3 h`.
-    pub cost: Option<String>,
-    /// What is wrong, with the server's name where there are two of its kind; or why nothing is said to be.
-    pub says: String,
-    /// The finding's key.
-    pub key: Option<String>,
-}
-
-impl Headline {
-    /// Cost and words in one line.
-    #[must_use]
-    pub fn text(&self) -> String {
-        match &self.cost {
-            Some(cost) => format!("{cost}  {}", self.says),
-            None => self.says.clone(),
-        }
-    }
-}
 
 /// Foreground time that waits, and how much of it has to be without a cause until the verdict is open.
 const WAITS: f64 = 0.3;

@@ -2,10 +2,10 @@
 
 use crate::model::source::{Place, SourceKind, SourceState, SourceStatus};
 
-use super::diagnosis::{Diagnosis, Health, Status};
+use super::diagnosis::{Diagnosis, Health, IDLE, Status};
 use super::finding::{Class, Finding, Severity};
 use super::headline;
-use super::rank::IDLE;
+use super::rule::matches;
 
 /// Health over those findings; `blind` when the host itself could not be judged.
 #[must_use]
@@ -70,10 +70,4 @@ pub fn only(mut diagnosis: Diagnosis, wanted: &[String]) -> Diagnosis {
     );
     diagnosis.verdict = headline::only(&diagnosis.health, wanted, found, diagnosis.findings.len());
     diagnosis
-}
-
-/// True when `pattern` is `id`, or ends in a star and begins it.
-#[must_use]
-pub fn matches(pattern: &str, id: &str) -> bool {
-    pattern.strip_suffix('*').map_or(pattern == id, |family| id.starts_with(family))
 }

@@ -9,18 +9,23 @@ use crate::model::sample::Snapshot;
 use crate::model::source::{SourceKind, SourceState};
 use crate::model::subject::{SubjectType, finding_key};
 
-use super::causes::{self, Candidate};
+use super::asked::Asked;
+use super::candidate::Candidate;
+use super::causes;
 use super::diagnosis::{Cleared, Diagnosis, UnknownRow};
 use super::fix;
-use super::health;
-use super::kinds::{self, Asked, Judge, KINDS, Servers, Shown};
+use super::kinds::{self, KINDS, Servers, Shown};
+use super::learned::Learned;
 use super::ledger::{Baseline, Ledger};
-use super::memory::{Held, Learned, Memory, RuleMemory};
+use super::memory::{Held, Memory, RuleMemory};
 use super::params::{ParamOverrides, Params};
 use super::rank;
+use super::rule::Rule;
+use super::rule::{self, Judge};
 use super::rules::{RULES, service_stalled, unexplained};
+use super::settle::Checked;
 use super::stands::ListeningPort;
-use super::verdict::{Facts, Judged, Left, Rule, Verdict};
+use super::verdict::{Facts, Judged, Left, Verdict};
 
 /// What an evaluation gives.
 #[derive(Debug, Clone)]
@@ -43,7 +48,7 @@ const GROWTH: &str = "app.workload_growth";
 /// Judges the newest snapshot of `window`, oldest first.
 /// `only` names the rules that exist (ids, or families that end in a star); empty: all of them.
 pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &ParamOverrides, only: &[String]) -> Evaluation {
-    let asked = |id: &str| only.is_empty() || only.iter().any(|w| health::matches(w, id));
+    let asked = |id: &str| only.is_empty() || only.iter().any(|w| rule::matches(w, id));
     // What is left is what no other rule claims: to know it, all of them are judged.
     let wanted = |id: &str| asked(id) || asked(unexplained::ID);
 
@@ -59,18 +64,18 @@ pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &Param
         let named = |family: ProcId| h.subject.also.is_empty() || h.subject.also.contains(&format!("process:{family}"));
         h.subject.key == listener.key() && listener.family.is_none_or(named)
     };
-    memory.learned.learn_stands(&world, &|listener| stalled.held.iter().any(|h| same(h, listener)));
+    memory.learned.stands.learn(&world, &|listener| stalled.held.iter().any(|h| same(h, listener)));
     memory.learned.queues.learn(&world, &held);
     KINDS.iter().for_each(|kind| (kind.recall)(&mut world, &memory.learned));
     let ledger = {
         let learned = &memory.learned;
         let reply_ms = |link: &PeerFacts| learned.baseline_reply_ms(link);
-        Ledger::of(&world, &Baseline { io: baseline_share(&world, learned), reply_ms: &reply_ms })
+        Ledger::of(&world, &Baseline { io: baseline_share(&world, learned), reply_ms: &reply_ms }, kinds::told(&world))
     };
     let mut seen = Seen::default();
     let shown = {
         let learned = &memory.learned;
-        let facts = Facts { world: &world, ledger: &ledger, learned };
+        let facts = Facts { world: &world, ledger: &ledger, learned, kinds: KINDS };
         let servers = Servers::of(&facts, overrides, &memory.rules);
         for rule in RULES.iter().filter(|r| wanted(r.id)) {
             let prev = |source: &str| memory.rules.get(&remembered(rule.id, source));
@@ -84,7 +89,7 @@ pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &Param
             let cleared = std::mem::take(&mut seen.cleared);
             let left = Left { by_state: rank::unclaimed(&ledger, &seen.candidates), cleared: &cleared };
             let judged = judge(&facts, &left, &Params::new(rule.id, overrides), memory.rules.get(rule.id));
-            seen.take(rule, &Asked::host(rule, &world), judged);
+            seen.take(rule, &Asked::host(rule.origins, &world), judged);
             seen.cleared.splice(0..0, cleared);
         }
         Arc::new(servers.shown())
@@ -101,7 +106,7 @@ pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &Param
         &ledger,
         memory,
         seen.candidates,
-        rank::Checked { cleared: seen.cleared, unknown: seen.unknown, blind: seen.blind, unseen: seen.unseen },
+        Checked { cleared: seen.cleared, unknown: seen.unknown, blind: seen.blind, unseen: seen.unseen },
     );
     memory.evaluations += 1;
     Evaluation { facts: Arc::new(world), ledger: Arc::new(ledger), diagnosis, demands, shown }

@@ -1,8 +1,10 @@
 //! Judgement: rules over facts, the ledger of foreground time, causes, ranking, fixes. Pure.
 //! What never lives here: IO, clocks, configuration files, drawing.
 
+pub mod asked;
 #[cfg(test)]
 pub(crate) mod bench;
+pub mod candidate;
 pub mod causes;
 pub mod command;
 pub mod diagnosis;
@@ -12,14 +14,18 @@ pub mod fix;
 pub mod headline;
 pub mod health;
 pub mod judge;
+pub mod kind;
 pub mod kinds;
+pub mod learned;
 pub mod ledger;
 pub mod memory;
+pub mod nothing;
 pub mod params;
 pub mod postgres;
 mod queues;
 pub mod rank;
 pub mod redis;
+pub mod rule;
 pub mod rules;
 pub mod series;
 mod settle;

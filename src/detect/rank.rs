@@ -6,38 +6,24 @@ use crate::model::facts::Facts as World;
 
 use crate::model::subject::split_finding_key;
 
-use super::causes::Candidate;
-use super::diagnosis::{Cleared, Diagnosis, Host, SCHEMA, StateRow, Time, UnknownRow, rfc3339};
+use super::candidate::Candidate;
+use super::diagnosis::{Diagnosis, Host, IDLE, SCHEMA, StateRow, Time, rfc3339};
 use super::finding::{Class, Finding, Fix, Impact, ImpactKind, Known, Muted, Phase, Severity, Since};
 use super::headline;
 use super::health;
 use super::kinds;
 use super::ledger::{Ledger, State};
 use super::memory::{FindingMemory, Memory};
+use super::rule::Culprit;
 use super::rules::{find, unexplained};
-use super::settle::{settle, throughput};
-use super::verdict::{Culprit, Found};
+use super::settle::{Checked, settle, throughput};
+use super::verdict::Found;
 use super::victims::Victims;
 
-/// T below this is idle: nothing live is above info.
-pub const IDLE: f64 = 0.05;
 /// An outcome is critical after this.
 const OUTCOME_MS: i64 = 5_000;
 /// Evaluations that are provisional.
 pub const PROVISIONAL: u64 = 3;
-
-/// What the rules said beside their findings.
-#[derive(Debug, Clone, Default)]
-pub struct Checked {
-    /// Fine, because.
-    pub cleared: Vec<Cleared>,
-    /// Could not be checked.
-    pub unknown: Vec<UnknownRow>,
-    /// Rules that could not judge at all at this evaluation, with their source.
-    pub blind: Vec<(&'static str, String)>,
-    /// Keys of findings whose subject could not be checked.
-    pub unseen: Vec<String>,
-}
 
 /// Ranks the candidates and says the whole.
 pub fn diagnose(world: &World, ledger: &Ledger, memory: &mut Memory, candidates: Vec<Candidate>, checked: Checked) -> Diagnosis {

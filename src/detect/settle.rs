@@ -3,12 +3,24 @@
 use crate::model::facts::Facts as World;
 use crate::model::subject::split_finding_key;
 
-use super::diagnosis::rfc3339;
+use super::diagnosis::{Cleared, UnknownRow, rfc3339};
 use super::finding::{Finding, Severity};
 use super::kinds;
 use super::ledger::{Ledger, State};
 use super::memory::{FindingMemory, Memory, Outcome, Resolved};
-use super::rank::Checked;
+
+/// What the rules said beside their findings.
+#[derive(Debug, Clone, Default)]
+pub struct Checked {
+    /// Fine, because.
+    pub cleared: Vec<Cleared>,
+    /// Could not be checked.
+    pub unknown: Vec<UnknownRow>,
+    /// Rules that could not judge at all at this evaluation, with their source.
+    pub blind: Vec<(&'static str, String)>,
+    /// Keys of findings whose subject could not be checked.
+    pub unseen: Vec<String>,
+}
 
 const RESOLVED_SHOWN_MS: i64 = 60_000;
 /// Within this the throughput of the victims is measured over time in which it was still there: a window, or two readings of a server.

@@ -1,13 +1,11 @@
 //! Pending requests at the listening ports of this host: now, and their baseline. Pure.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::facts::{Facts, ListenerFacts};
 use crate::model::host::{Ages, ProcId};
-
-use super::memory::Learned;
 
 /// A request of this age is noticed by whoever waits for it, ms.
 const NOTICED_MS: f64 = 1_000.0;
@@ -156,15 +154,20 @@ pub struct Usual {
     pub below_ms: f64,
 }
 
-impl Learned {
+/// What stood at each port.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Stands(BTreeMap<String, Past>);
+
+impl Stands {
     /// Notes what stands at each port, but for those of `held`: what a stalled one is held against is the time before.
-    pub fn learn_stands(&mut self, facts: &Facts, held: &dyn Fn(&ListeningPort) -> bool) {
+    pub fn learn(&mut self, facts: &Facts, held: &dyn Fn(&ListeningPort) -> bool) {
         let Some(listeners) = listeners(facts).filter(|_| facts.window_s >= 1.0) else { return };
         for listener in &listeners {
             let place = listener.place();
-            if self.stands.len() >= PORTS && !self.stands.contains_key(&place) {
-                self.stands.retain(|known, _| listeners.iter().any(|d| d.place() == *known));
-                if self.stands.len() >= PORTS {
+            if self.0.len() >= PORTS && !self.0.contains_key(&place) {
+                self.0.retain(|known, _| listeners.iter().any(|d| d.place() == *known));
+                if self.0.len() >= PORTS {
                     continue;
                 }
             }
@@ -175,8 +178,8 @@ impl Learned {
     fn learn_listener(&mut self, listener: &ListeningPort, held: bool) {
         /// Ten minutes at one evaluation a second.
         const GOES_ON: u32 = 600;
-        let usual = self.usual_stands(listener);
-        let past = self.stands.entry(listener.place()).or_default();
+        let usual = self.usual(listener);
+        let past = self.0.entry(listener.place()).or_default();
         if held {
             // One that stands still is held against the time before for as long as it takes.
             past.late += u32::from(usual.is_some_and(|u| listener.answers_per_s * 2.0 >= u.answers_per_s));
@@ -199,8 +202,8 @@ impl Learned {
 
     /// What usually stands at that port; `None` until it was seen long enough, with requests.
     #[must_use]
-    pub fn usual_stands(&self, listener: &ListeningPort) -> Option<Usual> {
-        let past = self.stands.get(&listener.place())?;
+    pub fn usual(&self, listener: &ListeningPort) -> Option<Usual> {
+        let past = self.0.get(&listener.place())?;
         let before: Vec<Moment> = past.ring.iter().copied().take(past.ring.len().saturating_sub(NEWEST)).collect();
         if before.len() < ENOUGH {
             return None;
@@ -227,7 +230,7 @@ impl Learned {
 mod tests {
     use super::*;
 
-    fn learned(moments: &[(f32, Option<f32>)]) -> Learned {
+    fn learned(moments: &[(f32, Option<f32>)]) -> Stands {
         let moment = |(answers_per_s, below_ms): &(f32, Option<f32>)| Moment {
             answers_per_s: *answers_per_s,
             noticed: 0.0,
@@ -235,7 +238,7 @@ mod tests {
             below_ms: *below_ms,
         };
         let past = Past { ring: moments.iter().map(moment).collect(), late: 0 };
-        Learned { stands: [(ListeningPort::seen(0.0, [0; 10], 0.0).place(), past)].into(), ..Learned::default() }
+        Stands([(ListeningPort::seen(0.0, [0; 10], 0.0).place(), past)].into())
     }
 
     #[test]
@@ -243,30 +246,30 @@ mod tests {
         let now = ListeningPort::seen(100.0, [0; 10], 0.0);
         let mut moments = vec![(100.0, Some(10.0)); ENOUGH];
         moments.extend([(2.0, Some(10_000.0)); NEWEST]);
-        let usual = learned(&moments).usual_stands(&now).unwrap();
+        let usual = learned(&moments).usual(&now).unwrap();
         assert_eq!((usual.answers_per_s, usual.below_ms), (100.0, 10.0));
-        assert_eq!(learned(&moments[1..]).usual_stands(&now), None, "too short");
+        assert_eq!(learned(&moments[1..]).usual(&now), None, "too short");
         let restarted = ListeningPort { family: Some(ProcId { pid: 8, start: 9 }), ..now.clone() };
-        assert_eq!(learned(&moments).usual_stands(&restarted), None);
-        assert_eq!(learned(&[(0.0, None); 30]).usual_stands(&now), None, "nobody asked anything");
+        assert_eq!(learned(&moments).usual(&restarted), None);
+        assert_eq!(learned(&[(0.0, None); 30]).usual(&now), None, "nobody asked anything");
     }
 
     #[test]
     fn what_is_held_is_not_learned_but_for_one_that_answers_for_ten_minutes() {
         let hangs = ListeningPort::seen(0.0, [0, 0, 0, 0, 0, 3, 0, 0, 0, 0], 3.0);
-        let mut first = Learned::default();
+        let mut first = Stands::default();
         (0..2_000).for_each(|_| first.learn_listener(&hangs, true));
-        assert_eq!(first.usual_stands(&hangs), None, "it hung before anyone looked");
+        assert_eq!(first.usual(&hangs), None, "it hung before anyone looked");
         let quick = ListeningPort::seen(100.0, [5, 0, 0, 0, 0, 0, 0, 0, 0, 0], 0.0);
-        let mut before = Learned::default();
+        let mut before = Stands::default();
         (0..30).for_each(|_| before.learn_listener(&quick, false));
         (0..2_000).for_each(|_| before.learn_listener(&hangs, true));
-        assert_eq!(before.usual_stands(&hangs).unwrap().answers_per_s, 100.0, "it answers nobody");
+        assert_eq!(before.usual(&hangs).unwrap().answers_per_s, 100.0, "it answers nobody");
         // After a deploy that brought long polls it answers as often as before.
         let polls = ListeningPort::seen(90.0, [5, 0, 0, 0, 0, 0, 0, 0, 9, 0], 0.0);
         (0..590).for_each(|_| before.learn_listener(&polls, true));
-        assert_eq!(before.usual_stands(&polls).unwrap().below_ms, 10.0);
+        assert_eq!(before.usual(&polls).unwrap().below_ms, 10.0);
         (0..600).for_each(|_| before.learn_listener(&polls, true));
-        assert!(before.usual_stands(&polls).unwrap().below_ms > 10_000.0);
+        assert!(before.usual(&polls).unwrap().below_ms > 10_000.0);
     }
 }

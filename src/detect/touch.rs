@@ -3,7 +3,6 @@
 //! Never the first process, a supervisor, what the operator stands on (a login session, everything above perftop), a server or a process of a
 //! database, or anyone whose clients would wait for it.
 
-use crate::detect::kinds;
 use crate::model::facts::{Facts, ProcFacts};
 
 /// Programs that start and watch others: to stop one stops what it holds, or makes it start everything again.
@@ -106,8 +105,8 @@ fn may(facts: &Facts, above: &[i32], p: &ProcFacts) -> bool {
     let login = p.session_leader;
     // Another one's perftop is an operator's too.
     let vital = vital || name == env!("CARGO_PKG_NAME");
-    let database =
-        DATABASES.iter().any(|d| name.starts_with(d)) || kinds::roots(facts).any(|root| p.id == root || p.ppid == root.pid);
+    let database = DATABASES.iter().any(|d| name.starts_with(d))
+        || facts.servers.here().filter_map(|s| s.root).any(|root| p.id == root || p.ppid == root.pid);
     !vital && !login && !database && p.serves != Some(true)
 }
 

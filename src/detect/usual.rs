@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::model::facts::{Facts, ListenerFacts};
 use crate::model::host::ProcId;
 
-use super::memory::Learned;
+use super::learned::Learned;
 
 /// Evaluations kept: two minutes at one a second.
 const KEPT: usize = 120;

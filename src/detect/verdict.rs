@@ -1,4 +1,4 @@
-//! What a rule is, what it is given, and what it answers.
+//! What a rule is given, and what it answers.
 
 use crate::model::demand::Demand;
 use crate::model::facts::Facts as World;
@@ -7,40 +7,10 @@ use crate::model::unit::Unit;
 
 use super::diagnosis::Cleared;
 use super::finding::{Class, Evidence, Fix};
-use super::kinds::Judge;
+use super::kind::Kind;
+use super::learned::Learned;
 use super::ledger::{Ledger, State};
-use super::memory::{Learned, RuleMemory};
-use super::params::Param;
-
-/// A rule: one file under `rules/`, one row in their list.
-#[derive(Debug, Clone, Copy)]
-pub struct Rule {
-    /// Stable name.
-    pub id: &'static str,
-    /// Its class; a rule of two classes (`E/R`) says per finding which.
-    pub class: Class,
-    /// Whom it can blame at once.
-    pub culprit: Culprit,
-    /// One line for the catalogue.
-    pub says: &'static str,
-    /// Thresholds.
-    pub params: &'static [Param],
-    /// Rows of `model::origin` that it uses.
-    pub origins: &'static [&'static str],
-    /// The page of `perftop explain`: how it is judged, what else looks like it, what to do.
-    pub page: &'static str,
-    /// The judgement, and what it is given.
-    pub judge: Judge,
-}
-
-/// Whom a rule can blame at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Culprit {
-    /// One: when it changes, the finding goes on.
-    One,
-    /// As many as there are: each is a finding of its own.
-    Many,
-}
+use super::memory::RuleMemory;
 
 /// What a rule may use: the facts, the ledger made of them, and what was learned of this machine.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +21,8 @@ pub struct Facts<'a> {
     pub ledger: &'a Ledger,
     /// Baseline latencies and trends.
     pub learned: &'a Learned,
+    /// The kinds of servers that there are.
+    pub kinds: &'static [Kind],
 }
 
 /// What no cause claims, and what was checked.

@@ -8,7 +8,7 @@ use crate::model::host::ProcId;
 use crate::model::subject::SubjectType;
 use crate::model::unit::Unit;
 
-use super::causes::Candidate;
+use super::candidate::Candidate;
 use super::finding::{Class, Explains, Finding, Severity};
 use super::kinds;
 use super::ledger::{Ledger, State, inside};
@@ -93,7 +93,7 @@ fn programs(world: &World, service: &Candidate) -> BTreeSet<ProcId> {
 
 /// The cause claims time that those programs spend where it is, or is of a server that they are.
 fn takes(world: &World, ledger: &Ledger, cause: &Candidate, programs: &BTreeSet<ProcId>) -> bool {
-    let server = kinds::of(&cause.source).and_then(|kind| (kind.root)(world, &cause.source));
+    let server = world.servers.here().find(|s| s.id == cause.source).and_then(|s| s.root);
     let served = server.is_some_and(|root| programs.contains(&root));
     let own = |state| ledger.sum(|a| programs.contains(&a.family), |a| a.in_state(state));
     let spent = |state| own(state) >= TAKES && hits(world, ledger, cause, programs);

@@ -1,9 +1,9 @@
 //! Walks the flowchart: each question yes, no or unknown; unknown goes on along both branches. Pure.
 
 use crate::detect::diagnosis::Diagnosis;
+use crate::detect::diagnosis::IDLE;
 use crate::detect::finding::Severity;
 use crate::detect::ledger::{Ledger, State};
-use crate::detect::rank::IDLE;
 use crate::detect::rules;
 
 use crate::model::source::SourceKind;

@@ -56,7 +56,10 @@ impl From<RecordedDemand> for Demand {
         match recorded {
             RecordedDemand::ProcessDetail { id } => Self::ProcessDetail { id },
             RecordedDemand::Server { source, ask } => Self::Server { source, ask },
-            RecordedDemand::Before(before) => before.into(),
+            RecordedDemand::Before(before) => {
+                let (source, ask) = before.now();
+                Self::Server { source, ask: ServerAsk::Postgres(ask) }
+            }
         }
     }
 }
@@ -94,7 +97,7 @@ impl From<RecordedDetail> for Detail {
         match recorded {
             RecordedDetail::Process(detail) => Self::Process(detail),
             RecordedDetail::Server(detail) => Self::Server(detail),
-            RecordedDetail::Before(before) => before.into(),
+            RecordedDetail::Before(before) => Self::Server(ServerDetail::Postgres(before.now())),
         }
     }
 }

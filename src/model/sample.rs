@@ -9,8 +9,9 @@ use super::demand::Answer;
 use super::host::{FsRaw, HostSample, HostSweep, Identity, KernelMessage, Peers, Serving, StateSampling};
 use super::named::Names;
 use super::seen::{Lack, Seen, Why};
-use super::server::{Samples, States};
+use super::server::Samples;
 use super::source::SourceStatus;
+use super::states::{Beside, States};
 
 /// All that arrived in one tick; what the recorder writes and what the engine folds, live or replayed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -121,6 +122,7 @@ impl Snapshot {
     #[must_use]
     pub fn fold(&self, sample: &Sample) -> Self {
         let host = &sample.host;
+        let beside = Beside { answers: &sample.answers, sources: sample.sources.as_deref(), now_ns: sample.at.mono_ns };
         let hung = || host.hung.clone().unwrap_or_else(|| Lack::new(Why::NotYet, "host sweep"));
         Self {
             at: sample.at,
@@ -133,7 +135,7 @@ impl Snapshot {
             messages: self.said(host.sweep.as_deref()),
             peers: host.peers.clone().map(|p| p.map(Arc::new)),
             names: host.names.clone().map_or_else(|| self.names.clone(), Arc::new),
-            servers: self.servers.fold(sample),
+            servers: self.servers.fold(&sample.servers, &beside),
             sources: sample.sources.clone().map_or_else(|| self.sources.clone(), Arc::new),
         }
     }

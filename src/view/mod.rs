@@ -1,5 +1,6 @@
 //! Drawing: `draw(&App, &Theme, &mut Frame)`. Reads, never writes, knows no clock.
 
+mod graph;
 pub mod layout;
 pub mod overlays;
 pub mod panels;
@@ -13,7 +14,7 @@ pub mod widgets;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
-use crate::app::pointer::Target;
+use crate::app::target::Target;
 use crate::app::{App, Screen};
 
 use self::theme::Theme;

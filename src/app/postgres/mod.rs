@@ -10,7 +10,7 @@ use crate::model::postgres::Session;
 use crate::model::seen::Lack;
 use crate::model::source::SourceKind;
 
-use super::copying::pasted;
+use super::pasted::pasted;
 use super::tables::{Copied, Row, ServerScreen, Tab, figure, words};
 
 /// Its tables.

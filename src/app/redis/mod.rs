@@ -7,7 +7,7 @@ use crate::model::facts::{Facts, RedisFacts};
 use crate::model::redis::Client;
 use crate::model::source::SourceKind;
 
-use super::copying::pasted;
+use super::pasted::pasted;
 use super::tables::{Copied, Row, ServerScreen, Tab, figure, words};
 
 /// Its tables.

@@ -4,8 +4,10 @@
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
-use super::peers::Key;
 use super::stamps::{Before, Here};
+
+/// A socket: its namespace and both ends.
+pub(super) type Key = (u64, SocketAddr, SocketAddr);
 
 /// What a dump keeps of the weights before it: they fade within a minute or two, because a dump catches a quick answer seldom.
 const KEEPS: f64 = 0.98;

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::model::host::{Connecting, Listener, PeerLink, Peers, ProcId, Resend};
 
-use super::answers::{Change, Unseen};
+use super::answers::{Change, Key, Unseen};
 use super::namespaces::{Dump, OWN};
 use super::ports::Ports;
 use super::sockdiag::{CLOSE_WAIT, ESTABLISHED, LISTEN, SYN_SENT, Socket};
@@ -18,9 +18,6 @@ use super::unixdiag::Waiting;
 const LINKS: usize = 256;
 const LISTENERS: usize = 256;
 const RESENDS: usize = 32;
-
-/// A socket: its namespace and both ends.
-pub(super) type Key = (u64, SocketAddr, SocketAddr);
 
 /// Sums over dumps, until they are taken.
 #[derive(Debug, Default)]

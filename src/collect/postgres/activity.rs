@@ -52,7 +52,7 @@ pub fn sql(known: &Columns, sees_all: bool) -> Vec<String> {
              'autovacuum worker', 'logical replication worker', 'walsender', 'background worker') \
              ORDER BY a.xact_start NULLS LAST LIMIT {}",
             columns(known),
-            super::APPLICATION,
+            super::mark::APPLICATION,
             MOST + 1
         ),
     ]

@@ -2,11 +2,15 @@
 //! what it says of its own parts; what is too large or malformed ends here. Pure.
 
 mod parts;
+mod refused;
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use self::parts::{Body, Row};
+use self::refused::malformed;
+
+pub use self::refused::{FOREIGN, Refused};
 
 /// A message before the server has let us in: settings, what it wants of us, why it refuses.
 const GREETING_MESSAGE: usize = 16 << 10;
@@ -27,15 +31,8 @@ const EACH: usize = 160;
 const EACH_CELL: usize = 12;
 const EACH_COLUMN: usize = 200;
 
-/// Said of what is no PostgreSQL.
-pub const FOREIGN: &str = "what listens there does not speak the PostgreSQL protocol";
-
 /// Said of a server that answers in the old form.
 const NO_FORK: &str = "it could not start a process for this connection: it lacks memory or processes";
-
-/// The server sent what is not taken: why the connection is ended.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Refused(pub String);
 
 /// Follows the messages: type, four bytes of length, contents.
 #[derive(Debug, Default)]
@@ -185,10 +182,6 @@ impl Frames {
         };
         if fine { Ok(()) } else { Err(malformed(self.let_in)) }
     }
-}
-
-fn malformed(let_in: bool) -> Refused {
-    Refused(if let_in { "it sent a malformed message".to_owned() } else { FOREIGN.to_owned() })
 }
 
 /// The server's part of SCRAM: attributes of a letter and a value, and no more rounds than a second takes.

@@ -15,6 +15,7 @@ mod guard;
 mod haste;
 mod hello;
 mod locks;
+mod mark;
 mod place;
 mod plan;
 mod reads;
@@ -36,12 +37,9 @@ use crate::model::postgres::plan::{Plan, Trial, TrialIndex};
 
 use self::target::Target;
 
+pub use self::mark::APPLICATION;
 pub use self::reads::KIND;
 
-/// What perftop calls itself; its own sessions are excluded by it.
-pub const APPLICATION: &str = "perftop";
-/// What stands behind the first word of each of its statements.
-const MARK: &str = "/* perftop */";
 /// The generic plan of one statement as a role (our own, if none is said), outside of any watching: for tools and tests.
 ///
 /// # Errors

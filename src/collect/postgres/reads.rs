@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
-use crate::collect::kinds::Kind;
+use crate::collect::kind::Kind;
 use crate::collect::root::Roots;
 use crate::collect::url::has_password;
 use crate::collect::watched::{Configured, Reach, Reads, Slot, Taken, spawn};

@@ -52,7 +52,7 @@ impl Limits {
             ("statement_timeout", format!("{}ms", self.statement.as_millis())),
             ("lock_timeout", "100ms".to_owned()),
             ("idle_in_transaction_session_timeout", "5s".to_owned()),
-            ("application_name", super::APPLICATION.to_owned()),
+            ("application_name", super::mark::APPLICATION.to_owned()),
             ("max_parallel_workers_per_gather", "0".to_owned()),
             ("jit", "off".to_owned()),
         ];
@@ -77,7 +77,7 @@ impl Limits {
 #[must_use]
 pub fn marked(statement: &str) -> String {
     let (verb, rest) = statement.split_once(' ').unwrap_or((statement, ""));
-    format!("{verb} {} {rest}", super::MARK)
+    format!("{verb} {} {rest}", super::mark::MARK)
 }
 
 /// A string as SQL writes it, whatever `standard_conforming_strings` says.

@@ -233,6 +233,6 @@ pub fn text(row: &PgRow) -> Option<(QueryText, Private<String>)> {
     let query_id = c.number()?;
     let raw = String::from_utf8_lossy(c.bytes().unwrap_or_default()).into_owned();
     let text = Foreign::from(lexer::mask(&raw).as_str());
-    let own = raw.contains(super::MARK) || raw.contains("perftop_plan") || raw.starts_with("BEGIN READ ONLY");
+    let own = raw.contains(super::mark::MARK) || raw.contains("perftop_plan") || raw.starts_with("BEGIN READ ONLY");
     Some((QueryText { query_id, text, cut: c.flag().unwrap_or(false), own }, Private::new(raw)))
 }

@@ -223,7 +223,7 @@ impl Target {
             .username(role)
             .database(database)
             .port(self.port)
-            .application_name(super::APPLICATION)
+            .application_name(super::mark::APPLICATION)
             .statement_cache_capacity(0)
             .extra_float_digits(None)
             .ssl_mode(PgSslMode::Disable)

@@ -10,35 +10,7 @@ use crate::model::facts::{
 use crate::model::host::{CgroupPath, Controller, FilesRaw, FsRaw, FsSpace, LoadRaw, MemoryRaw, ProcId};
 use crate::model::seen::{Lack, Seen, Why};
 
-use super::Bench;
-
 const GIB: u64 = 1 << 30;
-
-impl Bench {
-    /// These processes and no others.
-    #[must_use]
-    pub fn running(self, processes: Vec<ProcFacts>) -> Self {
-        self.on(|host| host.processes = Ok(processes))
-    }
-
-    /// These control groups.
-    #[must_use]
-    pub fn grouped(self, groups: Vec<CgroupFacts>) -> Self {
-        self.on(|host| host.cgroups = Ok(groups))
-    }
-
-    /// Other CPUs.
-    #[must_use]
-    pub fn with_cpu(self, change: impl FnOnce(&mut CpuFacts)) -> Self {
-        self.on(|host| assert!(host.cpu.as_mut().map(change).is_ok(), "no CPU is seen"))
-    }
-
-    /// Another memory.
-    #[must_use]
-    pub fn with_memory(self, change: impl FnOnce(&mut MemoryFacts)) -> Self {
-        self.on(|host| assert!(host.memory.as_mut().map(change).is_ok(), "no memory is seen"))
-    }
-}
 
 /// Why something could not be read.
 pub fn unread() -> Lack {

@@ -1,5 +1,6 @@
 //! The bench of rules in tests: a world from a few parts, and what a rule says of it: one word a subject.
 
+mod changes;
 pub mod host;
 pub mod postgres;
 pub mod redis;
@@ -15,12 +16,14 @@ use crate::model::sample::Snapshot;
 use crate::model::source::{Place, SourceKind, SourceState, SourceStatus};
 use crate::model::subject::Subject;
 
-use super::kinds::{Judge, Servers};
+use super::kinds::{self, KINDS, Servers};
+use super::learned::Learned;
 use super::ledger::{Baseline, Ledger};
-use super::memory::{Held, Learned, RuleMemory};
+use super::memory::{Held, RuleMemory};
 use super::params::{ParamOverrides, Params};
 use super::rank;
-use super::verdict::{Facts, Left, Rule, Verdict};
+use super::rule::{Judge, Rule};
+use super::verdict::{Facts, Left, Verdict};
 
 /// What is there, and what was learned of it.
 #[derive(Debug, Clone)]
@@ -150,7 +153,7 @@ impl Bench {
     pub fn after(mut self, times: usize, before: &Self) -> Self {
         for _ in 0..times {
             self.learned.learn_requests(&before.world);
-            self.learned.learn_stands(&before.world, &|_| false);
+            self.learned.stands.learn(&before.world, &|_| false);
             self.learned.queues.learn(&before.world, &|_| false);
         }
         self
@@ -178,12 +181,12 @@ impl Bench {
     /// The world, and its foreground time.
     pub fn measured(&self) -> (&World, Ledger) {
         let reply_ms = |_: &PeerFacts| 1.0;
-        (&self.world, Ledger::of(&self.world, &Baseline { io: 0.0, reply_ms: &reply_ms }))
+        (&self.world, Ledger::of(&self.world, &Baseline { io: 0.0, reply_ms: &reply_ms }, kinds::told(&self.world)))
     }
 
     fn verdicts(&self, rule: &Rule, prev: Option<&RuleMemory>) -> Vec<(Subject, Verdict)> {
         let (_, ledger) = self.measured();
-        let facts = Facts { world: &self.world, ledger: &ledger, learned: &self.learned };
+        let facts = Facts { world: &self.world, ledger: &ledger, learned: &self.learned, kinds: KINDS };
         let overrides = ParamOverrides::default();
         let params = Params::new(rule.id, &overrides);
         if let Judge::Rest(judge) = rule.judge {
@@ -231,7 +234,7 @@ impl Bench {
 #[cfg(test)]
 mod tests {
     use super::Bench;
-    use crate::detect::kinds::Judge;
+    use crate::detect::rule::Judge;
     use crate::detect::rules::RULES;
     use crate::model::seen::{Lack, Why};
 

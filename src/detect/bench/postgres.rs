@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::detect::memory::Learned;
+use crate::detect::learned::Learned;
 use crate::model::postgres::plan::{Node, Plan, PlannedColumn, PlannedIndex, PlannedTable, Plans};
 use crate::model::postgres::{
     Activity, Blocking, Catalog, Cluster, DatabaseRow, Grown, Hit, Login, PgState, QueryText, Server, Session, SettingRow,

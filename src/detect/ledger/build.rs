@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::facts::{CgroupFacts, Facts, MemoryFacts, PeerFacts, ProcFacts};
-use crate::model::foreign::Foreign;
+use crate::model::facts::{Facts, MemoryFacts};
 use crate::model::history::Group;
-use crate::model::host::Controller;
 
 use super::actor::{Actor, PeerWait};
 use super::loss;
@@ -13,7 +11,7 @@ use super::pools::{PoolWait, pools};
 use super::state::State;
 use super::throttled::Throttled;
 use super::told::Told;
-use super::waits::PeerWaits;
+use super::waits::{Baseline, PeerWaits};
 
 /// Foreground time by actor and by state.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -38,14 +36,6 @@ pub struct Ledger {
     pub io_rounds: u32,
 }
 
-/// What a device and a peer take when they are not loaded.
-pub struct Baseline<'a> {
-    /// Share of the IO wait, 0..1.
-    pub io: f64,
-    /// Milliseconds of a reply of that peer.
-    pub reply_ms: &'a dyn Fn(&PeerFacts) -> f64,
-}
-
 impl Ledger {
     /// The foreground time T, seconds per second.
     #[must_use]
@@ -59,13 +49,12 @@ impl Ledger {
         self.states.get(&state).copied().unwrap_or(0.0)
     }
 
-    /// Makes the ledger.
+    /// Makes the ledger, with what servers told of their sessions.
     #[must_use]
-    pub fn of(facts: &Facts, baseline: &Baseline<'_>) -> Self {
+    pub fn of(facts: &Facts, baseline: &Baseline<'_>, told: Told) -> Self {
         let processes = facts.processes();
         let mut ledger = Self { coverage: 1.0, ..Self::default() };
         let throttled = Throttled::of(facts);
-        let told = Told::of(facts);
         let waits = PeerWaits::of(facts, baseline, &told.addresses);
         // State D without IO pressure is a lock or a dead server, not a disk.
         let io_pressed = facts.host.psi.io.as_ref().map_or(true, |p| p.best() >= 0.005);
@@ -241,21 +230,3 @@ const SWAPS: f64 = 1_048_576.0;
 
 /// Share of the memory that is available below which PSI memory counts for the whole host.
 const SHORT: f64 = 0.1;
-
-/// Utilisation at which the response time of `cpus` servers bends: (c + 1)^(-1/c); 0.58 at 2, 0.76 at 8.
-#[must_use]
-pub fn knee(cpus: f64) -> f64 {
-    (cpus + 1.0).powf(-1.0 / cpus.max(1.0))
-}
-
-/// True when the process stands in that group or below it.
-#[must_use]
-pub fn inside(p: &ProcFacts, group: &CgroupFacts) -> bool {
-    let below = |path: &Foreign| {
-        let (path, group) = (path.raw(), group.path.raw());
-        path.starts_with(group) && path.get(group.len()).is_none_or(|b| *b == b'/')
-    };
-    let same = |c: Controller| c == group.controller;
-    // The root group is that of a container: all that is seen from inside stands in it.
-    group.path.raw() == b"/" || p.cgroups.iter().any(|g| same(g.controller) && below(&g.path))
-}

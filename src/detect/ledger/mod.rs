@@ -5,6 +5,7 @@
 
 mod actor;
 mod build;
+mod groups;
 pub mod loss;
 mod pools;
 mod state;
@@ -13,7 +14,10 @@ mod told;
 mod waits;
 
 pub use actor::{Actor, PeerWait};
-pub use build::{Baseline, Ledger, inside, knee, refault_share};
+pub use build::{Ledger, refault_share};
+pub use groups::inside;
 pub use pools::PoolWait;
 pub use state::State;
+pub use throttled::knee;
 pub use told::{Session, Told};
+pub use waits::Baseline;

@@ -3,8 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
-use crate::detect::kinds::KINDS;
-use crate::model::facts::{Facts, ProcFacts};
+use crate::model::facts::ProcFacts;
 use crate::model::host::ProcId;
 
 use super::actor::Actor;
@@ -33,15 +32,6 @@ pub struct Session {
 }
 
 impl Told {
-    /// What all kinds of servers tell.
-    pub(super) fn of(facts: &Facts) -> Self {
-        let mut all = Self::default();
-        for kind in KINDS {
-            (kind.tell)(facts, &mut all);
-        }
-        all
-    }
-
     /// How much a process counts.
     pub(super) fn weight(&self, p: &ProcFacts) -> f64 {
         self.processes.get(&p.id).map_or(p.weight.value, |session| session.weight)

@@ -7,7 +7,14 @@ use crate::model::facts::{Facts, PeerFacts, ProcFacts};
 use crate::model::host::ProcId;
 
 use super::actor::PeerWait;
-use super::build::Baseline;
+
+/// What a device and a peer take when they are not loaded.
+pub struct Baseline<'a> {
+    /// Share of the IO wait, 0..1.
+    pub io: f64,
+    /// Milliseconds of a reply of that peer.
+    pub reply_ms: &'a dyn Fn(&PeerFacts) -> f64,
+}
 
 /// Waits for peers that are not on this host; one that is here has processes of its own, and its wait is theirs.
 pub(super) struct PeerWaits {

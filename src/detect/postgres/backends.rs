@@ -8,7 +8,7 @@ use crate::model::facts::{Facts, PgFacts, ProcFacts, SessionFacts};
 use crate::model::host::ProcId;
 use crate::model::postgres::WaitClass;
 
-use crate::detect::kinds::Count;
+use crate::detect::kind::Count;
 use crate::detect::ledger::{Actor, Session, State, Told};
 
 /// Processes of the server that belong to no session.

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use crate::detect::memory::Learned;
 use crate::model::facts::{Facts, PgFacts};
 use crate::model::postgres::{StatementRow, WaitClass, qualified};
 
@@ -47,15 +46,13 @@ const BUSY: f64 = 0.1;
 /// … and readings after which it is usual all the same: five minutes.
 const SETTLED: u32 = 30;
 
-impl Learned {
+impl Learning {
     /// A figure of a server over time, by its name.
     #[must_use]
     pub fn trend(&self, source: &str, what: &str) -> Option<&Series> {
-        self.servers.postgres.trends.get(&format!("{source} {what}"))
+        self.trends.get(&format!("{source} {what}"))
     }
-}
 
-impl Learning {
     /// Learns from the facts of one evaluation.
     pub fn learn(&mut self, facts: &Facts) {
         for pg in &facts.servers.postgres {
@@ -203,9 +200,9 @@ fn key(source: &str, row: &StatementRow) -> String {
 }
 
 /// Writes into each server's facts what a call of each of its statements usually takes.
-pub fn recall(world: &mut Facts, learned: &Learned) {
+pub fn recall(world: &mut Facts, learned: &Learning) {
     for pg in &mut world.servers.postgres {
-        let usual = pg.rows().filter_map(|row| Some((row.key, learned.servers.postgres.usual(&pg.id, row)?.0)));
+        let usual = pg.rows().filter_map(|row| Some((row.key, learned.usual(&pg.id, row)?.0)));
         pg.usual = usual.collect();
     }
 }

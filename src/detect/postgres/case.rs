@@ -1,7 +1,7 @@
 //! A costly query as the rules of queries see it. Each of them says by `fits` whether it is its own; the first in their list
 //! (`detect::rules::postgres::queries`) has it. Pure.
 
-use crate::detect::memory::Learned;
+use crate::detect::learned::Learned;
 use crate::model::facts::PgFacts;
 use crate::model::postgres::plan::Plan;
 use crate::model::postgres::{StatementRow, lexer};

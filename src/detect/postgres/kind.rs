@@ -1,6 +1,6 @@
 //! PostgreSQL as a kind of server that is judged.
 
-use crate::detect::kinds::Kind;
+use crate::detect::kind::Kind;
 use crate::detect::rules::postgres as rules;
 use crate::model::facts::{Facts, PgFacts};
 use crate::model::source::SourceKind;
@@ -12,11 +12,9 @@ pub const KIND: Kind = Kind {
     kind: SourceKind::Postgres,
     tell: backends::tell,
     throughput: baseline::throughput,
-    recall: baseline::recall,
+    recall: |world, learned| baseline::recall(world, &learned.servers.postgres),
     partly_seen: |world, id| server(world, id)?.partly_seen(),
     servers: |world| world.servers.postgres.iter().map(|pg| pg.id.as_str()).collect(),
-    root: |world, id| server(world, id)?.server.as_ref()?.postmaster,
-    port: |world, id| server(world, id).filter(|pg| pg.local())?.listens(),
     see_whole: rules::see_whole,
     session: rules::session_of,
     refuses: &[rules::exhausted::ID],

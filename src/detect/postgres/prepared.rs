@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::detect::kinds::Asked;
+use crate::detect::asked::Asked;
 use crate::detect::memory::RuleMemory;
 use crate::detect::params::ParamOverrides;
 use crate::detect::rules::postgres as rules;
-use crate::detect::verdict::{Facts, Rule};
+use crate::detect::verdict::Facts;
 use crate::model::facts::PgFacts;
 use crate::model::origin::postgres::OF_OTHERS;
 
@@ -54,14 +54,14 @@ impl<'a> Prepared<'a> {
         View { facts, pg: self.pg, queries: &self.queries }
     }
 
-    /// It, as `rule` can check it.
+    /// It, as a rule can check it that uses these origins.
     #[must_use]
-    pub fn asked(&self, rule: &Rule) -> Asked<'a> {
+    pub fn asked(&self, origins: &[&str]) -> Asked<'a> {
         // What is hidden from our role is not fine: a rule that needs others' sessions or statements clears nothing then.
-        let others = rule.origins.iter().any(|o| OF_OTHERS.contains(o));
+        let others = origins.iter().any(|o| OF_OTHERS.contains(o));
         let narrow = self.pg.narrow().filter(|_| others);
         // Nor does one whose figures the server refused.
-        let lacking = narrow.or_else(|| self.pg.refused(rule.origins).cloned());
+        let lacking = narrow.or_else(|| self.pg.refused(origins).cloned());
         Asked { source: &self.pg.id, lacking, standby: self.pg.server.as_ref().is_some_and(|s| s.standby) }
     }
 }

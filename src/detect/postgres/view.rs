@@ -3,6 +3,7 @@
 use std::ops::Deref;
 
 use crate::detect::postgres::queries::Queries;
+use crate::detect::series::Series;
 use crate::detect::verdict::Facts;
 use crate::model::facts::PgFacts;
 
@@ -15,6 +16,14 @@ pub struct View<'a> {
     pub pg: &'a PgFacts,
     /// What its queries cost.
     pub queries: &'a Queries<'a>,
+}
+
+impl<'a> View<'a> {
+    /// A figure of the server over time, by its name.
+    #[must_use]
+    pub fn trend(&self, what: &str) -> Option<&'a Series> {
+        self.facts.learned.servers.postgres.trend(&self.pg.id, what)
+    }
 }
 
 impl<'a> Deref for View<'a> {

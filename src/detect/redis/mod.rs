@@ -6,7 +6,8 @@ pub use cli::{Cli, cli};
 
 use std::collections::BTreeMap;
 
-use crate::detect::kinds::{Count, Kind, Plain};
+use crate::detect::asked::Plain;
+use crate::detect::kind::{Count, Kind};
 use crate::detect::ledger::{State, Told};
 use crate::detect::memory::RuleMemory;
 use crate::detect::params::ParamOverrides;
@@ -14,7 +15,7 @@ use crate::detect::verdict::Facts;
 use crate::model::facts::{Facts as World, RedisFacts};
 use crate::model::source::SourceKind;
 
-pub use crate::detect::kinds::{ShowsNothing as Shown, shows_nothing as shown};
+pub use crate::detect::nothing::{ShowsNothing as Shown, shows_nothing as shown};
 pub use trends::Learning;
 
 mod trends;
@@ -29,8 +30,6 @@ pub const KIND: Kind = Kind {
         }
     },
     throughput: |world, id| server(world, id)?.requests_per_s(),
-    root: |world, id| server(world, id)?.instance.as_ref()?.process,
-    port: |world, id| server(world, id).filter(|r| r.local())?.instance.as_ref()?.port,
     refuses: &["redis.clients.exhausted", "redis.memory.oom_refused", "redis.persistence.failing"],
     counts,
     ..Kind::plain(SourceKind::Redis, |world| world.servers.redis.iter().map(|r| r.id.as_str()).collect())

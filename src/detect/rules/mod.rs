@@ -9,7 +9,7 @@ pub mod support;
 
 use crate::model::kinds::kinds;
 
-use super::verdict::Rule;
+use super::rule::Rule;
 
 pub use app::{service_stalled, unexplained};
 pub use host::disk_errors;

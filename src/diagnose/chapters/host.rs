@@ -3,7 +3,7 @@
 use crate::detect::ledger::State;
 use crate::model::source::SourceKind;
 
-use super::{Ask, Chapter, Go, Question, finding, question};
+use super::chapter::{Ask, Chapter, Go, Question, finding, question};
 
 /// Entered again at the links once the servers were asked about.
 pub(super) const CHAPTER: Chapter =

@@ -1,77 +1,13 @@
 //! The flowchart as data, in chapters, one per source; each question leans on a rule's verdict, so no threshold stands twice.
 
+mod chapter;
 mod host;
 mod postgres;
 mod redis;
 
-use crate::detect::ledger::State;
+pub use chapter::{Ask, Chapter, Go, Question};
+
 use crate::model::kinds::kinds;
-use crate::model::source::SourceKind;
-
-/// What answers a question.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ask {
-    /// Is there a finding of that rule at warning or above, or (if `any`) at all?
-    Finding {
-        /// Rule id.
-        id: &'static str,
-        /// Info counts too.
-        any: bool,
-    },
-    /// Does the foreground lose time at all (T above idle and a root or an unexplained wait of a tenth of it)?
-    Losing,
-    /// Is that state the largest wait of the ledger?
-    LargestWait(State),
-}
-
-/// Where an answer leads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Go {
-    /// On to another question of this chapter, by its id.
-    To(&'static str),
-    /// On to the next chapter: the servers in their order, then back to the host.
-    On,
-    /// A finding is the answer.
-    Finding(&'static str),
-    /// An honest end.
-    End(&'static str),
-}
-
-/// One question.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Question {
-    /// Its id: the finding that it asks for, or what else it is about.
-    pub id: &'static str,
-    /// What it asks.
-    pub text: &'static str,
-    /// What answers it.
-    pub ask: Ask,
-    /// On yes.
-    pub yes: Go,
-    /// On no.
-    pub no: Go,
-    /// How to find out by hand when it is unknown.
-    pub by_hand: &'static str,
-}
-
-const fn finding(id: &'static str) -> Ask {
-    Ask::Finding { id, any: false }
-}
-
-const fn question(id: &'static str, text: &'static str, ask: Ask, yes: Go, no: Go, by_hand: &'static str) -> Question {
-    Question { id, text, ask, yes, no, by_hand }
-}
-
-/// The questions about one source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Chapter {
-    /// Which.
-    pub kind: SourceKind,
-    /// Where it is entered: for the host again, once the servers were asked about.
-    pub first: &'static str,
-    /// Its questions.
-    pub questions: &'static [Question],
-}
 
 macro_rules! chapters {
     ($($Kind:ident $folder:ident $name:literal,)*) => {

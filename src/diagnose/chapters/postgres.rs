@@ -2,7 +2,7 @@
 
 use crate::model::source::SourceKind;
 
-use super::{Chapter, Go, Question, finding, question};
+use super::chapter::{Chapter, Go, Question, finding, question};
 
 /// Left towards the host's links and CPUs.
 pub(super) const CHAPTER: Chapter =

@@ -2,7 +2,7 @@
 
 use crate::model::source::SourceKind;
 
-use super::{Ask, Chapter, Go, Question, finding, question};
+use super::chapter::{Ask, Chapter, Go, Question, finding, question};
 
 /// Left towards the next source.
 pub(super) const CHAPTER: Chapter = Chapter { kind: SourceKind::Redis, first: "redis.memory.oom_refused", questions: QUESTIONS };

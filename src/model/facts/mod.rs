@@ -13,8 +13,10 @@ mod kernel;
 mod limits;
 mod missing;
 pub(super) mod postgres;
-mod process;
+pub(super) mod process;
+mod processes;
 pub(super) mod redis;
+mod servers;
 mod socket;
 
 use std::sync::Arc;
@@ -29,6 +31,7 @@ pub use limits::LimitsFacts;
 pub use postgres::{Activities, Chains, Holder, PgFacts, Root, SessionFacts};
 pub use process::ProcFacts;
 pub use redis::{CommandFacts, RedisFacts, Trips};
+pub use servers::ServerFacts;
 pub use socket::{ConnectingFacts, ListenerFacts, PathFacts, PeerFacts, QueueFacts, SocketFacts};
 
 use super::counter::Stamp;
@@ -36,7 +39,6 @@ use super::host::{FilesRaw, FsRaw, HostSweep, Identity, KernelMessage, LoadRaw, 
 use super::named::Names;
 use super::sample::Snapshot;
 use super::seen::{Lack, Seen, Why};
-use super::server::ServerFacts;
 use super::source::SourceStatus;
 
 /// What is known at one evaluation.
@@ -161,7 +163,7 @@ impl HostFacts {
             contained::measure(&mut memory, cgroups.as_deref().unwrap_or_default());
             memory
         });
-        let processes = process::derive(old, new, sweeps, window, ov);
+        let processes = processes::derive(old, new, sweeps, window, ov);
         let inside = newest.identity.as_ref().is_some_and(|i| i.inside.is_some());
         let cpu = cpu::derive(old, new, sweeps).unwrap_or_else(|| Err(no_rate("/proc/stat"))).map(|mut cpu| {
             cpu.own = contained::cpu(&cpu, cgroups.as_deref().unwrap_or_default(), processes.as_deref().ok(), inside);

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::model::kind::Moment;
 use crate::model::redis::{Clients, Histogram, Info, Instance, RedisState, Slowlog};
-use crate::model::sample::Snapshot;
 use crate::model::seen::{Lack, Seen, Why};
 use crate::model::source::Place;
 
@@ -84,14 +84,14 @@ pub struct CommandFacts {
 }
 
 /// Facts of every server in the newest snapshot.
-pub(in crate::model) fn derive(window: &[Arc<Snapshot>]) -> Vec<RedisFacts> {
+pub(in crate::model) fn derive(window: &[Moment<'_, RedisState>]) -> Vec<RedisFacts> {
     let Some(newest) = window.last() else { return Vec::new() };
-    newest.servers.redis.iter().map(|(id, state)| one(id, state, window)).collect()
+    newest.servers.iter().map(|(id, state)| one(id, state, window)).collect()
 }
 
-fn one(id: &str, state: &RedisState, window: &[Arc<Snapshot>]) -> RedisFacts {
+fn one(id: &str, state: &RedisState, window: &[Moment<'_, RedisState>]) -> RedisFacts {
     let now_ns = window.last().map_or(0, |s| s.at.mono_ns);
-    let older = window.iter().rev().skip(1).rev().filter_map(|s| s.servers.redis.get(id));
+    let older = window.iter().rev().skip(1).rev().filter_map(|s| s.servers.get(id));
     let same = |other: &RedisState| other.instance.as_ref().map(|i| &i.run_id) == state.instance.as_ref().map(|i| &i.run_id);
     let new = state.info.as_ref().ok();
     let ends = new.and_then(|new| {
@@ -107,7 +107,7 @@ fn one(id: &str, state: &RedisState, window: &[Arc<Snapshot>]) -> RedisFacts {
         (None, _) => Err(state.info.as_ref().err().cloned().unwrap_or_else(|| Lack::new(Why::NotYet, "INFO"))),
     };
     let trips: Vec<f64> =
-        window.iter().filter_map(|s| s.servers.redis.get(id)).flat_map(|s| &s.round_trips_ms).map(|ms| f64::from(*ms)).collect();
+        window.iter().filter_map(|s| s.servers.get(id)).flat_map(|s| &s.round_trips_ms).map(|ms| f64::from(*ms)).collect();
     // Own errors are counted among the requests, under the word after a `!`.
     let old_own = ends.as_ref().map(|(_, old, _)| old.own.clone()).unwrap_or_default();
     let own_error = |(name, n): (&String, &u64)| {

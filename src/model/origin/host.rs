@@ -1,6 +1,6 @@
 //! Figures of the host, of its sockets and of the judgement itself.
 
-use super::{Origin, origin};
+use super::row::{Origin, origin};
 
 pub(super) const ORIGINS: &[Origin] = &[
     origin(

@@ -1,6 +1,6 @@
 //! Figures of PostgreSQL.
 
-use super::{Origin, origin};
+use super::row::{Origin, origin};
 
 /// Of PostgreSQL those that tell of the sessions and statements of others: a role needs pg_monitor to see them.
 pub const OF_OTHERS: &[&str] = &[

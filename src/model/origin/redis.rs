@@ -1,6 +1,6 @@
 //! Where the figures of Redis come from.
 
-use super::{Origin, origin};
+use super::row::{Origin, origin};
 
 /// All of them.
 pub const ORIGINS: &[Origin] = &[

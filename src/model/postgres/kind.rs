@@ -1,16 +1,13 @@
 //! PostgreSQL as a kind of server.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 
-use crate::model::demand::{Demand, Detail};
-use crate::model::facts::{PgFacts, ProcFacts, postgres as facts};
+use crate::model::facts::{PgFacts, postgres as facts};
 use crate::model::foreign::Foreign;
-use crate::model::sample::Snapshot;
-use crate::model::server::{Answered, ServerAsk, ServerDetail, ServerKind};
+use crate::model::kind::{Answered, Here, HostOf, Moment, ServerKind};
+use crate::model::seen::Seen;
 
-use super::plan::{Plan, Trial, TrialIndex};
+use super::plan::{Plan, Planned, Trial, TrialIndex};
 use super::{PgSample, PgState};
 
 /// The kind.
@@ -25,12 +22,36 @@ impl ServerKind for Postgres {
     type Detail = PgDetail;
 
     fn fold(before: &PgState, fresh: &PgSample, answers: &[Answered<'_, Self>], now_ns: u64) -> PgState {
-        before.fold(fresh, answers, now_ns)
+        before.fold(fresh, sorted(answers), now_ns)
     }
 
-    fn facts(window: &[Arc<Snapshot>], processes: &[ProcFacts]) -> Vec<PgFacts> {
-        facts::derive(window, processes)
+    fn facts(window: &[Moment<'_, PgState>], host: &HostOf<'_>) -> Vec<PgFacts> {
+        facts::derive(window, host)
     }
+
+    fn here(pg: &PgFacts) -> Option<Here<'_>> {
+        let root = pg.server.as_ref().and_then(|s| s.postmaster);
+        Some(Here { id: &pg.id, root, port: pg.local().then(|| pg.listens()).flatten() })
+    }
+}
+
+/// What was answered, by what is kept of it.
+type Kept<T> = Vec<(Planned, Seen<T>)>;
+
+/// Plans, and indexes that were tried.
+fn sorted(answers: &[Answered<'_, Postgres>]) -> (Kept<Plan>, Kept<Trial>) {
+    let (mut plans, mut trials) = (Vec::new(), Vec::new());
+    for (ask, detail) in answers {
+        let (PgAsk::Plan { query, database, .. } | PgAsk::Trial { query, database, .. }) = ask else { continue };
+        let of = (database.clone(), *query);
+        match (ask, detail) {
+            (_, Ok(PgDetail::Plan(plan))) => plans.push((of, Ok(plan.clone()))),
+            (_, Ok(PgDetail::Trial(trial))) => trials.push((of, Ok(trial.clone()))),
+            (PgAsk::Trial { .. }, Err(lack)) => trials.push((of, Err((*lack).clone()))),
+            (_, Err(lack)) => plans.push((of, Err((*lack).clone()))),
+        }
+    }
+    (plans, trials)
 }
 
 /// What a server of PostgreSQL can be asked.
@@ -64,14 +85,6 @@ pub enum PgAsk {
     },
 }
 
-impl PgAsk {
-    /// As a demand on that server.
-    #[must_use]
-    pub fn of(self, source: &str) -> Demand {
-        Demand::Server { source: source.to_owned(), ask: ServerAsk::Postgres(self) }
-    }
-}
-
 /// What it answers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -80,50 +93,4 @@ pub enum PgDetail {
     Plan(Plan),
     /// A plan with an index that is not there.
     Trial(Trial),
-}
-
-impl From<PgDetail> for Detail {
-    fn from(detail: PgDetail) -> Self {
-        Self::Server(ServerDetail::Postgres(detail))
-    }
-}
-
-/// Demands as recordings held them while PostgreSQL was the only kind.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "as above")]
-pub enum AskBefore {
-    Plan { source: String, query: i64, database: Foreign, role: Foreign },
-    Trial { source: String, query: i64, database: Foreign, role: Foreign, index: TrialIndex },
-    Visit { source: String, database: Foreign },
-}
-
-impl From<AskBefore> for Demand {
-    fn from(before: AskBefore) -> Self {
-        match before {
-            AskBefore::Plan { source, query, database, role } => PgAsk::Plan { query, database, role }.of(&source),
-            AskBefore::Trial { source, query, database, role, index } => {
-                PgAsk::Trial { query, database, role, index }.of(&source)
-            }
-            AskBefore::Visit { source, database } => PgAsk::Visit { database }.of(&source),
-        }
-    }
-}
-
-/// Answers as they were then. Every field of a plan may be left out, so that it comes last.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-#[expect(missing_docs, reason = "as above")]
-pub enum DetailBefore {
-    Trial(Trial),
-    Plan(Plan),
-}
-
-impl From<DetailBefore> for Detail {
-    fn from(before: DetailBefore) -> Self {
-        match before {
-            DetailBefore::Trial(trial) => PgDetail::Trial(trial).into(),
-            DetailBefore::Plan(plan) => PgDetail::Plan(plan).into(),
-        }
-    }
 }

@@ -2,6 +2,8 @@
 //! What never lives here: rates and trees (`model::facts::postgres`), SQL and connections (`collect::postgres`).
 
 mod activity;
+mod asked;
+mod before;
 mod catalog;
 mod cluster;
 mod kind;
@@ -13,12 +15,13 @@ mod server;
 mod statements;
 
 pub use activity::{Activity, Hit, Session, Wait, WaitClass, WaitKind};
+pub use before::{AskBefore, DetailBefore};
 pub use catalog::{Catalog, ColumnOf, DuplicateIndex, IndexRow, SequenceRow, TableRow};
 pub use cluster::{
     Archiver, Checkpoints, Cluster, ConnectionRow, DatabaseRow, HorizonKind, HorizonRow, PreparedRow, ProgressRow, ReplicaRow,
     RoleSetting, SettingRow, SlotRow, WalRow,
 };
-pub use kind::{AskBefore, DetailBefore, PgAsk, PgDetail, Postgres};
+pub use kind::{PgAsk, PgDetail, Postgres};
 pub use locks::{Blocking, Waiter};
 pub use names::{identifier, index_definition, literal, qualified};
 pub use plan::{Planned, Plans, Trials};
@@ -32,7 +35,6 @@ use serde::{Deserialize, Serialize};
 
 use super::foreign::Foreign;
 use super::seen::{Lack, Seen, Why};
-use super::server::Answered;
 
 /// What one server said at one tick. `None`: that probe was not due, the value before still stands.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -108,26 +110,10 @@ impl Default for PgState {
     }
 }
 
-/// What was answered, by what is kept of it.
-type Kept<T> = Vec<(Planned, Seen<T>)>;
+/// What was answered, by what it is of.
+type Fresh<T> = Vec<(Planned, Seen<T>)>;
 
-/// Plans, and indexes that were tried.
-fn sorted(answers: &[Answered<'_, Postgres>]) -> (Kept<plan::Plan>, Kept<plan::Trial>) {
-    let (mut plans, mut trials) = (Vec::new(), Vec::new());
-    for (ask, detail) in answers {
-        let (PgAsk::Plan { query, database, .. } | PgAsk::Trial { query, database, .. }) = ask else { continue };
-        let of = (database.clone(), *query);
-        match (ask, detail) {
-            (_, Ok(PgDetail::Plan(plan))) => plans.push((of, Ok(plan.clone()))),
-            (_, Ok(PgDetail::Trial(trial))) => trials.push((of, Ok(trial.clone()))),
-            (PgAsk::Trial { .. }, Err(lack)) => trials.push((of, Err((*lack).clone()))),
-            (_, Err(lack)) => plans.push((of, Err((*lack).clone()))),
-        }
-    }
-    (plans, trials)
-}
-
-fn kept<T: Clone>(old: &Arc<plan::Kept<T>>, fresh: Vec<(Planned, Seen<T>)>, mono_ns: u64) -> Arc<plan::Kept<T>> {
+fn kept<T: Clone>(old: &Arc<plan::Kept<T>>, fresh: Fresh<T>, mono_ns: u64) -> Arc<plan::Kept<T>> {
     if fresh.is_empty() { old.clone() } else { Arc::new(old.with(fresh, mono_ns)) }
 }
 
@@ -147,10 +133,9 @@ fn still_there<T: Clone>(kept: Arc<BTreeMap<String, T>>, sample: &PgSample) -> A
 const TEXTS: usize = 400;
 
 impl PgState {
-    /// Folds one tick over what was known.
+    /// Folds one tick, with the plans and trials that were answered, over what was known.
     #[must_use]
-    pub fn fold(&self, sample: &PgSample, answers: &[Answered<'_, Postgres>], mono_ns: u64) -> Self {
-        let (plans, trials) = sorted(answers);
+    pub fn fold(&self, sample: &PgSample, (plans, trials): (Fresh<plan::Plan>, Fresh<plan::Trial>), mono_ns: u64) -> Self {
         let slow = |fresh: &Option<Seen<Statements>>, kept: &Seen<Arc<Statements>>| match fresh {
             Some(value) => value.clone().map(Arc::new),
             None => kept.clone(),
@@ -229,7 +214,7 @@ mod tests {
     fn a_tick_without_a_look_says_nothing_about_locks() {
         let waits = Session { wait: Wait { kind: WaitKind::Lock, event: "tuple".into() }, ..Session::default() };
         let look = |sessions: Vec<Session>| Some(Ok(Activity { rounds: 1, sessions, ..Activity::default() }));
-        let fold = |state: &PgState, sample: PgSample| state.fold(&sample, &[], 1);
+        let fold = |state: &PgState, sample: PgSample| state.fold(&sample, (Vec::new(), Vec::new()), 1);
         let seen = fold(
             &PgState::default(),
             PgSample { activity: look(vec![waits]), blocking: Some(Ok(Blocking::default())), ..PgSample::default() },
@@ -254,9 +239,9 @@ mod tests {
             cluster: cluster(&["a", "b", "c"]),
             ..PgSample::default()
         };
-        let state = PgState::default().fold(&sample, &[], 1);
+        let state = PgState::default().fold(&sample, (Vec::new(), Vec::new()), 1);
         assert_eq!((state.catalogs.len(), state.unvisited.len()), (2, 1));
-        let state = state.fold(&PgSample { cluster: cluster(&["a"]), ..PgSample::default() }, &[], 2);
+        let state = state.fold(&PgSample { cluster: cluster(&["a"]), ..PgSample::default() }, (Vec::new(), Vec::new()), 2);
         assert_eq!((state.catalogs.len(), state.unvisited.len()), (1, 0));
     }
 }

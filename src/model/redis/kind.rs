@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::facts::{ProcFacts, RedisFacts, redis as facts};
-use crate::model::sample::Snapshot;
+use crate::model::facts::{RedisFacts, redis as facts};
+use crate::model::kind::{Answered, Here, HostOf, Moment, ServerKind};
 use crate::model::seen::Why;
-use crate::model::server::{Answered, ServerKind};
 
 use super::{Clients, RedisSample, RedisState};
 
@@ -35,8 +34,13 @@ impl ServerKind for Redis {
         after
     }
 
-    fn facts(window: &[Arc<Snapshot>], _: &[ProcFacts]) -> Vec<RedisFacts> {
+    fn facts(window: &[Moment<'_, RedisState>], _: &HostOf<'_>) -> Vec<RedisFacts> {
         facts::derive(window)
+    }
+
+    fn here(r: &RedisFacts) -> Option<Here<'_>> {
+        let instance = r.instance.as_ref()?;
+        Some(Here { id: &r.id, root: instance.process, port: instance.port.filter(|_| r.local()) })
     }
 }
 

@@ -18,15 +18,15 @@ pub fn draw(app: &App, index: usize, scroll: usize, theme: &Theme, frame: &mut F
     let text = format!(" this finding no longer holds; {close} closes the card");
     let gone = || Line::from(Span::styled(text, theme.style(Meaning::Good)));
     let Some((finding, fix)) = app.finding().and_then(|f| Some((f, f.fixes.get(index)?))) else {
-        let inside = super::boxed("Fix", &format!("{close} close"), 100, theme, frame, area);
-        return super::scrolled(&[gone()], 0, theme, frame, inside);
+        let inside = super::boxed::boxed("Fix", &format!("{close} close"), 100, theme, frame, area);
+        return super::boxed::scrolled(&[gone()], 0, theme, frame, inside);
     };
     let count = finding.fixes.len();
     let keys = format!("{} copy · {} next · {close} close", app.key_of(Action::CopyFix), app.key_of(Action::NextFix));
     let title = format!("Fix {} of {count}", index + 1);
-    let inside = super::boxed(&title, &keys, 100, theme, frame, area);
+    let inside = super::boxed::boxed(&title, &keys, 100, theme, frame, area);
     let width = usize::from(inside.width).saturating_sub(2);
-    super::scrolled(&rows(fix, width, theme), scroll, theme, frame, inside);
+    super::boxed::scrolled(&rows(fix, width, theme), scroll, theme, frame, inside);
 }
 
 fn rows(fix: &Fix, width: usize, theme: &Theme) -> Vec<Line<'static>> {

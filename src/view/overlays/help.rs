@@ -15,7 +15,7 @@ use crate::view::widgets::text::wrap;
 
 /// Draws the keys, then the page of the selected finding.
 pub fn draw(app: &App, scroll: usize, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
-    let inside = super::boxed(
+    let inside = super::boxed::boxed(
         "Help",
         &format!("{} or {} closes", app.key_of(Action::Help), app.key_of(Action::Close)),
         88,
@@ -55,5 +55,5 @@ pub fn draw(app: &App, scroll: usize, theme: &Theme, frame: &mut Frame<'_>, area
             rows.extend(wrapped.into_iter().map(|l| Line::from(Span::styled(format!(" {l}"), theme.style(Meaning::Text)))));
         }
     }
-    super::scrolled(&rows, scroll, theme, frame, inside);
+    super::boxed::scrolled(&rows, scroll, theme, frame, inside);
 }

@@ -13,7 +13,7 @@ use crate::view::widgets::text::wrap;
 
 /// Draws the messages, or why there are none.
 pub fn draw(picture: &Picture, scroll: usize, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
-    let inside = super::boxed("Kernel messages, last 10 minutes", "q close", 110, theme, frame, area);
+    let inside = super::boxed::boxed("Kernel messages, last 10 minutes", "q close", 110, theme, frame, area);
     let one = |text: &str, meaning| vec![Line::from(Span::styled(format!(" {text}"), theme.style(meaning)))];
     let now_us = picture.at.mono_ns / 1000;
     let rows = match &picture.facts.host.messages {
@@ -30,7 +30,7 @@ pub fn draw(picture: &Picture, scroll: usize, theme: &Theme, frame: &mut Frame<'
             })
             .collect(),
     };
-    super::scrolled(&rows, scroll, theme, frame, inside);
+    super::boxed::scrolled(&rows, scroll, theme, frame, inside);
 }
 
 const fn word(kind: MessageKind) -> &'static str {

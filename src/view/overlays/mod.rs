@@ -1,5 +1,6 @@
 //! What lies on top of a screen.
 
+pub(super) mod boxed;
 mod fix;
 mod help;
 mod messages;
@@ -12,16 +13,14 @@ mod time;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Clear;
 
 use crate::app::{App, Overlay};
 use crate::config::Meaning;
 use crate::diagnose::Picture;
 
-use super::layout::centered;
 use super::postgres;
 use super::theme::Theme;
-use super::widgets::{lines, titled};
+use super::widgets::lines;
 
 /// Draws one overlay over `area`.
 pub fn draw(app: &App, picture: &Picture, overlay: &Overlay, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
@@ -37,19 +36,6 @@ pub fn draw(app: &App, picture: &Picture, overlay: &Overlay, theme: &Theme, fram
         Overlay::Time { back } => time::draw(&app.keymap, picture, *back, theme, frame, area),
         Overlay::CopyView { .. } => {}
     }
-}
-
-/// A cleared box with a title; gives its inside.
-pub(super) fn boxed(title: &str, right: &str, width: u16, theme: &Theme, frame: &mut Frame<'_>, area: Rect) -> Rect {
-    let place = centered(area, width, area.height.saturating_sub(2).max(3));
-    frame.render_widget(Clear, place);
-    titled(title, right, theme, frame, place)
-}
-
-/// Lines from `scroll` on; never past the last.
-pub(super) fn scrolled(all: &[Line<'_>], scroll: usize, theme: &Theme, frame: &mut Frame<'_>, inside: Rect) {
-    let skip = scroll.min(all.len().saturating_sub(usize::from(inside.height)));
-    lines(&all[skip..], theme, frame, inside);
 }
 
 /// Before the first picture.

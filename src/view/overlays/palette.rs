@@ -16,7 +16,7 @@ use crate::view::widgets::lines;
 /// ╰─────────────────────────────────────────────────────╯
 /// ```
 pub fn draw(app: &App, text: &str, index: usize, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
-    let inside = super::boxed("Actions", "⏎ run, Esc close", 72, theme, frame, area);
+    let inside = super::boxed::boxed("Actions", "⏎ run, Esc close", 72, theme, frame, area);
     let cursor = theme.pick("▏", "_");
     let mut rows = vec![Line::from(vec![
         Span::styled(" : ", theme.style(Meaning::Accent)),

@@ -19,7 +19,7 @@ use crate::view::widgets::text::wrap;
 pub fn draw(app: &App, picture: &Picture, id: ProcId, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let process = app.process(id);
     let title = process.map_or_else(|| format!("pid {}", id.pid), ProcFacts::label);
-    let inside = super::boxed(&title, "q close", 100, theme, frame, area);
+    let inside = super::boxed::boxed(&title, "q close", 100, theme, frame, area);
     let width = usize::from(inside.width);
     let mut rows = match process {
         Some(p) => facts(p, width, theme),
@@ -32,7 +32,7 @@ pub fn draw(app: &App, picture: &Picture, id: ProcId, theme: &Theme, frame: &mut
             rows.push(Line::from(Span::styled(" details: requested, or not recorded", theme.style(Meaning::Muted))))
         }
     }
-    super::scrolled(&rows, 0, theme, frame, inside);
+    super::boxed::scrolled(&rows, 0, theme, frame, inside);
 }
 
 fn facts(p: &ProcFacts, width: usize, theme: &Theme) -> Vec<Line<'static>> {

@@ -14,7 +14,7 @@ const QUERY: [&str; 3] = ["postgres.statements", "postgres.activity", "postgres.
 
 /// Draws the origins: of the finding on the triage screen, all of them elsewhere.
 pub fn draw(app: &App, scroll: usize, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
-    let inside = super::boxed("Sources of the figures", "q close", 110, theme, frame, area);
+    let inside = super::boxed::boxed("Sources of the figures", "q close", 110, theme, frame, area);
     let mut rows: Vec<Line<'_>> = Vec::new();
     let finding = app.finding().filter(|_| app.screen != Screen::Host);
     let of_query = app.overlays.iter().any(|o| matches!(o, Overlay::Query { .. }));
@@ -40,5 +40,5 @@ pub fn draw(app: &App, scroll: usize, theme: &Theme, frame: &mut Frame<'_>, area
         rows.push(Line::from(Span::styled(format!("   {}", o.formula), theme.style(Meaning::Muted))));
         rows.push(Line::from(Span::styled(format!("   $ {}", o.command), theme.style(Meaning::Accent))));
     }
-    super::scrolled(&rows, scroll, theme, frame, inside);
+    super::boxed::scrolled(&rows, scroll, theme, frame, inside);
 }

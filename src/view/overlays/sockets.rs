@@ -14,12 +14,12 @@ use crate::view::theme::Theme;
 
 /// Draws the table.
 pub fn draw(picture: &Picture, scroll: usize, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
-    let inside = super::boxed("Sockets", "mean of the window; ? unknown", 132, theme, frame, area);
+    let inside = super::boxed::boxed("Sockets", "mean of the window; ? unknown", 132, theme, frame, area);
     let sockets = match &picture.facts.host.sockets {
         Ok(sockets) => sockets,
         Err(lack) => {
             let unknown = Line::from(Span::styled(format!(" ? {lack}"), theme.style(Meaning::Unknown)));
-            return super::scrolled(&[unknown], 0, theme, frame, inside);
+            return super::boxed::scrolled(&[unknown], 0, theme, frame, inside);
         }
     };
     let wide = inside.width >= 110;
@@ -50,7 +50,7 @@ pub fn draw(picture: &Picture, scroll: usize, theme: &Theme, frame: &mut Frame<'
             Line::from(Span::styled(text, theme.style(Meaning::Text)))
         }));
     }
-    super::scrolled(&rows, scroll, theme, frame, inside);
+    super::boxed::scrolled(&rows, scroll, theme, frame, inside);
 }
 
 fn head(text: &'static str, theme: &Theme) -> Line<'static> {

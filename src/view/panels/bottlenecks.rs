@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use crate::app::App;
-use crate::app::pointer::Target;
+use crate::app::target::Target;
 use crate::config::Meaning;
 use crate::detect::diagnosis::Diagnosis;
 use crate::detect::finding::{Finding, Muted, Severity};

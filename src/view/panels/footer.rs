@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::app::App;
 use crate::app::keymap::{Context, Row};
-use crate::app::pointer::Target;
+use crate::app::target::Target;
 use crate::config::Meaning;
 use crate::view::theme::Theme;
 use crate::view::widgets::text::fit;

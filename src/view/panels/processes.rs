@@ -5,8 +5,8 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use crate::app::App;
-use crate::app::pointer::Target;
 use crate::app::processes::{COLUMNS, Column, ProcessView, Row, Shape};
+use crate::app::target::Target;
 use crate::config::Meaning;
 use crate::diagnose::Picture;
 use crate::model::facts::ProcFacts;

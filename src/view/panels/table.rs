@@ -4,8 +4,8 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use crate::app::pointer::Target;
 use crate::app::tables::{Column, Row, ServerView, Side, Tab};
+use crate::app::target::Target;
 use crate::config::Meaning;
 use crate::diagnose::Picture;
 use crate::view::theme::Theme;

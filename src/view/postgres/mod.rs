@@ -5,4 +5,4 @@ mod plan;
 pub mod query;
 
 /// What stands above its tables.
-pub const GRAPH: super::screens::server::Graph = activity::draw;
+pub const GRAPH: super::graph::Graph = activity::draw;

@@ -10,7 +10,7 @@ use crate::model::facts::PgFacts;
 use crate::model::postgres::lexer::{self, Kind};
 use crate::model::postgres::{StatementRow, WaitClass};
 use crate::model::unit::{bytes, count, seconds, short};
-use crate::view::overlays::{boxed, scrolled};
+use crate::view::overlays::boxed::{boxed, scrolled};
 use crate::view::theme::Theme;
 use crate::view::widgets::bar;
 use crate::view::widgets::text::{paragraph, wrap};

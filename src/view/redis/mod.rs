@@ -3,4 +3,4 @@
 mod activity;
 
 /// What stands above its tables.
-pub const GRAPH: super::screens::server::Graph = activity::draw;
+pub const GRAPH: super::graph::Graph = activity::draw;

@@ -4,15 +4,12 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 
 use crate::app::App;
-use crate::app::tables::ServerView;
 use crate::diagnose::Picture;
 use crate::model::kinds::kinds;
 use crate::model::source::SourceKind;
+use crate::view::graph::Graph;
 use crate::view::panels;
 use crate::view::theme::Theme;
-
-/// Draws what a server does into the upper panel.
-pub type Graph = fn(&ServerView, &Picture, &Theme, &mut Frame<'_>, Rect);
 
 macro_rules! graphs {
     ($($Kind:ident $folder:ident $name:literal,)*) => {

@@ -1,6 +1,6 @@
 //! Parts of messages: a row cell by cell, as it comes, and the contents of the others from left to right. Pure.
 
-use super::{Refused, malformed};
+use super::refused::{Refused, malformed};
 
 /// A row on its way: how many cells are to come, and how much of the current one.
 #[derive(Debug, Default)]

@@ -5,7 +5,7 @@ use crate::model::postgres::identifier;
 use crate::model::postgres::plan::{Node, Plan};
 
 use super::super::conditions;
-use super::{
+use super::change::{
     Advice, COLUMNS, Call, Change, ENTRY, MANY, ROW, SMALL_PAGES, advice, covered, distinct, loops, random_page, table_of,
 };
 

@@ -5,7 +5,7 @@ use crate::model::postgres::identifier;
 use crate::model::postgres::plan::{Node, Plan, PlannedColumn, PlannedTable};
 
 use super::super::conditions::{self, Compare, Condition};
-use super::{
+use super::change::{
     Advice, COLUMNS, Call, Change, ENTRY, MANY, ROW, SMALL_PAGES, advice, column, covered, distinct, loops, random_page, table_of,
 };
 

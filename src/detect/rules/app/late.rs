@@ -1,10 +1,62 @@
 //! When the requests at a port are late: the decision of app.service.stalled, apart from where its figures come from.
 
-use crate::detect::params::Params;
+use crate::detect::params::{Param, Params};
 use crate::detect::stands::{ListeningPort, Usual};
-use crate::model::unit::short;
+use crate::model::unit::{Unit, short};
 
-use super::service_stalled::{ANSWERS, FALL, HALF, REQUESTS, SHARE, STUCK};
+pub(super) const REQUESTS: Param = Param {
+    name: "requests",
+    unit: Unit::Count,
+    default: 2.0,
+    min: 1.0,
+    max: 1000.0,
+    what: "requests late at the same time: a single one may be a long report. One that is not read or accepted is enough",
+};
+
+pub(super) const SHARE: Param = Param {
+    name: "share",
+    unit: Unit::Percent,
+    default: 5.0,
+    min: 0.1,
+    max: 100.0,
+    what: "share of the window's requests that are late; answered ones count in the total",
+};
+
+pub(super) const HALF: Param = Param {
+    name: "half",
+    unit: Unit::Percent,
+    default: 50.0,
+    min: 1.0,
+    max: 100.0,
+    what: "share late from which it is critical; a monitored database shows its own long statements and is stalled only from here",
+};
+
+pub(super) const FALL: Param = Param {
+    name: "fall",
+    unit: Unit::Percent,
+    default: 50.0,
+    min: 1.0,
+    max: 90.0,
+    what: "answers per second below this share of the usual, while more requests than usual are pending for a second",
+};
+
+pub(super) const ANSWERS: Param = Param {
+    name: "answers",
+    unit: Unit::PerSecond,
+    default: 1.0,
+    min: 0.01,
+    max: 1_000_000.0,
+    what: "usual answers per second: a service that answers less often cannot be judged",
+};
+
+pub(super) const STUCK: Param = Param {
+    name: "stuck",
+    unit: Unit::SecondsPerSecond,
+    default: 0.5,
+    min: 0.01,
+    max: 1000.0,
+    what: "threads of the service in uninterruptible sleep: from here on a single pending request is enough",
+};
 
 /// What was measured at one port.
 pub(super) struct Measured {

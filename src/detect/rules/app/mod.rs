@@ -8,7 +8,7 @@ mod unix_stalled;
 pub mod upstream_waiting;
 pub mod workload_growth;
 
-use crate::detect::verdict::Rule;
+use crate::detect::rule::Rule;
 
 /// Its rules, in the order of the catalogue.
 pub(super) const RULES: &[&Rule] =

@@ -3,12 +3,12 @@
 use crate::detect::command::{Command, sh};
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
-use crate::detect::kinds::Judge;
 use crate::detect::ledger::{PoolWait, State};
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
+use crate::detect::rule::{Culprit, Judge, Rule};
 use crate::detect::rules::support::{confidence, interval};
-use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Verdict, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};

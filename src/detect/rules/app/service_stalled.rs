@@ -4,19 +4,19 @@
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix};
 use crate::detect::fix;
-use crate::detect::kinds::{self, Judge, KINDS, Kind};
 use crate::detect::ledger::{Actor, State};
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
+use crate::detect::rule::{Culprit, Judge, Rule};
 use crate::detect::stands::{ListeningPort, Usual, listeners};
-use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Verdict, evidence};
 use crate::model::facts::{Facts as World, ProcFacts};
 use crate::model::host::ProcId;
 use crate::model::seen::{Lack, Why};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::Unit;
 
-use super::late::{Measured, requests, says};
+use super::late::{ANSWERS, FALL, HALF, Measured, REQUESTS, SHARE, STUCK, requests, says};
 use super::unix_stalled;
 
 /// Its id.
@@ -37,54 +37,6 @@ const TIMES: Param = Param {
     min: 2.0,
     max: 1000.0,
     what: "a late request is older than this times the usual 90th percentile of ages at that port",
-};
-pub(super) const REQUESTS: Param = Param {
-    name: "requests",
-    unit: Unit::Count,
-    default: 2.0,
-    min: 1.0,
-    max: 1000.0,
-    what: "requests late at the same time: a single one may be a long report. One that is not read or accepted is enough",
-};
-pub(super) const SHARE: Param = Param {
-    name: "share",
-    unit: Unit::Percent,
-    default: 5.0,
-    min: 0.1,
-    max: 100.0,
-    what: "share of the window's requests that are late; answered ones count in the total",
-};
-pub(super) const HALF: Param = Param {
-    name: "half",
-    unit: Unit::Percent,
-    default: 50.0,
-    min: 1.0,
-    max: 100.0,
-    what: "share late from which it is critical; a monitored database shows its own long statements and is stalled only from here",
-};
-pub(super) const FALL: Param = Param {
-    name: "fall",
-    unit: Unit::Percent,
-    default: 50.0,
-    min: 1.0,
-    max: 90.0,
-    what: "answers per second below this share of the usual, while more requests than usual are pending for a second",
-};
-pub(super) const ANSWERS: Param = Param {
-    name: "answers",
-    unit: Unit::PerSecond,
-    default: 1.0,
-    min: 0.01,
-    max: 1_000_000.0,
-    what: "usual answers per second: a service that answers less often cannot be judged",
-};
-pub(super) const STUCK: Param = Param {
-    name: "stuck",
-    unit: Unit::SecondsPerSecond,
-    default: 0.5,
-    min: 0.01,
-    max: 1000.0,
-    what: "threads of the service in uninterruptible sleep: from here on a single pending request is enough",
 };
 const IDLE: Param = Param {
     name: "idle",
@@ -217,7 +169,7 @@ struct Standing {
 
 impl Standing {
     fn of(facts: &Facts<'_>, params: &Params<'_>, listener: &ListeningPort, held: bool) -> Self {
-        let usual = facts.learned.usual_stands(listener);
+        let usual = facts.learned.stands.usual(listener);
         let stuck = stuck(facts, listener.family);
         let limit_s = usual.map_or(0.0, |u| params.get(TIMES) * u.below_ms / 1e3).max(params.get(AGE));
         let young = age_s(facts.world, listener.family).is_some_and(|s| s < params.get(YOUNG));
@@ -264,11 +216,10 @@ fn cores(world: &World, family: Option<ProcId>) -> Option<f64> {
 /// A server whose sessions perftop reads serves that port.
 fn read_here(world: &World, listener: &ListeningPort) -> bool {
     if listener.family.is_some() {
-        return kinds::roots(world).any(|root| Some(root) == listener.family);
+        return world.servers.here().any(|s| s.root == listener.family);
     }
     // Whose sockets they are is not seen without rights.
-    let says = |kind: &Kind| (kind.servers)(world).into_iter().any(|id| (kind.port)(world, id) == Some(listener.port));
-    listener.namespace == 0 && KINDS.iter().any(says)
+    listener.namespace == 0 && world.servers.here().any(|s| s.port == Some(listener.port))
 }
 
 /// Threads of the program in uninterruptible sleep, s/s.

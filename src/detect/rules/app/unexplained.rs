@@ -4,11 +4,11 @@ use crate::detect::command::sh;
 use crate::detect::diagnosis::Cleared;
 use crate::detect::finding::{Class, Evidence, Fix};
 use crate::detect::fix::look;
-use crate::detect::health::matches;
-use crate::detect::kinds::{self, Judge, SessionOf};
+use crate::detect::kind::{self, SessionOf};
 use crate::detect::ledger::{Actor, State};
 use crate::detect::params::{HYSTERESIS, Param, Params};
-use crate::detect::verdict::{Culprit, Facts, Found, Judged, Left, Prev, Rule, evidence};
+use crate::detect::rule::{Culprit, Judge, Rule, matches};
+use crate::detect::verdict::{Facts, Found, Judged, Left, Prev, evidence};
 use crate::model::facts::Facts as World;
 use crate::model::host::ProcId;
 use crate::model::subject::{Subject, SubjectType};
@@ -124,7 +124,7 @@ impl<'a> Waiting<'a> {
             facts.ledger.actors.iter().map(|a| (a, part * a.in_state(state))).filter(|(_, s)| *s > 0.0).collect();
         all.sort_by(|(a, x), (b, y)| y.total_cmp(x).then(a.id.cmp(&b.id)));
         let more = all.len().saturating_sub(ACTORS);
-        let actors = all.into_iter().take(ACTORS).map(|(a, seconds)| name(facts.world, a, state, seconds)).collect();
+        let actors = all.into_iter().take(ACTORS).map(|(a, seconds)| name(facts, a, state, seconds)).collect();
         Self { state, unexplained, actors, more }
     }
 
@@ -156,9 +156,9 @@ impl<'a> Waiting<'a> {
 }
 
 /// By its session where it is one, else by its process.
-fn name<'a>(world: &'a World, actor: &Actor, state: State, seconds: f64) -> Who<'a> {
-    let session = kinds::session_of(world, actor, state);
-    let process = || world.processes().iter().find(|p| p.id == actor.id).map(|p| p.label());
+fn name<'a>(facts: &Facts<'a>, actor: &Actor, state: State, seconds: f64) -> Who<'a> {
+    let session = kind::session_of(facts.kinds, facts.world, actor, state);
+    let process = || facts.world.processes().iter().find(|p| p.id == actor.id).map(|p| p.label());
     let label = session.as_ref().map(|s| s.label.clone()).or_else(process).unwrap_or_else(|| match actor.id.pid {
         session @ ..0 => format!("pid {} (session ended)", session.abs()),
         pid => format!("pid {pid}"),

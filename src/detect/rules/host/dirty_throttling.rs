@@ -3,11 +3,11 @@
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
-use crate::detect::kinds::Judge;
 use crate::detect::ledger::Actor;
 use crate::detect::params::{Param, Params};
+use crate::detect::rule::{Culprit, Judge, Rule};
 use crate::detect::rules::support::{confidence, kept, programs};
-use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, evidence};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, evidence};
 use crate::model::seen::{Lack, Why};
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, bytes, short};

@@ -3,10 +3,10 @@
 use crate::detect::command::{Command, named, sh};
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
-use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
-use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Verdict, evidence};
 use crate::model::host::{FsRaw, FsSpace};
 use crate::model::seen::Why;
 use crate::model::shell::Word;

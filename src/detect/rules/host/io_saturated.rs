@@ -3,11 +3,11 @@
 use crate::detect::command::{Command, named, sh};
 use crate::detect::finding::{Class, Evidence, Fix, Horizon, Phase, Preflight};
 use crate::detect::fix;
-use crate::detect::kinds::Judge;
 use crate::detect::ledger::Actor;
 use crate::detect::params::{Param, Params};
+use crate::detect::rule::{Culprit, Judge, Rule};
 use crate::detect::rules::support::{Program, confidence, interval, programs};
-use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, evidence};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, evidence};
 use crate::model::facts::{DiskFacts, ProcFacts};
 use crate::model::seen::Lack;
 use crate::model::shell::Word;
@@ -323,7 +323,8 @@ mod tests {
         let reader = ProcFacts { io_wait: Some(0.9), read_bytes_per_s: Some(1e8), ..process(200, "cp") };
         reading(2.0, 4.0).running(vec![reader]).must_say(&RULE, "clear");
         // It has always been that slow.
-        let learned = |learned: &mut crate::detect::memory::Learned| drop(learned.baseline.insert("vda".into(), [1.0; 5].into()));
+        let learned =
+            |learned: &mut crate::detect::learned::Learned| drop(learned.baseline.insert("vda".into(), [1.0; 5].into()));
         reading(2.0, 4.0).knowing(learned).must_say(&RULE, "clear");
     }
 }

@@ -3,12 +3,12 @@
 use crate::detect::command::{Command, named, sh};
 use crate::detect::finding::{Class, Fix, Horizon, Phase, Preflight};
 use crate::detect::fix;
-use crate::detect::kinds::Judge;
 use crate::detect::ledger::{Actor, inside};
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
+use crate::detect::rule::{Culprit, Judge, Rule};
 use crate::detect::rules::support::{cgroup_subject, confidence, interval};
-use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Verdict, evidence};
 use crate::model::facts::{CgroupFacts, DiskFacts};
 use crate::model::host::{Controller, IoLimit, ProcId};
 use crate::model::seen::Lack;

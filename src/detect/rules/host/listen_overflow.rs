@@ -3,12 +3,12 @@
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
-use crate::detect::kinds::Judge;
 use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{NONE_IS_FINE, Param, Params};
+use crate::detect::rule::{Culprit, Judge, Rule};
 use crate::detect::stands::port_key;
-use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Verdict, evidence};
 use crate::model::facts::{ListenerFacts, ProcFacts};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};

@@ -3,11 +3,11 @@
 use crate::detect::command::{Command, named, sh};
 use crate::detect::finding::{Class, Fix, Horizon, Phase, Preflight};
 use crate::detect::fix;
-use crate::detect::kinds::Judge;
 use crate::detect::memory::Held;
 use crate::detect::params::{NONE_IS_FINE, Param, Params};
+use crate::detect::rule::{Culprit, Judge, Rule};
 use crate::detect::rules::support::cgroup_subject;
-use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Verdict, evidence};
 use crate::model::facts::CgroupFacts;
 use crate::model::host::Controller;
 use crate::model::seen::Lack;

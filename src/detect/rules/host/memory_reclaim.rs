@@ -3,11 +3,11 @@
 use crate::detect::command::{Command, sh};
 use crate::detect::finding::{Class, Evidence, Fix, Horizon, Phase};
 use crate::detect::fix;
-use crate::detect::kinds::Judge;
 use crate::detect::ledger::{Actor, State, refault_share};
 use crate::detect::params::{NONE_IS_FINE, Param, Params};
+use crate::detect::rule::{Culprit, Judge, Rule};
 use crate::detect::rules::support::{Program, confidence, programs};
-use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, evidence};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, evidence};
 use crate::model::facts::{Facts as World, MemoryFacts, ProcFacts};
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, bytes, short};

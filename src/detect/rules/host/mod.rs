@@ -36,7 +36,7 @@ pub mod system_time;
 pub mod tasks_exhausted;
 pub mod tasks_hung;
 
-use crate::detect::verdict::Rule;
+use crate::detect::rule::Rule;
 
 /// Its rules, in the order of the catalogue.
 pub(super) const RULES: &[&Rule] = &[

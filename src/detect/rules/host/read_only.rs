@@ -3,10 +3,10 @@
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
-use crate::detect::kinds::Judge;
-use crate::detect::memory::mount_key;
+use crate::detect::learned::mount_key;
 use crate::detect::params::{NONE_IS_FINE, Params};
-use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Verdict, evidence};
 use crate::model::host::FsRaw;
 use crate::model::host::{KernelMessage, MessageKind};
 use crate::model::shell::Word;

@@ -4,10 +4,10 @@ use super::cpu_blame;
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
-use crate::detect::kinds::Judge;
 use crate::detect::params::{Param, Params};
+use crate::detect::rule::{Culprit, Judge, Rule};
 use crate::detect::rules::support::real_time;
-use crate::detect::verdict::{Culprit, Facts, Judged, Prev, Rule, evidence};
+use crate::detect::verdict::{Facts, Judged, Prev, evidence};
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, short};
 

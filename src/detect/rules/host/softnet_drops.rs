@@ -3,12 +3,12 @@
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
-use crate::detect::kinds::Judge;
 use crate::detect::ledger::State;
 use crate::detect::ledger::loss;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
-use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, evidence};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, evidence};
 use crate::model::seen::Lack;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, short};

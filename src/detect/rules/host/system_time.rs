@@ -4,9 +4,9 @@ use super::cpu_blame;
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
-use crate::detect::kinds::Judge;
 use crate::detect::params::{Param, Params};
-use crate::detect::verdict::{Culprit, Facts, Judged, Prev, Rule};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Facts, Judged, Prev};
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, short};
 

@@ -3,11 +3,11 @@
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
-use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
+use crate::detect::rule::{Culprit, Judge, Rule};
 use crate::detect::rules::support::cgroup_subject;
-use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Verdict, evidence};
 use crate::model::facts::CgroupFacts;
 use crate::model::shell::Word;
 use crate::model::subject::Subject;

@@ -3,11 +3,11 @@
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
-use crate::detect::kinds::Judge;
 use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
-use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Verdict, evidence};
 use crate::model::facts::ProcFacts;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, seconds};

@@ -3,11 +3,11 @@
 use super::support::{instance, sql, unknown};
 use crate::detect::command::Command;
 use crate::detect::finding::{Class, Horizon, Phase};
-use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Found, Judged, Prev, evidence};
 use crate::model::foreign::Foreign;
 use crate::model::unit::{Unit, count, seconds};
 
@@ -69,7 +69,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         evidence("failures", a.failed as f64, Unit::Count, None, "postgres.archiver"),
         evidence("time since the last failure", failed_s, Unit::Seconds, None, "postgres.archiver"),
     ];
-    if let Some((rate, _)) = facts.learned.trend(&pg.id, "wal").and_then(|s| s.growth()) {
+    if let Some((rate, _)) = facts.trend("wal").and_then(|s| s.growth()) {
         found.evidence.push(evidence("WAL written meanwhile", rate, Unit::BytesPerSecond, None, "postgres.cluster"));
     }
     let mut fix = sql(

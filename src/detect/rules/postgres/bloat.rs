@@ -1,21 +1,21 @@
 //! postgres.vacuum.bloat: dead space makes a table slow.
 
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
-use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
 use crate::detect::postgres::View;
 use crate::detect::postgres::case::{Case, Kind};
 use crate::detect::postgres::limits::DEAD;
 use crate::detect::postgres::queries::Costly;
 use crate::detect::postgres::tables;
-use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Found, Judged, Prev, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::postgres::plan::PlannedTable;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, bytes};
 
 use super::object::Object;
-use super::queries;
+use super::query_found;
 use super::query_rule::{self, LOST};
 use super::support::{called, sql};
 
@@ -51,12 +51,12 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
 
 fn made(pg: &PgFacts, params: &Params<'_>, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Found)> {
     let Kind::Bloat(table, share) = kind else { return None };
-    let (table, object, subject) = queries::planned(pg, costly, *table)?;
+    let (table, object, subject) = query_found::planned(pg, costly, *table)?;
     let name = &object.label;
     let size = table.pages as f64 * 8192.0;
     let title =
         format!("{:.0} % of {name} ({}) is dead space, and {} reads it", share * 100.0, bytes(size), called(pg, costly.row));
-    let mut found = queries::found(pg, costly, title, *share);
+    let mut found = query_found::found(pg, costly, title, *share);
     found.confidence = found.confidence.min(0.7);
     found.evidence.insert(0, params.row("share of the table dead or empty", share * 100.0, DEAD.param, "postgres.plan"));
     found.evidence.insert(1, evidence("dead rows", table.dead as f64, Unit::Count, None, "postgres.plan"));

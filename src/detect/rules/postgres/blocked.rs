@@ -1,10 +1,10 @@
 //! postgres.locks.blocked: any other session that blocks others, mostly an active one.
 
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
-use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Culprit, Judged, Prev, Rule};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Judged, Prev};
 use crate::model::facts::{Chains, Holder, PgFacts, Root};
 use crate::model::postgres::Session;
 use crate::model::subject::{Subject, SubjectType};

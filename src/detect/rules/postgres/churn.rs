@@ -2,11 +2,11 @@
 
 use super::support::{in_application, instance, unknown};
 use crate::detect::finding::{Class, Horizon};
-use crate::detect::kinds::Judge;
 use crate::detect::ledger::State;
 use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Found, Judged, Prev, evidence};
 use crate::model::seen::{Lack, Why};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};

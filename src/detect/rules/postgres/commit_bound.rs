@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use super::role_setting::role_setting;
 use super::support::{self, confidence, in_application, instance, interval};
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
-use crate::detect::kinds::Judge;
 use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
 use crate::detect::postgres::baseline::WAL_WAITS;
-use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Found, Judged, Prev, evidence};
 use crate::model::facts::{Activities, PgFacts};
 use crate::model::foreign::Foreign;
 use crate::model::postgres::{WaitClass, WaitKind};
@@ -75,7 +75,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     );
     found.losses = vec![(State::PostgresWal, lost)];
     // Disks pause for some seconds now and then, and are well again before anyone could do anything.
-    let since = facts.learned.trend(&pg.id, WAL_WAITS);
+    let since = facts.trend(WAL_WAITS);
     found.never_critical = !since.is_some_and(|s| s.stays_above(params.get(LOST) * 0.7, params.get(LASTING)));
     let victims = activity.sessions.iter().filter(|s| s.class(WaitClass::Wal) > 0.0);
     found.victims_time = victims.map(|s| s.active() * s.weight).sum();

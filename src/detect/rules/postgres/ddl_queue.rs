@@ -1,10 +1,10 @@
 //! postgres.locks.ddl_queue: a waiting DDL queues everyone behind it.
 
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
-use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Culprit, Judged, Prev, Rule};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Judged, Prev};
 use crate::model::facts::{Chains, PgFacts, Root};
 use crate::model::foreign::Foreign;
 use crate::model::subject::Subject;

@@ -2,10 +2,10 @@
 
 use super::support::{in_application, instance, unknown};
 use crate::detect::finding::{Class, Fix, Horizon};
-use crate::detect::kinds::Judge;
 use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Found, Judged, Prev, Verdict, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::foreign::Foreign;
 use crate::model::subject::{Subject, SubjectType};

@@ -3,11 +3,11 @@
 use super::support::{instance, setting, sql, unknown};
 use crate::detect::command::Command;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
-use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Found, Judged, Prev, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::foreign::Foreign;
 use crate::model::postgres::literal;

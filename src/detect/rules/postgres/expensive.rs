@@ -1,18 +1,18 @@
 //! postgres.query.expensive: an expensive query keeps sessions busy and no more specific cause is found.
 
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
-use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
 use crate::detect::postgres::View;
 use crate::detect::postgres::case::{Case, Kind};
 use crate::detect::postgres::limits::{DEAR, DOMINATES, WEIGHTY};
 use crate::detect::postgres::queries::Costly;
-use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Found, Judged, Prev, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, short};
 
-use super::queries;
+use super::query_found;
 use super::query_rule::{self, LOST};
 use super::role_setting::role_setting;
 use super::support::{called, cancel, in_application, query_subject};
@@ -60,7 +60,7 @@ fn made(pg: &PgFacts, params: &Params<'_>, costly: &Costly<'_>, _: &Kind) -> Opt
         short(costly.lost),
         short(g.exec_ms / calls)
     );
-    let mut found = queries::found(pg, costly, title, SPARED);
+    let mut found = query_found::found(pg, costly, title, SPARED);
     found.confidence = found.confidence.min(0.6);
     let least = Some(params.get(DEAR.param));
     found.evidence.push(evidence("time per call", g.exec_ms / calls, Unit::Milliseconds, least, "postgres.statements"));

@@ -2,12 +2,12 @@
 
 use super::support::{confidence, setting, unknown};
 use crate::detect::finding::{Class, Horizon, Phase};
-use crate::detect::kinds::Judge;
 use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Found, Judged, Prev, evidence};
 use crate::model::postgres::WaitClass;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, bytes, seconds};
@@ -60,7 +60,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     };
     // What was forced a quarter of an hour ago says nothing about now.
     const LATELY_S: f64 = 120.0;
-    let grown = |what: &str| facts.learned.trend(&pg.id, what).and_then(|s| s.lately(LATELY_S)).filter(|(_, span)| *span > 0.0);
+    let grown = |what: &str| facts.trend(what).and_then(|s| s.lately(LATELY_S)).filter(|(_, span)| *span > 0.0);
     let (Some((asked, span)), Some((timed, _))) = (grown("checkpoints requested"), grown("checkpoints timed")) else {
         return unknown(pg, &crate::model::seen::Lack::first_sample("checkpoints"));
     };
@@ -107,12 +107,8 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         }
         None => found.lacks = 1,
     }
-    let wal = facts
-        .learned
-        .trend(&pg.id, "wal")
-        .and_then(|s| s.growth().map(|(rate, _)| rate))
-        .or_else(|| pg.rate(|c| c.wal.position))
-        .unwrap_or(0.0);
+    let wal =
+        facts.trend("wal").and_then(|s| s.growth().map(|(rate, _)| rate)).or_else(|| pg.rate(|c| c.wal.position)).unwrap_or(0.0);
     let timeout = cluster.number("checkpoint_timeout").unwrap_or(300.0);
     // A checkpoint is forced at max_wal_size / (1 + checkpoint_completion_target), 1.9 since PostgreSQL 14: what the time between two timed
     // ones writes, with room; and never less than twice what is set.

@@ -1,18 +1,18 @@
 //! postgres.query.high_frequency: one cheap query is called too often (N+1).
 
 use crate::detect::finding::{Class, Fix, Horizon};
-use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
 use crate::detect::postgres::View;
 use crate::detect::postgres::case::{Case, Kind};
 use crate::detect::postgres::limits::{CALLS, CHEAP, FEW_ROWS, FLOOD};
 use crate::detect::postgres::queries::Costly;
-use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Found, Judged, Prev};
 use crate::model::facts::PgFacts;
 use crate::model::subject::Subject;
 use crate::model::unit::{count, short};
 
-use super::queries;
+use super::query_found;
 use super::query_rule::{self, LOST};
 use super::support::{called, in_application, query_subject};
 
@@ -65,7 +65,7 @@ fn made(pg: &PgFacts, params: &Params<'_>, costly: &Costly<'_>, _: &Kind) -> Opt
         short(g.exec_ms / calls),
         short(costly.lost)
     );
-    let mut found = queries::found(pg, costly, title, 0.8);
+    let mut found = query_found::found(pg, costly, title, 0.8);
     found.confidence = found.confidence.min(0.7);
     found.evidence.insert(0, params.row("calls", per_s, CALLS.param, "postgres.statements"));
     found.fixes = batch(pg, costly);

@@ -1,11 +1,11 @@
 //! postgres.locks.hot_row: sessions queue on the same rows.
 
 use crate::detect::finding::{Class, Fix, Horizon};
-use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::Params;
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Culprit, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Judged, Prev, Verdict, evidence};
 use crate::model::facts::{PgFacts, Root};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};

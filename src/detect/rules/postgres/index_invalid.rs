@@ -3,10 +3,10 @@
 use super::object::Object;
 use super::support::{self, sql};
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
-use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Found, Judged, Prev, Verdict, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::foreign::Foreign;
 use crate::model::subject::SubjectType;

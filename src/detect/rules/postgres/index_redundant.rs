@@ -3,12 +3,12 @@
 use super::object::Object;
 use super::support::{self, sql};
 use crate::detect::finding::{Class, Horizon, Phase};
-use crate::detect::kinds::Judge;
 use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Found, Judged, Prev, Verdict, evidence};
 use crate::model::postgres::DuplicateIndex;
 use crate::model::seen::Lack;
 use crate::model::subject::SubjectType;
@@ -75,7 +75,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     let mut judged = Judged::default();
     for catalog in catalogs {
         for t in &catalog.tables {
-            let writes = facts.learned.trend(&pg.id, &format!("writes {} {}", catalog.oid, t.oid));
+            let writes = facts.trend(&format!("writes {} {}", catalog.oid, t.oid));
             let rate = writes.and_then(|s| s.growth()).map_or(0.0, |(rate, _)| rate);
             let extra: Vec<&DuplicateIndex> =
                 catalog.duplicates.iter().filter(|d| d.table == t.name && d.schema == t.schema).collect();

@@ -4,10 +4,10 @@ use super::object::Object;
 use super::support::{self, instance, sql};
 use crate::detect::command::Command;
 use crate::detect::finding::{Class, Horizon, Phase};
-use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Verdict, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::postgres::index_definition;
 use crate::model::postgres::{Catalog, IndexRow};
@@ -95,7 +95,7 @@ fn transactions(facts: &Facts<'_>, pg: &PgFacts, catalog: &Catalog, looked_s: f6
     let known_s =
         databases.iter().filter_map(|d| d.reset_us).map(|r| (catalog.server_us - r) as f64 / 1e6).fold(looked_s, f64::max);
     let most = ended as f64 / known_s.max(1.0) * TWO_WEEKS_S;
-    let ids = facts.learned.trend(&pg.id, &format!("ids {}", catalog.oid)).and_then(|s| s.growth());
+    let ids = facts.learned.servers.postgres.trend(&pg.id, &format!("ids {}", catalog.oid)).and_then(|s| s.growth());
     // A quiet night says little of the days before: twice the rate of now.
     ids.map_or(most, |(rate, _)| most.min(rate * 2.0 * TWO_WEEKS_S))
 }

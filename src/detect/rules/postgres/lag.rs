@@ -2,11 +2,11 @@
 
 use super::support::{instance, sql, unknown};
 use crate::detect::finding::{Class, Horizon, Phase};
-use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, Verdict};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Found, Judged, Prev, Verdict};
 use crate::model::foreign::Foreign;
 use crate::model::seen::{Lack, Why};
 use crate::model::subject::{Subject, SubjectType};
@@ -87,7 +87,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
             judged.verdicts.push((subject, near(&figures)));
             continue;
         }
-        let trend = facts.learned.trend(&pg.id, &format!("behind {}", subject.key)).and_then(|s| s.growth());
+        let trend = facts.trend(&format!("behind {}", subject.key)).and_then(|s| s.growth());
         let mut found = Found::new(Class::Risk, format!("{} is {} behind", subject.label, figures.join(" and ")));
         found.grows = trend.is_some() || behind.is_some_and(|b| b >= params.get(BYTES));
         found.never_critical = true;

@@ -1,18 +1,18 @@
 //! postgres.query.large_fetch: a query returns very many rows per call.
 
 use crate::detect::finding::{Class, Fix, Horizon};
-use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
 use crate::detect::postgres::View;
 use crate::detect::postgres::case::{Case, Kind};
 use crate::detect::postgres::limits::ROWS;
 use crate::detect::postgres::queries::Costly;
-use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Found, Judged, Prev, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, count, short};
 
-use super::queries;
+use super::query_found;
 use super::query_rule::{self, LOST};
 use super::support::{called, in_application, query_subject};
 
@@ -50,7 +50,7 @@ fn made(pg: &PgFacts, params: &Params<'_>, costly: &Costly<'_>, _: &Kind) -> Opt
     let per_s = g.calls as f64 / pg.interval_s().unwrap_or(1.0);
     let rows = g.rows as f64 / calls;
     let title = format!("{} returns {} rows per call, {} times a second", called(pg, costly.row), count(rows), short(per_s));
-    let mut found = queries::found(pg, costly, title, 0.9);
+    let mut found = query_found::found(pg, costly, title, 0.9);
     // What it takes to send is its own too.
     let client = pg
         .activity

@@ -2,11 +2,11 @@
 
 use super::support::{self, instance};
 use crate::detect::finding::Class;
-use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, Verdict};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Found, Judged, Prev, Verdict};
 use crate::model::postgres::WaitClass;
 use crate::model::unit::{Unit, seconds};
 

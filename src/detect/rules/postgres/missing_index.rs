@@ -2,20 +2,20 @@
 
 use crate::detect::command::Command;
 use crate::detect::finding::{Class, Fix, Horizon, Phase, Preflight};
-use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
 use crate::detect::postgres::View;
 use crate::detect::postgres::advice::Advice;
 use crate::detect::postgres::case::{Case, Kind};
 use crate::detect::postgres::queries::Costly;
-use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Found, Judged, Prev, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::postgres::plan::{Plan, PlannedTable};
 use crate::model::postgres::{identifier, qualified};
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, bytes, count, seconds};
 
-use super::queries;
+use super::query_found;
 use super::query_rule::{self, LOST};
 use super::support::{called, sql, who};
 
@@ -60,7 +60,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
 fn made(pg: &PgFacts, _: &Params<'_>, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Found)> {
     let Kind::MissingIndex(advice) = kind else { return None };
     let plan = pg.plan(costly.row)?.1.as_ref().ok()?;
-    let (table, object, mut subject) = queries::planned(pg, costly, advice.table)?;
+    let (table, object, mut subject) = query_found::planned(pg, costly, advice.table)?;
     let (name, columns) = (&object.label, advice.columns.join(", "));
     subject.label = format!("{name}({columns})");
     let rows = costly.row.grown.rows as f64 / costly.row.grown.calls.max(1) as f64;
@@ -70,7 +70,7 @@ fn made(pg: &PgFacts, _: &Params<'_>, costly: &Costly<'_>, kind: &Kind) -> Optio
         count(advice.rows_read),
         count(rows.max(0.0))
     );
-    let mut found = queries::found(pg, costly, title, advice.gain_low);
+    let mut found = query_found::found(pg, costly, title, advice.gain_low);
     found.confidence = found.confidence.min(0.9);
     found.evidence.insert(
         0,

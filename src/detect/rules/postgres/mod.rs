@@ -30,6 +30,7 @@ mod of_others;
 pub mod overdue;
 pub mod prepared_transaction;
 pub mod queries;
+mod query_found;
 mod query_rule;
 pub mod read_bound;
 pub mod regressed;
@@ -47,7 +48,7 @@ pub mod xmin_horizon;
 
 pub use of_others::{see_whole, session_of};
 
-use crate::detect::verdict::Rule;
+use crate::detect::rule::Rule;
 
 /// Its rules, in the order of the catalogue.
 pub(super) const RULES: &[&Rule] = &[

@@ -2,7 +2,7 @@
 
 use crate::detect::command::{Command, Language};
 use crate::detect::finding::{Fix, Horizon, Phase};
-use crate::detect::kinds::SessionOf;
+use crate::detect::kind::SessionOf;
 use crate::detect::ledger::{Actor, State};
 use crate::detect::postgres::backends::actor_id;
 use crate::detect::rules::source::blind::way_in;

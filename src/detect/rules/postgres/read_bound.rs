@@ -2,12 +2,12 @@
 
 use super::support::{self, confidence, instance, interval, setting};
 use crate::detect::finding::{Class, Fix, Horizon, Phase, Preflight};
-use crate::detect::kinds::Judge;
 use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, evidence};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::postgres::WaitClass;
 use crate::model::unit::{Unit, short};

@@ -1,18 +1,18 @@
 //! postgres.query.regressed: a query became much slower than it was.
 
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
-use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
 use crate::detect::postgres::View;
 use crate::detect::postgres::case::{Case, Kind};
 use crate::detect::postgres::limits::SLOWER;
 use crate::detect::postgres::queries::Costly;
-use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Found, Judged, Prev};
 use crate::model::facts::PgFacts;
 use crate::model::subject::Subject;
 use crate::model::unit::short;
 
-use super::queries;
+use super::query_found;
 use super::query_rule::{self, LOST};
 use super::support::{called, query_subject, sql};
 
@@ -55,7 +55,7 @@ fn made(pg: &PgFacts, params: &Params<'_>, costly: &Costly<'_>, kind: &Kind) -> 
         short(g.exec_ms / calls),
         short(*times)
     );
-    let mut found = queries::found(pg, costly, title, 1.0 - 1.0 / times.max(1.0));
+    let mut found = query_found::found(pg, costly, title, 1.0 - 1.0 / times.max(1.0));
     found.confidence = found.confidence.min(0.6);
     found.evidence.insert(0, params.row("mean time per call over baseline", *times, SLOWER.param, "postgres.statements"));
     found.fixes = analyze(pg, costly);

@@ -3,11 +3,11 @@
 use super::object::Object;
 use super::support::{self, sql};
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
-use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Found, Judged, Prev, Verdict, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::foreign::Foreign;
 use crate::model::postgres::identifier;
@@ -55,7 +55,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
                 continue;
             }
             let left = (s.limit - s.last).max(0) as f64;
-            let trend = facts.learned.trend(&pg.id, &format!("sequence {} {name}", catalog.oid)).and_then(|t| t.growth());
+            let trend = facts.trend(&format!("sequence {} {name}", catalog.oid)).and_then(|t| t.growth());
             let eta = trend.map(|(rate, slow)| (left / rate, left / slow));
             let column = s.feeds.as_ref().filter(|_| s.by_column).map(|f| {
                 let table = Object::of(pg, &catalog.database, &f.schema, &f.table, f.table_oid);

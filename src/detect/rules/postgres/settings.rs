@@ -2,10 +2,10 @@
 
 use super::support::{instance, setting, unknown};
 use crate::detect::finding::{Class, Horizon, Phase};
-use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Found, Judged, Prev, Verdict, evidence};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::Unit;
 

@@ -3,11 +3,11 @@
 use super::support::{instance, setting, sql, unknown};
 use crate::detect::command::Command;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
-use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Verdict, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::postgres::literal;
 use crate::model::subject::{Subject, SubjectType};
@@ -51,7 +51,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         Ok(cluster) => cluster,
         Err(lack) => return unknown(pg, lack),
     };
-    let rate = facts.learned.trend(&pg.id, "wal").and_then(|s| s.growth());
+    let rate = facts.trend("wal").and_then(|s| s.growth());
     let free = free_bytes(facts, pg);
     let mut judged = Judged::default();
     for slot in &cluster.slots {
@@ -61,7 +61,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         // A lost slot holds nothing back any more; one that never was read neither.
         let retained = slot.retained_bytes.map_or(0.0, |b| b as f64);
         // One that is read is behind only when what it holds back grows.
-        let trend = facts.learned.trend(&pg.id, &format!("retained {}", slot.name)).and_then(|s| s.growth());
+        let trend = facts.trend(&format!("retained {}", slot.name)).and_then(|s| s.growth());
         let held = is_held(prev, &subject);
         let stands = !slot.active || trend.is_some() || held;
         if !ill && (!stands || retained < params.limit(RETAINED, held)) {

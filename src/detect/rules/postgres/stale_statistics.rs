@@ -2,21 +2,21 @@
 
 use crate::detect::command::Command;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
-use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
 use crate::detect::postgres::View;
 use crate::detect::postgres::case::{Case, Kind};
 use crate::detect::postgres::limits::{CHANGED, DEAR, OFF};
 use crate::detect::postgres::queries::Costly;
 use crate::detect::postgres::tables;
-use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Found, Judged, Prev, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::postgres::plan::PlannedTable;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, count};
 
 use super::object::Object;
-use super::queries;
+use super::query_found;
 use super::query_rule::{self, LOST};
 use super::support::{called, sql};
 
@@ -61,7 +61,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
 
 fn made(pg: &PgFacts, params: &Params<'_>, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Found)> {
     let Kind::StaleStatistics(table, rows) = kind else { return None };
-    let (table, object, subject) = queries::planned(pg, costly, *table)?;
+    let (table, object, subject) = query_found::planned(pg, costly, *table)?;
     let name = &object.label;
     let title = match rows {
         Some((estimated, real)) => format!(
@@ -77,7 +77,7 @@ fn made(pg: &PgFacts, params: &Params<'_>, costly: &Costly<'_>, kind: &Kind) -> 
             called(pg, costly.row)
         ),
     };
-    let mut found = queries::found(pg, costly, title, 0.8);
+    let mut found = query_found::found(pg, costly, title, 0.8);
     found.confidence = found.confidence.min(0.7);
     found.evidence.insert(
         0,

@@ -3,12 +3,12 @@
 use super::support::{self, confidence, instance, interval, setting};
 use crate::detect::command::Command;
 use crate::detect::finding::{Class, Horizon, Phase};
-use crate::detect::kinds::Judge;
 use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Found, Judged, Prev, evidence};
 use crate::model::foreign::Foreign;
 use crate::model::postgres::{WaitClass, literal};
 use crate::model::subject::{Subject, SubjectType};

@@ -2,18 +2,18 @@
 
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix, Horizon, Phase, Preflight};
-use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
 use crate::detect::postgres::View;
 use crate::detect::postgres::case::{Case, Kind};
 use crate::detect::postgres::limits::SPILL;
 use crate::detect::postgres::queries::Costly;
-use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, evidence};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, bytes};
 
-use super::queries;
+use super::query_found;
 use super::query_rule::{self, LOST};
 use super::role_setting::role_setting;
 use super::support::{called, query_subject};
@@ -66,7 +66,7 @@ fn made(facts: &Facts<'_>, pg: &PgFacts, params: &Params<'_>, costly: &Costly<'_
         bytes(temp / calls),
         bytes(temp / pg.interval_s().unwrap_or(1.0))
     );
-    let mut found = queries::found(pg, costly, title, 0.5);
+    let mut found = query_found::found(pg, costly, title, 0.5);
     found.confidence = found.confidence.min(0.7);
     found.evidence.insert(
         0,

@@ -4,11 +4,11 @@ use super::object::Object;
 use super::support::{instance, sql, unknown};
 use crate::detect::command::Command;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
-use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
-use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Found, Judged, Prev, Verdict, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::foreign::Foreign;
 
@@ -79,11 +79,8 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         }
         let end = ALL - stop(pg, trend);
         let left = (end - age).max(0.0);
-        let eta = facts
-            .learned
-            .trend(&pg.id, &format!("{trend} {}", d.oid))
-            .and_then(|s| s.growth())
-            .map(|(rate, slow)| (left / rate, left / slow));
+        let eta =
+            facts.trend(&format!("{trend} {}", d.oid)).and_then(|s| s.growth()).map(|(rate, slow)| (left / rate, left / slow));
         let within = eta.map_or_else(String::new, |(eta, _)| format!(", {} at this rate", seconds(eta)));
         let mut found = Found::new(
             Class::Risk,

@@ -1,10 +1,10 @@
 //! redis.clients.churn: a connection for each command.
 
 use crate::detect::finding::Class;
-use crate::detect::kinds::Judge;
 use crate::detect::params::{Param, Params};
 use crate::detect::redis::View;
-use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Found, Judged, Prev, evidence};
 use crate::model::unit::{Unit, count, short};
 
 use super::support::{in_application, info, instance, rate};

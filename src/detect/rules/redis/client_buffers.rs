@@ -1,11 +1,11 @@
 //! redis.memory.client_buffers: buffers of clients grow.
 
 use crate::detect::finding::{Class, Phase};
-use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::redis::View;
-use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Found, Judged, Prev, evidence};
 use crate::model::demand::Demand;
 use crate::model::redis::RedisAsk;
 use crate::model::seen::{Lack, Why};

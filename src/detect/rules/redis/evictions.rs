@@ -1,11 +1,11 @@
 //! redis.memory.evictions: keys that are evicted are fetched again.
 
 use crate::detect::finding::{Class, Fix};
-use crate::detect::kinds::Judge;
 use crate::detect::ledger::State;
 use crate::detect::params::{Param, Params};
 use crate::detect::redis::{HITS as SERVES, View, losses};
-use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Found, Judged, Prev, evidence};
 use crate::model::facts::RedisFacts;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, bytes, count, short};

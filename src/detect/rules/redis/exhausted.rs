@@ -1,11 +1,11 @@
 //! redis.clients.exhausted: maxclients is reached.
 
 use crate::detect::finding::{Class, Phase};
-use crate::detect::kinds::Judge;
 use crate::detect::memory::is_held;
 use crate::detect::params::{NONE_IS_FINE, Param, Params};
 use crate::detect::redis::View;
-use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Found, Judged, Prev, evidence};
 use crate::model::facts::RedisFacts;
 use crate::model::seen::{Lack, Why};
 use crate::model::subject::{Subject, SubjectType};

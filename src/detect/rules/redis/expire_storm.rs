@@ -1,11 +1,11 @@
 //! redis.expire.storm: mass expiry steals the loop.
 
 use crate::detect::finding::Class;
-use crate::detect::kinds::Judge;
 use crate::detect::ledger::State;
 use crate::detect::params::{Param, Params};
 use crate::detect::redis::{EXPIRES, View, expire_busy, losses};
-use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Found, Judged, Prev, evidence};
 use crate::model::unit::{Unit, count, short};
 
 use super::support::{in_application, info, instance, rate};

@@ -2,10 +2,10 @@
 
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Phase};
-use crate::detect::kinds::Judge;
 use crate::detect::params::{NONE_IS_FINE, Params};
 use crate::detect::redis::View;
-use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Found, Judged, Prev, evidence};
 use crate::model::unit::{Unit, short};
 
 use super::support::{fix, info, instance, set};

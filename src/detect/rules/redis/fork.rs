@@ -1,11 +1,11 @@
 //! redis.persistence.fork: forks stall the loop.
 
 use crate::detect::finding::{Class, Phase};
-use crate::detect::kinds::Judge;
 use crate::detect::ledger::State;
 use crate::detect::params::{Param, Params};
 use crate::detect::redis::{View, losses};
-use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Found, Judged, Prev, evidence};
 use crate::model::unit::{Unit, bytes, short};
 
 use super::support::{in_application, info, instance, rate, set};

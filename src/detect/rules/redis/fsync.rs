@@ -1,11 +1,11 @@
 //! redis.persistence.fsync: each write waits for the disk.
 
 use crate::detect::finding::{Class, Phase};
-use crate::detect::kinds::Judge;
 use crate::detect::ledger::State;
 use crate::detect::params::{Param, Params};
 use crate::detect::redis::{View, flushes, losses};
-use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Found, Judged, Prev, evidence};
 use crate::model::seen::{Lack, Why};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};

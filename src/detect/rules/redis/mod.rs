@@ -22,7 +22,7 @@ mod slow;
 pub mod support;
 mod writes_to_replica;
 
-use crate::detect::verdict::Rule;
+use crate::detect::rule::Rule;
 
 /// All of them, in the order of the catalogue.
 pub const RULES: &[&Rule] = &[

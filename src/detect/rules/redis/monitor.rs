@@ -1,10 +1,10 @@
 //! redis.clients.monitor: MONITOR is attached.
 
 use crate::detect::finding::Class;
-use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
 use crate::detect::redis::View;
-use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Found, Judged, Prev, Verdict, evidence};
 use crate::model::demand::Demand;
 use crate::model::redis::RedisAsk;
 use crate::model::server::ServerAsk;

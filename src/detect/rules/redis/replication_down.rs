@@ -2,10 +2,10 @@
 
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Phase};
-use crate::detect::kinds::Judge;
 use crate::detect::params::{Param, Params};
 use crate::detect::redis::View;
-use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Found, Judged, Prev};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, seconds};
 

@@ -1,10 +1,10 @@
 //! redis.replication.resync_loop: a replica starts from the beginning again and again.
 
 use crate::detect::finding::{Class, Phase};
-use crate::detect::kinds::Judge;
 use crate::detect::params::{Param, Params};
 use crate::detect::redis::View;
-use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Found, Judged, Prev, evidence};
 use crate::model::seen::Lack;
 use crate::model::unit::{Unit, bytes};
 

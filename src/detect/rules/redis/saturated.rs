@@ -2,11 +2,11 @@
 
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix, Phase};
-use crate::detect::kinds::Judge;
 use crate::detect::ledger::State;
 use crate::detect::params::{Param, Params};
 use crate::detect::redis::{FULL, View, losses};
-use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Found, Judged, Prev, evidence};
 use crate::model::facts::RedisFacts;
 use crate::model::seen::Lack;
 use crate::model::unit::{Unit, count, short};

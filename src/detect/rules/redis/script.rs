@@ -2,10 +2,10 @@
 
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix, Phase};
-use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
 use crate::detect::redis::View;
-use crate::detect::verdict::{Culprit, Judged, Prev, Rule};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Judged, Prev};
 use crate::model::facts::{CommandFacts, RedisFacts};
 
 use super::commands::{self, LONG, LOST, entry};

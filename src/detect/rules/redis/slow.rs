@@ -3,11 +3,11 @@
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix::{guarded, shell_fix};
-use crate::detect::kinds::Judge;
 use crate::detect::ledger::State;
 use crate::detect::params::Params;
 use crate::detect::redis::{SILENT_S, View, losses};
-use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule, evidence};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Found, Judged, Prev, evidence};
 use crate::model::facts::{CommandFacts, ProcFacts, RedisFacts};
 use crate::model::unit::{Unit, seconds, short};
 

@@ -3,9 +3,10 @@
 use crate::detect::command::{Command, sh};
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
-use crate::detect::kinds::{self, Judge};
+use crate::detect::kind;
 use crate::detect::params::{NONE_IS_FINE, Params};
-use crate::detect::verdict::{Culprit, Facts, Found, Judged, Prev, Rule, Verdict, evidence};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Verdict, evidence};
 use crate::model::facts::Facts as World;
 use crate::model::source::{SourceKind, SourceState, SourceStatus};
 use crate::model::subject::{Subject, SubjectType};
@@ -78,18 +79,18 @@ fn gaps(world: &World) -> Vec<Gap> {
 
 fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
     let mut judged = host(facts);
-    judged.verdicts.extend(facts.world.sources.iter().filter_map(|source| server(facts.world, source)));
+    judged.verdicts.extend(facts.world.sources.iter().filter_map(|source| server(facts, source)));
     judged
 }
 
 /// A server that answers, with parts missing.
-fn server(world: &World, source: &SourceStatus) -> Option<(Subject, Verdict)> {
+fn server(facts: &Facts<'_>, source: &SourceStatus) -> Option<(Subject, Verdict)> {
     let missing = source.state == SourceState::Degraded && source.kind != SourceKind::Host;
     let why = source.why.as_ref().filter(|_| missing)?;
     let subject = Subject::new(SubjectType::Instance, source.id.as_str(), source.id.as_str());
     let mut found = Found::new(Class::Hygiene, format!("{} is only partly visible: {why}", source.id));
     found.evidence = vec![evidence("sources in this state", 1.0, Unit::Count, None, "sources")];
-    found.fixes.extend(kinds::of(&source.id).and_then(|kind| (kind.see_whole)(world, source)));
+    found.fixes.extend(kind::of(facts.kinds, &source.id).and_then(|kind| (kind.see_whole)(facts.world, source)));
     Some((subject, Verdict::Found(Box::new(found))))
 }
 

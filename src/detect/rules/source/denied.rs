@@ -1,9 +1,9 @@
 //! source.denied: a server refuses our login; how to connect.
 
 use crate::detect::finding::Class;
-use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
-use crate::detect::verdict::{Culprit, Facts, Judged, Prev, Rule};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Facts, Judged, Prev};
 use crate::model::source::SourceState;
 
 /// The rule.
@@ -26,7 +26,7 @@ the login is tried again every five seconds.
 };
 
 fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
-    super::in_state(facts, SourceState::Denied, "refuses our login")
+    super::state::in_state(facts, SourceState::Denied, "refuses our login")
 }
 
 #[cfg(test)]

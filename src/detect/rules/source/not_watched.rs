@@ -1,9 +1,9 @@
 //! source.not_watched: a server or another host is seen but not monitored; how to monitor it.
 
 use crate::detect::finding::Class;
-use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
-use crate::detect::verdict::{Culprit, Facts, Judged, Prev, Rule};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Facts, Judged, Prev};
 use crate::model::source::SourceState;
 
 /// The rule.
@@ -24,7 +24,7 @@ variable with an invalid server address. They are not judged: their health is un
 };
 
 fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
-    super::in_state(facts, SourceState::NotWatched, "is seen but not monitored")
+    super::state::in_state(facts, SourceState::NotWatched, "is seen but not monitored")
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! source.unreachable: a server that is configured or was found does not answer.
 
 use crate::detect::finding::Class;
-use crate::detect::kinds::Judge;
 use crate::detect::params::Params;
-use crate::detect::verdict::{Culprit, Facts, Judged, Prev, Rule};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Facts, Judged, Prev};
 use crate::model::source::SourceState;
 
 /// The rule.
@@ -24,7 +24,7 @@ pauses, every five seconds at the longest. It is a warning.
 };
 
 fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
-    super::in_state(facts, SourceState::Unreachable, "does not answer")
+    super::state::in_state(facts, SourceState::Unreachable, "does not answer")
 }
 
 #[cfg(test)]

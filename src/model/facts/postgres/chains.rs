@@ -245,10 +245,10 @@ mod tests {
         let wait = Wait { kind: WaitKind::Lock, event: "relation".into() };
         let hits = pids.iter().map(|pid| Hit { pid: *pid, started_us: 1, query_id: None, wait: wait.clone(), count: 4 });
         let newest = Activity { rounds: 4, sessions: sessions.collect(), hits: hits.collect(), ..Activity::default() };
-        let mut snapshot = crate::model::sample::Snapshot::default();
         let state = crate::model::postgres::PgState { activity: Ok(Arc::new(newest)), ..Default::default() };
-        snapshot.servers.postgres.insert("postgres:1".into(), Arc::new(state));
-        Activities::derive("postgres:1", &[Arc::new(snapshot)], None).unwrap()
+        let servers = BTreeMap::from([("postgres:1".to_owned(), Arc::new(state))]);
+        let moment = crate::model::kind::Moment { at: crate::model::counter::Stamp::default(), servers: &servers };
+        Activities::derive("postgres:1", &[moment], None).unwrap()
     }
 
     fn chains(waiters: Vec<Waiter>, pids: &[i32], cluster: Option<&Cluster>) -> Chains {

@@ -9,17 +9,14 @@ use std::sync::Arc;
 pub use chains::{Chains, Holder, Root};
 pub use sessions::{Activities, SessionFacts};
 
-use crate::model::host::HostSweep;
+use crate::model::kind::{HostOf, Moment};
 use crate::model::postgres::plan::Plan;
 use crate::model::postgres::{
     Catalog, Cluster, DatabaseRow, PgState, Plans, QueryText, Server, StatementKey, StatementRow, Statements, TableRow, Trials,
     identifier,
 };
-use crate::model::sample::Snapshot;
 use crate::model::seen::{Lack, Seen, Why};
 use crate::model::source::Place;
-
-use super::process::ProcFacts;
 
 /// Facts of one server.
 #[derive(Debug, Clone)]
@@ -55,16 +52,15 @@ pub struct PgFacts {
 }
 
 /// Facts of every server in the newest snapshot.
-pub(in crate::model) fn derive(window: &[Arc<Snapshot>], processes: &[ProcFacts]) -> Vec<PgFacts> {
+pub(in crate::model) fn derive(window: &[Moment<'_, PgState>], host: &HostOf<'_>) -> Vec<PgFacts> {
     let Some(newest) = window.last() else { return Vec::new() };
-    newest.servers.postgres.iter().map(|(id, state)| one(id, state, window, processes)).collect()
+    newest.servers.iter().map(|(id, state)| one(id, state, window, host)).collect()
 }
 
-fn one(id: &str, state: &PgState, window: &[Arc<Snapshot>], processes: &[ProcFacts]) -> PgFacts {
+fn one(id: &str, state: &PgState, window: &[Moment<'_, PgState>], host: &HostOf<'_>) -> PgFacts {
     let newest = window.last().map(|s| s.at.mono_ns).unwrap_or_default();
     let local = state.server.as_ref().is_some_and(|s| s.place == Place::Local);
-    let sweep = window.last().and_then(|s| s.sweep.as_ref().ok());
-    let join = sweep.filter(|_| local).map(|sweep| join(sweep, processes, window));
+    let join = host.boot_us.filter(|_| local).map(|boot_us| join(host, boot_us));
     let activity = Activities::derive(id, window, join.as_ref());
     let chains = match (&activity, &state.blocking, &state.cluster) {
         (Err(lack), ..) | (_, Some(Err(lack)), _) => Err(lack.clone()),
@@ -106,11 +102,8 @@ fn unvisited(state: &PgState) -> BTreeMap<String, Lack> {
 }
 
 /// Backends as processes of this host: by pid, and the start must fit.
-fn join<'a>(sweep: &HostSweep, processes: &'a [ProcFacts], window: &[Arc<Snapshot>]) -> sessions::Join<'a> {
-    let ticks = window.iter().rev().find_map(|s| s.identity.as_ref()).map_or(100.0, |i| i.ticks_per_s as f64);
-    // Wall clock of the boot: what a start in ticks is counted from.
-    let boot_us = sweep.at.wall_ms as f64 * 1e3 - sweep.at.boot_ns as f64 / 1e3;
-    sessions::Join { by_pid: processes.iter().map(|p| (p.id.pid, p)).collect(), boot_us, ticks }
+fn join<'a>(host: &HostOf<'a>, boot_us: f64) -> sessions::Join<'a> {
+    sessions::Join { by_pid: host.processes.iter().map(|p| (p.id.pid, p)).collect(), boot_us, ticks: host.ticks_per_s }
 }
 
 impl PgFacts {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use crate::model::facts::process::ProcFacts;
 use crate::model::host::ProcId;
-use crate::model::postgres::{Activity, Hit, Session, Wait, WaitClass};
-use crate::model::sample::Snapshot;
+use crate::model::kind::Moment;
+use crate::model::postgres::{Activity, Hit, PgState, Session, Wait, WaitClass};
 use crate::model::seen::{Lack, Seen, Why};
 
 /// Seconds that the start of a process and of its session may lie apart.
@@ -88,16 +88,16 @@ impl SessionFacts {
 }
 
 impl Activities {
-    pub(super) fn derive(id: &str, window: &[Arc<Snapshot>], join: Option<&Join<'_>>) -> Seen<Self> {
+    pub(super) fn derive(id: &str, window: &[Moment<'_, PgState>], join: Option<&Join<'_>>) -> Seen<Self> {
         let all: Vec<&Arc<Activity>> =
-            window.iter().filter_map(|s| s.servers.postgres.get(id)?.activity.as_ref().ok()).filter(|a| a.rounds > 0).collect();
+            window.iter().filter_map(|s| s.servers.get(id)?.activity.as_ref().ok()).filter(|a| a.rounds > 0).collect();
         let Some(newest) = all.last() else {
-            let newest = window.last().and_then(|s| s.servers.postgres.get(id));
+            let newest = window.last().and_then(|s| s.servers.get(id));
             let lack = newest.and_then(|s| s.activity.as_ref().err().cloned());
             return Err(lack.unwrap_or_else(|| Lack::new(Why::NotYet, "pg_stat_activity")));
         };
         // A server that answered once within the window and does not any more is not known now.
-        if let Some(Err(lack)) = window.last().and_then(|s| s.servers.postgres.get(id)).map(|s| &s.activity)
+        if let Some(Err(lack)) = window.last().and_then(|s| s.servers.get(id)).map(|s| &s.activity)
             && lack.why != Why::NotYet
         {
             return Err(lack.clone());

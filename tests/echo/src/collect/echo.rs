@@ -13,7 +13,7 @@ use crate::model::server::ServerSample;
 use crate::model::source::{SourceKind, SourceState, SourceStatus};
 
 use super::clock;
-use super::kinds::Kind;
+use super::kind::Kind;
 use super::root::Roots;
 use super::watched::{Configured, Mailbox, Reach, Reads, Slot, spawn};
 

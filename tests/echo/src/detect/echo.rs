@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use crate::model::echo::EchoFacts;
 use crate::model::source::SourceKind;
 
-use super::kinds::{Kind, Plain};
+use super::asked::Plain;
+use super::kind::Kind;
 use super::memory::RuleMemory;
 use super::params::ParamOverrides;
 use super::verdict::Facts;
 
-pub use super::kinds::{LearnsNothing as Learning, ShowsNothing as Shown, shows_nothing as shown};
+pub use super::nothing::{LearnsNothing as Learning, ShowsNothing as Shown, shows_nothing as shown};
 
 /// Its row.
 pub const KIND: Kind =

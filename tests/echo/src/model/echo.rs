@@ -1,12 +1,8 @@
 //! What an echo server said: how long a line took to come back.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 
-use super::facts::ProcFacts;
-use super::sample::Snapshot;
-use super::server::{Answered, Nothing, ServerKind};
+use super::kind::{Answered, HostOf, Moment, Nothing, ServerKind};
 
 /// The kind.
 #[derive(Debug, Clone, Copy)]
@@ -39,8 +35,8 @@ impl ServerKind for Echo {
         Trip { ms: fresh.ms.or(before.ms) }
     }
 
-    fn facts(window: &[Arc<Snapshot>], _processes: &[ProcFacts]) -> Vec<EchoFacts> {
-        let newest = window.iter().last().into_iter().flat_map(|snapshot| &snapshot.servers.echo);
+    fn facts(window: &[Moment<'_, Trip>], _host: &HostOf<'_>) -> Vec<EchoFacts> {
+        let newest = window.iter().last().into_iter().flat_map(|moment| moment.servers);
         newest.map(|(id, trip)| EchoFacts { id: id.clone(), trip: **trip }).collect()
     }
 }

@@ -2,7 +2,7 @@
 
 use ratatui::text::Line;
 
-use super::screens::server::Graph;
+use super::graph::Graph;
 use super::widgets::{lines, titled};
 
 /// ```text

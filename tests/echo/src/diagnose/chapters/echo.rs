@@ -2,7 +2,7 @@
 
 use crate::model::source::SourceKind;
 
-use super::{Chapter, Go, Question, finding, question};
+use super::chapter::{Chapter, Go, Question, finding, question};
 
 /// One question.
 pub(super) const CHAPTER: Chapter = Chapter { kind: SourceKind::Echo, first: "echo.slow", questions: QUESTIONS };

@@ -1,6 +1,6 @@
 //! Where the figures of an echo server come from.
 
-use super::{Origin, origin};
+use super::row::{Origin, origin};
 
 /// All of them.
 pub const ORIGINS: &[Origin] = &[origin(

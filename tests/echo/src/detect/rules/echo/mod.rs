@@ -2,7 +2,7 @@
 
 mod slow;
 
-use crate::detect::verdict::Rule;
+use crate::detect::rule::Rule;
 
 /// All of them.
 pub const RULES: &[&Rule] = &[&slow::RULE];

@@ -2,9 +2,9 @@
 
 use crate::detect::echo::View;
 use crate::detect::finding::Class;
-use crate::detect::kinds::Judge;
 use crate::detect::params::{Param, Params};
-use crate::detect::verdict::{Culprit, Found, Judged, Prev, Rule};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Found, Judged, Prev};
 use crate::model::seen::Lack;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};

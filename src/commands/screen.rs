@@ -1,0 +1,84 @@
+//! The screen, by the settings: its theme, its keys, the terminal.
+
+use std::io::IsTerminal;
+
+use crate::app::keymap::Keymap;
+use crate::collect::bounded;
+use crate::config::{Settings, ThemeFile, builtin_themes};
+use crate::engine::Handle;
+use crate::model::foreign::Foreign;
+use crate::view::theme::{Depth, Targets, Theme};
+use crate::{run, terminal};
+
+use super::failure::{Failure, runtime};
+
+/// Runs the screen on what `start` gives.
+///
+/// # Errors
+/// Without a terminal, with a wrong theme, or what `start` says.
+pub fn screen(settings: &Settings, start: impl FnOnce() -> Result<Handle, Failure>) -> Result<u8, Failure> {
+    if !std::io::stdout().is_terminal() {
+        return Err(Failure::Usage(
+            "the dashboard needs a terminal; without one use `perftop check`, or `perftop check --watch 1s`".into(),
+        ));
+    }
+    let theme = theme(settings)?;
+    let look = run::Look { theme, keymap: keymap(settings)?, mouse: settings.flag("mouse") };
+    let handle = start()?;
+    let io = |e: std::io::Error| Failure::Io(format!("terminal: {e}"));
+    let runtime = runtime()?;
+    let guard = terminal::Guard::take().map_err(io)?;
+    let mut screen = terminal::screen().map_err(io)?;
+    let result = runtime.block_on(run::run(handle, look, &mut screen));
+    drop(guard);
+    match result {
+        Ok(run::Left::Quit) => Ok(0),
+        Ok(run::Left::BySignal(number)) => Err(Failure::Signal(number)),
+        // What SIGHUP says as well, where there is a session to say it.
+        Ok(run::Left::Gone) => Err(Failure::Signal(1)),
+        Err(e) => Err(io(e)),
+    }
+}
+
+/// The keys in force.
+///
+/// # Errors
+/// The line of the configuration that is wrong.
+pub fn keymap(settings: &Settings) -> Result<Keymap, Failure> {
+    let entries: Vec<(String, Vec<String>)> = settings.keys().map(|(name, keys, _)| (name.to_owned(), keys.to_vec())).collect();
+    Keymap::with(&entries).map_err(|(index, why)| {
+        let place = settings.keys().nth(index).map_or_else(String::new, |(_, _, origin)| origin.to_string());
+        let why = Foreign::from(why.as_str());
+        Failure::Usage(format!("{place}: {}", why.shown()))
+    })
+}
+
+/// The theme that the settings name: a built-in one, or a file.
+///
+/// # Errors
+/// When there is no such theme, or its file is wrong.
+pub fn theme(settings: &Settings) -> Result<Theme, Failure> {
+    let name = settings.text("theme");
+    let builtin = builtin_themes().iter().find(|(known, _)| *known == name);
+    let text = match builtin {
+        Some((_, text)) => (*text).to_owned(),
+        None => bounded::text(std::path::Path::new(name)).map_err(|refused| {
+            let known: Vec<&str> = builtin_themes().iter().map(|(name, _)| *name).collect();
+            let place = settings.all().find(|(key, _, _)| *key == "theme").map_or_else(String::new, |(_, _, o)| format!("{o}: "));
+            Failure::Usage(format!("{place}theme {refused}; built in are {}", known.join(", ")))
+        })?,
+    };
+    let file = ThemeFile::parse(name, &text).map_err(|p| Failure::Usage(p.to_string()))?;
+    let variable = |name: &str| std::env::var(name).unwrap_or_default();
+    let depth = Depth::detect(settings.text("color"), &variable("TERM"), &variable("COLORTERM"));
+    let pair =
+        |what: &str| (settings.number(&format!("targets.{what}_warning")), settings.number(&format!("targets.{what}_critical")));
+    let targets = Targets { cpu: pair("cpu"), memory: pair("memory"), disk: pair("disk") };
+    // Sixteen colours cannot carry a palette of ours: what is meant then is the terminal's own.
+    let own = builtin_themes().iter().find(|(n, _)| *n == "terminal" && depth == Depth::Sixteen && builtin.is_some());
+    let file = match own.map(|(n, text)| ThemeFile::parse(n, text)) {
+        Some(Ok(terminal)) => terminal,
+        _ => file,
+    };
+    Ok(Theme::new(file, depth, settings.flag("ascii"), targets))
+}

@@ -1,0 +1,38 @@
+//! A rule's finding on its way to the list.
+
+use crate::model::subject::Subject;
+
+use super::finding::Explains;
+use super::ledger::State;
+use super::verdict::Found;
+
+/// A rule's finding on its way to the list.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// `id|source|type:key`.
+    pub key: String,
+    /// The rule.
+    pub id: &'static str,
+    /// Source id.
+    pub source: String,
+    /// Who.
+    pub subject: Subject,
+    /// What the rule said.
+    pub found: Found,
+    /// Symptoms it explains.
+    pub explains: Vec<Explains>,
+    /// Key of what explains it.
+    pub explained_by: Option<String>,
+}
+
+impl Candidate {
+    /// Seconds per second it claims.
+    #[must_use]
+    pub fn lost(&self) -> f64 {
+        self.found.lost()
+    }
+
+    pub(super) fn lost_in(&self, state: State) -> f64 {
+        self.found.losses.iter().filter(|(s, _)| *s == state).map(|(_, lost)| lost).sum()
+    }
+}

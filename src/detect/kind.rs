@@ -1,0 +1,79 @@
+//! What the judgement asks of a kind of server: one value of these functions a kind.
+
+use crate::model::facts::Facts as World;
+use crate::model::seen::Lack;
+use crate::model::source::{SourceKind, SourceStatus};
+
+use super::finding::Fix;
+use super::learned::Learned;
+use super::ledger::{Actor, State, Told};
+
+/// A session of a server.
+#[derive(Debug, Clone)]
+pub struct SessionOf<'a> {
+    /// Its server, by source id.
+    pub source: &'a str,
+    /// Whose it is, in words.
+    pub label: String,
+    /// How to see what it waits for.
+    pub look: Fix,
+}
+
+/// A figure by its name; `None` where it is not known.
+pub type Count = (&'static str, Option<f64>);
+
+/// One kind of server.
+#[derive(Debug)]
+pub struct Kind {
+    /// Which.
+    pub kind: SourceKind,
+    /// What its servers tell of their sessions.
+    pub tell: fn(&World, &mut Told),
+    /// What a server does for its clients, per second, by its id; `None` where it is not known.
+    pub throughput: fn(&World, &str) -> Option<f64>,
+    /// What was learned is written into the facts before they are judged.
+    pub recall: fn(&mut World, &Learned),
+    /// Why a server is only partly visible, by its id; `None` when all of it is.
+    pub partly_seen: fn(&World, &str) -> Option<Lack>,
+    /// The ids of its servers.
+    pub servers: fn(&World) -> Vec<&str>,
+    /// How it is seen whole, where parts are missing.
+    pub see_whole: fn(&World, &SourceStatus) -> Option<Fix>,
+    /// The session that an actor is, and how to see what it waits for.
+    pub session: for<'a> fn(&'a World, &Actor, State) -> Option<SessionOf<'a>>,
+    /// The findings by which clients are turned away.
+    pub refuses: &'static [&'static str],
+    /// What is kept of a server over time: always the same figures in the same order; `None` is a gap.
+    pub counts: fn(&World, &str) -> Vec<Count>,
+}
+
+impl Kind {
+    /// A kind whose servers have no sessions, do nothing that is counted, and are seen whole or not at all.
+    #[must_use]
+    pub const fn plain(kind: SourceKind, servers: fn(&World) -> Vec<&str>) -> Self {
+        Self {
+            kind,
+            tell: |_, _| {},
+            throughput: |_, _| None,
+            recall: |_, _| {},
+            partly_seen: |_, _| None,
+            servers,
+            see_whole: |_, _| None,
+            session: |_, _, _| None,
+            refuses: &[],
+            counts: |_, _| Vec::new(),
+        }
+    }
+}
+
+/// The kind of a source.
+#[must_use]
+pub fn of<'k>(kinds: &'k [Kind], source: &str) -> Option<&'k Kind> {
+    kinds.iter().find(|kind| source.split(':').next() == Some(kind.kind.word()))
+}
+
+/// The session that an actor is.
+#[must_use]
+pub fn session_of<'a>(kinds: &[Kind], world: &'a World, actor: &Actor, state: State) -> Option<SessionOf<'a>> {
+    kinds.iter().find_map(|kind| (kind.session)(world, actor, state))
+}
