@@ -6,6 +6,7 @@ mod copying;
 pub mod filter;
 mod key;
 pub mod keymap;
+mod more;
 mod palette;
 mod pasted;
 mod pointer;

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use crate::config::Meaning;
+use crate::model::demand::Demand;
 use crate::model::facts::Facts;
 use crate::model::source::SourceKind;
 
@@ -139,6 +140,21 @@ pub struct ServerScreen {
     pub tabs: &'static [Tab],
     /// The servers that can be shown, by source id.
     pub servers: fn(&Facts) -> Vec<&str>,
+    /// What its server can be asked for beside what is read anyway; `None`: the query of a row.
+    pub more: Option<More>,
+}
+
+/// What is only read when it is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct More {
+    /// What, as the footer and the help call it.
+    pub what: &'static str,
+    /// The table that shows it, by its place.
+    pub tab: usize,
+    /// The demand, by the server's source id.
+    pub demand: fn(&str) -> Demand,
+    /// What is said meanwhile.
+    pub says: &'static str,
 }
 
 /// The state of a server's screen.
@@ -175,6 +191,12 @@ impl ServerView {
             cumulative: false,
             filter: Filter::default(),
         }
+    }
+
+    /// What its server can be asked for.
+    #[must_use]
+    pub const fn more(&self) -> Option<More> {
+        self.screen.more
     }
 
     /// The kind of its servers.

@@ -131,7 +131,7 @@ impl App {
             Action::Triage => self.go(Screen::Triage),
             Action::Host => self.go(Screen::Host),
             Action::Server(kind) => self.go(Screen::Server(kind)),
-            Action::Plan => return self.plan(),
+            Action::Plan => return self.ask(),
             Action::TryIndex => return self.try_index(),
             Action::NextTab | Action::TabBefore | Action::NextServer | Action::Cumulative => self.act_on_server(action),
             Action::Filter | Action::SortLeft | Action::SortRight | Action::SortReverse if self.server().is_some() => {

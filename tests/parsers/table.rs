@@ -1,8 +1,9 @@
-//! Every parser of what the kernel prints, with a real file that it reads. Tests and fuzz targets share this list.
+//! Every parser of what the kernel prints and of what servers answer, with a real file that it reads. Tests and fuzz targets share this list.
 
 use perftop::collect::host::{
     cgroup, cpu, disk, filesystem, kmsg, limits, memory, network, ports, psi, qdisc, serving::Sockets, sockdiag, stat, unixdiag,
 };
+use perftop::collect::redis::{answers, info};
 use perftop::model::mask;
 
 /// A parser: whether it made something of the bytes.
@@ -62,4 +63,13 @@ pub const PARSERS: &[(&str, Parser)] = &[
         qdisc::parse(b, &mut |_, _| rows += 1);
         rows >= 1
     }),
+    // Recorded answers (Redis 7.0.15): a primary with a replica, a monitor, two slow commands.
+    ("tests/fixtures/redis/info_7.0.txt", |b| {
+        let info = info::parse(b);
+        info.number("used_memory").is_some() && !info.commands.is_empty() && info.replicas.len() == 1
+    }),
+    ("tests/fixtures/redis/clients_7.0.txt", |b| answers::clients(b, None).all == 4),
+    ("tests/fixtures/redis/slowlog_7.0.resp", |b| answers::whole(b).is_some_and(|v| answers::slowlog(&v).entries.len() > 3)),
+    ("tests/fixtures/redis/histogram_7.0.resp", |b| answers::whole(b).is_some_and(|v| answers::histograms(&v).len() > 5)),
+    ("tests/fixtures/redis/config_7.0.resp", |b| answers::whole(b).is_some_and(|v| answers::settings(&v).len() > 150)),
 ];

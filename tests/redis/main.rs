@@ -8,6 +8,8 @@
 )]
 
 mod hostile;
+mod keys;
+mod replicas;
 mod server;
 
 use std::process::Command;

@@ -19,6 +19,7 @@ pub const SCREEN: ServerScreen = ServerScreen {
     key: '3',
     shown: "3",
     tabs: TABS,
+    more: None,
     servers: |facts| facts.servers.postgres.iter().map(|pg| pg.id.as_str()).collect(),
 };
 

@@ -2,13 +2,13 @@
 
 mod rows;
 
-use crate::detect::rules::redis::support::{client_at, kill};
+use crate::detect::rules::redis::support::{client_at, kill, measure};
 use crate::model::facts::{Facts, RedisFacts};
-use crate::model::redis::Client;
+use crate::model::redis::{Client, RedisAsk};
 use crate::model::source::SourceKind;
 
 use super::pasted::pasted;
-use super::tables::{Copied, Row, ServerScreen, Tab, figure, words};
+use super::tables::{Copied, More, Row, ServerScreen, Tab, figure, words};
 
 /// Its tables.
 pub const SCREEN: ServerScreen = ServerScreen {
@@ -16,8 +16,17 @@ pub const SCREEN: ServerScreen = ServerScreen {
     key: '4',
     shown: "4",
     tabs: TABS,
+    more: Some(More {
+        what: "big keys",
+        tab: KEYS,
+        demand: |source| RedisAsk::Keys.of(source),
+        says: "looking for big keys: 1,000 a second, for a minute at most; again to go on",
+    }),
     servers: |facts| facts.servers.redis.iter().map(|r| r.id.as_str()).collect(),
 };
+
+/// The place of the table of keys.
+const KEYS: usize = 3;
 
 const TABS: &[Tab] = &[
     Tab {
@@ -67,6 +76,21 @@ const TABS: &[Tab] = &[
                 words("CLIENT", 0, 0),
             ],
         )
+    },
+    Tab {
+        sort: Some(0),
+        rows: |facts, id, _| of(facts, id, rows::keys),
+        copy: |facts, id, key| {
+            let r = facts.servers.redis.iter().find(|r| r.id == id).ok_or("nothing to copy: the server is gone")?;
+            let found = key.and_then(|key| r.keys.as_ref().ok()?.rows.iter().find(|k| rows::key_of(k) == key));
+            let look = found.and_then(|key| measure(r, key)).ok_or("nothing to copy: its name cannot be passed to a shell")?;
+            Ok(Copied { text: pasted(&look), what: format!("{} [{}]", look.title, look.target) })
+        },
+        nothing: |facts, id| {
+            let lack = facts.servers.redis.iter().find(|r| r.id == id).and_then(|r| r.keys.as_ref().err());
+            lack.map_or_else(|| "no keys".to_owned(), |lack| format!("? {lack}"))
+        },
+        ..Tab::plain("Keys", &[figure("MEMORY", 9, 0), words("TYPE", 8, 0), figure("DB", 3, 60), words("KEY", 0, 0)])
     },
     Tab {
         rows: |facts, id, _| of(facts, id, rows::levels),

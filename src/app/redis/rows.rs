@@ -3,7 +3,7 @@
 use crate::app::tables::{Cell, Row};
 use crate::config::Meaning;
 use crate::model::facts::RedisFacts;
-use crate::model::redis::Info;
+use crate::model::redis::{BigKey, Info};
 use crate::model::unit::{bytes, count, seconds, short};
 
 /// The share of look-ups that find their key, below which a cache is coloured as a warning, percent.
@@ -69,6 +69,35 @@ pub fn clients(r: &RedisFacts) -> Vec<Row> {
         row(c.id.to_string(), cells, meaning)
     };
     r.clients.iter().flat_map(|c| &c.rows).map(one).collect()
+}
+
+/// What a key is known by.
+pub fn key_of(k: &BigKey) -> String {
+    format!("{}/{}", k.database, k.key)
+}
+
+/// The largest keys that were found, below them how far the walk is.
+pub fn keys(r: &RedisFacts) -> Vec<Row> {
+    let Ok(found) = &r.keys else { return Vec::new() };
+    let one = |k: &BigKey| {
+        let size = k.bytes as f64;
+        let name = if k.whole { k.key.to_string() } else { format!("{}…", k.key) };
+        let cells = vec![
+            Cell::of(size, bytes(size)),
+            Cell::text(k.kind.shown()),
+            Cell::of(f64::from(k.database), k.database.to_string()),
+            Cell::text(name),
+        ];
+        row(key_of(k), cells, Meaning::Text)
+    };
+    let far = format!("{} of {} keys looked at", count(found.looked as f64), count(found.all as f64));
+    let says = match (found.walking, found.complete) {
+        (true, _) => format!("… {far}"),
+        (false, true) => format!("all keys looked at: {}", count(found.looked as f64)),
+        (false, false) => format!("{far}, a sample by chance; asked again it goes on"),
+    };
+    let end = vec![Cell::of(-1.0, String::new()), Cell::text(""), Cell::of(-1.0, String::new()), Cell::text(says)];
+    found.rows.iter().map(one).chain([row("", end, Meaning::Muted)]).collect()
 }
 
 /// What stands in no table of its own.

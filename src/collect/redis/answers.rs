@@ -12,6 +12,12 @@ const COMMANDS: usize = 256;
 /// Clients that are kept.
 const CLIENTS: usize = 64;
 
+/// An answer as it comes over the wire; `None`: it is none, or not whole.
+#[must_use]
+pub fn whole(bytes: &[u8]) -> Option<Value> {
+    redis::parse_redis_value(bytes).ok()
+}
+
 /// Text of an answer.
 #[must_use]
 pub fn bytes(value: &Value) -> Option<&[u8]> {
@@ -66,6 +72,7 @@ pub fn slowlog(value: &Value) -> Slowlog {
             at_s: number(parts.get(1)?)?,
             usec: number(parts.get(2)?)?.try_into().ok()?,
             shape: shape(&words),
+            key: key(&words).map(Foreign::new).unwrap_or_default(),
             client: text(4),
             name: text(5),
         })
@@ -75,21 +82,27 @@ pub fn slowlog(value: &Value) -> Slowlog {
 
 /// A command with its first argument (a key or a pattern), and of the others how many and how long they are: they are data.
 fn shape(words: &[&[u8]]) -> Foreign {
-    const KEY: usize = 64;
     let mut out = words.first().map_or_else(Vec::new, |word| word[..word.len().min(32)].to_ascii_uppercase());
-    // A script is code; what follows AUTH or a password anywhere is nobody's business.
-    let secret = [&b"AUTH"[..], b"HELLO", b"ACL", b"CONFIG", b"MIGRATE", b"EVAL", b"EVAL_RO", b"FUNCTION", b"SCRIPT"]
-        .contains(&out.as_slice());
-    if let Some(key) = words.get(1).filter(|_| !secret) {
+    let key = key(words);
+    if let Some(key) = key {
         out.push(b' ');
-        out.extend_from_slice(&key[..key.len().min(KEY)]);
+        out.extend_from_slice(&key[..key.len().min(64)]);
     }
-    let rest = words.iter().skip(if secret { 1 } else { 2 });
+    let rest = words.iter().skip(if key.is_some() { 2 } else { 1 });
     let (count, size) = rest.fold((0, 0), |(count, size), word| (count + 1, size + word.len()));
     if count > 0 {
         out.extend_from_slice(format!(" ? ({count} more, {size} bytes)").as_bytes());
     }
     Foreign::new(&out)
+}
+
+/// The first argument, unless it may be a secret.
+fn key<'a>(words: &[&'a [u8]]) -> Option<&'a [u8]> {
+    // A script is code; what follows AUTH or a password anywhere is nobody's business.
+    const SECRET: [&[u8]; 9] = [b"AUTH", b"HELLO", b"ACL", b"CONFIG", b"MIGRATE", b"EVAL", b"EVAL_RO", b"FUNCTION", b"SCRIPT"];
+    let command = words.first()?;
+    let key = words.get(1).filter(|_| !SECRET.iter().any(|secret| command.eq_ignore_ascii_case(secret)))?;
+    Some(&key[..key.len().min(SlowEntry::KEY)])
 }
 
 /// `CLIENT LIST`: the largest, and every monitor; `own` is left out.

@@ -129,6 +129,8 @@ impl Reach for Target {
             asked,
             settings: BTreeMap::new(),
             connected: 0.0,
+            known: None,
+            walk: None,
         };
         spawn("redis", stop, move || watcher.run())?;
         Ok(Box::new(slot))

@@ -81,11 +81,7 @@ impl Session {
         *self.asked.entry(counted(words, self.flat)).or_default() += 1;
         let answer = command.query_async::<Value>(&mut self.connection).await;
         let answer = match answer {
-            Ok(Value::ServerError(error)) => Err(Trouble::Refused {
-                word: crate::model::foreign::tamed(error.code()),
-                message: error.details().map(crate::model::foreign::tamed).unwrap_or_default(),
-            }),
-            Ok(value) => Ok(value),
+            Ok(value) => refused(&value).map_or(Ok(value), Err),
             Err(_) if self.budget.spent() => Err(Trouble::TooLarge),
             Err(error) => Err(Trouble::of(&error)),
         };
@@ -96,11 +92,44 @@ impl Session {
         answer
     }
 
+    /// Asks several things in one go.
+    ///
+    /// # Errors
+    /// The first that was refused, or that there was no answer.
+    pub async fn many(&mut self, commands: &[Vec<&[u8]>]) -> Result<Vec<Value>, Trouble> {
+        if commands.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.budget.renew();
+        let mut pipe = redis::Pipeline::with_capacity(commands.len());
+        for words in commands {
+            let names: Vec<&str> = words.iter().take(2).filter_map(|word| std::str::from_utf8(word).ok()).collect();
+            *self.asked.entry(counted(&names, self.flat)).or_default() += 1;
+            let command = pipe.cmd(names.first().copied().unwrap_or_default());
+            words.iter().skip(1).for_each(|word| _ = command.arg(*word));
+        }
+        let answers = match self.connection.send_packed_commands(&pipe, 0, commands.len()).await {
+            Ok(answers) => answers,
+            Err(_) if self.budget.spent() => return Err(Trouble::TooLarge),
+            Err(error) => return Err(Trouble::of(&error)),
+        };
+        let refused: Vec<Trouble> = answers.iter().filter_map(refused).collect();
+        refused.iter().for_each(|trouble| *self.asked.entry(format!("!{}", trouble.word())).or_default() += 1);
+        refused.into_iter().next().map_or(Ok(answers), Err)
+    }
+
     /// What was asked so far, by command.
     #[must_use]
     pub fn asked(&self) -> BTreeMap<String, u64> {
         self.asked.clone()
     }
+}
+
+/// What the server said no with.
+fn refused(value: &Value) -> Option<Trouble> {
+    let Value::ServerError(error) = value else { return None };
+    let message = error.details().map(crate::model::foreign::tamed).unwrap_or_default();
+    Some(Trouble::Refused { word: crate::model::foreign::tamed(error.code()), message })
 }
 
 /// The name of a command in commandstats: with its second word where it has one (7.0 and later), and without (before).

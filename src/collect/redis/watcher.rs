@@ -7,11 +7,12 @@ use tokio::sync::mpsc;
 
 use crate::collect::root::Roots;
 use crate::collect::{clock, pace};
-use crate::model::demand::{Answer, Demand};
-use crate::model::redis::{Clients, Instance, RedisAsk, RedisDetail};
+use crate::model::demand::{Answer, Demand, Detail};
+use crate::model::redis::{Clients, Info, Instance, RedisAsk, RedisDetail};
 use crate::model::seen::{Lack, Seen, Why};
 use crate::model::server::{ServerAsk, ServerDetail};
 
+use super::keys::{STEP, Walk};
 use super::session::Session;
 use super::slot::Shared;
 use super::target::Target;
@@ -53,6 +54,10 @@ pub struct Watcher {
     pub settings: BTreeMap<String, String>,
     /// Clients that were connected when INFO was read last.
     pub connected: f64,
+    /// INFO as it was read last.
+    pub known: Option<Info>,
+    /// Looking for big keys.
+    pub walk: Option<Walk>,
 }
 
 /// When each is due.
@@ -63,6 +68,7 @@ struct Due {
     clients: Instant,
     settings: Instant,
     asked: Instant,
+    step: Instant,
 }
 
 impl Watcher {
@@ -117,7 +123,7 @@ impl Watcher {
         self.slot.introduced(&self.target, &instance);
         *pause = Duration::from_secs(1);
         let now = clock::instant();
-        let mut due = Due { info: now, ping: now + PING, slow: now, clients: now, settings: now, asked: now };
+        let mut due = Due { info: now, ping: now + PING, slow: now, clients: now, settings: now, asked: now, step: now };
         let (mut count, mut silent) = (0, None);
         loop {
             count += 1;
@@ -151,15 +157,20 @@ impl Watcher {
         due: &mut Due,
         count: u32,
     ) -> Result<bool, Trouble> {
-        let next = due.info.min(due.ping);
+        let walking = self.walk.as_ref().is_some_and(|walk| walk.found.walking);
+        let next = if walking { due.info.min(due.ping).min(due.step) } else { due.info.min(due.ping) };
         tokio::select! {
             () = tokio::time::sleep_until(next.into()) => {}
             Some(demand) = self.asked.recv() => {
-                if let Demand::Server { ask: ServerAsk::Redis(RedisAsk::Clients), .. } = &demand {
-                    let found = self.asked_for(session, instance, due).await?;
-                    let detail = found.map(|c| crate::model::demand::Detail::Server(ServerDetail::Redis(RedisDetail::Clients(c))));
-                    self.slot.answered(Answer { demand, detail });
-                }
+                let found = match &demand {
+                    Demand::Server { ask: ServerAsk::Redis(RedisAsk::Clients), .. } => {
+                        self.asked_for(session, instance, due).await?.map(RedisDetail::Clients)
+                    }
+                    Demand::Server { ask: ServerAsk::Redis(RedisAsk::Keys), .. } => self.look_for_keys(),
+                    _ => return Ok(false),
+                };
+                let detail = found.map(|found| Detail::Server(ServerDetail::Redis(found)));
+                self.slot.answered(Answer { demand, detail });
                 return Ok(false);
             }
         }
@@ -169,6 +180,10 @@ impl Watcher {
             let trip = self.timed(session, &["PING"]).await?;
             self.slot.add(|sample| sample.round_trips_ms.push(trip.as_secs_f32() * 1000.0));
         }
+        if walking && now >= due.step {
+            due.step = now + STEP;
+            self.step(session).await?;
+        }
         if now >= due.info {
             // In step with the ticks, unless it is far behind.
             due.info = if now > due.info + EVERY { now + EVERY } else { due.info + EVERY };
@@ -176,6 +191,35 @@ impl Watcher {
             return Ok(true);
         }
         Ok(false)
+    }
+
+    /// Begins to look for big keys, or goes on.
+    fn look_for_keys(&mut self) -> Seen<RedisDetail> {
+        let Some(info) = &self.known else { return Err(Lack::new(Why::NotYet, "INFO")) };
+        let walk = match self.walk.take() {
+            Some(walk) if walk.found.walking => walk,
+            Some(walk) => walk.again(info),
+            None => Walk::new(info),
+        };
+        self.slot.add(|sample| sample.keys = Some(Ok(walk.found.clone())));
+        self.walk = Some(walk);
+        Ok(RedisDetail::Begun)
+    }
+
+    /// Looks at some more keys.
+    async fn step(&mut self, session: &mut Session) -> Result<(), Trouble> {
+        let Some(walk) = &mut self.walk else { return Ok(()) };
+        let found = match walk.step(session).await {
+            Ok(()) => Ok(walk.found.clone()),
+            Err(trouble) if trouble.fatal() => return Err(trouble),
+            Err(trouble) => {
+                self.walk = None;
+                let may = format!("{trouble} (it takes +scan +select +type '+memory|usage' and '~*')");
+                Err(Lack::new(Why::Denied, format!("big keys: {may}")))
+            }
+        };
+        self.slot.add(|sample| sample.keys = Some(found));
+        Ok(())
     }
 
     /// Clients, when they are asked for: not of a server that has very many, and not again within seconds.
@@ -202,6 +246,7 @@ impl Watcher {
         self.connected = info.number("connected_clients").unwrap_or(0.0);
         let few = self.connected < FEW;
         let (replica, aof) = (info.word("role") == "slave", info.is_set("aof_enabled"));
+        self.known = Some(info.clone());
         self.slot.add(|sample| (sample.info, sample.own) = (Some(Ok(info)), Some(own)));
         // After a failover it is another one to its clients.
         if replica != instance.replica {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::model::facts::{CommandFacts, RedisFacts, Trips};
 use crate::model::foreign::Foreign;
 use crate::model::host::ProcId;
-use crate::model::redis::{Client, Clients, Flavour, Info, Instance, Mode, Reached};
+use crate::model::redis::{Client, Clients, Flavour, Info, Instance, Mode, Reached, ReplicaRow};
 use crate::model::seen::{Lack, Why};
 use crate::model::source::Place;
 
@@ -41,6 +41,7 @@ pub fn quiet() -> RedisFacts {
         ("total_forks", 0.0),
         ("latest_fork_usec", 0.0),
         ("sync_full", 0.0),
+        ("master_repl_offset", 0.0),
         ("used_cpu_user_main_thread", 0.25),
         ("used_cpu_sys_main_thread", 0.25),
     ] {
@@ -67,6 +68,7 @@ pub fn quiet() -> RedisFacts {
         clients: Ok(Arc::new(Clients { rows: vec![client(7, "10.0.0.9:5000")], all: 20 })),
         clients_age_s: 1.0,
         own_errors: std::collections::BTreeMap::new(),
+        keys: Err(Lack::new(Why::NotYet, "big keys")),
         settings: Ok(Arc::new(settings.map(|(n, v)| (n.to_owned(), v.to_owned())).into())),
     }
 }
@@ -126,6 +128,11 @@ impl RedisFacts {
     /// A counter that grows by so much per second.
     pub fn grow(&mut self, name: &str, per_s: f64) {
         self.say(name, per_s * WINDOW_S);
+    }
+
+    /// These replicas.
+    pub fn replicas(&mut self, rows: Vec<ReplicaRow>) {
+        self.change(|info| info.replicas = rows);
     }
 
     /// A word.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::kind::Moment;
-use crate::model::redis::{Clients, Histogram, Info, Instance, RedisState, Slowlog};
+use crate::model::redis::{BigKeys, Clients, Histogram, Info, Instance, RedisState, Slowlog};
 use crate::model::seen::{Lack, Seen, Why};
 use crate::model::source::Place;
 
@@ -44,6 +44,8 @@ pub struct RedisFacts {
     pub own_errors: BTreeMap<String, u64>,
     /// Settings as read last.
     pub settings: Seen<Arc<BTreeMap<String, String>>>,
+    /// Its largest keys, as far as they were looked for.
+    pub keys: Seen<Arc<BigKeys>>,
 }
 
 /// Round trips of our own requests, milliseconds.
@@ -130,6 +132,7 @@ fn one(id: &str, state: &RedisState, window: &[Moment<'_, RedisState>]) -> Redis
         clients_age_s: now_ns.saturating_sub(state.clients_ns) as f64 / 1e9,
         own_errors,
         settings: state.settings.clone(),
+        keys: state.keys.clone(),
     }
 }
 

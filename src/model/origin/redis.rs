@@ -30,6 +30,12 @@ pub const ORIGINS: &[Origin] = &[
     origin("redis.persistence", "INFO persistence", "as it is", "redis-cli INFO persistence"),
     origin("redis.replication", "INFO replication", "as it is", "redis-cli INFO replication"),
     origin("redis.slowlog", "SLOWLOG GET 32", "microseconds of a call, without its wait", "redis-cli SLOWLOG GET 32"),
+    origin(
+        "redis.keys",
+        "SCAN and MEMORY USAGE, only when asked",
+        "bytes of a key, estimated by the server from five of its elements",
+        "redis-cli MEMORY USAGE KEY",
+    ),
     origin("redis.settings", "CONFIG GET *", "as they are", "redis-cli CONFIG GET '*'"),
     origin(
         "redis.round_trip",

@@ -23,8 +23,9 @@ impl ServerKind for Redis {
 
     fn fold(before: &RedisState, fresh: &RedisSample, answers: &[Answered<'_, Self>], now_ns: u64) -> RedisState {
         let mut after = before.fold(fresh, now_ns);
-        for (RedisAsk::Clients, answer) in answers {
+        for (_, answer) in answers.iter().filter(|(ask, _)| **ask == RedisAsk::Clients) {
             match answer {
+                Ok(RedisDetail::Begun) => {}
                 Ok(RedisDetail::Clients(clients)) => (after.clients, after.clients_ns) = (Ok(Arc::new(clients.clone())), now_ns),
                 // "Not now" says nothing of the list before; "never", or "no longer", does.
                 Err(lack) if after.clients.is_ok() && matches!(lack.why, Why::NotYet | Why::TimedOut) => {}
@@ -50,6 +51,8 @@ impl ServerKind for Redis {
 pub enum RedisAsk {
     /// Its clients, before their turn.
     Clients,
+    /// Its largest keys: they are walked over for a while.
+    Keys,
 }
 
 /// What it answers.
@@ -58,6 +61,8 @@ pub enum RedisAsk {
 pub enum RedisDetail {
     /// Its clients.
     Clients(Clients),
+    /// It began; what is found comes with the samples.
+    Begun,
 }
 
 #[cfg(test)]

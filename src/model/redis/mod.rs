@@ -1,9 +1,11 @@
 //! What a Redis server (or one of its kin) said: INFO, histograms of latency, the slow log, clients, settings. Serialisable and pure.
 //! What never lives here: rates (`model::facts::redis`), commands and connections (`collect::redis`).
 
+mod asked;
 mod clients;
 mod info;
 mod instance;
+mod keys;
 mod kind;
 mod latency;
 mod slowlog;
@@ -11,6 +13,7 @@ mod slowlog;
 pub use clients::{Client, Clients};
 pub use info::{CommandRow, Info, Keyspace, NUMBERS, ReplicaRow, WORDS};
 pub use instance::{Flavour, Instance, Mode, Reached};
+pub use keys::{BigKey, BigKeys};
 pub use kind::{Redis, RedisAsk, RedisDetail};
 pub use latency::Histogram;
 pub use slowlog::{SlowEntry, Slowlog};
@@ -40,6 +43,8 @@ pub struct RedisSample {
     pub clients: Option<Seen<Clients>>,
     /// Settings by name.
     pub settings: Option<Seen<BTreeMap<String, String>>>,
+    /// Its largest keys, while they are looked for.
+    pub keys: Option<Seen<BigKeys>>,
     /// How long a request has been standing without an answer, milliseconds; `None`: none stands for long.
     pub silent_ms: Option<u64>,
     /// What perftop itself asked since it connected, by command: it is left out of every figure.
@@ -72,8 +77,15 @@ pub struct RedisState {
     pub clients_ns: u64,
     /// Settings as read last.
     pub settings: Seen<Arc<BTreeMap<String, String>>>,
+    /// Its largest keys, as far as they were looked for.
+    #[serde(default = "not_looked_for")]
+    pub keys: Seen<Arc<BigKeys>>,
     /// What perftop asked.
     pub own: Arc<BTreeMap<String, u64>>,
+}
+
+fn not_looked_for() -> Seen<Arc<BigKeys>> {
+    Err(Lack::new(Why::NotYet, "big keys are looked for when asked"))
 }
 
 impl Default for RedisState {
@@ -91,6 +103,7 @@ impl Default for RedisState {
             clients: Err(not_yet("CLIENT LIST")),
             clients_ns: 0,
             settings: Err(not_yet("CONFIG GET")),
+            keys: not_looked_for(),
             own: Arc::default(),
         }
     }
@@ -120,6 +133,7 @@ impl RedisState {
             clients: slow(&sample.clients, &self.clients),
             clients_ns: if sample.clients.is_some() { now_ns } else { self.clients_ns },
             settings: slow(&sample.settings, &self.settings),
+            keys: slow(&sample.keys, &self.keys),
             own: kept(&sample.own),
         }
     }

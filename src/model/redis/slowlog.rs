@@ -15,10 +15,18 @@ pub struct SlowEntry {
     pub usec: u64,
     /// The command with the shape of its arguments.
     pub shape: Foreign,
+    /// Its first argument, at most [`SlowEntry::KEY`] bytes of it: the key, where the command has one.
+    #[serde(default)]
+    pub key: Foreign,
     /// Who sent it, `ip:port`.
     pub client: Foreign,
     /// The client's own name.
     pub name: Foreign,
+}
+
+impl SlowEntry {
+    /// Bytes of a key that are kept; the server itself cuts them at 128.
+    pub const KEY: usize = 128;
 }
 
 /// The newest entries, newest first.

@@ -6,7 +6,8 @@ use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
 use crate::app::App;
-use crate::app::keymap::{Context, Row};
+use crate::app::keymap::{Action, Context, Row};
+use crate::app::tables::ServerView;
 use crate::app::target::Target;
 use crate::config::Meaning;
 use crate::view::theme::Theme;
@@ -38,7 +39,7 @@ pub fn draw(app: &App, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
         let spans = shown(app, context, usize::from(area.width)).into_iter().flat_map(|r| {
             [
                 Span::styled(format!(" {} ", r.shown), theme.style(Meaning::Accent)),
-                Span::styled(r.binding.what, theme.style(Meaning::Muted)),
+                Span::styled(what(app, r), theme.style(Meaning::Muted)),
             ]
         });
         Line::from(spans.collect::<Vec<_>>())
@@ -51,14 +52,20 @@ fn shown(app: &App, context: Context, room: usize) -> Vec<&Row> {
     const STAY: usize = 2;
     let here = |c: Context| c == Context::Anywhere || c == context;
     let mut rows: Vec<&Row> = app.keymap.rows().iter().filter(|r| r.binding.footer && here(r.binding.context)).collect();
-    while rows.len() > STAY && rows.iter().map(|r| width(r)).sum::<usize>() > room {
+    while rows.len() > STAY && rows.iter().map(|r| width(app, r)).sum::<usize>() > room {
         rows.remove(rows.len() - STAY - 1);
     }
     rows
 }
 
-fn width(row: &Row) -> usize {
-    format!(" {} {}", row.shown, row.binding.what).width()
+/// What a key does here: a server's screen may have something of its own to ask for.
+fn what(app: &App, row: &Row) -> &'static str {
+    let more = app.server().and_then(ServerView::more).filter(|_| row.binding.action == Action::Plan);
+    more.map_or(row.binding.what, |more| more.what)
+}
+
+fn width(app: &App, row: &Row) -> usize {
+    format!(" {} {}", row.shown, what(app, row)).width()
 }
 
 /// The key that stands there.
@@ -68,7 +75,7 @@ pub fn pointed(app: &App, area: Rect, x: u16) -> Option<Target> {
     }
     let mut left = usize::from(x.checked_sub(area.x)?);
     shown(app, app.context(), usize::from(area.width)).into_iter().find_map(|row| {
-        let width = width(row);
+        let width = width(app, row);
         let hit = left < width;
         left = left.saturating_sub(width);
         hit.then_some(Target::Action(row.binding.action))

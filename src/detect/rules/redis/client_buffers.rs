@@ -6,10 +6,8 @@ use crate::detect::params::{Param, Params};
 use crate::detect::redis::View;
 use crate::detect::rule::{Culprit, Judge, Rule};
 use crate::detect::verdict::{Found, Judged, Prev, evidence};
-use crate::model::demand::Demand;
 use crate::model::redis::RedisAsk;
 use crate::model::seen::{Lack, Why};
-use crate::model::server::ServerAsk;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, bytes};
 
@@ -68,7 +66,7 @@ fn judge(view: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     found.fixes.extend(set(r, Phase::Cure, "Limit what all clients take (7.0 and later)", "maxmemory-clients", "5%"));
     let mut judged = Judged::found(subject, found);
     if r.clients_age_s > 5.0 {
-        judged.demands.push(Demand::Server { source: r.id.clone(), ask: ServerAsk::Redis(RedisAsk::Clients) });
+        judged.demands.push(RedisAsk::Clients.of(&r.id));
     }
     judged
 }

@@ -9,7 +9,6 @@ use crate::detect::verdict::{Found, Judged, Prev, Verdict, evidence};
 use crate::model::demand::Demand;
 use crate::model::facts::{CommandFacts, RedisFacts};
 use crate::model::redis::{RedisAsk, SlowEntry};
-use crate::model::server::ServerAsk;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, count, seconds, short};
 
@@ -108,8 +107,7 @@ pub fn unknown_client(r: &RedisFacts, judged: &Judged) -> Option<Demand> {
     let found = judged.verdicts.iter().filter(|(_, v)| matches!(v, Verdict::Found(_)));
     let commands = found.filter_map(|(subject, _)| r.commands.as_ref().ok()?.iter().find(|c| c.name == subject.key));
     let unknown = commands.filter_map(|c| entry(r, c)).any(|e| client_at(r, e.client.shown()).is_none());
-    (unknown && r.clients_age_s > AGAIN_S)
-        .then(|| Demand::Server { source: r.id.clone(), ask: ServerAsk::Redis(RedisAsk::Clients) })
+    (unknown && r.clients_age_s > AGAIN_S).then(|| RedisAsk::Clients.of(&r.id))
 }
 
 fn title(command: &CommandFacts, lost: f64) -> String {

@@ -1,5 +1,6 @@
 //! Rules of Redis and its kin. Each is given one server.
 
+mod big_key;
 mod churn;
 mod client_buffers;
 mod commands;
@@ -11,6 +12,7 @@ mod failing;
 mod fork;
 mod fragmentation;
 mod fsync;
+mod lag;
 mod monitor;
 mod near_limit;
 mod oom_refused;
@@ -34,6 +36,7 @@ pub const RULES: &[&Rule] = &[
     &near_limit::RULE,
     &fragmentation::RULE,
     &client_buffers::RULE,
+    &big_key::RULE,
     &fsync::RULE,
     &fork::RULE,
     &failing::RULE,
@@ -43,6 +46,7 @@ pub const RULES: &[&Rule] = &[
     &monitor::RULE,
     &errors::RULE,
     &replication_down::RULE,
+    &lag::RULE,
     &resync_loop::RULE,
     &writes_to_replica::RULE,
 ];

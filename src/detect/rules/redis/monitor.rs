@@ -5,9 +5,7 @@ use crate::detect::params::Params;
 use crate::detect::redis::View;
 use crate::detect::rule::{Culprit, Judge, Rule};
 use crate::detect::verdict::{Found, Judged, Prev, Verdict, evidence};
-use crate::model::demand::Demand;
 use crate::model::redis::RedisAsk;
-use crate::model::server::ServerAsk;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, bytes};
 
@@ -43,7 +41,7 @@ fn judge(view: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
     // One that was there may be gone by now.
     let there = r.clients.iter().flat_map(|c| &c.rows).any(|c| c.is('O'));
     if (came || there) && r.clients_age_s > AGAIN_S {
-        judged.demands.push(Demand::Server { source: r.id.clone(), ask: ServerAsk::Redis(RedisAsk::Clients) });
+        judged.demands.push(RedisAsk::Clients.of(&r.id));
     }
     let clients = match &r.clients {
         Ok(clients) => clients,

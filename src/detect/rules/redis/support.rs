@@ -6,7 +6,7 @@ use crate::detect::fix::shell_fix;
 use crate::detect::redis::{Cli, View, cli};
 use crate::detect::verdict::{Judged, evidence};
 use crate::model::facts::RedisFacts;
-use crate::model::redis::{Client, Info};
+use crate::model::redis::{BigKey, Client, Info};
 use crate::model::seen::{Lack, Why};
 use crate::model::shell::Word;
 use crate::model::subject::{Subject, SubjectType};
@@ -148,6 +148,13 @@ pub fn kill(r: &RedisFacts, client: &Client) -> Option<Fix> {
 #[must_use]
 pub fn client_at<'a>(r: &'a RedisFacts, address: &str) -> Option<&'a Client> {
     r.clients.as_ref().ok()?.rows.iter().find(|c| c.address.shown() == address)
+}
+
+/// How large a key is, by hand.
+#[must_use]
+pub fn measure(r: &RedisFacts, key: &BigKey) -> Option<Fix> {
+    let name = Word::quoted(key.key.raw()).filter(|_| key.whole)?;
+    look(r, Phase::Relief, "Measure that key", |cli| sh!("{} -n {} MEMORY USAGE {} SAMPLES 100", cli, key.database, name))
 }
 
 /// A change in an application, to be read.

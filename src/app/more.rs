@@ -1,0 +1,28 @@
+//! What is only read when the operator asks for it: the plan of a query, or what a kind of server has of its own.
+
+use crate::model::facts::Facts;
+
+use super::tables::{More, ServerView};
+use super::{App, Effect};
+
+impl App {
+    /// Asks for it.
+    pub(super) fn ask(&mut self) -> Vec<Effect> {
+        let more = self.server().and_then(ServerView::more).filter(|_| self.overlays.is_empty());
+        match (more, self.shown().cloned()) {
+            (Some(more), Some(picture)) => self.ask_for_more(&picture.facts, more),
+            _ => self.plan(),
+        }
+    }
+
+    /// What a server is only asked for by the operator.
+    fn ask_for_more(&mut self, facts: &Facts, more: More) -> Vec<Effect> {
+        let Some(view) = self.server_mut() else { return Vec::new() };
+        let Some(source) = view.of(facts).map(ToOwned::to_owned) else { return Vec::new() };
+        if view.tab != more.tab {
+            (view.tab, view.selected) = (more.tab, None);
+        }
+        self.notice = Some(more.says.into());
+        vec![Effect::Ask((more.demand)(&source))]
+    }
+}
