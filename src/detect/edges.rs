@@ -5,6 +5,8 @@ use crate::model::postgres::WaitClass;
 
 use super::candidate::Candidate;
 use super::ledger::{State, refault_share};
+use super::redis::joined;
+use super::redis::refill::Refill;
 use super::verdict::Facts;
 
 /// The fraction of what a symptom loses in a state that a cause explains, 0..1.
@@ -44,6 +46,22 @@ const QUERIES: &[&str] = &[
 ];
 /// A host whose CPUs one program keeps, the narrowest word for it first.
 const CPU: &[&str] = &["host.cpu.process_churn", "host.cpu.context_switches", "host.cpu.system_time", "host.cpu.contention"];
+/// What keeps a process from its work.
+const STARVING: &[&str] = &[
+    "host.cpu.throttled",
+    "host.cpu.realtime_hog",
+    "host.cpu.process_churn",
+    "host.cpu.context_switches",
+    "host.cpu.system_time",
+    "host.cpu.contention",
+    "host.memory.swap_thrash",
+];
+/// What a Redis says of a loop that stands.
+const STALLS: &[&str] = &["redis.command.slow", "redis.command.script", "redis.main_thread.saturated"];
+const EVICTIONS: &[&str] = &["redis.memory.evictions"];
+/// What becomes of a query that fetches again what was evicted.
+const REFILLS: &[&str] =
+    &["postgres.query.high_frequency", "postgres.query.expensive", "postgres.query.regressed", "postgres.io.read_bound"];
 /// Roots of chains of locks.
 const LOCKS: &[&str] = &[
     "postgres.locks.idle_in_transaction",
@@ -118,6 +136,20 @@ pub(super) const EDGES: &[Edge] = &[
         both_claim,
     ),
     within(&["postgres.checkpoints.forced"], &["postgres.wal.commit_bound"], State::PostgresWal, both_claim),
+    // A Redis whose process waits for what others take: its commands are not long, nor its disk slow, by themselves.
+    beside(STARVING, STALLS, State::RedisStall, joined::kept_waiting),
+    beside(
+        &["host.io.throttled", "host.io.flush_storm", "host.io.saturated"],
+        &["redis.persistence.fsync"],
+        State::RedisFsync,
+        joined::flushes_wait,
+    ),
+    within(&["redis.persistence.fsync"], &["host.io.saturated", "host.io.flush_storm"], State::IoWait, joined::keeps_disk_busy),
+    // A cache that evicts what is asked for makes a database work.
+    within(EVICTIONS, REFILLS, State::PostgresIoRead, becomes_query),
+    within(EVICTIONS, REFILLS, State::CpuRunnable, becomes_query),
+    within(EVICTIONS, REFILLS, State::Working, becomes_query),
+    within(EVICTIONS, REFILLS, State::PostgresCpu, becomes_query),
     // Sessions behind a lock keep the connections of a pool: who queues for those waits for the lock.
     beside(LOCKS, &["app.pool.queueing"], State::PoolWait, lock_share),
     // A root that works on a slow query holds its locks for as long as that takes.
@@ -192,6 +224,14 @@ fn holder_runs_it(facts: &Facts<'_>, _: State, cause: &Candidate, symptom: &Cand
     let root = chains.roots.iter().filter_map(|r| r.session()).find(|s| s.key() == symptom.subject.key);
     let runs = root.and_then(|s| s.query_id).is_some_and(|id| queries(cause).contains(&id));
     if runs { 1.0 } else { 0.0 }
+}
+
+/// The part of a query's calls that fetch again what a cache evicted.
+fn becomes_query(facts: &Facts<'_>, _: State, cause: &Candidate, symptom: &Candidate) -> f64 {
+    let r = facts.world.servers.redis.iter().find(|r| r.id == cause.source);
+    let refill = r.and_then(|r| Refill::of(facts.world, r)).filter(|refill| refill.pg.id == symptom.source);
+    let same = |refill: &Refill<'_>| queries(symptom).contains(&refill.row.key.query);
+    refill.filter(same).map_or(0.0, |refill| refill.share)
 }
 
 /// The ids of the queries that a finding is about.

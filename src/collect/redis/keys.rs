@@ -81,7 +81,7 @@ impl Walk {
                 _ => None,
             })
             .collect();
-        large.sort_by(|a, b| b.1.cmp(&a.1));
+        large.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
         large.truncate(BigKeys::MOST);
         let asks: Vec<Vec<&[u8]>> = large.iter().map(|(key, _)| vec![&b"TYPE"[..], key]).collect();
         let kinds = session.many(&asks).await?;

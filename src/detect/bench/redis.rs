@@ -42,6 +42,7 @@ pub fn quiet() -> RedisFacts {
         ("latest_fork_usec", 0.0),
         ("sync_full", 0.0),
         ("master_repl_offset", 0.0),
+        ("total_net_input_bytes", 0.0),
         ("used_cpu_user_main_thread", 0.25),
         ("used_cpu_sys_main_thread", 0.25),
     ] {
@@ -64,6 +65,7 @@ pub fn quiet() -> RedisFacts {
         trips: Some(trips(0.1)),
         rest_ms: Some(0.1),
         usual_per_s: 1_000.0,
+        refilled_by: None,
         slowlog: Ok(Arc::default()),
         clients: Ok(Arc::new(Clients { rows: vec![client(7, "10.0.0.9:5000")], all: 20 })),
         clients_age_s: 1.0,

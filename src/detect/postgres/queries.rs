@@ -102,6 +102,12 @@ impl<'a> Queries<'a> {
     }
 }
 
+/// What a query takes of the foreground's time, by state.
+#[must_use]
+pub fn time_of(world: &World, ledger: &Ledger, pg: &PgFacts, row: &StatementRow) -> Vec<(State, f64)> {
+    Time::of(world, ledger, pg).map_or_else(Vec::new, |time| time.of_query(row).0)
+}
+
 /// The advice of each plan, by the busiest entry of its statement.
 fn advised(pg: &PgFacts) -> Advised {
     let planned: HashSet<i64> = pg.plans.queries().collect();

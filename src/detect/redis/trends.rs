@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use super::misses::Misses;
 use crate::detect::series::Series;
 use crate::model::facts::Facts;
 
@@ -19,6 +20,8 @@ pub struct Learning {
     pub requests: BTreeMap<String, f64>,
     /// Whole copies for replicas since the counters began.
     pub copies: BTreeMap<String, Series>,
+    /// Look-ups that missed, and the query that was called as often.
+    pub misses: BTreeMap<String, Misses>,
 }
 
 /// Evaluations whose shortest round trip is kept: five minutes, one a second.
@@ -40,6 +43,7 @@ impl Learning {
         self.copies.retain(|id, _| there(id));
         self.trips.retain(|id, _| there(id));
         self.requests.retain(|id, _| there(id));
+        self.misses.retain(|id, _| there(id));
         for r in &facts.servers.redis {
             if let Some(trips) = r.trips {
                 let ring = self.trips.entry(r.id.clone()).or_default();
@@ -56,6 +60,11 @@ impl Learning {
             if let (Some(used), Some(most)) = (number("used_memory"), number("maxmemory").filter(|m| *m > 0.0)) {
                 let counted = used - number("mem_not_counted_for_evict").unwrap_or(0.0);
                 self.room.entry(r.id.clone()).or_default().push(now_s, (most - counted).max(0.0));
+            }
+            if let Some(missed) = number("keyspace_misses") {
+                let misses = self.misses.entry(r.id.clone()).or_default();
+                misses.count(now_s, missed);
+                misses.compare(facts);
             }
             if let Some(copies) = number("sync_full") {
                 let series = self.copies.entry(r.id.clone()).or_default();

@@ -34,6 +34,8 @@ pub struct RedisFacts {
     pub rest_ms: Option<f64>,
     /// Requests per second as they were when it last answered: what the judgement learned.
     pub usual_per_s: f64,
+    /// The query that fetches what it did not have, by its server and id: what the judgement learned.
+    pub refilled_by: Option<(String, i64)>,
     /// The slow log as read last.
     pub slowlog: Seen<Arc<Slowlog>>,
     /// Clients as read last, and how many seconds ago.
@@ -127,6 +129,7 @@ fn one(id: &str, state: &RedisState, window: &[Moment<'_, RedisState>]) -> Redis
         trips: Trips::of(trips),
         rest_ms: None,
         usual_per_s: 0.0,
+        refilled_by: None,
         slowlog: state.slowlog.clone(),
         clients: state.clients.clone(),
         clients_age_s: now_ns.saturating_sub(state.clients_ns) as f64 / 1e9,

@@ -3,6 +3,7 @@
 use crate::detect::finding::{Class, Fix};
 use crate::detect::ledger::State;
 use crate::detect::params::{Param, Params};
+use crate::detect::redis::refill::Refill;
 use crate::detect::redis::{HITS as SERVES, View, losses};
 use crate::detect::rule::{Culprit, Judge, Rule};
 use crate::detect::verdict::{Found, Judged, Prev, evidence};
@@ -39,8 +40,9 @@ pub const RULE: Rule = Rule {
     origins: &["redis.stats", "redis.keyspace", "redis.memory"],
     page: "\
 Memory is at `maxmemory`, keys are evicted, and clients ask for keys that are not there. The lesser of evictions and
-misses per second is what may have been lost by it; each costs its client about 2 ms, a query of a database: the real
-cost is not known here. A cache that is full and evicts what nobody asks for is healthy: from a hit rate of `hits` on
+misses per second is what may have been lost by it. Where a PostgreSQL is watched and one of its queries was called as
+often as look-ups missed (within a quarter, in two readings of its statements), the time of those calls is what is lost;
+else each miss is taken for 2 ms, a query of a database, because the real cost is not known here. A cache that is full and evicts what nobody asks for is healthy: from a hit rate of `hits` on
 nothing is found.
 
 **Relief**: more memory, where the host has it. **Cure**: shorter expiries, smaller values, a larger node or shards.",
@@ -60,9 +62,13 @@ fn judge(view: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     };
     let hits = r.hit_rate().map_or(100.0, |h| h * 100.0);
     let held = prev.is_some_and(|p| !p.held.is_empty());
-    let lost = losses(r).miss;
+    let refill = Refill::of(view.facts.world, r);
+    let claimed = refill
+        .map_or_else(|| vec![(State::RedisMiss, losses(r).miss)], |refill| refill.losses(view.facts.world, view.facts.ledger));
+    let lost: f64 = claimed.iter().map(|(_, s)| s).sum();
     if lost < params.limit(LOST, held) || hits >= params.get(HITS) {
-        return Judged::clear(subject, format!("{} evictions/s, hit rate {} %", short(evicted), short(hits)));
+        let cost = refill.map_or_else(String::new, |_| format!(", whose queries take {} s/s", short(lost)));
+        return Judged::clear(subject, format!("{} evictions/s, hit rate {} %{cost}", short(evicted), short(hits)));
     }
     let most = info.number("maxmemory").unwrap_or(0.0);
     let title = format!(
@@ -72,19 +78,43 @@ fn judge(view: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         count(misses),
         short(hits)
     );
-    let mut found = Found::new(Class::Live, title);
-    found.losses = vec![(State::RedisMiss, lost)];
+    let becomes = refill.map_or_else(String::new, |f| {
+        format!(
+            "; they become {} calls a second of {}, {} ms each, on {}",
+            count(f.per_s()),
+            called(&f),
+            short(f.mean_ms()),
+            f.pg.id
+        )
+    });
+    let mut found = Found::new(Class::Live, format!("{title}{becomes}"));
+    found.losses = claimed;
+    found.waste = refill.is_some();
     found.victims_time = lost + r.requests_per_s().unwrap_or(0.0) * 0.0001;
-    found.confidence = 0.5;
+    found.confidence = if refill.is_some() { 0.7 } else { 0.5 };
+    let price =
+        if refill.is_some() { "time of the queries that fetch them again" } else { "time to fetch them again, at 2 ms each" };
     found.evidence = vec![
-        params.row("time to fetch them again, at 2 ms each", lost, LOST, "redis.stats"),
+        params.row(price, lost, LOST, "redis.stats"),
         params.row_below("hit rate", hits, HITS, "redis.keyspace"),
         evidence("evicted", evicted, Unit::PerSecond, None, "redis.stats"),
         evidence("misses", misses, Unit::PerSecond, None, "redis.stats"),
         evidence("maxmemory", most, Unit::Bytes, None, "redis.memory"),
     ];
+    found
+        .evidence
+        .extend(refill.map(|f| evidence("calls of that query", f.per_s(), Unit::PerSecond, None, "postgres.statements")));
     found.fixes = fixes(view, r, most);
     Judged::found(subject, found)
+}
+
+/// The query as a title names it.
+fn called(refill: &Refill<'_>) -> String {
+    const MOST: usize = 48;
+    let text = refill.pg.text(refill.row.key.query);
+    let cut: String = text.chars().take(MOST).collect();
+    let more = if text.chars().count() > MOST { "…" } else { "" };
+    if text.is_empty() { format!("query {}", refill.row.key.query) } else { format!("`{cut}{more}`") }
 }
 
 fn fixes(view: &View<'_>, r: &RedisFacts, most: f64) -> Vec<Fix> {
@@ -100,7 +130,8 @@ fn fixes(view: &View<'_>, r: &RedisFacts, most: f64) -> Vec<Fix> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::bench::{Bench, Table};
+    use crate::detect::bench::postgres::Statement;
+    use crate::detect::bench::{Bench, SERVER, Table, redis};
 
     fn cache(evicted: f64, misses: f64, hits: f64) -> Bench {
         Bench::redis(|r| {
@@ -108,6 +139,30 @@ mod tests {
             r.grow("keyspace_misses", misses);
             r.grow("keyspace_hits", hits);
         })
+    }
+
+    /// Beside a database of which one query is called a hundred times a second, as often as look-ups miss, and takes so long.
+    fn refilled(ms: f64) -> Bench {
+        let query = Statement { busy: (ms * 100.0) as u32, ms, ..Statement::default() };
+        query.bench().with(|world| {
+            let mut r = redis::quiet();
+            r.grow("evicted_keys", 80.0);
+            r.grow("keyspace_misses", 100.0);
+            r.grow("keyspace_hits", 100.0);
+            r.refilled_by = Some((SERVER.to_owned(), 7));
+            world.servers.redis = vec![r];
+        })
+    }
+
+    #[test]
+    fn misses_that_become_queries_cost_what_those_take() {
+        refilled(6.0).must_say(
+            &RULE,
+            "found 80 keys are evicted each second at 95 MiB, and 100 look-ups miss: hit rate 50 %; they become 100 calls a second of \
+             `SELECT id FROM orders WHERE customer_id = $1`, 6.0 ms each, on postgres:5432",
+        );
+        // Such a query is no trouble; by the guess of 2 ms it would be.
+        refilled(0.5).must_say(&RULE, "clear");
     }
 
     #[test]
