@@ -1,6 +1,7 @@
 //! What the world said: raw samples, the facts derived from two of them, and the words they are said in.
 //! Pure: no IO, no clock, no other layer.
 
+pub mod address;
 pub mod audit;
 pub mod counter;
 pub mod demand;

@@ -2,9 +2,9 @@
 """Real faults in a real Redis beside clients whose latency is recorded, each with a server and a perftop of its own; and whether the first fix, pasted as it is,
 cures them.
 
-  tests/faults/run redis [--only NAME ...] [--server PROGRAM] [--out DIR] [--cure] [--binary BIN]
+  tests/faults/run redis [--only NAME ...] [--server PROGRAM] [--out DIR] [--record DIR] [--cure] [--binary BIN]
 
-Beside it the usual way to look: the command with the most microseconds.
+Beside it the usual ways to look: the command with the most microseconds, and what MEMORY DOCTOR and LATENCY DOCTOR say.
 """
 import argparse
 import json
@@ -19,9 +19,12 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from binary import built
-from redisfaults import CONTROLS, FAULTS, Wire
+import redisfaults
+import redisjoined
+from redisfaults import Wire
 
 WARM, HOLD = 7, 16
+FAULTS, CONTROLS = redisfaults.FAULTS + redisjoined.FAULTS, redisfaults.CONTROLS + redisjoined.CONTROLS
 
 
 def free_port():
@@ -33,8 +36,8 @@ def free_port():
 class Server:
     """A private server: its own directory and port; ended by its pid."""
 
-    def __init__(self, program, options=()):
-        self.program, self.port, self.dir = program, free_port(), tempfile.mkdtemp(prefix="perftop-redis-")
+    def __init__(self, program, options=(), place=None):
+        self.program, self.port, self.dir = program, free_port(), tempfile.mkdtemp(prefix="perftop-redis-", dir=place)
         text = subprocess.run([program, "--version"], capture_output=True, text=True).stdout
         old = "v=6" in text or "v=5" in text
         argv = [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", self.dir, *([] if old else ["--enable-debug-command", "yes"])]
@@ -100,8 +103,11 @@ class Victims:
 class Perftop:
     """`check --watch`, each second's diagnosis with the moment it came."""
 
-    def __init__(self, binary, port):
-        argv = [binary, "check", "--watch", "1s", "--format", "json", "--no-config", "--no-discover", "--redis", "redis://127.0.0.1:%d" % port]
+    def __init__(self, binary, port, more, record):
+        which = ["--no-config", "--no-discover", "--redis", "redis://127.0.0.1:%d" % port, *more]
+        argv = [binary, "check", "--watch", "1s", "--format", "json", *which]
+        recorder = [binary, "record", "--every", "1s", *which, record]
+        self.recorder = subprocess.Popen(recorder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) if record else None
         self.child = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.said = []
         threading.Thread(target=self.read, daemon=True).start()
@@ -111,8 +117,9 @@ class Perftop:
             self.said.append((time.time(), json.loads(line)))
 
     def stop(self):
-        self.child.terminate()
-        self.child.wait()
+        for child in filter(None, (self.child, self.recorder)):
+            child.terminate()
+            child.wait()
 
 
 def right(fault, said):
@@ -134,27 +141,41 @@ def highest_usec(before, after):
     return max(grown, key=grown.get, default="").replace("cmdstat_", "")
 
 
-def run(kind, program, binary, cure):
-    fault, server = kind(), Server(program, kind.options)
+def doctors(server):
+    """What the server's own doctors say: their first sentence of advice."""
+    def said(*words):
+        try:
+            return server.ask(*words).decode(errors="replace").strip().splitlines()
+        except (OSError, AttributeError):
+            return []
+    memory, latency = said("MEMORY", "DOCTOR"), [line for line in said("LATENCY", "DOCTOR") if line.startswith("- ")]
+    return {"memory": " ".join(memory)[:80], "latency": latency[0][:100] if latency else ""}
+
+
+def run(kind, program, binary, given):
+    fault, server = kind(), Server(program, kind.options, kind.place)
     stops, row = [], {"name": kind.__name__, "truth": fault.truth}
     try:
         fault.ready(server)
         victims = Victims(server.port)
-        perftop = Perftop(binary, server.port)
+        record = given.record and "%s/redis_%s.perftop" % (given.record, "".join("_" * (c.isupper() and n > 0) + c.lower() for n, c in enumerate(kind.__name__)))
+        perftop = Perftop(binary, server.port, fault.more, record)
+        server.ask("CONFIG", "SET", "latency-monitor-threshold", "5")
         time.sleep(WARM)
         begin = time.time()
         before = server.ask("INFO", "commandstats")
         stops = fault.inject(server)
-        time.sleep(HOLD)
+        time.sleep(fault.hold)
         fix = next((f["fixes"][0]["command"] for f in (perftop.said[-1][1]["findings"] if perftop.said else []) if f["id"] in fault.truth.split() and f["fixes"]), None)
-        if cure and fix:
+        if given.cure and fix:
             done = subprocess.run(["sh", "-c", fix], capture_output=True, text=True, timeout=20)
             row["cure"] = {"command": fix, "said": (done.stdout + done.stderr).strip()[:100]}
             pasted = time.time()
             time.sleep(12)
             late = [s for at, s in perftop.said if at > pasted + 8]
             row["cure"]["gone"] = bool(late) and not any(f["id"] in fault.truth.split() and not f["ended"] for f in late[-1]["findings"])
-        end = begin + HOLD
+        end = begin + fault.hold
+        row["doctors"] = doctors(server)
         for stop in stops:
             stop.stop()
         stops = []
@@ -165,7 +186,12 @@ def run(kind, program, binary, cure):
         time.sleep(1)
         victims.stop()
         perftop.stop()
-        inside = [(at - begin, s) for at, s in perftop.said if begin + 5 <= at <= end]
+        if record:
+            with open(record[:-8] + ".toml", "w") as f:
+                moments = [int((begin + fault.hold - 8) * 1000), int((begin + fault.hold - 1) * 1000)]
+                kind_of = next((f["subject"]["type"] for _, s in reversed(perftop.said) for f in s["findings"] if f["id"] in fault.truth.split()), "")
+                f.write("truth = %s\nkind = %s\nkeys = %s\nfrom_ms = %d\nto_ms = %d\n" % (*(json.dumps(x) for x in (fault.truth, kind_of, list(fault.keys))), *moments))
+        inside = [(at - begin, s) for at, s in perftop.said if begin + max(5, fault.hold - 11) <= at <= end]
         outside = [s for at, s in perftop.said if at < begin]
         judged = [right(fault, s) for _, s in inside]
         row["victims_ms"] = [round(victims.mean(begin - WARM + 2, begin), 2), round(victims.mean(begin + 1, end), 2)]
@@ -186,6 +212,7 @@ def run(kind, program, binary, cure):
     finally:
         for stop in stops:
             stop.stop()
+        fault.end()
         server.stop()
     return row
 
@@ -195,6 +222,7 @@ def main():
     options.add_argument("--only", nargs="*")
     options.add_argument("--server", default=shutil.which("redis-server"))
     options.add_argument("--out")
+    options.add_argument("--record", help="also record each case, with its truth, into this directory")
     options.add_argument("--cure", action="store_true")
     options.add_argument("--binary")
     given = options.parse_args()
@@ -202,7 +230,7 @@ def main():
     kinds = [k for k in FAULTS + CONTROLS if not given.only or k.__name__ in given.only]
     rows = []
     for kind in kinds:
-        row = run(kind, given.server, binary, given.cure)
+        row = run(kind, given.server, binary, given)
         rows.append(row)
         print(json.dumps(row), flush=True)
     faults, controls = [r for r in rows if r["truth"]], [r for r in rows if not r["truth"]]

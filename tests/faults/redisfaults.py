@@ -87,12 +87,17 @@ class Fault:
     truth, keys, options, victims = "", (), (), True
     # Findings that are notes: they must be there, not first.
     note = False
+    # What else perftop is told to watch, for how many seconds the fault is there, where the server's files are.
+    more, hold, place = (), 16, None
 
     def ready(self, server):
         pass
 
     def inject(self, server):
         return []
+
+    def end(self):
+        pass
 
 
 class Keys(Fault):
@@ -159,7 +164,7 @@ class Unthrottled(Fault):
     truth, keys = "redis.main_thread.saturated", ("redis",)
 
     def inject(self, server):
-        return [Process("redis-benchmark", "-p", str(server.port), "-t", "get", "-c", "40", "-n", "100000000", "-q")]
+        return [Process("redis-benchmark", "-p", str(server.port), "-t", "get", "-P", "16", "-c", "40", "-n", "100000000", "-q")]
 
 
 class Evictions(Fault):

@@ -29,3 +29,24 @@ fn a_replica_that_stands_still_is_behind_and_one_that_follows_is_not() {
     assert!(found["title"].as_str().unwrap().contains(&replica.port.to_string()), "{found}");
     assert_eq!(found["impact"]["lost_s_per_s"].as_f64().unwrap_or(0.0), 0.0, "a replica that is behind loses nobody's time");
 }
+
+/// What is recorded of a server that is reached by its address comes back, and gives the diagnosis that it gave.
+#[test]
+fn a_recording_of_a_server_is_read_and_agrees_with_itself() {
+    use std::process::Command;
+    let Some(program) = installed().into_iter().next() else { return };
+    let (primary, _replica) = pair(&program);
+    let _load = Load::of(&primary, 2, Duration::from_millis(5), &["GET", "a"]);
+    let file = std::env::temp_dir().join(format!("perftop-redis-{}.perftop", primary.port));
+    let perftop = |words: &[&str]| Command::new(env!("CARGO_BIN_EXE_perftop")).args(words).arg("--no-config").output().unwrap();
+    let path = file.to_str().unwrap();
+    perftop(&["record", "--every", "1s", "--for", "5s", "--no-discover", "--redis", &primary.url(), path]);
+    let read = perftop(&["replay", "--json", path]);
+    let last: serde_json::Value =
+        String::from_utf8_lossy(&read.stdout).lines().last().map(serde_json::from_str).unwrap().unwrap();
+    let rows = last["sources"].as_array().unwrap();
+    assert!(rows.iter().any(|row| row["id"] == primary.id().as_str() && row["state"] == "ok"), "{rows:?}");
+    let verified = perftop(&["replay", "--verify", path]);
+    _ = std::fs::remove_file(&file);
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
+}

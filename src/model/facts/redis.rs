@@ -248,10 +248,16 @@ impl CommandFacts {
         self.longest_s.unwrap_or(self.mean_s).max(self.mean_s) * 1000.0
     }
 
+    /// It forks within its own time: what others stand behind is the fork, which is counted as such.
+    #[must_use]
+    pub fn forks(&self) -> bool {
+        ["bgsave", "bgrewriteaof", "psync", "sync", "replconf"].contains(&self.name.as_str())
+    }
+
     /// Others stand behind it.
     #[must_use]
     pub fn long(&self) -> bool {
-        self.longest_ms() >= Self::LONG_MS
+        self.longest_ms() >= Self::LONG_MS && !self.forks()
     }
 }
 

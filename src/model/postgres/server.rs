@@ -32,9 +32,10 @@ pub struct Server {
     /// A managed service, by the settings that only it has.
     pub managed: Option<String>,
     /// Address and port that the server says it is reached at by us; `None` through a socket.
+    #[serde(default, with = "crate::model::address::one")]
     pub listens: Option<std::net::SocketAddr>,
     /// Where we reach it: the addresses of the host and the port that we were told, those of a proxy in front of it among them.
-    #[serde(default)]
+    #[serde(default, with = "crate::model::address::all")]
     pub dialled: Vec<std::net::SocketAddr>,
     /// Between us stands a pooler: our backend changes.
     pub pooled: bool,

@@ -69,6 +69,7 @@ pub struct Instance {
     /// The port that it listens on, by its own word.
     pub port: Option<u16>,
     /// Addresses at which it was reached.
+    #[serde(with = "crate::model::address::all")]
     pub dialled: Vec<SocketAddr>,
     /// How it was reached, for commands.
     pub reached: Reached,

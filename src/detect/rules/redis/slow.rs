@@ -138,6 +138,9 @@ mod tests {
     fn a_command_that_blocks_is_found_and_held() {
         Table { clear: keys(8.0), unknown: Some(Bench::silent_redis()), found: keys(15.0), held: Some(keys(13.0)) }.check(&RULE);
         keys(100.0).must_say(&RULE, "found KEYS blocks the event loop for 100 ms, 1.0 times a second: 2.0 requests stand");
+        // A save stands still for its fork, which has a rule of its own.
+        let save = CommandFacts { stall: 2.0, longest_s: Some(0.1), ..command("bgsave", 1.0, 0.1) };
+        Bench::redis(|r| r.commands = Ok(vec![save])).must_say(&RULE, "clear");
         // As much of the thread by calls that are short: nobody stands for long.
         Bench::redis(|r| r.commands = Ok(vec![command("get", 50_000.0, 0.000_015)])).must_say(&RULE, "clear");
     }
