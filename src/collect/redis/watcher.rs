@@ -21,10 +21,12 @@ use super::{answers, info, place, probe};
 
 /// A server that is not there, or does not let us in, is tried again so often at most.
 const AGAIN: Duration = Duration::from_secs(5);
-/// INFO and the histograms.
+/// INFO.
 const EVERY: Duration = Duration::from_secs(1);
+/// Histograms: what they tell is how calls differ, and that stays for a moment.
+const HISTOGRAMS: Duration = Duration::from_secs(2);
 /// A PING, on average: requests of others stand in the same queue.
-const PING: Duration = Duration::from_millis(200);
+const PING: Duration = Duration::from_millis(250);
 /// The slow log.
 const SLOW: Duration = Duration::from_secs(5);
 /// Clients, while they are few: the server walks over all of them.
@@ -63,6 +65,7 @@ pub struct Watcher {
 /// When each is due.
 struct Due {
     info: Instant,
+    histograms: Instant,
     ping: Instant,
     slow: Instant,
     clients: Instant,
@@ -123,7 +126,7 @@ impl Watcher {
         self.slot.introduced(&self.target, &instance);
         *pause = Duration::from_secs(1);
         let now = clock::instant();
-        let mut due = Due { info: now, ping: now + PING, slow: now, clients: now, settings: now, asked: now, step: now };
+        let mut due = Due { info: now, histograms: now, ping: now + PING, slow: now, clients: now, settings: now, asked: now, step: now };
         let (mut count, mut silent) = (0, None);
         loop {
             count += 1;
@@ -255,7 +258,8 @@ impl Watcher {
         }
         let has = |what: &str| !instance.missing.contains_key(what);
         let now = clock::instant();
-        if has("LATENCY HISTOGRAM") {
+        if has("LATENCY HISTOGRAM") && now >= due.histograms {
+            due.histograms = now + HISTOGRAMS;
             let answer = session.ask(&["LATENCY", "HISTOGRAM"]).await?;
             self.slot.add(|sample| sample.latency = Some(Ok(answers::histograms(&answer))));
         }

@@ -39,7 +39,7 @@ pub const ORIGINS: &[Origin] = &[
     origin("redis.settings", "CONFIG GET *", "as they are", "redis-cli CONFIG GET '*'"),
     origin(
         "redis.round_trip",
-        "PING, five times a second",
+        "PING, four times a second",
         "milliseconds to the answer, median and longest",
         "redis-cli --latency",
     ),
