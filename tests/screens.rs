@@ -96,6 +96,8 @@ const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
 const SICK: usize = 28;
 /// The same for those with PostgreSQL, which are shorter.
 const PG_SICK: usize = 30;
+/// The same for those with Redis.
+const REDIS_SICK: usize = 20;
 
 fn assert_screen(name: &str, app: &App, theme: &Theme, size: (u16, u16)) {
     let buffer = draw(app, theme, size);
@@ -192,6 +194,49 @@ fn postgres_at_three_sizes_and_every_tab() {
         assert_screen(&format!("postgres_{name}"), &app(&slow, &keys), &dark, SIZES[1]);
     }
     assert_screen("postgres_none", &app(&picture("cpu_hog", SICK), &[Key::Char('3')]), &dark, SIZES[1]);
+}
+
+#[test]
+fn redis_at_three_sizes_every_tab_and_closely() {
+    use perftop::model::redis::{BigKey, BigKeys};
+    let dark = theme("dark", Depth::True, false);
+    let slow = picture("redis_keys", REDIS_SICK);
+    let tab = |n: usize| -> Vec<Key> { std::iter::once(Key::Char('4')).chain(std::iter::repeat_n(Key::Tab, n)).collect() };
+    for size in SIZES {
+        assert_screen("redis_triage", &app(&slow, &[]), &dark, size);
+        assert_screen("redis", &app(&slow, &tab(0)), &dark, size);
+    }
+    for (name, n) in [("slowlog", 1), ("clients", 2), ("keys_not_asked", 3), ("levels", 4), ("settings", 5)] {
+        assert_screen(&format!("redis_{name}"), &app(&slow, &tab(n)), &dark, SIZES[1]);
+    }
+    for (name, n) in [("command", 0), ("slow_entry", 1), ("client", 2)] {
+        assert_screen(&format!("redis_{name}"), &app(&slow, &[tab(n), vec![Key::Enter]].concat()), &dark, SIZES[1]);
+    }
+    let mut found = (*slow).clone();
+    let key = |key: &str, kind: &str, bytes| BigKey { key: key.into(), whole: true, database: 0, kind: kind.into(), bytes };
+    let rows = vec![key("feed:all", "zset", 96_800_000), key("user:7\u{1b}[31m", "hash", 1_200_000)];
+    let keys = BigKeys { rows, looked: 12_000, all: 1_000_000, walking: true, complete: false };
+    Arc::make_mut(&mut found.facts).servers.redis[0].keys = Ok(Arc::new(keys));
+    let found = Arc::new(found);
+    assert_screen("redis_keys", &app(&found, &tab(3)), &dark, SIZES[1]);
+    assert_screen("redis_key", &app(&found, &[tab(3), vec![Key::Enter]].concat()), &dark, SIZES[0]);
+    assert_screen("redis_none", &app(&picture("cpu_hog", SICK), &tab(0)), &dark, SIZES[1]);
+}
+
+/// `x` asks for what the server is only asked for by hand; what a row is opened to goes where the row goes.
+#[test]
+fn big_keys_are_asked_for_and_a_client_is_ended_from_its_card() {
+    let slow = picture("redis_keys", REDIS_SICK);
+    let mut screen = app(&slow, &[Key::Char('4')]);
+    let effects = screen.update(Msg::Key(Key::Char('x')));
+    let id = slow.facts.servers.redis[0].id.clone();
+    assert_eq!(effects, [Effect::Ask(perftop::model::redis::RedisAsk::Keys.of(&id))]);
+    assert!(text(&draw(&screen, &theme("dark", Depth::True, false), SIZES[1])).contains("looking for big keys"));
+    let mut screen = app(&slow, &[Key::Char('4'), Key::Tab, Key::Tab, Key::Enter]);
+    let Some(Effect::Copy { text, .. }) = screen.update(Msg::Key(Key::Char('c'))).into_iter().next() else { panic!("no copy") };
+    assert!(text.contains("CLIENT KILL ID") && text.contains("ADDR"), "{text}");
+    screen.update(Msg::Key(Key::Esc));
+    assert!(screen.overlays.is_empty());
 }
 
 /// Where a text stands on the screen.
@@ -299,6 +344,7 @@ fn pictures_of_the_readme() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("screenshots");
     let (sick, upstream) = (picture("cpu_hog", SICK), picture("slow_upstream", SICK));
     let (slow, queue) = (picture("pg_missing_index", PG_SICK), picture("pg_ddl_queue", PG_SICK));
+    let loops = picture("redis_keys", REDIS_SICK);
     for (name, theme_name, back, fore, keys) in [
         ("triage-dark", "dark", "#101418", "#d8dee9", &[][..]),
         ("triage-light", "light", "#fbfbf8", "#22272e", &[]),
@@ -308,11 +354,14 @@ fn pictures_of_the_readme() {
         ("postgres-dark", "dark", "#101418", "#d8dee9", &[Key::Char('3')]),
         ("query-dark", "dark", "#101418", "#d8dee9", &[Key::Char('3'), Key::Enter]),
         ("locks-dark", "dark", "#101418", "#d8dee9", &[Key::Char('3'), Key::Tab, Key::Tab]),
+        ("redis-triage-dark", "dark", "#101418", "#d8dee9", &[]),
+        ("redis-dark", "dark", "#101418", "#d8dee9", &[Key::Char('4')]),
     ] {
         let shown = match name {
             "elsewhere-dark" => &upstream,
             "postgres-dark" | "query-dark" => &slow,
             "locks-dark" => &queue,
+            "redis-triage-dark" | "redis-dark" => &loops,
             _ => &sick,
         };
         let buffer = draw(&app(shown, keys), &theme(theme_name, Depth::True, false), SIZES[1]);

@@ -38,7 +38,8 @@ impl App {
 
     /// What `c` copies: on a server's screen what its table says of the selected row, else the fix of the finding.
     pub(super) fn copy_row_or_fix(&mut self) -> Vec<Effect> {
-        let Some(view) = self.server().filter(|_| self.overlays.is_empty()) else { return self.copy_fix() };
+        let card = matches!(self.overlays.last(), Some(Overlay::Card { .. }));
+        let Some(view) = self.server().filter(|_| card || self.overlays.is_empty()) else { return self.copy_fix() };
         let Some(picture) = self.shown() else { return Vec::new() };
         match view.copy(&picture.facts) {
             Ok(Copied { text, what }) => return vec![Effect::Copy { text, what }],

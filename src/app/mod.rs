@@ -14,7 +14,7 @@ mod postgres;
 pub mod processes;
 pub mod query;
 mod recording;
-mod redis;
+pub mod redis;
 mod servers;
 pub mod tables;
 pub mod target;
@@ -94,6 +94,15 @@ pub enum Overlay {
         source: String,
         /// Its id.
         query: i64,
+        /// First line shown.
+        scroll: usize,
+    },
+    /// A row of a server's table, closely.
+    Card {
+        /// The table, by its place.
+        tab: usize,
+        /// The row's key.
+        key: String,
         /// First line shown.
         scroll: usize,
     },

@@ -3,7 +3,7 @@
 use crate::model::facts::Facts;
 
 use super::tables::{More, ServerView};
-use super::{App, Effect};
+use super::{App, Effect, Overlay};
 
 impl App {
     /// Asks for it.
@@ -13,6 +13,19 @@ impl App {
             (Some(more), Some(picture)) => self.ask_for_more(&picture.facts, more),
             _ => self.plan(),
         }
+    }
+
+    /// The selected row closely, or the query behind it.
+    pub(super) fn open_row(&mut self) -> Vec<Effect> {
+        let Some(picture) = self.shown().cloned() else { return Vec::new() };
+        if let Some(view) = self.server_mut().filter(|view| view.selected.is_none()) {
+            view.step(&picture.facts, 0);
+        }
+        let Some((tab, key)) = self.server().and_then(|view| Some((view.tab, view.openable(&picture.facts)?))) else {
+            return self.plan();
+        };
+        self.overlays.push(Overlay::Card { tab, key, scroll: 0 });
+        Vec::new()
     }
 
     /// What a server is only asked for by the operator.

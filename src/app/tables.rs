@@ -89,6 +89,15 @@ pub struct Copied {
     pub what: String,
 }
 
+/// A row, closely: a title, and lines of what each is about and what is said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Card {
+    /// What it is.
+    pub title: String,
+    /// Its lines; without a label one goes on.
+    pub lines: Vec<(String, String)>,
+}
+
 /// One table of a server's screen. Its functions are given the facts and the server's source id.
 #[derive(Debug, Clone, Copy)]
 pub struct Tab {
@@ -108,6 +117,8 @@ pub struct Tab {
     pub copy: fn(&Facts, &str, Option<&str>) -> Result<Copied, &'static str>,
     /// The query behind a row, by its key.
     pub query: fn(&Facts, &str, &str) -> Option<i64>,
+    /// A row closely, by its key.
+    pub card: fn(&Facts, &str, &str) -> Option<Card>,
 }
 
 impl Tab {
@@ -123,6 +134,7 @@ impl Tab {
             nothing: |_, _| "not read yet".to_owned(),
             copy: |_, _, _| Err("nothing to copy here"),
             query: |_, _, _| None,
+            card: |_, _, _| None,
         }
     }
 }
@@ -298,6 +310,13 @@ impl ServerView {
     pub fn query(&self, facts: &Facts) -> Option<(String, i64)> {
         let server = self.of(facts)?;
         Some((server.to_owned(), (self.open().query)(facts, server, self.selected.as_ref()?)?))
+    }
+
+    /// The key of the selected row, when it can be shown closely.
+    #[must_use]
+    pub fn openable(&self, facts: &Facts) -> Option<String> {
+        let key = self.selected.clone()?;
+        (self.open().card)(facts, self.of(facts)?, &key).map(|_| key)
     }
 
     /// What is copied of the selected row, or why nothing.

@@ -239,6 +239,7 @@ impl App {
                 | Overlay::Sockets { scroll }
                 | Overlay::Messages { scroll }
                 | Overlay::Query { scroll, .. }
+                | Overlay::Card { scroll, .. }
                 | Overlay::CopyView { scroll } => *scroll = scroll.saturating_add_signed(by).min(10_000),
                 Overlay::Process { .. } | Overlay::Palette { .. } | Overlay::Time { .. } => {}
             }
@@ -284,7 +285,7 @@ impl App {
                 }
                 Vec::new()
             }
-            Screen::Server(_) => self.plan(),
+            Screen::Server(_) => self.open_row(),
             Screen::Host => {
                 let Some(picture) = self.shown() else { return Vec::new() };
                 let first = || self.processes.rows(&picture.facts).iter().find_map(|r| r.process()).map(|p| p.id);

@@ -59,9 +59,6 @@ const STARVING: &[&str] = &[
 /// What a Redis says of a loop that stands.
 const STALLS: &[&str] = &["redis.command.slow", "redis.command.script", "redis.main_thread.saturated"];
 const EVICTIONS: &[&str] = &["redis.memory.evictions"];
-/// What becomes of a query that fetches again what was evicted.
-const REFILLS: &[&str] =
-    &["postgres.query.high_frequency", "postgres.query.expensive", "postgres.query.regressed", "postgres.io.read_bound"];
 /// Roots of chains of locks.
 const LOCKS: &[&str] = &[
     "postgres.locks.idle_in_transaction",
@@ -146,10 +143,15 @@ pub(super) const EDGES: &[Edge] = &[
     ),
     within(&["redis.persistence.fsync"], &["host.io.saturated", "host.io.flush_storm"], State::IoWait, joined::keeps_disk_busy),
     // A cache that evicts what is asked for makes a database work.
-    within(EVICTIONS, REFILLS, State::PostgresIoRead, becomes_query),
-    within(EVICTIONS, REFILLS, State::CpuRunnable, becomes_query),
-    within(EVICTIONS, REFILLS, State::Working, becomes_query),
-    within(EVICTIONS, REFILLS, State::PostgresCpu, becomes_query),
+    within(EVICTIONS, QUERIES, State::Working, becomes_query),
+    within(EVICTIONS, QUERIES, State::CpuRunnable, becomes_query),
+    within(EVICTIONS, QUERIES, State::PostgresCpu, becomes_query),
+    within(EVICTIONS, QUERIES, State::PostgresIoRead, becomes_query),
+    within(EVICTIONS, QUERIES, State::PostgresIoWrite, becomes_query),
+    within(EVICTIONS, QUERIES, State::PostgresIoTemp, becomes_query),
+    within(EVICTIONS, QUERIES, State::PostgresWal, becomes_query),
+    within(EVICTIONS, QUERIES, State::PostgresLwlock, becomes_query),
+    within(EVICTIONS, QUERIES, State::PostgresOther, becomes_query),
     // Sessions behind a lock keep the connections of a pool: who queues for those waits for the lock.
     beside(LOCKS, &["app.pool.queueing"], State::PoolWait, lock_share),
     // A root that works on a slow query holds its locks for as long as that takes.

@@ -41,6 +41,8 @@ pub struct Kind {
     pub see_whole: fn(&World, &SourceStatus) -> Option<Fix>,
     /// The session that an actor is, and how to see what it waits for.
     pub session: for<'a> fn(&'a World, &Actor, State) -> Option<SessionOf<'a>>,
+    /// A command of an origin as it is typed for that server.
+    pub by_hand: fn(&World, &str, &str) -> String,
     /// The findings by which clients are turned away.
     pub refuses: &'static [&'static str],
     /// What is kept of a server over time: always the same figures in the same order; `None` is a gap.
@@ -60,6 +62,7 @@ impl Kind {
             servers,
             see_whole: |_, _| None,
             session: |_, _, _| None,
+            by_hand: |_, _, command| command.to_owned(),
             refuses: &[],
             counts: |_, _| Vec::new(),
         }

@@ -92,6 +92,12 @@ pub fn throughput(world: &World, source: &str) -> Option<f64> {
     (kind::of(KINDS, source)?.throughput)(world, source)
 }
 
+/// A command of an origin as it is typed for that source.
+#[must_use]
+pub fn by_hand(world: &World, source: &str, command: &str) -> String {
+    kind::of(KINDS, source).map_or_else(|| command.to_owned(), |kind| (kind.by_hand)(world, source, command))
+}
+
 /// A server is not seen whole.
 #[must_use]
 pub fn any_partly_seen(world: &World) -> bool {

@@ -146,7 +146,7 @@ pub const TOUCHED: &[Touched] = &[
         Use::Ask,
         "the address of a Redis server that runs here, or of --redis",
         "one connection to each, kept: AUTH where a password is known, CLIENT SETNAME, CLIENT ID, INFO, PING, LATENCY HISTOGRAM, \
-         SLOWLOG GET, CONFIG GET, and CLIENT LIST below 2,000 clients or when it is asked for; nothing that walks over keys",
+         SLOWLOG GET, CONFIG GET, and CLIENT LIST below 2,000 clients or when it is asked for; only when asked SELECT, SCAN, MEMORY USAGE, TYPE",
     ),
     row(
         Use::Ask,

@@ -145,7 +145,7 @@ class LuaLoop(Fault):
 class LongScript(Fault):
     """One that does not end: nobody is answered, and after five seconds everybody is told BUSY."""
 
-    truth, keys = "redis.command.slow redis.command.script", ("",)
+    truth, keys = "redis.command.slow redis.command.script", ("redis", "eval")
 
     def inject(self, server):
         wire = Wire(server.port)
@@ -239,10 +239,11 @@ class Monitor(Fault):
 
 
 class StuckMonitor(Fault):
-    truth, keys = "redis.memory.client_buffers", ("",)
+    truth = "redis.memory.client_buffers redis.clients.monitor"
 
     def inject(self, server):
         wire = Wire(server.port, "forgotten")
+        self.keys = (wire.ask("CLIENT", "ID").decode().lstrip(":"),)
         wire.send("MONITOR")
         value = "x" * 20000
         feed = [Loop(server.port, 0.002, lambda w, n: w.ask("SET", "k", value)) for _ in range(2)]
@@ -329,7 +330,7 @@ class WritesToReplica(Fault):
 
 
 class PrimaryLost(Fault):
-    truth, keys = "redis.replication.down", ("",)
+    truth, keys = "redis.replication.down", ("127.0.0.1:",)
 
     def ready(self, server):
         self.primary = server.another()

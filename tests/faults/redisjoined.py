@@ -37,6 +37,8 @@ class Refill(Fault):
         self.database.sql("CREATE TABLE prices AS SELECT g % 100 AS item, md5(g::text) AS price FROM generate_series(1, 300000) g; "
                           "CREATE INDEX ON prices (item); ANALYZE prices")
         server.ask("DEBUG", "POPULATE", 60000, "item", 400)
+        # What the victims ask for is there: their look-ups are no misses.
+        server.ask("SET", "key:7", "there")
         self.more = ["--postgres", "postgres:///bench?host=%s&port=%d" % (self.dir, self.database.port)]
 
     def inject(self, server):
@@ -64,7 +66,7 @@ class FsyncThrottled(Fault):
     place = "/var/tmp"
 
     def inject(self, server):
-        group = "/sys/fs/cgroup/blkio/perftop-redis-%d" % os.getpid()
+        group = "/sys/fs/cgroup/blkio/perftop-lab-redis-%d" % os.getpid()
         os.makedirs(group, exist_ok=True)
         self.keys = ("/" + os.path.basename(group), "blkio")
         number = os.stat(server.dir).st_dev
@@ -91,10 +93,12 @@ class FsyncThrottled(Fault):
 
 class CpuHog(Fault):
     """Others take the CPUs: short commands take long, and the command is not to blame."""
-    truth, keys = "host.cpu.contention", ("",)
+    truth = "host.cpu.contention"
 
     def inject(self, server):
-        return [Process("stress-ng", "--cpu", "6", "--cpu-method", "int64", "--quiet")]
+        hog = Process("stress-ng", "--cpu", "6", "--cpu-method", "int64", "--quiet")
+        self.keys = ("%d@" % hog.child.pid,)
+        return [hog]
 
 
 class ReplicaStands(Fault):
@@ -169,13 +173,23 @@ class ReplicaFollows(Fault):
         return [Loop(server.port, 0.01, lambda w, n: w.ask("SET", "a:%d" % (n % 50), "x" * 200)) for _ in range(2)]
 
 
-class SlowDatabase(Fault):
-    """Misses of what was never there, beside a database that is asked as often by others."""
-    options = ("--maxmemory", "200mb", "--maxmemory-policy", "allkeys-lru")
+class OtherQueries(Refill):
+    """A full cache that evicts what nobody wants and is asked for what never was, beside a database that others ask about as often, slowly."""
+    truth, keys = "", ()
 
     def inject(self, server):
-        return [Loop(server.port, 0.01, lambda w, n: w.ask("GET", "never:%d" % n)) for _ in range(3)]
+        server.ask("CONFIG", "SET", "maxmemory", "12mb")
+        session = Psql(self.database)
+
+        def miss(wire, n):
+            wire.ask("GET", "never:%d" % n)
+            wire.ask("SET", "cold:%d" % n, "x" * 400)
+
+        def others(_wire, n):
+            session.ask("SELECT max(price) FROM prices WHERE item = %d" % (n % 100))
+
+        return [Loop(server.port, 0.02, miss), Loop(server.port, 0.02, others), session]
 
 
 FAULTS = [Refill, FsyncThrottled, CpuHog, ReplicaStands, ResyncLoop, Forks]
-CONTROLS = [Pipelines, ReplicaFollows, SlowDatabase]
+CONTROLS = [Pipelines, ReplicaFollows, OtherQueries]

@@ -92,3 +92,55 @@ fn keys_that_may_not_be_looked_at_say_what_it_takes() {
     let lack = said.facts.servers.redis[0].keys.as_ref().unwrap_err().to_string();
     assert!(lack.contains("+scan +select"), "{lack}");
 }
+
+/// A fake server: none real answers SCAN so. It says who it is, and what it says of its keys is no list, or too much of one.
+#[test]
+fn a_walk_that_fails_ends_and_the_server_is_watched_on() {
+    use std::io::{BufRead, BufReader, Write};
+    let info = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/redis/info_7.0.txt")).unwrap();
+    for scan in [
+        b"+OK\r\n".to_vec(),
+        b"*2\r\n$1\r\nx\r\n*0\r\n".to_vec(),
+        format!("*2\r\n$1\r\n5\r\n*1\r\n${}\r\n", 5 << 20).into_bytes(),
+    ] {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let info = info.clone();
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                let (info, scan) = (info.clone(), scan.clone());
+                std::thread::spawn(move || {
+                    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+                    // `*N`, and for each word its length and itself.
+                    while let Some(count) = lines.next().and_then(|l| l.strip_prefix('*')?.parse::<usize>().ok()) {
+                        let words: Vec<String> = (0..count).filter_map(|_| (lines.next(), lines.next()).1).collect();
+                        let answer = match words.first().map(String::as_str) {
+                            Some("INFO") => [format!("${}\r\n", info.len()).as_bytes(), &info, b"\r\n"].concat(),
+                            Some("PING") => b"+PONG\r\n".to_vec(),
+                            Some("SELECT") => b"+OK\r\n".to_vec(),
+                            Some("SCAN") => scan.clone(),
+                            Some("CLIENT") => b":7\r\n".to_vec(),
+                            _ => b"*0\r\n".to_vec(),
+                        };
+                        if stream.write_all(&answer).is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        let handle = watching(&format!("redis://127.0.0.1:{port}"));
+        until(&handle, "it is read", |r| r.info.is_ok());
+        handle.asks.blocking_send(Ask::Demand(RedisAsk::Keys.of(&format!("redis:{port}")))).unwrap();
+        until(&handle, "the walk ends", |r| r.keys.as_ref().is_err_and(|lack| lack.to_string().contains("big keys")));
+        let mut reads = std::collections::BTreeSet::new();
+        let begin = Instant::now();
+        while reads.len() < 4 {
+            assert!(begin.elapsed() < Duration::from_secs(30), "it is not read any more");
+            let picture = handle.pictures.borrow().clone();
+            let read = picture.as_ref().and_then(|p| p.facts.servers.redis.first().map(|r| (p.at.mono_ns, r.info.is_ok())));
+            reads.extend(read.filter(|(_, ok)| *ok).map(|(at, _)| at));
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}

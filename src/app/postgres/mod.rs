@@ -47,6 +47,7 @@ const TABS: &[Tab] = &[
         },
         copy: no_copy,
         query: |_, _, key| key.split('/').nth(2)?.parse().ok(),
+        card: |_, _, _| None,
     },
     Tab {
         word: "Sessions",
@@ -130,6 +131,7 @@ const PLAIN: Tab = Tab {
     nothing: |facts, id| nothing(facts, id, |pg| pg.cluster.as_ref().err().cloned(), "not read yet"),
     copy: no_copy,
     query: query_of_session,
+    card: |_, _, _| None,
 };
 
 fn server<'a>(facts: &'a Facts, id: &str) -> Option<&'a PgFacts> {

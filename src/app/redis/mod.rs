@@ -1,8 +1,11 @@
 //! The screen of Redis: its tables. Pure.
 
+mod cards;
 mod rows;
 
-use crate::detect::rules::redis::support::{client_at, kill, measure};
+pub use rows::meaning_of_hits;
+
+use crate::detect::rules::redis::support::{kill, measure, sender};
 use crate::model::facts::{Facts, RedisFacts};
 use crate::model::redis::{Client, RedisAsk};
 use crate::model::source::SourceKind;
@@ -32,6 +35,7 @@ const TABS: &[Tab] = &[
     Tab {
         sort: Some(0),
         rows: |facts, id, _| of(facts, id, rows::commands),
+        card: cards::command,
         nothing: |facts, id| nothing(facts, id, "no command was called lately"),
         ..Tab::plain(
             "Commands",
@@ -51,9 +55,10 @@ const TABS: &[Tab] = &[
         copy: |facts, id, key| {
             end(facts, id, key, |r, key| {
                 let entry = r.slowlog.as_ref().ok()?.entries.iter().find(|e| e.id.to_string() == key)?;
-                client_at(r, entry.client.shown())
+                sender(r, entry)
             })
         },
+        card: cards::slow,
         nothing: |facts, id| nothing(facts, id, "the slow log is empty: nothing took longer than slowlog-log-slower-than"),
         ..Tab::plain("Slow log", &[figure("ms", 9, 0), figure("AGO", 8, 0), words("CLIENT", 24, 70), words("COMMAND", 0, 0)])
     },
@@ -63,6 +68,7 @@ const TABS: &[Tab] = &[
         copy: |facts, id, key| {
             end(facts, id, key, |r, key| r.clients.as_ref().ok()?.rows.iter().find(|c| c.id.to_string() == key))
         },
+        card: cards::client,
         nothing: |facts, id| nothing(facts, id, "clients are read while there are fewer than 2,000"),
         ..Tab::plain(
             "Clients",
@@ -80,6 +86,7 @@ const TABS: &[Tab] = &[
     Tab {
         sort: Some(0),
         rows: |facts, id, _| of(facts, id, rows::keys),
+        card: cards::key,
         copy: |facts, id, key| {
             let r = facts.servers.redis.iter().find(|r| r.id == id).ok_or("nothing to copy: the server is gone")?;
             let found = key.and_then(|key| r.keys.as_ref().ok()?.rows.iter().find(|k| rows::key_of(k) == key));

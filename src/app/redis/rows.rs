@@ -6,8 +6,17 @@ use crate::model::facts::RedisFacts;
 use crate::model::redis::{BigKey, Info};
 use crate::model::unit::{bytes, count, seconds, short};
 
-/// The share of look-ups that find their key, below which a cache is coloured as a warning, percent.
-const HITS: f64 = 95.0;
+/// How a hit rate is coloured, percent: the target of the field's runbooks is 95, below 90 is a warning, below 80 is critical. A colour
+/// only: what misses cost is `redis.memory.evictions`.
+#[must_use]
+pub fn meaning_of_hits(percent: f64) -> Meaning {
+    match percent {
+        hits if hits >= 95.0 => Meaning::Good,
+        hits if hits >= 90.0 => Meaning::Text,
+        hits if hits >= 80.0 => Meaning::Warning,
+        _ => Meaning::Critical,
+    }
+}
 
 fn row(key: impl Into<String>, cells: Vec<Cell>, meaning: Meaning) -> Row {
     Row { key: key.into(), cells, meaning }
@@ -93,7 +102,7 @@ pub fn keys(r: &RedisFacts) -> Vec<Row> {
     let far = format!("{} of {} keys looked at", count(found.looked as f64), count(found.all as f64));
     let says = match (found.walking, found.complete) {
         (true, _) => format!("… {far}"),
-        (false, true) => format!("all keys looked at: {}", count(found.looked as f64)),
+        (false, true) => format!("all {} keys looked at, {} ago", count(found.looked as f64), seconds(r.keys_age_s)),
         (false, false) => format!("{far}, a sample by chance; asked again it goes on"),
     };
     let end = vec![Cell::of(-1.0, String::new()), Cell::text(""), Cell::of(-1.0, String::new()), Cell::text(says)];
@@ -109,9 +118,8 @@ pub fn levels(r: &RedisFacts) -> Vec<Row> {
     };
     let show = |name: &str, how: fn(f64) -> String| info.number(name).map_or_else(|| "?".to_owned(), how);
     if let Some(hits) = r.hit_rate().map(|h| h * 100.0) {
-        let meaning = if hits < HITS { Meaning::Warning } else { Meaning::Text };
         let misses = r.rate("keyspace_misses").map_or_else(String::new, |m| format!("{} misses/s", short(m)));
-        say("hit rate", format!("{} %", short(hits)), misses, meaning);
+        say("hit rate", format!("{} %", short(hits)), misses, meaning_of_hits(hits));
     }
     let limit = match info.number("maxmemory") {
         None => "limit unknown".to_owned(),
@@ -148,9 +156,13 @@ pub fn levels(r: &RedisFacts) -> Vec<Row> {
         );
     }
     for replica in &info.replicas {
-        let behind = info.number("master_repl_offset").map(|offset| (offset - replica.offset).max(0.0));
-        let behind = behind.map_or_else(|| "?".to_owned(), bytes);
-        let more = format!("{behind} behind, acknowledged {} ago", seconds(replica.lag_s));
+        let known = info.number("master_repl_offset").filter(|_| replica.offset > 0.0);
+        let behind = known.map(|offset| bytes((offset - replica.offset).max(0.0)));
+        let acknowledged = replica.lag_s.map_or_else(|| "?".to_owned(), seconds);
+        let more = behind.map_or_else(
+            || "has not acknowledged anything yet".to_owned(),
+            |behind| format!("{behind} behind, acknowledged {acknowledged} ago"),
+        );
         say(&format!("replica {}", replica.address), replica.state.shown().to_owned(), more, Meaning::Text);
     }
     rows

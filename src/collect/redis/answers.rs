@@ -88,12 +88,36 @@ fn shape(words: &[&[u8]]) -> Foreign {
         out.push(b' ');
         out.extend_from_slice(&key[..key.len().min(64)]);
     }
-    let rest = words.iter().skip(if key.is_some() { 2 } else { 1 });
-    let (count, size) = rest.fold((0, 0), |(count, size), word| (count + 1, size + word.len()));
+    // The server itself cuts: the last word may stand for many, the end of a word for the rest of it.
+    let (mut count, mut size, mut least) = (0, 0, "");
+    for word in words.iter().skip(if key.is_some() { 2 } else { 1 }) {
+        match cut(word) {
+            Some(Cut::Words(more)) => (count, least) = (count + more, "at least "),
+            Some(Cut::Bytes { kept, more }) => (count, size) = (count + 1, size + kept + more),
+            None => (count, size) = (count + 1, size + word.len()),
+        }
+    }
     if count > 0 {
-        out.extend_from_slice(format!(" ? ({count} more, {size} bytes)").as_bytes());
+        out.extend_from_slice(format!(" ? ({count} more, {least}{size} bytes)").as_bytes());
     }
     Foreign::new(&out)
+}
+
+/// What a server left out of an entry of its slow log.
+enum Cut {
+    Words(usize),
+    Bytes { kept: usize, more: usize },
+}
+
+/// `... (7 more arguments)`, or `beginning... (900 more bytes)`.
+fn cut(word: &[u8]) -> Option<Cut> {
+    let text = std::str::from_utf8(word.get(word.len().saturating_sub(48)..)?).ok()?;
+    let (before, rest) = text.rsplit_once("... (")?;
+    if let Some(more) = rest.strip_suffix(" more arguments)") {
+        return more.parse().ok().map(Cut::Words).filter(|_| before.is_empty());
+    }
+    let more = rest.strip_suffix(" more bytes)")?;
+    Some(Cut::Bytes { kept: word.len() - rest.len() - "... (".len(), more: more.parse().ok()? })
 }
 
 /// The first argument, unless it may be a secret.
@@ -161,6 +185,8 @@ mod tests {
         assert_eq!(shown(&["auth", "me", "secret"]), "AUTH ? (2 more, 8 bytes)");
         assert_eq!(shown(&["EVAL", "return 'secret'", "0"]), "EVAL ? (2 more, 16 bytes)");
         assert_eq!(shown(&[]), "");
+        assert_eq!(shown(&["SET", "k", "xxxx... (999996 more bytes)"]), "SET k ? (1 more, 1000000 bytes)");
+        assert_eq!(shown(&["DEL", "a", "b", "... (998 more arguments)"]), "DEL a ? (999 more, at least 1 bytes)");
     }
 
     #[test]

@@ -78,7 +78,7 @@ fn replica(value: &str) -> Option<ReplicaRow> {
         address: Foreign::from(format!("{}:{}", parts.get("ip")?, parts.get("port")?).as_str()),
         state: Foreign::from(*parts.get("state")?),
         offset: number("offset").unwrap_or(0.0),
-        lag_s: number("lag").unwrap_or(0.0),
+        lag_s: number("lag"),
     })
 }
 
@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(info.errors.get("NOPERM"), Some(&5));
         let [config, get] = &info.commands[..] else { panic!("{:?}", info.commands) };
         assert_eq!((config.name.shown(), config.failed, get.failed), ("config|get", Some(1), None));
-        assert_eq!((info.replicas[0].address.shown(), info.replicas[0].lag_s), ("10.0.0.2:6380", 1.0));
+        assert_eq!((info.replicas[0].address.shown(), info.replicas[0].lag_s), ("10.0.0.2:6380", Some(1.0)));
         assert_eq!((info.keyspace[0].keys, info.keys()), (5, 5));
     }
 

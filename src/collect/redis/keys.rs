@@ -19,6 +19,12 @@ use super::trouble::Trouble;
 pub const STEP: Duration = Duration::from_millis(250);
 /// Keys of a step, as SCAN takes it: about so many. 1,000 a second take some 5 ms of the main thread.
 const COUNT: &str = "250";
+/// Of what SCAN returns so many are looked at: a server may return more than it was asked for.
+const AT_MOST: usize = 2_500;
+/// Sizes that are asked for in one go: a server answers them without a pause.
+const BATCH: usize = 16;
+/// A step ends here: where sizes take long to tell (some modules), fewer are asked for.
+const SHORT: Duration = Duration::from_millis(20);
 /// It ends after this time; asked again it goes on where it was.
 const LONG: Duration = Duration::from_secs(60);
 /// Bytes of a name that are kept.
@@ -27,8 +33,12 @@ const NAME: usize = 512;
 /// A walk over the keys of all databases.
 pub struct Walk {
     databases: Vec<u32>,
-    cursor: Vec<u8>,
+    cursor: u64,
+    /// Keys that SCAN returned and that are not looked at yet.
+    left: Vec<Vec<u8>>,
     until: Instant,
+    /// The run of the server whose keys they are.
+    pub run_id: Foreign,
     /// What it found.
     pub found: BigKeys,
 }
@@ -36,18 +46,18 @@ pub struct Walk {
 impl Walk {
     /// From the beginning.
     #[must_use]
-    pub fn new(info: &Info) -> Self {
+    pub fn new(info: &Info, run_id: &Foreign) -> Self {
         let found = BigKeys { all: info.keys(), walking: true, ..BigKeys::default() };
         // From the last.
         let databases = info.keyspace.iter().map(|k| k.db).rev().collect();
-        Self { databases, cursor: b"0".to_vec(), until: clock::instant() + LONG, found }
+        Self { databases, cursor: 0, left: Vec::new(), until: clock::instant() + LONG, run_id: run_id.clone(), found }
     }
 
     /// For another while: where it was, or from the beginning once all was seen.
     #[must_use]
     pub fn again(self, info: &Info) -> Self {
         match self.found.complete {
-            true => Self::new(info),
+            true => Self::new(info, &self.run_id),
             false => Self { until: clock::instant() + LONG, found: BigKeys { walking: true, ..self.found }, ..self },
         }
     }
@@ -57,49 +67,80 @@ impl Walk {
     /// # Errors
     /// What the server said.
     pub async fn step(&mut self, session: &mut Session) -> Result<(), Trouble> {
+        let begin = clock::instant();
+        if begin >= self.until {
+            self.found.walking = false;
+            return Ok(());
+        }
         let Some(database) = self.databases.last().copied() else {
             (self.found.walking, self.found.complete) = (false, true);
             return Ok(());
         };
-        let (number, cursor) = (database.to_string(), self.cursor.clone());
         // The database of a connection is forgotten with it.
-        let answers =
-            session.many(&[vec![b"SELECT", number.as_bytes()], vec![b"SCAN", &cursor, b"COUNT", COUNT.as_bytes()]]).await?;
-        let Some(Value::Array(parts)) = answers.get(1) else { return Err(Trouble::Lost("SCAN gave no list".into())) };
-        let [cursor, Value::Array(keys)] = &parts[..] else { return Err(Trouble::Lost("SCAN gave no list".into())) };
-        let keys: Vec<&[u8]> = keys.iter().filter_map(bytes).collect::<BTreeSet<_>>().into_iter().collect();
+        let number = database.to_string();
+        single(session, vec![b"SELECT", number.as_bytes()]).await?;
+        if self.left.is_empty() {
+            self.scan(session).await?;
+        }
+        while !self.left.is_empty() && begin.elapsed() < SHORT {
+            let batch = self.left.split_off(self.left.len().saturating_sub(BATCH));
+            self.measure(session, database, &batch).await?;
+        }
+        if self.left.is_empty() && self.cursor == 0 {
+            self.databases.pop();
+            self.found.complete = self.databases.is_empty();
+            self.found.walking = !self.found.complete;
+        }
+        Ok(())
+    }
+
+    async fn scan(&mut self, session: &mut Session) -> Result<(), Trouble> {
+        let cursor = self.cursor.to_string();
+        let answer = single(session, vec![b"SCAN", cursor.as_bytes(), b"COUNT", COUNT.as_bytes()]).await?;
+        let list = || Trouble::Lost("SCAN gave no list".into());
+        let Value::Array(parts) = answer else { return Err(list()) };
+        let [cursor, Value::Array(keys)] = &parts[..] else { return Err(list()) };
+        let cursor = bytes(cursor).and_then(|b| std::str::from_utf8(b).ok()?.parse().ok());
+        self.cursor = cursor.ok_or_else(list)?;
+        // Some come twice.
+        let keys: BTreeSet<&[u8]> = keys.iter().filter_map(bytes).collect();
+        self.left = keys.into_iter().take(AT_MOST).map(<[u8]>::to_vec).collect();
+        Ok(())
+    }
+
+    /// The sizes of some keys, and the types of those that come into the list.
+    async fn measure(&mut self, session: &mut Session, database: u32, keys: &[Vec<u8>]) -> Result<(), Trouble> {
         let asks: Vec<Vec<&[u8]>> = keys.iter().map(|key| vec![&b"MEMORY"[..], b"USAGE", key]).collect();
         let sizes = session.many(&asks).await?;
         self.found.looked += keys.len() as u64;
         let least = self.found.rows.get(BigKeys::MOST - 1).map_or(0, |row| row.bytes);
-        let mut large: Vec<(&[u8], u64)> = keys
-            .iter()
-            .zip(&sizes)
-            // One that is gone meanwhile has none.
-            .filter_map(|(key, size)| match size {
-                Value::Int(size) => Some((*key, u64::try_from(*size).ok().filter(|size| *size > least)?)),
-                _ => None,
-            })
-            .collect();
-        large.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
-        large.truncate(BigKeys::MOST);
-        let asks: Vec<Vec<&[u8]>> = large.iter().map(|(key, _)| vec![&b"TYPE"[..], key]).collect();
+        let mut large = Vec::new();
+        for (key, size) in keys.iter().zip(sizes) {
+            match size {
+                Ok(Value::Int(size)) => {
+                    large.extend(u64::try_from(size).ok().filter(|size| *size > least).map(|size| (key, size)))
+                }
+                // One that is gone meanwhile has none; one that moved is another server's.
+                Ok(_) => {}
+                Err(trouble) if ["MOVED", "ASK"].contains(&trouble.word()) => {}
+                Err(trouble) => return Err(trouble),
+            }
+        }
+        let asks: Vec<Vec<&[u8]>> = large.iter().map(|(key, _)| vec![&b"TYPE"[..], key.as_slice()]).collect();
         let kinds = session.many(&asks).await?;
-        for ((key, size), kind) in large.into_iter().zip(&kinds) {
+        for ((key, size), kind) in large.into_iter().zip(kinds) {
             self.found.note(BigKey {
                 key: Foreign::new(&key[..key.len().min(NAME)]),
                 whole: key.len() <= NAME,
                 database,
-                kind: Foreign::new(bytes(kind).unwrap_or_default()),
+                kind: Foreign::new(kind.ok().as_ref().and_then(bytes).unwrap_or_default()),
                 bytes: size,
             });
         }
-        self.cursor = bytes(cursor).unwrap_or(b"0").to_vec();
-        if self.cursor == b"0" {
-            self.databases.pop();
-        }
-        self.found.complete = self.databases.is_empty();
-        self.found.walking = !self.found.complete && clock::instant() < self.until;
         Ok(())
     }
+}
+
+async fn single(session: &mut Session, words: Vec<&[u8]>) -> Result<Value, Trouble> {
+    session.many(&[words]).await?.pop().unwrap_or_else(|| Err(Trouble::Lost("no answer".into())))
 }

@@ -35,9 +35,20 @@ fn age_s(start: u64) -> f64 {
 
 /// When a process began, in ticks since the boot.
 pub fn started(roots: &Roots, pid: i32) -> Option<u64> {
+    stat(roots, pid, 19)?.parse().ok()
+}
+
+/// Somebody stopped the process: SIGSTOP, or a debugger.
+#[must_use]
+pub fn stopped(roots: &Roots, id: ProcId) -> bool {
+    started(roots, id.pid) == Some(id.start) && stat(roots, id.pid, 0).is_some_and(|state| ["T", "t"].contains(&state.as_str()))
+}
+
+/// A field of /proc/PID/stat, counted from the one behind the name.
+fn stat(roots: &Roots, pid: i32, field: usize) -> Option<String> {
     let text = std::fs::read(roots.proc.join(pid.to_string()).join("stat")).ok()?;
     let close = text.iter().rposition(|b| *b == b')')?;
-    std::str::from_utf8(text.get(close + 1..)?).ok()?.split_ascii_whitespace().nth(19)?.parse().ok()
+    std::str::from_utf8(text.get(close + 1..)?).ok()?.split_ascii_whitespace().nth(field).map(ToOwned::to_owned)
 }
 
 fn known_as(roots: &Roots, pid: i32, says: i32) -> bool {

@@ -14,6 +14,7 @@ use crate::model::host::ProcId;
 use crate::model::source::{SourceKind, SourceState, SourceStatus};
 
 use super::place;
+use super::session::Asked;
 use super::slot::Shared;
 use super::target::{Address, Target, secret_in};
 use super::watcher::Watcher;
@@ -130,6 +131,7 @@ impl Reach for Target {
             settings: BTreeMap::new(),
             connected: 0.0,
             known: None,
+            asked_so_far: Asked::default(),
             walk: None,
         };
         spawn("redis", stop, move || watcher.run())?;

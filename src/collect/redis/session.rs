@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -17,13 +18,29 @@ const CONNECT: Duration = Duration::from_secs(2);
 /// Until an answer is there.
 pub const ANSWER: Duration = Duration::from_millis(1500);
 
+/// What perftop asked of one server so far, over all connections to it, by command as commandstats names it; errors under the word after
+/// a `!`.
+#[derive(Clone, Default)]
+pub struct Asked(Arc<Mutex<BTreeMap<String, u64>>>);
+
+impl Asked {
+    fn count(&self, name: String) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default() += 1;
+    }
+
+    /// All of it.
+    #[must_use]
+    pub fn all(&self) -> BTreeMap<String, u64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 /// A connection.
 pub struct Session {
     connection: MultiplexedConnection,
     driver: JoinHandle<()>,
     budget: Budget,
-    /// What was asked, by command as commandstats names it.
-    asked: BTreeMap<String, u64>,
+    asked: Asked,
     /// Where it was reached.
     pub dialled: Vec<SocketAddr>,
     /// Before 7.0 commandstats knows no second words.
@@ -41,8 +58,8 @@ impl Session {
     ///
     /// # Errors
     /// What the server or the system said.
-    pub async fn open(target: &Target) -> Result<Self, Trouble> {
-        let opened = tokio::time::timeout(CONNECT, Self::connect(target)).await;
+    pub async fn open(target: &Target, asked: &Asked) -> Result<Self, Trouble> {
+        let opened = tokio::time::timeout(CONNECT, Self::connect(target, asked.clone())).await;
         let mut session = opened.map_err(|_| Trouble::Silent("no connection within 2 s".into()))??;
         if let Some(secret) = target.secret() {
             let password = secret.reveal().as_str();
@@ -60,14 +77,14 @@ impl Session {
         Ok(session)
     }
 
-    async fn connect(target: &Target) -> Result<Self, Trouble> {
+    async fn connect(target: &Target, asked: Asked) -> Result<Self, Trouble> {
         let budget = Budget::default();
         let (stream, dialled) = stream::open(target, budget.clone()).await?;
         let info = RedisConnectionInfo::default().set_skip_set_lib_name();
         let config = AsyncConnectionConfig::new().set_response_timeout(Some(ANSWER));
         let made = MultiplexedConnection::new_with_config(&info, stream, config).await;
         let (connection, driver) = made.map_err(|e| Trouble::of(&e))?;
-        Ok(Self { connection, driver: tokio::spawn(driver), budget, asked: BTreeMap::new(), dialled, flat: false })
+        Ok(Self { connection, driver: tokio::spawn(driver), budget, asked, dialled, flat: false })
     }
 
     /// Asks one thing. An error of the server does no harm to the connection.
@@ -78,7 +95,7 @@ impl Session {
         self.budget.renew();
         let mut command = redis::Cmd::new();
         words.iter().for_each(|word| _ = command.arg(*word));
-        *self.asked.entry(counted(words, self.flat)).or_default() += 1;
+        self.asked.count(counted(words, self.flat));
         let answer = command.query_async::<Value>(&mut self.connection).await;
         let answer = match answer {
             Ok(value) => refused(&value).map_or(Ok(value), Err),
@@ -87,7 +104,7 @@ impl Session {
         };
         // The server counts it as an error of somebody.
         if let Err(Trouble::Refused { word, .. }) = &answer {
-            *self.asked.entry(format!("!{word}")).or_default() += 1;
+            self.asked.count(format!("!{word}"));
         }
         answer
     }
@@ -95,8 +112,8 @@ impl Session {
     /// Asks several things in one go.
     ///
     /// # Errors
-    /// The first that was refused, or that there was no answer.
-    pub async fn many(&mut self, commands: &[Vec<&[u8]>]) -> Result<Vec<Value>, Trouble> {
+    /// There was no answer. What was refused stands among the answers.
+    pub async fn many(&mut self, commands: &[Vec<&[u8]>]) -> Result<Vec<Result<Value, Trouble>>, Trouble> {
         if commands.is_empty() {
             return Ok(Vec::new());
         }
@@ -104,7 +121,7 @@ impl Session {
         let mut pipe = redis::Pipeline::with_capacity(commands.len());
         for words in commands {
             let names: Vec<&str> = words.iter().take(2).filter_map(|word| std::str::from_utf8(word).ok()).collect();
-            *self.asked.entry(counted(&names, self.flat)).or_default() += 1;
+            self.asked.count(counted(&names, self.flat));
             let command = pipe.cmd(names.first().copied().unwrap_or_default());
             words.iter().skip(1).for_each(|word| _ = command.arg(*word));
         }
@@ -113,15 +130,9 @@ impl Session {
             Err(_) if self.budget.spent() => return Err(Trouble::TooLarge),
             Err(error) => return Err(Trouble::of(&error)),
         };
-        let refused: Vec<Trouble> = answers.iter().filter_map(refused).collect();
-        refused.iter().for_each(|trouble| *self.asked.entry(format!("!{}", trouble.word())).or_default() += 1);
-        refused.into_iter().next().map_or(Ok(answers), Err)
-    }
-
-    /// What was asked so far, by command.
-    #[must_use]
-    pub fn asked(&self) -> BTreeMap<String, u64> {
-        self.asked.clone()
+        let told: Vec<_> = answers.into_iter().map(|value| refused(&value).map_or(Ok(value), Err)).collect();
+        told.iter().filter_map(|told| told.as_ref().err()).for_each(|trouble| self.asked.count(format!("!{}", trouble.word())));
+        Ok(told)
     }
 }
 
@@ -155,7 +166,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let target = Target::parse(&format!("redis://{}", listener.local_addr().unwrap())).unwrap();
         for _ in 0..20 {
-            let mut session = Session::connect(&target).await.unwrap();
+            let mut session = Session::connect(&target, Asked::default()).await.unwrap();
             let (mut peer, _) = listener.accept().unwrap();
             peer.write_all(b"-ERR max number of clients reached\r\n").unwrap();
             drop(peer);

@@ -13,7 +13,7 @@ use crate::model::seen::{Lack, Seen, Why};
 use crate::model::server::{ServerAsk, ServerDetail};
 
 use super::keys::{STEP, Walk};
-use super::session::Session;
+use super::session::{Asked, Session};
 use super::slot::Shared;
 use super::target::Target;
 use super::trouble::Trouble;
@@ -58,6 +58,8 @@ pub struct Watcher {
     pub connected: f64,
     /// INFO as it was read last.
     pub known: Option<Info>,
+    /// What was asked of it, over all connections.
+    pub asked_so_far: Asked,
     /// Looking for big keys.
     pub walk: Option<Walk>,
 }
@@ -87,6 +89,7 @@ impl Watcher {
                 true => Trouble::Nobody("its process has ended".into()),
                 false => self.serve(&mut pause).await,
             };
+            let trouble = self.named(trouble);
             // One that takes connections and does not answer goes on standing.
             if !matches!(trouble, Trouble::Silent(_)) {
                 self.slot.waits(false);
@@ -107,13 +110,23 @@ impl Watcher {
         self.target.secret() != sent
     }
 
+    /// Why it is silent, where that can be seen from here.
+    fn named(&self, trouble: Trouble) -> Trouble {
+        match (trouble, self.target.seen) {
+            (Trouble::Silent(_), Some(id)) if place::stopped(&self.roots, id) => {
+                Trouble::Silent(format!("its process is stopped; kill -CONT {} lets it go on", id.pid))
+            }
+            (trouble, _) => trouble,
+        }
+    }
+
     /// The process that was seen here is there no more: whoever listens at its port now gets no password.
     fn gone(&self) -> bool {
         self.target.seen.is_some_and(|seen| place::started(&self.roots, seen.pid) != Some(seen.start))
     }
 
     async fn serve(&mut self, pause: &mut Duration) -> Trouble {
-        let mut session = match Session::open(&self.target).await {
+        let mut session = match Session::open(&self.target, &self.asked_so_far).await {
             Ok(session) => session,
             Err(trouble) => return trouble,
         };
@@ -124,9 +137,11 @@ impl Watcher {
         };
         self.slot.waits(false);
         self.slot.introduced(&self.target, &instance);
+        self.same_keys(&instance);
         *pause = Duration::from_secs(1);
         let now = clock::instant();
-        let mut due = Due { info: now, histograms: now, ping: now + PING, slow: now, clients: now, settings: now, asked: now, step: now };
+        let mut due =
+            Due { info: now, histograms: now, ping: now + PING, slow: now, clients: now, settings: now, asked: now, step: now };
         let (mut count, mut silent) = (0, None);
         loop {
             count += 1;
@@ -137,6 +152,7 @@ impl Watcher {
                 // The answer comes late or never; for a while the connection is still good for it.
                 Err(Trouble::Silent(_)) => {
                     let trouble = Trouble::Silent("it does not answer: a command that runs long, or a stopped process".into());
+                    let trouble = self.named(trouble);
                     self.slot.lost(&self.target, &trouble);
                     if silent.get_or_insert_with(clock::instant).elapsed() > ENOUGH {
                         return trouble;
@@ -169,7 +185,7 @@ impl Watcher {
                     Demand::Server { ask: ServerAsk::Redis(RedisAsk::Clients), .. } => {
                         self.asked_for(session, instance, due).await?.map(RedisDetail::Clients)
                     }
-                    Demand::Server { ask: ServerAsk::Redis(RedisAsk::Keys), .. } => self.look_for_keys(),
+                    Demand::Server { ask: ServerAsk::Redis(RedisAsk::Keys), .. } => self.look_for_keys(instance),
                     _ => return Ok(false),
                 };
                 let detail = found.map(|found| Detail::Server(ServerDetail::Redis(found)));
@@ -196,33 +212,47 @@ impl Watcher {
         Ok(false)
     }
 
+    /// A server that was started again has other keys, in another order.
+    fn same_keys(&mut self, instance: &Instance) {
+        if self.walk.take_if(|walk| walk.run_id != instance.run_id).is_some() {
+            let lack = Lack::new(Why::NotYet, "the server was restarted since its big keys were looked for");
+            self.slot.add(|sample| sample.keys = Some(Err(lack)));
+        }
+    }
+
     /// Begins to look for big keys, or goes on.
-    fn look_for_keys(&mut self) -> Seen<RedisDetail> {
+    fn look_for_keys(&mut self, instance: &Instance) -> Seen<RedisDetail> {
         let Some(info) = &self.known else { return Err(Lack::new(Why::NotYet, "INFO")) };
         let walk = match self.walk.take() {
             Some(walk) if walk.found.walking => walk,
             Some(walk) => walk.again(info),
-            None => Walk::new(info),
+            None => Walk::new(info, &instance.run_id),
         };
         self.slot.add(|sample| sample.keys = Some(Ok(walk.found.clone())));
         self.walk = Some(walk);
         Ok(RedisDetail::Begun)
     }
 
-    /// Looks at some more keys.
+    /// Looks at some more keys. What goes wrong ends the walk, and not the watching.
     async fn step(&mut self, session: &mut Session) -> Result<(), Trouble> {
         let Some(walk) = &mut self.walk else { return Ok(()) };
-        let found = match walk.step(session).await {
-            Ok(()) => Ok(walk.found.clone()),
-            Err(trouble) if trouble.fatal() => return Err(trouble),
-            Err(trouble) => {
-                self.walk = None;
-                let may = format!("{trouble} (it takes +scan +select +type '+memory|usage' and '~*')");
-                Err(Lack::new(Why::Denied, format!("big keys: {may}")))
+        let trouble = match walk.step(session).await {
+            Ok(()) => {
+                let found = walk.found.clone();
+                self.slot.add(|sample| sample.keys = Some(Ok(found)));
+                return Ok(());
             }
+            Err(trouble) => trouble,
         };
-        self.slot.add(|sample| sample.keys = Some(found));
-        Ok(())
+        self.walk = None;
+        let lack = match trouble.word() {
+            "NOPERM" => {
+                Lack::new(Why::Denied, format!("big keys: {trouble} (it takes +scan +select +type '+memory|usage' and '~*')"))
+            }
+            _ => Lack::new(Why::TimedOut, format!("big keys: {trouble}")),
+        };
+        self.slot.add(|sample| sample.keys = Some(Err(lack)));
+        if trouble.fatal() { Err(trouble) } else { Ok(()) }
     }
 
     /// Clients, when they are asked for: not of a server that has very many, and not again within seconds.
@@ -242,7 +272,7 @@ impl Watcher {
     async fn info(&mut self, session: &mut Session, instance: &mut Instance, due: &mut Due) -> Result<(), Trouble> {
         self.slot.waits(true);
         // What was asked so far is what the answer counts of us: itself it counts afterwards.
-        let own = session.asked();
+        let own = self.asked_so_far.all();
         let text = probe::read(session).await?;
         self.slot.waits(false);
         let info = info::parse(&text);

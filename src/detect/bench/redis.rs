@@ -71,6 +71,7 @@ pub fn quiet() -> RedisFacts {
         clients_age_s: 1.0,
         own_errors: std::collections::BTreeMap::new(),
         keys: Err(Lack::new(Why::NotYet, "big keys")),
+        keys_age_s: 0.0,
         settings: Ok(Arc::new(settings.map(|(n, v)| (n.to_owned(), v.to_owned())).into())),
     }
 }
@@ -104,7 +105,16 @@ pub fn client(id: i64, address: &str) -> Client {
 
 /// A command that is called so often and takes so long, of which nobody stands behind.
 pub fn command(name: &str, per_s: f64, mean_s: f64) -> CommandFacts {
-    CommandFacts { name: name.to_owned(), per_s, busy: per_s * mean_s, mean_s, stall: 0.0, longest_s: None, failed_per_s: 0.0 }
+    CommandFacts {
+        name: name.to_owned(),
+        per_s,
+        busy: per_s * mean_s,
+        mean_s,
+        stall: 0.0,
+        longest_s: None,
+        failed_per_s: 0.0,
+        forks_counted: true,
+    }
 }
 
 impl Bench {

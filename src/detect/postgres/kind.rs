@@ -17,6 +17,7 @@ pub const KIND: Kind = Kind {
     servers: |world| world.servers.postgres.iter().map(|pg| pg.id.as_str()).collect(),
     see_whole: rules::see_whole,
     session: rules::session_of,
+    by_hand: |_, _, command| command.to_owned(),
     refuses: &[rules::exhausted::ID],
     counts: backends::counts,
 };

@@ -8,6 +8,14 @@ use crate::model::shell::Word;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cli(String);
 
+impl Cli {
+    /// As it is typed.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+}
+
 impl Part for Cli {
     fn write(&self, out: &mut String) {
         out.push_str(&self.0);

@@ -1,7 +1,7 @@
 //! How far a cause elsewhere on the host explains what a server of Redis on it loses.
 
 use crate::detect::candidate::Candidate;
-use crate::detect::ledger::State;
+use crate::detect::ledger::{State, inside};
 use crate::detect::verdict::Facts;
 use crate::model::facts::{ProcFacts, RedisFacts};
 
@@ -32,11 +32,36 @@ pub fn kept_waiting(facts: &Facts<'_>, _: State, cause: &Candidate, symptom: &Ca
     if waited > 0.0 { waited / (waited + worked) } else { 0.0 }
 }
 
-/// All of the wait for its flushes, where its process is seen to wait for a disk that others keep busy.
+/// All of the wait for its flushes, where its process is seen to wait for a disk and the cause is about that process: a group that it
+/// stands in, the device under its files.
 pub fn flushes_wait(facts: &Facts<'_>, _: State, cause: &Candidate, symptom: &Candidate) -> f64 {
     const WAITS: f64 = 0.1;
-    let Some((_, p)) = loser(facts, symptom).filter(|(_, p)| !blames(cause, p)) else { return 0.0 };
-    if p.io_wait.is_some_and(|io| io >= WAITS) { 1.0 } else { 0.0 }
+    let Some((r, p)) = loser(facts, symptom).filter(|(_, p)| !blames(cause, p)) else { return 0.0 };
+    let own = match cause.id {
+        "host.io.throttled" => {
+            facts.world.host.cgroups.iter().flatten().any(|g| g.path.shown() == cause.subject.key && inside(p, g))
+        }
+        _ => under(facts, r).is_some_and(|device| {
+            let key = format!("device:{device}");
+            cause.subject.typed_key() == key || cause.subject.also.contains(&key)
+        }),
+    };
+    if own && p.io_wait.is_some_and(|io| io >= WAITS) { 1.0 } else { 0.0 }
+}
+
+/// The device under the directory of its files; none where that is not known for certain.
+fn under(facts: &Facts<'_>, r: &RedisFacts) -> Option<String> {
+    let disks: Vec<&str> = facts.world.host.disks.iter().flatten().filter(|d| d.leaf).map(|d| d.name.shown()).collect();
+    if let [only] = disks[..] {
+        return Some(only.to_owned());
+    }
+    let dir = r.setting("dir")?;
+    let mounts = facts.world.host.filesystems.iter().flat_map(|all| all.iter());
+    let holds =
+        |mount: &str| dir.strip_prefix(mount).is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || mount == "/");
+    let mount = mounts.filter(|fs| holds(fs.mount.shown())).max_by_key(|fs| fs.mount.raw().len())?;
+    let source = mount.source.shown().strip_prefix("/dev/")?;
+    disks.contains(&source).then(|| source.to_owned())
 }
 
 /// All that others wait for a disk which the cause's own server keeps busy with its flushes.

@@ -29,11 +29,18 @@ pub const KIND: Kind = Kind {
     recall: |world, learned| {
         for r in &mut world.servers.redis {
             r.rest_ms = learned.servers.redis.rest(&r.id);
-            r.refilled_by = learned.servers.redis.misses.get(&r.id).and_then(misses::Misses::refilled_by);
             r.usual_per_s = learned.servers.redis.requests.get(&r.id).copied().unwrap_or(0.0);
         }
+        refill::recall(world, |id| learned.servers.redis.misses.get(id)?.refilled_by());
     },
     throughput: |world, id| server(world, id)?.requests_per_s(),
+    by_hand: |world, id, command| {
+        let way = server(world, id).and_then(cli);
+        match (way, command.strip_prefix("redis-cli")) {
+            (Some(way), Some(rest)) => format!("{}{rest}", way.text()),
+            _ => command.to_owned(),
+        }
+    },
     refuses: &["redis.clients.exhausted", "redis.memory.oom_refused", "redis.persistence.failing"],
     counts,
     ..Kind::plain(SourceKind::Redis, |world| world.servers.redis.iter().map(|r| r.id.as_str()).collect())

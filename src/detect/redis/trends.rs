@@ -20,6 +20,8 @@ pub struct Learning {
     pub requests: BTreeMap<String, f64>,
     /// Whole copies for replicas since the counters began.
     pub copies: BTreeMap<String, Series>,
+    /// Bytes written for replicas.
+    pub offsets: BTreeMap<String, Series>,
     /// Look-ups that missed, and the query that was called as often.
     pub misses: BTreeMap<String, Misses>,
 }
@@ -44,6 +46,7 @@ impl Learning {
         self.trips.retain(|id, _| there(id));
         self.requests.retain(|id, _| there(id));
         self.misses.retain(|id, _| there(id));
+        self.offsets.retain(|id, _| there(id));
         for r in &facts.servers.redis {
             if let Some(trips) = r.trips {
                 let ring = self.trips.entry(r.id.clone()).or_default();
@@ -60,6 +63,14 @@ impl Learning {
             if let (Some(used), Some(most)) = (number("used_memory"), number("maxmemory").filter(|m| *m > 0.0)) {
                 let counted = used - number("mem_not_counted_for_evict").unwrap_or(0.0);
                 self.room.entry(r.id.clone()).or_default().push(now_s, (most - counted).max(0.0));
+            }
+            if let Some(offset) = number("master_repl_offset").filter(|_| !info.replicas.is_empty()) {
+                let series = self.offsets.entry(r.id.clone()).or_default();
+                // After a failover the count may go on elsewhere.
+                if series.0.back().is_some_and(|(_, last)| offset < *last) {
+                    series.0.clear();
+                }
+                series.push(now_s, offset);
             }
             if let Some(missed) = number("keyspace_misses") {
                 let misses = self.misses.entry(r.id.clone()).or_default();

@@ -48,6 +48,8 @@ pub struct RedisFacts {
     pub settings: Seen<Arc<BTreeMap<String, String>>>,
     /// Its largest keys, as far as they were looked for.
     pub keys: Seen<Arc<BigKeys>>,
+    /// Seconds since they were looked at last.
+    pub keys_age_s: f64,
 }
 
 /// Round trips of our own requests, milliseconds.
@@ -85,6 +87,8 @@ pub struct CommandFacts {
     pub longest_s: Option<f64>,
     /// Refused or failed calls per second.
     pub failed_per_s: f64,
+    /// The server counts its forks (6.2 and later).
+    pub forks_counted: bool,
 }
 
 /// Facts of every server in the newest snapshot.
@@ -136,6 +140,7 @@ fn one(id: &str, state: &RedisState, window: &[Moment<'_, RedisState>]) -> Redis
         own_errors,
         settings: state.settings.clone(),
         keys: state.keys.clone(),
+        keys_age_s: now_ns.saturating_sub(state.keys_ns) as f64 / 1e9,
     }
 }
 
@@ -168,8 +173,10 @@ fn commands(state: &RedisState, new: &Info, old: &RedisState, before: &Info, dt_
             continue;
         }
         let mean_s = usec as f64 / 1e6 / calls.max(1) as f64;
+        // Without an older reading of histograms all since the start would count as of now.
         let buckets = latency
             .get(row.name.raw())
+            .filter(|_| old.latency.is_ok())
             .and_then(|new| new.since(latency_before.get(row.name.raw()).copied()))
             .filter(|buckets| buckets.iter().any(|(_, calls)| *calls > 0));
         let longest_s = buckets.as_ref().and_then(|b| b.iter().rev().find(|(_, n)| *n > 0)).map(|(bound, _)| *bound as f64 / 1e6);
@@ -182,6 +189,7 @@ fn commands(state: &RedisState, new: &Info, old: &RedisState, before: &Info, dt_
                 stall: 0.0,
                 longest_s,
                 failed_per_s: failed as f64 / dt_s,
+                forks_counted: new.number("total_forks").is_some(),
             },
             buckets,
         ));
@@ -251,7 +259,7 @@ impl CommandFacts {
     /// It forks within its own time: what others stand behind is the fork, which is counted as such.
     #[must_use]
     pub fn forks(&self) -> bool {
-        ["bgsave", "bgrewriteaof", "psync", "sync", "replconf"].contains(&self.name.as_str())
+        self.forks_counted && ["bgsave", "bgrewriteaof", "psync", "sync", "replconf"].contains(&self.name.as_str())
     }
 
     /// Others stand behind it.

@@ -166,10 +166,11 @@ pub struct ReplicaRow {
     pub address: Foreign,
     /// `online`, `wait_bgsave` …
     pub state: Foreign,
-    /// How far it is.
+    /// How far it is; 0 until it acknowledged for the first time: it still reads its copy.
     pub offset: f64,
-    /// Seconds since it acknowledged.
-    pub lag_s: f64,
+    /// Seconds since it acknowledged; unknown where the server does not say.
+    #[serde(default)]
+    pub lag_s: Option<f64>,
 }
 
 /// A database.

@@ -80,6 +80,9 @@ pub struct RedisState {
     /// Its largest keys, as far as they were looked for.
     #[serde(default = "not_looked_for")]
     pub keys: Seen<Arc<BigKeys>>,
+    /// When they were looked at last (CLOCK_MONOTONIC ns).
+    #[serde(default)]
+    pub keys_ns: u64,
     /// What perftop asked.
     pub own: Arc<BTreeMap<String, u64>>,
 }
@@ -104,6 +107,7 @@ impl Default for RedisState {
             clients_ns: 0,
             settings: Err(not_yet("CONFIG GET")),
             keys: not_looked_for(),
+            keys_ns: 0,
             own: Arc::default(),
         }
     }
@@ -134,6 +138,7 @@ impl RedisState {
             clients_ns: if sample.clients.is_some() { now_ns } else { self.clients_ns },
             settings: slow(&sample.settings, &self.settings),
             keys: slow(&sample.keys, &self.keys),
+            keys_ns: if sample.keys.is_some() { now_ns } else { self.keys_ns },
             own: kept(&sample.own),
         }
     }

@@ -1,6 +1,7 @@
 //! What lies on top of a screen.
 
 pub(super) mod boxed;
+mod card;
 mod fix;
 mod help;
 mod messages;
@@ -33,6 +34,7 @@ pub fn draw(app: &App, picture: &Picture, overlay: &Overlay, theme: &Theme, fram
         Overlay::Sockets { scroll } => sockets::draw(picture, *scroll, theme, frame, area),
         Overlay::Messages { scroll } => messages::draw(picture, *scroll, theme, frame, area),
         Overlay::Query { source, query, scroll } => postgres::query::draw(picture, source, *query, *scroll, theme, frame, area),
+        Overlay::Card { tab, key, scroll } => card::draw(app, picture, (*tab, key), *scroll, theme, frame, area),
         Overlay::Time { back } => time::draw(&app.keymap, picture, *back, theme, frame, area),
         Overlay::CopyView { .. } => {}
     }

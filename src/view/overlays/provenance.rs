@@ -6,6 +6,7 @@ use ratatui::text::{Line, Span};
 
 use crate::app::{App, Overlay, Screen};
 use crate::config::Meaning;
+use crate::detect::kinds::by_hand;
 use crate::model::origin::{self, Origin};
 use crate::view::theme::Theme;
 
@@ -38,7 +39,9 @@ pub fn draw(app: &App, scroll: usize, theme: &Theme, frame: &mut Frame<'_>, area
             Span::styled(o.from, theme.style(Meaning::Text)),
         ]));
         rows.push(Line::from(Span::styled(format!("   {}", o.formula), theme.style(Meaning::Muted))));
-        rows.push(Line::from(Span::styled(format!("   $ {}", o.command), theme.style(Meaning::Accent))));
+        let source = finding.map_or("host", |f| f.source.as_str());
+        let command = app.shown().map_or_else(|| o.command.to_owned(), |p| by_hand(&p.facts, source, o.command));
+        rows.push(Line::from(Span::styled(format!("   $ {command}"), theme.style(Meaning::Accent))));
     }
     super::boxed::scrolled(&rows, scroll, theme, frame, inside);
 }

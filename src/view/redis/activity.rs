@@ -4,6 +4,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
+use crate::app::redis::meaning_of_hits;
 use crate::app::tables::ServerView;
 use crate::config::Meaning;
 use crate::diagnose::Picture;
@@ -52,12 +53,13 @@ pub fn draw(view: &ServerView, picture: &Picture, theme: &Theme, frame: &mut Fra
     ];
     let width = usize::from(inside.width).saturating_sub(28);
     let second = picture.at.mono_ns / 1_000_000_000;
+    let hits = r.hit_rate().map_or(Meaning::Text, |h| meaning_of_hits(h * 100.0));
     let line = |(name, label, figure, meaning, top): (&str, &str, String, Meaning, Option<f64>)| {
         let ring = ring(name);
         let top = top.unwrap_or_else(|| graph::columns(ring, width, second).into_iter().flatten().fold(1e-9, f64::max));
         Line::from(vec![
             Span::styled(format!(" {label:<15}"), theme.style(Meaning::Muted)),
-            Span::styled(format!("{figure:>10} "), theme.style(Meaning::Text)),
+            Span::styled(format!("{figure:>10} "), theme.style(if name == "hit" { hits } else { Meaning::Text })),
             Span::styled(graph::spark(ring, width, top, second, theme), theme.style(meaning)),
         ])
     };

@@ -49,33 +49,78 @@ alone, which may have waited for a CPU.
     judge: Judge::Redis(judge),
 };
 
-/// Commands whose first argument is no key.
-const WITHOUT_KEY: [&str; 25] = [
-    "KEYS",
-    "SCAN",
-    "EVAL",
-    "EVAL_RO",
-    "EVALSHA",
-    "EVALSHA_RO",
-    "FCALL",
-    "FCALL_RO",
-    "SCRIPT",
-    "FUNCTION",
-    "PUBLISH",
-    "SUBSCRIBE",
-    "PSUBSCRIBE",
-    "SPUBLISH",
-    "INFO",
-    "CONFIG",
-    "CLIENT",
-    "DEBUG",
-    "FLUSHALL",
-    "FLUSHDB",
-    "SAVE",
-    "BGSAVE",
-    "COMMAND",
-    "MEMORY",
-    "XREAD",
+/// Commands whose first argument is a key, and that may take long by its size.
+const OF_A_KEY: [&str; 70] = [
+    "GET",
+    "SET",
+    "SETEX",
+    "GETSET",
+    "GETDEL",
+    "GETEX",
+    "GETRANGE",
+    "SETRANGE",
+    "APPEND",
+    "DEL",
+    "UNLINK",
+    "RENAME",
+    "EXPIRE",
+    "PERSIST",
+    "COPY",
+    "DUMP",
+    "RESTORE",
+    "SORT",
+    "SORT_RO",
+    "TYPE",
+    "MGET",
+    "HGETALL",
+    "HKEYS",
+    "HVALS",
+    "HMGET",
+    "HSET",
+    "HMSET",
+    "HDEL",
+    "HSCAN",
+    "HRANDFIELD",
+    "SMEMBERS",
+    "SADD",
+    "SREM",
+    "SPOP",
+    "SRANDMEMBER",
+    "SSCAN",
+    "SUNION",
+    "SINTER",
+    "SDIFF",
+    "SUNIONSTORE",
+    "SINTERSTORE",
+    "SDIFFSTORE",
+    "LRANGE",
+    "LREM",
+    "LTRIM",
+    "LINSERT",
+    "LINDEX",
+    "LSET",
+    "LPOS",
+    "RPUSH",
+    "LPUSH",
+    "LPOP",
+    "RPOP",
+    "ZRANGE",
+    "ZREVRANGE",
+    "ZRANGEBYSCORE",
+    "ZREVRANGEBYSCORE",
+    "ZRANGEBYLEX",
+    "ZREMRANGEBYSCORE",
+    "ZREMRANGEBYRANK",
+    "ZADD",
+    "ZREM",
+    "ZSCAN",
+    "ZCOUNT",
+    "XRANGE",
+    "XREVRANGE",
+    "XTRIM",
+    "BITCOUNT",
+    "PFCOUNT",
+    "GEOSEARCH",
 ];
 
 /// Seconds of the log that count.
@@ -96,7 +141,7 @@ fn judge(view: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     };
     let mut by_key: BTreeMap<&str, Vec<&SlowEntry>> = BTreeMap::new();
     for entry in log.entries.iter().filter(|e| now_s - e.at_s as f64 <= LATELY_S && !e.key.is_empty()) {
-        if !WITHOUT_KEY.contains(&command(entry)) {
+        if OF_A_KEY.contains(&command(entry)) {
             by_key.entry(entry.key.shown()).or_default().push(entry);
         }
     }
@@ -122,7 +167,7 @@ fn command(entry: &SlowEntry) -> &str {
 
 fn found(r: &RedisFacts, params: &Params<'_>, entries: &[&SlowEntry], longest_ms: f64) -> Found {
     let (first, key) = (entries[0], &entries[0].key);
-    let known = r.keys.as_ref().ok().and_then(|keys| keys.rows.iter().find(|row| row.key == *key));
+    let known = measured(r, key);
     let size = known.map_or_else(String::new, |k| format!(", {} in a {}", bytes(k.bytes as f64), k.kind));
     let title =
         format!("Key {key} makes {} slow: {} calls of up to {} ms{size}", command(first), entries.len(), short(longest_ms));
@@ -134,6 +179,14 @@ fn found(r: &RedisFacts, params: &Params<'_>, entries: &[&SlowEntry], longest_ms
     found.evidence.extend(known.map(|k| evidence("memory of the key", k.bytes as f64, Unit::Bytes, None, "redis.keys")));
     found.fixes = fixes(r, command(first), key, known);
     found
+}
+
+/// Its size, where it was looked for lately and there is one database only: the slow log does not say which.
+fn measured<'a>(r: &'a RedisFacts, key: &Foreign) -> Option<&'a BigKey> {
+    const OLD_S: f64 = 600.0;
+    let only = r.known.as_ref().is_some_and(|info| info.keyspace.len() == 1);
+    let keys = r.keys.as_ref().ok().filter(|_| only && r.keys_age_s <= OLD_S)?;
+    keys.rows.iter().find(|row| row.key == *key)
 }
 
 fn fixes(r: &RedisFacts, command: &str, key: &Foreign, known: Option<&BigKey>) -> Vec<Fix> {
@@ -181,5 +234,6 @@ mod tests {
         slow("HGETALL user:1", 3, 20, 90).must_say(&RULE, "clear");
         // A pattern is no key.
         slow("KEYS user:*", 3, 20, 3).must_say(&RULE, "clear");
+        slow("ZUNION 2", 3, 20, 3).must_say(&RULE, "clear");
     }
 }

@@ -12,7 +12,7 @@ use crate::model::redis::{RedisAsk, SlowEntry};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, count, seconds, short};
 
-use super::support::{client_at, info, instance, trips};
+use super::support::{info, instance, sender, trips};
 
 /// What both have.
 pub const LOST: Param = Param {
@@ -106,7 +106,7 @@ pub fn unknown_client(r: &RedisFacts, judged: &Judged) -> Option<Demand> {
     const AGAIN_S: f64 = 3.0;
     let found = judged.verdicts.iter().filter(|(_, v)| matches!(v, Verdict::Found(_)));
     let commands = found.filter_map(|(subject, _)| r.commands.as_ref().ok()?.iter().find(|c| c.name == subject.key));
-    let unknown = commands.filter_map(|c| entry(r, c)).any(|e| client_at(r, e.client.shown()).is_none());
+    let unknown = commands.filter_map(|c| entry(r, c)).any(|e| sender(r, e).is_none());
     (unknown && r.clients_age_s > AGAIN_S).then(|| RedisAsk::Clients.of(&r.id))
 }
 

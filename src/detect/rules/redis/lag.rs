@@ -6,6 +6,7 @@ use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::redis::View;
 use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::series::Series;
 use crate::detect::verdict::{Found, Judged, Prev, Verdict, evidence};
 use crate::model::facts::RedisFacts;
 use crate::model::redis::{Info, ReplicaRow};
@@ -33,7 +34,7 @@ pub const RULE: Rule = Rule {
     origins: &["redis.replication", "redis.stats", "redis.settings"],
     page: "\
 Seen from the primary: a replica acknowledges each second how far it is. It is behind by the seconds since it did so, or
-by the bytes that it lacks over the bytes that are written per second, whichever is more. Seen from a replica: seconds
+since the primary was where the replica is now, whichever is more. Seen from a replica: seconds
 since it heard of its primary, which speaks every `repl-ping-replica-period` (10 s) at least.
 
 It costs no time: reads from it are old, and what it lacks would be lost in a failover. Where the buffer that the primary
@@ -65,7 +66,7 @@ fn judge(view: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     }
     for row in info.replicas.iter().filter(|row| row.state.shown() == "online") {
         let subject = replica(row.address.shown());
-        if let Some(found) = behind(r, info, row, params, is_held(prev, &subject)) {
+        if let Some(found) = behind(view, info, row, params, is_held(prev, &subject)) {
             judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
         }
     }
@@ -76,32 +77,58 @@ fn judge(view: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
 }
 
 /// Seen from the primary.
-fn behind(r: &RedisFacts, info: &Info, row: &ReplicaRow, params: &Params<'_>, held: bool) -> Option<Found> {
-    let lacks = (info.number("master_repl_offset")? - row.offset).max(0.0);
-    let written = r.rate("master_repl_offset").unwrap_or(0.0);
-    let of_writes = if written > 0.0 { lacks / written } else { 0.0 };
-    let late_s = row.lag_s.max(of_writes);
+fn behind(view: &View<'_>, info: &Info, row: &ReplicaRow, params: &Params<'_>, held: bool) -> Option<Found> {
+    let r = view.server;
+    // One that has not acknowledged anything yet still reads its copy: how far it is nobody knows, whether it lives it says all the while.
+    let known = info.number("master_repl_offset").filter(|_| row.offset > 0.0);
+    let lacks = known.map(|offset| (offset - row.offset).max(0.0));
+    let offsets = view.facts.learned.servers.redis.offsets.get(&r.id).filter(|_| lacks.is_some());
+    let of_writes = offsets.map_or(0.0, |series| since(series, row.offset));
+    let lag_s = row.lag_s?;
+    let late_s = lag_s.max(of_writes);
     if late_s < params.limit(BEHIND, held) {
         return None;
     }
-    let title = format!("Replica {} is {} behind, {} of writes", row.address, seconds(late_s), bytes(lacks));
-    let backlog = info.number("repl_backlog_size").unwrap_or(0.0);
-    let mut found = of(title, late_s);
+    let writes = lacks.map_or_else(String::new, |lacks| format!(", {} of writes", bytes(lacks)));
+    let mut found = of(format!("Replica {} is {} behind{writes}", row.address, seconds(late_s)), late_s);
+    let backlog = info.number("repl_backlog_size");
     found.evidence = vec![
         params.row("behind", late_s, BEHIND, "redis.replication"),
-        evidence("since it acknowledged", row.lag_s, Unit::Seconds, None, "redis.replication"),
-        evidence("writes that it lacks", lacks, Unit::Bytes, None, "redis.replication"),
-        evidence("written for replicas", written, Unit::BytesPerSecond, None, "redis.replication"),
-        evidence("backlog", backlog, Unit::Bytes, None, "redis.replication"),
+        evidence("since it acknowledged", lag_s, Unit::Seconds, None, "redis.replication"),
     ];
-    // One that takes nothing any more is cut off when its buffer is full.
-    if let Some(most) = limit(r).filter(|_| row.lag_s >= late_s * 0.5 && written > 0.0) {
-        found.evidence.push(evidence("buffer that it may fill", most, Unit::Bytes, None, "redis.settings"));
-        found.eta_s = Some(((most - lacks) / written).max(0.0));
-    }
+    let written = r.rate("master_repl_offset");
+    let rows = [
+        lacks.map(|n| evidence("writes that it lacks", n, Unit::Bytes, None, "redis.replication")),
+        written.map(|n| evidence("written for replicas", n, Unit::BytesPerSecond, None, "redis.replication")),
+        backlog.map(|n| evidence("backlog", n, Unit::Bytes, None, "redis.replication")),
+    ];
+    found.evidence.extend(rows.into_iter().flatten());
+    // One that takes nothing any more is cut off.
+    let stands = lag_s >= late_s * 0.5;
+    found.eta_s = written.filter(|_| stands).and_then(|written| cut_off_s(r, lacks.unwrap_or(0.0), lag_s, written));
     found.fixes.extend(look(r, Phase::Relief, "See how far each replica is", |cli| sh!("{} INFO replication", cli)));
-    found.fixes.extend(backlog_for(r, info, lacks, backlog));
+    found.fixes.extend(lacks.zip(backlog).and_then(|(lacks, backlog)| backlog_for(r, info, lacks, backlog)));
     Some(found)
+}
+
+/// Seconds since the primary was where a replica is now; as far back as it was watched.
+fn since(offsets: &Series, at: f64) -> f64 {
+    let Some((now_s, _)) = offsets.0.back() else { return 0.0 };
+    let passed = offsets.0.iter().find(|(_, offset)| *offset > at);
+    passed.map_or(0.0, |(passed_s, _)| now_s - passed_s)
+}
+
+/// Seconds until the link is cut: by `repl-timeout`, or by a limit of the buffer that is kept for it. None where one of them is unknown.
+fn cut_off_s(r: &RedisFacts, lacks: f64, lag_s: f64, written: f64) -> Option<f64> {
+    let timeout = r.setting("repl-timeout")?.parse::<f64>().ok()?;
+    let words: Vec<&str> = r.setting("client-output-buffer-limit")?.split(' ').collect();
+    let own = words.chunks_exact(4).find(|class| ["slave", "replica"].contains(&class[0]))?;
+    let [hard, soft, soft_s] = [own[1], own[2], own[3]].map(|word| word.parse::<f64>().unwrap_or(0.0));
+    let full = |limit: f64, more_s: f64| match limit > 0.0 && written > 0.0 {
+        true => ((limit - lacks) / written).max(0.0) + more_s,
+        false => f64::INFINITY,
+    };
+    Some((timeout - lag_s).max(0.0).min(full(hard, 0.0)).min(full(soft, soft_s)))
 }
 
 /// Seen from the replica: nothing comes, though the link stands.
@@ -132,13 +159,6 @@ fn of(title: String, late_s: f64) -> Found {
     found
 }
 
-/// Bytes that the buffer of a replica may hold: the hard limit, 0 and unknown left out.
-fn limit(r: &RedisFacts) -> Option<f64> {
-    let words: Vec<&str> = r.setting("client-output-buffer-limit")?.split(' ').collect();
-    let own = words.chunks_exact(4).find(|class| ["slave", "replica"].contains(&class[0]))?;
-    own[1].parse::<f64>().ok().filter(|most| *most > 0.0)
-}
-
 /// A backlog that holds what it lacks, so that it goes on where it was once its link was cut. A tenth of the machine at most.
 fn backlog_for(r: &RedisFacts, info: &Info, lacks: f64, backlog: f64) -> Option<Fix> {
     let wanted = (lacks * 2.0).ceil();
@@ -154,14 +174,20 @@ fn backlog_for(r: &RedisFacts, info: &Info, lacks: f64, backlog: f64) -> Option<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::detect::bench::redis::SERVER;
     use crate::detect::bench::{Bench, Table};
 
-    /// A primary that writes 1 MB a second, and a replica that acknowledged so long ago and lacks so much.
+    /// A primary that wrote 1 MB a second for a minute and a half, and a replica that acknowledged so long ago and lacks so much.
     fn primary(lag_s: f64, lacks: f64) -> Bench {
-        Bench::redis(|r| {
-            r.grow("master_repl_offset", 1e6);
-            let row = ReplicaRow { address: "10.0.0.3:6379".into(), state: "online".into(), offset: 5e6 - lacks, lag_s };
+        let bench = Bench::redis(|r| {
+            r.say("master_repl_offset", 9e7);
+            let row =
+                ReplicaRow { address: "10.0.0.3:6379".into(), state: "online".into(), offset: 9e7 - lacks, lag_s: Some(lag_s) };
             r.replicas(vec![row]);
+        });
+        bench.knowing(|learned| {
+            let series = learned.servers.redis.offsets.entry(SERVER.to_owned()).or_default();
+            (1..=90).for_each(|s| series.push(f64::from(s), f64::from(s) * 1e6));
         })
     }
 
@@ -186,7 +212,11 @@ mod tests {
         .check(&RULE);
         primary(12.0, 4e6).must_say(&RULE, "found Replica 10.0.0.3:6379 is 12 s behind, 3.8 MiB of writes");
         // It acknowledges, and does not keep up.
-        primary(1.0, 2e7).must_say(&RULE, "found Replica 10.0.0.3:6379 is 20 s behind");
+        primary(1.0, 2e7).must_say(&RULE, "found Replica 10.0.0.3:6379 is 19 s behind");
+        // It reads its first copy: nothing was acknowledged yet.
+        primary(1.0, 9e7).must_say(&RULE, "clear");
+        // It stands still in that: it does not even say that it lives.
+        primary(30.0, 9e7).must_say(&RULE, "found Replica 10.0.0.3:6379 is 30 s behind");
         // Nothing was written for it to lack.
         Bench::redis(|r| r.replicas(Vec::new())).must_say(&RULE, "clear");
     }

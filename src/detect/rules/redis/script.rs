@@ -9,7 +9,7 @@ use crate::detect::verdict::{Judged, Prev};
 use crate::model::facts::{CommandFacts, RedisFacts};
 
 use super::commands::{self, LONG, LOST, entry};
-use super::support::{client_at, fix, in_application, kill as end_client};
+use super::support::{fix, in_application, kill as end_client, sender};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -37,7 +37,7 @@ fn judge(view: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
 }
 
 fn fixes(r: &RedisFacts, command: &CommandFacts) -> Vec<Fix> {
-    let culprit = entry(r, command).and_then(|e| client_at(r, e.client.shown()));
+    let culprit = entry(r, command).and_then(|e| sender(r, e));
     let mut fixes: Vec<Fix> = culprit.and_then(|client| end_client(r, client)).into_iter().collect();
     let function = command.name.starts_with("fcall");
     let kill = fix(r, Phase::Relief, "End the script that runs, unless it has written", |cli| match function {

@@ -12,7 +12,7 @@ use crate::model::facts::{CommandFacts, ProcFacts, RedisFacts};
 use crate::model::unit::{Unit, seconds, short};
 
 use super::commands::{self, LONG, LOST, entry};
-use super::support::{client_at, fix, in_application, instance, kill, look, set};
+use super::support::{fix, in_application, instance, kill, look, sender, set};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -101,7 +101,7 @@ fn fixes(r: &RedisFacts, command: &CommandFacts) -> Vec<Fix> {
     {
         fixes.extend(set(r, Phase::Relief, "Free deleted keys in the background", "lazyfree-lazy-user-del", "yes"));
     }
-    let culprit = entry(r, command).and_then(|e| client_at(r, e.client.shown()));
+    let culprit = entry(r, command).and_then(|e| sender(r, e));
     fixes.extend(culprit.and_then(|client| kill(r, client)));
     fixes.extend(look(r, Phase::Relief, "See who sends it, with which key", |cli| sh!("{} SLOWLOG GET 32", cli)));
     let instead = match command.name.as_str() {

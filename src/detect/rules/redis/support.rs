@@ -6,7 +6,7 @@ use crate::detect::fix::shell_fix;
 use crate::detect::redis::{Cli, View, cli};
 use crate::detect::verdict::{Judged, evidence};
 use crate::model::facts::RedisFacts;
-use crate::model::redis::{BigKey, Client, Info};
+use crate::model::redis::{BigKey, Client, Info, SlowEntry};
 use crate::model::seen::{Lack, Why};
 use crate::model::shell::Word;
 use crate::model::subject::{Subject, SubjectType};
@@ -95,6 +95,9 @@ pub fn fix(r: &RedisFacts, phase: Phase, title: impl Into<String>, command: impl
 /// A setting is changed at once and until the next restart. `None` where settings cannot be read: nobody knows the way back.
 #[must_use]
 pub fn set(r: &RedisFacts, phase: Phase, title: impl Into<String>, name: &'static str, value: &str) -> Option<Fix> {
+    if r.missing("CONFIG GET").is_some_and(|lack| lack.why == Why::Absent) {
+        return Some(in_service(r, phase, title, name, value));
+    }
     let (before, value) = (Word::quoted(r.setting(name)?.as_bytes())?, Word::quoted(value.as_bytes())?);
     let cli = cli(r)?;
     let mut fix = fix(r, phase, title, |cli| sh!("{} CONFIG SET {} {}", cli, Name(name), value))?;
@@ -102,6 +105,17 @@ pub fn set(r: &RedisFacts, phase: Phase, title: impl Into<String>, name: &'stati
     fix.risk = "lost at the next restart unless CONFIG REWRITE follows, or redis.conf (the parameter group) has it".into();
     fix.verify = sh!("{} CONFIG GET {}", cli, Name(name));
     Some(fix)
+}
+
+/// The same where a service forbids CONFIG: its own console has it.
+fn in_service(r: &RedisFacts, phase: Phase, title: impl Into<String>, name: &'static str, value: &str) -> Fix {
+    let mut fix =
+        in_application(r, title, format!("{name} = {value} in the parameter group, or what the service calls its settings"));
+    fix.phase = phase;
+    fix.horizon = Horizon::ShortTerm;
+    fix.needs = "the console of the service".into();
+    fix.risk = "some settings need a restart there".into();
+    fix
 }
 
 /// More memory for its data, where the machine has it by its own word (`total_system_memory`) and, here, by what is available on the host.
@@ -144,10 +158,15 @@ pub fn kill(r: &RedisFacts, client: &Client) -> Option<Fix> {
     Some(fix)
 }
 
-/// The client at that address, if it is still there.
+/// The client that sent an entry of the slow log, if it is still there: at that address, and connected since then. An address may be
+/// another one's by now.
 #[must_use]
-pub fn client_at<'a>(r: &'a RedisFacts, address: &str) -> Option<&'a Client> {
-    r.clients.as_ref().ok()?.rows.iter().find(|c| c.address.shown() == address)
+pub fn sender<'a>(r: &'a RedisFacts, entry: &SlowEntry) -> Option<&'a Client> {
+    let now_s = r.known.as_ref()?.number("server_time_usec")? / 1e6;
+    let since_s = now_s - entry.at_s as f64;
+    // Both count whole seconds.
+    let stood = |c: &&Client| c.age_s as f64 + r.clients_age_s + 1.0 >= since_s;
+    r.clients.as_ref().ok()?.rows.iter().filter(stood).find(|c| c.address == entry.client)
 }
 
 /// How large a key is, by hand.
