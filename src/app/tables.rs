@@ -156,6 +156,19 @@ pub struct ServerScreen {
     pub more: Option<More>,
 }
 
+impl ServerScreen {
+    /// A screen of these tables, whose servers are asked for nothing more; `key` opens it, and `shown` is how that is written.
+    #[must_use]
+    pub const fn plain(
+        kind: SourceKind,
+        (key, shown): (char, &'static str),
+        tabs: &'static [Tab],
+        servers: fn(&Facts) -> Vec<&str>,
+    ) -> Self {
+        Self { kind, key, shown, tabs, servers, more: None }
+    }
+}
+
 /// What is only read when it is asked for.
 #[derive(Debug, Clone, Copy)]
 pub struct More {

@@ -14,14 +14,9 @@ use super::pasted::pasted;
 use super::tables::{Copied, Row, ServerScreen, Tab, figure, words};
 
 /// Its tables.
-pub const SCREEN: ServerScreen = ServerScreen {
-    kind: SourceKind::Postgres,
-    key: '3',
-    shown: "3",
-    tabs: TABS,
-    more: None,
-    servers: |facts| facts.servers.postgres.iter().map(|pg| pg.id.as_str()).collect(),
-};
+pub const SCREEN: ServerScreen = ServerScreen::plain(SourceKind::Postgres, ('3', "3"), TABS, |facts| {
+    facts.servers.postgres.iter().map(|pg| pg.id.as_str()).collect()
+});
 
 const TABS: &[Tab] = &[
     Tab {

@@ -15,17 +15,15 @@ use super::tables::{Copied, More, Row, ServerScreen, Tab, figure, words};
 
 /// Its tables.
 pub const SCREEN: ServerScreen = ServerScreen {
-    kind: SourceKind::Redis,
-    key: '4',
-    shown: "4",
-    tabs: TABS,
     more: Some(More {
         what: "big keys",
         tab: KEYS,
         demand: |source| RedisAsk::Keys.of(source),
         says: "looking for big keys: 1,000 a second, for a minute at most; again to go on",
     }),
-    servers: |facts| facts.servers.redis.iter().map(|r| r.id.as_str()).collect(),
+    ..ServerScreen::plain(SourceKind::Redis, ('4', "4"), TABS, |facts| {
+        facts.servers.redis.iter().map(|r| r.id.as_str()).collect()
+    })
 };
 
 /// The place of the table of keys.

@@ -6,13 +6,9 @@ use crate::model::source::SourceKind;
 use super::tables::{Cell, Row, ServerScreen, Tab, figure, words};
 
 /// Its table.
-pub const SCREEN: ServerScreen = ServerScreen {
-    kind: SourceKind::Echo,
-    key: '9',
-    shown: "9",
-    tabs: TABS,
-    servers: |facts| facts.servers.echo.iter().map(|server| server.id.as_str()).collect(),
-};
+pub const SCREEN: ServerScreen = ServerScreen::plain(SourceKind::Echo, ('9', "9"), TABS, |facts| {
+    facts.servers.echo.iter().map(|server| server.id.as_str()).collect()
+});
 
 const TABS: &[Tab] = &[Tab {
     rows: |facts, _, _| {
