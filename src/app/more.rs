@@ -8,7 +8,10 @@ use super::{App, Effect, Overlay};
 impl App {
     /// Asks for it.
     pub(super) fn ask(&mut self) -> Vec<Effect> {
-        let more = self.server().and_then(ServerView::more).filter(|_| self.overlays.is_empty());
+        let more = self
+            .server()
+            .and_then(ServerView::more)
+            .filter(|_| self.overlays.iter().all(|overlay| matches!(overlay, Overlay::Card { .. })));
         match (more, self.shown().cloned()) {
             (Some(more), Some(picture)) => self.ask_for_more(&picture.facts, more),
             _ => self.plan(),
@@ -32,6 +35,8 @@ impl App {
     fn ask_for_more(&mut self, facts: &Facts, more: More) -> Vec<Effect> {
         let Some(view) = self.server_mut() else { return Vec::new() };
         let Some(source) = view.of(facts).map(ToOwned::to_owned) else { return Vec::new() };
+        self.overlays.clear();
+        let Some(view) = self.server_mut() else { return Vec::new() };
         if view.tab != more.tab {
             (view.tab, view.selected) = (more.tab, None);
         }

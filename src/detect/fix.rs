@@ -79,6 +79,15 @@ pub fn guarded(p: &ProcFacts, action: &Command) -> Command {
     sh!("[ \"$(sed 's/.*) //' /proc/{}/stat 2>/dev/null | cut -d' ' -f20)\" = {} ] && {}", pid, start, action)
 }
 
+/// A process that somebody stopped goes on.
+#[must_use]
+pub fn go_on(p: &ProcFacts) -> Fix {
+    let go = guarded(p, &sh!("kill -CONT {}", p.id.pid));
+    let mut fix = shell_fix(Phase::Relief, Horizon::Immediate, "Let its process go on: somebody stopped it", go);
+    fix.risk = "whoever stopped it (a debugger, a snapshot) may want it stopped".into();
+    fix
+}
+
 /// `4242,4243`.
 fn pids(members: &[&ProcFacts]) -> Those {
     let list: Vec<String> = members.iter().take(PIDS).map(|p| p.id.pid.to_string()).collect();

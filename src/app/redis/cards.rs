@@ -121,7 +121,8 @@ pub fn client(facts: &Facts, id: &str, key: &str) -> Option<Card> {
 fn about(lines: &mut Lines, facts: &Facts, r: &RedisFacts, c: &Client) {
     let user = if c.user.is_empty() { "?" } else { c.user.shown() };
     lines.say("user", user);
-    lines.say("connected for", format!("{}, idle for {}", seconds(c.age_s as f64), seconds(c.idle_s as f64)));
+    // As it was listed last, and the time since then.
+    lines.say("connected for", seconds(c.age_s as f64 + r.clients_age_s));
     lines.say("newest command", c.command.shown());
     lines.say("memory", format!("{}, {} of it waits to be read", bytes(c.total_bytes as f64), bytes(c.output_bytes as f64)));
     let flags: Vec<String> = c.flags.shown().chars().map(|flag| format!("{flag} {}", meaning(flag))).collect();
@@ -140,7 +141,7 @@ const fn meaning(flag: char) -> &'static str {
         'S' => "a replica",
         'M' => "its primary",
         'P' => "subscribed",
-        'b' => "waits by its own wish",
+        'b' => "in a blocking command",
         'x' => "in a transaction",
         'd' => "a watched key was changed",
         'u' => "waits for an unblocked one",
@@ -160,7 +161,7 @@ fn programs(facts: &Facts, r: &RedisFacts) -> Vec<String> {
     let port = r.instance.as_ref().and_then(|i| i.port);
     let links = facts.host.sockets.iter().flat_map(|s| &s.peers).filter(|l| l.local && Some(l.peer.port()) == port);
     let named = links.filter_map(|l| Some((facts.processes().iter().find(|p| Some(p.id) == l.owner)?, l.sockets)));
-    let mut all: Vec<String> = named.map(|(p, sockets)| format!("{}: {sockets} connections", p.label())).collect();
+    let mut all: Vec<String> = named.map(|(p, sockets)| format!("{}, connections: {sockets}", p.label())).collect();
     all.sort();
     all.dedup();
     all

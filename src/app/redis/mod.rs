@@ -19,7 +19,7 @@ pub const SCREEN: ServerScreen = ServerScreen {
         what: "big keys",
         tab: KEYS,
         demand: |source| RedisAsk::Keys.of(source),
-        says: "looking for big keys: 1,000 a second, for a minute at most; again to go on",
+        says: "looking for big keys: 1,000 a second, for a minute at most; x again continues",
     }),
     ..ServerScreen::plain(SourceKind::Redis, ('4', "4"), TABS, |facts| {
         facts.servers.redis.iter().map(|r| r.id.as_str()).collect()

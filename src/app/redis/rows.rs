@@ -103,7 +103,7 @@ pub fn keys(r: &RedisFacts) -> Vec<Row> {
     let says = match (found.walking, found.complete) {
         (true, _) => format!("… {far}"),
         (false, true) => format!("all {} keys looked at, {} ago", count(found.looked as f64), seconds(r.keys_age_s)),
-        (false, false) => format!("{far}, a sample by chance; asked again it goes on"),
+        (false, false) => format!("{far}, a random sample; x continues"),
     };
     let end = vec![Cell::of(-1.0, String::new()), Cell::text(""), Cell::of(-1.0, String::new()), Cell::text(says)];
     found.rows.iter().map(one).chain([row("", end, Meaning::Muted)]).collect()
@@ -132,7 +132,7 @@ pub fn levels(r: &RedisFacts) -> Vec<Row> {
     let gone = |name: &str| r.rate(name).map_or_else(|| "?".to_owned(), |n| format!("{}/s", short(n)));
     say("expired", gone("expired_keys"), String::new(), Meaning::Text);
     say("evicted", gone("evicted_keys"), String::new(), Meaning::Text);
-    let clients = format!("of {}, {} blocked by their own wish", show("maxclients", count), show("blocked_clients", count));
+    let clients = format!("of {}, {} in blocking commands", show("maxclients", count), show("blocked_clients", count));
     say("clients", show("connected_clients", count), clients, Meaning::Text);
     let ill = |name: &str| if ["", "ok"].contains(&info.word(name)) { Meaning::Text } else { Meaning::Critical };
     let changes = format!("{} changes since", show("rdb_changes_since_last_save", count));

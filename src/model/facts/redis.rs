@@ -219,7 +219,9 @@ fn requests<'a>(mut commands: impl Iterator<Item = &'a CommandFacts> + Clone, re
 /// Clients that can stand in the queue: those that are connected, but for those that wait for data by their own wish, and us.
 fn clients(info: &Info) -> f64 {
     let connected = info.number("connected_clients").unwrap_or(0.0) - info.number("blocked_clients").unwrap_or(0.0) - 1.0;
-    connected.max(0.0)
+    // The link to its primary counts as a client of a replica, and waits for nothing.
+    let primary = if info.word("role") == "slave" && info.word("master_link_status") == "up" { 1.0 } else { 0.0 };
+    (connected - primary).max(0.0)
 }
 
 /// Buckets of one command in the window: upper bound in microseconds, calls.

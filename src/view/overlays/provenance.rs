@@ -39,8 +39,14 @@ pub fn draw(app: &App, scroll: usize, theme: &Theme, frame: &mut Frame<'_>, area
             Span::styled(o.from, theme.style(Meaning::Text)),
         ]));
         rows.push(Line::from(Span::styled(format!("   {}", o.formula), theme.style(Meaning::Muted))));
-        let source = finding.map_or("host", |f| f.source.as_str());
-        let command = app.shown().map_or_else(|| o.command.to_owned(), |p| by_hand(&p.facts, source, o.command));
+        let command = app.shown().map_or_else(
+            || o.command.to_owned(),
+            |p| {
+                // On a server's screen it is that server's, whatever is chosen elsewhere.
+                let here = app.server().and_then(|view| view.of(&p.facts));
+                by_hand(&p.facts, here.or(finding.map(|f| f.source.as_str())).unwrap_or("host"), o.command)
+            },
+        );
         rows.push(Line::from(Span::styled(format!("   $ {command}"), theme.style(Meaning::Accent))));
     }
     super::boxed::scrolled(&rows, scroll, theme, frame, inside);

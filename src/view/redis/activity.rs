@@ -11,7 +11,7 @@ use crate::diagnose::Picture;
 use crate::model::facts::RedisFacts;
 use crate::model::history::Ring;
 use crate::model::source::SourceKind;
-use crate::model::unit::{bytes, count, short};
+use crate::model::unit::{bytes, count, seconds, short};
 use crate::view::theme::Theme;
 use crate::view::widgets::{graph, lines, titled};
 
@@ -70,6 +70,9 @@ pub fn draw(view: &ServerView, picture: &Picture, theme: &Theme, frame: &mut Fra
 fn heading(r: &RedisFacts) -> String {
     let Some(instance) = &r.instance else { return r.id.clone() };
     let role = if instance.replica { "replica" } else { "primary" };
+    if r.silent_s >= 1.0 {
+        return format!("{} {} {} {role} · no answer for {}", r.id, instance.name(), instance.version, seconds(r.silent_s));
+    }
     let trip = r.trips.map_or_else(String::new, |t| format!(" · round trip {} ms", short(t.median_ms)));
     format!("{} {} {} {role}{trip}", r.id, instance.name(), instance.version)
 }

@@ -156,7 +156,7 @@ fn judge(view: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         judged.verdicts.push((subject, Verdict::Found(Box::new(found(r, params, &entries, longest_ms)))));
     }
     match judged.verdicts.is_empty() {
-        true => Judged::clear(instance(r), "no key stands in the slow log again and again"),
+        true => Judged::clear(instance(r), "no key recurs in the slow log"),
         false => judged,
     }
 }

@@ -4,7 +4,7 @@ use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix, Phase};
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
-use crate::detect::redis::View;
+use crate::detect::redis::{Cli, View};
 use crate::detect::rule::{Culprit, Judge, Rule};
 use crate::detect::series::Series;
 use crate::detect::verdict::{Found, Judged, Prev, Verdict, evidence};
@@ -70,8 +70,25 @@ fn judge(view: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
             judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
         }
     }
+    // One that was behind and was cut off is not well again: it copies anew, or is lost.
+    let there = |subject: &Subject| info.replicas.iter().any(|row| row.address.shown() == subject.key);
+    let held = prev.iter().flat_map(|p| &p.held).map(|held| &held.subject);
+    for subject in held.filter(|subject| info.word("role") != "slave" && !there(subject)) {
+        let mut found = of(format!("Replica {} was behind and is not connected any more", subject.label), 0.0);
+        let n = info.replicas.len() as f64;
+        found.evidence = vec![evidence("replicas that are connected", n, Unit::Count, None, "redis.replication")];
+        let command = |cli: &Cli| sh!("{} INFO replication", cli);
+        found.fixes.extend(look(r, Phase::Relief, "See which replicas are connected", command));
+        judged.verdicts.push((subject.clone(), Verdict::Found(Box::new(found))));
+    }
     if judged.verdicts.is_empty() {
-        return Judged::clear(instance(r), format!("{} replicas, none of them behind", info.replicas.len()));
+        return Judged::clear(
+            instance(r),
+            match info.replicas.len() {
+                0 => "it has no replicas".to_owned(),
+                n => format!("replicas: {n}, none of them behind"),
+            },
+        );
     }
     judged
 }
@@ -106,6 +123,8 @@ fn behind(view: &View<'_>, info: &Info, row: &ReplicaRow, params: &Params<'_>, h
     // One that takes nothing any more is cut off.
     let stands = lag_s >= late_s * 0.5;
     found.eta_s = written.filter(|_| stands).and_then(|written| cut_off_s(r, lacks.unwrap_or(0.0), lag_s, written));
+    let cut = found.eta_s.map(|s| evidence("until its link is cut", s, Unit::Seconds, None, "redis.settings"));
+    found.evidence.extend(cut);
     found.fixes.extend(look(r, Phase::Relief, "See how far each replica is", |cli| sh!("{} INFO replication", cli)));
     found.fixes.extend(lacks.zip(backlog).and_then(|(lacks, backlog)| backlog_for(r, info, lacks, backlog)));
     Some(found)
@@ -218,7 +237,14 @@ mod tests {
         // It stands still in that: it does not even say that it lives.
         primary(30.0, 9e7).must_say(&RULE, "found Replica 10.0.0.3:6379 is 30 s behind");
         // Nothing was written for it to lack.
-        Bench::redis(|r| r.replicas(Vec::new())).must_say(&RULE, "clear");
+        let without = Bench::redis(|r| r.replicas(Vec::new()));
+        without.must_say(&RULE, "clear");
+        // It was cut off: that is no cure.
+        without.must_say_after(
+            &RULE,
+            Some(&primary(30.0, 3e7)),
+            "found Replica 10.0.0.3:6379 was behind and is not connected any more",
+        );
     }
 
     #[test]

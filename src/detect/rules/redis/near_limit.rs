@@ -6,6 +6,7 @@ use crate::detect::params::{Param, Params};
 use crate::detect::redis::View;
 use crate::detect::rule::{Culprit, Judge, Rule};
 use crate::detect::verdict::{Found, Judged, Prev, evidence};
+use crate::model::seen::{Lack, Why};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, bytes, seconds};
 
@@ -20,13 +21,24 @@ const HORIZON: Param = Param {
     what: "a credible time to full beyond this is not a risk yet",
 };
 
+const USED: Param = Param {
+    name: "used",
+    unit: Unit::Percent,
+    default: 80.0,
+    min: 1.0,
+    max: 100.0,
+    what: "of maxmemory from which it is not called fine before its trend is known",
+};
+/// Seconds of history that a trend takes.
+const WATCHED_S: f64 = 60.0;
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "redis.memory.near_limit",
     class: Class::Risk,
     culprit: Culprit::One,
     says: "memory reaches maxmemory at a time that can be estimated, and writes will be refused",
-    params: &[HORIZON],
+    params: &[HORIZON, USED],
     origins: &["redis.memory"],
     page: "\
 Where nothing is evicted (`noeviction`, or no key that could be) writes fail once memory is at `maxmemory`. The time is
@@ -51,7 +63,12 @@ fn judge(view: &View<'_>, params: &Params<'_>, _: Option<&Prev>) -> Judged {
     let evicts = policy.starts_with("allkeys") || policy.starts_with("volatile") && expiring;
     let used = info.number("used_memory").unwrap_or(0.0);
     let state = format!("{} of {} in use", bytes(used), bytes(most));
-    let trend = view.facts.learned.servers.redis.room.get(&r.id).and_then(|s| s.time_to_zero());
+    let room = view.facts.learned.servers.redis.room.get(&r.id);
+    // Nobody knows where it goes before it was watched for a minute.
+    if !evicts && used >= most * params.get(USED) / 100.0 && room.is_none_or(|s| s.span_s() < WATCHED_S) {
+        return Judged::unknown(subject, &Lack::new(Why::NotYet, format!("{state}: whether it fills is known after a minute")));
+    }
+    let trend = room.and_then(|s| s.time_to_zero());
     let Some((eta, late)) = trend.filter(|(_, late)| !evicts && *late < params.get(HORIZON)) else {
         return Judged::clear(
             subject,
@@ -94,5 +111,17 @@ mod tests {
         .check(&RULE);
         fills(10_000.0, "allkeys-lru").must_say(&RULE, "clear");
         fills(10_000.0, "volatile-lru").must_say(&RULE, "found Memory will be full");
+        // Nearly full, and nobody knows yet where it goes; half full it may go anywhere for a while.
+        let watched = |used: f64, s: usize| {
+            let bench = Bench::redis(|r| r.say("used_memory", used));
+            bench.knowing(|learned| {
+                let mut room = trend(1e7, 0.0);
+                room.0.truncate(s);
+                learned.servers.redis.room.insert(SERVER.into(), room);
+            })
+        };
+        watched(9e7, 20).must_say(&RULE, "unknown");
+        watched(9e7, 80).must_say(&RULE, "clear");
+        watched(5e7, 20).must_say(&RULE, "clear");
     }
 }

@@ -2,13 +2,13 @@
 
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
-use crate::detect::fix::{guarded, shell_fix};
+use crate::detect::fix::go_on;
 use crate::detect::ledger::State;
 use crate::detect::params::Params;
 use crate::detect::redis::{SILENT_S, View, losses};
 use crate::detect::rule::{Culprit, Judge, Rule};
 use crate::detect::verdict::{Found, Judged, Prev, evidence};
-use crate::model::facts::{CommandFacts, ProcFacts, RedisFacts};
+use crate::model::facts::{CommandFacts, RedisFacts};
 use crate::model::unit::{Unit, seconds, short};
 
 use super::commands::{self, LONG, LOST, entry};
@@ -84,14 +84,6 @@ fn silent(view: &View<'_>) -> Option<Found> {
         )
     }));
     Some(found)
-}
-
-/// A process that somebody stopped goes on.
-fn go_on(p: &ProcFacts) -> Fix {
-    let go = guarded(p, &sh!("kill -CONT {}", p.id.pid));
-    let mut fix = shell_fix(Phase::Relief, Horizon::Immediate, "Let its process go on: somebody stopped it", go);
-    fix.risk = "whoever stopped it (a debugger, a snapshot) may want it stopped".into();
-    fix
 }
 
 fn fixes(r: &RedisFacts, command: &CommandFacts) -> Vec<Fix> {

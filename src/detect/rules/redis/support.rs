@@ -87,7 +87,7 @@ pub fn fix(r: &RedisFacts, phase: Phase, title: impl Into<String>, command: impl
     let cli = cli(r)?;
     let mut fix = shell_fix(phase, Horizon::Immediate, title, command(&cli));
     fix.target.clone_from(&r.id);
-    fix.needs = "an ACL user that may run it there".into();
+    fix.needs = "an ACL user that is allowed to run it".into();
     fix.verify = sh!("{} INFO commandstats", cli);
     Some(fix)
 }

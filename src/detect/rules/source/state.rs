@@ -4,6 +4,7 @@ use crate::detect::command::{Command, sh};
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::verdict::{Facts, Found, Judged, Verdict, evidence};
+use crate::model::facts::ProcFacts;
 use crate::model::source::{Place, SourceKind, SourceState, SourceStatus};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::Unit;
@@ -20,6 +21,7 @@ pub(super) fn in_state(facts: &Facts<'_>, state: SourceState, says: &str) -> Jud
         let asked_for = source.place != Place::Local;
         found.grows = server && (state == SourceState::Unreachable || (state == SourceState::Denied && asked_for));
         found.evidence = vec![evidence("sources in this state", 1.0, Unit::Count, None, "sources")];
+        found.fixes.extend(stopped(facts, source).map(fix::go_on));
         if let Some(command) = way_in(source) {
             let mut look = fix::shell_fix(Phase::Relief, Horizon::Immediate, "How to connect", command);
             look.needs = "an account on that server".into();
@@ -35,6 +37,13 @@ pub(super) fn in_state(facts: &Facts<'_>, state: SourceState, says: &str) -> Jud
         return Judged::clear(Subject::host(), "no source is in this state");
     }
     judged
+}
+
+/// The process of a server of this host that does not answer, where somebody stopped it: by the port that it listens on.
+fn stopped<'a>(facts: &Facts<'a>, source: &SourceStatus) -> Option<&'a ProcFacts> {
+    let local = source.state == SourceState::Unreachable && source.place == Place::Local;
+    let port: u16 = source.id.rsplit_once(':').filter(|_| local)?.1.parse().ok()?;
+    facts.world.processes().iter().find(|p| p.state == 'T' && p.listens.contains(&port))
 }
 
 /// The way in to paste: made here from what the source is. What a source says of itself, a recording's text too, is only to be read.
