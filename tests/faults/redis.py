@@ -2,7 +2,7 @@
 """Real faults in a real Redis beside clients whose latency is recorded, each with a server and a perftop of its own; and whether the first fix, pasted as it is,
 cures them.
 
-  tests/faults/run redis [--only NAME ...] [--server PROGRAM] [--out DIR] [--record DIR] [--cure] [--binary BIN]
+  tests/faults/run redis [--only NAME ...] [--variants] [--server PROGRAM] [--out DIR] [--record DIR] [--cure] [--binary BIN]
 
 Beside it the usual ways to look: the command with the most microseconds, and what MEMORY DOCTOR and LATENCY DOCTOR say.
 """
@@ -21,10 +21,12 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from binary import built
 import redisfaults
 import redisjoined
+import redisvariants
 from redisfaults import Wire
 
 WARM, HOLD = 7, 16
 FAULTS, CONTROLS = redisfaults.FAULTS + redisjoined.FAULTS, redisfaults.CONTROLS + redisjoined.CONTROLS
+VARIANTS = redisvariants.FAULTS + redisvariants.CONTROLS
 
 
 def free_port():
@@ -220,6 +222,7 @@ def run(kind, program, binary, given):
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--only", nargs="*")
+    options.add_argument("--variants", action="store_true", help="the second half: what was written after the thresholds were set")
     options.add_argument("--server", default=shutil.which("redis-server"))
     options.add_argument("--out")
     options.add_argument("--record", help="also record each case, with its truth, into this directory")
@@ -227,7 +230,8 @@ def main():
     options.add_argument("--binary")
     given = options.parse_args()
     binary = given.binary or built()
-    kinds = [k for k in FAULTS + CONTROLS if not given.only or k.__name__ in given.only]
+    known = VARIANTS if given.variants else FAULTS + CONTROLS + (VARIANTS if given.only else [])
+    kinds = [k for k in known if not given.only or k.__name__ in given.only]
     rows = []
     for kind in kinds:
         row = run(kind, given.server, binary, given)
