@@ -20,6 +20,8 @@ pub struct Learning {
     pub requests: BTreeMap<String, f64>,
     /// Whole copies for replicas since the counters began.
     pub copies: BTreeMap<String, Series>,
+    /// Since when the link of a replica to its primary was seen to be down, and until when: seconds.
+    pub unlinked: BTreeMap<String, (f64, f64)>,
     /// Bytes written for replicas.
     pub offsets: BTreeMap<String, Series>,
     /// Look-ups that missed, and the query that was called as often.
@@ -47,6 +49,7 @@ impl Learning {
         self.requests.retain(|id, _| there(id));
         self.misses.retain(|id, _| there(id));
         self.offsets.retain(|id, _| there(id));
+        self.unlinked.retain(|id, _| there(id));
         for r in &facts.servers.redis {
             if let Some(trips) = r.trips {
                 let ring = self.trips.entry(r.id.clone()).or_default();
@@ -63,6 +66,10 @@ impl Learning {
             if let (Some(used), Some(most)) = (number("used_memory"), number("maxmemory").filter(|m| *m > 0.0)) {
                 let counted = used - number("mem_not_counted_for_evict").unwrap_or(0.0);
                 self.room.entry(r.id.clone()).or_default().push(now_s, (most - counted).max(0.0));
+            }
+            match info.word("master_link_status") {
+                "down" => self.unlinked.entry(r.id.clone()).or_insert((now_s, now_s)).1 = now_s,
+                _ => _ = self.unlinked.remove(&r.id),
             }
             if let Some(offset) = number("master_repl_offset").filter(|_| !info.replicas.is_empty()) {
                 let series = self.offsets.entry(r.id.clone()).or_default();

@@ -49,10 +49,11 @@ fn judge(view: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     let host = info.word("master_host").to_owned();
     let label = format!("{host}:{:.0}", info.number("master_port").unwrap_or(0.0));
     let subject = Subject::new(SubjectType::Replica, label.as_str(), label.as_str());
-    // One that never stood is down since the start: -1 there, and before 7.0 the whole time since 1970.
+    // One that never stood says no time: -1 there, and before 7.0 the whole time since 1970. It is down since it was seen so.
     let number = |name: &str| info.number(name).unwrap_or(0.0);
     let (since, uptime) = (number("master_link_down_since_seconds"), number("uptime_in_seconds"));
-    let down = if since < 0.0 || since > uptime { uptime } else { since };
+    let seen_s = view.facts.learned.servers.redis.unlinked.get(&r.id).map_or(0.0, |(first, last)| last - first);
+    let down = if since < 0.0 || since > uptime { seen_s } else { since };
     let held = prev.is_some_and(|p| !p.held.is_empty());
     let syncing = info.is_set("master_sync_in_progress");
     let is_down = info.word("master_link_status") == "down";
@@ -78,6 +79,7 @@ fn judge(view: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::detect::bench::redis::SERVER;
     use crate::detect::bench::{Bench, Table};
 
     fn replica(link: &str, down_s: f64) -> Bench {
@@ -99,6 +101,13 @@ mod tests {
             held: Some(replica("down", 2.5)),
         }
         .check(&RULE);
+        // It was told to replicate a moment ago, and one that never could.
+        let never = |seen_s: f64| {
+            replica("down", -1.0)
+                .knowing(|learned| _ = learned.servers.redis.unlinked.insert(SERVER.to_owned(), (10.0, 10.0 + seen_s)))
+        };
+        never(1.0).must_say(&RULE, "clear");
+        never(9.0).must_say(&RULE, "found redis:6379 has lost its primary 10.0.0.2:6379 for 9.0 s");
         replica("down", 40.0).must_say(&RULE, "found redis:6379 has lost its primary 10.0.0.2:6379 for 40 s");
     }
 }
