@@ -52,8 +52,10 @@ fn judge(view: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     // One that never stood says no time: -1 there, and before 7.0 the whole time since 1970. It is down since it was seen so.
     let number = |name: &str| info.number(name).unwrap_or(0.0);
     let (since, uptime) = (number("master_link_down_since_seconds"), number("uptime_in_seconds"));
+    // A primary waits for others before it sends its copy, five seconds by default.
+    const BEGINS_S: f64 = 12.0;
     let seen_s = view.facts.learned.servers.redis.unlinked.get(&r.id).map_or(0.0, |(first, last)| last - first);
-    let down = if since < 0.0 || since > uptime { seen_s } else { since };
+    let down = if since < 0.0 || since > uptime { Some(seen_s).filter(|s| *s >= BEGINS_S).unwrap_or(0.0) } else { since };
     let held = prev.is_some_and(|p| !p.held.is_empty());
     let syncing = info.is_set("master_sync_in_progress");
     let is_down = info.word("master_link_status") == "down";
@@ -107,7 +109,8 @@ mod tests {
                 .knowing(|learned| _ = learned.servers.redis.unlinked.insert(SERVER.to_owned(), (10.0, 10.0 + seen_s)))
         };
         never(1.0).must_say(&RULE, "clear");
-        never(9.0).must_say(&RULE, "found redis:6379 has lost its primary 10.0.0.2:6379 for 9.0 s");
+        never(6.0).must_say(&RULE, "clear");
+        never(19.0).must_say(&RULE, "found redis:6379 has lost its primary 10.0.0.2:6379 for 19 s");
         replica("down", 40.0).must_say(&RULE, "found redis:6379 has lost its primary 10.0.0.2:6379 for 40 s");
     }
 }
