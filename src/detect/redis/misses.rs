@@ -120,7 +120,7 @@ mod tests {
         assert_eq!(misses.between(5.5, 15.5), Some(1000.0));
         assert_eq!(misses.between(-9.0, 1.0), None, "nobody counted then");
         misses.count(20.0, 5.0);
-        assert_eq!(misses.between(10.0, 20.0), None, "the counter began anew");
+        assert_eq!(misses.between(10.0, 20.0), None, "the counter was reset");
     }
 
     /// So many misses a second in each of these readings, beside a query that is called so often.

@@ -16,8 +16,8 @@ pub(super) const COLUMNS: usize = 3;
 const RANDOM_PAGE: f64 = 4.0;
 pub(super) const ROW: f64 = 0.01;
 pub(super) const ENTRY: f64 = 0.005;
-/// Milliseconds that a call takes however good its plan is, at most and at least: parsing, planning, the way through the executor (measured on 27
-/// shapes: 0.006 to 0.05).
+/// The least that a call takes whatever its plan, milliseconds, as an upper and a lower bound: parsing, planning, the way through the
+/// executor (measured on 27 shapes: 0.006 to 0.05).
 const FLOOR_MS: f64 = 0.05;
 const LEAST_MS: f64 = 0.004;
 
@@ -210,7 +210,7 @@ pub(super) fn advice(plan: &Plan, table: usize, columns: Vec<(String, Foreign, f
     let whole = plan.cost().max(before).max(1.0);
     let cost_after = ((plan.cost().max(before) - before) * rest + after).min(plan.cost()).max(after.min(plan.cost()));
     let ratio = (cost_after / whole).clamp(0.0, 1.0);
-    // Costs are no times: pages that are in memory are cheaper than the planner says, and a call takes something whatever it does.
+    // Costs are not times: pages in memory are cheaper than the planner assumes, and every call has a floor.
     let floor = FLOOR_MS / mean_ms.max(FLOOR_MS);
     Advice {
         table,

@@ -39,12 +39,12 @@ since it heard of its primary, which speaks every `repl-ping-replica-period` (10
 
 It costs no time: reads from it are old, and what it lacks would be lost in a failover. Where the buffer that the primary
 keeps for it reaches its limit (`client-output-buffer-limit replica`), or after `repl-timeout`, the link is cut; what was
-written since then must fit into the backlog, or everything is copied anew.
+written since then must fit into the backlog, or the whole data set is copied again.
 
 **What looks like it**: a replica that takes its first copy is not behind but begins; one without a link is
 `redis.replication.down`, seen from itself.
 
-**Relief**: see what its host waits for; a larger backlog, so that it need not begin anew. **Cure**: a disk and a network
+**Relief**: see what its host waits for; a larger backlog, so that it can go on where it was. **Cure**: a disk and a network
 that keep up with the writes, no long commands on the replica itself.",
     judge: Judge::Redis(judge),
 };
@@ -70,7 +70,7 @@ fn judge(view: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
             judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
         }
     }
-    // One that was behind and was cut off is not well again: it copies anew, or is lost.
+    // One that was behind and was cut off has not recovered: it will copy everything again, or is lost.
     let there = |subject: &Subject| info.replicas.iter().any(|row| row.address.shown() == subject.key);
     let held = prev.iter().flat_map(|p| &p.held).map(|held| &held.subject);
     for subject in held.filter(|subject| info.word("role") != "slave" && !there(subject)) {

@@ -56,3 +56,35 @@ fn way_in(source: &SourceStatus) -> Option<Command> {
         _ => Command::read_only(said),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::Bench;
+    use crate::detect::bench::host::process;
+    use crate::detect::kinds::KINDS;
+    use crate::detect::learned::Learned;
+
+    /// The commands for a server that is in that state, while the process at its port is in this one.
+    fn commands(source: SourceState, process_state: char, port: u16) -> Vec<String> {
+        let server = ProcFacts { state: process_state, listens: vec![port], ..process(100, "redis-server") };
+        let bench = Bench::source(source).running(vec![server]);
+        let (world, ledger) = bench.measured();
+        let (learned, kinds) = (Learned::default(), KINDS);
+        let judged = in_state(&Facts { world, ledger: &ledger, learned: &learned, kinds }, source, "does not answer");
+        let found = judged.verdicts.into_iter().filter_map(|(_, verdict)| match verdict {
+            Verdict::Found(found) => Some(found.fixes),
+            _ => None,
+        });
+        found.flatten().map(|fix| fix.command.to_string()).collect()
+    }
+
+    #[test]
+    fn a_process_that_was_stopped_is_let_go_on_first_and_no_other() {
+        assert!(commands(SourceState::Unreachable, 'T', 6379)[0].ends_with("kill -CONT 100"));
+        let quiet = |all: Vec<String>| all.iter().all(|command| !command.contains("kill"));
+        assert!(quiet(commands(SourceState::Unreachable, 'S', 6379)), "it runs");
+        assert!(quiet(commands(SourceState::Unreachable, 'T', 6380)), "another's port");
+        assert!(quiet(commands(SourceState::Denied, 'T', 6379)), "it answers");
+    }
+}
