@@ -229,7 +229,7 @@ def main():
     options.add_argument("--cure", action="store_true")
     options.add_argument("--binary")
     given = options.parse_args()
-    binary = given.binary or built()
+    binary = given.binary or built("perftop")
     known = VARIANTS if given.variants else FAULTS + CONTROLS + (VARIANTS if given.only else [])
     kinds = [k for k in known if not given.only or k.__name__ in given.only]
     rows = []

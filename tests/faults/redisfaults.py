@@ -256,43 +256,53 @@ class StuckMonitor(Fault):
 
 
 class MaxClients(Fault):
+    """A pool that is too large has every connection, and gives one back now and then, as pools with a lifetime do."""
     truth, keys, options = "redis.clients.exhausted", ("",), ("--maxclients", "40")
 
     def inject(self, server):
-        held = []
-        for _ in range(40):
+        over, held = threading.Event(), []
+
+        def connect():
             try:
                 held.append(Wire(server.port))
             except OSError:
-                break
-
-        def knock(_wire, _n):
-            try:
-                Wire(server.port).ask("PING")
-            except OSError:
                 pass
 
+        def knock():
+            while not over.wait(0.1):
+                try:
+                    wire = Wire(server.port)
+                    try:
+                        wire.ask("PING")
+                    finally:
+                        wire.close()
+                except OSError:
+                    pass
+
+        def rotate():
+            while not over.wait(2):
+                if held:
+                    held.pop(0).close()
+                over.wait(0.3)
+                connect()
+
+        for _ in range(40):
+            connect()
+
         class Stop:
-            def stop(self):
-                for wire in held:
-                    wire.close()
-
-        over = threading.Event()
-
-        class Knocks:
             def __init__(self):
-                self.thread = threading.Thread(target=self.run, daemon=True)
-                self.thread.start()
-
-            def run(self):
-                while not over.wait(0.1):
-                    knock(None, 0)
+                self.threads = [threading.Thread(target=does, daemon=True) for does in (knock, rotate)]
+                for thread in self.threads:
+                    thread.start()
 
             def stop(self):
                 over.set()
-                self.thread.join(timeout=2)
+                for thread in self.threads:
+                    thread.join(timeout=3)
+                for wire in held:
+                    wire.close()
 
-        return [Knocks(), Stop()]
+        return [Stop()]
 
 
 class Churn(Fault):

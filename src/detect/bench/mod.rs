@@ -206,6 +206,15 @@ impl Bench {
         all
     }
 
+    /// The commands of what the rule finds, in their order.
+    pub fn pastes(&self, rule: &Rule) -> Vec<String> {
+        let found = self.verdicts(rule, None).into_iter().filter_map(|(_, verdict)| match verdict {
+            Verdict::Found(found) => Some(found.fixes),
+            Verdict::Clear(_) | Verdict::Unknown { .. } => None,
+        });
+        found.flatten().map(|fix| fix.command.to_string()).collect()
+    }
+
     /// What it found begins with that; without anything found, what it says first.
     #[track_caller]
     pub fn must_say(&self, rule: &Rule, what: &str) {

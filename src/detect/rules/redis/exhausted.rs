@@ -1,13 +1,15 @@
 //! redis.clients.exhausted: maxclients is reached.
 
-use crate::detect::finding::{Class, Phase};
+use crate::detect::command::sh;
+use crate::detect::finding::{Class, Fix, Phase};
 use crate::detect::memory::is_held;
 use crate::detect::params::{NONE_IS_FINE, Param, Params};
-use crate::detect::redis::View;
+use crate::detect::redis::{View, cli};
 use crate::detect::rule::{Culprit, Judge, Rule};
 use crate::detect::verdict::{Found, Judged, Prev, evidence};
 use crate::model::facts::RedisFacts;
 use crate::model::seen::{Lack, Why};
+use crate::model::shell::Word;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, count, short};
 
@@ -84,14 +86,7 @@ fn judge(view: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         evidence("connections refused", rejected, Unit::PerSecond, NONE_IS_FINE, "redis.stats"),
         evidence("clients connected", now, Unit::Count, most, "redis.clients").of_capacity(),
     ];
-    found.fixes = most
-        .and_then(|most| set(r, Phase::Relief, "Allow twice as many", "maxclients", &format!("{:.0}", most * 2.0)))
-        .map(|mut fix| {
-            fix.needs = "a connection: while all are taken, one that stands already, or another try".into();
-            fix
-        })
-        .into_iter()
-        .collect();
+    found.fixes = most.and_then(|most| allow_more(r, most * 2.0, rejected > 0.0)).into_iter().collect();
     found.fixes.extend(set(r, Phase::Cure, "Close connections that are idle for ten minutes", "timeout", "600").map(
         |mut fix| {
             fix.risk = format!("subscribers are exempt; a pool must be able to connect again; {}", fix.risk);
@@ -99,6 +94,22 @@ fn judge(view: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         },
     ));
     Judged::found(subject, found)
+}
+
+/// A higher limit. While every connection is taken, the one that sets it has to wait for a free one as all others do, so it tries again.
+fn allow_more(r: &RedisFacts, most: f64, full: bool) -> Option<Fix> {
+    let mut fix = set(r, Phase::Relief, "Allow twice as many", "maxclients", &format!("{most:.0}"))?;
+    if full && fix.undo.is_some() {
+        fix.command = sh!(
+            "for i in $(seq 300); do {} CONFIG SET maxclients {} | grep OK && break; sleep 0.1; done",
+            cli(r)?,
+            Word::quoted(format!("{most:.0}").as_bytes())?
+        );
+        fix.needs =
+            "a connection that becomes free within half a minute: perftop holds one too, and gives it back when it is ended"
+                .into();
+    }
+    Some(fix)
 }
 
 /// Who has most of the connections that are listed: by name, else by host.
@@ -136,6 +147,12 @@ mod tests {
         }
         .check(&RULE);
         connected(10_000.0, 4.0).must_say(&RULE, "found maxclients is reached (10k): 4.0 connections a second are refused");
+        let relief = |b: Bench| b.pastes(&RULE).swap_remove(0);
+        assert_eq!(
+            relief(connected(10_000.0, 4.0)),
+            "for i in $(seq 300); do redis-cli -p 6379 CONFIG SET maxclients 20000 | grep OK && break; sleep 0.1; done"
+        );
+        assert_eq!(relief(connected(9_100.0, 0.0)), "redis-cli -p 6379 CONFIG SET maxclients 20000");
         // Where nobody may read the limit, refusals are found without it, and their absence says nothing.
         let unread = |refused| {
             Bench::redis(|r| {
