@@ -256,7 +256,6 @@ fn keys_and_themes_are_complete() {
 
 /// Files outside of the folders of a kind of server that may name one, each with its reason.
 const NAMES_A_KIND: &[(&str, &str)] = &[
-    ("collect/kinds.rs", "the kinds that are only seen"),
     ("detect/edges.rs", "joins findings of two sources"),
     ("detect/bench/mod.rs", "the bench of rules in tests"),
     ("detect/rules/app/pool_queueing.rs", "joins a pooler and its server"),

@@ -119,7 +119,7 @@ macro_rules! servers {
                 super::$folder::SCREEN.shown,
                 C::Anywhere,
                 A::Server(SourceKind::$Kind),
-                stringify!($folder),
+                super::$folder::SCREEN.word,
                 true,
             ),
         )*];

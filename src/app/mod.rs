@@ -12,6 +12,7 @@ mod pasted;
 mod pointer;
 mod postgres;
 pub mod processes;
+pub mod prometheus;
 pub mod query;
 mod recording;
 pub mod redis;

@@ -148,6 +148,8 @@ pub struct ServerScreen {
     pub key: char,
     /// That digit, as it is shown.
     pub shown: &'static str,
+    /// What the footer calls it.
+    pub word: &'static str,
     /// Its tables.
     pub tabs: &'static [Tab],
     /// The servers that can be shown, by source id.
@@ -165,7 +167,7 @@ impl ServerScreen {
         tabs: &'static [Tab],
         servers: fn(&Facts) -> Vec<&str>,
     ) -> Self {
-        Self { kind, key, shown, tabs, servers, more: None }
+        Self { kind, key, shown, word: kind.word(), tabs, servers, more: None }
     }
 }
 

@@ -8,20 +8,12 @@ use super::watched::Reads;
 
 macro_rules! rows {
     ($($Kind:ident $folder:ident $name:literal,)*) => {
-        /// All of them: those that are read, and those that are only seen.
-        pub const KINDS: &[Kind] = &[$(super::$folder::KIND,)* PROMETHEUS];
+        /// All of them: those that are read.
+        pub const KINDS: &[Kind] = &[$(super::$folder::KIND),*];
     };
 }
 
 kinds!(rows);
-
-const PROMETHEUS: Kind = Kind {
-    kind: SourceKind::Prometheus,
-    programs: &["prometheus", "victoria-metric"],
-    port: 9090,
-    look: "curl -s localhost:{port}/api/v1/targets",
-    reads: None,
-};
 
 /// The kinds of servers that are read.
 pub fn read() -> impl Iterator<Item = (SourceKind, &'static dyn Reads)> {

@@ -12,6 +12,7 @@ pub mod kinds;
 pub mod own;
 pub mod pace;
 pub mod postgres;
+pub mod prometheus;
 pub mod redis;
 pub mod root;
 pub mod schedule;

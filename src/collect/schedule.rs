@@ -22,7 +22,7 @@ use super::deadline::Deadline;
 use super::host::{filesystem, identity, names, process_detail, sockets, sweep};
 use super::root::Roots;
 use super::servers::Servers;
-use super::watched::Reach;
+use super::watched::{Given, Reach};
 use super::{clock, discover};
 
 /// What to collect and how often.
@@ -40,8 +40,8 @@ pub struct Plan {
     pub servers: Vec<Arc<dyn Reach>>,
     /// Environment variables with an invalid server address: reported as sources, never contacted.
     pub unusable: Vec<SourceStatus>,
-    /// As root, become the owner of a server's socket for the moment of the connect.
-    pub impersonate: bool,
+    /// What holds for all servers.
+    pub given: Arc<Given>,
 }
 
 /// A running scheduler.
@@ -296,8 +296,8 @@ impl Scheduler {
     async fn find_servers(&mut self, host: &HostSample) {
         let Some(Ok(table)) = host.sweep.as_ref().map(|s| &s.processes) else { return };
         if self.plan.discover {
-            let (serving, impersonate) = (self.last_serving.as_ref(), self.plan.impersonate);
-            self.servers.find(table, serving, &self.plan.roots, &self.deadline, impersonate).await;
+            let (serving, given) = (self.last_serving.as_ref(), &self.plan.given);
+            self.servers.find(table, serving, &self.plan.roots, &self.deadline, given).await;
         }
     }
 

@@ -17,7 +17,7 @@ use super::deadline::Deadline;
 use super::discover;
 use super::kinds::KINDS;
 use super::root::Roots;
-use super::watched::{Reach, Slot};
+use super::watched::{Given, Reach, Slot};
 
 /// Servers watched at once.
 const MOST: usize = 8;
@@ -83,7 +83,7 @@ impl Servers {
         serving: Option<&Seen<Serving>>,
         roots: &Roots,
         deadline: &Deadline,
-        impersonate: bool,
+        given: &Arc<Given>,
     ) {
         let mut seen = Vec::new();
         for kind in KINDS {
@@ -95,8 +95,8 @@ impl Servers {
             let place = match self.places.remove(&id) {
                 Some(Place::Missing(due)) if clock::instant() < due => Place::Missing(due),
                 None | Some(Place::Missing(_)) => {
-                    let (roots, deadline) = (roots.clone(), deadline.clone());
-                    let look = move || reads.locate(&roots, id.pid, tcp, impersonate);
+                    let (roots, deadline, given) = (roots.clone(), deadline.clone(), given.clone());
+                    let look = move || reads.locate(&roots, id.pid, tcp, &given);
                     let sought = async move { deadline.run("servers", LOCATE_PATIENCE, look).await.ok().flatten() };
                     Place::Sought(tokio::spawn(sought))
                 }

@@ -50,7 +50,11 @@ where
     TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(|e| format!("TLS: {e}"))
 }
 
-fn config(trust: Trust, files: &Certificates) -> Result<ClientConfig, String> {
+/// Whom to believe, as the library wants it.
+///
+/// # Errors
+/// What is wrong with a file.
+pub fn config(trust: Trust, files: &Certificates) -> Result<ClientConfig, String> {
     let provider = Arc::new(crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions();
     let builder = builder.map_err(|e| format!("TLS: {e}"))?.dangerous();

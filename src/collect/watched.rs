@@ -1,5 +1,6 @@
 //! What a kind of server brings so that its servers are found, reached and watched; the rest is the same for all kinds.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::future::Future;
 use std::path::Path;
@@ -8,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, watch};
 
 use crate::model::demand::{Answer, Demand};
+use crate::model::objective::Objective;
 use crate::model::server::ServerSample;
 use crate::model::source::SourceStatus;
 
@@ -31,14 +33,10 @@ pub trait Reads: Sync {
     fn passwords(&self) -> &'static str;
 
     /// The servers named by environment variables; and the variables with an invalid address, as sources with the reason.
-    fn environment(
-        &self,
-        variable: &dyn Fn(&str) -> Option<String>,
-        impersonate: bool,
-    ) -> (Vec<Arc<dyn Reach>>, Vec<SourceStatus>);
+    fn environment(&self, variable: &dyn Fn(&str) -> Option<String>, given: &Given) -> (Vec<Arc<dyn Reach>>, Vec<SourceStatus>);
 
     /// Where the server listens whose first process this is; `tcp` is a port of it, where one is known. Reads files that may hang.
-    fn locate(&self, roots: &Roots, pid: i32, tcp: Option<u16>, impersonate: bool) -> Option<Arc<dyn Reach>>;
+    fn locate(&self, roots: &Roots, pid: i32, tcp: Option<u16>, given: &Given) -> Option<Arc<dyn Reach>>;
 }
 
 /// What is asked for.
@@ -50,8 +48,19 @@ pub struct Configured<'a> {
     pub name: Option<&'a str>,
     /// A file that holds its password.
     pub password_file: Option<&'a Path>,
+    /// Its other keys in the configuration.
+    pub more: &'a BTreeMap<&'a str, &'a str>,
+    /// What holds for all servers.
+    pub given: &'a Given,
+}
+
+/// What holds for all servers.
+#[derive(Debug, Clone, Default)]
+pub struct Given {
     /// As root, become the owner of its socket for the moment of the connect.
     pub impersonate: bool,
+    /// Objectives that are to be counted.
+    pub objectives: Vec<Objective>,
 }
 
 /// A server that can be watched.

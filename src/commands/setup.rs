@@ -10,7 +10,7 @@ use crate::collect::bounded;
 use crate::collect::kinds::read;
 use crate::collect::root::Roots;
 use crate::collect::schedule::Plan;
-use crate::collect::watched::{Configured, Reach};
+use crate::collect::watched::{Configured, Given, Reach};
 use crate::config::{Layer, Origin, Settings, Value, load};
 
 use super::failure::Failure;
@@ -135,25 +135,34 @@ pub(super) fn plan(settings: &Settings, every: Duration, quick_start: bool) -> R
         )));
     }
     let discover = settings.flag("discover");
-    let impersonate = settings.flag("impersonate");
-    let mut servers = servers(settings, impersonate)?;
+    let given = Arc::new(given(settings)?);
+    let mut servers = servers(settings, &given)?;
     let mut unusable = Vec::new();
     if discover {
         let known: Vec<String> = servers.iter().map(|s| s.id().to_owned()).collect();
         for (_, reads) in read() {
-            let (named, wrong) = reads.environment(&|name| std::env::var(name).ok(), impersonate);
+            let (named, wrong) = reads.environment(&|name| std::env::var(name).ok(), &given);
             servers.extend(named.into_iter().filter(|s| !known.iter().any(|id| id == s.id())));
             unusable.extend(wrong);
         }
     }
-    Ok(Plan { roots, every, quick_start, discover, servers, unusable, impersonate })
+    Ok(Plan { roots, every, quick_start, discover, servers, unusable, given })
+}
+
+/// What holds for all servers.
+///
+/// # Errors
+/// An objective that is none.
+pub(super) fn given(settings: &Settings) -> Result<Given, Failure> {
+    let objectives = settings.objectives().map_err(Failure::Usage)?;
+    Ok(Given { impersonate: settings.flag("impersonate"), objectives })
 }
 
 /// The servers that were asked for.
 ///
 /// # Errors
 /// A URL that is none, or a password file that cannot be read, or by others as well.
-pub(super) fn servers(settings: &Settings, impersonate: bool) -> Result<Vec<Arc<dyn Reach>>, Failure> {
+pub(super) fn servers(settings: &Settings, given: &Given) -> Result<Vec<Arc<dyn Reach>>, Failure> {
     let mut found: Vec<Arc<dyn Reach>> = Vec::new();
     for (kind, reads) in read() {
         for (name, (url, origin), file) in settings.servers(kind.word()) {
@@ -165,7 +174,9 @@ pub(super) fn servers(settings: &Settings, impersonate: bool) -> Result<Vec<Arc<
             }
             let name = Some(name).filter(|name| !name.starts_with('#'));
             let password_file = file.map(|(file, _)| Path::new(file));
-            let server = reads.configured(&Configured { url, name, password_file, impersonate }).map_err(&wrong)?;
+            let more = settings.more(kind, name.unwrap_or_default());
+            let asked = Configured { url, name, password_file, more: &more, given };
+            let server = reads.configured(&asked).map_err(&wrong)?;
             if found.iter().any(|s| s.id() == server.id()) {
                 return Err(wrong(format!("{} appears twice; give each its own name under [{}.NAME]", server.id(), kind.word())));
             }

@@ -117,6 +117,20 @@ pub fn example() -> String {
          # unix:///PATH. A password belongs in REDISCLI_AUTH or a file of its own.\n\
          # [redis.cache]\n# url = \"redis://perftop@10.0.3.7:6379\"\n# password_file = \"/etc/perftop/cache.password\"\n",
     );
+    out.push_str(
+        "\n# Prometheus, Thanos, Mimir and VictoriaMetrics likewise: http://HOST:PORT or https://HOST/PREFIX, also through Grafana\n\
+         # (https://HOST/api/datasources/proxy/uid/UID). Besides: user with password_file, token_file (a bearer token), tenant\n\
+         # (X-Scope-OrgID), header_file (`Name: value`, one a line), tls_ca, tls_cert, tls_key, tls_verify (full, ca, none).\n\
+         # [prometheus.main]\n# url = \"https://metrics.example/prometheus\"\n# token_file = \"/etc/perftop/main.token\"\n",
+    );
+    out.push_str(
+        "\n# Objectives that a Prometheus counts: counters of what failed and of all, or a histogram of seconds with a limit,\n\
+         # or queries with {{.window}} where the window stands. The period is 30d unless it is said.\n\
+         # [objectives.checkout]\n# target = 99.9\n# period = \"28d\"\n\
+         # errors = 'http_requests_total{job=\"checkout\",code=~\"5..\"}'\n# total = 'http_requests_total{job=\"checkout\"}'\n\
+         # [objectives.fast]\n# target = 95\n# latency = 'http_request_duration_seconds{job=\"checkout\"}'\n# within = \"300ms\"\n\
+         # prometheus = \"main\"\n",
+    );
     out.push_str("\n# Thresholds of the rules; `perftop explain ID` says what each decides.\n");
     for rule in RULES.iter().filter(|r| !r.params.is_empty()) {
         _ = write!(out, "\n[rules.\"{}\"]\n", rule.id);

@@ -10,7 +10,11 @@ use crate::model::foreign::Foreign;
 use crate::model::source::SourceKind;
 
 use super::keys::{KEYS, Kind};
+use super::objective;
 use super::value::{Layer, Origin, Value, convert, nearest, path_of, words};
+
+/// Keys of named entries that hold numbers: percent.
+const NUMBERS: &[(&str, &str)] = &[(objective::SECTION, "target")];
 
 /// What is wrong in a file, and the way out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -75,11 +79,15 @@ impl Check<'_> {
             match value.get_ref() {
                 DeValue::Table(inner) if text == "rules" => self.rules(inner),
                 DeValue::Table(inner) if text == "keys" => self.keys(inner),
-                DeValue::Table(inner) if SourceKind::READ.iter().any(|kind| kind.word() == text) => self.servers(text, inner),
+                DeValue::Table(inner) if text == objective::SECTION => self.named(text, objective::KEYS, inner),
+                DeValue::Table(inner) if SourceKind::READ.iter().any(|kind| kind.word() == text) => {
+                    let kind = SourceKind::READ.iter().find(|kind| kind.word() == text);
+                    self.named(text, kind.map_or(&[], |kind| kind.settings()), inner);
+                }
                 DeValue::Table(inner) if sections.contains(&text) => self.section(text, inner),
                 DeValue::Table(_) => {
                     let servers = SourceKind::READ.iter().map(|kind| kind.word());
-                    let known = sections.iter().copied().chain(["rules", "keys"]).chain(servers);
+                    let known = sections.iter().copied().chain(["rules", "keys", objective::SECTION]).chain(servers);
                     let near = nearest(text, known);
                     self.problem(at, format!("unknown section [{text}]{near}"));
                 }
@@ -112,40 +120,38 @@ impl Check<'_> {
         }
     }
 
-    /// `[postgres.NAME]`: a URL without a password, and a file that holds one.
-    fn servers(&mut self, section: &str, table: &DeTable<'_>) {
-        const KNOWN: [&str; 2] = ["url", "password_file"];
+    /// `[postgres.NAME]`, `[objectives.NAME]`: things by their names, with these keys, of which the first must be there.
+    fn named(&mut self, section: &str, known: &[&str], table: &DeTable<'_>) {
+        let first = known.first().copied().unwrap_or_default();
         for (name, value) in table {
-            let server: &str = name.get_ref();
+            let own: &str = name.get_ref();
             let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
             let DeValue::Table(inner) = value.get_ref() else {
-                let text = format!("[{section}] holds servers by their names: write [{section}.NAME] with a url");
+                let text = format!("[{section}] holds its entries by their names: write [{section}.NAME] with {first}");
                 self.problem(name.span().start, text);
                 continue;
             };
-            if server.is_empty() || !server.chars().all(plain) {
-                self.problem(name.span().start, format!("[{section}.{server}]: a name is letters, digits, _ and -"));
+            if own.is_empty() || !own.chars().all(plain) {
+                self.problem(name.span().start, format!("[{section}.{own}]: a name is letters, digits, _ and -"));
                 continue;
             }
-            let mut has_url = false;
+            let mut complete = false;
             for (key, value) in inner {
                 let key_text: &str = key.get_ref();
-                match (KNOWN.contains(&key_text), value.get_ref()) {
-                    (true, DeValue::String(text)) => {
-                        has_url |= key_text == "url";
-                        self.set(format!("{section}.{server}.{key_text}"), Value::Text(text.to_string()), key.span().start);
-                    }
-                    (true, _) => {
-                        self.problem(value.span().start, format!("`{key_text}` in [{section}.{server}]: text is needed"))
-                    }
-                    (false, _) => {
-                        let near = nearest(key_text, KNOWN.iter().copied());
-                        self.problem(key.span().start, format!("unknown key `{key_text}` in [{section}.{server}]{near}"));
-                    }
+                if !known.contains(&key_text) {
+                    let near = nearest(key_text, known.iter().copied());
+                    self.problem(key.span().start, format!("unknown key `{key_text}` in [{section}.{own}]{near}"));
+                    continue;
+                }
+                complete |= key_text == first;
+                let kind = if NUMBERS.contains(&(section, key_text)) { Kind::Number(0.0, 100.0) } else { Kind::Text };
+                match convert(value.get_ref(), kind) {
+                    Ok(value) => self.set(format!("{section}.{own}.{key_text}"), value, key.span().start),
+                    Err(why) => self.problem(value.span().start, format!("`{key_text}` in [{section}.{own}]: {why}")),
                 }
             }
-            if !has_url {
-                self.problem(name.span().start, format!("[{section}.{server}] has no url"));
+            if !complete {
+                self.problem(name.span().start, format!("[{section}.{own}] has no {first}"));
             }
         }
     }

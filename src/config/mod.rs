@@ -4,6 +4,7 @@
 
 mod keys;
 mod layers;
+mod objective;
 mod settings;
 mod theme;
 mod value;

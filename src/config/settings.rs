@@ -1,11 +1,12 @@
 //! What is in force: the layers merged over the defaults, each value with the place it comes from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use toml::de::DeTable;
 
 use crate::detect::params::ParamOverrides;
 use crate::detect::rules::RULES;
+use crate::model::source::SourceKind;
 
 use super::keys::{KEYS, Key};
 use super::value::{Layer, Origin, Value, convert, path_of};
@@ -101,6 +102,34 @@ impl Settings {
             }
         }
         found
+    }
+
+    /// The other texts of a server, by their keys.
+    #[must_use]
+    pub fn more(&self, kind: SourceKind, name: &str) -> BTreeMap<&str, &str> {
+        let text = |key: &&'static str| match self.values.get(&format!("{}.{name}.{key}", kind.word())) {
+            Some((Value::Text(text), _)) => Some((*key, text.as_str())),
+            _ => None,
+        };
+        kind.settings().iter().filter_map(text).collect()
+    }
+
+    /// A named entry of a section: its values by their keys, each with its place.
+    #[must_use]
+    pub fn entry(&self, section: &str, name: &str) -> BTreeMap<&str, (&Value, &Origin)> {
+        let prefix = format!("{section}.{name}.");
+        let rows = self.values.iter().filter_map(|(key, (value, at))| Some((key.strip_prefix(&prefix)?, (value, at))));
+        rows.collect()
+    }
+
+    /// The names of the entries of a section.
+    #[must_use]
+    pub fn entries(&self, section: &str) -> BTreeSet<&str> {
+        self.values
+            .keys()
+            .filter_map(|key| key.strip_prefix(section)?.strip_prefix('.')?.rsplit_once('.'))
+            .map(|(n, _)| n)
+            .collect()
     }
 
     /// The thresholds that are overridden.

@@ -45,6 +45,8 @@ pub struct Kind {
     pub by_hand: fn(&World, &str, &str) -> String,
     /// The findings by which clients are turned away.
     pub refuses: &'static [&'static str],
+    /// The findings that say that clients suffer.
+    pub suffers: &'static [&'static str],
     /// What is kept of a server over time: always the same figures in the same order; `None` is a gap.
     pub counts: fn(&World, &str) -> Vec<Count>,
 }
@@ -64,6 +66,7 @@ impl Kind {
             session: |_, _, _| None,
             by_hand: |_, _, command| command.to_owned(),
             refuses: &[],
+            suffers: &[],
             counts: |_, _| Vec::new(),
         }
     }

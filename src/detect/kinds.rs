@@ -86,6 +86,12 @@ pub fn refuses(rule: &str) -> bool {
     KINDS.iter().any(|kind| kind.refuses.contains(&rule))
 }
 
+/// Clients suffer, by what that rule finds.
+#[must_use]
+pub fn suffers(rule: &str) -> bool {
+    KINDS.iter().any(|kind| kind.suffers.contains(&rule))
+}
+
 /// What a server does for its clients, per second: whether those who were to gain from a fix still work.
 #[must_use]
 pub fn throughput(world: &World, source: &str) -> Option<f64> {

@@ -16,7 +16,9 @@ use super::ledger::{Ledger, State};
 use super::memory::{FindingMemory, Memory};
 use super::rule::Culprit;
 use super::rules::{find, unexplained};
+
 use super::settle::{Checked, settle, throughput};
+use super::suspect;
 use super::verdict::Found;
 use super::victims::Victims;
 
@@ -31,11 +33,15 @@ pub fn diagnose(world: &World, ledger: &Ledger, memory: &mut Memory, candidates:
     let mut candidates = candidates;
     let time = time(ledger, &candidates);
     inherit(memory, &mut candidates);
+    let burning = candidates.iter().any(|c| {
+        let urgent = c.found.standing == Some(true) && !c.found.never_critical;
+        urgent && kinds::suffers(c.id) && !memory.muted.contains_key(&c.key)
+    });
     let victims = Victims::of(world, ledger, &candidates, |key| memory.muted.contains_key(key));
     let mut findings: Vec<Finding> = candidates
         .into_iter()
         .map(|c| {
-            let burns = victims.has(&c.key);
+            let burns = burning || victims.has(&c.key);
             weigh(c, world, ledger, memory, now_ms, burns)
         })
         .collect();
@@ -43,6 +49,7 @@ pub fn diagnose(world: &World, ledger: &Ledger, memory: &mut Memory, candidates:
     settle(memory, &findings, &checked, &|source| throughput(world, ledger, source), now_ms);
     findings.sort_by(order);
     victims.name(&mut findings);
+    suspect::name(&mut findings);
     findings.sort_by(order);
     let mut rank = 0;
     for finding in &mut findings {

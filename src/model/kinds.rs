@@ -8,6 +8,7 @@ macro_rules! kinds {
         $table! {
             Postgres postgres "PostgreSQL",
             Redis redis "Redis",
+            Prometheus prometheus "Prometheus",
         }
     };
 }

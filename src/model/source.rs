@@ -82,7 +82,6 @@ macro_rules! source_kinds {
         pub enum SourceKind {
             Host,
             $($Kind,)*
-            Prometheus,
             Peer,
         }
 
@@ -96,7 +95,6 @@ macro_rules! source_kinds {
                 match self {
                     Self::Host => "the host",
                     $(Self::$Kind => $name,)*
-                    Self::Prometheus => "Prometheus",
                     Self::Peer => "a peer",
                 }
             }
@@ -107,7 +105,6 @@ macro_rules! source_kinds {
                 match self {
                     Self::Host => "host",
                     $(Self::$Kind => stringify!($folder),)*
-                    Self::Prometheus => "prometheus",
                     Self::Peer => "peer",
                 }
             }
@@ -117,7 +114,16 @@ macro_rules! source_kinds {
             pub const fn option(self) -> &'static str {
                 match self {
                     $(Self::$Kind => concat!("--", stringify!($folder)),)*
-                    Self::Host | Self::Prometheus | Self::Peer => "",
+                    Self::Host | Self::Peer => "",
+                }
+            }
+
+            /// The keys of a server of it in the configuration.
+            #[must_use]
+            pub const fn settings(self) -> &'static [&'static str] {
+                match self {
+                    $(Self::$Kind => super::$folder::SETTINGS,)*
+                    Self::Host | Self::Peer => &[],
                 }
             }
         }

@@ -5,6 +5,7 @@ pub mod layout;
 pub mod overlays;
 pub mod panels;
 mod postgres;
+mod prometheus;
 mod redis;
 pub mod screens;
 pub mod svg;

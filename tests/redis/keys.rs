@@ -1,12 +1,13 @@
 //! Big keys: looked for when asked, with their progress, at next to no cost, and counted in no figure.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use perftop::collect::kinds::read;
 use perftop::collect::root::Roots;
 use perftop::collect::schedule::Plan;
-use perftop::collect::watched::Configured;
+use perftop::collect::watched::{Configured, Given};
 use perftop::detect::params::ParamOverrides;
 use perftop::diagnose::Picture;
 use perftop::engine::{Ask, Handle, LiveOptions, live};
@@ -20,7 +21,9 @@ use super::start;
 /// The engine on that server alone.
 fn watching(url: &str) -> Handle {
     let (_, reads) = read().find(|(kind, _)| *kind == SourceKind::Redis).unwrap();
-    let server = reads.configured(&Configured { url, name: None, password_file: None, impersonate: false }).unwrap();
+    let (more, given) = (BTreeMap::new(), Given::default());
+    let asked = Configured { url, name: None, password_file: None, more: &more, given: &given };
+    let server = reads.configured(&asked).unwrap();
     let plan = Plan {
         roots: Roots { proc: "/proc".into(), sys: "/sys".into() },
         every: Duration::from_secs(1),
@@ -28,7 +31,7 @@ fn watching(url: &str) -> Handle {
         discover: false,
         servers: vec![server],
         unusable: Vec::new(),
-        impersonate: false,
+        given: Arc::default(),
     };
     let only = vec!["redis.*".to_owned()];
     live(LiveOptions { plan, params: ParamOverrides::default(), only, record: None, ticks: None }).unwrap()

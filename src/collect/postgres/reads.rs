@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, watch};
 use crate::collect::kind::Kind;
 use crate::collect::root::Roots;
 use crate::collect::url::has_password;
-use crate::collect::watched::{Configured, Reach, Reads, Slot, Taken, spawn};
+use crate::collect::watched::{Configured, Given, Reach, Reads, Slot, Taken, spawn};
 use crate::model::demand::Demand;
 use crate::model::postgres::PgSample;
 use crate::model::server::ServerSample;
@@ -41,7 +41,7 @@ impl Reads for Postgres {
             target.password_file = Some(file.into());
             target.reread();
         }
-        target.impersonate = asked.impersonate;
+        target.impersonate = asked.given.impersonate;
         Ok(Arc::new(target))
     }
 
@@ -57,19 +57,15 @@ impl Reads for Postgres {
         "PGPASSWORD, ~/.pgpass (PGPASSFILE), DATABASE_URL, or password_file in [postgres.NAME]"
     }
 
-    fn environment(
-        &self,
-        variable: &dyn Fn(&str) -> Option<String>,
-        impersonate: bool,
-    ) -> (Vec<Arc<dyn Reach>>, Vec<SourceStatus>) {
+    fn environment(&self, variable: &dyn Fn(&str) -> Option<String>, given: &Given) -> (Vec<Arc<dyn Reach>>, Vec<SourceStatus>) {
         let (targets, wrong) = from_environment(variable);
-        let reach = |target: Target| Arc::new(Target { impersonate, ..target }) as Arc<dyn Reach>;
+        let reach = |target: Target| Arc::new(Target { impersonate: given.impersonate, ..target }) as Arc<dyn Reach>;
         (targets.into_iter().map(reach).collect(), wrong)
     }
 
-    fn locate(&self, roots: &Roots, pid: i32, tcp: Option<u16>, impersonate: bool) -> Option<Arc<dyn Reach>> {
+    fn locate(&self, roots: &Roots, pid: i32, tcp: Option<u16>, given: &Given) -> Option<Arc<dyn Reach>> {
         let (dir, port) = socket(roots, pid, tcp)?;
-        Some(Arc::new(Target { impersonate, ..Target::socket(&dir, port) }))
+        Some(Arc::new(Target { impersonate: given.impersonate, ..Target::socket(&dir, port) }))
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::collect::kind::Kind;
 use crate::collect::root::Roots;
-use crate::collect::watched::{Configured, Reach, Reads, Slot, spawn};
+use crate::collect::watched::{Configured, Given, Reach, Reads, Slot, spawn};
 use crate::model::demand::Demand;
 use crate::model::host::ProcId;
 use crate::model::source::{SourceKind, SourceState, SourceStatus};
@@ -56,7 +56,7 @@ impl Reads for Redis {
         "REDISCLI_AUTH, REDIS_URL, or password_file in [redis.NAME]"
     }
 
-    fn environment(&self, variable: &dyn Fn(&str) -> Option<String>, _: bool) -> (Vec<Arc<dyn Reach>>, Vec<SourceStatus>) {
+    fn environment(&self, variable: &dyn Fn(&str) -> Option<String>, _: &Given) -> (Vec<Arc<dyn Reach>>, Vec<SourceStatus>) {
         let Some(url) = variable("REDIS_URL").filter(|url| !url.is_empty()) else { return (Vec::new(), Vec::new()) };
         match Target::parse(&url) {
             Ok(target) => (vec![Arc::new(target)], Vec::new()),
@@ -71,7 +71,7 @@ impl Reads for Redis {
         }
     }
 
-    fn locate(&self, roots: &Roots, pid: i32, tcp: Option<u16>, _: bool) -> Option<Arc<dyn Reach>> {
+    fn locate(&self, roots: &Roots, pid: i32, tcp: Option<u16>, _: &Given) -> Option<Arc<dyn Reach>> {
         let title = std::fs::read(roots.proc.join(pid.to_string()).join("cmdline")).ok()?;
         let trusted = owner_is_trusted(roots, pid);
         let address = match (by_title(&title), tcp) {

@@ -3,6 +3,7 @@
 mod changes;
 pub mod host;
 pub mod postgres;
+pub mod prometheus;
 pub mod redis;
 pub mod sockets;
 
@@ -213,6 +214,12 @@ impl Bench {
             Verdict::Clear(_) | Verdict::Unknown { .. } => None,
         });
         found.flatten().map(|fix| fix.command.to_string()).collect()
+    }
+
+    /// It finds something that counts on its own: an outcome that stands.
+    pub fn stands(&self, rule: &Rule) -> bool {
+        let found = |(_, verdict)| matches!(verdict, Verdict::Found(found) if found.standing == Some(true));
+        self.verdicts(rule, None).into_iter().any(found)
     }
 
     /// What it found begins with that; without anything found, what it says first.

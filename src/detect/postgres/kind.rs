@@ -19,6 +19,7 @@ pub const KIND: Kind = Kind {
     session: rules::session_of,
     by_hand: |_, _, command| command.to_owned(),
     refuses: &[rules::exhausted::ID],
+    suffers: &[],
     counts: backends::counts,
 };
 

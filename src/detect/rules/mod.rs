@@ -3,6 +3,7 @@
 mod app;
 mod host;
 pub mod postgres;
+pub mod prometheus;
 pub mod redis;
 mod source;
 pub mod support;

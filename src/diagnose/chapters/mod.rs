@@ -3,6 +3,7 @@
 mod chapter;
 mod host;
 mod postgres;
+mod prometheus;
 mod redis;
 
 pub use chapter::{Ask, Chapter, Go, Question};

@@ -3,6 +3,7 @@
 
 mod host;
 pub(crate) mod postgres;
+mod prometheus;
 mod redis;
 mod row;
 

@@ -25,6 +25,9 @@ use serde::{Deserialize, Serialize};
 
 use super::seen::{Lack, Seen, Why};
 
+/// Keys of a server in the configuration.
+pub const SETTINGS: &[&str] = &["url", "password_file"];
+
 /// What one server said at one tick. `None`: that was not due, the value before still stands.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

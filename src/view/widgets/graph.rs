@@ -38,12 +38,18 @@ pub fn columns(ring: &Ring, width: usize, second: u64) -> Vec<Option<f64>> {
 /// One row of the ring's last minutes against `top`.
 #[must_use]
 pub fn spark(ring: &Ring, width: usize, top: f64, second: u64, theme: &Theme) -> String {
+    glyphs(&columns(ring, width, second), top, theme)
+}
+
+/// One row of points against `top`; a point that is not known is a gap.
+#[must_use]
+pub fn glyphs(points: &[Option<f64>], top: f64, theme: &Theme) -> String {
     let levels = if theme.ascii { &ASCII_LEVELS } else { &LEVELS };
     let glyph = |v: &Option<f64>| match v {
         Some(v) if top > 0.0 => levels[((v / top).clamp(0.0, 1.0) * 8.0).round() as usize],
         _ => " ",
     };
-    columns(ring, width, second).iter().map(glyph).collect()
+    points.iter().map(glyph).collect()
 }
 
 /// Stacks rings from the bottom, each in its style; the scale ends at the highest sum, at least `least`. Gives the

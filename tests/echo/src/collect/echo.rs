@@ -15,7 +15,7 @@ use crate::model::source::{SourceKind, SourceState, SourceStatus};
 use super::clock;
 use super::kind::Kind;
 use super::root::Roots;
-use super::watched::{Configured, Mailbox, Reach, Reads, Slot, spawn};
+use super::watched::{Configured, Given, Mailbox, Reach, Reads, Slot, spawn};
 
 /// Its row.
 pub const KIND: Kind = Kind {
@@ -59,12 +59,12 @@ impl Reads for Echo {
     fn environment(
         &self,
         _variable: &dyn Fn(&str) -> Option<String>,
-        _impersonate: bool,
+        _given: &Given,
     ) -> (Vec<Arc<dyn Reach>>, Vec<SourceStatus>) {
         (Vec::new(), Vec::new())
     }
 
-    fn locate(&self, _roots: &Roots, _pid: i32, tcp: Option<u16>, _impersonate: bool) -> Option<Arc<dyn Reach>> {
+    fn locate(&self, _roots: &Roots, _pid: i32, tcp: Option<u16>, _given: &Given) -> Option<Arc<dyn Reach>> {
         let port = tcp?;
         Some(Arc::new(Target { id: format!("echo:{port}"), address: format!("127.0.0.1:{port}"), port, discovered: true }))
     }

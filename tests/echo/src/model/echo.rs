@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::kind::{Answered, HostOf, Moment, Nothing, ServerKind};
 
+/// Keys of a server in the configuration.
+pub const SETTINGS: &[&str] = &["url", "password_file"];
+
 /// The kind.
 #[derive(Debug, Clone, Copy)]
 pub struct Echo;

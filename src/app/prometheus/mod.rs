@@ -1,0 +1,76 @@
+//! The screen of objectives: they themselves, alerts, what is scraped.
+
+mod cards;
+pub mod rows;
+
+use crate::model::facts::{Facts, PrometheusFacts};
+use crate::model::source::SourceKind;
+
+use super::tables::{Row, ServerScreen, Tab, figure, words};
+
+/// Its tables.
+pub const SCREEN: ServerScreen = ServerScreen {
+    word: "slo",
+    ..ServerScreen::plain(SourceKind::Prometheus, ('5', "5"), TABS, |facts| {
+        facts.servers.prometheus.iter().map(|p| p.id.as_str()).collect()
+    })
+};
+
+const TABS: &[Tab] = &[
+    Tab {
+        rows: |facts, id, _| of(facts, id, rows::objectives),
+        card: |facts, id, key| cards::objective(server(facts, id)?, key),
+        nothing: |_, _| "no objectives: [objectives.NAME] in the configuration, or files of sloth or pyrra".to_owned(),
+        ..Tab::plain(
+            "Objectives",
+            &[
+                words("OBJECTIVE", 24, 0),
+                figure("TARGET", 8, 60),
+                figure("LEFT", 6, 0),
+                words("BUDGET", 12, 100),
+                figure("5m", 6, 0),
+                figure("1h", 6, 0),
+                figure("30m", 6, 80),
+                figure("6h", 6, 80),
+                figure("3d", 6, 80),
+                figure("REQ/s", 8, 60),
+                words("STATE", 0, 0),
+            ],
+        )
+    },
+    Tab {
+        rows: |facts, id, _| of(facts, id, rows::alerts),
+        card: |facts, id, key| cards::alert(server(facts, id)?, key),
+        nothing: |facts, id| match server(facts, id).and_then(|p| p.alerts.as_ref().err()) {
+            Some(lack) => format!("? {lack}"),
+            None => "no alert fires or is pending".to_owned(),
+        },
+        ..Tab::plain(
+            "Alerts",
+            &[
+                words("STATE", 8, 0),
+                words("SEVERITY", 10, 60),
+                figure("SINCE", 8, 0),
+                words("ALERT", 30, 0),
+                words("ABOUT", 40, 100),
+                words("SAYS", 0, 70),
+            ],
+        )
+    },
+    Tab {
+        rows: |facts, id, _| of(facts, id, rows::jobs),
+        nothing: |facts, id| match server(facts, id).and_then(|p| p.targets.as_ref().err()) {
+            Some(lack) => format!("? {lack}"),
+            None => "it scrapes nothing".to_owned(),
+        },
+        ..Tab::plain("Targets", &[words("STATE", 8, 0), figure("UP", 8, 0), figure("OF", 8, 0), words("JOB", 0, 0)])
+    },
+];
+
+fn server<'a>(facts: &'a Facts, id: &str) -> Option<&'a PrometheusFacts> {
+    facts.servers.prometheus.iter().find(|p| p.id == id)
+}
+
+fn of(facts: &Facts, id: &str, rows: impl Fn(&PrometheusFacts, i64) -> Vec<Row>) -> Vec<Row> {
+    server(facts, id).map(|p| rows(p, facts.at.wall_ms)).unwrap_or_default()
+}

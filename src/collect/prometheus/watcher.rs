@@ -1,0 +1,223 @@
+//! One server: a thread of its own, so that a server that hangs delays nobody; one question at a time, each when it is due.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use crate::collect::clock;
+use crate::collect::root::Roots;
+use crate::model::demand::Demand;
+use crate::model::foreign::Foreign;
+use crate::model::prometheus::{Flavour, Instance, Job, Targets};
+use crate::model::seen::{Lack, Why};
+use crate::model::source::Place;
+
+use super::answers::{self, Build, Series, Told};
+use super::client::Client;
+use super::count::{Answers, Counting};
+use super::question::{QUICK, Question};
+use super::slot::Shared;
+use super::target::Target;
+use super::trouble::Trouble;
+
+/// A server that is not there is tried again so often at most.
+const AGAIN: Duration = Duration::from_secs(10);
+/// Who it is, and whether it still answers.
+const HELLO: Duration = Duration::from_secs(15);
+const ALERTS: Duration = Duration::from_secs(10);
+const TARGETS: Duration = Duration::from_secs(30);
+
+/// What a watcher runs with.
+pub struct Watcher {
+    target: Target,
+    roots: Roots,
+    slot: Shared,
+    asked: mpsc::Receiver<Demand>,
+    counting: Vec<Counting>,
+}
+
+/// When each is due.
+struct Due {
+    hello: Instant,
+    alerts: Instant,
+    targets: Instant,
+}
+
+impl Watcher {
+    /// It begins with `run`.
+    #[must_use]
+    pub fn new(target: Target, roots: Roots, slot: Shared, asked: mpsc::Receiver<Demand>) -> Self {
+        let counting = target.objectives.iter().map(Counting::new).collect();
+        Self { target, roots, slot, asked, counting }
+    }
+
+    /// Asks the server until the thread is told to stop.
+    pub async fn run(mut self) {
+        let mut pause = Duration::from_secs(1);
+        loop {
+            let trouble = match self.gone() {
+                true => Trouble::Nobody("its process has ended".into()),
+                false => self.serve(&mut pause).await,
+            };
+            self.slot.lost(&self.target, &trouble);
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(AGAIN);
+        }
+    }
+
+    /// The process that was seen here is there no more.
+    fn gone(&self) -> bool {
+        self.target.seen.is_some_and(|id| !self.roots.proc.join(id.pid.to_string()).exists())
+    }
+
+    async fn serve(&mut self, pause: &mut Duration) -> Trouble {
+        let client = match Client::new(&self.target) {
+            Ok(client) => client,
+            Err(trouble) => return trouble,
+        };
+        let mut known = None;
+        let now = clock::instant();
+        let mut due = Due { hello: now, alerts: now, targets: now };
+        loop {
+            if let Err(trouble) = self.round(&client, &mut due, &mut known).await {
+                return trouble;
+            }
+            *pause = Duration::from_secs(1);
+        }
+    }
+
+    /// What is due next.
+    async fn round(&mut self, client: &Client, due: &mut Due, known: &mut Option<Instance>) -> Result<(), Trouble> {
+        let counting = self.counting.iter().map(Counting::next).min();
+        let next = [Some(due.hello), Some(due.alerts), Some(due.targets), counting].into_iter().flatten().min();
+        tokio::select! {
+            () = tokio::time::sleep_until(next.unwrap_or_else(clock::instant).into()) => {}
+            Some(_) = self.asked.recv() => return Ok(()),
+        }
+        let now = clock::instant();
+        if now >= due.hello {
+            due.hello = now + HELLO;
+            let fresh = self.hello(client).await?;
+            if known.as_ref() != Some(&fresh) {
+                self.slot.introduced(&self.target, &fresh);
+                *known = Some(fresh);
+            }
+            return Ok(());
+        }
+        if now >= due.alerts {
+            due.alerts = now + ALERTS;
+            return self.alerts(client).await;
+        }
+        if now >= due.targets {
+            due.targets = now + TARGETS;
+            return self.targets(client).await;
+        }
+        let Some(at) = (0..self.counting.len()).min_by_key(|at| self.counting[*at].next()) else { return Ok(()) };
+        let counted = self.counting[at].step(&mut Asking { client, slot: &self.slot, target: &self.target }).await?;
+        self.slot.counted(counted);
+        Ok(())
+    }
+
+    async fn hello(&self, client: &Client) -> Result<Instance, Trouble> {
+        let answer = client.ask("/api/v1/status/buildinfo", &[], QUICK).await;
+        let (build, victoria) = match answer {
+            Ok(answer) => (answers::open::<Build>(&answer.body).map(|told| told.data), answer.victoria),
+            // Some have no such page, and answer queries all the same.
+            Err(Trouble::Other(_) | Trouble::Refused { .. }) => {
+                let form = [("query", "vector(1)".to_owned())];
+                let answer = client.ask("/api/v1/query", &form, QUICK).await?;
+                answers::series(&answer.body)?;
+                (Ok(Build::default()), answer.victoria)
+            }
+            Err(trouble) => return Err(trouble),
+        };
+        let build = build?;
+        let flavour = match build.application.to_lowercase() {
+            _ if victoria => Flavour::VictoriaMetrics,
+            name if name.contains("mimir") || name.contains("cortex") => Flavour::Mimir,
+            name if name.contains("thanos") => Flavour::Thanos,
+            _ if build.version.starts_with("0.") => Flavour::Thanos,
+            _ if build.version.is_empty() => Flavour::Unknown,
+            _ => Flavour::Prometheus,
+        };
+        Ok(Instance {
+            flavour,
+            version: Foreign::from(build.version.chars().take(40).collect::<String>().as_str()),
+            url: Foreign::from(self.target.base.as_str()),
+            place: self.target.seen.map(|_| Place::Local),
+            process: self.target.seen,
+            port: self.target.port,
+        })
+    }
+
+    async fn alerts(&self, client: &Client) -> Result<(), Trouble> {
+        let answer = client.ask("/api/v1/alerts", &[], QUICK).await.and_then(|answer| answers::alerts(&answer.body));
+        let alerts = match answer {
+            Ok(told) => {
+                self.slot.warned(&self.target, "/api/v1/alerts", &told.warnings);
+                match told.warnings.first() {
+                    None => Ok(told.data),
+                    Some(warned) => Err(Lack::new(Why::Garbage, format!("/api/v1/alerts: not whole: {}", warned.shown()))),
+                }
+            }
+            // A storage alone evaluates no rules.
+            Err(Trouble::Other(_)) => Err(Lack::new(Why::Absent, "/api/v1/alerts: this server evaluates no rules")),
+            Err(trouble) if trouble.of_question() => Err(Lack::new(Why::Garbage, format!("/api/v1/alerts: {trouble}"))),
+            Err(trouble) => return Err(trouble),
+        };
+        self.slot.add(|sample| sample.alerts = Some(alerts));
+        Ok(())
+    }
+
+    async fn targets(&self, client: &Client) -> Result<(), Trouble> {
+        let mut asking = Asking { client, slot: &self.slot, target: &self.target };
+        let mut jobs: BTreeMap<String, (f64, f64)> = BTreeMap::new();
+        let mut lack = None;
+        for (query, all) in [("count by (job) (up)", true), ("sum by (job) (up)", false)] {
+            let question = Question { query: query.to_owned(), range: None, patience: QUICK };
+            match asking.ask("targets", question).await {
+                Ok(told) => {
+                    lack =
+                        told.warnings.first().map(|w| Lack::new(Why::Garbage, format!("up: not whole: {}", w.shown()))).or(lack);
+                    for series in told.data {
+                        let row = jobs.entry(series.label("job").to_owned()).or_default();
+                        let value = series.value().unwrap_or(0.0);
+                        if all { row.0 = value } else { row.1 = value }
+                    }
+                }
+                Err(trouble) if trouble.of_question() => lack = Some(Lack::new(Why::Garbage, format!("up: {trouble}"))),
+                Err(trouble) => return Err(trouble),
+            }
+        }
+        let job =
+            |(name, (all, up)): (String, (f64, f64))| Job { name: Foreign::from(name.as_str()), up: up as u32, all: all as u32 };
+        let targets = lack.map_or_else(|| Ok(Targets { jobs: jobs.into_iter().map(job).collect() }), Err);
+        self.slot.add(|sample| sample.targets = Some(targets));
+        Ok(())
+    }
+}
+
+/// Questions of a server, with what it says against its answers.
+struct Asking<'a> {
+    client: &'a Client,
+    slot: &'a Shared,
+    target: &'a Target,
+}
+
+impl Answers for Asking<'_> {
+    async fn ask(&mut self, name: &str, question: Question) -> Result<Told<Vec<Series>>, Trouble> {
+        let mut form = vec![("query", question.query)];
+        let path = match question.range {
+            Some((start, end, step)) => {
+                form.extend([("start", start.to_string()), ("end", end.to_string()), ("step", step.to_string())]);
+                "/api/v1/query_range"
+            }
+            None => "/api/v1/query",
+        };
+        let answer = self.client.ask(path, &form, question.patience).await?;
+        let told = answers::series(&answer.body)?;
+        self.slot.warned(self.target, name, &told.warnings);
+        Ok(told)
+    }
+}

@@ -1,0 +1,111 @@
+//! prometheus.alert: an alert fires.
+
+use crate::detect::finding::Class;
+use crate::detect::params::Params;
+use crate::detect::prometheus::View;
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Found, Judged, Prev, Verdict, evidence};
+use crate::model::facts::Facts as World;
+use crate::model::prometheus::Alert;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::Unit;
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "prometheus.alert",
+    class: Class::Outcome,
+    culprit: Culprit::Many,
+    says: "an alert fires",
+    params: &[],
+    origins: &["prometheus.alerts"],
+    page: "\
+What the rules of a Prometheus say fires, as it says so. An alert about this host (its label `instance`, `node` or `host`
+names it) that is not marked as information is a warning; one about another host is only shown: it is not this host's
+health. Alerts are outcomes and causes of nothing; the findings beside them say why.",
+    judge: Judge::Prometheus(judge),
+};
+
+fn judge(view: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
+    let whole = || Subject::new(SubjectType::Instance, view.id, view.id);
+    let alerts = match &view.server.alerts {
+        Ok(alerts) => alerts,
+        Err(lack) => return Judged::unknown(whole(), lack),
+    };
+    let mut judged = Judged::default();
+    for alert in alerts.iter().filter(|a| a.firing) {
+        let who = alert.who();
+        let key = format!("{}{{{who}}}", alert.name.shown());
+        let subject = Subject::new(SubjectType::Alert, key.as_str(), alert.name.shown());
+        let about = if who.is_empty() { String::new() } else { format!(" ({who})") };
+        let says = if alert.says.is_empty() { String::new() } else { format!(": {}", alert.says.shown()) };
+        let mut found = Found::new(Class::Outcome, format!("{}{about} fires{says}", alert.name.shown()));
+        if here(view.facts.world, alert) && !is_information(alert) {
+            (found.standing, found.never_critical) = (Some(true), true);
+        }
+        let now_ms = view.facts.world.at.wall_ms;
+        found.age_s = alert.since_ms.map(|since| (now_ms - since) as f64 / 1e3).filter(|s| *s > 0.0);
+        found.evidence.extend(alert.value.map(|v| evidence("its value", v, Unit::Count, None, "prometheus.alerts")));
+        judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
+    }
+    if judged.verdicts.is_empty() {
+        return Judged::clear(whole(), "no alert fires");
+    }
+    judged
+}
+
+fn is_information(alert: &Alert) -> bool {
+    alert.label("severity").is_none_or(|s| ["none", "info", "information"].contains(&s))
+}
+
+/// It names this host.
+fn here(world: &World, alert: &Alert) -> bool {
+    let Some(identity) = &world.identity else { return false };
+    let own = identity.name.shown();
+    let short = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+    ["instance", "node", "host", "hostname", "nodename"].iter().filter_map(|label| alert.label(label)).any(|value| {
+        let host = value.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(value, |(host, _)| host);
+        host == own || !host.is_empty() && host.parse::<std::net::IpAddr>().is_err() && short(host) == short(own)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::foreign::Foreign;
+    use crate::model::seen::{Lack, Why};
+    use std::sync::Arc;
+
+    fn firing(instance: &str, severity: &str) -> Bench {
+        let labels = [("instance", instance), ("severity", severity)];
+        let alert = Alert {
+            name: Foreign::from("DiskFull"),
+            labels: labels.iter().map(|(n, v)| (Foreign::from(*n), Foreign::from(*v))).collect(),
+            firing: true,
+            since_ms: None,
+            says: Foreign::from("/data is full"),
+            value: Some(1.0),
+        };
+        Bench::prometheus(move |p| p.alerts = Ok(Arc::new(vec![alert])))
+    }
+
+    #[test]
+    fn alerts_stand_as_they_are() {
+        let of = |alerts| Bench::prometheus(move |p| p.alerts = alerts);
+        Table {
+            clear: of(Ok(Arc::default())),
+            unknown: Some(of(Err(Lack::new(Why::Absent, "/api/v1/alerts")))),
+            found: firing("db3:9100", "critical"),
+            held: None,
+        }
+        .check(&RULE);
+        firing("db3:9100", "critical").must_say(&RULE, "found DiskFull (instance=db3:9100) fires: /data is full");
+    }
+
+    #[test]
+    fn those_about_this_host_count() {
+        let counts = |instance: &str, severity: &str| firing(instance, severity).stands(&RULE);
+        assert!(counts("bench:9100", "critical") && counts("bench.example.org", "warning"));
+        assert!(!counts("bench:9100", "info") && !counts("other:9100", "critical") && !counts("10.0.0.1:9100", "critical"));
+    }
+}

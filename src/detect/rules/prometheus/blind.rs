@@ -1,0 +1,86 @@
+//! slo.blind: an objective that counts nothing.
+
+use crate::detect::finding::Class;
+use crate::detect::params::Params;
+use crate::detect::prometheus::{Burn, View, burn};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Found, Judged, Prev, Verdict, evidence};
+use crate::model::seen::Why;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::{Unit, seconds};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "slo.blind",
+    class: Class::Outcome,
+    culprit: Culprit::Many,
+    says: "an objective's selector matches nothing, or its traffic is zero",
+    params: &[],
+    origins: &["prometheus.objective"],
+    page: "\
+An objective whose counters match no series counts nothing, and would read as 100 % for ever: a warning. One whose counters
+stand still has no traffic: at night that is as it should be, so it is only said. A question that the server did not answer
+is unknown, and neither.",
+    judge: Judge::Prometheus(judge),
+};
+
+fn judge(view: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
+    let mut judged = Judged::default();
+    for counted in &view.server.counted {
+        let name = counted.objective.name.as_str();
+        let subject = Subject::new(SubjectType::Slo, name, name);
+        let lack = |w: &(u64, _)| -> Option<crate::model::seen::Lack> {
+            let seen: &Result<crate::model::prometheus::Share, crate::model::seen::Lack> = &w.1;
+            seen.as_ref().err().cloned()
+        };
+        let all = counted.windows.iter().all(|w| w.1.is_err());
+        let first = counted.windows.iter().find_map(lack);
+        let verdict = match (all, first) {
+            (true, Some(lack)) if lack.why == Why::Absent => {
+                let mut found = Found::new(Class::Outcome, format!("{name} counts nothing: {}", lack.what));
+                (found.standing, found.never_critical) = (Some(true), true);
+                Verdict::Found(Box::new(found))
+            }
+            (true, Some(lack)) => Verdict::Unknown { because: lack.to_string(), lift: lack.lift },
+            _ if burn(counted, (1.0, 1.0), false) == Burn::Idle => {
+                let longest =
+                    counted.windows.iter().filter(|(_, s)| s.as_ref().is_ok_and(|s| s.requests == Some(0.0))).map(|(w, _)| *w);
+                let window = longest.max().unwrap_or_default();
+                let mut found = Found::new(Class::Outcome, format!("{name} had no requests within {}", seconds(window as f64)));
+                found.evidence = vec![evidence("requests", 0.0, Unit::Count, None, "prometheus.objective")];
+                Verdict::Found(Box::new(found))
+            }
+            _ => Verdict::Clear("it counts".into()),
+        };
+        judged.verdicts.push((subject, verdict));
+    }
+    if judged.verdicts.is_empty() {
+        return Judged::clear(Subject::new(SubjectType::Instance, view.id, view.id), "no objectives");
+    }
+    judged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::prometheus::counted;
+    use crate::detect::bench::{Bench, Table};
+    use crate::model::seen::Lack;
+
+    #[test]
+    fn nothing_to_count_is_told_from_nothing_that_answers() {
+        let lacks = |why: Why| {
+            let mut counted = counted(1.0, |_| 0.0);
+            counted.windows.iter_mut().for_each(|w| w.1 = Err(Lack::new(why, "no series")));
+            Bench::counting(vec![counted])
+        };
+        Table {
+            clear: Bench::counting(vec![counted(1.0, |_| 0.0)]),
+            unknown: Some(lacks(Why::TimedOut)),
+            found: lacks(Why::Absent),
+            held: None,
+        }
+        .check(&RULE);
+        Bench::counting(vec![counted(0.0, |_| 0.0)]).must_say(&RULE, "found shop had no requests within 30 d");
+    }
+}
