@@ -40,6 +40,12 @@ pub struct Global {
     /// Servers to watch.
     #[command(flatten)]
     pub servers: Servers,
+    /// Count the objectives of this file of sloth, pyrra or OpenSLO; repeat for several files
+    #[arg(long, global = true, value_name = "FILE")]
+    pub objectives: Vec<PathBuf>,
+    /// Evaluate the alerts of this rule file of Prometheus; repeat for several files
+    #[arg(long, global = true, value_name = "FILE")]
+    pub rules: Vec<PathBuf>,
     /// As root, do not switch to the owner of a server's socket while connecting
     #[arg(long, global = true)]
     pub no_impersonate: bool,
@@ -129,6 +135,9 @@ pub struct Check {
     /// Check only these findings; a trailing * matches a family
     #[arg(long, value_name = "ID", num_args = 1..)]
     pub only: Vec<String>,
+    /// Look at all hosts that a Prometheus watches, and at nothing else
+    #[arg(long)]
+    pub fleet: bool,
     /// Exit with 1 or 2 only at this severity or above
     #[arg(long, value_enum, value_name = "SEVERITY")]
     pub fail_on: Option<FailOn>,

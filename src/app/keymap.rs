@@ -45,6 +45,7 @@ pub enum Action {
     Host,
     Server(SourceKind),
     Diagnose,
+    Fleet,
     Plan,
     TryIndex,
     NextTab,
@@ -144,6 +145,7 @@ const FIRST: &[Binding] = &[
 /// All keys that follow those of servers.
 const REST: &[Binding] = &[
     row("diagnose", &[K::Char('6')], "6", C::Anywhere, A::Diagnose, "diagnose", true),
+    row("fleet", &[K::Char('7')], "7", C::Anywhere, A::Fleet, "fleet", true),
     row("up", &[K::Up, K::Char('k')], "↑ k", C::Anywhere, A::Up, "up", false),
     row("down", &[K::Down, K::Char('j')], "↓ j", C::Anywhere, A::Down, "down", false),
     row("page_up", &[K::PageUp, K::Ctrl('b')], "PgUp", C::Anywhere, A::PageUp, "page up", false),

@@ -1,9 +1,10 @@
 //! What is only read when the operator asks for it: the plan of a query, or what a kind of server has of its own.
 
 use crate::model::facts::Facts;
+use crate::model::source::SourceKind;
 
 use super::tables::{More, ServerView};
-use super::{App, Effect, Overlay};
+use super::{App, Effect, Overlay, Screen};
 
 impl App {
     /// Asks for it.
@@ -27,8 +28,47 @@ impl App {
         let Some((tab, key)) = self.server().and_then(|view| Some((view.tab, view.openable(&picture.facts)?))) else {
             return self.plan();
         };
+        let asks = self.server().and_then(|view| (view.open().asks)(view.of(&picture.facts)?, &key));
         self.overlays.push(Overlay::Card { tab, key, scroll: 0 });
-        Vec::new()
+        asks.map(Effect::Ask).into_iter().collect()
+    }
+
+    /// A server's screen; from a table that is a screen of its own back to the first.
+    pub(super) fn go_to_server(&mut self, kind: SourceKind) {
+        self.go(Screen::Server(kind));
+        if let Some(view) = self.server_mut()
+            && view.more().is_some_and(|more| more.again_s.is_some() && more.tab == view.tab)
+        {
+            (view.tab, view.selected) = (0, None);
+        }
+    }
+
+    /// The table that is a screen of its own.
+    pub(super) fn go_to_fleet(&mut self) -> Vec<Effect> {
+        let own = |view: &&ServerView| view.more().is_some_and(|more| more.again_s.is_some());
+        let Some((kind, more)) = self.servers.iter().find(own).and_then(|view| Some((view.kind(), view.more()?))) else {
+            return Vec::new();
+        };
+        self.go(Screen::Server(kind));
+        if let Some(view) = self.server_mut().filter(|view| view.tab != more.tab) {
+            (view.tab, view.selected) = (more.tab, None);
+        }
+        self.ask_again()
+    }
+
+    /// Asks for what is open once more, when it is time.
+    pub(super) fn ask_again(&mut self) -> Vec<Effect> {
+        let Some(picture) = self.picture.clone().filter(|_| self.frozen.is_none()) else { return Vec::new() };
+        let Some(view) = self.server_mut() else { return Vec::new() };
+        let Some(more) = view.more().filter(|more| more.tab == view.tab) else { return Vec::new() };
+        let due =
+            |seconds: u64| view.asked_ns == 0 || picture.at.mono_ns.saturating_sub(view.asked_ns) >= seconds * 1_000_000_000;
+        if !more.again_s.is_some_and(due) {
+            return Vec::new();
+        }
+        let Some(source) = view.of(&picture.facts).map(ToOwned::to_owned) else { return Vec::new() };
+        view.asked_ns = picture.at.mono_ns.max(1);
+        vec![Effect::Ask((more.demand)(&source))]
     }
 
     /// What a server is only asked for by the operator.

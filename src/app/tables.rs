@@ -119,6 +119,8 @@ pub struct Tab {
     pub query: fn(&Facts, &str, &str) -> Option<i64>,
     /// A row closely, by its key.
     pub card: fn(&Facts, &str, &str) -> Option<Card>,
+    /// What is asked for when a row is opened, by the server's source id and the row's key.
+    pub asks: fn(&str, &str) -> Option<Demand>,
 }
 
 impl Tab {
@@ -135,6 +137,7 @@ impl Tab {
             copy: |_, _, _| Err("nothing to copy here"),
             query: |_, _, _| None,
             card: |_, _, _| None,
+            asks: |_, _| None,
         }
     }
 }
@@ -182,6 +185,8 @@ pub struct More {
     pub demand: fn(&str) -> Demand,
     /// What is said meanwhile.
     pub says: &'static str,
+    /// It is a screen of its own: asked for when it is opened, and again after so many seconds while it is open.
+    pub again_s: Option<u64>,
 }
 
 /// The state of a server's screen.
@@ -202,6 +207,8 @@ pub struct ServerView {
     pub cumulative: bool,
     /// Words that a row must hold.
     pub filter: Filter,
+    /// When it was asked for more last (CLOCK_MONOTONIC ns).
+    pub asked_ns: u64,
 }
 
 impl ServerView {
@@ -217,6 +224,7 @@ impl ServerView {
             selected: None,
             cumulative: false,
             filter: Filter::default(),
+            asked_ns: 0,
         }
     }
 

@@ -47,13 +47,13 @@ impl App {
     }
 
     /// An open process is asked for again with each picture.
-    fn refresh_details(&self) -> Vec<Effect> {
+    fn refresh_details(&mut self) -> Vec<Effect> {
         match self.overlays.last() {
             Some(Overlay::Process { id }) if self.frozen.is_none() => {
                 vec![Effect::Ask(Demand::ProcessDetail { id: *id })]
             }
             Some(Overlay::Query { source, query, .. }) if self.frozen.is_none() => self.ask_plan(source, *query),
-            _ => Vec::new(),
+            _ => self.ask_again(),
         }
     }
 
@@ -130,7 +130,8 @@ impl App {
             Action::Back | Action::Close => self.back(),
             Action::Triage => self.go(Screen::Triage),
             Action::Host => self.go(Screen::Host),
-            Action::Server(kind) => self.go(Screen::Server(kind)),
+            Action::Server(kind) => self.go_to_server(kind),
+            Action::Fleet => return self.go_to_fleet(),
             Action::Plan => return self.ask(),
             Action::TryIndex => return self.try_index(),
             Action::NextTab | Action::TabBefore | Action::NextServer | Action::Cumulative => self.act_on_server(action),
@@ -194,7 +195,7 @@ impl App {
         }
     }
 
-    fn go(&mut self, screen: Screen) {
+    pub(super) fn go(&mut self, screen: Screen) {
         self.overlays.clear();
         self.screen = screen;
     }

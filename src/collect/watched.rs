@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, watch};
 
+use crate::model::alerting::RuleText;
 use crate::model::demand::{Answer, Demand};
 use crate::model::objective::Objective;
 use crate::model::server::ServerSample;
@@ -61,6 +62,10 @@ pub struct Given {
     pub impersonate: bool,
     /// Objectives that are to be counted.
     pub objectives: Vec<Objective>,
+    /// Objectives of files that are left out, with the reason.
+    pub left_out: Vec<String>,
+    /// Rules that are to be evaluated.
+    pub rules: Vec<RuleText>,
 }
 
 /// A server that can be watched.

@@ -11,6 +11,7 @@ use crate::collect::kinds::read;
 use crate::collect::root::Roots;
 use crate::collect::schedule::Plan;
 use crate::collect::watched::{Configured, Given, Reach};
+use crate::config::files;
 use crate::config::{Layer, Origin, Settings, Value, load};
 
 use super::failure::Failure;
@@ -113,6 +114,13 @@ fn options(global: &Global) -> Layer {
         // The name is the port or the host's: an empty one here.
         set(&format!("{}.#{number}.url", kind.word()), Value::Text(url.clone()), kind.option());
     }
+    let words = |paths: &[PathBuf]| Value::Words(paths.iter().map(|p| p.display().to_string()).collect());
+    if !global.objectives.is_empty() {
+        set("objective_files", words(&global.objectives), "--objectives");
+    }
+    if !global.rules.is_empty() {
+        set("rule_files", words(&global.rules), "--rules");
+    }
     if let Some(root) = &global.procfs_root {
         set("procfs_root", path(root), "--procfs-root");
     }
@@ -154,8 +162,47 @@ pub(super) fn plan(settings: &Settings, every: Duration, quick_start: bool) -> R
 /// # Errors
 /// An objective that is none.
 pub(super) fn given(settings: &Settings) -> Result<Given, Failure> {
-    let objectives = settings.objectives().map_err(Failure::Usage)?;
-    Ok(Given { impersonate: settings.flag("impersonate"), objectives })
+    let mut objectives = settings.objectives().map_err(Failure::Usage)?;
+    let mut left_out = Vec::new();
+    for (name, text) in named_files(settings, "objective_files")? {
+        let (found, left) = files::objectives(&name, &text).map_err(Failure::Usage)?;
+        objectives.extend(found);
+        left_out.extend(left);
+    }
+    let mut rules = Vec::new();
+    for (name, text) in named_files(settings, "rule_files")? {
+        rules.extend(files::rules(&name, &text).map_err(Failure::Usage)?);
+    }
+    let mut names = std::collections::BTreeSet::new();
+    if let Some(twice) = objectives.iter().find(|o| !names.insert(o.name.as_str())) {
+        return Err(Failure::Usage(format!("the objective {} appears twice: give each its own name", twice.name)));
+    }
+    Ok(Given { impersonate: settings.flag("impersonate"), objectives, left_out, rules })
+}
+
+/// The files of a key, by their names; of a folder all that end as YAML does.
+///
+/// # Errors
+/// One that cannot be read.
+fn named_files(settings: &Settings, key: &str) -> Result<Vec<(String, String)>, Failure> {
+    let (paths, origin) = settings.words(key);
+    let place = origin.map_or_else(String::new, |origin| format!("{origin}: "));
+    let wrong = |why: String| Failure::Usage(format!("{place}{why}"));
+    let mut found = Vec::new();
+    for path in paths.iter().map(Path::new) {
+        let mut all = vec![path.to_path_buf()];
+        if path.is_dir() {
+            let rows = std::fs::read_dir(path).map_err(|e| wrong(format!("{}: {e}", path.display())))?;
+            let yaml = |p: &PathBuf| p.extension().is_some_and(|e| e == "yml" || e == "yaml");
+            all = rows.filter_map(Result::ok).map(|row| row.path()).filter(yaml).collect();
+            all.sort();
+        }
+        for path in all {
+            let text = bounded::text(&path).map_err(|refused| wrong(refused.to_string()))?;
+            found.push((path.display().to_string(), text));
+        }
+    }
+    Ok(found)
 }
 
 /// The servers that were asked for.

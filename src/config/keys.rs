@@ -17,6 +17,8 @@ pub enum Kind {
     Duration(u64, u64),
     /// A number in a range.
     Number(f64, f64),
+    /// One text, or a list of texts.
+    Words,
 }
 
 /// One key.
@@ -64,6 +66,20 @@ pub const KEYS: &[Key] = &[
         Kind::Bool,
         "true",
         "as root, switch to the owner of a server's socket while connecting, where peer authentication needs it",
+    ),
+    key(
+        "",
+        "objective_files",
+        Kind::Words,
+        "[]",
+        "files of sloth, pyrra or OpenSLO whose objectives a Prometheus is to count; a folder stands for its .yml files",
+    ),
+    key(
+        "",
+        "rule_files",
+        Kind::Words,
+        "[]",
+        "rule files of Prometheus whose alerts are evaluated here; a folder stands for its .yml files",
     ),
     key("", "procfs_root", Kind::Text, "\"/proc\"", "where /proc is, for a host seen from a container"),
     key("", "sysfs_root", Kind::Text, "\"/sys\"", "where /sys is"),

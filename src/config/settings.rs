@@ -71,6 +71,15 @@ impl Settings {
         }
     }
 
+    /// A list of texts, and where it stands.
+    #[must_use]
+    pub fn words(&self, key: &str) -> (&[String], Option<&Origin>) {
+        match self.values.get(key) {
+            Some((Value::Words(words), origin)) => (words, Some(origin)),
+            _ => (&[], None),
+        }
+    }
+
     /// A number.
     #[must_use]
     pub fn number(&self, key: &str) -> f64 {

@@ -121,6 +121,8 @@ pub(super) fn convert(value: &DeValue<'_>, kind: Kind) -> Result<Value, String> 
             None => Err("a duration such as \"250ms\", \"5s\" or \"7d\" is needed".into()),
         },
         (Kind::Duration(..), _) => Err("a duration in quotes such as \"5s\" is needed".into()),
+        (Kind::Words, DeValue::Array(list)) if list.is_empty() => Ok(Value::Words(Vec::new())),
+        (Kind::Words, value) => words(value).map(Value::Words).ok_or_else(|| "text in quotes, or a list of it, is needed".into()),
         (Kind::Number(min, max), value) => {
             let number = match value {
                 DeValue::Integer(v) => i64::from_str_radix(v.as_str(), v.radix()).ok().map(|v| v as f64),

@@ -2,6 +2,7 @@
 //! Pure: no IO, no clock, no other layer.
 
 pub mod address;
+pub mod alerting;
 pub mod audit;
 pub mod counter;
 pub mod demand;
@@ -17,6 +18,7 @@ pub mod objective;
 pub mod origin;
 pub mod postgres;
 pub mod prometheus;
+pub mod promql;
 pub mod redis;
 pub mod sample;
 pub mod seen;

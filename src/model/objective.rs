@@ -30,6 +30,13 @@ pub enum Sli {
         /// Selector of all.
         total: String,
     },
+    /// Counters: of the requests that were good, and of all.
+    Good {
+        /// Selector of those that were good.
+        good: String,
+        /// Selector of all.
+        total: String,
+    },
     /// A histogram of seconds: requests are good up to a limit.
     Latency {
         /// Its name without `_bucket`, and its labels.

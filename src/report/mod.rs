@@ -2,4 +2,5 @@
 //! What never lives here: files, clocks, colours.
 
 pub mod markdown;
+pub mod prometheus;
 pub mod text;

@@ -8,6 +8,7 @@
 )]
 
 mod application;
+mod fleet;
 mod hostile;
 mod server;
 
@@ -67,6 +68,18 @@ fn objectives_burn_when_the_application_fails_and_stop_when_it_is_healed() {
     // The alert of its own rule stands beside it, as information: it is about no host.
     let alert = finding(&burns, "prometheus.alert");
     assert!(alert["title"].as_str().unwrap().starts_with("HighErrors fires"), "{alert}");
+    // What the rules of a file would say, and what is wrong with them.
+    let rules = std::env::temp_dir().join(format!("perftop-rules-{}.yml", server.port));
+    let text = "groups:\n- name: file\n  rules:\n  - {alert: Failing, expr: 'rate(http_requests_total{code=\"500\"}[30s]) > 0.1'}\n\
+                \x20 - {alert: Dead, expr: 'nosuch_metric > 3'}\n  - {alert: Never, expr: 'up > 1'}\n  - {alert: Well, expr: 'up == 0'}\n";
+    std::fs::write(&rules, text).unwrap();
+    let ruled = check(&server.url(), "", "8s", &["--rules", rules.to_str().unwrap()]);
+    std::fs::remove_file(rules).unwrap();
+    let would: Vec<&str> = findings(&ruled, "prometheus.alert").iter().map(|f| f["title"].as_str().unwrap()).collect();
+    assert!(would.iter().any(|t| t.starts_with("Failing (code=500") && t.ends_with("would fire")), "{would:?}");
+    let wrong: Vec<&str> = findings(&ruled, "prometheus.rule_defect").iter().map(|f| f["title"].as_str().unwrap()).collect();
+    assert_eq!(wrong.len(), 2, "{wrong:?}");
+    assert!(wrong[0].contains("nosuch_metric matches nothing") && wrong[1].contains("can never hold"), "{wrong:?}");
     // Healed: so many requests are served well that what failed is a small share of what there was within five minutes.
     app.fails(0.0);
     app.serves(100_000);

@@ -44,25 +44,30 @@ impl Drop for Server {
 impl Server {
     /// Scrapes the application each second.
     pub fn start(program: &Path, app: &Application) -> Self {
-        let port = free_port();
-        let dir = std::env::temp_dir().join(format!("perftop-prometheus-{}-{port}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
         // A storage alone evaluates no rules.
-        let victoria = program.ends_with("victoria-metrics");
+        let rules = !program.ends_with("victoria-metrics");
         let config = format!(
             "global: {{scrape_interval: 1s{}}}\n{}scrape_configs:\n\
              - {{job_name: shop, static_configs: [{{targets: ['127.0.0.1:{}']}}]}}\n",
-            if victoria { "" } else { ", evaluation_interval: 1s" },
-            if victoria { "" } else { "rule_files: [rules.yml]\n" },
+            if rules { ", evaluation_interval: 1s" } else { "" },
+            if rules { "rule_files: [rules.yml]\n" } else { "" },
             app.port
         );
+        Self::with(program, &config)
+    }
+
+    /// As that configuration says.
+    pub fn with(program: &Path, config: &str) -> Self {
+        let port = free_port();
+        let dir = std::env::temp_dir().join(format!("perftop-prometheus-{}-{port}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
         std::fs::write(dir.join("prometheus.yml"), config).unwrap();
         let rules = "groups:\n- name: shop\n  rules:\n  - {alert: HighErrors, expr: 'sum(rate(http_requests_total{code=\"500\"}[1m])) > 1', \
                      labels: {severity: critical}, annotations: {summary: 'requests fail'}}\n";
         std::fs::write(dir.join("rules.yml"), rules).unwrap();
         let mut command = Command::new(program);
         let (config, data) = (dir.join("prometheus.yml"), dir.join("data"));
-        if victoria {
+        if program.ends_with("victoria-metrics") {
             command.arg(format!("-promscrape.config={}", config.display())).arg(format!("-storageDataPath={}", data.display()));
             command.arg(format!("-httpListenAddr=127.0.0.1:{port}")).arg("-search.latencyOffset=0s");
         } else {
@@ -88,10 +93,14 @@ impl Server {
         format!("prometheus:{}", self.port)
     }
 
-    pub fn until(&self, what: &str, mut condition: impl FnMut() -> bool) {
+    pub fn until(&self, what: &str, condition: impl FnMut() -> bool) {
+        self.until_for(what, PATIENCE, condition);
+    }
+
+    pub fn until_for(&self, what: &str, patience: Duration, mut condition: impl FnMut() -> bool) {
         let start = Instant::now();
         while !condition() {
-            assert!(start.elapsed() < PATIENCE, "not within a minute: {what}");
+            assert!(start.elapsed() < patience, "not within {patience:?}: {what}");
             std::thread::sleep(Duration::from_millis(100));
         }
     }

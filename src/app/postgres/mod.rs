@@ -43,6 +43,7 @@ const TABS: &[Tab] = &[
         copy: no_copy,
         query: |_, _, key| key.split('/').nth(2)?.parse().ok(),
         card: |_, _, _| None,
+        asks: |_, _| None,
     },
     Tab {
         word: "Sessions",
@@ -127,6 +128,7 @@ const PLAIN: Tab = Tab {
     copy: no_copy,
     query: query_of_session,
     card: |_, _, _| None,
+    asks: |_, _| None,
 };
 
 fn server<'a>(facts: &'a Facts, id: &str) -> Option<&'a PgFacts> {

@@ -59,6 +59,7 @@ pub fn objective(p: &PrometheusFacts, key: &str) -> Option<Card> {
     }
     let counted = match &o.sli {
         Sli::Ratio { errors, total } | Sli::Rates { errors, total } => vec![("failed", errors.clone()), ("of", total.clone())],
+        Sli::Good { good, total } => vec![("good", good.clone()), ("of", total.clone())],
         Sli::Latency { histogram, within_s } => vec![("within", format!("{} of {histogram}", seconds(*within_s)))],
         Sli::Share { errors } => vec![("failed", errors.clone())],
     };
@@ -75,4 +76,26 @@ pub fn alert(p: &PrometheusFacts, key: &str) -> Option<Card> {
     lines.extend(a.value.map(|v| ("value".to_owned(), short(v))));
     lines.extend(a.labels.iter().map(|(name, value)| (name.shown().to_owned(), value.shown().to_owned())));
     Some(Card { title: format!("alert {}", a.name.shown()), lines })
+}
+
+/// A rule of a file.
+pub fn rule(p: &PrometheusFacts, key: &str, now_ms: i64) -> Option<Card> {
+    let own = |r: &crate::model::alerting::Evaluated| format!("{} {} {}", r.group.shown(), r.name.shown(), r.expr.shown()) == key;
+    let r = p.rules.iter().find(|r| own(r))?;
+    let mut lines = vec![("expression".to_owned(), r.expr.shown().to_owned()), ("group".to_owned(), r.group.shown().to_owned())];
+    let row = |label: &str, text: String| (label.to_owned(), text);
+    match &r.holds {
+        Ok(n) => lines.push(row("holds of", format!("{n} series"))),
+        Err(lack) => lines.push(row("holds of", format!("? {lack}"))),
+    }
+    if let Some((about, value)) = &r.first {
+        lines.push(row("the first", format!("{} {}", about.shown(), short(*value))));
+    }
+    if let Some(since) = r.since_ms {
+        let held = ((now_ms - since) as f64 / 1e3).max(0.0);
+        let verdict = if r.fires(now_ms) { "would fire" } else { "pending" };
+        lines.push(row("since", format!("{}, of {} that it must: {verdict}", seconds(held), seconds(r.for_s as f64))));
+    }
+    lines.extend(r.defects.iter().map(|d| row("wrong", d.shown().to_owned())));
+    Some(Card { title: format!("rule {}", r.name.shown()), lines })
 }

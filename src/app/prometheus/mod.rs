@@ -1,20 +1,32 @@
 //! The screen of objectives: they themselves, alerts, what is scraped.
 
 mod cards;
+pub mod fleet;
 pub mod rows;
 
 use crate::model::facts::{Facts, PrometheusFacts};
+use crate::model::prometheus::PrometheusAsk;
 use crate::model::source::SourceKind;
 
-use super::tables::{Row, ServerScreen, Tab, figure, words};
+use super::tables::{More, Row, ServerScreen, Tab, figure, words};
 
 /// Its tables.
 pub const SCREEN: ServerScreen = ServerScreen {
     word: "slo",
+    more: Some(More {
+        what: "fleet",
+        tab: FLEET,
+        demand: |source| PrometheusAsk::Fleet.of(source),
+        says: "looking at the fleet: a few questions, however many hosts",
+        again_s: Some(30),
+    }),
     ..ServerScreen::plain(SourceKind::Prometheus, ('5', "5"), TABS, |facts| {
         facts.servers.prometheus.iter().map(|p| p.id.as_str()).collect()
     })
 };
+
+/// The place of the fleet's table.
+pub const FLEET: usize = 4;
 
 const TABS: &[Tab] = &[
     Tab {
@@ -58,12 +70,47 @@ const TABS: &[Tab] = &[
         )
     },
     Tab {
+        rows: |facts, id, _| of(facts, id, rows::rules),
+        card: |facts, id, key| cards::rule(server(facts, id)?, key, facts.at.wall_ms),
+        nothing: |_, _| "no rule files: perftop --rules FILE, or rule_files in the configuration".to_owned(),
+        ..Tab::plain(
+            "Rules",
+            &[
+                words("STATE", 11, 0),
+                figure("SINCE", 8, 0),
+                figure("SERIES", 7, 60),
+                words("SEVERITY", 10, 80),
+                words("RULE", 36, 0),
+                words("WHAT IS WRONG WITH IT", 0, 0),
+            ],
+        )
+    },
+    Tab {
         rows: |facts, id, _| of(facts, id, rows::jobs),
         nothing: |facts, id| match server(facts, id).and_then(|p| p.targets.as_ref().err()) {
             Some(lack) => format!("? {lack}"),
             None => "it scrapes nothing".to_owned(),
         },
         ..Tab::plain("Targets", &[words("STATE", 8, 0), figure("UP", 8, 0), figure("OF", 8, 0), words("JOB", 0, 0)])
+    },
+    Tab {
+        rows: |facts, id, _| of(facts, id, fleet::rows),
+        card: |facts, id, key| fleet::card(server(facts, id)?, key),
+        copy: |_, _, key| fleet::way(key),
+        asks: fleet::asks,
+        nothing: |facts, id| fleet::nothing(server(facts, id)),
+        ..Tab::plain(
+            "Fleet",
+            &[
+                words("HOST", 24, 0),
+                words("STATE", 8, 0),
+                figure("LOST", 6, 0),
+                figure("CPU", 6, 70),
+                figure("MEM", 6, 90),
+                figure("DISK", 6, 90),
+                words("WHY", 0, 0),
+            ],
+        )
     },
 ];
 

@@ -3,6 +3,7 @@
 use crate::app::tables::{Cell, Row};
 use crate::config::Meaning;
 use crate::detect::prometheus::{Burn, burn};
+use crate::model::alerting::Evaluated;
 use crate::model::facts::PrometheusFacts;
 use crate::model::prometheus::Counted;
 use crate::model::seen::Why;
@@ -119,5 +120,36 @@ pub fn jobs(p: &PrometheusFacts, _: i64) -> Vec<Row> {
         })
         .collect();
     rows.sort_by_key(|r| r.meaning == Meaning::Text);
+    rows
+}
+
+/// Rules of files: those that would fire first, then those that something is wrong with.
+pub fn rules(p: &PrometheusFacts, now_ms: i64) -> Vec<Row> {
+    let row = |r: &Evaluated| {
+        let since = r.since_ms.map(|since| ((now_ms - since) as f64 / 1e3).max(0.0));
+        let (state, meaning) = match &r.holds {
+            _ if r.fires(now_ms) => ("would fire", Meaning::Critical),
+            Ok(n) if *n > 0 && r.alert => ("pending", Meaning::Warning),
+            _ if !r.defects.is_empty() => ("defect", Meaning::Warning),
+            Ok(_) if r.alert => ("quiet", Meaning::Text),
+            Ok(_) => ("recorded", Meaning::Text),
+            Err(_) => ("?", Meaning::Muted),
+        };
+        Row {
+            key: format!("{} {} {}", r.group.shown(), r.name.shown(), r.expr.shown()),
+            cells: vec![
+                Cell::text(state),
+                Cell::maybe(since, seconds),
+                Cell::maybe(r.holds.as_ref().ok().map(|n| f64::from(*n)), count),
+                Cell::text(r.severity.shown()),
+                Cell::text(r.name.shown()),
+                Cell::text(r.defects.iter().map(|d| d.shown()).collect::<Vec<_>>().join(" · ")),
+            ],
+            meaning,
+        }
+    };
+    let mut rows: Vec<Row> = p.rules.iter().map(|r| row(r)).collect();
+    let order = |m: Meaning| [Meaning::Critical, Meaning::Warning].iter().position(|o| *o == m).unwrap_or(2);
+    rows.sort_by_key(|r| order(r.meaning));
     rows
 }

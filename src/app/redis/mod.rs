@@ -20,6 +20,7 @@ pub const SCREEN: ServerScreen = ServerScreen {
         tab: KEYS,
         demand: |source| RedisAsk::Keys.of(source),
         says: "looking for big keys: 1,000 a second, for a minute at most; x again continues",
+        again_s: None,
     }),
     ..ServerScreen::plain(SourceKind::Redis, ('4', "4"), TABS, |facts| {
         facts.servers.redis.iter().map(|r| r.id.as_str()).collect()

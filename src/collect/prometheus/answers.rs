@@ -18,8 +18,8 @@ const SAID: usize = 200;
 /// A series, or one value of it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Series {
-    /// Its labels.
-    pub labels: BTreeMap<String, String>,
+    /// Its labels: few, so a list.
+    pub labels: Box<[(Box<str>, Box<str>)]>,
     /// Milliseconds since 1970, and the value; in the order of time.
     pub points: Vec<(i64, f64)>,
     /// It holds native histograms.
@@ -30,7 +30,7 @@ impl Series {
     /// A label; empty where it has none.
     #[must_use]
     pub fn label(&self, name: &str) -> &str {
-        self.labels.get(name).map_or("", String::as_str)
+        self.labels.iter().find(|(n, _)| **n == *name).map_or("", |(_, value)| value)
     }
 
     /// Its newest value.
@@ -47,6 +47,8 @@ pub struct Told<T> {
     pub data: T,
     /// What the server says is wrong with it: parts are missing.
     pub warnings: Vec<Foreign>,
+    /// Its length.
+    pub bytes: usize,
 }
 
 #[derive(Deserialize)]
@@ -84,7 +86,7 @@ pub fn open<T: DeserializeOwned>(body: &[u8]) -> Result<Told<T>, Trouble> {
     if envelope.partial {
         warnings.push(Foreign::from("isPartial: some of its storage did not answer"));
     }
-    Ok(Told { data, warnings })
+    Ok(Told { data, warnings, bytes: body.len() })
 }
 
 #[derive(Deserialize)]
@@ -98,7 +100,7 @@ struct Queried {
 /// As [`open`].
 pub fn series(body: &[u8]) -> Result<Told<Vec<Series>>, Trouble> {
     let told = open::<Queried>(body)?;
-    Ok(Told { data: told.data.result.0, warnings: told.warnings })
+    Ok(Told { data: told.data.result.0, warnings: told.warnings, bytes: told.bytes })
 }
 
 /// A list of series; or the time and the value of a scalar.
@@ -161,7 +163,7 @@ impl<'de> Deserialize<'de> for Item {
                 let mut series = Series::default();
                 while let Some(key) = map.next_key::<String>()? {
                     match key.as_str() {
-                        "metric" => series.labels = map.next_value()?,
+                        "metric" => series.labels = map.next_value::<Labels>()?.0,
                         "value" => series.points.push(map.next_value::<Point>()?.0),
                         "values" => series.points = map.next_value::<Vec<Point>>()?.into_iter().map(|p| p.0).collect(),
                         other => {
@@ -174,6 +176,28 @@ impl<'de> Deserialize<'de> for Item {
             }
         }
         deserializer.deserialize_any(One)
+    }
+}
+
+struct Labels(Box<[(Box<str>, Box<str>)]>);
+
+impl<'de> Deserialize<'de> for Labels {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Map;
+        impl<'de> Visitor<'de> for Map {
+            type Value = Labels;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("labels")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Labels, A::Error> {
+                let mut all = Vec::with_capacity(map.size_hint().unwrap_or(4));
+                while let Some(label) = map.next_entry()? {
+                    all.push(label);
+                }
+                Ok(Labels(all.into()))
+            }
+        }
+        deserializer.deserialize_map(Map)
     }
 }
 
@@ -240,7 +264,7 @@ pub fn alerts(body: &[u8]) -> Result<Told<Vec<Alert>>, Trouble> {
     let mut alerts: Vec<Alert> = told.data.alerts.iter().filter(|a| a.state != "inactive").map(alert).collect();
     alerts.sort_by(|a, b| b.firing.cmp(&a.firing).then(a.name.cmp(&b.name)).then(a.labels.cmp(&b.labels)));
     alerts.truncate(MOST);
-    Ok(Told { data: alerts, warnings: told.warnings })
+    Ok(Told { data: alerts, warnings: told.warnings, bytes: told.bytes })
 }
 
 #[cfg(test)]

@@ -91,6 +91,7 @@ impl Counting {
         let name = format!("objective {}", self.counted.objective.name);
         let read = match self.counted.objective.sli.clone() {
             Sli::Ratio { errors, total } => self.raw(server, &name, (&errors, &total), width, end_s).await,
+            Sli::Good { good, total } => self.raw(server, &name, (&good, &total), width, end_s).await,
             Sli::Latency { histogram, within_s } => self.latency(server, &name, &histogram, within_s, width, end_s).await,
             Sli::Rates { errors, total } => self.rates(server, &name, (&errors, Some(&total)), at, end_s).await,
             Sli::Share { errors } => self.rates(server, &name, (&errors, None), at, end_s).await,
@@ -112,7 +113,7 @@ impl Counting {
     fn width(&self, at: usize) -> Width {
         let period_s = self.counted.objective.period_s;
         let every = match self.counted.objective.sli {
-            Sli::Ratio { .. } | Sli::Latency { .. } => PERIOD_EVERY,
+            Sli::Ratio { .. } | Sli::Good { .. } | Sli::Latency { .. } => PERIOD_EVERY,
             Sli::Rates { .. } | Sli::Share { .. } => RATES_EVERY,
         };
         let last = Width { span_s: period_s, step_s: (period_s / PERIOD_STEPS).max(60), every };
@@ -151,7 +152,9 @@ impl Counting {
         let total = server.ask(name, over(total, width, end_s)).await?;
         let errors = server.ask(name, over(errors, width, end_s)).await?;
         let Some((total, errors)) = self.whole(total, errors, width) else { return Ok(()) };
-        self.count(&total, &errors, &[], width, end_s);
+        // What was good is counted from both sides alike.
+        let good = if matches!(self.counted.objective.sli, Sli::Good { .. }) { errors.as_slice() } else { &[] };
+        self.count(&total, &errors, good, width, end_s);
         Ok(())
     }
 
@@ -172,7 +175,7 @@ impl Counting {
             let why = if native { "native histograms: write its queries (error_query, total_query)" } else { "no series" };
             return self.all(at, &Err(Lack::new(Why::Absent, format!("the objective's total matches nothing: {why}"))));
         }
-        let latency = matches!(self.counted.objective.sli, Sli::Latency { .. });
+        let latency = matches!(self.counted.objective.sli, Sli::Latency { .. } | Sli::Good { .. });
         let known = Known::of(total, width);
         let (end, begin) = (end_s * 1000, total.iter().filter_map(|s| Some(s.points.first()?.0)).min().unwrap_or(0));
         let between = |from: i64, to: i64| -> Option<(f64, f64, f64)> {

@@ -4,8 +4,10 @@
 pub mod answers;
 mod client;
 mod count;
+mod fleet;
 mod question;
 mod reads;
+mod rules;
 mod share;
 mod slot;
 mod status;

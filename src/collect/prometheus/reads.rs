@@ -111,6 +111,7 @@ fn counts(mut target: Target, given: &Given) -> Target {
     let name = target.id.split_once(':').map_or("", |(_, name)| name).to_owned();
     let mine = given.objectives.iter().filter(|o| o.at.as_deref().is_none_or(|at| at == name));
     target.objectives = mine.cloned().collect();
+    (target.left_out, target.rules) = (given.left_out.clone(), given.rules.clone());
     target
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::collect::watched::{Slot, Taken};
+use crate::model::demand::Answer;
 use crate::model::foreign::Foreign;
 use crate::model::prometheus::{Counted, Instance, PrometheusSample};
 use crate::model::server::ServerSample;
@@ -24,6 +25,7 @@ struct Kept {
     instance: Option<Instance>,
     /// What is not whole, by what was asked.
     warnings: BTreeMap<String, Foreign>,
+    answers: Vec<Answer>,
 }
 
 impl Shared {
@@ -71,6 +73,11 @@ impl Shared {
         rows.retain(|c| c.objective.name != counted.objective.name);
         rows.push(counted);
     }
+
+    /// A demand was answered.
+    pub fn answered(&self, answer: Answer) {
+        self.kept().answers.push(answer);
+    }
 }
 
 impl Slot for Shared {
@@ -78,6 +85,6 @@ impl Slot for Shared {
         let mut kept = self.kept();
         let sample = std::mem::take(&mut kept.sample);
         let sample = (sample != PrometheusSample::default()).then(|| ServerSample::Prometheus(Box::new(sample)));
-        Taken { sample, status: kept.status.clone(), answers: Vec::new() }
+        Taken { sample, status: kept.status.clone(), answers: std::mem::take(&mut kept.answers) }
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::collect::bounded;
 use crate::collect::tls::{Certificates, Trust};
 use crate::collect::url::{has_password, loopback, percent, split};
+use crate::model::alerting::RuleText;
 use crate::model::foreign::Private;
 use crate::model::host::ProcId;
 use crate::model::objective::Objective;
@@ -38,6 +39,10 @@ pub struct Target {
     pub seen: Option<ProcId>,
     /// What it is asked to count.
     pub objectives: Vec<Objective>,
+    /// Objectives that are left out, with the reason.
+    pub left_out: Vec<String>,
+    /// Rules that it is asked to evaluate.
+    pub rules: Vec<RuleText>,
 }
 
 impl std::fmt::Debug for Target {
@@ -92,6 +97,8 @@ impl Target {
             trust: Trust::Host,
             seen: None,
             objectives: Vec::new(),
+            left_out: Vec::new(),
+            rules: Vec::new(),
         })
     }
 

@@ -7,16 +7,19 @@ use tokio::sync::mpsc;
 
 use crate::collect::clock;
 use crate::collect::root::Roots;
-use crate::model::demand::Demand;
+use crate::model::demand::{Answer, Demand, Detail};
 use crate::model::foreign::Foreign;
-use crate::model::prometheus::{Flavour, Instance, Job, Targets};
+use crate::model::prometheus::{Flavour, Instance, Job, PrometheusAsk, PrometheusDetail, Targets};
 use crate::model::seen::{Lack, Why};
+use crate::model::server::{ServerAsk, ServerDetail};
 use crate::model::source::Place;
 
 use super::answers::{self, Build, Series, Told};
 use super::client::Client;
 use super::count::{Answers, Counting};
+use super::fleet;
 use super::question::{QUICK, Question};
+use super::rules::Rules;
 use super::slot::Shared;
 use super::target::Target;
 use super::trouble::Trouble;
@@ -35,6 +38,7 @@ pub struct Watcher {
     slot: Shared,
     asked: mpsc::Receiver<Demand>,
     counting: Vec<Counting>,
+    rules: Rules,
 }
 
 /// When each is due.
@@ -49,7 +53,12 @@ impl Watcher {
     #[must_use]
     pub fn new(target: Target, roots: Roots, slot: Shared, asked: mpsc::Receiver<Demand>) -> Self {
         let counting = target.objectives.iter().map(Counting::new).collect();
-        Self { target, roots, slot, asked, counting }
+        let left_out: Vec<Foreign> = target.left_out.iter().map(|why| Foreign::from(why.as_str())).collect();
+        if !left_out.is_empty() {
+            slot.add(|sample| sample.left_out = Some(left_out));
+        }
+        let rules = Rules::new(&target.rules);
+        Self { target, roots, slot, asked, counting, rules }
     }
 
     /// Asks the server until the thread is told to stop.
@@ -90,10 +99,11 @@ impl Watcher {
     /// What is due next.
     async fn round(&mut self, client: &Client, due: &mut Due, known: &mut Option<Instance>) -> Result<(), Trouble> {
         let counting = self.counting.iter().map(Counting::next).min();
-        let next = [Some(due.hello), Some(due.alerts), Some(due.targets), counting].into_iter().flatten().min();
+        let all = [Some(due.hello), Some(due.alerts), Some(due.targets), counting, self.rules.next];
+        let next = all.into_iter().flatten().min();
         tokio::select! {
             () = tokio::time::sleep_until(next.unwrap_or_else(clock::instant).into()) => {}
-            Some(_) = self.asked.recv() => return Ok(()),
+            Some(demand) = self.asked.recv() => return self.answer(client, demand).await,
         }
         let now = clock::instant();
         if now >= due.hello {
@@ -113,9 +123,28 @@ impl Watcher {
             due.targets = now + TARGETS;
             return self.targets(client).await;
         }
+        if self.rules.next.is_some_and(|next| now >= next && counting.is_none_or(|c| next <= c || c > now)) {
+            let evaluated = self.rules.step(&mut Asking { client, slot: &self.slot, target: &self.target }).await?;
+            self.slot.add(|sample| sample.rules.extend(evaluated));
+            return Ok(());
+        }
         let Some(at) = (0..self.counting.len()).min_by_key(|at| self.counting[*at].next()) else { return Ok(()) };
         let counted = self.counting[at].step(&mut Asking { client, slot: &self.slot, target: &self.target }).await?;
         self.slot.counted(counted);
+        Ok(())
+    }
+
+    /// What the screen asks for. A question that fails is answered by that; the way to the server is not in doubt.
+    async fn answer(&mut self, client: &Client, demand: Demand) -> Result<(), Trouble> {
+        let Demand::Server { ask: ServerAsk::Prometheus(ask), .. } = &demand else { return Ok(()) };
+        let mut asking = Asking { client, slot: &self.slot, target: &self.target };
+        let found = match ask {
+            PrometheusAsk::Fleet => fleet::look(&mut asking).await.map(|fleet| Ok(PrometheusDetail::Fleet(fleet))),
+            PrometheusAsk::Host(host) => fleet::history(&mut asking, host).await.map(|seen| seen.map(PrometheusDetail::Host)),
+        };
+        let found = found.unwrap_or_else(|trouble| Err(Lack::new(Why::TimedOut, format!("fleet: {trouble}"))));
+        let detail = found.map(|found| Detail::Server(ServerDetail::Prometheus(found)));
+        self.slot.answered(Answer { demand, detail });
         Ok(())
     }
 

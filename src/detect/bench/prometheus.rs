@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
+use crate::model::alerting::Evaluated;
 use crate::model::facts::PrometheusFacts;
+use crate::model::foreign::Foreign;
 use crate::model::host::Identity;
 use crate::model::objective::{Objective, Sli, windows};
 use crate::model::prometheus::{Counted, Instance, Point, Share};
+
+use crate::model::seen::{Lack, Why};
 
 use super::Bench;
 
@@ -38,10 +42,30 @@ pub fn quiet() -> PrometheusFacts {
         id: "prometheus:9090".into(),
         instance: Some(Arc::new(Instance::default())),
         counted: Vec::new(),
+        left_out: Arc::default(),
+        rules: Vec::new(),
         alerts: Ok(Arc::default()),
         targets: Ok(Arc::default()),
         warnings: Arc::default(),
+        fleet: Err(Lack::new(Why::NotYet, "the fleet")),
+        host: Err(Lack::new(Why::NotYet, "the fleet")),
     }
+}
+
+/// A rule of a file that holds of so many series, and that these things are wrong with.
+pub fn evaluated(name: &str, holds: u32, defects: &[&str]) -> Arc<Evaluated> {
+    Arc::new(Evaluated {
+        group: Foreign::from("shop"),
+        name: Foreign::from(name),
+        alert: true,
+        severity: Foreign::from("warning"),
+        expr: Foreign::from("up == 0"),
+        for_s: 60,
+        holds: Ok(holds),
+        since_ms: (holds > 0).then_some(-120_000),
+        first: (holds > 0).then(|| (Foreign::from("instance=a:9100"), 1.0)),
+        defects: defects.iter().map(|d| Foreign::from(*d)).collect(),
+    })
 }
 
 impl Bench {

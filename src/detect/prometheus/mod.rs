@@ -1,8 +1,10 @@
 //! What the judgement of a Prometheus needs beside its rules: whether an objective burns, and since when.
 
 mod burn;
+mod fleet;
 
 pub use burn::{Burn, Burning, burn};
+pub use fleet::{Ranked, Trouble, rank, shown as reading};
 
 use std::collections::BTreeMap;
 

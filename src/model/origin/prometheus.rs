@@ -18,6 +18,18 @@ pub const ORIGINS: &[Origin] = &[
         "curl -s 'localhost:9090/api/v1/query?query=up'",
     ),
     origin(
+        "prometheus.fleet",
+        "metrics of the node, PostgreSQL and Redis exporters, by a constant number of instant queries",
+        "Σ rate of pressure stall information (tasks that wait for CPU, memory, disks) + waits for blocks + misses × 2 ms, s/s",
+        "curl -s 'localhost:9090/api/v1/query?query=rate(node_pressure_io_waiting_seconds_total[5m])'",
+    ),
+    origin(
+        "prometheus.rules",
+        "expressions of rule files, as instant queries; count(selector) for what matches nothing",
+        "since = the begin of the run of points that ends now, over the last hour in steps of 30 s; fires = held for at least `for`",
+        "curl -s 'localhost:9090/api/v1/query?query=EXPRESSION'",
+    ),
+    origin(
         "prometheus.warnings",
         "the field `warnings` of an answer",
         "as it is: the answer's figures are unknown",

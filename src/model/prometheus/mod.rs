@@ -4,10 +4,13 @@
 mod asked;
 mod burn;
 pub mod counter;
+mod fleet;
 mod instance;
 mod kind;
+pub mod signals;
 
 pub use burn::{Counted, Point, Quantile, Share};
+pub use fleet::{Cost, Fleet, FleetHost, HostHistory};
 pub use instance::{Alert, Flavour, Instance, Job, Targets};
 pub use kind::{Prometheus, PrometheusAsk, PrometheusDetail};
 
@@ -16,6 +19,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::alerting::Evaluated;
 use super::foreign::Foreign;
 use super::seen::{Lack, Seen, Why};
 
@@ -31,6 +35,10 @@ pub struct PrometheusSample {
     pub instance: Option<Instance>,
     /// Objectives that were counted since the tick before.
     pub counted: Vec<Counted>,
+    /// Objectives that are left out, with the reason.
+    pub left_out: Option<Vec<Foreign>>,
+    /// Rules of files that were evaluated since the tick before.
+    pub rules: Vec<Evaluated>,
     /// Alerts that fire or are pending.
     pub alerts: Option<Seen<Vec<Alert>>>,
     /// What it scrapes.
@@ -46,12 +54,28 @@ pub struct PrometheusState {
     pub instance: Option<Arc<Instance>>,
     /// Objectives by name.
     pub counted: BTreeMap<String, Arc<Counted>>,
+    /// Objectives that are left out.
+    #[serde(default)]
+    pub left_out: Arc<Vec<Foreign>>,
+    /// Rules of files, by their groups and names.
+    #[serde(default)]
+    pub rules: BTreeMap<String, Arc<Evaluated>>,
     /// Alerts.
     pub alerts: Seen<Arc<Vec<Alert>>>,
     /// Targets.
     pub targets: Seen<Arc<Targets>>,
     /// Answers that are not whole.
     pub warnings: Arc<BTreeMap<String, Foreign>>,
+    /// The hosts that it watches, as they were looked at last.
+    #[serde(default = "not_looked_at")]
+    pub fleet: Seen<Arc<Fleet>>,
+    /// The host that was looked at closely last.
+    #[serde(default = "not_looked_at")]
+    pub host: Seen<Arc<HostHistory>>,
+}
+
+fn not_looked_at<T>() -> Seen<T> {
+    Err(Lack::new(Why::NotYet, "the fleet is looked at when asked"))
 }
 
 impl Default for PrometheusState {
@@ -60,9 +84,13 @@ impl Default for PrometheusState {
         Self {
             instance: None,
             counted: BTreeMap::new(),
+            left_out: Arc::default(),
+            rules: BTreeMap::new(),
             alerts: Err(not_yet("/api/v1/alerts")),
             targets: Err(not_yet("up")),
             warnings: Arc::default(),
+            fleet: not_looked_at(),
+            host: not_looked_at(),
         }
     }
 }
@@ -73,12 +101,19 @@ impl PrometheusState {
     pub fn fold(&self, sample: &PrometheusSample) -> Self {
         let mut counted = self.counted.clone();
         counted.extend(sample.counted.iter().map(|c| (c.objective.name.clone(), Arc::new(c.clone()))));
+        let mut rules = self.rules.clone();
+        let name = |r: &Evaluated| format!("{} {} {}", r.group.shown(), r.name.shown(), r.expr.shown());
+        rules.extend(sample.rules.iter().map(|r| (name(r), Arc::new(r.clone()))));
         Self {
             instance: sample.instance.clone().map(Arc::new).or_else(|| self.instance.clone()),
             counted,
+            left_out: sample.left_out.clone().map_or_else(|| self.left_out.clone(), Arc::new),
+            rules,
             alerts: slow(&sample.alerts, &self.alerts),
             targets: slow(&sample.targets, &self.targets),
             warnings: sample.warnings.clone().map_or_else(|| self.warnings.clone(), Arc::new),
+            fleet: self.fleet.clone(),
+            host: self.host.clone(),
         }
     }
 }

@@ -4,6 +4,8 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
+use crate::app::prometheus::FLEET;
+use crate::app::prometheus::fleet::banner;
 use crate::app::prometheus::rows::{bar, state};
 use crate::app::tables::ServerView;
 use crate::config::Meaning;
@@ -38,6 +40,16 @@ pub fn draw(view: &ServerView, picture: &Picture, theme: &Theme, frame: &mut Fra
     let who = p.instance.as_ref().map_or_else(String::new, |i| format!("{} {}", i.flavour.name(), i.version.shown()));
     let lost = picture.diagnosis.sources.iter().find(|s| s.id == p.id).and_then(|s| s.why.as_deref());
     let heading = format!("{} {who}{}", p.id, lost.map_or_else(String::new, |why| format!(" · {why}")));
+    if view.tab == FLEET {
+        let inside = titled("Fleet", &heading, theme, frame, area);
+        let all: Vec<Line<'_>> = match &p.fleet {
+            Ok(fleet) => {
+                banner(fleet).into_iter().map(|(text, m)| Line::from(Span::styled(format!(" {text}"), theme.style(m)))).collect()
+            }
+            Err(lack) => vec![Line::from(Span::styled(format!(" ? {lack}"), theme.style(Meaning::Muted)))],
+        };
+        return lines(&all, theme, frame, inside);
+    }
     let rows = view.rows(&picture.facts);
     let selected = view.selected.as_ref().or(rows.first().map(|r| &r.key));
     let shown = p.counted.iter().find(|c| Some(&c.objective.name) == selected).or(p.counted.first());

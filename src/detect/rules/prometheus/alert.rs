@@ -17,22 +17,19 @@ pub const RULE: Rule = Rule {
     culprit: Culprit::Many,
     says: "an alert fires",
     params: &[],
-    origins: &["prometheus.alerts"],
+    origins: &["prometheus.alerts", "prometheus.rules"],
     page: "\
 What the rules of a Prometheus say fires, as it says so. An alert about this host (its label `instance`, `node` or `host`
 names it) that is not marked as information is a warning; one about another host is only shown: it is not this host's
-health. Alerts are outcomes and causes of nothing; the findings beside them say why.",
+health. So is one of a rule file that would fire if the server had it. Alerts are outcomes and causes of nothing; the findings beside them say why.",
     judge: Judge::Prometheus(judge),
 };
 
 fn judge(view: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
     let whole = || Subject::new(SubjectType::Instance, view.id, view.id);
-    let alerts = match &view.server.alerts {
-        Ok(alerts) => alerts,
-        Err(lack) => return Judged::unknown(whole(), lack),
-    };
+    let alerts = &view.server.alerts;
     let mut judged = Judged::default();
-    for alert in alerts.iter().filter(|a| a.firing) {
+    for alert in alerts.iter().flat_map(|all| all.iter()).filter(|a| a.firing) {
         let who = alert.who();
         let key = format!("{}{{{who}}}", alert.name.shown());
         let subject = Subject::new(SubjectType::Alert, key.as_str(), alert.name.shown());
@@ -47,8 +44,24 @@ fn judge(view: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
         found.evidence.extend(alert.value.map(|v| evidence("its value", v, Unit::Count, None, "prometheus.alerts")));
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }
+    // What the rules of files would say, unless the server says it itself.
+    let now_ms = view.facts.world.at.wall_ms;
+    let told = |name: &str| alerts.iter().flat_map(|all| all.iter()).any(|a| a.firing && a.name.shown() == name);
+    for rule in view.server.rules.iter().filter(|r| r.fires(now_ms) && !told(r.name.shown())) {
+        let subject =
+            Subject::new(SubjectType::Alert, format!("{}/{}", rule.group.shown(), rule.name.shown()), rule.name.shown());
+        let about = rule.first.as_ref().map(|(about, _)| about.shown()).filter(|a| !a.is_empty());
+        let about = about.map_or_else(String::new, |about| format!(" ({about})"));
+        let mut found = Found::new(Class::Outcome, format!("{}{about} would fire", rule.name.shown()));
+        found.age_s = rule.since_ms.map(|since| (now_ms - since) as f64 / 1e3).filter(|s| *s > 0.0);
+        found.evidence.extend(rule.first.as_ref().map(|(_, v)| evidence("its value", *v, Unit::Count, None, "prometheus.rules")));
+        judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
+    }
     if judged.verdicts.is_empty() {
-        return Judged::clear(whole(), "no alert fires");
+        return match alerts {
+            Ok(_) => Judged::clear(whole(), "no alert fires"),
+            Err(lack) => Judged::unknown(whole(), lack),
+        };
     }
     judged
 }
@@ -100,6 +113,20 @@ mod tests {
         }
         .check(&RULE);
         firing("db3:9100", "critical").must_say(&RULE, "found DiskFull (instance=db3:9100) fires: /data is full");
+    }
+
+    #[test]
+    fn a_rule_of_a_file_would_fire_once_it_has_held_for_long_enough() {
+        use crate::detect::bench::prometheus::evaluated;
+        let of = |holds: u32| Bench::prometheus(move |p| p.rules = vec![evaluated("Down", holds, &[])]);
+        of(1).must_say(&RULE, "found Down (instance=a:9100) would fire");
+        of(0).must_say(&RULE, "clear");
+        let short = Bench::prometheus(|p| {
+            let mut rule = evaluated("Down", 1, &[]);
+            Arc::make_mut(&mut rule).since_ms = Some(-30_000);
+            p.rules = vec![rule];
+        });
+        short.must_say(&RULE, "clear");
     }
 
     #[test]

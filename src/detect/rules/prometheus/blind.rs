@@ -54,6 +54,10 @@ fn judge(view: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
         };
         judged.verdicts.push((subject, verdict));
     }
+    for why in view.server.left_out.iter() {
+        let subject = Subject::new(SubjectType::Slo, why.shown(), "an objective of a file");
+        judged.verdicts.push((subject, Verdict::Unknown { because: format!("left out: {}", why.shown()), lift: None }));
+    }
     if judged.verdicts.is_empty() {
         return Judged::clear(Subject::new(SubjectType::Instance, view.id, view.id), "no objectives");
     }

@@ -3,9 +3,11 @@
 mod alert;
 mod blind;
 mod burning;
+mod defect;
+mod host;
 mod partial;
 
 use crate::detect::rule::Rule;
 
 /// All of them, in the order of the catalogue.
-pub const RULES: &[&Rule] = &[&burning::RULE, &blind::RULE, &alert::RULE, &partial::RULE];
+pub const RULES: &[&Rule] = &[&burning::RULE, &blind::RULE, &alert::RULE, &host::RULE, &partial::RULE, &defect::RULE];

@@ -1,0 +1,65 @@
+//! The hosts that a Prometheus watches, by a constant number of questions: each signal of each host, now and at the same time before.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::foreign::Foreign;
+
+/// All hosts at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Fleet {
+    /// When, milliseconds since 1970.
+    pub at_ms: i64,
+    /// By name.
+    pub hosts: BTreeMap<String, FleetHost>,
+    /// How long before the readings of the past are, as PromQL writes it; empty: there are none.
+    pub before: String,
+    /// The window of rates.
+    pub window: String,
+    /// What of it is not known: a group of signals, and why.
+    pub lacks: BTreeMap<String, Foreign>,
+    /// What it took.
+    pub cost: Cost,
+}
+
+/// What a look at the fleet took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Cost {
+    /// Questions.
+    pub requests: u32,
+    /// Bytes of the answers.
+    pub bytes: u64,
+    /// Milliseconds, all in all.
+    pub took_ms: u64,
+}
+
+/// A host.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct FleetHost {
+    /// Targets on it that did not answer the last scrape, by job.
+    #[serde(default)]
+    pub down: Vec<Foreign>,
+    /// All its targets.
+    #[serde(default)]
+    pub targets: u32,
+    /// Readings by signal.
+    pub now: BTreeMap<String, f64>,
+    /// The same, before.
+    #[serde(default)]
+    pub past: BTreeMap<String, f64>,
+    /// What a reading is about, by signal: a mount point, a device.
+    #[serde(default)]
+    pub about: BTreeMap<String, Foreign>,
+}
+
+/// A host over the last hour.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct HostHistory {
+    /// Which.
+    pub host: String,
+    /// Between two points, seconds.
+    pub step_s: u64,
+    /// Points by signal, oldest first; `None` is a gap.
+    pub signals: BTreeMap<String, Vec<Option<f32>>>,
+}

@@ -1,0 +1,47 @@
+//! Files that others publish, as they stand: objectives, rules, dashboards. They lie beside the project where it is built for everybody; where
+//! they do not, that is said, and nothing is checked.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail loudly")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use perftop::config::files;
+
+/// The files of a folder; none where it is not there.
+fn published(folder: &str) -> Vec<PathBuf> {
+    let Ok(rows) = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus").join(folder)) else {
+        eprintln!("SKIPPED: no published {folder} here");
+        return Vec::new();
+    };
+    let mut all: Vec<PathBuf> = rows.map(|row| row.unwrap().path()).collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn published_objectives_are_read_whole() {
+    let all = published("slo");
+    let mut found = 0;
+    for path in all.iter().filter(|p| !p.display().to_string().contains("generated")) {
+        let (objectives, left) = files::objectives("f", &fs::read_to_string(path).unwrap()).unwrap();
+        assert!(!objectives.is_empty() || !left.is_empty(), "{}", path.display());
+        assert!(left.iter().all(|why| why.contains("plugin")), "{}: {left:?}", path.display());
+        found += objectives.len();
+    }
+    assert!(all.is_empty() || found >= 8, "{found}");
+}
+
+#[test]
+fn published_rules_are_read_whole() {
+    let generated = published("slo").into_iter().filter(|p| p.display().to_string().contains("generated"));
+    let all: Vec<PathBuf> = published("rules").into_iter().chain(generated).collect();
+    let mut found = 0;
+    for path in &all {
+        let text = fs::read_to_string(path).unwrap();
+        let written = text.lines().filter(|l| l.trim_start().trim_start_matches("- ").starts_with("expr:")).count();
+        let rules = files::rules("f", &text).unwrap();
+        assert_eq!(rules.len(), written, "{}", path.display());
+        found += rules.len();
+    }
+    assert!(all.is_empty() || found > 200, "{found}");
+}
