@@ -40,6 +40,9 @@ pub struct Global {
     /// Servers to watch.
     #[command(flatten)]
     pub servers: Servers,
+    /// Draw this dashboard of Grafana (its JSON); repeat for several
+    #[arg(long, global = true, value_name = "FILE")]
+    pub dashboard: Vec<PathBuf>,
     /// Count the objectives of this file of sloth, pyrra or OpenSLO; repeat for several files
     #[arg(long, global = true, value_name = "FILE")]
     pub objectives: Vec<PathBuf>,

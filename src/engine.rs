@@ -33,8 +33,8 @@ pub use replay::{Playback, ReplayOptions, begin, replay};
 pub const WINDOW_S: f64 = 5.0;
 /// Half a tick of jitter.
 const SLACK_S: f64 = 0.25;
-/// Answers to demands live this long.
-const ANSWERS: usize = 8;
+/// So many answers to demands are kept.
+const ANSWERS: usize = 64;
 
 /// What the screen asks of the engine.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,7 +98,9 @@ pub struct Engine {
     params: ParamOverrides,
     /// The rules that are asked about; empty: all.
     only: Vec<String>,
-    answers: BTreeMap<Demand, Seen<Detail>>,
+    answers: Arc<BTreeMap<Demand, Seen<Detail>>>,
+    /// In the order in which they came.
+    answered: VecDeque<Demand>,
 }
 
 /// What a segment of a recording begins with.
@@ -164,10 +166,15 @@ impl Engine {
         let evaluation = judge::evaluate(state.window.make_contiguous(), &mut state.memory, &self.params, &self.only);
         remember(&mut state.history, &evaluation);
         for answer in &sample.answers {
-            if self.answers.len() >= ANSWERS {
-                self.answers.pop_first();
+            self.answered.retain(|demand| *demand != answer.demand);
+            self.answered.push_back(answer.demand.clone());
+            let answers = Arc::make_mut(&mut self.answers);
+            answers.insert(answer.demand.clone(), answer.detail.clone());
+            if self.answered.len() > ANSWERS
+                && let Some(oldest) = self.answered.pop_front()
+            {
+                answers.remove(&oldest);
             }
-            self.answers.insert(answer.demand.clone(), answer.detail.clone());
         }
         Judged { at: sample.at, evaluation }
     }
@@ -186,7 +193,7 @@ impl Engine {
             ledger,
             history: Arc::new(self.state.history.clone()),
             flow: Arc::new(flow),
-            details: Arc::new(self.answers.clone()),
+            details: self.answers.clone(),
             own,
             recording,
         }

@@ -11,10 +11,11 @@ use futures_util::StreamExt;
 use tokio::sync::{mpsc, watch};
 
 use crate::app::keymap::{Key, Keymap};
-use crate::app::{App, Msg};
+use crate::app::{App, DashboardView, Msg};
 use crate::diagnose::Picture;
 use crate::effects::{Effects, Next};
 use crate::engine::{Ask, Handle};
+use crate::model::dashboard::Dashboard;
 use crate::pointer::Pointer;
 use crate::signals::{Ending, Stopping, Turn};
 use crate::terminal::{self, Screen};
@@ -29,7 +30,12 @@ const SEAL: Duration = Duration::from_millis(60);
 /// When the terminal cannot be written.
 pub async fn run(handle: Handle, look: Look, screen: &mut Screen) -> io::Result<Left> {
     let Handle { mut pictures, asks, .. } = handle;
-    let mut app = App { keymap: Arc::new(look.keymap), ..App::default() };
+    let mut app = App {
+        keymap: Arc::new(look.keymap),
+        dashboards: look.dashboards.into_iter().map(DashboardView::new).collect(),
+        screen: if look.open_dashboards { crate::app::Screen::Dashboard } else { crate::app::Screen::Triage },
+        ..App::default()
+    };
     let result = turn(&mut pictures, asks, (&look.theme, look.mouse), &mut app, screen).await;
     let shown = pictures.borrow().as_ref().is_some_and(|p| p.recording.is_some());
     if shown || app.recording.is_some() {
@@ -60,6 +66,10 @@ pub struct Look {
     pub keymap: Keymap,
     /// The mouse is taken.
     pub mouse: bool,
+    /// Dashboards that were named.
+    pub dashboards: Vec<Dashboard>,
+    /// The first of them is open from the start.
+    pub open_dashboards: bool,
 }
 
 type Pictures = watch::Receiver<Option<Arc<Picture>>>;

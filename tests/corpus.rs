@@ -45,3 +45,41 @@ fn published_rules_are_read_whole() {
     }
     assert!(all.is_empty() || found > 200, "{found}");
 }
+
+/// Panels that are drawn, of all: whole or with something missing. A row is no panel.
+fn drawn(all: &[PathBuf]) -> (usize, usize) {
+    let mut sum = (0, 0);
+    for path in all {
+        let dashboard =
+            files::dashboard("f", &fs::read_to_string(path).unwrap()).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
+        let (whole, degraded, left) = dashboard.tally();
+        println!("{:<44} {whole} whole, {degraded} degraded, {left} left out", path.file_name().unwrap().display());
+        for note in dashboard.notes.iter().filter(|n| !n.because.is_empty()) {
+            println!("    {} ({}): {}", note.panel, note.kind, note.because.join("; "));
+        }
+        assert!(whole + degraded + left > 0, "{}", path.display());
+        sum = (sum.0 + whole + degraded, sum.1 + left);
+    }
+    sum
+}
+
+#[test]
+fn published_dashboards_are_drawn() {
+    let (drawn, left) = drawn(&published("dashboards"));
+    assert!(left * 20 <= drawn, "{drawn} drawn, {left} left out");
+}
+
+#[test]
+fn the_dashboards_rules_and_objectives_that_the_project_was_created_from_are_read() {
+    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/seeds");
+    let json = |p: &PathBuf| p.extension().is_some_and(|e| e == "json");
+    let all: Vec<PathBuf> = fs::read_dir(seeds.join("dashboards")).unwrap().map(|row| row.unwrap().path()).filter(json).collect();
+    assert_eq!(all.len(), 4);
+    let (drawn, left) = drawn(&all);
+    assert_eq!((drawn, left), (25, 0));
+    let mut rules = 0;
+    for path in fs::read_dir(seeds.join("rules")).unwrap().map(|row| row.unwrap().path()).filter(|p| p.is_file()) {
+        rules += files::rules("f", &fs::read_to_string(path).unwrap()).unwrap().len();
+    }
+    assert_eq!(rules, 16);
+}

@@ -262,6 +262,9 @@ const NAMES_A_KIND: &[(&str, &str)] = &[
     ("model/facts/mod.rs", "names of facts, for those who read them"),
     ("model/demand.rs", "demands of old recordings"),
     ("view/overlays/mod.rs", "the card of a query"),
+    ("commands/mod.rs", "check --fleet"),
+    ("app/boards.rs", "the screen of dashboards, which Prometheus alone has"),
+    ("view/screens/dashboard.rs", "the screen of dashboards"),
 ];
 
 #[test]
@@ -271,6 +274,8 @@ fn a_kind_of_server_is_named_in_its_folders_and_the_tables() {
         ".postgres",
         "redis::",
         ".redis",
+        "prometheus::",
+        ".prometheus",
         "SourceKind::Postgres",
         "SourceKind::Redis",
         "SourceKind::Prometheus",

@@ -14,6 +14,7 @@ pub enum Context {
     Host,
     Server,
     Diagnose,
+    Dashboard,
     Overlay,
     Time,
     Editing,
@@ -46,6 +47,12 @@ pub enum Action {
     Server(SourceKind),
     Diagnose,
     Fleet,
+    Dashboards,
+    NextVariable,
+    NextValue,
+    Report,
+    CursorLeft,
+    CursorRight,
     Plan,
     TryIndex,
     NextTab,
@@ -146,6 +153,12 @@ const FIRST: &[Binding] = &[
 const REST: &[Binding] = &[
     row("diagnose", &[K::Char('6')], "6", C::Anywhere, A::Diagnose, "diagnose", true),
     row("fleet", &[K::Char('7')], "7", C::Anywhere, A::Fleet, "fleet", true),
+    row("dashboards", &[K::Char('8')], "8", C::Anywhere, A::Dashboards, "dashboards", false),
+    row("next_variable", &[K::Tab], "Tab", C::Dashboard, A::NextVariable, "next variable", true),
+    row("next_value", &[K::Char('v')], "v", C::Dashboard, A::NextValue, "next value", true),
+    row("board_report", &[K::Char('R')], "R", C::Dashboard, A::Report, "what was drawn and what was left out", false),
+    row("cursor_left", &[K::Left, K::Char('h')], "← h", C::Dashboard, A::CursorLeft, "cursor to the left", false),
+    row("cursor_right", &[K::Right, K::Char('l')], "→ l", C::Dashboard, A::CursorRight, "cursor to the right", false),
     row("up", &[K::Up, K::Char('k')], "↑ k", C::Anywhere, A::Up, "up", false),
     row("down", &[K::Down, K::Char('j')], "↓ j", C::Anywhere, A::Down, "down", false),
     row("page_up", &[K::PageUp, K::Ctrl('b')], "PgUp", C::Anywhere, A::PageUp, "page up", false),
@@ -195,8 +208,8 @@ const REST: &[Binding] = &[
     row("record", &[K::Char('w')], "w", C::Anywhere, A::Record, "record to a file from now on, or stop", false),
     row("pause", &[K::Char('p')], "p", C::Anywhere, A::Pause, "replay: pause or resume", false),
     row("step", &[K::Char('.')], ".", C::Anywhere, A::Step, "replay: next tick", false),
-    row("slower", &[K::Char('-')], "-", C::Anywhere, A::Slower, "replay: half speed", false),
-    row("faster", &[K::Char('+')], "+", C::Anywhere, A::Faster, "replay: double speed", false),
+    row("slower", &[K::Char('-')], "-", C::Anywhere, A::Slower, "replay: half speed; dashboard: twice as far back", false),
+    row("faster", &[K::Char('+')], "+", C::Anywhere, A::Faster, "replay: double speed; dashboard: half as far back", false),
     row("help", &[K::Char('?'), K::F(1)], "?", C::Anywhere, A::Help, "help", true),
     row("back", &[K::Esc], "Esc", C::Anywhere, A::Back, "back", false),
     row("close", &[K::Char('q')], "q", C::Anywhere, A::Close, "back, quit", true),
@@ -309,7 +322,7 @@ mod tests {
 
     #[test]
     fn no_key_is_bound_twice_in_a_context() {
-        for context in [C::Triage, C::Host, C::Server, C::Diagnose, C::Overlay, C::Time] {
+        for context in [C::Triage, C::Host, C::Server, C::Diagnose, C::Dashboard, C::Overlay, C::Time] {
             let rows = || bindings().filter(|b| b.context == C::Anywhere || b.context == context);
             for (i, a) in rows().enumerate() {
                 for b in rows().skip(i + 1) {

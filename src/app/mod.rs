@@ -2,6 +2,7 @@
 //! effects out. What never lives here: drawing, channels, the terminal.
 
 mod axis;
+mod boards;
 mod copying;
 pub mod filter;
 mod key;
@@ -30,6 +31,7 @@ use crate::model::facts::ProcFacts;
 use crate::model::host::ProcId;
 use crate::model::source::SourceKind;
 
+pub use self::boards::DashboardView;
 use self::keymap::{Context, Key, Keymap};
 use self::processes::ProcessView;
 use self::tables::ServerView;
@@ -45,6 +47,8 @@ pub enum Screen {
     Server(SourceKind),
     /// The flowchart.
     Diagnose,
+    /// A dashboard.
+    Dashboard,
 }
 
 /// What lies on top, last on top of all.
@@ -223,6 +227,10 @@ pub struct App {
     pub processes: ProcessView,
     /// The screens of servers, one a kind.
     pub servers: Vec<ServerView>,
+    /// The dashboards that were named.
+    pub dashboards: Vec<DashboardView>,
+    /// Which of them is open.
+    pub dashboard: usize,
     /// The line above the footer.
     pub notice: Option<String>,
     /// `g` was pressed once.
@@ -246,6 +254,8 @@ impl Default for App {
             chosen: false,
             processes: ProcessView::default(),
             servers: servers::views(),
+            dashboards: Vec::new(),
+            dashboard: 0,
             notice: None,
             pending_g: false,
             muting: None,
@@ -349,6 +359,7 @@ impl App {
             (None, Screen::Host) => Context::Host,
             (None, Screen::Server(_)) => Context::Server,
             (None, Screen::Diagnose) => Context::Diagnose,
+            (None, Screen::Dashboard) => Context::Dashboard,
         }
     }
 }

@@ -12,6 +12,7 @@ impl App {
             Screen::Host => Context::Host,
             Screen::Server(_) => Context::Server,
             Screen::Diagnose => Context::Diagnose,
+            Screen::Dashboard => Context::Dashboard,
         };
         let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
         let counts = |r: &&Row| {

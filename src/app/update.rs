@@ -53,6 +53,7 @@ impl App {
                 vec![Effect::Ask(Demand::ProcessDetail { id: *id })]
             }
             Some(Overlay::Query { source, query, .. }) if self.frozen.is_none() => self.ask_plan(source, *query),
+            _ if self.screen == Screen::Dashboard => self.ask_for_board(),
             _ => self.ask_again(),
         }
     }
@@ -132,6 +133,11 @@ impl App {
             Action::Host => self.go(Screen::Host),
             Action::Server(kind) => self.go_to_server(kind),
             Action::Fleet => return self.go_to_fleet(),
+            Action::Dashboards => return self.go_to_boards(),
+            Action::Slower | Action::Faster | Action::Open if self.on_board() => return self.act_on_board(action),
+            Action::NextVariable | Action::NextValue | Action::Report | Action::CursorLeft | Action::CursorRight => {
+                return self.act_on_board(action);
+            }
             Action::Plan => return self.ask(),
             Action::TryIndex => return self.try_index(),
             Action::NextTab | Action::TabBefore | Action::NextServer | Action::Cumulative => self.act_on_server(action),
@@ -225,6 +231,9 @@ impl App {
             filter.text.clear();
             return;
         }
+        if self.board_back() {
+            return;
+        }
         self.screen = Screen::Triage;
     }
 
@@ -248,6 +257,11 @@ impl App {
         }
         match self.screen {
             Screen::Triage | Screen::Diagnose => self.step_finding(by),
+            Screen::Dashboard => {
+                if let Some(board) = self.board_mut() {
+                    board.step(by);
+                }
+            }
             Screen::Host => {
                 let Some(picture) = self.shown().cloned() else { return };
                 self.processes.step(&picture.facts, by);
@@ -287,6 +301,7 @@ impl App {
                 Vec::new()
             }
             Screen::Server(_) => self.open_row(),
+            Screen::Dashboard => Vec::new(),
             Screen::Host => {
                 let Some(picture) = self.shown() else { return Vec::new() };
                 let first = || self.processes.rows(&picture.facts).iter().find_map(|r| r.process()).map(|p| p.id);

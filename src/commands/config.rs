@@ -20,6 +20,7 @@ pub fn run(action: ConfigAction, global: &Global) -> Result<u8, Failure> {
             let settings = settings(global)?;
             super::screen::theme(&settings)?;
             super::screen::keymap(&settings)?;
+            super::screen::dashboards(&settings)?;
             super::setup::servers(&settings, &super::setup::given(&settings)?)?;
             print("the configuration is valid\n")?;
         }

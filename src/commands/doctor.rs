@@ -7,6 +7,7 @@ use crate::collect::deadline::Deadline;
 use crate::collect::host::{filesystem, identity, serving, sweep::Sweeper};
 use crate::config::Settings;
 use crate::model::audit::TOUCHED;
+use crate::model::dashboard::{Dashboard, Drawn};
 use crate::model::host::HostSweep;
 
 use crate::model::seen::Lack;
@@ -81,8 +82,25 @@ pub fn run(options: &Doctor, settings: &Settings) -> Result<u8, Failure> {
             _ = writeln!(out, "{:<16}   how to connect: {way_in}", "");
         }
     }
+    for dashboard in super::screen::dashboards(settings)?.0 {
+        board(&mut out, &dashboard);
+    }
     print(&out)?;
     Ok(0)
+}
+
+/// What became of each panel of a dashboard.
+fn board(out: &mut String, dashboard: &Dashboard) {
+    let (whole, degraded, left) = dashboard.tally();
+    _ = writeln!(
+        out,
+        "\ndashboard {}: {whole} panels whole, {degraded} with something missing, {left} left out",
+        dashboard.title
+    );
+    for note in dashboard.notes.iter().filter(|n| !n.because.is_empty()) {
+        let word = if note.drawn == Drawn::LeftOut { "left out" } else { "partly" };
+        _ = writeln!(out, "  {word:<9} {} ({}): {}", note.panel, note.kind, note.because.join("; "));
+    }
 }
 
 /// Every source after a few seconds: time enough for one attempt at each server.

@@ -4,13 +4,15 @@ use std::io::IsTerminal;
 
 use crate::app::keymap::Keymap;
 use crate::collect::bounded;
-use crate::config::{Settings, ThemeFile, builtin_themes};
+use crate::config::{Origin, Settings, ThemeFile, builtin_themes, files};
 use crate::engine::Handle;
+use crate::model::dashboard::Dashboard;
 use crate::model::foreign::Foreign;
 use crate::view::theme::{Depth, Targets, Theme};
 use crate::{run, terminal};
 
 use super::failure::{Failure, runtime};
+use super::setup::named_files;
 
 /// Runs the screen on what `start` gives.
 ///
@@ -23,7 +25,8 @@ pub fn screen(settings: &Settings, start: impl FnOnce() -> Result<Handle, Failur
         ));
     }
     let theme = theme(settings)?;
-    let look = run::Look { theme, keymap: keymap(settings)?, mouse: settings.flag("mouse") };
+    let (dashboards, open_dashboards) = dashboards(settings)?;
+    let look = run::Look { theme, keymap: keymap(settings)?, mouse: settings.flag("mouse"), dashboards, open_dashboards };
     let handle = start()?;
     let io = |e: std::io::Error| Failure::Io(format!("terminal: {e}"));
     let runtime = runtime()?;
@@ -38,6 +41,20 @@ pub fn screen(settings: &Settings, start: impl FnOnce() -> Result<Handle, Failur
         Ok(run::Left::Gone) => Err(Failure::Signal(1)),
         Err(e) => Err(io(e)),
     }
+}
+
+/// The dashboards of the settings; true: they were named on the command line, and the first is open from the start.
+///
+/// # Errors
+/// A file that cannot be read, or is no dashboard.
+pub fn dashboards(settings: &Settings) -> Result<(Vec<Dashboard>, bool), Failure> {
+    let mut all = Vec::new();
+    for (name, text) in named_files(settings, "dashboards", &["json", "yml", "yaml"])? {
+        all.push(files::dashboard(&name, &text).map_err(Failure::Usage)?);
+    }
+    let by_option = matches!(settings.words("dashboards").1, Some(Origin::Option(_)));
+    let open = by_option && !all.is_empty();
+    Ok((all, open))
 }
 
 /// The keys in force.

@@ -118,6 +118,9 @@ fn options(global: &Global) -> Layer {
     if !global.objectives.is_empty() {
         set("objective_files", words(&global.objectives), "--objectives");
     }
+    if !global.dashboard.is_empty() {
+        set("dashboards", words(&global.dashboard), "--dashboard");
+    }
     if !global.rules.is_empty() {
         set("rule_files", words(&global.rules), "--rules");
     }
@@ -164,13 +167,13 @@ pub(super) fn plan(settings: &Settings, every: Duration, quick_start: bool) -> R
 pub(super) fn given(settings: &Settings) -> Result<Given, Failure> {
     let mut objectives = settings.objectives().map_err(Failure::Usage)?;
     let mut left_out = Vec::new();
-    for (name, text) in named_files(settings, "objective_files")? {
+    for (name, text) in named_files(settings, "objective_files", &YAML)? {
         let (found, left) = files::objectives(&name, &text).map_err(Failure::Usage)?;
         objectives.extend(found);
         left_out.extend(left);
     }
     let mut rules = Vec::new();
-    for (name, text) in named_files(settings, "rule_files")? {
+    for (name, text) in named_files(settings, "rule_files", &YAML)? {
         rules.extend(files::rules(&name, &text).map_err(Failure::Usage)?);
     }
     let mut names = std::collections::BTreeSet::new();
@@ -180,11 +183,14 @@ pub(super) fn given(settings: &Settings) -> Result<Given, Failure> {
     Ok(Given { impersonate: settings.flag("impersonate"), objectives, left_out, rules })
 }
 
-/// The files of a key, by their names; of a folder all that end as YAML does.
+/// How files of YAML end.
+const YAML: [&str; 2] = ["yml", "yaml"];
+
+/// The files of a key, by their names; of a folder all that end so.
 ///
 /// # Errors
 /// One that cannot be read.
-fn named_files(settings: &Settings, key: &str) -> Result<Vec<(String, String)>, Failure> {
+pub(super) fn named_files(settings: &Settings, key: &str, ends: &[&str]) -> Result<Vec<(String, String)>, Failure> {
     let (paths, origin) = settings.words(key);
     let place = origin.map_or_else(String::new, |origin| format!("{origin}: "));
     let wrong = |why: String| Failure::Usage(format!("{place}{why}"));
@@ -193,8 +199,8 @@ fn named_files(settings: &Settings, key: &str) -> Result<Vec<(String, String)>, 
         let mut all = vec![path.to_path_buf()];
         if path.is_dir() {
             let rows = std::fs::read_dir(path).map_err(|e| wrong(format!("{}: {e}", path.display())))?;
-            let yaml = |p: &PathBuf| p.extension().is_some_and(|e| e == "yml" || e == "yaml");
-            all = rows.filter_map(Result::ok).map(|row| row.path()).filter(yaml).collect();
+            let ends = |p: &PathBuf| p.extension().is_some_and(|e| ends.iter().any(|end| e == *end));
+            all = rows.filter_map(Result::ok).map(|row| row.path()).filter(ends).collect();
             all.sort();
         }
         for path in all {

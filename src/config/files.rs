@@ -1,9 +1,11 @@
 //! Files of others: objectives of sloth, pyrra and OpenSLO, and rule files of Prometheus. Read as YAML of any kind; keys that nobody here
 //! knows are left alone.
 
+mod dashboard;
 mod objectives;
 mod rules;
 
+pub use dashboard::dashboard;
 pub use objectives::objectives;
 pub use rules::rules;
 

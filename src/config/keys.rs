@@ -74,6 +74,7 @@ pub const KEYS: &[Key] = &[
         "[]",
         "files of sloth, pyrra or OpenSLO whose objectives a Prometheus is to count; a folder stands for its .yml files",
     ),
+    key("", "dashboards", Kind::Words, "[]", "dashboards of Grafana (JSON) for screen 8; a folder stands for its .json files"),
     key(
         "",
         "rule_files",

@@ -5,6 +5,7 @@ pub mod address;
 pub mod alerting;
 pub mod audit;
 pub mod counter;
+pub mod dashboard;
 pub mod demand;
 pub mod facts;
 pub mod foreign;

@@ -48,6 +48,7 @@ pub fn draw(app: &App, theme: &Theme, frame: &mut Frame<'_>) {
         Screen::Host => screens::host::draw(app, picture, theme, frame, rows.body),
         Screen::Server(_) => screens::server::draw(app, picture, theme, frame, rows.body),
         Screen::Diagnose => screens::diagnose::draw(picture, theme, frame, rows.body),
+        Screen::Dashboard => screens::dashboard::draw(app, picture, theme, frame, rows.body),
     }
     panels::footer::draw(app, theme, frame, rows.footer);
     for overlay in &app.overlays {
@@ -73,6 +74,6 @@ pub fn pointed(app: &App, theme: &Theme, area: Rect, at: (u16, u16)) -> Option<T
         }
         Screen::Host => panels::processes::pointed(app, picture, layout::host(rows.body).processes, at),
         Screen::Server(_) => panels::table::pointed(app.server()?, picture, screens::server::places(rows.body).1, at),
-        Screen::Diagnose => None,
+        Screen::Diagnose | Screen::Dashboard => None,
     }
 }

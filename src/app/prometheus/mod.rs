@@ -1,6 +1,7 @@
 //! The screen of objectives: they themselves, alerts, what is scraped.
 
 mod cards;
+pub mod dashboard;
 pub mod fleet;
 pub mod rows;
 

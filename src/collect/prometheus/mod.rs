@@ -5,6 +5,7 @@ pub mod answers;
 mod client;
 mod count;
 mod fleet;
+mod panel;
 mod question;
 mod reads;
 mod rules;

@@ -18,6 +18,7 @@ use super::answers::{self, Build, Series, Told};
 use super::client::Client;
 use super::count::{Answers, Counting};
 use super::fleet;
+use super::panel;
 use super::question::{QUICK, Question};
 use super::rules::Rules;
 use super::slot::Shared;
@@ -141,8 +142,14 @@ impl Watcher {
         let found = match ask {
             PrometheusAsk::Fleet => fleet::look(&mut asking).await.map(|fleet| Ok(PrometheusDetail::Fleet(fleet))),
             PrometheusAsk::Host(host) => fleet::history(&mut asking, host).await.map(|seen| seen.map(PrometheusDetail::Host)),
+            PrometheusAsk::Query { query, span_s, step_s } => {
+                panel::query(&mut asking, query, *span_s, *step_s).await.map(|seen| seen.map(PrometheusDetail::Lines))
+            }
+            PrometheusAsk::Values { selector, label } => {
+                panel::values(&mut asking, selector, label).await.map(|seen| seen.map(PrometheusDetail::Values))
+            }
         };
-        let found = found.unwrap_or_else(|trouble| Err(Lack::new(Why::TimedOut, format!("fleet: {trouble}"))));
+        let found = found.unwrap_or_else(|trouble| Err(Lack::new(Why::TimedOut, trouble.to_string())));
         let detail = found.map(|found| Detail::Server(ServerDetail::Prometheus(found)));
         self.slot.answered(Answer { demand, detail });
         Ok(())

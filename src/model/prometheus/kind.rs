@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::facts::{PrometheusFacts, prometheus as facts};
 use crate::model::kind::{Answered, Here, HostOf, Moment, ServerKind};
 
-use super::{Fleet, HostHistory, PrometheusSample, PrometheusState};
+use super::{Fleet, HostHistory, Lines, PrometheusSample, PrometheusState};
 
 /// The kind.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +28,8 @@ impl ServerKind for Prometheus {
                 (_, Ok(PrometheusDetail::Host(host))) => after.host = Ok(Arc::new(host.clone())),
                 (PrometheusAsk::Fleet, Err(lack)) => after.fleet = Err((*lack).clone()),
                 (PrometheusAsk::Host(_), Err(lack)) => after.host = Err((*lack).clone()),
+                // What a panel asks for belongs to the screen.
+                (PrometheusAsk::Query { .. } | PrometheusAsk::Values { .. }, _) | (_, Ok(_)) => {}
             }
         }
         after
@@ -52,6 +54,22 @@ pub enum PrometheusAsk {
     Fleet,
     /// One of them, over the last hour.
     Host(String),
+    /// A query of a panel.
+    Query {
+        /// The expression.
+        query: String,
+        /// How far back, seconds.
+        span_s: u64,
+        /// Between two points, seconds; 0: only the newest values.
+        step_s: u64,
+    },
+    /// The values of a label.
+    Values {
+        /// Of which series; empty: of all.
+        selector: String,
+        /// The label.
+        label: String,
+    },
 }
 
 /// What it answers.
@@ -62,4 +80,8 @@ pub enum PrometheusDetail {
     Fleet(Fleet),
     /// One of them.
     Host(HostHistory),
+    /// The series of a query.
+    Lines(Lines),
+    /// The values of a label, sorted.
+    Values(Vec<String>),
 }

@@ -7,12 +7,14 @@ pub mod counter;
 mod fleet;
 mod instance;
 mod kind;
+mod lines;
 pub mod signals;
 
 pub use burn::{Counted, Point, Quantile, Share};
 pub use fleet::{Cost, Fleet, FleetHost, HostHistory};
 pub use instance::{Alert, Flavour, Instance, Job, Targets};
 pub use kind::{Prometheus, PrometheusAsk, PrometheusDetail};
+pub use lines::{Line, Lines};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,6 +1,9 @@
-//! What is drawn of a Prometheus alone: the last hour of an objective.
+//! What is drawn of a Prometheus alone: the last hour of an objective, dashboards.
 
+mod dashboard;
 mod hour;
+
+pub use dashboard::draw as draw_dashboard;
 
 /// What stands above its tables.
 pub const GRAPH: super::graph::Graph = hour::draw;

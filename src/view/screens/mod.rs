@@ -1,5 +1,6 @@
 //! The screens: which panels, where.
 
+pub mod dashboard;
 pub mod diagnose;
 pub mod host;
 pub mod server;

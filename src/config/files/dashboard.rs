@@ -1,0 +1,176 @@
+//! Dashboards of Grafana: the classic model, its old rows, the wrapper of its API, and the newer model of elements and layouts. What cannot be
+//! drawn is noted with its reason.
+
+use serde_json::Value;
+
+use crate::model::dashboard::{Dashboard, Drawn, Note, Panel, PanelKind};
+
+use super::{at, number, seconds, text};
+
+mod newer;
+mod panel;
+
+use newer::newer;
+use panel::{clean, panel, variable};
+
+const PANELS: usize = 400;
+const EXPRESSION: usize = 10_000;
+const HOUR_S: u64 = 3_600;
+
+/// A dashboard, from its JSON; or from YAML of the same form.
+///
+/// # Errors
+/// That it is no dashboard.
+pub fn dashboard(name: &str, file: &str) -> Result<Dashboard, String> {
+    let read: Value = match serde_json::from_str(file) {
+        Ok(read) => read,
+        Err(json) => super::documents(file)
+            .ok()
+            .and_then(|all| all.into_iter().next())
+            .filter(Value::is_object)
+            .ok_or_else(|| format!("{name}: not valid JSON: {json}"))?,
+    };
+    let root = read.get("dashboard").filter(|d| d.is_object()).unwrap_or(&read);
+    let mut found = Dashboard { title: clean(text(root, &["title"]).unwrap_or(name)), span_s: HOUR_S, ..Dashboard::default() };
+    if root.get("spec").and_then(|s| s.get("elements")).is_some() {
+        newer(&root["spec"], &mut found);
+    } else if root.get("elements").is_some() {
+        newer(root, &mut found);
+    } else {
+        classic(root, &mut found)
+            .ok_or_else(|| format!("{name}: no dashboard of Grafana: it has neither panels nor rows nor elements"))?;
+    }
+    if found.panels.len() > PANELS {
+        return Err(format!("{name}: {} panels, of {PANELS} at most", found.panels.len()));
+    }
+    for panel in &found.panels {
+        if panel.targets.iter().any(|t| t.expr.len() > EXPRESSION) {
+            return Err(format!("{name}: {}: an expression of more than {EXPRESSION} characters", panel.title));
+        }
+    }
+    Ok(found)
+}
+
+fn classic(root: &Value, found: &mut Dashboard) -> Option<()> {
+    let panels = root.get("panels").and_then(Value::as_array);
+    let rows = root.get("rows").and_then(Value::as_array);
+    if let Some(span) = text(root, &["time", "from"]).and_then(|from| seconds(from.strip_prefix("now-")?)) {
+        found.span_s = span.clamp(300, 92 * 86_400);
+    }
+    let list = at(root, &["templating", "list"]).and_then(Value::as_array);
+    found.variables = list.into_iter().flatten().filter_map(variable).collect();
+    match (panels, rows) {
+        (Some(panels), _) => {
+            let mut y = 0;
+            for value in panels {
+                take(value, found, &mut y);
+            }
+        }
+        (None, Some(rows)) => {
+            let mut y = 0;
+            for row in rows {
+                row_before(row, found, &mut y);
+            }
+        }
+        (None, None) => return None,
+    }
+    let place = |p: &Panel| (p.place.1, p.place.0);
+    found.panels.sort_by_key(place);
+    Some(())
+}
+
+/// A row of old: its panels stand in it, a span of twelve wide.
+fn row_before(row: &Value, found: &mut Dashboard, y: &mut u16) {
+    let title = text(row, &["title"]).unwrap_or_default();
+    if row.get("showTitle").and_then(Value::as_bool).unwrap_or(false) || !title.is_empty() {
+        found.panels.push(Panel { title: clean(title), kind: PanelKind::Row, place: (0, *y, 24, 1), ..Panel::default() });
+        found.notes.push(Note { panel: clean(title), kind: "row".into(), drawn: Drawn::Whole, because: Vec::new() });
+        *y += 1;
+    }
+    let (mut x, mut tallest) = (0, 0);
+    for value in row.get("panels").and_then(Value::as_array).into_iter().flatten() {
+        let wide = value.get("span").and_then(number).map_or(12, |s| (s * 2.0).clamp(2.0, 24.0) as u16);
+        if x + wide > 24 {
+            (x, *y) = (0, *y + tallest);
+            tallest = 0;
+        }
+        let (panel, note) = panel(value, (x, *y, wide, 8));
+        (x, tallest) = (x + wide, tallest.max(panel.place.3));
+        found.panels.push(panel);
+        found.notes.push(note);
+    }
+    *y += tallest;
+}
+
+/// A panel, or a row with the panels that are folded in it. `y`: where the next one without a place stands.
+fn take(value: &Value, found: &mut Dashboard, y: &mut u16) {
+    let grid = at(value, &["gridPos"]).or_else(|| at(value, &["position"]));
+    let figure = |key: &str| grid.and_then(|g| g.get(key)).and_then(number).map(|v| v.clamp(0.0, 10_000.0) as u16);
+    let is_row = text(value, &["type"]) == Some("row");
+    let place = match (figure("x"), figure("y"), figure("w"), figure("h")) {
+        (Some(x), Some(at), Some(w), Some(h)) => (x.min(23), at, w.clamp(1, 24), h.max(1)),
+        // Without a place one stands below the other.
+        _ => (0, *y, 24, if is_row { 1 } else { 8 }),
+    };
+    *y = (*y).max(place.1 + place.3);
+    let (panel, note) = panel(value, place);
+    let folded = panel.folded;
+    let inner = value.get("panels").and_then(Value::as_array);
+    found.panels.push(panel);
+    found.notes.push(note);
+    for value in inner.into_iter().flatten().filter(|_| is_row) {
+        let before = found.panels.len();
+        take(value, found, y);
+        found.panels[before..].iter_mut().for_each(|p| p.folded = folded);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::dashboard::Source;
+    use proptest::prelude::*;
+
+    #[test]
+    fn rows_of_old_and_elements_of_late_are_one() {
+        let old = r#"{"title":"old","rows":[{"title":"CPU","panels":[{"type":"graph","span":6,"title":"a","targets":[{"expr":"up"}],"yaxes":[{"format":"percent"}],"stack":true},{"type":"singlestat","span":6,"title":"b","targets":[{"expr":"up","intervalFactor":2}],"thresholds":"50,80","valueName":"avg"}]}]}"#;
+        let d = dashboard("f", old).unwrap();
+        assert_eq!(
+            d.panels.iter().map(|p| (p.kind, p.place.0, p.place.2)).collect::<Vec<_>>(),
+            [(PanelKind::Row, 0, 24), (PanelKind::Lines, 0, 12), (PanelKind::Stat, 12, 12)]
+        );
+        assert_eq!((d.panels[1].unit.as_str(), d.panels[1].stacked, d.panels[2].calc.as_str()), ("percent", true, "avg"));
+        assert_eq!(
+            (d.panels[2].colour(60.0), d.panels[2].colour(90.0), d.panels[2].colour(1.0)),
+            (Some("orange"), Some("red"), Some("green"))
+        );
+        let new = r#"{"apiVersion":"dashboard.grafana.app/v2beta1","kind":"Dashboard","spec":{"title":"new","elements":{"panel-1":{"kind":"Panel","spec":{"title":"a","data":{"kind":"QueryGroup","spec":{"queries":[{"kind":"PanelQuery","spec":{"refId":"A","query":{"kind":"DataQuery","group":"prometheus","spec":{"expr":"up","legendFormat":"{{job}}"}}}}],"transformations":[]}},"vizConfig":{"kind":"VizConfig","group":"timeseries","spec":{"fieldConfig":{"defaults":{"unit":"s"}}}}}}},"layout":{"kind":"RowsLayout","spec":{"rows":[{"kind":"RowsLayoutRow","spec":{"title":"r","layout":{"kind":"GridLayout","spec":{"items":[{"kind":"GridLayoutItem","spec":{"x":12,"y":0,"width":12,"height":8,"element":{"kind":"ElementReference","name":"panel-1"}}}]}}}}]}},"variables":[{"kind":"QueryVariable","spec":{"name":"job","query":{"kind":"DataQuery","spec":{"query":"label_values(up, job)"}},"multi":true}}]}}"#;
+        let d = dashboard("f", new).unwrap();
+        assert_eq!((d.title.as_str(), d.panels.len(), d.panels[1].place), ("new", 2, (12, 1, 12, 8)));
+        assert_eq!((d.panels[1].targets[0].legend.as_str(), d.panels[1].unit.as_str()), ("{{job}}", "s"));
+        assert_eq!(d.variables[0].source, Source::Query("label_values(up, job)".into()));
+    }
+
+    #[test]
+    fn what_is_left_out_says_why() {
+        let text = r#"{"panels":[{"type":"geomap","title":"m"},{"type":"timeseries","title":"l","targets":[{"datasource":{"type":"loki"},"query":"{}"}]},
+            {"type":"timeseries","title":"t","targets":[{"expr":"up"}],"transformations":[{"id":"calculateField"}]},{"type":"text","title":"x","options":{"content":"**a** <b>b</b>"}}]}"#;
+        let d = dashboard("f", text).unwrap();
+        assert_eq!(d.tally(), (1, 1, 2));
+        assert!(
+            d.notes[0].because[0].contains("geomap")
+                && d.notes[1].because[0].contains("no query")
+                && d.notes[2].because[0].contains("calculateField")
+        );
+        assert_eq!(d.panels.iter().find(|p| p.title == "x").map(|p| p.text.as_str()), Some("a b"));
+        assert!(dashboard("f", "{}").is_err() && dashboard("f", "nothing").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(text in "\\PC{0,120}") {
+            _ = dashboard("f", &text);
+            _ = dashboard("f", &format!(r#"{{"panels":[{text}]}}"#));
+        }
+    }
+}

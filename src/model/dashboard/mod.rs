@@ -1,0 +1,185 @@
+//! Dashboards as others write them: panels with their queries, variables, units, thresholds. Pure.
+//! What never lives here: how a file is read (`config::files`), how a panel is drawn (`view`).
+
+mod interval;
+mod legend;
+mod units;
+mod variables;
+
+use std::collections::BTreeMap;
+
+pub use interval::Interval;
+pub use legend::legend;
+pub use units::show;
+pub use variables::{Chosen, expand, options_of};
+
+/// A dashboard.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Dashboard {
+    /// Its title.
+    pub title: String,
+    /// Its panels, from the top to the bottom, rows among them.
+    pub panels: Vec<Panel>,
+    /// Its variables, in the order in which they are written.
+    pub variables: Vec<Variable>,
+    /// How far back it looks, seconds.
+    pub span_s: u64,
+    /// What was made of each panel, and what was left out.
+    pub notes: Vec<Note>,
+}
+
+/// What became of a panel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// Its title.
+    pub panel: String,
+    /// Its type, as it is written.
+    pub kind: String,
+    /// How it is drawn.
+    pub drawn: Drawn,
+    /// Why not whole.
+    pub because: Vec<String>,
+}
+
+/// How a panel is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drawn {
+    /// As it is meant.
+    Whole,
+    /// With something missing.
+    Degraded,
+    /// Not at all.
+    LeftOut,
+}
+
+/// A panel.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Panel {
+    /// Its title.
+    pub title: String,
+    /// How it is drawn.
+    pub kind: PanelKind,
+    /// Its place in 24 columns: from the left, from the top, width, height.
+    pub place: (u16, u16, u16, u16),
+    /// Its queries.
+    pub targets: Vec<Target>,
+    /// The unit, as Grafana names it.
+    pub unit: String,
+    /// Digits behind the point.
+    pub decimals: Option<usize>,
+    /// Ends of its scale.
+    pub scale: (Option<f64>, Option<f64>),
+    /// From which figure on a colour counts: the figure, and the colour's name.
+    pub thresholds: Vec<(f64, String)>,
+    /// Thresholds are percent of the scale.
+    pub thresholds_of_scale: bool,
+    /// Figures that stand for words.
+    pub words: BTreeMap<String, String>,
+    /// What one figure is made of many by: `lastNotNull`, `mean`, `max` …
+    pub calc: String,
+    /// Its text, where it is one.
+    pub text: String,
+    /// Series are stacked.
+    pub stacked: bool,
+    /// Columns that a table leaves out, and other names of some.
+    pub columns: Columns,
+    /// The variable that it is repeated for.
+    pub repeat: Option<String>,
+    /// A row: its panels are folded away.
+    pub folded: bool,
+}
+
+/// What a table changes in its columns.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Columns {
+    /// Left out.
+    pub hidden: Vec<String>,
+    /// Other names.
+    pub renamed: BTreeMap<String, String>,
+}
+
+/// How a panel is drawn.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "as Grafana names them")]
+pub enum PanelKind {
+    #[default]
+    Lines,
+    Stat,
+    Gauge,
+    Bars,
+    Table,
+    Heatmap,
+    Text,
+    Row,
+    LeftOut,
+}
+
+/// A query of a panel.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Target {
+    /// As it is written, with variables.
+    pub expr: String,
+    /// What a series is called, with `{{label}}`.
+    pub legend: String,
+    /// Only its newest values.
+    pub instant: bool,
+    /// Its step at least, as it is written.
+    pub step: String,
+    /// Its letter.
+    pub id: String,
+}
+
+/// A variable.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Variable {
+    /// Its name.
+    pub name: String,
+    /// What its values come from.
+    pub source: Source,
+    /// What stands for all of them; `None`: all, one beside the other.
+    pub all: Option<String>,
+    /// It may stand for all.
+    pub include_all: bool,
+    /// Several may be chosen.
+    pub multi: bool,
+    /// What its values must fit, and the part that is taken.
+    pub filter: String,
+    /// What is chosen at first.
+    pub current: Vec<String>,
+}
+
+/// Where the values of a variable come from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Source {
+    /// `label_values(up, job)` and its kin.
+    Query(String),
+    /// They are written down.
+    Fixed(Vec<String>),
+    /// A data source, of which there is one here.
+    Datasource,
+}
+
+impl Default for Source {
+    fn default() -> Self {
+        Self::Fixed(Vec::new())
+    }
+}
+
+impl Panel {
+    /// The style of a figure by its thresholds: the name of a colour.
+    #[must_use]
+    pub fn colour(&self, value: f64) -> Option<&str> {
+        let (low, high) = (self.scale.0.unwrap_or(0.0), self.scale.1.unwrap_or(100.0));
+        let figure = |t: f64| if self.thresholds_of_scale { low + (high - low) * t / 100.0 } else { t };
+        self.thresholds.iter().rev().find(|(t, _)| value >= figure(*t)).map(|(_, colour)| colour.as_str())
+    }
+}
+
+impl Dashboard {
+    /// Panels by how they are drawn; rows do not count.
+    #[must_use]
+    pub fn tally(&self) -> (usize, usize, usize) {
+        let of = |drawn: Drawn| self.notes.iter().filter(|n| n.drawn == drawn && n.kind != "row").count();
+        (of(Drawn::Whole), of(Drawn::Degraded), of(Drawn::LeftOut))
+    }
+}

@@ -1,0 +1,129 @@
+//! One figure of each series: large, as bars, as a field of heat.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+
+use super::answer::Answer;
+use crate::config::Meaning;
+use crate::model::dashboard::{Panel, legend, show};
+use crate::view::theme::Theme;
+use crate::view::widgets::{graph, lines as paragraph};
+
+/// The style that a colour's name stands for.
+fn style(panel: &Panel, value: f64, theme: &Theme) -> Style {
+    theme.style(match panel.colour(value) {
+        Some(c) if c.contains("red") || c.starts_with("#d44a3a") || c.starts_with("#f2495c") || c.contains("229, 77, 66") => {
+            Meaning::Critical
+        }
+        Some(c) if c.contains("orange") || c.contains("yellow") || c.contains("237, 129, 40") => Meaning::Warning,
+        Some(c) if c.contains("green") || c.contains("50, 172, 45") || c.starts_with("#299c46") => Meaning::Good,
+        Some(c) if c.contains("blue") || c.contains("purple") => Meaning::Info,
+        _ => Meaning::Text,
+    })
+}
+
+fn text(panel: &Panel, value: Option<f64>) -> String {
+    let Some(value) = value else { return "-".into() };
+    let written = [format!("{value}"), format!("{value:.0}")];
+    let word = written.iter().find_map(|w| panel.words.get(w));
+    word.cloned().unwrap_or_else(|| show(&panel.unit, panel.decimals, value))
+}
+
+/// The figures of all series, with their names.
+fn all(panel: &Panel, answers: &[Answer<'_>]) -> Vec<(String, Option<f64>, Vec<Option<f64>>)> {
+    let one = |(lines, pattern): &Answer<'_>| -> Vec<_> {
+        lines.all.iter().map(|l| (legend(pattern, &l.labels), l.figure(&panel.calc), l.points.clone())).collect()
+    };
+    answers.iter().flat_map(one).collect()
+}
+
+/// A figure, and how it came to it.
+pub fn stat(panel: &Panel, answers: &[Answer<'_>], theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+    let all = all(panel, answers);
+    let mut rows: Vec<Line<'_>> = Vec::new();
+    let room = usize::from(area.height);
+    for (name, value, points) in all.iter().take(room) {
+        let figure = Span::styled(
+            format!(" {} ", text(panel, *value)),
+            value.map_or(theme.style(Meaning::Muted), |v| style(panel, v, theme)),
+        );
+        let label = if all.len() > 1 { Span::styled(name.clone(), theme.style(Meaning::Muted)) } else { Span::raw("") };
+        rows.push(Line::from(vec![figure, label]));
+        if all.len() == 1 && room > 1 && points.len() > 2 {
+            let width = usize::from(area.width);
+            let from = points.len().saturating_sub(width);
+            let top = points.iter().flatten().copied().fold(1e-12, f64::max);
+            rows.push(Line::from(Span::styled(graph::glyphs(&points[from..], top, theme), theme.style(Meaning::Muted))));
+        }
+    }
+    paragraph(&rows, theme, frame, area);
+}
+
+/// A bar for each series, against the scale.
+pub fn bars(panel: &Panel, answers: &[Answer<'_>], theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+    let mut all = all(panel, answers);
+    all.sort_by(|a, b| b.1.unwrap_or(f64::NEG_INFINITY).total_cmp(&a.1.unwrap_or(f64::NEG_INFINITY)));
+    let low = panel.scale.0.unwrap_or(0.0);
+    let most = all.iter().filter_map(|(_, v, _)| *v).fold(f64::NEG_INFINITY, f64::max);
+    let whole = match panel.unit.as_str() {
+        "percent" => Some(100.0),
+        "percentunit" => Some(1.0),
+        _ => None,
+    };
+    let high = panel.scale.1.or(whole).unwrap_or(most).max(low + 1e-12);
+    let width = usize::from(area.width);
+    let (names, room) = if all.len() > 1 { (width / 3, width / 3) } else { (0, width.saturating_sub(14)) };
+    let row = |(name, value, _): &(String, Option<f64>, Vec<Option<f64>>)| {
+        let share = value.map_or(0.0, |v| ((v - low) / (high - low)).clamp(0.0, 1.0));
+        let full = (share * room as f64).round() as usize;
+        let bar = theme.pick("█", "#").repeat(full) + &theme.pick("░", ".").repeat(room.saturating_sub(full));
+        let name: String = name.chars().take(names).collect();
+        Line::from(vec![
+            Span::styled(format!("{name:<names$} "), theme.style(Meaning::Muted)),
+            Span::styled(bar, value.map_or(theme.style(Meaning::Muted), |v| style(panel, v, theme))),
+            Span::raw(format!(" {}", text(panel, *value))),
+        ])
+    };
+    let rows: Vec<Line<'_>> = all.iter().take(usize::from(area.height)).map(row).collect();
+    paragraph(&rows, theme, frame, area);
+}
+
+/// Buckets over time: a line each, the darker the more. Cumulative counts (`le`) are taken apart.
+pub fn heat(panel: &Panel, answers: &[Answer<'_>], theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+    let mut buckets: Vec<(f64, String, Vec<Option<f64>>)> = answers
+        .iter()
+        .flat_map(|(lines, pattern)| lines.all.iter().map(move |l| (l, *pattern)))
+        .map(|(l, pattern)| {
+            let le = l.labels.iter().find(|(n, _)| n == "le").map_or("", |(_, v)| v.as_str());
+            let name = if le.is_empty() { legend(pattern, &l.labels) } else { le.to_owned() };
+            (le.parse().unwrap_or(f64::NAN), name, l.points.clone())
+        })
+        .collect();
+    buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
+    if buckets.iter().all(|(le, ..)| !le.is_nan()) {
+        for at in (1..buckets.len()).rev() {
+            let below = buckets[at - 1].2.clone();
+            for (own, below) in buckets[at].2.iter_mut().zip(below) {
+                *own = own.zip(below).map(|(own, below)| (own - below).max(0.0));
+            }
+        }
+    }
+    let top = buckets.iter().flat_map(|(_, _, p)| p).flatten().copied().fold(1e-12, f64::max);
+    let shades = if theme.ascii { [" ", ".", ":", "+", "#"] } else { [" ", "░", "▒", "▓", "█"] };
+    let width = usize::from(area.width).saturating_sub(10);
+    let row = |(_, name, points): &(f64, String, Vec<Option<f64>>)| {
+        let from = points.len().saturating_sub(width);
+        let shade =
+            |v: &Option<f64>| v.map_or(" ", |v| shades[if v > 0.0 { ((v / top * 4.0).ceil() as usize).clamp(1, 4) } else { 0 }]);
+        let text: String = points[from..].iter().map(shade).collect();
+        let name = name.parse::<f64>().map_or_else(|_| name.clone(), |le| show(&panel.unit, panel.decimals, le));
+        Line::from(vec![
+            Span::styled(format!("{name:>9.9} "), theme.style(Meaning::Muted)),
+            Span::styled(text, theme.style(Meaning::Cpu)),
+        ])
+    };
+    let rows: Vec<Line<'_>> = buckets.iter().rev().take(usize::from(area.height)).map(row).collect();
+    paragraph(&rows, theme, frame, area);
+}

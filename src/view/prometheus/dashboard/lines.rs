@@ -1,0 +1,182 @@
+//! Lines over time: dots of braille with axes; each series has a letter at its end and in the legend, so that it is told apart without colour.
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::Style;
+use ratatui::symbols::Marker;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Axis, Chart, Dataset, GraphType};
+
+use super::answer::Answer;
+use crate::config::Meaning;
+use crate::model::dashboard::{Panel, legend, show};
+use crate::model::unit::seconds;
+use crate::view::theme::Theme;
+use crate::view::widgets::lines as paragraph;
+
+/// Series that get a letter.
+const LETTERS: &str = "abcdefghijklmnopqrstuvwxyz";
+/// The colours of series, in turn.
+const COLOURS: [Meaning; 6] = [Meaning::Cpu, Meaning::Io, Meaning::Memory, Meaning::Network, Meaning::Good, Meaning::Warning];
+/// Labels of the legend at most, and its width.
+const LEGEND: u16 = 34;
+
+struct Series {
+    name: String,
+    points: Vec<(f64, f64)>,
+    last: Option<f64>,
+    at_cursor: Option<f64>,
+}
+
+/// Draws them; `cursor`: the panel stands alone, with a cursor so many points before the end.
+pub fn draw(panel: &Panel, answers: &[Answer<'_>], cursor: Option<usize>, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+    let begin_ms = answers.iter().map(|(l, _)| l.begin_ms).min().unwrap_or(0);
+    let step_s = answers.iter().map(|(l, _)| l.step_s).max().unwrap_or(15).max(1);
+    let count = answers.iter().flat_map(|(l, _)| &l.all).map(|l| l.points.len()).max().unwrap_or(1);
+    let at = cursor.map(|back| count.saturating_sub(1 + back));
+    let mut all = series(answers, at);
+    if panel.stacked {
+        stack(&mut all);
+    }
+    let alone = cursor.is_some();
+    let wide = area.width >= 60 && all.len() > 1 || alone;
+    let [chart, beside] = match wide {
+        true => Layout::horizontal([Constraint::Min(20), Constraint::Length(LEGEND.min(area.width / 2))]).areas(area),
+        false => [area, Rect::default()],
+    };
+    let ends = |pick: fn(f64, f64) -> f64, first: f64| {
+        all.iter().flat_map(|s| &s.points).map(|(_, v)| *v).filter(|v| v.is_finite()).fold(first, pick)
+    };
+    let (mut low, mut high) = (ends(f64::min, f64::INFINITY), ends(f64::max, f64::NEG_INFINITY));
+    if !low.is_finite() || !high.is_finite() {
+        (low, high) = (0.0, 1.0);
+    }
+    low = panel.scale.0.unwrap_or(low.min(0.0)).min(low);
+    high = panel.scale.1.filter(|m| *m > low).unwrap_or(high).max(high);
+    if high <= low {
+        high = low + low.abs().max(1.0);
+    }
+    let style = |n: usize| -> Style { theme.style(COLOURS[n % COLOURS.len()]) };
+    let marker = if theme.ascii { Marker::Custom('*') } else { Marker::Braille };
+    let right = count.saturating_sub(1).max(1) as f64;
+    let mut sets: Vec<Dataset<'_>> = all
+        .iter()
+        .enumerate()
+        .map(|(n, s)| Dataset::default().marker(marker).graph_type(GraphType::Line).style(style(n)).data(&s.points))
+        .collect();
+    let line = at.map(|at| [(at as f64, low), (at as f64, high)]);
+    if let Some(line) = &line {
+        sets.push(Dataset::default().marker(marker).graph_type(GraphType::Line).style(theme.style(Meaning::Muted)).data(line));
+    }
+    let muted = theme.style(Meaning::Muted);
+    let label = |v: f64| Span::styled(show(&panel.unit, panel.decimals, v), muted);
+    let time = |n: usize| Span::styled(clock(begin_ms + (n as u64 * step_s) as i64 * 1000), muted);
+    let y = match chart.height {
+        0..=5 => vec![label(low), label(high)],
+        _ => vec![label(low), label(low + (high - low) / 2.0), label(high)],
+    };
+    let chart_ = Chart::new(sets)
+        .x_axis(Axis::default().bounds([0.0, right]).style(muted).labels(vec![
+            time(0),
+            time(count / 2),
+            time(count.saturating_sub(1)),
+        ]))
+        .y_axis(Axis::default().bounds([low, high]).style(muted).labels(y))
+        .legend_position(None);
+    frame.render_widget(chart_, chart);
+    letters(&all, (low, high), theme, frame, chart);
+    if wide {
+        list(panel, &all, (at.map(|at| begin_ms + (at as u64 * step_s) as i64 * 1000), answers), theme, frame, beside);
+    } else if let [only] = all.as_slice()
+        && area.width >= 24
+    {
+        // What there is only one of needs no list: its newest figure stands in the corner.
+        let text = only.last.map_or_else(|| "-".to_owned(), |v| show(&panel.unit, panel.decimals, v));
+        let width = (text.chars().count() as u16 + 1).min(area.width);
+        let corner = Rect { x: area.right() - width, y: area.y, width, height: 1 };
+        frame.render_widget(Line::from(Span::styled(text, theme.style(Meaning::Title))), corner);
+    }
+}
+
+fn series(answers: &[Answer<'_>], at: Option<usize>) -> Vec<Series> {
+    let mut all = Vec::new();
+    for (lines, pattern) in answers {
+        for line in &lines.all {
+            let points = line.points.iter().enumerate().filter_map(|(n, v)| Some((n as f64, (*v)?)));
+            all.push(Series {
+                name: legend(pattern, &line.labels),
+                points: points.collect(),
+                last: line.figure("last"),
+                at_cursor: at.and_then(|at| line.points.get(at).copied().flatten()),
+            });
+        }
+    }
+    all
+}
+
+/// Each upon those before it.
+fn stack(all: &mut [Series]) {
+    let mut below: std::collections::BTreeMap<u64, f64> = std::collections::BTreeMap::new();
+    for s in all.iter_mut() {
+        for (x, v) in &mut s.points {
+            let base = below.entry(*x as u64).or_insert(0.0);
+            *base += *v;
+            *v = *base;
+        }
+    }
+}
+
+/// A letter at the end of each series.
+fn letters(all: &[Series], (low, high): (f64, f64), theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+    if all.len() < 2 || area.height < 4 {
+        return;
+    }
+    let inner = f64::from(area.height.saturating_sub(3).max(1));
+    for (n, s) in all.iter().enumerate().take(LETTERS.len()) {
+        let Some((_, v)) = s.points.last() else { continue };
+        let up = ((v - low) / (high - low) * inner).clamp(0.0, inner).round() as u16;
+        let y = (area.bottom().saturating_sub(3)).saturating_sub(up).max(area.y);
+        if let Some(cell) = frame.buffer_mut().cell_mut((area.right().saturating_sub(1), y)) {
+            cell.set_symbol(&LETTERS[n..=n]).set_style(theme.style(COLOURS[n % COLOURS.len()]));
+        }
+    }
+}
+
+/// The names with their figures: at the cursor, else the newest.
+fn list(
+    panel: &Panel,
+    all: &[Series],
+    (cursor_ms, answers): (Option<i64>, &[Answer<'_>]),
+    theme: &Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+) {
+    let mut rows: Vec<Line<'_>> = Vec::new();
+    if let Some(ms) = cursor_ms {
+        rows.push(Line::from(Span::styled(format!(" at {}", clock(ms)), theme.style(Meaning::Title))));
+    }
+    let room = usize::from(area.height).saturating_sub(rows.len());
+    let width = usize::from(area.width).saturating_sub(14);
+    for (n, s) in all.iter().enumerate() {
+        if n + 1 >= room && all.len() > room {
+            let found: usize = answers.iter().map(|(l, _)| l.found).sum();
+            rows.push(Line::from(Span::styled(format!(" and {} more", found - n), theme.style(Meaning::Muted))));
+            break;
+        }
+        let value = if cursor_ms.is_some() { s.at_cursor } else { s.last };
+        let letter = LETTERS.get(n..=n).unwrap_or(" ");
+        let name: String = s.name.chars().take(width).collect();
+        let figure = value.map_or_else(|| "-".to_owned(), |v| show(&panel.unit, panel.decimals, v));
+        rows.push(Line::from(vec![
+            Span::styled(format!(" {letter} "), theme.style(COLOURS[n % COLOURS.len()])),
+            Span::raw(format!("{figure:>9} ")),
+            Span::styled(name, theme.style(Meaning::Muted)),
+        ]));
+    }
+    paragraph(&rows, theme, frame, area);
+}
+
+/// The time of day, UTC as everywhere on the screen; the day as well where it is another one is seen by the span.
+fn clock(ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(ms).map_or_else(|_| seconds(ms as f64 / 1e3), |at| at.strftime("%H:%M").to_string())
+}

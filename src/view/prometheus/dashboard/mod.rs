@@ -1,0 +1,162 @@
+//! A dashboard: its variables, and its panels in their places.
+
+mod answer;
+mod figures;
+mod lines;
+mod place;
+mod table;
+
+use answer::Answer;
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::{Line, Span};
+
+use crate::app::{App, DashboardView};
+use crate::config::Meaning;
+use crate::diagnose::Picture;
+use crate::model::dashboard::{Drawn, Panel, PanelKind};
+use crate::model::seen::Lack;
+use crate::model::unit::seconds;
+use crate::view::theme::Theme;
+use crate::view::widgets::{lines as paragraph, titled};
+
+/// ```text
+///  Node Exporter  job=node instance=db3  last 60 min
+/// ╭ CPU busy ──────╮╭ Load ──────────╮╭ Memory ────────────────────────╮
+/// │      71 %      ││      2.4       ││ 8 GiB ⣀⡠⠤⠒⠉                     │
+/// ╰────────────────╯╰────────────────╯╰────────────────────────────────╯
+/// ```
+pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+    let Some(view) = app.board() else {
+        let inside = titled("Dashboards", "", theme, frame, area);
+        let text = "no dashboards: perftop --dashboard FILE";
+        return paragraph(&[Line::from(Span::styled(text, theme.style(Meaning::Muted)))], theme, frame, inside);
+    };
+    let [head, body] = Layout::vertical([Constraint::Length(1), Constraint::Min(0)]).areas(area);
+    frame.render_widget(heading(app, view, theme), head);
+    if view.report {
+        return report(view, theme, frame, body);
+    }
+    let source = app.board_source();
+    let draw_one = |panel: &Panel, place: Rect, selected: bool, frame: &mut Frame<'_>| {
+        one(view, picture, source.as_deref(), (panel, selected), theme, frame, place);
+    };
+    if view.alone.is_some() {
+        if let Some(panel) = view.panel() {
+            draw_one(panel, body, false, frame);
+        }
+        return;
+    }
+    for (at, rect) in place::places(&view.dashboard.panels, view.selected, body) {
+        draw_one(&view.dashboard.panels[at], rect, at == view.selected, frame);
+    }
+}
+
+fn heading(app: &App, view: &DashboardView, theme: &Theme) -> Line<'static> {
+    let several =
+        if app.dashboards.len() > 1 { format!(" ({} of {})", app.dashboard + 1, app.dashboards.len()) } else { String::new() };
+    let mut spans = vec![Span::styled(format!(" {}{several}  ", view.dashboard.title), theme.style(Meaning::Title))];
+    for (at, v) in view.dashboard.variables.iter().enumerate() {
+        let style = theme.style(if at == view.variable { Meaning::Info } else { Meaning::Muted });
+        spans.push(Span::styled(format!("{}={} ", crate::model::foreign::tamed(&v.name), view.shown(&v.name)), style));
+    }
+    spans.push(Span::styled(format!(" last {}", seconds(view.span_s as f64)), theme.style(Meaning::Muted)));
+    Line::from(spans)
+}
+
+fn one(
+    view: &DashboardView,
+    picture: &Picture,
+    source: Option<&str>,
+    (panel, selected): (&Panel, bool),
+    theme: &Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+) {
+    let title = crate::model::dashboard::expand(
+        &panel.title,
+        &view.dashboard,
+        &view.chosen,
+        &crate::model::dashboard::Interval::of(view.span_s, 1, 0, 15),
+    );
+    if panel.kind == PanelKind::Row {
+        let text = format!("{} {title}", theme.pick("▾", "v"));
+        return frame.render_widget(Line::from(Span::styled(text, theme.style(Meaning::Title))), area);
+    }
+    let mark = if selected { theme.pick("▸", ">") } else { "" };
+    let note = |text: String, meaning: Meaning, frame: &mut Frame<'_>, inside: Rect| {
+        paragraph(&[Line::from(Span::styled(text, theme.style(meaning)))], theme, frame, inside);
+    };
+    let inside = titled(&format!("{mark}{title}"), "", theme, frame, area);
+    match panel.kind {
+        PanelKind::Text => {
+            let rows: Vec<Line<'_>> = panel.text.lines().map(|l| Line::from(l.to_owned())).collect();
+            return paragraph(&rows, theme, frame, inside);
+        }
+        PanelKind::LeftOut => {
+            let because = view.dashboard.notes.iter().find(|n| n.panel == panel.title && n.drawn == Drawn::LeftOut);
+            let text = because.map_or("not drawn", |n| n.because.first().map_or("not drawn", String::as_str));
+            return note(text.to_owned(), Meaning::Muted, frame, inside);
+        }
+        _ => {}
+    }
+    let Some(source) = source else { return note("no Prometheus answers".into(), Meaning::Muted, frame, inside) };
+    let asked: Vec<_> = (0..panel.targets.len()).map(|at| view.lines(picture, source, panel, at)).collect();
+    let lack: Option<Lack> = asked.iter().find_map(|a| a.as_ref()?.as_ref().err().cloned());
+    let answers: Vec<Answer<'_>> =
+        asked.into_iter().zip(&panel.targets).filter_map(|(a, t)| Some((a?.ok()?, t.legend.as_str()))).collect();
+    if answers.iter().all(|(lines, _)| lines.all.is_empty()) {
+        return match lack {
+            Some(lack) => note(format!("? {lack}"), Meaning::Warning, frame, inside),
+            None if answers.is_empty() => note(theme.pick("…", "...").to_owned(), Meaning::Muted, frame, inside),
+            None => note("no series".into(), Meaning::Muted, frame, inside),
+        };
+    }
+    if answers.iter().flat_map(|(l, _)| &l.all).all(|l| l.native) {
+        return note(
+            "native histograms: a quantile of them can be drawn, they themselves cannot".into(),
+            Meaning::Muted,
+            frame,
+            inside,
+        );
+    }
+    match panel.kind {
+        PanelKind::Stat => figures::stat(panel, &answers, theme, frame, inside),
+        PanelKind::Gauge | PanelKind::Bars => figures::bars(panel, &answers, theme, frame, inside),
+        PanelKind::Table => table::draw(panel, &answers, theme, frame, inside),
+        PanelKind::Heatmap => figures::heat(panel, &answers, theme, frame, inside),
+        _ => lines::draw(panel, &answers, view.alone, theme, frame, inside),
+    }
+}
+
+/// What became of each panel.
+fn report(view: &DashboardView, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+    let (whole, degraded, left) = view.dashboard.tally();
+    let inside = titled(
+        "What was drawn",
+        &format!("{whole} whole, {degraded} with something missing, {left} left out"),
+        theme,
+        frame,
+        area,
+    );
+    let row = |n: &crate::model::dashboard::Note| {
+        let (word, meaning) = match n.drawn {
+            Drawn::Whole => ("whole", Meaning::Good),
+            Drawn::Degraded => ("partly", Meaning::Warning),
+            Drawn::LeftOut => ("left out", Meaning::Critical),
+        };
+        Line::from(vec![
+            Span::styled(format!(" {word:<9}"), theme.style(meaning)),
+            Span::raw(format!("{:<40.40} ", n.panel)),
+            Span::styled(format!("{:<12.12} {}", n.kind, n.because.join("; ")), theme.style(Meaning::Muted)),
+        ])
+    };
+    let mut notes: Vec<_> = view.dashboard.notes.iter().filter(|n| n.kind != "row").collect();
+    notes.sort_by_key(|n| match n.drawn {
+        Drawn::LeftOut => 0,
+        Drawn::Degraded => 1,
+        Drawn::Whole => 2,
+    });
+    let rows: Vec<Line<'_>> = notes.into_iter().map(row).collect();
+    paragraph(&rows, theme, frame, inside);
+}
