@@ -47,7 +47,7 @@ pub fn run(options: &Check, settings: &Settings) -> Result<u8, Failure> {
         (Some(_), Some(FailOn::Critical)) => 0,
         (Some(_), _) => 1,
         // What was not seen may be anything.
-        (None, _) if fleet.hosts.is_empty() || !fleet.lacks.is_empty() => 3,
+        (None, _) if fleet.blind() || !fleet.lacks.is_empty() => 3,
         (None, _) => 0,
     })
 }

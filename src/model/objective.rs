@@ -88,10 +88,24 @@ impl Pair {
     }
 }
 
+/// The pairs of an objective of that period: for a shorter one their windows are shorter alike, so that the factors stay.
+#[must_use]
+pub fn pairs(period_s: u64) -> [Pair; 4] {
+    /// From here on the windows are those of thirty days.
+    const WHOLE_S: u64 = 28 * 86_400;
+    /// Two scrapes, as they are mostly.
+    const SHORTEST_S: u64 = 120;
+    if period_s >= WHOLE_S {
+        return PAIRS;
+    }
+    let scaled = |s: u64| (s as f64 * period_s as f64 / (30.0 * 86_400.0) / 60.0).round() as u64 * 60;
+    PAIRS.map(|p| Pair { long_s: scaled(p.long_s).max(SHORTEST_S * 2), short_s: scaled(p.short_s).max(SHORTEST_S), ..p })
+}
+
 /// All windows that are read, seconds, shortest first; the period comes last.
 #[must_use]
 pub fn windows(period_s: u64) -> Vec<u64> {
-    let mut all: Vec<u64> = PAIRS.iter().flat_map(|p| [p.short_s, p.long_s]).collect();
+    let mut all: Vec<u64> = pairs(period_s).iter().flat_map(|p| [p.short_s, p.long_s]).collect();
     all.push(period_s);
     all.sort_unstable();
     all.dedup();
@@ -130,6 +144,13 @@ mod tests {
         let factors: Vec<f64> = PAIRS.iter().map(|p| (p.factor(28 * 86_400) * 100.0).round() / 100.0).collect();
         assert_eq!(factors, [13.44, 5.6, 2.8, 0.93]);
         assert_eq!(windows(30 * 86_400), [300, 1_800, 3_600, 7_200, 21_600, 86_400, 259_200, 2_592_000]);
+        let week: Vec<(u64, u64, f64)> =
+            pairs(604_800).iter().map(|p| (p.long_s, p.short_s, (p.factor(604_800) * 10.0).round() / 10.0)).collect();
+        assert_eq!(
+            week,
+            [(840, 120, 14.4), (5_040, 420, 6.0), (20_160, 1_680, 3.0), (60_480, 5_040, 1.0)],
+            "a week's windows are a week's"
+        );
         assert_eq!([300, 7_200, 259_200, 90].map(promql_duration), ["5m", "2h", "3d", "90s"]);
     }
 

@@ -6,10 +6,9 @@ use serde::Serialize;
 
 use crate::detect::diagnosis::rfc3339;
 use crate::detect::finding::{Severity, round6};
-use crate::detect::prometheus::{Ranked, rank, reading};
+use crate::detect::prometheus::{Ranked, rank, way};
 use crate::model::foreign::{Foreign, tamed};
 use crate::model::prometheus::Fleet;
-use crate::model::prometheus::signals::find;
 use crate::model::unit::{bytes, count, short};
 
 /// Hosts that text and Markdown name.
@@ -65,10 +64,6 @@ fn numbers(ranked: &[Ranked]) -> (usize, usize) {
     (of(Severity::Critical), of(Severity::Warning))
 }
 
-fn way(host: &str) -> Option<String> {
-    crate::model::shell::Word::quoted(host.as_bytes()).map(|word| format!("ssh {word} -t perftop"))
-}
-
 /// One JSON object.
 #[must_use]
 pub fn json(source: &str, fleet: &Fleet) -> String {
@@ -89,12 +84,14 @@ pub fn json(source: &str, fleet: &Fleet) -> String {
             severity: r.severity?,
             lost_s_per_s: r.lost,
             why: why.collect(),
-            go_there: way(&r.host),
+            go_there: way(&r.host).map(|c| c.to_string()),
         };
         serde_json::to_value(row).ok()
     };
     let wrong: Vec<serde_json::Value> = ranked.iter().enumerate().filter_map(row).collect();
-    let unknown = fleet.lacks.iter().map(|(what, said)| Unknown { what, because: said.shown() }).collect();
+    let blind = fleet.unread();
+    let mut unknown: Vec<Unknown<'_>> = fleet.lacks.iter().map(|(what, said)| Unknown { what, because: said.shown() }).collect();
+    unknown.extend(blind.iter().map(|(what, because)| Unknown { what, because }));
     let document = Document {
         schema: 1,
         at: rfc3339(fleet.at_ms),
@@ -134,8 +131,15 @@ pub fn text(source: &str, fleet: &Fleet) -> String {
         let word = r.severity.map_or("ok", Severity::word);
         _ = writeln!(out, "{word:<9} {:<28} {:>6} s/s  {}", Foreign::from(r.host.as_str()).shown(), short(r.lost), said(r));
     }
+    let more = ranked.iter().filter(|r| r.severity.is_some()).count().saturating_sub(SHOWN);
+    if more > 0 {
+        _ = writeln!(out, "and {more} more");
+    }
     for (what, said) in &fleet.lacks {
         _ = writeln!(out, "unknown   {what}: {}", said.shown());
+    }
+    for (what, because) in fleet.unread() {
+        _ = writeln!(out, "unknown   {what}: {because}");
     }
     out
 }
@@ -158,10 +162,4 @@ pub fn markdown(source: &str, fleet: &Fleet) -> String {
 
 fn said(r: &Ranked) -> String {
     r.why.iter().map(|w| w.says.as_str()).collect::<Vec<_>>().join(" · ")
-}
-
-/// A reading by its signal, where it is one.
-#[must_use]
-pub fn shown(k: &str, value: f64) -> String {
-    find(k).map_or_else(|| short(value), |signal| reading(signal, value))
 }

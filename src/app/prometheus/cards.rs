@@ -2,7 +2,7 @@
 
 use crate::app::tables::Card;
 use crate::model::facts::PrometheusFacts;
-use crate::model::objective::{PAIRS, Sli, promql_duration};
+use crate::model::objective::{Sli, pairs, promql_duration};
 use crate::model::unit::{count, seconds, short};
 
 use super::rows::state;
@@ -25,7 +25,7 @@ pub fn objective(p: &PrometheusFacts, key: &str) -> Option<Card> {
     if let Some(s) = c.spent_in() {
         lines.push(row("spent in", format!("{} at the pace of the last hour", seconds(s))));
     }
-    for pair in PAIRS {
+    for pair in pairs(o.period_s) {
         let factor = pair.factor(o.period_s);
         let pace = |w: u64| c.burn(w).map_or_else(|| "?".to_owned(), |b| format!("{}x", short(b)));
         let both = [pair.long_s, pair.short_s].into_iter().all(|w| c.burn(w).is_some_and(|b| b >= factor));

@@ -3,13 +3,12 @@
 use crate::app::tables::{Card, Cell, Copied, Row};
 use crate::config::Meaning;
 use crate::detect::finding::Severity;
-use crate::detect::prometheus::{Ranked, rank, reading};
+use crate::detect::prometheus::{Ranked, rank, reading, way};
 use crate::model::demand::Demand;
 use crate::model::facts::PrometheusFacts;
 use crate::model::foreign::Foreign;
 use crate::model::prometheus::signals::{GROUPS, Signal};
 use crate::model::prometheus::{Fleet, PrometheusAsk};
-use crate::model::shell::Word;
 use crate::model::unit::{bytes, count, short};
 
 /// Hosts, those that are worst first.
@@ -60,7 +59,10 @@ pub fn banner(fleet: &Fleet) -> Vec<(String, Meaning)> {
         _ => Meaning::Critical,
     };
     let all = fleet.hosts.len();
-    let mut lines = vec![(format!("{} hosts: {critical} critical, {warning} warning", count(all as f64)), worst)];
+    let mut lines = vec![(
+        format!("{} host{}: {critical} critical, {warning} warning", count(all as f64), if all == 1 { "" } else { "s" }),
+        worst,
+    )];
     let cost = &fleet.cost;
     let before = if fleet.before.is_empty() { "no past".to_owned() } else { format!("against {} before", fleet.before) };
     let took =
@@ -70,15 +72,7 @@ pub fn banner(fleet: &Fleet) -> Vec<(String, Meaning)> {
     if down > 0 {
         lines.push((format!("{} targets do not answer", count(down as f64)), Meaning::Warning));
     }
-    for (name, k) in [("pressure (node exporter)", "psi_cpu"), ("node exporter", "cpu_util")] {
-        let with = fleet.hosts.values().filter(|h| h.now.contains_key(k)).count();
-        if with < all {
-            lines.push((
-                format!("{name}: of {} of {} hosts; what the others lose is not known", count(with as f64), count(all as f64)),
-                Meaning::Muted,
-            ));
-        }
-    }
+    lines.extend(fleet.unread().into_iter().map(|(what, because)| (format!("{what}: {because}"), Meaning::Muted)));
     lines.extend(fleet.lacks.iter().map(|(name, said)| (format!("not whole: {name}: {}", said.shown()), Meaning::Warning)));
     lines
 }
@@ -89,10 +83,10 @@ pub fn asks(source: &str, host: &str) -> Option<Demand> {
 }
 
 /// The line that leads there.
-pub fn way(key: Option<&str>) -> Result<Copied, &'static str> {
+pub fn copied(key: Option<&str>) -> Result<Copied, &'static str> {
     let host = key.ok_or("nothing to copy: no host is selected")?;
-    let word = Word::quoted(host.as_bytes()).ok_or("nothing to copy: its name cannot be passed to a shell")?;
-    Ok(Copied { text: format!("ssh {word} -t perftop"), what: format!("the way to {}", Foreign::from(host).shown()) })
+    let command = way(host).ok_or("nothing to copy: that name leads to no host")?;
+    Ok(Copied { text: command.to_string(), what: format!("the way to {host}") })
 }
 
 /// A host: what is wrong, and each signal now, among its peers, and over the last hour.
@@ -105,8 +99,7 @@ pub fn card(p: &PrometheusFacts, host: &str) -> Option<Card> {
     for (at, why) in ranked.why.iter().enumerate() {
         lines.push((if at == 0 { "wrong".into() } else { String::new() }, format!("{}: {}", why.severity.word(), why.says)));
     }
-    let way = way(Some(host)).map_or_else(|why| why.to_owned(), |copied| copied.text);
-    lines.push(("go there".into(), way));
+    lines.extend(way(host).map(|way| ("go there".to_owned(), way.to_string())));
     let history = p.host.as_ref().ok().filter(|h| h.host == host);
     let past =
         |s: &Signal| own.past.get(s.k).map_or_else(String::new, |v| format!("  ({} before: {})", fleet.before, reading(s, *v)));

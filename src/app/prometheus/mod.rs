@@ -97,7 +97,7 @@ const TABS: &[Tab] = &[
     Tab {
         rows: |facts, id, _| of(facts, id, fleet::rows),
         card: |facts, id, key| fleet::card(server(facts, id)?, key),
-        copy: |_, _, key| fleet::way(key),
+        copy: |_, _, key| fleet::copied(key),
         asks: fleet::asks,
         nothing: |facts, id| fleet::nothing(server(facts, id)),
         ..Tab::plain(

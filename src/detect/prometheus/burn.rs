@@ -1,6 +1,6 @@
 //! Whether an objective burns its budget too fast: by two windows, so that it begins soon and ends soon.
 
-use crate::model::objective::{PAIRS, Pair};
+use crate::model::objective::{Pair, pairs};
 use crate::model::prometheus::Counted;
 
 /// How an objective stands.
@@ -47,7 +47,11 @@ const HELD: f64 = 0.7;
 pub fn burn(counted: &Counted, failures: (f64, f64), held: bool) -> Burn {
     let objective = &counted.objective;
     let (mut reach, mut few, mut known) = (0.0f64, None, false);
-    for pair in PAIRS {
+    // Of a pair that calls someone both windows must be known before all is said to be well.
+    let told = |window: u64| counted.window(window).is_some_and(Result::is_ok);
+    let urgent = |p: &Pair| p.urgent && objective.reachable(p.factor(objective.period_s));
+    let blind = pairs(objective.period_s).iter().filter(|p| urgent(p)).any(|p| !told(p.long_s) || !told(p.short_s));
+    for pair in pairs(objective.period_s) {
         let factor = pair.factor(objective.period_s);
         let (Some(long), Some(short)) = (counted.burn(pair.long_s), counted.burn(pair.short_s)) else { continue };
         known = true;
@@ -65,9 +69,12 @@ pub fn burn(counted: &Counted, failures: (f64, f64), held: bool) -> Burn {
         }
         return Burn::Burns(Burning { pair, factor, over: (long, short), failures: failed, age_s: age(counted, factor) });
     }
-    let idle = PAIRS.iter().any(|p| counted.window(p.long_s).is_some_and(|w| w.as_ref().is_ok_and(|s| s.requests == Some(0.0))));
+    let idle = pairs(objective.period_s)
+        .iter()
+        .any(|p| counted.window(p.long_s).is_some_and(|w| w.as_ref().is_ok_and(|s| s.requests == Some(0.0))));
     match (few, known) {
         (Some(failures), _) => Burn::Few { failures },
+        (None, _) if blind => Burn::Unknown,
         (None, true) => Burn::Even { reach },
         (None, false) if idle => Burn::Idle,
         (None, false) => Burn::Unknown,
@@ -115,6 +122,10 @@ mod tests {
         let mut unknown = counted(1.0, |_| 1.0);
         unknown.windows.iter_mut().for_each(|w| w.1 = Err(Lack::new(Why::Absent, "no series")));
         assert_eq!(of(&unknown), Burn::Unknown);
+        // Its only target died: the last minutes are not known, and three days ago all was well.
+        let mut died = counted(1.0, |_| 0.0);
+        died.windows[0].1 = Err(Lack::new(Why::Absent, "no series"));
+        assert_eq!(of(&died), Burn::Unknown);
         // At 90 % all requests that fail are ten times the budget: 14.4 cannot be reached, and 6 can.
         let mut wide = counted(100.0, |_| 1.0);
         wide.objective.target = 0.9;

@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::detect::command::{Command, sh};
 use crate::detect::finding::Severity;
 use crate::model::prometheus::signals::{GROUPS, Means, Signal, find};
 use crate::model::prometheus::{Fleet, FleetHost};
+use crate::model::shell::Word;
 use crate::model::unit::{Unit, seconds, short};
 
 /// From here on what a host loses is a warning, and critical, s/s.
@@ -178,6 +180,16 @@ fn apart(host: &FleetHost, signal: &Signal, value: f64, usual: &BTreeMap<&str, U
     (value > past * GREW).then(|| format!("before {}", shown(signal, past)))
 }
 
+/// The line that leads to a host. Its name comes from whoever is scraped: only what can be nothing but a host's name is handed to ssh, and
+/// nothing that leads back here.
+#[must_use]
+pub fn way(host: &str) -> Option<Command> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | ':' | '-');
+    let loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    let word = Word::operand(host.as_bytes()).filter(|_| host.chars().all(plain) && !loopback)?;
+    Some(sh!("ssh {} -t perftop", word))
+}
+
 /// A reading as people read it.
 #[must_use]
 pub fn shown(signal: &Signal, value: f64) -> String {
@@ -269,6 +281,15 @@ mod tests {
         fleet.hosts.insert("dead".into(), down(&["node", "redis"]));
         fleet.hosts.insert("half".into(), down(&["redis"]));
         assert_eq!(wrong(&fleet), ["dead none of its targets answers: node, redis", "half targets do not answer: redis"]);
+    }
+
+    #[test]
+    fn a_name_that_is_an_option_leads_nowhere() {
+        let of = |host: &str| way(host).map(|c| c.to_string());
+        assert_eq!(of("db-3.example").as_deref(), Some("ssh db-3.example -t perftop"));
+        for none in ["-oProxyCommand=touch /tmp/x", "-v", "localhost", "127.0.0.1", "::1", "https://a/b", "a b", "", "a;b"] {
+            assert_eq!(of(none), None, "{none}");
+        }
     }
 
     #[test]

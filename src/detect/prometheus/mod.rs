@@ -4,7 +4,7 @@ mod burn;
 mod fleet;
 
 pub use burn::{Burn, Burning, burn};
-pub use fleet::{Ranked, Trouble, rank, shown as reading};
+pub use fleet::{Ranked, Trouble, rank, shown as reading, way};
 
 use std::collections::BTreeMap;
 
@@ -21,8 +21,8 @@ pub use crate::detect::nothing::{LearnsNothing as Learning, ShowsNothing as Show
 /// Its row.
 pub const KIND: Kind = Kind {
     by_hand: |world, id, command| match server(world, id).and_then(|p| p.instance.as_ref()) {
-        Some(instance) => command.replace("localhost:9090", instance.url.shown()),
-        None => command.to_owned(),
+        Some(instance) if is_plain(instance.url.shown()) => command.replace("localhost:9090", instance.url.shown()),
+        _ => command.to_owned(),
     },
     suffers: &["slo.burn"],
     counts,
@@ -40,6 +40,11 @@ pub fn prepare<'a>(facts: &Facts<'a>, _: &ParamOverrides, _: &BTreeMap<String, R
     facts.world.servers.prometheus.iter().map(|server| Plain { facts: *facts, id: &server.id, server }).collect()
 }
 
+/// A URL that a shell reads as it is.
+fn is_plain(url: &str) -> bool {
+    url.chars().all(|c| c.is_ascii_alphanumeric() || ":/._-".contains(c))
+}
+
 fn server<'a>(world: &'a World, id: &str) -> Option<&'a PrometheusFacts> {
     world.servers.prometheus.iter().find(|p| p.id == id)
 }
@@ -48,6 +53,7 @@ fn server<'a>(world: &'a World, id: &str) -> Option<&'a PrometheusFacts> {
 fn counts(world: &World, id: &str) -> Vec<Count> {
     let p = server(world, id);
     let firing = p.and_then(|p| p.alerts.as_ref().ok()).map(|all| all.iter().filter(|a| a.firing).count() as f64);
-    let down = p.and_then(|p| p.targets.as_ref().ok()).map(|t| t.jobs.iter().map(|j| f64::from(j.all - j.up)).sum());
+    let down =
+        p.and_then(|p| p.targets.as_ref().ok()).map(|t| t.jobs.iter().map(|j| f64::from(j.all.saturating_sub(j.up))).sum());
     vec![("firing", firing), ("down", down)]
 }

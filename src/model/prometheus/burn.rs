@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::objective::Objective;
+use crate::model::objective::{Objective, pairs};
 use crate::model::seen::Seen;
 
 /// An objective as it was counted last.
@@ -74,15 +74,16 @@ impl Counted {
     #[must_use]
     pub fn left(&self) -> Option<(f64, f64)> {
         let share = self.window(self.objective.period_s)?.as_ref().ok()?;
-        Some((1.0 - self.burn(self.objective.period_s)?, share.covered_s))
+        // Of the time that the storage does not reach nothing is known, so nothing is said to be spent in it.
+        let covered = (share.covered_s / self.objective.period_s as f64).clamp(0.0, 1.0);
+        Some((1.0 - self.burn(self.objective.period_s)? * covered, share.covered_s))
     }
 
     /// Seconds until the budget is spent at the pace of the last hour.
     #[must_use]
     pub fn spent_in(&self) -> Option<f64> {
-        const HOUR_S: u64 = 3_600;
         let (left, _) = self.left()?;
-        let pace = self.burn(HOUR_S)?;
+        let pace = self.burn(pairs(self.objective.period_s)[0].long_s)?;
         (pace > 0.0 && left > 0.0).then(|| left / pace * self.objective.period_s as f64)
     }
 }
@@ -105,8 +106,9 @@ mod tests {
 
     #[test]
     fn burn_and_budget_follow_from_the_share_that_failed() {
-        let share =
-            |requests: f64, failed: f64| Ok(Share { requests: Some(requests), failed, failed_most: failed, covered_s: 9.0 });
+        let share = |requests: f64, failed: f64| {
+            Ok(Share { requests: Some(requests), failed, failed_most: failed, covered_s: 2_592_000.0 })
+        };
         let counted = Counted {
             objective: Objective {
                 name: "a".into(),
@@ -129,6 +131,9 @@ mod tests {
         assert_eq!((counted.burn(300), counted.burn(1_800), counted.burn(7)), (None, None, None), "no requests are no failures");
         assert!((counted.burn(3_600).unwrap() - 14.4).abs() < 1e-6);
         assert!((counted.left().unwrap().0 - 0.5).abs() < 1e-6);
+        let mut young = counted.clone();
+        young.windows[3].1 = Ok(Share { requests: Some(1e4), failed: 0.002, failed_most: 0.002, covered_s: 3_600.0 });
+        assert!(young.left().unwrap().0 > 0.99, "an hour's failures are not a month's");
         assert!((counted.spent_in().unwrap() - 90_000.0).abs() < 1.0, "half the budget at 14.4 times the pace");
     }
 

@@ -23,6 +23,25 @@ pub struct Fleet {
     pub cost: Cost,
 }
 
+impl Fleet {
+    /// What is not known of some hosts, because their exporters do not tell it: what, and of how many.
+    #[must_use]
+    pub fn unread(&self) -> Vec<(&'static str, String)> {
+        let all = self.hosts.len();
+        let without = |k: &str| all - self.hosts.values().filter(|h| h.now.contains_key(k)).count();
+        let rows = [("pressure of hosts", "psi_cpu"), ("node exporter", "cpu_util")].map(|(what, k)| (what, without(k)));
+        let told = rows.into_iter().filter(|(_, n)| *n > 0);
+        told.map(|(what, n)| (what, format!("not of {n} of {all} hosts; what those lose is not known"))).collect()
+    }
+
+    /// Too little is known for "nothing is wrong": of more than half of the hosts not even how busy they are.
+    #[must_use]
+    pub fn blind(&self) -> bool {
+        let known = self.hosts.values().filter(|h| h.now.contains_key("cpu_util")).count();
+        known * 2 < self.hosts.len() || self.hosts.is_empty()
+    }
+}
+
 /// What a look at the fleet took.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Cost {

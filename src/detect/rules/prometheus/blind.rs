@@ -29,15 +29,26 @@ fn judge(view: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
     for counted in &view.server.counted {
         let name = counted.objective.name.as_str();
         let subject = Subject::new(SubjectType::Slo, name, name);
-        let lack = |w: &(u64, _)| -> Option<crate::model::seen::Lack> {
-            let seen: &Result<crate::model::prometheus::Share, crate::model::seen::Lack> = &w.1;
-            seen.as_ref().err().cloned()
-        };
         let all = counted.windows.iter().all(|w| w.1.is_err());
-        let first = counted.windows.iter().find_map(lack);
+        let first = counted.windows.iter().find_map(|w| w.1.as_ref().err().cloned());
+        let elsewhere = view.facts.world.servers.prometheus.iter().any(|p| {
+            let same = |c: &&std::sync::Arc<crate::model::prometheus::Counted>| c.objective.name == name;
+            p.id != view.id && p.counted.iter().find(same).is_some_and(|c| c.windows.iter().any(|w| w.1.is_ok()))
+        });
         let verdict = match (all, first) {
+            (true, _) if elsewhere => Verdict::Clear("another server counts it".into()),
             (true, Some(lack)) if lack.why == Why::Absent => {
                 let mut found = Found::new(Class::Outcome, format!("{name} counts nothing: {}", lack.what));
+                (found.standing, found.never_critical) = (Some(true), true);
+                Verdict::Found(Box::new(found))
+            }
+            // It counted, and has stopped.
+            (false, Some(lack)) if lack.why == Why::Absent && counted.windows.first().is_some_and(|w| w.1.is_err()) => {
+                let window = counted.windows.first().map_or(0, |w| w.0);
+                let mut found = Found::new(
+                    Class::Outcome,
+                    format!("{name} has counted nothing for {}: {}", seconds(window as f64), lack.what),
+                );
                 (found.standing, found.never_critical) = (Some(true), true);
                 Verdict::Found(Box::new(found))
             }

@@ -1,15 +1,13 @@
 //! fleet.host: the hosts of the fleet that something is wrong with, once the fleet was looked at.
 
-use crate::detect::command::sh;
 use crate::detect::finding::Class;
 use crate::detect::finding::{Horizon, Phase};
 use crate::detect::fix::shell_fix;
 use crate::detect::params::{Param, Params};
-use crate::detect::prometheus::{Ranked, View, rank};
+use crate::detect::prometheus::{Ranked, View, rank, way};
 use crate::detect::rule::{Culprit, Judge, Rule};
 use crate::detect::verdict::{Found, Judged, Prev, Verdict, evidence};
 use crate::model::seen::Why;
-use crate::model::shell::Word;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::Unit;
 
@@ -61,8 +59,8 @@ fn found(ranked: &Ranked) -> Found {
     let mut found = Found::new(Class::Live, format!("host {}: {first}", ranked.host));
     found.evidence =
         vec![evidence("lost there, as far as its metrics say", ranked.lost, Unit::SecondsPerSecond, None, "prometheus.fleet")];
-    if let Some(host) = Word::quoted(ranked.host.as_bytes()) {
-        let mut fix = shell_fix(Phase::Relief, Horizon::Immediate, "Look there", sh!("ssh {} -t perftop", host));
+    if let Some(command) = way(&ranked.host) {
+        let mut fix = shell_fix(Phase::Relief, Horizon::Immediate, "Look there", command);
         fix.target.clone_from(&ranked.host);
         fix.risk = "none: read-only".into();
         fix.needs = "ssh to that host, and perftop on it".into();
