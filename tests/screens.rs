@@ -223,6 +223,136 @@ fn redis_at_three_sizes_every_tab_and_closely() {
     assert_screen("redis_none", &app(&picture("cpu_hog", SICK), &tab(0)), &dark, SIZES[1]);
 }
 
+const BURNING: usize = 20;
+
+#[test]
+fn objectives_alerts_rules_and_the_fleet() {
+    use perftop::model::prometheus::{Cost, Fleet, FleetHost};
+    let dark = theme("dark", Depth::True, false);
+    let burns = picture("prometheus_burn", BURNING);
+    let tab = |n: usize| -> Vec<Key> { std::iter::once(Key::Char('5')).chain(std::iter::repeat_n(Key::Tab, n)).collect() };
+    for size in SIZES {
+        assert_screen("slo_triage", &app(&burns, &[]), &dark, size);
+        assert_screen("slo", &app(&burns, &tab(0)), &dark, size);
+    }
+    for (name, n) in [("alerts", 1), ("rules", 2), ("targets", 3), ("fleet_not_asked", 4)] {
+        assert_screen(&format!("slo_{name}"), &app(&burns, &tab(n)), &dark, SIZES[1]);
+    }
+    for (name, n) in [("objective", 0), ("alert", 1), ("rule", 2)] {
+        assert_screen(&format!("slo_{name}"), &app(&burns, &[tab(n), vec![Key::Enter]].concat()), &dark, SIZES[1]);
+    }
+    let host = |rows: &[(&str, f64)]| FleetHost {
+        targets: 2,
+        now: rows.iter().map(|(k, v)| ((*k).to_owned(), *v)).collect(),
+        past: [("psi_io".to_owned(), 0.02)].into(),
+        ..FleetHost::default()
+    };
+    let calm = || host(&[("psi_cpu", 0.02), ("psi_io", 0.01), ("cpu_util", 0.3), ("mem_free", 0.5), ("disk_util", 0.2)]);
+    let mut hosts: BTreeMap<String, FleetHost> = (0..40).map(|n| (format!("web{n:02}"), calm())).collect();
+    hosts.insert(
+        "db3".into(),
+        host(&[("psi_io", 0.8), ("cpu_util", 0.2), ("mem_free", 0.1), ("disk_util", 1.0), ("fs_used", 0.97)]),
+    );
+    hosts.insert("cache\u{1b}[31m".into(), host(&[("psi_cpu", 0.02), ("cpu_util", 0.4), ("redis_link", 1.0)]));
+    let cost = Cost { requests: 18, bytes: 140_000, took_ms: 210 };
+    let fleet = Fleet { at_ms: burns.at.wall_ms, hosts, before: "1d".into(), window: "60s".into(), cost, ..Fleet::default() };
+    let mut found = (*burns).clone();
+    Arc::make_mut(&mut found.facts).servers.prometheus[0].fleet = Ok(Arc::new(fleet));
+    let found = Arc::new(found);
+    for size in SIZES {
+        assert_screen("fleet", &app(&found, &[Key::Char('7')]), &dark, size);
+    }
+    assert_screen("fleet_host", &app(&found, &[Key::Char('7'), Key::Enter]), &dark, SIZES[1]);
+}
+
+/// The fleet is asked for when its screen is opened, and a host when it is.
+#[test]
+fn the_fleet_is_asked_for_when_it_is_looked_at() {
+    use perftop::model::prometheus::PrometheusAsk;
+    let burns = picture("prometheus_burn", BURNING);
+    let id = burns.facts.servers.prometheus[0].id.clone();
+    let mut screen = app(&burns, &[]);
+    assert_eq!(screen.update(Msg::Key(Key::Char('7'))), [Effect::Ask(PrometheusAsk::Fleet.of(&id))]);
+    assert_eq!(screen.update(Msg::Picture(burns.clone())), [], "not again within half a minute");
+    screen.update(Msg::Key(Key::Char('5')));
+    assert!(text(&draw(&screen, &theme("dark", Depth::True, false), SIZES[1])).contains("OBJECTIVE"));
+}
+
+const BOARD: &str = r#"{"title":"Shop","templating":{"list":[{"type":"query","name":"job","query":"label_values(up, job)","includeAll":true}]},"panels":[
+{"type":"stat","title":"Requests","gridPos":{"x":0,"y":0,"w":6,"h":4},"targets":[{"expr":"a"}],"fieldConfig":{"defaults":{"unit":"reqps"}}},
+{"type":"gauge","title":"Failed","gridPos":{"x":6,"y":0,"w":6,"h":4},"targets":[{"expr":"b"}],"fieldConfig":{"defaults":{"unit":"percentunit","thresholds":{"steps":[{"color":"green","value":null},{"color":"red","value":0.1}]}}}},
+{"type":"geomap","title":"Where","gridPos":{"x":12,"y":0,"w":12,"h":4}},
+{"type":"row","title":"Detail","gridPos":{"x":0,"y":4,"w":24,"h":1}},
+{"type":"timeseries","title":"By code","gridPos":{"x":0,"y":5,"w":16,"h":10},"targets":[{"expr":"c","legendFormat":"code {{code}}"}],"fieldConfig":{"defaults":{"unit":"reqps"}}},
+{"type":"table","title":"Targets","gridPos":{"x":16,"y":5,"w":8,"h":10},"targets":[{"expr":"d"}]},
+{"type":"heatmap","title":"Latency","gridPos":{"x":0,"y":15,"w":12,"h":8},"targets":[{"expr":"e"}],"fieldConfig":{"defaults":{"unit":"s"}}},
+{"type":"timeseries","title":"Nothing","gridPos":{"x":12,"y":15,"w":12,"h":8},"targets":[{"expr":"f"}]}]}"#;
+
+#[test]
+fn a_dashboard_at_three_sizes_alone_and_what_was_left_out() {
+    use perftop::app::DashboardView;
+    use perftop::model::demand::Detail;
+    use perftop::model::prometheus::{Line, Lines, PrometheusDetail};
+    use perftop::model::server::ServerDetail;
+    let dark = theme("dark", Depth::True, false);
+    let mut known = (*picture("prometheus_burn", BURNING)).clone();
+    let source = known.facts.servers.prometheus[0].id.clone();
+    let board = perftop::config::files::dashboard("shop.json", BOARD).unwrap();
+    let view = DashboardView::new(board.clone());
+    let wave = |labels: &[(&str, &str)], height: f64| Line {
+        labels: labels.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
+        points: (0..180).map(|n| (n != 60).then(|| height * (1.5 + (f64::from(n) / 15.0).sin()))).collect(),
+        native: false,
+    };
+    let details = Arc::make_mut(&mut known.details);
+    for panel in &board.panels {
+        let all = match panel.title.as_str() {
+            "Requests" => vec![wave(&[], 40.0)],
+            "Failed" => vec![wave(&[], 0.1)],
+            "By code" => vec![wave(&[("code", "200")], 40.0), wave(&[("code", "500")], 9.0)],
+            "Targets" => {
+                vec![wave(&[("job", "shop"), ("instance", "a:1")], 1.0), wave(&[("job", "db"), ("instance", "b:\u{fffd}2")], 0.4)]
+            }
+            "Latency" => ["0.1", "0.5", "+Inf"].map(|le| wave(&[("le", le)], if le == "0.1" { 3.0 } else { 5.0 })).to_vec(),
+            _ => Vec::new(),
+        };
+        let found = all.len();
+        let lines = Lines { begin_ms: 1_795_980_000_000, step_s: 20, all, found };
+        if let Some(demand) = view.demand(&source, panel, 0) {
+            details.insert(demand, Ok(Detail::Server(ServerDetail::Prometheus(PrometheusDetail::Lines(lines)))));
+        }
+    }
+    let known = Arc::new(known);
+    let open = |keys: &[Key]| {
+        let mut app = App { dashboards: vec![DashboardView::new(board.clone())], ..App::default() };
+        app.update(Msg::Picture(known.clone()));
+        for key in std::iter::once(&Key::Char('8')).chain(keys) {
+            app.update(Msg::Key(*key));
+        }
+        app
+    };
+    for size in SIZES {
+        assert_screen("dashboard", &open(&[]), &dark, size);
+    }
+    assert_screen("dashboard_ascii", &open(&[]), &theme("dark", Depth::None, true), SIZES[1]);
+    let lines = [Key::Down, Key::Down, Key::Down, Key::Enter, Key::Left, Key::Left];
+    assert_screen("dashboard_alone", &open(&lines), &dark, SIZES[1]);
+    assert_screen("dashboard_report", &open(&[Key::Char('R')]), &dark, SIZES[1]);
+    assert_screen("dashboard_none", &app(&known, &[Key::Char('8')]), &dark, SIZES[0]);
+    let picture = svg::render(&draw(&open(&[]), &dark, SIZES[1]), "#101418", "#d8dee9");
+    same_picture("dashboard-dark", &picture);
+}
+
+/// The picture in screenshots/ is this one; `PERFTOP_PICTURES=1` draws it.
+fn same_picture(name: &str, picture: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("screenshots").join(format!("{name}.svg"));
+    if std::env::var_os("PERFTOP_PICTURES").is_some() {
+        std::fs::write(&path, picture).unwrap();
+    }
+    let known = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(known == picture, "{name} is out of date: PERFTOP_PICTURES=1 draws it");
+}
+
 /// `x` asks for what the server is only asked for by hand; what a row is opened to goes where the row goes.
 #[test]
 fn big_keys_are_asked_for_and_a_client_is_ended_from_its_card() {
@@ -341,10 +471,9 @@ fn any_size_draws() {
 /// `PERFTOP_PICTURES=1 cargo test --test screens` redraws the pictures of the README.
 #[test]
 fn pictures_of_the_readme() {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("screenshots");
     let (sick, upstream) = (picture("cpu_hog", SICK), picture("slow_upstream", SICK));
     let (slow, queue) = (picture("pg_missing_index", PG_SICK), picture("pg_ddl_queue", PG_SICK));
-    let loops = picture("redis_keys", REDIS_SICK);
+    let (loops, burns) = (picture("redis_keys", REDIS_SICK), picture("prometheus_burn", BURNING));
     for (name, theme_name, back, fore, keys) in [
         ("triage-dark", "dark", "#101418", "#d8dee9", &[][..]),
         ("triage-light", "light", "#fbfbf8", "#22272e", &[]),
@@ -356,22 +485,18 @@ fn pictures_of_the_readme() {
         ("locks-dark", "dark", "#101418", "#d8dee9", &[Key::Char('3'), Key::Tab, Key::Tab]),
         ("redis-triage-dark", "dark", "#101418", "#d8dee9", &[]),
         ("redis-dark", "dark", "#101418", "#d8dee9", &[Key::Char('4')]),
+        ("slo-dark", "dark", "#101418", "#d8dee9", &[Key::Char('5')]),
     ] {
         let shown = match name {
             "elsewhere-dark" => &upstream,
             "postgres-dark" | "query-dark" => &slow,
             "locks-dark" => &queue,
             "redis-triage-dark" | "redis-dark" => &loops,
+            "slo-dark" => &burns,
             _ => &sick,
         };
         let buffer = draw(&app(shown, keys), &theme(theme_name, Depth::True, false), SIZES[1]);
-        let picture = svg::render(&buffer, back, fore);
-        let path = dir.join(format!("{name}.svg"));
-        if std::env::var_os("PERFTOP_PICTURES").is_some() {
-            std::fs::write(&path, &picture).unwrap();
-        }
-        let known = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(known == picture, "{name} is out of date: PERFTOP_PICTURES=1 draws it");
+        same_picture(name, &svg::render(&buffer, back, fore));
     }
 }
 

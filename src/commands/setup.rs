@@ -12,6 +12,7 @@ use crate::collect::root::Roots;
 use crate::collect::schedule::Plan;
 use crate::collect::watched::{Configured, Given, Reach};
 use crate::config::files;
+use crate::config::nearest;
 use crate::config::{Layer, Origin, Settings, Value, load};
 
 use super::failure::Failure;
@@ -175,6 +176,17 @@ pub(super) fn given(settings: &Settings) -> Result<Given, Failure> {
     let mut rules = Vec::new();
     for (name, text) in named_files(settings, "rule_files", &YAML)? {
         rules.extend(files::rules(&name, &text).map_err(Failure::Usage)?);
+    }
+    let servers: Vec<&str> = settings.servers("prometheus").into_iter().map(|(name, ..)| name).collect();
+    for objective in &objectives {
+        let unknown = |at: &&String| at.parse::<u16>().is_err() && !servers.contains(&at.as_str());
+        if let Some(at) = objective.at.as_ref().filter(unknown) {
+            let near = nearest(at, servers.iter().copied().filter(|s| !s.starts_with('#')));
+            return Err(Failure::Usage(format!(
+                "[objectives.{}]: prometheus = {at:?}: there is no [prometheus.{at}]{near}",
+                objective.name
+            )));
+        }
     }
     let mut names = std::collections::BTreeSet::new();
     if let Some(twice) = objectives.iter().find(|o| !names.insert(o.name.as_str())) {

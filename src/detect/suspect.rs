@@ -3,7 +3,7 @@
 
 use crate::model::unit::Unit;
 
-use super::finding::{Class, Finding};
+use super::finding::{Class, Finding, Known};
 use super::kinds;
 use super::verdict::evidence;
 
@@ -14,7 +14,11 @@ const EARLIER_MS: i64 = 3_600_000;
 
 /// Names it in the evidence. `findings` are in order.
 pub(super) fn name(findings: &mut [Finding]) {
-    let began = |f: &Finding| f.since.at.parse::<jiff::Timestamp>().ok().map(|at| at.as_millisecond());
+    // What stood already when perftop came began at a time that nobody saw.
+    let began = |f: &Finding| {
+        let seen = f.since.known == Known::Observed;
+        seen.then(|| f.since.at.parse::<jiff::Timestamp>().ok().map(|at| at.as_millisecond())).flatten()
+    };
     for at in 0..findings.len() {
         if !kinds::suffers(&findings[at].id) {
             continue;
@@ -25,8 +29,8 @@ pub(super) fn name(findings: &mut [Finding]) {
         let suspect = findings.iter().filter(cause).find_map(|f| Some((f.title.clone(), lead(f)?)));
         if let Some((title, lead_ms)) = suspect {
             let (claim, seconds) = match lead_ms {
-                ms if ms >= 0 => (format!("leading suspect, which began so long before: {title}"), ms),
-                ms => (format!("leading suspect, which was seen so long after: {title}"), -ms),
+                ms if ms >= 0 => (format!("leading suspect by its begin, so long before: {title}"), ms),
+                ms => (format!("leading suspect by its begin, seen so long after: {title}"), -ms),
             };
             findings[at].evidence.push(evidence(claim, seconds as f64 / 1e3, Unit::Seconds, None, "prometheus.objective"));
         }

@@ -45,6 +45,9 @@ pub struct Evaluated {
     pub holds: Seen<u32>,
     /// Since when one of them has held without a break, ms since 1970; the hour before is looked at.
     pub since_ms: Option<i64>,
+    /// When it was evaluated, ms since 1970.
+    #[serde(default)]
+    pub at_ms: i64,
     /// What the first of them says: its labels, its value.
     pub first: Option<(Foreign, f64)>,
     /// What is wrong with the rule itself.
@@ -52,10 +55,14 @@ pub struct Evaluated {
 }
 
 impl Evaluated {
-    /// It would fire: it has held for as long as it must.
+    /// It would fire: it had held for as long as it must when it was evaluated, and that is no longer ago than ten minutes.
     #[must_use]
     pub fn fires(&self, now_ms: i64) -> bool {
-        let held_s = self.since_ms.map_or(0, |since| (now_ms - since) / 1000);
+        const OLD_MS: i64 = 600_000;
+        if now_ms.saturating_sub(self.at_ms) > OLD_MS {
+            return false;
+        }
+        let held_s = self.since_ms.map_or(0, |since| self.at_ms.saturating_sub(since) / 1000);
         self.alert && self.holds.as_ref().is_ok_and(|n| *n > 0) && held_s >= i64::try_from(self.for_s).unwrap_or(i64::MAX)
     }
 }

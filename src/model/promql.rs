@@ -46,6 +46,18 @@ pub fn selectors(expr: &Expr) -> Vec<String> {
     found
 }
 
+/// The metrics that must be there, by their bare names; a selector without a name as it is written.
+#[must_use]
+pub fn metrics(expr: &Expr) -> Vec<String> {
+    let bare = |s: String| match s.split_once('{') {
+        Some((name, _)) if !name.is_empty() => name.to_owned(),
+        _ => s,
+    };
+    let mut all: Vec<String> = selectors(expr).into_iter().map(bare).collect();
+    all.dedup();
+    all
+}
+
 /// A selector without its offset.
 fn plain(selector: &VectorSelector) -> String {
     VectorSelector { offset: None, at: None, ..selector.clone() }.to_string()
@@ -129,14 +141,11 @@ fn without_rate(selector: &VectorSelector, above: &[&Expr], found: &mut Vec<Stri
 
 /// A rate of what is no counter by its name.
 fn of_gauge(call: &Call, found: &mut Vec<String>) {
-    const GAUGES: [&str; 6] = ["_bytes", "_ratio", "_percent", "_celsius", "_timestamp_seconds", "_info"];
+    const GAUGES: [&str; 5] = ["_ratio", "_percent", "_celsius", "_timestamp_seconds", "_info"];
     let Some(arg) = call.args.args.first() else { return };
     if let Expr::MatrixSelector(m) = &**arg
         && let Some(name) = m.vs.name.as_deref()
-        && GAUGES.iter().any(|end| name.ends_with(end))
-        && !["_sent_bytes", "_received_bytes", "_read_bytes", "_written_bytes", "_transmit_bytes", "_receive_bytes", "_io_bytes"]
-            .iter()
-            .any(|end| name.ends_with(end))
+        && (GAUGES.iter().any(|end| name.ends_with(end)) || name.starts_with("node_memory_"))
     {
         found.push(format!("{} of {name}, which is a gauge by its name: delta or deriv", call.func.name));
     }
@@ -174,6 +183,10 @@ fn never(expr: &Expr) -> Option<String> {
     };
     let Expr::Binary(b) = expr else { return None };
     let Expr::NumberLiteral(n) = &*b.rhs else { return None };
+    // With `bool` it gives 0 or 1, and so always a series.
+    if b.return_bool() {
+        return None;
+    }
     let op = b.op.to_string();
     let (least, most) = bounds(&b.lhs)?;
     let cannot = match op.as_str() {
@@ -233,6 +246,8 @@ mod tests {
             "absent(up{job=\"a\"}) == 1",
             "a_total - a_total offset 5m > 3",
             "histogram_share(0.5, x_bucket) > 1",
+            "up == bool 2",
+            "rate(pg_stat_database_temp_bytes[5m]) > 1e8",
         ] {
             assert_eq!(defects(fine), Vec::<String>::new(), "{fine}");
         }

@@ -70,7 +70,7 @@ pub fn objective(p: &PrometheusFacts, key: &str) -> Option<Card> {
 /// An alert with all its labels.
 pub fn alert(p: &PrometheusFacts, key: &str) -> Option<Card> {
     let alerts = p.alerts.as_ref().ok()?;
-    let (_, a) = alerts.iter().enumerate().find(|(at, a)| format!("{at} {} {}", a.name.shown(), a.who()) == key)?;
+    let a = alerts.iter().find(|a| format!("{} {}", a.name.shown(), a.all_labels()) == key)?;
     let mut lines = vec![("state".to_owned(), if a.firing { "firing" } else { "pending" }.to_owned())];
     lines.push(("says".to_owned(), a.says.shown().to_owned()));
     lines.extend(a.value.map(|v| ("value".to_owned(), short(v))));

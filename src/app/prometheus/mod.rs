@@ -104,7 +104,7 @@ const TABS: &[Tab] = &[
             "Fleet",
             &[
                 words("HOST", 24, 0),
-                words("STATE", 8, 0),
+                words("STATE", 9, 0),
                 figure("LOST", 6, 0),
                 figure("CPU", 6, 70),
                 figure("MEM", 6, 90),

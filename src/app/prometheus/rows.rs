@@ -76,8 +76,8 @@ pub fn objectives(p: &PrometheusFacts, _: i64) -> Vec<Row> {
 /// Alerts as they stand.
 pub fn alerts(p: &PrometheusFacts, now_ms: i64) -> Vec<Row> {
     let alerts = p.alerts.as_ref().map(|all| all.as_slice()).unwrap_or_default();
-    let row = |(at, a): (usize, &crate::model::prometheus::Alert)| Row {
-        key: format!("{at} {} {}", a.name.shown(), a.who()),
+    let row = |a: &crate::model::prometheus::Alert| Row {
+        key: format!("{} {}", a.name.shown(), a.all_labels()),
         cells: vec![
             Cell::text(if a.firing { "firing" } else { "pending" }),
             Cell::text(a.label("severity").unwrap_or_default()),
@@ -93,7 +93,7 @@ pub fn alerts(p: &PrometheusFacts, now_ms: i64) -> Vec<Row> {
             (false, _) => Meaning::Muted,
         },
     };
-    alerts.iter().enumerate().map(row).collect()
+    alerts.iter().map(row).collect()
 }
 
 /// Jobs, those with targets that do not answer first.

@@ -149,9 +149,15 @@ impl Counting {
         width: Width,
         end_s: i64,
     ) -> Result<(), Trouble> {
-        let total = server.ask(name, over(total, width, end_s)).await?;
-        let errors = server.ask(name, over(errors, width, end_s)).await?;
+        let total = server.ask(&format!("{name}: all"), over(total, width, end_s)).await?;
+        let errors = server.ask(&format!("{name}: failed"), over(errors, width, end_s)).await?;
         let Some((total, errors)) = self.whole(total, errors, width) else { return Ok(()) };
+        let nothing = |series: &[Series]| series.iter().all(|s| s.points.is_empty());
+        if matches!(self.counted.objective.sli, Sli::Good { .. }) && nothing(&errors) && !nothing(&total) {
+            let at = WIDTHS.iter().position(|w| w.span_s == width.span_s).unwrap_or(WIDTHS.len());
+            self.all(at, &Err(Lack::new(Why::Absent, "what is good matches nothing: no series")));
+            return Ok(());
+        }
         // What was good is counted from both sides alike.
         let good = if matches!(self.counted.objective.sli, Sli::Good { .. }) { errors.as_slice() } else { &[] };
         self.count(&total, &errors, good, width, end_s);
@@ -249,13 +255,25 @@ impl Counting {
         let near = |s: f64| (s - within_s).abs() <= within_s * 1e-9;
         let low = self.bounds.iter().rev().map(|(_, s)| *s).find(|s| near(*s) || *s < within_s);
         let high = self.bounds.iter().map(|(_, s)| *s).find(|s| near(*s) || *s > within_s);
+        if !self.bounds.is_empty() && high.is_none_or(f64::is_infinite) && low.is_none_or(|l| !near(l)) {
+            let at = WIDTHS.iter().position(|w| w.span_s == width.span_s).unwrap_or(WIDTHS.len());
+            let last = self.bounds.iter().map(|(_, s)| *s).filter(|s| s.is_finite()).fold(0.0, f64::max);
+            self.all(
+                at,
+                &Err(Lack::new(Why::Absent, format!("its limit lies beyond the last bucket, {last} s: {histogram} cannot tell"))),
+            );
+            return Ok(());
+        }
         let of = |bound: Option<f64>| {
             part(histogram, "_bucket", &format!("le=~{:?}", alternatives(&bound.map(end).unwrap_or_default())))
         };
         let (low, high) = (of(low), of(high));
-        let total = server.ask(name, over(&part(histogram, "_count", ""), width, end_s)).await?;
-        let least = server.ask(name, over(&low, width, end_s)).await?;
-        let most = if low == high { least.clone() } else { server.ask(name, over(&high, width, end_s)).await? };
+        let total = server.ask(&format!("{name}: all"), over(&part(histogram, "_count", ""), width, end_s)).await?;
+        let least = server.ask(&format!("{name}: good"), over(&low, width, end_s)).await?;
+        let most = match low == high {
+            true => least.clone(),
+            false => server.ask(&format!("{name}: good at most"), over(&high, width, end_s)).await?,
+        };
         let warned = most.warnings.clone();
         let Some((total, least)) = self.whole(total, Told { warnings: [least.warnings, warned].concat(), ..least }, width) else {
             return Ok(());
@@ -275,6 +293,21 @@ impl Counting {
         Ok(())
     }
 
+    /// How far back there is anything of a query, seconds.
+    async fn reach(&self, server: &mut impl Answers, name: &str, query: &str, end_s: i64) -> Result<f64, Trouble> {
+        let period_s = self.counted.objective.period_s;
+        let range = Some(aligned(end_s, period_s, (period_s / PERIOD_STEPS).max(60)));
+        let question = Question { query: with_window(query, LATELY_S), range, patience: FAR };
+        match server.ask(name, question).await {
+            Ok(told) => {
+                let first = told.data.iter().filter_map(|s| Some(s.points.first()?.0)).min();
+                Ok(first.map_or(LATELY_S as f64, |at| ((end_s * 1000 - at) as f64 / 1e3).max(LATELY_S as f64)))
+            }
+            Err(trouble) if trouble.of_question() => Ok(period_s as f64),
+            Err(trouble) => Err(trouble),
+        }
+    }
+
     /// Queries that give rates, or a share: asked for each window of the width.
     async fn rates(
         &mut self,
@@ -292,7 +325,15 @@ impl Counting {
                 Some(total) => Some(server.ask(name, now(total)).await?),
                 None => None,
             };
-            self.set(window, share(&bad, all.as_ref(), window));
+            let is_rate = total.is_some_and(|q| q.contains("rate(") && !q.contains("increase(") && !q.contains("_over_time("));
+            let mut seen = share(&bad, all.as_ref(), window, is_rate);
+            if window == self.counted.objective.period_s && window > HOUR_S {
+                let reach = self.reach(server, name, total.unwrap_or(errors), end_s).await?;
+                if let Ok(share) = &mut seen {
+                    share.covered_s = reach.min(share.covered_s);
+                }
+            }
+            self.set(window, seen);
         }
         if self.width(at).span_s == HOUR_S {
             let step_s = HOUR_S / POINTS;

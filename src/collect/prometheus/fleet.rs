@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::collect::clock;
 use crate::model::foreign::Foreign;
-use crate::model::prometheus::signals::{GROUPS, Signal, host_of, union};
-use crate::model::prometheus::{Cost, Fleet, FleetHost, HostHistory};
+use crate::model::prometheus::signals::{GROUPS, Signal};
+use crate::model::prometheus::{Cost, Fleet, FleetHost, HostHistory, host_of, union};
 use crate::model::seen::{Lack, Seen, Why};
 
 use super::answers::{Series, Told};
@@ -15,6 +15,8 @@ use super::trouble::Trouble;
 
 /// Where the past is looked for, first to last.
 const BEFORE: [&str; 2] = ["1d", "1h"];
+/// A look that has taken so long looks at no past.
+const LONGEST_NS: u64 = 15_000_000_000;
 /// So many hosts at most.
 const HOSTS: usize = 20_000;
 /// An hour of one host, in minutes.
@@ -35,6 +37,10 @@ pub async fn look(server: &mut impl Answers) -> Result<Fleet, Trouble> {
     }
     // The past of the first group tells whether there is one.
     for before in BEFORE {
+        // One look takes no longer than that, whatever it leaves out.
+        if clock::mono_ns().saturating_sub(begin_ns) > LONGEST_NS {
+            break;
+        }
         for group in GROUPS {
             read(server, &mut fleet, (group.name, group.signals), before).await?;
         }
@@ -54,11 +60,20 @@ async fn window(server: &mut impl Answers, cost: &mut Cost) -> Result<String, Tr
     const DEFAULT: &str = "2m";
     let gap = |told: Told<Vec<Series>>| {
         let series = told.data.into_iter().next()?;
-        let mut gaps: Vec<i64> = series.points.windows(2).map(|p| p[1].0 - p[0].0).collect();
+        let mut gaps: Vec<i64> = series.points.windows(2).map(|p| p[1].0.saturating_sub(p[0].0)).collect();
         gaps.sort_unstable();
         gaps.get(gaps.len() / 2).copied()
     };
-    let one = match ask(server, cost, "topk(1, up)").await {
+    // The job of the exporters that is scraped most seldom: a window that is too short for it would show none of its hosts.
+    let slowest = "bottomk(1, max by (job) (count_over_time(node_load1[10m])) or max by (job) (count_over_time(pg_up[10m])) \
+                   or max by (job) (count_over_time(redis_up[10m])))";
+    let job = match ask(server, cost, slowest).await {
+        Ok(told) => told.data.into_iter().next().map(|s| s.label("job").to_owned()),
+        Err(trouble) if trouble.of_question() => None,
+        Err(trouble) => return Err(trouble),
+    };
+    let Some(job) = job else { return Ok(DEFAULT.into()) };
+    let one = match ask(server, cost, &format!("topk(1, up{{job={job:?}}} == 1)")).await {
         Ok(told) => told.data.into_iter().next(),
         Err(trouble) if trouble.of_question() => None,
         Err(trouble) => return Err(trouble),
@@ -104,19 +119,22 @@ async fn read(
     while let Some(signals) = left.pop() {
         match ask(server, &mut fleet.cost, &union(signals, None, &fleet.window, before)).await {
             Ok(told) => {
-                warn(fleet, name, &told);
+                if before.is_empty() {
+                    warn(fleet, name, &told);
+                }
                 told.data.iter().for_each(|series| put(fleet, series, before));
             }
             Err(Trouble::TooLarge) if signals.len() > 1 => {
                 let (one, other) = signals.split_at(signals.len() / 2);
                 left.extend([one, other]);
             }
-            // What one signal cannot be asked for others may: it is left out, and said.
-            Err(trouble) if trouble.of_question() && signals.len() > 1 && before.is_empty() => {
+            // What one signal cannot be asked for others may. One that takes too long is not asked again in parts.
+            Err(Trouble::Refused { .. }) if signals.len() > 1 && before.is_empty() => {
                 let (one, other) = signals.split_at(signals.len() / 2);
                 left.extend([one, other]);
-                fleet.lacks.insert(name.to_owned(), Foreign::from(trouble.to_string().as_str()));
             }
+            // Without a past there are still peers.
+            Err(trouble) if trouble.of_question() && !before.is_empty() => {}
             Err(trouble) if trouble.of_question() => {
                 let about = signals.first().map_or(name, |s| s.says);
                 fleet.lacks.insert(format!("{name}: {about}"), Foreign::from(trouble.to_string().as_str()));
@@ -141,11 +159,12 @@ fn warn(fleet: &mut Fleet, name: &str, told: &Told<Vec<Series>>) {
 }
 
 fn row<'f>(fleet: &'f mut Fleet, series: &Series) -> Option<&'f mut FleetHost> {
-    let name = host_of(series.label("instance"));
-    if name.is_empty() || fleet.hosts.len() >= HOSTS && !fleet.hosts.contains_key(name) {
+    // A name from outside: nothing of it may move the cursor.
+    let name = Foreign::from(host_of(series.label("instance"))).shown().to_owned();
+    if name.is_empty() || fleet.hosts.len() >= HOSTS && !fleet.hosts.contains_key(&name) {
         return None;
     }
-    Some(fleet.hosts.entry(name.to_owned()).or_default())
+    Some(fleet.hosts.entry(name).or_default())
 }
 
 fn put(fleet: &mut Fleet, series: &Series, before: &str) {
@@ -153,9 +172,13 @@ fn put(fleet: &mut Fleet, series: &Series, before: &str) {
     let about = ["mountpoint", "device"].iter().map(|l| series.label(l)).find(|v| !v.is_empty()).map(Foreign::from);
     let (Some(value), Some(host)) = (value.filter(|v| v.is_finite()), row(fleet, series)) else { return };
     let readings = if before.is_empty() { &mut host.now } else { &mut host.past };
-    // Two exporters of a host: the worse one.
-    let kept = readings.entry(k.clone()).or_insert(value);
-    *kept = kept.max(value);
+    // Two exporters of a host: the worse one, with what it is about.
+    let less_is_worse = ["fs_eta", "mem_free"].contains(&k.as_str());
+    let kept = readings.get(&k).copied();
+    if kept.is_some_and(|kept| if less_is_worse { kept <= value } else { kept >= value }) {
+        return;
+    }
+    readings.insert(k.clone(), value);
     if let Some(about) = about.filter(|_| before.is_empty()) {
         host.about.insert(k, about);
     }
@@ -181,7 +204,10 @@ pub async fn history(server: &mut impl Answers, host: &str) -> Result<Seen<HostH
         for series in told.data {
             let at = |ms: i64| series.points.iter().find(|(t, _)| *t == ms).map(|(_, v)| *v as f32).filter(|v| v.is_finite());
             let steps = (range.0..=range.1).step_by(usize::try_from(STEP_S).unwrap_or(60));
-            found.signals.insert(series.label("k").to_owned(), steps.map(|s| at(s * 1000)).collect());
+            let fresh: Vec<Option<f32>> = steps.map(|s| at(s * 1000)).collect();
+            // A signal of several series in turn, such as the fullest file system: one fills the other's gaps.
+            let points = found.signals.entry(series.label("k").to_owned()).or_insert_with(|| vec![None; fresh.len()]);
+            points.iter_mut().zip(fresh).for_each(|(kept, new)| *kept = kept.or(new));
         }
     }
     match found.signals.is_empty() {
@@ -201,7 +227,7 @@ mod tests {
     impl Answers for Narrow {
         async fn ask(&mut self, _: &str, question: Question) -> Result<Told<Vec<Series>>, Trouble> {
             self.1 += 1;
-            if question.query.contains("up") && !question.query.contains("\"k\"") || question.query.contains("offset") {
+            if !question.query.contains("\"k\"") || question.query.contains("offset") {
                 return Ok(Told { data: Vec::new(), warnings: Vec::new(), bytes: 10 });
             }
             let signals: Vec<&str> = question.query.split("\"k\", \"").skip(1).filter_map(|q| q.split('"').next()).collect();

@@ -31,12 +31,26 @@ pub struct Width {
     pub every: Duration,
 }
 
+impl Width {
+    /// So coarse that the server sums what its counters grew by within each step: a target may live for less than that.
+    #[must_use]
+    pub const fn summed(&self) -> bool {
+        self.step_s >= 1_800
+    }
+}
+
 /// A question about raw samples that ends now: with coarse steps a round end would leave out what happens now.
 pub fn over(selector: &str, width: Width, end_s: i64) -> Question {
     let span = i64::try_from(width.span_s).unwrap_or(3_600);
     if width.step_s == 0 {
         let query = format!("{selector}[{}]", promql_duration(width.span_s));
         return Question { query, range: None, patience: QUICK };
+    }
+    let step = i64::try_from(width.step_s).unwrap_or(60);
+    let range = Some((end_s - span + step, end_s, width.step_s));
+    if width.summed() {
+        // Over days targets come and go: what each grew by within a step only the server knows.
+        return Question { query: format!("sum(increase({selector}[{}]))", promql_duration(width.step_s)), range, patience: FAR };
     }
     Question { query: selector.to_owned(), range: Some((end_s - span, end_s, width.step_s)), patience: FAR }
 }

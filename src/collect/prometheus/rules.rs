@@ -69,7 +69,7 @@ impl Rules {
         let pause = if self.fresh > 0 { QUICKLY } else { self.pause };
         self.next = Some(clock::instant() + pause);
         if self.left == 0 {
-            (self.left, self.missing) = (self.all.len() * 10, BTreeSet::new());
+            (self.left, self.missing, self.there) = (self.all.len() * 10, BTreeSet::new(), BTreeSet::new());
         }
         self.left -= 1;
         let mut found = Evaluated {
@@ -82,6 +82,7 @@ impl Rules {
             holds: Err(Lack::new(Why::NotYet, "the rule")),
             since_ms: None,
             first: None,
+            at_ms: clock::now().wall_ms,
             defects: promql::defects(&rule.expr).iter().map(|d| Foreign::from(d.as_str())).collect(),
         };
         let now = Question { query: rule.expr.clone(), range: None, patience: QUICK };
@@ -100,7 +101,7 @@ impl Rules {
             Err(trouble) => return Err(trouble),
         }
         if found.alert && found.holds.as_ref().is_ok_and(|n| *n > 0) {
-            found.since_ms = self.since(server, &rule.expr).await?;
+            found.since_ms = self.since(server, &rule.expr, rule.for_s).await?;
         }
         if found.holds.as_ref().is_ok_and(|n| *n == 0) || !found.alert {
             let missing = self.matches_nothing(server, &rule.expr).await?;
@@ -110,11 +111,13 @@ impl Rules {
     }
 
     /// Since when one of its series has been there without a break.
-    async fn since(&self, server: &mut impl Answers, expr: &str) -> Result<Option<i64>, Trouble> {
-        let range = aligned(clock::now().wall_ms / 1000, HOUR_S, STEP_S);
+    async fn since(&self, server: &mut impl Answers, expr: &str, for_s: u64) -> Result<Option<i64>, Trouble> {
+        let span_s = HOUR_S + for_s;
+        let step_s = STEP_S.max(span_s / HOUR_S * STEP_S);
+        let range = aligned(clock::now().wall_ms / 1000, span_s, step_s);
         let question = Question { query: expr.to_owned(), range: Some(range), patience: FAR };
         match server.ask("rules", question).await {
-            Ok(told) => Ok(told.data.iter().filter_map(|s| begin(s, range.1 * 1000)).min()),
+            Ok(told) => Ok(told.data.iter().filter_map(|s| begin(s, range.1 * 1000, range.2)).min()),
             Err(trouble) if trouble.of_question() => Ok(None),
             Err(trouble) => Err(trouble),
         }
@@ -126,7 +129,8 @@ impl Rules {
         let mut nothing = Vec::new();
         // What is asked whether it is there may well not be.
         let Ok(parsed) = parse(expr) else { return Ok(nothing) };
-        for selector in promql::selectors(&parsed).into_iter().take(MOST) {
+        // Of a metric that is there a label may be still to come: the first failure makes its series.
+        for selector in promql::metrics(&parsed).into_iter().take(MOST) {
             if self.there.contains(&selector) {
                 continue;
             }
@@ -148,8 +152,8 @@ impl Rules {
 }
 
 /// The begin of the run of points that ends at the newest step.
-fn begin(series: &Series, end_ms: i64) -> Option<i64> {
-    let step = i64::try_from(STEP_S).unwrap_or(30) * 1000;
+fn begin(series: &Series, end_ms: i64, step_s: u64) -> Option<i64> {
+    let step = i64::try_from(step_s).unwrap_or(30) * 1000;
     let mut begin = None;
     for (at, _) in series.points.iter().rev() {
         let expected = begin.map_or(end_ms, |b: i64| b - step);
@@ -174,7 +178,7 @@ mod tests {
     #[test]
     fn a_run_ends_at_the_newest_step() {
         let of = |points: &[i64]| {
-            begin(&Series { points: points.iter().map(|p| (p * 30_000, 1.0)).collect(), ..Series::default() }, 300_000)
+            begin(&Series { points: points.iter().map(|p| (p * 30_000, 1.0)).collect(), ..Series::default() }, 300_000, 30)
         };
         assert_eq!(of(&[6, 8, 9, 10]), Some(240_000));
         assert_eq!(of(&[6, 7, 8]), None, "it holds no more");

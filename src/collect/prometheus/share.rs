@@ -10,7 +10,10 @@ use super::answers::{Series, Told};
 use super::question::{Width, aligned};
 
 /// What the series of a target have in common: since when its counters are known.
-pub struct Known<'a>(BTreeMap<(&'a str, &'a str), i64>);
+pub struct Known<'a> {
+    since: BTreeMap<(&'a str, &'a str), i64>,
+    summed: bool,
+}
 
 impl<'a> Known<'a> {
     /// Of these series.
@@ -27,20 +30,27 @@ impl<'a> Known<'a> {
         for s in series {
             all.entry((s.label("job"), s.label("instance"))).or_default().push(&s.points);
         }
-        Self(all.into_iter().map(|(target, readings)| (target, known_ms(readings).saturating_add(slack_ms))).collect())
+        Self {
+            since: all.into_iter().map(|(target, readings)| (target, known_ms(readings).saturating_add(slack_ms))).collect(),
+            summed: width.summed(),
+        }
     }
 
     /// What all of them grew by.
     pub fn growth(&self, series: &[Series], from_ms: i64, to_ms: i64) -> Option<f64> {
+        if self.summed {
+            let points = series.iter().flat_map(|s| &s.points).filter(|(at, v)| *at > from_ms && *at <= to_ms && v.is_finite());
+            return points.map(|(_, v)| v.max(0.0)).fold(None, |sum, v| Some(sum.unwrap_or(0.0) + v));
+        }
         let one = |s: &Series| {
-            let known = self.0.get(&(s.label("job"), s.label("instance"))).copied().unwrap_or(i64::MAX);
+            let known = self.since.get(&(s.label("job"), s.label("instance"))).copied().unwrap_or(i64::MAX);
             growth(&s.points, known, from_ms, to_ms)
         };
         series.iter().filter_map(one).fold(None, |sum, grown| Some(sum.unwrap_or(0.0) + grown))
     }
 }
 
-pub fn share(bad: &Told<Vec<Series>>, all: Option<&Told<Vec<Series>>>, window: u64) -> Seen<Share> {
+pub fn share(bad: &Told<Vec<Series>>, all: Option<&Told<Vec<Series>>>, window: u64, is_rate: bool) -> Seen<Share> {
     let warned = bad.warnings.first().or(all.and_then(|a| a.warnings.first()));
     if let Some(warned) = warned {
         return Err(Lack::new(Why::Garbage, format!("an answer that is not whole: {}", warned.shown())));
@@ -55,7 +65,8 @@ pub fn share(bad: &Told<Vec<Series>>, all: Option<&Told<Vec<Series>>>, window: u
         Some(Some(rate)) if rate <= 0.0 => Ok(Share { requests: Some(0.0), failed: 0.0, failed_most: 0.0, covered_s }),
         Some(Some(rate)) => {
             let failed = (sum(bad).unwrap_or(0.0) / rate).clamp(0.0, 1.0);
-            Ok(Share { requests: Some(rate * covered_s), failed, failed_most: failed, covered_s })
+            // Only of what is a rate the number of requests follows.
+            Ok(Share { requests: is_rate.then_some(rate * covered_s), failed, failed_most: failed, covered_s })
         }
         // 0 / 0: there were no requests.
         None if bad.data.iter().any(|s| s.value().is_some_and(f64::is_nan)) => {

@@ -69,6 +69,9 @@ impl Target {
         if !query.is_empty() || rest.contains('#') {
             return Err(format!("{FORM}, without ? and #"));
         }
+        if rest.split_once('/').is_some_and(|(_, path)| path.contains('@')) {
+            return Err(format!("{FORM}: a / or @ of a user or password is written %2F or %40"));
+        }
         if !rest.chars().all(|c| c.is_ascii_graphic()) {
             return Err(format!("{FORM}, with %20 for a space"));
         }
@@ -142,7 +145,7 @@ fn line_of(path: Option<&PathBuf>) -> Option<Private<String>> {
 }
 
 fn host_and_port(host: &str, default: u16) -> Result<(String, u16), String> {
-    let number = |text: &str| text.parse::<u16>().ok().filter(|p| *p > 0).ok_or(format!("{text:?} is not a port; {FORM}"));
+    let number = |text: &str| text.parse::<u16>().ok().filter(|p| *p > 0).ok_or(format!("the port is none; {FORM}"));
     if let Some(rest) = host.strip_prefix('[') {
         let (host, rest) = rest.split_once(']').ok_or(FORM)?;
         return Ok((host.to_owned(), rest.strip_prefix(':').map_or(Ok(default), number)?));

@@ -32,10 +32,10 @@ pub enum Trouble {
 pub const MOST: usize = 8 << 20;
 
 impl Trouble {
-    /// The question was at fault, and not the way to the server: others may be answered.
+    /// The way to the server is not in doubt: others may be answered. Whether it answers at all is told by asking who it is.
     #[must_use]
     pub const fn of_question(&self) -> bool {
-        matches!(self, Self::Refused { .. } | Self::TooLarge)
+        !matches!(self, Self::Nobody(_) | Self::Tls(_))
     }
 }
 

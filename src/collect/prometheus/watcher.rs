@@ -40,6 +40,8 @@ pub struct Watcher {
     asked: mpsc::Receiver<Demand>,
     counting: Vec<Counting>,
     rules: Rules,
+    /// The demand that was answered last, and when.
+    answered: Option<(Demand, Instant)>,
 }
 
 /// When each is due.
@@ -59,7 +61,7 @@ impl Watcher {
             slot.add(|sample| sample.left_out = Some(left_out));
         }
         let rules = Rules::new(&target.rules);
-        Self { target, roots, slot, asked, counting, rules }
+        Self { target, roots, slot, asked, counting, rules, answered: None }
     }
 
     /// Asks the server until the thread is told to stop.
@@ -118,7 +120,8 @@ impl Watcher {
         }
         if now >= due.alerts {
             due.alerts = now + ALERTS;
-            return self.alerts(client).await;
+            let flavour = known.as_ref().map_or(Flavour::Unknown, |k| k.flavour);
+            return self.alerts(client, flavour).await;
         }
         if now >= due.targets {
             due.targets = now + TARGETS;
@@ -137,7 +140,12 @@ impl Watcher {
 
     /// What the screen asks for. A question that fails is answered by that; the way to the server is not in doubt.
     async fn answer(&mut self, client: &Client, demand: Demand) -> Result<(), Trouble> {
+        /// The same question within this is one that waited in the queue.
+        const SAME: Duration = Duration::from_secs(5);
         let Demand::Server { ask: ServerAsk::Prometheus(ask), .. } = &demand else { return Ok(()) };
+        if self.answered.as_ref().is_some_and(|(last, at)| *last == demand && at.elapsed() < SAME) {
+            return Ok(());
+        }
         let mut asking = Asking { client, slot: &self.slot, target: &self.target };
         let found = match ask {
             PrometheusAsk::Fleet => fleet::look(&mut asking).await.map(|fleet| Ok(PrometheusDetail::Fleet(fleet))),
@@ -151,6 +159,7 @@ impl Watcher {
         };
         let found = found.unwrap_or_else(|trouble| Err(Lack::new(Why::TimedOut, trouble.to_string())));
         let detail = found.map(|found| Detail::Server(ServerDetail::Prometheus(found)));
+        self.answered = Some((demand.clone(), clock::instant()));
         self.slot.answered(Answer { demand, detail });
         Ok(())
     }
@@ -187,9 +196,13 @@ impl Watcher {
         })
     }
 
-    async fn alerts(&self, client: &Client) -> Result<(), Trouble> {
+    async fn alerts(&self, client: &Client, flavour: Flavour) -> Result<(), Trouble> {
         let answer = client.ask("/api/v1/alerts", &[], QUICK).await.and_then(|answer| answers::alerts(&answer.body));
         let alerts = match answer {
+            // A storage alone evaluates no rules; VictoriaMetrics and Thanos answer with an empty list then.
+            Ok(told) if told.data.is_empty() && flavour != Flavour::Prometheus && flavour != Flavour::Mimir => {
+                Err(Lack::new(Why::Absent, "/api/v1/alerts: this server tells of none, and may evaluate no rules"))
+            }
             Ok(told) => {
                 self.slot.warned(&self.target, "/api/v1/alerts", &told.warnings);
                 match told.warnings.first() {
@@ -197,7 +210,6 @@ impl Watcher {
                     Some(warned) => Err(Lack::new(Why::Garbage, format!("/api/v1/alerts: not whole: {}", warned.shown()))),
                 }
             }
-            // A storage alone evaluates no rules.
             Err(Trouble::Other(_)) => Err(Lack::new(Why::Absent, "/api/v1/alerts: this server evaluates no rules")),
             Err(trouble) if trouble.of_question() => Err(Lack::new(Why::Garbage, format!("/api/v1/alerts: {trouble}"))),
             Err(trouble) => return Err(trouble),
@@ -210,7 +222,7 @@ impl Watcher {
         let mut asking = Asking { client, slot: &self.slot, target: &self.target };
         let mut jobs: BTreeMap<String, (f64, f64)> = BTreeMap::new();
         let mut lack = None;
-        for (query, all) in [("count by (job) (up)", true), ("sum by (job) (up)", false)] {
+        for (query, all) in [("count by (job) (up)", true), ("count by (job) (up == 0)", false)] {
             let question = Question { query: query.to_owned(), range: None, patience: QUICK };
             match asking.ask("targets", question).await {
                 Ok(told) => {
@@ -253,7 +265,10 @@ impl Answers for Asking<'_> {
         };
         let answer = self.client.ask(path, &form, question.patience).await?;
         let told = answers::series(&answer.body)?;
-        self.slot.warned(self.target, name, &told.warnings);
+        // What the screen asks for says itself that it is not whole.
+        if !["fleet", "dashboard", "rules"].contains(&name) {
+            self.slot.warned(self.target, name, &told.warnings);
+        }
         Ok(told)
     }
 }

@@ -3,6 +3,7 @@
 use promql_parser::parser::parse;
 use serde_json::Value;
 
+use crate::model::foreign::Foreign;
 use crate::model::objective::{Objective, Sli};
 
 use super::{at, documents, number, seconds, text};
@@ -70,6 +71,7 @@ fn openslo(document: &Value) -> Vec<Result<Objective, String>> {
     let name = text(document, &["metadata", "name"]).unwrap_or("slo");
     let service = text(document, &["spec", "service"]).unwrap_or("service");
     let window = at(document, &["spec", "timeWindows"]).or_else(|| at(document, &["spec", "timeWindow"])).and_then(|w| w.get(0));
+    let written = window.is_some();
     let period_s = window.and_then(|w| {
         if let Some(duration) = text(w, &["duration"]) {
             return seconds(duration);
@@ -95,6 +97,9 @@ fn openslo(document: &Value) -> Vec<Result<Objective, String>> {
             let (Some(good), Some(total)) = (part("good"), part("total")) else {
                 return Err(format!("{name}: no ratioMetrics with a good and a total query"));
             };
+            if written && period_s.is_none() {
+                return Err(format!("{name}: a time window of which the length is not known"));
+            }
             let (good, total) = (query(&name, good)?, query(&name, total)?);
             objective(
                 name,
@@ -138,13 +143,18 @@ fn objective(name: String, target: f64, period_s: u64, sli: Sli) -> Result<Objec
     if period_s < 3_600 {
         return Err(format!("{name}: a period of less than an hour"));
     }
+    // It comes from a file: nothing of it may move the cursor.
+    let name = Foreign::from(name.as_str()).shown().to_owned();
     Ok(Objective { name, target, period_s, sli, at: None })
 }
 
 /// A query as it is written: only the server knows whether it speaks PromQL or more than that.
 fn query(name: &str, text: &str) -> Result<String, String> {
     let text = text.trim();
-    if text.is_empty() { Err(format!("{name}: an empty query")) } else { Ok(text.to_owned()) }
+    if !["{{.window}}", "{{ .window }}"].iter().any(|place| text.contains(place)) {
+        return Err(format!("{name}: a query without {{{{.window}}}}: it would say the same of every window"));
+    }
+    Ok(text.to_owned())
 }
 
 #[cfg(test)]

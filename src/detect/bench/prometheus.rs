@@ -63,6 +63,7 @@ pub fn evaluated(name: &str, holds: u32, defects: &[&str]) -> Arc<Evaluated> {
         for_s: 60,
         holds: Ok(holds),
         since_ms: (holds > 0).then_some(-120_000),
+        at_ms: 0,
         first: (holds > 0).then(|| (Foreign::from("instance=a:9100"), 1.0)),
         defects: defects.iter().map(|d| Foreign::from(*d)).collect(),
     })

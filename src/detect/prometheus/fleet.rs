@@ -18,8 +18,8 @@ const PEERS: usize = 5;
 const FAR: f64 = 6.0;
 /// Where there are no peers: so many times what it was before.
 const GREW: f64 = 3.0;
-/// A file system that is full within this is critical, a warning: seconds.
-const FULL_S: (f64, f64) = (3_600.0, 86_400.0);
+/// A file system that is full within this is a warning: seconds.
+const FULL_S: f64 = 86_400.0;
 /// A miss costs its client so much, seconds.
 const MISS_S: f64 = 0.002;
 /// A cache that evicts does its work from this hit rate on.
@@ -97,13 +97,16 @@ fn judge(name: &str, host: &FleetHost, usual: &BTreeMap<&str, Usual>) -> Ranked 
     for (k, value) in &host.now {
         let Some(signal) = find(k) else { continue };
         match signal.means {
+            // Blocks that a session of PostgreSQL waits for are what its host's disks are waited for: counted once.
+            Means::Loss if signal.k == "pg_io" => lost += (value - host.now.get("psi_io").copied().unwrap_or(0.0)).max(0.0),
             Means::Loss => lost += paid(host, signal, *value),
             Means::Trouble(low, high) if *value >= low => {
                 let severity = if *value >= high { Severity::Critical } else { Severity::Warning };
                 why.push(Trouble { signal: signal.k, severity, says: says(host, signal, *value) });
             }
-            Means::Eta if *value > 0.0 && *value < FULL_S.1 => {
-                let severity = if *value < FULL_S.0 { Severity::Critical } else { Severity::Warning };
+            // An estimate from one hour: never more than a warning.
+            Means::Eta if *value > 0.0 && *value < FULL_S => {
+                let severity = Severity::Warning;
                 why.push(Trouble { signal: signal.k, severity, says: says(host, signal, *value) });
             }
             Means::Peers(least) if *value >= least => {

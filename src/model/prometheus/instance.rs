@@ -92,6 +92,13 @@ impl Alert {
         self.labels.iter().find(|(n, _)| n.shown() == name).map(|(_, value)| value.shown())
     }
 
+    /// All of its labels: no two alerts of a name have the same.
+    #[must_use]
+    pub fn all_labels(&self) -> String {
+        let rows = self.labels.iter().map(|(name, value)| format!("{}={}", name.shown(), value.shown()));
+        rows.collect::<Vec<_>>().join(",")
+    }
+
     /// What tells it from others of its name.
     #[must_use]
     pub fn who(&self) -> String {

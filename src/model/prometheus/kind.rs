@@ -20,8 +20,8 @@ impl ServerKind for Prometheus {
     type Ask = PrometheusAsk;
     type Detail = PrometheusDetail;
 
-    fn fold(before: &PrometheusState, fresh: &PrometheusSample, answers: &[Answered<'_, Self>], _: u64) -> PrometheusState {
-        let mut after = before.fold(fresh);
+    fn fold(before: &PrometheusState, fresh: &PrometheusSample, answers: &[Answered<'_, Self>], now_ns: u64) -> PrometheusState {
+        let mut after = before.fold(fresh, now_ns);
         for (ask, answer) in answers {
             match (ask, answer) {
                 (_, Ok(PrometheusDetail::Fleet(fleet))) => after.fleet = Ok(Arc::new(fleet.clone())),

@@ -9,12 +9,14 @@ mod instance;
 mod kind;
 mod lines;
 pub mod signals;
+mod union;
 
 pub use burn::{Counted, Point, Quantile, Share};
 pub use fleet::{Cost, Fleet, FleetHost, HostHistory};
 pub use instance::{Alert, Flavour, Instance, Job, Targets};
 pub use kind::{Prometheus, PrometheusAsk, PrometheusDetail};
 pub use lines::{Line, Lines};
+pub use union::{host_of, union};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -66,6 +68,9 @@ pub struct PrometheusState {
     pub alerts: Seen<Arc<Vec<Alert>>>,
     /// Targets.
     pub targets: Seen<Arc<Targets>>,
+    /// When alerts and targets came (CLOCK_MONOTONIC ns).
+    #[serde(default)]
+    pub came_ns: (u64, u64),
     /// Answers that are not whole.
     pub warnings: Arc<BTreeMap<String, Foreign>>,
     /// The hosts that it watches, as they were looked at last.
@@ -90,6 +95,7 @@ impl Default for PrometheusState {
             rules: BTreeMap::new(),
             alerts: Err(not_yet("/api/v1/alerts")),
             targets: Err(not_yet("up")),
+            came_ns: (0, 0),
             warnings: Arc::default(),
             fleet: not_looked_at(),
             host: not_looked_at(),
@@ -100,7 +106,7 @@ impl Default for PrometheusState {
 impl PrometheusState {
     /// Folds one tick over what was known.
     #[must_use]
-    pub fn fold(&self, sample: &PrometheusSample) -> Self {
+    pub fn fold(&self, sample: &PrometheusSample, now_ns: u64) -> Self {
         let mut counted = self.counted.clone();
         counted.extend(sample.counted.iter().map(|c| (c.objective.name.clone(), Arc::new(c.clone()))));
         let mut rules = self.rules.clone();
@@ -113,6 +119,10 @@ impl PrometheusState {
             rules,
             alerts: slow(&sample.alerts, &self.alerts),
             targets: slow(&sample.targets, &self.targets),
+            came_ns: (
+                if sample.alerts.is_some() { now_ns } else { self.came_ns.0 },
+                if sample.targets.is_some() { now_ns } else { self.came_ns.1 },
+            ),
             warnings: sample.warnings.clone().map_or_else(|| self.warnings.clone(), Arc::new),
             fleet: self.fleet.clone(),
             host: self.host.clone(),

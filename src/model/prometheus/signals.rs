@@ -78,7 +78,7 @@ pub const GROUPS: &[Group] = &[
                 "CPU busy",
                 Ratio,
                 Level,
-                "1 - avg by (instance) (rate(node_cpu_seconds_total{mode=\"idle\",$h}[$w]$o))",
+                "1 - avg by (instance) (sum by (instance, cpu) (rate(node_cpu_seconds_total{mode=~\"idle|iowait\",$h}[$w]$o)))",
             ),
             s(
                 "cpu_nice",
@@ -115,7 +115,7 @@ pub const GROUPS: &[Group] = &[
                 "processes killed for memory within the hour",
                 Count,
                 Trouble(1.0, 3.0),
-                "sum by (instance) (increase(node_vmstat_oom_kill{$h}[1h]$o))",
+                "max by (instance) (sum by (instance, job) (increase(node_vmstat_oom_kill{$h}[1h]$o)))",
             ),
             s(
                 "disk_util",
@@ -150,7 +150,7 @@ pub const GROUPS: &[Group] = &[
                 "connections dropped at full accept queues",
                 PerSecond,
                 Trouble(0.1, 1.0),
-                "sum by (instance) (rate(node_netstat_TcpExt_ListenDrops{$h}[$w]$o))",
+                "max by (instance) (sum by (instance, job) (rate(node_netstat_TcpExt_ListenDrops{$h}[$w]$o)))",
             ),
             s(
                 "conntrack",
@@ -168,10 +168,10 @@ pub const GROUPS: &[Group] = &[
             ),
             s(
                 "readonly",
-                "file systems turned read-only by an error",
+                "file systems turned read-only within the hour",
                 Count,
                 Trouble(1.0, 1.0),
-                "sum by (instance) (node_filesystem_device_error{fstype!~\"tmpfs|overlay|squashfs|ramfs|nsfs|fuse.*\",$h}$o)",
+                "count by (instance) ((node_filesystem_readonly{fstype=~\"ext.*|xfs|btrfs\",$h}$o == 1) and (min_over_time(node_filesystem_readonly{$h}[1h]$o) == 0))",
             ),
         ],
     },
@@ -197,7 +197,7 @@ pub const GROUPS: &[Group] = &[
                 "until a file system is full",
                 Seconds,
                 Eta,
-                "bottomk by (instance) (1, min by (instance, mountpoint) ((node_filesystem_avail_bytes{fstype!~\"tmpfs|overlay|squashfs|ramfs|nsfs|iso9660|fuse.*\",$h}$o / -(deriv(node_filesystem_avail_bytes{$h}[1h]$o) < 0)) and node_filesystem_avail_bytes{$h}$o < 0.2 * node_filesystem_size_bytes{$h}$o))",
+                "bottomk by (instance) (1, min by (instance, mountpoint) ((node_filesystem_avail_bytes{fstype!~\"tmpfs|overlay|squashfs|ramfs|nsfs|iso9660|fuse.*\",$h}$o / -(deriv(node_filesystem_avail_bytes{$h}[1h]$o) < 0)) and (deriv(node_filesystem_avail_bytes{$h}[10m]$o) < 0) and node_filesystem_avail_bytes{$h}$o < 0.2 * node_filesystem_size_bytes{$h}$o))",
             ),
         ],
     },
@@ -216,14 +216,20 @@ pub const GROUPS: &[Group] = &[
                 "connections of PostgreSQL",
                 Ratio,
                 Trouble(0.9, 0.98),
-                "sum by (instance) (pg_stat_activity_count{$h}$o) / max by (instance) (pg_settings_max_connections{$h}$o)",
+                "max by (instance) (sum by (instance, job) (pg_stat_activity_count{$h}$o) / on (instance, job) max by (instance, job) (pg_settings_max_connections{$h}$o))",
             ),
-            s("pg_active", "sessions at work", Count, Level, "sum by (instance) (pg_stat_activity_count{state=\"active\",$h}$o)"),
+            s(
+                "pg_active",
+                "sessions at work",
+                Count,
+                Level,
+                "max by (instance) (sum by (instance, job) (pg_stat_activity_count{state=\"active\",$h}$o))",
+            ),
             s(
                 "pg_tx",
                 "oldest transaction",
                 Seconds,
-                Trouble(1_800.0, 14_400.0),
+                Trouble(1_800.0, f64::INFINITY),
                 "max by (instance) (pg_stat_activity_max_tx_duration{state=~\"active|idle in transaction.*\",$h}$o)",
             ),
             s(
@@ -231,14 +237,14 @@ pub const GROUPS: &[Group] = &[
                 "sessions wait for blocks",
                 SecondsPerSecond,
                 Loss,
-                "sum by (instance) (rate(pg_stat_database_blk_read_time{$h}[$w]$o)) / 1000",
+                "max by (instance) (sum by (instance, job) (rate(pg_stat_database_blk_read_time{$h}[$w]$o))) / 1000",
             ),
             s(
                 "pg_deadlocks",
                 "deadlocks",
                 PerSecond,
                 Trouble(0.02, 0.2),
-                "sum by (instance) (rate(pg_stat_database_deadlocks{$h}[$w]$o))",
+                "max by (instance) (sum by (instance, job) (rate(pg_stat_database_deadlocks{$h}[$w]$o)))",
             ),
             s(
                 "pg_rollback",
@@ -252,7 +258,7 @@ pub const GROUPS: &[Group] = &[
                 "written to temporary files",
                 BytesPerSecond,
                 Peers(20e6),
-                "sum by (instance) (rate(pg_stat_database_temp_bytes{$h}[$w]$o))",
+                "max by (instance) (sum by (instance, job) (rate(pg_stat_database_temp_bytes{$h}[$w]$o)))",
             ),
             s(
                 "pg_lag",
@@ -263,10 +269,10 @@ pub const GROUPS: &[Group] = &[
             ),
             s(
                 "pg_locks",
-                "locks that are not granted or exclusive",
+                "exclusive locks, held or waited for",
                 Count,
                 Peers(50.0),
-                "sum by (instance) (pg_locks_count{mode=~\"exclusivelock|accessexclusivelock\",$h}$o)",
+                "max by (instance) (sum by (instance, job) (pg_locks_count{mode=~\"exclusivelock|accessexclusivelock\",$h}$o))",
             ),
         ],
     },
@@ -285,35 +291,35 @@ pub const GROUPS: &[Group] = &[
                 "main thread of Redis",
                 Cores,
                 Trouble(0.85, 0.95),
-                "sum by (instance) (rate(redis_cpu_sys_main_thread_seconds_total{$h}[$w]$o) + rate(redis_cpu_user_main_thread_seconds_total{$h}[$w]$o))",
+                "max by (instance) (sum by (instance, job) (rate(redis_cpu_sys_main_thread_seconds_total{$h}[$w]$o) + rate(redis_cpu_user_main_thread_seconds_total{$h}[$w]$o)))",
             ),
             s(
                 "redis_evict",
                 "keys evicted by Redis",
                 PerSecond,
                 Level,
-                "sum by (instance) (rate(redis_evicted_keys_total{$h}[$w]$o))",
+                "max by (instance) (sum by (instance, job) (rate(redis_evicted_keys_total{$h}[$w]$o)))",
             ),
             s(
                 "redis_miss",
                 "look-ups that miss",
                 PerSecond,
                 Level,
-                "sum by (instance) (rate(redis_keyspace_misses_total{$h}[$w]$o))",
+                "max by (instance) (sum by (instance, job) (rate(redis_keyspace_misses_total{$h}[$w]$o)))",
             ),
             s(
                 "redis_hit",
                 "look-ups that hit",
                 PerSecond,
                 Level,
-                "sum by (instance) (rate(redis_keyspace_hits_total{$h}[$w]$o))",
+                "max by (instance) (sum by (instance, job) (rate(redis_keyspace_hits_total{$h}[$w]$o)))",
             ),
             s(
                 "redis_reject",
                 "connections refused by Redis",
                 PerSecond,
                 Trouble(0.01, 1.0),
-                "sum by (instance) (rate(redis_rejected_connections_total{$h}[$w]$o))",
+                "max by (instance) (sum by (instance, job) (rate(redis_rejected_connections_total{$h}[$w]$o)))",
             ),
             s(
                 "redis_clients",
@@ -341,7 +347,7 @@ pub const GROUPS: &[Group] = &[
                 "commands refused by Redis",
                 PerSecond,
                 Trouble(0.1, 10.0),
-                "sum by (instance) (rate(redis_errors_total{err=~\"OOM|READONLY|MISCONF|CLUSTERDOWN|LOADING|NOREPLICAS|NOPERM\",$h}[$w]$o))",
+                "max by (instance) (sum by (instance, job) (rate(redis_errors_total{err=~\"OOM|READONLY|MISCONF|CLUSTERDOWN|LOADING|NOREPLICAS|NOPERM\",$h}[$w]$o)))",
             ),
         ],
     },
@@ -351,70 +357,4 @@ pub const GROUPS: &[Group] = &[
 #[must_use]
 pub fn find(k: &str) -> Option<&'static Signal> {
     GROUPS.iter().flat_map(|g| g.signals).find(|s| s.k == k)
-}
-
-/// One query for these signals, each labelled by its name; of one host, or of all; rates over that window; at the time before, or now.
-#[must_use]
-pub fn union(signals: &[Signal], host: Option<&str>, window: &str, before: &str) -> String {
-    let chosen = host.map_or_else(String::new, |host| format!("instance=~{:?}", format!("{}(:[0-9]+)?", literal(host))));
-    let past = if before.is_empty() { String::new() } else { format!(" offset {before}") };
-    let one = |s: &Signal| {
-        let query = s.query.replace("$h", &chosen).replace("$w", window).replace("$o", &past);
-        format!("label_replace({query}, \"k\", \"{}\", \"\", \"\")", s.k)
-    };
-    signals.iter().map(one).collect::<Vec<_>>().join(" or ")
-}
-
-/// A text as a regular expression that matches nothing else.
-fn literal(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 8);
-    for c in text.chars() {
-        if !(c.is_alphanumeric() || matches!(c, '_' | '-')) {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out
-}
-
-/// The host of an instance: without its port.
-#[must_use]
-pub fn host_of(instance: &str) -> &str {
-    match instance.rsplit_once(':') {
-        Some((host, port)) if port.parse::<u16>().is_ok() => host.trim_start_matches('[').trim_end_matches(']'),
-        _ => instance,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_union_is_a_query() {
-        for group in GROUPS {
-            for (host, before) in [(None, ""), (Some("db-3.example"), ""), (None, "1d")] {
-                let query = union(group.signals, host, "1m", before);
-                assert!(
-                    promql_parser::parser::parse(&query).is_ok(),
-                    "{}: {query}: {:?}",
-                    group.name,
-                    promql_parser::parser::parse(&query).err()
-                );
-            }
-        }
-        let all: Vec<&str> = GROUPS.iter().flat_map(|g| g.signals).map(|s| s.k).collect();
-        for k in &all {
-            assert_eq!(all.iter().filter(|o| *o == k).count(), 1, "{k} twice");
-        }
-    }
-
-    #[test]
-    fn a_host_is_an_instance_without_its_port() {
-        assert_eq!(
-            ["db3:9100", "db3", "10.0.0.5:9100", "[fd00::1]:9100", "a:b"].map(host_of),
-            ["db3", "db3", "10.0.0.5", "fd00::1", "a:b"]
-        );
-        assert_eq!(literal("db-3.example"), "db-3\\.example");
-    }
 }

@@ -7,10 +7,13 @@ mod tests {
     use super::super::*;
     use crate::collect::prometheus::question::{part, with_window};
 
+    /// Series of one moment.
+    type Row = Vec<(Vec<(&'static str, String)>, Option<f64>)>;
+
     /// A server whose counters are functions of time.
     struct Stub<F>(F, Vec<String>);
 
-    impl<F: FnMut(&str, i64) -> Vec<(Vec<(&'static str, String)>, Option<f64>)> + Send> Answers for Stub<F> {
+    impl<F: FnMut(&str, i64) -> Row + Send> Answers for Stub<F> {
         async fn ask(&mut self, _: &str, question: Question) -> Result<Told<Vec<Series>>, Trouble> {
             self.1.push(question.query.clone());
             let now = clock::now().wall_ms / 1000;
@@ -18,7 +21,7 @@ mod tests {
             let (begin, end, step) = question.range.unwrap_or((if raw { now - 300 } else { now }, now, 15));
             let mut all: BTreeMap<_, Series> = BTreeMap::new();
             for s in (begin..=end).step_by(step as usize) {
-                for (labels, value) in (self.0)(question.query.trim_end_matches("[5m]"), s) {
+                for (labels, value) in grown(&mut self.0, &question.query, s) {
                     let labels: Box<[(Box<str>, Box<str>)]> = labels.into_iter().map(|(n, v)| (n.into(), v.into())).collect();
                     let series = all.entry(labels.clone()).or_insert_with(|| Series { labels, ..Series::default() });
                     series.points.extend(value.map(|v| (s * 1000, v)));
@@ -26,6 +29,22 @@ mod tests {
             }
             Ok(Told { data: all.into_values().collect(), warnings: Vec::new(), bytes: 0 })
         }
+    }
+
+    /// `sum(increase(x[30m]))` is what x grew by within that; all else is the counter itself.
+    fn grown<F>(counter: &mut F, query: &str, s: i64) -> Row
+    where
+        F: FnMut(&str, i64) -> Row,
+    {
+        let Some((inner, window)) = query.strip_prefix("sum(increase(").and_then(|q| q.strip_suffix("]))")?.rsplit_once('['))
+        else {
+            return counter(query.trim_end_matches("[5m]"), s);
+        };
+        let (number, unit) = window.split_at(window.len() - 1);
+        let seconds = number.parse::<i64>().unwrap() * if unit == "h" { 3_600 } else { 60 };
+        let mut sum = |s: i64| counter(inner, s).into_iter().filter_map(|(_, v)| v).reduce(|a, b| a + b);
+        let (now, before) = (sum(s), sum(s - seconds));
+        now.map(|now| (Vec::new(), Some(now - before.unwrap_or(0.0)))).into_iter().collect()
     }
 
     fn objective(sli: Sli) -> Objective {

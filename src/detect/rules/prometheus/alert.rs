@@ -31,7 +31,7 @@ fn judge(view: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
     let mut judged = Judged::default();
     for alert in alerts.iter().flat_map(|all| all.iter()).filter(|a| a.firing) {
         let who = alert.who();
-        let key = format!("{}{{{who}}}", alert.name.shown());
+        let key = format!("{}{{{}}}", alert.name.shown(), alert.all_labels());
         let subject = Subject::new(SubjectType::Alert, key.as_str(), alert.name.shown());
         let about = if who.is_empty() { String::new() } else { format!(" ({who})") };
         let says = if alert.says.is_empty() { String::new() } else { format!(": {}", alert.says.shown()) };
@@ -48,8 +48,11 @@ fn judge(view: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
     let now_ms = view.facts.world.at.wall_ms;
     let told = |name: &str| alerts.iter().flat_map(|all| all.iter()).any(|a| a.firing && a.name.shown() == name);
     for rule in view.server.rules.iter().filter(|r| r.fires(now_ms) && !told(r.name.shown())) {
-        let subject =
-            Subject::new(SubjectType::Alert, format!("{}/{}", rule.group.shown(), rule.name.shown()), rule.name.shown());
+        let subject = Subject::new(
+            SubjectType::Alert,
+            format!("{}/{} {}", rule.group.shown(), rule.name.shown(), rule.expr.shown()),
+            rule.name.shown(),
+        );
         let about = rule.first.as_ref().map(|(about, _)| about.shown()).filter(|a| !a.is_empty());
         let about = about.map_or_else(String::new, |about| format!(" ({about})"));
         let mut found = Found::new(Class::Outcome, format!("{}{about} would fire", rule.name.shown()));

@@ -27,7 +27,7 @@ series. What is asked for its absence, or stands behind `or` and `unless`, may b
 fn judge(view: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
     let mut judged = Judged::default();
     for rule in view.server.rules.iter().filter(|r| !r.defects.is_empty()) {
-        let key = format!("{}/{}", rule.group.shown(), rule.name.shown());
+        let key = format!("{}/{} {}", rule.group.shown(), rule.name.shown(), rule.expr.shown());
         let subject = Subject::new(SubjectType::Alert, key.as_str(), rule.name.shown());
         let first = rule.defects.first().map_or("", |d| d.shown());
         let mut found = Found::new(Class::Hygiene, format!("rule {}: {first}", rule.name.shown()));
