@@ -31,6 +31,36 @@ fn published_objectives_are_read_whole() {
     assert!(all.is_empty() || found >= 8, "{found}");
 }
 
+/// What perftop asks for each window of an objective of sloth is what sloth's own rules record for it.
+#[test]
+fn each_objective_of_sloth_asks_what_its_generated_rules_record() {
+    use perftop::model::objective::Sli;
+    let plain = |text: &str| text.chars().filter(|c| !c.is_whitespace() && !"()".contains(*c)).collect::<String>();
+    let all = published("slo");
+    let mut compared = 0;
+    for path in all.iter().filter(|p| !p.display().to_string().contains("generated")) {
+        let generated = PathBuf::from(path.display().to_string().replace(".yml", ".generated.yml"));
+        let rules = files::rules("f", &fs::read_to_string(&generated).unwrap()).unwrap();
+        let (objectives, _) = files::objectives("f", &fs::read_to_string(path).unwrap()).unwrap();
+        for objective in &objectives {
+            for window in ["5m", "30m", "1h", "2h", "6h", "1d", "3d"] {
+                let at = |query: &str| query.replace("{{.window}}", window).replace("{{ .window }}", window);
+                let asked = match &objective.sli {
+                    Sli::Rates { errors, total } => format!("{}/{}", at(errors), at(total)),
+                    Sli::Share { errors } => at(errors),
+                    other => panic!("{other:?}"),
+                };
+                let own = |r: &&perftop::model::alerting::RuleText| {
+                    r.name == format!("slo:sli_error:ratio_rate{window}") && plain(&r.expr) == plain(&asked)
+                };
+                assert!(rules.iter().any(|r| own(&r)), "{}: {} {window}: {asked}", path.display(), objective.name);
+                compared += 1;
+            }
+        }
+    }
+    assert!(all.is_empty() || compared >= 7 * 8, "{compared}");
+}
+
 #[test]
 fn published_rules_are_read_whole() {
     let generated = published("slo").into_iter().filter(|p| p.display().to_string().contains("generated"));

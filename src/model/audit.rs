@@ -150,6 +150,18 @@ pub const TOUCHED: &[Touched] = &[
     ),
     row(
         Use::Ask,
+        "the address of a Prometheus that runs here, or of --prometheus",
+        "HTTP, over one connection that is kept: GET /api/v1/status/buildinfo and /api/v1/alerts; POST /api/v1/query and /api/v1/query_range with \
+         objectives, rules, `up` by job, and what screens 7 and 8 show; redirects are not followed",
+    ),
+    row(
+        Use::Read,
+        "a file of token_file, header_file, tls_ca, tls_cert, tls_key",
+        "what a Prometheus of the configuration is told, and by which certificates",
+    ),
+    row(Use::Read, "**.{json,yml,yaml}", "dashboards, rule files and objectives that were named"),
+    row(
+        Use::Ask,
         "the address of --postgres",
         "the same, by TCP, to servers that were named (an argument, the configuration, DATABASE_URL, PGHOST) and to no other",
     ),

@@ -3,7 +3,9 @@
 use perftop::collect::host::{
     cgroup, cpu, disk, filesystem, kmsg, limits, memory, network, ports, psi, qdisc, serving::Sockets, sockdiag, stat, unixdiag,
 };
+use perftop::collect::prometheus::answers as prometheus;
 use perftop::collect::redis::{answers, info};
+use perftop::config::files;
 use perftop::model::mask;
 
 /// A parser: whether it made something of the bytes.
@@ -72,4 +74,17 @@ pub const PARSERS: &[(&str, Parser)] = &[
     ("tests/fixtures/redis/slowlog_7.0.resp", |b| answers::whole(b).is_some_and(|v| answers::slowlog(&v).entries.len() > 3)),
     ("tests/fixtures/redis/histogram_7.0.resp", |b| answers::whole(b).is_some_and(|v| answers::histograms(&v).len() > 5)),
     ("tests/fixtures/redis/config_7.0.resp", |b| answers::whole(b).is_some_and(|v| answers::settings(&v).len() > 150)),
+    // Recorded answers (Prometheus 2.42): a histogram, two counters over two minutes, two alerts.
+    ("tests/fixtures/prometheus/query_2.42.json", |b| prometheus::series(b).is_ok_and(|told| told.data.len() == 7)),
+    ("tests/fixtures/prometheus/range_2.42.json", |b| {
+        prometheus::series(b).is_ok_and(|told| told.data.iter().all(|s| s.points.len() == 9))
+    }),
+    ("tests/fixtures/prometheus/alerts_2.42.json", |b| prometheus::alerts(b).is_ok_and(|told| told.data.len() == 2)),
+    ("tests/fixtures/prometheus/buildinfo_2.42.json", |b| prometheus::open::<prometheus::Build>(b).is_ok()),
+    ("tests/fixtures/seeds/dashboards/engineer-assistant-dashboard.json", |b| {
+        std::str::from_utf8(b).is_ok_and(|text| files::dashboard("f", text).is_ok_and(|d| d.panels.len() == 8))
+    }),
+    ("tests/fixtures/seeds/rules/sigma-alerts.yml", |b| {
+        std::str::from_utf8(b).is_ok_and(|text| files::rules("f", text).is_ok_and(|rules| rules.len() == 5))
+    }),
 ];

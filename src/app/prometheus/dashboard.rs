@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::diagnose::Picture;
-use crate::model::dashboard::{Chosen, Dashboard, Interval, Panel, PanelKind, Source, expand, options_of};
+use crate::model::dashboard::{Chosen, Dashboard, Interval, Panel, PanelKind, Source, expand, options_of, repeated};
 use crate::model::demand::{Demand, Detail};
 use crate::model::prometheus::{Lines, PrometheusAsk, PrometheusDetail};
 use crate::model::seen::Seen;
@@ -27,8 +27,10 @@ const SPANS: (u64, u64) = (300, 30 * 86_400);
 /// One dashboard, as it is looked at.
 #[derive(Debug, Clone)]
 pub struct DashboardView {
-    /// The dashboard.
+    /// The dashboard, its repeated panels as often as there are values for them.
     pub dashboard: Arc<Dashboard>,
+    /// Its panels as they are written.
+    written: Arc<Vec<Panel>>,
     /// The panel that is selected, by its place in the list.
     pub selected: usize,
     /// It is shown alone, with a cursor so many points before the end.
@@ -50,9 +52,19 @@ impl DashboardView {
     pub fn new(dashboard: Dashboard) -> Self {
         let chosen = Chosen::first(&dashboard);
         let span_s = dashboard.span_s;
+        let written = Arc::new(dashboard.panels.clone());
         let dashboard = Arc::new(dashboard);
-        let mut view =
-            Self { dashboard, selected: 0, alone: None, variable: 0, chosen, span_s, report: false, asked: BTreeMap::new() };
+        let mut view = Self {
+            written,
+            dashboard,
+            selected: 0,
+            alone: None,
+            variable: 0,
+            chosen,
+            span_s,
+            report: false,
+            asked: BTreeMap::new(),
+        };
         if view.panel().is_some_and(|p| p.kind == PanelKind::Row) {
             view.step(1);
         }
@@ -137,6 +149,18 @@ impl DashboardView {
         }
     }
 
+    /// Copies of the panels that are repeated, by what is known of their variables.
+    fn repeat(&mut self) {
+        if self.written.iter().all(|p| p.repeat.is_none()) {
+            return;
+        }
+        let panels = repeated(&self.written, &self.chosen);
+        if panels != self.dashboard.panels {
+            self.dashboard = Arc::new(Dashboard { panels, ..Dashboard::clone(&self.dashboard) });
+            self.selected = self.selected.min(self.dashboard.panels.len().saturating_sub(1));
+        }
+    }
+
     fn interval(&self, step: &str) -> Interval {
         let least_s = crate::config::parse_duration(step).map_or(0, |ms| ms / 1000);
         Interval::of(self.span_s, POINTS, least_s, SCRAPE_S.max(least_s))
@@ -147,7 +171,7 @@ impl DashboardView {
     pub fn demand(&self, source: &str, panel: &Panel, target: usize) -> Option<Demand> {
         let target = panel.targets.get(target)?;
         let interval = self.interval(&target.step);
-        let query = expand(&target.expr, &self.dashboard, &self.chosen, &interval);
+        let query = expand(&target.expr, &self.dashboard, &panel.chosen(&self.chosen), &interval);
         let step_s = if target.instant && panel.kind != PanelKind::Lines { 0 } else { interval.step_s };
         Some(PrometheusAsk::Query { query, span_s: self.span_s, step_s }.of(source))
     }
@@ -182,6 +206,7 @@ impl DashboardView {
             }
             wanted.push((demand, VALUES_S));
         }
+        self.repeat();
         let top = self.panel().map_or(0, |p| p.place.1);
         let near = |p: &&Panel| p.place.1 + AROUND >= top && p.place.1 <= top + AROUND;
         let mut panels: Vec<&Panel> = match self.alone {

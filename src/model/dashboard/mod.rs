@@ -3,6 +3,7 @@
 
 mod interval;
 mod legend;
+mod repeat;
 mod units;
 mod variables;
 
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 
 pub use interval::Interval;
 pub use legend::legend;
+pub use repeat::repeated;
 pub use units::show;
 pub use variables::{Chosen, expand, options_of};
 
@@ -85,6 +87,8 @@ pub struct Panel {
     pub columns: Columns,
     /// The variable that it is repeated for.
     pub repeat: Option<String>,
+    /// One of several copies: the variable that it was repeated for, and its value here.
+    pub scoped: Option<(String, String)>,
     /// A row: its panels are folded away.
     pub folded: bool,
 }
@@ -166,6 +170,16 @@ impl Default for Source {
 }
 
 impl Panel {
+    /// What is chosen, as it counts in this panel.
+    #[must_use]
+    pub fn chosen(&self, chosen: &Chosen) -> Chosen {
+        let mut own = chosen.clone();
+        if let Some((name, value)) = &self.scoped {
+            own.values.insert(name.clone(), vec![value.clone()]);
+        }
+        own
+    }
+
     /// The style of a figure by its thresholds: the name of a colour.
     #[must_use]
     pub fn colour(&self, value: f64) -> Option<&str> {

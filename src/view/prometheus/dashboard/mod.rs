@@ -76,7 +76,7 @@ fn one(
     let title = crate::model::dashboard::expand(
         &panel.title,
         &view.dashboard,
-        &view.chosen,
+        &panel.chosen(&view.chosen),
         &crate::model::dashboard::Interval::of(view.span_s, 1, 0, 15),
     );
     if panel.kind == PanelKind::Row {
