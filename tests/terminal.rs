@@ -439,3 +439,23 @@ fn a_reader_that_hangs_holds_up_neither_the_screen_nor_the_way_out() {
     tty.assert_given_back();
     std::fs::remove_dir_all(root).unwrap();
 }
+
+/// It takes connections and says nothing, ever: its screens open, keys answer, and leaving waits for nobody.
+#[test]
+fn a_prometheus_that_hangs_holds_up_neither_keys_nor_the_way_out() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let held = std::thread::spawn(move || listener.incoming().take(3).map_while(Result::ok).collect::<Vec<_>>());
+    let board = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/seeds/dashboards/sigma-dashboard.json");
+    let mut tty = Tty::open(&["--no-config", "--no-discover", "--prometheus", &url, "--dashboard", board], &[]);
+    tty.wait_for("Request Rate");
+    for (key, shown) in [(b"5", "Objectives"), (b"7", "Fleet"), (b"8", "Request Rate"), (b"1", "Verdict")] {
+        tty.forget();
+        tty.send(key);
+        tty.wait_for(shown);
+    }
+    tty.send(b"q");
+    assert_eq!(tty.exit_code(), Some(0));
+    tty.assert_given_back();
+    drop(held);
+}

@@ -65,6 +65,9 @@ impl DashboardView {
             report: false,
             asked: BTreeMap::new(),
         };
+        if view.dashboard.variables.first().is_some_and(|v| v.source == Source::Datasource) {
+            view.next_variable();
+        }
         if view.panel().is_some_and(|p| p.kind == PanelKind::Row) {
             view.step(1);
         }
@@ -103,6 +106,12 @@ impl DashboardView {
     pub fn next_variable(&mut self) {
         let all = self.dashboard.variables.len().max(1);
         self.variable = (self.variable + 1) % all;
+        let is_none = |v: &crate::model::dashboard::Variable| v.source == Source::Datasource;
+        if self.dashboard.variables.iter().any(|v| !is_none(v))
+            && self.dashboard.variables.get(self.variable).is_some_and(is_none)
+        {
+            self.next_variable();
+        }
     }
 
     /// The next value of that variable, and after the last one all of them, where it may stand for all.

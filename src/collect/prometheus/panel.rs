@@ -25,7 +25,12 @@ const VALUES: usize = 2_000;
 /// The server cannot be asked at all.
 pub async fn query(server: &mut impl Answers, expr: &str, span_s: u64, step_s: u64) -> Result<Seen<Lines>, Trouble> {
     let end_s = clock::now().wall_ms / 1000;
-    let range = (step_s > 0).then(|| aligned(end_s, span_s, step_s.max(span_s / POINTS)));
+    // It ends with the minute, however coarse its steps are: what happens now is what is looked for.
+    let range = (step_s > 0).then(|| {
+        let step_s = step_s.max(span_s / POINTS);
+        let (_, end, _) = aligned(end_s, 0, step_s.min(60));
+        (end - i64::try_from(span_s / step_s * step_s).unwrap_or(3_600), end, step_s)
+    });
     let told = match server.ask("dashboard", Question { query: expr.to_owned(), range, patience: FAR }).await {
         Ok(told) => told,
         Err(trouble) if trouble.of_question() => return Ok(Err(Lack::new(Why::Garbage, trouble.to_string()))),

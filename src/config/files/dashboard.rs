@@ -61,9 +61,9 @@ fn classic(root: &Value, found: &mut Dashboard) -> Option<()> {
     found.variables = list.into_iter().flatten().filter_map(variable).collect();
     match (panels, rows) {
         (Some(panels), _) => {
-            let mut y = 0;
+            let (mut y, mut down) = (0, 0);
             for value in panels {
-                take(value, found, &mut y);
+                take(value, found, &mut y, &mut down);
             }
         }
         (None, Some(rows)) => {
@@ -102,26 +102,37 @@ fn row_before(row: &Value, found: &mut Dashboard, y: &mut u16) {
     *y += tallest;
 }
 
-/// A panel, or a row with the panels that are folded in it. `y`: where the next one without a place stands.
-fn take(value: &Value, found: &mut Dashboard, y: &mut u16) {
+/// A panel, or a row with the panels that are folded in it: these are unfolded below it, and push all that follows down. `y`: where the next
+/// one without a place stands; `down`: by how much what follows was pushed so far.
+fn take(value: &Value, found: &mut Dashboard, y: &mut u16, down: &mut i32) {
     let grid = at(value, &["gridPos"]).or_else(|| at(value, &["position"]));
     let figure = |key: &str| grid.and_then(|g| g.get(key)).and_then(number).map(|v| v.clamp(0.0, 10_000.0) as u16);
     let is_row = text(value, &["type"]) == Some("row");
     let place = match (figure("x"), figure("y"), figure("w"), figure("h")) {
-        (Some(x), Some(at), Some(w), Some(h)) => (x.min(23), at, w.clamp(1, 24), h.max(1)),
+        (Some(x), Some(at), Some(w), Some(h)) => {
+            let moved = i32::from(at).saturating_add(*down).clamp(0, 60_000);
+            (x.min(23), moved as u16, w.clamp(1, 24), h.max(1))
+        }
         // Without a place one stands below the other.
         _ => (0, *y, 24, if is_row { 1 } else { 8 }),
     };
     *y = (*y).max(place.1 + place.3);
     let (panel, note) = panel(value, place);
-    let folded = panel.folded;
-    let inner = value.get("panels").and_then(Value::as_array);
     found.panels.push(panel);
     found.notes.push(note);
-    for value in inner.into_iter().flatten().filter(|_| is_row) {
-        let before = found.panels.len();
-        take(value, found, y);
-        found.panels[before..].iter_mut().for_each(|p| p.folded = folded);
+    let inner: Vec<&Value> = value.get("panels").and_then(Value::as_array).into_iter().flatten().filter(|_| is_row).collect();
+    let top = |v: &&Value| at(v, &["gridPos", "y"]).and_then(number).map(|y| y as u16);
+    let first = inner.iter().filter_map(top).min();
+    let (row_y, before) = (place.1, found.panels.len());
+    for value in inner {
+        // Their places are those of when the row was folded.
+        let mut own = first.map_or(*down, |first| i32::from(row_y) + 1 - i32::from(first));
+        take(value, found, y, &mut own);
+    }
+    let bottom = found.panels[before..].iter().map(|p| p.place.1 + p.place.3).max();
+    if let Some(bottom) = bottom {
+        *down = down.saturating_add(i32::from(bottom.saturating_sub(row_y + 1)));
+        *y = (*y).max(bottom);
     }
 }
 
@@ -149,6 +160,16 @@ mod tests {
         assert_eq!((d.title.as_str(), d.panels.len(), d.panels[1].place), ("new", 2, (12, 1, 12, 8)));
         assert_eq!((d.panels[1].targets[0].legend.as_str(), d.panels[1].unit.as_str()), ("{{job}}", "s"));
         assert_eq!(d.variables[0].source, Source::Query("label_values(up, job)".into()));
+    }
+
+    #[test]
+    fn folded_rows_are_unfolded_and_push_the_rest_down() {
+        let text = r#"{"panels":[{"type":"row","title":"a","collapsed":true,"gridPos":{"x":0,"y":0,"w":24,"h":1},"panels":[
+            {"type":"stat","title":"p","targets":[{"expr":"up"}],"gridPos":{"x":0,"y":20,"w":12,"h":8}},{"type":"stat","title":"q","targets":[{"expr":"up"}],"gridPos":{"x":0,"y":28,"w":12,"h":8}}]},
+            {"type":"row","title":"b","collapsed":true,"gridPos":{"x":0,"y":1,"w":24,"h":1},"panels":[{"type":"stat","title":"r","targets":[{"expr":"up"}],"gridPos":{"x":0,"y":2,"w":12,"h":8}}]}]}"#;
+        let places: Vec<_> = dashboard("f", text).unwrap().panels.iter().map(|p| (p.title.clone(), p.place.1)).collect();
+        let expected = [("a", 0), ("p", 1), ("q", 9), ("b", 17), ("r", 18)];
+        assert_eq!(places, expected.map(|(t, y)| (t.to_owned(), y)));
     }
 
     #[test]

@@ -89,8 +89,6 @@ pub struct Panel {
     pub repeat: Option<String>,
     /// One of several copies: the variable that it was repeated for, and its value here.
     pub scoped: Option<(String, String)>,
-    /// A row: its panels are folded away.
-    pub folded: bool,
 }
 
 /// What a table changes in its columns.

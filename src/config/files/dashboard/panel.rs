@@ -96,7 +96,6 @@ pub(super) fn panel(value: &Value, place: (u16, u16, u16, u16)) -> (Panel, Note)
         columns: columns(value),
         scoped: None,
         repeat: text(value, &["repeat"]).map(ToOwned::to_owned),
-        folded: value.get("collapsed").and_then(Value::as_bool).unwrap_or(false),
     };
     (panel, note)
 }

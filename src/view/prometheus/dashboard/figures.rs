@@ -74,7 +74,11 @@ pub fn bars(panel: &Panel, answers: &[Answer<'_>], theme: &Theme, frame: &mut Fr
     };
     let high = panel.scale.1.or(whole).unwrap_or(most).max(low + 1e-12);
     let width = usize::from(area.width);
-    let (names, room) = if all.len() > 1 { (width / 3, width / 3) } else { (0, width.saturating_sub(14)) };
+    // The figure first, then the name, and the bar in what is left.
+    let figure = all.iter().map(|(_, v, _)| text(panel, *v).chars().count()).max().unwrap_or(0) + 2;
+    let longest = all.iter().map(|(name, ..)| name.chars().count()).max().unwrap_or(0);
+    let names = if all.len() > 1 { longest.min(width.saturating_sub(figure) / 2) } else { 0 };
+    let room = width.saturating_sub(names + 1 + figure);
     let row = |(name, value, _): &(String, Option<f64>, Vec<Option<f64>>)| {
         let share = value.map_or(0.0, |v| ((v - low) / (high - low)).clamp(0.0, 1.0));
         let full = (share * room as f64).round() as usize;

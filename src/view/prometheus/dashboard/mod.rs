@@ -14,7 +14,7 @@ use ratatui::text::{Line, Span};
 use crate::app::{App, DashboardView};
 use crate::config::Meaning;
 use crate::diagnose::Picture;
-use crate::model::dashboard::{Drawn, Panel, PanelKind};
+use crate::model::dashboard::{Drawn, Panel, PanelKind, Source};
 use crate::model::seen::Lack;
 use crate::model::unit::seconds;
 use crate::view::theme::Theme;
@@ -56,7 +56,9 @@ fn heading(app: &App, view: &DashboardView, theme: &Theme) -> Line<'static> {
     let several =
         if app.dashboards.len() > 1 { format!(" ({} of {})", app.dashboard + 1, app.dashboards.len()) } else { String::new() };
     let mut spans = vec![Span::styled(format!(" {}{several}  ", view.dashboard.title), theme.style(Meaning::Title))];
-    for (at, v) in view.dashboard.variables.iter().enumerate() {
+    // A data source is none to choose: there is one here.
+    let asked = |(_, v): &(usize, &crate::model::dashboard::Variable)| v.source != Source::Datasource;
+    for (at, v) in view.dashboard.variables.iter().enumerate().filter(asked) {
         let style = theme.style(if at == view.variable { Meaning::Info } else { Meaning::Muted });
         spans.push(Span::styled(format!("{}={} ", crate::model::foreign::tamed(&v.name), view.shown(&v.name)), style));
     }
