@@ -34,6 +34,7 @@ pub fn run(options: &Check, settings: &Settings) -> Result<u8, Failure> {
         return Err(Failure::Usage("--watch must be at least 250ms".into()));
     }
     known(&options.only)?;
+    super::screen::dashboards(settings)?;
     let every = watch.unwrap_or(Duration::from_secs(1));
     let format = options.format.unwrap_or(if watch.is_some() { Format::Json } else { Format::Text });
     let live_options = LiveOptions {

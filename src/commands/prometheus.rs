@@ -7,6 +7,7 @@ use crate::config::Settings;
 use crate::detect::finding::Severity;
 use crate::detect::prometheus::rank;
 use crate::engine::{Ask, Handle, LiveOptions, live};
+use crate::model::foreign::Foreign;
 use crate::model::prometheus::{Fleet, PrometheusAsk};
 use crate::model::seen::{Lack, Why};
 use crate::model::source::SourceKind;
@@ -25,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Usage, or no Prometheus that answers.
 pub fn run(options: &Check, settings: &Settings) -> Result<u8, Failure> {
     if options.watch.is_some() || options.for_.is_some() || !options.only.is_empty() {
-        return Err(Failure::Usage("--fleet is one look: it goes with --format and --fail-on alone".into()));
+        return Err(Failure::Usage("--fleet looks once: --for, --watch and --only do not go with it".into()));
     }
     let live_options = LiveOptions {
         plan: plan(settings, Duration::from_millis(500), true)?,
@@ -71,7 +72,13 @@ async fn look(mut handle: Handle) -> Result<(String, Fleet), Failure> {
                 continue;
             };
             match &server.fleet {
-                Ok(fleet) => return Ok((server.id.clone(), Fleet::clone(fleet))),
+                Ok(fleet) => {
+                    let mut fleet = Fleet::clone(fleet);
+                    let sources =
+                        picture.diagnosis.sources.iter().filter(|s| s.kind == SourceKind::Prometheus && s.id != server.id);
+                    fleet.lacks.extend(sources.map(|s| (s.id.clone(), Foreign::from("not looked at: one server at a time"))));
+                    return Ok((server.id.clone(), fleet));
+                }
                 Err(Lack { why: Why::NotYet, .. }) if !asked => {
                     asked = true;
                     _ = handle.asks.send(Ask::Demand(PrometheusAsk::Fleet.of(&server.id))).await;

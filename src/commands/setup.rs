@@ -158,6 +158,10 @@ pub(super) fn plan(settings: &Settings, every: Duration, quick_start: bool) -> R
             unusable.extend(wrong);
         }
     }
+    let asked = !given.rules.is_empty() || !given.objectives.is_empty();
+    if asked && !discover && !servers.iter().any(|s| s.id().starts_with("prometheus:")) {
+        return Err(Failure::Usage("rules and objectives need a Prometheus to ask: --prometheus http://HOST:9090".into()));
+    }
     Ok(Plan { roots, every, quick_start, discover, servers, unusable, given })
 }
 
@@ -182,10 +186,9 @@ pub(super) fn given(settings: &Settings) -> Result<Given, Failure> {
         let unknown = |at: &&String| at.parse::<u16>().is_err() && !servers.contains(&at.as_str());
         if let Some(at) = objective.at.as_ref().filter(unknown) {
             let near = nearest(at, servers.iter().copied().filter(|s| !s.starts_with('#')));
-            return Err(Failure::Usage(format!(
-                "[objectives.{}]: prometheus = {at:?}: there is no [prometheus.{at}]{near}",
-                objective.name
-            )));
+            let entry = settings.entry("objectives", &objective.name);
+            let place = entry.get("prometheus").map_or_else(String::new, |(_, origin)| format!("{origin}: "));
+            return Err(Failure::Usage(format!("{place}prometheus = {at:?}: there is no [prometheus.{at}]{near}")));
         }
     }
     let mut names = std::collections::BTreeSet::new();

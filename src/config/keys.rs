@@ -146,7 +146,8 @@ pub fn example() -> String {
          # [objectives.checkout]\n# target = 99.9\n# period = \"28d\"\n\
          # errors = 'http_requests_total{job=\"checkout\",code=~\"5..\"}'\n# total = 'http_requests_total{job=\"checkout\"}'\n\
          # [objectives.fast]\n# target = 95\n# latency = 'http_request_duration_seconds{job=\"checkout\"}'\n# within = \"300ms\"\n\
-         # prometheus = \"main\"\n",
+         # prometheus = \"main\"\n\
+         # [objectives.own]\n# target = 99\n# error_query = 'sum(rate(failed_total[{{.window}}]))'\n# total_query = 'sum(rate(all_total[{{.window}}]))'\n",
     );
     out.push_str("\n# Thresholds of the rules; `perftop explain ID` says what each decides.\n");
     for rule in RULES.iter().filter(|r| !r.params.is_empty()) {

@@ -39,6 +39,10 @@ impl Settings {
         if *target <= 0.0 || *target >= 100.0 {
             return Err(format!("{}: target = {target}: a percentage above 0 and below 100, such as 99.9", at("target")));
         }
+        // What sloth and OpenSLO write as a ratio.
+        if *target < 50.0 {
+            return Err(format!("{}: target = {target}: it is a percentage: 99.9, not 0.999", at("target")));
+        }
         let period_ms = match text("period") {
             None => PERIOD_MS,
             Some((text, at)) => parse_duration(text)
@@ -142,6 +146,7 @@ mod tests {
         };
         says("errors = \"a\"\n", "[objectives.a] has no target");
         says("target = 100\nerrors = \"a\"\ntotal = \"b\"", "c.toml:2: target = 100");
+        says("target = 0.999\nerrors = \"a\"\ntotal = \"b\"", "it is a percentage: 99.9");
         says("target = 99\n", "needs either errors and total");
         says("target = 99\nerrors = \"rate(a[5m])\"\ntotal = \"b\"", "c.toml:3: errors");
         says("target = 99\nerrors = \"a{\"\ntotal = \"b\"", "c.toml:3: errors");

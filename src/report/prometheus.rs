@@ -114,7 +114,7 @@ pub fn json(source: &str, fleet: &Fleet) -> String {
 fn head(source: &str, fleet: &Fleet, ranked: &[Ranked]) -> String {
     let (critical, warning) = numbers(ranked);
     format!(
-        "{} hosts on {source}: {critical} critical, {warning} warning ({} questions, {}, {} s)",
+        "{} hosts on {source}: {critical} critical, {warning} warning ({} queries, {}, {} s)",
         count(fleet.hosts.len() as f64),
         fleet.cost.requests,
         bytes(fleet.cost.bytes as f64),
@@ -156,6 +156,9 @@ pub fn markdown(source: &str, fleet: &Fleet) -> String {
     }
     for (what, said) in &fleet.lacks {
         _ = writeln!(out, "\nUnknown: {}: {}", cell(what), cell(said.shown()));
+    }
+    for (what, because) in fleet.unread() {
+        _ = writeln!(out, "\nUnknown: {what}: {because}");
     }
     out
 }

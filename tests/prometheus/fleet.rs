@@ -280,7 +280,7 @@ fn of_a_thousand_hosts_those_that_are_sick_come_first_and_no_busy_one_is_among_t
     assert_eq!(said["hosts"], 1_000);
     // Of the one that is silent nothing is known, and nothing else is missing.
     let unknown = said["unknown"].as_array().unwrap();
-    assert!(unknown.iter().all(|u| u["because"].as_str().unwrap().starts_with("not of 1 of 1000")), "{unknown:?}");
+    assert!(unknown.iter().all(|u| u["because"].as_str().unwrap().starts_with("no metrics from 1 of 1000")), "{unknown:?}");
     assert!(said["requests"].as_u64().unwrap() <= 20, "{}", said["requests"]);
     // A debug build is so much larger itself; `tests/bench/fleet` prints a release's.
     assert!(peak_kb < 90_000, "{peak_kb} kB");

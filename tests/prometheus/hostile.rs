@@ -45,7 +45,7 @@ const EMPTY: &str = r#"{"status":"success","data":{"resultType":"vector","result
 #[test]
 fn what_is_no_prometheus_is_a_state_with_a_way_out_and_delays_nothing() {
     let fakes: [(&str, &str, Speak); 9] = [
-        ("a page", "no Prometheus: a page (Grafana)", |s, _| {
+        ("a page", "not a Prometheus: a page (Grafana)", |s, _| {
             says(s, "200 OK", "text/html", "<html><title>Grafana</title>\x1b[2J</html>")
         }),
         ("no credentials", "401", |s, _| says(s, "401 Unauthorized", "text/plain", "who are you")),

@@ -23,7 +23,7 @@ pub fn objective(p: &PrometheusFacts, key: &str) -> Option<Card> {
         lines.push(row("budget left", format!("{} %{reach}", short(left * 100.0))));
     }
     if let Some(s) = c.spent_in() {
-        lines.push(row("spent in", format!("{} at the pace of the last hour", seconds(s))));
+        lines.push(row("gone in", format!("{} at the pace of the last hour", seconds(s))));
     }
     for pair in pairs(o.period_s) {
         let factor = pair.factor(o.period_s);
@@ -31,11 +31,11 @@ pub fn objective(p: &PrometheusFacts, key: &str) -> Option<Card> {
         let both = [pair.long_s, pair.short_s].into_iter().all(|w| c.burn(w).is_some_and(|b| b >= factor));
         let verdict = match (o.reachable(factor), both) {
             (false, _) => "cannot be reached at this target",
-            (true, true) => "both beyond",
+            (true, true) => "both exceeded",
             (true, false) => "",
         };
         let windows = format!("{} / {}", promql_duration(pair.long_s), promql_duration(pair.short_s));
-        lines.push(row(&windows, format!("{} / {} of {}x  {verdict}", pace(pair.long_s), pace(pair.short_s), short(factor))));
+        lines.push(row(&windows, format!("{} / {}, limit {}x  {verdict}", pace(pair.long_s), pace(pair.short_s), short(factor))));
     }
     for (window, seen) in &c.windows {
         let text = match seen {
@@ -85,17 +85,17 @@ pub fn rule(p: &PrometheusFacts, key: &str, now_ms: i64) -> Option<Card> {
     let mut lines = vec![("expression".to_owned(), r.expr.shown().to_owned()), ("group".to_owned(), r.group.shown().to_owned())];
     let row = |label: &str, text: String| (label.to_owned(), text);
     match &r.holds {
-        Ok(n) => lines.push(row("holds of", format!("{n} series"))),
-        Err(lack) => lines.push(row("holds of", format!("? {lack}"))),
+        Ok(n) => lines.push(row("series", n.to_string())),
+        Err(lack) => lines.push(row("series", format!("? {lack}"))),
     }
     if let Some((about, value)) = &r.first {
-        lines.push(row("the first", format!("{} {}", about.shown(), short(*value))));
+        lines.push(row("first", format!("{} {}", about.shown(), short(*value))));
     }
     if let Some(since) = r.since_ms {
         let held = ((now_ms - since) as f64 / 1e3).max(0.0);
         let verdict = if r.fires(now_ms) { "would fire" } else { "pending" };
-        lines.push(row("since", format!("{}, of {} that it must: {verdict}", seconds(held), seconds(r.for_s as f64))));
+        lines.push(row("true for", format!("{} (needs {}): {verdict}", seconds(held), seconds(r.for_s as f64))));
     }
-    lines.extend(r.defects.iter().map(|d| row("wrong", d.shown().to_owned())));
+    lines.extend(r.defects.iter().map(|d| row("problem", d.shown().to_owned())));
     Some(Card { title: format!("rule {}", r.name.shown()), lines })
 }

@@ -64,13 +64,18 @@ pub fn banner(fleet: &Fleet) -> Vec<(String, Meaning)> {
         worst,
     )];
     let cost = &fleet.cost;
-    let before = if fleet.before.is_empty() { "no past".to_owned() } else { format!("against {} before", fleet.before) };
+    let before = if fleet.before.is_empty() {
+        "no history to compare with".to_owned()
+    } else {
+        format!("compared with {} ago", fleet.before)
+    };
     let took =
-        format!("{} questions, {}, {} s; {before}", cost.requests, bytes(cost.bytes as f64), short(cost.took_ms as f64 / 1e3));
+        format!("{} queries, {}, {} s; {before}", cost.requests, bytes(cost.bytes as f64), short(cost.took_ms as f64 / 1e3));
     lines.push((took, Meaning::Muted));
     let down: usize = fleet.hosts.values().map(|h| h.down.len()).sum();
     if down > 0 {
-        lines.push((format!("{} targets do not answer", count(down as f64)), Meaning::Warning));
+        lines
+            .push((format!("{} target{} not answering", count(down as f64), if down == 1 { "" } else { "s" }), Meaning::Warning));
     }
     lines.extend(fleet.unread().into_iter().map(|(what, because)| (format!("{what}: {because}"), Meaning::Muted)));
     lines.extend(fleet.lacks.iter().map(|(name, said)| (format!("not whole: {name}: {}", said.shown()), Meaning::Warning)));
@@ -97,12 +102,12 @@ pub fn card(p: &PrometheusFacts, host: &str) -> Option<Card> {
     let ranked = rank(fleet).into_iter().find(|r| r.host == host)?;
     let mut lines: Vec<(String, String)> = Vec::new();
     for (at, why) in ranked.why.iter().enumerate() {
-        lines.push((if at == 0 { "wrong".into() } else { String::new() }, format!("{}: {}", why.severity.word(), why.says)));
+        lines.push((if at == 0 { "problem".into() } else { String::new() }, format!("{}: {}", why.severity.word(), why.says)));
     }
     lines.extend(way(host).map(|way| ("go there".to_owned(), way.to_string())));
     let history = p.host.as_ref().ok().filter(|h| h.host == host);
     let past =
-        |s: &Signal| own.past.get(s.k).map_or_else(String::new, |v| format!("  ({} before: {})", fleet.before, reading(s, *v)));
+        |s: &Signal| own.past.get(s.k).map_or_else(String::new, |v| format!("  ({} ago: {})", fleet.before, reading(s, *v)));
     for group in GROUPS {
         for s in group.signals.iter().filter(|s| own.now.contains_key(s.k)) {
             let now = reading(s, own.now[s.k]);

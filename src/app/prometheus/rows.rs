@@ -19,7 +19,7 @@ pub fn state(counted: &Counted) -> (String, Meaning) {
     match (burn(counted, NEEDED, false), lack) {
         (Burn::Burns(b), _) => {
             let word = if b.pair.urgent { "BURNS" } else { "burns slowly" };
-            let until = counted.spent_in().map_or_else(String::new, |s| format!(", spent in {}", seconds(s)));
+            let until = counted.spent_in().map_or_else(String::new, |s| format!(", budget gone in {}", seconds(s)));
             (format!("{word}{until}"), if b.pair.urgent { Meaning::Critical } else { Meaning::Warning })
         }
         (Burn::Few { failures }, _) => (format!("too few failures: {}", count(failures)), Meaning::Muted),

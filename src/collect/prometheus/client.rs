@@ -140,7 +140,7 @@ fn no_answer(status: StatusCode, body: &[u8]) -> Trouble {
     let html = text.trim_start().starts_with('<');
     let said: String = title.unwrap_or(text).chars().take(SAID).collect();
     match (status.as_u16(), html) {
-        (404, _) => Trouble::Other("it has no /api/v1 there (404): does a prefix belong to the URL?".into()),
+        (404, _) => Trouble::Other("no /api/v1 at this URL (404): check the path prefix".into()),
         (200, true) => Trouble::Other(format!("a page ({said})")),
         // Gateways and proxies answer so on its behalf.
         (code @ (502..=504 | 429), _) => Trouble::Refused { kind: format!("{code}"), says: said },

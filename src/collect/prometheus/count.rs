@@ -178,8 +178,8 @@ impl Counting {
         let at = WIDTHS.iter().position(|w| w.span_s == width.span_s).unwrap_or(WIDTHS.len());
         if total.iter().all(|s| s.points.is_empty()) {
             let native = total.iter().any(|s| s.native);
-            let why = if native { "native histograms: write its queries (error_query, total_query)" } else { "no series" };
-            return self.all(at, &Err(Lack::new(Why::Absent, format!("the objective's total matches nothing: {why}"))));
+            let why = if native { "native histograms: use error_query and total_query" } else { "no series" };
+            return self.all(at, &Err(Lack::new(Why::Absent, format!("its total matches {why}"))));
         }
         let latency = matches!(self.counted.objective.sli, Sli::Latency { .. } | Sli::Good { .. });
         let known = Known::of(total, width);
@@ -296,16 +296,25 @@ impl Counting {
     /// How far back there is anything of a query, seconds.
     async fn reach(&self, server: &mut impl Answers, name: &str, query: &str, end_s: i64) -> Result<f64, Trouble> {
         let period_s = self.counted.objective.period_s;
-        let range = Some(aligned(end_s, period_s, (period_s / PERIOD_STEPS).max(60)));
-        let question = Question { query: with_window(query, LATELY_S), range, patience: FAR };
-        match server.ask(name, question).await {
-            Ok(told) => {
-                let first = told.data.iter().filter_map(|s| Some(s.points.first()?.0)).min();
-                Ok(first.map_or(LATELY_S as f64, |at| ((end_s * 1000 - at) as f64 / 1e3).max(LATELY_S as f64)))
+        let mut reach = LATELY_S as f64;
+        // Finely first: a storage of an hour has no point of a step of six.
+        for span_s in [HOUR_S, 24 * HOUR_S, period_s] {
+            let step_s = (span_s / PERIOD_STEPS).max(60);
+            let question =
+                Question { query: with_window(query, LATELY_S), range: Some(aligned(end_s, span_s, step_s)), patience: FAR };
+            let told = match server.ask(name, question).await {
+                Ok(told) => told,
+                Err(trouble) if trouble.of_question() => return Ok(reach),
+                Err(trouble) => return Err(trouble),
+            };
+            let first = told.data.iter().filter_map(|s| Some(s.points.first()?.0)).min();
+            reach = first.map_or(reach, |at| ((end_s * 1000 - at) as f64 / 1e3).max(reach));
+            if reach + (2 * step_s) as f64 >= span_s as f64 {
+                continue;
             }
-            Err(trouble) if trouble.of_question() => Ok(period_s as f64),
-            Err(trouble) => Err(trouble),
+            break;
         }
+        Ok(reach)
     }
 
     /// Queries that give rates, or a share: asked for each window of the width.

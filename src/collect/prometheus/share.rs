@@ -61,7 +61,7 @@ pub fn share(bad: &Told<Vec<Series>>, all: Option<&Told<Vec<Series>>>, window: u
     };
     let covered_s = window as f64;
     match all.map(sum) {
-        Some(None) => Err(Lack::new(Why::Absent, "the objective's total matches nothing: no series")),
+        Some(None) => Err(Lack::new(Why::Absent, "its total matches no series")),
         Some(Some(rate)) if rate <= 0.0 => Ok(Share { requests: Some(0.0), failed: 0.0, failed_most: 0.0, covered_s }),
         Some(Some(rate)) => {
             let failed = (sum(bad).unwrap_or(0.0) / rate).clamp(0.0, 1.0);
@@ -77,7 +77,7 @@ pub fn share(bad: &Told<Vec<Series>>, all: Option<&Told<Vec<Series>>>, window: u
                 let failed = failed.clamp(0.0, 1.0);
                 Ok(Share { requests: None, failed, failed_most: failed, covered_s })
             }
-            None => Err(Lack::new(Why::Absent, "the objective's query matches nothing: no series")),
+            None => Err(Lack::new(Why::Absent, "its query matches no series")),
         },
     }
 }

@@ -66,5 +66,5 @@ pub fn lost(target: &Target, known: Option<&Instance>, trouble: &Trouble) -> Sou
 #[must_use]
 pub fn look(target: &Target, path: &str) -> String {
     let url = format!("{}{path}", target.base);
-    Word::quoted(url.as_bytes()).map_or_else(|| "curl".to_owned(), |word| format!("curl -s {word}"))
+    Word::quoted(url.as_bytes()).map_or_else(|| "curl".to_owned(), |word| format!("curl -sS {word}"))
 }

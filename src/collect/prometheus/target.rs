@@ -59,7 +59,7 @@ impl Target {
     /// # Errors
     /// What is wrong with it; the password is not in the message.
     pub fn parse(url: &str) -> Result<Self, String> {
-        let (scheme, rest) = url.split_once("://").ok_or(FORM)?;
+        let (scheme, rest) = url.split_once("://").ok_or_else(|| format!("an address without http:// or https://: {FORM}"))?;
         let default = match scheme {
             "http" => 80,
             "https" => 443,
@@ -145,7 +145,7 @@ fn line_of(path: Option<&PathBuf>) -> Option<Private<String>> {
 }
 
 fn host_and_port(host: &str, default: u16) -> Result<(String, u16), String> {
-    let number = |text: &str| text.parse::<u16>().ok().filter(|p| *p > 0).ok_or(format!("the port is none; {FORM}"));
+    let number = |text: &str| text.parse::<u16>().ok().filter(|p| *p > 0).ok_or(format!("that is not a valid port; {FORM}"));
     if let Some(rest) = host.strip_prefix('[') {
         let (host, rest) = rest.split_once(']').ok_or(FORM)?;
         return Ok((host.to_owned(), rest.strip_prefix(':').map_or(Ok(default), number)?));

@@ -46,7 +46,7 @@ impl fmt::Display for Trouble {
             Self::Denied(401) => f.write_str("401: it wants a user and a password, or a token"),
             Self::Denied(status) => write!(f, "{status}: these credentials may not read it"),
             Self::Elsewhere(to) => write!(f, "it redirects to {to}, which is not followed: credentials would go along"),
-            Self::Other(what) => write!(f, "what answers is no Prometheus: {what}"),
+            Self::Other(what) => write!(f, "this is not a Prometheus: {what}"),
             Self::TooLarge => write!(f, "an answer of more than {} MB: it is not read", MOST >> 20),
             Self::Refused { kind, says } => write!(f, "{kind}: {says}"),
         }

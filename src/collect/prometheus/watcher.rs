@@ -238,12 +238,19 @@ impl Watcher {
                 Err(trouble) => return Err(trouble),
             }
         }
-        let job =
-            |(name, (all, up)): (String, (f64, f64))| Job { name: Foreign::from(name.as_str()), up: up as u32, all: all as u32 };
-        let targets = lack.map_or_else(|| Ok(Targets { jobs: jobs.into_iter().map(job).collect() }), Err);
+        let targets = lack.map_or_else(|| Ok(Targets { jobs: counted(jobs) }), Err);
         self.slot.add(|sample| sample.targets = Some(targets));
         Ok(())
     }
+}
+
+/// Jobs by name: all of their targets, and those that are down.
+fn counted(jobs: BTreeMap<String, (f64, f64)>) -> Vec<Job> {
+    let job = |(name, (all, down)): (String, (f64, f64))| {
+        let (all, down) = (all as u32, down as u32);
+        Job { name: Foreign::from(name.as_str()), up: all.saturating_sub(down), all: all.max(down) }
+    };
+    jobs.into_iter().map(job).collect()
 }
 
 /// Questions of a server, with what it says against its answers.
@@ -270,5 +277,18 @@ impl Answers for Asking<'_> {
             self.slot.warned(self.target, name, &told.warnings);
         }
         Ok(told)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_is_up_as_far_as_its_targets_are_not_down() {
+        let jobs = [("shop", (3.0, 1.0)), ("gone", (1.0, 1.0)), ("well", (2.0, 0.0)), ("born", (0.0, 1.0))];
+        let all = counted(jobs.map(|(name, counts)| (name.to_owned(), counts)).into());
+        let told: Vec<_> = all.iter().map(|j| (j.name.shown(), j.up, j.all)).collect();
+        assert_eq!(told, [("born", 0, 1), ("gone", 0, 1), ("shop", 2, 3), ("well", 2, 2)]);
     }
 }

@@ -38,7 +38,7 @@ pub fn dashboard(name: &str, file: &str) -> Result<Dashboard, String> {
         newer(root, &mut found);
     } else {
         classic(root, &mut found)
-            .ok_or_else(|| format!("{name}: no dashboard of Grafana: it has neither panels nor rows nor elements"))?;
+            .ok_or_else(|| format!("{name}: not a dashboard of Grafana: it has neither panels nor rows nor elements"))?;
     }
     if found.panels.len() > PANELS {
         return Err(format!("{name}: {} panels, of {PANELS} at most", found.panels.len()));

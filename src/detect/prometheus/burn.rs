@@ -88,7 +88,8 @@ fn age(counted: &Counted, factor: f64) -> f64 {
     let points = beyond.collect::<Vec<_>>();
     // Points without a request say nothing of when it began.
     let first = points.iter().rposition(|p| p.failed.is_some()).map_or(0, |at| at + 1);
-    (first as u64 * counted.step_s) as f64
+    // It began before the hour that is known: nobody saw when.
+    if first >= counted.recent.len() { 0.0 } else { (first as u64 * counted.step_s) as f64 }
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ impl Fleet {
         let without = |k: &str| all - self.hosts.values().filter(|h| h.now.contains_key(k)).count();
         let rows = [("pressure of hosts", "psi_cpu"), ("node exporter", "cpu_util")].map(|(what, k)| (what, without(k)));
         let told = rows.into_iter().filter(|(_, n)| *n > 0);
-        told.map(|(what, n)| (what, format!("not of {n} of {all} hosts; what those lose is not known"))).collect()
+        told.map(|(what, n)| (what, format!("no metrics from {n} of {all} hosts; what those lose is not known"))).collect()
     }
 
     /// Too little is known for "nothing is wrong": of more than half of the hosts not even how busy they are.

@@ -90,8 +90,7 @@ fn rows_of(counted: &Counted, width: usize, theme: &Theme) -> Vec<Line<'static>>
     all.push(line("requests/s", figure, vec![Span::styled(spark(&rates, peak, width, theme), theme.style(Meaning::Cpu))]));
     let worst = top(&failed).max(counted.objective.allowance());
     let share = newest(&failed).map_or_else(|| "?".to_owned(), |f| format!("{} %", short(f * 100.0)));
-    let pace =
-        newest(&failed).map_or_else(String::new, |f| format!("  {}x the even pace", short(f / counted.objective.allowance())));
+    let pace = newest(&failed).map_or_else(String::new, |f| format!("  burn rate {}x", short(f / counted.objective.allowance())));
     all.push(line(
         "failed",
         share,

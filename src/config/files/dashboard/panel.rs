@@ -47,7 +47,7 @@ pub(super) fn panel(value: &Value, place: (u16, u16, u16, u16)) -> (Panel, Note)
     let kind = match kind {
         PanelKind::LeftOut => {
             let why = written
-                .map_or_else(|| "it has no type and no query".to_owned(), |w| format!("a terminal cannot draw {}", clean(w)));
+                .map_or_else(|| "it has no type and no query".to_owned(), |w| format!("{} panels are not supported", clean(w)));
             because.insert(0, why);
             PanelKind::LeftOut
         }

@@ -38,17 +38,15 @@ fn judge(view: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
         let verdict = match (all, first) {
             (true, _) if elsewhere => Verdict::Clear("another server counts it".into()),
             (true, Some(lack)) if lack.why == Why::Absent => {
-                let mut found = Found::new(Class::Outcome, format!("{name} counts nothing: {}", lack.what));
+                let mut found = Found::new(Class::Outcome, format!("{name} has no data: {}", lack.what));
                 (found.standing, found.never_critical) = (Some(true), true);
                 Verdict::Found(Box::new(found))
             }
             // It counted, and has stopped.
             (false, Some(lack)) if lack.why == Why::Absent && counted.windows.first().is_some_and(|w| w.1.is_err()) => {
                 let window = counted.windows.first().map_or(0, |w| w.0);
-                let mut found = Found::new(
-                    Class::Outcome,
-                    format!("{name} has counted nothing for {}: {}", seconds(window as f64), lack.what),
-                );
+                let mut found =
+                    Found::new(Class::Outcome, format!("{name} has had no data for {}: {}", seconds(window as f64), lack.what));
                 (found.standing, found.never_critical) = (Some(true), true);
                 Verdict::Found(Box::new(found))
             }
@@ -61,7 +59,7 @@ fn judge(view: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
                 found.evidence = vec![evidence("requests", 0.0, Unit::Count, None, "prometheus.objective")];
                 Verdict::Found(Box::new(found))
             }
-            _ => Verdict::Clear("it counts".into()),
+            _ => Verdict::Clear("it has data".into()),
         };
         judged.verdicts.push((subject, verdict));
     }

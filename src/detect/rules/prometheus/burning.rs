@@ -63,7 +63,7 @@ fn judge(view: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         let verdict = match burn(counted, needed, held) {
             Burn::Burns(burning) => Verdict::Found(Box::new(found(counted, &burning, needed))),
             Burn::Even { reach } => {
-                Verdict::Clear(format!("{} of the pace at which it would burn", Unit::Percent.show(reach * 100.0)))
+                Verdict::Clear(format!("{} of the burn rate at which it would alert", Unit::Percent.show(reach * 100.0)))
             }
             Burn::Few { failures } => Verdict::Clear(format!("only {} failures", count(failures))),
             Burn::Idle => Verdict::Clear("no requests".into()),
@@ -102,7 +102,7 @@ fn found(counted: &Counted, b: &Burning, needed: (f64, f64)) -> Found {
     found.never_critical = !b.pair.urgent;
     found.age_s = Some(b.age_s).filter(|s| *s > 0.0);
     let row = |window: u64, over: f64| {
-        let claim = format!("times faster than even over {}", seconds(window as f64));
+        let claim = format!("burn rate over {}", seconds(window as f64));
         evidence(claim, over, Unit::Ratio, Some(b.factor), "prometheus.objective")
     };
     found.evidence = vec![row(b.pair.long_s, b.over.0), row(b.pair.short_s, b.over.1)];

@@ -1,12 +1,11 @@
 //! prometheus.rule_defect: a rule of a file that cannot say what it is meant to say.
 
 use crate::detect::finding::Class;
-use crate::detect::params::{NONE_IS_FINE, Params};
+use crate::detect::params::Params;
 use crate::detect::prometheus::View;
 use crate::detect::rule::{Culprit, Judge, Rule};
-use crate::detect::verdict::{Found, Judged, Prev, Verdict, evidence};
+use crate::detect::verdict::{Found, Judged, Prev, Verdict};
 use crate::model::subject::{Subject, SubjectType};
-use crate::model::unit::Unit;
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -30,9 +29,7 @@ fn judge(view: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
         let key = format!("{}/{} {}", rule.group.shown(), rule.name.shown(), rule.expr.shown());
         let subject = Subject::new(SubjectType::Alert, key.as_str(), rule.name.shown());
         let first = rule.defects.first().map_or("", |d| d.shown());
-        let mut found = Found::new(Class::Hygiene, format!("rule {}: {first}", rule.name.shown()));
-        let all = rule.defects.len() as f64;
-        found.evidence = vec![evidence("things that are wrong with it", all, Unit::Count, NONE_IS_FINE, "prometheus.rules")];
+        let found = Found::new(Class::Hygiene, format!("rule {}: {first}", rule.name.shown()));
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }
     if judged.verdicts.is_empty() {

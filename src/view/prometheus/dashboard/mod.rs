@@ -60,9 +60,12 @@ fn heading(app: &App, view: &DashboardView, theme: &Theme) -> Line<'static> {
     let asked = |(_, v): &(usize, &crate::model::dashboard::Variable)| v.source != Source::Datasource;
     for (at, v) in view.dashboard.variables.iter().enumerate().filter(asked) {
         let style = theme.style(if at == view.variable { Meaning::Info } else { Meaning::Muted });
-        spans.push(Span::styled(format!("{}={} ", crate::model::foreign::tamed(&v.name), view.shown(&v.name)), style));
+        let mark = if at == view.variable { theme.pick("▸", ">") } else { "" };
+        spans.push(Span::styled(format!("{mark}{}={} ", crate::model::foreign::tamed(&v.name), view.shown(&v.name)), style));
     }
-    spans.push(Span::styled(format!(" last {}", seconds(view.span_s as f64)), theme.style(Meaning::Muted)));
+    let next = if app.dashboards.len() > 1 { " · 8 next" } else { "" };
+    let keys = format!(" last {}   + - time · Tab v variables · R report{next}", seconds(view.span_s as f64));
+    spans.push(Span::styled(keys, theme.style(Meaning::Muted)));
     Line::from(spans)
 }
 
