@@ -8,6 +8,7 @@
 )]
 
 mod application;
+mod exporters;
 mod fleet;
 mod hostile;
 mod server;

@@ -3,6 +3,7 @@
 use crate::detect::postgres::advice::{self, Advice};
 use crate::model::postgres::plan::PlannedTable;
 use crate::model::postgres::{PgAsk, StatementRow};
+use crate::model::source::SourceKind;
 
 use crate::app::{App, Effect, Overlay};
 
@@ -22,7 +23,13 @@ impl App {
             None => self.query_of_finding(),
         };
         let Some((source, query)) = chosen else {
-            self.notice = Some("no query here: select a row of queries or sessions, or a finding about a query".into());
+            // Only where there are queries is it worth a word which rows have one.
+            let queries = self.server().is_none_or(|view| view.kind() == SourceKind::Postgres);
+            let text = match queries {
+                true => "no query here: select a row of queries or sessions, or a finding about a query",
+                false => "nothing more is known of this row",
+            };
+            self.notice = Some(text.into());
             return Vec::new();
         };
         let asked = self.ask_plan(&source, query);
