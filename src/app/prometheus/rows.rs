@@ -2,21 +2,18 @@
 
 use crate::app::tables::{Cell, Row};
 use crate::config::Meaning;
-use crate::detect::prometheus::{Burn, burn};
+use crate::detect::prometheus::{Burn, FAILURES, burn};
 use crate::model::alerting::Evaluated;
 use crate::model::facts::PrometheusFacts;
 use crate::model::prometheus::Counted;
 use crate::model::seen::Why;
 use crate::model::unit::{Unit, count, seconds, short};
 
-/// Failures below which nothing is raised: as the rule has it unless it is configured otherwise.
-const NEEDED: (f64, f64) = (10.0, 3.0);
-
 /// How an objective stands, in a word or two; and how that is drawn.
 #[must_use]
 pub fn state(counted: &Counted) -> (String, Meaning) {
     let lack = counted.windows.iter().find_map(|(_, seen)| seen.as_ref().err());
-    match (burn(counted, NEEDED, false), lack) {
+    match (burn(counted, FAILURES, false), lack) {
         (Burn::Burns(b), _) => {
             let word = if b.pair.urgent { "BURNS" } else { "burns slowly" };
             let until = counted.spent_in().map_or_else(String::new, |s| format!(", budget gone in {}", seconds(s)));

@@ -39,6 +39,8 @@ pub struct Burning {
     pub age_s: f64,
 }
 
+/// Failures below which nobody is called, and no ticket is written, unless it is configured otherwise.
+pub const FAILURES: (f64, f64) = (10.0, 3.0);
 /// An objective that burned already does so until it falls below this share of its factor.
 const HELD: f64 = 0.7;
 

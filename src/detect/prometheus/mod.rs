@@ -3,7 +3,7 @@
 mod burn;
 mod fleet;
 
-pub use burn::{Burn, Burning, burn};
+pub use burn::{Burn, Burning, FAILURES, burn};
 pub use fleet::{Ranked, Trouble, rank, shown as reading, way};
 
 use std::collections::BTreeMap;

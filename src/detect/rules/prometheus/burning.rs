@@ -3,7 +3,7 @@
 use crate::detect::finding::Class;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
-use crate::detect::prometheus::{Burn, Burning, View, burn};
+use crate::detect::prometheus::{Burn, Burning, FAILURES, View, burn};
 use crate::detect::rule::{Culprit, Judge, Rule};
 use crate::detect::verdict::{Found, Judged, Prev, Verdict, evidence};
 use crate::model::prometheus::Counted;
@@ -14,7 +14,7 @@ use crate::model::unit::{Unit, count, seconds, short};
 const URGENT: Param = Param {
     name: "failures_urgent",
     unit: Unit::Count,
-    default: 10.0,
+    default: FAILURES.0,
     min: 1.0,
     max: 1e6,
     what: "failures within the long window below which nobody is called",
@@ -22,7 +22,7 @@ const URGENT: Param = Param {
 const LATER: Param = Param {
     name: "failures_later",
     unit: Unit::Count,
-    default: 3.0,
+    default: FAILURES.1,
     min: 1.0,
     max: 1e6,
     what: "the same for what can wait until the morning",
