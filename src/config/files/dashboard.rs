@@ -173,6 +173,20 @@ mod tests {
     }
 
     #[test]
+    fn a_series_may_have_a_unit_of_its_own() {
+        let text = r#"{"panels":[{"type":"timeseries","title":"a","targets":[{"expr":"up","refId":"A"},{"expr":"down","refId":"B"}],"fieldConfig":{"defaults":{"unit":"bytes"},
+            "overrides":[{"matcher":{"id":"byName","options":"share"},"properties":[{"id":"unit","value":"percentunit"}]},{"matcher":{"id":"byFrameRefID","options":"B"},"properties":[{"id":"unit","value":"s"}]},
+            {"matcher":{"id":"byRegexp","options":"x.*"},"properties":[{"id":"color"}]},{"matcher":{"id":"byRegexp","options":"y.*"},"properties":[{"id":"unit","value":"ms"}]}]}}]}"#;
+        let d = dashboard("f", text).unwrap();
+        let panel = &d.panels[0];
+        assert_eq!(
+            [panel.unit_of("x", "A"), panel.unit_of("share", "A"), panel.unit_of("y", "B")],
+            ["bytes", "percentunit", "s"]
+        );
+        assert_eq!(d.notes[0].because, ["units that are chosen byRegexp are the panel's own"]);
+    }
+
+    #[test]
     fn what_is_left_out_says_why() {
         let text = r#"{"panels":[{"type":"geomap","title":"m"},{"type":"timeseries","title":"l","targets":[{"datasource":{"type":"loki"},"query":"{}"}]},
             {"type":"timeseries","title":"t","targets":[{"expr":"up"}],"transformations":[{"id":"calculateField"}]},{"type":"text","title":"x","options":{"content":"**a** <b>b</b>"}}]}"#;

@@ -67,6 +67,8 @@ pub struct Panel {
     pub targets: Vec<Target>,
     /// The unit, as Grafana names it.
     pub unit: String,
+    /// Series and columns of another unit, by their names or, as `#A`, by their query's letter.
+    pub units: BTreeMap<String, String>,
     /// Digits behind the point.
     pub decimals: Option<usize>,
     /// Ends of its scale.
@@ -168,6 +170,13 @@ impl Default for Source {
 }
 
 impl Panel {
+    /// The unit of a series or column of that name, of the query with that letter.
+    #[must_use]
+    pub fn unit_of(&self, name: &str, letter: &str) -> &str {
+        let own = self.units.get(name).or_else(|| self.units.get(&format!("#{letter}")));
+        own.map_or(self.unit.as_str(), String::as_str)
+    }
+
     /// What is chosen, as it counts in this panel.
     #[must_use]
     pub fn chosen(&self, chosen: &Chosen) -> Chosen {

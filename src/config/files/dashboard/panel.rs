@@ -1,5 +1,7 @@
 //! One panel and one variable, in the words of the classic model.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use crate::model::dashboard::{Columns, Drawn, Note, Panel, PanelKind, Source, Target, Variable};
@@ -44,6 +46,7 @@ pub(super) fn panel(value: &Value, place: (u16, u16, u16, u16)) -> (Panel, Note)
     let instant = matches!(kind, PanelKind::Table);
     targets.iter_mut().for_each(|t| t.instant |= instant);
     because.extend(transformations(value));
+    let units = units(value, &mut because);
     let kind = match kind {
         PanelKind::LeftOut => {
             let why = written
@@ -85,6 +88,7 @@ pub(super) fn panel(value: &Value, place: (u16, u16, u16, u16)) -> (Panel, Note)
         place,
         targets,
         unit: unit.unwrap_or_default().to_owned(),
+        units,
         decimals: defaults.get("decimals").or_else(|| value.get("decimals")).and_then(Value::as_u64).map(|d| d.min(9) as usize),
         scale: (end("min"), end("max")),
         thresholds,
@@ -136,6 +140,24 @@ fn target(row: &Value) -> Option<Result<Target, String>> {
     Some(Ok(Target { expr: expr.to_owned(), legend: legend.to_owned(), instant, step: step.to_owned(), id }))
 }
 
+/// Units of single series and columns; those that are chosen in another way than by name or by query are noted.
+fn units(value: &Value, because: &mut Vec<String>) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    for row in at(value, &["fieldConfig", "overrides"]).and_then(Value::as_array).into_iter().flatten() {
+        let properties = row.get("properties").and_then(Value::as_array).into_iter().flatten();
+        let unit = properties.filter(|p| text(p, &["id"]) == Some("unit")).find_map(|p| text(p, &["value"]));
+        let Some(unit) = unit else { continue };
+        match (text(row, &["matcher", "id"]), text(row, &["matcher", "options"])) {
+            (Some("byName"), Some(name)) => _ = all.insert(clean(name), unit.to_owned()),
+            (Some("byFrameRefID"), Some(letter)) => _ = all.insert(format!("#{letter}"), unit.to_owned()),
+            (id, _) => {
+                because.push(format!("units that are chosen {} are the panel's own", clean(id.unwrap_or("in an unknown way"))))
+            }
+        }
+    }
+    all
+}
+
 /// Transformations that are not carried out.
 fn transformations(value: &Value) -> Vec<String> {
     const DONE: [&str; 4] = ["organize", "merge", "joinByField", "sortBy"];
@@ -185,8 +207,8 @@ fn thresholds(value: &Value, defaults: &Value) -> (Vec<(f64, String)>, bool) {
 }
 
 /// Figures that stand for words.
-fn words(defaults: &Value) -> std::collections::BTreeMap<String, String> {
-    let mut all = std::collections::BTreeMap::new();
+fn words(defaults: &Value) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
     for mapping in defaults.get("mappings").and_then(Value::as_array).into_iter().flatten() {
         if let Some(options) = mapping.get("options").and_then(Value::as_object) {
             all.extend(options.iter().filter_map(|(k, v)| Some((k.clone(), clean(text(v, &["text"])?)))));

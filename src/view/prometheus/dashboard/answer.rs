@@ -2,5 +2,5 @@
 
 use crate::model::prometheus::Lines;
 
-/// The series of a query, and the pattern of their names.
-pub type Answer<'p> = (&'p Lines, &'p str);
+/// The series of a query, the pattern of their names, and its letter.
+pub type Answer<'p> = (&'p Lines, &'p str, &'p str);

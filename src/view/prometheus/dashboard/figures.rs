@@ -8,6 +8,7 @@ use ratatui::text::{Line, Span};
 use super::answer::Answer;
 use crate::config::Meaning;
 use crate::model::dashboard::{Panel, legend, show};
+use crate::model::prometheus::Line as Series;
 use crate::view::theme::Theme;
 use crate::view::widgets::{graph, lines as paragraph};
 
@@ -24,17 +25,30 @@ fn style(panel: &Panel, value: f64, theme: &Theme) -> Style {
     })
 }
 
-fn text(panel: &Panel, value: Option<f64>) -> String {
+fn text(panel: &Panel, unit: &str, value: Option<f64>) -> String {
     let Some(value) = value else { return "-".into() };
     let written = [format!("{value}"), format!("{value:.0}")];
     let word = written.iter().find_map(|w| panel.words.get(w));
-    word.cloned().unwrap_or_else(|| show(&panel.unit, panel.decimals, value))
+    word.cloned().unwrap_or_else(|| show(unit, panel.decimals, value))
 }
 
-/// The figures of all series, with their names.
-fn all(panel: &Panel, answers: &[Answer<'_>]) -> Vec<(String, Option<f64>, Vec<Option<f64>>)> {
-    let one = |(lines, pattern): &Answer<'_>| -> Vec<_> {
-        lines.all.iter().map(|l| (legend(pattern, &l.labels), l.figure(&panel.calc), l.points.clone())).collect()
+/// The figure of a series.
+struct Figure {
+    name: String,
+    value: Option<f64>,
+    text: String,
+    points: Vec<Option<f64>>,
+}
+
+/// The figures of all series.
+fn all(panel: &Panel, answers: &[Answer<'_>]) -> Vec<Figure> {
+    let one = |(lines, pattern, letter): &Answer<'_>| -> Vec<Figure> {
+        let figure = |l: &Series| {
+            let name = legend(pattern, &l.labels);
+            let (value, unit) = (l.figure(&panel.calc), panel.unit_of(&name, letter));
+            Figure { text: text(panel, unit, value), name, value, points: l.points.clone() }
+        };
+        lines.all.iter().map(figure).collect()
     };
     answers.iter().flat_map(one).collect()
 }
@@ -44,11 +58,8 @@ pub fn stat(panel: &Panel, answers: &[Answer<'_>], theme: &Theme, frame: &mut Fr
     let all = all(panel, answers);
     let mut rows: Vec<Line<'_>> = Vec::new();
     let room = usize::from(area.height);
-    for (name, value, points) in all.iter().take(room) {
-        let figure = Span::styled(
-            format!(" {} ", text(panel, *value)),
-            value.map_or(theme.style(Meaning::Muted), |v| style(panel, v, theme)),
-        );
+    for Figure { name, value, text, points } in all.iter().take(room) {
+        let figure = Span::styled(format!(" {text} "), value.map_or(theme.style(Meaning::Muted), |v| style(panel, v, theme)));
         let label = if all.len() > 1 { Span::styled(name.clone(), theme.style(Meaning::Muted)) } else { Span::raw("") };
         rows.push(Line::from(vec![figure, label]));
         if all.len() == 1 && room > 1 && points.len() > 2 {
@@ -64,9 +75,9 @@ pub fn stat(panel: &Panel, answers: &[Answer<'_>], theme: &Theme, frame: &mut Fr
 /// A bar for each series, against the scale.
 pub fn bars(panel: &Panel, answers: &[Answer<'_>], theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let mut all = all(panel, answers);
-    all.sort_by(|a, b| b.1.unwrap_or(f64::NEG_INFINITY).total_cmp(&a.1.unwrap_or(f64::NEG_INFINITY)));
+    all.sort_by(|a, b| b.value.unwrap_or(f64::NEG_INFINITY).total_cmp(&a.value.unwrap_or(f64::NEG_INFINITY)));
     let low = panel.scale.0.unwrap_or(0.0);
-    let most = all.iter().filter_map(|(_, v, _)| *v).fold(f64::NEG_INFINITY, f64::max);
+    let most = all.iter().filter_map(|f| f.value).fold(f64::NEG_INFINITY, f64::max);
     let whole = match panel.unit.as_str() {
         "percent" => Some(100.0),
         "percentunit" => Some(1.0),
@@ -75,11 +86,11 @@ pub fn bars(panel: &Panel, answers: &[Answer<'_>], theme: &Theme, frame: &mut Fr
     let high = panel.scale.1.or(whole).unwrap_or(most).max(low + 1e-12);
     let width = usize::from(area.width);
     // The figure first, then the name, and the bar in what is left.
-    let figure = all.iter().map(|(_, v, _)| text(panel, *v).chars().count()).max().unwrap_or(0) + 2;
-    let longest = all.iter().map(|(name, ..)| name.chars().count()).max().unwrap_or(0);
+    let figure = all.iter().map(|f| f.text.chars().count()).max().unwrap_or(0) + 2;
+    let longest = all.iter().map(|f| f.name.chars().count()).max().unwrap_or(0);
     let names = if all.len() > 1 { longest.min(width.saturating_sub(figure) / 2) } else { 0 };
     let room = width.saturating_sub(names + 1 + figure);
-    let row = |(name, value, _): &(String, Option<f64>, Vec<Option<f64>>)| {
+    let row = |Figure { name, value, text, .. }: &Figure| {
         let share = value.map_or(0.0, |v| ((v - low) / (high - low)).clamp(0.0, 1.0));
         let full = (share * room as f64).round() as usize;
         let bar = theme.pick("█", "#").repeat(full) + &theme.pick("░", ".").repeat(room.saturating_sub(full));
@@ -87,7 +98,7 @@ pub fn bars(panel: &Panel, answers: &[Answer<'_>], theme: &Theme, frame: &mut Fr
         Line::from(vec![
             Span::styled(format!("{name:<names$} "), theme.style(Meaning::Muted)),
             Span::styled(bar, value.map_or(theme.style(Meaning::Muted), |v| style(panel, v, theme))),
-            Span::raw(format!(" {}", text(panel, *value))),
+            Span::raw(format!(" {text}")),
         ])
     };
     let rows: Vec<Line<'_>> = all.iter().take(usize::from(area.height)).map(row).collect();
@@ -98,7 +109,7 @@ pub fn bars(panel: &Panel, answers: &[Answer<'_>], theme: &Theme, frame: &mut Fr
 pub fn heat(panel: &Panel, answers: &[Answer<'_>], theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let mut buckets: Vec<(f64, String, Vec<Option<f64>>)> = answers
         .iter()
-        .flat_map(|(lines, pattern)| lines.all.iter().map(move |l| (l, *pattern)))
+        .flat_map(|(lines, pattern, _)| lines.all.iter().map(move |l| (l, *pattern)))
         .map(|(l, pattern)| {
             let le = l.labels.iter().find(|(n, _)| n == "le").map_or("", |(_, v)| v.as_str());
             let name = if le.is_empty() { legend(pattern, &l.labels) } else { le.to_owned() };

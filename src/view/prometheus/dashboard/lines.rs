@@ -23,6 +23,7 @@ const LEGEND: u16 = 34;
 
 struct Series {
     name: String,
+    unit: String,
     points: Vec<(f64, f64)>,
     last: Option<f64>,
     at_cursor: Option<f64>,
@@ -30,11 +31,11 @@ struct Series {
 
 /// Draws them; `cursor`: the panel stands alone, with a cursor so many points before the end.
 pub fn draw(panel: &Panel, answers: &[Answer<'_>], cursor: Option<usize>, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
-    let begin_ms = answers.iter().map(|(l, _)| l.begin_ms).min().unwrap_or(0);
-    let step_s = answers.iter().map(|(l, _)| l.step_s).max().unwrap_or(15).max(1);
-    let count = answers.iter().flat_map(|(l, _)| &l.all).map(|l| l.points.len()).max().unwrap_or(1);
+    let begin_ms = answers.iter().map(|(l, ..)| l.begin_ms).min().unwrap_or(0);
+    let step_s = answers.iter().map(|(l, ..)| l.step_s).max().unwrap_or(15).max(1);
+    let count = answers.iter().flat_map(|(l, ..)| &l.all).map(|l| l.points.len()).max().unwrap_or(1);
     let at = cursor.map(|back| count.saturating_sub(1 + back));
-    let mut all = series(answers, at);
+    let mut all = series(panel, answers, at);
     if panel.stacked {
         stack(&mut all);
     }
@@ -91,20 +92,22 @@ pub fn draw(panel: &Panel, answers: &[Answer<'_>], cursor: Option<usize>, theme:
         && area.width >= 24
     {
         // What there is only one of needs no list: its newest figure stands in the corner.
-        let text = only.last.map_or_else(|| "-".to_owned(), |v| show(&panel.unit, panel.decimals, v));
+        let text = only.last.map_or_else(|| "-".to_owned(), |v| show(&only.unit, panel.decimals, v));
         let width = (text.chars().count() as u16 + 1).min(area.width);
         let corner = Rect { x: area.right() - width, y: area.y, width, height: 1 };
         frame.render_widget(Line::from(Span::styled(text, theme.style(Meaning::Title))), corner);
     }
 }
 
-fn series(answers: &[Answer<'_>], at: Option<usize>) -> Vec<Series> {
+fn series(panel: &Panel, answers: &[Answer<'_>], at: Option<usize>) -> Vec<Series> {
     let mut all = Vec::new();
-    for (lines, pattern) in answers {
+    for (lines, pattern, letter) in answers {
         for line in &lines.all {
             let points = line.points.iter().enumerate().filter_map(|(n, v)| Some((n as f64, (*v)?)));
+            let name = legend(pattern, &line.labels);
             all.push(Series {
-                name: legend(pattern, &line.labels),
+                unit: panel.unit_of(&name, letter).to_owned(),
+                name,
                 points: points.collect(),
                 last: line.figure("last"),
                 at_cursor: at.and_then(|at| line.points.get(at).copied().flatten()),
@@ -159,14 +162,14 @@ fn list(
     let width = usize::from(area.width).saturating_sub(14);
     for (n, s) in all.iter().enumerate() {
         if n + 1 >= room && all.len() > room {
-            let found: usize = answers.iter().map(|(l, _)| l.found).sum();
+            let found: usize = answers.iter().map(|(l, ..)| l.found).sum();
             rows.push(Line::from(Span::styled(format!(" and {} more", found - n), theme.style(Meaning::Muted))));
             break;
         }
         let value = if cursor_ms.is_some() { s.at_cursor } else { s.last };
         let letter = LETTERS.get(n..=n).unwrap_or(" ");
         let name: String = s.name.chars().take(width).collect();
-        let figure = value.map_or_else(|| "-".to_owned(), |v| show(&panel.unit, panel.decimals, v));
+        let figure = value.map_or_else(|| "-".to_owned(), |v| show(&s.unit, panel.decimals, v));
         rows.push(Line::from(vec![
             Span::styled(format!(" {letter} "), theme.style(COLOURS[n % COLOURS.len()])),
             Span::raw(format!("{figure:>9} ")),

@@ -109,15 +109,15 @@ fn one(
     let asked: Vec<_> = (0..panel.targets.len()).map(|at| view.lines(picture, source, panel, at)).collect();
     let lack: Option<Lack> = asked.iter().find_map(|a| a.as_ref()?.as_ref().err().cloned());
     let answers: Vec<Answer<'_>> =
-        asked.into_iter().zip(&panel.targets).filter_map(|(a, t)| Some((a?.ok()?, t.legend.as_str()))).collect();
-    if answers.iter().all(|(lines, _)| lines.all.is_empty()) {
+        asked.into_iter().zip(&panel.targets).filter_map(|(a, t)| Some((a?.ok()?, t.legend.as_str(), t.id.as_str()))).collect();
+    if answers.iter().all(|(lines, ..)| lines.all.is_empty()) {
         return match lack {
             Some(lack) => note(format!("? {lack}"), Meaning::Warning, frame, inside),
             None if answers.is_empty() => note(theme.pick("…", "...").to_owned(), Meaning::Muted, frame, inside),
             None => note("no series".into(), Meaning::Muted, frame, inside),
         };
     }
-    if answers.iter().flat_map(|(l, _)| &l.all).all(|l| l.native) {
+    if answers.iter().flat_map(|(l, ..)| &l.all).all(|l| l.native) {
         return note(
             "native histograms: a quantile of them can be drawn, they themselves cannot".into(),
             Meaning::Muted,

@@ -17,7 +17,7 @@ pub fn draw(panel: &Panel, answers: &[Answer<'_>], theme: &Theme, frame: &mut Fr
     let hidden = |name: &str| name.starts_with("__") || panel.columns.hidden.iter().any(|h| h == name);
     let mut rows: BTreeMap<Vec<(String, String)>, Vec<Option<f64>>> = BTreeMap::new();
     let count = answers.len();
-    for (at, (lines, _)) in answers.iter().enumerate() {
+    for (at, (lines, ..)) in answers.iter().enumerate() {
         for line in &lines.all {
             let own: Vec<(String, String)> = line.labels.iter().filter(|(n, _)| !hidden(n)).cloned().collect();
             let figures = rows.entry(own).or_insert_with(|| vec![None; count]);
@@ -34,7 +34,8 @@ pub fn draw(panel: &Panel, answers: &[Answer<'_>], theme: &Theme, frame: &mut Fr
     };
     let shown: Vec<usize> = (0..count).filter(|at| !hidden(&format!("Value #{}", letter(*at)))).collect();
     let figures_of = |figures: &[Option<f64>]| -> Vec<String> {
-        shown.iter().map(|at| figures[*at].map_or_else(|| "-".to_owned(), |v| show(&panel.unit, panel.decimals, v))).collect()
+        let unit = |at: usize| panel.unit_of(&value(at).unwrap_or_else(|| format!("Value #{}", letter(at))), letter(at));
+        shown.iter().map(|at| figures[*at].map_or_else(|| "-".to_owned(), |v| show(unit(*at), panel.decimals, v))).collect()
     };
     // The largest first, as far as there is room.
     let mut all: Vec<_> = rows.into_iter().collect();
