@@ -102,6 +102,10 @@ const REDIS_SICK: usize = 20;
 fn assert_screen(name: &str, app: &App, theme: &Theme, size: (u16, u16)) {
     let buffer = draw(app, theme, size);
     let name = format!("{name}_{}x{}", size.0, size.1);
+    if theme.ascii {
+        let odd = text(&buffer).lines().find(|l| !l.is_ascii()).map(ToOwned::to_owned);
+        assert_eq!(odd, None, "{name}: a terminal without these characters");
+    }
     insta::with_settings!({ snapshot_path => "snapshots", prepend_module_to_snapshot => false, omit_expression => true }, {
         insta::assert_snapshot!(format!("{name}_text"), text(&buffer));
         insta::assert_snapshot!(format!("{name}_style"), styles(&buffer));
@@ -283,7 +287,7 @@ const BOARD: &str = r#"{"title":"Shop","templating":{"list":[{"type":"query","na
 {"type":"gauge","title":"Failed","gridPos":{"x":6,"y":0,"w":6,"h":4},"targets":[{"expr":"b"}],"fieldConfig":{"defaults":{"unit":"percentunit","thresholds":{"steps":[{"color":"green","value":null},{"color":"red","value":0.1}]}}}},
 {"type":"geomap","title":"Where","gridPos":{"x":12,"y":0,"w":12,"h":4}},
 {"type":"row","title":"Detail","gridPos":{"x":0,"y":4,"w":24,"h":1}},
-{"type":"timeseries","title":"By code","gridPos":{"x":0,"y":5,"w":16,"h":10},"targets":[{"expr":"c","legendFormat":"code {{code}}"}],"fieldConfig":{"defaults":{"unit":"reqps"}}},
+{"type":"timeseries","title":"By code","gridPos":{"x":0,"y":5,"w":16,"h":10},"targets":[{"expr":"c","legendFormat":"code {{code}}"},{"expr":"g","refId":"B"}],"fieldConfig":{"defaults":{"unit":"reqps"}}},
 {"type":"table","title":"Targets","gridPos":{"x":16,"y":5,"w":8,"h":10},"targets":[{"expr":"d"}]},
 {"type":"heatmap","title":"Latency","gridPos":{"x":0,"y":15,"w":12,"h":8},"targets":[{"expr":"e"}],"fieldConfig":{"defaults":{"unit":"s"}}},
 {"type":"timeseries","title":"Nothing","gridPos":{"x":12,"y":15,"w":12,"h":8},"targets":[{"expr":"f"}]}]}"#;
@@ -293,6 +297,7 @@ fn a_dashboard_at_three_sizes_alone_and_what_was_left_out() {
     use perftop::app::DashboardView;
     use perftop::model::demand::Detail;
     use perftop::model::prometheus::{Line, Lines, PrometheusDetail};
+    use perftop::model::seen::{Lack, Why};
     use perftop::model::server::ServerDetail;
     let dark = theme("dark", Depth::True, false);
     let mut known = (*picture("prometheus_burn", BURNING)).clone();
@@ -320,6 +325,9 @@ fn a_dashboard_at_three_sizes_alone_and_what_was_left_out() {
         let lines = Lines { begin_ms: 1_795_980_000_000, step_s: 20, all, found };
         if let Some(demand) = view.demand(&source, panel, 0) {
             details.insert(demand, Ok(Detail::Server(ServerDetail::Prometheus(PrometheusDetail::Lines(lines)))));
+        }
+        if let Some(demand) = view.demand(&source, panel, 1) {
+            details.insert(demand, Err(Lack::new(Why::Garbage, "bad_data: unknown function with name \"rte\"")));
         }
     }
     let known = Arc::new(known);
@@ -469,6 +477,35 @@ fn any_size_draws() {
 }
 
 /// `PERFTOP_PICTURES=1 cargo test --test screens` redraws the pictures of the README.
+/// A serial console shows what is not ASCII as rubbish, on every screen and in every card; only what is copied stands to the letter.
+#[test]
+fn a_terminal_of_ascii_gets_nothing_else() {
+    let plain = theme("dark", Depth::None, true);
+    let cases = [("cpu_hog", SICK), ("pg_missing_index", PG_SICK), ("redis_keys", REDIS_SICK), ("prometheus_burn", BURNING)];
+    let more: [&[Key]; 8] = [
+        &[],
+        &[Key::Enter],
+        &[Key::Tab],
+        &[Key::Tab, Key::Tab],
+        &[Key::Tab, Key::Enter],
+        &[Key::Char('i')],
+        &[Key::Char('?')],
+        &[Key::Char(':')],
+    ];
+    let mut odd = Vec::new();
+    for (case, at) in cases {
+        let seen = picture(case, at);
+        for (screen, keys) in ('1'..='8').flat_map(|screen| more.map(|keys| (screen, keys))) {
+            let keys: Vec<Key> = std::iter::once(Key::Char(screen)).chain(keys.iter().copied()).collect();
+            for size in SIZES {
+                let text = text(&draw(&app(&seen, &keys), &plain, size));
+                odd.extend(text.lines().filter(|l| !l.is_ascii()).map(|l| format!("{case} {keys:?} {size:?}: {l}")));
+            }
+        }
+    }
+    assert!(odd.is_empty(), "{} lines, such as\n{}", odd.len(), odd[..odd.len().min(40)].join("\n"));
+}
+
 #[test]
 fn pictures_of_the_readme() {
     let (sick, upstream) = (picture("cpu_hog", SICK), picture("slow_upstream", SICK));

@@ -54,6 +54,18 @@ pub fn draw(app: &App, theme: &Theme, frame: &mut Frame<'_>) {
     for overlay in &app.overlays {
         overlays::draw(app, picture, overlay, theme, frame, rows.body);
     }
+    if theme.ascii {
+        spell(theme, frame);
+    }
+}
+
+/// Axes, table headings and whatever else draws by itself know nothing of terminals with ASCII only.
+fn spell(theme: &Theme, frame: &mut Frame<'_>) {
+    for cell in frame.buffer_mut().content.iter_mut().filter(|cell| !cell.symbol().is_ascii()) {
+        // There is room for one letter; an escaped one says nothing by its first.
+        let plain = theme.text(cell.symbol());
+        cell.set_symbol(plain.get(..1).filter(|first| *first != "\\").unwrap_or("?"));
+    }
 }
 
 /// What stands at that place of the screen, if it can be pressed.

@@ -152,6 +152,9 @@ fn spelled(c: char) -> String {
         '…' => "...".into(),
         'Δ' => "d".into(),
         'µ' => "u".into(),
+        '│' => "|".into(),
+        '─' => "-".into(),
+        '└' | '┼' => "+".into(),
         c => format!("\\u{{{:x}}}", u32::from(c)),
     }
 }

@@ -82,8 +82,9 @@ fn classic(root: &Value, found: &mut Dashboard) -> Option<()> {
 /// A row of old: its panels stand in it, a span of twelve wide.
 fn row_before(row: &Value, found: &mut Dashboard, y: &mut u16) {
     let title = text(row, &["title"]).unwrap_or_default();
-    if row.get("showTitle").and_then(Value::as_bool).unwrap_or(false) || !title.is_empty() {
-        found.panels.push(Panel { title: clean(title), kind: PanelKind::Row, place: (0, *y, 24, 1), ..Panel::default() });
+    let repeat = text(row, &["repeat"]).filter(|name| !name.is_empty()).map(ToOwned::to_owned);
+    if row.get("showTitle").and_then(Value::as_bool).unwrap_or(false) || !title.is_empty() || repeat.is_some() {
+        found.panels.push(Panel { title: clean(title), kind: PanelKind::Row, place: (0, *y, 24, 1), repeat, ..Panel::default() });
         found.notes.push(Note { panel: clean(title), kind: "row".into(), drawn: Drawn::Whole, because: Vec::new() });
         *y += 1;
     }
@@ -155,11 +156,14 @@ mod tests {
             (d.panels[2].colour(60.0), d.panels[2].colour(90.0), d.panels[2].colour(1.0)),
             (Some("orange"), Some("red"), Some("green"))
         );
-        let new = r#"{"apiVersion":"dashboard.grafana.app/v2beta1","kind":"Dashboard","spec":{"title":"new","elements":{"panel-1":{"kind":"Panel","spec":{"title":"a","data":{"kind":"QueryGroup","spec":{"queries":[{"kind":"PanelQuery","spec":{"refId":"A","query":{"kind":"DataQuery","group":"prometheus","spec":{"expr":"up","legendFormat":"{{job}}"}}}}],"transformations":[]}},"vizConfig":{"kind":"VizConfig","group":"timeseries","spec":{"fieldConfig":{"defaults":{"unit":"s"}}}}}}},"layout":{"kind":"RowsLayout","spec":{"rows":[{"kind":"RowsLayoutRow","spec":{"title":"r","layout":{"kind":"GridLayout","spec":{"items":[{"kind":"GridLayoutItem","spec":{"x":12,"y":0,"width":12,"height":8,"element":{"kind":"ElementReference","name":"panel-1"}}}]}}}}]}},"variables":[{"kind":"QueryVariable","spec":{"name":"job","query":{"kind":"DataQuery","spec":{"query":"label_values(up, job)"}},"multi":true}}]}}"#;
+        let new = r#"{"apiVersion":"dashboard.grafana.app/v2beta1","kind":"Dashboard","spec":{"title":"new","elements":{"panel-1":{"kind":"Panel","spec":{"title":"a","data":{"kind":"QueryGroup","spec":{"queries":[{"kind":"PanelQuery","spec":{"refId":"A","query":{"kind":"DataQuery","group":"prometheus","spec":{"expr":"up","legendFormat":"{{job}}"}}}}],"transformations":[]}},"vizConfig":{"kind":"VizConfig","group":"timeseries","spec":{"fieldConfig":{"defaults":{"unit":"s"}}}}}}},"layout":{"kind":"RowsLayout","spec":{"rows":[{"kind":"RowsLayoutRow","spec":{"title":"r","repeat":{"mode":"variable","value":"job"},"layout":{"kind":"GridLayout","spec":{"items":[{"kind":"GridLayoutItem","spec":{"x":12,"y":0,"width":12,"height":8,"repeat":{"mode":"variable","value":"job"},"element":{"kind":"ElementReference","name":"panel-1"}}}]}}}}]}},"variables":[{"kind":"QueryVariable","spec":{"name":"job","query":{"kind":"DataQuery","spec":{"query":"label_values(up, job)"}},"multi":true}}]}}"#;
         let d = dashboard("f", new).unwrap();
         assert_eq!((d.title.as_str(), d.panels.len(), d.panels[1].place), ("new", 2, (12, 1, 12, 8)));
         assert_eq!((d.panels[1].targets[0].legend.as_str(), d.panels[1].unit.as_str()), ("{{job}}", "s"));
         assert_eq!(d.variables[0].source, Source::Query("label_values(up, job)".into()));
+        assert!(d.panels.iter().all(|p| p.repeat.as_deref() == Some("job")), "the row and the panel");
+        let row = r#"{"rows":[{"repeat":"job","panels":[{"type":"graph","targets":[{"expr":"up"}]}]}]}"#;
+        assert_eq!(dashboard("f", row).unwrap().panels[0].repeat.as_deref(), Some("job"));
     }
 
     #[test]

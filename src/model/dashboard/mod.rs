@@ -89,8 +89,8 @@ pub struct Panel {
     pub columns: Columns,
     /// The variable that it is repeated for.
     pub repeat: Option<String>,
-    /// One of several copies: the variable that it was repeated for, and its value here.
-    pub scoped: Option<(String, String)>,
+    /// One of several copies: the variables that it and its row were repeated for, and their values here.
+    pub scoped: Vec<(String, String)>,
 }
 
 /// What a table changes in its columns.
@@ -181,7 +181,7 @@ impl Panel {
     #[must_use]
     pub fn chosen(&self, chosen: &Chosen) -> Chosen {
         let mut own = chosen.clone();
-        if let Some((name, value)) = &self.scoped {
+        for (name, value) in &self.scoped {
             own.values.insert(name.clone(), vec![value.clone()]);
         }
         own

@@ -1,4 +1,5 @@
-//! Panels that are repeated for each value of a variable: beside each other, four in a line, what stands below is pushed down.
+//! Rows and panels that are repeated for each value of a variable: rows with all that stands in them below each other, panels beside each
+//! other, four in a line; what stands below is pushed down.
 
 use super::{Chosen, Panel, PanelKind};
 
@@ -10,27 +11,68 @@ const COLUMNS: u16 = 24;
 /// The panels with their copies, from the top to the bottom.
 #[must_use]
 pub fn repeated(panels: &[Panel], chosen: &Chosen) -> Vec<Panel> {
+    within_rows(&rows(panels, chosen), chosen)
+}
+
+/// For which variable and values it is repeated; none where they are not known yet.
+fn values(panel: &Panel, chosen: &Chosen) -> Option<(String, Vec<String>)> {
+    let name = panel.repeat.as_ref()?;
+    let picked = chosen.values.get(name).filter(|v| !v.is_empty()).or_else(|| chosen.options.get(name))?;
+    (!picked.is_empty()).then(|| (name.clone(), picked.iter().take(COPIES).cloned().collect()))
+}
+
+/// The rows with their copies; a row reaches to the next one.
+fn rows(panels: &[Panel], chosen: &Chosen) -> Vec<Panel> {
+    let mut all: Vec<Panel> = Vec::with_capacity(panels.len());
+    let mut down: u16 = 0;
+    for section in panels.chunk_by(|_, next| next.kind != PanelKind::Row) {
+        let row = &section[0];
+        let known = if row.kind == PanelKind::Row { values(row, chosen) } else { None };
+        let Some((name, values)) = known else {
+            all.extend(section.iter().map(|p| moved(p, down)));
+            continue;
+        };
+        let bottom = section.iter().map(|p| p.place.1.saturating_add(p.place.3)).max().unwrap_or(row.place.1);
+        let height = bottom.saturating_sub(row.place.1);
+        for (at, value) in values.into_iter().enumerate() {
+            if at > 0 {
+                down = down.saturating_add(height);
+            }
+            all.extend(section.iter().map(|p| {
+                let mut copy = moved(p, down);
+                copy.scoped.push((name.clone(), value.clone()));
+                copy
+            }));
+        }
+    }
+    all
+}
+
+fn moved(panel: &Panel, down: u16) -> Panel {
+    let (x, y, width, height) = panel.place;
+    Panel { place: (x, y.saturating_add(down), width, height), ..panel.clone() }
+}
+
+fn within_rows(panels: &[Panel], chosen: &Chosen) -> Vec<Panel> {
     let mut all: Vec<Panel> = Vec::with_capacity(panels.len());
     // From which line on how many lines are added.
     let mut added: Vec<(u16, u16)> = Vec::new();
     for panel in panels {
         let down: u16 = added.iter().filter(|(from, _)| *from <= panel.place.1).map(|(_, by)| *by).sum();
-        let moved = |p: &Panel| Panel { place: (p.place.0, p.place.1.saturating_add(down), p.place.2, p.place.3), ..p.clone() };
-        let values = panel.repeat.as_ref().filter(|_| panel.kind != PanelKind::Row).and_then(|name| {
-            let picked = chosen.values.get(name).filter(|v| !v.is_empty()).or_else(|| chosen.options.get(name))?;
-            (!picked.is_empty()).then(|| (name.clone(), picked.clone()))
-        });
-        let Some((name, values)) = values else {
-            all.push(moved(panel));
+        let known = if panel.kind == PanelKind::Row { None } else { values(panel, chosen) };
+        let Some((name, values)) = known else {
+            all.push(moved(panel, down));
             continue;
         };
-        let count = values.len().min(COPIES);
+        let count = values.len();
         let in_line = count.clamp(1, IN_LINE) as u16;
         let (width, height) = (COLUMNS / in_line, panel.place.3);
-        for (at, value) in values.into_iter().take(count).enumerate() {
+        for (at, value) in values.into_iter().enumerate() {
             let at = at as u16;
-            let place = (at % in_line * width, panel.place.1 + down + at / in_line * height, width, height);
-            all.push(Panel { place, scoped: Some((name.clone(), value)), ..panel.clone() });
+            let top = panel.place.1.saturating_add(down).saturating_add(at / in_line * height);
+            let mut copy = Panel { place: (at % in_line * width, top, width, height), ..panel.clone() };
+            copy.scoped.push((name.clone(), value));
+            all.push(copy);
         }
         let lines = (count as u16).div_ceil(in_line);
         if lines > 1 {
@@ -59,5 +101,46 @@ mod tests {
         chosen.values.insert("host".into(), vec!["b".into()]);
         let one = repeated(&[panel(0, Some("host")), panel(8, None)], &chosen);
         assert_eq!((one.len(), one[0].place.2, one[1].place.1), (2, 24, 8));
+    }
+
+    #[test]
+    fn a_row_is_repeated_with_all_that_stands_in_it() {
+        let at = |kind, y, height, repeat: Option<&str>| Panel {
+            kind,
+            place: (0, y, 24, height),
+            repeat: repeat.map(ToOwned::to_owned),
+            ..Panel::default()
+        };
+        let written = [
+            at(PanelKind::Lines, 0, 4, None),
+            at(PanelKind::Row, 4, 1, Some("host")),
+            at(PanelKind::Lines, 5, 8, Some("disk")),
+            at(PanelKind::Row, 13, 1, None),
+            at(PanelKind::Lines, 14, 8, None),
+        ];
+        let mut chosen = Chosen::default();
+        assert_eq!(repeated(&written, &chosen).len(), 5, "its values are not known yet");
+        chosen.options.insert("host".into(), ["a", "b"].map(ToOwned::to_owned).to_vec());
+        chosen.options.insert("disk".into(), ["sda", "sdb"].map(ToOwned::to_owned).to_vec());
+        let all = repeated(&written, &chosen);
+        let told = |p: &Panel| {
+            let own = p.chosen(&chosen);
+            (p.place.1, ["host", "disk"].map(|name| own.values.get(name).map_or_else(String::new, |v| v.join("+"))))
+        };
+        let of = |y, host: &str, disk: &str| (y, [host.to_owned(), disk.to_owned()]);
+        assert_eq!(
+            all.iter().map(told).collect::<Vec<_>>(),
+            [
+                of(0, "", ""),
+                of(4, "a", ""),
+                of(5, "a", "sda"),
+                of(5, "a", "sdb"),
+                of(13, "b", ""),
+                of(14, "b", "sda"),
+                of(14, "b", "sdb"),
+                of(22, "", ""),
+                of(23, "", "")
+            ]
+        );
     }
 }

@@ -30,7 +30,13 @@ fn layout(spec: &Value, layout_: &Value, found: &mut Dashboard, y: &mut u16, dep
         for row in inner.get(key).and_then(Value::as_array).into_iter().flatten() {
             let own = row.get("spec").unwrap_or(row);
             let title = clean(text(own, &["title"]).unwrap_or_default());
-            found.panels.push(Panel { title: title.clone(), kind: PanelKind::Row, place: (0, *y, 24, 1), ..Panel::default() });
+            found.panels.push(Panel {
+                title: title.clone(),
+                kind: PanelKind::Row,
+                place: (0, *y, 24, 1),
+                repeat: repeat(own),
+                ..Panel::default()
+            });
             found.notes.push(Note { panel: title, kind: "row".into(), drawn: Drawn::Whole, because: Vec::new() });
             *y += 1;
             layout(spec, own.get("layout").unwrap_or(&Value::Null), found, y, depth + 1);
@@ -49,11 +55,17 @@ fn layout(spec: &Value, layout_: &Value, found: &mut Dashboard, y: &mut u16, dep
             false => ((n as u16 % 3) * 8, begin + (n as u16 / 3) * 8, 8, 8),
         };
         tallest = tallest.max(place.1 + place.3);
-        let (panel, note) = panel(&as_classic(element), place);
+        let (mut panel, note) = panel(&as_classic(element), place);
+        panel.repeat = repeat(own);
         found.panels.push(panel);
         found.notes.push(note);
     }
     *y = (*y).max(tallest);
+}
+
+/// The variable that a row or an item of a layout is repeated for.
+fn repeat(own: &Value) -> Option<String> {
+    text(own, &["repeat", "value"]).filter(|name| !name.is_empty()).map(ToOwned::to_owned)
 }
 
 /// An element of the newer model in the words of the classic one.

@@ -98,7 +98,7 @@ pub(super) fn panel(value: &Value, place: (u16, u16, u16, u16)) -> (Panel, Note)
         text: clean_lines(text(value, &["options", "content"]).or_else(|| text(value, &["content"])).unwrap_or_default()),
         stacked: stacking || value.get("stack").and_then(Value::as_bool).unwrap_or(false),
         columns: columns(value),
-        scoped: None,
+        scoped: Vec::new(),
         repeat: text(value, &["repeat"]).map(ToOwned::to_owned),
     };
     (panel, note)

@@ -1,6 +1,22 @@
 //! What a panel's queries gave.
 
+use crate::app::DashboardView;
+use crate::diagnose::Picture;
+use crate::model::dashboard::{Interval, Panel, expand};
 use crate::model::prometheus::Lines;
+use crate::model::seen::Lack;
 
 /// The series of a query, the pattern of their names, and its letter.
 pub type Answer<'p> = (&'p Lines, &'p str, &'p str);
+
+/// The title, with what is chosen in the place of its variables.
+pub fn title(view: &DashboardView, panel: &Panel) -> String {
+    let interval = Interval::of(view.span_s, 1, 0, 15);
+    expand(&panel.title, &view.dashboard, &panel.chosen(&view.chosen), &interval)
+}
+
+/// The queries of a panel that were asked and have no answer: their letters, and why.
+pub fn failed<'p>(view: &DashboardView, picture: &'p Picture, source: &str, panel: &'p Panel) -> Vec<(&'p str, Lack)> {
+    let lack = |at: usize| view.lines(picture, source, panel, at)?.err();
+    panel.targets.iter().enumerate().filter_map(|(at, t)| Some((t.id.as_str(), lack(at)?))).collect()
+}

@@ -92,7 +92,7 @@ pub fn draw(panel: &Panel, answers: &[Answer<'_>], cursor: Option<usize>, theme:
         && area.width >= 24
     {
         // What there is only one of needs no list: its newest figure stands in the corner.
-        let text = only.last.map_or_else(|| "-".to_owned(), |v| show(&only.unit, panel.decimals, v));
+        let text = theme.text(&only.last.map_or_else(|| "-".to_owned(), |v| show(&only.unit, panel.decimals, v)));
         let width = (text.chars().count() as u16 + 1).min(area.width);
         let corner = Rect { x: area.right() - width, y: area.y, width, height: 1 };
         frame.render_widget(Line::from(Span::styled(text, theme.style(Meaning::Title))), corner);

@@ -4,9 +4,10 @@ mod answer;
 mod figures;
 mod lines;
 mod place;
+mod report;
 mod table;
 
-use answer::Answer;
+use answer::{Answer, failed, title};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
@@ -15,7 +16,6 @@ use crate::app::{App, DashboardView};
 use crate::config::Meaning;
 use crate::diagnose::Picture;
 use crate::model::dashboard::{Drawn, Panel, PanelKind, Source};
-use crate::model::seen::Lack;
 use crate::model::unit::seconds;
 use crate::view::theme::Theme;
 use crate::view::widgets::{lines as paragraph, titled};
@@ -34,10 +34,10 @@ pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, 
     };
     let [head, body] = Layout::vertical([Constraint::Length(1), Constraint::Min(0)]).areas(area);
     frame.render_widget(heading(app, view, theme), head);
-    if view.report {
-        return report(view, theme, frame, body);
-    }
     let source = app.board_source();
+    if view.report {
+        return report::draw(view, picture, source.as_deref(), theme, frame, body);
+    }
     let draw_one = |panel: &Panel, place: Rect, selected: bool, frame: &mut Frame<'_>| {
         one(view, picture, source.as_deref(), (panel, selected), theme, frame, place);
     };
@@ -55,17 +55,18 @@ pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, 
 fn heading(app: &App, view: &DashboardView, theme: &Theme) -> Line<'static> {
     let several =
         if app.dashboards.len() > 1 { format!(" ({} of {})", app.dashboard + 1, app.dashboards.len()) } else { String::new() };
-    let mut spans = vec![Span::styled(format!(" {}{several}  ", view.dashboard.title), theme.style(Meaning::Title))];
+    let mut spans = vec![Span::styled(theme.text(&format!(" {}{several}  ", view.dashboard.title)), theme.style(Meaning::Title))];
     // A data source is none to choose: there is one here.
     let asked = |(_, v): &(usize, &crate::model::dashboard::Variable)| v.source != Source::Datasource;
     for (at, v) in view.dashboard.variables.iter().enumerate().filter(asked) {
         let style = theme.style(if at == view.variable { Meaning::Info } else { Meaning::Muted });
         let mark = if at == view.variable { theme.pick("▸", ">") } else { "" };
-        spans.push(Span::styled(format!("{mark}{}={} ", crate::model::foreign::tamed(&v.name), view.shown(&v.name)), style));
+        let text = format!("{mark}{}={} ", crate::model::foreign::tamed(&v.name), view.shown(&v.name));
+        spans.push(Span::styled(theme.text(&text), style));
     }
     let next = if app.dashboards.len() > 1 { " · 8 next" } else { "" };
     let keys = format!(" last {}   + - time · Tab v variables · R report{next}", seconds(view.span_s as f64));
-    spans.push(Span::styled(keys, theme.style(Meaning::Muted)));
+    spans.push(Span::styled(theme.text(&keys), theme.style(Meaning::Muted)));
     Line::from(spans)
 }
 
@@ -78,21 +79,24 @@ fn one(
     frame: &mut Frame<'_>,
     area: Rect,
 ) {
-    let title = crate::model::dashboard::expand(
-        &panel.title,
-        &view.dashboard,
-        &panel.chosen(&view.chosen),
-        &crate::model::dashboard::Interval::of(view.span_s, 1, 0, 15),
-    );
+    let title = title(view, panel);
     if panel.kind == PanelKind::Row {
-        let text = format!("{} {title}", theme.pick("▾", "v"));
+        let text = format!("{} {}", theme.pick("▾", "v"), theme.text(&title));
         return frame.render_widget(Line::from(Span::styled(text, theme.style(Meaning::Title))), area);
     }
     let mark = if selected { theme.pick("▸", ">") } else { "" };
     let note = |text: String, meaning: Meaning, frame: &mut Frame<'_>, inside: Rect| {
         paragraph(&[Line::from(Span::styled(text, theme.style(meaning)))], theme, frame, inside);
     };
-    let inside = titled(&format!("{mark}{title}"), "", theme, frame, area);
+    // Some of its queries may have no answer while others are drawn.
+    let failed = source.map_or_else(Vec::new, |source| failed(view, picture, source, panel));
+    let some_failed = if failed.len() == panel.targets.len() { None } else { failed.first() };
+    let room = usize::from(area.width) > title.chars().count() + 36;
+    let missing = some_failed.map_or_else(String::new, |(letter, _)| match room {
+        true => format!("? query {letter} has no answer"),
+        false => format!("? {letter}"),
+    });
+    let inside = titled(&format!("{mark}{title}"), &missing, theme, frame, area);
     match panel.kind {
         PanelKind::Text => {
             let rows: Vec<Line<'_>> = panel.text.lines().map(|l| Line::from(l.to_owned())).collect();
@@ -107,12 +111,11 @@ fn one(
     }
     let Some(source) = source else { return note("no Prometheus answers".into(), Meaning::Muted, frame, inside) };
     let asked: Vec<_> = (0..panel.targets.len()).map(|at| view.lines(picture, source, panel, at)).collect();
-    let lack: Option<Lack> = asked.iter().find_map(|a| a.as_ref()?.as_ref().err().cloned());
     let answers: Vec<Answer<'_>> =
         asked.into_iter().zip(&panel.targets).filter_map(|(a, t)| Some((a?.ok()?, t.legend.as_str(), t.id.as_str()))).collect();
     if answers.iter().all(|(lines, ..)| lines.all.is_empty()) {
-        return match lack {
-            Some(lack) => note(format!("? {lack}"), Meaning::Warning, frame, inside),
+        return match failed.first() {
+            Some((_, lack)) => note(format!("? {lack}"), Meaning::Warning, frame, inside),
             None if answers.is_empty() => note(theme.pick("…", "...").to_owned(), Meaning::Muted, frame, inside),
             None => note("no series".into(), Meaning::Muted, frame, inside),
         };
@@ -132,36 +135,4 @@ fn one(
         PanelKind::Heatmap => figures::heat(panel, &answers, theme, frame, inside),
         _ => lines::draw(panel, &answers, view.alone, theme, frame, inside),
     }
-}
-
-/// What became of each panel.
-fn report(view: &DashboardView, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
-    let (whole, degraded, left) = view.dashboard.tally();
-    let inside = titled(
-        "What was drawn",
-        &format!("{whole} whole, {degraded} with something missing, {left} left out"),
-        theme,
-        frame,
-        area,
-    );
-    let row = |n: &crate::model::dashboard::Note| {
-        let (word, meaning) = match n.drawn {
-            Drawn::Whole => ("whole", Meaning::Good),
-            Drawn::Degraded => ("partly", Meaning::Warning),
-            Drawn::LeftOut => ("left out", Meaning::Critical),
-        };
-        Line::from(vec![
-            Span::styled(format!(" {word:<9}"), theme.style(meaning)),
-            Span::raw(format!("{:<40.40} ", n.panel)),
-            Span::styled(format!("{:<12.12} {}", n.kind, n.because.join("; ")), theme.style(Meaning::Muted)),
-        ])
-    };
-    let mut notes: Vec<_> = view.dashboard.notes.iter().filter(|n| n.kind != "row").collect();
-    notes.sort_by_key(|n| match n.drawn {
-        Drawn::LeftOut => 0,
-        Drawn::Degraded => 1,
-        Drawn::Whole => 2,
-    });
-    let rows: Vec<Line<'_>> = notes.into_iter().map(row).collect();
-    paragraph(&rows, theme, frame, inside);
 }
