@@ -163,7 +163,8 @@ mod tests {
         assert_eq!(d.variables[0].source, Source::Query("label_values(up, job)".into()));
         assert!(d.panels.iter().all(|p| p.repeat.as_deref() == Some("job")), "the row and the panel");
         let row = r#"{"rows":[{"repeat":"job","panels":[{"type":"graph","targets":[{"expr":"up"}]}]}]}"#;
-        assert_eq!(dashboard("f", row).unwrap().panels[0].repeat.as_deref(), Some("job"));
+        let old = dashboard("f", row).unwrap();
+        assert_eq!((old.panels[0].repeat.as_deref(), old.panels[1].targets[0].id.as_str()), (Some("job"), "A"));
     }
 
     #[test]

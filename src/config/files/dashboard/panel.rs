@@ -117,6 +117,9 @@ fn targets_of(value: &Value, own: Option<&str>, because: &mut Vec<String>) -> Ve
     if targets.is_empty() {
         targets.extend(own.map(|expr| Target { expr: expr.to_owned(), id: "A".into(), ..Target::default() }));
     }
+    // Dashboards of old may leave the letters out.
+    let unnamed = targets.iter_mut().zip('A'..='Z').filter(|(t, _)| t.id.is_empty());
+    unnamed.for_each(|(t, letter)| t.id.push(letter));
     targets
 }
 
@@ -126,7 +129,7 @@ fn target(row: &Value) -> Option<Result<Target, String>> {
         return None;
     }
     let query = at(row, &["spec", "query", "spec"]).unwrap_or(row);
-    let id = text(row, &["refId"]).or_else(|| text(row, &["spec", "refId"])).unwrap_or_default().to_owned();
+    let id = clean(text(row, &["refId"]).or_else(|| text(row, &["spec", "refId"])).unwrap_or_default());
     let Some(expr) = text(query, &["expr"]).map(str::trim).filter(|e| !e.is_empty()) else {
         let other = text(row, &["datasource", "type"]).filter(|t| *t != "prometheus");
         return Some(Err(other.map_or_else(
@@ -149,7 +152,7 @@ fn units(value: &Value, because: &mut Vec<String>) -> BTreeMap<String, String> {
         let Some(unit) = unit else { continue };
         match (text(row, &["matcher", "id"]), text(row, &["matcher", "options"])) {
             (Some("byName"), Some(name)) => _ = all.insert(clean(name), unit.to_owned()),
-            (Some("byFrameRefID"), Some(letter)) => _ = all.insert(format!("#{letter}"), unit.to_owned()),
+            (Some("byFrameRefID"), Some(letter)) => _ = all.insert(format!("#{}", clean(letter)), unit.to_owned()),
             (id, _) => {
                 because.push(format!("units that are chosen {} are the panel's own", clean(id.unwrap_or("in an unknown way"))))
             }

@@ -28,7 +28,8 @@ pub fn draw(panel: &Panel, answers: &[Answer<'_>], theme: &Theme, frame: &mut Fr
     names.sort();
     names.dedup();
     let renamed = |name: &str| panel.columns.renamed.get(name).cloned().unwrap_or_else(|| name.to_owned());
-    let letter = |at: usize| panel.targets.get(at).map_or("", |t| t.id.as_str());
+    // By the answers: a query may have none.
+    let letter = |at: usize| answers.get(at).map_or("", |(_, _, letter)| *letter);
     let value = |at: usize| {
         [format!("Value #{}", letter(at)), "Value".to_owned()].into_iter().find_map(|n| panel.columns.renamed.get(&n).cloned())
     };
