@@ -29,8 +29,8 @@ pub(super) fn name(findings: &mut [Finding]) {
         let suspect = findings.iter().filter(cause).find_map(|f| Some((f.title.clone(), lead(f)?)));
         if let Some((title, lead_ms)) = suspect {
             let (claim, seconds) = match lead_ms {
-                ms if ms >= 0 => (format!("leading suspect by its begin, so long before: {title}"), ms),
-                ms => (format!("leading suspect by its begin, seen so long after: {title}"), -ms),
+                ms if ms >= 0 => (format!("leading suspect, which began this long before: {title}"), ms),
+                ms => (format!("leading suspect, first seen this long after: {title}"), -ms),
             };
             findings[at].evidence.push(evidence(claim, seconds as f64 / 1e3, Unit::Seconds, None, "prometheus.objective"));
         }

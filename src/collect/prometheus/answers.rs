@@ -74,10 +74,11 @@ fn none<T>() -> Option<T> {
 /// What stands in the envelope of every answer.
 ///
 /// # Errors
-/// The server's own error, or that this is no answer.
+/// The error that the server reports; or that the body is not an answer of this API.
 pub fn open<T: DeserializeOwned>(body: &[u8]) -> Result<Told<T>, Trouble> {
     let cut = |text: &str| tamed(text).chars().take(SAID).collect::<String>();
-    let envelope: Envelope<T> = serde_json::from_slice(body).map_err(|e| Trouble::Other(format!("its JSON: {e}")))?;
+    let envelope: Envelope<T> =
+        serde_json::from_slice(body).map_err(|e| Trouble::Other(format!("its JSON: {}", cut(&e.to_string()))))?;
     if envelope.status != "success" {
         return Err(Trouble::Refused { kind: cut(&envelope.kind), says: cut(&envelope.error) });
     }

@@ -122,7 +122,12 @@ async fn read(
                 if before.is_empty() {
                     warn(fleet, name, &told);
                 }
-                told.data.iter().for_each(|series| put(fleet, series, before));
+                let evicting = evicting(&told.data);
+                let of_others = |s: &&Series| {
+                    let looked_up = ["redis_hit", "redis_miss"].contains(&s.label("k"));
+                    looked_up && evicting.get(host_of(s.label("instance"))).is_some_and(|(one, _)| *one != s.label("instance"))
+                };
+                told.data.iter().filter(|s| !of_others(s)).for_each(|series| put(fleet, series, before));
             }
             Err(Trouble::TooLarge) if signals.len() > 1 => {
                 let (one, other) = signals.split_at(signals.len() / 2);
@@ -143,6 +148,19 @@ async fn read(
         }
     }
     Ok(())
+}
+
+/// The Redis of each host that evicts most: the look-ups of its neighbours say nothing of what its evictions do.
+fn evicting(data: &[Series]) -> BTreeMap<&str, (&str, f64)> {
+    let mut most: BTreeMap<&str, (&str, f64)> = BTreeMap::new();
+    for series in data.iter().filter(|s| s.label("k") == "redis_evict") {
+        let (instance, value) = (series.label("instance"), series.value().unwrap_or(0.0));
+        let kept = most.entry(host_of(instance)).or_insert((instance, value));
+        if value > kept.1 {
+            *kept = (instance, value);
+        }
+    }
+    most
 }
 
 async fn ask(server: &mut impl Answers, cost: &mut Cost, query: &str) -> Result<Told<Vec<Series>>, Trouble> {
@@ -241,6 +259,32 @@ mod tests {
             };
             Ok(Told { data: signals.iter().map(series).collect(), warnings: Vec::new(), bytes: 100 })
         }
+    }
+
+    /// Two Redis of one host: one evicts, the other hits.
+    struct Neighbours;
+
+    impl Answers for Neighbours {
+        async fn ask(&mut self, _: &str, _: Question) -> Result<Told<Vec<Series>>, Trouble> {
+            let series = |k: &str, instance: &str, value: f64| Series {
+                labels: Box::new([("k".into(), k.into()), ("instance".into(), instance.into())]),
+                points: vec![(0, value)],
+                native: false,
+            };
+            let rows = [("a:6379", [0.0, 10.0, 40_000.0]), ("a:6380", [800.0, 2_000.0, 500.0])];
+            let all = rows.iter().flat_map(|(instance, values)| {
+                ["redis_evict", "redis_miss", "redis_hit"].iter().zip(values).map(|(k, v)| series(k, instance, *v))
+            });
+            Ok(Told { data: all.collect(), warnings: Vec::new(), bytes: 10 })
+        }
+    }
+
+    #[tokio::test]
+    async fn hits_of_a_neighbour_do_not_hide_what_evictions_do() {
+        let mut fleet = Fleet::default();
+        read(&mut Neighbours, &mut fleet, ("redis", GROUPS[0].signals), "").await.unwrap();
+        let of = |k: &str| fleet.hosts["a"].now[k];
+        assert_eq!((of("redis_evict"), of("redis_miss"), of("redis_hit")), (800.0, 2_000.0, 500.0));
     }
 
     #[tokio::test]

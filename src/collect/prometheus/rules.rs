@@ -94,7 +94,8 @@ impl Rules {
             }
             Err(trouble) if trouble.of_question() => {
                 found.holds = Err(Lack::new(Why::Garbage, trouble.to_string()));
-                if found.defects.is_empty() {
+                // One that did not answer in time, or is overloaded, says nothing of the rule.
+                if found.defects.is_empty() && trouble.of_expression() {
                     found.defects.push(Foreign::from(format!("the server refuses it: {trouble}").as_str()));
                 }
             }

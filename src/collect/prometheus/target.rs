@@ -25,7 +25,7 @@ pub struct Target {
     pub password: Option<Private<String>>,
     /// The file that it is read from.
     pub password_file: Option<PathBuf>,
-    /// A file with a bearer token, which is read again for each connection: tokens are rotated.
+    /// A file with a bearer token, which is read again for each question: tokens are rotated.
     pub token_file: Option<PathBuf>,
     /// The tenant of Mimir, Cortex or Thanos (`X-Scope-OrgID`).
     pub tenant: Option<String>,

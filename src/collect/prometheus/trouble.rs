@@ -37,6 +37,12 @@ impl Trouble {
     pub const fn of_question(&self) -> bool {
         !matches!(self, Self::Nobody(_) | Self::Tls(_))
     }
+
+    /// The expression itself is what the server refuses; VictoriaMetrics says so by the status.
+    #[must_use]
+    pub fn of_expression(&self) -> bool {
+        matches!(self, Self::Refused { kind, .. } if ["bad_data", "execution", "400", "422"].contains(&kind.as_str()))
+    }
 }
 
 impl fmt::Display for Trouble {

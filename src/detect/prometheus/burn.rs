@@ -49,10 +49,10 @@ const HELD: f64 = 0.7;
 pub fn burn(counted: &Counted, failures: (f64, f64), held: bool) -> Burn {
     let objective = &counted.objective;
     let (mut reach, mut few, mut known) = (0.0f64, None, false);
-    // Of a pair that calls someone both windows must be known before all is said to be well.
+    // Both windows of each pair must be known before all is said to be well.
     let told = |window: u64| counted.window(window).is_some_and(Result::is_ok);
-    let urgent = |p: &Pair| p.urgent && objective.reachable(p.factor(objective.period_s));
-    let blind = pairs(objective.period_s).iter().filter(|p| urgent(p)).any(|p| !told(p.long_s) || !told(p.short_s));
+    let reaches = |p: &Pair| objective.reachable(p.factor(objective.period_s));
+    let blind = pairs(objective.period_s).iter().filter(|p| reaches(p)).any(|p| !told(p.long_s) || !told(p.short_s));
     for pair in pairs(objective.period_s) {
         let factor = pair.factor(objective.period_s);
         let (Some(long), Some(short)) = (counted.burn(pair.long_s), counted.burn(pair.short_s)) else { continue };
@@ -75,8 +75,8 @@ pub fn burn(counted: &Counted, failures: (f64, f64), held: bool) -> Burn {
         .iter()
         .any(|p| counted.window(p.long_s).is_some_and(|w| w.as_ref().is_ok_and(|s| s.requests == Some(0.0))));
     match (few, known) {
+        _ if blind => Burn::Unknown,
         (Some(failures), _) => Burn::Few { failures },
-        (None, _) if blind => Burn::Unknown,
         (None, true) => Burn::Even { reach },
         (None, false) if idle => Burn::Idle,
         (None, false) => Burn::Unknown,
@@ -129,6 +129,14 @@ mod tests {
         let mut died = counted(1.0, |_| 0.0);
         died.windows[0].1 = Err(Lack::new(Why::Absent, "no series"));
         assert_eq!(of(&died), Burn::Unknown);
+        // Nor is a budget that may be burning slowly well, or few failures where the last minutes are not known.
+        let mut slowly = counted(1.0, |_| 0.0);
+        let day = slowly.windows.iter_mut().find(|w| w.0 == 86_400).unwrap();
+        day.1 = Err(Lack::new(Why::TimedOut, "no answer"));
+        assert_eq!(of(&slowly), Burn::Unknown);
+        let mut few = counted(0.00001, |_| 1.0);
+        few.windows[0].1 = Err(Lack::new(Why::TimedOut, "no answer"));
+        assert_eq!(of(&few), Burn::Unknown);
         // At 90 % all requests that fail are ten times the budget: 14.4 cannot be reached, and 6 can.
         let mut wide = counted(100.0, |_| 1.0);
         wide.objective.target = 0.9;

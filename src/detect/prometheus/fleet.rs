@@ -118,8 +118,9 @@ fn judge(name: &str, host: &FleetHost, usual: &BTreeMap<&str, Usual>) -> Ranked 
             Means::Trouble(..) | Means::Eta | Means::Peers(_) | Means::Level => {}
         }
     }
-    lost += missed(host, &mut why);
+    // Before the misses: what they cost is no wait.
     waits(host, lost, usual, &mut why);
+    lost += missed(host, &mut why);
     blind(host, &mut why);
     why.sort_by_key(|w| w.severity);
     Ranked { host: name.to_owned(), severity: why.first().map(|w| w.severity), lost, why }
@@ -144,8 +145,10 @@ fn missed(host: &FleetHost, why: &mut Vec<Trouble>) -> f64 {
         return 0.0;
     }
     let says = format!("{} keys evicted a second, and only {} % of look-ups hit", short(evicted), short(rate * 100.0));
-    why.push(Trouble { signal: "redis_evict", severity: Severity::Warning, says });
-    evicted.min(misses) * MISS_S
+    let cost = evicted.min(misses) * MISS_S;
+    let severity = if cost >= LOST.1 { Severity::Critical } else { Severity::Warning };
+    why.push(Trouble { signal: "redis_evict", severity, says });
+    cost
 }
 
 /// What is lost altogether, by the signal that takes most.
@@ -197,6 +200,8 @@ pub fn way(host: &str) -> Option<Command> {
 #[must_use]
 pub fn shown(signal: &Signal, value: f64) -> String {
     match signal.unit {
+        // All but full is not full.
+        Unit::Ratio if (0.99..1.0).contains(&value) => format!("{:.1} %", (value * 1000.0).floor() / 10.0),
         Unit::Ratio => format!("{} %", short(value * 100.0)),
         Unit::Seconds => seconds(value),
         unit => unit.show(value),
@@ -252,12 +257,21 @@ mod tests {
             wrong(&fleet),
             [
                 "cpu tasks wait for a CPU: 0.8 s/s, its peers 0.02 s/s",
-                "full fullest file system: 100 %",
+                "full fullest file system: 99.5 %",
                 "cache 200 keys evicted a second, and only 25 % of look-ups hit",
-                "disk a disk request takes: 200 ms, its peers 4.1 ms",
+                "disk time per disk request: 200 ms, its peers 4.1 ms",
                 "lossy TCP segments sent again: 5.0 %, its peers 0.1 %",
             ]
         );
+    }
+
+    #[test]
+    fn what_misses_cost_is_laid_on_no_wait() {
+        let fleet = fleet(&[("cache", &[("redis_evict", 800.0), ("redis_miss", 2_000.0), ("redis_hit", 500.0)])]);
+        let worst = rank(&fleet).remove(0);
+        let told: Vec<_> = worst.why.iter().map(|w| (w.signal, w.severity)).collect();
+        assert_eq!((worst.host.as_str(), told), ("cache", vec![("redis_evict", Severity::Critical)]));
+        assert!(worst.lost >= 1.6, "{}", worst.lost);
     }
 
     #[test]

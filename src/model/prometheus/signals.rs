@@ -133,7 +133,7 @@ pub const GROUPS: &[Group] = &[
             ),
             s(
                 "disk_await",
-                "a disk request takes",
+                "time per disk request",
                 Seconds,
                 Peers(0.020),
                 "max by (instance) ((rate(node_disk_read_time_seconds_total{device!~\"loop.*|ram.*|dm-.*\",$h}[$w]$o) + rate(node_disk_write_time_seconds_total{device!~\"loop.*|ram.*|dm-.*\",$h}[$w]$o)) / clamp_min(rate(node_disk_reads_completed_total{device!~\"loop.*|ram.*|dm-.*\",$h}[$w]$o) + rate(node_disk_writes_completed_total{device!~\"loop.*|ram.*|dm-.*\",$h}[$w]$o), 1))",
@@ -194,7 +194,7 @@ pub const GROUPS: &[Group] = &[
             ),
             s(
                 "fs_eta",
-                "until a file system is full",
+                "time left on the file system",
                 Seconds,
                 Eta,
                 "bottomk by (instance) (1, min by (instance, mountpoint) ((node_filesystem_avail_bytes{fstype!~\"tmpfs|overlay|squashfs|ramfs|nsfs|iso9660|fuse.*\",$h}$o / -(deriv(node_filesystem_avail_bytes{$h}[1h]$o) < 0)) and (deriv(node_filesystem_avail_bytes{$h}[10m]$o) < 0) and node_filesystem_avail_bytes{$h}$o < 0.2 * node_filesystem_size_bytes{$h}$o))",
@@ -213,7 +213,7 @@ pub const GROUPS: &[Group] = &[
             ),
             s(
                 "pg_conn",
-                "connections of PostgreSQL",
+                "connections of PostgreSQL in use",
                 Ratio,
                 Trouble(0.9, 0.98),
                 "max by (instance) (sum by (instance, job) (pg_stat_activity_count{$h}$o) / on (instance, job) max by (instance, job) (pg_settings_max_connections{$h}$o))",

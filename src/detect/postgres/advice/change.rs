@@ -16,8 +16,8 @@ pub(super) const COLUMNS: usize = 3;
 const RANDOM_PAGE: f64 = 4.0;
 pub(super) const ROW: f64 = 0.01;
 pub(super) const ENTRY: f64 = 0.005;
-/// The least that a call takes whatever its plan, milliseconds, as an upper and a lower bound: parsing, planning, the way through the
-/// executor (measured on 27 shapes: 0.006 to 0.05).
+/// What a call takes at the very least, whatever its plan: parsing, planning, the way through the executor. Milliseconds; an upper and
+/// a lower bound (measured on 27 shapes: 0.006 to 0.05).
 const FLOOR_MS: f64 = 0.05;
 const LEAST_MS: f64 = 0.004;
 

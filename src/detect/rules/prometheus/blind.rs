@@ -2,12 +2,16 @@
 
 use crate::detect::finding::Class;
 use crate::detect::params::Params;
-use crate::detect::prometheus::{Burn, View, burn};
+use crate::detect::prometheus::View;
 use crate::detect::rule::{Culprit, Judge, Rule};
 use crate::detect::verdict::{Found, Judged, Prev, Verdict, evidence};
+use crate::model::prometheus::Counted;
 use crate::model::seen::Why;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, seconds};
+
+/// A pause shorter than this is none.
+const HOUR_S: u64 = 3_600;
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -18,7 +22,8 @@ pub const RULE: Rule = Rule {
     params: &[],
     origins: &["prometheus.objective"],
     page: "\
-An objective whose counters match no series counts nothing, and would read as 100 % for ever: a warning. One whose counters
+An objective whose counters match no series, or cannot tell its limit, counts nothing, and would read as 100 % for ever: a
+warning. One whose counters
 stand still has no traffic: at night that is as it should be, so it is only said. A question that the server did not answer
 is unknown, and neither.",
     judge: Judge::Prometheus(judge),
@@ -38,7 +43,7 @@ fn judge(view: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
         let verdict = match (all, first) {
             (true, _) if elsewhere => Verdict::Clear("another server counts it".into()),
             (true, Some(lack)) if lack.why == Why::Absent => {
-                let mut found = Found::new(Class::Outcome, format!("{name} has no data: {}", lack.what));
+                let mut found = Found::new(Class::Outcome, format!("{name} cannot be counted: {}", lack.what));
                 (found.standing, found.never_critical) = (Some(true), true);
                 Verdict::Found(Box::new(found))
             }
@@ -51,10 +56,8 @@ fn judge(view: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
                 Verdict::Found(Box::new(found))
             }
             (true, Some(lack)) => Verdict::Unknown { because: lack.to_string(), lift: lack.lift },
-            _ if burn(counted, (1.0, 1.0), false) == Burn::Idle => {
-                let longest =
-                    counted.windows.iter().filter(|(_, s)| s.as_ref().is_ok_and(|s| s.requests == Some(0.0))).map(|(w, _)| *w);
-                let window = longest.max().unwrap_or_default();
+            _ if idle_for(counted) >= HOUR_S => {
+                let window = idle_for(counted);
                 let mut found = Found::new(Class::Outcome, format!("{name} had no requests within {}", seconds(window as f64)));
                 found.evidence = vec![evidence("requests", 0.0, Unit::Count, None, "prometheus.objective")];
                 Verdict::Found(Box::new(found))
@@ -71,6 +74,12 @@ fn judge(view: &View<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
         return Judged::clear(Subject::new(SubjectType::Instance, view.id, view.id), "no objectives");
     }
     judged
+}
+
+/// The longest window without a request, seconds.
+fn idle_for(counted: &Counted) -> u64 {
+    let idle = counted.windows.iter().filter(|(_, s)| s.as_ref().is_ok_and(|s| s.requests == Some(0.0)));
+    idle.map(|(window, _)| *window).max().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -95,5 +104,34 @@ mod tests {
         }
         .check(&RULE);
         Bench::counting(vec![counted(0.0, |_| 0.0)]).must_say(&RULE, "found shop had no requests within 30 d");
+        let silent_for = |seconds: u64| {
+            let mut stopped = counted(100.0, |_| 0.0);
+            for (_, seen) in stopped.windows.iter_mut().filter(|w| w.0 <= seconds) {
+                seen.as_mut().unwrap().requests = Some(0.0);
+            }
+            Bench::counting(vec![stopped])
+        };
+        silent_for(3_600).must_say(&RULE, "found shop had no requests within 60 min");
+        silent_for(300).must_say(&RULE, "clear");
+    }
+
+    #[test]
+    fn one_that_has_stopped_counting_is_told_from_one_that_another_server_counts() {
+        let last = |why: Why| {
+            let mut counted = counted(1.0, |_| 0.0);
+            counted.windows[0].1 = Err(Lack::new(why, "no series"));
+            Bench::counting(vec![counted])
+        };
+        last(Why::Absent).must_say(&RULE, "found shop has had no data for 5 min: no series");
+        last(Why::TimedOut).must_say(&RULE, "clear");
+        let mut lost = counted(1.0, |_| 0.0);
+        lost.windows.iter_mut().for_each(|w| w.1 = Err(Lack::new(Why::Absent, "no series")));
+        let both = Bench::counting(vec![lost]).with(|world| {
+            let mut other = crate::detect::bench::prometheus::quiet();
+            other.id = "prometheus:9091".into();
+            other.counted = vec![std::sync::Arc::new(counted(1.0, |_| 0.0))];
+            world.servers.prometheus.push(other);
+        });
+        both.must_say(&RULE, "clear");
     }
 }

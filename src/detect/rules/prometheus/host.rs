@@ -7,7 +7,7 @@ use crate::detect::params::{Param, Params};
 use crate::detect::prometheus::{Ranked, View, rank, way};
 use crate::detect::rule::{Culprit, Judge, Rule};
 use crate::detect::verdict::{Found, Judged, Prev, Verdict, evidence};
-use crate::model::seen::Why;
+use crate::model::seen::{Lack, Why};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::Unit;
 
@@ -48,7 +48,12 @@ fn judge(view: &View<'_>, params: &Params<'_>, _: Option<&Prev>) -> Judged {
         let subject = Subject::new(SubjectType::Instance, ranked.host.as_str(), ranked.host.as_str());
         judged.verdicts.push((subject, Verdict::Found(Box::new(found(&ranked)))));
     }
-    if judged.verdicts.is_empty() {
+    // What was not read may be anything.
+    if fleet.blind() || !fleet.lacks.is_empty() {
+        let what = fleet.lacks.iter().next().map(|(what, why)| format!("{what}: {}", why.shown()));
+        let what = what.unwrap_or_else(|| format!("most of {} hosts have no metrics of a node exporter", fleet.hosts.len()));
+        judged.verdicts.extend(Judged::unknown(whole, &Lack::new(Why::Garbage, what)).verdicts);
+    } else if judged.verdicts.is_empty() {
         return Judged::clear(whole, format!("{} hosts, and nothing is wrong with any", fleet.hosts.len()));
     }
     judged
@@ -73,13 +78,13 @@ fn found(ranked: &Ranked) -> Found {
 mod tests {
     use super::*;
     use crate::detect::bench::{Bench, Table};
+    use crate::model::foreign::Foreign;
     use crate::model::prometheus::{Fleet, FleetHost};
-    use crate::model::seen::Lack;
     use std::sync::Arc;
 
     fn fleet(used: f64) -> Bench {
         let mut host = FleetHost { targets: 1, ..FleetHost::default() };
-        host.now.insert("fs_used".into(), used);
+        host.now.extend([("fs_used".to_owned(), used), ("cpu_util".to_owned(), 0.1)]);
         let fleet = Fleet { hosts: [("db3".to_owned(), host)].into(), ..Fleet::default() };
         Bench::prometheus(|p| p.fleet = Ok(Arc::new(fleet)))
     }
@@ -88,7 +93,14 @@ mod tests {
     fn the_worst_hosts_are_named_with_the_way_there() {
         let unknown = Bench::prometheus(|p| p.fleet = Err(Lack::new(Why::TimedOut, "fleet")));
         Table { clear: fleet(0.5), unknown: Some(unknown), found: fleet(0.995), held: None }.check(&RULE);
-        fleet(0.995).must_say(&RULE, "found host db3: fullest file system: 100 %");
+        fleet(0.995).must_say(&RULE, "found host db3: fullest file system: 99.5 %");
+        // Half of what was asked has no answer; or there is nothing that could have one.
+        let partly = |hosts: Fleet| Bench::prometheus(|p| p.fleet = Ok(Arc::new(hosts)));
+        let mut host = FleetHost { targets: 1, ..FleetHost::default() };
+        host.now.insert("cpu_util".into(), 0.1);
+        let lacks = [("pressure of hosts".to_owned(), Foreign::from("no answer within 10.5 s"))].into();
+        partly(Fleet { hosts: [("db3".to_owned(), host)].into(), lacks, ..Fleet::default() }).must_say(&RULE, "unknown");
+        partly(Fleet::default()).must_say(&RULE, "unknown");
         assert_eq!(fleet(0.995).pastes(&RULE), ["ssh db3 -t perftop"]);
     }
 }

@@ -10,4 +10,4 @@ mod partial;
 use crate::detect::rule::Rule;
 
 /// All of them, in the order of the catalogue.
-pub const RULES: &[&Rule] = &[&burning::RULE, &blind::RULE, &alert::RULE, &host::RULE, &partial::RULE, &defect::RULE];
+pub const RULES: &[&Rule] = &[&burning::RULE, &blind::RULE, &alert::RULE, &partial::RULE, &defect::RULE, &host::RULE];

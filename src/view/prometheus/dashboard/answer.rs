@@ -3,16 +3,17 @@
 use crate::app::DashboardView;
 use crate::diagnose::Picture;
 use crate::model::dashboard::{Interval, Panel, expand};
+use crate::model::foreign::tamed;
 use crate::model::prometheus::Lines;
 use crate::model::seen::Lack;
 
 /// The series of a query, the pattern of their names, and its letter.
 pub type Answer<'p> = (&'p Lines, &'p str, &'p str);
 
-/// The title, with what is chosen in the place of its variables.
+/// The title, with what is chosen in the place of its variables: values of labels, which come from outside.
 pub fn title(view: &DashboardView, panel: &Panel) -> String {
     let interval = Interval::of(view.span_s, 1, 0, 15);
-    expand(&panel.title, &view.dashboard, &panel.chosen(&view.chosen), &interval)
+    tamed(&expand(&panel.title, &view.dashboard, &panel.chosen(&view.chosen), &interval))
 }
 
 /// The queries of a panel that were asked and have no answer: their letters, and why.
