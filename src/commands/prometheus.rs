@@ -45,11 +45,10 @@ pub fn run(options: &Check, settings: &Settings) -> Result<u8, Failure> {
     let worst = rank(&fleet).first().and_then(|r| r.severity);
     Ok(match (worst, options.fail_on) {
         (Some(Severity::Critical), _) => 2,
-        (Some(_), Some(FailOn::Critical)) => 0,
-        (Some(_), _) => 1,
+        (Some(_), fail) if fail != Some(FailOn::Critical) => 1,
         // What was not seen may be anything.
-        (None, _) if fleet.blind() || !fleet.lacks.is_empty() => 3,
-        (None, _) => 0,
+        _ if fleet.blind() || !fleet.lacks.is_empty() => 3,
+        _ => 0,
     })
 }
 

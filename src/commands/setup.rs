@@ -214,9 +214,12 @@ pub(super) fn named_files(settings: &Settings, key: &str, ends: &[&str]) -> Resu
         let mut all = vec![path.to_path_buf()];
         if path.is_dir() {
             let rows = std::fs::read_dir(path).map_err(|e| wrong(format!("{}: {e}", path.display())))?;
-            let ends = |p: &PathBuf| p.extension().is_some_and(|e| ends.iter().any(|end| e == *end));
-            all = rows.filter_map(Result::ok).map(|row| row.path()).filter(ends).collect();
+            let fits = |p: &PathBuf| p.extension().is_some_and(|e| ends.iter().any(|end| e == *end));
+            all = rows.filter_map(Result::ok).map(|row| row.path()).filter(fits).collect();
             all.sort();
+            if all.is_empty() {
+                return Err(wrong(format!("{}: no file in it ends in .{}", path.display(), ends.join(" or ."))));
+            }
         }
         for path in all {
             let text = bounded::text(&path).map_err(|refused| wrong(refused.to_string()))?;

@@ -11,6 +11,8 @@ use crate::model::foreign::{Foreign, tamed};
 use crate::model::prometheus::Fleet;
 use crate::model::unit::{bytes, count, short};
 
+use super::markdown::escape;
+
 /// Hosts that text and Markdown name.
 const SHOWN: usize = 40;
 
@@ -149,7 +151,7 @@ pub fn text(source: &str, fleet: &Fleet) -> String {
 pub fn markdown(source: &str, fleet: &Fleet) -> String {
     let ranked = rank(fleet);
     let mut out = format!("## {}\n\n| host | severity | lost s/s | why |\n|---|---|---|---|\n", head(source, fleet, &ranked));
-    let cell = |text: &str| tamed(text).replace('|', "\\|");
+    let cell = |text: &str| escape(&tamed(text));
     for r in ranked.iter().filter(|r| r.severity.is_some()).take(SHOWN) {
         let word = r.severity.map_or("ok", Severity::word);
         _ = writeln!(out, "| {} | {word} | {} | {} |", cell(&r.host), short(r.lost), cell(&said(r)));

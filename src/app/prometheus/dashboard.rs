@@ -21,8 +21,10 @@ const VALUES_S: u64 = 120;
 const AT_ONCE: usize = 6;
 /// Rows of a dashboard around the selected panel that are asked for.
 const AROUND: u16 = 60;
+/// Answers that are asked for: more would push each other out of those that are kept.
+const KEPT: usize = 48;
 /// How far back, seconds: shortest and longest.
-const SPANS: (u64, u64) = (300, 30 * 86_400);
+const SPANS: (u64, u64) = (300, 92 * 86_400);
 
 /// One dashboard, as it is looked at.
 #[derive(Debug, Clone)]
@@ -199,11 +201,15 @@ impl DashboardView {
     pub fn asks(&mut self, picture: &Picture, source: &str) -> Vec<Demand> {
         let now_ns = picture.at.mono_ns.max(1);
         let mut wanted = Vec::new();
+        let mut waits = false;
         for v in self.dashboard.clone().variables.iter() {
             let Source::Query(query) = &v.source else { continue };
             let query = expand(query, &self.dashboard, &self.chosen, &self.interval(""));
             let Some((selector, label)) = options_of(&query) else { continue };
             let demand = PrometheusAsk::Values { selector, label }.of(source);
+            let picked = self.chosen.values.get(&v.name).is_some_and(|values| !values.is_empty());
+            let one = !v.include_all && !v.multi;
+            waits |= one && !picked && !self.chosen.options.contains_key(&v.name) && !picture.details.contains_key(&demand);
             if let Some(Ok(Detail::Server(ServerDetail::Prometheus(PrometheusDetail::Values(all))))) =
                 picture.details.get(&demand)
             {
@@ -217,17 +223,22 @@ impl DashboardView {
         }
         self.repeat();
         let top = self.panel().map_or(0, |p| p.place.1);
-        let near = |p: &&Panel| p.place.1 + AROUND >= top && p.place.1 <= top + AROUND;
+        let near = |p: &&Panel| p.place.1.abs_diff(top) <= AROUND;
         let mut panels: Vec<&Panel> = match self.alone {
             Some(_) => self.panel().into_iter().collect(),
             None => self.dashboard.panels.iter().filter(near).collect(),
         };
         panels.sort_by_key(|p| p.place.1.abs_diff(top));
+        // Before one value is known to choose, a panel would be asked for none.
+        if waits {
+            panels.clear();
+        }
         for panel in panels.into_iter().filter(|p| !matches!(p.kind, PanelKind::Text | PanelKind::Row | PanelKind::LeftOut)) {
             for at in 0..panel.targets.len() {
                 wanted.extend(self.demand(source, panel, at).map(|demand| (demand, AGAIN_S)));
             }
         }
+        wanted.truncate(KEPT);
         let due = |(demand, every): &(Demand, u64)| {
             self.asked.get(demand).is_none_or(|at| now_ns.saturating_sub(*at) >= every * 1_000_000_000)
         };

@@ -54,6 +54,8 @@ pub fn banner(fleet: &Fleet) -> Vec<(String, Meaning)> {
     let of = |severity: Severity| ranked.iter().filter(|r| r.severity == Some(severity)).count();
     let (critical, warning) = (of(Severity::Critical), of(Severity::Warning));
     let worst = match (critical, warning) {
+        // What was not seen may be anything.
+        (0, 0) if fleet.blind() || !fleet.lacks.is_empty() => Meaning::Muted,
         (0, 0) => Meaning::Good,
         (0, _) => Meaning::Warning,
         _ => Meaning::Critical,

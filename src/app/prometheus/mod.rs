@@ -105,7 +105,7 @@ const TABS: &[Tab] = &[
             &[
                 words("HOST", 24, 0),
                 words("STATE", 9, 0),
-                figure("LOST", 6, 0),
+                figure("LOST s/s", 9, 0),
                 figure("CPU", 6, 70),
                 figure("MEM", 6, 90),
                 figure("DISK", 6, 90),

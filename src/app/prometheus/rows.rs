@@ -45,7 +45,7 @@ pub fn objectives(p: &PrometheusFacts, _: i64) -> Vec<Row> {
     let row = |c: &Counted| {
         let (state, meaning) = state(c);
         let left = c.left().map(|(left, _)| left);
-        let rate = c.recent.iter().rev().find_map(|p| p.per_s).map(f64::from);
+        let rate = c.recent.iter().rev().take(3).find_map(|p| p.per_s).map(f64::from);
         Row {
             key: c.objective.name.clone(),
             cells: vec![

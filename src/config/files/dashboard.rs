@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::model::dashboard::{Dashboard, Drawn, Note, Panel, PanelKind};
+use crate::model::dashboard::{Dashboard, Drawn, Note, Panel, PanelKind, Source, Variable, options_of};
 
 use super::{at, number, seconds, text};
 
@@ -41,14 +41,27 @@ pub fn dashboard(name: &str, file: &str) -> Result<Dashboard, String> {
             .ok_or_else(|| format!("{name}: not a dashboard of Grafana: it has neither panels nor rows nor elements"))?;
     }
     if found.panels.len() > PANELS {
-        return Err(format!("{name}: {} panels, of {PANELS} at most", found.panels.len()));
+        return Err(format!("{name}: {} panels; the limit is {PANELS}", found.panels.len()));
     }
+    found.notes.extend(found.variables.iter().filter_map(unread));
     for panel in &found.panels {
         if panel.targets.iter().any(|t| t.expr.len() > EXPRESSION) {
             return Err(format!("{name}: {}: an expression of more than {EXPRESSION} characters", panel.title));
         }
     }
     Ok(found)
+}
+
+/// What of a variable is not carried out: queries with it may find nothing.
+fn unread(variable: &Variable) -> Option<Note> {
+    let Source::Query(query) = &variable.source else { return None };
+    let because = match (variable.filter.is_empty(), options_of(query)) {
+        (_, None) => "its query is not supported",
+        (false, _) => "its regex is not applied",
+        (true, Some(_)) => return None,
+    };
+    let panel = format!("${}", clean(&variable.name));
+    Some(Note { panel, kind: "variable".into(), drawn: Drawn::Degraded, because: vec![because.into()] })
 }
 
 fn classic(root: &Value, found: &mut Dashboard) -> Option<()> {
@@ -107,7 +120,9 @@ fn row_before(row: &Value, found: &mut Dashboard, y: &mut u16) {
 /// one without a place stands; `down`: by how much what follows was pushed so far.
 fn take(value: &Value, found: &mut Dashboard, y: &mut u16, down: &mut i32) {
     let grid = at(value, &["gridPos"]).or_else(|| at(value, &["position"]));
-    let figure = |key: &str| grid.and_then(|g| g.get(key)).and_then(number).map(|v| v.clamp(0.0, 10_000.0) as u16);
+    let figure = |key: &str| {
+        grid.and_then(|g| g.get(key)).and_then(number).map(|v| v.clamp(0.0, if key == "y" { 10_000.0 } else { 100.0 }) as u16)
+    };
     let is_row = text(value, &["type"]) == Some("row");
     let place = match (figure("x"), figure("y"), figure("w"), figure("h")) {
         (Some(x), Some(at), Some(w), Some(h)) => {
@@ -117,7 +132,7 @@ fn take(value: &Value, found: &mut Dashboard, y: &mut u16, down: &mut i32) {
         // Without a place one stands below the other.
         _ => (0, *y, 24, if is_row { 1 } else { 8 }),
     };
-    *y = (*y).max(place.1 + place.3);
+    *y = (*y).max(place.1.saturating_add(place.3));
     let (panel, note) = panel(value, place);
     found.panels.push(panel);
     found.notes.push(note);
@@ -188,7 +203,27 @@ mod tests {
             [panel.unit_of("x", "A"), panel.unit_of("share", "A"), panel.unit_of("y", "B")],
             ["bytes", "percentunit", "s"]
         );
-        assert_eq!(d.notes[0].because, ["units that are chosen byRegexp are the panel's own"]);
+        assert_eq!(d.notes[0].because, ["units set byRegexp are not applied"]);
+    }
+
+    #[test]
+    fn what_hurts_is_never_drawn_as_well() {
+        let of = |json: &str| dashboard("f", &format!(r#"{{"panels":[{json}]}}"#)).unwrap();
+        let inverted = of(
+            r##"{"type":"singlestat","thresholds":"1,2","colors":["#d44a3a","rgba(237, 129, 40, 0.89)","#299c46"],"targets":[{"expr":"up"}]}"##,
+        );
+        assert_eq!([0.0, 2.0].map(|v| inverted.panels[0].colour(v).unwrap()), ["#d44a3a", "#299c46"]);
+        let none = of(r#"{"type":"singlestat","thresholds":"","targets":[{"expr":"up"}]}"#);
+        assert_eq!(none.panels[0].colour(5.0), None);
+        let share = of(
+            r#"{"type":"gauge","targets":[{"expr":"up"}],"fieldConfig":{"defaults":{"unit":"percentunit","thresholds":{"mode":"percentage","steps":[{"color":"green"},{"color":"red","value":80}]}}}}"#,
+        );
+        assert_eq!((share.panels[0].colour(0.7), share.panels[0].colour(0.99)), (Some("green"), Some("red")));
+        let logs = of(
+            r#"{"type":"timeseries","targets":[{"expr":"{job=\"x\"}","refId":"A","datasource":{"type":"loki"}}],"gridPos":{"x":0,"y":9e9,"w":24,"h":9e9}}"#,
+        );
+        assert_eq!((logs.panels[0].kind, logs.panels[0].targets.len()), (PanelKind::LeftOut, 0));
+        assert!(logs.notes[0].because.iter().any(|b| b == "query A is for loki, not PromQL"), "{:?}", logs.notes);
     }
 
     #[test]

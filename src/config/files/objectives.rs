@@ -35,7 +35,7 @@ pub fn objectives(name: &str, file: &str) -> Result<(Vec<Objective>, Vec<String>
             }
         }
     }
-    if !known {
+    if !known || found.is_empty() && left.is_empty() {
         return Err(format!("{name}: no objectives in it: a file of sloth, pyrra or OpenSLO is needed"));
     }
     Ok((found, left))
@@ -98,7 +98,7 @@ fn openslo(document: &Value) -> Vec<Result<Objective, String>> {
                 return Err(format!("{name}: no ratioMetrics with a good and a total query"));
             };
             if written && period_s.is_none() {
-                return Err(format!("{name}: a time window of which the length is not known"));
+                return Err(format!("{name}: the length of its time window cannot be read"));
             }
             let (good, total) = (query(&name, good)?, query(&name, total)?);
             objective(

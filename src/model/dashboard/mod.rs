@@ -190,7 +190,8 @@ impl Panel {
     /// The style of a figure by its thresholds: the name of a colour.
     #[must_use]
     pub fn colour(&self, value: f64) -> Option<&str> {
-        let (low, high) = (self.scale.0.unwrap_or(0.0), self.scale.1.unwrap_or(100.0));
+        let whole = if self.unit == "percentunit" { 1.0 } else { 100.0 };
+        let (low, high) = (self.scale.0.unwrap_or(0.0), self.scale.1.unwrap_or(whole));
         let figure = |t: f64| if self.thresholds_of_scale { low + (high - low) * t / 100.0 } else { t };
         self.thresholds.iter().rev().find(|(t, _)| value >= figure(*t)).map(|(_, colour)| colour.as_str())
     }

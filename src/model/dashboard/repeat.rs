@@ -15,10 +15,11 @@ pub fn repeated(panels: &[Panel], chosen: &Chosen) -> Vec<Panel> {
 }
 
 /// For which variable and values it is repeated; none where they are not known yet.
-fn values(panel: &Panel, chosen: &Chosen) -> Option<(String, Vec<String>)> {
+fn values(panel: &Panel, chosen: &Chosen) -> Option<(String, Vec<String>, usize)> {
     let name = panel.repeat.as_ref()?;
     let picked = chosen.values.get(name).filter(|v| !v.is_empty()).or_else(|| chosen.options.get(name))?;
-    (!picked.is_empty()).then(|| (name.clone(), picked.iter().take(COPIES).cloned().collect()))
+    (!picked.is_empty())
+        .then(|| (name.clone(), picked.iter().take(COPIES).cloned().collect(), picked.len().saturating_sub(COPIES)))
 }
 
 /// The rows with their copies; a row reaches to the next one.
@@ -28,24 +29,34 @@ fn rows(panels: &[Panel], chosen: &Chosen) -> Vec<Panel> {
     for section in panels.chunk_by(|_, next| next.kind != PanelKind::Row) {
         let row = &section[0];
         let known = if row.kind == PanelKind::Row { values(row, chosen) } else { None };
-        let Some((name, values)) = known else {
+        let Some((name, values, more)) = known else {
             all.extend(section.iter().map(|p| moved(p, down)));
             continue;
         };
         let bottom = section.iter().map(|p| p.place.1.saturating_add(p.place.3)).max().unwrap_or(row.place.1);
         let height = bottom.saturating_sub(row.place.1);
+        let count = values.len();
         for (at, value) in values.into_iter().enumerate() {
             if at > 0 {
                 down = down.saturating_add(height);
             }
-            all.extend(section.iter().map(|p| {
+            let left = if at + 1 == count { more } else { 0 };
+            all.extend(section.iter().enumerate().map(|(place, p)| {
                 let mut copy = moved(p, down);
+                say(&mut copy, if place == 0 { left } else { 0 });
                 copy.scoped.push((name.clone(), value.clone()));
                 copy
             }));
         }
     }
     all
+}
+
+/// The last copy says how many values have none.
+fn say(panel: &mut Panel, more: usize) {
+    if more > 0 {
+        panel.title = format!("{} (and {more} more)", panel.title);
+    }
 }
 
 fn moved(panel: &Panel, down: u16) -> Panel {
@@ -58,9 +69,9 @@ fn within_rows(panels: &[Panel], chosen: &Chosen) -> Vec<Panel> {
     // From which line on how many lines are added.
     let mut added: Vec<(u16, u16)> = Vec::new();
     for panel in panels {
-        let down: u16 = added.iter().filter(|(from, _)| *from <= panel.place.1).map(|(_, by)| *by).sum();
+        let down = added.iter().filter(|(from, _)| *from <= panel.place.1).fold(0u16, |sum, (_, by)| sum.saturating_add(*by));
         let known = if panel.kind == PanelKind::Row { None } else { values(panel, chosen) };
-        let Some((name, values)) = known else {
+        let Some((name, values, more)) = known else {
             all.push(moved(panel, down));
             continue;
         };
@@ -72,11 +83,12 @@ fn within_rows(panels: &[Panel], chosen: &Chosen) -> Vec<Panel> {
             let top = panel.place.1.saturating_add(down).saturating_add(at / in_line * height);
             let mut copy = Panel { place: (at % in_line * width, top, width, height), ..panel.clone() };
             copy.scoped.push((name.clone(), value));
+            say(&mut copy, if usize::from(at) + 1 == count { more } else { 0 });
             all.push(copy);
         }
         let lines = (count as u16).div_ceil(in_line);
         if lines > 1 {
-            added.push((panel.place.1 + panel.place.3, (lines - 1) * height));
+            added.push((panel.place.1.saturating_add(panel.place.3), (lines - 1).saturating_mul(height)));
         }
     }
     all.sort_by_key(|p| (p.place.1, p.place.0));
@@ -98,6 +110,9 @@ mod tests {
         let places: Vec<_> = all.iter().map(|p| (p.place.0, p.place.1, p.place.2)).collect();
         assert_eq!(places, [(0, 0, 6), (6, 0, 6), (12, 0, 6), (18, 0, 6), (0, 8, 6), (0, 16, 24)]);
         assert_eq!(all[4].chosen(&chosen).values["host"], ["e"]);
+        chosen.options.insert("host".into(), (0..30).map(|n| format!("h{n}")).collect());
+        let many = repeated(&[panel(0, Some("host"))], &chosen);
+        assert_eq!((many.len(), many[10].title.as_str(), many[11].title.as_str()), (12, "", " (and 18 more)"));
         chosen.values.insert("host".into(), vec!["b".into()]);
         let one = repeated(&[panel(0, Some("host")), panel(8, None)], &chosen);
         assert_eq!((one.len(), one[0].place.2, one[1].place.1), (2, 24, 8));

@@ -118,10 +118,13 @@ fn joined(values: &[String], format: &str) -> String {
     let escaped = |v: &String| {
         let mut out = String::new();
         for c in v.chars() {
-            if "\\.+*?()|[]{}^$".contains(c) {
-                out.push_str("\\\\");
+            match c {
+                // Within a text of PromQL a quote ends it, and a backslash is written twice: once for the text, once for the expression.
+                '"' => out.push_str("\\\""),
+                '\\' => out.push_str("\\\\\\\\"),
+                c if ".+*?()|[]{}^$".contains(c) => out.extend(["\\\\", c.encode_utf8(&mut [0; 4])]),
+                c => out.push(c),
             }
-            out.push(c);
         }
         out
     };

@@ -83,7 +83,8 @@ fn rows_of(counted: &Counted, width: usize, theme: &Theme) -> Vec<Line<'static>>
     )];
     let rates: Vec<Option<f64>> = counted.recent.iter().map(|p| p.per_s.map(f64::from)).collect();
     let failed: Vec<Option<f64>> = counted.recent.iter().map(|p| p.failed.map(f64::from)).collect();
-    let newest = |v: &[Option<f64>]| v.iter().rev().find_map(|v| *v);
+    // What ended minutes ago is not the present.
+    let newest = |v: &[Option<f64>]| v.iter().rev().take(3).find_map(|v| *v);
     let top = |v: &[Option<f64>]| v.iter().flatten().copied().fold(1e-9, f64::max);
     let peak = top(&rates);
     let figure = newest(&rates).map_or_else(|| "?".to_owned(), count);

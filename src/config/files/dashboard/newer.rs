@@ -38,7 +38,7 @@ fn layout(spec: &Value, layout_: &Value, found: &mut Dashboard, y: &mut u16, dep
                 ..Panel::default()
             });
             found.notes.push(Note { panel: title, kind: "row".into(), drawn: Drawn::Whole, because: Vec::new() });
-            *y += 1;
+            *y = y.saturating_add(1);
             layout(spec, own.get("layout").unwrap_or(&Value::Null), found, y, depth + 1);
         }
     }
@@ -51,10 +51,15 @@ fn layout(spec: &Value, layout_: &Value, found: &mut Dashboard, y: &mut u16, dep
         };
         let figure = |key: &str| own.get(key).and_then(number).map_or(0, |v| v.clamp(0.0, 10_000.0) as u16);
         let place = match grid {
-            true => (figure("x").min(23), begin + figure("y"), figure("width").clamp(1, 24), figure("height").max(1)),
-            false => ((n as u16 % 3) * 8, begin + (n as u16 / 3) * 8, 8, 8),
+            true => (
+                figure("x").min(23),
+                begin.saturating_add(figure("y")),
+                figure("width").clamp(1, 24),
+                figure("height").clamp(1, 100),
+            ),
+            false => ((n as u16 % 3) * 8, begin.saturating_add((n as u16 / 3) * 8), 8, 8),
         };
-        tallest = tallest.max(place.1 + place.3);
+        tallest = tallest.max(place.1.saturating_add(place.3));
         let (mut panel, note) = panel(&as_classic(element), place);
         panel.repeat = repeat(own);
         found.panels.push(panel);

@@ -56,7 +56,7 @@ pub(super) fn panel(value: &Value, place: (u16, u16, u16, u16)) -> (Panel, Note)
         }
         PanelKind::Text | PanelKind::Row => kind,
         kind if targets.is_empty() => {
-            because.insert(0, "it has no query of Prometheus".into());
+            because.insert(0, "it has no query for Prometheus".into());
             _ = kind;
             PanelKind::LeftOut
         }
@@ -67,7 +67,8 @@ pub(super) fn panel(value: &Value, place: (u16, u16, u16, u16)) -> (Panel, Note)
         (_, true) => Drawn::Whole,
         (_, false) => Drawn::Degraded,
     };
-    let note = Note { panel: title.clone(), kind: written.unwrap_or("none").to_owned(), drawn, because };
+    let left_out = (kind == PanelKind::LeftOut).then(|| because.join("; "));
+    let note = Note { panel: title.clone(), kind: written.map_or_else(|| "none".into(), clean), drawn, because };
     let (thresholds, thresholds_of_scale) = thresholds(value, &defaults);
     let unit = text(&defaults, &["unit"]).or_else(|| text(value, &["format"])).or_else(|| {
         let axes = value.get("yaxes").or_else(|| value.get("yAxes"));
@@ -87,7 +88,7 @@ pub(super) fn panel(value: &Value, place: (u16, u16, u16, u16)) -> (Panel, Note)
         kind,
         place,
         targets,
-        unit: unit.unwrap_or_default().to_owned(),
+        unit: clean(unit.unwrap_or_default()),
         units,
         decimals: defaults.get("decimals").or_else(|| value.get("decimals")).and_then(Value::as_u64).map(|d| d.min(9) as usize),
         scale: (end("min"), end("max")),
@@ -95,7 +96,9 @@ pub(super) fn panel(value: &Value, place: (u16, u16, u16, u16)) -> (Panel, Note)
         thresholds_of_scale,
         words: words(&defaults),
         calc: calc.or_else(|| text(value, &["valueName"])).unwrap_or("lastNotNull").to_owned(),
-        text: clean_lines(text(value, &["options", "content"]).or_else(|| text(value, &["content"])).unwrap_or_default()),
+        text: left_out.unwrap_or_else(|| {
+            clean_lines(text(value, &["options", "content"]).or_else(|| text(value, &["content"])).unwrap_or_default())
+        }),
         stacked: stacking || value.get("stack").and_then(Value::as_bool).unwrap_or(false),
         columns: columns(value),
         scoped: Vec::new(),
@@ -130,12 +133,14 @@ fn target(row: &Value) -> Option<Result<Target, String>> {
     }
     let query = at(row, &["spec", "query", "spec"]).unwrap_or(row);
     let id = clean(text(row, &["refId"]).or_else(|| text(row, &["spec", "refId"])).unwrap_or_default());
+    // Others write their queries in `expr` as well.
+    let other = text(row, &["datasource", "type"]).or_else(|| text(row, &["spec", "query", "group"]));
+    let prometheus = |t: &str| t.is_empty() || t.starts_with('$') || t.contains("prometheus") || t == "datasource";
+    if let Some(other) = other.filter(|t| !prometheus(t)) {
+        return Some(Err(format!("query {id} is for {}, not PromQL", clean(other))));
+    }
     let Some(expr) = text(query, &["expr"]).map(str::trim).filter(|e| !e.is_empty()) else {
-        let other = text(row, &["datasource", "type"]).filter(|t| *t != "prometheus");
-        return Some(Err(other.map_or_else(
-            || format!("query {id} is empty"),
-            |other| format!("query {id} is for {}, and no PromQL", clean(other)),
-        )));
+        return Some(Err(format!("query {id} is empty")));
     };
     let instant = query.get("instant").and_then(Value::as_bool).unwrap_or(false);
     let step = text(query, &["interval"]).filter(|s| !s.is_empty()).or_else(|| text(query, &["step"])).unwrap_or_default();
@@ -151,11 +156,9 @@ fn units(value: &Value, because: &mut Vec<String>) -> BTreeMap<String, String> {
         let unit = properties.filter(|p| text(p, &["id"]) == Some("unit")).find_map(|p| text(p, &["value"]));
         let Some(unit) = unit else { continue };
         match (text(row, &["matcher", "id"]), text(row, &["matcher", "options"])) {
-            (Some("byName"), Some(name)) => _ = all.insert(clean(name), unit.to_owned()),
-            (Some("byFrameRefID"), Some(letter)) => _ = all.insert(format!("#{}", clean(letter)), unit.to_owned()),
-            (id, _) => {
-                because.push(format!("units that are chosen {} are the panel's own", clean(id.unwrap_or("in an unknown way"))))
-            }
+            (Some("byName"), Some(name)) => _ = all.insert(clean(name), clean(unit)),
+            (Some("byFrameRefID"), Some(letter)) => _ = all.insert(format!("#{}", clean(letter)), clean(unit)),
+            (id, _) => because.push(format!("units set {} are not applied", clean(id.unwrap_or("in an unknown way")))),
         }
     }
     all
@@ -202,10 +205,19 @@ fn thresholds(value: &Value, defaults: &Value) -> (Vec<(f64, String)>, bool) {
         Some(Value::Array(all)) => all.iter().filter_map(number).collect(),
         _ => return (Vec::new(), false),
     };
+    // What was left empty says nothing of what is well.
+    if figures.is_empty() {
+        return (Vec::new(), false);
+    }
+    let own: Vec<String> = value
+        .get("colors")
+        .and_then(Value::as_array)
+        .map_or_else(Vec::new, |all| all.iter().filter_map(|c| c.as_str().map(clean)).collect());
     let ends = |n: usize| if n <= 2 { [COLOURS[0], COLOURS[2], COLOURS[3], COLOURS[3]] } else { COLOURS };
     let colours = ends(figures.len());
-    let first = [(f64::NEG_INFINITY, colours[0].to_owned())];
-    let rest = figures.iter().enumerate().map(|(n, v)| (*v, colours[(n + 1).min(3)].to_owned()));
+    let colour = |n: usize| own.get(n).cloned().unwrap_or_else(|| colours[n.min(3)].to_owned());
+    let first = [(f64::NEG_INFINITY, colour(0))];
+    let rest = figures.iter().enumerate().map(|(n, v)| (*v, colour(n + 1)));
     (first.into_iter().chain(rest).collect(), false)
 }
 

@@ -14,15 +14,34 @@ use crate::view::widgets::{graph, lines as paragraph};
 
 /// The style that a colour's name stands for.
 fn style(panel: &Panel, value: f64, theme: &Theme) -> Style {
-    theme.style(match panel.colour(value) {
-        Some(c) if c.contains("red") || c.starts_with("#d44a3a") || c.starts_with("#f2495c") || c.contains("229, 77, 66") => {
-            Meaning::Critical
-        }
-        Some(c) if c.contains("orange") || c.contains("yellow") || c.contains("237, 129, 40") => Meaning::Warning,
-        Some(c) if c.contains("green") || c.contains("50, 172, 45") || c.starts_with("#299c46") => Meaning::Good,
-        Some(c) if c.contains("blue") || c.contains("purple") => Meaning::Info,
-        _ => Meaning::Text,
-    })
+    theme.style(panel.colour(value).map_or(Meaning::Text, meaning))
+}
+
+/// What a colour means: by its hue, else by its name.
+fn meaning(colour: &str) -> Meaning {
+    match rgb(colour) {
+        Some((r, g, b)) if r > b && r > g && g < 0.5 * r => Meaning::Critical,
+        Some((r, g, b)) if r >= g && g > b => Meaning::Warning,
+        Some((r, g, b)) if g > r && g > b => Meaning::Good,
+        Some(_) => Meaning::Info,
+        None if colour.contains("red") => Meaning::Critical,
+        None if colour.contains("orange") || colour.contains("yellow") => Meaning::Warning,
+        None if colour.contains("green") => Meaning::Good,
+        None if colour.contains("blue") || colour.contains("purple") => Meaning::Info,
+        None => Meaning::Text,
+    }
+}
+
+/// `#rrggbb`, `rgb(r, g, b)`, `rgba(r, g, b, a)`.
+fn rgb(colour: &str) -> Option<(f64, f64, f64)> {
+    let parts: Vec<f64> = match colour.strip_prefix('#') {
+        Some(hex) => (0..3).filter_map(|n| u8::from_str_radix(hex.get(n * 2..n * 2 + 2)?, 16).ok()).map(f64::from).collect(),
+        None => colour.split_once('(')?.1.split([',', ')']).filter_map(|part| part.trim().parse().ok()).collect(),
+    };
+    match parts[..] {
+        [r, g, b, ..] => Some((r, g, b)),
+        _ => None,
+    }
 }
 
 fn text(panel: &Panel, unit: &str, value: Option<f64>) -> String {
@@ -141,4 +160,29 @@ pub fn heat(panel: &Panel, answers: &[Answer<'_>], theme: &Theme, frame: &mut Fr
     };
     let rows: Vec<Line<'_>> = buckets.iter().rev().take(usize::from(area.height)).map(row).collect();
     paragraph(&rows, theme, frame, area);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_mean_what_they_look_like() {
+        for (colour, is) in [
+            ("#d44a3a", Meaning::Critical),
+            ("#F2495C", Meaning::Critical),
+            ("rgba(245, 54, 54, 0.9)", Meaning::Critical),
+            ("dark-red", Meaning::Critical),
+            ("#EAB839", Meaning::Warning),
+            ("rgba(237, 129, 40, 0.89)", Meaning::Warning),
+            ("semi-dark-orange", Meaning::Warning),
+            ("#299c46", Meaning::Good),
+            ("rgba(50, 172, 45, 0.97)", Meaning::Good),
+            ("#5794F2", Meaning::Info),
+            ("text", Meaning::Text),
+            ("#zz", Meaning::Text),
+        ] {
+            assert_eq!(meaning(colour), is, "{colour}");
+        }
+    }
 }

@@ -10,6 +10,7 @@ use ratatui::widgets::{Axis, Chart, Dataset, GraphType};
 use super::answer::Answer;
 use crate::config::Meaning;
 use crate::model::dashboard::{Panel, legend, show};
+use crate::model::prometheus::Lines;
 use crate::model::unit::seconds;
 use crate::view::theme::Theme;
 use crate::view::widgets::lines as paragraph;
@@ -32,10 +33,15 @@ struct Series {
 /// Draws them; `cursor`: the panel stands alone, with a cursor so many points before the end.
 pub fn draw(panel: &Panel, answers: &[Answer<'_>], cursor: Option<usize>, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let begin_ms = answers.iter().map(|(l, ..)| l.begin_ms).min().unwrap_or(0);
-    let step_s = answers.iter().map(|(l, ..)| l.step_s).max().unwrap_or(15).max(1);
-    let count = answers.iter().flat_map(|(l, ..)| &l.all).map(|l| l.points.len()).max().unwrap_or(1);
-    let at = cursor.map(|back| count.saturating_sub(1 + back));
-    let mut all = series(panel, answers, at);
+    // In seconds since the first point: queries may have steps of their own.
+    let step_s = answers.iter().map(|(l, ..)| l.step_s).min().unwrap_or(15).max(1);
+    let end = |(l, ..): &Answer<'_>| {
+        let points = l.all.iter().map(|l| l.points.len()).max().unwrap_or(1);
+        offset(l, begin_ms) + points.saturating_sub(1) as f64 * l.step_s.max(1) as f64
+    };
+    let right = answers.iter().map(end).fold(step_s as f64, f64::max);
+    let at = cursor.map(|back| (right - back as f64 * step_s as f64).max(0.0));
+    let mut all = series(panel, answers, begin_ms, at);
     if panel.stacked {
         stack(&mut all);
     }
@@ -59,35 +65,30 @@ pub fn draw(panel: &Panel, answers: &[Answer<'_>], cursor: Option<usize>, theme:
     }
     let style = |n: usize| -> Style { theme.style(COLOURS[n % COLOURS.len()]) };
     let marker = if theme.ascii { Marker::Custom('*') } else { Marker::Braille };
-    let right = count.saturating_sub(1).max(1) as f64;
     let mut sets: Vec<Dataset<'_>> = all
         .iter()
         .enumerate()
         .map(|(n, s)| Dataset::default().marker(marker).graph_type(GraphType::Line).style(style(n)).data(&s.points))
         .collect();
-    let line = at.map(|at| [(at as f64, low), (at as f64, high)]);
+    let line = at.map(|at| [(at, low), (at, high)]);
     if let Some(line) = &line {
         sets.push(Dataset::default().marker(marker).graph_type(GraphType::Line).style(theme.style(Meaning::Muted)).data(line));
     }
     let muted = theme.style(Meaning::Muted);
     let label = |v: f64| Span::styled(show(&panel.unit, panel.decimals, v), muted);
-    let time = |n: usize| Span::styled(clock(begin_ms + (n as u64 * step_s) as i64 * 1000), muted);
+    let time = |s: f64| Span::styled(clock(begin_ms + (s * 1e3) as i64, right), muted);
     let y = match chart.height {
         0..=5 => vec![label(low), label(high)],
         _ => vec![label(low), label(low + (high - low) / 2.0), label(high)],
     };
     let chart_ = Chart::new(sets)
-        .x_axis(Axis::default().bounds([0.0, right]).style(muted).labels(vec![
-            time(0),
-            time(count / 2),
-            time(count.saturating_sub(1)),
-        ]))
+        .x_axis(Axis::default().bounds([0.0, right]).style(muted).labels(vec![time(0.0), time(right / 2.0), time(right)]))
         .y_axis(Axis::default().bounds([low, high]).style(muted).labels(y))
         .legend_position(None);
     frame.render_widget(chart_, chart);
     letters(&all, (low, high), theme, frame, chart);
     if wide {
-        list(panel, &all, (at.map(|at| begin_ms + (at as u64 * step_s) as i64 * 1000), answers), theme, frame, beside);
+        list(panel, &all, (at.map(|at| clock(begin_ms + (at * 1e3) as i64, right)), answers), theme, frame, beside);
     } else if let [only] = all.as_slice()
         && area.width >= 24
     {
@@ -99,18 +100,25 @@ pub fn draw(panel: &Panel, answers: &[Answer<'_>], cursor: Option<usize>, theme:
     }
 }
 
-fn series(panel: &Panel, answers: &[Answer<'_>], at: Option<usize>) -> Vec<Series> {
+/// Seconds from the first point of all to that of an answer.
+fn offset(lines: &Lines, begin_ms: i64) -> f64 {
+    (lines.begin_ms - begin_ms) as f64 / 1e3
+}
+
+fn series(panel: &Panel, answers: &[Answer<'_>], begin_ms: i64, at: Option<f64>) -> Vec<Series> {
     let mut all = Vec::new();
     for (lines, pattern, letter) in answers {
+        let (off, step) = (offset(lines, begin_ms), lines.step_s.max(1) as f64);
         for line in &lines.all {
-            let points = line.points.iter().enumerate().filter_map(|(n, v)| Some((n as f64, (*v)?)));
+            let points = line.points.iter().enumerate().filter_map(|(n, v)| Some((off + n as f64 * step, (*v)?)));
+            let place = at.map(|at| (at - off) / step).filter(|place| *place > -0.5).map(|place| place.round() as usize);
             let name = legend(pattern, &line.labels);
             all.push(Series {
                 unit: panel.unit_of(&name, letter).to_owned(),
                 name,
                 points: points.collect(),
                 last: line.figure("last"),
-                at_cursor: at.and_then(|at| line.points.get(at).copied().flatten()),
+                at_cursor: place.and_then(|place| line.points.get(place).copied().flatten()),
             });
         }
     }
@@ -149,14 +157,14 @@ fn letters(all: &[Series], (low, high): (f64, f64), theme: &Theme, frame: &mut F
 fn list(
     panel: &Panel,
     all: &[Series],
-    (cursor_ms, answers): (Option<i64>, &[Answer<'_>]),
+    (cursor, answers): (Option<String>, &[Answer<'_>]),
     theme: &Theme,
     frame: &mut Frame<'_>,
     area: Rect,
 ) {
     let mut rows: Vec<Line<'_>> = Vec::new();
-    if let Some(ms) = cursor_ms {
-        rows.push(Line::from(Span::styled(format!(" at {}", clock(ms)), theme.style(Meaning::Title))));
+    if let Some(at) = &cursor {
+        rows.push(Line::from(Span::styled(format!(" at {at}"), theme.style(Meaning::Title))));
     }
     let room = usize::from(area.height).saturating_sub(rows.len());
     let width = usize::from(area.width).saturating_sub(14);
@@ -166,7 +174,7 @@ fn list(
             rows.push(Line::from(Span::styled(format!(" and {} more", found - n), theme.style(Meaning::Muted))));
             break;
         }
-        let value = if cursor_ms.is_some() { s.at_cursor } else { s.last };
+        let value = if cursor.is_some() { s.at_cursor } else { s.last };
         let letter = LETTERS.get(n..=n).unwrap_or(" ");
         let name: String = s.name.chars().take(width).collect();
         let figure = value.map_or_else(|| "-".to_owned(), |v| show(&s.unit, panel.decimals, v));
@@ -179,7 +187,29 @@ fn list(
     paragraph(&rows, theme, frame, area);
 }
 
-/// The time of day, UTC as everywhere on the screen; the day as well where it is another one is seen by the span.
-fn clock(ms: i64) -> String {
-    jiff::Timestamp::from_millisecond(ms).map_or_else(|_| seconds(ms as f64 / 1e3), |at| at.strftime("%H:%M").to_string())
+/// The time of day, UTC as everywhere on the screen; the day as well where more than one is in sight.
+fn clock(ms: i64, span_s: f64) -> String {
+    let form = if span_s > 86_400.0 { "%m-%d %H:%M" } else { "%H:%M" };
+    jiff::Timestamp::from_millisecond(ms).map_or_else(|_| seconds(ms as f64 / 1e3), |at| at.strftime(form).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::prometheus::Line as Told;
+
+    #[test]
+    fn queries_of_different_steps_stand_at_their_times() {
+        let lines = |step_s: u64, points: Vec<Option<f64>>| Lines {
+            begin_ms: 1_000_000,
+            step_s,
+            all: vec![Told { points, ..Told::default() }],
+            found: 1,
+        };
+        let (fine, coarse) = (lines(20, vec![Some(1.0); 7]), lines(60, vec![Some(5.0), None, Some(7.0)]));
+        let all = series(&Panel::default(), &[(&fine, "", "A"), (&coarse, "", "B")], 1_000_000, Some(120.0));
+        assert_eq!((all[0].points.last(), all[1].points.last()), (Some(&(120.0, 1.0)), Some(&(120.0, 7.0))));
+        assert_eq!((all[0].at_cursor, all[1].at_cursor), (Some(1.0), Some(7.0)));
+        assert_eq!((clock(1_795_980_000_000, 3_600.0).len(), clock(1_795_980_000_000, 604_800.0).len()), (5, 11));
+    }
 }

@@ -7,7 +7,7 @@ mod place;
 mod report;
 mod table;
 
-use answer::{Answer, failed, title};
+use answer::{Answer, title};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
@@ -15,7 +15,8 @@ use ratatui::text::{Line, Span};
 use crate::app::{App, DashboardView};
 use crate::config::Meaning;
 use crate::diagnose::Picture;
-use crate::model::dashboard::{Drawn, Panel, PanelKind, Source};
+use crate::model::dashboard::{Panel, PanelKind, Source};
+use crate::model::seen::Lack;
 use crate::model::unit::seconds;
 use crate::view::theme::Theme;
 use crate::view::widgets::{lines as paragraph, titled};
@@ -89,7 +90,10 @@ fn one(
         paragraph(&[Line::from(Span::styled(text, theme.style(meaning)))], theme, frame, inside);
     };
     // Some of its queries may have no answer while others are drawn.
-    let failed = source.map_or_else(Vec::new, |source| failed(view, picture, source, panel));
+    let asked: Vec<_> =
+        (0..panel.targets.len()).map(|at| source.and_then(|source| view.lines(picture, source, panel, at))).collect();
+    let failed: Vec<(&str, &Lack)> =
+        panel.targets.iter().zip(&asked).filter_map(|(t, a)| Some((t.id.as_str(), a.as_ref()?.as_ref().err()?))).collect();
     let some_failed = if failed.len() == panel.targets.len() { None } else { failed.first() };
     let room = usize::from(area.width) > title.chars().count() + 36;
     let missing = some_failed.map_or_else(String::new, |(letter, _)| match room {
@@ -103,16 +107,18 @@ fn one(
             return paragraph(&rows, theme, frame, inside);
         }
         PanelKind::LeftOut => {
-            let because = view.dashboard.notes.iter().find(|n| n.panel == panel.title && n.drawn == Drawn::LeftOut);
-            let text = because.map_or("not drawn", |n| n.because.first().map_or("not drawn", String::as_str));
-            return note(text.to_owned(), Meaning::Muted, frame, inside);
+            return note(panel.text.clone(), Meaning::Muted, frame, inside);
         }
         _ => {}
     }
-    let Some(source) = source else { return note("no Prometheus answers".into(), Meaning::Muted, frame, inside) };
-    let asked: Vec<_> = (0..panel.targets.len()).map(|at| view.lines(picture, source, panel, at)).collect();
-    let answers: Vec<Answer<'_>> =
-        asked.into_iter().zip(&panel.targets).filter_map(|(a, t)| Some((a?.ok()?, t.legend.as_str(), t.id.as_str()))).collect();
+    if source.is_none() {
+        return note("no Prometheus answers".into(), Meaning::Muted, frame, inside);
+    }
+    let answers: Vec<Answer<'_>> = asked
+        .iter()
+        .zip(&panel.targets)
+        .filter_map(|(a, t)| Some((*a.as_ref()?.as_ref().ok()?, t.legend.as_str(), t.id.as_str())))
+        .collect();
     if answers.iter().all(|(lines, ..)| lines.all.is_empty()) {
         return match failed.first() {
             Some((_, lack)) => note(format!("? {lack}"), Meaning::Warning, frame, inside),
@@ -121,12 +127,7 @@ fn one(
         };
     }
     if answers.iter().flat_map(|(l, ..)| &l.all).all(|l| l.native) {
-        return note(
-            "native histograms: a quantile of them can be drawn, they themselves cannot".into(),
-            Meaning::Muted,
-            frame,
-            inside,
-        );
+        return note("native histograms cannot be drawn; a quantile of them can".into(), Meaning::Muted, frame, inside);
     }
     match panel.kind {
         PanelKind::Stat => figures::stat(panel, &answers, theme, frame, inside),

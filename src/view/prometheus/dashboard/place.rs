@@ -17,7 +17,7 @@ pub fn places(panels: &[Panel], selected: usize, area: Rect) -> Vec<(usize, Rect
     let all = if area.width < NARROW { stacked(panels, area.width) } else { grid(panels, area.width) };
     let chosen = all.iter().find(|(at, _)| *at == selected).map(|(_, r)| (r.1, r.3));
     // Only as far down as it takes.
-    let offset = chosen.map_or(0, |(y, h)| (y + h).saturating_sub(area.height).min(y));
+    let offset = chosen.map_or(0, |(y, h)| y.saturating_add(h).saturating_sub(area.height).min(y));
     let sight = |(at, (x, y, w, h)): (usize, (u16, u16, u16, u16))| {
         let y = y.checked_sub(offset)?;
         let left = area.height.checked_sub(y).filter(|l| *l > 0)?;
@@ -54,10 +54,14 @@ fn grid(panels: &[Panel], width: u16) -> Vec<Place> {
     sorted.sort_by_key(|(_, p)| (p.place.1, p.place.0));
     for (at, panel) in sorted {
         let (x, y, w, h) = panel.place;
-        let down: u16 = pushed.iter().filter(|(from, _)| *from <= y).map(|(_, by)| *by).sum();
+        let down = pushed.iter().filter(|(from, _)| *from <= y).fold(0u16, |sum, (_, by)| sum.saturating_add(*by));
         let height = if panel.kind == PanelKind::Row { 1 } else { h.max(LEAST) };
-        if height > h && !pushed.iter().any(|(from, _)| *from == y + h) {
-            pushed.push((y + h, height - h));
+        if height > h {
+            let end = y.saturating_add(h);
+            match pushed.iter_mut().find(|(from, _)| *from == end) {
+                Some((_, by)) => *by = (*by).max(height - h),
+                None => pushed.push((end, height - h)),
+            }
         }
         let (left, right) = (column(x), column((x + w).min(24)));
         all.push((at, (left, y.saturating_add(down), right.saturating_sub(left).max(4), height)));
