@@ -269,6 +269,95 @@ fn objectives_alerts_rules_and_the_fleet() {
     assert_screen("fleet_host", &app(&found, &[Key::Char('7'), Key::Enter]), &dark, SIZES[1]);
 }
 
+#[test]
+fn what_runs_out_and_what_is_needed() {
+    let dark = theme("dark", Depth::True, false);
+    let mut known = (*picture("prometheus_burn", BURNING)).clone();
+    let found = capacity(known.at.wall_ms);
+    Arc::make_mut(&mut known.facts).servers.prometheus[0].capacity = Ok(Arc::new(found));
+    let known = Arc::new(known);
+    let keys = |n: usize, more: &[Key]| -> Vec<Key> {
+        std::iter::once(Key::Char('5')).chain(std::iter::repeat_n(Key::Tab, n)).chain(more.iter().copied()).collect()
+    };
+    for size in SIZES {
+        assert_screen("capacity", &app(&known, &keys(5, &[])), &dark, size);
+    }
+    assert_screen("capacity_ascii", &app(&known, &keys(5, &[])), &theme("dark", Depth::None, true), SIZES[1]);
+    assert_screen("capacity_card", &app(&known, &keys(5, &[Key::Down, Key::Enter])), &dark, SIZES[1]);
+    assert_screen("needs", &app(&known, &keys(6, &[])), &dark, SIZES[1]);
+    assert_screen("needs_card", &app(&known, &keys(6, &[Key::Enter])), &dark, SIZES[1]);
+    let trigger: Vec<Key> = std::iter::repeat_n(Key::Down, 4).chain([Key::Enter]).collect();
+    assert_screen("needs_trigger", &app(&known, &keys(6, &trigger)), &dark, SIZES[1]);
+}
+
+/// Resources that run out, or do not; needs and triggers.
+fn capacity(at_ms: i64) -> perftop::model::capacity::Capacity {
+    use perftop::model::capacity::plan::CapacityPlan;
+    use perftop::model::capacity::{Capacity, Left, Needed, Triggered};
+    use perftop::model::foreign::Foreign;
+    use perftop::model::prometheus::Cost;
+    use perftop::model::trend::{Trend, outlook};
+    use perftop::model::unit::Unit;
+    let day = |n: usize| (n as f64 / 24.0 * std::f64::consts::TAU).sin();
+    let left = |what: &str, (host, about): (&str, &str), unit: Unit, all: f64, y: &dyn Fn(usize) -> f64| {
+        let readings: Vec<(f64, f64)> = (0..336).map(|n| (n as f64 * 3_600.0, y(n))).collect();
+        let (trend, outlook) = outlook(&readings, y(335));
+        let points = (0..336).map(|n| Some(y(n)).filter(|_| n % 50 != 7)).collect();
+        Left {
+            what: what.into(),
+            host: Foreign::from(host),
+            about: Foreign::from(about),
+            unit,
+            left: y(335),
+            all: Some(all),
+            points,
+            trend,
+            outlook,
+        }
+    };
+    let wander = |n: usize| ((n * 7_919) % 1_000) as f64 / 1_000.0;
+    let mut all = vec![
+        left("file system", ("db3", "/var"), Unit::Bytes, 500e9, &|n| 100e9 - 2.4e8 * n as f64 + 1e9 * (day(n) + wander(n))),
+        left("memory", ("cache\u{1b}[31m", ""), Unit::Bytes, 64e9, &|n| 30e9 + 3e9 * day(n) - 1e7 * n as f64),
+        left("connections of PostgreSQL", ("db3", ""), Unit::Count, 200.0, &|n| 120.0 + 40.0 * day(n)),
+        left("inodes", ("web1", "/"), Unit::Count, 1e6, &|n| if n < 200 { 9e5 } else { 8e5 - n as f64 * 200.0 }),
+        left("open files", ("web2", ""), Unit::Count, 1e5, &|_| 0.0),
+    ];
+    all.sort_by(Left::order);
+    let plan = CapacityPlan::default();
+    let used: Vec<(f64, f64)> = (0..336).map(|n| (n as f64 * 3_600.0, 12.0 + 4.0 * day(n) + 0.02 * n as f64)).collect();
+    let needed = |at: usize, have, price| Needed {
+        need: perftop::model::capacity::plan::Need { price, ..plan.needs[at].clone() },
+        have,
+        peak: Some(20.7),
+        trend: Trend::of(&used),
+        busiest: vec![5, 6, 7],
+    };
+    let nothing = Needed { need: plan.needs[3].clone(), have: None, peak: None, trend: None, busiest: Vec::new() };
+    let called = |at: usize, value, whose: &str, above| Triggered {
+        trigger: plan.triggers[at].clone(),
+        over_s: 86_400,
+        value,
+        whose: Foreign::from(whose),
+        above,
+    };
+    Capacity {
+        at_ms,
+        span_s: 1_209_600,
+        step_s: 3_600,
+        ahead_s: plan.ahead_s,
+        left: all,
+        needed: vec![needed(0, Some(24.0), Some(50.0)), needed(1, Some(512.0), None), nothing],
+        triggered: vec![
+            called(0, Some(91.0), "web1", (2, 12)),
+            called(1, Some(40.0), "db3", (0, 12)),
+            called(3, None, "", (0, 0)),
+        ],
+        lacks: [("memory of Redis".to_owned(), Foreign::from("query timed out"))].into(),
+        cost: Cost { requests: 41, bytes: 240_000, took_ms: 310 },
+    }
+}
+
 /// The fleet is asked for when its screen is opened, and a host when it is.
 #[test]
 fn the_fleet_is_asked_for_when_it_is_looked_at() {

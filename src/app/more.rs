@@ -37,7 +37,7 @@ impl App {
     pub(super) fn go_to_server(&mut self, kind: SourceKind) {
         self.go(Screen::Server(kind));
         if let Some(view) = self.server_mut()
-            && view.more().is_some_and(|more| more.again_s.is_some() && more.tab == view.tab)
+            && view.shows().is_some_and(|more| more.own)
         {
             (view.tab, view.selected) = (0, None);
         }
@@ -45,13 +45,12 @@ impl App {
 
     /// The table that is a screen of its own.
     pub(super) fn go_to_fleet(&mut self) -> Vec<Effect> {
-        let own = |view: &&ServerView| view.more().is_some_and(|more| more.again_s.is_some());
-        let Some((kind, more)) = self.servers.iter().find(own).and_then(|view| Some((view.kind(), view.more()?))) else {
+        let Some((kind, more)) = self.servers.iter().find_map(|view| Some((view.kind(), view.own()?))) else {
             return Vec::new();
         };
         self.go(Screen::Server(kind));
-        if let Some(view) = self.server_mut().filter(|view| view.tab != more.tab) {
-            (view.tab, view.selected) = (more.tab, None);
+        if let Some(view) = self.server_mut() {
+            open(view, more);
         }
         self.ask_again()
     }
@@ -60,14 +59,14 @@ impl App {
     pub(super) fn ask_again(&mut self) -> Vec<Effect> {
         let Some(picture) = self.picture.clone().filter(|_| self.frozen.is_none()) else { return Vec::new() };
         let Some(view) = self.server_mut() else { return Vec::new() };
-        let Some(more) = view.more().filter(|more| more.tab == view.tab) else { return Vec::new() };
-        let due =
-            |seconds: u64| view.asked_ns == 0 || picture.at.mono_ns.saturating_sub(view.asked_ns) >= seconds * 1_000_000_000;
+        let Some(more) = view.shows() else { return Vec::new() };
+        let last = view.asked_ns.get(more.what).copied();
+        let due = |seconds: u64| last.is_none_or(|last| picture.at.mono_ns.saturating_sub(last) >= seconds * 1_000_000_000);
         if !more.again_s.is_some_and(due) {
             return Vec::new();
         }
         let Some(source) = view.of(&picture.facts).map(ToOwned::to_owned) else { return Vec::new() };
-        view.asked_ns = picture.at.mono_ns.max(1);
+        view.asked_ns.insert(more.what, picture.at.mono_ns);
         vec![Effect::Ask((more.demand)(&source))]
     }
 
@@ -77,10 +76,16 @@ impl App {
         let Some(source) = view.of(facts).map(ToOwned::to_owned) else { return Vec::new() };
         self.overlays.clear();
         let Some(view) = self.server_mut() else { return Vec::new() };
-        if view.tab != more.tab {
-            (view.tab, view.selected) = (more.tab, None);
-        }
+        open(view, more);
+        view.asked_ns.insert(more.what, facts.at.mono_ns);
         self.notice = Some(more.says.into());
         vec![Effect::Ask((more.demand)(&source))]
+    }
+}
+
+/// Opens a table that shows it, unless one is open.
+fn open(view: &mut ServerView, more: More) {
+    if let Some(first) = more.tabs.first().filter(|_| !more.tabs.contains(&view.tab)) {
+        (view.tab, view.selected) = (*first, None);
     }
 }

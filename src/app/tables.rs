@@ -1,6 +1,7 @@
 //! A server's screen as data: tabs, their columns and rows, sort, filter, selection by key. Pure.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use crate::config::Meaning;
 use crate::model::demand::Demand;
@@ -157,8 +158,8 @@ pub struct ServerScreen {
     pub tabs: &'static [Tab],
     /// The servers that can be shown, by source id.
     pub servers: fn(&Facts) -> Vec<&str>,
-    /// What its server can be asked for beside what is read anyway; `None`: the query of a row.
-    pub more: Option<More>,
+    /// What its server can be asked for beside what is read anyway; none: the query of a row.
+    pub more: &'static [More],
 }
 
 impl ServerScreen {
@@ -170,7 +171,7 @@ impl ServerScreen {
         tabs: &'static [Tab],
         servers: fn(&Facts) -> Vec<&str>,
     ) -> Self {
-        Self { kind, key, shown, word: kind.word(), tabs, servers, more: None }
+        Self { kind, key, shown, word: kind.word(), tabs, servers, more: &[] }
     }
 }
 
@@ -179,14 +180,16 @@ impl ServerScreen {
 pub struct More {
     /// What, as the footer and the help call it.
     pub what: &'static str,
-    /// The table that shows it, by its place.
-    pub tab: usize,
+    /// The tables that show it, by their places; the first is opened for it.
+    pub tabs: &'static [usize],
     /// The demand, by the server's source id.
     pub demand: fn(&str) -> Demand,
     /// What is said meanwhile.
     pub says: &'static str,
-    /// It is a screen of its own: asked for when it is opened, and again after so many seconds while it is open.
+    /// Asked for when it is opened, and again after so many seconds while it is open.
     pub again_s: Option<u64>,
+    /// It is a screen of its own.
+    pub own: bool,
 }
 
 /// The state of a server's screen.
@@ -207,8 +210,8 @@ pub struct ServerView {
     pub cumulative: bool,
     /// Words that a row must hold.
     pub filter: Filter,
-    /// When it was asked for more last (CLOCK_MONOTONIC ns).
-    pub asked_ns: u64,
+    /// When it was asked for more last (CLOCK_MONOTONIC ns), by what.
+    pub asked_ns: BTreeMap<&'static str, u64>,
 }
 
 impl ServerView {
@@ -224,14 +227,26 @@ impl ServerView {
             selected: None,
             cumulative: false,
             filter: Filter::default(),
-            asked_ns: 0,
+            asked_ns: BTreeMap::new(),
         }
     }
 
-    /// What its server can be asked for.
+    /// What its server can be asked for: what the open table shows, else the first.
     #[must_use]
-    pub const fn more(&self) -> Option<More> {
-        self.screen.more
+    pub fn more(&self) -> Option<More> {
+        self.shows().or(self.screen.more.first().copied())
+    }
+
+    /// What is only asked for and shown by the open table.
+    #[must_use]
+    pub fn shows(&self) -> Option<More> {
+        self.screen.more.iter().find(|more| more.tabs.contains(&self.tab)).copied()
+    }
+
+    /// What is a screen of its own.
+    #[must_use]
+    pub fn own(&self) -> Option<More> {
+        self.screen.more.iter().find(|more| more.own).copied()
     }
 
     /// The kind of its servers.

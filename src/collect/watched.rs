@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, watch};
 
 use crate::model::alerting::RuleText;
+use crate::model::capacity::plan::CapacityPlan;
 use crate::model::demand::{Answer, Demand};
 use crate::model::objective::Objective;
 use crate::model::server::ServerSample;
@@ -66,6 +67,8 @@ pub struct Given {
     pub left_out: Vec<String>,
     /// Rules that are to be evaluated.
     pub rules: Vec<RuleText>,
+    /// What is asked for of capacity.
+    pub capacity: Arc<CapacityPlan>,
 }
 
 /// A server that can be watched.

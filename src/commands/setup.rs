@@ -195,7 +195,8 @@ pub(super) fn given(settings: &Settings) -> Result<Given, Failure> {
     if let Some(twice) = objectives.iter().find(|o| !names.insert(o.name.as_str())) {
         return Err(Failure::Usage(format!("the objective {} appears twice: give each its own name", twice.name)));
     }
-    Ok(Given { impersonate: settings.flag("impersonate"), objectives, left_out, rules })
+    let capacity = Arc::new(settings.capacity().map_err(Failure::Usage)?);
+    Ok(Given { impersonate: settings.flag("impersonate"), objectives, left_out, rules, capacity })
 }
 
 /// How files of YAML end.

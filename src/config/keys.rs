@@ -36,6 +36,16 @@ pub struct Key {
     pub what: &'static str,
 }
 
+/// A section of things by their names.
+pub(super) struct Named {
+    /// Its name.
+    pub section: &'static str,
+    /// What one of it holds.
+    pub keys: &'static [(&'static str, Kind)],
+    /// The key that each must have; empty: none.
+    pub must: &'static str,
+}
+
 const fn key(section: &'static str, name: &'static str, kind: Kind, default: &'static str, what: &'static str) -> Key {
     Key { section, name, kind, default, what }
 }
@@ -98,6 +108,13 @@ pub const KEYS: &[Key] = &[
     key("targets", "memory_critical", Kind::Number(0.0, 100.0), "95.0", "the same for memory"),
     key("targets", "disk_warning", Kind::Number(0.0, 100.0), "80.0", "the same for space on file systems"),
     key("targets", "disk_critical", Kind::Number(0.0, 100.0), "95.0", "the same for space on file systems"),
+    key(
+        "capacity",
+        "ahead",
+        Kind::Duration(3_600_000, 3 * 365 * 86_400_000),
+        "\"90d\"",
+        "how far ahead needs are looked at, as far as the history allows",
+    ),
 ];
 
 /// The example file: every key with its default, commented by what it does.
@@ -148,6 +165,16 @@ pub fn example() -> String {
          # [objectives.fast]\n# target = 95\n# latency = 'http_request_duration_seconds{job=\"checkout\"}'\n# within = \"300ms\"\n\
          # prometheus = \"main\"\n\
          # [objectives.own]\n# target = 99\n# error_query = 'sum(rate(failed_total[{{.window}}]))'\n# total_query = 'sum(rate(all_total[{{.window}}]))'\n",
+    );
+    out.push_str(
+        "\n# What else may run out: queries of what is left (and of all there is), a series each. unit: B, %, count, s, ms, 1/s, B/s.\n\
+         # [resources.quota]\n# left = 'bucket_limit_bytes - bucket_used_bytes'\n# all = 'bucket_limit_bytes'\n# unit = \"B\"\n\
+         # Needs: cpu, memory, storage and network are built in. What one costs a month is yours to say; the buffer (%) is kept free.\n\
+         # [needs.cpu]\n# price = 50.0\n# buffer = 20.0\n\
+         # [needs.licences]\n# used = 'sum(seats_in_use)'\n# have = 'sum(seats_bought)'\n# unit = \"seat\"\n# price = 9.0\n\
+         # Triggers: cpu, memory, response_time and queue_depth are built in. statistic: p50, p95, p99, mean, max over the time of `over`.\n\
+         # [triggers.cpu]\n# above = 70.0\n# [triggers.backlog]\n# query = 'jobs_waiting'\n# statistic = \"max\"\n# above = 100.0\n\
+         # over = \"1d\"\n# action = \"more workers\"\n",
     );
     out.push_str("\n# Thresholds of the rules; `perftop explain ID` says what each decides.\n");
     for rule in RULES.iter().filter(|r| !r.params.is_empty()) {

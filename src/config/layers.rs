@@ -9,12 +9,13 @@ use crate::detect::rules::{self, RULES};
 use crate::model::foreign::Foreign;
 use crate::model::source::SourceKind;
 
-use super::keys::{KEYS, Kind};
+use super::capacity;
+use super::keys::{KEYS, Kind, Named};
 use super::objective;
 use super::value::{Layer, Origin, Value, convert, nearest, path_of, words};
 
-/// Keys of named entries that hold numbers: percent.
-const NUMBERS: &[(&str, &str)] = &[(objective::SECTION, "target")];
+/// The sections that hold things by their names, beside those of servers.
+const NAMED: &[Named] = &[objective::NAMED, capacity::RESOURCES, capacity::NEEDS, capacity::TRIGGERS];
 
 /// What is wrong in a file, and the way out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -79,15 +80,20 @@ impl Check<'_> {
             match value.get_ref() {
                 DeValue::Table(inner) if text == "rules" => self.rules(inner),
                 DeValue::Table(inner) if text == "keys" => self.keys(inner),
-                DeValue::Table(inner) if text == objective::SECTION => self.named(text, objective::KEYS, inner),
+                DeValue::Table(inner) if NAMED.iter().any(|named| named.section == text) => {
+                    NAMED.iter().filter(|n| n.section == text).for_each(|n| self.named(text, n.must, n.keys, inner));
+                }
                 DeValue::Table(inner) if SourceKind::READ.iter().any(|kind| kind.word() == text) => {
                     let kind = SourceKind::READ.iter().find(|kind| kind.word() == text);
-                    self.named(text, kind.map_or(&[], |kind| kind.settings()), inner);
+                    let keys: Vec<(&str, Kind)> =
+                        kind.map_or(&[][..], |k| k.settings()).iter().map(|k| (*k, Kind::Text)).collect();
+                    self.named(text, keys.first().map_or("", |(first, _)| first), &keys, inner);
                 }
                 DeValue::Table(inner) if sections.contains(&text) => self.section(text, inner),
                 DeValue::Table(_) => {
                     let servers = SourceKind::READ.iter().map(|kind| kind.word());
-                    let known = sections.iter().copied().chain(["rules", "keys", objective::SECTION]).chain(servers);
+                    let known =
+                        sections.iter().copied().chain(["rules", "keys"]).chain(NAMED.iter().map(|n| n.section)).chain(servers);
                     let near = nearest(text, known);
                     self.problem(at, format!("unknown section [{text}]{near}"));
                 }
@@ -120,14 +126,13 @@ impl Check<'_> {
         }
     }
 
-    /// `[postgres.NAME]`, `[objectives.NAME]`: things by their names, with these keys, of which the first must be there.
-    fn named(&mut self, section: &str, known: &[&str], table: &DeTable<'_>) {
-        let first = known.first().copied().unwrap_or_default();
+    /// `[postgres.NAME]`, `[objectives.NAME]`: things by their names, with these keys, of which one must be there.
+    fn named(&mut self, section: &str, must: &str, known: &[(&str, Kind)], table: &DeTable<'_>) {
         for (name, value) in table {
             let own: &str = name.get_ref();
             let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
             let DeValue::Table(inner) = value.get_ref() else {
-                let text = format!("[{section}] holds its entries by their names: write [{section}.NAME] with {first}");
+                let text = format!("[{section}] holds its entries by their names: write [{section}.NAME]{}", with(must));
                 self.problem(name.span().start, text);
                 continue;
             };
@@ -135,23 +140,22 @@ impl Check<'_> {
                 self.problem(name.span().start, format!("[{section}.{own}]: a name is letters, digits, _ and -"));
                 continue;
             }
-            let mut complete = false;
+            let mut complete = must.is_empty();
             for (key, value) in inner {
                 let key_text: &str = key.get_ref();
-                if !known.contains(&key_text) {
-                    let near = nearest(key_text, known.iter().copied());
+                let Some((_, kind)) = known.iter().find(|(name, _)| *name == key_text) else {
+                    let near = nearest(key_text, known.iter().map(|(name, _)| *name));
                     self.problem(key.span().start, format!("unknown key `{key_text}` in [{section}.{own}]{near}"));
                     continue;
-                }
-                complete |= key_text == first;
-                let kind = if NUMBERS.contains(&(section, key_text)) { Kind::Number(0.0, 100.0) } else { Kind::Text };
-                match convert(value.get_ref(), kind) {
+                };
+                complete |= key_text == must;
+                match convert(value.get_ref(), *kind) {
                     Ok(value) => self.set(format!("{section}.{own}.{key_text}"), value, key.span().start),
                     Err(why) => self.problem(value.span().start, format!("`{key_text}` in [{section}.{own}]: {why}")),
                 }
             }
             if !complete {
-                self.problem(name.span().start, format!("[{section}.{own}] has no {first}"));
+                self.problem(name.span().start, format!("[{section}.{own}] has no {must}"));
             }
         }
     }
@@ -211,6 +215,10 @@ impl Check<'_> {
             }
         }
     }
+}
+
+fn with(must: &str) -> String {
+    if must.is_empty() { String::new() } else { format!(" with {must}") }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! impossible values are refused with file, line and the nearest valid name.
 //! What never lives here: command-line parsing (`cli`), drawing.
 
+mod capacity;
 pub mod files;
 mod keys;
 mod layers;

@@ -4,14 +4,28 @@ use promql_parser::parser::{Expr, parse};
 
 use crate::model::objective::{Objective, Sli};
 
+use super::keys::{Kind, Named};
 use super::settings::Settings;
 use super::value::{Origin, Value, parse_duration};
 
 /// Their section.
-pub const SECTION: &str = "objectives";
-/// Their keys; the first must be there.
-pub const KEYS: &[&str] =
-    &["target", "period", "errors", "total", "latency", "within", "error_query", "total_query", "prometheus"];
+const SECTION: &str = "objectives";
+/// The same, with their keys.
+pub(super) const NAMED: Named = Named {
+    section: SECTION,
+    keys: &[
+        ("target", Kind::Number(0.0, 100.0)),
+        ("period", Kind::Text),
+        ("errors", Kind::Text),
+        ("total", Kind::Text),
+        ("latency", Kind::Text),
+        ("within", Kind::Text),
+        ("error_query", Kind::Text),
+        ("total_query", Kind::Text),
+        ("prometheus", Kind::Text),
+    ],
+    must: "target",
+};
 
 /// What is kept unless a period is given.
 const PERIOD_MS: u64 = 30 * 86_400_000;

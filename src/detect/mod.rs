@@ -5,6 +5,7 @@ pub mod asked;
 #[cfg(test)]
 pub(crate) mod bench;
 pub mod candidate;
+pub mod capacity;
 pub mod causes;
 pub mod command;
 pub mod diagnosis;

@@ -4,6 +4,8 @@
 pub mod address;
 pub mod alerting;
 pub mod audit;
+pub mod capacity;
+pub mod cost;
 pub mod counter;
 pub mod dashboard;
 pub mod demand;
@@ -29,4 +31,5 @@ pub mod shell;
 pub mod source;
 pub mod states;
 pub mod subject;
+pub mod trend;
 pub mod unit;

@@ -95,7 +95,13 @@ pub fn bytes(value: f64) -> String {
 pub fn count(value: f64) -> String {
     let magnitude = value.abs();
     if magnitude < 999.5 {
-        return if magnitude == magnitude.trunc() { format!("{value:.0}") } else { short(value) };
+        return if magnitude < 5e-4 {
+            "0".to_owned()
+        } else if magnitude == magnitude.trunc() {
+            format!("{value:.0}")
+        } else {
+            short(value)
+        };
     }
     let (scaled, suffix) = match magnitude {
         v if v < 999_500.0 => (value / 1e3, "k"),

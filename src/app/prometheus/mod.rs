@@ -1,8 +1,10 @@
 //! The screen of objectives: they themselves, alerts, what is scraped.
 
+pub mod capacity;
 mod cards;
 pub mod dashboard;
 pub mod fleet;
+pub mod needs;
 pub mod rows;
 
 use crate::model::facts::{Facts, PrometheusFacts};
@@ -14,20 +16,35 @@ use super::tables::{More, Row, ServerScreen, Tab, figure, words};
 /// Its tables.
 pub const SCREEN: ServerScreen = ServerScreen {
     word: "slo",
-    more: Some(More {
-        what: "fleet",
-        tab: FLEET,
-        demand: |source| PrometheusAsk::Fleet.of(source),
-        says: "looking at the fleet: a few questions, however many hosts",
-        again_s: Some(30),
-    }),
+    more: &[
+        More {
+            what: "fleet",
+            tabs: &[FLEET],
+            demand: |source| PrometheusAsk::Fleet.of(source),
+            says: "looking at the fleet: a few questions, however many hosts",
+            again_s: Some(30),
+            own: true,
+        },
+        More {
+            what: "capacity",
+            tabs: &[CAPACITY, NEEDS],
+            demand: |source| PrometheusAsk::Capacity.of(source),
+            says: "looking at what runs out: some forty questions, however many hosts",
+            again_s: Some(600),
+            own: false,
+        },
+    ],
     ..ServerScreen::plain(SourceKind::Prometheus, ('5', "5"), TABS, |facts| {
         facts.servers.prometheus.iter().map(|p| p.id.as_str()).collect()
     })
 };
 
-/// The place of the fleet's table.
+/// The places of the tables that are only filled when they are opened.
 pub const FLEET: usize = 4;
+/// What runs out.
+pub const CAPACITY: usize = 5;
+/// What is needed, and what calls for more.
+pub const NEEDS: usize = 6;
 
 const TABS: &[Tab] = &[
     Tab {
@@ -110,6 +127,40 @@ const TABS: &[Tab] = &[
                 figure("MEM", 6, 90),
                 figure("DISK", 6, 90),
                 words("WHY", 0, 0),
+            ],
+        )
+    },
+    Tab {
+        rows: |facts, id, _| of(facts, id, capacity::left),
+        card: |facts, id, key| capacity::card(server(facts, id)?, key),
+        nothing: |facts, id| capacity::nothing(server(facts, id)),
+        ..Tab::plain(
+            "Capacity",
+            &[
+                words("WHAT", 26, 0),
+                words("WHOSE", 16, 0),
+                words("WHICH", 18, 90),
+                figure("LEFT", 10, 0),
+                figure("%", 5, 70),
+                figure("A DAY", 10, 100),
+                words("RUNS OUT", 0, 0),
+            ],
+        )
+    },
+    Tab {
+        rows: |facts, id, _| of(facts, id, needs::rows),
+        card: |facts, id, key| needs::card(server(facts, id)?, key),
+        nothing: |facts, id| capacity::nothing(server(facts, id)),
+        ..Tab::plain(
+            "Needs",
+            &[
+                words("WHAT", 16, 0),
+                figure("NOW", 12, 0),
+                figure("HAVE", 12, 0),
+                figure("AHEAD", 22, 90),
+                figure("NEED", 12, 0),
+                figure("A MONTH", 10, 100),
+                words("STATE", 0, 0),
             ],
         )
     },

@@ -15,13 +15,14 @@ use super::tables::{Copied, More, Row, ServerScreen, Tab, figure, words};
 
 /// Its tables.
 pub const SCREEN: ServerScreen = ServerScreen {
-    more: Some(More {
+    more: &[More {
         what: "big keys",
-        tab: KEYS,
+        tabs: &[KEYS],
         demand: |source| RedisAsk::Keys.of(source),
         says: "looking for big keys: 1,000 a second, for a minute at most; x again continues",
         again_s: None,
-    }),
+        own: false,
+    }],
     ..ServerScreen::plain(SourceKind::Redis, ('4', "4"), TABS, |facts| {
         facts.servers.redis.iter().map(|r| r.id.as_str()).collect()
     })

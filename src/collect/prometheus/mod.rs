@@ -2,6 +2,7 @@
 //! Redirects are never followed, so that no credential goes to another host.
 
 pub mod answers;
+mod capacity;
 mod client;
 mod count;
 mod fleet;

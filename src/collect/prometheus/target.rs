@@ -1,11 +1,13 @@
 //! Which server: a URL, a port that was seen. How it is reached and as whom.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::collect::bounded;
 use crate::collect::tls::{Certificates, Trust};
 use crate::collect::url::{has_password, loopback, percent, split};
 use crate::model::alerting::RuleText;
+use crate::model::capacity::plan::CapacityPlan;
 use crate::model::foreign::Private;
 use crate::model::host::ProcId;
 use crate::model::objective::Objective;
@@ -43,6 +45,8 @@ pub struct Target {
     pub left_out: Vec<String>,
     /// Rules that it is asked to evaluate.
     pub rules: Vec<RuleText>,
+    /// What it is asked for of capacity.
+    pub capacity: Arc<CapacityPlan>,
 }
 
 impl std::fmt::Debug for Target {
@@ -102,6 +106,7 @@ impl Target {
             objectives: Vec::new(),
             left_out: Vec::new(),
             rules: Vec::new(),
+            capacity: Arc::default(),
         })
     }
 

@@ -15,6 +15,7 @@ use crate::model::server::{ServerAsk, ServerDetail};
 use crate::model::source::Place;
 
 use super::answers::{self, Build, Series, Told};
+use super::capacity;
 use super::client::Client;
 use super::count::{Answers, Counting};
 use super::fleet;
@@ -150,6 +151,9 @@ impl Watcher {
         let found = match ask {
             PrometheusAsk::Fleet => fleet::look(&mut asking).await.map(|fleet| Ok(PrometheusDetail::Fleet(fleet))),
             PrometheusAsk::Host(host) => fleet::history(&mut asking, host).await.map(|seen| seen.map(PrometheusDetail::Host)),
+            PrometheusAsk::Capacity => {
+                capacity::look(&mut asking, &self.target.capacity).await.map(|found| Ok(PrometheusDetail::Capacity(found)))
+            }
             PrometheusAsk::Query { query, span_s, step_s } => {
                 panel::query(&mut asking, query, *span_s, *step_s).await.map(|seen| seen.map(PrometheusDetail::Lines))
             }
@@ -273,7 +277,7 @@ impl Answers for Asking<'_> {
         let answer = self.client.ask(path, &form, question.patience).await?;
         let told = answers::series(&answer.body)?;
         // What the screen asks for says itself that it is not whole.
-        if !["fleet", "dashboard", "rules"].contains(&name) {
+        if !["fleet", "dashboard", "rules", "capacity"].contains(&name) {
             self.slot.warned(self.target, name, &told.warnings);
         }
         Ok(told)

@@ -49,6 +49,7 @@ pub fn quiet() -> PrometheusFacts {
         warnings: Arc::default(),
         fleet: Err(Lack::new(Why::NotYet, "the fleet")),
         host: Err(Lack::new(Why::NotYet, "the fleet")),
+        capacity: Err(Lack::new(Why::NotYet, "looked at when asked")),
     }
 }
 

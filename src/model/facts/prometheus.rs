@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::alerting::Evaluated;
+use crate::model::capacity::Capacity;
 use crate::model::foreign::Foreign;
 use crate::model::kind::Moment;
 use crate::model::prometheus::{Alert, Counted, Fleet, HostHistory, Instance, PrometheusState, Targets};
@@ -32,6 +33,8 @@ pub struct PrometheusFacts {
     pub fleet: Seen<Arc<Fleet>>,
     /// The host that was looked at closely.
     pub host: Seen<Arc<HostHistory>>,
+    /// What runs out and what is needed.
+    pub capacity: Seen<Arc<Capacity>>,
 }
 
 /// What was said so long ago, milliseconds, says nothing of now: objectives, alerts and targets, the fleet.
@@ -62,6 +65,8 @@ pub fn derive(window: &[Moment<'_, PrometheusState>]) -> Vec<PrometheusFacts> {
             _ => Ok(fleet),
         }),
         host: s.host.clone(),
+        // It is about days: it stays as it is.
+        capacity: s.capacity.clone(),
     });
     facts.collect()
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::cost::Cost;
 use crate::model::foreign::Foreign;
 
 /// All hosts at one moment.
@@ -40,17 +41,6 @@ impl Fleet {
         let known = self.hosts.values().filter(|h| h.now.contains_key("cpu_util")).count();
         known * 2 < self.hosts.len() || self.hosts.is_empty()
     }
-}
-
-/// What a look at the fleet took.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Cost {
-    /// Questions.
-    pub requests: u32,
-    /// Bytes of the answers.
-    pub bytes: u64,
-    /// Milliseconds, all in all.
-    pub took_ms: u64,
 }
 
 /// A host.

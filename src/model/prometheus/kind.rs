@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::capacity::Capacity;
 use crate::model::facts::{PrometheusFacts, prometheus as facts};
 use crate::model::kind::{Answered, Here, HostOf, Moment, ServerKind};
 
@@ -26,6 +27,8 @@ impl ServerKind for Prometheus {
             match (ask, answer) {
                 (_, Ok(PrometheusDetail::Fleet(fleet))) => after.fleet = Ok(Arc::new(fleet.clone())),
                 (_, Ok(PrometheusDetail::Host(host))) => after.host = Ok(Arc::new(host.clone())),
+                (_, Ok(PrometheusDetail::Capacity(found))) => after.capacity = Ok(Arc::new(found.clone())),
+                (PrometheusAsk::Capacity, Err(lack)) => after.capacity = Err((*lack).clone()),
                 (PrometheusAsk::Fleet, Err(lack)) => after.fleet = Err((*lack).clone()),
                 (PrometheusAsk::Host(_), Err(lack)) => after.host = Err((*lack).clone()),
                 // What a panel asks for belongs to the screen.
@@ -54,6 +57,8 @@ pub enum PrometheusAsk {
     Fleet,
     /// One of them, over the last hour.
     Host(String),
+    /// What runs out, what is needed, what calls for more.
+    Capacity,
     /// A query of a panel.
     Query {
         /// The expression.
@@ -80,6 +85,8 @@ pub enum PrometheusDetail {
     Fleet(Fleet),
     /// One of them.
     Host(HostHistory),
+    /// What runs out and what is needed.
+    Capacity(Capacity),
     /// The series of a query.
     Lines(Lines),
     /// The values of a label, sorted.

@@ -11,12 +11,13 @@ mod lines;
 pub mod signals;
 mod union;
 
+pub use super::cost::Cost;
 pub use burn::{Counted, Point, Quantile, Share};
-pub use fleet::{Cost, Fleet, FleetHost, HostHistory};
+pub use fleet::{Fleet, FleetHost, HostHistory};
 pub use instance::{Alert, Flavour, Instance, Job, Targets};
 pub use kind::{Prometheus, PrometheusAsk, PrometheusDetail};
 pub use lines::{Line, Lines};
-pub use union::{host_of, union};
+pub use union::{host_of, instances, union};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::alerting::Evaluated;
+use super::capacity::Capacity;
 use super::foreign::Foreign;
 use super::seen::{Lack, Seen, Why};
 
@@ -79,10 +81,13 @@ pub struct PrometheusState {
     /// The host that was looked at closely last.
     #[serde(default = "not_looked_at")]
     pub host: Seen<Arc<HostHistory>>,
+    /// What runs out and what is needed, as it was looked at last.
+    #[serde(default = "not_looked_at")]
+    pub capacity: Seen<Arc<Capacity>>,
 }
 
 fn not_looked_at<T>() -> Seen<T> {
-    Err(Lack::new(Why::NotYet, "the fleet is looked at when asked"))
+    Err(Lack::new(Why::NotYet, "looked at when asked"))
 }
 
 impl Default for PrometheusState {
@@ -99,6 +104,7 @@ impl Default for PrometheusState {
             warnings: Arc::default(),
             fleet: not_looked_at(),
             host: not_looked_at(),
+            capacity: not_looked_at(),
         }
     }
 }
@@ -126,6 +132,7 @@ impl PrometheusState {
             warnings: sample.warnings.clone().map_or_else(|| self.warnings.clone(), Arc::new),
             fleet: self.fleet.clone(),
             host: self.host.clone(),
+            capacity: self.capacity.clone(),
         }
     }
 }

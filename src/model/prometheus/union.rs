@@ -1,5 +1,7 @@
 //! One query for many signals of many hosts; and the host of a series.
 
+use std::collections::BTreeSet;
+
 use super::signals::Signal;
 
 /// One query for these signals, each labelled by its name; of one host, or of all; rates over that window; at the time before, or now.
@@ -12,6 +14,13 @@ pub fn union(signals: &[Signal], host: Option<&str>, window: &str, before: &str)
         format!("label_replace({query}, \"k\", \"{}\", \"\", \"\")", s.k)
     };
     signals.iter().map(one).collect::<Vec<_>>().join(" or ")
+}
+
+/// A matcher of exactly these instances.
+#[must_use]
+pub fn instances(all: &BTreeSet<&str>) -> String {
+    let texts: Vec<String> = all.iter().map(|i| literal(i)).collect();
+    format!("instance=~{:?}", texts.join("|"))
 }
 
 /// A text as a regular expression that matches nothing else.

@@ -4,9 +4,10 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use crate::app::prometheus::FLEET;
+use super::capacity;
 use crate::app::prometheus::fleet::banner;
 use crate::app::prometheus::rows::{bar, state};
+use crate::app::prometheus::{CAPACITY, FLEET, NEEDS};
 use crate::app::tables::ServerView;
 use crate::config::Meaning;
 use crate::diagnose::Picture;
@@ -49,6 +50,18 @@ pub fn draw(view: &ServerView, picture: &Picture, theme: &Theme, frame: &mut Fra
             Err(lack) => vec![Line::from(Span::styled(format!(" ? {lack}"), theme.style(Meaning::Muted)))],
         };
         return lines(&all, theme, frame, inside);
+    }
+    if view.tab == CAPACITY || view.tab == NEEDS {
+        let inside = titled("Capacity", &heading, theme, frame, area);
+        return match &p.capacity {
+            Ok(found) => {
+                let selected = found.left.iter().find(|l| Some(l.key()) == view.selected).or(found.left.first());
+                capacity::draw(found, selected.filter(|_| view.tab == CAPACITY), theme, frame, inside);
+            }
+            Err(lack) => {
+                lines(&[Line::from(Span::styled(format!(" ? {lack}"), theme.style(Meaning::Muted)))], theme, frame, inside)
+            }
+        };
     }
     let rows = view.rows(&picture.facts);
     let selected = view.selected.as_ref().or(rows.first().map(|r| &r.key));

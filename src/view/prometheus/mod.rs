@@ -1,5 +1,6 @@
 //! What is drawn of a Prometheus alone: the last hour of an objective, dashboards.
 
+mod capacity;
 mod dashboard;
 mod hour;
 

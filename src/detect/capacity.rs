@@ -1,0 +1,54 @@
+//! How bad it is that something runs out: as risks are judged everywhere, by the late end of the interval.
+
+use crate::detect::finding::Severity;
+use crate::model::capacity::{Capacity, Left, Needed, Projected, Triggered};
+use crate::model::trend::Outlook;
+use crate::model::unit::short;
+
+/// Seconds.
+const HOUR: f64 = 3_600.0;
+const DAY: f64 = 86_400.0;
+
+/// How bad; `None`: nothing runs out within a day, as far as can be seen.
+#[must_use]
+pub fn runs_out(left: &Left) -> Option<Severity> {
+    match left.outlook {
+        Outlook::Out => Some(Severity::Critical),
+        Outlook::RunsOut(eta) if eta.late_s < HOUR => Some(Severity::Critical),
+        Outlook::RunsOut(eta) if eta.late_s < DAY => Some(Severity::Warning),
+        _ => None,
+    }
+}
+
+/// The worst of all.
+#[must_use]
+pub fn worst(capacity: &Capacity) -> Option<Severity> {
+    capacity.left.iter().filter_map(runs_out).min_by_key(|s| *s != Severity::Critical)
+}
+
+/// Growth from which more is to be planned for: a share of now.
+const GROWS: f64 = 0.5;
+
+/// How a need stands, in words, and whether something is to be done. It raises nothing.
+#[must_use]
+pub fn stands(needed: &Needed, projected: Option<&Projected>) -> (String, bool) {
+    let Some(p) = projected else { return ("? no series".into(), false) };
+    match p.missing {
+        Some(missing) if missing > 0.0 => (format!("{} {} missing", short(missing), needed.need.unit), true),
+        _ if p.growth > GROWS && p.credible => (format!("grows by {} %: plan for more", short(p.growth * 100.0)), true),
+        Some(_) => ("enough".into(), false),
+        None => ("? how much there is".into(), false),
+    }
+}
+
+/// How a trigger stands, likewise.
+#[must_use]
+pub fn called(t: &Triggered) -> (String, bool) {
+    let (above, all) = t.above;
+    let action = if t.trigger.action.is_empty() { String::new() } else { format!(": {}", t.trigger.action) };
+    match (t.value, t.calls()) {
+        (None, _) => ("? no series".into(), false),
+        (_, true) => (format!("{above} of {all} above{action}"), true),
+        _ => ("below".into(), false),
+    }
+}

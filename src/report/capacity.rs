@@ -1,0 +1,288 @@
+//! What runs out, what is needed and what calls for more, as text, JSON and Markdown. Pure.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::detect::capacity::{called, runs_out, stands};
+use crate::detect::diagnosis::rfc3339;
+use crate::detect::finding::{Severity, round6};
+use crate::model::capacity::{Capacity, Left, Needed, Triggered};
+use crate::model::foreign::tamed;
+use crate::model::trend::{Eta, Outlook};
+use crate::model::unit::{bytes, seconds, short};
+
+use super::markdown::escape;
+
+/// Resources that text and Markdown name.
+const SHOWN: usize = 40;
+const DAY_S: f64 = 86_400.0;
+
+/// For programs.
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: u32,
+    at: String,
+    source: &'a str,
+    seen_s: u64,
+    step_s: u64,
+    ahead_s: u64,
+    left: Vec<Row<'a>>,
+    needs: Vec<Need<'a>>,
+    triggers: Vec<Trigger<'a>>,
+    unknown: Vec<Unknown<'a>>,
+    requests: u32,
+    bytes: u64,
+    took_ms: u64,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    what: &'a str,
+    whose: &'a str,
+    which: &'a str,
+    unit: &'static str,
+    left: f64,
+    all: Option<f64>,
+    per_day: Option<f64>,
+    /// out, short, steady, not_credible, beyond, runs_out.
+    outlook: &'static str,
+    severity: Option<Severity>,
+    eta_s: Option<f64>,
+    early_s: Option<f64>,
+    late_s: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct Need<'a> {
+    what: &'a str,
+    unit: &'a str,
+    have: Option<f64>,
+    peak: Option<f64>,
+    ahead_s: Option<f64>,
+    peak_then: Option<f64>,
+    peak_then_low: Option<f64>,
+    peak_then_high: Option<f64>,
+    #[serde(serialize_with = "round6")]
+    buffer: f64,
+    need: Option<f64>,
+    missing: Option<f64>,
+    price_a_month: Option<f64>,
+    busiest_hours_utc: &'a [u8],
+    says: String,
+}
+
+#[derive(Serialize)]
+struct Trigger<'a> {
+    what: &'a str,
+    statistic: &'static str,
+    over_s: u64,
+    unit: &'static str,
+    value: Option<f64>,
+    whose: &'a str,
+    above: f64,
+    calls: bool,
+    of: usize,
+    calling: usize,
+    action: &'a str,
+}
+
+#[derive(Serialize)]
+struct Unknown<'a> {
+    what: &'a str,
+    because: &'a str,
+}
+
+/// The word of an outlook, and its dates.
+const fn word(outlook: &Outlook) -> (&'static str, Option<Eta>) {
+    match outlook {
+        Outlook::Out => ("out", None),
+        Outlook::Short => ("short", None),
+        Outlook::Steady => ("steady", None),
+        Outlook::NotCredible => ("not_credible", None),
+        Outlook::Beyond(_) => ("beyond", None),
+        Outlook::RunsOut(eta) => ("runs_out", Some(*eta)),
+    }
+}
+
+fn row(l: &Left) -> Row<'_> {
+    let (outlook, eta) = word(&l.outlook);
+    Row {
+        what: &l.what,
+        whose: l.host.shown(),
+        which: l.about.shown(),
+        unit: l.unit.word(),
+        left: l.left,
+        all: l.all,
+        per_day: l.trend.map(|t| t.per_s * DAY_S),
+        outlook,
+        severity: runs_out(l),
+        eta_s: eta.map(|e| e.at_s.round()),
+        early_s: eta.map(|e| e.early_s.round()),
+        late_s: eta.map(|e| e.late_s.round()),
+    }
+}
+
+fn need(n: &Needed, ahead_s: u64) -> Need<'_> {
+    let p = n.ahead(ahead_s as f64);
+    Need {
+        what: &n.need.name,
+        unit: &n.need.unit,
+        have: n.have,
+        peak: n.peak,
+        ahead_s: p.map(|p| p.ahead_s.round()),
+        peak_then: p.map(|p| p.used.0),
+        peak_then_low: p.map(|p| p.used.1),
+        peak_then_high: p.map(|p| p.used.2),
+        buffer: n.need.buffer,
+        need: p.map(|p| p.need),
+        missing: p.and_then(|p| p.missing),
+        price_a_month: p.and_then(|p| n.price(&p)),
+        busiest_hours_utc: &n.busiest,
+        says: stands(n, p.as_ref()).0,
+    }
+}
+
+fn trigger(t: &Triggered) -> Trigger<'_> {
+    Trigger {
+        what: &t.trigger.name,
+        statistic: t.trigger.statistic.word(),
+        over_s: t.over_s,
+        unit: t.trigger.unit.word(),
+        value: t.value,
+        whose: t.whose.shown(),
+        above: t.trigger.above,
+        calls: t.calls(),
+        of: t.above.1,
+        calling: t.above.0,
+        action: &t.trigger.action,
+    }
+}
+
+/// One JSON object.
+#[must_use]
+pub fn json(source: &str, capacity: &Capacity) -> String {
+    let document = Document {
+        schema: 1,
+        at: rfc3339(capacity.at_ms),
+        source,
+        seen_s: capacity.span_s,
+        step_s: capacity.step_s,
+        ahead_s: capacity.ahead_s,
+        left: capacity.left.iter().map(row).collect(),
+        needs: capacity.needed.iter().map(|n| need(n, capacity.ahead_s)).collect(),
+        triggers: capacity.triggered.iter().map(trigger).collect(),
+        unknown: capacity.lacks.iter().map(|(what, said)| Unknown { what, because: said.shown() }).collect(),
+        requests: capacity.cost.requests,
+        bytes: capacity.cost.bytes,
+        took_ms: capacity.cost.took_ms,
+    };
+    serde_json::to_string(&document).unwrap_or_default() + "\n"
+}
+
+fn head(source: &str, c: &Capacity) -> String {
+    format!(
+        "Capacity by {}: readings of {}, one each {} ({} queries, {}, {} s)",
+        tamed(source),
+        seconds(c.span_s as f64),
+        seconds(c.step_s as f64),
+        c.cost.requests,
+        bytes(c.cost.bytes as f64),
+        short(c.cost.took_ms as f64 / 1e3)
+    )
+}
+
+/// What stands in a line of a resource.
+fn cells(l: &Left) -> [String; 5] {
+    let share = l.share().map_or_else(String::new, |s| format!(" ({} %)", short(s * 100.0)));
+    let severity = runs_out(l).map_or("-", Severity::word);
+    [
+        severity.to_owned(),
+        l.what.clone(),
+        format!("{} {}", l.host.shown(), l.about.shown()).trim().to_owned(),
+        format!("{}{share}", l.unit.show(l.left)),
+        l.outlook.says(),
+    ]
+}
+
+/// What stands in a line of a need.
+fn need_cells(n: &Needed, c: &Capacity) -> [String; 5] {
+    let projected = n.ahead(c.ahead_s as f64);
+    let show = |v: Option<f64>| v.map_or_else(|| "?".to_owned(), |v| format!("{} {}", short(v), n.need.unit));
+    let then = projected.map_or_else(|| "?".to_owned(), |p| format!("{} in {}", show(Some(p.used.0)), seconds(p.ahead_s)));
+    let price = projected.and_then(|p| n.price(&p)).map_or_else(String::new, |p| format!(", {} a month", short(p)));
+    [
+        n.need.name.clone(),
+        show(n.have),
+        format!("{}, {then}", show(n.peak)),
+        show(projected.map(|p| p.need)) + &price,
+        stands(n, projected.as_ref()).0,
+    ]
+}
+
+fn trigger_cells(t: &Triggered) -> [String; 4] {
+    let of = &t.trigger;
+    let value = t.value.map_or_else(|| "?".to_owned(), |v| of.unit.show(v));
+    [
+        of.name.clone(),
+        format!("{} of {}", of.statistic.word(), seconds(t.over_s as f64)),
+        format!("{value} of {}", of.unit.show(of.above)),
+        called(t).0,
+    ]
+}
+
+/// For people.
+#[must_use]
+pub fn text(source: &str, c: &Capacity) -> String {
+    let mut out = head(source, c) + "\n\n";
+    for [severity, what, whose, left, says] in c.left.iter().take(SHOWN).map(cells) {
+        _ = writeln!(out, "{severity:<9} {what:<28} {whose:<32} {left:>18}  {says}");
+    }
+    more(&mut out, c);
+    out.push('\n');
+    for [what, have, peak, need, says] in c.needed.iter().map(|n| need_cells(n, c)) {
+        _ = writeln!(out, "need      {what:<14} have {have}, peak {peak}; need {need}: {says}");
+    }
+    for [what, statistic, value, says] in c.triggered.iter().map(trigger_cells) {
+        _ = writeln!(out, "trigger   {what:<14} {statistic}: {value}: {says}");
+    }
+    for (what, said) in &c.lacks {
+        _ = writeln!(out, "unknown   {}: {}", tamed(what), said.shown());
+    }
+    out
+}
+
+fn more(out: &mut String, c: &Capacity) {
+    let more = c.left.len().saturating_sub(SHOWN);
+    if more > 0 {
+        _ = writeln!(out, "and {more} more");
+    }
+}
+
+/// For tickets.
+#[must_use]
+pub fn markdown(source: &str, c: &Capacity) -> String {
+    let mut out = format!("## {}\n\n", escape(&head(source, c)));
+    let mut table = |heading: &[&str], rows: Vec<Vec<String>>| {
+        _ = writeln!(out, "| {} |\n|{}", heading.join(" | "), "---|".repeat(heading.len()));
+        for row in rows {
+            let cells: Vec<String> = row.iter().map(|cell| escape(&tamed(cell))).collect();
+            _ = writeln!(out, "| {} |", cells.join(" | "));
+        }
+        out.push('\n');
+    };
+    table(&["severity", "what", "whose", "left", "runs out"], c.left.iter().take(SHOWN).map(|l| cells(l).to_vec()).collect());
+    table(
+        &["need", "have", "peak, now and then", "needed", "state"],
+        c.needed.iter().map(|n| need_cells(n, c).to_vec()).collect(),
+    );
+    table(
+        &["trigger", "statistic", "value of threshold", "state"],
+        c.triggered.iter().map(|t| trigger_cells(t).to_vec()).collect(),
+    );
+    more(&mut out, c);
+    for (what, said) in &c.lacks {
+        _ = writeln!(out, "Unknown: {}: {}", escape(&tamed(what)), escape(said.shown()));
+    }
+    out
+}
