@@ -144,6 +144,9 @@ pub struct Check {
     /// Look at what runs out, what is needed and what calls for more, by the history of a Prometheus, and at nothing else
     #[arg(long)]
     pub capacity: bool,
+    /// Measure the key figures of the profile by a Prometheus, and nothing else
+    #[arg(long)]
+    pub kpis: bool,
     /// Exit with 1 or 2 only at this severity or above
     #[arg(long, value_enum, value_name = "SEVERITY")]
     pub fail_on: Option<FailOn>,

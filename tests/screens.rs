@@ -290,6 +290,51 @@ fn what_runs_out_and_what_is_needed() {
     assert_screen("needs_trigger", &app(&known, &keys(6, &trigger)), &dark, SIZES[1]);
 }
 
+#[test]
+fn key_figures_against_their_targets() {
+    use perftop::model::foreign::Foreign;
+    use perftop::model::kpi::{Habits, Kpis, Measured, profile};
+    use perftop::model::prometheus::Cost;
+    let dark = theme("dark", Depth::True, false);
+    let mut known = (*picture("prometheus_burn", BURNING)).clone();
+    let measured = |kpi: perftop::model::kpi::Kpi| {
+        let steady = |v: f64| vec![Some((v, v)); 61];
+        let (points, weeks) = match kpi.name.as_str() {
+            "api_p50" => (vec![Some((25.0, 50.0)); 61], vec![30.0, 35.0, 32.0, 31.0]),
+            "api_p95" => {
+                ((0..61).map(|n| Some(if n < 50 { (100.0, 250.0) } else { (500.0, 1_000.0) })).collect(), vec![150.0; 4])
+            }
+            "api_p99" => {
+                ((0..61).map(|n| Some(if n < 59 { (250.0, 500.0) } else { (2_500.0, f64::INFINITY) })).collect(), vec![300.0; 3])
+            }
+            "throughput" => (steady(2_400.0), Vec::new()),
+            "uptime" => (steady(99.995), Vec::new()),
+            "error_rate" => (vec![Some((1.4, 1.4)); 20].into_iter().chain(vec![None; 41]).collect(), Vec::new()),
+            "cpu" => (steady(62.0), vec![60.0, 64.0, 61.0]),
+            "memory" => (steady(93.0), Vec::new()),
+            "cache_hits" => (steady(96.0), vec![99.0; 4]),
+            _ => (Vec::new(), Vec::new()),
+        };
+        Measured { kpi, points, weeks, days: Vec::new() }
+    };
+    let found = Kpis {
+        at_ms: known.at.wall_ms,
+        all: profile("runbook").into_iter().map(measured).collect(),
+        habits: Habits::default(),
+        lacks: [("disk_io".to_owned(), Foreign::from("query timed out\u{7}"))].into(),
+        cost: Cost { requests: 28, bytes: 90_000, took_ms: 210 },
+    };
+    Arc::make_mut(&mut known.facts).servers.prometheus[0].kpis = Ok(Arc::new(found));
+    let known = Arc::new(known);
+    let keys = |more: &[Key]| -> Vec<Key> {
+        std::iter::once(Key::Char('5')).chain(std::iter::repeat_n(Key::Tab, 7)).chain(more.iter().copied()).collect()
+    };
+    for size in SIZES {
+        assert_screen("kpis", &app(&known, &keys(&[])), &dark, size);
+    }
+    assert_screen("kpis_card", &app(&known, &keys(&[Key::Down, Key::Down, Key::Enter])), &dark, SIZES[1]);
+}
+
 /// Resources that run out, or do not; needs and triggers.
 fn capacity(at_ms: i64) -> perftop::model::capacity::Capacity {
     use perftop::model::capacity::plan::CapacityPlan;

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use crate::model::alerting::RuleText;
 use crate::model::capacity::plan::CapacityPlan;
 use crate::model::demand::{Answer, Demand};
+use crate::model::kpi::KpiPlan;
 use crate::model::objective::Objective;
 use crate::model::server::ServerSample;
 use crate::model::source::SourceStatus;
@@ -69,6 +70,8 @@ pub struct Given {
     pub rules: Vec<RuleText>,
     /// What is asked for of capacity.
     pub capacity: Arc<CapacityPlan>,
+    /// Key figures.
+    pub kpis: Arc<KpiPlan>,
 }
 
 /// A server that can be watched.

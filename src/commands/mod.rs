@@ -38,7 +38,9 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
     let settings = settings(&cli.global)?;
     match cli.command {
         None => live::run(&settings),
-        Some(Command::Check(options)) if options.fleet || options.capacity => prometheus::run(&options, &settings),
+        Some(Command::Check(options)) if options.fleet || options.capacity || options.kpis => {
+            prometheus::run(&options, &settings)
+        }
         Some(Command::Check(options)) => check::run(&options, &settings),
         Some(Command::Record(options)) => record::run(&options, &settings),
         Some(Command::Replay(options)) => replay::run(&options, &settings),

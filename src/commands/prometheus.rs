@@ -7,15 +7,17 @@ use crate::cli::{Check, FailOn, Format};
 use crate::config::Settings;
 use crate::detect::capacity::worst;
 use crate::detect::finding::Severity;
+use crate::detect::kpi::Level;
 use crate::detect::prometheus::rank;
 use crate::engine::{Ask, Handle, LiveOptions, live};
 use crate::model::capacity::Capacity;
 use crate::model::facts::PrometheusFacts;
 use crate::model::foreign::Foreign;
+use crate::model::kpi::Kpis;
 use crate::model::prometheus::{Fleet, PrometheusAsk};
 use crate::model::seen::{Lack, Seen, Why};
 use crate::model::source::SourceKind;
-use crate::report::{capacity, prometheus as report};
+use crate::report::{capacity, kpi, prometheus as report};
 
 use super::failure::{Failure, print, runtime};
 use super::setup::plan;
@@ -37,8 +39,8 @@ struct Look<T> {
 /// # Errors
 /// Usage, or no Prometheus that answers.
 pub fn run(options: &Check, settings: &Settings) -> Result<u8, Failure> {
-    if options.fleet && options.capacity {
-        return Err(Failure::Usage("--fleet and --capacity are two looks: one at a time".into()));
+    if [options.fleet, options.capacity, options.kpis].iter().filter(|asked| **asked).count() > 1 {
+        return Err(Failure::Usage("--fleet, --capacity and --kpis are looks of their own: one at a time".into()));
     }
     let format = options.format.unwrap_or(Format::Text);
     if options.capacity {
@@ -53,6 +55,24 @@ pub fn run(options: &Check, settings: &Settings) -> Result<u8, Failure> {
         })?;
         let blind = found.left.is_empty() || !found.lacks.is_empty();
         return Ok(code(worst(&found), options.fail_on, blind));
+    }
+    if options.kpis {
+        let look = Look { what: "key figures", option: "--kpis", ask: PrometheusAsk::Kpis, of: |p| &p.kpis };
+        let (source, found, others) = look.at(options, settings)?;
+        let mut found = Kpis::clone(&found);
+        found.lacks.extend(others);
+        print(&match format {
+            Format::Text => kpi::text(&source, &found),
+            Format::Json => kpi::json(&source, &found),
+            Format::Markdown => kpi::markdown(&source, &found),
+        })?;
+        let severity = match kpi::worst(&found) {
+            Level::Critical => Some(Severity::Critical),
+            Level::Warning => Some(Severity::Warning),
+            _ => None,
+        };
+        let blind = kpi::worst(&found) == Level::Unknown || !found.lacks.is_empty();
+        return Ok(code(severity, options.fail_on, blind));
     }
     let look = Look { what: "fleet", option: "--fleet", ask: PrometheusAsk::Fleet, of: |p| &p.fleet };
     let (source, fleet, others) = look.at(options, settings)?;

@@ -196,7 +196,8 @@ pub(super) fn given(settings: &Settings) -> Result<Given, Failure> {
         return Err(Failure::Usage(format!("the objective {} appears twice: give each its own name", twice.name)));
     }
     let capacity = Arc::new(settings.capacity().map_err(Failure::Usage)?);
-    Ok(Given { impersonate: settings.flag("impersonate"), objectives, left_out, rules, capacity })
+    let kpis = Arc::new(settings.kpis().map_err(Failure::Usage)?);
+    Ok(Given { impersonate: settings.flag("impersonate"), objectives, left_out, rules, capacity, kpis })
 }
 
 /// How files of YAML end.

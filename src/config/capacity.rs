@@ -39,9 +39,9 @@ pub(super) const TRIGGERS: Named = Named {
     must: "",
 };
 /// Units by their words.
-const UNIT: Kind = Kind::Choice(&["B", "%", "count", "s", "ms", "1/s", "B/s"]);
+pub(super) const UNIT: Kind = Kind::Choice(&["B", "%", "count", "s", "ms", "1/s", "B/s"]);
 
-type Entry<'s> = std::collections::BTreeMap<&'s str, (&'s Value, &'s Origin)>;
+pub(super) type Entry<'s> = std::collections::BTreeMap<&'s str, (&'s Value, &'s Origin)>;
 
 impl Settings {
     /// What may run out, what is needed, what calls for more: what is built in, with what the configuration changes and adds.
@@ -116,32 +116,32 @@ impl Settings {
     }
 }
 
-fn text<'s>(entry: &Entry<'s>, key: &str) -> Option<&'s str> {
+pub(super) fn text<'s>(entry: &Entry<'s>, key: &str) -> Option<&'s str> {
     match entry.get(key) {
         Some((Value::Text(text), _)) => Some(text),
         _ => None,
     }
 }
 
-fn number(entry: &Entry<'_>, key: &str) -> Option<f64> {
+pub(super) fn number(entry: &Entry<'_>, key: &str) -> Option<f64> {
     match entry.get(key) {
         Some((Value::Number(number), _)) => Some(*number),
         _ => None,
     }
 }
 
-fn unit(entry: &Entry<'_>) -> Option<Unit> {
+pub(super) fn unit(entry: &Entry<'_>) -> Option<Unit> {
     use Unit::{Bytes, BytesPerSecond, Count, Milliseconds, PerSecond, Percent, Seconds};
     let word = text(entry, "unit")?;
     [Bytes, Percent, Count, Seconds, Milliseconds, PerSecond, BytesPerSecond].into_iter().find(|u| u.word() == word)
 }
 
-fn place(entry: &Entry<'_>) -> Origin {
+pub(super) fn place(entry: &Entry<'_>) -> Origin {
     entry.values().next().map_or(Origin::Default, |(_, at)| (*at).clone())
 }
 
 /// A query that can be read.
-fn query(entry: &Entry<'_>, key: &str) -> Result<Option<String>, String> {
+pub(super) fn query(entry: &Entry<'_>, key: &str) -> Result<Option<String>, String> {
     let Some(written) = text(entry, key) else { return Ok(None) };
     match parse(written) {
         Ok(_) => Ok(Some(written.trim().to_owned())),

@@ -109,6 +109,23 @@ pub const KEYS: &[Key] = &[
     key("targets", "disk_warning", Kind::Number(0.0, 100.0), "80.0", "the same for space on file systems"),
     key("targets", "disk_critical", Kind::Number(0.0, 100.0), "95.0", "the same for space on file systems"),
     key(
+        "kpis",
+        "profile",
+        Kind::Choice(&["runbook", "playground", "plan", "assistant", "engineer", "none"]),
+        "\"runbook\"",
+        "targets, warnings and critical figures of key figures; they colour and raise no finding",
+    ),
+    key("kpis", "sensitivity", Kind::Number(0.1, 10.0), "1.0", "how far from usual is unusual: 2 and 3 spreads times this"),
+    key(
+        "kpis",
+        "business_hours",
+        Kind::Text,
+        "\"09:00-18:00\"",
+        "a tenth less (warning) and a twentieth less (critical) is unusual then",
+    ),
+    key("kpis", "quiet_hours", Kind::Text, "\"23:00-06:00\"", "a fifth more, and 15 % more, is usual then"),
+    key("kpis", "zone", Kind::Text, "\"+00:00\"", "the zone of those hours, east of Greenwich"),
+    key(
         "capacity",
         "ahead",
         Kind::Duration(3_600_000, 3 * 365 * 86_400_000),
@@ -175,6 +192,11 @@ pub fn example() -> String {
          # Triggers: cpu, memory, response_time and queue_depth are built in. statistic: p50, p95, p99, mean, max over the time of `over`.\n\
          # [triggers.cpu]\n# above = 70.0\n# [triggers.backlog]\n# query = 'jobs_waiting'\n# statistic = \"max\"\n# above = 100.0\n\
          # over = \"1d\"\n# action = \"more workers\"\n",
+    );
+    out.push_str(
+        "\n# Key figures beside those of the profile, or instead of one of them; `for` is how long a figure must hold.\n\
+         # [kpi.api_p99]\n# warning = 800.0\n# critical = 1500.0\n# for = \"5m\"\n\
+         # [kpi.checkout]\n# query = 'sum(rate(orders_total[5m]))'\n# unit = \"1/s\"\n# worse = \"lower\"\n# target = 20.0\n# critical = 5.0\n",
     );
     out.push_str("\n# Thresholds of the rules; `perftop explain ID` says what each decides.\n");
     for rule in RULES.iter().filter(|r| !r.params.is_empty()) {

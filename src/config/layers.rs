@@ -11,11 +11,12 @@ use crate::model::source::SourceKind;
 
 use super::capacity;
 use super::keys::{KEYS, Kind, Named};
+use super::kpi;
 use super::objective;
 use super::value::{Layer, Origin, Value, convert, nearest, path_of, words};
 
 /// The sections that hold things by their names, beside those of servers.
-const NAMED: &[Named] = &[objective::NAMED, capacity::RESOURCES, capacity::NEEDS, capacity::TRIGGERS];
+const NAMED: &[Named] = &[objective::NAMED, capacity::RESOURCES, capacity::NEEDS, capacity::TRIGGERS, kpi::NAMED];
 
 /// What is wrong in a file, and the way out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

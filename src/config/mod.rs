@@ -5,6 +5,7 @@
 mod capacity;
 pub mod files;
 mod keys;
+mod kpi;
 mod layers;
 mod objective;
 mod settings;

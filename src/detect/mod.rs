@@ -17,6 +17,7 @@ pub mod health;
 pub mod judge;
 pub mod kind;
 pub mod kinds;
+pub mod kpi;
 pub mod learned;
 pub mod ledger;
 pub mod memory;

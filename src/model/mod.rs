@@ -15,6 +15,7 @@ pub mod history;
 pub mod host;
 pub mod kind;
 pub(crate) mod kinds;
+pub mod kpi;
 pub mod mask;
 pub mod named;
 pub mod objective;

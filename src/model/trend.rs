@@ -1,17 +1,22 @@
-//! The trend of a figure over time, and when what is left of it runs out: Theil-Sen, with an interval of 80 % from how much its parts differ.
-//! Pure. What never lives here: whether that is bad (`detect`), how it is asked (`collect`).
+//! The trend of a figure over time, and when what is left of it runs out: Theil-Sen over the later half of its readings, with an interval of
+//! 80 % from how wrong the same trend was when it was told from earlier readings, and from how much the parts of the history differ. Pure. What never lives here: whether that is bad (`detect`), how it is asked (`collect`).
 
 use serde::{Deserialize, Serialize};
 
 use super::unit::seconds;
 
 /// Readings below which nothing is said.
-const LEAST: usize = 12;
+const LEAST: usize = 24;
 /// Parts that a history is cut into, unless it is long enough for whole days.
 const PARTS: usize = 10;
 const DAY_S: f64 = 86_400.0;
 /// Whole days are the parts from so many on: then what comes back each day is no trend.
 const DAYS: f64 = 5.0;
+/// The moments of the history, in percent, from which the trend is told again and held against what came; and how far ahead, likewise.
+const CUTS: [usize; 5] = [40, 50, 60, 70, 80];
+const CHECKED: [usize; 2] = [10, 20];
+/// Those errors overlap: they count as three, of which t has two degrees of freedom.
+const T90_ERRORS: f64 = T90[1];
 /// A trend is carried on for so many times as long as it was seen, and no further.
 const AHEAD: f64 = 3.0;
 /// The nine-tenths quantile of Student's t, by degrees of freedom from one on: 80 % lie between it and its negative.
@@ -66,8 +71,10 @@ impl Outlook {
 /// A trend.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Trend {
-    /// The median slope of all pairs of readings, per second.
+    /// The median slope of all pairs of the later half of the readings, per second.
     pub per_s: f64,
+    /// By how much that was wrong when it was told from earlier readings (root mean square), per second.
+    pub wrong: f64,
     /// Seconds that were seen.
     pub span_s: f64,
     /// How much the slopes of its parts differ (standard deviation), per second.
@@ -88,7 +95,9 @@ impl Trend {
             return None;
         }
         let part_s = if span_s >= DAYS * DAY_S { DAY_S } else { span_s / PARTS as f64 };
-        let per_s = median(slopes(readings))?;
+        // What comes back each day is no trend.
+        let smooth = if part_s >= DAY_S { daily(readings) } else { readings.to_vec() };
+        let per_s = slope(&smooth)?;
         // Parts end with the last reading: what does not fill one at the beginning is left out.
         // Their levels beside the trend: what is left of it is what they differ by.
         let level = |back: usize| {
@@ -101,13 +110,14 @@ impl Trend {
             return None;
         }
         let differ = (steps.iter().map(|s| s * s).sum::<f64>() / (steps.len() - 1) as f64).sqrt();
-        Some(Self { per_s, span_s, differ, part_s, parts: steps.len() })
+        Some(Self { per_s, wrong: wrong(&smooth), span_s, differ, part_s, parts: steps.len() })
     }
 
     /// How far the figure may be from the trend after so many seconds, at 80 %: what it wanders by, and what the slope may be wrong by.
     #[must_use]
     pub fn within(&self, seconds: f64) -> f64 {
-        self.quantile() * self.differ * (self.part_s * (seconds + seconds * seconds / self.span_s)).sqrt()
+        let wanders = self.quantile() * self.differ * (self.part_s * (seconds + seconds * seconds / self.span_s)).sqrt();
+        wanders.max(T90_ERRORS * self.wrong * seconds)
     }
 
     fn quantile(&self) -> f64 {
@@ -132,7 +142,8 @@ impl Trend {
             return Outlook::Steady;
         }
         let at_s = left / fall;
-        let told_from_rest = fall > self.quantile() * self.differ * (self.part_s / self.span_s).sqrt();
+        let wanders = self.quantile() * self.differ * (self.part_s / self.span_s).sqrt();
+        let told_from_rest = fall > wanders.max(T90_ERRORS * self.wrong);
         if at_s > self.reach_s() {
             return if told_from_rest { Outlook::Beyond(self.reach_s()) } else { Outlook::Steady };
         }
@@ -165,6 +176,40 @@ fn date(ahead_s: f64) -> String {
         d if d >= 0.125 => format!("{:.0} h", d * 24.0),
         _ => seconds(ahead_s),
     }
+}
+
+/// Each reading as the mean of the day before it: of what comes back each day, whatever its shape, that is the same.
+fn daily(readings: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let begin = readings.first().map_or(0.0, |(at, _)| at + DAY_S);
+    let mut from = 0;
+    let later = readings.iter().enumerate().filter(|(_, (at, _))| *at >= begin);
+    later
+        .map(|(n, (at, _))| {
+            from += readings[from..n].iter().take_while(|(earlier, _)| *earlier <= at - DAY_S).count();
+            let day = &readings[from..=n];
+            (*at, day.iter().map(|(_, y)| y).sum::<f64>() / day.len() as f64)
+        })
+        .collect()
+}
+
+/// The median slope of the later half.
+fn slope(readings: &[(f64, f64)]) -> Option<f64> {
+    median(slopes(&readings[readings.len() / 2..]))
+}
+
+/// By how much slopes were wrong that were told from earlier readings.
+fn wrong(readings: &[(f64, f64)]) -> f64 {
+    let n = readings.len();
+    let errors = CUTS.iter().flat_map(|cut| {
+        let at = n * cut / 100;
+        let told = slope(&readings[..at]);
+        CHECKED.iter().filter_map(move |ahead| {
+            let (now, then) = (readings[at - 1], readings[(at + n * ahead / 100).min(n - 1)]);
+            (then.0 > now.0).then(|| Some((then.1 - now.1) / (then.0 - now.0) - told?)).flatten()
+        })
+    });
+    let squares: Vec<f64> = errors.map(|e| e * e).collect();
+    (squares.iter().sum::<f64>() / squares.len().max(1) as f64).sqrt()
 }
 
 /// The slopes of all pairs.
@@ -253,7 +298,7 @@ mod tests {
 
     #[test]
     fn too_little_says_nothing() {
-        assert_eq!(outlook(&over(11, 60.0, |t| 100.0 - t), 50.0), (None, Outlook::Short));
+        assert_eq!(outlook(&over(23, 60.0, |t| 100.0 - t), 50.0), (None, Outlook::Short));
         assert_eq!(outlook(&[], 50.0), (None, Outlook::Short));
         assert_eq!(outlook(&over(60, 0.0, |_| 1.0), 50.0), (None, Outlook::Short));
         assert_eq!(outlook(&over(8, 3_600.0, |t| t), -1.0), (None, Outlook::Out));

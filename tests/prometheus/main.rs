@@ -8,6 +8,7 @@
 )]
 
 mod application;
+mod capacity;
 mod exporters;
 mod fleet;
 mod hostile;

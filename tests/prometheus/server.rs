@@ -58,6 +58,11 @@ impl Server {
 
     /// As that configuration says.
     pub fn with(program: &Path, config: &str) -> Self {
+        Self::prepared(program, config, &[], |_| {})
+    }
+
+    /// The same, with more options, in a directory that was prepared before it starts.
+    pub fn prepared(program: &Path, config: &str, more: &[&str], prepare: impl FnOnce(&Path)) -> Self {
         let port = free_port();
         let dir = std::env::temp_dir().join(format!("perftop-prometheus-{}-{port}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
@@ -65,7 +70,9 @@ impl Server {
         let rules = "groups:\n- name: shop\n  rules:\n  - {alert: HighErrors, expr: 'sum(rate(http_requests_total{code=\"500\"}[1m])) > 1', \
                      labels: {severity: critical}, annotations: {summary: 'requests fail'}}\n";
         std::fs::write(dir.join("rules.yml"), rules).unwrap();
+        prepare(&dir);
         let mut command = Command::new(program);
+        command.args(more);
         let (config, data) = (dir.join("prometheus.yml"), dir.join("data"));
         if program.ends_with("victoria-metrics") {
             command.arg(format!("-promscrape.config={}", config.display())).arg(format!("-storageDataPath={}", data.display()));

@@ -75,9 +75,13 @@ pub fn card(p: &PrometheusFacts, key: &str) -> Option<Card> {
     if let Some(t) = &l.trend {
         lines.push(row(
             "trend",
-            format!("{} a day: the median of the slopes between all pairs of readings", l.unit.show(t.per_s * DAY_S)),
+            format!(
+                "{} a day: the median slope between all pairs of the later half of the readings",
+                l.unit.show(t.per_s * DAY_S)
+            ),
         ));
-        let differ = l.unit.show(t.differ * DAY_S);
+        let (wrong, differ) = (l.unit.show(t.wrong * DAY_S), l.unit.show(t.differ * DAY_S));
+        lines.push(row("wrong by", format!("{wrong} a day, when it is told from earlier readings and held against what came")));
         lines.push(row("spread", format!("{differ} a day: how much {} parts of {} differ", t.parts + 1, seconds(t.part_s))));
         lines.push(row("seen", format!("for {}; carried on for {} at most", seconds(t.span_s), seconds(t.reach_s()))));
     }

@@ -4,6 +4,7 @@ pub mod capacity;
 mod cards;
 pub mod dashboard;
 pub mod fleet;
+pub mod kpis;
 pub mod needs;
 pub mod rows;
 
@@ -33,6 +34,14 @@ pub const SCREEN: ServerScreen = ServerScreen {
             again_s: Some(600),
             own: false,
         },
+        More {
+            what: "key figures",
+            tabs: &[KPIS],
+            demand: |source| PrometheusAsk::Kpis.of(source),
+            says: "measuring the key figures of the profile",
+            again_s: Some(60),
+            own: false,
+        },
     ],
     ..ServerScreen::plain(SourceKind::Prometheus, ('5', "5"), TABS, |facts| {
         facts.servers.prometheus.iter().map(|p| p.id.as_str()).collect()
@@ -45,6 +54,8 @@ pub const FLEET: usize = 4;
 pub const CAPACITY: usize = 5;
 /// What is needed, and what calls for more.
 pub const NEEDS: usize = 6;
+/// Key figures.
+pub const KPIS: usize = 7;
 
 const TABS: &[Tab] = &[
     Tab {
@@ -160,6 +171,23 @@ const TABS: &[Tab] = &[
                 figure("AHEAD", 22, 90),
                 figure("NEED", 12, 0),
                 figure("A MONTH", 10, 100),
+                words("STATE", 0, 0),
+            ],
+        )
+    },
+    Tab {
+        rows: |facts, id, _| of(facts, id, kpis::rows),
+        card: |facts, id, key| kpis::card(server(facts, id)?, key),
+        nothing: |facts, id| kpis::nothing(server(facts, id)),
+        ..Tab::plain(
+            "KPIs",
+            &[
+                words("KEY FIGURE", 27, 0),
+                figure("NOW", 16, 0),
+                figure("TARGET", 9, 60),
+                figure("WARNING", 9, 90),
+                figure("CRITICAL", 9, 90),
+                figure("USUAL", 12, 100),
                 words("STATE", 0, 0),
             ],
         )

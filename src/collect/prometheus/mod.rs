@@ -6,6 +6,7 @@ mod capacity;
 mod client;
 mod count;
 mod fleet;
+mod kpi;
 mod panel;
 mod question;
 mod reads;

@@ -112,7 +112,7 @@ fn counts(mut target: Target, given: &Given) -> Target {
     let mine = given.objectives.iter().filter(|o| o.at.as_deref().is_none_or(|at| at == name));
     target.objectives = mine.cloned().collect();
     (target.left_out, target.rules) = (given.left_out.clone(), given.rules.clone());
-    target.capacity = given.capacity.clone();
+    (target.capacity, target.kpis) = (given.capacity.clone(), given.kpis.clone());
     target
 }
 

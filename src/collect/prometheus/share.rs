@@ -105,7 +105,12 @@ pub fn quantiles(told: &Told<Vec<Series>>) -> Vec<Quantile> {
         return Vec::new();
     }
     let bucket = |s: &Series| Some((s.label("le").parse::<f64>().ok()?, s.value()?));
-    let mut buckets: Vec<(f64, f64)> = told.data.iter().filter_map(bucket).filter(|(_, n)| n.is_finite()).collect();
+    let all = buckets(told.data.iter().filter_map(bucket).filter(|(_, n)| n.is_finite()).collect());
+    [0.5, 0.95, 0.99].into_iter().filter_map(|of| Quantile::find(of, &all)).collect()
+}
+
+/// Buckets (upper end, count) in order.
+pub fn buckets(mut buckets: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
     buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
     // "1" and "1.0" are one bucket of two releases.
     buckets.dedup_by(|later, first| {
@@ -115,5 +120,5 @@ pub fn quantiles(told: &Told<Vec<Series>>) -> Vec<Quantile> {
         }
         same
     });
-    [0.5, 0.95, 0.99].into_iter().filter_map(|of| Quantile::find(of, &buckets)).collect()
+    buckets
 }

@@ -10,6 +10,7 @@ use crate::model::alerting::RuleText;
 use crate::model::capacity::plan::CapacityPlan;
 use crate::model::foreign::Private;
 use crate::model::host::ProcId;
+use crate::model::kpi::KpiPlan;
 use crate::model::objective::Objective;
 
 /// A server to ask.
@@ -47,6 +48,8 @@ pub struct Target {
     pub rules: Vec<RuleText>,
     /// What it is asked for of capacity.
     pub capacity: Arc<CapacityPlan>,
+    /// The key figures that it is asked for.
+    pub kpis: Arc<KpiPlan>,
 }
 
 impl std::fmt::Debug for Target {
@@ -107,6 +110,7 @@ impl Target {
             left_out: Vec::new(),
             rules: Vec::new(),
             capacity: Arc::default(),
+            kpis: Arc::default(),
         })
     }
 

@@ -19,6 +19,7 @@ use super::capacity;
 use super::client::Client;
 use super::count::{Answers, Counting};
 use super::fleet;
+use super::kpi;
 use super::panel;
 use super::question::{QUICK, Question};
 use super::rules::Rules;
@@ -154,6 +155,9 @@ impl Watcher {
             PrometheusAsk::Capacity => {
                 capacity::look(&mut asking, &self.target.capacity).await.map(|found| Ok(PrometheusDetail::Capacity(found)))
             }
+            PrometheusAsk::Kpis => {
+                kpi::measure(&mut asking, &self.target.kpis).await.map(|found| Ok(PrometheusDetail::Kpis(found)))
+            }
             PrometheusAsk::Query { query, span_s, step_s } => {
                 panel::query(&mut asking, query, *span_s, *step_s).await.map(|seen| seen.map(PrometheusDetail::Lines))
             }
@@ -277,7 +281,7 @@ impl Answers for Asking<'_> {
         let answer = self.client.ask(path, &form, question.patience).await?;
         let told = answers::series(&answer.body)?;
         // What the screen asks for says itself that it is not whole.
-        if !["fleet", "dashboard", "rules", "capacity"].contains(&name) {
+        if !["fleet", "dashboard", "rules", "capacity", "kpis"].contains(&name) {
             self.slot.warned(self.target, name, &told.warnings);
         }
         Ok(told)

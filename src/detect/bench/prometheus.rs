@@ -50,6 +50,7 @@ pub fn quiet() -> PrometheusFacts {
         fleet: Err(Lack::new(Why::NotYet, "the fleet")),
         host: Err(Lack::new(Why::NotYet, "the fleet")),
         capacity: Err(Lack::new(Why::NotYet, "looked at when asked")),
+        kpis: Err(Lack::new(Why::NotYet, "looked at when asked")),
     }
 }
 

@@ -53,12 +53,14 @@ pub fn burn(counted: &Counted, failures: (f64, f64), held: bool) -> Burn {
     let told = |window: u64| counted.window(window).is_some_and(Result::is_ok);
     let reaches = |p: &Pair| objective.reachable(p.factor(objective.period_s));
     let blind = pairs(objective.period_s).iter().filter(|p| reaches(p)).any(|p| !told(p.long_s) || !told(p.short_s));
-    for pair in pairs(objective.period_s) {
+    // A pair that is beyond its factor comes before one that only still holds.
+    let all = pairs(objective.period_s);
+    for (pair, part) in all.iter().map(|p| (*p, 1.0)).chain(all.iter().filter(|_| held).map(|p| (*p, HELD))) {
         let factor = pair.factor(objective.period_s);
         let (Some(long), Some(short)) = (counted.burn(pair.long_s), counted.burn(pair.short_s)) else { continue };
         known = true;
         reach = reach.max(long.min(short) / factor);
-        let limit = if held { factor * HELD } else { factor };
+        let limit = factor * part;
         if !objective.reachable(factor) || long < limit || short < limit {
             continue;
         }
@@ -105,6 +107,9 @@ mod tests {
         let of = |failed: &dyn Fn(u64) -> f64, held| burn(&counted(100.0, failed), (10.0, 3.0), held);
         let Burn::Burns(b) = of(&|_| 0.02, false) else { panic!() };
         assert!(b.pair.urgent && (b.factor - 14.4).abs() < 1e-9 && (b.over.0 - 20.0).abs() < 1e-6);
+        // 12 is beyond six hours' factor; that an hour's would still hold says nothing of it.
+        assert!(matches!(of(&|_| 0.012, true), Burn::Burns(b) if b.pair.long_s == 21_600));
+        assert!(matches!(of(&|w| if w <= 3_600 { 0.012 } else { 0.0 }, true), Burn::Burns(b) if b.pair.long_s == 3_600));
         assert!((b.age_s - 600.0).abs() < 1e-9, "the last ten points");
         assert!(
             matches!(of(&|w| if w <= 300 { 0.0 } else { 0.02 }, false), Burn::Burns(b) if b.pair.long_s == 21_600),

@@ -7,6 +7,7 @@ use crate::model::alerting::Evaluated;
 use crate::model::capacity::Capacity;
 use crate::model::foreign::Foreign;
 use crate::model::kind::Moment;
+use crate::model::kpi::Kpis;
 use crate::model::prometheus::{Alert, Counted, Fleet, HostHistory, Instance, PrometheusState, Targets};
 use crate::model::seen::{Lack, Seen, Why};
 
@@ -35,6 +36,8 @@ pub struct PrometheusFacts {
     pub host: Seen<Arc<HostHistory>>,
     /// What runs out and what is needed.
     pub capacity: Seen<Arc<Capacity>>,
+    /// Key figures.
+    pub kpis: Seen<Arc<Kpis>>,
 }
 
 /// What was said so long ago, milliseconds, says nothing of now: objectives, alerts and targets, the fleet.
@@ -67,6 +70,12 @@ pub fn derive(window: &[Moment<'_, PrometheusState>]) -> Vec<PrometheusFacts> {
         host: s.host.clone(),
         // It is about days: it stays as it is.
         capacity: s.capacity.clone(),
+        kpis: s.kpis.clone().and_then(|kpis| match now_ms.saturating_sub(kpis.at_ms) {
+            age if age > FLEET_OLD_MS => {
+                Err(Lack::new(Why::NotYet, format!("key figures were measured {} min ago", age / 60_000)))
+            }
+            _ => Ok(kpis),
+        }),
     });
     facts.collect()
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::capacity::Capacity;
 use crate::model::facts::{PrometheusFacts, prometheus as facts};
 use crate::model::kind::{Answered, Here, HostOf, Moment, ServerKind};
+use crate::model::kpi::Kpis;
 
 use super::{Fleet, HostHistory, Lines, PrometheusSample, PrometheusState};
 
@@ -28,6 +29,8 @@ impl ServerKind for Prometheus {
                 (_, Ok(PrometheusDetail::Fleet(fleet))) => after.fleet = Ok(Arc::new(fleet.clone())),
                 (_, Ok(PrometheusDetail::Host(host))) => after.host = Ok(Arc::new(host.clone())),
                 (_, Ok(PrometheusDetail::Capacity(found))) => after.capacity = Ok(Arc::new(found.clone())),
+                (_, Ok(PrometheusDetail::Kpis(found))) => after.kpis = Ok(Arc::new(found.clone())),
+                (PrometheusAsk::Kpis, Err(lack)) => after.kpis = Err((*lack).clone()),
                 (PrometheusAsk::Capacity, Err(lack)) => after.capacity = Err((*lack).clone()),
                 (PrometheusAsk::Fleet, Err(lack)) => after.fleet = Err((*lack).clone()),
                 (PrometheusAsk::Host(_), Err(lack)) => after.host = Err((*lack).clone()),
@@ -59,6 +62,8 @@ pub enum PrometheusAsk {
     Host(String),
     /// What runs out, what is needed, what calls for more.
     Capacity,
+    /// Key figures against their targets.
+    Kpis,
     /// A query of a panel.
     Query {
         /// The expression.
@@ -87,6 +92,8 @@ pub enum PrometheusDetail {
     Host(HostHistory),
     /// What runs out and what is needed.
     Capacity(Capacity),
+    /// Key figures.
+    Kpis(Kpis),
     /// The series of a query.
     Lines(Lines),
     /// The values of a label, sorted.

@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use super::alerting::Evaluated;
 use super::capacity::Capacity;
 use super::foreign::Foreign;
+use super::kpi::Kpis;
 use super::seen::{Lack, Seen, Why};
 
 /// Keys of a server in the configuration.
@@ -84,6 +85,9 @@ pub struct PrometheusState {
     /// What runs out and what is needed, as it was looked at last.
     #[serde(default = "not_looked_at")]
     pub capacity: Seen<Arc<Capacity>>,
+    /// Key figures, as they were measured last.
+    #[serde(default = "not_looked_at")]
+    pub kpis: Seen<Arc<Kpis>>,
 }
 
 fn not_looked_at<T>() -> Seen<T> {
@@ -105,6 +109,7 @@ impl Default for PrometheusState {
             fleet: not_looked_at(),
             host: not_looked_at(),
             capacity: not_looked_at(),
+            kpis: not_looked_at(),
         }
     }
 }
@@ -133,6 +138,7 @@ impl PrometheusState {
             fleet: self.fleet.clone(),
             host: self.host.clone(),
             capacity: self.capacity.clone(),
+            kpis: self.kpis.clone(),
         }
     }
 }

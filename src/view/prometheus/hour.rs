@@ -4,10 +4,10 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::capacity;
+use super::{capacity, kpi};
 use crate::app::prometheus::fleet::banner;
 use crate::app::prometheus::rows::{bar, state};
-use crate::app::prometheus::{CAPACITY, FLEET, NEEDS};
+use crate::app::prometheus::{CAPACITY, FLEET, KPIS, NEEDS};
 use crate::app::tables::ServerView;
 use crate::config::Meaning;
 use crate::diagnose::Picture;
@@ -57,6 +57,18 @@ pub fn draw(view: &ServerView, picture: &Picture, theme: &Theme, frame: &mut Fra
             Ok(found) => {
                 let selected = found.left.iter().find(|l| Some(l.key()) == view.selected).or(found.left.first());
                 capacity::draw(found, selected.filter(|_| view.tab == CAPACITY), theme, frame, inside);
+            }
+            Err(lack) => {
+                lines(&[Line::from(Span::styled(format!(" ? {lack}"), theme.style(Meaning::Muted)))], theme, frame, inside)
+            }
+        };
+    }
+    if view.tab == KPIS {
+        let inside = titled("Key figures", &heading, theme, frame, area);
+        return match &p.kpis {
+            Ok(found) => {
+                let selected = found.all.iter().find(|m| Some(&m.kpi.name) == view.selected.as_ref());
+                kpi::draw(found, selected.or(found.all.first()), theme, frame, inside);
             }
             Err(lack) => {
                 lines(&[Line::from(Span::styled(format!(" ? {lack}"), theme.style(Meaning::Muted)))], theme, frame, inside)

@@ -3,6 +3,7 @@
 mod capacity;
 mod dashboard;
 mod hour;
+mod kpi;
 
 pub use dashboard::draw as draw_dashboard;
 
