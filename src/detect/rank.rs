@@ -33,10 +33,7 @@ pub fn diagnose(world: &World, ledger: &Ledger, memory: &mut Memory, candidates:
     let mut candidates = candidates;
     let time = time(ledger, &candidates);
     inherit(memory, &mut candidates);
-    let burning = candidates.iter().any(|c| {
-        let urgent = c.found.standing == Some(true) && !c.found.never_critical;
-        urgent && kinds::suffers(c.id) && !memory.muted.contains_key(&c.key)
-    });
+    let burning = candidates.iter().any(|c| !memory.muted.contains_key(&c.key) && burns_urgently(c.id, &c.found));
     let victims = Victims::of(world, ledger, &candidates, |key| memory.muted.contains_key(key));
     let mut findings: Vec<Finding> = candidates
         .into_iter()
@@ -252,6 +249,11 @@ fn date(kept: &mut FindingMemory, found: &Found, now_ms: i64) {
 }
 
 /// Relief before cure, and what passes its checks before what does not.
+/// Clients suffer by so much that someone is called: it stands in for the stretch of all that costs time.
+fn burns_urgently(id: &str, found: &Found) -> bool {
+    found.standing == Some(true) && !found.never_critical && kinds::suffers(id)
+}
+
 fn sorted(mut fixes: Vec<Fix>) -> Vec<Fix> {
     fixes.sort_by_key(|f| (f.phase == Phase::Cure, f.preflight.iter().any(|p| !p.ok)));
     fixes
@@ -325,6 +327,17 @@ mod tests {
         assert_eq!(severity_of(1.0, 1000.0), Severity::Info);
         // Attempts that were not counted cannot make the share larger than all.
         assert_eq!(severity_of(5.0, 0.0), Severity::Critical);
+    }
+
+    #[test]
+    fn an_objective_that_calls_someone_stands_in_for_stretch_and_a_ticket_does_not() {
+        let mut found = Found::new(Class::Outcome, "burns");
+        assert!(!burns_urgently("slo.burn", &found), "it is over, or it never stood");
+        found.standing = Some(true);
+        assert!(burns_urgently("slo.burn", &found));
+        assert!(!burns_urgently("slo.blind", &found), "nobody is known to suffer");
+        found.never_critical = true;
+        assert!(!burns_urgently("slo.burn", &found), "a ticket");
     }
 
     #[test]
