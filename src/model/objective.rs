@@ -113,6 +113,12 @@ pub fn windows(period_s: u64) -> Vec<u64> {
 }
 
 impl Objective {
+    /// The target in percent, without what a binary fraction adds: 99.9.
+    #[must_use]
+    pub fn percent(&self) -> f64 {
+        (self.target * 1e7).round() / 1e5
+    }
+
     /// The share that may fail.
     #[must_use]
     pub fn allowance(&self) -> f64 {

@@ -13,7 +13,7 @@ pub fn objective(p: &PrometheusFacts, key: &str) -> Option<Card> {
     let o = &c.objective;
     let mut lines = vec![("state".to_owned(), state(c).0)];
     let row = |label: &str, text: String| (label.to_owned(), text);
-    lines.push(row("target", format!("{} % over {}", (o.target * 1e7).round() / 1e5, seconds(o.period_s as f64))));
+    lines.push(row("target", format!("{} % over {}", o.percent(), seconds(o.period_s as f64))));
     if let Some((left, covered_s)) = c.left() {
         let reach = if covered_s + 7_200.0 < o.period_s as f64 {
             format!(", as far as the storage reaches back ({})", seconds(covered_s))

@@ -1,9 +1,11 @@
 //! The hosts of the fleet: rows, and one of them over the last hour.
 
+use std::sync::Arc;
+
 use crate::app::tables::{Card, Cell, Copied, Row};
 use crate::config::Meaning;
 use crate::detect::finding::Severity;
-use crate::detect::prometheus::{Ranked, rank, reading, way};
+use crate::detect::prometheus::{Ranked, ranked, reading, way};
 use crate::model::demand::Demand;
 use crate::model::facts::PrometheusFacts;
 use crate::model::foreign::Foreign;
@@ -35,7 +37,7 @@ pub fn rows(p: &PrometheusFacts, _: i64) -> Vec<Row> {
             None => Meaning::Text,
         },
     };
-    rank(fleet).iter().map(row).collect()
+    ranked(fleet).iter().map(row).collect()
 }
 
 /// Why there are none.
@@ -49,8 +51,8 @@ pub fn nothing(p: Option<&PrometheusFacts>) -> String {
 
 /// The banner: how many, what is wrong with them, what it took, what is missing.
 #[must_use]
-pub fn banner(fleet: &Fleet) -> Vec<(String, Meaning)> {
-    let ranked = rank(fleet);
+pub fn banner(fleet: &Arc<Fleet>) -> Vec<(String, Meaning)> {
+    let ranked = ranked(fleet);
     let of = |severity: Severity| ranked.iter().filter(|r| r.severity == Some(severity)).count();
     let (critical, warning) = (of(Severity::Critical), of(Severity::Warning));
     let worst = match (critical, warning) {
@@ -101,7 +103,8 @@ pub fn card(p: &PrometheusFacts, host: &str) -> Option<Card> {
     const WIDTH: usize = 30;
     let fleet = p.fleet.as_ref().ok()?;
     let own = fleet.hosts.get(host)?;
-    let ranked = rank(fleet).into_iter().find(|r| r.host == host)?;
+    let all = ranked(fleet);
+    let ranked = all.iter().find(|r| r.host == host)?;
     let mut lines: Vec<(String, String)> = Vec::new();
     for (at, why) in ranked.why.iter().enumerate() {
         lines.push((if at == 0 { "problem".into() } else { String::new() }, format!("{}: {}", why.severity.word(), why.says)));

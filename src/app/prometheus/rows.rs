@@ -50,7 +50,7 @@ pub fn objectives(p: &PrometheusFacts, _: i64) -> Vec<Row> {
             key: c.objective.name.clone(),
             cells: vec![
                 Cell::text(c.objective.name.clone()),
-                Cell::of(c.objective.target, format!("{} %", (c.objective.target * 1e7).round() / 1e5)),
+                Cell::of(c.objective.target, format!("{} %", c.objective.percent())),
                 Cell::maybe(left, |l| Unit::Percent.show(l.max(-9.99) * 100.0)),
                 Cell::text(left.map_or_else(String::new, |l| bar(l, TEN))),
                 pace(c, 300),

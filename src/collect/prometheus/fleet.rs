@@ -92,7 +92,13 @@ async fn targets(server: &mut impl Answers, fleet: &mut Fleet) -> Result<(), Tro
         Ok(told) => {
             warn(fleet, "targets", &told);
             for series in &told.data {
-                let Some(host) = row(fleet, series) else { continue };
+                let Some(host) = row(fleet, series) else {
+                    if fleet.hosts.len() >= HOSTS {
+                        let says = format!("it watches more than {HOSTS} hosts: the others are not looked at");
+                        fleet.lacks.insert("hosts".into(), Foreign::from(says.as_str()));
+                    }
+                    continue;
+                };
                 host.targets += 1;
                 if series.value() == Some(0.0) {
                     host.down.push(Foreign::from(series.label("job")));

@@ -1,7 +1,9 @@
 //! Which of many hosts to log in to: each by what it loses, by what is trouble by itself, and by how far it is from its peers. How busy it is
 //! says nothing: a full CPU that nobody waits for is work.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::detect::command::{Command, sh};
 use crate::detect::finding::Severity;
@@ -53,6 +55,23 @@ pub struct Trouble {
 struct Usual {
     median: f64,
     spread: f64,
+}
+
+/// A fleet, and its hosts by rank.
+type Known = (Arc<Fleet>, Arc<Vec<Ranked>>);
+
+thread_local! {
+    /// The fleet that was ranked last: a frame and a key ask for the same several times.
+    static LAST: RefCell<Option<Known>> = const { RefCell::new(None) };
+}
+
+/// As [`rank`]: of a fleet that was ranked last it is known.
+#[must_use]
+pub fn ranked(fleet: &Arc<Fleet>) -> Arc<Vec<Ranked>> {
+    LAST.with_borrow_mut(|last| match last {
+        Some((of, ranked)) if Arc::ptr_eq(of, fleet) => ranked.clone(),
+        _ => last.insert((fleet.clone(), Arc::new(rank(fleet)))).1.clone(),
+    })
 }
 
 /// All hosts, those that are worst first; those of which nothing is wrong by what they lose.

@@ -4,7 +4,7 @@ mod burn;
 mod fleet;
 
 pub use burn::{Burn, Burning, FAILURES, burn};
-pub use fleet::{Ranked, Trouble, rank, shown as reading, way};
+pub use fleet::{Ranked, Trouble, rank, ranked, shown as reading, way};
 
 use std::collections::BTreeMap;
 

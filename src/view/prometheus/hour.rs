@@ -84,7 +84,7 @@ pub fn draw(view: &ServerView, picture: &Picture, theme: &Theme, frame: &mut Fra
         return lines(&[Line::from(Span::styled(text, theme.style(Meaning::Muted)))], theme, frame, inside);
     };
     let o = &counted.objective;
-    let title = format!("{} {} %", o.name, (o.target * 1e7).round() / 1e5);
+    let title = format!("{} {} %", o.name, o.percent());
     let inside = titled(&title, &heading, theme, frame, area);
     let width = usize::from(inside.width).saturating_sub(28);
     let all = rows_of(counted, width, theme);

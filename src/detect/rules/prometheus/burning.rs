@@ -89,7 +89,7 @@ fn subject(counted: &Counted) -> Subject {
 
 fn found(counted: &Counted, b: &Burning, needed: (f64, f64)) -> Found {
     let objective = &counted.objective;
-    let percent = format!("{} %", (objective.target * 1e7).round() / 1e5);
+    let percent = format!("{} %", objective.percent());
     let left = counted.left();
     let rest = match (left, counted.spent_in()) {
         (Some((left, _)), _) if left <= 0.0 => "; the budget is spent".to_owned(),

@@ -4,7 +4,7 @@ use crate::detect::finding::Class;
 use crate::detect::finding::{Horizon, Phase};
 use crate::detect::fix::shell_fix;
 use crate::detect::params::{Param, Params};
-use crate::detect::prometheus::{Ranked, View, rank, way};
+use crate::detect::prometheus::{Ranked, View, ranked, way};
 use crate::detect::rule::{Culprit, Judge, Rule};
 use crate::detect::verdict::{Found, Judged, Prev, Verdict, evidence};
 use crate::model::seen::{Lack, Why};
@@ -43,10 +43,11 @@ fn judge(view: &View<'_>, params: &Params<'_>, _: Option<&Prev>) -> Judged {
         Err(lack) => return Judged::unknown(whole, lack),
     };
     let mut judged = Judged::default();
-    let worst = rank(fleet).into_iter().filter(|r| r.severity.is_some());
+    let all = ranked(fleet);
+    let worst = all.iter().filter(|r| r.severity.is_some());
     for ranked in worst.take(params.get(MOST) as usize) {
         let subject = Subject::new(SubjectType::Instance, ranked.host.as_str(), ranked.host.as_str());
-        judged.verdicts.push((subject, Verdict::Found(Box::new(found(&ranked)))));
+        judged.verdicts.push((subject, Verdict::Found(Box::new(found(ranked)))));
     }
     // What was not read may be anything.
     if fleet.blind() || !fleet.lacks.is_empty() {

@@ -10,6 +10,16 @@ use crate::model::seen::Lack;
 /// The series of a query, the pattern of their names, and its letter.
 pub type Answer<'p> = (&'p Lines, &'p str, &'p str);
 
+/// How many series there are, and how many have room: the last row says how many are left, where not all have.
+pub fn room(answers: &[Answer<'_>], drawn: usize, rows: usize) -> (usize, Option<usize>) {
+    let all = answers.iter().map(|(l, ..)| l.found).sum::<usize>().max(drawn);
+    if all <= rows && drawn == all {
+        return (drawn, None);
+    }
+    let shown = drawn.min(rows.saturating_sub(1));
+    (shown, Some(all - shown).filter(|left| *left > 0 && rows > 1))
+}
+
 /// The title, with what is chosen in the place of its variables: values of labels, which come from outside.
 pub fn title(view: &DashboardView, panel: &Panel) -> String {
     let interval = Interval::of(view.span_s, 1, 0, 15);

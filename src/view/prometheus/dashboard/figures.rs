@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::answer::Answer;
+use super::answer::{self, Answer};
 use crate::config::Meaning;
 use crate::model::dashboard::{Panel, legend, show};
 use crate::model::prometheus::Line as Series;
@@ -77,7 +77,8 @@ pub fn stat(panel: &Panel, answers: &[Answer<'_>], theme: &Theme, frame: &mut Fr
     let all = all(panel, answers);
     let mut rows: Vec<Line<'_>> = Vec::new();
     let room = usize::from(area.height);
-    for Figure { name, value, text, points } in all.iter().take(room) {
+    let (shown, left) = answer::room(answers, all.len(), room);
+    for Figure { name, value, text, points } in all.iter().take(shown.max(1)) {
         let figure = Span::styled(format!(" {text} "), value.map_or(theme.style(Meaning::Muted), |v| style(panel, v, theme)));
         let label = if all.len() > 1 { Span::styled(name.clone(), theme.style(Meaning::Muted)) } else { Span::raw("") };
         rows.push(Line::from(vec![figure, label]));
@@ -88,7 +89,13 @@ pub fn stat(panel: &Panel, answers: &[Answer<'_>], theme: &Theme, frame: &mut Fr
             rows.push(Line::from(Span::styled(graph::glyphs(&points[from..], top, theme), theme.style(Meaning::Muted))));
         }
     }
+    rows.extend(left.map(|left| more(left, theme)));
     paragraph(&rows, theme, frame, area);
+}
+
+/// What has no room.
+fn more(left: usize, theme: &Theme) -> Line<'static> {
+    Line::from(Span::styled(format!(" and {left} more"), theme.style(Meaning::Muted)))
 }
 
 /// A bar for each series, against the scale.
@@ -120,7 +127,8 @@ pub fn bars(panel: &Panel, answers: &[Answer<'_>], theme: &Theme, frame: &mut Fr
             Span::raw(format!(" {text}")),
         ])
     };
-    let rows: Vec<Line<'_>> = all.iter().take(usize::from(area.height)).map(row).collect();
+    let (shown, left) = answer::room(answers, all.len(), usize::from(area.height));
+    let rows: Vec<Line<'_>> = all.iter().take(shown.max(1)).map(row).chain(left.map(|left| more(left, theme))).collect();
     paragraph(&rows, theme, frame, area);
 }
 

@@ -12,6 +12,7 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 
+use crate::app::keymap::Action;
 use crate::app::{App, DashboardView};
 use crate::config::Meaning;
 use crate::diagnose::Picture;
@@ -65,8 +66,17 @@ fn heading(app: &App, view: &DashboardView, theme: &Theme) -> Line<'static> {
         let text = format!("{mark}{}={} ", crate::model::foreign::tamed(&v.name), view.shown(&v.name));
         spans.push(Span::styled(theme.text(&text), style));
     }
-    let next = if app.dashboards.len() > 1 { " · 8 next" } else { "" };
-    let keys = format!(" last {}   + - time · Tab v variables · R report{next}", seconds(view.span_s as f64));
+    let key = |action: Action| app.key_of(action);
+    let next = if app.dashboards.len() > 1 { format!(" · {} next", key(Action::Dashboards)) } else { String::new() };
+    let keys = format!(
+        " last {}   {} {} time · {} {} variables · {} report{next}",
+        seconds(view.span_s as f64),
+        key(Action::Faster),
+        key(Action::Slower),
+        key(Action::NextVariable),
+        key(Action::NextValue),
+        key(Action::Report)
+    );
     spans.push(Span::styled(theme.text(&keys), theme.style(Meaning::Muted)));
     Line::from(spans)
 }

@@ -59,10 +59,18 @@ pub fn draw(panel: &Panel, answers: &[Answer<'_>], theme: &Theme, frame: &mut Fr
             .map(|at| format!("{:>FIGURE$.FIGURE$} ", value(*at).unwrap_or_else(|| "value".into())))
             .collect::<String>();
     let mut out = vec![Line::from(Span::styled(format!(" {head}"), theme.style(Meaning::Title)))];
-    for (row, figures) in all.iter().take(usize::from(area.height).saturating_sub(1)) {
+    // Rows of several queries are joined: of each as many are cut as it has too many.
+    let cut: usize = answers.iter().map(|(l, ..)| l.found.saturating_sub(l.all.len())).max().unwrap_or(0);
+    let room = usize::from(area.height).saturating_sub(1);
+    let fits = all.len() <= room && cut == 0;
+    for (row, figures) in all.iter().take(if fits { room } else { room.saturating_sub(1).max(1) }) {
         let labels: String = names.iter().map(|n| format!("{:<w$.w$} ", cell(row, n), w = width_of(n))).collect();
         let figures: String = figures_of(figures).into_iter().map(|f| format!("{f:>FIGURE$} ")).collect();
         out.push(Line::from(format!(" {labels}{figures}")));
+    }
+    if !fits && room > 1 {
+        let left = all.len() + cut - (room - 1).min(all.len());
+        out.push(Line::from(Span::styled(format!(" and {left} more"), theme.style(Meaning::Muted))));
     }
     paragraph(&out, theme, frame, area);
 }
