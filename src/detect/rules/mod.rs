@@ -1,6 +1,7 @@
 //! The list of rules. One file per finding, one row here.
 
 mod app;
+mod crowd;
 mod host;
 pub mod postgres;
 pub mod prometheus;

@@ -21,14 +21,15 @@ pub struct Program<'a> {
 }
 
 impl Program<'_> {
-    /// Name and pid of the root, and how many work for it.
+    /// Name and pid of the root, and whether others work for it.
     #[must_use]
     pub fn label(&self) -> String {
         let root = self.members.iter().find(|p| p.id == self.root);
         let name = root.or(self.members.first()).map_or("?", |p| p.name.shown());
         match self.members.len() {
             0 | 1 => format!("{name} (pid {})", self.root.pid),
-            n => format!("{name} (pid {} and {} more)", self.root.pid, n - 1),
+            // Not how many: a name that changes with each fork is none.
+            _ => format!("{name} (pid {} and its children)", self.root.pid),
         }
     }
 

@@ -1,14 +1,13 @@
 //! host.cpu.contention: foreground threads wait for a CPU; names who takes it.
 
-use std::collections::BTreeMap;
-
 use crate::detect::command::{Command, named, sh};
 use crate::detect::finding::{Class, Evidence, Horizon, Phase, Preflight};
 use crate::detect::fix;
 use crate::detect::ledger::{Actor, State};
 use crate::detect::params::{Param, Params};
 use crate::detect::rule::{Culprit, Judge, Rule};
-use crate::detect::rules::support::{Program, cgroup_subject, confidence, demand, programs, unseen_cores};
+use crate::detect::rules::crowd::{Crowd, Look, crowds, same};
+use crate::detect::rules::support::{confidence, demand, programs, unseen_cores};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, evidence};
 use crate::model::facts::ProcFacts;
 use crate::model::subject::Subject;
@@ -39,7 +38,7 @@ const SHARE: Param = Param {
     default: 50.0,
     min: 5.0,
     max: 100.0,
-    what: "share of competing CPU use, nice-weighted: below it confidence falls, and a control group with as much is blamed",
+    what: "share of competing CPU use, nice-weighted: below it confidence falls, and a crowd of programs with as much is blamed",
 };
 const LEAST: Param = Param {
     name: "least",
@@ -64,8 +63,9 @@ Threads of foreground processes are ready to run and stand in the run queue. Wha
 scheduler takes it off the CPU at once. PSI cpu is a gate only: below `pressure` the finding is cleared.
 
 **Who is to blame**: the program (a process and its forks) whose CPU use, weighted by its nice value, is the largest
-share of competing CPU use; processes that cannot be seen compete too. Where no program has `share` of it, a control
-group that has is blamed; below `least` nothing is. The loss is the run delay of everyone else times that share. A
+share of competing CPU use; processes that cannot be seen compete too. Where no program has `share` of it, the smallest
+crowd is blamed that has: copies of one program, what runs in one control group, what one user runs; never one that holds
+a server which waits itself. Below `least` nothing is. The loss is the run delay of everyone else times that share. A
 program at nice 10 or more, SCHED_IDLE or SCHED_BATCH is never to blame. A foreground program that uses half of the
 CPUs or more, and delays itself more than others, needs more CPU: its own run delay is the loss then.
 
@@ -94,7 +94,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         return Judged::clear(host, format!("PSI cpu {} %", short(pressure.unwrap_or(0.0))));
     }
     let (Some(best), self_inflicted) = blame(facts, params, prev) else {
-        return Judged::clear(host, "no program or control group has a large share of competing CPU use");
+        return Judged::clear(host, "no program and no crowd of them has a large share of competing CPU use");
     };
     let least = params.limit(LOST, held);
     if let Some(own) = self_inflicted.filter(|own| own.gain() > best.gain() && own.gain() >= least) {
@@ -128,6 +128,8 @@ struct Blamed<'a> {
     /// What others lose in the run queue (or, alone, what itself waits).
     lost: f64,
     alone: bool,
+    /// Several programs, whose label is a plural.
+    many: bool,
 }
 
 /// Who takes most of what competes; and the server that waits for itself, if one does.
@@ -160,7 +162,12 @@ fn blame<'a>(facts: &Facts<'a>, params: &Params<'_>, prev: Option<&Prev>) -> (Op
     }
     // By share, not by gain: a small program that others happen to wait beside is not who takes the CPU.
     if !blamed.iter().any(|b| b.share >= enough) {
-        blamed.extend(groups(facts, &all, total).into_iter().filter(|g| g.share >= enough));
+        let look = Look { amount: &demand, waits: &|p| p.runnable.is_some_and(|s| s > 0.0) };
+        let crowds = crowds(world, &all, look, enough * total);
+        // The one that is held as long as it has enough; else the smallest.
+        let held = |c: &Crowd<'_>| prev.is_some_and(|p| p.held.iter().any(|h| c.was(&h.subject)));
+        let at = crowds.iter().position(held).unwrap_or(0);
+        blamed.extend(crowds.into_iter().nth(at).map(|c| Blamed::of_crowd(facts, c, total)));
     }
     blamed.retain(|b| b.share >= params.get(LEAST) / 100.0);
     let by_share = |b: &Blamed<'_>| (b.share * 20.0).round();
@@ -168,47 +175,23 @@ fn blame<'a>(facts: &Facts<'a>, params: &Params<'_>, prev: Option<&Prev>) -> (Op
         by_share(b).total_cmp(&by_share(a)).then(b.gain().total_cmp(&a.gain())).then(a.subject.key.cmp(&b.subject.key))
     });
     let incumbent = prev.and_then(|p| {
-        p.held.iter().find_map(|h| {
-            let same = |b: &Blamed<'_>| b.subject.typed_key() == h.subject.typed_key();
-            blamed.iter().position(|b| same(b) && b.share >= KEEPS * h.entered_share)
-        })
+        p.held.iter().find_map(|h| blamed.iter().position(|b| same(&b.subject, &h.subject) && b.share >= KEEPS * h.entered_share))
     });
     let index = incumbent.unwrap_or(0);
     let best = (index < blamed.len()).then(|| blamed.swap_remove(index));
     (best, alone)
 }
 
-/// Control groups as culprits: many small programs of one unit.
-fn groups<'a>(facts: &Facts<'a>, all: &[Program<'a>], total: f64) -> Vec<Blamed<'a>> {
-    const BUSY: f64 = 0.05;
-    let mut by_path: BTreeMap<&str, (f64, Vec<&'a ProcFacts>)> = BTreeMap::new();
-    for p in all.iter().flat_map(|program| &program.members) {
-        if let Some(group) = p.cgroups.first() {
-            let entry = by_path.entry(group.path.shown()).or_default();
-            entry.0 += demand(p);
-            entry.1.push(p);
-        }
-    }
-    // A tenth of what the group takes on average: shells and supervisors of it are not to be paused with the rest, and of a hundred workers
-    // with a little each nobody is left out.
-    for (amount, members) in by_path.values_mut() {
-        let least = BUSY.min(*amount / members.len().max(1) as f64 / 10.0);
-        members.retain(|p| demand(p) > least);
-    }
-    let one = |(path, (amount, members)): (&str, (f64, Vec<&'a ProcFacts>))| {
-        // Its busiest program says more than a path of hexadecimal digits.
-        let busiest = members.iter().max_by(|a, b| demand(a).total_cmp(&demand(b))).map_or("nobody", |p| p.name.shown());
-        let label = format!("{busiest} ({} processes in {path})", members.len());
-        Blamed::new(facts, cgroup_subject(facts.world, path), label, members, amount / total.max(1e-9), false)
-    };
-    by_path.into_iter().map(one).collect()
-}
-
 impl<'a> Blamed<'a> {
     fn new(facts: &Facts<'a>, subject: Subject, label: String, members: Vec<&'a ProcFacts>, share: f64, alone: bool) -> Self {
-        let mut blamed = Self { subject, label, members, share, lost: 0.0, alone };
+        let mut blamed = Self { subject, label, members, share, lost: 0.0, alone, many: false };
         blamed.lost = facts.ledger.sum(|a| blamed.is_victim(a), |a| a.in_state(State::CpuRunnable));
         blamed
+    }
+
+    fn of_crowd(facts: &Facts<'a>, crowd: Crowd<'a>, total: f64) -> Self {
+        let made = Self::new(facts, crowd.subject, crowd.label, crowd.members, crowd.amount / total.max(1e-9), false);
+        Self { many: true, ..made }
     }
 
     fn is_victim(&self, actor: &Actor) -> bool {
@@ -229,7 +212,8 @@ impl<'a> Blamed<'a> {
             format!("{label} needs more CPU than there is: its own threads wait in the run queue")
         } else {
             let victim = self.worst_victim(facts).map_or_else(|| "others wait".into(), |v| format!("{v} waits most"));
-            format!("{label} takes {} of {} CPUs: {victim} for CPU time", short(cores), short(facts.world.cpus()))
+            let take = if self.many { "take" } else { "takes" };
+            format!("{label} {take} {} of {} CPUs: {victim} for CPU time", short(cores), short(facts.world.cpus()))
         };
         let mut found = Found::new(Class::Live, title);
         found.losses = vec![(State::CpuRunnable, self.gain())];
@@ -355,6 +339,24 @@ mod tests {
             held: Some(beside(0, 0.08)),
         }
         .check(&RULE);
+    }
+
+    #[test]
+    fn many_small_ones_are_named_as_one_and_workers_that_wait_are_not() {
+        let hogs = |n: i32, name: &'static str| {
+            (0..n).map(|i| ProcFacts { cpu: Some(0.4), runnable: Some(0.3), uid: Some(i as u32 + 1), ..process(200 + i, name) })
+        };
+        let server = || ProcFacts { cpu: Some(0.3), runnable: Some(0.4), ..service(100, "api", 8080) };
+        let beside = |all: Vec<ProcFacts>| {
+            let busy = Bench::quiet().running(all.into_iter().chain([server()]).collect()).with_cpu(|cpu| cpu.busy = 0.95);
+            busy.on(|host| host.psi.cpu = pressure(0.4))
+        };
+        beside(hogs(4, "dd").collect())
+            .must_say(&RULE, "found dd processes take 1.6 of 2.0 CPUs: api (pid 100) waits most for CPU time");
+        // Four services that wait for each other have no culprit.
+        let workers =
+            (0..4).map(|i| ProcFacts { cpu: Some(0.4), runnable: Some(0.3), ..service(200 + i, "web", 9000 + i as u16) });
+        beside(workers.collect()).must_say(&RULE, "clear");
     }
 
     #[test]

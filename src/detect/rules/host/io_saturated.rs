@@ -6,7 +6,8 @@ use crate::detect::fix;
 use crate::detect::ledger::Actor;
 use crate::detect::params::{Param, Params};
 use crate::detect::rule::{Culprit, Judge, Rule};
-use crate::detect::rules::support::{Program, confidence, interval, programs};
+use crate::detect::rules::crowd::{Crowd, Look, crowds};
+use crate::detect::rules::support::{confidence, interval, programs};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, evidence};
 use crate::model::facts::{DiskFacts, ProcFacts};
 use crate::model::seen::Lack;
@@ -94,12 +95,12 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let Some(disk) = worst else { return Judged::clear(Subject::host(), busiest(facts, disks)) };
     let excess = 1.0 - 1.0 / slowness(facts, disk).max(1.0);
     let top_consumer = top_consumer(facts, disk, prev, params.get(TOP_CONSUMER) / 100.0);
-    let is_victim = |a: &Actor| top_consumer.as_ref().is_none_or(|c| a.family != c.program.root);
+    let is_victim = |a: &Actor| top_consumer.as_ref().is_none_or(|c| !c.who.members.iter().any(|p| p.family == a.family));
     let waits = facts.ledger.sum(is_victim, Actor::disk_wait);
     let lost = waits * excess;
     let share = top_consumer.as_ref().map_or(1.0, |c| c.share);
     if lost * share < params.limit(LOST, held) {
-        let who = top_consumer.as_ref().map_or_else(|| "nobody".to_owned(), |c| format!("only {}", c.program.label()));
+        let who = top_consumer.as_ref().map_or_else(|| "nobody".to_owned(), |c| format!("only {}", c.who.label));
         let why = format!(
             "{} is slow ({} ms), but {who} in the foreground waits for it",
             disk.name,
@@ -118,7 +119,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.confidence = confidence(facts.ledger, lost, facts.ledger.io_rounds);
     found.fixes = fixes(facts, disk, top_consumer.as_ref());
     let device = Subject::new(SubjectType::Device, disk.name.shown(), format!("device {}", disk.name));
-    let mut subject = top_consumer.as_ref().map_or_else(|| device.clone(), TopConsumer::subject);
+    let mut subject = top_consumer.as_ref().map_or_else(|| device.clone(), |c| c.who.subject.clone());
     if subject.kind != SubjectType::Device {
         subject.also.push(device.typed_key());
     }
@@ -157,14 +158,8 @@ fn busiest(facts: &Facts<'_>, disks: &[DiskFacts]) -> String {
 }
 
 struct TopConsumer<'a> {
-    program: Program<'a>,
+    who: Crowd<'a>,
     share: f64,
-}
-
-impl TopConsumer<'_> {
-    fn subject(&self) -> Subject {
-        self.program.subject()
-    }
 }
 
 fn moved(p: &ProcFacts) -> f64 {
@@ -180,16 +175,22 @@ fn top_consumer<'a>(facts: &Facts<'a>, disk: &DiskFacts, prev: Option<&Prev>, ha
     let all = programs(facts.world, |p| if p.id.pid == own { 0.0 } else { moved(p) });
     // The bytes of a process are not told apart by device: they must fit what this device moves, or they went elsewhere.
     let device = disk.read_bytes_per_s + disk.write_bytes_per_s;
-    let fits = |p: &Program<'_>| p.amount >= LEAST_OF_DEVICE * device && p.amount <= MOST_OF_DEVICE * device;
+    let fits = |c: &TopConsumer<'_>| c.who.amount >= LEAST_OF_DEVICE * device && c.who.amount <= MOST_OF_DEVICE * device;
     let total: f64 = all.iter().map(|p| p.amount).sum();
-    let with_share = all.into_iter().filter(fits).map(|program| {
-        let share = program.amount / total.max(1.0);
-        TopConsumer { program, share }
+    // Where no program has most of it, the smallest crowd that has.
+    let waits = |p: &ProcFacts| p.io_wait.is_some_and(|s| s > 0.0);
+    let amount = |p: &ProcFacts| if p.id.pid == own { 0.0 } else { moved(p) };
+    let several = match all.first() {
+        Some(first) if first.amount >= half * total => Vec::new(),
+        _ => crowds(facts.world, &all, Look { amount: &amount, waits: &waits }, half * total),
+    };
+    let with_share = all.into_iter().map(Crowd::from).chain(several).map(|who| {
+        let share = who.amount / total.max(1.0);
+        TopConsumer { who, share }
     });
-    let mut candidates: Vec<TopConsumer<'a>> = with_share.collect();
+    let mut candidates: Vec<TopConsumer<'a>> = with_share.filter(fits).collect();
     let held = |c: &TopConsumer<'_>| {
-        let entered = prev.and_then(|p| p.held(&c.program.subject().typed_key())).map(|h| h.entered_share);
-        entered.is_some_and(|share| c.share >= KEEPS * share)
+        prev.is_some_and(|p| p.held.iter().any(|h| c.who.was(&h.subject) && c.share >= KEEPS * h.entered_share))
     };
     let index = candidates.iter().position(held).or_else(|| candidates.iter().position(|c| c.share >= half))?;
     Some(candidates.swap_remove(index))
@@ -198,7 +199,10 @@ fn top_consumer<'a>(facts: &Facts<'a>, disk: &DiskFacts, prev: Option<&Prev>, ha
 fn title(facts: &Facts<'_>, disk: &DiskFacts, top_consumer: Option<&TopConsumer<'_>>) -> String {
     let slow = format!("{} ms per IO instead of {}", short(await_ms(facts, disk).unwrap_or(0.0)), short(baseline(facts, disk)));
     match top_consumer {
-        Some(c) => format!("{} moves {}/s on {}: {slow}", c.program.label(), bytes(c.program.amount), disk.name),
+        Some(c) => {
+            let moves = c.who.verb("moves", "move");
+            format!("{} {moves} {}/s on {}: {slow}", c.who.label, bytes(c.who.amount), disk.name)
+        }
         None => format!("Device {} is overloaded: {slow}, queue {}", disk.name, short(disk.queue)),
     }
 }
@@ -248,9 +252,9 @@ fn fixes(facts: &Facts<'_>, disk: &DiskFacts, top_consumer: Option<&TopConsumer<
         let look = sh!("iostat -x 1 5; pidstat -d 1 5");
         return vec![fix::shell_fix(Phase::Relief, Horizon::Immediate, "See who uses the device", look)];
     };
-    let mut fixes: Vec<Fix> = fix::pause(facts.world, &c.program.members).into_iter().collect();
+    let mut fixes: Vec<Fix> = fix::pause(facts.world, &c.who.members).into_iter().collect();
     if disk.scheduler.as_ref().is_some_and(|s| s.raw() == b"bfq")
-        && let Some(mut idle) = fix::idle_io(facts.world, &c.program.members)
+        && let Some(mut idle) = fix::idle_io(facts.world, &c.who.members)
     {
         idle.preflight = vec![Preflight { ok: true, what: format!("{} uses bfq, which honours IO classes", disk.name) }];
         fixes.insert(0, idle);
@@ -261,12 +265,12 @@ fn fixes(facts: &Facts<'_>, disk: &DiskFacts, top_consumer: Option<&TopConsumer<
         "Limit its bandwidth in its unit, or run it at another time",
         Command::note(""),
     );
-    let quarter = (c.program.amount / 4.0 / 1_048_576.0).max(1.0).round() as u64;
+    let quarter = (c.who.amount / 4.0 / 1_048_576.0).max(1.0).round() as u64;
     // Systemd takes the device and its limit as one value.
     let limit =
         |what: &str| Word::quoted(&[what.as_bytes(), b"=/dev/", disk.name.raw(), format!(" {quarter}M").as_bytes()].concat());
     let limits = limit("IOReadBandwidthMax").zip(limit("IOWriteBandwidthMax"));
-    let unit = fix::unit(facts.world, &c.program.members);
+    let unit = fix::unit(facts.world, &c.who.members);
     match unit.and_then(|unit| Ok((unit, limits.ok_or("no command can name the device")?))) {
         Ok((unit, (read, write))) => {
             cure.command = sh!("systemctl set-property {} {} {}", unit, read, write);
@@ -314,6 +318,18 @@ mod tests {
             held: Some(reading(0.5, 0.8)),
         }
         .check(&RULE);
+    }
+
+    #[test]
+    fn copies_that_move_most_together_are_named_as_one() {
+        let copy = |pid: i32| ProcFacts { io_wait: Some(0.5), read_bytes_per_s: Some(2.5e7), ..process(pid, "tar") };
+        let server = ProcFacts { io_wait: Some(0.4), ..service(100, "api", 8080) };
+        let all = (200..204).map(copy).chain([server]).collect();
+        reading(0.62, 1.1).running(all).must_say(&RULE, "found tar processes move 95 MiB/s on vda: 0.6 ms per IO instead of 0.2");
+        // Four servers that read for their clients are victims of each other.
+        let server =
+            |pid: i32| ProcFacts { io_wait: Some(0.5), read_bytes_per_s: Some(2.5e7), ..service(pid, "web", pid as u16) };
+        reading(0.62, 1.1).running((200..204).map(server).collect()).must_say(&RULE, "found Device vda is overloaded");
     }
 
     #[test]
