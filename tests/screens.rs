@@ -394,8 +394,8 @@ fn capacity(at_ms: i64) -> perftop::model::capacity::Capacity {
         left: all,
         needed: vec![needed(0, Some(24.0), Some(50.0)), needed(1, Some(512.0), None), nothing],
         triggered: vec![
-            called(0, Some(91.0), "web1", (2, 12)),
-            called(1, Some(40.0), "db3", (0, 12)),
+            called(0, Some((91.0, 91.0)), "web1", (2, 12)),
+            called(1, Some((40.0, 40.0)), "db3", (0, 12)),
             called(3, None, "", (0, 0)),
         ],
         lacks: [("memory of Redis".to_owned(), Foreign::from("query timed out"))].into(),

@@ -60,13 +60,13 @@ impl App {
         let Some(picture) = self.picture.clone().filter(|_| self.frozen.is_none()) else { return Vec::new() };
         let Some(view) = self.server_mut() else { return Vec::new() };
         let Some(more) = view.shows() else { return Vec::new() };
-        let last = view.asked_ns.get(more.what).copied();
+        let Some(source) = view.of(&picture.facts).map(ToOwned::to_owned) else { return Vec::new() };
+        let last = view.asked_ns.get(&(source.clone(), more.what)).copied();
         let due = |seconds: u64| last.is_none_or(|last| picture.at.mono_ns.saturating_sub(last) >= seconds * 1_000_000_000);
         if !more.again_s.is_some_and(due) {
             return Vec::new();
         }
-        let Some(source) = view.of(&picture.facts).map(ToOwned::to_owned) else { return Vec::new() };
-        view.asked_ns.insert(more.what, picture.at.mono_ns);
+        view.asked_ns.insert((source.clone(), more.what), picture.at.mono_ns);
         vec![Effect::Ask((more.demand)(&source))]
     }
 
@@ -77,7 +77,7 @@ impl App {
         self.overlays.clear();
         let Some(view) = self.server_mut() else { return Vec::new() };
         open(view, more);
-        view.asked_ns.insert(more.what, facts.at.mono_ns);
+        view.asked_ns.insert((source.clone(), more.what), facts.at.mono_ns);
         self.notice = Some(more.says.into());
         vec![Effect::Ask((more.demand)(&source))]
     }

@@ -210,8 +210,8 @@ pub struct ServerView {
     pub cumulative: bool,
     /// Words that a row must hold.
     pub filter: Filter,
-    /// When it was asked for more last (CLOCK_MONOTONIC ns), by what.
-    pub asked_ns: BTreeMap<&'static str, u64>,
+    /// When a server was asked for more last (CLOCK_MONOTONIC ns): which, and for what.
+    pub asked_ns: BTreeMap<(String, &'static str), u64>,
 }
 
 impl ServerView {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::cli::{Check, FailOn, Format};
 use crate::config::Settings;
-use crate::detect::capacity::worst;
+use crate::detect::capacity::{blind, worst};
 use crate::detect::finding::Severity;
 use crate::detect::kpi::Level;
 use crate::detect::prometheus::rank;
@@ -53,8 +53,7 @@ pub fn run(options: &Check, settings: &Settings) -> Result<u8, Failure> {
             Format::Json => capacity::json(&source, &found),
             Format::Markdown => capacity::markdown(&source, &found),
         })?;
-        let blind = found.left.is_empty() || !found.lacks.is_empty();
-        return Ok(code(worst(&found), options.fail_on, blind));
+        return Ok(code(worst(&found), options.fail_on, blind(&found)));
     }
     if options.kpis {
         let look = Look { what: "key figures", option: "--kpis", ask: PrometheusAsk::Kpis, of: |p| &p.kpis };
@@ -71,7 +70,7 @@ pub fn run(options: &Check, settings: &Settings) -> Result<u8, Failure> {
             Level::Warning => Some(Severity::Warning),
             _ => None,
         };
-        let blind = kpi::worst(&found) == Level::Unknown || !found.lacks.is_empty();
+        let blind = kpi::blind(&found);
         return Ok(code(severity, options.fail_on, blind));
     }
     let look = Look { what: "fleet", option: "--fleet", ask: PrometheusAsk::Fleet, of: |p| &p.fleet };

@@ -1,6 +1,7 @@
 //! Capacity in the configuration: resources that run out, needs with their prices, triggers.
 
 use promql_parser::parser::parse;
+use promql_parser::parser::value::ValueType;
 
 use crate::model::capacity::plan::{CapacityPlan, Need, Resource, Statistic, Trigger};
 use crate::model::unit::Unit;
@@ -34,6 +35,7 @@ pub(super) const TRIGGERS: Named = Named {
         ("above", Kind::Number(-1e15, 1e15)),
         ("unit", UNIT),
         ("action", Kind::Text),
+        ("buckets", Kind::Bool),
         ("over", Kind::Duration(600_000, 30 * 86_400_000)),
     ],
     must: "",
@@ -84,36 +86,49 @@ impl Settings {
         for name in self.entries(TRIGGERS.section) {
             let entry = self.entry(TRIGGERS.section, name);
             let known = plan.triggers.iter().position(|t| t.name == name).map(|at| plan.triggers.remove(at));
-            let mut trigger = match (known, query(&entry, "query")?, number(&entry, "above")) {
-                (Some(known), asked, above) => {
-                    Trigger { query: asked.unwrap_or(known.query.clone()), above: above.unwrap_or(known.above), ..known }
-                }
-                (None, Some(asked), Some(above)) => Trigger {
-                    name: name.to_owned(),
-                    query: asked,
-                    statistic: Statistic::P95,
-                    above,
-                    unit: Unit::Count,
-                    action: String::new(),
-                    over_s: 86_400,
-                },
-                (None, Some(_), None) => return Err(format!("{}: [triggers.{name}] has no above", place(&entry))),
-                (None, None, _) => {
-                    return Err(unknown(&entry, TRIGGERS.section, name, "query", plan.triggers.iter().map(|t| &*t.name)));
-                }
-            };
-            if let Some(word) = text(&entry, "statistic") {
-                trigger.statistic = Statistic::ALL.into_iter().find(|s| s.word() == word).unwrap_or(trigger.statistic);
-            }
-            trigger.unit = unit(&entry).unwrap_or(trigger.unit);
-            trigger.action = text(&entry, "action").map_or(trigger.action, ToOwned::to_owned);
-            if let Some((Value::Milliseconds(ms), _)) = entry.get("over") {
-                trigger.over_s = ms / 1000;
-            }
-            plan.triggers.push(trigger);
+            let all = plan.triggers.iter().map(|t| t.name.clone()).collect::<Vec<_>>();
+            plan.triggers.push(trigger(name, &entry, known, &all)?);
         }
         Ok(plan)
     }
+}
+
+fn trigger(name: &str, entry: &Entry<'_>, known: Option<Trigger>, all: &[String]) -> Result<Trigger, String> {
+    let mut trigger = match (known, query(entry, "query")?, number(entry, "above")) {
+        (Some(known), asked, above) => Trigger {
+            buckets: known.buckets && asked.is_none(),
+            query: asked.unwrap_or(known.query.clone()),
+            above: above.unwrap_or(known.above),
+            ..known
+        },
+        (None, Some(asked), Some(above)) => Trigger {
+            name: name.to_owned(),
+            query: asked,
+            statistic: Statistic::P95,
+            above,
+            unit: Unit::Count,
+            action: String::new(),
+            over_s: 86_400,
+            buckets: false,
+        },
+        (None, Some(_), None) => return Err(format!("{}: [triggers.{name}] has no above", place(entry))),
+        (None, None, _) => return Err(unknown(entry, TRIGGERS.section, name, "query", all.iter().map(String::as_str))),
+    };
+    if let Some(word) = text(entry, "statistic") {
+        trigger.statistic = Statistic::ALL.into_iter().find(|s| s.word() == word).unwrap_or(trigger.statistic);
+    }
+    trigger.unit = unit(entry).unwrap_or(trigger.unit);
+    trigger.action = text(entry, "action").map_or(trigger.action, ToOwned::to_owned);
+    if let Some((Value::Milliseconds(ms), _)) = entry.get("over") {
+        trigger.over_s = ms / 1000;
+    }
+    if let Some((Value::Bool(buckets), _)) = entry.get("buckets") {
+        trigger.buckets = *buckets;
+    }
+    if trigger.buckets && trigger.statistic.quantile().is_none() {
+        return Err(format!("{}: [triggers.{name}]: of buckets the statistic is p50, p95 or p99", place(entry)));
+    }
+    Ok(trigger)
 }
 
 pub(super) fn text<'s>(entry: &Entry<'s>, key: &str) -> Option<&'s str> {
@@ -140,11 +155,19 @@ pub(super) fn place(entry: &Entry<'_>) -> Origin {
     entry.values().next().map_or(Origin::Default, |(_, at)| (*at).clone())
 }
 
-/// A query that can be read.
+/// A query that can be read and gives series; or a number where `have` and `all` are asked.
 pub(super) fn query(entry: &Entry<'_>, key: &str) -> Result<Option<String>, String> {
     let Some(written) = text(entry, key) else { return Ok(None) };
     match parse(written) {
-        Ok(_) => Ok(Some(written.trim().to_owned())),
+        Ok(parsed) => match parsed.value_type() {
+            // As it was understood: without comments, which would swallow what is written behind it.
+            ValueType::Vector => Ok(Some(parsed.to_string())),
+            ValueType::Scalar if ["have", "all"].contains(&key) => Ok(Some(format!("vector({parsed})"))),
+            other => {
+                let at = entry.get(key).map_or(Origin::Default, |(_, at)| (*at).clone());
+                Err(format!("{at}: {key} = {written:?}: it gives a {other}, and series are asked for"))
+            }
+        },
         Err(why) => {
             Err(format!("{}: {key} = {written:?}: {why}", entry.get(key).map_or(Origin::Default, |(_, at)| (*at).clone())))
         }
@@ -181,6 +204,9 @@ mod tests {
         assert_eq!((trigger("cpu").above, trigger("cpu").over_s, trigger("cpu").statistic), (60.0, 604_800, Statistic::P95));
         assert_eq!((trigger("jobs").above, trigger("jobs").statistic), (5.0, Statistic::Max));
         assert_eq!(plan.resources.last().map(|r| (r.name.as_str(), r.unit)), Some(("quota", Unit::Bytes)));
+        let commented = of("[resources.a]\nleft = \"sum(up) # all\"\nall = \"1000\"\n").unwrap();
+        let a = commented.resources.last().unwrap();
+        assert_eq!((a.left.as_str(), a.all.as_deref()), ("sum(up)", Some("vector(1000)")));
         assert_eq!((plan.needs.len(), plan.triggers.len()), (5, 5));
     }
 
@@ -195,6 +221,8 @@ mod tests {
         says("[triggers.mine]\nquery = \"a\"", "has no above");
         says("[resources.mine]\nleft = \"a{\"", "c.toml:2: left");
         says("[resources.mine]\nall = \"a\"", "[resources.mine] has no left");
+        says("[resources.mine]\nleft = \"up[5m]\"", "series are asked for");
+        says("[resources.mine]\nleft = \"5\"", "series are asked for");
         says("[triggers.cpu]\nstatistic = \"p90\"", "p95");
         says("[needs.cpu]\nprise = 5", "did you mean `price`?");
     }

@@ -106,6 +106,9 @@ fn kpi(name: &str, entry: &Entry<'_>, before: Option<Kpi>) -> Result<Kpi, String
             }
             (kpi.unit, kpi.ask) = (Unit::Milliseconds, KpiAsk::Quantile { of, buckets });
         }
+        (Some(_), None) if matches!(kpi.ask, KpiAsk::Quantile { .. }) && unit(entry).is_none() => {
+            return Err(format!("{}: [kpi.{name}]: say the unit of that query: unit = \"s\" or \"ms\"", place(entry)));
+        }
         (Some(query), None) => kpi.ask = KpiAsk::Query(query),
         (None, Some(_)) => {
             return Err(format!("{}: [kpi.{name}]: quantile needs query: the selector of the buckets", place(entry)));
@@ -176,6 +179,7 @@ mod tests {
         says("[kpi.api_p99]\nwarning = 5000", "critical before it is a warning");
         says("[kpi.uptime]\nwarning = 98.0", "critical before it is a warning");
         says("[kpi.mine]\nquantile = 0.5", "has no query");
+        says("[kpi.api_p99]\nquery = \"my_p99_seconds\"", "say the unit");
         says("[kpi.mine]\nquery = \"sum(a)\"\nquantile = 0.5", "the selector of buckets");
         says("[kpis]\nbusiness_hours = \"nine to five\"", "hours such as");
         says("[kpis]\nzone = \"CET\"", "zone = \"CET\"");

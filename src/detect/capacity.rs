@@ -3,7 +3,7 @@
 use crate::detect::finding::Severity;
 use crate::model::capacity::{Capacity, Left, Needed, Projected, Triggered};
 use crate::model::trend::Outlook;
-use crate::model::unit::short;
+use crate::model::unit::{Unit, short};
 
 /// Seconds.
 const HOUR: f64 = 3_600.0;
@@ -26,6 +26,13 @@ pub fn worst(capacity: &Capacity) -> Option<Severity> {
     capacity.left.iter().filter_map(runs_out).min_by_key(|s| *s != Severity::Critical)
 }
 
+/// Too little is known for "nothing runs out": something was not answered, or has too few readings.
+#[must_use]
+pub fn blind(capacity: &Capacity) -> bool {
+    let short = |l: &Left| l.outlook == Outlook::Short;
+    capacity.left.is_empty() || !capacity.lacks.is_empty() || capacity.left.iter().any(short)
+}
+
 /// Growth from which more is to be planned for: a share of now.
 const GROWS: f64 = 0.5;
 
@@ -36,8 +43,23 @@ pub fn stands(needed: &Needed, projected: Option<&Projected>) -> (String, bool) 
     match p.missing {
         Some(missing) if missing > 0.0 => (format!("{} {} missing", short(missing), needed.need.unit), true),
         _ if p.growth > GROWS && p.credible => (format!("grows by {} %: plan for more", short(p.growth * 100.0)), true),
-        Some(_) => ("enough".into(), false),
+        Some(_) => match p.missing_most {
+            Some(most) if most > 0.0 => {
+                (format!("enough; {} {} short where it grows fastest", short(most), needed.need.unit), false)
+            }
+            _ => ("enough".into(), false),
+        },
         None => ("? how much there is".into(), false),
+    }
+}
+
+/// A figure, or between which two it lies.
+#[must_use]
+pub fn bucket(unit: Unit, (low, high): (f64, f64)) -> String {
+    match () {
+        () if low == high => unit.show(low),
+        () if high.is_infinite() => format!("> {}", unit.show(low)),
+        () => format!("{} to {}", short(low), unit.show(high)),
     }
 }
 
@@ -49,6 +71,9 @@ pub fn called(t: &Triggered) -> (String, bool) {
     match (t.value, t.calls()) {
         (None, _) => ("? no series".into(), false),
         (_, true) => (format!("{above} of {all} above{action}"), true),
+        (Some((low, high)), _) if low < high && high > t.trigger.above => {
+            ("cannot be told: the threshold lies within a bucket".into(), false)
+        }
         _ => ("below".into(), false),
     }
 }

@@ -59,9 +59,9 @@ impl From {
     #[must_use]
     pub fn says(self) -> String {
         match self {
-            Self::Weeks(n) => format!("at this hour, {n} weeks before"),
-            Self::Days(n) => format!("at this hour, {n} days before"),
-            Self::ThisHour => "within this hour".into(),
+            Self::Weeks(n) => format!("median of this hour in {n} of the last 4 weeks"),
+            Self::Days(n) => format!("median of this hour on the last {n} days"),
+            Self::ThisHour => "median of this hour".into(),
         }
     }
 }
@@ -102,11 +102,17 @@ pub fn standing(measured: &Measured) -> Standing {
         Level::Warning => kpi.warning.map_or(0, |(_, s)| s),
         _ => 0,
     };
-    let holds = |level: Level| reached >= level && lasted(level) >= must(level);
+    let exists = |level: Level| match level {
+        Level::Critical => kpi.critical.is_some(),
+        _ => kpi.warning.is_some(),
+    };
+    let holds = |level: Level| exists(level) && reached >= level && lasted(level) >= must(level);
+    // Against the target alone.
+    let aside = || level(&Kpi { warning: None, critical: None, ..kpi.clone() }, now);
     let level = match reached {
         Level::Warning | Level::Critical => {
             let of = [Level::Critical, Level::Warning].into_iter().find(|l| holds(*l));
-            of.unwrap_or(if kpi.target.is_some() { Level::Missed } else { Level::Good })
+            of.unwrap_or_else(aside)
         }
         other => other,
     };
@@ -121,6 +127,8 @@ pub fn usual(measured: &Measured, habits: &Habits, at_ms: i64) -> Option<Usual> 
     const HOUR: usize = 30;
     /// Nothing is steadier than that: a part of the median.
     const FLOOR: f64 = 0.05;
+    /// The same of the threshold.
+    const LITTLE: f64 = 0.01;
     let earlier = || {
         let all = &measured.points[..measured.points.len().saturating_sub(3)];
         all.iter()
@@ -135,7 +143,11 @@ pub fn usual(measured: &Measured, habits: &Habits, at_ms: i64) -> Option<Usual> 
     };
     let median_ = median(values.clone())?;
     let spread = median(values.iter().map(|v| (v - median_).abs()).collect())? * 1.4826;
-    let spread = spread.max(median_.abs() * FLOOR).max(f64::EPSILON);
+    // Of a share that should be whole it is what is missing of it that may differ; and nothing matters that is far below the thresholds.
+    let whole = measured.kpi.lower && measured.kpi.unit == Unit::Percent;
+    let size = |v: f64| if whole { (100.0 - v).abs() } else { v.abs() };
+    let limit = measured.kpi.warning.or(measured.kpi.critical).map(|(v, _)| v).or(measured.kpi.target);
+    let spread = spread.max(size(median_) * FLOOR).max(limit.map_or(0.0, size) * LITTLE).max(f64::EPSILON);
     let (first, second) = strictness(habits, at_ms);
     let sign = if measured.kpi.lower { -1.0 } else { 1.0 };
     let bound = |n: f64, strict: f64| median_ + sign * n * spread * habits.sensitivity * strict;
@@ -276,6 +288,24 @@ mod tests {
     }
 
     #[test]
+    fn a_threshold_that_is_not_there_is_not_reached() {
+        let kpi = crate::model::kpi::profile("playground").into_iter().find(|k| k.name == "error_rate").unwrap();
+        let at = |points: Vec<Option<(f64, f64)>>| {
+            standing(&Measured { kpi: kpi.clone(), points, weeks: Vec::new(), days: Vec::new() })
+        };
+        let first = at(vec![Some((0.0, 0.0)), Some((1.5, 1.5))]);
+        assert_eq!(
+            (first.level, first.reached),
+            (Level::Missed, Level::Critical),
+            "critical for no minute yet, and there is no warning"
+        );
+        assert_eq!(at(vec![Some((1.5, 1.5)); 2]).level, Level::Critical);
+        let kpi = crate::model::kpi::profile("playground").into_iter().find(|k| k.name == "db_sessions").unwrap();
+        let kept = standing(&Measured { kpi, points: vec![Some((85.0, 85.0))], weeks: Vec::new(), days: Vec::new() });
+        assert_eq!(kept.level, Level::Good, "it keeps its target, and the warning has not lasted");
+    }
+
+    #[test]
     fn less_is_worse_where_it_says_so() {
         assert_eq!(at("uptime", &[Some(99.995)]).0, Level::Good);
         assert_eq!(at("uptime", &[Some(99.95)]).0, Level::Missed);
@@ -330,6 +360,13 @@ mod tests {
         m.points = vec![Some((100.0, 100.0)); 60];
         let hour = usual(&m, &habits, noon).unwrap();
         assert_eq!((hour.from, hour.median, hour.passed(&m)), (From::ThisHour, 100.0, 0));
+        // Where nothing has failed for weeks one of a million that does is not far from usual.
+        let mut none = of("error_rate", &[Some(0.000_1)]);
+        none.weeks = vec![0.0; 4];
+        assert_eq!(usual(&none, &habits, noon).unwrap().passed(&none), 0);
+        let mut up = of("uptime", &[Some(99.9)]);
+        up.weeks = vec![99.99; 4];
+        assert_eq!(usual(&up, &habits, noon).unwrap().passed(&up), 2, "it is what is missing of the whole that counts");
         let mut low = of("cache_hits", &[Some(50.0)]);
         low.weeks = vec![97.0, 96.0, 98.0];
         assert_eq!(usual(&low, &habits, noon).unwrap().passed(&low), 2);

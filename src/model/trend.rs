@@ -7,6 +7,10 @@ use super::unit::seconds;
 
 /// Readings below which nothing is said.
 const LEAST: usize = 24;
+/// Readings that are looked at: the newest.
+const MOST: usize = 500;
+/// Parts at most: a history is weeks long.
+const MOST_PARTS: usize = 60;
 /// Parts that a history is cut into, unless it is long enough for whole days.
 const PARTS: usize = 10;
 const DAY_S: f64 = 86_400.0;
@@ -32,8 +36,8 @@ pub enum Outlook {
     Short,
     /// It does not shrink.
     Steady,
-    /// It shrinks, but its parts differ so much that it may as well not.
-    NotCredible,
+    /// It shrinks, but its parts differ so much that it may as well not: in so many seconds at the earliest.
+    NotCredible(f64),
     /// Not within this many seconds, and further nobody can see.
     Beyond(f64),
     /// It runs out.
@@ -58,8 +62,8 @@ impl Outlook {
         match self {
             Self::Out => "nothing is left".into(),
             Self::Short => "? too few readings".into(),
-            Self::Steady => "does not shrink".into(),
-            Self::NotCredible => "shrinks at times: no credible date".into(),
+            Self::Steady => "not shrinking".into(),
+            Self::NotCredible(early_s) => format!("no credible date; in {} at the earliest", date(*early_s)),
             Self::Beyond(s) => format!("not within {}", seconds(*s)),
             Self::RunsOut(eta) => {
                 format!("in {} (80 %: {} to {})", date(eta.at_s), date(eta.early_s), date(eta.late_s))
@@ -89,6 +93,7 @@ impl Trend {
     /// The trend of readings (seconds, figure), oldest first; `None`: there are too few.
     #[must_use]
     pub fn of(readings: &[(f64, f64)]) -> Option<Self> {
+        let readings = &readings[readings.len().saturating_sub(MOST)..];
         let (first, last) = (readings.first()?, readings.last()?);
         let span_s = last.0 - first.0;
         if readings.len() < LEAST || span_s <= 0.0 {
@@ -104,7 +109,7 @@ impl Trend {
             let (to, from) = (last.0 - part_s * back as f64, last.0 - part_s * (back + 1) as f64);
             median(readings.iter().filter(|(at, _)| *at > from && *at <= to).map(|(at, y)| y - per_s * (at - last.0)).collect())
         };
-        let levels: Vec<Option<f64>> = (0..(span_s / part_s).round() as usize).map(level).collect();
+        let levels: Vec<Option<f64>> = (0..((span_s / part_s).round() as usize).min(MOST_PARTS)).map(level).collect();
         let steps: Vec<f64> = levels.windows(2).filter_map(|w| Some((w[0]? - w[1]?) / part_s)).collect();
         if steps.len() < 3 {
             return None;
@@ -144,8 +149,8 @@ impl Trend {
         let at_s = left / fall;
         let wanders = self.quantile() * self.differ * (self.part_s / self.span_s).sqrt();
         let told_from_rest = fall > wanders.max(T90_ERRORS * self.wrong);
-        if at_s > self.reach_s() {
-            return if told_from_rest { Outlook::Beyond(self.reach_s()) } else { Outlook::Steady };
+        if at_s > self.reach_s() && !told_from_rest {
+            return Outlook::Steady;
         }
         let used = |seconds: f64, sign: f64| fall * seconds + sign * self.within(seconds);
         // The late end is looked for as far again.
@@ -153,8 +158,10 @@ impl Trend {
         let late = first(end, |s| used(s, -1.0) >= left);
         let early = first(end, |s| used(s, 1.0) >= left);
         match (early, late) {
-            (Some(early_s), Some(late_s)) => Outlook::RunsOut(Eta { at_s, early_s, late_s }),
-            _ => Outlook::NotCredible,
+            (Some(early_s), _) if early_s > self.reach_s() => Outlook::Beyond(self.reach_s()),
+            (None, _) => Outlook::Beyond(self.reach_s()),
+            (Some(early_s), Some(late_s)) if at_s <= self.reach_s() => Outlook::RunsOut(Eta { at_s, early_s, late_s }),
+            (Some(early_s), _) => Outlook::NotCredible(early_s),
         }
     }
 }
@@ -277,7 +284,8 @@ mod tests {
         assert_ne!(std::mem::discriminant(&of(&|t| 5e5 - t % 1_800.0, 1e3)), std::mem::discriminant(&Outlook::RunsOut(NEVER)));
         assert_eq!(of(&|t| if t < 3_000.0 { 5e5 } else { 4e5 }, 4e5), Outlook::Steady);
         // Two thirds of the way down in one step: the median slope falls, its parts do not agree.
-        assert_eq!(of(&|t| 5e5 - 0.1 * t - if t < 3_000.0 { 0.0 } else { 1e5 }, 4e2), Outlook::NotCredible);
+        let step = of(&|t| 5e5 - 0.1 * t - if t < 3_000.0 { 0.0 } else { 1e5 }, 4e2);
+        assert!(matches!(step, Outlook::NotCredible(early) if early < 4e3), "{step:?}");
         assert_eq!(of(&|t| 1e9 - 0.1 * t, 1e9), Outlook::Steady, "a millionth of what is left");
         assert_eq!(of(&|t| 1e6 - 10.0 * t, 1e6), Outlook::Beyond(119.0 * 60.0 * 3.0));
         assert_eq!((of(&|t| 5.0 - t, -3.0), of(&|t| 5.0 - t, 0.0)), (Outlook::Out, Outlook::Out));

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::detect::capacity::{called, runs_out, stands};
+use crate::detect::capacity::{bucket, called, runs_out, stands};
 use crate::detect::diagnosis::rfc3339;
 use crate::detect::finding::{Severity, round6};
 use crate::model::capacity::{Capacity, Left, Needed, Triggered};
@@ -79,6 +79,8 @@ struct Trigger<'a> {
     over_s: u64,
     unit: &'static str,
     value: Option<f64>,
+    /// Of a quantile the upper end of its bucket, where it has one.
+    value_most: Option<f64>,
     whose: &'a str,
     above: f64,
     calls: bool,
@@ -99,7 +101,7 @@ const fn word(outlook: &Outlook) -> (&'static str, Option<Eta>) {
         Outlook::Out => ("out", None),
         Outlook::Short => ("short", None),
         Outlook::Steady => ("steady", None),
-        Outlook::NotCredible => ("not_credible", None),
+        Outlook::NotCredible(_) => ("not_credible", None),
         Outlook::Beyond(_) => ("beyond", None),
         Outlook::RunsOut(eta) => ("runs_out", Some(*eta)),
     }
@@ -149,7 +151,8 @@ fn trigger(t: &Triggered) -> Trigger<'_> {
         statistic: t.trigger.statistic.word(),
         over_s: t.over_s,
         unit: t.trigger.unit.word(),
-        value: t.value,
+        value: t.value.map(|(low, _)| low),
+        value_most: t.value.map(|(_, high)| high).filter(|v| v.is_finite()),
         whose: t.whose.shown(),
         above: t.trigger.above,
         calls: t.calls(),
@@ -209,7 +212,10 @@ fn cells(l: &Left) -> [String; 5] {
 fn need_cells(n: &Needed, c: &Capacity) -> [String; 5] {
     let projected = n.ahead(c.ahead_s as f64);
     let show = |v: Option<f64>| v.map_or_else(|| "?".to_owned(), |v| format!("{} {}", short(v), n.need.unit));
-    let then = projected.map_or_else(|| "?".to_owned(), |p| format!("{} in {}", show(Some(p.used.0)), seconds(p.ahead_s)));
+    let then = match projected {
+        Some(p) if p.ahead_s > 0.0 => format!("{} in {}", show(Some(p.used.0)), seconds(p.ahead_s)),
+        _ => "no trend yet".to_owned(),
+    };
     let price = projected.and_then(|p| n.price(&p)).map_or_else(String::new, |p| format!(", {} a month", short(p)));
     [
         n.need.name.clone(),
@@ -222,7 +228,7 @@ fn need_cells(n: &Needed, c: &Capacity) -> [String; 5] {
 
 fn trigger_cells(t: &Triggered) -> [String; 4] {
     let of = &t.trigger;
-    let value = t.value.map_or_else(|| "?".to_owned(), |v| of.unit.show(v));
+    let value = t.value.map_or_else(|| "?".to_owned(), |v| bucket(of.unit, v));
     [
         of.name.clone(),
         format!("{} of {}", of.statistic.word(), seconds(t.over_s as f64)),

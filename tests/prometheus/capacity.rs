@@ -60,6 +60,10 @@ fn hosts() -> Vec<Line> {
             all.push(line("node_cpu_seconds_total", &of("idle"), grown(1.0 - busy, -0.1)));
         }
     }
+    // One that was well for all of the time, and fills since three hours.
+    let late = format!("instance=\"db4:9100\",{disk}");
+    all.push(line("node_filesystem_size_bytes", &late, |_| 500e9));
+    all.push(line("node_filesystem_avail_bytes", &late, |t| 100e9 - 20e9 * (t + 3.0 * HOUR).max(0.0) / HOUR));
     all.push(line("seats_sold", "shop=\"a\"", |t| 900.0 + t / HOUR));
     all.push(line("seats_sold_max", "shop=\"a\"", |_| 1_000.0));
     all
@@ -179,7 +183,13 @@ fn check_capacity(server: &Server) {
     assert!((left("seats", "")["eta_s"].as_f64().unwrap() / HOUR / 100.0 - 1.0).abs() < 0.05, "{}", left("seats", ""));
     assert_eq!(left("file system", "db2")["outlook"], "steady");
     assert_ne!(left("file system", "db3")["outlook"], "runs_out", "logs that are removed again: {}", left("file system", "db3"));
-    assert_eq!(said["left"][0]["whose"], "db1", "what runs out first stands first");
+    let first = &said["left"][0];
+    assert_eq!(
+        (&first["whose"], &first["severity"]),
+        (&"db4".into(), &"warning".into()),
+        "what runs out first stands first: {first}"
+    );
+    assert!((first["eta_s"].as_f64().unwrap() / (2.0 * HOUR) - 1.0).abs() < 0.15, "{first}");
     let cpu = row(&said, "needs", "what", "cpu");
     // Two CPUs at 85 % and four at 30 %, and a tenth of each with the time of the day: 3.5 at the peak.
     let figure = |key: &str| cpu[key].as_f64().unwrap();
@@ -194,7 +204,7 @@ fn check_capacity(server: &Server) {
     );
     assert_eq!(row(&said, "triggers", "what", "queue_depth")["value"], Value::Null);
     assert_eq!(said["unknown"], Value::Array(Vec::new()), "{said}");
-    assert_eq!(code, Some(0), "nothing runs out within a day");
+    assert_eq!(code, Some(1), "one runs out within the day");
 }
 
 /// How key figures stand, of which the usual is known from there.

@@ -109,7 +109,7 @@ pub fn card(p: &PrometheusFacts, key: &str) -> Option<Card> {
     lines.push(row(
         "asked",
         match &kpi.ask {
-            KpiAsk::Query(query) => query.clone(),
+            KpiAsk::Query(query) | KpiAsk::Once(query) => query.clone(),
             KpiAsk::Quantile { of, buckets } => format!("the bucket of p{} of {buckets}, of the slowest job", short(of * 100.0)),
             KpiAsk::Nothing => format!("no exporter tells it: write [kpi.{}] with query", kpi.name),
         },

@@ -2,7 +2,7 @@
 
 use crate::app::tables::{Card, Cell, Row};
 use crate::config::Meaning;
-use crate::detect::capacity::{called, stands};
+use crate::detect::capacity::{bucket, called, stands};
 use crate::model::capacity::{Capacity, Needed, Triggered};
 use crate::model::facts::PrometheusFacts;
 use crate::model::unit::{seconds, short};
@@ -28,9 +28,10 @@ fn need(needed: &Needed, capacity: &Capacity) -> Row {
             Cell::text(needed.need.name.clone()),
             Cell::maybe(needed.peak, show),
             Cell::maybe(needed.have, show),
-            Cell::maybe(projected.map(|p| p.used.0), |v| {
-                projected.map_or_else(String::new, |p| format!("{} in {}", show(v), seconds(p.ahead_s)))
-            }),
+            match projected {
+                Some(p) if p.ahead_s > 0.0 => Cell::of(p.used.0, format!("{} in {}", show(p.used.0), seconds(p.ahead_s))),
+                _ => Cell::text("no trend yet"),
+            },
             Cell::maybe(projected.map(|p| p.need), show),
             Cell::maybe(projected.and_then(|p| needed.price(&p)), short),
             Cell::text(state),
@@ -47,7 +48,7 @@ fn trigger(t: &Triggered) -> Row {
         key: format!("trigger {}", of.name),
         cells: vec![
             Cell::text(of.name.clone()),
-            Cell::maybe(t.value, |v| of.unit.show(v)),
+            t.value.map_or_else(|| Cell::text("-"), |v| Cell::of(v.0, bucket(of.unit, v))),
             Cell::text(""),
             Cell::text(format!("{} of {}", of.statistic.word(), seconds(t.over_s as f64))),
             Cell::of(of.above, format!("> {}", of.unit.show(of.above))),
@@ -66,7 +67,7 @@ pub fn card(p: &PrometheusFacts, key: &str) -> Option<Card> {
         let t = capacity.triggered.iter().find(|t| t.trigger.name == name)?;
         let of = &t.trigger;
         let mut lines = vec![row("state", called(t).0)];
-        lines.extend(t.value.map(|v| row("highest", format!("{} ({})", of.unit.show(v), t.whose.shown()))));
+        lines.extend(t.value.map(|v| row("highest", format!("{} ({})", bucket(of.unit, v), t.whose.shown()))));
         lines.push(row(
             "threshold",
             format!("{} of the last {} above {}", of.statistic.word(), seconds(t.over_s as f64), of.unit.show(of.above)),

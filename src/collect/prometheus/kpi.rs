@@ -1,105 +1,140 @@
 //! Key figures: the last hour of each, and the same hour of weeks and days before.
 
-use crate::collect::clock;
-use crate::model::foreign::Foreign;
-use crate::model::kpi::{Kpi, KpiAsk, KpiPlan, Kpis, Measured, STEP_S};
-use crate::model::prometheus::Quantile;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
-use super::answers::{Series, Told};
+use crate::collect::clock;
+use crate::model::kpi::{Kpi, KpiAsk, KpiPlan, Kpis, Measured, STEP_S};
+
+use super::answers::Series;
 use super::count::Answers;
-use super::question::{FAR, Question, aligned};
-use super::share::buckets;
+use super::looking::Looking;
+use super::question::aligned;
+use super::share::slowest;
 use super::trouble::Trouble;
 
 const HOUR_S: u64 = 3_600;
 /// The same hour before, weeks and days.
 const WEEKS: [&str; 4] = ["1w", "2w", "3w", "4w"];
 const DAYS: [&str; 3] = ["1d", "2d", "3d"];
+/// What was usual changes slowly.
+const PAST_EVERY: Duration = Duration::from_secs(600);
+
+/// What was usual, by key figure: when that was asked, weeks and days.
+pub type Past = BTreeMap<String, (Instant, Vec<f64>, Vec<f64>)>;
 
 /// Measures all of them.
 ///
 /// # Errors
 /// The server cannot be asked at all.
-pub async fn measure(server: &mut impl Answers, plan: &KpiPlan) -> Result<Kpis, Trouble> {
-    let begin_ns = clock::mono_ns();
-    let mut found = Kpis { at_ms: clock::now().wall_ms, habits: plan.habits, ..Kpis::default() };
+pub async fn measure(server: &mut impl Answers, plan: &KpiPlan, past: &mut Past) -> Result<Kpis, Trouble> {
+    let mut looking = Looking::new(server, "kpis");
+    let mut found = Kpis { at_ms: looking.end_s * 1000, habits: plan.habits, ..Kpis::default() };
     for kpi in &plan.kpis {
-        let measured = one(server, kpi, &mut found).await?;
-        found.all.push(measured);
+        found.all.push(one(&mut looking, kpi, past).await?);
     }
-    found.cost.took_ms = clock::mono_ns().saturating_sub(begin_ns) / 1_000_000;
+    found.cost = looking.took();
+    found.lacks = looking.lacks;
     Ok(found)
 }
 
-async fn one(server: &mut impl Answers, kpi: &Kpi, found: &mut Kpis) -> Result<Measured, Trouble> {
+async fn one<S: Answers>(looking: &mut Looking<'_, S>, kpi: &Kpi, past: &mut Past) -> Result<Measured, Trouble> {
     let mut measured = Measured { kpi: kpi.clone(), points: Vec::new(), weeks: Vec::new(), days: Vec::new() };
-    let range = aligned(found.at_ms / 1000, HOUR_S, STEP_S);
+    let range = aligned(looking.end_s, HOUR_S, STEP_S);
+    let steps = || (range.0..=range.1).step_by(usize::try_from(STEP_S).unwrap_or(60)).map(|s| s * 1000);
     let worst = if kpi.lower { "min" } else { "max" };
-    let (asked, single) = match &kpi.ask {
-        KpiAsk::Query(query) => (format!("{worst}({query})"), format!("{worst}({query})")),
+    let single = match &kpi.ask {
+        KpiAsk::Query(query) | KpiAsk::Once(query) => format!("{worst}({query})"),
         KpiAsk::Quantile { of, buckets } => {
-            let rates = format!("sum by (le, job) (rate({buckets}[5m]))");
-            let single = format!("1000 * max(histogram_quantile({of}, {rates}))");
-            (rates, single)
+            format!("1000 * max(histogram_quantile({of}, sum by (le, job) (rate({buckets}[5m]))))")
         }
         KpiAsk::Nothing => return Ok(measured),
     };
-    let told = ask(server, kpi, found, Question { query: asked, range: Some(range), patience: FAR }).await?;
-    let steps = (range.0..=range.1).step_by(usize::try_from(STEP_S).unwrap_or(60));
     measured.points = match &kpi.ask {
-        KpiAsk::Quantile { of, .. } => steps.map(|s| quantile(&told, *of, s * 1000)).collect(),
-        _ => steps.map(|s| at(told.first()?, s * 1000).map(|v| (v, v))).collect(),
+        KpiAsk::Quantile { of, buckets } => {
+            let told = looking.ask(&kpi.name, format!("sum by (le, job) (rate({buckets}[5m]))"), Some(range)).await?;
+            quantiles(&told, *of, &steps().collect::<Vec<_>>())
+        }
+        KpiAsk::Once(_) => {
+            let told = looking.ask(&kpi.name, single.clone(), None).await?;
+            told.first().and_then(Series::value).filter(|v| v.is_finite()).map(|v| Some((v, v))).into_iter().collect()
+        }
+        _ => {
+            let told = looking.ask(&kpi.name, single.clone(), Some(range)).await?;
+            let known: BTreeMap<i64, f64> = told.first().map_or_else(BTreeMap::new, |s| s.points.iter().copied().collect());
+            steps().map(|ms| known.get(&ms).filter(|v| v.is_finite()).map(|v| (*v, *v))).collect()
+        }
     };
-    if measured.now().is_none() {
-        return Ok(measured);
-    }
-    let before =
-        |was: &&str| format!("label_replace(avg_over_time(({single})[1h:5m] offset {was}), \"was\", \"{was}\", \"\", \"\")");
-    let query = WEEKS.iter().chain(&DAYS).map(before).collect::<Vec<_>>().join(" or ");
-    for series in ask(server, kpi, found, Question { query, range: None, patience: FAR }).await? {
-        let Some(value) = series.value().filter(|v| v.is_finite()) else { continue };
-        if WEEKS.contains(&series.label("was")) { measured.weeks.push(value) } else { measured.days.push(value) }
+    if measured.now().is_some() {
+        (measured.weeks, measured.days) = before(looking, kpi, &single, past).await?;
     }
     Ok(measured)
 }
 
-async fn ask(server: &mut impl Answers, kpi: &Kpi, found: &mut Kpis, question: Question) -> Result<Vec<Series>, Trouble> {
-    found.cost.requests += 1;
-    match server.ask("kpis", question).await {
-        Ok(Told { data, warnings, bytes }) => {
-            found.cost.bytes += bytes as u64;
-            match warnings.first() {
-                None => Ok(data),
-                Some(said) => {
-                    found.lacks.insert(kpi.name.clone(), said.clone());
-                    Ok(Vec::new())
-                }
-            }
-        }
-        Err(trouble) if trouble.of_question() => {
-            found.lacks.insert(kpi.name.clone(), Foreign::from(trouble.to_string().as_str()));
-            Ok(Vec::new())
-        }
-        Err(trouble) => Err(trouble),
+/// The means of the same hour of weeks and of days before.
+async fn before<S: Answers>(
+    looking: &mut Looking<'_, S>,
+    kpi: &Kpi,
+    single: &str,
+    past: &mut Past,
+) -> Result<(Vec<f64>, Vec<f64>), Trouble> {
+    if let Some((_, weeks, days)) = past.get(&kpi.name).filter(|(at, ..)| at.elapsed() < PAST_EVERY) {
+        return Ok((weeks.clone(), days.clone()));
     }
-}
-
-/// The value of a series at a moment.
-fn at(series: &Series, ms: i64) -> Option<f64> {
-    series.points.iter().find(|(t, _)| *t == ms).map(|(_, v)| *v).filter(|v| v.is_finite())
-}
-
-/// The bucket of the quantile at a moment, in milliseconds; of several jobs that of the slowest.
-fn quantile(told: &[Series], of: f64, ms: i64) -> Option<(f64, f64)> {
-    let mut jobs: Vec<&str> = told.iter().map(|s| s.label("job")).collect();
-    jobs.sort_unstable();
-    jobs.dedup();
-    let one = |job: &&str| {
-        let all = told.iter().filter(|s| s.label("job") == *job);
-        let known: Vec<(f64, f64)> = all.filter_map(|s| Some((s.label("le").parse().ok()?, at(s, ms)?))).collect();
-        Quantile::find(of, &buckets(known))
+    // Of what looks back far by itself one moment says as much.
+    let of = |was: &str| match kpi.ask {
+        KpiAsk::Once(_) => format!("last_over_time(({single})[1h:1h] offset {was})"),
+        _ => format!("avg_over_time(({single})[1h:5m] offset {was})"),
     };
-    let found: Vec<Quantile> = jobs.iter().filter_map(one).collect();
-    let worst = found.iter().max_by(|a, b| a.high_s.total_cmp(&b.high_s).then(a.low_s.total_cmp(&b.low_s)))?;
-    Some((worst.low_s * 1e3, worst.high_s * 1e3))
+    let one = |was: &&str| format!("label_replace({}, \"was\", \"{was}\", \"\", \"\")", of(was));
+    let query = WEEKS.iter().chain(&DAYS).map(one).collect::<Vec<_>>().join(" or ");
+    let (mut weeks, mut days) = (Vec::new(), Vec::new());
+    for series in looking.ask(&kpi.name, query, None).await? {
+        let Some(value) = series.value().filter(|v| v.is_finite()) else { continue };
+        if WEEKS.contains(&series.label("was")) { weeks.push(value) } else { days.push(value) }
+    }
+    past.insert(kpi.name.clone(), (clock::instant(), weeks.clone(), days.clone()));
+    Ok((weeks, days))
+}
+
+/// The bucket of the quantile at each moment, in milliseconds; of several jobs that of the slowest.
+fn quantiles(told: &[Series], of: f64, moments: &[i64]) -> Vec<Option<(f64, f64)>> {
+    // Points are in the order of time: each series is walked once.
+    let mut at = vec![0; told.len()];
+    let mut one = |ms: i64| {
+        let values: Vec<Option<f64>> = told
+            .iter()
+            .zip(&mut at)
+            .map(|(s, at)| {
+                *at += s.points[*at..].iter().take_while(|(t, _)| *t < ms).count();
+                s.points.get(*at).filter(|(t, _)| *t == ms).map(|(_, v)| *v)
+            })
+            .collect();
+        let found = slowest(told, of, &|place| values[place]);
+        found.last().map(|(_, q)| (q.low_s * 1e3, q.high_s * 1e3))
+    };
+    moments.iter().map(|ms| one(*ms)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slowest_job_counts_at_each_moment() {
+        let bucket = |job: &str, le: &str, counts: &[f64]| Series {
+            labels: Box::new([("job".into(), job.into()), ("le".into(), le.into())]),
+            points: counts.iter().enumerate().map(|(n, v)| (n as i64 * 60_000, *v)).collect(),
+            native: false,
+        };
+        let told = [
+            bucket("a", "0.1", &[100.0, 100.0, 10.0]),
+            bucket("a", "+Inf", &[100.0, 100.0, 100.0]),
+            bucket("b", "0.1", &[0.0, 0.0]),
+            bucket("b", "0.5", &[50.0, 0.0]),
+            bucket("b", "+Inf", &[50.0, 0.0]),
+        ];
+        let found = quantiles(&told, 0.95, &[0, 60_000, 120_000, 180_000]);
+        assert_eq!(found, [Some((100.0, 500.0)), Some((0.0, 100.0)), Some((100.0, f64::INFINITY)), None]);
+    }
 }

@@ -7,6 +7,7 @@ mod client;
 mod count;
 mod fleet;
 mod kpi;
+mod looking;
 mod panel;
 mod question;
 mod reads;

@@ -109,6 +109,24 @@ pub fn quantiles(told: &Told<Vec<Series>>) -> Vec<Quantile> {
     [0.5, 0.95, 0.99].into_iter().filter_map(|of| Quantile::find(of, &all)).collect()
 }
 
+/// Jobs that are told apart.
+const JOBS: usize = 200;
+
+/// The bucket of the quantile of each job, slowest last; `value` is what the series of that place has.
+pub fn slowest<'s>(told: &'s [Series], of: f64, value: &dyn Fn(usize) -> Option<f64>) -> Vec<(&'s str, Quantile)> {
+    let mut jobs: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
+    for (place, series) in told.iter().enumerate() {
+        let bucket = series.label("le").parse().ok().zip(value(place).filter(|v| v.is_finite()));
+        if let Some(bucket) = bucket.filter(|_| jobs.len() < JOBS || jobs.contains_key(series.label("job"))) {
+            jobs.entry(series.label("job")).or_default().push(bucket);
+        }
+    }
+    let one = |(job, known): (&'s str, Vec<(f64, f64)>)| Some((job, Quantile::find(of, &buckets(known))?));
+    let mut all: Vec<(&str, Quantile)> = jobs.into_iter().filter_map(one).collect();
+    all.sort_by(|(_, a), (_, b)| a.high_s.total_cmp(&b.high_s).then(a.low_s.total_cmp(&b.low_s)));
+    all
+}
+
 /// Buckets (upper end, count) in order.
 pub fn buckets(mut buckets: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
     buckets.sort_by(|a, b| a.0.total_cmp(&b.0));

@@ -44,6 +44,8 @@ pub struct Watcher {
     rules: Rules,
     /// The demand that was answered last, and when.
     answered: Option<(Demand, Instant)>,
+    /// What key figures were before.
+    past: kpi::Past,
 }
 
 /// When each is due.
@@ -63,7 +65,7 @@ impl Watcher {
             slot.add(|sample| sample.left_out = Some(left_out));
         }
         let rules = Rules::new(&target.rules);
-        Self { target, roots, slot, asked, counting, rules, answered: None }
+        Self { target, roots, slot, asked, counting, rules, answered: None, past: kpi::Past::new() }
     }
 
     /// Asks the server until the thread is told to stop.
@@ -156,7 +158,7 @@ impl Watcher {
                 capacity::look(&mut asking, &self.target.capacity).await.map(|found| Ok(PrometheusDetail::Capacity(found)))
             }
             PrometheusAsk::Kpis => {
-                kpi::measure(&mut asking, &self.target.kpis).await.map(|found| Ok(PrometheusDetail::Kpis(found)))
+                kpi::measure(&mut asking, &self.target.kpis, &mut self.past).await.map(|found| Ok(PrometheusDetail::Kpis(found)))
             }
             PrometheusAsk::Query { query, span_s, step_s } => {
                 panel::query(&mut asking, query, *span_s, *step_s).await.map(|seen| seen.map(PrometheusDetail::Lines))

@@ -1,128 +1,138 @@
 //! What is looked at without any configuration: resources by the usual exporters, the needs and triggers of the documents that perftop was
-//! made from. `$d` stands for the file systems that hold what is kept.
+//! made from. `$d` and `$o` stand for file systems, `$l` for links.
 
 use crate::model::unit::Unit;
 
 use super::plan::{CapacityPlan, Need, Resource, Statistic, Trigger};
 
 /// File systems that hold what is kept.
-const DISKS: &str = "fstype!~\"tmpfs|overlay|squashfs|ramfs|nsfs|iso9660|fuse.*\",$h";
+const DISKS: &str = "fstype!~\"tmpfs|overlay|squashfs|erofs|ramfs|nsfs|iso9660|fuse.*\",$h";
+/// Of a share in the network each client sees the same; of a pool each data set its free space.
+const OWN_DISKS: &str =
+    "fstype!~\"tmpfs|overlay|squashfs|erofs|ramfs|nsfs|iso9660|fuse.*|nfs.*|cifs|smb.*|9p|ceph|glusterfs|zfs\"";
+/// Links of their own: no bonds beside their parts, no tunnels, no ends of containers.
+const LINKS: &str =
+    "device!~\"lo|veth.*|docker.*|br-.*|virbr.*|cali.*|cni.*|flannel.*|vxlan.*|wg.*|tun.*|tap.*|bond.*|team.*|.*[.].*\"";
 
-/// Resources: name, unit, what is left, all there is.
+/// Resources: name, unit, what is left (of several that are told as one the least), all there is.
 const RESOURCES: &[(&str, Unit, &str, &str)] = &[
     (
         "file system",
         Unit::Bytes,
-        "max by (instance, mountpoint) (node_filesystem_avail_bytes{$d})",
-        "max by (instance, mountpoint) (node_filesystem_size_bytes{$d})",
+        // What is read-only is full for good.
+        "min by (cluster, instance, mountpoint) (node_filesystem_avail_bytes{$d} unless on (instance, job, device, mountpoint) (node_filesystem_readonly{$d} == 1))",
+        "min by (cluster, instance, mountpoint) (node_filesystem_size_bytes{$d})",
     ),
     (
         "inodes",
         Unit::Count,
-        "max by (instance, mountpoint) (node_filesystem_files_free{$d} and node_filesystem_files{$d} > 0)",
-        "max by (instance, mountpoint) (node_filesystem_files{$d} > 0)",
+        "min by (cluster, instance, mountpoint) ((node_filesystem_files_free{$d} and node_filesystem_files{$d} > 0) unless on (instance, job, device, mountpoint) (node_filesystem_readonly{$d} == 1))",
+        "min by (cluster, instance, mountpoint) (node_filesystem_files{$d} > 0)",
     ),
     (
         "memory",
         Unit::Bytes,
-        "max by (instance) (node_memory_MemAvailable_bytes{$h})",
-        "max by (instance) (node_memory_MemTotal_bytes{$h})",
+        "min by (cluster, instance) (node_memory_MemAvailable_bytes{$h})",
+        "min by (cluster, instance) (node_memory_MemTotal_bytes{$h})",
     ),
     // Without a limit there is nothing that runs out.
     (
         "open files",
         Unit::Count,
-        "max by (instance) ((node_filefd_maximum{$h} < 1e9) - node_filefd_allocated{$h})",
-        "max by (instance) (node_filefd_maximum{$h} < 1e9)",
+        "min by (cluster, instance) ((node_filefd_maximum{$h} < 1e9) - node_filefd_allocated{$h})",
+        "min by (cluster, instance) (node_filefd_maximum{$h} < 1e9)",
     ),
     (
         "descriptors of a process",
         Unit::Count,
-        "min by (instance, job) (process_max_fds{$h} - process_open_fds{$h})",
-        "max by (instance, job) (process_max_fds{$h})",
+        "min by (cluster, instance, job) (process_max_fds{$h} - process_open_fds{$h})",
+        "min by (cluster, instance, job) (process_max_fds{$h})",
     ),
     (
         "connection table (conntrack)",
         Unit::Count,
-        "max by (instance) (node_nf_conntrack_entries_limit{$h} - node_nf_conntrack_entries{$h})",
-        "max by (instance) (node_nf_conntrack_entries_limit{$h})",
+        "min by (cluster, instance) (node_nf_conntrack_entries_limit{$h} - node_nf_conntrack_entries{$h})",
+        "min by (cluster, instance) (node_nf_conntrack_entries_limit{$h})",
     ),
+    // Ordinary roles are refused while some are still free for superusers.
     (
         "connections of PostgreSQL",
         Unit::Count,
-        "max by (instance) (max by (instance, job) (pg_settings_max_connections{$h}) - on (instance, job) sum by (instance, job) (pg_stat_activity_count{$h}))",
-        "max by (instance) (pg_settings_max_connections{$h})",
+        "min by (instance, server) (max by (instance, job, server) (pg_settings_max_connections{$h}) - on (instance, job, server) (max by (instance, job, server) (pg_settings_superuser_reserved_connections{$h}) or 0 * max by (instance, job, server) (pg_settings_max_connections{$h})) - on (instance, job, server) sum by (instance, job, server) (pg_stat_activity_count{$h}))",
+        "min by (instance, server) (pg_settings_max_connections{$h})",
     ),
+    // A server stops three million before they are used up.
     (
         "transaction ids",
         Unit::Count,
-        "2147483647 - max by (instance, datname) (pg_database_wraparound_age_datfrozenxid_seconds{$h})",
-        "2147483647 + 0 * max by (instance, datname) (pg_database_wraparound_age_datfrozenxid_seconds{$h})",
+        "2144483647 - max by (instance, server, datname) (pg_database_wraparound_age_datfrozenxid_seconds{$h})",
+        "2144483647 + 0 * max by (instance, server, datname) (pg_database_wraparound_age_datfrozenxid_seconds{$h})",
     ),
-    // One that evicts makes room by itself.
+    // One that evicts any key makes room by itself.
     (
         "memory of Redis",
         Unit::Bytes,
-        "max by (instance) (((redis_memory_max_bytes{$h} > 0) - redis_memory_used_bytes{$h}) unless on (instance) redis_instance_info{maxmemory_policy!~\"noeviction|\",$h})",
-        "max by (instance) (redis_memory_max_bytes{$h} > 0)",
+        "min by (instance) (((redis_memory_max_bytes{$h} > 0) - redis_memory_used_bytes{$h}) unless on (instance) redis_instance_info{maxmemory_policy=~\"allkeys-.*\",$h})",
+        "min by (instance) (redis_memory_max_bytes{$h} > 0)",
     ),
     (
         "clients of Redis",
         Unit::Count,
-        "max by (instance) ((redis_max_clients{$h} or redis_config_maxclients{$h}) - on (instance) redis_connected_clients{$h})",
-        "max by (instance) (redis_max_clients{$h} or redis_config_maxclients{$h})",
+        "min by (instance) (max by (instance, job) (redis_max_clients{$h} or redis_config_maxclients{$h}) - on (instance, job) max by (instance, job) (redis_connected_clients{$h}))",
+        "min by (instance) (redis_max_clients{$h} or redis_config_maxclients{$h})",
     ),
     (
         "connections of MySQL",
         Unit::Count,
-        "max by (instance) (mysql_global_variables_max_connections{$h} - mysql_global_status_threads_connected{$h})",
-        "max by (instance) (mysql_global_variables_max_connections{$h})",
+        "min by (instance) (mysql_global_variables_max_connections{$h} - mysql_global_status_threads_connected{$h})",
+        "min by (instance) (mysql_global_variables_max_connections{$h})",
     ),
     (
         "volume of Kubernetes",
         Unit::Bytes,
-        "max by (namespace, persistentvolumeclaim) (kubelet_volume_stats_available_bytes{$h})",
-        "max by (namespace, persistentvolumeclaim) (kubelet_volume_stats_capacity_bytes{$h})",
+        "min by (cluster, namespace, persistentvolumeclaim) (kubelet_volume_stats_available_bytes{$h})",
+        "min by (cluster, namespace, persistentvolumeclaim) (kubelet_volume_stats_capacity_bytes{$h})",
     ),
 ];
 
-/// Needs: name, unit, whole, percent kept free, what is used, all there is.
+/// Needs: name, unit, whole, percent kept free, what is used, all there is. A host that two jobs scrape counts once.
 const NEEDS: &[(&str, &str, bool, f64, &str, &str)] = &[
     (
         "cpu",
         "cores",
         true,
         20.0,
-        "sum(rate(node_cpu_seconds_total{mode!~\"idle|iowait|steal\"}[10m]))",
-        "count(node_cpu_seconds_total{mode=\"idle\"})",
+        "sum(max by (cluster, instance, cpu, mode) (rate(node_cpu_seconds_total{mode!~\"idle|iowait|steal\"}[10m])))",
+        "count(max by (cluster, instance, cpu) (node_cpu_seconds_total{mode=\"idle\"}))",
     ),
     (
         "memory",
         "GB",
         true,
         15.0,
-        "sum(node_memory_MemTotal_bytes - node_memory_MemAvailable_bytes) / 1e9",
-        "sum(node_memory_MemTotal_bytes) / 1e9",
+        "sum(max by (cluster, instance) (node_memory_MemTotal_bytes - node_memory_MemAvailable_bytes)) / 1e9",
+        "sum(max by (cluster, instance) (node_memory_MemTotal_bytes)) / 1e9",
     ),
     (
         "storage",
         "TB",
         false,
         25.0,
-        "sum(max by (instance, device) (node_filesystem_size_bytes{$d} - node_filesystem_avail_bytes{$d})) / 1e12",
-        "sum(max by (instance, device) (node_filesystem_size_bytes{$d})) / 1e12",
+        "sum(max by (cluster, instance, device) (node_filesystem_size_bytes{$o} - node_filesystem_avail_bytes{$o})) / 1e12",
+        "sum(max by (cluster, instance, device) (node_filesystem_size_bytes{$o})) / 1e12",
     ),
     (
         "network",
         "Gbps",
         false,
         30.0,
-        "8e-9 * sum(rate(node_network_transmit_bytes_total{device!~\"lo|veth.*|docker.*|br-.*|cali.*|cni.*\"}[10m]))",
-        "8e-9 * sum(node_network_speed_bytes{device!~\"lo|veth.*|docker.*|br-.*|cali.*|cni.*\"} > 0)",
+        // Both ways have the whole speed: the busier one counts. Links that do not tell theirs are in neither sum.
+        "8e-9 * sum(max by (cluster, instance, device) ((rate(node_network_transmit_bytes_total{$l}[10m]) >= rate(node_network_receive_bytes_total{$l}[10m]) or rate(node_network_receive_bytes_total{$l}[10m])) and on (instance, job, device) (node_network_speed_bytes{$l} > 0)))",
+        "8e-9 * sum(max by (cluster, instance, device) (node_network_speed_bytes{$l} > 0))",
     ),
 ];
 
-/// Triggers: name, statistic, from where on, unit, what to do, a series for each.
+/// Triggers: name, statistic, from where on, unit, what to do, a series for each; or the buckets of a histogram.
 const TRIGGERS: &[(&str, Statistic, f64, Unit, &str, &str)] = &[
     (
         "cpu",
@@ -130,7 +140,7 @@ const TRIGGERS: &[(&str, Statistic, f64, Unit, &str, &str)] = &[
         70.0,
         Unit::Percent,
         "more or larger CPUs",
-        "100 * (1 - avg by (instance) (sum by (instance, cpu) (rate(node_cpu_seconds_total{mode=~\"idle|iowait\"}[10m]))))",
+        "100 * max by (cluster, instance) (1 - avg by (cluster, instance, job) (sum by (cluster, instance, job, cpu) (rate(node_cpu_seconds_total{mode=~\"idle|iowait\"}[10m]))))",
     ),
     (
         "memory",
@@ -138,7 +148,7 @@ const TRIGGERS: &[(&str, Statistic, f64, Unit, &str, &str)] = &[
         75.0,
         Unit::Percent,
         "more memory",
-        "100 * (1 - max by (instance) (node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes))",
+        "100 * max by (cluster, instance) (1 - node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes)",
     ),
     (
         "response_time",
@@ -146,7 +156,7 @@ const TRIGGERS: &[(&str, Statistic, f64, Unit, &str, &str)] = &[
         800.0,
         Unit::Milliseconds,
         "more instances",
-        "1000 * histogram_quantile(0.99, sum by (le, job) (rate({__name__=~\"http_request_duration_seconds_bucket|http_server_request_duration_seconds_bucket\"}[10m])))",
+        "{__name__=~\"http_request_duration_seconds_bucket|http_server_request_duration_seconds_bucket|http_server_requests_seconds_bucket\"}",
     ),
     (
         "queue_depth",
@@ -164,8 +174,8 @@ impl Default for CapacityPlan {
     }
 }
 
-fn disks(query: &str) -> String {
-    query.replace("$d", DISKS)
+fn written(query: &str) -> String {
+    query.replace("$d", DISKS).replace("$o", OWN_DISKS).replace("$l", LINKS)
 }
 
 /// Resources.
@@ -173,8 +183,8 @@ fn resources() -> Vec<Resource> {
     let row = |(name, unit, left, all): &(&str, Unit, &str, &str)| Resource {
         name: (*name).to_owned(),
         unit: *unit,
-        left: disks(left),
-        all: Some(disks(all)),
+        left: written(left),
+        all: Some(written(all)),
     };
     RESOURCES.iter().map(row).collect()
 }
@@ -184,8 +194,8 @@ fn needs() -> Vec<Need> {
     let row = |(name, unit, whole, buffer, used, have): &(&str, &str, bool, f64, &str, &str)| Need {
         name: (*name).to_owned(),
         unit: (*unit).to_owned(),
-        used: disks(used).replace(",$h", ""),
-        have: Some(disks(have).replace(",$h", "")),
+        used: written(used),
+        have: Some(written(have)),
         buffer: *buffer,
         price: None,
         whole: *whole,
@@ -203,6 +213,7 @@ fn triggers() -> Vec<Trigger> {
         unit: *unit,
         action: (*action).to_owned(),
         over_s: 86_400,
+        buckets: query.contains("_bucket"),
     };
     TRIGGERS.iter().map(row).collect()
 }

@@ -105,8 +105,8 @@ pub struct Triggered {
     pub trigger: plan::Trigger,
     /// Over so many seconds.
     pub over_s: u64,
-    /// The highest; `None`: there are no series.
-    pub value: Option<f64>,
+    /// The highest, and of a quantile between which two figures it lies; `None`: there are no series.
+    pub value: Option<(f64, f64)>,
     /// Whose that is; empty where it is of all.
     pub whose: Foreign,
     /// How many are above it, of how many.

@@ -35,6 +35,8 @@ pub struct Projected {
     pub need: f64,
     /// What is missing of that; 0: enough is there.
     pub missing: Option<f64>,
+    /// The same, where it grows as fast as the interval allows.
+    pub missing_most: Option<f64>,
     /// By how much more is used then, as a share of now.
     pub growth: f64,
     /// The growth is no accident: the whole interval lies above now.
@@ -54,14 +56,19 @@ impl Needed {
             None => (0.0, 0.0, 0.0),
         };
         // What shrinks may grow again: nobody gives back by a trend.
-        let used = peak + grows.max(0.0);
-        let need = used * (1.0 + self.need.buffer / 100.0);
-        let need = if self.need.whole { need.ceil() } else { need };
+        let at = |grows: f64| peak + grows.max(0.0);
+        let needs = |used: f64| {
+            let need = used * (1.0 + self.need.buffer / 100.0);
+            if self.need.whole { need.ceil() } else { need }
+        };
+        let (used, need) = (at(grows), needs(at(grows)));
+        let missing = |need: f64| self.have.map(|have| (need - have).max(0.0));
         Some(Projected {
             ahead_s,
-            used: (used, (peak + grows - within).max(0.0), peak + grows + within),
+            used: (used, at(grows - within), at(grows + within)),
             need,
-            missing: self.have.map(|have| (need - have).max(0.0)),
+            missing: missing(need),
+            missing_most: missing(needs(at(grows + within))),
             growth: if peak > 0.0 { grows / peak } else { 0.0 },
             credible: grows - within > 0.0,
         })
@@ -83,9 +90,10 @@ pub fn peak(points: &[Option<f64>]) -> Option<f64> {
     known.get(at).copied()
 }
 
-/// The hours of the day with the highest mean, of readings (seconds since 1970, figure) over a day and more.
+/// The hours of the day with the highest mean, of readings (seconds since 1970, figure) over a day and more; a
+/// reading is of the step before it.
 #[must_use]
-pub fn busiest(readings: &[(f64, f64)]) -> Vec<u8> {
+pub fn busiest(readings: &[(f64, f64)], step_s: f64) -> Vec<u8> {
     const DAY_S: f64 = 86_400.0;
     let span = readings.first().zip(readings.last()).map_or(0.0, |(a, b)| b.0 - a.0);
     if span < DAY_S {
@@ -93,7 +101,7 @@ pub fn busiest(readings: &[(f64, f64)]) -> Vec<u8> {
     }
     let mut hours = [(0.0, 0_u32); 24];
     for (at, value) in readings {
-        let hour = (at.rem_euclid(DAY_S) / 3_600.0) as usize;
+        let hour = ((at - step_s / 2.0).rem_euclid(DAY_S) / 3_600.0) as usize;
         hours[hour.min(23)].0 += value;
         hours[hour.min(23)].1 += 1;
     }

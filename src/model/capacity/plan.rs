@@ -67,6 +67,9 @@ pub struct Trigger {
     pub action: String,
     /// The time that is looked at, seconds.
     pub over_s: u64,
+    /// The query is the selector of a histogram's buckets, in seconds: the statistic is a quantile of it, in milliseconds.
+    #[serde(default)]
+    pub buckets: bool,
 }
 
 /// One figure of many.
@@ -101,6 +104,17 @@ impl Statistic {
         }
     }
 
+    /// Which quantile it is, where it is one.
+    #[must_use]
+    pub const fn quantile(self) -> Option<f64> {
+        match self {
+            Self::P50 => Some(0.5),
+            Self::P95 => Some(0.95),
+            Self::P99 => Some(0.99),
+            Self::Mean | Self::Max => None,
+        }
+    }
+
     /// That figure of a query over a time at steps, as PromQL.
     #[must_use]
     pub fn over(self, query: &str, over: &str, step: &str) -> String {
@@ -125,7 +139,10 @@ mod tests {
         let of = |r: &Resource| [Some(r.left.clone()), r.all.clone()];
         let resources = plan.resources.iter().flat_map(of).flatten();
         let needs = plan.needs.iter().flat_map(|n| [Some(n.used.clone()), n.have.clone()]).flatten();
-        let triggers = plan.triggers.iter().map(|t| t.statistic.over(&t.query, "1d", "10m"));
+        let triggers = plan.triggers.iter().map(|t| match t.buckets {
+            true => format!("sum by (le, job) (increase({}[1d]))", t.query),
+            false => t.statistic.over(&t.query, "1d", "10m"),
+        });
         for query in resources.chain(needs).chain(triggers) {
             for chosen in ["", "instance=~\"db3(:[0-9]+)?\""] {
                 let query = query.replace("$h", chosen);

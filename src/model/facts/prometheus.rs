@@ -44,6 +44,8 @@ pub struct PrometheusFacts {
 const COUNTED_OLD_MS: i64 = 180_000;
 const SAID_OLD_NS: u64 = 120_000_000_000;
 const FLEET_OLD_MS: i64 = 300_000;
+/// It is about days, and what runs out may do so within the hour.
+const CAPACITY_OLD_MS: i64 = 1_800_000;
 
 /// Of the newest moment. What is too old is not known any more.
 pub fn derive(window: &[Moment<'_, PrometheusState>]) -> Vec<PrometheusFacts> {
@@ -68,8 +70,10 @@ pub fn derive(window: &[Moment<'_, PrometheusState>]) -> Vec<PrometheusFacts> {
             _ => Ok(fleet),
         }),
         host: s.host.clone(),
-        // It is about days: it stays as it is.
-        capacity: s.capacity.clone(),
+        capacity: s.capacity.clone().and_then(|found| match now_ms.saturating_sub(found.at_ms) {
+            age if age > CAPACITY_OLD_MS => Err(Lack::new(Why::NotYet, format!("looked at {} min ago", age / 60_000))),
+            _ => Ok(found),
+        }),
         kpis: s.kpis.clone().and_then(|kpis| match now_ms.saturating_sub(kpis.at_ms) {
             age if age > FLEET_OLD_MS => {
                 Err(Lack::new(Why::NotYet, format!("key figures were measured {} min ago", age / 60_000)))

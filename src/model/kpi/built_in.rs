@@ -7,6 +7,7 @@ use super::{Kpi, KpiAsk};
 /// How a key figure is asked.
 enum Ask {
     Query(&'static str),
+    Once(&'static str),
     Quantile(f64, &'static str),
     Nothing,
 }
@@ -32,7 +33,7 @@ const KPIS: &[Row] = &[
         Unit::PerSecond,
         true,
         Ask::Query(
-            "sum(rate(http_requests_total[5m])) or sum(rate({__name__=~\"http_request_duration_seconds_count|http_server_request_duration_seconds_count|http_server_requests_seconds_count\"}[5m]))",
+            "sum(sum by (job) (rate(http_requests_total[5m])) or sum by (job) (rate({__name__=~\"http_request_duration_seconds_count|http_server_request_duration_seconds_count|http_server_requests_seconds_count\"}[5m])))",
         ),
     ),
     (
@@ -40,17 +41,17 @@ const KPIS: &[Row] = &[
         "concurrent users",
         Unit::Count,
         false,
-        Ask::Query("sum({__name__=~\"concurrent_users|active_users|active_sessions\"})"),
+        Ask::Query("max by (job) ({__name__=~\"concurrent_users|active_users|active_sessions\"})"),
     ),
     ("data_rate", "data processed", Unit::BytesPerSecond, true, Ask::Nothing),
-    ("uptime", "targets up, over a day", Unit::Percent, true, Ask::Query("100 * avg(avg_over_time(up[1d]))")),
+    ("uptime", "targets up, over a day", Unit::Percent, true, Ask::Once("100 * avg(avg_over_time(up[1d]))")),
     (
         "error_rate",
         "requests that fail",
         Unit::Percent,
         false,
         Ask::Query(
-            "100 * (sum(rate(http_requests_total{status=~\"5..\"}[5m]) or rate(http_requests_total{code=~\"5..\"}[5m]) or rate(http_requests_total{status_code=~\"5..\"}[5m])) or vector(0)) / (sum(rate(http_requests_total[5m])) > 0)",
+            "100 * (sum(rate(http_requests_total{code=~\"5..\"}[5m]) or rate(http_requests_total{status=~\"5..\"}[5m]) or rate(http_requests_total{status_code=~\"5..\"}[5m])) or 0 * sum(rate(http_requests_total{code!=\"\"}[5m]) or rate(http_requests_total{status!=\"\"}[5m]) or rate(http_requests_total{status_code!=\"\"}[5m]))) / (sum(rate(http_requests_total{code!=\"\"}[5m]) or rate(http_requests_total{status!=\"\"}[5m]) or rate(http_requests_total{status_code!=\"\"}[5m])) > 0)",
         ),
     ),
     (
@@ -59,7 +60,7 @@ const KPIS: &[Row] = &[
         Unit::Percent,
         false,
         Ask::Query(
-            "100 * max(1 - avg by (instance) (sum by (instance, cpu) (rate(node_cpu_seconds_total{mode=~\"idle|iowait\"}[5m]))))",
+            "100 * max(1 - avg by (instance, job) (sum by (instance, job, cpu) (rate(node_cpu_seconds_total{mode=~\"idle|iowait\"}[5m]))))",
         ),
     ),
     (
@@ -82,7 +83,7 @@ const KPIS: &[Row] = &[
         Unit::Percent,
         false,
         Ask::Query(
-            "100 * max(1 - node_filesystem_avail_bytes{fstype!~\"tmpfs|overlay|squashfs|ramfs|nsfs|iso9660|fuse.*\"} / node_filesystem_size_bytes)",
+            "100 * max((1 - node_filesystem_avail_bytes{fstype!~\"tmpfs|overlay|squashfs|erofs|ramfs|nsfs|iso9660|fuse.*\"} / node_filesystem_size_bytes) unless on (instance, job, device, mountpoint) (node_filesystem_readonly == 1))",
         ),
     ),
     (
@@ -100,7 +101,7 @@ const KPIS: &[Row] = &[
         Unit::Percent,
         false,
         Ask::Query(
-            "100 * max(sum by (instance, job) (pg_stat_activity_count) / on (instance, job) max by (instance, job) (pg_settings_max_connections)) or 100 * max(mysql_global_status_threads_connected / mysql_global_variables_max_connections)",
+            "100 * max(sum by (instance, job, server) (pg_stat_activity_count) / on (instance, job, server) max by (instance, job, server) (pg_settings_max_connections) or mysql_global_status_threads_connected / mysql_global_variables_max_connections)",
         ),
     ),
     (
@@ -108,7 +109,7 @@ const KPIS: &[Row] = &[
         "database connections",
         Unit::Count,
         false,
-        Ask::Query("max(sum by (instance, job) (pg_stat_database_numbackends)) or max(mysql_global_status_threads_connected)"),
+        Ask::Query("max(sum by (instance, job, server) (pg_stat_database_numbackends) or mysql_global_status_threads_connected)"),
     ),
     (
         "query_time",
@@ -229,6 +230,7 @@ pub fn plain(name: &str) -> Option<Kpi> {
     let (name, says, unit, lower, ask) = KPIS.iter().find(|row| row.0 == name)?;
     let ask = match ask {
         Ask::Query(query) => KpiAsk::Query((*query).to_owned()),
+        Ask::Once(query) => KpiAsk::Once((*query).to_owned()),
         Ask::Quantile(of, buckets) => KpiAsk::Quantile { of: *of, buckets: (*buckets).to_owned() },
         Ask::Nothing => KpiAsk::Nothing,
     };
@@ -267,7 +269,7 @@ mod tests {
     fn every_query_is_one_and_every_row_is_known() {
         for row in KPIS {
             let query = match &row.4 {
-                Ask::Query(query) => (*query).to_owned(),
+                Ask::Query(query) | Ask::Once(query) => (*query).to_owned(),
                 Ask::Quantile(_, buckets) => format!("sum by (le, job) (rate({buckets}[5m]))"),
                 Ask::Nothing => continue,
             };

@@ -43,6 +43,8 @@ pub struct Kpi {
 pub enum KpiAsk {
     /// A query.
     Query(String),
+    /// A query that looks back far: it is asked for the newest value only.
+    Once(String),
     /// A quantile of a histogram of seconds, in milliseconds: buckets of `selector` by their job.
     Quantile {
         /// Which, 0 to 1.

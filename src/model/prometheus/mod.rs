@@ -17,7 +17,7 @@ pub use fleet::{Fleet, FleetHost, HostHistory};
 pub use instance::{Alert, Flavour, Instance, Job, Targets};
 pub use kind::{Prometheus, PrometheusAsk, PrometheusDetail};
 pub use lines::{Line, Lines};
-pub use union::{host_of, instances, union};
+pub use union::{alternatives, host_of, union};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

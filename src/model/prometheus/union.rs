@@ -1,13 +1,15 @@
 //! One query for many signals of many hosts; and the host of a series.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use super::signals::Signal;
 
 /// One query for these signals, each labelled by its name; of one host, or of all; rates over that window; at the time before, or now.
 #[must_use]
 pub fn union(signals: &[Signal], host: Option<&str>, window: &str, before: &str) -> String {
-    let chosen = host.map_or_else(String::new, |host| format!("instance=~{:?}", format!("\\[?{}\\]?(:[0-9]+)?", literal(host))));
+    let chosen =
+        host.map_or_else(String::new, |host| format!("instance=~{}", quoted(&format!("\\[?{}\\]?(:[0-9]+)?", literal(host)))));
     let past = if before.is_empty() { String::new() } else { format!(" offset {before}") };
     let one = |s: &Signal| {
         let query = s.query.replace("$h", &chosen).replace("$w", window).replace("$o", &past);
@@ -16,18 +18,33 @@ pub fn union(signals: &[Signal], host: Option<&str>, window: &str, before: &str)
     signals.iter().map(one).collect::<Vec<_>>().join(" or ")
 }
 
-/// A matcher of exactly these instances.
+/// Any of exactly these texts, as a string of PromQL that holds a regular expression.
 #[must_use]
-pub fn instances(all: &BTreeSet<&str>) -> String {
+pub fn alternatives(all: &BTreeSet<&str>) -> String {
     let texts: Vec<String> = all.iter().map(|i| literal(i)).collect();
-    format!("instance=~{:?}", texts.join("|"))
+    quoted(&texts.join("|"))
+}
+
+/// A string of PromQL, whose escapes are those of Go.
+fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if c.is_control() => _ = write!(out, "\\u{:04x}", u32::from(c)),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
 }
 
 /// A text as a regular expression that matches nothing else.
 fn literal(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     for c in text.chars() {
-        if !(c.is_alphanumeric() || matches!(c, '_' | '-')) {
+        if "\\.+*?()|[]{}^$".contains(c) {
             out.push('\\');
         }
         out.push(c);
@@ -78,5 +95,6 @@ mod tests {
             ["db3", "db3", "10.0.0.5", "fd00::1", "a:b"]
         );
         assert_eq!(literal("db-3.example"), "db-3\\.example");
+        assert_eq!(quoted("a\u{2013}\n\0\"\\"), "\"a\u{2013}\\u000a\\u0000\\\"\\\\\"");
     }
 }
