@@ -11,6 +11,8 @@ pub use rules::rules;
 
 use serde_json::Value;
 
+use crate::model::foreign::tamed;
+
 /// The documents of a file.
 ///
 /// # Errors
@@ -58,6 +60,11 @@ fn seconds(text: &str) -> Option<u64> {
         rest = tail;
     }
     Some(sum / 1000)
+}
+
+/// Text without what a terminal would obey.
+fn clean(text: &str) -> String {
+    tamed(text).chars().take(200).collect::<String>().trim().to_owned()
 }
 
 #[cfg(test)]

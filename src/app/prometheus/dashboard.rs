@@ -122,7 +122,7 @@ impl DashboardView {
         let options = self.chosen.options.get(&v.name).cloned().unwrap_or_default();
         let now = self.chosen.values.get(&v.name).and_then(|v| v.first());
         let at = now.and_then(|now| options.iter().position(|o| o == now));
-        let all = v.include_all || v.multi;
+        let all = v.include_all;
         let next = match at {
             Some(at) if at + 1 < options.len() => options.get(at + 1),
             Some(_) if all => None,
@@ -149,7 +149,7 @@ impl DashboardView {
     /// What stands for a variable, in a word.
     #[must_use]
     pub fn shown(&self, name: &str) -> String {
-        let all = self.dashboard.variables.iter().any(|v| v.name == name && (v.include_all || v.multi));
+        let all = self.dashboard.variables.iter().any(|v| v.name == name && v.include_all);
         match self.chosen.values.get(name).filter(|v| !v.is_empty()) {
             Some(values) => crate::model::foreign::tamed(&values.join("+")),
             None if all => "all".to_owned(),
@@ -208,16 +208,17 @@ impl DashboardView {
             let Some((selector, label)) = options_of(&query) else { continue };
             let demand = PrometheusAsk::Values { selector, label }.of(source);
             let picked = self.chosen.values.get(&v.name).is_some_and(|values| !values.is_empty());
-            let one = !v.include_all && !v.multi;
+            let one = !v.include_all;
             waits |= one && !picked && !self.chosen.options.contains_key(&v.name) && !picture.details.contains_key(&demand);
             if let Some(Ok(Detail::Server(ServerDetail::Prometheus(PrometheusDetail::Values(all))))) =
                 picture.details.get(&demand)
             {
+                let all = v.filtered(all);
                 let gone = |chosen: &Vec<String>| chosen.iter().all(|c| !all.contains(c));
                 if self.chosen.values.get(&v.name).is_some_and(gone) {
                     self.chosen.values.remove(&v.name);
                 }
-                self.chosen.options.insert(v.name.clone(), all.clone());
+                self.chosen.options.insert(v.name.clone(), all);
             }
             wanted.push((demand, VALUES_S));
         }

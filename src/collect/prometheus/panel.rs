@@ -45,6 +45,8 @@ pub async fn query(server: &mut impl Answers, expr: &str, span_s: u64, step_s: u
     let last = |l: &Line| l.figure("last").filter(|v| v.is_finite()).unwrap_or(f64::NEG_INFINITY);
     all.sort_by(|a, b| last(b).total_cmp(&last(a)).then_with(|| a.labels.cmp(&b.labels)));
     all.truncate(LINES);
+    // In the order of their labels, as they were answered: one that sorts by what they have changes places each time.
+    all.sort_by(|a, b| a.labels.cmp(&b.labels));
     Ok(Ok(Lines { begin_ms: begin * 1000, step_s: if range.is_some() { step } else { 0 }, all, found }))
 }
 

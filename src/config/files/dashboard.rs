@@ -3,19 +3,21 @@
 
 use serde_json::Value;
 
-use crate::model::dashboard::{Dashboard, Drawn, Note, Panel, PanelKind, Source, Variable, options_of};
+use crate::model::dashboard::{Dashboard, Drawn, Note, Panel, PanelKind, Source, Variable, options_of, pattern};
 
-use super::{at, number, seconds, text};
+use super::{at, clean, number, seconds, text};
 
 mod newer;
+mod overrides;
 mod panel;
 
 use newer::newer;
-use panel::{clean, panel, variable};
+use panel::{panel, variable};
 
 const PANELS: usize = 400;
 const EXPRESSION: usize = 10_000;
-const HOUR_S: u64 = 3_600;
+/// Unless a dashboard says its own.
+const SPAN_S: u64 = 6 * 3_600;
 
 /// A dashboard, from its JSON; or from YAML of the same form.
 ///
@@ -31,7 +33,7 @@ pub fn dashboard(name: &str, file: &str) -> Result<Dashboard, String> {
             .ok_or_else(|| format!("{name}: not valid JSON: {json}"))?,
     };
     let root = read.get("dashboard").filter(|d| d.is_object()).unwrap_or(&read);
-    let mut found = Dashboard { title: clean(text(root, &["title"]).unwrap_or(name)), span_s: HOUR_S, ..Dashboard::default() };
+    let mut found = Dashboard { title: clean(text(root, &["title"]).unwrap_or(name)), span_s: SPAN_S, ..Dashboard::default() };
     if root.get("spec").and_then(|s| s.get("elements")).is_some() {
         newer(&root["spec"], &mut found);
     } else if root.get("elements").is_some() {
@@ -57,7 +59,8 @@ fn unread(variable: &Variable) -> Option<Note> {
     let Source::Query(query) = &variable.source else { return None };
     let because = match (variable.filter.is_empty(), options_of(query)) {
         (_, None) => "its query is not supported",
-        (false, _) => "its regex is not applied",
+        (false, _) if pattern(&variable.filter).is_none() => "its regex cannot be read here: all values count",
+        (false, Some(_)) => return None,
         (true, Some(_)) => return None,
     };
     let panel = format!("${}", clean(&variable.name));
@@ -201,9 +204,32 @@ mod tests {
         let panel = &d.panels[0];
         assert_eq!(
             [panel.unit_of("x", "A"), panel.unit_of("share", "A"), panel.unit_of("y", "B")],
-            ["bytes", "percentunit", "s"]
+            ["bytes", "percentunit", "ms"],
+            "the last that fits counts"
         );
-        assert_eq!(d.notes[0].because, ["units set byRegexp are not applied"]);
+        assert!(d.notes[0].because.is_empty(), "{:?}", d.notes);
+    }
+
+    #[test]
+    fn what_is_set_for_single_series_is_read_and_colours_that_colour_nothing_are_none() {
+        let text = r#"{"panels":[{"type":"timeseries","title":"a","targets":[{"expr":"up","refId":"A"}],"options":{"legend":{"calcs":["mean","last","max"]}},"fieldConfig":{"overrides":[
+            {"matcher":{"id":"byRegexp","options":"/.*Tx.*/"},"properties":[{"id":"custom.transform","value":"negative-Y"}]},
+            {"matcher":{"id":"byName","options":"Total"},"properties":[{"id":"custom.stacking","value":{"group":false,"mode":"normal"}},{"id":"displayName","value":"All"}]},
+            {"matcher":{"id":"byName","options":"x"},"properties":[{"id":"custom.hidden","value":"true"}]},
+            {"matcher":{"id":"byValue","options":{"op":"gte"}},"properties":[{"id":"custom.hideFrom","value":{"viz":true}}]}]}},
+            {"type":"stat","title":"b","targets":[{"expr":"up"}],"options":{"colorMode":"none"},"fieldConfig":{"defaults":{"thresholds":{"steps":[{"color":"red","value":80}]}}}},
+            {"type":"gauge","title":"c","targets":[{"expr":"up"}],"fieldConfig":{"defaults":{"color":{"mode":"fixed"},"thresholds":{"steps":[{"color":"red","value":80}]}}}}],
+            "templating":{"list":[{"name":"c","type":"query","hide":2,"query":"label_values(up, job)","regex":"/(.*)-prod/"}]}}"#;
+        let d = dashboard("f", text).unwrap();
+        let a = &d.panels[0];
+        assert!(a.has("eth0 Tx", "A", |o| o.below) && !a.has("eth0 Rx", "A", |o| o.below));
+        assert!(a.has("Total", "A", |o| o.apart) && a.called("Total", "A") == Some("All") && a.has("x", "A", |o| o.hidden));
+        assert_eq!((a.calcs.as_slice(), d.notes[0].because.len()), (&["mean".to_owned(), "max".to_owned()][..], 1));
+        assert!(d.panels[1].thresholds.is_empty() && d.panels[2].thresholds.is_empty());
+        assert!(d.variables[0].hidden && d.span_s == 6 * 3_600);
+        let values = ["a-prod", "b-test", "c-prod", "a-prod"].map(ToOwned::to_owned);
+        assert_eq!(d.variables[0].filtered(&values), ["a", "c"]);
+        assert_eq!(a.name_of("", &[], "A"), "up", "one without a name is its query");
     }
 
     #[test]

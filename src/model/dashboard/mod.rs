@@ -3,6 +3,7 @@
 
 mod interval;
 mod legend;
+mod overrides;
 mod repeat;
 mod units;
 mod variables;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 
 pub use interval::Interval;
 pub use legend::legend;
+pub use overrides::{Override, Which, pattern};
 pub use repeat::repeated;
 pub use units::show;
 pub use variables::{Chosen, expand, options_of};
@@ -67,8 +69,10 @@ pub struct Panel {
     pub targets: Vec<Target>,
     /// The unit, as Grafana names it.
     pub unit: String,
-    /// Series and columns of another unit, by their names or, as `#A`, by their query's letter.
-    pub units: BTreeMap<String, String>,
+    /// What holds for single series and columns.
+    pub overrides: Vec<Override>,
+    /// Figures of all points that the list of its series shows: `mean`, `max` …
+    pub calcs: Vec<String>,
     /// Digits behind the point.
     pub decimals: Option<usize>,
     /// Ends of its scale.
@@ -150,6 +154,8 @@ pub struct Variable {
     pub filter: String,
     /// What is chosen at first.
     pub current: Vec<String>,
+    /// It is not shown.
+    pub hidden: bool,
 }
 
 /// Where the values of a variable come from.
@@ -169,12 +175,59 @@ impl Default for Source {
     }
 }
 
+impl Variable {
+    /// Its values as far as they fit, and of each the part that is asked for; those of a pattern that cannot be read here all count.
+    #[must_use]
+    pub fn filtered(&self, all: &[String]) -> Vec<String> {
+        let Some(pattern) = Some(&self.filter).filter(|f| !f.is_empty()).and_then(|f| pattern(f)) else { return all.to_vec() };
+        let part = |value: &String| {
+            let found = pattern.captures(value)?;
+            let named = found.name("value").or_else(|| found.get(1));
+            Some(
+                named
+                    .or_else(|| found.get(0).filter(|_| found.len() == 1))
+                    .map_or_else(|| value.clone(), |m| m.as_str().to_owned()),
+            )
+        };
+        let mut kept: Vec<String> = Vec::new();
+        for value in all.iter().filter_map(part) {
+            if !kept.contains(&value) {
+                kept.push(value);
+            }
+        }
+        kept
+    }
+}
+
 impl Panel {
     /// The unit of a series or column of that name, of the query with that letter.
     #[must_use]
     pub fn unit_of(&self, name: &str, letter: &str) -> &str {
-        let own = self.units.get(name).or_else(|| self.units.get(&format!("#{letter}")));
-        own.map_or(self.unit.as_str(), String::as_str)
+        let own = self.overrides.iter().rev().filter(|o| o.fits(name, letter)).find_map(|o| o.unit.as_deref());
+        own.unwrap_or(&self.unit)
+    }
+
+    /// What a series or column is called, of those of that name and query.
+    #[must_use]
+    pub fn called(&self, name: &str, letter: &str) -> Option<&str> {
+        self.overrides.iter().rev().filter(|o| o.fits(name, letter)).find_map(|o| o.name.as_deref())
+    }
+
+    /// Something holds for it: it is hidden, below the axis, stacked apart.
+    #[must_use]
+    pub fn has(&self, name: &str, letter: &str, what: impl Fn(&Override) -> bool) -> bool {
+        self.overrides.iter().any(|o| what(o) && o.fits(name, letter))
+    }
+
+    /// What a series is called by the pattern of its query; one without a name is its query.
+    #[must_use]
+    pub fn name_of(&self, written: &str, labels: &[(String, String)], letter: &str) -> String {
+        let name = legend(written, labels);
+        if !name.trim().is_empty() {
+            return name;
+        }
+        let target = self.targets.iter().find(|t| t.id == letter);
+        target.map_or(name, |t| crate::model::foreign::tamed(&t.expr).split_whitespace().collect::<Vec<_>>().join(" "))
     }
 
     /// What is chosen, as it counts in this panel.

@@ -2,7 +2,7 @@
 
 use crate::model::unit::{bytes, count, seconds, short};
 
-/// A figure as people read it: `percentunit` 0.5 is `50 %`, `Bps` 1048576 is `1.0 MiB/s`.
+/// A figure as people read it: `percentunit` 0.5 is `50 %`, `Bps` 315000 is `315 kB/s`.
 #[must_use]
 pub fn show(unit: &str, decimals: Option<usize>, value: f64) -> String {
     if !value.is_finite() {
@@ -36,25 +36,27 @@ pub fn show(unit: &str, decimals: Option<usize>, value: f64) -> String {
         "kbytes" | "deckbytes" => bytes(value * 1024.0),
         "mbytes" | "decmbytes" => bytes(value * 1_048_576.0),
         "gbytes" | "decgbytes" => bytes(value * 1_073_741_824.0),
-        "binBps" | "Bps" | "KBs" | "MBs" => {
-            let factor = match unit {
-                "KBs" => 1024.0,
-                "MBs" => 1_048_576.0,
-                _ => 1.0,
-            };
-            format!("{}/s", bytes(value * factor))
-        }
+        "Bps" => decimal(value, "B/s"),
+        "KBs" => decimal(value * 1e3, "B/s"),
+        "MBs" => decimal(value * 1e6, "B/s"),
+        "GBs" => decimal(value * 1e9, "B/s"),
+        "binBps" => format!("{}/s", bytes(value)),
+        "KiBs" => format!("{}/s", bytes(value * 1024.0)),
+        "MiBs" => format!("{}/s", bytes(value * 1_048_576.0)),
         "bps" | "binbps" => decimal(value, "b/s"),
-        "ops" | "reqps" | "rps" | "wps" | "iops" | "opm" | "cps" | "eps" | "mps" | "pps" => {
-            format!("{}{}", count(value), if unit == "opm" { "/min" } else { "/s" })
-        }
-        "s" | "dtdurations" | "dtdhms" => seconds(value),
-        "ms" | "dtdurationms" => seconds(value / 1e3),
-        "µs" | "us" => seconds(value / 1e6),
-        "ns" => seconds(value / 1e9),
-        "m" => seconds(value * 60.0),
-        "h" => seconds(value * 3_600.0),
-        "d" => seconds(value * 86_400.0),
+        "opm" => format!("{}/min", count(value)),
+        "ops" | "reqps" | "cps" | "eps" | "mps" | "rowsps" | "recps" => format!("{}/s", count(value)),
+        "iops" => format!("{} io/s", count(value)),
+        "rps" | "rds" => format!("{} rd/s", count(value)),
+        "wps" | "wds" => format!("{} wr/s", count(value)),
+        "pps" => format!("{} p/s", count(value)),
+        "s" | "dtdurations" | "dtdhms" => duration(value, decimals),
+        "ms" | "dtdurationms" => duration(value / 1e3, decimals),
+        "µs" | "us" => duration(value / 1e6, decimals),
+        "ns" => duration(value / 1e9, decimals),
+        "m" => duration(value * 60.0, decimals),
+        "h" => duration(value * 3_600.0, decimals),
+        "d" => duration(value * 86_400.0, decimals),
         "hertz" | "rothz" => decimal(value, "Hz"),
         "bool" => if value == 0.0 { "false" } else { "true" }.into(),
         "bool_yes_no" => if value == 0.0 { "no" } else { "yes" }.into(),
@@ -64,6 +66,23 @@ pub fn show(unit: &str, decimals: Option<usize>, value: f64) -> String {
         custom => {
             rare(custom, &plain(value), || decimal(value, custom.rsplit(':').next().unwrap_or("").trim_start_matches(['0', ' '])))
         }
+    }
+}
+
+/// A time in the largest unit of which there is one.
+fn duration(value: f64, decimals: Option<usize>) -> String {
+    const UNITS: [(f64, &str); 7] =
+        [(86_400.0, "d"), (3_600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")];
+    match decimals {
+        Some(d) => {
+            let (size, unit) = UNITS.into_iter().find(|(size, _)| value.abs() >= *size).unwrap_or((1.0, "s"));
+            format!("{:.*} {unit}", d.min(9), value / size)
+        }
+        None if value != 0.0 && value.abs() < 1e-3 => {
+            let (size, unit) = UNITS.into_iter().find(|(size, _)| value.abs() >= *size).unwrap_or((1e-9, "ns"));
+            format!("{} {unit}", short(value / size))
+        }
+        None => seconds(value),
     }
 }
 
@@ -101,7 +120,12 @@ mod tests {
         let of = |unit: &str, v: f64| show(unit, None, v);
         assert_eq!((of("percentunit", 0.5), of("percent", 97.4)), ("50 %".into(), "97 %".into()));
         assert_eq!((of("bytes", 1_048_576.0), of("decbytes", 1.5e9)), ("1.0 MiB".into(), "1.5 GB".into()));
-        assert_eq!((of("Bps", 1_048_576.0), of("bps", 2e6)), ("1.0 MiB/s".into(), "2.0 Mb/s".into()));
+        assert_eq!(
+            (of("Bps", 315e3), of("binBps", 1_048_576.0), of("bps", 2e6)),
+            ("315 kB/s".into(), "1.0 MiB/s".into(), "2.0 Mb/s".into())
+        );
+        assert_eq!((of("iops", 23.0), of("rps", 1.4), of("s", 340e-6)), ("23 io/s".into(), "1.4 rd/s".into(), "340 µs".into()));
+        assert_eq!((show("s", Some(1), 28_343.0), show("s", Some(2), 106.0)), ("7.9 h".into(), "1.77 min".into()));
         assert_eq!((of("ms", 250.0), of("s", 0.25), of("ns", 5e6)), ("250 ms".into(), "250 ms".into(), "5.0 ms".into()));
         assert_eq!((of("reqps", 1_234.0), of("bool_on_off", 1.0)), ("1.2k/s".into(), "on".into()));
         assert_eq!((of("suffix:req", 3.0), of("widgets", 3.0)), ("3.0req".into(), "3.0 widgets".into()));

@@ -36,7 +36,7 @@ impl Chosen {
         if let Some(values) = self.values.get(&variable.name).filter(|v| !v.is_empty()) {
             return values.clone();
         }
-        if variable.include_all || variable.multi {
+        if variable.include_all {
             return variable.all.clone().map_or(options, |all| vec![all]);
         }
         options.into_iter().take(1).collect()

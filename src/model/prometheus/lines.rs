@@ -9,7 +9,7 @@ pub struct Lines {
     pub begin_ms: i64,
     /// Between two points, seconds; 0: there is one.
     pub step_s: u64,
-    /// The series, the highest first.
+    /// The series, in the order of their labels.
     pub all: Vec<Line>,
     /// How many there were before they were cut.
     pub found: usize,

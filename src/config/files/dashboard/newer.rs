@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use crate::model::dashboard::{Dashboard, Drawn, Note, Panel, PanelKind};
 
-use super::super::{at, number, seconds, text};
-use super::panel::{clean, panel, variable};
+use super::super::{at, clean, number, seconds, text};
+use super::panel::{panel, variable};
 
 /// Elements and a layout: rows and tabs become headings, a grid stays one, what flows by itself flows three beside each other.
 pub(super) fn newer(spec: &Value, found: &mut Dashboard) {

@@ -7,12 +7,8 @@ use serde_json::Value;
 use crate::model::dashboard::{Columns, Drawn, Note, Panel, PanelKind, Source, Target, Variable};
 use crate::model::foreign::tamed;
 
-use super::super::{at, number, text};
-
-/// Text without what a terminal would obey.
-pub(super) fn clean(text: &str) -> String {
-    tamed(text).chars().take(200).collect::<String>().trim().to_owned()
-}
+use super::super::{at, clean, number, text};
+use super::overrides::overrides;
 
 /// How a type is drawn, and what is missing then.
 fn kind_of(kind: &str) -> (PanelKind, Option<&'static str>) {
@@ -46,7 +42,10 @@ pub(super) fn panel(value: &Value, place: (u16, u16, u16, u16)) -> (Panel, Note)
     let instant = matches!(kind, PanelKind::Table);
     targets.iter_mut().for_each(|t| t.instant |= instant);
     because.extend(transformations(value));
-    let units = units(value, &mut because);
+    let overrides = overrides(value, &mut because);
+    if text(value, &["timeFrom"]).is_some_and(|t| !t.is_empty()) {
+        because.push("its own time (timeFrom) is not used".into());
+    }
     let kind = match kind {
         PanelKind::LeftOut => {
             let why = written
@@ -69,18 +68,11 @@ pub(super) fn panel(value: &Value, place: (u16, u16, u16, u16)) -> (Panel, Note)
     };
     let left_out = (kind == PanelKind::LeftOut).then(|| because.join("; "));
     let note = Note { panel: title.clone(), kind: written.map_or_else(|| "none".into(), clean), drawn, because };
-    let (thresholds, thresholds_of_scale) = thresholds(value, &defaults);
+    let (thresholds, thresholds_of_scale) = colours(value, &defaults, kind);
     let unit = text(&defaults, &["unit"]).or_else(|| text(value, &["format"])).or_else(|| {
         let axes = value.get("yaxes").or_else(|| value.get("yAxes"));
         axes.and_then(|a| text(a.get(0)?, &["format"]))
     });
-    let end = |key: &str| {
-        defaults
-            .get(key)
-            .and_then(number)
-            .or_else(|| value.get(key).and_then(number))
-            .or_else(|| at(value, &["gauge", if key == "min" { "minValue" } else { "maxValue" }]).and_then(number))
-    };
     let calc = at(value, &["options", "reduceOptions", "calcs"]).and_then(|c| c.get(0)).and_then(Value::as_str);
     let stacking = text(&defaults, &["custom", "stacking", "mode"]).is_some_and(|m| m != "none");
     let panel = Panel {
@@ -89,9 +81,10 @@ pub(super) fn panel(value: &Value, place: (u16, u16, u16, u16)) -> (Panel, Note)
         place,
         targets,
         unit: clean(unit.unwrap_or_default()),
-        units,
+        overrides,
+        calcs: legend_calcs(value),
         decimals: defaults.get("decimals").or_else(|| value.get("decimals")).and_then(Value::as_u64).map(|d| d.min(9) as usize),
-        scale: (end("min"), end("max")),
+        scale: (end(value, &defaults, "min"), end(value, &defaults, "max")),
         thresholds,
         thresholds_of_scale,
         words: words(&defaults),
@@ -105,6 +98,12 @@ pub(super) fn panel(value: &Value, place: (u16, u16, u16, u16)) -> (Panel, Note)
         repeat: text(value, &["repeat"]).map(ToOwned::to_owned),
     };
     (panel, note)
+}
+
+/// An end of the scale, where it has one.
+fn end(value: &Value, defaults: &Value, key: &str) -> Option<f64> {
+    let before = || at(value, &["gauge", if key == "min" { "minValue" } else { "maxValue" }]);
+    defaults.get(key).and_then(number).or_else(|| value.get(key).and_then(number)).or_else(|| before().and_then(number))
 }
 
 /// The queries of a panel; why others are not asked.
@@ -148,22 +147,6 @@ fn target(row: &Value) -> Option<Result<Target, String>> {
     Some(Ok(Target { expr: expr.to_owned(), legend: legend.to_owned(), instant, step: step.to_owned(), id }))
 }
 
-/// Units of single series and columns; those that are chosen in another way than by name or by query are noted.
-fn units(value: &Value, because: &mut Vec<String>) -> BTreeMap<String, String> {
-    let mut all = BTreeMap::new();
-    for row in at(value, &["fieldConfig", "overrides"]).and_then(Value::as_array).into_iter().flatten() {
-        let properties = row.get("properties").and_then(Value::as_array).into_iter().flatten();
-        let unit = properties.filter(|p| text(p, &["id"]) == Some("unit")).find_map(|p| text(p, &["value"]));
-        let Some(unit) = unit else { continue };
-        match (text(row, &["matcher", "id"]), text(row, &["matcher", "options"])) {
-            (Some("byName"), Some(name)) => _ = all.insert(clean(name), clean(unit)),
-            (Some("byFrameRefID"), Some(letter)) => _ = all.insert(format!("#{}", clean(letter)), clean(unit)),
-            (id, _) => because.push(format!("units set {} are not applied", clean(id.unwrap_or("in an unknown way")))),
-        }
-    }
-    all
-}
-
 /// Transformations that are not carried out.
 fn transformations(value: &Value) -> Vec<String> {
     const DONE: [&str; 4] = ["organize", "merge", "joinByField", "sortBy"];
@@ -182,6 +165,13 @@ fn columns(value: &Value) -> Columns {
         columns.renamed.extend(renamed.filter_map(|(k, v)| Some((clean(k), clean(v.as_str().filter(|v| !v.is_empty())?)))));
     }
     columns
+}
+
+/// Thresholds as far as they colour anything: steps may be written and count for nothing.
+fn colours(value: &Value, defaults: &Value, kind: PanelKind) -> (Vec<(f64, String)>, bool) {
+    let fixed = text(defaults, &["color", "mode"]) == Some("fixed");
+    let plain = kind == PanelKind::Stat && text(value, &["options", "colorMode"]) == Some("none");
+    if fixed || plain { (Vec::new(), false) } else { thresholds(value, defaults) }
 }
 
 fn thresholds(value: &Value, defaults: &Value) -> (Vec<(f64, String)>, bool) {
@@ -219,6 +209,16 @@ fn thresholds(value: &Value, defaults: &Value) -> (Vec<(f64, String)>, bool) {
     let first = [(f64::NEG_INFINITY, colour(0))];
     let rest = figures.iter().enumerate().map(|(n, v)| (*v, colour(n + 1)));
     (first.into_iter().chain(rest).collect(), false)
+}
+
+/// Figures of all points that the list of series shows.
+fn legend_calcs(value: &Value) -> Vec<String> {
+    let newer = at(value, &["options", "legend", "calcs"]).and_then(Value::as_array);
+    let newer = newer.into_iter().flatten().filter_map(Value::as_str).map(ToOwned::to_owned);
+    let before = ["min", "max", "avg", "total"]
+        .into_iter()
+        .filter(|key| at(value, &["legend", key]).and_then(Value::as_bool) == Some(true));
+    newer.chain(before.map(ToOwned::to_owned)).filter(|c| !c.starts_with("last")).collect()
 }
 
 /// Figures that stand for words.
@@ -286,7 +286,8 @@ pub(super) fn variable(value: &Value) -> Option<Variable> {
         all: text(spec, &["allValue"]).filter(|a| !a.is_empty()).map(ToOwned::to_owned),
         include_all: flag("includeAll"),
         multi: flag("multi"),
-        filter: text(spec, &["regex"]).unwrap_or_default().trim_matches('/').to_owned(),
+        filter: text(spec, &["regex"]).unwrap_or_default().to_owned(),
         current,
+        hidden: spec.get("hide").is_some_and(|h| h.as_u64() == Some(2) || h.as_str() == Some("hideVariable")),
     })
 }

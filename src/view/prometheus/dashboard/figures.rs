@@ -63,9 +63,11 @@ struct Figure {
 fn all(panel: &Panel, answers: &[Answer<'_>]) -> Vec<Figure> {
     let one = |(lines, pattern, letter): &Answer<'_>| -> Vec<Figure> {
         let figure = |l: &Series| {
-            let name = legend(pattern, &l.labels);
+            let name = panel.name_of(pattern, &l.labels, letter);
             let (value, unit) = (l.figure(&panel.calc), panel.unit_of(&name, letter));
-            Figure { text: text(panel, unit, value), name, value, points: l.points.clone() }
+            let text = text(panel, unit, value);
+            let name = panel.called(&name, letter).map_or(name.clone(), ToOwned::to_owned);
+            Figure { text, name, value, points: l.points.clone() }
         };
         lines.all.iter().map(figure).collect()
     };
@@ -84,13 +86,26 @@ pub fn stat(panel: &Panel, answers: &[Answer<'_>], theme: &Theme, frame: &mut Fr
         rows.push(Line::from(vec![figure, label]));
         if all.len() == 1 && room > 1 && points.len() > 2 {
             let width = usize::from(area.width);
-            let from = points.len().saturating_sub(width);
+            let points = squeezed(points, width);
             let top = points.iter().flatten().copied().fold(1e-12, f64::max);
-            rows.push(Line::from(Span::styled(graph::glyphs(&points[from..], top, theme), theme.style(Meaning::Muted))));
+            rows.push(Line::from(Span::styled(graph::glyphs(&points, top, theme), theme.style(Meaning::Muted))));
         }
     }
     rows.extend(left.map(|left| more(left, theme)));
     paragraph(&rows, theme, frame, area);
+}
+
+/// All of the points in so many columns: the mean of those that fall into one.
+fn squeezed(points: &[Option<f64>], width: usize) -> Vec<Option<f64>> {
+    let n = points.len();
+    if n <= width || width == 0 {
+        return points.to_vec();
+    }
+    let column = |c: usize| {
+        let known: Vec<f64> = points[c * n / width..(c + 1) * n / width].iter().flatten().copied().collect();
+        (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
+    };
+    (0..width).map(column).collect()
 }
 
 /// What has no room.
@@ -100,10 +115,11 @@ fn more(left: usize, theme: &Theme) -> Line<'static> {
 
 /// A bar for each series, against the scale.
 pub fn bars(panel: &Panel, answers: &[Answer<'_>], theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
-    let mut all = all(panel, answers);
-    all.sort_by(|a, b| b.value.unwrap_or(f64::NEG_INFINITY).total_cmp(&a.value.unwrap_or(f64::NEG_INFINITY)));
-    let low = panel.scale.0.unwrap_or(0.0);
-    let most = all.iter().filter_map(|f| f.value).fold(f64::NEG_INFINITY, f64::max);
+    let all = all(panel, answers);
+    let points = || all.iter().flat_map(|f| &f.points).flatten().copied();
+    let low = panel.scale.0.unwrap_or_else(|| points().fold(0.0, f64::min));
+    // Without an end of its own the scale ends with the highest that was seen.
+    let most = points().chain(all.iter().filter_map(|f| f.value)).fold(f64::NEG_INFINITY, f64::max);
     let whole = match panel.unit.as_str() {
         "percent" => Some(100.0),
         "percentunit" => Some(1.0),

@@ -9,7 +9,7 @@ use ratatui::widgets::{Axis, Chart, Dataset, GraphType};
 
 use super::answer::Answer;
 use crate::config::Meaning;
-use crate::model::dashboard::{Panel, legend, show};
+use crate::model::dashboard::{Panel, show};
 use crate::model::prometheus::Lines;
 use crate::model::unit::seconds;
 use crate::view::theme::Theme;
@@ -28,6 +28,10 @@ struct Series {
     points: Vec<(f64, f64)>,
     last: Option<f64>,
     at_cursor: Option<f64>,
+    /// Figures of all points, by what makes them.
+    calcs: Vec<(String, f64)>,
+    /// Not stacked with the others.
+    apart: bool,
 }
 
 /// Draws them; `cursor`: the panel stands alone, with a cursor so many points before the end.
@@ -48,7 +52,8 @@ pub fn draw(panel: &Panel, answers: &[Answer<'_>], cursor: Option<usize>, theme:
     let alone = cursor.is_some();
     let wide = area.width >= 60 && all.len() > 1 || alone;
     let [chart, beside] = match wide {
-        true => Layout::horizontal([Constraint::Min(20), Constraint::Length(LEGEND.min(area.width / 2))]).areas(area),
+        true => Layout::horizontal([Constraint::Min(20), Constraint::Length(legend_width(&all, alone).min(area.width / 2))])
+            .areas(area),
         false => [area, Rect::default()],
     };
     let ends = |pick: fn(f64, f64) -> f64, first: f64| {
@@ -100,6 +105,14 @@ pub fn draw(panel: &Panel, answers: &[Answer<'_>], cursor: Option<usize>, theme:
     }
 }
 
+/// The width of the list of names: as wide as they are where the panel stands alone.
+fn legend_width(all: &[Series], alone: bool) -> u16 {
+    const FIGURE: usize = 16;
+    const CALC: usize = 18;
+    let widest = all.iter().map(|s| s.name.chars().count() + s.calcs.len() * CALC + FIGURE).max().unwrap_or(0);
+    if alone { u16::try_from(widest).unwrap_or(u16::MAX).max(LEGEND) } else { LEGEND }
+}
+
 /// Seconds from the first point of all to that of an answer.
 fn offset(lines: &Lines, begin_ms: i64) -> f64 {
     (lines.begin_ms - begin_ms) as f64 / 1e3
@@ -112,11 +125,18 @@ fn series(panel: &Panel, answers: &[Answer<'_>], begin_ms: i64, at: Option<f64>)
         for line in &lines.all {
             let points = line.points.iter().enumerate().filter_map(|(n, v)| Some((off + n as f64 * step, (*v)?)));
             let place = at.map(|at| (at - off) / step).filter(|place| *place > -0.5).map(|place| place.round() as usize);
-            let name = legend(pattern, &line.labels);
+            let name = panel.name_of(pattern, &line.labels, letter);
+            if panel.has(&name, letter, |o| o.hidden) {
+                continue;
+            }
+            let sign = if panel.has(&name, letter, |o| o.below) { -1.0 } else { 1.0 };
+            let calcs = panel.calcs.iter().filter_map(|calc| Some((calc.as_str(), line.figure(calc)?)));
             all.push(Series {
                 unit: panel.unit_of(&name, letter).to_owned(),
-                name,
-                points: points.collect(),
+                calcs: calcs.map(|(calc, v)| (calc.to_owned(), v)).collect(),
+                apart: panel.has(&name, letter, |o| o.apart),
+                name: panel.called(&name, letter).map_or(name.clone(), ToOwned::to_owned),
+                points: points.map(|(x, v)| (x, v * sign)).collect(),
                 last: line.figure("last"),
                 at_cursor: place.and_then(|place| line.points.get(place).copied().flatten()),
             });
@@ -127,10 +147,11 @@ fn series(panel: &Panel, answers: &[Answer<'_>], begin_ms: i64, at: Option<f64>)
 
 /// Each upon those before it.
 fn stack(all: &mut [Series]) {
-    let mut below: std::collections::BTreeMap<u64, f64> = std::collections::BTreeMap::new();
-    for s in all.iter_mut() {
+    // What is below the axis is stacked downwards.
+    let mut below: std::collections::BTreeMap<(u64, bool), f64> = std::collections::BTreeMap::new();
+    for s in all.iter_mut().filter(|s| !s.apart) {
         for (x, v) in &mut s.points {
-            let base = below.entry(*x as u64).or_insert(0.0);
+            let base = below.entry((*x as u64, *v < 0.0)).or_insert(0.0);
             *base += *v;
             *v = *base;
         }
@@ -176,7 +197,11 @@ fn list(
         }
         let value = if cursor.is_some() { s.at_cursor } else { s.last };
         let letter = LETTERS.get(n..=n).unwrap_or(" ");
-        let name: String = s.name.chars().take(width).collect();
+        let calcs: Vec<String> =
+            s.calcs.iter().map(|(calc, v)| format!("{calc} {}", show(&s.unit, panel.decimals, *v))).collect();
+        // Where there is room, what the whole time made of it.
+        let calcs = if cursor.is_some() && !calcs.is_empty() { format!("  {}", calcs.join("  ")) } else { String::new() };
+        let name = fit(&s.name, width.saturating_sub(calcs.chars().count()).max(12)) + &calcs;
         let figure = value.map_or_else(|| "-".to_owned(), |v| show(&s.unit, panel.decimals, v));
         rows.push(Line::from(vec![
             Span::styled(format!(" {letter} "), theme.style(COLOURS[n % COLOURS.len()])),
@@ -185,6 +210,17 @@ fn list(
         ]));
     }
     paragraph(&rows, theme, frame, area);
+}
+
+/// A name in so many columns: what begins alike ends differently.
+fn fit(name: &str, width: usize) -> String {
+    let n = name.chars().count();
+    if n <= width {
+        return name.to_owned();
+    }
+    let head = width.saturating_sub(1) / 3;
+    let tail = width.saturating_sub(1 + head);
+    name.chars().take(head).chain(['…']).chain(name.chars().skip(n - tail)).collect()
 }
 
 /// The time of day, UTC as everywhere on the screen; the day as well where more than one is in sight.

@@ -59,7 +59,7 @@ fn heading(app: &App, view: &DashboardView, theme: &Theme) -> Line<'static> {
         if app.dashboards.len() > 1 { format!(" ({} of {})", app.dashboard + 1, app.dashboards.len()) } else { String::new() };
     let mut spans = vec![Span::styled(theme.text(&format!(" {}{several}  ", view.dashboard.title)), theme.style(Meaning::Title))];
     // A data source is none to choose: there is one here.
-    let asked = |(_, v): &(usize, &crate::model::dashboard::Variable)| v.source != Source::Datasource;
+    let asked = |(_, v): &(usize, &crate::model::dashboard::Variable)| v.source != Source::Datasource && !v.hidden;
     for (at, v) in view.dashboard.variables.iter().enumerate().filter(asked) {
         let style = theme.style(if at == view.variable { Meaning::Info } else { Meaning::Muted });
         let mark = if at == view.variable { theme.pick("▸", ">") } else { "" };

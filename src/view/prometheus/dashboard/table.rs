@@ -14,7 +14,9 @@ use crate::view::widgets::lines as paragraph;
 
 /// Draws it.
 pub fn draw(panel: &Panel, answers: &[Answer<'_>], theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
-    let hidden = |name: &str| name.starts_with("__") || panel.columns.hidden.iter().any(|h| h == name);
+    let hidden = |name: &str| {
+        name.starts_with("__") || panel.columns.hidden.iter().any(|h| h == name) || panel.has(name, "", |o| o.hidden)
+    };
     let mut rows: BTreeMap<Vec<(String, String)>, Vec<Option<f64>>> = BTreeMap::new();
     let count = answers.len();
     for (at, (lines, ..)) in answers.iter().enumerate() {
@@ -27,11 +29,16 @@ pub fn draw(panel: &Panel, answers: &[Answer<'_>], theme: &Theme, frame: &mut Fr
     let mut names: Vec<String> = rows.keys().flatten().map(|(n, _)| n.clone()).collect();
     names.sort();
     names.dedup();
-    let renamed = |name: &str| panel.columns.renamed.get(name).cloned().unwrap_or_else(|| name.to_owned());
+    let renamed = |name: &str| {
+        let own = panel.columns.renamed.get(name).map(String::as_str).or_else(|| panel.called(name, ""));
+        own.unwrap_or(name).to_owned()
+    };
     // By the answers: a query may have none.
     let letter = |at: usize| answers.get(at).map_or("", |(_, _, letter)| *letter);
     let value = |at: usize| {
-        [format!("Value #{}", letter(at)), "Value".to_owned()].into_iter().find_map(|n| panel.columns.renamed.get(&n).cloned())
+        let names = [format!("Value #{}", letter(at)), "Value".to_owned()];
+        let own = |n: &String| panel.columns.renamed.get(n).map(String::as_str).or_else(|| panel.called(n, letter(at)));
+        names.iter().find_map(own).map(ToOwned::to_owned)
     };
     let shown: Vec<usize> = (0..count).filter(|at| !hidden(&format!("Value #{}", letter(*at)))).collect();
     let figures_of = |figures: &[Option<f64>]| -> Vec<String> {
@@ -56,7 +63,12 @@ pub fn draw(panel: &Panel, answers: &[Answer<'_>], theme: &Theme, frame: &mut Fr
     let head: String = names.iter().map(|n| format!("{:<w$.w$} ", renamed(n), w = width_of(n))).collect::<String>()
         + &shown
             .iter()
-            .map(|at| format!("{:>FIGURE$.FIGURE$} ", value(*at).unwrap_or_else(|| "value".into())))
+            .map(|at| {
+                format!(
+                    "{:>FIGURE$.FIGURE$} ",
+                    value(*at).unwrap_or_else(|| if count > 1 { format!("Value #{}", letter(*at)) } else { "Value".into() })
+                )
+            })
             .collect::<String>();
     let mut out = vec![Line::from(Span::styled(format!(" {head}"), theme.style(Meaning::Title)))];
     // Rows of several queries are joined: of each as many are cut as it has too many.
