@@ -95,6 +95,9 @@ fn classify(text: &str) -> Option<(MessageKind, Option<String>)> {
         t if t.contains("blocked for more than") && t.starts_with("INFO: task") => Some((MessageKind::HungTask, None)),
         t if t.contains("Killed process") => Some((MessageKind::OomKill, None)),
         t if t.contains("table full, dropping packet") => Some((MessageKind::TableFull, None)),
+        t if t.to_ascii_lowercase().contains("neighbor table overflow") || t.contains("neighbour table overflow") => {
+            Some((MessageKind::NeighbourFull, None))
+        }
         t if t.contains("Possible SYN flooding on port") => Some((MessageKind::SynFlood, after("on port "))),
         _ => None,
     }
@@ -112,6 +115,8 @@ mod tests {
         assert_eq!((fs.kind, fs.device.unwrap().shown()), (MessageKind::FsError, "loop0"));
         let buffer = parse(b"3,502,9,-;Buffer I/O error on dev sda1, logical block 5, async page read").unwrap();
         assert_eq!(buffer.device.unwrap().shown(), "sda1");
+        let full = parse(b"4,503,9,-;neighbour: arp_cache: neighbor table overflow!").unwrap();
+        assert_eq!((full.kind, full.device), (MessageKind::NeighbourFull, None));
         assert!(parse(b"6,1,2,-;eth0: link up").is_none());
         assert!(parse(b"no record").is_none());
         assert!(parse(b"6,1;I/O error, dev x").is_none());

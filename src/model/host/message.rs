@@ -18,6 +18,8 @@ pub enum MessageKind {
     OomKill,
     /// Connection tracking is full.
     TableFull,
+    /// The table of neighbours is full: addresses of a link cannot be found.
+    NeighbourFull,
     /// More connects than a listener takes.
     SynFlood,
 }

@@ -40,6 +40,7 @@ const fn word(kind: MessageKind) -> &'static str {
         MessageKind::HungTask => "hung task",
         MessageKind::OomKill => "OOM kill",
         MessageKind::TableFull => "table full",
+        MessageKind::NeighbourFull => "neighbours",
         MessageKind::SynFlood => "SYN flood",
     }
 }

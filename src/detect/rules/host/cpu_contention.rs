@@ -6,13 +6,13 @@ use crate::detect::fix;
 use crate::detect::ledger::{Actor, State};
 use crate::detect::params::{Param, Params};
 use crate::detect::rule::{Culprit, Judge, Rule};
-use crate::detect::rules::crowd::{Crowd, Look, crowds, same};
-use crate::detect::rules::support::{confidence, demand, programs, unseen_cores};
+use crate::detect::rules::support::confidence;
 use crate::detect::verdict::{Facts, Found, Judged, Prev, evidence};
 use crate::model::facts::ProcFacts;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, short};
 
+use super::contenders::{Blamed, blame, polite};
 use super::{cpu_throttled, steal};
 
 const PRESSURE: Param = Param {
@@ -49,13 +49,22 @@ const LEAST: Param = Param {
     what: "share of competing CPU use: below it neither a program nor a group is blamed",
 };
 
+const POLITE: Param = Param {
+    name: "polite",
+    unit: Unit::SecondsPerSecond,
+    default: 0.5,
+    min: 0.05,
+    max: 100.0,
+    what: "run delay of others beside batch that should give way: from here on it is seen not to",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "host.cpu.contention",
     class: Class::Live,
     culprit: Culprit::One,
     says: "foreground threads wait for a CPU; names who takes it",
-    params: &[PRESSURE, LOST, SHARE, LEAST],
+    params: &[PRESSURE, LOST, SHARE, LEAST, POLITE],
     origins: &["host.psi.cpu", "host.schedstat", "host.processes", "host.cpu", "host.runqueue"],
     page: "\
 Threads of foreground processes are ready to run and stand in the run queue. What counts is their run delay
@@ -66,7 +75,8 @@ scheduler takes it off the CPU at once. PSI cpu is a gate only: below `pressure`
 share of competing CPU use; processes that cannot be seen compete too. Where no program has `share` of it, the smallest
 crowd is blamed that has: copies of one program, what runs in one control group, what one user runs; never one that holds
 a server which waits itself. Below `least` nothing is. The loss is the run delay of everyone else times that share. A
-program at nice 10 or more, SCHED_IDLE or SCHED_BATCH is never to blame. A foreground program that uses half of the
+program at nice 10 or more, SCHED_IDLE or SCHED_BATCH is not to blame as long as it gives way: where others wait for `polite`
+or more beside it, though they use less than seven tenths of the CPUs themselves, it is seen not to. A foreground program that uses half of the
 CPUs or more, and delays itself more than others, needs more CPU: its own run delay is the loss then.
 
 **What looks like it**: a CPU quota (`host.cpu.throttled`), steal (`host.cpu.steal`), one pinned core
@@ -93,10 +103,16 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     if pressure.is_some_and(|p| p < params.limit(PRESSURE, held)) {
         return Judged::clear(host, format!("PSI cpu {} %", short(pressure.unwrap_or(0.0))));
     }
-    let (Some(best), self_inflicted) = blame(facts, params, prev) else {
+    let (best, self_inflicted) = blame(facts, prev, (params.get(SHARE) / 100.0, params.get(LEAST) / 100.0));
+    let least = params.limit(LOST, held);
+    // A class is a promise; that others wait is measured.
+    let rude = polite(facts, prev).filter(|p| p.gain() >= params.limit(POLITE, held));
+    if let Some(rude) = rude.filter(|p| best.as_ref().is_none_or(|b| b.gain() < p.gain())) {
+        return rude.judged(facts, params, pressure);
+    }
+    let Some(best) = best else {
         return Judged::clear(host, "no program and no crowd of them has a large share of competing CPU use");
     };
-    let least = params.limit(LOST, held);
     if let Some(own) = self_inflicted.filter(|own| own.gain() > best.gain() && own.gain() >= least) {
         return own.judged(facts, params, pressure);
     }
@@ -119,90 +135,7 @@ fn clear_reason(facts: &Facts<'_>, best: &Blamed<'_>, waiting: f64, pressure: Op
     format!("{psi}{} uses {} CPUs and delays others by {} s/s{itself}", best.label, short(cores), short(best.gain()))
 }
 
-struct Blamed<'a> {
-    subject: Subject,
-    label: String,
-    members: Vec<&'a ProcFacts>,
-    /// Its share of what competes, by nice-weighted CPU.
-    share: f64,
-    /// What others lose in the run queue (or, alone, what itself waits).
-    lost: f64,
-    alone: bool,
-    /// Several programs, whose label is a plural.
-    many: bool,
-}
-
-/// Who takes most of what competes; and the server that waits for itself, if one does.
-fn blame<'a>(facts: &Facts<'a>, params: &Params<'_>, prev: Option<&Prev>) -> (Option<Blamed<'a>>, Option<Blamed<'a>>) {
-    const KEEPS: f64 = 0.7;
-    // Most of the CPUs.
-    const HALF: f64 = 0.5;
-    let enough = params.get(SHARE) / 100.0;
-    let world = facts.world;
-    let own_pid = world.identity.as_ref().map_or(0, |i| i.self_pid);
-    let all = programs(world, |p| if p.id.pid == own_pid { 0.0 } else { demand(p) });
-    let total: f64 = all.iter().map(|p| p.amount).sum::<f64>() + unseen_cores(world);
-    let mut blamed: Vec<Blamed<'a>> = Vec::new();
-    let mut alone: Option<Blamed<'a>> = None;
-    for program in &all {
-        let of = |alone: bool| {
-            let (subject, label) = (program.subject(), program.label());
-            Blamed::new(facts, subject, label, program.members.clone(), program.amount / total.max(1e-9), alone)
-        };
-        let wanted = program.members.iter().any(|p| p.weight.value >= 1.0);
-        let own = of(true);
-        // Only what uses most of the CPUs itself can be its own bottleneck: once a top consumer has ended, its victim is the only
-        // one that is left to compete, and the waits of the window are still the top consumer's.
-        let cores: f64 = program.members.iter().filter_map(|p| p.cpu).sum();
-        let most = cores >= HALF * world.cpus();
-        if wanted && most && own.share >= enough && alone.as_ref().is_none_or(|a| a.lost < own.lost) {
-            alone = Some(own);
-        }
-        blamed.push(of(false));
-    }
-    // By share, not by gain: a small program that others happen to wait beside is not who takes the CPU.
-    if !blamed.iter().any(|b| b.share >= enough) {
-        let look = Look { amount: &demand, waits: &|p| p.runnable.is_some_and(|s| s > 0.0) };
-        let crowds = crowds(world, &all, look, enough * total);
-        // The one that is held as long as it has enough; else the smallest.
-        let held = |c: &Crowd<'_>| prev.is_some_and(|p| p.held.iter().any(|h| c.was(&h.subject)));
-        let at = crowds.iter().position(held).unwrap_or(0);
-        blamed.extend(crowds.into_iter().nth(at).map(|c| Blamed::of_crowd(facts, c, total)));
-    }
-    blamed.retain(|b| b.share >= params.get(LEAST) / 100.0);
-    let by_share = |b: &Blamed<'_>| (b.share * 20.0).round();
-    blamed.sort_by(|a, b| {
-        by_share(b).total_cmp(&by_share(a)).then(b.gain().total_cmp(&a.gain())).then(a.subject.key.cmp(&b.subject.key))
-    });
-    let incumbent = prev.and_then(|p| {
-        p.held.iter().find_map(|h| blamed.iter().position(|b| same(&b.subject, &h.subject) && b.share >= KEEPS * h.entered_share))
-    });
-    let index = incumbent.unwrap_or(0);
-    let best = (index < blamed.len()).then(|| blamed.swap_remove(index));
-    (best, alone)
-}
-
-impl<'a> Blamed<'a> {
-    fn new(facts: &Facts<'a>, subject: Subject, label: String, members: Vec<&'a ProcFacts>, share: f64, alone: bool) -> Self {
-        let mut blamed = Self { subject, label, members, share, lost: 0.0, alone, many: false };
-        blamed.lost = facts.ledger.sum(|a| blamed.is_victim(a), |a| a.in_state(State::CpuRunnable));
-        blamed
-    }
-
-    fn of_crowd(facts: &Facts<'a>, crowd: Crowd<'a>, total: f64) -> Self {
-        let made = Self::new(facts, crowd.subject, crowd.label, crowd.members, crowd.amount / total.max(1e-9), false);
-        Self { many: true, ..made }
-    }
-
-    fn is_victim(&self, actor: &Actor) -> bool {
-        self.members.iter().any(|p| p.id == actor.id) == self.alone
-    }
-
-    /// What its end would give back.
-    fn gain(&self) -> f64 {
-        if self.alone { self.lost } else { self.share * self.lost }
-    }
-
+impl Blamed<'_> {
     fn judged(&self, facts: &Facts<'_>, params: &Params<'_>, pressure: Option<f64>) -> Judged {
         let victims_time = facts.ledger.sum(|a| self.is_victim(a), Actor::time);
         let own_time = if self.alone { 0.0 } else { facts.ledger.sum(|a| !self.is_victim(a), Actor::time) };
@@ -212,7 +145,12 @@ impl<'a> Blamed<'a> {
             format!("{label} needs more CPU than there is: its own threads wait in the run queue")
         } else {
             let victim = self.worst_victim(facts).map_or_else(|| "others wait".into(), |v| format!("{v} waits most"));
-            let take = if self.many { "take" } else { "takes" };
+            let take = match (self.polite, self.many) {
+                (false, false) => "takes",
+                (false, true) => "take",
+                (true, false) => "does not give way and takes",
+                (true, true) => "do not give way and take",
+            };
             format!("{label} {take} {} of {} CPUs: {victim} for CPU time", short(cores), short(facts.world.cpus()))
         };
         let mut found = Found::new(Class::Live, title);
@@ -295,6 +233,8 @@ impl<'a> Blamed<'a> {
             (cure.undo, cure.preflight) = (None, Vec::new());
             return fix::look_into(&self.members).into_iter().chain([cure]).collect();
         }
+        // What is at the lowest priority already has none to give.
+        let renice = renice.filter(|_| !self.polite);
         renice.into_iter().chain(pause).chain([cure]).collect()
     }
 }
@@ -357,6 +297,21 @@ mod tests {
         let workers =
             (0..4).map(|i| ProcFacts { cpu: Some(0.4), runnable: Some(0.3), ..service(200 + i, "web", 9000 + i as u16) });
         beside(workers.collect()).must_say(&RULE, "clear");
+    }
+
+    #[test]
+    fn batch_that_is_seen_not_to_give_way_is_to_blame_and_one_that_does_is_not() {
+        let loops = |policy: u32| (0..4).map(move |i| ProcFacts { cpu: Some(0.4), policy, ..process(200 + i, "batch") });
+        let beside = |own: f64, waits: f64, policy: u32| {
+            let server = ProcFacts { cpu: Some(own), runnable: Some(waits), ..service(100, "api", 8080) };
+            let busy = Bench::quiet().running(loops(policy).chain([server]).collect()).with_cpu(|cpu| cpu.busy = 0.98);
+            busy.on(|host| host.psi.cpu = pressure(0.6))
+        };
+        beside(0.3, 0.74, 5)
+            .must_say(&RULE, "found batch processes do not give way and take 1.6 of 2.0 CPUs: api (pid 100) waits most");
+        beside(0.3, 0.3, 5).must_say(&RULE, "clear");
+        // It fills the CPUs by itself: it would wait without them.
+        beside(1.5, 0.74, 5).must_say(&RULE, "found api (pid 100) needs more CPU");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod cache_thrash;
 pub mod conntrack_full;
+mod contenders;
 pub mod context_switches;
 pub mod cpu_blame;
 pub mod cpu_contention;

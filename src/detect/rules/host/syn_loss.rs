@@ -1,5 +1,8 @@
 //! host.network.syn_loss: connects need SYN retransmits.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
@@ -8,6 +11,8 @@ use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::rule::{Culprit, Judge, Rule};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Verdict, evidence};
+use crate::model::facts::ConnectingFacts;
+use crate::model::host::MessageKind;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
 
@@ -20,19 +25,31 @@ const LOST: Param = Param {
     what: "connections waiting for an answer to their SYN, on average",
 };
 
+const HOSTS: Param = Param {
+    name: "hosts",
+    unit: Unit::Count,
+    default: 4.0,
+    min: 2.0,
+    max: 1000.0,
+    what: "addresses that do not answer at once: from here on it is not them but what leads there from here",
+};
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "host.network.syn_loss",
     class: Class::Live,
     culprit: Culprit::Many,
     says: "connects need SYN retransmits",
-    params: &[LOST],
-    origins: &["host.peers", "host.tcp"],
+    params: &[LOST, HOSTS],
+    origins: &["host.peers", "host.tcp", "host.kmsg"],
     page: "\
 A connect gets no answer: the kernel retransmits the SYN after one second, then after two, four … Each such connect
 costs at least a second. The loss is the mean number of sockets in SYN_SENT towards that address and port; a retry
 shows that it is loss and not a slow round trip. The sockets are dumped every 0.25 to 3 s, each second while no
-process here has a connection to another host. Never critical: nobody may wait for that connect.
+process here has a connection to another host. One address is never critical: nobody may wait for that connect.
+
+Where `hosts` addresses do not answer at once, they have something in common, and it is on this side: one finding about this
+host, with all of them as its members and what they wait together. A full table of neighbours is named where the kernel says so.
 
 **What causes it**: a firewall that drops, a host that is down, a full accept queue on the other side
 (`host.network.listen_overflow` there), packet loss.
@@ -48,8 +65,15 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         Err(lack) => return Judged::unknown(Subject::host(), lack),
     };
     let again_per_s = facts.world.host.tcp.as_ref().ok().and_then(|t| t.syn_retransmits_per_s).unwrap_or(0.0);
+    let unanswered: Vec<&ConnectingFacts> = sockets.connecting.iter().filter(|c| c.again > 0.0).collect();
+    let addresses: BTreeSet<IpAddr> = unanswered.iter().filter(|c| c.waiting >= params.get(LOST)).map(|c| c.peer.ip()).collect();
+    let ours = Subject::host();
+    let hosts = if is_held(prev, &ours) { 2.0 } else { params.get(HOSTS) };
+    if addresses.len() as f64 >= hosts {
+        return Judged::found(ours, common(facts, params, &unanswered, &addresses, again_per_s));
+    }
     let mut judged = Judged::default();
-    for row in sockets.connecting.iter().filter(|c| c.again > 0.0) {
+    for row in unanswered {
         let subject = Subject::new(SubjectType::Peer, row.peer.to_string(), row.peer.to_string());
         if row.waiting < params.limit(LOST, is_held(prev, &subject)) {
             continue;
@@ -92,16 +116,94 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     judged
 }
 
+/// What many addresses have in common that do not answer: this side.
+fn common(
+    facts: &Facts<'_>,
+    params: &Params<'_>,
+    all: &[&ConnectingFacts],
+    addresses: &BTreeSet<IpAddr>,
+    again_per_s: f64,
+) -> Found {
+    let waiting: f64 = all.iter().map(|c| c.waiting).sum();
+    let messages = facts.world.host.messages.iter().flatten();
+    let full = messages.filter(|m| m.kind == MessageKind::NeighbourFull).count();
+    let because = if full > 0 { ": the table of neighbours is full" } else { ": what leads there from here is at fault" };
+    let mut found = Found::new(Class::Live, format!("Connects to {} addresses get no answer{because}", addresses.len()));
+    found.losses = vec![(State::NetworkConnect, waiting)];
+    found.victims_time = waiting;
+    found.evidence = vec![
+        evidence("connections without an answer", waiting, Unit::Count, Some(params.get(LOST)), "host.peers"),
+        params.row("addresses that do not answer at once", addresses.len() as f64, HOSTS, "host.peers"),
+        evidence("SYNs retransmitted", again_per_s, Unit::PerSecond, None, "host.tcp"),
+    ];
+    if full > 0 {
+        found.evidence.push(evidence(
+            "messages of the kernel: neighbour table overflow",
+            full as f64,
+            Unit::Count,
+            None,
+            "host.kmsg",
+        ));
+    }
+    found.confidence = if full > 0 { 0.9 } else { 0.7 };
+    let first = addresses.iter().next().copied().unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
+    let mut look = fix::shell_fix(
+        Phase::Relief,
+        Horizon::Immediate,
+        "See which way leads there, and whether the next hop answers",
+        sh!("ip route get {}; ip neigh show nud failed | head; ip -s link; nft list ruleset | grep -n drop", first),
+    );
+    look.risk = "none: read-only".into();
+    found.fixes = vec![look];
+    if full > 0 {
+        let mut raise = fix::shell_fix(
+            Phase::Cure,
+            Horizon::Immediate,
+            "Raise the size of the table of neighbours",
+            sh!(
+                "sysctl net.ipv4.neigh.default.gc_thresh3; sysctl -w net.ipv4.neigh.default.gc_thresh2=8192 net.ipv4.neigh.default.gc_thresh3=16384"
+            ),
+        );
+        raise.undo = Some(sh!("sysctl -w net.ipv4.neigh.default.gc_thresh2=512 net.ipv4.neigh.default.gc_thresh3=1024"));
+        raise.risk = "the undo sets the kernel's defaults: note what the first command prints".into();
+        raise.needs = "root".into();
+        found.fixes.insert(0, raise);
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::detect::bench::host::unread;
     use crate::detect::bench::{Bench, Table};
-    use crate::model::facts::ConnectingFacts;
+    use crate::model::host::KernelMessage;
 
     fn connecting(waiting: f64, again: f64) -> Bench {
         let row = ConnectingFacts { peer: "10.0.0.9:443".parse().unwrap(), waiting, again };
         Bench::quiet().on(|host| host.sockets.as_mut().unwrap().connecting = vec![row])
+    }
+
+    /// So many addresses that each keep one connect waiting.
+    fn addresses(n: u8) -> Bench {
+        let row = |i: u8| ConnectingFacts { peer: format!("10.0.0.{i}:443").parse().unwrap(), waiting: 1.0, again: 1.0 };
+        Bench::quiet().on(|host| host.sockets.as_mut().unwrap().connecting = (1..=n).map(row).collect())
+    }
+
+    #[test]
+    fn many_that_do_not_answer_are_one_fault_and_it_is_ours() {
+        addresses(52).must_say(&RULE, "found Connects to 52 addresses get no answer: what leads there from here is at fault");
+        assert_eq!(addresses(52).says(&RULE, None).len(), 1, "one finding");
+        let full = addresses(52).on(|host| {
+            let text = "neighbour: arp_cache: neighbor table overflow!".into();
+            host.messages = Some(vec![KernelMessage { at_us: 1, kind: MessageKind::NeighbourFull, device: None, text }]);
+        });
+        full.must_say(&RULE, "found Connects to 52 addresses get no answer: the table of neighbours is full");
+        // Three that are down, and one that is asked at five ports, are what they are.
+        assert_eq!(addresses(3).says(&RULE, None).len(), 3);
+        let port = |p: u16| ConnectingFacts { peer: format!("10.0.0.9:{p}").parse().unwrap(), waiting: 1.0, again: 1.0 };
+        let one = Bench::quiet().on(|host| host.sockets.as_mut().unwrap().connecting = (1..=5).map(port).collect());
+        assert_eq!(one.says(&RULE, None).len(), 5);
     }
 
     #[test]
