@@ -141,7 +141,7 @@ pub struct Check {
     /// Look at all hosts that a Prometheus watches, and at nothing else
     #[arg(long)]
     pub fleet: bool,
-    /// Look at what runs out, what is needed and what calls for more, by the history of a Prometheus, and at nothing else
+    /// Look at what runs out, what is needed and what calls for more, by the history of a Prometheus, and at nothing else; 1 and 2: within a day, an hour
     #[arg(long)]
     pub capacity: bool,
     /// Measure the key figures of the profile by a Prometheus, and nothing else

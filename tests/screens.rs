@@ -391,6 +391,7 @@ fn capacity(at_ms: i64) -> perftop::model::capacity::Capacity {
         span_s: 1_209_600,
         step_s: 3_600,
         ahead_s: plan.ahead_s,
+        limits_s: plan.limits_s,
         left: all,
         needed: vec![needed(0, Some(24.0), Some(50.0)), needed(1, Some(512.0), None), nothing],
         triggered: vec![

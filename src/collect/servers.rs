@@ -40,6 +40,13 @@ struct Watched {
     /// Dropping it ends the watcher.
     _stop: watch::Sender<bool>,
     configured: bool,
+    /// The kind and the port, where it is on this host.
+    place: Option<(String, u16)>,
+}
+
+/// The kind in a source's id.
+fn kind_of(id: &str) -> &str {
+    id.split(':').next().unwrap_or(id)
 }
 
 /// Where a server that was seen here listens.
@@ -67,11 +74,16 @@ impl Servers {
         if self.watched.contains_key(server.id()) || self.watched.len() >= MOST {
             return;
         }
+        // What was asked for by another name is the same server.
+        let place = server.local().then(|| (kind_of(server.id()).to_owned(), server.port()));
+        if server.discovered() && place.is_some() && self.watched.values().any(|w| w.configured && w.place == place) {
+            return;
+        }
         let (demands, asked) = mpsc::channel(8);
         let (stop, stopped) = watch::channel(false);
         if let Ok(slot) = server.watch(roots, asked, stopped) {
             let configured = !server.discovered();
-            self.watched.insert(server.id().to_owned(), Watched { slot, demands, _stop: stop, configured });
+            self.watched.insert(server.id().to_owned(), Watched { slot, demands, _stop: stop, configured, place });
         }
     }
 

@@ -82,6 +82,9 @@ pub trait Reach: Send + Sync + Debug {
     /// Its port.
     fn port(&self) -> u16;
 
+    /// Its address leads to this host.
+    fn local(&self) -> bool;
+
     /// Seen here rather than asked for: it is watched for as long as its process is there.
     fn discovered(&self) -> bool;
 

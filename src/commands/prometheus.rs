@@ -118,7 +118,7 @@ impl<T> Look<T> {
 
     async fn look(&self, mut handle: Handle) -> Result<(String, Arc<T>, Others), Failure> {
         let mut ending = super::failure::ending()?;
-        let mut asked = false;
+        let mut asked: Option<String> = None;
         let mut last = None;
         let wait = async {
             let begin = tokio::time::Instant::now();
@@ -127,7 +127,8 @@ impl<T> Look<T> {
                 let mut sources = picture.diagnosis.sources.iter().filter(|s| s.kind == SourceKind::Prometheus);
                 let said = sources.next().map(|s| format!("{}: {}", s.id, s.why.as_deref().unwrap_or("it has not answered yet")));
                 last = said.or(last);
-                let first = picture.facts.servers.prometheus.iter().find(|p| p.instance.is_some());
+                let all = || picture.facts.servers.prometheus.iter();
+                let first = all().find(|p| asked.as_ref() == Some(&p.id)).or_else(|| all().find(|p| p.instance.is_some()));
                 let Some(server) = first else {
                     if begin.elapsed() > ANSWERS {
                         return Err(last.clone());
@@ -141,8 +142,8 @@ impl<T> Look<T> {
                         let others = others.map(|s| (s.id.clone(), Foreign::from("not looked at: one server at a time")));
                         return Ok((server.id.clone(), found.clone(), others.collect()));
                     }
-                    Err(Lack { why: Why::NotYet, .. }) if !asked => {
-                        asked = true;
+                    Err(Lack { why: Why::NotYet, .. }) if asked.is_none() => {
+                        asked = Some(server.id.clone());
                         _ = handle.asks.send(Ask::Demand(self.ask.clone().of(&server.id))).await;
                     }
                     Err(Lack { why: Why::NotYet, .. }) => {}

@@ -51,7 +51,13 @@ impl Settings {
     /// # Errors
     /// Where one is wrong, and how it is written.
     pub fn capacity(&self) -> Result<CapacityPlan, String> {
-        let mut plan = CapacityPlan { ahead_s: self.duration("capacity.ahead").as_secs(), ..CapacityPlan::default() };
+        let seconds = |key: &str| self.duration(key).as_secs();
+        let limits_s = (seconds("capacity.warning"), seconds("capacity.critical"));
+        if limits_s.0 < limits_s.1 {
+            let at = self.all().find(|(k, _, _)| *k == "capacity.critical").map_or(Origin::Default, |(_, _, at)| at.clone());
+            return Err(format!("{at}: [capacity] would be critical before it is a warning"));
+        }
+        let mut plan = CapacityPlan { ahead_s: seconds("capacity.ahead"), limits_s, ..CapacityPlan::default() };
         for name in self.entries(RESOURCES.section) {
             let entry = self.entry(RESOURCES.section, name);
             let own = Resource {

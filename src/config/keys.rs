@@ -113,18 +113,26 @@ pub const KEYS: &[Key] = &[
         "profile",
         Kind::Choice(&["runbook", "playground", "plan", "assistant", "engineer", "none"]),
         "\"runbook\"",
-        "targets, warnings and critical figures of key figures; they colour and raise no finding",
+        "targets, warnings and critical figures of API latency, errors, throughput, utilisation: a runbook's, a playground's SLA, a plan's SLIs, an assistant's thresholds, an engineer's load test; they colour and raise no finding",
     ),
-    key("kpis", "sensitivity", Kind::Number(0.1, 10.0), "1.0", "how far from usual is unusual: 2 and 3 spreads times this"),
     key(
         "kpis",
-        "business_hours",
-        Kind::Text,
-        "\"09:00-18:00\"",
-        "a tenth less (warning) and a twentieth less (critical) is unusual then",
+        "sensitivity",
+        Kind::Number(0.1, 10.0),
+        "1.0",
+        "how far from usual is unusual (!) and far from usual (!!): 2 and 3 spreads of the figure times this",
     ),
-    key("kpis", "quiet_hours", Kind::Text, "\"23:00-06:00\"", "a fifth more, and 15 % more, is usual then"),
-    key("kpis", "zone", Kind::Text, "\"+00:00\"", "the zone of those hours, east of Greenwich"),
+    key("kpis", "business_hours", Kind::Text, "\"09:00-18:00\"", "hours in which those distances are 10 % and 5 % shorter"),
+    key("kpis", "quiet_hours", Kind::Text, "\"23:00-06:00\"", "hours in which they are 20 % and 15 % longer"),
+    key("kpis", "zone", Kind::Text, "\"+00:00\"", "the zone of those hours: hours and minutes east of Greenwich"),
+    key(
+        "capacity",
+        "warning",
+        Kind::Duration(60_000, 400 * 86_400_000),
+        "\"1d\"",
+        "what runs out within this, by the late end of its interval, is a warning: exit code 1 of check --capacity",
+    ),
+    key("capacity", "critical", Kind::Duration(60_000, 400 * 86_400_000), "\"1h\"", "the same, critical: exit code 2"),
     key(
         "capacity",
         "ahead",
@@ -186,7 +194,7 @@ pub fn example() -> String {
     out.push_str(
         "\n# What else may run out: queries of what is left (and of all there is), a series each. unit: B, %, count, s, ms, 1/s, B/s.\n\
          # [resources.quota]\n# left = 'bucket_limit_bytes - bucket_used_bytes'\n# all = 'bucket_limit_bytes'\n# unit = \"B\"\n\
-         # Needs: cpu, memory, storage and network are built in. What one costs a month is yours to say; the buffer (%) is kept free.\n\
+         # Needs: cpu, memory, storage and network are built in. What one (core, GB, TB, Gbps) costs a month is yours to say; the buffer (%) is kept free.\n\
          # [needs.cpu]\n# price = 50.0\n# buffer = 20.0\n\
          # [needs.licences]\n# used = 'sum(seats_in_use)'\n# have = 'sum(seats_bought)'\n# unit = \"seat\"\n# price = 9.0\n\
          # Triggers: cpu, memory, response_time and queue_depth are built in. statistic: p50, p95, p99, mean, max over the time of `over`.\n\
@@ -194,7 +202,7 @@ pub fn example() -> String {
          # over = \"1d\"\n# action = \"more workers\"\n",
     );
     out.push_str(
-        "\n# Key figures beside those of the profile, or instead of one of them; `for` is how long a figure must hold.\n\
+        "\n# Key figures beside those of the profile, or instead of one of them; `for` is how long a figure must hold; off = true leaves one out.\n\
          # [kpi.api_p99]\n# warning = 800.0\n# critical = 1500.0\n# for = \"5m\"\n\
          # [kpi.checkout]\n# query = 'sum(rate(orders_total[5m]))'\n# unit = \"1/s\"\n# worse = \"lower\"\n# target = 20.0\n# critical = 5.0\n",
     );

@@ -22,6 +22,7 @@ pub(super) const NAMED: Named = Named {
         ("warning", Kind::Number(-1e15, 1e15)),
         ("critical", Kind::Number(-1e15, 1e15)),
         ("for", Kind::Duration(0, 3_600_000)),
+        ("off", Kind::Bool),
     ],
     must: "",
 };
@@ -42,6 +43,10 @@ impl Settings {
         for name in self.entries(NAMED.section) {
             let entry = self.entry(NAMED.section, name);
             let at = kpis.iter().position(|k| k.name == name);
+            if let Some((Value::Bool(true), _)) = entry.get("off") {
+                at.map(|at| kpis.remove(at));
+                continue;
+            }
             let before = at.map(|at| kpis[at].clone()).or_else(|| plain(name));
             let kpi = kpi(name, &entry, before)?;
             match at {
@@ -73,7 +78,7 @@ impl Settings {
         let rest = written.strip_prefix('+').map(|r| (1, r)).or_else(|| written.strip_prefix('-').map(|r| (-1, r)));
         rest.and_then(signed)
             .filter(|m| m.abs() <= 14 * 60)
-            .ok_or_else(|| format!("{}zone = {written:?}: hours east of Greenwich such as \"+02:00\"", self.written("kpis.zone")))
+            .ok_or_else(|| format!("{}zone = {written:?}: write hours and minutes east of Greenwich, such as \"+02:00\"; names of zones are not known here", self.written("kpis.zone")))
     }
 }
 

@@ -5,17 +5,13 @@ use crate::model::capacity::{Capacity, Left, Needed, Projected, Triggered};
 use crate::model::trend::Outlook;
 use crate::model::unit::{Unit, short};
 
-/// Seconds.
-const HOUR: f64 = 3_600.0;
-const DAY: f64 = 86_400.0;
-
-/// How bad; `None`: nothing runs out within a day, as far as can be seen.
+/// How bad, by within how many seconds it is a warning and critical; `None`: it does not run out so soon, as far as can be seen.
 #[must_use]
-pub fn runs_out(left: &Left) -> Option<Severity> {
+pub fn runs_out(left: &Left, (warning, critical): (u64, u64)) -> Option<Severity> {
     match left.outlook {
         Outlook::Out => Some(Severity::Critical),
-        Outlook::RunsOut(eta) if eta.late_s < HOUR => Some(Severity::Critical),
-        Outlook::RunsOut(eta) if eta.late_s < DAY => Some(Severity::Warning),
+        Outlook::RunsOut(eta) if eta.late_s < critical as f64 => Some(Severity::Critical),
+        Outlook::RunsOut(eta) if eta.late_s < warning as f64 => Some(Severity::Warning),
         _ => None,
     }
 }
@@ -23,7 +19,7 @@ pub fn runs_out(left: &Left) -> Option<Severity> {
 /// The worst of all.
 #[must_use]
 pub fn worst(capacity: &Capacity) -> Option<Severity> {
-    capacity.left.iter().filter_map(runs_out).min_by_key(|s| *s != Severity::Critical)
+    capacity.left.iter().filter_map(|l| runs_out(l, capacity.limits_s)).min_by_key(|s| *s != Severity::Critical)
 }
 
 /// Too little is known for "nothing runs out": something was not answered, or has too few readings.
@@ -45,9 +41,9 @@ pub fn stands(needed: &Needed, projected: Option<&Projected>) -> (String, bool) 
         _ if p.growth > GROWS && p.credible => (format!("grows by {} %: plan for more", short(p.growth * 100.0)), true),
         Some(_) => match p.missing_most {
             Some(most) if most > 0.0 => {
-                (format!("enough; {} {} short where it grows fastest", short(most), needed.need.unit), false)
+                (format!("enough in total; {} {} short where it grows fastest", short(most), needed.need.unit), false)
             }
-            _ => ("enough".into(), false),
+            _ => ("enough in total".into(), false),
         },
         None => ("? how much there is".into(), false),
     }
@@ -70,7 +66,8 @@ pub fn called(t: &Triggered) -> (String, bool) {
     let action = if t.trigger.action.is_empty() { String::new() } else { format!(": {}", t.trigger.action) };
     match (t.value, t.calls()) {
         (None, _) => ("? no series".into(), false),
-        (_, true) => (format!("{above} of {all} above{action}"), true),
+        (_, true) if t.whose.shown().is_empty() => (format!("{above} of {all} above{action}"), true),
+        (_, true) => (format!("{above} of {all} above ({}){action}", t.whose.shown()), true),
         (Some((low, high)), _) if low < high && high > t.trigger.above => {
             ("cannot be told: the threshold lies within a bucket".into(), false)
         }

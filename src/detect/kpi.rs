@@ -203,7 +203,7 @@ fn says(measured: &Measured, s: &Standing) -> String {
         (Level::Unknown, _) if measured.kpi.ask == KpiAsk::Nothing => format!("? no query: write [kpi.{}]", measured.kpi.name),
         (Level::Unknown, _) => "? no series".into(),
         (Level::Critical, _) => format!("critical{lasted}"),
-        (Level::Warning, Level::Critical) => format!("warning; critical{}", waits()),
+        (Level::Warning, Level::Critical) => format!("warning; beyond critical{}", waits()),
         (Level::Warning, _) => format!("warning{lasted}"),
         (_, Level::Critical) => {
             format!("above critical{}", waits()).replace("above", if measured.kpi.lower { "below" } else { "above" })

@@ -170,7 +170,7 @@ impl Trend {
 #[must_use]
 pub fn outlook(readings: &[(f64, f64)], left: f64) -> (Option<Trend>, Outlook) {
     match Trend::of(readings) {
-        Some(trend) => (Some(trend), trend.outlook(left)),
+        Some(trend) => (Some(trend), trend.outlook(left.min(least_of_day(&trend, readings)))),
         None => (None, if left <= 0.0 { Outlook::Out } else { Outlook::Short }),
     }
 }
@@ -183,6 +183,12 @@ fn date(ahead_s: f64) -> String {
         d if d >= 0.125 => format!("{:.0} h", d * 24.0),
         _ => seconds(ahead_s),
     }
+}
+
+/// The least of the last day, where days were told apart: what comes back each day will be as low again.
+fn least_of_day(trend: &Trend, readings: &[(f64, f64)]) -> f64 {
+    let Some((end, _)) = readings.last().filter(|_| trend.part_s >= DAY_S) else { return f64::INFINITY };
+    readings.iter().filter(|(at, _)| *at > end - DAY_S).map(|(_, y)| *y).fold(f64::INFINITY, f64::min)
 }
 
 /// Each reading as the mean of the day before it: of what comes back each day, whatever its shape, that is the same.
@@ -301,6 +307,10 @@ mod tests {
         let Outlook::RunsOut(eta) = outlook else { panic!("{outlook:?}") };
         assert!((eta.at_s / (1e5 / 0.1) - 1.0).abs() < 0.05, "{eta:?}");
         assert!(eta.early_s > eta.at_s * 0.9 && eta.late_s < eta.at_s * 1.1, "{eta:?} {trend:?}");
+        // What is left at night is not what is left at noon: the date is that of the next low.
+        let (_, at_low) = super::outlook(&over(14 * 24, 3_600.0, |t| 2e5 - 0.15 * t + day(t + DAY_S / 4.0)), 3e4);
+        let Outlook::RunsOut(eta) = at_low else { panic!("{at_low:?}") };
+        assert!(eta.at_s < 0.6 * (3e4 / 0.15), "sooner than by what is left now: {eta:?}");
         assert!(Trend::of(&over(14 * 24, 3_600.0, |t| 1e6 + day(t))).unwrap().outlook(1e6) != Outlook::RunsOut(NEVER));
     }
 

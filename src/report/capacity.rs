@@ -48,6 +48,8 @@ struct Row<'a> {
     /// out, short, steady, not_credible, beyond, runs_out.
     outlook: &'static str,
     severity: Option<Severity>,
+    /// When it runs out by its trend.
+    at: Option<String>,
     eta_s: Option<f64>,
     early_s: Option<f64>,
     late_s: Option<f64>,
@@ -107,7 +109,7 @@ const fn word(outlook: &Outlook) -> (&'static str, Option<Eta>) {
     }
 }
 
-fn row(l: &Left) -> Row<'_> {
+fn row(l: &Left, limits_s: (u64, u64), at_ms: i64) -> Row<'_> {
     let (outlook, eta) = word(&l.outlook);
     Row {
         what: &l.what,
@@ -118,7 +120,8 @@ fn row(l: &Left) -> Row<'_> {
         all: l.all,
         per_day: l.trend.map(|t| t.per_s * DAY_S),
         outlook,
-        severity: runs_out(l),
+        severity: runs_out(l, limits_s),
+        at: eta.map(|e| rfc3339(at_ms + (e.at_s * 1e3) as i64)),
         eta_s: eta.map(|e| e.at_s.round()),
         early_s: eta.map(|e| e.early_s.round()),
         late_s: eta.map(|e| e.late_s.round()),
@@ -172,7 +175,7 @@ pub fn json(source: &str, capacity: &Capacity) -> String {
         seen_s: capacity.span_s,
         step_s: capacity.step_s,
         ahead_s: capacity.ahead_s,
-        left: capacity.left.iter().map(row).collect(),
+        left: capacity.left.iter().map(|l| row(l, capacity.limits_s, capacity.at_ms)).collect(),
         needs: capacity.needed.iter().map(|n| need(n, capacity.ahead_s)).collect(),
         triggers: capacity.triggered.iter().map(trigger).collect(),
         unknown: capacity.lacks.iter().map(|(what, said)| Unknown { what, because: said.shown() }).collect(),
@@ -196,16 +199,27 @@ fn head(source: &str, c: &Capacity) -> String {
 }
 
 /// What stands in a line of a resource.
-fn cells(l: &Left) -> [String; 5] {
+fn cells(l: &Left, c: &Capacity) -> [String; 5] {
     let share = l.share().map_or_else(String::new, |s| format!(" ({} %)", short(s * 100.0)));
-    let severity = runs_out(l).map_or("-", Severity::word);
+    let severity = runs_out(l, c.limits_s).map_or("-", Severity::word);
+    // A ticket is read on another day.
+    let date = word(&l.outlook).1.map_or_else(String::new, |e| {
+        let at = rfc3339(c.at_ms + (e.at_s * 1e3) as i64);
+        let day = l.trend.map_or_else(String::new, |t| format!(", {} a day", l.unit.show(t.per_s * DAY_S)));
+        format!(": {} UTC{day}", at.get(..16).unwrap_or(&at).replace('T', " "))
+    });
     [
         severity.to_owned(),
         l.what.clone(),
         format!("{} {}", l.host.shown(), l.about.shown()).trim().to_owned(),
         format!("{}{share}", l.unit.show(l.left)),
-        l.outlook.says(),
+        l.outlook.says() + &date,
     ]
+}
+
+/// An amount of money, whose currency only its owner knows.
+fn money(amount: f64) -> String {
+    if amount >= 100.0 { format!("{amount:.0}") } else { format!("{amount:.2}") }
 }
 
 /// What stands in a line of a need.
@@ -216,7 +230,13 @@ fn need_cells(n: &Needed, c: &Capacity) -> [String; 5] {
         Some(p) if p.ahead_s > 0.0 => format!("{} in {}", show(Some(p.used.0)), seconds(p.ahead_s)),
         _ => "no trend yet".to_owned(),
     };
-    let price = projected.and_then(|p| n.price(&p)).map_or_else(String::new, |p| format!(", {} a month", short(p)));
+    let price = projected.and_then(|p| n.price(&p)).map_or_else(String::new, |price| {
+        let missing = projected.and_then(|p| p.missing).filter(|m| *m > 0.0);
+        let more = missing
+            .zip(n.need.price)
+            .map_or_else(String::new, |(m, each)| format!(", {} of it for what is missing", money(m * each)));
+        format!(", {} a month{more}", money(price))
+    });
     [
         n.need.name.clone(),
         show(n.have),
@@ -232,7 +252,7 @@ fn trigger_cells(t: &Triggered) -> [String; 4] {
     [
         of.name.clone(),
         format!("{} of {}", of.statistic.word(), seconds(t.over_s as f64)),
-        format!("{value} of {}", of.unit.show(of.above)),
+        format!("{value} (threshold {})", of.unit.show(of.above)),
         called(t).0,
     ]
 }
@@ -241,7 +261,7 @@ fn trigger_cells(t: &Triggered) -> [String; 4] {
 #[must_use]
 pub fn text(source: &str, c: &Capacity) -> String {
     let mut out = head(source, c) + "\n\n";
-    for [severity, what, whose, left, says] in c.left.iter().take(SHOWN).map(cells) {
+    for [severity, what, whose, left, says] in told(c).into_iter().map(|l| cells(l, c)) {
         _ = writeln!(out, "{severity:<9} {what:<28} {whose:<32} {left:>18}  {says}");
     }
     more(&mut out, c);
@@ -258,10 +278,23 @@ pub fn text(source: &str, c: &Capacity) -> String {
     out
 }
 
+/// Resources that are told one by one: those of which there is something to say, at most so many.
+fn told(c: &Capacity) -> Vec<&Left> {
+    let quiet = |l: &&Left| !matches!(l.outlook, Outlook::Steady | Outlook::Beyond(_));
+    c.left.iter().filter(quiet).take(SHOWN).collect()
+}
+
 fn more(out: &mut String, c: &Capacity) {
-    let more = c.left.len().saturating_sub(SHOWN);
+    let more = c.left.len() - told(c).len();
     if more > 0 {
-        _ = writeln!(out, "and {more} more");
+        _ = writeln!(out, "{more} others: none is seen to run out; the screen and the JSON have them all");
+    }
+    if c.needed.iter().any(|n| n.trend.is_some_and(|t| t.reach_s() + 1.0 < c.ahead_s as f64)) {
+        let (asked, allowed) = (seconds(c.ahead_s as f64), seconds(c.span_s as f64 * 3.0));
+        _ = writeln!(
+            out,
+            "{asked} ahead are asked for, and a trend is carried on for three times as long as it was seen: {allowed}"
+        );
     }
 }
 
@@ -277,15 +310,12 @@ pub fn markdown(source: &str, c: &Capacity) -> String {
         }
         out.push('\n');
     };
-    table(&["severity", "what", "whose", "left", "runs out"], c.left.iter().take(SHOWN).map(|l| cells(l).to_vec()).collect());
+    table(&["severity", "what", "whose", "left", "runs out"], told(c).into_iter().map(|l| cells(l, c).to_vec()).collect());
     table(
         &["need", "have", "peak, now and then", "needed", "state"],
         c.needed.iter().map(|n| need_cells(n, c).to_vec()).collect(),
     );
-    table(
-        &["trigger", "statistic", "value of threshold", "state"],
-        c.triggered.iter().map(|t| trigger_cells(t).to_vec()).collect(),
-    );
+    table(&["trigger", "statistic", "value", "state"], c.triggered.iter().map(|t| trigger_cells(t).to_vec()).collect());
     more(&mut out, c);
     for (what, said) in &c.lacks {
         _ = writeln!(out, "Unknown: {}: {}", escape(&tamed(what)), escape(said.shown()));

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::detect::diagnosis::rfc3339;
 use crate::detect::kpi::{Level, figure, standing, state, usual, word};
 use crate::model::foreign::tamed;
-use crate::model::kpi::{KpiAsk, Kpis, Measured};
+use crate::model::kpi::{Kpis, Measured};
 
 use super::markdown::escape;
 
@@ -82,12 +82,10 @@ pub fn worst(kpis: &Kpis) -> Level {
     kpis.all.iter().map(|m| standing(m).level).max().unwrap_or(Level::Unknown)
 }
 
-/// Too little is known: of more than half of those that have a question there is no answer, or one failed.
+/// Too little is known: a question failed, or there is no series of any. Those of which there is no series are not in use here.
 #[must_use]
 pub fn blind(kpis: &Kpis) -> bool {
-    let asked: Vec<&Measured> = kpis.all.iter().filter(|m| m.kpi.ask != KpiAsk::Nothing).collect();
-    let known = asked.iter().filter(|m| m.now().is_some()).count();
-    !kpis.lacks.is_empty() || known * 2 < asked.len() || asked.is_empty()
+    !kpis.lacks.is_empty() || kpis.all.iter().all(|m| m.now().is_none())
 }
 
 /// One JSON object.

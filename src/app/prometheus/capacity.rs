@@ -1,6 +1,6 @@
 //! What runs out: rows, and one resource closely.
 
-use crate::app::tables::{Card, Cell, Row};
+use crate::app::tables::{Card, Cell, Copied, Row};
 use crate::config::Meaning;
 use crate::detect::capacity::runs_out;
 use crate::detect::finding::Severity;
@@ -12,8 +12,8 @@ const DAY_S: f64 = 86_400.0;
 
 /// How it is drawn.
 #[must_use]
-pub fn meaning(left: &Left) -> Meaning {
-    match runs_out(left) {
+pub fn meaning(left: &Left, limits_s: (u64, u64)) -> Meaning {
+    match runs_out(left, limits_s) {
         Some(Severity::Critical) => Meaning::Critical,
         Some(_) => Meaning::Warning,
         None => Meaning::Text,
@@ -34,7 +34,7 @@ pub fn left(p: &PrometheusFacts, _: i64) -> Vec<Row> {
             Cell::maybe(l.trend.map(|t| t.per_s * DAY_S), |v| l.unit.show(v)),
             Cell::text(l.outlook.says()),
         ],
-        meaning: meaning(l),
+        meaning: meaning(l, capacity.limits_s),
     };
     capacity.left.iter().map(row).collect()
 }
@@ -93,4 +93,12 @@ pub fn card(p: &PrometheusFacts, key: &str) -> Option<Card> {
         ));
     }
     Some(Card { title: l.title(), lines })
+}
+
+/// What is left, and until when, in a line.
+pub fn copied(p: Option<&PrometheusFacts>, key: Option<&str>) -> Result<Copied, &'static str> {
+    let capacity = p.and_then(|p| p.capacity.as_ref().ok()).ok_or("nothing to copy yet")?;
+    let l = capacity.left.iter().find(|l| Some(l.key().as_str()) == key).ok_or("nothing to copy: none is selected")?;
+    let text = format!("{}: {} left; {}", l.title(), l.unit.show(l.left), l.outlook.says());
+    Ok(Copied { text, what: l.title() })
 }

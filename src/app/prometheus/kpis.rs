@@ -1,6 +1,6 @@
 //! Key figures: rows, and one closely.
 
-use crate::app::tables::{Card, Cell, Row};
+use crate::app::tables::{Card, Cell, Copied, Row};
 use crate::config::Meaning;
 use crate::detect::kpi::{Level, Standing, Usual, exact, figure, standing, state, usual};
 use crate::model::facts::PrometheusFacts;
@@ -109,10 +109,22 @@ pub fn card(p: &PrometheusFacts, key: &str) -> Option<Card> {
     lines.push(row(
         "asked",
         match &kpi.ask {
-            KpiAsk::Query(query) | KpiAsk::Once(query) => query.clone(),
+            KpiAsk::Query(query) | KpiAsk::Once(query) => query.replace("$w", "5m"),
             KpiAsk::Quantile { of, buckets } => format!("the bucket of p{} of {buckets}, of the slowest job", short(of * 100.0)),
             KpiAsk::Nothing => format!("no exporter tells it: write [kpi.{}] with query", kpi.name),
         },
     ));
     Some(Card { title: kpi.says.clone(), lines })
+}
+
+/// The query behind it.
+pub fn copied(p: Option<&PrometheusFacts>, key: Option<&str>) -> Result<Copied, &'static str> {
+    let kpis = p.and_then(|p| p.kpis.as_ref().ok()).ok_or("nothing to copy yet")?;
+    let m = kpis.all.iter().find(|m| Some(m.kpi.name.as_str()) == key).ok_or("nothing to copy: none is selected")?;
+    let text = match &m.kpi.ask {
+        KpiAsk::Query(query) | KpiAsk::Once(query) => query.replace("$w", "5m"),
+        KpiAsk::Quantile { of, buckets } => format!("histogram_quantile({of}, sum by (le, job) (rate({buckets}[5m])))"),
+        KpiAsk::Nothing => return Err("nothing to copy: it has no query"),
+    };
+    Ok(Copied { text, what: format!("the query of {}", m.kpi.says) })
 }

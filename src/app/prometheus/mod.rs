@@ -144,6 +144,7 @@ const TABS: &[Tab] = &[
     Tab {
         rows: |facts, id, _| of(facts, id, capacity::left),
         card: |facts, id, key| capacity::card(server(facts, id)?, key),
+        copy: |facts, id, key| capacity::copied(server(facts, id), key),
         nothing: |facts, id| capacity::nothing(server(facts, id)),
         ..Tab::plain(
             "Capacity",
@@ -161,6 +162,7 @@ const TABS: &[Tab] = &[
     Tab {
         rows: |facts, id, _| of(facts, id, needs::rows),
         card: |facts, id, key| needs::card(server(facts, id)?, key),
+        copy: |facts, id, key| needs::copied(server(facts, id), key),
         nothing: |facts, id| capacity::nothing(server(facts, id)),
         ..Tab::plain(
             "Needs",
@@ -178,6 +180,7 @@ const TABS: &[Tab] = &[
     Tab {
         rows: |facts, id, _| of(facts, id, kpis::rows),
         card: |facts, id, key| kpis::card(server(facts, id)?, key),
+        copy: |facts, id, key| kpis::copied(server(facts, id), key),
         nothing: |facts, id| kpis::nothing(server(facts, id)),
         ..Tab::plain(
             "KPIs",

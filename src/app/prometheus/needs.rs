@@ -1,6 +1,6 @@
 //! What is needed by and by, and what calls for more: rows, and one closely.
 
-use crate::app::tables::{Card, Cell, Row};
+use crate::app::tables::{Card, Cell, Copied, Row};
 use crate::config::Meaning;
 use crate::detect::capacity::{bucket, called, stands};
 use crate::model::capacity::{Capacity, Needed, Triggered};
@@ -43,7 +43,6 @@ fn need(needed: &Needed, capacity: &Capacity) -> Row {
 fn trigger(t: &Triggered) -> Row {
     let (state, act) = called(t);
     let of = &t.trigger;
-    let whose = if t.whose.shown().is_empty() { String::new() } else { format!(" ({})", t.whose.shown()) };
     Row {
         key: format!("trigger {}", of.name),
         cells: vec![
@@ -53,7 +52,7 @@ fn trigger(t: &Triggered) -> Row {
             Cell::text(format!("{} of {}", of.statistic.word(), seconds(t.over_s as f64))),
             Cell::of(of.above, format!("> {}", of.unit.show(of.above))),
             Cell::text(""),
-            Cell::text(format!("{state}{whose}")),
+            Cell::text(state),
         ],
         meaning: if act { Meaning::Warning } else { Meaning::Text },
     }
@@ -118,4 +117,14 @@ pub fn card(p: &PrometheusFacts, key: &str) -> Option<Card> {
     }
     lines.push(row("asked", need.used.clone()));
     Some(Card { title: format!("need {}", need.name), lines })
+}
+
+/// The query behind it.
+pub fn copied(p: Option<&PrometheusFacts>, key: Option<&str>) -> Result<Copied, &'static str> {
+    let capacity = p.and_then(|p| p.capacity.as_ref().ok()).ok_or("nothing to copy yet")?;
+    let (kind, name) = key.and_then(|k| k.split_once(' ')).ok_or("nothing to copy: none is selected")?;
+    let needed = capacity.needed.iter().filter(|_| kind == "need").map(|n| (&n.need.name, &n.need.used));
+    let triggered = capacity.triggered.iter().filter(|_| kind == "trigger").map(|t| (&t.trigger.name, &t.trigger.query));
+    let (_, query) = needed.chain(triggered).find(|(n, _)| *n == name).ok_or("nothing to copy: it is not there any more")?;
+    Ok(Copied { text: query.clone(), what: format!("the query of {name}") })
 }

@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, watch};
 use crate::collect::kind::Kind;
 use crate::collect::root::Roots;
 use crate::collect::url::has_password;
+use crate::collect::url::loopback;
 use crate::collect::watched::{Configured, Given, Reach, Reads, Slot, Taken, spawn};
 use crate::model::demand::Demand;
 use crate::model::postgres::PgSample;
@@ -16,7 +17,7 @@ use crate::model::source::{SourceKind, SourceStatus};
 use super::environment::from_environment;
 use super::find::socket;
 use super::slot::Shared;
-use super::target::Target;
+use super::target::{Address, Target};
 use super::watcher::Watcher;
 
 /// Its row.
@@ -76,6 +77,13 @@ impl Reach for Target {
 
     fn port(&self) -> u16 {
         self.port
+    }
+
+    fn local(&self) -> bool {
+        match &self.address {
+            Address::Tcp(host) => loopback(host),
+            Address::Socket(_) => true,
+        }
     }
 
     fn discovered(&self) -> bool {

@@ -40,7 +40,14 @@ pub async fn look(server: &mut impl Answers, plan: &CapacityPlan) -> Result<Capa
     let mut looking = Looking::new(server, "capacity");
     let at_ms = looking.end_s * 1000;
     let width = reach(&mut looking).await?;
-    let mut found = Capacity { at_ms, ahead_s: plan.ahead_s, span_s: width.0, step_s: width.1, ..Capacity::default() };
+    let mut found = Capacity {
+        at_ms,
+        ahead_s: plan.ahead_s,
+        limits_s: plan.limits_s,
+        span_s: width.0,
+        step_s: width.1,
+        ..Capacity::default()
+    };
     for resource in &plan.resources {
         found.left.extend(resource_left(&mut looking, resource, width).await?);
     }
@@ -96,6 +103,10 @@ async fn resource_left<S: Answers>(looking: &mut Looking<'_, S>, r: &Resource, w
     let near = looking.ask(&r.name, near, None).await?;
     let candidates: BTreeMap<String, Series> = near.into_iter().take(MOST).map(|s| (key(&s), s)).collect();
     if candidates.is_empty() {
+        // Of those that are built in an exporter may be missing; one of the configuration is mistyped.
+        if !r.left.contains("$h") && !looking.lacks.contains_key(&r.name) {
+            looking.lacks.insert(r.name.clone(), Foreign::from("its query gives no series"));
+        }
         return Ok(Vec::new());
     }
     let chosen = chosen(&candidates);
@@ -155,7 +166,12 @@ async fn needed<S: Answers>(looking: &mut Looking<'_, S>, need: &Need, width: Wi
         None => Vec::new(),
     };
     if told.len() > 1 || have.len() > 1 {
-        let says = format!("{} series where one is asked for: write sum(…) around it", told.len().max(have.len()));
+        let which = if told.len() > 1 { "used" } else { "have" };
+        let says = format!(
+            "{which} of [needs.{}] gives {} series where one is asked for: write sum(…) around it",
+            need.name,
+            told.len().max(have.len())
+        );
         looking.lacks.insert(about, Foreign::from(says.as_str()));
         return Ok(None);
     }
@@ -255,7 +271,10 @@ fn named(series: &Series) -> (Foreign, Foreign) {
     };
     let own = ["mountpoint", "persistentvolumeclaim"].iter().map(|l| series.label(l)).find(|v| !v.is_empty());
     let rest = || {
-        let other = |n: &str| !["instance", "namespace", "__name__", "mountpoint", "persistentvolumeclaim"].contains(&n);
+        const KNOWN: [&str; 8] =
+            ["instance", "namespace", "__name__", "mountpoint", "persistentvolumeclaim", "device", "fstype", "cluster"];
+        // Where a place says which it is, the job does not.
+        let other = |n: &str| !(KNOWN.contains(&n) || n == "job" && own.is_some());
         series.labels.iter().filter(|(n, _)| other(n)).map(|(_, v)| &**v).collect::<Vec<_>>()
     };
     let about: Vec<&str> = own.into_iter().chain(rest()).collect();

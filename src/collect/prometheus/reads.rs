@@ -9,6 +9,7 @@ use crate::collect::bounded;
 use crate::collect::kind::Kind;
 use crate::collect::root::Roots;
 use crate::collect::tls::Trust;
+use crate::collect::url::loopback;
 use crate::collect::watched::{Configured, Given, Reach, Reads, Slot, spawn};
 use crate::model::demand::Demand;
 use crate::model::host::ProcId;
@@ -158,6 +159,11 @@ impl Reach for Target {
 
     fn port(&self) -> u16 {
         self.port
+    }
+
+    fn local(&self) -> bool {
+        let host = self.base.split_once("://").map_or("", |(_, rest)| rest.split(['/']).next().unwrap_or(""));
+        loopback(host.rsplit_once(':').map_or(host, |(host, _)| host).trim_start_matches('[').trim_end_matches(']'))
     }
 
     fn discovered(&self) -> bool {

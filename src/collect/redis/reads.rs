@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::collect::kind::Kind;
 use crate::collect::root::Roots;
+use crate::collect::url::loopback;
 use crate::collect::watched::{Configured, Given, Reach, Reads, Slot, spawn};
 use crate::model::demand::Demand;
 use crate::model::host::ProcId;
@@ -115,6 +116,10 @@ impl Reach for Target {
 
     fn port(&self) -> u16 {
         Self::port(self)
+    }
+
+    fn local(&self) -> bool {
+        matches!(&self.address, Address::Tcp(host, _) if loopback(host))
     }
 
     fn discovered(&self) -> bool {

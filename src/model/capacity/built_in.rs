@@ -170,7 +170,7 @@ const TRIGGERS: &[(&str, Statistic, f64, Unit, &str, &str)] = &[
 
 impl Default for CapacityPlan {
     fn default() -> Self {
-        Self { ahead_s: 90 * 86_400, resources: resources(), needs: needs(), triggers: triggers() }
+        Self { ahead_s: 90 * 86_400, limits_s: (86_400, 3_600), resources: resources(), needs: needs(), triggers: triggers() }
     }
 }
 

@@ -28,6 +28,9 @@ pub struct Capacity {
     pub step_s: u64,
     /// How far ahead needs are, seconds.
     pub ahead_s: u64,
+    /// Within so many seconds it is a warning that something runs out, and critical.
+    #[serde(default)]
+    pub limits_s: (u64, u64),
     /// What is left of resources: what runs out first stands first.
     pub left: Vec<Left>,
     /// What is needed.

@@ -10,6 +10,8 @@ use crate::model::unit::Unit;
 pub struct CapacityPlan {
     /// How far ahead needs are, seconds.
     pub ahead_s: u64,
+    /// Within so many seconds it is a warning that something runs out, and critical.
+    pub limits_s: (u64, u64),
     /// Resources.
     pub resources: Vec<Resource>,
     /// Needs.

@@ -33,7 +33,7 @@ const KPIS: &[Row] = &[
         Unit::PerSecond,
         true,
         Ask::Query(
-            "sum(sum by (job) (rate(http_requests_total[5m])) or sum by (job) (rate({__name__=~\"http_request_duration_seconds_count|http_server_request_duration_seconds_count|http_server_requests_seconds_count\"}[5m])))",
+            "sum(sum by (job) (rate(http_requests_total[$w])) or sum by (job) (rate({__name__=~\"http_request_duration_seconds_count|http_server_request_duration_seconds_count|http_server_requests_seconds_count\"}[$w])))",
         ),
     ),
     (
@@ -51,7 +51,7 @@ const KPIS: &[Row] = &[
         Unit::Percent,
         false,
         Ask::Query(
-            "100 * (sum(rate(http_requests_total{code=~\"5..\"}[5m]) or rate(http_requests_total{status=~\"5..\"}[5m]) or rate(http_requests_total{status_code=~\"5..\"}[5m])) or 0 * sum(rate(http_requests_total{code!=\"\"}[5m]) or rate(http_requests_total{status!=\"\"}[5m]) or rate(http_requests_total{status_code!=\"\"}[5m]))) / (sum(rate(http_requests_total{code!=\"\"}[5m]) or rate(http_requests_total{status!=\"\"}[5m]) or rate(http_requests_total{status_code!=\"\"}[5m])) > 0)",
+            "100 * (sum(rate(http_requests_total{code=~\"5..\"}[$w]) or rate(http_requests_total{status=~\"5..\"}[$w]) or rate(http_requests_total{status_code=~\"5..\"}[$w])) or 0 * sum(rate(http_requests_total{code!=\"\"}[$w]) or rate(http_requests_total{status!=\"\"}[$w]) or rate(http_requests_total{status_code!=\"\"}[$w]))) / (sum(rate(http_requests_total{code!=\"\"}[$w]) or rate(http_requests_total{status!=\"\"}[$w]) or rate(http_requests_total{status_code!=\"\"}[$w])) > 0)",
         ),
     ),
     (
@@ -60,7 +60,7 @@ const KPIS: &[Row] = &[
         Unit::Percent,
         false,
         Ask::Query(
-            "100 * max(1 - avg by (instance, job) (sum by (instance, job, cpu) (rate(node_cpu_seconds_total{mode=~\"idle|iowait\"}[5m]))))",
+            "100 * max(1 - avg by (instance, job) (sum by (instance, job, cpu) (rate(node_cpu_seconds_total{mode=~\"idle|iowait\"}[$w]))))",
         ),
     ),
     (
@@ -75,7 +75,7 @@ const KPIS: &[Row] = &[
         "disk, busiest",
         Unit::Percent,
         false,
-        Ask::Query("100 * max(rate(node_disk_io_time_seconds_total{device!~\"loop.*|ram.*|dm-.*\"}[5m]))"),
+        Ask::Query("100 * max(rate(node_disk_io_time_seconds_total{device!~\"loop.*|ram.*|dm-.*\"}[$w]))"),
     ),
     (
         "disk_space",
@@ -92,7 +92,7 @@ const KPIS: &[Row] = &[
         Unit::Percent,
         true,
         Ask::Query(
-            "100 * sum(rate(redis_keyspace_hits_total[5m])) / ((sum(rate(redis_keyspace_hits_total[5m])) + sum(rate(redis_keyspace_misses_total[5m]))) > 0)",
+            "100 * sum(rate(redis_keyspace_hits_total[$w])) / ((sum(rate(redis_keyspace_hits_total[$w])) + sum(rate(redis_keyspace_misses_total[$w]))) > 0)",
         ),
     ),
     (
@@ -117,7 +117,7 @@ const KPIS: &[Row] = &[
         Unit::Milliseconds,
         false,
         Ask::Query(
-            "1000 * sum(rate(pg_stat_statements_seconds_total[5m])) / (sum(rate(pg_stat_statements_calls_total[5m])) > 0) or max(pg_stat_statements_mean_time_ms)",
+            "1000 * sum(rate(pg_stat_statements_seconds_total[$w])) / (sum(rate(pg_stat_statements_calls_total[$w])) > 0) or max(pg_stat_statements_mean_time_ms)",
         ),
     ),
     ("task_completion", "tasks completed", Unit::Percent, true, Ask::Query("min(task_completion_rate)")),
@@ -270,9 +270,10 @@ mod tests {
         for row in KPIS {
             let query = match &row.4 {
                 Ask::Query(query) | Ask::Once(query) => (*query).to_owned(),
-                Ask::Quantile(_, buckets) => format!("sum by (le, job) (rate({buckets}[5m]))"),
+                Ask::Quantile(_, buckets) => format!("sum by (le, job) (rate({buckets}[$w]))"),
                 Ask::Nothing => continue,
             };
+            let query = query.replace("$w", "5m");
             assert!(promql_parser::parser::parse(&query).is_ok(), "{}: {query}", row.0);
         }
         for (name, rows) in PROFILES {

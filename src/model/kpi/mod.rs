@@ -37,7 +37,7 @@ pub struct Kpi {
     pub ask: KpiAsk,
 }
 
-/// How a key figure is asked.
+/// How a key figure is asked; `$w` stands where the window of a rate is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KpiAsk {

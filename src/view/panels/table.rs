@@ -48,7 +48,10 @@ pub fn draw(view: &ServerView, picture: &Picture, theme: &Theme, frame: &mut Fra
 
 /// Why there is nothing to see.
 fn nothing(view: &ServerView, picture: &Picture) -> String {
-    let why = view.of(&picture.facts).map(|server| (view.open().nothing)(&picture.facts, server));
+    let why = match view.filter.text.trim() {
+        "" => view.of(&picture.facts).map(|server| (view.open().nothing)(&picture.facts, server)),
+        words => Some(format!("nothing matches {words}")),
+    };
     format!(" {}", why.as_deref().unwrap_or("no server"))
 }
 

@@ -28,7 +28,7 @@ pub fn draw(capacity: &Capacity, selected: Option<&Left>, theme: &Theme, frame: 
     let mut all: Vec<Line<'_>> = Vec::new();
     if let Some(left) = selected {
         let text = format!(" {}: {}", left.title(), left.outlook.says());
-        all.push(Line::from(Span::styled(text, theme.style(meaning(left)))));
+        all.push(Line::from(Span::styled(text, theme.style(meaning(left, capacity.limits_s)))));
     }
     let told = banner(capacity).into_iter().map(|(text, m)| Line::from(Span::styled(format!(" {text}"), theme.style(m))));
     all.extend(told);
@@ -58,7 +58,7 @@ fn chart(capacity: &Capacity, left: &Left, theme: &Theme, frame: &mut Frame<'_>,
     let set = |data, m: Meaning| Dataset::default().marker(marker).graph_type(GraphType::Line).style(theme.style(m)).data(data);
     let mut sets = vec![set(&now, Meaning::Muted)];
     sets.extend([&early, &late].into_iter().flatten().map(|data| set(data, Meaning::Muted)));
-    sets.extend(middle.iter().map(|data| set(data, meaning(left))));
+    sets.extend(middle.iter().map(|data| set(data, meaning(left, capacity.limits_s))));
     sets.push(set(&points, Meaning::Io));
     let muted = theme.style(Meaning::Muted);
     let word = |text: String| Span::styled(theme.text(&text), muted);
