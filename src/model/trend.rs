@@ -19,8 +19,8 @@ const DAYS: f64 = 5.0;
 /// The moments of the history, in percent, from which the trend is told again and held against what came; and how far ahead, likewise.
 const CUTS: [usize; 5] = [40, 50, 60, 70, 80];
 const CHECKED: [usize; 2] = [10, 20];
-/// Those errors overlap: they count as three, of which t has two degrees of freedom.
-const T90_ERRORS: f64 = T90[1];
+/// Those errors overlap: they count as four, of which t has three degrees of freedom.
+const T90_ERRORS: f64 = T90[2];
 /// A trend is carried on for so many times as long as it was seen, and no further.
 const AHEAD: f64 = 3.0;
 /// The nine-tenths quantile of Student's t, by degrees of freedom from one on: 80 % lie between it and its negative.
