@@ -282,6 +282,8 @@ fn what_runs_out_and_what_is_needed() {
     for size in SIZES {
         assert_screen("capacity", &app(&known, &keys(5, &[])), &dark, size);
     }
+    let drawn = draw(&app(&known, &keys(5, &[Key::Down])), &dark, SIZES[1]);
+    same_picture("capacity-dark", &svg::render(&drawn, "#101418", "#d8dee9"));
     assert_screen("capacity_ascii", &app(&known, &keys(5, &[])), &theme("dark", Depth::None, true), SIZES[1]);
     assert_screen("capacity_card", &app(&known, &keys(5, &[Key::Down, Key::Enter])), &dark, SIZES[1]);
     assert_screen("needs", &app(&known, &keys(6, &[])), &dark, SIZES[1]);
@@ -332,6 +334,8 @@ fn key_figures_against_their_targets() {
     for size in SIZES {
         assert_screen("kpis", &app(&known, &keys(&[])), &dark, size);
     }
+    let drawn = draw(&app(&known, &keys(&[Key::Down])), &dark, SIZES[1]);
+    same_picture("kpis-dark", &svg::render(&drawn, "#101418", "#d8dee9"));
     assert_screen("kpis_card", &app(&known, &keys(&[Key::Down, Key::Down, Key::Enter])), &dark, SIZES[1]);
 }
 
@@ -413,8 +417,16 @@ fn the_fleet_is_asked_for_when_it_is_looked_at() {
     let mut screen = app(&burns, &[]);
     assert_eq!(screen.update(Msg::Key(Key::Char('7'))), [Effect::Ask(PrometheusAsk::Fleet.of(&id))]);
     assert_eq!(screen.update(Msg::Picture(burns.clone())), [], "not again within half a minute");
-    screen.update(Msg::Key(Key::Char('5')));
+    let left = Effect::Ask(PrometheusAsk::Leave.of(&id));
+    assert_eq!(screen.update(Msg::Key(Key::Char('5'))), std::slice::from_ref(&left), "nobody looks any more");
     assert!(text(&draw(&screen, &theme("dark", Depth::True, false), SIZES[1])).contains("OBJECTIVE"));
+    let again = screen.update(Msg::Key(Key::Char('7')));
+    assert_eq!(again, [Effect::Ask(PrometheusAsk::Fleet.of(&id))], "it was not answered");
+    screen.update(Msg::Key(Key::Tab));
+    let asked = screen.update(Msg::Picture(burns.clone()));
+    assert_eq!(asked, [Effect::Ask(PrometheusAsk::Capacity.of(&id))]);
+    assert_eq!(screen.update(Msg::Key(Key::Tab)), [], "the other table of the same look");
+    assert_eq!(screen.update(Msg::Key(Key::Char('1'))), [left]);
 }
 
 const BOARD: &str = r#"{"title":"Shop","templating":{"list":[{"type":"query","name":"job","query":"label_values(up, job)","includeAll":true}]},"panels":[

@@ -181,6 +181,7 @@ impl Drop for Beside {
             _ = child.kill();
             _ = child.wait();
         }
+        _ = std::fs::remove_file(unix_path(self.service.id()));
     }
 }
 

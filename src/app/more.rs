@@ -4,7 +4,7 @@ use crate::model::facts::Facts;
 use crate::model::source::SourceKind;
 
 use super::tables::{More, ServerView};
-use super::{App, Effect, Overlay, Screen};
+use super::{App, DashboardView, Effect, Overlay, Screen};
 
 impl App {
     /// Asks for it.
@@ -68,6 +68,29 @@ impl App {
         }
         view.asked_ns.insert((source.clone(), more.what), picture.at.mono_ns);
         vec![Effect::Ask((more.demand)(&source))]
+    }
+
+    /// What is looked at that a server is asked for only then: whose, and what.
+    pub(super) fn looking(&self) -> Option<(String, &'static str)> {
+        if self.screen == Screen::Dashboard {
+            return Some((self.board_source()?, "dashboard"));
+        }
+        let (view, picture) = (self.server()?, self.shown()?);
+        let more = view.shows().filter(|more| more.leave.is_some())?;
+        Some((view.of(&picture.facts)?.to_owned(), more.what))
+    }
+
+    /// Tells the server that nobody looks at that any more; what was not answered is asked for again when it is looked at again.
+    pub(super) fn left(&mut self, (source, what): (String, &'static str)) -> Option<Effect> {
+        let picture = self.picture.clone()?;
+        for view in &mut self.servers {
+            let Some(more) = view.offers(what) else { continue };
+            if !(more.there)(&picture.facts, &source) {
+                view.asked_ns.remove(&(source.clone(), what));
+            }
+            return Some(Effect::Ask((more.leave?)(&source)));
+        }
+        Some(Effect::Ask(DashboardView::leave(&source)))
     }
 
     /// What a server is only asked for by the operator.

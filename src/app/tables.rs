@@ -190,6 +190,10 @@ pub struct More {
     pub again_s: Option<u64>,
     /// It is a screen of its own.
     pub own: bool,
+    /// What tells a server that nobody looks at it any more; none: it answers at once.
+    pub leave: Option<fn(&str) -> Demand>,
+    /// It has been answered.
+    pub there: fn(&Facts, &str) -> bool,
 }
 
 /// The state of a server's screen.
@@ -241,6 +245,12 @@ impl ServerView {
     #[must_use]
     pub fn shows(&self) -> Option<More> {
         self.screen.more.iter().find(|more| more.tabs.contains(&self.tab)).copied()
+    }
+
+    /// What it can be asked for by that name.
+    #[must_use]
+    pub fn offers(&self, what: &str) -> Option<More> {
+        self.screen.more.iter().find(|more| more.what == what).copied()
     }
 
     /// What is a screen of its own.

@@ -15,6 +15,15 @@ const END: isize = 1 << 30;
 impl App {
     /// Takes one message in; what must happen outside comes out.
     pub fn update(&mut self, msg: Msg) -> Vec<Effect> {
+        let before = self.looking();
+        let mut effects = self.take(msg);
+        if let Some(left) = before.filter(|before| self.looking().as_ref() != Some(before)) {
+            effects.splice(0..0, self.left(left));
+        }
+        effects
+    }
+
+    fn take(&mut self, msg: Msg) -> Vec<Effect> {
         match msg {
             Msg::Picture(picture) => {
                 let before = self.picture.as_ref().and_then(|p| p.recording.clone());

@@ -82,6 +82,12 @@ impl DashboardView {
         self.dashboard.panels.get(self.selected)
     }
 
+    /// What tells a server that nobody looks at its panels any more.
+    #[must_use]
+    pub fn leave(source: &str) -> Demand {
+        PrometheusAsk::Leave.of(source)
+    }
+
     /// Moves the selection over the panels; over the points where one is shown alone.
     pub fn step(&mut self, by: isize) {
         let shown: Vec<usize> =

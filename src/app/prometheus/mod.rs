@@ -25,6 +25,8 @@ pub const SCREEN: ServerScreen = ServerScreen {
             says: "looking at the fleet: a few questions, however many hosts",
             again_s: Some(30),
             own: true,
+            leave: LEAVE,
+            there: |facts, id| server(facts, id).is_some_and(|p| p.fleet.is_ok()),
         },
         More {
             what: "capacity",
@@ -33,6 +35,8 @@ pub const SCREEN: ServerScreen = ServerScreen {
             says: "looking at what runs out: some forty questions, however many hosts",
             again_s: Some(600),
             own: false,
+            leave: LEAVE,
+            there: |facts, id| server(facts, id).is_some_and(|p| p.capacity.is_ok()),
         },
         More {
             what: "key figures",
@@ -41,12 +45,17 @@ pub const SCREEN: ServerScreen = ServerScreen {
             says: "measuring the key figures of the profile",
             again_s: Some(60),
             own: false,
+            leave: LEAVE,
+            there: |facts, id| server(facts, id).is_some_and(|p| p.kpis.is_ok()),
         },
     ],
     ..ServerScreen::plain(SourceKind::Prometheus, ('5', "5"), TABS, |facts| {
         facts.servers.prometheus.iter().map(|p| p.id.as_str()).collect()
     })
 };
+
+/// Nobody looks any more.
+const LEAVE: Option<fn(&str) -> crate::model::demand::Demand> = Some(|source| PrometheusAsk::Leave.of(source));
 
 /// The places of the tables that are only filled when they are opened.
 pub const FLEET: usize = 4;

@@ -22,6 +22,8 @@ pub const SCREEN: ServerScreen = ServerScreen {
         says: "looking for big keys: 1,000 a second, for a minute at most; x again continues",
         again_s: None,
         own: false,
+        leave: None,
+        there: |_, _| true,
     }],
     ..ServerScreen::plain(SourceKind::Redis, ('4', "4"), TABS, |facts| {
         facts.servers.redis.iter().map(|r| r.id.as_str()).collect()

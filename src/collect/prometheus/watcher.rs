@@ -1,6 +1,6 @@
 //! One server: a thread of its own, so that a server that hangs delays nobody; one question at a time, each when it is due.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
@@ -10,7 +10,7 @@ use crate::collect::root::Roots;
 use crate::model::demand::{Answer, Demand, Detail};
 use crate::model::foreign::Foreign;
 use crate::model::prometheus::{Flavour, Instance, Job, PrometheusAsk, PrometheusDetail, Targets};
-use crate::model::seen::{Lack, Why};
+use crate::model::seen::{Lack, Seen, Why};
 use crate::model::server::{ServerAsk, ServerDetail};
 use crate::model::source::Place;
 
@@ -46,6 +46,8 @@ pub struct Watcher {
     answered: Option<(Demand, Instant)>,
     /// What key figures were before.
     past: kpi::Past,
+    /// What was asked for while something else was answered.
+    waiting: VecDeque<Demand>,
 }
 
 /// When each is due.
@@ -65,7 +67,7 @@ impl Watcher {
             slot.add(|sample| sample.left_out = Some(left_out));
         }
         let rules = Rules::new(&target.rules);
-        Self { target, roots, slot, asked, counting, rules, answered: None, past: kpi::Past::new() }
+        Self { target, roots, slot, asked, counting, rules, answered: None, past: kpi::Past::new(), waiting: VecDeque::new() }
     }
 
     /// Asks the server until the thread is told to stop.
@@ -105,6 +107,9 @@ impl Watcher {
 
     /// What is due next.
     async fn round(&mut self, client: &Client, due: &mut Due, known: &mut Option<Instance>) -> Result<(), Trouble> {
+        if let Some(demand) = self.waiting.pop_front() {
+            return self.answer(client, demand).await;
+        }
         let counting = self.counting.iter().map(Counting::next).min();
         let all = [Some(due.hello), Some(due.alerts), Some(due.targets), counting, self.rules.next];
         let next = all.into_iter().flatten().min();
@@ -142,31 +147,41 @@ impl Watcher {
         Ok(())
     }
 
-    /// What the screen asks for. A question that fails is answered by that; the way to the server is not in doubt.
+    /// What the screen asks for. A question that fails is answered by that; the way to the server is not in doubt. What nobody looks at any
+    /// more is dropped with the request that is under way.
     async fn answer(&mut self, client: &Client, demand: Demand) -> Result<(), Trouble> {
         /// The same question within this is one that waited in the queue.
         const SAME: Duration = Duration::from_secs(5);
+        /// Questions that wait at most: more are of a screen that has moved on.
+        const WAITING: usize = 64;
         let Demand::Server { ask: ServerAsk::Prometheus(ask), .. } = &demand else { return Ok(()) };
+        if *ask == PrometheusAsk::Leave {
+            self.waiting.clear();
+            return Ok(());
+        }
         if self.answered.as_ref().is_some_and(|(last, at)| *last == demand && at.elapsed() < SAME) {
             return Ok(());
         }
-        let mut asking = Asking { client, slot: &self.slot, target: &self.target };
-        let found = match ask {
-            PrometheusAsk::Fleet => fleet::look(&mut asking).await.map(|fleet| Ok(PrometheusDetail::Fleet(fleet))),
-            PrometheusAsk::Host(host) => fleet::history(&mut asking, host).await.map(|seen| seen.map(PrometheusDetail::Host)),
-            PrometheusAsk::Capacity => {
-                capacity::look(&mut asking, &self.target.capacity).await.map(|found| Ok(PrometheusDetail::Capacity(found)))
-            }
-            PrometheusAsk::Kpis => {
-                kpi::measure(&mut asking, &self.target.kpis, &mut self.past).await.map(|found| Ok(PrometheusDetail::Kpis(found)))
-            }
-            PrometheusAsk::Query { query, span_s, step_s } => {
-                panel::query(&mut asking, query, *span_s, *step_s).await.map(|seen| seen.map(PrometheusDetail::Lines))
-            }
-            PrometheusAsk::Values { selector, label } => {
-                panel::values(&mut asking, selector, label).await.map(|seen| seen.map(PrometheusDetail::Values))
+        let found = {
+            let mut asking = Asking { client, slot: &self.slot, target: &self.target };
+            let work = work(&mut asking, ask, &self.target, &mut self.past);
+            tokio::pin!(work);
+            loop {
+                tokio::select! {
+                    found = &mut work => break Some(found),
+                    next = self.asked.recv() => match next {
+                        Some(Demand::Server { ask: ServerAsk::Prometheus(PrometheusAsk::Leave), .. }) => {
+                            self.waiting.clear();
+                            break None;
+                        }
+                        Some(next) if self.waiting.len() < WAITING => self.waiting.push_back(next),
+                        Some(_) => {}
+                        None => break None,
+                    },
+                }
             }
         };
+        let Some(found) = found else { return Ok(()) };
         let found = found.unwrap_or_else(|trouble| Err(Lack::new(Why::TimedOut, trouble.to_string())));
         let detail = found.map(|found| Detail::Server(ServerDetail::Prometheus(found)));
         self.answered = Some((demand.clone(), clock::instant()));
@@ -261,6 +276,30 @@ fn counted(jobs: BTreeMap<String, (f64, f64)>) -> Vec<Job> {
         Job { name: Foreign::from(name.as_str()), up: all.saturating_sub(down), all: all.max(down) }
     };
     jobs.into_iter().map(job).collect()
+}
+
+/// The answer to what the screen asks for.
+async fn work(
+    asking: &mut Asking<'_>,
+    ask: &PrometheusAsk,
+    target: &Target,
+    past: &mut kpi::Past,
+) -> Result<Seen<PrometheusDetail>, Trouble> {
+    match ask {
+        PrometheusAsk::Fleet => fleet::look(asking).await.map(|fleet| Ok(PrometheusDetail::Fleet(fleet))),
+        PrometheusAsk::Host(host) => fleet::history(asking, host).await.map(|seen| seen.map(PrometheusDetail::Host)),
+        PrometheusAsk::Capacity => {
+            capacity::look(asking, &target.capacity).await.map(|found| Ok(PrometheusDetail::Capacity(found)))
+        }
+        PrometheusAsk::Kpis => kpi::measure(asking, &target.kpis, past).await.map(|found| Ok(PrometheusDetail::Kpis(found))),
+        PrometheusAsk::Query { query, span_s, step_s } => {
+            panel::query(asking, query, *span_s, *step_s).await.map(|seen| seen.map(PrometheusDetail::Lines))
+        }
+        PrometheusAsk::Values { selector, label } => {
+            panel::values(asking, selector, label).await.map(|seen| seen.map(PrometheusDetail::Values))
+        }
+        PrometheusAsk::Leave => Ok(Err(Lack::new(Why::NotYet, "nobody looks any more"))),
+    }
 }
 
 /// Questions of a server, with what it says against its answers.

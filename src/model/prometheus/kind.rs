@@ -35,7 +35,7 @@ impl ServerKind for Prometheus {
                 (PrometheusAsk::Fleet, Err(lack)) => after.fleet = Err((*lack).clone()),
                 (PrometheusAsk::Host(_), Err(lack)) => after.host = Err((*lack).clone()),
                 // What a panel asks for belongs to the screen.
-                (PrometheusAsk::Query { .. } | PrometheusAsk::Values { .. }, _) | (_, Ok(_)) => {}
+                (PrometheusAsk::Query { .. } | PrometheusAsk::Values { .. } | PrometheusAsk::Leave, _) | (_, Ok(_)) => {}
             }
         }
         after
@@ -64,6 +64,8 @@ pub enum PrometheusAsk {
     Capacity,
     /// Key figures against their targets.
     Kpis,
+    /// Nobody looks any more: what was asked for and is not answered is not wanted.
+    Leave,
     /// A query of a panel.
     Query {
         /// The expression.

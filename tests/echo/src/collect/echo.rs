@@ -79,6 +79,10 @@ impl Reach for Target {
         self.port
     }
 
+    fn local(&self) -> bool {
+        true
+    }
+
     fn discovered(&self) -> bool {
         self.discovered
     }
