@@ -170,7 +170,11 @@ impl Trend {
 #[must_use]
 pub fn outlook(readings: &[(f64, f64)], left: f64) -> (Option<Trend>, Outlook) {
     match Trend::of(readings) {
-        Some(trend) => (Some(trend), trend.outlook(left.min(least_of_day(&trend, readings)))),
+        Some(trend) => {
+            // What was used up and is free again is not used up.
+            let low = Some(daily_low(&trend, readings)).filter(|low| *low > 0.0).unwrap_or(left);
+            (Some(trend), trend.outlook(left.min(low)))
+        }
         None => (None, if left <= 0.0 { Outlook::Out } else { Outlook::Short }),
     }
 }
@@ -185,10 +189,15 @@ fn date(ahead_s: f64) -> String {
     }
 }
 
-/// The least of the last day, where days were told apart: what comes back each day will be as low again.
-fn least_of_day(trend: &Trend, readings: &[(f64, f64)]) -> f64 {
+/// How low it will be again, where days were told apart: the low of the last day, or that of the day before carried on, whichever is
+/// higher; what was low once does not come back each day.
+fn daily_low(trend: &Trend, readings: &[(f64, f64)]) -> f64 {
     let Some((end, _)) = readings.last().filter(|_| trend.part_s >= DAY_S) else { return f64::INFINITY };
-    readings.iter().filter(|(at, _)| *at > end - DAY_S).map(|(_, y)| *y).fold(f64::INFINITY, f64::min)
+    let low = |back: f64| {
+        let of_day = readings.iter().filter(|(at, _)| *at > end - (back + 1.0) * DAY_S && *at <= end - back * DAY_S);
+        of_day.map(|(_, y)| *y).fold(f64::INFINITY, f64::min)
+    };
+    low(0.0).max(low(1.0) + trend.per_s * DAY_S)
 }
 
 /// Each reading as the mean of the day before it: of what comes back each day, whatever its shape, that is the same.
@@ -312,6 +321,16 @@ mod tests {
         let Outlook::RunsOut(eta) = at_low else { panic!("{at_low:?}") };
         assert!(eta.at_s < 0.6 * (3e4 / 0.15), "sooner than by what is left now: {eta:?}");
         assert!(Trend::of(&over(14 * 24, 3_600.0, |t| 1e6 + day(t))).unwrap().outlook(1e6) != Outlook::RunsOut(NEVER));
+    }
+
+    #[test]
+    fn what_was_low_once_is_not_low_each_day() {
+        let end = (14 * 24 - 1) as f64 * 3_600.0;
+        // Full for an hour, half a day ago, and emptied again.
+        let once = |low: f64| over(14 * 24, 3_600.0, |t| if (end - t - 43_200.0).abs() < 1.0 { low } else { 1e6 - 0.1 * t });
+        let (whole, emptied) = (super::outlook(&once(9e5), 8e5).1, super::outlook(&once(0.0), 8e5).1);
+        let (Outlook::Beyond(a), Outlook::Beyond(b)) = (whole, emptied) else { panic!("{whole:?} {emptied:?}") };
+        assert!((a - b).abs() < 1.0, "nothing is used up: {emptied:?}");
     }
 
     #[test]

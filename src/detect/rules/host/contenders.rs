@@ -48,7 +48,8 @@ pub(super) fn polite<'a>(facts: &Facts<'a>, prev: Option<&Prev>) -> Option<Blame
     Some(Blamed { many, polite: true, ..made })
 }
 
-/// Who takes most of what competes, by the shares that are enough to be named and the least of them; and the server that waits for itself, if one does.
+/// Who takes most of what competes, by the shares that are enough to be named and the least of them; and the server that waits for itself,
+/// if one does.
 pub(super) fn blame<'a>(
     facts: &Facts<'a>,
     prev: Option<&Prev>,

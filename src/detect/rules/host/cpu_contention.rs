@@ -159,7 +159,7 @@ impl Blamed<'_> {
         found.own_time = own_time;
         found.held_share = self.share;
         found.evidence = self.evidence(facts, params, pressure, cores);
-        found.against = against(facts, params);
+        found.against = against(facts, params, self.polite);
         found.fixes = self.fixes(facts);
         // Below half of what competes it is the largest of several.
         found.confidence = confidence(facts.ledger, self.lost, 0) * (self.share / (params.get(SHARE) / 100.0)).min(1.0);
@@ -179,12 +179,16 @@ impl Blamed<'_> {
             params.row(
                 if self.alone { "run-queue wait of its own threads" } else { "run-queue wait of others" },
                 self.lost,
-                LOST,
+                if self.polite { POLITE } else { LOST },
                 "host.schedstat",
             ),
             evidence("CPU used by the program", cores, Unit::Cores, Some(facts.world.cpus()), "host.processes").of_capacity(),
-            params.row("share of competing CPU use, nice-weighted", self.share * 100.0, SHARE, "host.processes"),
         ];
+        rows.push(if self.polite {
+            evidence("share of the CPU that is used", self.share * 100.0, Unit::Percent, None, "host.processes")
+        } else {
+            params.row("share of competing CPU use, nice-weighted", self.share * 100.0, SHARE, "host.processes")
+        });
         if let Some(p) = pressure {
             rows.push(params.row("PSI cpu some", p, PRESSURE, "host.psi.cpu"));
         }
@@ -233,13 +237,29 @@ impl Blamed<'_> {
             (cure.undo, cure.preflight) = (None, Vec::new());
             return fix::look_into(&self.members).into_iter().chain([cure]).collect();
         }
-        // What is at the lowest priority already has none to give.
-        let renice = renice.filter(|_| !self.polite);
+        if self.polite {
+            // Its priority is the lowest already: only a limit holds it back.
+            cure.title = "Limit its CPU time to half of the CPUs, or run it at another time".into();
+            cure.risk = "it takes longer".into();
+            let half = (facts.world.cpus() * 50.0).round() as u64;
+            match fix::unit(facts.world, &self.members) {
+                Ok(unit) => {
+                    cure.command = sh!("systemctl set-property {} CPUQuota={}%", unit, half);
+                    cure.undo = Some(fix::undo_property(&unit, "CPUQuotaPerSecUSec"));
+                }
+                Err(why) => {
+                    cure.command = Command::note(format!("# [Service] CPUQuota={half}%"));
+                    cure.undo = Some(Command::note("# remove the CPUQuota line"));
+                    cure.preflight = vec![Preflight { ok: false, what: why.into() }];
+                }
+            }
+            return pause.into_iter().chain([cure]).collect();
+        }
         renice.into_iter().chain(pause).chain([cure]).collect()
     }
 }
 
-fn against(facts: &Facts<'_>, params: &Params<'_>) -> Vec<Evidence> {
+fn against(facts: &Facts<'_>, params: &Params<'_>, polite: bool) -> Vec<Evidence> {
     let mut rows = Vec::new();
     let throttled = facts.ledger.state(State::CpuThrottled);
     let quota = params.of(cpu_throttled::RULE.id);
@@ -247,6 +267,10 @@ fn against(facts: &Facts<'_>, params: &Params<'_>) -> Vec<Evidence> {
     if let Ok(cpu) = &facts.world.host.cpu {
         let hypervisor = params.of(steal::RULE.id);
         rows.push(hypervisor.row("taken by the hypervisor", cpu.steal * 100.0, steal::STEAL, "host.cpu"));
+    }
+    // Beside one that is seen not to, that others do is no comfort.
+    if polite {
+        return rows;
     }
     let niced: f64 = facts.world.processes().iter().filter(|p| p.nice >= 10).filter_map(|p| p.cpu).sum();
     rows.push(evidence("CPU used by niced batch, which gives way", niced, Unit::Cores, None, "host.processes"));
@@ -309,6 +333,8 @@ mod tests {
         };
         beside(0.3, 0.74, 5)
             .must_say(&RULE, "found batch processes do not give way and take 1.6 of 2.0 CPUs: api (pid 100) waits most");
+        let fixes = beside(0.3, 0.74, 5).pastes(&RULE).join("\n");
+        assert!(fixes.contains("CPUQuota=100%") && !fixes.contains("renice") && !fixes.contains("CPUWeight"), "{fixes}");
         beside(0.3, 0.3, 5).must_say(&RULE, "clear");
         // It fills the CPUs by itself: it would wait without them.
         beside(1.5, 0.74, 5).must_say(&RULE, "found api (pid 100) needs more CPU");

@@ -31,7 +31,7 @@ const HOSTS: Param = Param {
     default: 4.0,
     min: 2.0,
     max: 1000.0,
-    what: "addresses that do not answer at once: from here on it is not them but what leads there from here",
+    what: "addresses that do not answer at once: from here on they are one finding, about what they share",
 };
 
 /// The rule.
@@ -48,8 +48,9 @@ costs at least a second. The loss is the mean number of sockets in SYN_SENT towa
 shows that it is loss and not a slow round trip. The sockets are dumped every 0.25 to 3 s, each second while no
 process here has a connection to another host. One address is never critical: nobody may wait for that connect.
 
-Where `hosts` addresses do not answer at once, they have something in common, and it is on this side: one finding about this
-host, with all of them as its members and what they wait together. A full table of neighbours is named where the kernel says so.
+Where `hosts` addresses do not answer at once, what they share is likelier at fault than each of them: one finding about this
+host, with what all of them wait together. A full table of neighbours is named where the kernel says so; else it may lie on the
+way or be a probe of dead hosts, and is never critical.
 
 **What causes it**: a firewall that drops, a host that is down, a full accept queue on the other side
 (`host.network.listen_overflow` there), packet loss.
@@ -127,7 +128,7 @@ fn common(
     let waiting: f64 = all.iter().map(|c| c.waiting).sum();
     let messages = facts.world.host.messages.iter().flatten();
     let full = messages.filter(|m| m.kind == MessageKind::NeighbourFull).count();
-    let because = if full > 0 { ": the table of neighbours is full" } else { ": what leads there from here is at fault" };
+    let because = if full > 0 { ": the table of neighbours is full" } else { ": look for what they share, here or on the way" };
     let mut found = Found::new(Class::Live, format!("Connects to {} addresses get no answer{because}", addresses.len()));
     found.losses = vec![(State::NetworkConnect, waiting)];
     found.victims_time = waiting;
@@ -145,7 +146,9 @@ fn common(
             "host.kmsg",
         ));
     }
-    found.confidence = if full > 0 { 0.9 } else { 0.7 };
+    found.confidence = if full > 0 { 0.9 } else { 0.5 };
+    // A monitor that asks dead hosts looks the same, unless the kernel names the cause.
+    found.never_critical = full == 0;
     let first = addresses.iter().next().copied().unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
     let mut look = fix::shell_fix(
         Phase::Relief,
@@ -156,16 +159,16 @@ fn common(
     look.risk = "none: read-only".into();
     found.fixes = vec![look];
     if full > 0 {
+        let v6 = first.is_ipv6();
+        let limit = if v6 { "net.ipv6.neigh.default.gc_thresh3" } else { "net.ipv4.neigh.default.gc_thresh3" };
         let mut raise = fix::shell_fix(
-            Phase::Cure,
+            Phase::Relief,
             Horizon::Immediate,
-            "Raise the size of the table of neighbours",
-            sh!(
-                "sysctl net.ipv4.neigh.default.gc_thresh3; sysctl -w net.ipv4.neigh.default.gc_thresh2=8192 net.ipv4.neigh.default.gc_thresh3=16384"
-            ),
+            "Double the hard limit of the table of neighbours",
+            sh!("t=$(sysctl -n {}) && sysctl -w {}=$((t * 2))", limit, limit),
         );
-        raise.undo = Some(sh!("sysctl -w net.ipv4.neigh.default.gc_thresh2=512 net.ipv4.neigh.default.gc_thresh3=1024"));
-        raise.risk = "the undo sets the kernel's defaults: note what the first command prints".into();
+        raise.undo = Some(sh!("t=$(sysctl -n {}) && sysctl -w {}=$((t / 2))", limit, limit));
+        raise.risk = "kernel memory for each entry, some 400 bytes".into();
         raise.needs = "root".into();
         found.fixes.insert(0, raise);
     }
@@ -191,14 +194,17 @@ mod tests {
     }
 
     #[test]
-    fn many_that_do_not_answer_are_one_fault_and_it_is_ours() {
-        addresses(52).must_say(&RULE, "found Connects to 52 addresses get no answer: what leads there from here is at fault");
+    fn many_that_do_not_answer_are_one_finding() {
+        addresses(52)
+            .must_say(&RULE, "found Connects to 52 addresses get no answer: look for what they share, here or on the way");
         assert_eq!(addresses(52).says(&RULE, None).len(), 1, "one finding");
         let full = addresses(52).on(|host| {
             let text = "neighbour: arp_cache: neighbor table overflow!".into();
             host.messages = Some(vec![KernelMessage { at_us: 1, kind: MessageKind::NeighbourFull, device: None, text }]);
         });
         full.must_say(&RULE, "found Connects to 52 addresses get no answer: the table of neighbours is full");
+        let fixes = full.pastes(&RULE).join("\n");
+        assert!(fixes.contains("gc_thresh3=$((t * 2))"), "doubled, whatever it is: {fixes}");
         // Three that are down, and one that is asked at five ports, are what they are.
         assert_eq!(addresses(3).says(&RULE, None).len(), 3);
         let port = |p: u16| ConnectingFacts { peer: format!("10.0.0.9:{p}").parse().unwrap(), waiting: 1.0, again: 1.0 };
