@@ -132,7 +132,8 @@ fn clear_reason(facts: &Facts<'_>, best: &Blamed<'_>, waiting: f64, pressure: Op
     let own = waiting - best.lost;
     let cores = best.members.iter().filter_map(|p| p.cpu).sum::<f64>();
     let itself = if own >= 0.05 { format!("; it waits {} itself", short(own)) } else { String::new() };
-    format!("{psi}{} uses {} CPUs and delays others by {} s/s{itself}", best.label, short(cores), short(best.gain()))
+    let (uses, delays) = if best.many { ("use", "delay") } else { ("uses", "delays") };
+    format!("{psi}{} {uses} {} CPUs and {delays} others by {} s/s{itself}", best.label, short(cores), short(best.gain()))
 }
 
 impl Blamed<'_> {
