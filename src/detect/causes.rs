@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::candidate::Candidate;
-use super::edges::{EDGES, Edge};
+use super::edges::{EDGES, EDGES_TO_REST, Edge};
 use super::finding::Explains;
 use super::ledger::{Ledger, State};
 use super::verdict::Facts;
@@ -15,12 +15,21 @@ const EXPLAINED: f64 = 0.7;
 
 /// Applies the edges, then takes care that the claims on each state do not exceed what the ledger holds.
 pub fn resolve(facts: &Facts<'_>, candidates: &mut [Candidate]) {
-    for edge in EDGES {
+    apply_all(facts, candidates, EDGES);
+    cap(facts.ledger, candidates);
+}
+
+/// The same for what was judged by what all others left: it claims no more than that.
+pub fn resolve_rest(facts: &Facts<'_>, candidates: &mut [Candidate]) {
+    apply_all(facts, candidates, EDGES_TO_REST);
+}
+
+fn apply_all(facts: &Facts<'_>, candidates: &mut [Candidate], edges: &[Edge]) {
+    for edge in edges {
         for (cause, symptom) in edge.causes.iter().flat_map(|cause| edge.symptoms.iter().map(move |symptom| (cause, symptom))) {
             apply(facts, candidates, edge, cause, symptom);
         }
     }
-    cap(facts.ledger, candidates);
 }
 
 /// One edge between two rules: to each symptom the cause that explains most of it.

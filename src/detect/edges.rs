@@ -169,6 +169,13 @@ pub(super) const EDGES: &[Edge] = &[
     within(&["host.network.softnet_drops"], &["host.network.packet_loss"], State::PeerReply, dropped_here),
 ];
 
+/// Those to what is judged by what all others left.
+pub(super) const EDGES_TO_REST: &[Edge] = &[
+    // A service that has more to do waits for itself because of that.
+    beside(&["app.workload_growth"], &["app.bound"], State::CpuRunnable, of_that_service),
+    beside(&["app.workload_growth"], &["app.bound"], State::IoWait, of_that_service),
+];
+
 /// The seconds that both claim.
 fn both_claim(_: &Facts<'_>, state: State, cause: &Candidate, symptom: &Candidate) -> f64 {
     let claimed = symptom.lost_in(state);
@@ -277,6 +284,11 @@ fn same_port_here(facts: &Facts<'_>, _: State, cause: &Candidate, symptom: &Cand
 /// What both claim, when the one that competes is the service that grew.
 fn same_program(facts: &Facts<'_>, state: State, cause: &Candidate, symptom: &Candidate) -> f64 {
     if cause.subject.also.contains(&symptom.subject.typed_key()) { both_claim(facts, state, cause, symptom) } else { 0.0 }
+}
+
+/// All that the service that grew loses by itself.
+fn of_that_service(_: &Facts<'_>, _: State, cause: &Candidate, symptom: &Candidate) -> f64 {
+    if cause.subject.also.contains(&symptom.subject.typed_key()) { 1.0 } else { 0.0 }
 }
 
 fn throttled_part(facts: &Facts<'_>, state: State, cause: &Candidate, _: &Candidate) -> f64 {

@@ -87,10 +87,13 @@ pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &Param
         for rule in RULES.iter().filter(|r| wanted(r.id)) {
             let Judge::Rest(judge) = rule.judge else { continue };
             let cleared = std::mem::take(&mut seen.cleared);
-            let left = Left { by_state: rank::unclaimed(&ledger, &seen.candidates), cleared: &cleared };
+            let to_blame = |c: &&Candidate| c.explained_by.is_none() && c.lost() > 0.0;
+            let blamed: Vec<String> = seen.candidates.iter().filter(to_blame).map(|c| c.subject.typed_key()).collect();
+            let left = Left { by_state: rank::unclaimed(&ledger, &seen.candidates), cleared: &cleared, blamed: &blamed };
             let judged = judge(&facts, &left, &Params::new(rule.id, overrides), memory.rules.get(rule.id));
             seen.take(rule, &Asked::host(rule.origins, &world), judged);
             seen.cleared.splice(0..0, cleared);
+            causes::resolve_rest(&facts, &mut seen.candidates);
         }
         Arc::new(servers.shown())
     };

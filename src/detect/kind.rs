@@ -1,6 +1,7 @@
 //! What the judgement asks of a kind of server: one value of these functions a kind.
 
 use crate::model::facts::Facts as World;
+use crate::model::host::ProcId;
 use crate::model::seen::Lack;
 use crate::model::source::{SourceKind, SourceStatus};
 
@@ -37,6 +38,8 @@ pub struct Kind {
     pub partly_seen: fn(&World, &str) -> Option<Lack>,
     /// The ids of its servers.
     pub servers: fn(&World) -> Vec<&str>,
+    /// The processes of its servers on this host.
+    pub programs: fn(&World) -> Vec<ProcId>,
     /// How it is seen whole, where parts are missing.
     pub see_whole: fn(&World, &SourceStatus) -> Option<Fix>,
     /// The session that an actor is, and how to see what it waits for.
@@ -62,6 +65,7 @@ impl Kind {
             recall: |_, _| {},
             partly_seen: |_, _| None,
             servers,
+            programs: |_| Vec::new(),
             see_whole: |_, _| None,
             session: |_, _, _| None,
             by_hand: |_, _, command| command.to_owned(),

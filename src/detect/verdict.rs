@@ -32,6 +32,8 @@ pub struct Left<'a> {
     pub by_state: Vec<(State, f64)>,
     /// Findings that were checked and are fine.
     pub cleared: &'a [Cleared],
+    /// Those that are to blame for what others lose, by type and key.
+    pub blamed: &'a [String],
 }
 
 /// What the rule found at the evaluations before.

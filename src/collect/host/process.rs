@@ -345,13 +345,17 @@ impl Known {
     /// Adds what each thread grew by. A thread that is new to a known process counts whole; in the first sample all
     /// do, so that a single-threaded process shows the kernel's own figure.
     fn add_threads(&mut self, now: Vec<Thread>, from_zero: bool) {
+        let mut hottest = 0;
         for thread in &now {
             let old = self.threads.iter().find(|t| t.tid == thread.tid);
             let grown = |new: u64, old: Option<u64>| new.saturating_sub(old.unwrap_or(if from_zero { 0 } else { new }));
-            self.sched.run_ns += grown(thread.run_ns, old.map(|t| t.run_ns));
+            let run_ns = grown(thread.run_ns, old.map(|t| t.run_ns));
+            hottest = hottest.max(run_ns);
+            self.sched.run_ns += run_ns;
             self.sched.wait_ns += grown(thread.wait_ns, old.map(|t| t.wait_ns));
             self.sched.slices += grown(thread.slices, old.map(|t| t.slices));
         }
+        self.sched.hottest_ns += hottest;
         self.threads = now;
     }
 }

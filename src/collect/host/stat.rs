@@ -99,7 +99,7 @@ pub fn parse_open_files(text: &[u8]) -> Option<u64> {
 #[must_use]
 pub fn parse_sched(text: &[u8]) -> Option<ProcSched> {
     let mut f = fields(text).map(number);
-    Some(ProcSched { run_ns: f.next()??, wait_ns: f.next()??, slices: f.next()??, all_threads: false })
+    Some(ProcSched { run_ns: f.next()??, wait_ns: f.next()??, slices: f.next()??, hottest_ns: 0, all_threads: false })
 }
 
 /// Parses `/proc/PID/io`.

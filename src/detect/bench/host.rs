@@ -180,6 +180,7 @@ pub fn process(pid: i32, name: &str) -> ProcFacts {
         threads: 1,
         kernel: false,
         cpu: Some(0.0),
+        hottest: None,
         system: Some(0.0),
         runnable: Some(0.0),
         all_threads: true,

@@ -191,7 +191,7 @@ impl Bench {
         let overrides = ParamOverrides::default();
         let params = Params::new(rule.id, &overrides);
         if let Judge::Rest(judge) = rule.judge {
-            let left = Left { by_state: rank::unclaimed(&ledger, &[]), cleared: &[] };
+            let left = Left { by_state: rank::unclaimed(&ledger, &[]), cleared: &[], blamed: &[] };
             return judge(&facts, &left, &params, prev).verdicts;
         }
         let rules: BTreeMap<_, _> = prev.map(|held| (format!("{}|{SERVER}", rule.id), held.clone())).into_iter().collect();

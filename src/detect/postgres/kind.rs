@@ -15,6 +15,7 @@ pub const KIND: Kind = Kind {
     recall: |world, learned| baseline::recall(world, &learned.servers.postgres),
     partly_seen: |world, id| server(world, id)?.partly_seen(),
     servers: |world| world.servers.postgres.iter().map(|pg| pg.id.as_str()).collect(),
+    programs: |world| world.servers.postgres.iter().filter_map(|pg| pg.server.as_ref()?.postmaster).collect(),
     see_whole: rules::see_whole,
     session: rules::session_of,
     by_hand: |_, _, command| command.to_owned(),

@@ -42,6 +42,7 @@ pub const KIND: Kind = Kind {
         }
     },
     refuses: &["redis.clients.exhausted", "redis.memory.oom_refused", "redis.persistence.failing"],
+    programs: |world| world.servers.redis.iter().filter_map(|r| r.instance.as_ref()?.process).collect(),
     counts,
     ..Kind::plain(SourceKind::Redis, |world| world.servers.redis.iter().map(|r| r.id.as_str()).collect())
 };

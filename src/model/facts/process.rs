@@ -32,6 +32,8 @@ pub struct ProcFacts {
     pub kernel: bool,
     /// On a CPU (cores); `None` with one sample.
     pub cpu: Option<f64>,
+    /// Its busiest thread (cores); `None` where the threads were not read.
+    pub hottest: Option<f64>,
     /// In the kernel (cores).
     pub system: Option<f64>,
     /// Runnable, waiting for a CPU; `None` when schedstat is missing.

@@ -258,6 +258,7 @@ impl Context<'_> {
             threads: row.threads,
             kernel: row.kernel,
             cpu: run.or(ticked),
+            hottest: per_s(&|r| r.sched.filter(|s| s.all_threads && s.hottest_ns > 0).map(|s| s.hottest_ns)).map(|ns| ns / 1e9),
             system: ticks(&|r| Some(r.system_ticks)),
             runnable: per_s(&|r| r.sched.map(|s| s.wait_ns)).map(|ns| ns / 1e9),
             all_threads: row.sched.is_some_and(|s| s.all_threads),

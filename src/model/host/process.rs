@@ -98,6 +98,9 @@ pub struct ProcSched {
     pub wait_ns: u64,
     /// Times on a CPU.
     pub slices: u64,
+    /// Of `run_ns` that of the busiest thread between each two readings: it grows as fast as the clock where one thread is full.
+    #[serde(default)]
+    pub hottest_ns: u64,
     /// Summed over all threads; otherwise the main thread only.
     pub all_threads: bool,
 }
