@@ -9,6 +9,7 @@ use crate::model::facts::WeightOverrides;
 use crate::model::subject::Subject;
 
 use super::learned::Learned;
+use super::places::Places;
 
 /// All that the judgement remembers.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -25,6 +26,9 @@ pub struct Memory {
     pub learned: Learned,
     /// Weights given by the operator.
     pub weights: WeightOverrides,
+    /// Who stood where in the list.
+    #[serde(default)]
+    pub places: Places,
     /// Findings that the operator muted, by key.
     #[serde(default)]
     pub muted: BTreeMap<String, Mute>,

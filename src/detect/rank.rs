@@ -48,6 +48,8 @@ pub fn diagnose(world: &World, ledger: &Ledger, memory: &mut Memory, candidates:
     victims.name(&mut findings);
     suspect::name(&mut findings);
     findings.sort_by(order);
+    let costs_time = |f: &Finding| f.class == Class::Live && f.explained_by.is_none() && f.id != unexplained::ID;
+    memory.places.hold(&mut findings, costs_time, now_ms);
     let mut rank = 0;
     for finding in &mut findings {
         finding.rank = (finding.class != Class::Outcome).then(|| {

@@ -26,6 +26,7 @@ import score
 import sharers
 from shared import SHARED
 from trust import TRUST
+from kinds import KINDS
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -303,7 +304,7 @@ def run_case(fault_class, args, seed, directory):
 
 
 def run(args):
-    chosen = [f for f in faults.HOST + SHARED + TRUST if not args.only or f.__name__ in args.only]
+    chosen = [f for f in faults.HOST + SHARED + TRUST + KINDS if not args.only or f.__name__ in args.only]
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
     os.makedirs(args.out, exist_ok=True)
     directory = tempfile.mkdtemp(prefix="perftop-lab-", dir=args.work)

@@ -376,6 +376,11 @@ mod tests {
             Bench::quiet().running(vec![api]).on(|host| host.sockets = Ok(sockets::sockets(vec![listener], vec![])))
         };
         server(0.99, 4.0).must_say(&RULE, "found node (pid 100) is bound by one thread");
+        let python = server(0.3, 4.0).on(|host| {
+            let processes = host.processes.as_mut().unwrap();
+            (processes[0].name, processes[0].cpu) = ("python3".into(), Some(0.98));
+        });
+        python.must_say(&RULE, "found python3 (pid 100) is bound by one thread");
         assert!(server(0.99, 4.0).stands(&RULE));
         server(0.99, 1.0).must_say(&RULE, "clear");
         server(0.5, 4.0).must_say(&RULE, "clear");

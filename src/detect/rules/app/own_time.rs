@@ -81,7 +81,7 @@ impl OwnTime {
         parts.extend(peers(facts.world, members));
         parts.retain(|(_, seconds)| *seconds > 0.0);
         parts.sort_by(|a, b| b.1.total_cmp(&a.1));
-        let hottest = members.iter().filter_map(|p| p.hottest).reduce(f64::max);
+        let hottest = members.iter().filter_map(|p| if one_at_a_time(p) { p.cpu } else { p.hottest }).reduce(f64::max);
         Self { parts, work, system: sum(&|p| p.system.unwrap_or(0.0)).min(work), hottest, read, written }
     }
 
@@ -95,6 +95,12 @@ impl OwnTime {
         const NEARLY_ALL: f64 = 0.7;
         self.hottest.is_some_and(|hottest| hottest >= full && hottest >= NEARLY_ALL * self.work)
     }
+}
+
+/// An interpreter with a lock around it all: however many threads it has, one of them works.
+fn one_at_a_time(p: &ProcFacts) -> bool {
+    const INTERPRETERS: [&str; 7] = ["python", "ruby", "gunicorn", "uwsgi", "celery", "puma", "unicorn"];
+    p.threads > 1 && INTERPRETERS.iter().any(|i| p.name.shown().starts_with(i))
 }
 
 /// The group whose quota stops most of them.
