@@ -1,10 +1,11 @@
 //! Which finding explains which, and by what part: the edges as data, in the order in which they are applied. Pure.
 
 use crate::model::facts::{PgFacts, ProcFacts};
-use crate::model::postgres::WaitClass;
+use crate::model::postgres::{Grown, WaitClass};
 
 use super::candidate::Candidate;
 use super::ledger::{State, refault_share};
+use super::postgres::internal::{Structure, waits};
 use super::redis::joined;
 use super::redis::refill::Refill;
 use super::verdict::Facts;
@@ -42,6 +43,8 @@ const QUERIES: &[&str] = &[
     "postgres.query.expensive",
     "postgres.query.high_frequency",
     "postgres.query.large_fetch",
+    "postgres.query.jit",
+    "postgres.query.planning",
     "postgres.query.regressed",
 ];
 /// A host whose CPUs one program keeps, the narrowest word for it first.
@@ -161,6 +164,19 @@ pub(super) const EDGES: &[Edge] = &[
         State::PostgresLock,
         holder_runs_it,
     ),
+    // A query that reads far too much moves pages in and out of shared buffers, and the others wait for the map of those.
+    beside(
+        &[
+            "postgres.query.missing_index",
+            "postgres.query.stale_statistics",
+            "postgres.vacuum.bloat",
+            "postgres.query.temp_spill",
+            "postgres.query.large_fetch",
+        ],
+        &["postgres.lwlock.contention"],
+        State::PostgresLwlock,
+        buffers_of_query,
+    ),
     // A listener here that does not accept explains the connects to it that get no answer.
     within(&["host.network.listen_overflow"], &["host.network.syn_loss"], State::NetworkConnect, same_port_here),
     within(&["host.network.softnet_drops"], &["app.upstream.waiting"], State::PeerReply, share_of_waits),
@@ -233,6 +249,20 @@ fn holder_runs_it(facts: &Facts<'_>, _: State, cause: &Candidate, symptom: &Cand
     let root = chains.roots.iter().filter_map(|r| r.session()).find(|s| s.key() == symptom.subject.key);
     let runs = root.and_then(|s| s.query_id).is_some_and(|id| queries(cause).contains(&id));
     if runs { 1.0 } else { 0.0 }
+}
+
+/// The query's share of the blocks that all statements read, where most wait for shared buffers.
+fn buffers_of_query(facts: &Facts<'_>, _: State, cause: &Candidate, symptom: &Candidate) -> f64 {
+    let pg = facts.world.servers.postgres.iter().find(|pg| pg.id == cause.source && pg.id == symptom.source);
+    let Some((Ok(activity), Ok(statements))) = pg.map(|pg| (&pg.activity, &pg.statements)) else { return 0.0 };
+    let buffers = |what: Structure| matches!(what, Structure::BufferMapping | Structure::BufferContent);
+    if !waits(activity).first().is_some_and(|(what, ..)| buffers(*what)) {
+        return 0.0;
+    }
+    let touched = |g: &Grown| (g.hit_blocks + g.read_blocks) as f64;
+    let mine = queries(cause);
+    let of_query: f64 = statements.rows.iter().filter(|row| mine.contains(&row.key.query)).map(|row| touched(&row.grown)).sum();
+    (of_query / touched(&statements.all).max(1.0)).min(1.0)
 }
 
 /// The part of a query's calls that fetch again what a cache evicted.

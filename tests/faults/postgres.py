@@ -290,6 +290,7 @@ def one_line(j):
 
 def main():
     import pgfaults
+    import pgkinds
     parser = argparse.ArgumentParser()
     parser.add_argument("--only", nargs="*")
     parser.add_argument("--seed", type=int, default=1)
@@ -312,7 +313,7 @@ def main():
     os.makedirs(args.out, exist_ok=True)
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
     version = subprocess.run([args.bin + "/postgres", "--version"], capture_output=True, text=True).stdout.split()[2]
-    chosen = [f for f in pgfaults.ALL if not args.only or f.__name__ in args.only]
+    chosen = [f for f in pgfaults.ALL + pgkinds.KINDS if not args.only or f.__name__ in args.only]
     results, skipped = [], []
     for rep in range(args.reps):
         order = chosen[:]

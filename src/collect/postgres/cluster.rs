@@ -32,6 +32,8 @@ const SETTINGS: &[&str] = &[
     "full_page_writes",
     "hot_standby_feedback",
     "idle_in_transaction_session_timeout",
+    "jit",
+    "jit_above_cost",
     "lock_timeout",
     "maintenance_work_mem",
     "max_connections",

@@ -71,6 +71,15 @@ impl Columns {
         if self.has(view, column) { format!("{alias}.{column}") } else { format!("NULL::{kind}") }
     }
 
+    /// The sum of these columns, or a NULL of that type where one of them is missing.
+    #[must_use]
+    pub fn sum(&self, view: &str, alias: &str, columns: &[&str], kind: &str) -> String {
+        if !columns.iter().all(|c| self.has(view, c)) {
+            return format!("NULL::{kind}");
+        }
+        columns.iter().map(|c| format!("{alias}.{c}")).collect::<Vec<_>>().join(" + ")
+    }
+
     /// The first of these columns that exists, or a NULL of that type.
     #[must_use]
     pub fn first(&self, view: &str, alias: &str, columns: &[&str], kind: &str) -> String {

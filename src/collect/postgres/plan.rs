@@ -180,7 +180,7 @@ async fn explain(session: &mut Session, parameters: bool) -> Result<Vec<u8>, Tro
         return Err(honest("too many parameters"));
     }
     let nulls = if count == 0 { String::new() } else { format!("({})", vec!["NULL"; count].join(", ")) };
-    let answers = session.raw(format!("EXPLAIN (VERBOSE, FORMAT JSON) EXECUTE {NAME}{nulls}")).await?;
+    let answers = session.raw(format!("EXPLAIN (VERBOSE, SUMMARY, FORMAT JSON) EXECUTE {NAME}{nulls}")).await?;
     let row = answers.first().and_then(|rows| rows.first()).ok_or_else(|| honest("the server returned no plan"))?;
     Cells::of(row).bytes().map(<[u8]>::to_vec).ok_or_else(|| honest("the server returned no plan"))
 }

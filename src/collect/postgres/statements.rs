@@ -23,6 +23,8 @@ pub const WITH_TEXT: usize = KEPT;
 const TEXT: usize = 8192;
 
 const VIEW: &str = "pg_stat_statements";
+/// Parts of just-in-time compilation, milliseconds; what deforming takes is within the first.
+const JIT: [&str; 4] = ["jit_generation_time", "jit_inlining_time", "jit_optimization_time", "jit_emission_time"];
 
 /// The counters, and how many entries were evicted so far.
 #[must_use]
@@ -41,7 +43,7 @@ pub fn sql(known: &Columns, schema: &str) -> Vec<String> {
         format!(
             "SELECT s.userid, s.dbid, s.queryid, {top}, s.calls, {exec}, {plan}, s.rows, s.shared_blks_hit, s.shared_blks_read, \
              s.shared_blks_dirtied, s.shared_blks_written, s.temp_blks_read, s.temp_blks_written, {read}, {write}, {temp_read}, \
-             {temp_write}, {wal} FROM {schema}.pg_stat_statements(false) s{most}",
+             {temp_write}, {wal}, {jit} FROM {schema}.pg_stat_statements(false) s{most}",
             most = if known.crowded {
                 format!(" ORDER BY {} DESC LIMIT {MOST}", of(&["total_exec_time", "total_time"]))
             } else {
@@ -54,6 +56,7 @@ pub fn sql(known: &Columns, schema: &str) -> Vec<String> {
             temp_read = of(&["temp_blk_read_time"]),
             temp_write = of(&["temp_blk_write_time"]),
             wal = of(&["wal_bytes"]),
+            jit = known.sum(VIEW, "s", &JIT, "float8"),
         ),
         info,
     ]
@@ -220,9 +223,11 @@ fn entry(row: &PgRow) -> Option<(StatementKey, Grown)> {
         write_ms: c.number().unwrap_or(0.0),
         temp_ms: c.number().unwrap_or(0.0),
         wal_bytes: 0,
+        jit_ms: 0.0,
     };
     grown.temp_ms += c.number::<f64>().unwrap_or(0.0);
     grown.wal_bytes = c.count().unwrap_or(0);
+    grown.jit_ms = c.number().unwrap_or(0.0);
     Some((key, grown))
 }
 

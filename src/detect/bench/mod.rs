@@ -216,6 +216,15 @@ impl Bench {
         found.flatten().map(|fix| fix.command.to_string()).collect()
     }
 
+    /// Seconds per second that its findings claim.
+    pub fn loses(&self, rule: &Rule) -> f64 {
+        let found = self.verdicts(rule, None).into_iter().map(|(_, verdict)| match verdict {
+            Verdict::Found(found) => found.lost(),
+            Verdict::Clear(_) | Verdict::Unknown { .. } => 0.0,
+        });
+        found.sum()
+    }
+
     /// It finds something that counts on its own: an outcome that stands.
     pub fn stands(&self, rule: &Rule) -> bool {
         let found = |(_, verdict)| matches!(verdict, Verdict::Found(found) if found.standing == Some(true));

@@ -152,6 +152,10 @@ pub struct Statement {
     pub usual: Option<(f32, f32)>,
     /// Its part of the time of all statements.
     pub share: f64,
+    /// Of its time, what compilation takes.
+    pub jit: f64,
+    /// Milliseconds of planning of a call, where those are counted.
+    pub plan_ms: f64,
     /// Its plan.
     pub plan: Option<Plan>,
 }
@@ -160,7 +164,7 @@ impl Default for Statement {
     /// One that costs and that no rule has a reason for.
     fn default() -> Self {
         let text = "SELECT id FROM orders WHERE customer_id = $1";
-        Self { text, busy: 110, ms: 5.0, rows: 1, spills: 0, usual: None, share: 0.1, plan: None }
+        Self { text, busy: 110, ms: 5.0, rows: 1, spills: 0, usual: None, share: 0.1, jit: 0.0, plan_ms: 0.0, plan: None }
     }
 }
 
@@ -173,7 +177,9 @@ impl Statement {
         let calls = (f64::from(self.busy) * INTERVAL_S / self.ms).round();
         let n = calls as u64;
         let temp_written_blocks = n * self.spills / 8192;
-        let grown = Grown { calls: n, exec_ms: calls * self.ms, rows: n * self.rows, temp_written_blocks, ..Grown::default() };
+        let (exec_ms, plan_ms) = (calls * self.ms, calls * self.plan_ms);
+        let (rows, jit_ms) = (n * self.rows, self.jit * exec_ms);
+        let grown = Grown { calls: n, exec_ms, plan_ms, rows, temp_written_blocks, jit_ms, ..Grown::default() };
         let row = StatementRow { key, role: "app".into(), database: "shop".into(), grown, ..StatementRow::default() };
         let all = Grown { exec_ms: grown.exec_ms / self.share, ..grown };
         let text = QueryText { query_id: key.query, text: self.text.into(), ..QueryText::default() };

@@ -10,7 +10,7 @@ use super::loss;
 use super::pools::{PoolWait, pools};
 use super::state::State;
 use super::throttled::Throttled;
-use super::told::Told;
+use super::told::{Sending, Told};
 use super::waits::{Baseline, PeerWaits};
 
 /// Foreground time by actor and by state.
@@ -30,6 +30,8 @@ pub struct Ledger {
     pub pools: Vec<PoolWait>,
     /// Waits for peers that are not on this host, most waiting first.
     pub peers: Vec<PeerWait>,
+    /// Sessions of this host that wait for their client to take what they send.
+    pub sending: Vec<Sending>,
     /// Share of the foreground processes whose wait and weight are known, 0..1.
     pub coverage: f64,
     /// Samples behind the IO wait.
@@ -97,6 +99,7 @@ impl Ledger {
         ledger.pools = pools(facts);
         let queued = ledger.pools.iter().map(|p| p.waiting).sum();
         ledger.add(State::PoolWait, queued);
+        ledger.sending = told.sending;
         told.modelled.iter().for_each(|(state, seconds)| ledger.add(*state, *seconds));
         ledger.add_memory(facts);
         ledger.add(State::PeerReply, waits.of_nobody_known());

@@ -19,5 +19,5 @@ pub use groups::inside;
 pub use pools::PoolWait;
 pub use state::State;
 pub use throttled::knee;
-pub use told::{Session, Told};
+pub use told::{Sending, Session, Told};
 pub use waits::Baseline;

@@ -1,9 +1,9 @@
 //! What servers tell of their own sessions: how each counts, what it waits for, where others reach it. One function per kind of server. Pure.
 
 use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use crate::model::facts::ProcFacts;
+use crate::model::facts::{Facts, ProcFacts};
 use crate::model::host::ProcId;
 
 use super::actor::Actor;
@@ -18,8 +18,23 @@ pub struct Told {
     pub elsewhere: Vec<Actor>,
     /// Addresses whose sessions are seen: who waits for them is not counted again.
     pub addresses: HashSet<SocketAddr>,
+    /// Sessions of this host that wait for their client to take what they send.
+    pub sending: Vec<Sending>,
     /// Losses that are computed.
     pub modelled: Vec<(State, f64)>,
+}
+
+/// Sessions that wait for one client to take what they send.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sending {
+    /// The client.
+    pub to: IpAddr,
+    /// The state in which they wait.
+    pub state: State,
+    /// Seconds per second, weighted.
+    pub waiting: f64,
+    /// All their time.
+    pub time: f64,
 }
 
 /// The process of a session.
@@ -29,6 +44,16 @@ pub struct Session {
     pub weight: f64,
     /// What it waits for, s/s by state, weighted; `None`: it is not a session, and waits as any process does.
     pub waits: Option<Vec<(State, f64)>>,
+}
+
+impl Sending {
+    /// The part of its waiting in which the client's closed window held the data back; the rest is on the way.
+    #[must_use]
+    pub fn by_window(&self, facts: &Facts) -> f64 {
+        let paths = facts.host.sockets.iter().flat_map(|s| &s.paths);
+        let limited: f64 = paths.filter(|p| p.ip == self.to).map(|p| p.window_limited_s_per_s).sum();
+        limited.min(self.waiting)
+    }
 }
 
 impl Told {

@@ -2,14 +2,14 @@
 //! waits by its wait events; one elsewhere has wait events only. Its client's wait for it is nobody's second loss. Pure.
 
 use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::model::facts::{Facts, PgFacts, ProcFacts, SessionFacts};
 use crate::model::host::ProcId;
 use crate::model::postgres::WaitClass;
 
 use crate::detect::kind::Count;
-use crate::detect::ledger::{Actor, Session, State, Told};
+use crate::detect::ledger::{Actor, Sending, Session, State, Told};
 
 /// Processes of the server that belong to no session.
 const AUXILIARY: [&str; 11] = [
@@ -35,7 +35,21 @@ pub fn tell(facts: &Facts, told: &mut Told) {
     }
     told.elsewhere.extend(backends.elsewhere);
     told.addresses.extend(backends.addresses);
+    told.sending.extend(facts.servers.postgres.iter().filter(|pg| pg.local()).flat_map(sending));
     told.modelled.extend(facts.servers.postgres.iter().map(|pg| (State::PostgresConnect, connects(pg))));
+}
+
+/// Its sessions that wait for a client on another host to take their answer.
+fn sending(pg: &PgFacts) -> Vec<Sending> {
+    let Ok(activity) = &pg.activity else { return Vec::new() };
+    let one = |session: &SessionFacts| {
+        let waiting = session.class(WaitClass::Client) * session.weight;
+        let client = activity.seen(session).filter(|_| waiting > 0.0)?.client.shown();
+        // The server writes addresses of IPv6 without brackets.
+        let to: IpAddr = client.rsplit_once(':')?.0.parse().ok()?;
+        Some(Sending { to, state: State::PostgresClient, waiting, time: session.active() * session.weight })
+    };
+    activity.sessions.iter().filter_map(one).collect()
 }
 
 /// Connections that are opened all the time: each costs its client about eight milliseconds (measured here: fork, authentication,

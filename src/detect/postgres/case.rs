@@ -17,6 +17,10 @@ pub enum Kind {
     /// The planner's estimate is far off, or its table is another one by now: the table's place in the plan, estimated and real
     /// rows.
     StaleStatistics(usize, Option<(f64, f64)>),
+    /// Compilation takes that share of it; what is known only by the plan, where the server does not count it.
+    Jit(f64),
+    /// Planned for so many milliseconds a call, longer than it works.
+    Planning(f64),
     /// A table that is mostly dead space: its place in the plan, and the share.
     Bloat(usize, f64),
     /// Sorts and hashes spill.
@@ -56,6 +60,8 @@ pub struct Case<'a> {
     pub verb: String,
     /// Milliseconds per call and calls per second as they were before.
     pub usual: Option<(f64, f64)>,
+    /// Milliseconds of a call that are planning; `None` where that is not known.
+    pub planning_ms: Option<f64>,
     /// It came up while the server was known already.
     pub new: bool,
     limits: &'a Limits<'a>,
@@ -68,7 +74,7 @@ impl<'a> Case<'a> {
     pub fn of(
         learned: &Learned,
         pg: &'a PgFacts,
-        (row, lost): (&'a StatementRow, f64),
+        (row, lost, planning_ms): (&'a StatementRow, f64, Option<f64>),
         advice: Option<&'a Advice>,
         limits: &'a Limits<'a>,
     ) -> Option<Self> {
@@ -86,6 +92,7 @@ impl<'a> Case<'a> {
             interval_s,
             verb: lexer::verb(pg.text(row.key.query)),
             usual: usual.usual(&pg.id, row),
+            planning_ms,
             new: usual.is_new(&pg.id, row),
             limits,
             key: format!("query:{}/{}", row.database.shown(), row.key.query),

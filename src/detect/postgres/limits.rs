@@ -53,6 +53,25 @@ pub const FEW_ROWS: Limit =
 /// Over what was usual.
 pub const FLOOD: Limit =
     limit("postgres.query.high_frequency", "flood", Unit::Ratio, (3.0, 1.1, 1000.0), "calls per second over the baseline");
+/// Compiled more than it works.
+pub const COMPILES: Limit = limit(
+    "postgres.query.jit",
+    "part",
+    Unit::Percent,
+    (40.0, 1.0, 100.0),
+    "share of its execution time in just-in-time compilation",
+);
+/// Planned longer than it works.
+pub const PLANS: Limit = limit(
+    "postgres.query.planning",
+    "part",
+    Unit::Percent,
+    (50.0, 1.0, 100.0),
+    "share of its time outside of execution, which is planning",
+);
+/// Planned for long.
+pub const PLANS_MS: Limit =
+    limit("postgres.query.planning", "planned", Unit::Milliseconds, (1.0, 0.01, 1e6), "planning time per call");
 /// Slower than usual.
 pub const SLOWER: Limit =
     limit("postgres.query.regressed", "slower", Unit::Ratio, (2.0, 1.1, 1000.0), "mean time per call over the baseline");

@@ -5,6 +5,7 @@ pub mod backends;
 pub mod baseline;
 pub mod case;
 mod conditions;
+pub mod internal;
 mod kind;
 pub mod limits;
 mod prepared;

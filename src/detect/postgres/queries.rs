@@ -86,7 +86,8 @@ impl<'a> Queries<'a> {
         for costly in &mut all {
             let plan = pg.plan(costly.row);
             let advice = advised.get(&(costly.row.database.shown().to_owned(), costly.row.key.query));
-            costly.kind = Case::of(facts.learned, pg, (costly.row, costly.lost), advice, limits).and_then(|case| sort(&case));
+            costly.kind = Case::of(facts.learned, pg, (costly.row, costly.lost, time.planning_ms(costly.row)), advice, limits)
+                .and_then(|case| sort(&case));
             // One that became slow is likely to have another plan by now: an index is gone, or the statistics changed.
             let fresh_ns = match costly.kind {
                 Some(Kind::Regressed(_)) => advice::FRESH_OF_SLOWER_NS,
@@ -159,9 +160,9 @@ fn cheap(row: &StatementRow) -> bool {
     row.grown.mean_ms().is_none_or(|ms| ms < CHEAP_MS)
 }
 
-/// Waits that are not the query's: for locks, for its client, for a standby.
+/// Waits that are not the query's: for locks, the server's own among them, for its client, for a standby.
 const fn of_others(class: WaitClass) -> bool {
-    matches!(class, WaitClass::Lock | WaitClass::Client | WaitClass::SyncReplica | WaitClass::Idle)
+    matches!(class, WaitClass::Lock | WaitClass::LwLock | WaitClass::Client | WaitClass::SyncReplica | WaitClass::Idle)
 }
 
 impl<'a> Time<'a> {
@@ -204,6 +205,24 @@ impl<'a> Time<'a> {
             return sampled;
         }
         (clock, 1.96 * clock / (row.grown.calls.max(1) as f64).sqrt())
+    }
+
+    /// Milliseconds of a call that are planning: the server's own figure where it counts it; else what the planner took when perftop asked
+    /// it, and no more than what its sessions here are on a CPU beyond the clocks of all statements, per call, where nearly all of them are in
+    /// this one.
+    fn planning_ms(&self, row: &StatementRow) -> Option<f64> {
+        const NEARLY_ALL: f64 = 0.7;
+        let statements = self.pg.statements.as_ref().ok()?;
+        let calls = row.grown.calls.max(1) as f64;
+        if statements.all.plan_ms > 0.0 {
+            return Some(row.grown.plan_ms / calls);
+        }
+        let cpu = |id: i64| self.activity.by_query.get(&id).and_then(|c| c.get(&WaitClass::Cpu)).copied().unwrap_or(0.0);
+        let share = cpu(row.key.query) / self.activity.class(WaitClass::Cpu).max(1e-9);
+        let per_s = row.grown.calls as f64 / self.pg.interval_s()?;
+        let known = self.pg.local() && share >= NEARLY_ALL && per_s > 0.0;
+        let asked = self.pg.plan(row).and_then(|(_, plan)| plan.as_ref().ok()?.planning_ms)?;
+        known.then(|| ((self.working - self.clocked) * share / per_s * 1e3).clamp(0.0, asked))
     }
 
     /// Time of a query over the window by state: what it waits for, and of the CPU and run queue time of the server's sessions here its

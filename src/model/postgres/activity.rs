@@ -187,6 +187,9 @@ impl Wait {
             WaitKind::Io if has("wal") => WaitClass::Wal,
             WaitKind::Io if has("write") || has("extend") || has("sync") || has("flush") || has("truncate") => WaitClass::IoWrite,
             WaitKind::Io => WaitClass::IoRead,
+            // Another session reads or writes the page.
+            WaitKind::LwLock | WaitKind::Ipc if has("bufferio") => WaitClass::IoRead,
+            WaitKind::Ipc if has("groupupdate") => WaitClass::LwLock,
             WaitKind::LwLock if has("walwrite") || has("walinsert") || has("walbuf") => WaitClass::Wal,
             WaitKind::LwLock => WaitClass::LwLock,
             WaitKind::Ipc if has("syncrep") => WaitClass::SyncReplica,
@@ -270,5 +273,9 @@ mod tests {
         assert_eq!(class("Client", "ClientWrite"), WaitClass::Client);
         assert_eq!(class("Timeout", "PgSleep"), WaitClass::Idle);
         assert_eq!(class("", ""), WaitClass::Cpu);
+        // 12 and 13, 14 and later.
+        assert_eq!(class("LWLock", "buffer_io"), WaitClass::IoRead);
+        assert_eq!(class("IPC", "BufferIO"), WaitClass::IoRead);
+        assert_eq!(class("IPC", "XactGroupUpdate"), WaitClass::LwLock);
     }
 }

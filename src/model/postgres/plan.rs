@@ -19,6 +19,8 @@ pub struct Plan {
     pub tables: Vec<PlannedTable>,
     /// The planner's price of a page at random (`random_page_cost`); 0 where it is not known.
     pub random_page_cost: f64,
+    /// Milliseconds that the planner took for it, what it had to read of the catalogue for the first time among them.
+    pub planning_ms: Option<f64>,
 }
 
 /// An index to be tried: plain columns of one table, each with "descending".
@@ -216,7 +218,8 @@ impl Plan {
     pub fn parse(json: &[u8]) -> Option<Self> {
         let value: serde_json::Value = serde_json::from_slice(json).ok()?;
         let root = value.get(0)?.get("Plan")?;
-        let mut plan = Self::default();
+        let planning_ms = value.get(0)?.get("Planning Time").and_then(serde_json::Value::as_f64);
+        let mut plan = Self { planning_ms, ..Self::default() };
         plan.push(root, 0, false);
         Some(plan)
     }

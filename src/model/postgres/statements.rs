@@ -80,6 +80,8 @@ pub struct Grown {
     pub write_ms: f64,
     pub temp_ms: f64,
     pub wal_bytes: u64,
+    /// Of `exec_ms` just-in-time compilation; 0 before 15, where nobody tells.
+    pub jit_ms: f64,
 }
 
 impl Grown {
@@ -104,6 +106,7 @@ impl Grown {
             write_ms: f(self.write_ms, old.write_ms)?,
             temp_ms: f(self.temp_ms, old.temp_ms)?,
             wal_bytes: n(self.wal_bytes, old.wal_bytes)?,
+            jit_ms: f(self.jit_ms, old.jit_ms)?,
         })
     }
 
@@ -123,6 +126,7 @@ impl Grown {
         self.write_ms += other.write_ms;
         self.temp_ms += other.temp_ms;
         self.wal_bytes += other.wal_bytes;
+        self.jit_ms += other.jit_ms;
     }
 
     /// Milliseconds a call; `None` without calls.

@@ -7,6 +7,7 @@ use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::rule::{Culprit, Judge, Rule};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Verdict, evidence};
+use crate::model::facts::InterfaceFacts;
 use crate::model::seen::{Lack, Why};
 use crate::model::shell::Word;
 use crate::model::subject::{Subject, SubjectType};
@@ -36,14 +37,16 @@ pub const RULE: Rule = Rule {
     culprit: Culprit::Many,
     says: "a link is full or its queue drops",
     params: &[UTIL, DROPS],
-    origins: &["host.interfaces", "host.queues"],
+    origins: &["host.interfaces", "host.queues", "ledger"],
     page: "\
 One direction of a link carries nearly what it can. Queues grow, then drop. It counts the busier direction against
 the speed that the driver reports, and drops of the interface's outermost queue: that is how a shaper (tc) shows.
 Either is enough. Shaping by a cloud provider cannot be seen from here.
 
-A full link is not a loss by itself: a backup may fill it while nobody waits. So this is never above info; what it
-costs shows as packet loss or as pending responses, and this may be why.
+A full link is not a loss by itself: a backup may fill it while nobody waits. What it costs is what sessions of servers here wait
+for clients on other hosts to take their answers, less the part in which a client's closed window held the data back
+(`host.network.slow_receiver`), provided that one link only is full; where nobody is seen to wait it stays info. Packet loss and
+pending responses are findings of their own, and this may be why.
 
 **Relief**: see who sends and receives most; stop or slow it by hand. **Cure**: see what limits the link; by hand: a
 faster link, a wider shaper, compression, another time for bulk copies.",
@@ -60,11 +63,18 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     if !interfaces.is_empty() && interfaces.iter().all(|i| i.util.is_none() && i.queue_drops_per_s.is_none()) {
         return Judged::unknown(Subject::host(), &Lack::new(Why::Absent, "speed of the links, and drops of their queues"));
     }
+    let is_full = |i: &InterfaceFacts| {
+        let held = is_held(prev, &link(i));
+        i.util.is_some_and(|u| u * 100.0 >= params.limit(UTIL, held))
+            || i.queue_drops_per_s.is_some_and(|d| d >= params.limit(DROPS, held))
+    };
+    // Through which of two full links a client is reached is not known.
+    let alone = interfaces.iter().filter(|i| is_full(i)).count() == 1;
     for i in interfaces {
         let util = i.util.map_or(0.0, |u| u * 100.0);
         let drops = i.queue_drops_per_s.unwrap_or(0.0);
         fullest = fullest.max(util);
-        let subject = Subject::new(SubjectType::Interface, i.name.shown(), i.name.shown());
+        let subject = link(i);
         let held = is_held(prev, &subject);
         let full = util >= params.limit(UTIL, held);
         if !full && drops < params.limit(DROPS, held) {
@@ -78,6 +88,9 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         };
         let mut found = Found::new(Class::Live, title);
         found.confidence = 0.7;
+        if alone {
+            cost(facts, &mut found);
+        }
         found.evidence = vec![
             params.either("busier direction, share of line rate", util, UTIL, "host.interfaces"),
             evidence("errors and drops", i.bad_packets_per_s, Unit::PerSecond, None, "host.interfaces"),
@@ -112,12 +125,37 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     judged
 }
 
+fn link(i: &InterfaceFacts) -> Subject {
+    Subject::new(SubjectType::Interface, i.name.shown(), i.name.shown())
+}
+
+/// What sessions here wait for clients elsewhere, where those would take it.
+fn cost(facts: &Facts<'_>, found: &mut Found) {
+    for to in facts.ledger.sending.iter().filter(|s| !s.to.is_loopback()) {
+        let lost = to.waiting - to.by_window(facts.world);
+        match found.losses.iter_mut().find(|(state, _)| *state == to.state) {
+            Some((_, so_far)) => *so_far += lost,
+            None if lost > 0.0 => found.losses.push((to.state, lost)),
+            None => continue,
+        }
+        found.victims_time += to.time;
+    }
+    let lost = found.lost();
+    if lost > 0.0 {
+        found.evidence.push(evidence("sessions that wait to send to other hosts", lost, Unit::SecondsPerSecond, None, "ledger"));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::bench::host::{interface, unread};
+    use crate::detect::bench::host::{interface, path, unread};
+    use crate::detect::bench::postgres::{seen, server, waits};
     use crate::detect::bench::{Bench, Table};
-    use crate::model::facts::InterfaceFacts;
+    use crate::detect::rules::host::slow_receiver;
+    use crate::model::facts::PathFacts;
+    use crate::model::postgres::{Server, Session, WaitKind};
+    use crate::model::source::Place;
 
     /// A link of 1 Gbit/s is used to that share, and its queue drops that many packets a second.
     fn link(share: f64, drops: f64) -> Bench {
@@ -148,5 +186,30 @@ mod tests {
         let found = link(0.1, 1.1);
         found.must_say(&RULE, "found The queue of eth0 is full: 1.1 packets a second are dropped, 12 MiB/s go out");
         Table { clear: link(0.1, 0.6), unknown: None, found, held: Some(link(0.1, 0.8)) }.check(&RULE);
+    }
+
+    /// A session here sends to a client elsewhere; that client's window is closed for so long.
+    fn sends(link: InterfaceFacts, closed: f64) -> Bench {
+        let session = Session { client: "10.0.0.9:5000".into(), ..waits(30, WaitKind::Client, "ClientWrite") };
+        let way = PathFacts { window_limited_s_per_s: closed, ..path([10, 0, 0, 9]) };
+        let here = Server { place: Place::Local, ..server() };
+        seen(vec![(session, 900)]).served(|pg| pg.server = Some(here.into())).on(|host| {
+            host.interfaces = Ok(vec![link]);
+            host.sockets.as_mut().unwrap().paths = vec![way];
+        })
+    }
+
+    #[test]
+    fn it_costs_what_sessions_wait_to_send_and_no_window_explains() {
+        let lost = |bench: &Bench| bench.loses(&RULE);
+        let full = || InterfaceFacts { queue_drops_per_s: Some(30.0), ..interface("eth0") };
+        assert!((lost(&sends(full(), 0.0)) - 0.9).abs() < 0.01);
+        assert!((lost(&sends(full(), 0.6)) - 0.3).abs() < 0.01);
+        assert!(lost(&sends(full(), 2.0)).abs() < 0.01, "the client does not read");
+        let both = sends(full(), 0.0).on(|host| {
+            host.interfaces.as_mut().unwrap().push(InterfaceFacts { queue_drops_per_s: Some(30.0), ..interface("eth1") });
+        });
+        assert!(lost(&both).abs() < 0.01, "which of two is not known");
+        assert!((sends(interface("eth0"), 0.6).loses(&slow_receiver::RULE) - 0.6).abs() < 0.01);
     }
 }

@@ -26,12 +26,13 @@ pub const RULE: Rule = Rule {
     culprit: Culprit::Many,
     says: "a peer's receive window holds data back: it reads too slowly, or its window is too small",
     params: &[LIMITED],
-    origins: &["host.peers"],
+    origins: &["host.peers", "ledger"],
     page: "\
 A receiver that reads too slowly closes its window, and the sender must wait (`tcpi_rwnd_limited`, exact kernel time,
 summed over the sockets to one address). A window that is too small for a long path holds data back as well. The wait
-is on the other end and no fix here recovers that time, so this is never above info. It is shown because from outside
-it looks like a slow server. Loopback and other network namespaces are left out.
+is on the other end: what it costs is what sessions of servers here wait for that client, as far as its window was closed; a
+warning at most, and info where no session is seen to wait. It is shown because from outside it looks like a slow server.
+Loopback and other network namespaces are left out.
 
 **Relief**: see the windows. **Cure**: by hand, on the other end: read faster, or allow larger receive buffers.",
     judge: Judge::Host(judge),
@@ -55,6 +56,16 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             params.row("time limited by the receive window", path.window_limited_s_per_s, LIMITED, "host.peers"),
             evidence("sockets to the address", f64::from(path.sockets), Unit::Count, None, "host.peers"),
         ];
+        found.never_critical = true;
+        for to in facts.ledger.sending.iter().filter(|s| s.to == path.ip) {
+            found.losses.push((to.state, to.by_window(facts.world)));
+            found.victims_time += to.time;
+        }
+        found.losses.retain(|(_, s)| *s > 0.0);
+        if found.lost() > 0.0 {
+            let lost = found.lost();
+            found.evidence.push(evidence("sessions that wait for it to read", lost, Unit::SecondsPerSecond, None, "ledger"));
+        }
         found.against = vec![evidence("segments retransmitted", path.retransmits_per_s, Unit::PerSecond, None, "host.peers")];
         let mut look = fix::shell_fix(
             Phase::Relief,

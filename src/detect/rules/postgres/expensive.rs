@@ -16,6 +16,7 @@ use super::query_found;
 use super::query_rule::{self, LOST};
 use super::role_setting::role_setting;
 use super::support::{called, cancel, in_application, query_subject};
+use super::writes;
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -28,12 +29,14 @@ pub const RULE: Rule = Rule {
     page: "\
 A statement takes at least `dear` ms per call on average; or `weighty`, if its share of the total statement time is at least
 `dominates`. No more specific cause is found: no missing index, stale statistics, bloat, spill, large fetch, flood
-of calls or slowdown; without a plan the first three are not ruled out. The plan (`x`) shows where the time goes. How
-much could be saved is unknown; 45 % is assumed, so that it is critical only through others who wait for it.
+of calls or slowdown. So it is for statements that write when they keep a session busy, have `dominates` of that time and come
+more often than before, however short each is: what their sessions spend their time on is in the evidence. Without a plan
+missing indexes, stale statistics and bloat are not ruled out. The plan (`x`) shows where the time goes. How much could be saved
+is unknown; 45 % is assumed, so that it is critical only through others who wait for it.
 
 **Relief**: where a run of it has lasted for 30 s: cancel the longest, and limit its role by `statement_timeout`; when
 it is new: roll back its deployment. **Cure**, where no run is that long: let it read less, in the application;
-compute it less often; cache its result.",
+compute it less often; cache its result. Of one that writes: many changes per transaction or statement, fewer indexes.",
     judge: Judge::Postgres(judge),
 };
 
@@ -44,7 +47,8 @@ const SPARED: f64 = 0.45;
 pub fn fits(case: &Case<'_>) -> Option<Kind> {
     let all_ms = case.pg.statements.as_ref().map_or(0.0, |s| s.all.exec_ms);
     let share = case.row.grown.exec_ms >= case.least(DOMINATES) / 100.0 * all_ms;
-    (share && case.mean_ms >= case.least(WEIGHTY) || case.mean_ms >= case.least(DEAR)).then_some(Kind::Expensive)
+    let dear = share && case.mean_ms >= case.least(WEIGHTY) || case.mean_ms >= case.least(DEAR);
+    (dear || writes::in_masses(case)).then_some(Kind::Expensive)
 }
 
 fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
@@ -54,17 +58,27 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
 fn made(pg: &PgFacts, params: &Params<'_>, costly: &Costly<'_>, _: &Kind) -> Option<(Subject, Found)> {
     let g = &costly.row.grown;
     let calls = g.calls.max(1) as f64;
+    let writes = writes::is_one(pg, costly);
+    let upkeep = writes::indexed(pg, costly).filter(|_| writes);
+    let upkeep = upkeep.map(|t| format!(": each row is kept in {} indexes of {}", t.indexes.len(), t.name));
     let title = format!(
-        "{} keeps {} sessions busy, {} ms per call",
+        "{} keeps {} sessions busy, {} ms per call{}",
         called(pg, costly.row),
         short(costly.lost),
-        short(g.exec_ms / calls)
+        short(g.exec_ms / calls),
+        upkeep.unwrap_or_default()
     );
     let mut found = query_found::found(pg, costly, title, SPARED);
     found.confidence = found.confidence.min(0.6);
     let least = Some(params.get(DEAR.param));
     found.evidence.push(evidence("time per call", g.exec_ms / calls, Unit::Milliseconds, least, "postgres.statements"));
     found.fixes = limit(pg, costly);
+    if writes {
+        found.evidence.extend(writes::spent(pg, costly));
+        // A time-out is no cure for what takes a moment and comes in masses.
+        found.fixes.retain(|f| f.phase == Phase::Relief);
+        found.fixes.extend(writes::fixes(pg, costly));
+    }
     Some((query_subject(pg, costly.row), found))
 }
 
@@ -96,6 +110,19 @@ mod tests {
     use super::*;
     use crate::detect::bench::Table;
     use crate::detect::bench::postgres::Statement;
+
+    #[test]
+    fn cheap_writes_in_masses_are_expensive_together() {
+        let text = "INSERT INTO orders (id, customer_id) VALUES ($1, $2)";
+        let writes = Statement { text, ms: 1.5, rows: 20, share: 0.8, busy: 1_000, ..Statement::default() };
+        writes.bench().must_say(&RULE, "found `INSERT INTO orders (id, customer_id) VALUES ($1,…` keeps 1.0 sessions busy");
+        assert!(writes.bench().pastes(&RULE).iter().all(|c| !c.contains("timeout")));
+        writes.busy(900).must_say(&RULE, "clear");
+        Statement { share: 0.3, ..writes.clone() }.bench().must_say(&RULE, "clear");
+        // It has always been so busy.
+        Statement { usual: Some((1.5, 650.0)), ..writes.clone() }.bench().must_say(&RULE, "clear");
+        Statement { text: "SELECT 1", usual: Some((1.5, 100.0)), ..writes }.bench().must_say(&RULE, "clear");
+    }
 
     fn takes(ms: f64, share: f64) -> Statement {
         Statement { ms, share, ..Statement::default() }

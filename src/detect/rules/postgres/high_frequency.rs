@@ -15,6 +15,7 @@ use crate::model::unit::{count, short};
 use super::query_found;
 use super::query_rule::{self, LOST};
 use super::support::{called, in_application, query_subject};
+use super::writes;
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -33,7 +34,7 @@ session busy. BEGIN, COMMIT, SET and the like are left out. The loss is 80 % of 
 Where the baseline rate is known only growth counts: a server whose ordinary load is many small queries is healthy.
 
 **Relief**, when it is new: roll back its deployment. **Cure**: one query for all rows (`WHERE id = ANY ($1)`); by
-hand: a join, a cache in front of it.",
+hand: a join, a cache in front of it. Of one that writes: many rows per statement, many changes per transaction.",
     judge: Judge::Postgres(judge),
 };
 
@@ -68,7 +69,7 @@ fn made(pg: &PgFacts, params: &Params<'_>, costly: &Costly<'_>, _: &Kind) -> Opt
     let mut found = query_found::found(pg, costly, title, 0.8);
     found.confidence = found.confidence.min(0.7);
     found.evidence.insert(0, params.row("calls", per_s, CALLS.param, "postgres.statements"));
-    found.fixes = batch(pg, costly);
+    found.fixes = if writes::is_one(pg, costly) { writes::fixes(pg, costly) } else { batch(pg, costly) };
     Some((query_subject(pg, costly.row), found))
 }
 

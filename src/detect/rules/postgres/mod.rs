@@ -10,6 +10,7 @@ pub mod commit_bound;
 pub mod ddl_queue;
 pub mod deadlocks;
 mod deploy;
+pub mod evicting;
 pub mod exhausted;
 pub mod expensive;
 pub mod forced;
@@ -21,13 +22,16 @@ pub mod index_invalid;
 pub mod index_redundant;
 pub mod index_unused;
 pub mod interference;
+pub mod jit;
 pub mod lag;
 pub mod large_fetch;
 pub mod long_running;
+pub mod lwlock;
 pub mod missing_index;
 mod object;
 mod of_others;
 pub mod overdue;
+pub mod planning;
 pub mod prepared_transaction;
 pub mod queries;
 mod query_found;
@@ -44,6 +48,7 @@ pub mod support;
 pub mod sync_replica;
 pub mod temp_spill;
 pub mod wraparound;
+mod writes;
 pub mod xmin_horizon;
 
 pub use of_others::{see_whole, session_of};
@@ -65,8 +70,12 @@ pub(super) const RULES: &[&Rule] = &[
     &high_frequency::RULE,
     &temp_spill::RULE,
     &large_fetch::RULE,
+    &planning::RULE,
+    &jit::RULE,
     &regressed::RULE,
     &long_running::RULE,
+    &lwlock::RULE,
+    &evicting::RULE,
     &read_bound::RULE,
     &commit_bound::RULE,
     &sync_replica::RULE,

@@ -3,10 +3,14 @@
 use crate::detect::postgres::case::{Case, Kind};
 use crate::detect::postgres::queries::Sort;
 
-use super::{bloat, expensive, high_frequency, large_fetch, missing_index, regressed, stale_statistics, temp_spill};
+use super::{
+    bloat, expensive, high_frequency, jit, large_fetch, missing_index, planning, regressed, stale_statistics, temp_spill,
+};
 
 /// A query is that rule's which stands first here and fits: the narrowest first.
 const PRECEDENCE: &[Sort] = &[
+    jit::fits,
+    planning::fits,
     missing_index::fits,
     stale_statistics::misleads,
     bloat::fits,

@@ -25,6 +25,8 @@ pub enum Kind {
     Advisory,
     /// The same rows, by transactions that do not last.
     HotRow,
+    /// None: a lock of the server's own, held for the moment in which a table is extended.
+    Internal,
     /// Any other.
     Blocked,
 }
@@ -37,6 +39,7 @@ const YOUNG_S: f64 = 2.0;
 pub fn kind(root: &Root) -> Kind {
     let rows = matches!(root.kind.as_str(), "transactionid" | "tuple" | "spectoken");
     match &root.holder {
+        _ if matches!(root.kind.as_str(), "extend" | "page") => Kind::Internal,
         Holder::Prepared(_) => Kind::Prepared,
         Holder::Unknown(0) => Kind::Prepared,
         _ if root.queue.is_some() => Kind::DdlQueue,
@@ -207,6 +210,7 @@ mod tests {
     fn each_root_belongs_to_one_rule() {
         let idle = "idle in transaction";
         assert_eq!(kind(&root("advisory", idle, 9.0, 9.0)), Kind::Advisory);
+        assert_eq!(kind(&root("extend", "active", 9.0, 9.0)), Kind::Internal);
         assert_eq!(kind(&root("tuple", idle, 9.0, 9.0)), Kind::IdleInTransaction);
         assert_eq!(kind(&root("tuple", idle, 0.5, 0.6)), Kind::HotRow);
         assert_eq!(kind(&root("tuple", idle, 0.5, 9.0)), Kind::Blocked);

@@ -1,0 +1,108 @@
+//! Waits of sessions for the server's own locks: which structure each is about. Pure.
+
+use crate::model::facts::Activities;
+use crate::model::postgres::{Wait, WaitClass, WaitKind};
+
+/// A structure of the server that sessions wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "named by `Structure::words`")]
+pub enum Structure {
+    LockManager,
+    BufferMapping,
+    BufferContent,
+    Subtransactions,
+    Multixacts,
+    Transactions,
+    Snapshots,
+    Serializable,
+    Statements,
+    Extension,
+    Other,
+}
+
+/// Parts of event names, without case and underscores, of PostgreSQL 12 to 18: the first that fits.
+const NAMES: &[(&str, Structure)] = &[
+    ("lockmanager", Structure::LockManager),
+    ("fastpath", Structure::LockManager),
+    ("buffermapping", Structure::BufferMapping),
+    ("bufferstrategy", Structure::BufferMapping),
+    ("buffercontent", Structure::BufferContent),
+    ("subtrans", Structure::Subtransactions),
+    ("multixact", Structure::Multixacts),
+    ("procarray", Structure::Snapshots),
+    ("pgstatstatements", Structure::Statements),
+    ("serializ", Structure::Serializable),
+    ("predicate", Structure::Serializable),
+    ("serial", Structure::Serializable),
+    ("xact", Structure::Transactions),
+    ("clog", Structure::Transactions),
+    ("xidgen", Structure::Transactions),
+    ("committs", Structure::Transactions),
+];
+
+/// What a wait is about; `None` for a wait that is no lock of the server's own.
+#[must_use]
+pub fn structure(wait: &Wait) -> Option<Structure> {
+    let event: String = wait.event.chars().filter(|c| *c != '_').flat_map(char::to_lowercase).collect();
+    match wait.kind {
+        // Heavyweight, and yet nobody's row or table.
+        WaitKind::Lock if event == "extend" => Some(Structure::Extension),
+        WaitKind::Lock if event == "page" => Some(Structure::BufferContent),
+        _ if wait.class() == WaitClass::LwLock => {
+            Some(NAMES.iter().find(|(part, _)| event.contains(part)).map_or(Structure::Other, |(_, what)| *what))
+        }
+        _ => None,
+    }
+}
+
+/// Sessions that wait for each structure, those with most first; and the event that most of them wait for.
+#[must_use]
+pub fn waits(activity: &Activities) -> Vec<(Structure, f64, String)> {
+    let mut all: Vec<(Structure, f64, String, f64)> = Vec::new();
+    for (wait, sessions) in &activity.by_event {
+        let Some(what) = structure(wait) else { continue };
+        match all.iter_mut().find(|(known, ..)| *known == what) {
+            Some((_, sum, event, most)) => {
+                *sum += sessions;
+                if sessions > most {
+                    (*event, *most) = (wait.word(), *sessions);
+                }
+            }
+            None => all.push((what, *sessions, wait.word(), *sessions)),
+        }
+    }
+    all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    all.into_iter().map(|(what, sum, event, _)| (what, sum, event)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn about(kind: &str, event: &str) -> Option<Structure> {
+        structure(&Wait { kind: WaitKind::parse(kind.as_bytes()), event: event.into() })
+    }
+
+    #[test]
+    fn names_of_all_versions_mean_the_same_structure() {
+        for event in ["lock_manager", "LockManager", "LockFastPath"] {
+            assert_eq!(about("LWLock", event), Some(Structure::LockManager), "{event}");
+        }
+        for event in ["SubtransControlLock", "SubtransSLRU", "SubtransBuffer", "subtrans"] {
+            assert_eq!(about("LWLock", event), Some(Structure::Subtransactions), "{event}");
+        }
+        for event in ["CLogControlLock", "XactSLRU", "XactBuffer", "clog", "XidGen"] {
+            assert_eq!(about("LWLock", event), Some(Structure::Transactions), "{event}");
+        }
+        assert_eq!(about("LWLock", "MultiXactOffsetSLRU"), Some(Structure::Multixacts));
+        assert_eq!(about("LWLock", "ProcArrayLock"), Some(Structure::Snapshots));
+        assert_eq!(about("IPC", "ProcArrayGroupUpdate"), Some(Structure::Snapshots));
+        assert_eq!(about("LWLock", "pg_stat_statements"), Some(Structure::Statements));
+        assert_eq!(about("LWLock", "buffer_mapping"), Some(Structure::BufferMapping));
+        assert_eq!(about("Lock", "extend"), Some(Structure::Extension));
+        assert_eq!(about("LWLock", "SomethingNew"), Some(Structure::Other));
+        assert_eq!(about("Lock", "transactionid"), None);
+        assert_eq!(about("LWLock", "WALWrite"), None, "that is the flush");
+        assert_eq!(about("LWLock", "BufferIO"), None, "another session reads the page");
+    }
+}

@@ -1,0 +1,142 @@
+//! postgres.query.jit: just-in-time compilation costs a query more than it gives.
+
+use crate::detect::command::Command;
+use crate::detect::finding::{Class, Fix, Horizon, Phase};
+use crate::detect::params::Params;
+use crate::detect::postgres::View;
+use crate::detect::postgres::case::{Case, Kind};
+use crate::detect::postgres::limits::COMPILES;
+use crate::detect::postgres::queries::Costly;
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Found, Judged, Prev, evidence};
+use crate::model::facts::PgFacts;
+use crate::model::foreign::Foreign;
+use crate::model::subject::Subject;
+use crate::model::unit::{Unit, short};
+
+use super::query_found;
+use super::query_rule::{self, LOST};
+use super::role_setting::role_setting;
+use super::support::{called, query_subject, sql};
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "postgres.query.jit",
+    class: Class::Live,
+    culprit: Culprit::Many,
+    says: "just-in-time compilation costs a query more than it gives",
+    params: &[LOST, COMPILES.param],
+    origins: &["postgres.activity", "postgres.statements", "ledger"],
+    page: "\
+PostgreSQL compiles the expressions of a query whose estimated cost is above `jit_above_cost`, anew for each call. Where the
+estimate is far too high that takes longer than the query itself: a call of a second that reads one block and returns one row is
+not about data. From PostgreSQL 15 on pg_stat_statements counts it: `part` of the execution time and more is found. Before 15
+nobody counts it; there a call of 50 ms and more that touches few blocks and rows, while `jit` is on and its planned cost is
+above `jit_above_cost`, is taken for it, with half the confidence. The loss is the compiling.
+
+Neither a statement time-out nor ANALYZE is a cure, and a plan that perftop asks for does not show it (it plans without).
+
+**Relief**: `jit = off` for the role that runs it. **Cure**: `jit_above_cost` above the estimated cost of such queries, or an
+estimate that is right.",
+    judge: Judge::Postgres(judge),
+};
+
+/// A call that touches no more than so many blocks and rows is not about data.
+const FEW: f64 = 200.0;
+/// Milliseconds of a call from which such a one spends them elsewhere.
+const LONG_MS: f64 = 50.0;
+/// Of such a call, what compilation is taken to be where nobody counts it.
+const MOST: f64 = 0.8;
+
+/// Compiled for most of its time.
+pub fn fits(case: &Case<'_>) -> Option<Kind> {
+    let g = &case.row.grown;
+    if g.jit_ms > 0.0 {
+        let part = g.jit_ms / g.exec_ms.max(1e-9);
+        return (part >= case.least(COMPILES) / 100.0).then_some(Kind::Jit(part.min(1.0)));
+    }
+    let counted = case.pg.server.as_ref().is_none_or(|s| s.major() >= 15);
+    let blocks = (g.hit_blocks + g.read_blocks) as f64 / g.calls.max(1) as f64;
+    let nothing = case.mean_ms >= LONG_MS && blocks <= FEW && case.rows <= FEW;
+    let cost = case.plan.and_then(|plan| Some(plan.nodes.first()?.total_cost));
+    let cluster = case.pg.cluster.as_ref().ok();
+    let on = cluster.and_then(|c| c.on("jit")) == Some(true);
+    let above = cluster.and_then(|c| c.number("jit_above_cost")).filter(|above| *above >= 0.0);
+    let compiles = on && cost.zip(above).is_some_and(|(cost, above)| cost >= above);
+    (!counted && nothing && compiles).then_some(Kind::Jit(MOST))
+}
+
+fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    query_rule::judge(facts, params, prev, false, |k| matches!(k, Kind::Jit(_)), made)
+}
+
+fn made(pg: &PgFacts, params: &Params<'_>, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Found)> {
+    let Kind::Jit(part) = kind else { return None };
+    let g = &costly.row.grown;
+    let calls = g.calls.max(1) as f64;
+    let (counted, each) = (g.jit_ms > 0.0, part * g.exec_ms / calls);
+    let title = if counted {
+        format!("{} is compiled for {} of its {} ms per call", called(pg, costly.row), short(each), short(g.exec_ms / calls))
+    } else {
+        format!(
+            "{} takes {} ms per call without data, and is compiled anew each time",
+            called(pg, costly.row),
+            short(g.exec_ms / calls)
+        )
+    };
+    let mut found = query_found::found(pg, costly, title, *part);
+    if !counted {
+        found.confidence = found.confidence.min(0.5);
+    }
+    let share = if counted {
+        params.row("just-in-time compilation, share of its time", part * 100.0, COMPILES.param, "postgres.statements")
+    } else {
+        evidence("just-in-time compilation, assumed share of its time", part * 100.0, Unit::Percent, None, "postgres.statements")
+    };
+    found.evidence.insert(0, share);
+    let subject = query_subject(pg, costly.row);
+    found.fixes = fixes(pg, costly);
+    Some((subject, found))
+}
+
+fn fixes(pg: &PgFacts, costly: &Costly<'_>) -> Vec<Fix> {
+    let off =
+        role_setting(pg, Phase::Relief, Horizon::Immediate, "Do not compile for this role", &costly.row.role, ("jit", "off"));
+    let off = off.map(|mut fix| {
+        fix.risk = "long analytic queries of that role may take somewhat longer".into();
+        fix
+    });
+    let cost = pg.plan(costly.row).and_then(|(_, plan)| Some(plan.as_ref().ok()?.nodes.first()?.total_cost));
+    let mut cure = sql(pg, Phase::Cure, Horizon::ShortTerm, "Compile costlier queries only", String::new(), &Foreign::default());
+    cure.command = match cost.filter(|cost| cost.is_finite() && *cost > 0.0) {
+        Some(cost) => Command::sql(format!(
+            "ALTER SYSTEM SET jit_above_cost = {:.0}; SELECT pg_reload_conf();",
+            (cost * 2.0).max(100_000.0)
+        )),
+        None => Command::note("# jit_above_cost above the cost that EXPLAIN shows for it"),
+    };
+    if cost.is_some() {
+        cure.undo = Some(Command::sql("ALTER SYSTEM RESET jit_above_cost; SELECT pg_reload_conf();".to_owned()));
+    }
+    cure.risk = "queries that cost less are not compiled any more".into();
+    cure.needs = "a superuser".into();
+    off.into_iter().chain([cure]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::postgres::Statement;
+
+    #[test]
+    fn a_query_that_is_compiled_for_most_of_its_time_is_found() {
+        let jit = |part: f64| Statement { ms: 60.0, busy: 600, jit: part, ..Statement::default() };
+        jit(0.7)
+            .bench()
+            .must_say(&RULE, "found `SELECT id FROM orders WHERE customer_id = $1` is compiled for 42 of its 60 ms per call");
+        jit(0.3).bench().must_say(&RULE, "clear");
+        jit(0.3).bench().must_say_after(&RULE, Some(&jit(0.7).bench()), "found");
+        jit(0.2).bench().must_say_after(&RULE, Some(&jit(0.7).bench()), "clear");
+        assert_eq!(jit(0.7).bench().pastes(&RULE)[0], "ALTER ROLE app SET jit = 'off';");
+    }
+}

@@ -1,0 +1,131 @@
+"""Kinds of faults of PostgreSQL that nobody claimed, or for which the wrong cure was said; and their near-twins."""
+from pgfaults import Control, Fault
+
+
+class Loaded(Fault):
+    """A load that is one script."""
+    text, clients, like = "", 4, None
+
+    def inject(self):
+        self.p = self.load(self.text, clients=self.clients, name="load")
+
+    def tick(self):
+        if self.like and not self.queries:
+            self.query_key(self.like)
+
+    def revert(self):
+        self.lab.stop(self.p)
+
+
+class Jit(Loaded):
+    """A short query whose estimate is huge: compiled anew for each call, for nothing."""
+    truth, kind, clients, like = "postgres.query.jit", "query", 2, "jitted"
+    text = "SELECT count(*) AS jitted, %s FROM jitted WHERE id < 5;\n" % ", ".join("sum(CASE WHEN v %% %d = 0 THEN v * %d ELSE v END)" % (n + 2, n) for n in range(40))
+
+    def setup(self):
+        self.server.sql("CREATE TABLE jitted (id int PRIMARY KEY, v int); INSERT INTO jitted SELECT g, g FROM generate_series(1, 100000) g")
+        self.server.sql("CREATE ROLE reports LOGIN SUPERUSER")
+        for name, value in (("jit", "on"), ("jit_above_cost", "0"), ("jit_optimize_above_cost", "0"), ("jit_inline_above_cost", "0")):
+            self.server.sql("ALTER ROLE reports SET %s = %s" % (name, value))
+
+    def inject(self):
+        base = [w if w != "postgres" else "reports" for w in self.server.base()]
+        self.p = self.lab.pgbench("-c", str(self.clients), "-f", self.lab.script(self.text), base=base, name="load")
+
+
+class Planning(Loaded):
+    """A query over a thousand partitions that needs one row: planned for 20 ms and more, executed in one."""
+    truth, kind, clients, like = "postgres.query.planning", "query", 3, "parted"
+    text = "\\set k random(1, 1000000)\nSELECT * FROM parted p JOIN parted q USING (k) WHERE p.v = :k LIMIT 1;\n"
+
+    def setup(self):
+        self.server.sql("CREATE TABLE parted (k int, v int) PARTITION BY HASH (k)")
+        for first in range(0, 400, 100):
+            self.server.sql("".join("CREATE TABLE parted%d PARTITION OF parted FOR VALUES WITH (MODULUS 400, REMAINDER %d);" % (n, n) for n in range(first, first + 100)))
+        self.server.sql("CREATE INDEX ON parted (v)")
+
+
+class BulkInserts(Loaded):
+    """Many sessions fill one table with wide rows: each waits to extend it."""
+    truth, kind, clients, accept = "postgres.lwlock.contention", "instance", 16, ("postgres.lwlock.contention", "postgres.wal.commit_bound", "host.io.saturated")
+    text = "INSERT INTO bulk SELECT g, repeat(md5(g::text), 120) FROM generate_series(1, 500) g;\n"
+
+    def setup(self):
+        self.server.sql("CREATE UNLOGGED TABLE bulk (id int, pad text); ALTER TABLE bulk ALTER pad SET STORAGE PLAIN")
+
+    def revert(self):
+        super().revert()
+        self.server.sql("TRUNCATE bulk")
+
+
+class Subtransactions(Loaded):
+    """Loops of savepoints beside a long transaction: every reader looks up subtransactions."""
+    truth, kind, clients = "postgres.lwlock.contention", "instance", 8
+    text = "SELECT savepoints(300);\n"
+
+    def setup(self):
+        self.server.sql("CREATE TABLE subs (id int PRIMARY KEY, v int); INSERT INTO subs SELECT g, 0 FROM generate_series(1, 2000) g;")
+        self.server.sql("CREATE FUNCTION savepoints(n int) RETURNS void LANGUAGE plpgsql AS $f$ BEGIN FOR i IN 1..n LOOP BEGIN "
+                        "UPDATE subs SET v = v + 1 WHERE id = 1 + (random() * 1999)::int AND false; INSERT INTO subs VALUES (1, 1); "
+                        "EXCEPTION WHEN unique_violation THEN NULL; END; END LOOP; END $f$")
+
+
+class SortSpill(Loaded):
+    """Whole tables are sorted: an index as large as the table would serve as well, but more memory for the sort is the first cure."""
+    truth, kind, clients, like = "postgres.query.temp_spill", "query", 2, "sorted_by"
+    text = "SET work_mem = '1MB';\nSELECT sum(sorted_by) FROM (SELECT abalance AS sorted_by, filler FROM pgbench_accounts ORDER BY abalance + aid, filler OFFSET 0) s;\n"
+
+
+class FreshTable(Loaded):
+    """A table that was filled a moment ago and never analysed is read by an id without an index: the index is what is missing."""
+    truth, kind, clients = "postgres.query.missing_index", "table", 3
+    text = "\\set id random(1, 400000)\nSELECT pad FROM fresh WHERE id = :id;\n"
+
+    def setup(self):
+        self.keys.add("bench.public.fresh")
+
+    def inject(self):
+        self.server.sql("CREATE TABLE fresh (id int, pad text) WITH (autovacuum_enabled = off); INSERT INTO fresh SELECT g, repeat('x', 80) FROM generate_series(1, 400000) g")
+        super().inject()
+
+
+class ManyIndexes(Loaded):
+    """A table with fourteen indexes is written to: what each insert costs is their upkeep."""
+    truth, kind, clients, like = "postgres.query.expensive", "query", 6, "INSERT INTO wide"
+    accept = ("postgres.query.expensive", "postgres.wal.commit_bound", "postgres.index.redundant_on_hot_table", "postgres.query.high_frequency")
+    text = "INSERT INTO wide SELECT %s FROM generate_series(1, 20) g;\n" % ", ".join("(random() * 1000000)::int" for _ in range(14))
+
+    def setup(self):
+        self.server.sql("CREATE TABLE wide (%s)" % ", ".join("c%d int" % n for n in range(14)))
+        for n in range(14):
+            self.server.sql("CREATE INDEX ON wide (c%d)" % n)
+        self.server.sql("INSERT INTO wide SELECT %s FROM generate_series(1, 200000)" % ", ".join("(random() * 1000000)::int" for _ in range(14)))
+
+
+class ControlJit(Control):
+    """Long analytic queries that are compiled: what that takes is little of what they take."""
+
+    def setup(self):
+        self.server.sql("ALTER ROLE postgres SET jit_above_cost = 1000")
+
+    def inject(self):
+        self.p = self.load("SELECT sum(abalance + aid), avg(aid) FROM pgbench_accounts WHERE abalance < 100 AND bid > 0;\n", clients=1, rate=0.5, name="report")
+
+    def revert(self):
+        self.lab.stop(self.p)
+
+
+class ControlPartitions(Control):
+    """Prepared statements over four hundred partitions, few of them a second."""
+
+    def setup(self):
+        Planning.setup(self)
+
+    def inject(self):
+        self.p = self.load(Planning.text, clients=1, rate=1, name="report", args=("-M", "prepared"))
+
+    def revert(self):
+        self.lab.stop(self.p)
+
+
+KINDS = [Jit, Planning, BulkInserts, Subtransactions, SortSpill, FreshTable, ManyIndexes, ControlJit, ControlPartitions]
