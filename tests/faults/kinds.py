@@ -1,5 +1,60 @@
 """Kinds of faults that had no cause, or the wrong one: each with a near-twin that must stay quiet."""
-from faults import Fault
+import sys
+import time
+
+from faults import Fault, sh
+from helpers import meminfo
+
+# Asks for the hardware address of each host of a network, again and again.
+KNOCK = """
+import socket, sys, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setblocking(False)
+while True:
+    for n in range(int(sys.argv[3]), int(sys.argv[2])):
+        try: s.sendto(b'x', ('%s.%d' % (sys.argv[1], n), 9))
+        except OSError: pass
+    time.sleep(0.2)
+"""
+# Takes datagrams at a port, with so many microseconds of work for each.
+READ = """
+import socket, sys, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(('127.0.0.1', int(sys.argv[1])))
+while True:
+    s.recv(2048)
+    time.sleep(float(sys.argv[2]))
+"""
+SEND = """
+import socket, sys, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+while True:
+    for _ in range(int(sys.argv[2]) // 100):
+        try: s.sendto(b'x' * 500, ('127.0.0.1', int(sys.argv[1])))
+        except OSError: pass
+    time.sleep(0.01)
+"""
+# So many connections to itself whose reader does not read.
+FILL = """
+import socket, sys, time
+listener = socket.socket()
+listener.bind(('127.0.0.1', 0))
+listener.listen(512)
+kept = []
+for n in range(int(sys.argv[1])):
+    a = socket.create_connection(listener.getsockname())
+    b, _ = listener.accept()
+    a.setblocking(False)
+    kept += [a, b]
+end = time.time() + 120
+while time.time() < end:
+    for a in kept[::2]:
+        try:
+            a.send(b'x' * 65536)
+        except OSError:
+            pass
+    time.sleep(0.5)
+"""
 
 
 class own_flushes(Fault):
@@ -16,7 +71,7 @@ class own_flushes(Fault):
 
 class one_thread(Fault):
     """The service is one thread, and is asked for more than that can do from the start."""
-    truth, kind, conns = "app.bound", "process", 4
+    truth, kind, conns, accept = "app.bound", "process", 4, ("app.bound", "host.cpu.contention")
 
     def ready(self):
         self.more = self.lab.me("client", "--port", self.lab.port, "--path", "/cpu", "--rate", 900, "--csv", self.lab.dir + "/more.csv", "--seed", 9, "--conns", 8, "--seconds", 80)
@@ -31,4 +86,108 @@ class control_half_a_thread(Fault):
     control, rate = True, 200
 
 
-KINDS = [own_flushes, one_thread, control_half_a_thread]
+class Setting(Fault):
+    """A limit of the kernel is lowered, and put back."""
+    name, value, kind = "", "", "setting"
+
+    def lower(self):
+        before = sh("sysctl", "-n", self.name).replace("\t", " ")
+        self.lab.undo.append(lambda: sh("sysctl", "-w", "%s=%s" % (self.name, before)))
+        sh("sysctl", "-w", "%s=%s" % (self.name, self.value))
+        self.keys.add(self.name)
+        self.before = before
+
+    def restore(self):
+        sh("sysctl", "-w", "%s=%s" % (self.name, self.before))
+
+
+class full_neighbours(Setting):
+    """More hosts of one network are asked for than the table of neighbours may hold."""
+    truth, name, value = "host.kernel.table_full", "net.ipv4.neigh.default.gc_thresh3", "64"
+
+    def setup(self):
+        self.net = self.lab.namespace().rsplit(".", 1)[0]
+
+    def inject(self):
+        self.lower()
+        self.p = self.lab.start([sys.executable, "-c", KNOCK, self.net, 250, 3])
+
+    def revert(self):
+        self.lab.stop(self.p)
+        self.restore()
+
+
+class control_some_neighbours(full_neighbours):
+    """Half of what it may hold."""
+    truth, kind, control = None, None, True
+
+    def inject(self):
+        self.lower()
+        self.keys.clear()
+        self.p = self.lab.start([sys.executable, "-c", KNOCK, self.net, 30, 3])
+
+
+class tcp_memory(Setting):
+    """All sockets together hold what they may: each has to save."""
+    truth, name, value = "host.kernel.table_full", "net.ipv4.tcp_mem", "3000 4000 12000"
+
+    def inject(self):
+        self.lower()
+        self.p = self.lab.start([sys.executable, "-c", FILL, 60])
+
+    def revert(self):
+        self.lab.stop(self.p)
+        self.restore()
+
+
+class full_datagrams(Fault):
+    """A collector of metrics reads 200 datagrams a second, and 2,000 come."""
+    truth, kind, work = "host.network.queue_full", "process", 0.005
+
+    def inject(self):
+        port = self.lab.free_port()
+        self.reader = self.lab.start([sys.executable, "-c", READ, port, self.work])
+        self.keys.add(self.reader.pid)
+        time.sleep(0.5)
+        self.p = self.lab.start([sys.executable, "-c", SEND, port, 2000])
+
+    def revert(self):
+        self.lab.stop(self.p)
+        self.lab.stop(self.reader)
+
+
+class control_datagrams(full_datagrams):
+    """The same, where it keeps up."""
+    truth, kind, control, work = None, None, True, 0
+
+    def inject(self):
+        super().inject()
+        self.keys.clear()
+
+
+class huge_pages(Fault):
+    """Nearly all memory is set aside as huge pages that nobody uses, and a program wants more than is left."""
+    truth, kind, share = "host.memory.kernel", "host", 0.95
+
+    def inject(self):
+        self.keys.add("self")
+        self.lab.undo.append(lambda: sh("sysctl", "-w", "vm.nr_hugepages=0"))
+        with open("/proc/sys/vm/drop_caches", "w") as f:
+            f.write("1")
+        sh("sysctl", "-w", "vm.nr_hugepages=%d" % int(meminfo()["MemAvailable"] * self.share / 2))
+
+    def revert(self):
+        sh("sysctl", "-w", "vm.nr_hugepages=0")
+
+
+class control_huge_pages(huge_pages):
+    """Half of the memory: enough is left."""
+    truth, kind, control, share = None, None, True, 0.5
+
+    def inject(self):
+        super().inject()
+        self.keys.clear()
+
+
+KINDS = [own_flushes, one_thread, control_half_a_thread, full_neighbours, control_some_neighbours, tcp_memory, full_datagrams, control_datagrams, huge_pages,
+         control_huge_pages]

@@ -89,7 +89,7 @@ fn trees(reader: &mut Reader, roots: &Roots) -> Vec<(Controller, PathBuf, PathBu
 /// Inside a container the root of the tree is its own group, with its own limits; the machine's root has none of
 /// these files.
 fn push_root(controller: Controller, dir: &Path, shown: &Path, out: &mut Vec<(CgroupRaw, PathBuf)>) {
-    let limits = ["cpu.max", "memory.max", "io.max", "pids.max", "cpu.cfs_quota_us"];
+    let limits = ["cpu.max", "memory.max", "memory.high", "io.max", "pids.max", "cpu.cfs_quota_us"];
     // The machine's own root of version 1 has the file too, without a limit.
     let of_v1 = || Reader::default().number(&dir.join("memory.limit_in_bytes")).is_some_and(|limit| limit < NO_LIMIT);
     if limits.iter().any(|name| dir.join(name).exists()) || of_v1() {
@@ -230,6 +230,7 @@ fn memory_v2(reader: &mut Reader, dir: &Path) -> Option<CgroupMemory> {
     let mut memory = CgroupMemory {
         current: Some(reader.number(&dir.join("memory.current"))?),
         limit: reader.number(&dir.join("memory.max")),
+        high: reader.number(&dir.join("memory.high")),
         ..CgroupMemory::default()
     };
     // The local file counts this group alone; the plain one all groups below as well.
@@ -239,6 +240,7 @@ fn memory_v2(reader: &mut Reader, dir: &Path) -> Option<CgroupMemory> {
     {
         memory.oom_kill = keyed(text, b"oom_kill");
         memory.max_events = keyed(text, b"max");
+        memory.high_events = keyed(text, b"high");
     }
     if let Ok(text) = reader.read(&dir.join("memory.stat")) {
         memory.refault_file = keyed(text, b"workingset_refault_file");

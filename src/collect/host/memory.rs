@@ -7,9 +7,16 @@ use crate::model::host::{MemoryRaw, VmstatRaw};
 #[must_use]
 pub fn parse_meminfo(text: &[u8]) -> Option<MemoryRaw> {
     let mut raw = MemoryRaw::default();
+    // Counts, not kilobytes.
+    let (mut free, mut reserved, mut size) = (None, None, None);
     for line in lines(text) {
         let mut f = fields(line);
         let (Some(name), Some(value)) = (f.next(), f.next().and_then(number)) else { continue };
+        match name {
+            b"HugePages_Free:" => free = Some(value),
+            b"HugePages_Rsvd:" => reserved = Some(value),
+            _ => {}
+        }
         let Some(bytes) = value.checked_mul(1024) else { continue };
         let slot = match name {
             b"MemTotal:" => {
@@ -27,10 +34,17 @@ pub fn parse_meminfo(text: &[u8]) -> Option<MemoryRaw> {
             b"Dirty:" => &mut raw.dirty,
             b"Writeback:" => &mut raw.writeback,
             b"AnonPages:" => &mut raw.anonymous,
+            b"SUnreclaim:" => &mut raw.slab_kept,
+            b"PageTables:" => &mut raw.page_tables,
+            b"KernelStack:" => &mut raw.kernel_stacks,
+            b"Percpu:" => &mut raw.per_cpu,
+            b"Hugepagesize:" => &mut size,
             _ => continue,
         };
         *slot = Some(bytes);
     }
+    raw.huge_unused =
+        free.zip(reserved).zip(size).and_then(|((free, reserved), size)| free.saturating_sub(reserved).checked_mul(size));
     (raw.total > 0).then_some(raw)
 }
 
@@ -80,6 +94,8 @@ mod tests {
         let raw = parse_meminfo(b"MemTotal: 1000 kB\nMemFree: -5 kB\nMemAvailable: 400 kB\n").unwrap();
         assert_eq!((raw.total, raw.free, raw.available), (1_024_000, None, Some(409_600)));
         assert!(parse_meminfo(b"MemFree: 5 kB\n").is_none());
+        let huge = b"MemTotal: 1000 kB\nHugePages_Total: 9\nHugePages_Free: 5\nHugePages_Rsvd: 1\nHugepagesize: 2048 kB\n";
+        assert_eq!(parse_meminfo(huge).unwrap().huge_unused, Some(4 * 2048 * 1024));
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub mod sockets;
 mod stamps;
 pub mod stat;
 pub mod sweep;
+pub mod tables;
 #[cfg(test)]
 pub(crate) mod tempdir;
 pub mod unixdiag;

@@ -169,7 +169,7 @@ fn crowded(reader: &mut Reader, dir: &std::path::Path, id: ProcId, open: u64) ->
     (open * 2 > limit).then_some(OpenFiles { id, open, limit })
 }
 
-fn socket_inode(link: &std::path::Path) -> Option<u64> {
+pub(super) fn socket_inode(link: &std::path::Path) -> Option<u64> {
     let target = std::fs::read_link(link).ok()?;
     target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
 }

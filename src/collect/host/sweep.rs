@@ -12,7 +12,7 @@ use crate::model::foreign::Foreign;
 use crate::model::host::{HostSweep, ProcId, PsiRaw, StateHit, StateSampling};
 use crate::model::mask;
 
-use super::{cgroup, cpu, disk, kmsg, limits, memory, network, process, psi};
+use super::{cgroup, cpu, disk, kmsg, limits, memory, network, process, psi, tables};
 
 /// Between two samples of IO pressure, while there is some.
 const STATE_EVERY: Duration = Duration::from_millis(100);
@@ -68,6 +68,7 @@ pub struct Sweeper {
     disks: disk::Disks,
     interfaces: network::Interfaces,
     limits: limits::Limits,
+    tables: tables::Tables,
     kmsg: kmsg::Kmsg,
     states: StateSampling,
     io_total_us: Option<u64>,
@@ -90,6 +91,7 @@ impl Sweeper {
             disks: disk::Disks::default(),
             interfaces: network::Interfaces::default(),
             limits: limits::Limits::default(),
+            tables: tables::Tables::default(),
             kmsg: kmsg::Kmsg::default(),
             states: StateSampling::default(),
             io_total_us: None,
@@ -178,7 +180,8 @@ impl Sweeper {
         let tcp = network::read_tcp(reader, roots);
         let files = reader.parse_again(&roots.proc.join("sys/fs/file-nr"), cpu::parse_file_nr);
         let messages = self.kmsg.read(roots);
-        let limits = self.limits.read(reader, roots);
+        let mut limits = self.limits.read(reader, roots);
+        let datagrams = self.tables.read(reader, roots, &mut limits);
         let kills = vmstat.as_ref().ok().and_then(|v| v.oom_kill);
         let killed = self.oom_kills.is_some() && kills != self.oom_kills;
         self.oom_kills = kills;
@@ -197,7 +200,23 @@ impl Sweeper {
         }
         let processes = self.processes.scan(reader, roots, mode);
         self.commands.ask(&self.processes.without_command());
-        HostSweep { at, cpu, load, psi, memory, vmstat, disks, interfaces, tcp, files, messages, limits, cgroups, processes }
+        HostSweep {
+            at,
+            cpu,
+            load,
+            psi,
+            memory,
+            vmstat,
+            disks,
+            interfaces,
+            tcp,
+            files,
+            messages,
+            limits,
+            datagrams,
+            cgroups,
+            processes,
+        }
     }
 }
 

@@ -43,6 +43,7 @@ pub fn quiet() -> HostFacts {
         cgroups: Ok(Vec::new()),
         processes: Ok(vec![service(100, "api", 8080)]),
         messages: Some(Vec::new()),
+        datagrams: Vec::new(),
         limits: LimitsFacts {
             packets_per_s: Some(100.0),
             softnet_drops_per_s: Some(0.0),
@@ -58,7 +59,7 @@ pub fn quiet() -> HostFacts {
 }
 
 fn cpu() -> CpuFacts {
-    let core = |number| CoreFacts { number, busy: Some(0.05) };
+    let core = |number| CoreFacts { number, busy: Some(0.05), softirq: Some(0.0) };
     CpuFacts {
         busy: 0.05,
         user: 0.04,
@@ -244,6 +245,9 @@ pub fn cgroup(path: &str) -> CgroupFacts {
         inactive_file_bytes: None,
         oom_kills: None,
         limit_hits_per_s: None,
+        memory_high_bytes: None,
+        high_hits_per_s: None,
+        memory_pressure: None,
         refaults_per_s: None,
         io_limits: Vec::new(),
         io_limit_rates: Vec::new(),

@@ -34,6 +34,12 @@ pub struct CgroupFacts {
     pub oom_kills: Option<u64>,
     /// Times the limit was hit, per second.
     pub limit_hits_per_s: Option<f64>,
+    /// `memory.high` in bytes.
+    pub memory_high_bytes: Option<u64>,
+    /// Times that its tasks were held back there, per second.
+    pub high_hits_per_s: Option<f64>,
+    /// Share of the time in which some of its tasks waited for memory, 0..1 (`memory.pressure`); v2 only.
+    pub memory_pressure: Option<f64>,
     /// Page cache read again, pages per second.
     pub refaults_per_s: Option<f64>,
     /// IO limits.
@@ -86,6 +92,9 @@ fn one(old: Option<&CgroupRaw>, new: &CgroupRaw) -> CgroupFacts {
         inactive_file_bytes: new.memory.and_then(|m| m.inactive_file),
         oom_kills: grown(|g| g.memory?.oom_kill),
         limit_hits_per_s: per_s(|g| g.memory?.max_events),
+        memory_high_bytes: new.memory.and_then(|m| m.high),
+        high_hits_per_s: per_s(|g| g.memory?.high_events),
+        memory_pressure: per_s(|g| Some(g.psi.as_ref()?[1].as_ref()?.some.total_us)).map(|us| us / 1e6),
         refaults_per_s: per_s(|g| g.memory?.refault_file),
         io_limits: limits.to_vec(),
         io_limit_rates: limits.iter().map(rate).collect(),

@@ -1,7 +1,7 @@
 //! CPU shares from `/proc/stat`.
 
 use crate::model::counter::{delta, rate};
-use crate::model::host::{CpuTicks, HostSweep};
+use crate::model::host::{CpuRaw, CpuTicks, HostSweep};
 use crate::model::seen::{Lack, Seen};
 
 /// CPU use over the window; shares are fractions of all ticks of all online CPUs.
@@ -55,6 +55,8 @@ pub struct CoreFacts {
     pub number: u32,
     /// Busy share, 0..1; `None` when it came or went within the window.
     pub busy: Option<f64>,
+    /// In software interrupts, 0..1: packets, timers, block devices.
+    pub softirq: Option<f64>,
 }
 
 /// `None` without an older sweep.
@@ -73,7 +75,8 @@ pub(super) fn derive(old: Option<&HostSweep>, new: &HostSweep, sweeps: &[&HostSw
     }
     let cores = new_cpu.cores.iter().map(|(number, new)| CoreFacts {
         number: *number,
-        busy: old_cpu.cores.iter().find(|(n, _)| n == number).and_then(|(_, old)| ticks(old, new)?.busy()),
+        busy: core(old_cpu, *number, new).and_then(|d| d.busy()),
+        softirq: core(old_cpu, *number, new).and_then(|d| (d.total() > 0.0).then(|| d.softirq / d.total())),
     });
     let mut queue: Vec<u64> =
         sweeps.iter().filter_map(|s| s.cpu.as_ref().ok()?.procs_running.map(|n| n.saturating_sub(1))).collect();
@@ -113,6 +116,11 @@ impl Grown {
         let total = self.total();
         (total > 0.0).then(|| ((total - self.idle - self.iowait - self.steal) / total).clamp(0.0, 1.0))
     }
+}
+
+/// Growth of one CPU; `None` when it came or went.
+fn core(old: &CpuRaw, number: u32, new: &CpuTicks) -> Option<Grown> {
+    old.cores.iter().find(|(n, _)| *n == number).and_then(|(_, old)| ticks(old, new))
 }
 
 /// Growth of one line. iowait (and with it idle) "will decrease in certain conditions" (proc.rst): those two are

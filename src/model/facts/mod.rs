@@ -28,7 +28,7 @@ pub use cpu::{CoreFacts, CpuFacts, OwnCpu};
 pub use disk::DiskFacts;
 pub use foreground::{Weight, WeightOverrides};
 pub use kernel::{InterfaceFacts, MemoryFacts, Psi, PsiFacts, TcpFacts};
-pub use limits::LimitsFacts;
+pub use limits::{DatagramFacts, LimitsFacts};
 pub use postgres::{Activities, Chains, Holder, PgFacts, Root, SessionFacts};
 pub use process::ProcFacts;
 pub use prometheus::PrometheusFacts;
@@ -93,6 +93,8 @@ pub struct HostFacts {
     pub messages: Option<Vec<KernelMessage>>,
     /// Tables that run full.
     pub limits: LimitsFacts,
+    /// UDP sockets that drop datagrams, most first.
+    pub datagrams: Vec<DatagramFacts>,
     /// Processes with more than half of their descriptors taken.
     pub crowded: Vec<OpenFiles>,
     /// Sockets: who waits for whom.
@@ -186,6 +188,7 @@ impl HostFacts {
             processes,
             messages: newest.messages.as_deref().cloned(),
             limits: limits::derive(old, new),
+            datagrams: limits::datagrams(sweeps, new),
             crowded: newest.serving.as_ref().map(|s| s.files.clone()).unwrap_or_default(),
             sockets: socket::derive(window),
             names: newest.names.clone(),
@@ -209,6 +212,7 @@ impl HostFacts {
             processes: Err(lack.clone()),
             messages: newest.messages.as_deref().cloned(),
             limits: LimitsFacts::default(),
+            datagrams: Vec::new(),
             crowded: Vec::new(),
             sockets: Err(lack.clone()),
             names: newest.names.clone(),

@@ -87,6 +87,12 @@ pub struct CgroupMemory {
     pub refault_file: Option<u64>,
     /// Page cache that can go first.
     pub inactive_file: Option<u64>,
+    /// v2 `memory.high`; `None` = none.
+    #[serde(default)]
+    pub high: Option<u64>,
+    /// Times that tasks were held back at it (v2 `high`).
+    #[serde(default)]
+    pub high_events: Option<u64>,
 }
 
 /// IO limits and counters over all devices.

@@ -119,6 +119,18 @@ pub struct MemoryRaw {
     pub dirty: Option<u64>,
     pub writeback: Option<u64>,
     pub anonymous: Option<u64>,
+    /// Kernel memory that cannot be given back (`SUnreclaim`).
+    #[serde(default)]
+    pub slab_kept: Option<u64>,
+    #[serde(default)]
+    pub page_tables: Option<u64>,
+    #[serde(default)]
+    pub kernel_stacks: Option<u64>,
+    #[serde(default)]
+    pub per_cpu: Option<u64>,
+    /// Huge pages that are set aside and that nobody uses or has reserved, bytes.
+    #[serde(default)]
+    pub huge_unused: Option<u64>,
 }
 
 /// `/proc/vmstat`, pages or events since boot. A name that the kernel lacks is `None`, never 0.

@@ -15,7 +15,7 @@ pub use cgroup::{CgroupCpu, CgroupIo, CgroupMemory, CgroupPath, CgroupRaw, Contr
 pub use kernel::{
     CpuRaw, CpuTicks, FilesRaw, Identity, InterfaceRaw, LoadRaw, MemoryRaw, PsiFile, PsiLine, PsiRaw, QueueRaw, TcpRaw, VmstatRaw,
 };
-pub use limits::{LimitsRaw, SoftnetRaw};
+pub use limits::{DatagramRaw, LimitsRaw, SoftnetRaw};
 pub use message::{KernelMessage, MessageKind};
 pub use process::{
     OpenFiles, ProcId, ProcIo, ProcRaw, ProcSched, ProcessTable, Serving, ServingProcess, StateHit, StateSampling,
@@ -59,6 +59,9 @@ pub struct HostSweep {
     /// Tables that run full.
     #[serde(default)]
     pub limits: LimitsRaw,
+    /// UDP sockets that have dropped datagrams, read while some are dropped.
+    #[serde(default)]
+    pub datagrams: Vec<DatagramRaw>,
     /// Control groups with their limits and counters.
     pub cgroups: Seen<Vec<CgroupRaw>>,
     /// The processes that this sweep read, and the others as they were read last.

@@ -173,6 +173,24 @@ pub(super) const ORIGINS: &[Origin] = &[
         "sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max; conntrack -S",
     ),
     origin(
+        "host.neighbours",
+        "/proc/net/stat/arp_cache and ndisc_cache by column name, hexadecimal; net.ipv4 and net.ipv6 neigh.default.gc_thresh3",
+        "entries / gc_thresh3; Δtable_fulls / Δt of all CPUs",
+        "cat /proc/net/stat/arp_cache; sysctl net.ipv4.neigh.default.gc_thresh3",
+    ),
+    origin(
+        "host.tcp_memory",
+        "/proc/net/sockstat, TCP mem, pages; net.ipv4.tcp_mem; /proc/net/netstat, TCPAbortOnMemory",
+        "pages x page size against the second and third figure of tcp_mem; ΔTCPAbortOnMemory / Δt",
+        "grep TCP /proc/net/sockstat; sysctl net.ipv4.tcp_mem",
+    ),
+    origin(
+        "host.datagrams",
+        "/proc/net/snmp and snmp6, InDatagrams and RcvbufErrors of UDP; /proc/net/udp and udp6, drops by socket",
+        "Δdrops / Δt by socket; share = ΔRcvbufErrors / (ΔRcvbufErrors + ΔInDatagrams)",
+        "ss -uanm; nstat -az UdpRcvbufErrors UdpInDatagrams",
+    ),
+    origin(
         "host.softnet",
         "/proc/net/softnet_stat, columns 1, 2, 3, hexadecimal, all CPUs",
         "Δdropped / Δt, Δsqueezed / Δt",

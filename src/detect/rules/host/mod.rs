@@ -19,6 +19,8 @@ pub mod io_throttled;
 pub mod leak;
 pub mod link_saturated;
 pub mod listen_overflow;
+pub mod memory_high;
+pub mod memory_kernel;
 pub mod memory_oom;
 pub mod memory_reclaim;
 pub mod mount_hung;
@@ -26,14 +28,17 @@ pub mod nic_errors;
 pub mod packet_loss;
 pub mod ports_exhausted;
 pub mod process_churn;
+pub mod queue_full;
 pub mod read_only;
 pub mod realtime_hog;
 pub mod slow_receiver;
+pub mod softirq_core;
 pub mod softnet_drops;
 pub mod steal;
 pub mod swap_thrash;
 pub mod syn_loss;
 pub mod system_time;
+pub mod table_full;
 pub mod tasks_exhausted;
 pub mod tasks_hung;
 
@@ -50,6 +55,8 @@ pub(super) const RULES: &[&Rule] = &[
     &steal::RULE,
     &hot_core::RULE,
     &memory_oom::RULE,
+    &memory_kernel::RULE,
+    &memory_high::RULE,
     &memory_reclaim::RULE,
     &swap_thrash::RULE,
     &cache_thrash::RULE,
@@ -72,6 +79,9 @@ pub(super) const RULES: &[&Rule] = &[
     &ports_exhausted::RULE,
     &slow_receiver::RULE,
     &softnet_drops::RULE,
+    &softirq_core::RULE,
+    &queue_full::RULE,
+    &table_full::RULE,
     &conntrack_full::RULE,
     &nic_errors::RULE,
     &link_saturated::RULE,

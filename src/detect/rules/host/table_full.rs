@@ -1,0 +1,184 @@
+//! host.kernel.table_full: a table or a limit of the kernel is used up: neighbours, memory of TCP sockets.
+
+use crate::detect::command::{Command, sh};
+use crate::detect::finding::{Class, Fix, Horizon, Phase};
+use crate::detect::fix;
+use crate::detect::memory::is_held;
+use crate::detect::params::{NONE_IS_FINE, Param, Params};
+use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Verdict, evidence};
+use crate::model::shell::Word;
+use crate::model::subject::{Subject, SubjectType};
+use crate::model::unit::{Unit, bytes, count, short};
+
+const FULL: Param =
+    Param { name: "full", unit: Unit::Percent, default: 95.0, min: 50.0, max: 100.0, what: "share of the limit in use" };
+
+/// The rule.
+pub const RULE: Rule = Rule {
+    id: "host.kernel.table_full",
+    class: Class::Error,
+    culprit: Culprit::Many,
+    says: "a kernel table or limit is used up (neighbours, memory of TCP sockets)",
+    params: &[FULL],
+    origins: &["host.neighbours", "host.tcp_memory", "host.kmsg"],
+    page: "\
+**Neighbours**: the kernel keeps the hardware address of each host of the same link, at most `gc_thresh3` of them. In a flat network
+of many hosts or containers the table runs full; then a host that is not in it cannot be reached at all, though nothing is wrong with
+it: connects to it wait, the kernel's log says `neighbor table overflow`.
+
+**Memory of TCP sockets**: what all sockets hold together, in pages. Above the second figure of `net.ipv4.tcp_mem` every socket has to
+save (small windows, slow transfers), above the third connections are ended. It is one limit for the whole machine, however much
+memory is free.
+
+Found from `full` of the limit on, a warning; critical while the kernel turns something away. Of another network namespace neither is
+known.
+
+**Relief**: double the limit. **Cure**: the same in the configuration of the system; by hand: smaller networks, sockets that are
+read sooner.",
+    judge: Judge::Host(judge),
+};
+
+/// A table with its limit.
+struct Full {
+    setting: &'static str,
+    title: String,
+    used: f64,
+    limit: f64,
+    unit: Unit,
+    refused: Option<f64>,
+    origin: &'static str,
+    raise: Command,
+    undo: Command,
+}
+
+fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
+    let mut judged = Judged::default();
+    for full in tables(facts) {
+        let subject = Subject::new(SubjectType::Setting, full.setting, full.setting);
+        let share = full.used / full.limit * 100.0;
+        let refused = full.refused.unwrap_or(0.0);
+        if share < params.limit(FULL, is_held(prev, &subject)) && refused <= 0.0 {
+            judged.verdicts.push((subject, Verdict::Clear(format!("{} % in use", short(share)))));
+            continue;
+        }
+        let class = if refused > 0.0 { Class::Error } else { Class::Risk };
+        let mut found = Found::new(class, full.title);
+        // Full and nothing turned away yet: a warning.
+        found.grows = true;
+        found.failed_per_s = full.refused.filter(|r| *r > 0.0);
+        found.evidence = vec![
+            params.either("share of the limit in use", share, FULL, full.origin),
+            evidence("in use", full.used, full.unit, Some(full.limit), full.origin).of_capacity(),
+            evidence("turned away", refused, Unit::PerSecond, NONE_IS_FINE, full.origin),
+        ];
+        found.fixes = fixes(full.setting, full.raise, full.undo);
+        judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
+    }
+    if judged.verdicts.is_empty() {
+        return Judged::clear(Subject::host(), "neither neighbours nor memory of TCP sockets have a limit that is seen here");
+    }
+    judged
+}
+
+fn tables(facts: &Facts<'_>) -> Vec<Full> {
+    let limits = &facts.world.host.limits;
+    let neighbours = |known: Option<(u64, u64)>, setting: &'static str, version: &str| {
+        let (used, limit) = known.filter(|(_, limit)| *limit > 0)?;
+        // Both versions share the count of refusals: it belongs to the one that is full.
+        let refused = limits.neighbours_refused_per_s.filter(|_| used * 10 >= limit * 9);
+        Some(Full {
+            setting,
+            title: format!("The table of neighbours ({version}) is full: {} of {}", count(used as f64), count(limit as f64)),
+            used: used as f64,
+            limit: limit as f64,
+            unit: Unit::Count,
+            refused,
+            origin: "host.neighbours",
+            raise: match setting {
+                IPV4 => sh!("sysctl -w net.ipv4.neigh.default.gc_thresh3={}", limit.saturating_mul(2)),
+                _ => sh!("sysctl -w net.ipv6.neigh.default.gc_thresh3={}", limit.saturating_mul(2)),
+            },
+            undo: match setting {
+                IPV4 => sh!("sysctl -w net.ipv4.neigh.default.gc_thresh3={}", limit),
+                _ => sh!("sysctl -w net.ipv6.neigh.default.gc_thresh3={}", limit),
+            },
+        })
+    };
+    let page = facts.world.identity.as_ref().map_or(4096, |i| i.page_bytes) as f64;
+    let tcp = limits.raw.tcp_pages.filter(|(_, _, most)| *most > 0).and_then(|(used, pressure, most)| {
+        let low = pressure.saturating_mul(3) / 4;
+        let figures = |times: u64| {
+            Word::operand(format!("{low} {} {}", pressure.saturating_mul(times), most.saturating_mul(times)).as_bytes())
+        };
+        let saves = used >= pressure;
+        // From the second figure on every socket pays.
+        let limit = if saves { most } else { pressure };
+        Some(Full {
+            setting: "net.ipv4.tcp_mem",
+            title: format!(
+                "TCP sockets hold {} of the {} that all of them may have together",
+                bytes(used as f64 * page),
+                bytes(most as f64 * page)
+            ),
+            used: (if saves { used.max(limit) } else { used }) as f64 * page,
+            limit: limit as f64 * page,
+            unit: Unit::Bytes,
+            refused: limits.tcp_aborts_per_s,
+            origin: "host.tcp_memory",
+            raise: sh!("sysctl -n net.ipv4.tcp_mem; sysctl -w net.ipv4.tcp_mem={}", figures(2)?),
+            undo: Command::note("# sysctl -w net.ipv4.tcp_mem='OLD'   # OLD: what was printed before"),
+        })
+    });
+    let of_both = [
+        neighbours(limits.raw.neighbours, IPV4, "IPv4"),
+        neighbours(limits.raw.neighbours6, "net.ipv6.neigh.default.gc_thresh3", "IPv6"),
+    ];
+    of_both.into_iter().flatten().chain(tcp).collect()
+}
+
+const IPV4: &str = "net.ipv4.neigh.default.gc_thresh3";
+
+fn fixes(setting: &str, command: Command, undo: Command) -> Vec<Fix> {
+    let mut raise = fix::shell_fix(Phase::Relief, Horizon::Immediate, "Double the limit", command);
+    raise.undo = Some(undo);
+    raise.needs = "root".into();
+    raise.risk = "some more memory of the kernel".into();
+    let mut keep = raise.clone();
+    (keep.phase, keep.horizon) = (Phase::Cure, Horizon::ShortTerm);
+    keep.title = "Keep it over the next boot".into();
+    keep.command = Command::note(format!("# /etc/sysctl.d/90-limits.conf: {setting} = the new value"));
+    keep.undo = None;
+    keep.takes_s = None;
+    vec![raise, keep]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::{Bench, Table};
+
+    fn neighbours(used: u64, refused: f64) -> Bench {
+        Bench::quiet().on(|host| {
+            host.limits.raw.neighbours = Some((used, 1024));
+            host.limits.neighbours_refused_per_s = Some(refused);
+        })
+    }
+
+    #[test]
+    fn a_full_table_of_neighbours_is_found_and_held() {
+        let found = neighbours(1024, 30.0);
+        found.must_say(&RULE, "found The table of neighbours (IPv4) is full: 1.0k of 1.0k");
+        Table { clear: neighbours(500, 0.0), unknown: None, found, held: Some(neighbours(800, 0.0)) }.check(&RULE);
+        neighbours(200, 30.0).must_say(&RULE, "clear");
+        assert_eq!(neighbours(1024, 1.0).pastes(&RULE)[0], "sysctl -w net.ipv4.neigh.default.gc_thresh3=2048");
+    }
+
+    #[test]
+    fn sockets_that_hold_all_that_they_may_are_found() {
+        let holds = |pages: u64| Bench::quiet().on(|host| host.limits.raw.tcp_pages = Some((pages, 1_000, 1_500)));
+        holds(900).must_say(&RULE, "clear");
+        holds(960).must_say(&RULE, "found TCP sockets hold 3.8 MiB of the 5.9 MiB that all of them may have together");
+        holds(1_100).must_say(&RULE, "found TCP sockets");
+    }
+}
