@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::detect::ledger::Actor;
+use crate::detect::verdict::Prev;
 use crate::model::facts::{Facts, ProcFacts};
 use crate::model::host::ProcId;
 use crate::model::subject::{Subject, SubjectType};
@@ -33,6 +35,12 @@ impl<'a> From<Program<'a>> for Crowd<'a> {
 }
 
 impl Crowd<'_> {
+    /// An actor that belongs to it.
+    #[must_use]
+    pub fn has(&self, actor: &Actor) -> bool {
+        self.members.iter().any(|p| p.family == actor.family)
+    }
+
     /// The verb that goes with its label.
     #[must_use]
     pub fn verb<'v>(&self, one: &'v str, many: &'v str) -> &'v str {
@@ -107,6 +115,29 @@ pub fn crowds<'a>(facts: &'a Facts, all: &[Program<'a>], look: Look<'_>, least: 
     // Of those of one size copies of one program come first, then what runs in one group: they say most.
     found.sort_by_key(|c| c.members.len());
     found
+}
+
+/// Who has most of something of which there is `total`: the one that is held while it keeps 0.7 of the share that it entered with, else the
+/// first program that has the part `enough`, else the smallest crowd that has, else the first program.
+pub fn most_of<'a>(
+    facts: &'a Facts,
+    prev: Option<&Prev>,
+    all: Vec<Program<'a>>,
+    look: Look<'_>,
+    (total, enough): (f64, f64),
+) -> Option<Crowd<'a>> {
+    const KEEPS: f64 = 0.7;
+    let several = match all.first() {
+        Some(first) if first.amount >= enough * total => Vec::new(),
+        _ => crowds(facts, &all, look, enough * total),
+    };
+    let mut candidates: Vec<Crowd<'a>> = all.into_iter().map(Crowd::from).chain(several).collect();
+    let held = |c: &Crowd<'_>| {
+        prev.is_some_and(|p| p.held.iter().any(|h| c.was(&h.subject) && c.amount >= KEEPS * h.entered_share * total))
+    };
+    let enough = |c: &Crowd<'_>| c.amount >= enough * total;
+    let at = candidates.iter().position(held).or_else(|| candidates.iter().position(enough)).unwrap_or(0);
+    (at < candidates.len()).then(|| candidates.swap_remove(at))
 }
 
 /// What others wait for is in it, and waits itself.

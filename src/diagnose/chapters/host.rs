@@ -59,6 +59,14 @@ const QUESTIONS: &[Question] = &[
         "top -o %CPU",
     ),
     question(
+        "host.memory.kernel",
+        "Does the kernel itself hold the memory?",
+        finding("host.memory.kernel"),
+        Go::Finding("host.memory.kernel"),
+        Go::To("host.memory.reclaim"),
+        "grep -E 'HugePages|SUnreclaim|PageTables' /proc/meminfo",
+    ),
+    question(
         "host.memory.reclaim",
         "Is the host short of memory?",
         finding("host.memory.reclaim"),
@@ -97,8 +105,16 @@ const QUESTIONS: &[Question] = &[
         Go::End(
             "Tasks are blocked in the kernel, not on a local disk: a network file system or a lock. See: ps -eo pid,stat,wchan:32,comm | grep ' D'",
         ),
-        Go::End("Cannot tell: foreground time is lost, but no cause on this host explains enough of it."),
+        Go::To("app.bound"),
         "ps -eo pid,stat,wchan:32,comm",
+    ),
+    question(
+        "app.bound",
+        "Does a program wait for itself alone?",
+        finding("app.bound"),
+        Go::Finding("app.bound"),
+        Go::End("Cannot tell: foreground time is lost, but no cause on this host explains enough of it."),
+        "pidstat -t -u -d -p PID 1 3",
     ),
     question(
         "app.upstream.waiting",
@@ -153,8 +169,16 @@ const QUESTIONS: &[Question] = &[
         "Are there no local ports left towards a peer?",
         finding("host.network.ports_exhausted"),
         Go::Finding("host.network.ports_exhausted"),
-        Go::To("loses"),
+        Go::To("host.kernel.table_full"),
         "ss -tan | awk '{print $5}' | sort | uniq -c | sort -rn | head",
+    ),
+    question(
+        "host.kernel.table_full",
+        "Is a table of the kernel full (neighbours, memory of TCP)?",
+        finding("host.kernel.table_full"),
+        Go::Finding("host.kernel.table_full"),
+        Go::To("loses"),
+        "cat /proc/net/stat/arp_cache; sysctl net.ipv4.neigh.default.gc_thresh3; cat /proc/net/sockstat",
     ),
     question(
         "host.disk.errors",
@@ -193,8 +217,16 @@ const QUESTIONS: &[Question] = &[
         "Does the kernel drop packets before any socket?",
         finding("host.network.softnet_drops"),
         Go::Finding("host.network.softnet_drops"),
-        Go::To("app.upstream.waiting"),
+        Go::To("host.network.queue_full"),
         "cat /proc/net/softnet_stat",
+    ),
+    question(
+        "host.network.queue_full",
+        "Does a socket drop datagrams, or a unix socket not accept?",
+        finding("host.network.queue_full"),
+        Go::Finding("host.network.queue_full"),
+        Go::To("app.upstream.waiting"),
+        "nstat -az UdpRcvbufErrors; ss -uanm",
     ),
     question(
         "host.cpu.steal",
@@ -249,7 +281,7 @@ const QUESTIONS: &[Question] = &[
         "Is the host swapping in and out?",
         finding("host.memory.swap_thrash"),
         Go::Finding("host.memory.swap_thrash"),
-        Go::To("host.memory.reclaim"),
+        Go::To("host.memory.kernel"),
         "vmstat 1 5   # columns si, so",
     ),
     question(

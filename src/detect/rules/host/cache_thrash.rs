@@ -110,11 +110,18 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     judged
 }
 
+/// Of all memory: a host with so much free is not short of page cache.
+const FREE: f64 = 0.2;
+
 /// The files in use are larger than all the memory that is left for them: plenty is called available, because the cache counts as such.
 fn on_host(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>, share: f64) -> Option<Judged> {
     // With little available it is a shortage of memory, and host.memory.reclaim says so.
     let short = params.of(memory_reclaim::RULE.id).get(memory_reclaim::AVAILABLE) / 100.0;
     let memory = facts.world.host.memory.as_ref().ok().filter(|m| 1.0 - m.used > short)?;
+    // While memory is free nothing is dropped to make room: what is read again was dropped within a group's limit, or by hand.
+    if memory.raw.free.is_some_and(|free| free as f64 >= FREE * memory.raw.total as f64) {
+        return None;
+    }
     let host = Subject::host();
     let held = is_held(prev, &host);
     let again = memory.refault_file_bytes_per_s.unwrap_or(0.0);
@@ -236,6 +243,7 @@ mod tests {
         let files = |memory: &mut crate::model::facts::MemoryFacts| {
             memory.refault_file_bytes_per_s = memory.refault_bytes_per_s;
             memory.used = 1.0 - available;
+            memory.raw.free = Some(memory.raw.total / 50);
         };
         let disk = |host: &mut crate::model::facts::HostFacts| host.disks.as_mut().unwrap()[0].read_bytes_per_s = 100.0 * MIB;
         reading("/", again).with_memory(files).on(disk)
@@ -246,5 +254,8 @@ mod tests {
         let found = on_host(31.0, 0.7);
         found.must_say(&RULE, "found The files in use do not fit into the page cache: 31 MiB/s are re-read");
         Table { clear: on_host(80.0, 0.04), unknown: None, found, held: Some(on_host(22.0, 0.7)) }.check(&RULE);
+        // Nothing had to be dropped: there is room.
+        let room = on_host(80.0, 0.7).with_memory(|memory| memory.raw.free = Some(memory.raw.total / 2));
+        room.must_say(&RULE, "clear");
     }
 }

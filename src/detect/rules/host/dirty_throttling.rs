@@ -6,8 +6,10 @@ use crate::detect::fix;
 use crate::detect::ledger::Actor;
 use crate::detect::params::{Param, Params};
 use crate::detect::rule::{Culprit, Judge, Rule};
-use crate::detect::rules::support::{confidence, kept, programs};
+use crate::detect::rules::crowd::{Look, most_of};
+use crate::detect::rules::support::{confidence, programs};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, evidence};
+use crate::model::facts::ProcFacts;
 use crate::model::seen::{Lack, Why};
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, bytes, short};
@@ -73,37 +75,41 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     if dirty < params.limit(DIRTY, held) {
         return Judged::clear(host, format!("{} % of the dirty limit", short(dirty)));
     }
-    let writers = programs(facts.world, |p| p.write_bytes_per_s.unwrap_or(0.0));
-    let all: f64 = writers.iter().map(|w| w.amount).sum();
-    let Some(writer) =
-        kept(writers, prev, |w| w.amount / all.max(1.0)).filter(|w| w.amount / all.max(1.0) * 100.0 >= params.limit(SHARE, held))
-    else {
+    let amount = |p: &ProcFacts| p.write_bytes_per_s.unwrap_or(0.0);
+    let writers = programs(facts.world, amount);
+    let all = writers.iter().map(|w| w.amount).sum::<f64>().max(1.0);
+    let look = Look { amount: &amount, waits: &|p| p.io_wait.is_some_and(|s| s > 0.0) };
+    let most = most_of(facts.world, prev, writers, look, (all, params.get(SHARE) / 100.0));
+    let Some(writer) = most.filter(|w| w.amount / all * 100.0 >= params.limit(SHARE, held)) else {
         let hidden = facts.world.processes().iter().any(|p| !p.kernel && p.write_bytes_per_s.is_none());
         if hidden {
             return Judged::unknown(host, &Lack::new(Why::Denied, "/proc/PID/io of other users").lifted_by("sudo perftop"));
         }
-        return Judged::clear(host, format!("{} % of the dirty limit, and no single writer", short(dirty)));
+        return Judged::clear(host, format!("{} % of the dirty limit, and nobody who writes most of it", short(dirty)));
     };
-    let share = writer.amount / all.max(1.0);
-    let others = facts.ledger.sum(|a| a.family != writer.root, Actor::disk_wait);
+    let share = writer.amount / all;
+    let others = facts.ledger.sum(|a| !writer.has(a), Actor::disk_wait);
     let baseline = facts.ledger.baseline_disk_share();
     let lost = others * (1.0 - baseline) * share;
     if lost < params.limit(LOST, held) {
         return Judged::clear(
             host,
             format!(
-                "{} writes {}/s at the dirty limit and delays others by {} s/s",
-                writer.label(),
+                "{} {} {}/s at the dirty limit and {} others by {} s/s",
+                writer.label,
+                writer.verb("writes", "write"),
                 bytes(writer.amount),
+                writer.verb("delays", "delay"),
                 short(lost)
             ),
         );
     }
-    let title = format!("{} dirties {}/s at the dirty limit: others wait for IO", writer.label(), bytes(writer.amount));
+    let dirties = writer.verb("dirties", "dirty");
+    let title = format!("{} {dirties} {}/s at the dirty limit: others wait for IO", writer.label, bytes(writer.amount));
     let mut found = Found::new(Class::Live, title);
-    found.losses = facts.ledger.disk_losses(|a| a.family != writer.root, (1.0 - baseline) * share);
-    found.victims_time = facts.ledger.sum(|a| a.family != writer.root, Actor::time);
-    found.own_time = facts.ledger.sum(|a| a.family == writer.root, Actor::time);
+    found.losses = facts.ledger.disk_losses(|a| !writer.has(a), (1.0 - baseline) * share);
+    found.victims_time = facts.ledger.sum(|a| !writer.has(a), Actor::time);
+    found.own_time = facts.ledger.sum(|a| writer.has(a), Actor::time);
     found.held_share = share;
     found.evidence = vec![
         params.row("share of the dirty limit", dirty, DIRTY, "host.vmstat"),
@@ -127,7 +133,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         .chain(fix::idle_io(facts.world, &writer.members).filter(|_| honoured(facts)))
         .chain([cure])
         .collect();
-    Judged::found(writer.subject(), found)
+    Judged::found(writer.subject, found)
 }
 
 /// A scheduler is in use that knows the idle class.
@@ -140,7 +146,6 @@ mod tests {
     use super::*;
     use crate::detect::bench::host::{pressure, process, service};
     use crate::detect::bench::{Bench, Table};
-    use crate::model::facts::ProcFacts;
 
     /// One program copies a disk image while a service waits for a disk.
     fn copying(dirty: Option<f64>, waits: f64) -> Bench {
@@ -159,8 +164,16 @@ mod tests {
     }
 
     #[test]
-    fn of_two_writers_none_is_to_blame() {
-        let writer = |pid| ProcFacts { io_wait: Some(0.9), write_bytes_per_s: Some(1e8), ..process(pid, "cp") };
-        copying(Some(1.0), 0.3).running(vec![writer(200), writer(201)]).must_say(&RULE, "clear");
+    fn of_two_writers_none_is_to_blame_and_copies_of_one_program_are() {
+        let writer = |pid: i32, name: &str| {
+            let uid = Some(pid.unsigned_abs());
+            ProcFacts { uid, io_wait: Some(0.9), write_bytes_per_s: Some(1e8), ..process(pid, name) }
+        };
+        let server = || ProcFacts { io_wait: Some(0.3), ..service(100, "api", 8080) };
+        let two = |names: [&str; 2]| {
+            copying(Some(1.0), 0.3).on(|host| host.processes = Ok(vec![server(), writer(200, names[0]), writer(201, names[1])]))
+        };
+        two(["cp", "tar"]).must_say(&RULE, "clear");
+        two(["cp", "cp"]).must_say(&RULE, "found cp processes dirty 191 MiB/s at the dirty limit");
     }
 }

@@ -8,7 +8,8 @@ use crate::detect::fix;
 use crate::detect::ledger::{Actor, State};
 use crate::detect::params::{Param, Params};
 use crate::detect::rule::{Culprit, Judge, Rule};
-use crate::detect::rules::support::{confidence, interval, kept, programs};
+use crate::detect::rules::crowd::{Look, most_of};
+use crate::detect::rules::support::{confidence, interval, programs};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, evidence};
 use crate::model::facts::ProcFacts;
 use crate::model::host::ProcId;
@@ -86,8 +87,12 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let all: f64 = facts.world.processes().iter().filter_map(|p| p.write_bytes_per_s).sum();
     let written = programs(facts.world, |p| p.write_bytes_per_s.unwrap_or(0.0));
     let syncs = |members: &[&ProcFacts]| members.iter().filter_map(|p| p.sync_wait).sum::<f64>();
-    let flushing = written.into_iter().filter(|w| syncs(&w.members) >= 0.05).collect();
-    let Some(writer) = kept(flushing, prev, |w| w.amount / all.max(1.0)) else {
+    // Of copies each syncs a part of the time: together they count.
+    let flushing: Vec<_> = written.into_iter().filter(|w| syncs(&w.members) > 0.0).collect();
+    let amount = |p: &ProcFacts| p.write_bytes_per_s.unwrap_or(0.0);
+    let look = Look { amount: &amount, waits: &|p| p.sync_wait.is_some_and(|s| s > 0.0) };
+    let most = most_of(facts.world, prev, flushing, look, (all.max(1.0), params.get(SHARE) / 100.0));
+    let Some(writer) = most.filter(|w| syncs(&w.members) >= 0.05) else {
         return Judged::clear(host, "no program that writes is seen inside fsync");
     };
     let share = writer.amount / all.max(1.0);
@@ -97,7 +102,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     // What a session waits for its server says.
     let flush = |a: &Actor| a.spent.iter().filter(|(state, _)| state.flush()).map(|(_, s)| s).sum::<f64>();
     let sync_of = |a: &Actor| if a.is_session() { flush(a) } else { in_sync.get(&a.id).map_or(0.0, |s| s * a.weight) };
-    let is_victim = |a: &Actor| a.family != writer.root;
+    let is_victim = |a: &Actor| !writer.has(a);
     let (others, waits) = (facts.ledger.sum(is_victim, sync_of), facts.ledger.sum(is_victim, Actor::disk_wait));
     let baseline = facts.ledger.baseline_disk_share();
     let lost = others * (1.0 - baseline.min(1.0)) * share;
@@ -106,14 +111,16 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         return Judged::clear(
             host,
             format!(
-                "{} writes {} % of the bytes with fsyncs; others wait {} s/s in fsync",
-                writer.label(),
+                "{} {} {} % of the bytes with fsyncs; others wait {} s/s in fsync",
+                writer.label,
+                writer.verb("writes", "write"),
                 short(share * 100.0),
                 short(others)
             ),
         );
     }
-    let title = format!("{} writes {}/s with fsyncs: others' commits wait for it", writer.label(), bytes(writer.amount));
+    let (writes, it) = (writer.verb("writes", "write"), writer.verb("it", "them"));
+    let title = format!("{} {writes} {}/s with fsyncs: others' commits wait for {it}", writer.label, bytes(writer.amount));
     let mut found = Found::new(Class::Live, title);
     let of_sessions = facts.ledger.sum(is_victim, flush) * (1.0 - baseline.min(1.0)) * share;
     found.losses = vec![(State::IoWait, lost - of_sessions), (State::PostgresWal, of_sessions)];
@@ -138,7 +145,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         Command::note("# its own: fewer, smaller fsyncs; or put its files on another file system than the victims' commits");
     cure.needs = "the program's configuration".into();
     found.fixes = fix::pause(facts.world, &writer.members).into_iter().chain([cure]).collect();
-    Judged::found(writer.subject(), found)
+    Judged::found(writer.subject, found)
 }
 
 #[cfg(test)]
