@@ -1,6 +1,6 @@
 //! What queries cost, and which rule a costly one belongs to: one each, the narrowest that holds. Made once a server and evaluation. Pure.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::model::demand::Demand;
 use crate::model::facts::{Activities, Facts as World, PgFacts};
@@ -148,11 +148,26 @@ struct Time<'a> {
     /// Sessions that each query kept busy by its statements' own clocks: milliseconds of execution / milliseconds between the two
     /// newest readings.
     clocks: BTreeMap<i64, f64>,
+    /// On a CPU by the ledger, by the query that each session was seen in then.
+    measured: BTreeMap<i64, f64>,
     /// Their sum, made once: there are thousands.
     clocked: f64,
     /// Samples see less than half of what the kernel counts: sessions that wait for a CPU between two short statements call
     /// themselves idle.
     missed: bool,
+}
+
+/// What sessions used by the ledger, by the query that each was seen in on a CPU or ready for one.
+fn measured(ledger: &Ledger, activity: &Activities) -> BTreeMap<i64, f64> {
+    let mut all: BTreeMap<i64, f64> = BTreeMap::new();
+    let used: HashMap<_, f64> = ledger.actors.iter().map(|a| (a.id, a.in_state(State::Working))).collect();
+    for session in &activity.sessions {
+        let (Some(used), seen) = (used.get(&actor_id(session)), session.cpu_by_query.values().sum::<f64>()) else { continue };
+        for (query, share) in session.cpu_by_query.iter().filter(|_| seen > 0.0) {
+            *all.entry(*query).or_default() += used * share / seen;
+        }
+    }
+    all
 }
 
 /// Of a cheap statement much of the time is parsing, planning and the way to its client, which no clock counts.
@@ -184,8 +199,19 @@ impl<'a> Time<'a> {
         for row in pg.rows().filter(|row| row.key.top && !light.contains(&row.key.query)) {
             *clocks.entry(row.key.query).or_default() += pg.interval_s().map_or(0.0, |s| row.grown.exec_ms / 1000.0 / s);
         }
+        let measured = measured(ledger, activity);
         let missed = activity.class(WaitClass::Cpu) < MISSED * (working + runnable);
-        Some(Self { pg, activity, working, runnable, busy: busy.max(1e-9), clocked: clocks.values().sum(), clocks, missed })
+        Some(Self {
+            pg,
+            activity,
+            working,
+            runnable,
+            busy: busy.max(1e-9),
+            clocked: clocks.values().sum(),
+            clocks,
+            measured,
+            missed,
+        })
     }
 
     /// Sessions that a query keeps busy, and the half width of the 95 % interval of that. A sample is coarse, the clock of
@@ -237,7 +263,7 @@ impl<'a> Time<'a> {
             let (busy, half) = self.busy(row, looked);
             if looked <= 0.0 {
                 // No sample caught it: its clock says how long it worked, and nothing says that it waited.
-                return (if busy > 0.0 { self.of_cpu(busy, cheap) } else { Vec::new() }, half);
+                return (if busy > 0.0 { self.of_cpu(row.key.query, busy, cheap) } else { Vec::new() }, half);
             }
             ci = Some(half);
             (classes, busy / looked)
@@ -248,7 +274,7 @@ impl<'a> Time<'a> {
         let mut losses = Vec::new();
         for (class, seconds) in classes.into_iter().flatten().filter(|(class, s)| !of_others(**class) && **s * part > 0.0) {
             match class {
-                WaitClass::Cpu => losses.extend(self.of_cpu(seconds * part, cheap)),
+                WaitClass::Cpu => losses.extend(self.of_cpu(row.key.query, seconds * part, cheap)),
                 class => losses.extend(state_of(*class).map(|state| (state, seconds * part))),
             }
         }
@@ -257,8 +283,9 @@ impl<'a> Time<'a> {
         (losses, ci.unwrap_or_else(|| 1.96 * (lost / looks).sqrt()))
     }
 
-    /// Sessions on a CPU or ready for one, split as their processes here are. Of the run queue only what the query's own work makes.
-    fn of_cpu(&self, seconds: f64, cheap: bool) -> Vec<(State, f64)> {
+    /// Sessions on a CPU or ready for one, split as their processes here are. Of the run queue of all sessions here what the query's own work
+    /// makes, whoever waits in it.
+    fn of_cpu(&self, query: i64, seconds: f64, cheap: bool) -> Vec<(State, f64)> {
         if !self.pg.local() {
             return vec![(State::PostgresCpu, seconds)];
         }
@@ -271,7 +298,11 @@ impl<'a> Time<'a> {
             false => self.working + self.runnable,
         };
         let share = (seconds / all.max(1e-9)).min(1.0);
-        let mine = self.working * share;
-        vec![(State::Working, mine), (State::CpuRunnable, self.runnable * share * (mine / self.busy).min(1.0))]
+        // A session that stands in the run queue is seen as often as one on a CPU; what each process used tells them apart.
+        let mine = match self.measured.get(&query) {
+            Some(used) if !self.missed => used.min(self.working),
+            _ => self.working * share,
+        };
+        vec![(State::Working, mine), (State::CpuRunnable, self.runnable * (mine / self.busy).min(1.0))]
     }
 }

@@ -69,6 +69,8 @@ pub struct SessionFacts {
     pub query: Option<i64>,
     /// All that it was seen in: the session of a pool runs everything.
     pub queries: BTreeSet<i64>,
+    /// Time on a CPU or ready for one by query, not weighted.
+    pub cpu_by_query: BTreeMap<i64, f64>,
     /// A leader's parallel worker.
     pub leader: Option<i32>,
 }
@@ -147,6 +149,7 @@ impl Activities {
             classes: BTreeMap::new(),
             query: None,
             queries: BTreeSet::new(),
+            cpu_by_query: BTreeMap::new(),
             leader: who.leader,
         };
         let mut queries: BTreeMap<i64, u32> = BTreeMap::new();
@@ -161,6 +164,9 @@ impl Activities {
                 *self.by_class.entry(class).or_default() += share * who.weight;
                 *self.by_event.entry(wait.clone()).or_default() += share * who.weight;
                 if let Some(query) = hit.query_id {
+                    if class == WaitClass::Cpu {
+                        *facts.cpu_by_query.entry(query).or_default() += share;
+                    }
                     *self.by_query.entry(query).or_default().entry(class).or_default() += share * who.weight;
                 }
             }
