@@ -2,6 +2,7 @@
 
 use crate::model::facts::{PgFacts, ProcFacts};
 use crate::model::postgres::{Grown, WaitClass};
+use crate::model::unit::Unit;
 
 use super::candidate::Candidate;
 use super::ledger::{State, refault_share};
@@ -194,7 +195,6 @@ pub(super) const EDGES: &[Edge] = &[
 pub(super) const EDGES_TO_REST: &[Edge] = &[
     // A service that has more to do waits for itself because of that.
     beside(&["app.workload_growth"], &["app.bound"], State::CpuRunnable, of_that_service),
-    beside(&["app.workload_growth"], &["app.bound"], State::IoWait, of_that_service),
 ];
 
 /// The seconds that both claim.
@@ -256,18 +256,18 @@ fn holder_runs_it(facts: &Facts<'_>, _: State, cause: &Candidate, symptom: &Cand
     if runs { 1.0 } else { 0.0 }
 }
 
-/// The query's share of the blocks that all statements read, where most wait for shared buffers.
+/// The query's share of the blocks that all statements read into shared buffers, of the part of the waits that is for the map of those.
 fn buffers_of_query(facts: &Facts<'_>, _: State, cause: &Candidate, symptom: &Candidate) -> f64 {
     let pg = facts.world.servers.postgres.iter().find(|pg| pg.id == cause.source && pg.id == symptom.source);
     let Some((Ok(activity), Ok(statements))) = pg.map(|pg| (&pg.activity, &pg.statements)) else { return 0.0 };
-    let buffers = |what: Structure| matches!(what, Structure::BufferMapping | Structure::BufferContent);
-    if !waits(activity).first().is_some_and(|(what, ..)| buffers(*what)) {
-        return 0.0;
-    }
-    let touched = |g: &Grown| (g.hit_blocks + g.read_blocks) as f64;
-    let mine = queries(cause);
-    let of_query: f64 = statements.rows.iter().filter(|row| mine.contains(&row.key.query)).map(|row| touched(&row.grown)).sum();
-    (of_query / touched(&statements.all).max(1.0)).min(1.0)
+    let all = waits(activity);
+    let of_map: f64 = all.iter().filter(|(what, ..)| *what == Structure::BufferMapping).map(|(_, s, _)| s).sum();
+    let waiting: f64 = all.iter().map(|(_, s, _)| s).sum();
+    let read = |g: &Grown| g.read_blocks as f64;
+    let (mine, top) = (queries(cause), statements.rows.iter().filter(|row| row.key.top));
+    let everyone: f64 = top.clone().map(|row| read(&row.grown)).sum();
+    let of_query: f64 = top.filter(|row| mine.contains(&row.key.query)).map(|row| read(&row.grown)).sum();
+    (of_query / everyone.max(1.0)).min(1.0) * of_map / waiting.max(1e-9)
 }
 
 /// The part of a query's calls that fetch again what a cache evicted.
@@ -326,9 +326,12 @@ fn reads_again(_: &Facts<'_>, _: State, _: &Candidate, _: &Candidate) -> f64 {
     1.0
 }
 
-/// All that the service that grew loses by itself.
+/// What the service that grew loses by itself, as far as the growth made it: 1 - 1 / growth.
 fn of_that_service(_: &Facts<'_>, _: State, cause: &Candidate, symptom: &Candidate) -> f64 {
-    if cause.subject.also.contains(&symptom.subject.typed_key()) { 1.0 } else { 0.0 }
+    let rows: Vec<f64> = cause.found.evidence.iter().filter(|e| e.unit == Unit::PerSecond).map(|e| e.value).collect();
+    let [now, before, ..] = rows[..] else { return 0.0 };
+    let same = cause.subject.also.contains(&symptom.subject.typed_key());
+    if same && now > before { 1.0 - before / now } else { 0.0 }
 }
 
 fn throttled_part(facts: &Facts<'_>, state: State, cause: &Candidate, _: &Candidate) -> f64 {

@@ -22,7 +22,7 @@ use super::params::{ParamOverrides, Params};
 use super::rank;
 use super::rule::Rule;
 use super::rule::{self, Judge};
-use super::rules::{RULES, service_stalled, unexplained};
+use super::rules::{RULES, service_stalled};
 use super::settle::Checked;
 use super::stands::ListeningPort;
 use super::verdict::{Facts, Judged, Left, Verdict};
@@ -50,7 +50,8 @@ const GROWTH: &str = "app.workload_growth";
 pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &ParamOverrides, only: &[String]) -> Evaluation {
     let asked = |id: &str| only.is_empty() || only.iter().any(|w| rule::matches(w, id));
     // What is left is what no other rule claims: to know it, all of them are judged.
-    let wanted = |id: &str| asked(id) || asked(unexplained::ID);
+    let rest = RULES.iter().any(|r| matches!(r.judge, Judge::Rest(_)) && asked(r.id));
+    let wanted = |id: &str| asked(id) || rest;
 
     let mut world = World::derive(window, &memory.weights);
     memory.learned.learn(&world);

@@ -175,8 +175,10 @@ class huge_pages(Fault):
         with open("/proc/sys/vm/drop_caches", "w") as f:
             f.write("1")
         sh("sysctl", "-w", "vm.nr_hugepages=%d" % int(meminfo()["MemAvailable"] * self.share / 2))
+        self.p = self.lab.me("toucher", "--mb", int(meminfo()["MemAvailable"] * 0.8), "--seconds", 90)
 
     def revert(self):
+        self.lab.stop(self.p)
         sh("sysctl", "-w", "vm.nr_hugepages=0")
 
 

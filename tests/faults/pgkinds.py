@@ -52,6 +52,7 @@ class BulkInserts(Loaded):
 
     def setup(self):
         self.server.sql("CREATE UNLOGGED TABLE bulk (id int, pad text); ALTER TABLE bulk ALTER pad SET STORAGE PLAIN")
+        self.keys.add("postgres:%d" % self.server.port)
 
     def revert(self):
         super().revert()
@@ -64,6 +65,7 @@ class Subtransactions(Loaded):
     text = "SELECT savepoints(300);\n"
 
     def setup(self):
+        self.keys.add("postgres:%d" % self.server.port)
         self.server.sql("CREATE TABLE subs (id int PRIMARY KEY, v int); INSERT INTO subs SELECT g, 0 FROM generate_series(1, 2000) g;")
         self.server.sql("CREATE FUNCTION savepoints(n int) RETURNS void LANGUAGE plpgsql AS $f$ BEGIN FOR i IN 1..n LOOP BEGIN "
                         "UPDATE subs SET v = v + 1 WHERE id = 1 + (random() * 1999)::int AND false; INSERT INTO subs VALUES (1, 1); "

@@ -53,10 +53,11 @@ def blamed(result, finding):
     # One of several verdicts that are right names its own kind of subject.
     if right(result, finding) and finding["id"] != result["truth"]:
         return True
-    if not right(result, finding) or finding["type"] != result["kind"]:
+    # Of several causes at once each has a kind of its own.
+    if not right(result, finding) or result["kind"] is not None and finding["type"] != result["kind"]:
         return False
     keys = [finding["key"]] + [a.split(":", 1)[1] for a in finding["also"]]
-    keys = [k.split("@")[0] for k in keys] if result["kind"] == "process" else keys
+    keys = [k.split("@")[0] for k in keys] if result["kind"] == "process" else keys + [k.split("@")[0] for k in keys]
     return any(k in result["keys"] for k in keys)
 
 

@@ -58,7 +58,7 @@ impl Cgroups {
 
 fn limited(group: &CgroupRaw) -> bool {
     group.cpu.is_some_and(|c| c.quota_us.is_some())
-        || group.memory.is_some_and(|m| m.limit.is_some())
+        || group.memory.is_some_and(|m| m.limit.is_some() || m.high.is_some())
         || group.tasks.is_some()
         || group.io.as_ref().is_some_and(|io| !io.limits.is_empty())
 }
@@ -151,7 +151,7 @@ fn fill(reader: &mut Reader, group: &mut CgroupRaw, dir: &Path, walked: bool) {
             group.memory = memory_v2(reader, dir);
             group.io = io_v2(reader, dir);
             group.tasks = tasks(reader, dir);
-            if walked {
+            if walked || group.memory.is_some_and(|m| m.high.is_some()) {
                 let read = |name: &str, reader: &mut Reader| psi::read(reader, &dir.join(name)).ok();
                 group.psi = Some(["cpu.pressure", "memory.pressure", "io.pressure"].map(|n| read(n, reader)));
             }

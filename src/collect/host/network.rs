@@ -102,6 +102,8 @@ pub fn read_tcp(reader: &mut Reader, roots: &Roots) -> Seen<TcpRaw> {
     raw.retrans_segs = get(b"RetransSegs");
     raw.active_opens = get(b"ActiveOpens");
     raw.passive_opens = get(b"PassiveOpens");
+    raw.datagrams = by_name(snmp, b"Udp:", b"InDatagrams");
+    raw.datagrams_dropped = by_name(snmp, b"Udp:", b"RcvbufErrors");
     if let Ok(netstat) = reader.read_again(&roots.net("netstat")) {
         let get = |name: &[u8]| by_name(netstat, b"TcpExt:", name);
         raw.orig_data_sent = get(b"TCPOrigDataSent");
@@ -111,6 +113,7 @@ pub fn read_tcp(reader: &mut Reader, roots: &Roots) -> Seen<TcpRaw> {
         raw.listen_drops = get(b"ListenDrops");
         raw.spurious_rtos = get(b"TCPSpuriousRtos");
         raw.loss_probes = get(b"TCPLossProbes");
+        raw.aborted_on_memory = get(b"TCPAbortOnMemory");
     }
     Ok(raw)
 }

@@ -181,7 +181,7 @@ impl Sweeper {
         let files = reader.parse_again(&roots.proc.join("sys/fs/file-nr"), cpu::parse_file_nr);
         let messages = self.kmsg.read(roots);
         let mut limits = self.limits.read(reader, roots);
-        let datagrams = self.tables.read(reader, roots, &mut limits);
+        let datagrams = self.tables.read(reader, roots, &tcp, &mut limits);
         let kills = vmstat.as_ref().ok().and_then(|v| v.oom_kill);
         let killed = self.oom_kills.is_some() && kills != self.oom_kills;
         self.oom_kills = kills;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::collect::root::{Reader, Roots, fields, lines, number};
-use crate::model::host::{DatagramRaw, LimitsRaw, ProcId};
+use crate::model::host::{DatagramRaw, LimitsRaw, ProcId, TcpRaw};
+use crate::model::seen::Seen;
 
-use super::network::by_name;
 use super::serving::socket_inode;
 use super::stat;
 
@@ -15,8 +15,10 @@ const SETTINGS_EVERY: u64 = 15;
 const LATELY: u64 = 30;
 /// Sockets that are kept, those that dropped most.
 const SOCKETS: usize = 8;
-/// Sockets whose process was looked for.
-const OWNERS: usize = 64;
+/// Sweeps between two looks for whose they are: each walks over all descriptors.
+const OWNERS_EVERY: u64 = 15;
+/// Sweeps between two reads of the neighbours: each has a row for every CPU that there could be.
+const NEIGHBOURS_EVERY: u64 = 3;
 
 /// The probe, and what it read last.
 #[derive(Debug, Default)]
@@ -27,13 +29,17 @@ pub struct Tables {
     tcp: Option<(u64, u64)>,
     dropped: Option<u64>,
     dropped_round: u64,
-    /// Whose a socket is; `None` when it was looked for in vain.
-    owners: BTreeMap<u64, Option<ProcId>>,
+    neighbours: [Option<Neighbours>; 2],
+    /// What each socket had dropped when it was read last.
+    before: BTreeMap<u64, u64>,
+    /// Whose a socket is.
+    owners: BTreeMap<u64, ProcId>,
+    owners_round: u64,
 }
 
 impl Tables {
     /// Fills in what is read here, and reads the sockets while some drop datagrams.
-    pub fn read(&mut self, reader: &mut Reader, roots: &Roots, raw: &mut LimitsRaw) -> Vec<DatagramRaw> {
+    pub fn read(&mut self, reader: &mut Reader, roots: &Roots, tcp: &Seen<TcpRaw>, raw: &mut LimitsRaw) -> Vec<DatagramRaw> {
         let sys = |name: &str| roots.proc.join("sys").join(name);
         // What stands below sys/net is that of the reader's own network.
         if self.round.is_multiple_of(SETTINGS_EVERY) && roots.own_proc() {
@@ -41,24 +47,24 @@ impl Tables {
             self.most = [limit("ipv4"), limit("ipv6")];
             self.tcp = reader.parse(&sys("net/ipv4/tcp_mem"), parse_tcp_mem).ok();
         }
+        if self.round.is_multiple_of(NEIGHBOURS_EVERY) {
+            self.neighbours =
+                ["stat/arp_cache", "stat/ndisc_cache"].map(|name| reader.parse_again(&roots.net(name), parse_neighbours).ok());
+        }
         self.round += 1;
-        let tables =
-            ["stat/arp_cache", "stat/ndisc_cache"].map(|name| reader.parse_again(&roots.net(name), parse_neighbours).ok());
-        let entries = |at: usize| tables[at].map(|t| t.0).zip(self.most[at]);
+        let entries = |at: usize| self.neighbours[at].map(|t| t.entries).zip(self.most[at]);
         (raw.neighbours, raw.neighbours6) = (entries(0), entries(1));
-        raw.neighbours_refused = tables.iter().flatten().map(|t| t.1).reduce(u64::saturating_add);
+        let sum = |of: fn(&Neighbours) -> u64| self.neighbours.iter().flatten().map(of).reduce(u64::saturating_add);
+        (raw.neighbours_made, raw.neighbours_refused) = (sum(|n| n.made), sum(|n| n.refused));
         let used = reader.read_again(&roots.net("sockstat")).ok().and_then(parse_sockstat);
         raw.tcp_pages = used.zip(self.tcp).map(|(used, (pressure, most))| (used, pressure, most));
-        raw.tcp_aborted = reader.read_again(&roots.net("netstat")).ok().and_then(|t| by_name(t, b"TcpExt:", b"TCPAbortOnMemory"));
-        let v4 = reader
-            .read_again(&roots.net("snmp"))
-            .ok()
-            .map(|t| (by_name(t, b"Udp:", b"InDatagrams"), by_name(t, b"Udp:", b"RcvbufErrors")));
         let v6 =
             reader.read_again(&roots.net("snmp6")).ok().map(|t| (keyed(t, b"Udp6InDatagrams"), keyed(t, b"Udp6RcvbufErrors")));
-        let sum = |of: [Option<u64>; 2]| of.into_iter().flatten().reduce(u64::saturating_add);
-        raw.datagrams = sum([v4, v6].map(|v| v?.0));
-        raw.datagrams_dropped = sum([v4, v6].map(|v| v?.1));
+        let sum = |a: Option<u64>, b: Option<u64>| [a, b].into_iter().flatten().reduce(u64::saturating_add);
+        let tcp = tcp.as_ref().ok();
+        raw.tcp_aborted = tcp.and_then(|t| t.aborted_on_memory);
+        raw.datagrams = sum(tcp.and_then(|t| t.datagrams), v6.and_then(|v| v.0));
+        raw.datagrams_dropped = sum(tcp.and_then(|t| t.datagrams_dropped), v6.and_then(|v| v.1));
         self.sockets(reader, roots, raw.datagrams_dropped)
     }
 
@@ -76,46 +82,71 @@ impl Tables {
                 all.extend(lines(text).skip(1).filter_map(parse_socket));
             }
         }
-        all.sort_by_key(|s| (std::cmp::Reverse(s.dropped), s.inode));
+        // Those that drop now, whatever they dropped since they were opened.
+        let grown = |s: &DatagramRaw| s.dropped - self.before.get(&s.inode).copied().unwrap_or(0).min(s.dropped);
+        all.sort_by_key(|s| (std::cmp::Reverse(grown(s)), s.inode));
+        self.before = all.iter().map(|s| (s.inode, s.dropped)).collect();
         all.truncate(SOCKETS);
+        self.owners.retain(|inode, _| all.iter().any(|s| s.inode == *inode));
+        let wanted: Vec<u64> = all.iter().map(|s| s.inode).filter(|inode| !self.owners.contains_key(inode)).collect();
+        if !wanted.is_empty() && (self.owners_round == 0 || self.round - self.owners_round >= OWNERS_EVERY) {
+            self.owners_round = self.round;
+            self.owners.extend(owners(reader, roots, &wanted));
+        }
         for socket in &mut all {
-            if !self.owners.contains_key(&socket.inode) && self.owners.len() < OWNERS {
-                self.owners.insert(socket.inode, owner(reader, roots, socket.inode));
-            }
-            socket.owner = self.owners.get(&socket.inode).copied().flatten();
+            socket.owner = self.owners.get(&socket.inode).copied();
         }
         all
     }
 }
 
-/// Whose a socket is. It looks at all descriptors, so it is asked once for each socket.
-fn owner(reader: &mut Reader, roots: &Roots, inode: u64) -> Option<ProcId> {
-    let entries = std::fs::read_dir(&roots.proc).ok()?;
-    let pids = entries.flatten().filter_map(|e| e.file_name().to_str()?.parse::<i32>().ok());
-    let holds = |pid: &i32| {
-        let links = std::fs::read_dir(roots.proc.join(pid.to_string()).join("fd"));
-        links.is_ok_and(|links| links.flatten().any(|l| socket_inode(&l.path()) == Some(inode)))
-    };
-    let pid = { pids }.find(holds)?;
-    let parsed = reader.parse(&roots.proc.join(pid.to_string()).join("stat"), stat::parse).ok()?;
-    Some(ProcId { pid, start: parsed.start })
+/// Whose these sockets are: one walk over all descriptors.
+fn owners(reader: &mut Reader, roots: &Roots, wanted: &[u64]) -> Vec<(u64, ProcId)> {
+    let mut found = Vec::new();
+    let Ok(entries) = std::fs::read_dir(&roots.proc) else { return found };
+    for pid in entries.flatten().filter_map(|e| e.file_name().to_str()?.parse::<i32>().ok()) {
+        let dir = roots.proc.join(pid.to_string());
+        let Ok(links) = std::fs::read_dir(dir.join("fd")) else { continue };
+        let mine: Vec<u64> = links.flatten().filter_map(|l| socket_inode(&l.path())).filter(|i| wanted.contains(i)).collect();
+        if !mine.is_empty()
+            && let Ok(parsed) = reader.parse(&dir.join("stat"), stat::parse)
+        {
+            found.extend(mine.into_iter().map(|inode| (inode, ProcId { pid, start: parsed.start })));
+        }
+        if found.len() >= wanted.len() {
+            break;
+        }
+    }
+    found
 }
 
-/// Entries, and those that found no room, by the names in the heading. The entries are those of the table, told again by each CPU.
+/// What `/proc/net/stat/arp_cache` says of a table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Neighbours {
+    /// Entries now.
+    pub entries: u64,
+    /// Entries made, all CPUs.
+    pub made: u64,
+    /// Entries that found no room, all CPUs.
+    pub refused: u64,
+}
+
+/// By the names in the heading. The entries are those of the table, told again by each CPU.
 #[must_use]
-pub fn parse_neighbours(text: &[u8]) -> Option<(u64, u64)> {
+pub fn parse_neighbours(text: &[u8]) -> Option<Neighbours> {
     let mut rows = lines(text);
     let heads: Vec<&[u8]> = fields(rows.next()?).collect();
     let at = |name: &[u8]| heads.iter().position(|h| *h == name);
-    let (entries, refused) = (at(b"entries")?, at(b"table_fulls"));
+    let (entries, made, refused) = (at(b"entries")?, at(b"allocs"), at(b"table_fulls"));
     let hex = |field: &[u8]| u64::from_str_radix(std::str::from_utf8(field).ok()?, 16).ok();
-    let (mut most, mut sum) = (0, 0_u64);
+    let mut all = Neighbours::default();
     for row in rows {
-        let values: Vec<Option<u64>> = fields(row).map(hex).collect();
-        most = most.max(values.get(entries).copied().flatten()?);
-        sum = sum.saturating_add(refused.and_then(|at| values.get(at).copied().flatten()).unwrap_or(0));
+        let value = |column: Option<usize>| fields(row).nth(column?).and_then(hex);
+        all.entries = all.entries.max(value(Some(entries))?);
+        all.made = all.made.saturating_add(value(made).unwrap_or(0));
+        all.refused = all.refused.saturating_add(value(refused).unwrap_or(0));
     }
-    Some((most, sum))
+    Some(all)
 }
 
 /// Pages from which TCP saves memory, and the limit.
@@ -161,8 +192,8 @@ mod tests {
     #[test]
     fn neighbours_are_counted_once_and_refusals_by_cpu() {
         let text = b"entries  allocs   table_fulls\n00000400 00000011 0000000a\n00000400 00000002 00000001\n";
-        assert_eq!(parse_neighbours(text), Some((1024, 11)));
-        assert_eq!(parse_neighbours(b"entries allocs\n00000002 1\n"), Some((2, 0)));
+        assert_eq!(parse_neighbours(text), Some(Neighbours { entries: 1024, made: 19, refused: 11 }));
+        assert_eq!(parse_neighbours(b"entries allocs\n00000002 1\n"), Some(Neighbours { entries: 2, made: 1, refused: 0 }));
         assert_eq!(parse_neighbours(b"allocs\n1\n"), None);
     }
 

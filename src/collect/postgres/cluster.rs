@@ -37,6 +37,7 @@ const SETTINGS: &[&str] = &[
     "lock_timeout",
     "maintenance_work_mem",
     "max_connections",
+    "pg_stat_statements.max",
     "max_locks_per_transaction",
     "max_slot_wal_keep_size",
     "max_wal_size",
@@ -89,7 +90,7 @@ pub const NOTHING: &str = "SELECT NULL WHERE false";
 const ROLES: &str = "SELECT pg_catalog.pg_get_userbyid(s.setrole), (SELECT d.datname FROM pg_catalog.pg_database d WHERE d.oid = s.setdatabase), \
          pg_catalog.split_part(c, '=', 1), substr(c, pg_catalog.strpos(c, '=') + 1) \
          FROM pg_catalog.pg_db_role_setting s CROSS JOIN LATERAL pg_catalog.unnest(s.setconfig) c WHERE s.setrole <> 0 \
-           AND pg_catalog.split_part(c, '=', 1) IN ('work_mem', 'statement_timeout', 'synchronous_commit', 'lock_timeout', 'idle_in_transaction_session_timeout') \
+           AND pg_catalog.split_part(c, '=', 1) IN ('jit', 'work_mem', 'statement_timeout', 'synchronous_commit', 'lock_timeout', 'idle_in_transaction_session_timeout') \
          ORDER BY 1 LIMIT 500";
 
 const HORIZON: &str = "SELECT * FROM (\

@@ -36,14 +36,14 @@ pub fn sql(known: &Columns, schema: &str) -> Vec<String> {
             "SELECT dealloc, pg_catalog.current_setting('pg_stat_statements.max', true) FROM {schema}.pg_stat_statements_info"
         )
     } else {
-        "SELECT 0, pg_catalog.current_setting('pg_stat_statements.max', true)".to_owned()
+        "SELECT NULL::int8, pg_catalog.current_setting('pg_stat_statements.max', true)".to_owned()
     };
     vec![
         "SELECT extract(epoch FROM pg_catalog.clock_timestamp())::float8".to_owned(),
         format!(
             "SELECT s.userid, s.dbid, s.queryid, {top}, s.calls, {exec}, {plan}, s.rows, s.shared_blks_hit, s.shared_blks_read, \
              s.shared_blks_dirtied, s.shared_blks_written, s.temp_blks_read, s.temp_blks_written, {read}, {write}, {temp_read}, \
-             {temp_write}, {wal}, {jit} FROM {schema}.pg_stat_statements(false) s{most}",
+             {temp_write}, {wal}, {jit}, {before} FROM {schema}.pg_stat_statements(false) s{most}",
             most = if known.crowded {
                 format!(" ORDER BY {} DESC LIMIT {MOST}", of(&["total_exec_time", "total_time"]))
             } else {
@@ -57,6 +57,7 @@ pub fn sql(known: &Columns, schema: &str) -> Vec<String> {
             temp_write = of(&["temp_blk_write_time"]),
             wal = of(&["wal_bytes"]),
             jit = known.sum(VIEW, "s", &JIT, "float8"),
+            before = of(&[JIT[0]]),
         ),
         info,
     ]
@@ -224,10 +225,12 @@ fn entry(row: &PgRow) -> Option<(StatementKey, Grown)> {
         temp_ms: c.number().unwrap_or(0.0),
         wal_bytes: 0,
         jit_ms: 0.0,
+        jit_before_ms: 0.0,
     };
     grown.temp_ms += c.number::<f64>().unwrap_or(0.0);
     grown.wal_bytes = c.count().unwrap_or(0);
     grown.jit_ms = c.number().unwrap_or(0.0);
+    grown.jit_before_ms = c.number().unwrap_or(0.0);
     Some((key, grown))
 }
 

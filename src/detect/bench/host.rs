@@ -248,6 +248,7 @@ pub fn cgroup(path: &str) -> CgroupFacts {
         memory_high_bytes: None,
         high_hits_per_s: None,
         memory_pressure: None,
+        io_pressure: None,
         refaults_per_s: None,
         io_limits: Vec::new(),
         io_limit_rates: Vec::new(),

@@ -24,7 +24,7 @@ pub struct Told {
     pub modelled: Vec<(State, f64)>,
 }
 
-/// Sessions that wait for one client to take what they send.
+/// Sessions that wait for one client to take what they send, all of them together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sending {
     /// The client.
@@ -57,6 +57,17 @@ impl Sending {
 }
 
 impl Told {
+    /// Adds a session that waits to send: one row for each client.
+    pub fn send(&mut self, one: Sending) {
+        match self.sending.iter_mut().find(|s| (s.to, s.state) == (one.to, one.state)) {
+            Some(known) => {
+                known.waiting += one.waiting;
+                known.time += one.time;
+            }
+            None => self.sending.push(one),
+        }
+    }
+
     /// How much a process counts.
     pub(super) fn weight(&self, p: &ProcFacts) -> f64 {
         self.processes.get(&p.id).map_or(p.weight.value, |session| session.weight)

@@ -35,7 +35,9 @@ pub fn tell(facts: &Facts, told: &mut Told) {
     }
     told.elsewhere.extend(backends.elsewhere);
     told.addresses.extend(backends.addresses);
-    told.sending.extend(facts.servers.postgres.iter().filter(|pg| pg.local()).flat_map(sending));
+    for one in facts.servers.postgres.iter().filter(|pg| pg.local()).flat_map(sending) {
+        told.send(one);
+    }
     told.modelled.extend(facts.servers.postgres.iter().map(|pg| (State::PostgresConnect, connects(pg))));
 }
 

@@ -17,27 +17,35 @@ pub enum Structure {
     Serializable,
     Statements,
     Extension,
+    Invalidations,
+    Notifications,
+    Counters,
     Other,
 }
 
 /// Parts of event names, without case and underscores, of PostgreSQL 12 to 18: the first that fits.
 const NAMES: &[(&str, Structure)] = &[
+    ("predicate", Structure::Serializable),
+    ("serial", Structure::Serializable),
+    ("oldserxid", Structure::Serializable),
     ("lockmanager", Structure::LockManager),
     ("fastpath", Structure::LockManager),
     ("buffermapping", Structure::BufferMapping),
-    ("bufferstrategy", Structure::BufferMapping),
     ("buffercontent", Structure::BufferContent),
     ("subtrans", Structure::Subtransactions),
     ("multixact", Structure::Multixacts),
     ("procarray", Structure::Snapshots),
     ("pgstatstatements", Structure::Statements),
-    ("serializ", Structure::Serializable),
-    ("predicate", Structure::Serializable),
-    ("serial", Structure::Serializable),
+    ("pgstat", Structure::Counters),
+    ("sinval", Structure::Invalidations),
+    ("relcache", Structure::Invalidations),
+    ("notify", Structure::Notifications),
+    ("async", Structure::Notifications),
     ("xact", Structure::Transactions),
     ("clog", Structure::Transactions),
     ("xidgen", Structure::Transactions),
     ("committs", Structure::Transactions),
+    ("committimestamp", Structure::Transactions),
 ];
 
 /// What a wait is about; `None` for a wait that is no lock of the server's own.
@@ -49,7 +57,10 @@ pub fn structure(wait: &Wait) -> Option<Structure> {
         WaitKind::Lock if event == "extend" => Some(Structure::Extension),
         WaitKind::Lock if event == "page" => Some(Structure::BufferContent),
         _ if wait.class() == WaitClass::LwLock => {
-            Some(NAMES.iter().find(|(part, _)| event.contains(part)).map_or(Structure::Other, |(_, what)| *what))
+            // The fast path of 12 has no longer name.
+            let fast = (event == "proc").then_some(Structure::LockManager);
+            let named = || NAMES.iter().find(|(part, _)| event.contains(part)).map(|(_, what)| *what);
+            fast.or_else(named).or(Some(Structure::Other))
         }
         _ => None,
     }
@@ -98,6 +109,12 @@ mod tests {
         assert_eq!(about("LWLock", "ProcArrayLock"), Some(Structure::Snapshots));
         assert_eq!(about("IPC", "ProcArrayGroupUpdate"), Some(Structure::Snapshots));
         assert_eq!(about("LWLock", "pg_stat_statements"), Some(Structure::Statements));
+        for event in ["PredicateLockManager", "predicate_lock_manager", "SerializableXactHash", "OldSerXidLock"] {
+            assert_eq!(about("LWLock", event), Some(Structure::Serializable), "{event}");
+        }
+        assert_eq!(about("LWLock", "proc"), Some(Structure::LockManager));
+        assert_eq!(about("LWLock", "PgStatsDSA"), Some(Structure::Counters));
+        assert_eq!(about("LWLock", "SInvalRead"), Some(Structure::Invalidations));
         assert_eq!(about("LWLock", "buffer_mapping"), Some(Structure::BufferMapping));
         assert_eq!(about("Lock", "extend"), Some(Structure::Extension));
         assert_eq!(about("LWLock", "SomethingNew"), Some(Structure::Other));

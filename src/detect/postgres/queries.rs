@@ -162,7 +162,8 @@ fn measured(ledger: &Ledger, activity: &Activities) -> BTreeMap<i64, f64> {
     let mut all: BTreeMap<i64, f64> = BTreeMap::new();
     let used: HashMap<_, f64> = ledger.actors.iter().map(|a| (a.id, a.in_state(State::Working))).collect();
     for session in &activity.sessions {
-        let (Some(used), seen) = (used.get(&actor_id(session)), session.cpu_by_query.values().sum::<f64>()) else { continue };
+        // What it was seen in without a query is nobody's.
+        let (Some(used), seen) = (used.get(&actor_id(session)), session.class(WaitClass::Cpu)) else { continue };
         for (query, share) in session.cpu_by_query.iter().filter(|_| seen > 0.0) {
             *all.entry(*query).or_default() += used * share / seen;
         }
@@ -197,7 +198,8 @@ impl<'a> Time<'a> {
         let light: HashSet<i64> = light.copied().collect();
         // What is called from within a function is its caller's in the sessions.
         for row in pg.rows().filter(|row| row.key.top && !light.contains(&row.key.query)) {
-            *clocks.entry(row.key.query).or_default() += pg.interval_s().map_or(0.0, |s| row.grown.exec_ms / 1000.0 / s);
+            *clocks.entry(row.key.query).or_default() +=
+                pg.interval_s().map_or(0.0, |s| (row.grown.exec_ms + row.grown.plan_ms) / 1000.0 / s);
         }
         let measured = measured(ledger, activity);
         let missed = activity.class(WaitClass::Cpu) < MISSED * (working + runnable);
@@ -238,17 +240,28 @@ impl<'a> Time<'a> {
     /// this one.
     fn planning_ms(&self, row: &StatementRow) -> Option<f64> {
         const NEARLY_ALL: f64 = 0.7;
+        /// Logins a second.
+        const CHURNS: f64 = 5.0;
         let statements = self.pg.statements.as_ref().ok()?;
-        let calls = row.grown.calls.max(1) as f64;
         if statements.all.plan_ms > 0.0 {
-            return Some(row.grown.plan_ms / calls);
+            return Some(row.grown.plan_ms / row.grown.calls.max(1) as f64);
         }
         let cpu = |id: i64| self.activity.by_query.get(&id).and_then(|c| c.get(&WaitClass::Cpu)).copied().unwrap_or(0.0);
         let share = cpu(row.key.query) / self.activity.class(WaitClass::Cpu).max(1e-9);
-        let per_s = row.grown.calls as f64 / self.pg.interval_s()?;
-        let known = self.pg.local() && share >= NEARLY_ALL && per_s > 0.0;
+        let same = self.pg.rows().filter(|r| r.key.top && r.key.query == row.key.query);
+        let per_s = same.map(|r| r.grown.calls as f64).sum::<f64>() / self.pg.interval_s()?;
         let asked = self.pg.plan(row).and_then(|(_, plan)| plan.as_ref().ok()?.planning_ms)?;
-        known.then(|| ((self.working - self.clocked) * share / per_s * 1e3).clamp(0.0, asked))
+        // Each login reads the catalogue anew.
+        let churns = self.pg.databases_rate(|d| d.sessions).is_some_and(|opened| opened >= CHURNS);
+        if !self.pg.local() || share < NEARLY_ALL || per_s <= 0.0 || churns {
+            return None;
+        }
+        let planned_ms = ((self.working - self.clocked) * share / per_s * 1e3).min(asked).max(0.0);
+        // The clocks are of some seconds ago: what they say must still be what the samples see.
+        let clock = self.clocks.get(&row.key.query).copied().unwrap_or(0.0);
+        let expected = clock + planned_ms * per_s / 1e3;
+        let looked = self.activity.of_query(row.key.query);
+        (expected >= 0.5 * looked && expected <= 2.0 * looked).then_some(planned_ms)
     }
 
     /// Time of a query over the window by state: what it waits for, and of the CPU and run queue time of the server's sessions here its
@@ -268,7 +281,7 @@ impl<'a> Time<'a> {
             ci = Some(half);
             (classes, busy / looked)
         } else {
-            let busy_s = self.pg.interval_s().map_or(0.0, |s| row.grown.exec_ms / 1000.0 / s);
+            let busy_s = self.pg.interval_s().map_or(0.0, |s| (row.grown.exec_ms + row.grown.plan_ms) / 1000.0 / s);
             (Some(&self.activity.by_class), busy_s / self.activity.active().max(busy_s).max(1e-9))
         };
         let mut losses = Vec::new();

@@ -57,7 +57,9 @@ impl Crowd<'_> {
 /// The same culprit: a crowd is one as long as some of it stay.
 pub fn same(now: &Subject, before: &Subject) -> bool {
     let key = before.typed_key();
-    now.typed_key() == key || now.kind == before.kind && !before.also.is_empty() && now.also.contains(&key)
+    let stays = |id: &String| *id == now.typed_key() || now.also.contains(id);
+    // Its oldest may have ended: some of the others are there.
+    now.typed_key() == key || now.kind == before.kind && !before.also.is_empty() && (stays(&key) || before.also.iter().any(stays))
 }
 
 /// How a rule looks at processes: what each has of what is short, and which of them wait for it.
@@ -127,8 +129,12 @@ pub fn most_of<'a>(
     (total, enough): (f64, f64),
 ) -> Option<Crowd<'a>> {
     const KEEPS: f64 = 0.7;
+    // One that is held stays, though one of it alone may have enough for a moment.
+    let alone = |p: &Program<'a>| {
+        prev.is_none_or(|prev| prev.held.iter().all(|h| h.subject.also.is_empty() || same(&p.subject(), &h.subject)))
+    };
     let several = match all.first() {
-        Some(first) if first.amount >= enough * total => Vec::new(),
+        Some(first) if first.amount >= enough * total && alone(first) => Vec::new(),
         _ => crowds(facts, &all, look, enough * total),
     };
     let mut candidates: Vec<Crowd<'a>> = all.into_iter().map(Crowd::from).chain(several).collect();

@@ -110,7 +110,7 @@ const QUESTIONS: &[Question] = &[
     ),
     question(
         "app.bound",
-        "Does a program wait for itself alone?",
+        "Is a program limited by its own work?",
         finding("app.bound"),
         Go::Finding("app.bound"),
         Go::End("Cannot tell: foreground time is lost, but no cause on this host explains enough of it."),

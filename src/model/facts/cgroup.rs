@@ -40,6 +40,8 @@ pub struct CgroupFacts {
     pub high_hits_per_s: Option<f64>,
     /// Share of the time in which some of its tasks waited for memory, 0..1 (`memory.pressure`); v2 only.
     pub memory_pressure: Option<f64>,
+    /// The same for disks (`io.pressure`).
+    pub io_pressure: Option<f64>,
     /// Page cache read again, pages per second.
     pub refaults_per_s: Option<f64>,
     /// IO limits.
@@ -94,7 +96,9 @@ fn one(old: Option<&CgroupRaw>, new: &CgroupRaw) -> CgroupFacts {
         limit_hits_per_s: per_s(|g| g.memory?.max_events),
         memory_high_bytes: new.memory.and_then(|m| m.high),
         high_hits_per_s: per_s(|g| g.memory?.high_events),
-        memory_pressure: per_s(|g| Some(g.psi.as_ref()?[1].as_ref()?.some.total_us)).map(|us| us / 1e6),
+        // Read with the rest only where there is a limit to be held back by.
+        memory_pressure: per_s(|g| Some(g.psi.as_ref()?[1].as_ref()?.some.total_us)).map(|us| (us / 1e6).min(1.0)),
+        io_pressure: per_s(|g| Some(g.psi.as_ref()?[2].as_ref()?.some.total_us)).map(|us| (us / 1e6).min(1.0)),
         refaults_per_s: per_s(|g| g.memory?.refault_file),
         io_limits: limits.to_vec(),
         io_limit_rates: limits.iter().map(rate).collect(),

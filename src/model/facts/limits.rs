@@ -18,6 +18,8 @@ pub struct LimitsFacts {
     pub conntrack_drops_per_s: Option<f64>,
     /// Neighbours per second that found no room in their table.
     pub neighbours_refused_per_s: Option<f64>,
+    /// Those per second that found some.
+    pub neighbours_made_per_s: Option<f64>,
     /// Connections per second that were ended for lack of memory for TCP.
     pub tcp_aborts_per_s: Option<f64>,
     /// Datagrams per second that were taken in.
@@ -58,6 +60,7 @@ pub(super) fn derive(old: Option<&HostSweep>, new: &HostSweep) -> LimitsFacts {
         squeezes_per_s: per_s(|l| l.softnet.map(|s| s.squeezed)),
         conntrack_drops_per_s: per_s(|l| l.conntrack_drops),
         neighbours_refused_per_s: per_s(|l| l.neighbours_refused),
+        neighbours_made_per_s: per_s(|l| l.neighbours_made),
         tcp_aborts_per_s: per_s(|l| l.tcp_aborted),
         datagrams_per_s: per_s(|l| l.datagrams),
         datagrams_dropped_per_s: per_s(|l| l.datagrams_dropped),

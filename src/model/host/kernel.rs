@@ -206,6 +206,14 @@ pub struct TcpRaw {
     pub spurious_rtos: Option<u64>,
     #[serde(default)]
     pub loss_probes: Option<u64>,
+    /// Connections that were ended for lack of memory, or for too many orphans (`TCPAbortOnMemory`).
+    #[serde(default)]
+    pub aborted_on_memory: Option<u64>,
+    /// Datagrams of UDP that came in, and those that found their socket's buffer full (IPv4).
+    #[serde(default)]
+    pub datagrams: Option<u64>,
+    #[serde(default)]
+    pub datagrams_dropped: Option<u64>,
 }
 
 /// `/proc/sys/fs/file-nr`: descriptors allocated, and their limit.

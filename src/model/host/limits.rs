@@ -28,6 +28,8 @@ pub struct LimitsRaw {
     pub neighbours6: Option<(u64, u64)>,
     /// Neighbours that found no room, both (`table_fulls`).
     pub neighbours_refused: Option<u64>,
+    /// Those that found some (`allocs`).
+    pub neighbours_made: Option<u64>,
     /// Memory of TCP sockets, pages: used, from which it is saved on, and the limit (`tcp_mem`).
     pub tcp_pages: Option<(u64, u64, u64)>,
     /// Connections that were ended for lack of that memory (`TCPAbortOnMemory`).

@@ -188,7 +188,7 @@ impl Wait {
             WaitKind::Io if has("write") || has("extend") || has("sync") || has("flush") || has("truncate") => WaitClass::IoWrite,
             WaitKind::Io => WaitClass::IoRead,
             // Another session reads or writes the page.
-            WaitKind::LwLock | WaitKind::Ipc if has("bufferio") => WaitClass::IoRead,
+            WaitKind::LwLock | WaitKind::Ipc if has("bufferio") || has("aiouring") => WaitClass::IoRead,
             WaitKind::Ipc if has("groupupdate") => WaitClass::LwLock,
             WaitKind::LwLock if has("walwrite") || has("walinsert") || has("walbuf") => WaitClass::Wal,
             WaitKind::LwLock => WaitClass::LwLock,

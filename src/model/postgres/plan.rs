@@ -218,7 +218,7 @@ impl Plan {
     pub fn parse(json: &[u8]) -> Option<Self> {
         let value: serde_json::Value = serde_json::from_slice(json).ok()?;
         let root = value.get(0)?.get("Plan")?;
-        let planning_ms = value.get(0)?.get("Planning Time").and_then(serde_json::Value::as_f64);
+        let planning_ms = value.get(0)?.get("Planning Time").and_then(serde_json::Value::as_f64).filter(|ms| *ms >= 0.0);
         let mut plan = Self { planning_ms, ..Self::default() };
         plan.push(root, 0, false);
         Some(plan)

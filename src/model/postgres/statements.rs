@@ -80,8 +80,10 @@ pub struct Grown {
     pub write_ms: f64,
     pub temp_ms: f64,
     pub wal_bytes: u64,
-    /// Of `exec_ms` just-in-time compilation; 0 before 15, where nobody tells.
+    /// Just-in-time compilation; 0 before 15, where nobody tells.
     pub jit_ms: f64,
+    /// Of it what is made before the clock of `exec_ms` begins.
+    pub jit_before_ms: f64,
 }
 
 impl Grown {
@@ -107,6 +109,7 @@ impl Grown {
             temp_ms: f(self.temp_ms, old.temp_ms)?,
             wal_bytes: n(self.wal_bytes, old.wal_bytes)?,
             jit_ms: f(self.jit_ms, old.jit_ms)?,
+            jit_before_ms: f(self.jit_before_ms, old.jit_before_ms)?,
         })
     }
 
@@ -127,6 +130,7 @@ impl Grown {
         self.temp_ms += other.temp_ms;
         self.wal_bytes += other.wal_bytes;
         self.jit_ms += other.jit_ms;
+        self.jit_before_ms += other.jit_before_ms;
     }
 
     /// Milliseconds a call; `None` without calls.

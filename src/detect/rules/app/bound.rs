@@ -134,10 +134,14 @@ fn waits_for_cpu(p: &ProcFacts) -> bool {
 impl Totals {
     fn of(facts: &Facts<'_>) -> Self {
         let sum = |part: &dyn Fn(&ProcFacts) -> f64| facts.world.processes().iter().filter(|p| !p.kernel).map(part).sum::<f64>();
+        // The devices know what processes do not tell: other users' reads, the kernel's own.
+        let disks = || facts.world.host.disks.iter().flatten().filter(|d| d.leaf);
+        let of_disks: f64 = disks().map(|d| d.read_bytes_per_s + d.write_bytes_per_s).sum();
+        let written_there: f64 = disks().map(|d| d.write_bytes_per_s).sum();
         Self {
             demand: sum(&demand) + unseen_cores(facts.world),
-            moved: sum(&moved),
-            written: sum(&|p| p.write_bytes_per_s.unwrap_or(0.0)),
+            moved: sum(&moved).max(of_disks),
+            written: sum(&|p| p.write_bytes_per_s.unwrap_or(0.0)).max(written_there),
         }
     }
 }
@@ -188,11 +192,18 @@ impl<'a> Bound<'a> {
         who: Crowd<'a>,
     ) -> Option<Self> {
         let held = prev.is_some_and(|p| p.held.iter().any(|h| who.was(&h.subject)));
+        // It did too little to be bound by anything.
+        if who.amount < params.limit(LOST, true)
+            && !who.members.iter().any(|p| p.weight.value < 1.0 && p.threads > 0 && asks(facts, p))
+        {
+            return None;
+        }
         let time = OwnTime::of(facts, &who.members);
         let share = Share::of(facts, total, &who);
         let own = own_waiting(facts, left, &share, &who);
         let lost: f64 = own.iter().map(|(_, s)| s).sum();
-        let serves = who.members.iter().any(|p| p.serves == Some(true) || !p.listens.is_empty());
+        let serves =
+            who.members.iter().any(|p| p.serves == Some(true) || !p.listens.is_empty() || p.weight.why == "has a terminal");
         let queued = if serves && time.one_thread(full(params, held)) { queued(facts, &who) } else { None };
         let queued = queued.filter(|q| *q >= params.limit(QUEUED, held));
         let blamed = left.blamed.iter().any(|key| *key == who.subject.typed_key() || who.subject.also.contains(key));
@@ -277,9 +288,11 @@ impl Share {
         let sum = |part: &dyn Fn(&ProcFacts) -> f64| who.members.iter().map(|p| part(p)).sum::<f64>();
         let share = |mine: f64, all: f64| if all > 0.0 { mine / all } else { 0.0 };
         let written = share(sum(&|p| p.write_bytes_per_s.unwrap_or(0.0)), total.written);
+        // Who waits inside fsync waits for what is written.
+        let flushes = sum(&|p| p.sync_wait.unwrap_or(0.0)) * 2.0 >= sum(&|p| p.io_wait.unwrap_or(0.0));
         Self {
             cpu: share(sum(&demand), total.demand),
-            disk: share(sum(&moved), total.moved).max(written),
+            disk: if flushes { written } else { share(sum(&moved), total.moved) },
             works: facts.world.host.disks.iter().flatten().any(|d| d.leaf && d.util >= WORKS),
         }
     }
@@ -305,11 +318,19 @@ fn own_waiting(facts: &Facts<'_>, left: &Left<'_>, share: &Share, who: &Crowd<'_
     let members = |id: ProcId| who.members.iter().any(|p| p.id == id);
     let of = |(state, left): &(State, f64)| {
         let share = causes(*state);
+        if share < HALF {
+            return None;
+        }
         let part = (left / facts.ledger.state(*state).max(1e-9)).min(1.0);
         let waits = facts.ledger.sum(|a| members(a.id) && !a.is_session(), |a| a.in_state(*state));
-        (share >= HALF && waits > 0.0).then_some((*state, waits * part * share.min(1.0)))
+        (waits > 0.0).then_some((*state, waits * part * share.min(1.0)))
     };
     left.by_state.iter().filter_map(of).collect()
+}
+
+/// It waits for responses of a peer.
+fn asks(facts: &Facts<'_>, p: &ProcFacts) -> bool {
+    facts.world.host.sockets.iter().flat_map(|s| &s.peers).any(|l| l.owner == Some(p.id) && l.fresh >= 0.5)
 }
 
 /// Requests in flight before its listeners that do not wait for others in turn.

@@ -5,6 +5,7 @@ use crate::detect::finding::{Fix, Horizon, Phase};
 use crate::detect::fix::{look, shell_fix};
 use crate::detect::rules::crowd::Crowd;
 use crate::detect::verdict::Facts;
+use crate::model::facts::CpuFacts;
 use crate::model::unit::{bytes, short};
 
 use super::own_time::{OwnTime, Part};
@@ -47,11 +48,16 @@ pub(super) fn title(facts: &Facts<'_>, who: &Crowd<'_>, time: &OwnTime, by: &(Pa
         }
         Part::Quota(group) => format!("{label} {is} bound by the CPU quota of {group}: {percent}"),
         Part::Flush => format!("{label} {is} bound by {its} own flushes to disk: {percent} inside fsync"),
-        Part::Read => format!("{label} {is} bound by {its} own reads: {percent} at {}/s", bytes(time.read)),
-        Part::Write => format!("{label} {is} bound by {its} own writes: {percent} at {}/s", bytes(time.written)),
+        Part::Read => format!("{label} {is} bound by {its} own reads: {percent}{}", rate(time.read)),
+        Part::Write => format!("{label} {is} bound by {its} own writes: {percent}{}", rate(time.written)),
         Part::Swap => format!("{label} {is} bound by swap: {percent} waiting for {its} own memory"),
-        Part::Peer(peer) => format!("{label} {is} bound by {peer}: {percent} waiting for responses"),
+        Part::Peer(peer) => format!("{label} mostly {} for {peer}: {percent}", who.verb("waits", "wait")),
     }
+}
+
+/// ` at 4 MiB/s`; nothing where that is not known.
+fn rate(bytes_per_s: f64) -> String {
+    if bytes_per_s > 0.0 { format!(" at {}/s", bytes(bytes_per_s)) } else { String::new() }
 }
 
 /// What would make it faster, and how to see more.
@@ -70,6 +76,7 @@ pub(super) fn fixes(facts: &Facts<'_>, who: &Crowd<'_>, time: &OwnTime, part: &P
         Part::Work if time.one_thread(full) && free_cpus(facts) > 0 => {
             (on_cpu(pid), "Spread its work over more threads or processes, or make it cheaper")
         }
+        Part::Work if free_cpus(facts) > 0 => (on_cpu(pid), "Spread its work over more threads or processes, or make it cheaper"),
         Part::Work | Part::Queue => (on_cpu(pid), "Give it more CPUs, or less work"),
         Part::Quota(_) => {
             let groups = sh!("cat /proc/{}/cgroup; systemd-cgls --no-pager 2>/dev/null | head -50", pid);
@@ -95,7 +102,7 @@ pub(super) fn fixes(facts: &Facts<'_>, who: &Crowd<'_>, time: &OwnTime, part: &P
     };
     let mut cure = shell_fix(Phase::Cure, Horizon::LongTerm, faster, Command::note(format!("# {}", named(who.label.as_bytes()))));
     cure.takes_s = None;
-    cure.risk = "none to others: nobody else waits because of it".into();
+    cure.risk = "depends on how it is done".into();
     cure.needs = "whoever owns that program".into();
     vec![see, cure]
 }
@@ -110,5 +117,7 @@ fn files(pid: i32) -> Fix {
 
 /// CPUs that nobody uses, whole ones; a tenth of one is not missed.
 fn free_cpus(facts: &Facts<'_>) -> u64 {
-    facts.world.host.cpu.as_ref().map_or(0, |cpu| ((1.0 - cpu.busy) * facts.world.cpus() + 0.1) as u64)
+    // In a container what it may use.
+    let free = |cpu: &CpuFacts| cpu.own.map_or((1.0 - cpu.busy) * facts.world.cpus(), |own| own.of - own.used);
+    facts.world.host.cpu.as_ref().map_or(0, |cpu| (free(cpu).max(0.0) + 0.1) as u64)
 }

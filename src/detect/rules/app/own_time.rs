@@ -100,7 +100,8 @@ impl OwnTime {
 /// An interpreter with a lock around it all: however many threads it has, one of them works.
 fn one_at_a_time(p: &ProcFacts) -> bool {
     const INTERPRETERS: [&str; 7] = ["python", "ruby", "gunicorn", "uwsgi", "celery", "puma", "unicorn"];
-    p.threads > 1 && INTERPRETERS.iter().any(|i| p.name.shown().starts_with(i))
+    // What it calls may leave the lock, and work on several CPUs.
+    p.threads > 1 && p.cpu.is_some_and(|cpu| cpu <= 1.05) && INTERPRETERS.iter().any(|i| p.name.shown().starts_with(i))
 }
 
 /// The group whose quota stops most of them.
@@ -114,11 +115,14 @@ fn throttled(world: &World, members: &[&ProcFacts]) -> Option<String> {
 
 /// The host swaps in, and they take most of the faults that go to a disk.
 fn swaps(world: &World, members: &[&ProcFacts]) -> bool {
+    let back = world.host.memory.as_ref().is_ok_and(|m| m.swap_in_bytes_per_s.is_some_and(|b| b >= SWAPS));
+    if !back {
+        return false;
+    }
     let faults = |p: &ProcFacts| p.major_faults_per_s.unwrap_or(0.0);
     let all: f64 = world.processes().iter().map(faults).sum();
     let mine: f64 = members.iter().map(|p| faults(p)).sum();
-    let back = world.host.memory.as_ref().is_ok_and(|m| m.swap_in_bytes_per_s.is_some_and(|b| b >= SWAPS));
-    back && mine > 0.0 && mine * 2.0 >= all
+    mine > 0.0 && mine * 2.0 >= all
 }
 
 /// Their pending responses, by address: at most one for each of their threads that does nothing else.

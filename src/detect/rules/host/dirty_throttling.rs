@@ -1,7 +1,7 @@
 //! host.io.dirty_throttling: dirty pages are at the limit where writers are held back, and others wait for IO; names who writes most.
 
 use crate::detect::command::sh;
-use crate::detect::finding::{Class, Horizon, Phase};
+use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::ledger::Actor;
 use crate::detect::params::{Param, Params};
@@ -117,6 +117,15 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         params.row("IO wait it causes others", lost, LOST, "host.iodelay"),
     ];
     found.confidence = confidence(facts.ledger, lost, facts.ledger.io_rounds);
+    found.fixes = fix::pause(facts.world, &writer.members)
+        .into_iter()
+        .chain(fix::idle_io(facts.world, &writer.members).filter(|_| honoured(facts)))
+        .chain([earlier()])
+        .collect();
+    Judged::found(writer.subject, found)
+}
+
+fn earlier() -> Fix {
     let mut cure = fix::shell_fix(
         Phase::Cure,
         Horizon::ShortTerm,
@@ -128,12 +137,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     ));
     cure.needs = "root".into();
     cure.risk = "more and smaller writes".into();
-    found.fixes = fix::pause(facts.world, &writer.members)
-        .into_iter()
-        .chain(fix::idle_io(facts.world, &writer.members).filter(|_| honoured(facts)))
-        .chain([cure])
-        .collect();
-    Judged::found(writer.subject, found)
+    cure
 }
 
 /// A scheduler is in use that knows the idle class.

@@ -45,8 +45,9 @@ Either is enough. Shaping by a cloud provider cannot be seen from here.
 
 A full link is not a loss by itself: a backup may fill it while nobody waits. What it costs is what sessions of servers here wait
 for clients on other hosts to take their answers, less the part in which a client's closed window held the data back
-(`host.network.slow_receiver`), provided that one link only is full; where nobody is seen to wait it stays info. Packet loss and
-pending responses are findings of their own, and this may be why.
+(`host.network.slow_receiver`), provided that one link only is full, and full in the direction that goes out: a warning at most, as
+whether those clients are behind it is likely and not seen. Where nobody is seen to wait it stays info. Packet loss and pending
+responses are findings of their own, and this may be why.
 
 **Relief**: see who sends and receives most; stop or slow it by hand. **Cure**: see what limits the link; by hand: a
 faster link, a wider shaper, compression, another time for bulk copies.",
@@ -88,7 +89,9 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         };
         let mut found = Found::new(Class::Live, title);
         found.confidence = 0.7;
-        if alone {
+        // Whether the clients are behind it is likely, and not seen.
+        found.never_critical = true;
+        if alone && sends(i, params) && facts.world.host.sockets.is_ok() {
             cost(facts, &mut found);
         }
         found.evidence = vec![
@@ -123,6 +126,13 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         return Judged::clear(Subject::host(), format!("at most {fullest:.0} % of line rate in use"));
     }
     judged
+}
+
+/// It is full in the direction in which answers go.
+fn sends(i: &InterfaceFacts, params: &Params<'_>) -> bool {
+    let drops = i.queue_drops_per_s.is_some_and(|d| d >= params.limit(DROPS, true));
+    let speed = i.speed_mbit.map(|mbit| mbit as f64 * 125_000.0).filter(|speed| *speed > 0.0);
+    drops || speed.is_some_and(|speed| 100.0 * i.tx_bytes_per_s / speed >= params.limit(UTIL, true))
 }
 
 fn link(i: &InterfaceFacts) -> Subject {

@@ -10,6 +10,7 @@ use crate::detect::rule::{Culprit, Judge, Rule};
 use crate::detect::rules::support::programs;
 use crate::detect::verdict::{Facts, Found, Judged, Prev, evidence};
 use crate::model::host::MemoryRaw;
+use crate::model::seen::{Lack, Why};
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, bytes, short};
 
@@ -43,7 +44,7 @@ Little memory is available, and the largest program has not got it: the kernel h
 Counted are huge pages that are set aside and that nobody uses or has reserved, slab that cannot be given back (`SUnreclaim`), page
 tables, stacks of threads, memory per CPU. What can be given back (`SReclaimable`, page cache) is available and does not count.
 
-The loss is what waits for memory. While it is held `host.memory.reclaim` stands under it: its largest program is not to blame.
+The loss is what waits for memory: a warning while anybody does (PSI memory, direct reclaim), else info. While it is held `host.memory.reclaim` stands under it: its largest program is not to blame.
 
 **Relief**: give huge pages back that nobody uses; else see which slab it is. **Cure**, by hand: fewer huge pages at boot; huge pages
 for shared memory that many processes map; fewer processes or threads.",
@@ -56,6 +57,10 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         Ok(memory) => memory,
         Err(lack) => return Judged::unknown(host, lack),
     };
+    if facts.world.identity.as_ref().is_some_and(|i| i.inside.is_some()) {
+        // The limit is the container's, what the kernel holds the machine's.
+        return Judged::unknown(host, &Lack::new(Why::Absent, "kernel memory of this container alone"));
+    }
     let total = memory.raw.total.max(1) as f64;
     let available = 100.0 * memory.available_bytes as f64 / total;
     let held = is_held(prev, &host);
@@ -65,8 +70,10 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let parts = parts(&memory.raw);
     let kernel: f64 = parts.iter().map(|(_, b)| b).sum();
     let largest = programs(facts.world, |p| p.private_bytes as f64).first().map_or(0.0, |p| p.amount);
+    let shared = memory.raw.shmem.unwrap_or(0) as f64;
     let share = 100.0 * kernel / total;
-    let Some((most, of_most)) = parts.first().filter(|_| share >= params.limit(HOLDS, held) && kernel > largest) else {
+    let Some((most, of_most)) = parts.first().filter(|_| share >= params.limit(HOLDS, held) && kernel > largest.max(shared))
+    else {
         return Judged::clear(host, format!("the kernel holds {} % of the memory, a program {}", short(share), bytes(largest)));
     };
     let title = format!(
@@ -79,8 +86,11 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let stalled = facts.ledger.state(State::MemoryStalled);
     found.losses = vec![(State::MemoryStalled, stalled)];
     found.victims_time = facts.ledger.total();
-    // Nobody may wait yet; it is no healthy host all the same.
-    found.standing = (stalled <= 0.0).then_some(true);
+    // Set aside on purpose, for what is still to come, it costs nobody anything.
+    let pressed = facts.world.host.psi.memory.as_ref().is_ok_and(|psi| psi.best() >= 0.005);
+    let reclaims = memory.direct_reclaims_per_s.is_some_and(|r| r > 0.0);
+    found.standing = Some(pressed || reclaims);
+    found.never_critical = true;
     found.evidence = vec![
         params.row_below("memory available", available, AVAILABLE, "host.memory"),
         params.row("held by the kernel", share, HOLDS, "host.memory"),
@@ -162,6 +172,7 @@ mod tests {
             m.available_bytes = available * GIB;
             m.raw.huge_unused = Some(huge * GIB);
             m.raw.slab_kept = Some(GIB);
+            m.direct_reclaims_per_s = Some(5.0);
         })
     }
 
@@ -173,6 +184,7 @@ mod tests {
             "found Memory is short (5.0 GiB available): the kernel holds 61 GiB, most of it huge pages that nobody uses (60 GiB)",
         );
         assert!(found.stands(&RULE));
+        assert!(!holds(5, 60, 20).with_memory(|m| m.direct_reclaims_per_s = Some(0.0)).stands(&RULE), "nobody waits for it");
         Table { clear: holds(30, 60, 20), unknown: None, found, held: Some(holds(13, 60, 20)) }.check(&RULE);
         // The largest program has more, or the kernel has little.
         holds(5, 60, 70).must_say(&RULE, "clear");

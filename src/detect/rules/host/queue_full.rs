@@ -100,7 +100,7 @@ fn port(socket: &DatagramFacts) -> Subject {
 
 fn datagrams(params: &Params<'_>, socket: &DatagramFacts, process: Option<&ProcFacts>, share: f64) -> Found {
     let (port, drops) = (socket.raw.port, socket.dropped_per_s);
-    let who = process.map_or_else(|| "Its program".to_owned(), ProcFacts::label);
+    let who = process.map_or_else(|| "The process there".to_owned(), ProcFacts::label);
     let mut found = Found::new(
         Class::Live,
         format!("{who} does not read UDP port {port} fast enough: {} datagrams a second are lost", short(drops)),
@@ -122,17 +122,19 @@ fn larger() -> Fix {
     let mut larger = fix::shell_fix(
         Phase::Cure,
         Horizon::ShortTerm,
-        "Allow larger receive buffers; the program must ask for one, or be started anew for a larger default",
-        sh!("sysctl -w net.core.rmem_max=16777216 net.core.rmem_default=4194304"),
+        "Allow larger receive buffers, which the program must ask for (SO_RCVBUF)",
+        sh!(
+            "v=$(sysctl -n net.core.rmem_max); echo \"before: $v\"; [ \"$v\" -ge 16777216 ] || sysctl -w net.core.rmem_max=16777216"
+        ),
     );
-    larger.undo = Some(sh!("sysctl -w net.core.rmem_max=OLD net.core.rmem_default=OLD   # OLD: what sysctl -n printed before"));
+    larger.undo = Some(sh!("sysctl -w net.core.rmem_max=OLD   # OLD: what was printed as before"));
     larger.needs = "root".into();
     larger.risk = "kernel memory for each socket; a buffer hides short bursts only".into();
     larger
 }
 
 fn unix(params: &Params<'_>, queue: &QueueFacts, process: Option<&ProcFacts>, full: f64) -> Found {
-    let who = process.map_or_else(|| "Its program".to_owned(), ProcFacts::label);
+    let who = process.map_or_else(|| "Its process".to_owned(), ProcFacts::label);
     let title =
         format!("{who} does not accept at {}: {} connections wait, {} may", queue.path, short(queue.queued), queue.backlog);
     let mut found = Found::new(Class::Live, title);
@@ -147,9 +149,9 @@ fn unix(params: &Params<'_>, queue: &QueueFacts, process: Option<&ProcFacts>, fu
         Phase::Cure,
         Horizon::ShortTerm,
         "A longer backlog, which its program must ask for as well",
-        sh!("sysctl -w net.core.somaxconn=4096"),
+        sh!("v=$(sysctl -n net.core.somaxconn); echo \"before: $v\"; [ \"$v\" -ge 4096 ] || sysctl -w net.core.somaxconn=4096"),
     );
-    backlog.undo = Some(sh!("sysctl -w net.core.somaxconn=OLD   # OLD: what sysctl -n printed before"));
+    backlog.undo = Some(sh!("sysctl -w net.core.somaxconn=OLD   # OLD: what was printed as before"));
     backlog.needs = "root".into();
     backlog.risk = "more connections wait instead of failing".into();
     found.fixes.push(backlog);

@@ -31,10 +31,10 @@ const OTHERS: Param = Param {
 const PACKETS: Param = Param {
     name: "packets",
     unit: Unit::PerSecond,
-    default: 1000.0,
+    default: 10_000.0,
     min: 1.0,
     max: 1e9,
-    what: "packets taken from the cards: below it something else is served",
+    what: "packets taken in by all CPUs: below it something else is served",
 };
 
 /// The rule.
@@ -50,7 +50,8 @@ A card with one receive queue interrupts one CPU, and that CPU takes every packe
 idle while that one is full: packets wait, then are dropped (`host.network.softnet_drops`), and a process that runs there crawls.
 
 Found when one CPU spends `full` of its time in software interrupts, the others `others` on average at most, and `packets` come in.
-What it costs nobody's clock counts, so it is a warning once it has stood in three of four evaluations, never critical.
+What it costs nobody's clock counts, so it is a warning once it has stood in three of four evaluations, never critical; on a host that
+only forwards packets, where nothing waits, it stays info.
 
 **Relief**: spread the packets over the CPUs by their flow (RPS). **Cure**: as many receive queues as CPUs, and irqbalance.",
     judge: Judge::Host(judge),
@@ -91,7 +92,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.evidence = vec![
         params.row("software interrupts of that CPU", share(worst), FULL, "host.cpu"),
         params.row_below("software interrupts of the others, mean", others, OTHERS, "host.cpu"),
-        params.row("packets taken from the cards", packets, PACKETS, "host.softnet"),
+        params.row("packets taken in", packets, PACKETS, "host.softnet"),
         evidence(
             "squeezes (budget ran out)",
             facts.world.host.limits.squeezes_per_s.unwrap_or(0.0),
@@ -100,13 +101,15 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             "host.softnet",
         ),
     ];
-    let all = facts.world.cpus().clamp(1.0, 32.0) as u32;
-    let Some(mask) = Word::operand(format!("{:x}", (1_u64 << all) - 1).as_bytes()) else { return Judged::found(host, found) };
+    let Some(mask) = Word::operand(every(cpu.cores.len()).as_bytes()) else { return Judged::found(host, found) };
     let mut relief = fix::shell_fix(
         Phase::Relief,
         Horizon::Immediate,
         "Spread packets over all CPUs by their flow",
-        sh!("for q in /sys/class/net/*/queues/rx-*/rps_cpus; do echo \"$q $(cat \"$q\")\"; echo {} > \"$q\"; done", mask),
+        sh!(
+            "for d in /sys/class/net/*/device; do for q in \"${d%/device}\"/queues/rx-*/rps_cpus; do echo \"$q $(cat \"$q\")\"; echo {} > \"$q\"; done; done",
+            mask
+        ),
     );
     relief.undo = Some(sh!("echo OLD > FILE   # each FILE with its OLD value was printed before"));
     relief.needs = "root".into();
@@ -121,6 +124,14 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     cure.risk = "none: read-only".into();
     found.fixes = vec![relief, cure];
     Judged::found(host, found)
+}
+
+/// The mask of that many CPUs: words of 32, the highest first.
+fn every(cpus: usize) -> String {
+    let full = std::iter::repeat_n("ffffffff".to_owned(), cpus / 32);
+    let rest = cpus % 32;
+    let first = (rest > 0).then(|| format!("{:x}", (1_u64 << rest) - 1));
+    first.into_iter().chain(full).collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]
@@ -138,6 +149,11 @@ mod tests {
     }
 
     #[test]
+    fn a_mask_has_a_word_for_each_32() {
+        assert_eq!([every(2), every(32), every(40), every(64)], ["3", "ffffffff", "ff,ffffffff", "ffffffff,ffffffff"]);
+    }
+
+    #[test]
     fn one_cpu_that_takes_all_packets_is_found_and_held() {
         let found = softirq(0.85, 0.02, 90_000.0);
         found.must_say(&RULE, "found CPU 0 takes all packets: 85 % of its time in software interrupts, the others 2.0 %");
@@ -146,6 +162,6 @@ mod tests {
         Table { clear: softirq(0.3, 0.02, 90_000.0), unknown: Some(unknown), found, held: Some(softirq(0.55, 0.02, 90_000.0)) }
             .check(&RULE);
         softirq(0.85, 0.7, 90_000.0).must_say(&RULE, "clear");
-        softirq(0.85, 0.02, 100.0).must_say(&RULE, "clear");
+        softirq(0.85, 0.02, 9_000.0).must_say(&RULE, "clear");
     }
 }

@@ -31,8 +31,9 @@ it: connects to it wait, the kernel's log says `neighbor table overflow`.
 save (small windows, slow transfers), above the third connections are ended. It is one limit for the whole machine, however much
 memory is free.
 
-Found from `full` of the limit on, a warning; critical while the kernel turns something away. Of another network namespace neither is
-known.
+Found from `full` of the limit on, a warning; while the kernel turns something away it goes by the share of the attempts (neighbours)
+or is critical (connections). More neighbours than the limit are such that it does not count (permanent ones, those of a routing
+daemon). Of another network namespace neither is known.
 
 **Relief**: double the limit. **Cure**: the same in the configuration of the system; by hand: smaller networks, sockets that are
 read sooner.",
@@ -47,6 +48,8 @@ struct Full {
     limit: f64,
     unit: Unit,
     refused: Option<f64>,
+    /// Attempts per second, where they are counted.
+    attempts: Option<f64>,
     origin: &'static str,
     raise: Command,
     undo: Command,
@@ -67,6 +70,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         // Full and nothing turned away yet: a warning.
         found.grows = true;
         found.failed_per_s = full.refused.filter(|r| *r > 0.0);
+        found.attempts_per_s = full.attempts.filter(|_| refused > 0.0);
         found.evidence = vec![
             params.either("share of the limit in use", share, FULL, full.origin),
             evidence("in use", full.used, full.unit, Some(full.limit), full.origin).of_capacity(),
@@ -84,12 +88,19 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
 fn tables(facts: &Facts<'_>) -> Vec<Full> {
     let limits = &facts.world.host.limits;
     let neighbours = |known: Option<(u64, u64)>, setting: &'static str, version: &str| {
-        let (used, limit) = known.filter(|(_, limit)| *limit > 0)?;
+        // The limit does not count permanent entries, nor those that a routing daemon learned; more than it are such.
+        let (used, limit) = known.filter(|(used, limit)| *limit > 0 && used <= limit)?;
         // Both versions share the count of refusals: it belongs to the one that is full.
         let refused = limits.neighbours_refused_per_s.filter(|_| used * 10 >= limit * 9);
         Some(Full {
             setting,
-            title: format!("The table of neighbours ({version}) is full: {} of {}", count(used as f64), count(limit as f64)),
+            title: format!(
+                "The {version} table of neighbours is {}full: {} of {}",
+                if refused.is_some_and(|r| r > 0.0) { "" } else { "nearly " },
+                count(used as f64),
+                count(limit as f64)
+            ),
+            attempts: limits.neighbours_made_per_s.zip(refused).map(|(made, refused)| made + refused),
             used: used as f64,
             limit: limit as f64,
             unit: Unit::Count,
@@ -111,9 +122,6 @@ fn tables(facts: &Facts<'_>) -> Vec<Full> {
         let figures = |times: u64| {
             Word::operand(format!("{low} {} {}", pressure.saturating_mul(times), most.saturating_mul(times)).as_bytes())
         };
-        let saves = used >= pressure;
-        // From the second figure on every socket pays.
-        let limit = if saves { most } else { pressure };
         Some(Full {
             setting: "net.ipv4.tcp_mem",
             title: format!(
@@ -121,10 +129,13 @@ fn tables(facts: &Facts<'_>) -> Vec<Full> {
                 bytes(used as f64 * page),
                 bytes(most as f64 * page)
             ),
-            used: (if saves { used.max(limit) } else { used }) as f64 * page,
-            limit: limit as f64 * page,
+            used: used as f64 * page,
+            // From here on every socket pays.
+            limit: pressure as f64 * page,
             unit: Unit::Bytes,
-            refused: limits.tcp_aborts_per_s,
+            // Connections are ended for too many orphans as well, which is another limit.
+            refused: limits.tcp_aborts_per_s.filter(|_| used * 10 >= most * 9),
+            attempts: None,
             origin: "host.tcp_memory",
             raise: sh!("sysctl -n net.ipv4.tcp_mem; sysctl -w net.ipv4.tcp_mem={}", figures(2)?),
             undo: Command::note("# sysctl -w net.ipv4.tcp_mem='OLD'   # OLD: what was printed before"),
@@ -162,15 +173,18 @@ mod tests {
         Bench::quiet().on(|host| {
             host.limits.raw.neighbours = Some((used, 1024));
             host.limits.neighbours_refused_per_s = Some(refused);
+            host.limits.neighbours_made_per_s = Some(10.0);
         })
     }
 
     #[test]
     fn a_full_table_of_neighbours_is_found_and_held() {
         let found = neighbours(1024, 30.0);
-        found.must_say(&RULE, "found The table of neighbours (IPv4) is full: 1.0k of 1.0k");
+        found.must_say(&RULE, "found The IPv4 table of neighbours is full: 1.0k of 1.0k");
         Table { clear: neighbours(500, 0.0), unknown: None, found, held: Some(neighbours(800, 0.0)) }.check(&RULE);
         neighbours(200, 30.0).must_say(&RULE, "clear");
+        // Learned by a routing daemon: the limit does not count them.
+        neighbours(10_000, 0.0).must_say(&RULE, "clear");
         assert_eq!(neighbours(1024, 1.0).pastes(&RULE)[0], "sysctl -w net.ipv4.neigh.default.gc_thresh3=2048");
     }
 

@@ -1,16 +1,15 @@
 //! postgres.statements.evicting: pg_stat_statements has no room, and forgets queries.
 
-use crate::detect::command::Command;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::memory::is_held;
 use crate::detect::params::{NONE_IS_FINE, Param, Params};
 use crate::detect::postgres::View;
 use crate::detect::rule::{Culprit, Judge, Rule};
 use crate::detect::verdict::{Found, Judged, Prev, evidence};
-use crate::model::foreign::Foreign;
+use crate::model::seen::{Lack, Why};
 use crate::model::unit::{Unit, count};
 
-use super::support::{instance, sql, unknown};
+use super::support::{in_application, instance, setting, unknown};
 
 const FULL: Param = Param {
     name: "full",
@@ -46,28 +45,49 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         _ => return unknown(pg, &pg.no_statements()),
     };
     let subject = instance(pg);
+    let Some(evictions) = statements.evictions else {
+        return unknown(
+            pg,
+            &Lack::new(Why::Unsupported, "how often pg_stat_statements makes room (counted from PostgreSQL 14 on)"),
+        );
+    };
     let room = f64::from(statements.capacity);
     let full = if room > 0.0 { 100.0 * f64::from(statements.entries) / room } else { 0.0 };
-    let evictions = statements.evictions.unwrap_or(0);
     if evictions == 0 && !(is_held(prev, &subject) && full >= params.get(FULL)) {
         return Judged::clear(subject, format!("{} of {} entries used, none evicted", statements.entries, statements.capacity));
     }
-    let title = format!("pg_stat_statements forgets queries: its {} entries are full", count(room));
-    let mut found = Found::new(Class::Hygiene, title);
-    found.evidence = vec![
-        evidence("times it made room, between two readings", evictions as f64, Unit::Count, NONE_IS_FINE, "postgres.statements"),
-        params.either("entries used", full, FULL, "postgres.statements"),
-    ];
-    let mut more = sql(pg, Phase::Cure, Horizon::LongTerm, "Room for twice as many queries", String::new(), &Foreign::default());
-    let twice = (room * 2.0).clamp(10_000.0, 100_000.0);
-    more.command =
-        Command::sql(format!("ALTER SYSTEM SET pg_stat_statements.max = {twice:.0};   -- takes effect at the next restart"));
-    more.undo = Some(Command::sql("ALTER SYSTEM RESET pg_stat_statements.max;".to_owned()));
-    more.risk = "some more shared memory; reading it takes longer".into();
-    more.needs = "a superuser; a restart".into();
-    found.fixes = vec![more];
+    let all = if room > 0.0 { format!("its {} entries are full", count(room)) } else { "its entries are full".to_owned() };
+    let mut found = Found::new(Class::Hygiene, format!("pg_stat_statements forgets queries: {all}"));
+    found.evidence = vec![params.either("entries used", full, FULL, "postgres.statements")];
+    if evictions > 0 {
+        let times = evidence(
+            "times it made room, between two readings",
+            evictions as f64,
+            Unit::Count,
+            NONE_IS_FINE,
+            "postgres.statements",
+        );
+        found.evidence.insert(0, times);
+    }
+    let twice = (room * 2.0).max(10_000.0);
+    let title = "Room for twice as many queries";
+    // Beyond that reading them costs more than they tell: parameters instead of constants are the cure.
+    let more = setting(pg, Phase::Cure, Horizon::LongTerm, title, "pg_stat_statements.max", &format!("{twice:.0}"))
+        .filter(|_| twice <= MOST);
+    found.fixes = more.into_iter().collect();
+    found.fixes.push(in_application(
+        pg,
+        Horizon::ShortTerm,
+        "Send fewer different statements",
+        "parameters instead of constants, = ANY ($1) instead of lists of changing length, the same names of temporary tables",
+        "the application".into(),
+        "the application changes",
+    ));
     Judged::found(subject, found)
 }
+
+/// More entries than this are no cure.
+const MOST: f64 = 100_000.0;
 
 #[cfg(test)]
 mod tests {

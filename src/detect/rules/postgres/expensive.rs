@@ -114,12 +114,14 @@ mod tests {
     #[test]
     fn cheap_writes_in_masses_are_expensive_together() {
         let text = "INSERT INTO orders (id, customer_id) VALUES ($1, $2)";
-        let writes = Statement { text, ms: 1.5, rows: 20, share: 0.8, busy: 1_000, ..Statement::default() };
+        let writes =
+            Statement { text, ms: 1.5, rows: 20, share: 0.8, busy: 1_000, usual: Some((1.5, 100.0)), ..Statement::default() };
         writes.bench().must_say(&RULE, "found `INSERT INTO orders (id, customer_id) VALUES ($1,…` keeps 1.0 sessions busy");
         assert!(writes.bench().pastes(&RULE).iter().all(|c| !c.contains("timeout")));
         writes.busy(900).must_say(&RULE, "clear");
         Statement { share: 0.3, ..writes.clone() }.bench().must_say(&RULE, "clear");
-        // It has always been so busy.
+        // It has always been so busy, or nobody knows.
+        Statement { usual: None, ..writes.clone() }.bench().must_say(&RULE, "clear");
         Statement { usual: Some((1.5, 650.0)), ..writes.clone() }.bench().must_say(&RULE, "clear");
         Statement { text: "SELECT 1", usual: Some((1.5, 100.0)), ..writes }.bench().must_say(&RULE, "clear");
     }

@@ -6,11 +6,12 @@ use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
-use crate::detect::postgres::internal::{Structure, waits};
+use crate::detect::postgres::internal::{self, Structure, waits};
 use crate::detect::rule::{Culprit, Judge, Rule};
 use crate::detect::verdict::{Found, Judged, Prev, evidence};
-use crate::model::facts::PgFacts;
+use crate::model::facts::{PgFacts, SessionFacts};
 use crate::model::foreign::Foreign;
+use crate::model::postgres::{Wait, WaitClass, WaitKind};
 use crate::model::unit::{Unit, short};
 
 use super::support::{self, confidence, in_application, instance, interval, sql};
@@ -59,15 +60,17 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     let Some((what, most, event)) = all.first().filter(|_| waiting >= params.limit(LOST, is_held(prev, &subject))) else {
         return Judged::clear(subject, format!("{} sessions wait for internal locks", short(waiting)));
     };
-    let title = format!("{} sessions wait for {} ({event}): {}", short(waiting), structure(*what), usually(*what));
+    let of = if *most < 0.95 * waiting { format!(", of {} that wait for internal locks", short(waiting)) } else { String::new() };
+    let title = format!("{} sessions wait for {} ({event}){of}: {}", short(*most), structure(*what), usually(*what));
     let mut found = Found::new(Class::Live, title);
-    let heavy: f64 =
-        all.iter().filter(|(what, _, event)| *what == Structure::Extension || event == "Lock:page").map(|(_, s, _)| s).sum();
+    let of_locks = |wait: &Wait| wait.kind == WaitKind::Lock && internal::structure(wait).is_some();
+    let heavy: f64 = activity.by_event.iter().filter(|(wait, _)| of_locks(wait)).map(|(_, s)| s).sum();
     found.losses = vec![(State::PostgresLwlock, waiting - heavy), (State::PostgresLock, heavy)];
     found.losses.retain(|(_, s)| *s > 0.0);
     // What is advised is about the one that most wait for.
     found.recoverable = most / waiting;
-    let victims = activity.sessions.iter().filter(|s| s.class(crate::model::postgres::WaitClass::LwLock) > 0.0 || heavy > 0.0);
+    let waits_so = |s: &&SessionFacts| s.class(WaitClass::LwLock) > 0.0 || heavy > 0.0 && s.class(WaitClass::Lock) > 0.0;
+    let victims = activity.sessions.iter().filter(waits_so);
     found.victims_time = victims.map(|s| s.active() * s.weight).sum();
     found.ci = Some(interval(pg, waiting));
     found.confidence = confidence(pg, waiting);
@@ -87,6 +90,9 @@ const fn structure(what: Structure) -> &'static str {
         Structure::LockManager => "the lock manager",
         Structure::BufferMapping => "the map of shared buffers",
         Structure::BufferContent => "the same few pages",
+        Structure::Invalidations => "messages about changed tables",
+        Structure::Notifications => "the queue of NOTIFY",
+        Structure::Counters => "the counters of activity",
         Structure::Subtransactions => "the log of subtransactions",
         Structure::Multixacts => "the log of multixacts",
         Structure::Transactions => "the log of transactions",
@@ -104,6 +110,9 @@ const fn usually(what: Structure) -> &'static str {
         Structure::LockManager => "statements that lock many tables, indexes and partitions",
         Structure::BufferMapping => "pages go in and out of shared buffers all the time",
         Structure::BufferContent => "many sessions change or read the same pages at once",
+        Structure::Invalidations => "tables are created, altered or dropped all the time, temporary ones too",
+        Structure::Notifications => "many sessions listen or notify at once",
+        Structure::Counters => "very many short transactions over many tables",
         Structure::Subtransactions => "savepoints or EXCEPTION blocks in loops beside a long transaction",
         Structure::Multixacts => "rows locked by several transactions at once, by foreign keys mostly",
         Structure::Transactions => "very many short transactions",
@@ -143,6 +152,14 @@ fn fixes(pg: &PgFacts, what: Structure) -> Vec<Fix> {
             "Spread what is written over more pages",
             "batches instead of single rows; keys that do not all end on the last page of an index; a lower fillfactor for hot tables",
         ),
+        Structure::Invalidations => application(
+            "Create and drop tables less often",
+            "TRUNCATE or reuse temporary tables instead of a new one per transaction",
+        ),
+        Structure::Notifications => application("Notify less often", "one NOTIFY for a batch; listeners in few sessions"),
+        Structure::Counters => {
+            application("Longer transactions", "several changes per transaction; fewer tables touched by each")
+        }
         Structure::Subtransactions => application(
             "No savepoint or EXCEPTION block in a loop, and no long transaction beside it",
             "INSERT … ON CONFLICT instead of catching the error; at most 64 savepoints per transaction",
@@ -153,7 +170,7 @@ fn fixes(pg: &PgFacts, what: Structure) -> Vec<Fix> {
         ),
         Structure::Transactions | Structure::Snapshots => application(
             "Fewer connections and longer transactions",
-            "a pooler in transaction mode; several changes per transaction; BEGIN READ ONLY does not take a transaction id",
+            "a pooler in transaction mode; several changes per transaction",
         ),
         Structure::Serializable => {
             application("A lower isolation level where it is enough", "REPEATABLE READ or explicit locks instead of SERIALIZABLE")

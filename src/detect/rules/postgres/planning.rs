@@ -29,7 +29,8 @@ Each call is planned anew: over hundreds of partitions, many indexes or joins th
 at once. The clock of pg_stat_statements leaves planning out unless `track_planning` is on; then `total_plan_time` is it.
 Where it is off and the server runs here, planning is what its sessions are on a CPU beyond the clocks of all statements, per call,
 provided that seven tenths of their CPU time are in this statement, and no more than what the planner took when perftop asked it for a
-plan (writes spend such time on their commit). On another host it is not known then.
+plan (writes spend such time on their commit); the start of the execution is in it then. On another host, and while connections come
+and go, it is not known then.
 
 Found when planning is `part` of the time and `planned` ms per call. The loss is the planning.
 
@@ -46,7 +47,7 @@ pub fn fits(case: &Case<'_>) -> Option<Kind> {
 }
 
 fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
-    query_rule::judge(facts, params, prev, false, |k| matches!(k, Kind::Planning(_)), made)
+    query_rule::judge(facts, params, prev, true, |k| matches!(k, Kind::Planning(_)), made)
 }
 
 fn made(pg: &PgFacts, params: &Params<'_>, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Found)> {
@@ -54,18 +55,19 @@ fn made(pg: &PgFacts, params: &Params<'_>, costly: &Costly<'_>, kind: &Kind) -> 
     let g = &costly.row.grown;
     let each = g.exec_ms / g.calls.max(1) as f64;
     let part = planned / (planned + each);
+    let counted = pg.statements.as_ref().is_ok_and(|s| s.all.plan_ms > 0.0);
     let title = format!(
-        "{} is planned for {} ms and executed in {} ms per call: {} sessions busy",
+        "{} is {} for {} ms and executed in {} ms per call: {} sessions busy",
         called(pg, costly.row),
+        if counted { "planned" } else { "planned and started" },
         short(*planned),
         short(each),
         short(costly.lost)
     );
-    let counted = pg.statements.as_ref().is_ok_and(|s| s.all.plan_ms > 0.0);
-    let mut found = query_found::found(pg, costly, title, part);
+    let mut found = query_found::on_cpu(pg, costly, title, part);
     let origin = if counted { "postgres.statements" } else { "host.schedstat" };
     if !counted {
-        found.confidence = found.confidence.min(0.7);
+        found.confidence = found.confidence.min(0.5);
     }
     found.evidence.insert(0, params.row("planning time per call", *planned, PLANS_MS.param, origin));
     found.evidence.insert(1, params.row("planning, share of its time", part * 100.0, PLANS.param, origin));
@@ -82,7 +84,7 @@ fn prepare(pg: &PgFacts, costly: &Costly<'_>) -> Vec<Fix> {
             pg,
             Horizon::ShortTerm,
             "Prepare it once and execute it often, in the application",
-            "a prepared statement per session: after five calls its plan is kept; a pooler must pass prepared statements on",
+            "a prepared statement per session: after five calls its plan may be kept (else plan_cache_mode = force_generic_plan for that role, tested); a pooler must pass prepared statements on",
             whose(),
             "a kept plan may be worse for rare values",
         ),

@@ -9,12 +9,12 @@ use super::{
 
 /// A query is that rule's which stands first here and fits: the narrowest first.
 const PRECEDENCE: &[Sort] = &[
-    jit::fits,
-    planning::fits,
     missing_index::fits,
     stale_statistics::misleads,
     bloat::fits,
     temp_spill::fits,
+    jit::fits,
+    planning::fits,
     large_fetch::fits,
     high_frequency::fits,
     stale_statistics::fits,
@@ -41,6 +41,8 @@ mod tests {
             stale_statistics::RULE,
             bloat::RULE,
             temp_spill::RULE,
+            jit::RULE,
+            planning::RULE,
             large_fetch::RULE,
             high_frequency::RULE,
             regressed::RULE,
@@ -59,6 +61,8 @@ mod tests {
             ms: 100.0,
             rows: 20_000,
             spills: 2 << 20,
+            jit: 0.6,
+            plan_ms: 200.0,
             usual: Some((10.0, 10.0)),
             busy: 1000,
             plan: scan(table.clone(), filter, 1_000.0),
@@ -76,6 +80,10 @@ mod tests {
         all.plan = scan(table.clone(), filter, 1_000.0);
         assert_eq!(found(&all), ["postgres.query.temp_spill"]);
         all.spills = 0;
+        assert_eq!(found(&all), ["postgres.query.jit"]);
+        all.jit = 0.0;
+        assert_eq!(found(&all), ["postgres.query.planning"]);
+        all.plan_ms = 0.0;
         assert_eq!(found(&all), ["postgres.query.large_fetch"]);
         all.rows = 1_000;
         table.modified = 900_000;

@@ -1,6 +1,7 @@
 //! The finding that all rules of queries share.
 
 use crate::detect::finding::Class;
+use crate::detect::ledger::State;
 use crate::detect::postgres::queries::Costly;
 use crate::detect::verdict::{Found, evidence};
 use crate::model::facts::PgFacts;
@@ -36,6 +37,17 @@ pub fn found(pg: &PgFacts, costly: &Costly<'_>, title: String, recoverable: f64)
             "postgres.statements",
         ),
     ];
+    found
+}
+
+/// The same where what could be saved is work: of its waits for disks and WAL it claims nothing.
+#[must_use]
+pub fn on_cpu(pg: &PgFacts, costly: &Costly<'_>, title: String, recoverable: f64) -> Found {
+    let mut found = found(pg, costly, title, recoverable);
+    let of_cpu = |state: State| matches!(state, State::Working | State::CpuRunnable | State::PostgresCpu);
+    let work: f64 = costly.losses.iter().filter(|(state, _)| of_cpu(*state)).map(|(_, s)| s).sum();
+    let part = (recoverable * costly.lost / work.max(1e-9)).min(1.0);
+    found.losses = costly.losses.iter().filter(|(state, _)| of_cpu(*state)).map(|(state, s)| (*state, s * part)).collect();
     found
 }
 

@@ -23,7 +23,7 @@ const MANY: usize = 5;
 pub fn in_masses(case: &Case<'_>) -> bool {
     let all_ms = case.pg.statements.as_ref().map_or(0.0, |s| s.all.exec_ms);
     let most = case.row.grown.exec_ms >= case.least(DOMINATES) / 100.0 * all_ms;
-    let more = case.usual.is_none_or(|(_, usual_per_s)| case.per_s >= case.least(FLOOD) * usual_per_s.max(1.0));
+    let more = case.usual.map_or(case.new, |(_, usual_per_s)| case.per_s >= case.least(FLOOD) * usual_per_s.max(1.0));
     WRITES.contains(&case.verb.as_str()) && case.lost >= BUSY && most && more
 }
 
@@ -39,7 +39,8 @@ pub fn indexed<'a>(pg: &'a PgFacts, costly: &Costly<'_>) -> Option<&'a PlannedTa
     let plan = pg.plan(costly.row)?.1.as_ref().ok()?;
     let written = plan.nodes.iter().find(|n| n.kind == "ModifyTable")?;
     let table = plan.tables.iter().find(|t| t.schema == written.schema && t.name == written.relation)?;
-    (table.indexes.len() >= MANY).then_some(table)
+    // The indexes of a partitioned table are those of its partitions.
+    (table.indexes.len() >= MANY && !table.partitioned).then_some(table)
 }
 
 /// Where its sessions were seen, as shares of their time.
@@ -79,7 +80,7 @@ pub fn fixes(pg: &PgFacts, costly: &Costly<'_>) -> Vec<Fix> {
     let rows = costly.row.grown.rows as f64 / costly.row.grown.calls.max(1) as f64;
     let mut fixes = Vec::new();
     fixes.extend(indexed(pg, costly).and_then(|table| unused(pg, costly, table)));
-    if of(WaitClass::Wal) >= of(WaitClass::Cpu) {
+    if of(WaitClass::Wal) > 0.0 && of(WaitClass::Wal) >= of(WaitClass::Cpu) {
         let how = "BEGIN; many changes; COMMIT";
         fixes.insert(
             0,
@@ -116,8 +117,8 @@ fn unused(pg: &PgFacts, costly: &Costly<'_>, table: &PlannedTable) -> Option<Fix
     let name = literal(&qualified(&table.schema, &table.name)?.as_str().into())?;
     let title = format!("See which of the {} indexes of {} nobody reads, and drop those", table.indexes.len(), table.name);
     let look = format!(
-        "SELECT indexrelid::regclass AS index, idx_scan AS scans, pg_size_pretty(pg_relation_size(indexrelid)) AS size \
-         FROM pg_stat_user_indexes WHERE relid = {name}::regclass ORDER BY idx_scan, pg_relation_size(indexrelid) DESC;"
+        "SELECT indexrelname AS index, idx_scan AS scans, pg_size_pretty(relpages * 8192::bigint) AS size \
+         FROM pg_stat_user_indexes JOIN pg_class ON pg_class.oid = indexrelid WHERE relid = {name}::regclass ORDER BY idx_scan, relpages DESC;"
     );
     let mut fix = sql(pg, Phase::Cure, Horizon::ShortTerm, &title, look, &costly.row.database);
     fix.risk = "to look is read-only; an index without scans here may serve a standby, a constraint or a yearly report".into();
