@@ -166,27 +166,30 @@ class control_datagrams(full_datagrams):
 
 
 class huge_pages(Fault):
-    """Nearly all memory is set aside as huge pages that nobody uses, and a program wants more than is left."""
-    truth, kind, share = "host.memory.kernel", "host", 0.95
+    """Nearly all memory is set aside as huge pages that nobody uses: the files of the service do not fit into what is left."""
+    path, truth, kind, leave = "/pages", "host.memory.kernel", "host", 380
+
+    def service_args(self):
+        return ("--pages", 200)
+
+    def ready(self):
+        self.lab.warm_cache(1536)
 
     def inject(self):
         self.keys.add("self")
         self.lab.undo.append(lambda: sh("sysctl", "-w", "vm.nr_hugepages=0"))
-        with open("/proc/sys/vm/drop_caches", "w") as f:
-            f.write("1")
-        sh("sysctl", "-w", "vm.nr_hugepages=%d" % int(meminfo()["MemAvailable"] * self.share / 2))
-        self.p = self.lab.me("toucher", "--mb", int(meminfo()["MemAvailable"] * 0.8), "--seconds", 90)
+        sh("sysctl", "-w", "vm.nr_hugepages=%d" % ((meminfo()["MemAvailable"] - self.leave) // 2))
 
     def revert(self):
-        self.lab.stop(self.p)
         sh("sysctl", "-w", "vm.nr_hugepages=0")
 
 
 class control_huge_pages(huge_pages):
     """Half of the memory: enough is left."""
-    truth, kind, control, share = None, None, True, 0.5
+    truth, kind, control = None, None, True
 
     def inject(self):
+        self.leave = meminfo()["MemAvailable"] // 2
         super().inject()
         self.keys.clear()
 

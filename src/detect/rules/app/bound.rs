@@ -237,6 +237,8 @@ impl<'a> Bound<'a> {
         found.victims_time = facts.ledger.sum(|a| members(a.id), |a| a.time());
         found.losses = self.own.iter().copied().filter(|(_, s)| *s > 0.0).collect();
         found.never_critical = true;
+        // What a job would gain nobody waits for.
+        found.recoverable = if self.serves { 1.0 } else { 0.0 };
         // Nobody waits for a job; a server with requests before its one thread loses what no state of the ledger holds.
         found.standing = match self.queued {
             Some(queued) => Some(queued >= params.get(QUEUED)),

@@ -88,8 +88,10 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
 fn tables(facts: &Facts<'_>) -> Vec<Full> {
     let limits = &facts.world.host.limits;
     let neighbours = |known: Option<(u64, u64)>, setting: &'static str, version: &str| {
-        // The limit does not count permanent entries, nor those that a routing daemon learned; more than it are such.
-        let (used, limit) = known.filter(|(used, limit)| *limit > 0 && used <= limit)?;
+        // The limit does not count permanent entries, nor those that a routing daemon learned: of more than it, some are such, and whether it
+        // is full is known only once one is refused.
+        let refuses = limits.neighbours_refused_per_s.is_some_and(|r| r > 0.0);
+        let (used, limit) = known.filter(|(used, limit)| *limit > 0 && (used <= limit || refuses))?;
         // Both versions share the count of refusals: it belongs to the one that is full.
         let refused = limits.neighbours_refused_per_s.filter(|_| used * 10 >= limit * 9);
         Some(Full {
@@ -185,6 +187,7 @@ mod tests {
         neighbours(200, 30.0).must_say(&RULE, "clear");
         // Learned by a routing daemon: the limit does not count them.
         neighbours(10_000, 0.0).must_say(&RULE, "clear");
+        neighbours(1030, 30.0).must_say(&RULE, "found The IPv4 table of neighbours is full");
         assert_eq!(neighbours(1024, 1.0).pastes(&RULE)[0], "sysctl -w net.ipv4.neigh.default.gc_thresh3=2048");
     }
 
