@@ -201,7 +201,7 @@ def summary(rows, title):
     controls = sum(r["control"] for r in rows)
     catalogue = sum(line.startswith("| ") and "." in line.split()[1] for line in open(harness.ROOT + "/docs/findings.md"))
     return ["**%s**: %d runs of faults, %d of controls, %d void." % (title, n, controls, sum(r["void"] for r in rows)), "",
-            "| top-1 | top-3 | top-1 at 10 s | culprit | set-F1 | nested | median s | p90 s | criticals on controls (95 %% at most) | flaps/min | unexplained <= 10 %% of T |",
+            "| top-1 | top-3 | top-1 at 10 s | culprit | set-F1 | nested | median s | p90 s | criticals on controls (95 % at most) | flaps/min | unexplained <= 10 % of T |",
             "|---|---|---|---|---|---|---|---|---|---|---|",
             "| %.0f %% | %.0f %% | %.0f %% | %.0f %% | %s | %s | %.1f | %.1f | %d of %d (%.0f %%) | %.2f | %.0f %% of the time |" % (
                 share("top1"), share("top3"), share("top1_at_10"), share("culprit"), "%.0f %%" % (100 * sum(sets) / len(sets)) if sets else "-",

@@ -178,7 +178,16 @@ class huge_pages(Fault):
     def inject(self):
         self.keys.add("self")
         self.lab.undo.append(lambda: sh("sysctl", "-w", "vm.nr_hugepages=0"))
-        sh("sysctl", "-w", "vm.nr_hugepages=%d" % ((meminfo()["MemAvailable"] - self.leave) // 2))
+        pages = (meminfo()["MemAvailable"] - self.leave) // 2
+        # Page cache lies in the way of large pages: until as many are there as are wanted, or it does not get better.
+        for _ in range(8):
+            for name in ("drop_caches", "compact_memory"):
+                with open("/proc/sys/vm/" + name, "w") as f:
+                    f.write("1")
+            sh("sysctl", "-w", "vm.nr_hugepages=%d" % pages)
+            with open("/proc/sys/vm/nr_hugepages") as f:
+                if int(f.read()) >= pages:
+                    break
 
     def revert(self):
         sh("sysctl", "-w", "vm.nr_hugepages=0")

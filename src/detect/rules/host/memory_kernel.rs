@@ -57,8 +57,9 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         Ok(memory) => memory,
         Err(lack) => return Judged::unknown(host, lack),
     };
-    if facts.world.identity.as_ref().is_some_and(|i| i.inside.is_some()) {
-        // The limit is the container's, what the kernel holds the machine's.
+    let machine = facts.world.identity.as_ref().map_or(0, |i| i.memory_bytes);
+    if memory.raw.total < machine / 100 * 98 {
+        // The limit is a container's, what the kernel holds the machine's.
         return Judged::unknown(host, &Lack::new(Why::Absent, "kernel memory of this container alone"));
     }
     let total = memory.raw.total.max(1) as f64;
