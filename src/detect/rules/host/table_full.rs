@@ -57,12 +57,13 @@ struct Full {
 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     let mut judged = Judged::default();
+    let mut fullest: f64 = 0.0;
     for full in tables(facts) {
         let subject = Subject::new(SubjectType::Setting, full.setting, full.setting);
         let share = full.used / full.limit * 100.0;
         let refused = full.refused.unwrap_or(0.0);
         if share < params.limit(FULL, is_held(prev, &subject)) && refused <= 0.0 {
-            judged.verdicts.push((subject, Verdict::Clear(format!("{} % in use", short(share)))));
+            fullest = fullest.max(share);
             continue;
         }
         let class = if refused > 0.0 { Class::Error } else { Class::Risk };
@@ -80,7 +81,10 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }
     if judged.verdicts.is_empty() {
-        return Judged::clear(Subject::host(), "neither neighbours nor memory of TCP sockets have a limit that is seen here");
+        return Judged::clear(
+            Subject::host(),
+            format!("at most {} % of a limit in use (neighbours, memory of TCP sockets)", short(fullest)),
+        );
     }
     judged
 }
