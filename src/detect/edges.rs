@@ -85,7 +85,7 @@ pub(super) const EDGES: &[Edge] = &[
     ),
     // What the kernel holds makes memory short, whichever program is the largest; a group at its own limit looks like a slow disk.
     within(&["host.memory.kernel"], &["host.memory.reclaim"], State::MemoryStalled, both_claim),
-    within(&["host.memory.kernel"], &["host.memory.reclaim"], State::IoWait, reads_again),
+    within(&["host.memory.kernel"], &["host.memory.reclaim"], State::IoWait, both_claim),
     within(&["host.memory.high"], &["host.io.saturated", "host.io.throttled"], State::IoWait, both_claim),
     within(&["host.memory.high"], &["host.tasks.hung"], State::TaskBlocked, both_claim),
     // A memory shortage explains reads, by the share of them that are page cache read again (diagnosis e7).
@@ -319,11 +319,6 @@ fn same_port_here(facts: &Facts<'_>, _: State, cause: &Candidate, symptom: &Cand
 /// What both claim, when the one that competes is the service that grew.
 fn same_program(facts: &Facts<'_>, state: State, cause: &Candidate, symptom: &Candidate) -> f64 {
     if cause.subject.also.contains(&symptom.subject.typed_key()) { both_claim(facts, state, cause, symptom) } else { 0.0 }
-}
-
-/// All reads of what a shortage dropped.
-fn reads_again(_: &Facts<'_>, _: State, _: &Candidate, _: &Candidate) -> f64 {
-    1.0
 }
 
 /// What the service that grew loses by itself, as far as the growth made it: 1 - 1 / growth.

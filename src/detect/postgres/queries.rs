@@ -251,7 +251,7 @@ impl<'a> Time<'a> {
         let same = self.pg.rows().filter(|r| r.key.top && r.key.query == row.key.query);
         let per_s = same.map(|r| r.grown.calls as f64).sum::<f64>() / self.pg.interval_s()?;
         let asked = self.pg.plan(row).and_then(|(_, plan)| plan.as_ref().ok()?.planning_ms)?;
-        // Each login reads the catalogue anew.
+        // A new connection has to read the catalogue before it can plan.
         let churns = self.pg.databases_rate(|d| d.sessions).is_some_and(|opened| opened >= CHURNS);
         if !self.pg.local() || share < NEARLY_ALL || per_s <= 0.0 || churns {
             return None;

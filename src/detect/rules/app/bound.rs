@@ -60,21 +60,21 @@ pub const RULE: Rule = Rule {
     params: &[TIME, LOST, FULL, QUEUED],
     origins: &["host.processes", "host.schedstat", "host.iodelay", "host.sync", "host.process_io", "host.peers"],
     page: "\
-A program that waits for its own fsyncs, its own reads, its own quota or its one full thread has no culprit beside it.
-After all other findings have claimed their seconds, what is left of the waiting of a program is its own where it is
-also the program that causes it: it has half of the competing CPU use, or half of the bytes that all programs move. From
-`lost` on, that is said, and those seconds are no longer unexplained. Programs that compete with each other alone (copies
-of one program, what one group or one user runs) are one.
+Some programs wait for nobody but themselves: for their own fsyncs, their own reads, their own quota, their one full thread. After
+all other findings have claimed their seconds, what is left of a program's waiting is its own if the program also causes it: it has
+half of the competing CPU use, or half of the bytes that the disks move while a disk is busy for 30 % of the time or more. From
+`lost` on that is said, and those seconds are no longer unexplained. Programs that compete with each other alone (copies of one
+program, what one group or one user runs) count as one.
 
-Of a job, which nobody waits for, it is said what it is bound by whenever its time is `time` or more: how much of it is on
-a CPU, in the run queue, inside fsync, waiting for data of a disk or for the response of a peer. Of a server with one
-thread that is on a CPU for `full` of the time, it is said when `queued` requests or more are in flight before it.
+A job that nobody waits for is listed whenever its time is `time` or more, with what limits it: the CPU, the run queue, fsync, data
+from a disk, a CPU quota, the responses of a peer. A server is listed when one of its threads is on a CPU for `full` of the time and
+`queued` requests or more are in flight.
 
-It is never critical: info for a job; a warning when someone waits for the program (it listens, has accepted a
-connection, or has a terminal).
+It is never critical: info for a job; a warning when someone waits for the program (it listens, has accepted a connection, or has a
+terminal) and its own waiting is a tenth of the foreground time, or requests queue for its one thread.
 
 **What looks like it**: another program that takes the CPU or the disk (`host.cpu.contention`, `host.io.saturated`): then
-that one is to blame. **What to do**: what would make it faster stands in the finding.",
+that one is to blame. **What to do**: the finding says what would make it faster.",
     judge: Judge::Rest(judge),
 };
 
@@ -121,6 +121,8 @@ struct Totals {
     moved: f64,
     /// Bytes written per second.
     written: f64,
+    /// Those that wait for responses of peers.
+    asking: HashSet<ProcId>,
 }
 
 fn moved(p: &ProcFacts) -> f64 {
@@ -137,11 +139,13 @@ impl Totals {
         // The devices know what processes do not tell: other users' reads, the kernel's own.
         let disks = || facts.world.host.disks.iter().flatten().filter(|d| d.leaf);
         let of_disks: f64 = disks().map(|d| d.read_bytes_per_s + d.write_bytes_per_s).sum();
+        let links = facts.world.host.sockets.iter().flat_map(|s| &s.peers);
         let written_there: f64 = disks().map(|d| d.write_bytes_per_s).sum();
         Self {
             demand: sum(&demand) + unseen_cores(facts.world),
             moved: sum(&moved).max(of_disks),
             written: sum(&|p| p.write_bytes_per_s.unwrap_or(0.0)).max(written_there),
+            asking: links.filter(|l| l.fresh >= HALF).filter_map(|l| l.owner).collect(),
         }
     }
 }
@@ -194,7 +198,7 @@ impl<'a> Bound<'a> {
         let held = prev.is_some_and(|p| p.held.iter().any(|h| who.was(&h.subject)));
         // It did too little to be bound by anything.
         if who.amount < params.limit(LOST, true)
-            && !who.members.iter().any(|p| p.weight.value < 1.0 && p.threads > 0 && asks(facts, p))
+            && !who.members.iter().any(|p| p.weight.value < 1.0 && total.asking.contains(&p.id))
         {
             return None;
         }
@@ -249,7 +253,7 @@ impl<'a> Bound<'a> {
         };
         found.confidence = facts.ledger.coverage;
         found.evidence = self.evidence(params);
-        found.fixes = fixes(facts, &self.who, &self.time, &self.by.0, full);
+        found.fixes = fixes(facts, &self.who, &self.time, &self.by.0, self.serves);
         (self.who.subject, found)
     }
 
@@ -330,11 +334,6 @@ fn own_waiting(facts: &Facts<'_>, left: &Left<'_>, share: &Share, who: &Crowd<'_
     left.by_state.iter().filter_map(of).collect()
 }
 
-/// It waits for responses of a peer.
-fn asks(facts: &Facts<'_>, p: &ProcFacts) -> bool {
-    facts.world.host.sockets.iter().flat_map(|s| &s.peers).any(|l| l.owner == Some(p.id) && l.fresh >= 0.5)
-}
-
 /// Requests in flight before its listeners that do not wait for others in turn.
 fn queued(facts: &Facts<'_>, who: &Crowd<'_>) -> Option<f64> {
     let sockets = facts.world.host.sockets.as_ref().ok()?;
@@ -404,6 +403,8 @@ mod tests {
             (processes[0].name, processes[0].cpu) = ("python3".into(), Some(0.98));
         });
         python.must_say(&RULE, "found python3 (pid 100) is bound by one thread");
+        let kernel = server(0.99, 4.0).on(|host| host.processes.as_mut().unwrap()[0].system = Some(0.9));
+        assert!(kernel.pastes(&RULE).iter().all(|c| !c.contains("strace")), "nobody stops a server at each call");
         assert!(server(0.99, 4.0).stands(&RULE));
         server(0.99, 1.0).must_say(&RULE, "clear");
         server(0.5, 4.0).must_say(&RULE, "clear");

@@ -61,20 +61,20 @@ fn rate(bytes_per_s: f64) -> String {
 }
 
 /// What would make it faster, and how to see more.
-pub(super) fn fixes(facts: &Facts<'_>, who: &Crowd<'_>, time: &OwnTime, part: &Part, full: f64) -> Vec<Fix> {
+pub(super) fn fixes(facts: &Facts<'_>, who: &Crowd<'_>, time: &OwnTime, part: &Part, serves: bool) -> Vec<Fix> {
     let Some(first) = who.members.first() else { return Vec::new() };
     let pid = first.id.pid;
     let traced = |calls: Command| {
+        // strace stops a program at each call: not one that others wait for.
+        let calls = if serves { sh!("perf trace -s -p {} -- sleep 5", pid) } else { calls };
         let mut traced = look("See which system calls take the time", calls);
-        traced.risk = "strace slows it down for five seconds".into();
+        traced.risk =
+            if serves { "slows it down a little for five seconds" } else { "strace slows it down for five seconds" }.into();
         traced
     };
     let (see, faster) = match part {
         Part::Work | Part::Queue if time.system * 2.0 >= time.work => {
             (traced(sh!("timeout 5 strace -f -c -p {}", pid)), "Make fewer or larger system calls")
-        }
-        Part::Work if time.one_thread(full) && free_cpus(facts) > 0 => {
-            (on_cpu(pid), "Spread its work over more threads or processes, or make it cheaper")
         }
         Part::Work if free_cpus(facts) > 0 => (on_cpu(pid), "Spread its work over more threads or processes, or make it cheaper"),
         Part::Work | Part::Queue => (on_cpu(pid), "Give it more CPUs, or less work"),

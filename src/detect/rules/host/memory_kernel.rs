@@ -3,7 +3,7 @@
 use crate::detect::command::{Command, sh};
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
 use crate::detect::fix;
-use crate::detect::ledger::State;
+use crate::detect::ledger::{Actor, State, refault_share};
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::rule::{Culprit, Judge, Rule};
@@ -44,7 +44,9 @@ Little memory is available, and the largest program has not got it: the kernel h
 Counted are huge pages that are set aside and that nobody uses or has reserved, slab that cannot be given back (`SUnreclaim`), page
 tables, stacks of threads, memory per CPU. What can be given back (`SReclaimable`, page cache) is available and does not count.
 
-The loss is what waits for memory: a warning while anybody does (PSI memory, direct reclaim), else info. While it is held `host.memory.reclaim` stands under it: its largest program is not to blame.
+The loss is what waits for memory, and for data that is read again because there was no room to keep it. Where that is little it is a
+warning while anybody waits at all (PSI memory, direct reclaim), else info. While it is found `host.memory.reclaim` stands under it:
+the largest program is not to blame.
 
 **Relief**: give huge pages back that nobody uses; else see which slab it is. **Cure**, by hand: fewer huge pages at boot; huge pages
 for shared memory that many processes map; fewer processes or threads.",
@@ -85,13 +87,14 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     );
     let mut found = Found::new(Class::Live, title);
     let stalled = facts.ledger.state(State::MemoryStalled);
-    found.losses = vec![(State::MemoryStalled, stalled)];
+    let reread = facts.ledger.sum(|_| true, Actor::disk_wait) * refault_share(facts.world).unwrap_or(0.0);
+    found.losses = vec![(State::MemoryStalled, stalled), (State::IoWait, reread)];
     found.victims_time = facts.ledger.total();
-    // Set aside on purpose, for what is still to come, it costs nobody anything.
-    let pressed = facts.world.host.psi.memory.as_ref().is_ok_and(|psi| psi.best() >= 0.005);
+    // Set aside on purpose, for what is still to come, it costs nobody anything. Where it costs more than a little, time decides.
+    let pressed = facts.world.host.psi.memory.as_ref().is_ok_and(|psi| psi.best() >= PRESSED);
     let reclaims = memory.direct_reclaims_per_s.is_some_and(|r| r > 0.0);
-    found.standing = Some(pressed || reclaims);
-    found.never_critical = true;
+    let little = stalled + reread < (LITTLE * found.victims_time).max(LITTLE);
+    found.standing = little.then_some(pressed || reclaims);
     found.evidence = vec![
         params.row_below("memory available", available, AVAILABLE, "host.memory"),
         params.row("held by the kernel", share, HOLDS, "host.memory"),
@@ -101,6 +104,11 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.fixes = fixes(most, memory.raw.huge_unused);
     Judged::found(host, found)
 }
+
+/// PSI memory, 0..1, from which someone waits.
+const PRESSED: f64 = 0.005;
+/// Seconds per second, and as a part of the foreground time: below both the loss alone is no warning.
+const LITTLE: f64 = 0.1;
 
 const HUGE: &str = "huge pages that nobody uses";
 const SLAB: &str = "slab that cannot be given back";

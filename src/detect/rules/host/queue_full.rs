@@ -10,6 +10,7 @@ use crate::detect::rules::support::process_subject;
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Verdict, evidence};
 use crate::model::facts::{DatagramFacts, ProcFacts, QueueFacts};
 use crate::model::host::ProcId;
+use crate::model::seen::Lack;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
 
@@ -84,6 +85,9 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         }
     }
     if judged.verdicts.is_empty() {
+        if limits.datagrams_dropped_per_s.is_none() {
+            return Judged::unknown(Subject::host(), &Lack::first_sample("datagrams that found no room"));
+        }
         return Judged::clear(Subject::host(), format!("{} datagrams a second find no room", short(dropped)));
     }
     judged
@@ -100,7 +104,7 @@ fn port(socket: &DatagramFacts) -> Subject {
 
 fn datagrams(params: &Params<'_>, socket: &DatagramFacts, process: Option<&ProcFacts>, share: f64) -> Found {
     let (port, drops) = (socket.raw.port, socket.dropped_per_s);
-    let who = process.map_or_else(|| "The process there".to_owned(), ProcFacts::label);
+    let who = process.map_or_else(|| "A process that cannot be seen".to_owned(), ProcFacts::label);
     let mut found = Found::new(
         Class::Live,
         format!("{who} does not read UDP port {port} fast enough: {} datagrams a second are lost", short(drops)),
@@ -134,7 +138,7 @@ fn larger() -> Fix {
 }
 
 fn unix(params: &Params<'_>, queue: &QueueFacts, process: Option<&ProcFacts>, full: f64) -> Found {
-    let who = process.map_or_else(|| "Its process".to_owned(), ProcFacts::label);
+    let who = process.map_or_else(|| "A process that cannot be seen".to_owned(), ProcFacts::label);
     let title =
         format!("{who} does not accept at {}: {} connections wait, {} may", queue.path, short(queue.queued), queue.backlog);
     let mut found = Found::new(Class::Live, title);
@@ -163,6 +167,7 @@ mod tests {
     use super::*;
     use crate::detect::bench::host::process;
     use crate::detect::bench::{Bench, Table};
+    use crate::model::facts::HostFacts;
     use crate::model::host::DatagramRaw;
 
     fn drops(per_s: f64, received: f64) -> Bench {
@@ -180,7 +185,8 @@ mod tests {
         let found = drops(120.0, 900.0);
         found.must_say(&RULE, "found statsd (pid 300) does not read UDP port 8125 fast enough: 120 datagrams a second are lost");
         assert!(found.stands(&RULE));
-        Table { clear: drops(0.5, 10.0), unknown: None, found, held: Some(drops(0.8, 10.0)) }.check(&RULE);
+        let unread = Bench::quiet().on(|host| host.limits.datagrams_dropped_per_s = None);
+        Table { clear: drops(0.5, 10.0), unknown: Some(unread), found, held: Some(drops(0.8, 10.0)) }.check(&RULE);
         drops(5.0, 90_000.0).must_say(&RULE, "clear");
     }
 
@@ -188,8 +194,9 @@ mod tests {
     fn a_unix_socket_that_nobody_accepts_at_is_found() {
         let waits = |queued: f64, always: bool| {
             let server = process(300, "php-fpm");
+            let known = |host: &mut HostFacts| host.limits.datagrams_dropped_per_s = Some(0.0);
             let queue = QueueFacts { path: "/run/php.sock".into(), owner: Some(server.id), queued, backlog: 128, always };
-            Bench::quiet().running(vec![server]).on(|host| host.sockets.as_mut().unwrap().queues = vec![queue])
+            Bench::quiet().running(vec![server]).on(known).on(|host| host.sockets.as_mut().unwrap().queues = vec![queue])
         };
         waits(128.0, true)
             .must_say(&RULE, "found php-fpm (pid 300) does not accept at /run/php.sock: 128 connections wait, 128 may");

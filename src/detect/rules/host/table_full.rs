@@ -7,6 +7,7 @@ use crate::detect::memory::is_held;
 use crate::detect::params::{NONE_IS_FINE, Param, Params};
 use crate::detect::rule::{Culprit, Judge, Rule};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Verdict, evidence};
+use crate::model::seen::{Lack, Why};
 use crate::model::shell::Word;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, bytes, count, short};
@@ -58,6 +59,13 @@ struct Full {
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     let mut judged = Judged::default();
     let mut fullest: f64 = 0.0;
+    let raw = &facts.world.host.limits.raw;
+    if raw.neighbours.or(raw.neighbours6).is_none() && raw.tcp_pages.is_none() {
+        return Judged::unknown(
+            Subject::host(),
+            &Lack::new(Why::Absent, "neighbours and memory of TCP sockets, with their limits"),
+        );
+    }
     for full in tables(facts) {
         let subject = Subject::new(SubjectType::Setting, full.setting, full.setting);
         let share = full.used / full.limit * 100.0;
@@ -187,7 +195,8 @@ mod tests {
     fn a_full_table_of_neighbours_is_found_and_held() {
         let found = neighbours(1024, 30.0);
         found.must_say(&RULE, "found The IPv4 table of neighbours is full: 1.0k of 1.0k");
-        Table { clear: neighbours(500, 0.0), unknown: None, found, held: Some(neighbours(800, 0.0)) }.check(&RULE);
+        Table { clear: neighbours(500, 0.0), unknown: Some(Bench::quiet()), found, held: Some(neighbours(800, 0.0)) }
+            .check(&RULE);
         neighbours(200, 30.0).must_say(&RULE, "clear");
         // Learned by a routing daemon: the limit does not count them.
         neighbours(10_000, 0.0).must_say(&RULE, "clear");

@@ -27,13 +27,13 @@ pub const RULE: Rule = Rule {
     params: &[LOST, COMPILES.param],
     origins: &["postgres.activity", "postgres.statements", "ledger"],
     page: "\
-PostgreSQL compiles the expressions of a query whose estimated cost is above `jit_above_cost`, anew for each call. Where the
-estimate is far too high that takes longer than the query itself: a call of a second that reads one block and returns one row is
+PostgreSQL compiles the expressions of a query whose estimated cost exceeds `jit_above_cost`, and does so on every call. Where the
+estimate is far too high, compiling takes longer than the query itself: a call of a second that reads one block and returns one row is
 not about data. From PostgreSQL 15 on pg_stat_statements counts it: `part` of the execution time and more is found. Before 15
 nobody counts it; there a call of 50 ms and more on the CPU that touches few blocks and rows, while `jit` is on and its scans alone
 are priced above `jit_above_cost`, is taken for it, with half the confidence. The loss is the compiling.
 
-Neither a statement time-out nor ANALYZE is a cure, and a plan that perftop asks for does not show it (it plans without).
+A statement time-out is no cure. The plan that perftop asks for does not show it, because perftop plans with `jit = off`.
 
 **Relief**: `jit = off` for the role that runs it. **Cure**: `jit_above_cost` above the estimated cost of such queries, or an
 estimate that is right.",
@@ -95,7 +95,7 @@ fn made(pg: &PgFacts, params: &Params<'_>, costly: &Costly<'_>, kind: &Kind) -> 
         format!("{} is compiled for {} of its {} ms per call", called(pg, costly.row), short(each), short(whole))
     } else {
         format!(
-            "{} takes {} ms per call without data, and is compiled anew each time",
+            "{} takes {} ms per call and touches hardly any data: it is probably compiled on every call",
             called(pg, costly.row),
             short(g.exec_ms / calls)
         )

@@ -25,8 +25,8 @@ pub const RULE: Rule = Rule {
     params: &[LOST, PLANS.param, PLANS_MS.param],
     origins: &["postgres.activity", "postgres.statements", "postgres.plan", "host.schedstat", "ledger"],
     page: "\
-Each call is planned anew: over hundreds of partitions, many indexes or joins that takes milliseconds, while the result is there
-at once. The clock of pg_stat_statements leaves planning out unless `track_planning` is on; then `total_plan_time` is it.
+The statement is planned on every call. With hundreds of partitions, many indexes or many joins that takes milliseconds, while running
+the plan takes next to nothing. The clock of pg_stat_statements leaves planning out unless `track_planning` is on; then `total_plan_time` is it.
 Where it is off and the server runs here, planning is what its sessions are on a CPU beyond the clocks of all statements, per call,
 provided that seven tenths of their CPU time are in this statement, and no more than what the planner took when perftop asked it for a
 plan (writes spend such time on their commit); the start of the execution is in it then. On another host, and while connections come
