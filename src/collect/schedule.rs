@@ -12,14 +12,14 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::model::demand::{Answer, Demand, Detail};
 use crate::model::host::ProcId;
-use crate::model::host::{FsRaw, HostSample, HostSweep, Identity, Serving, StateSampling};
+use crate::model::host::{ChangedFile, FsRaw, HostSample, HostSweep, Identity, Serving, StateSampling};
 use crate::model::named::Names;
 use crate::model::sample::Sample;
 use crate::model::seen::{Lack, Seen, Why};
 use crate::model::source::SourceStatus;
 
 use super::deadline::Deadline;
-use super::host::{filesystem, identity, names, process_detail, sockets, sweep};
+use super::host::{changed, filesystem, identity, names, process_detail, sockets, sweep};
 use super::root::Roots;
 use super::servers::Servers;
 use super::watched::{Given, Reach};
@@ -58,6 +58,8 @@ const FILESYSTEMS_EVERY_S: f64 = 3.0;
 /// Containers come and go.
 const NAMES_EVERY_S: f64 = 15.0;
 const NAMES_PATIENCE: Duration = Duration::from_secs(2);
+/// What was deployed a moment ago is a suspect now.
+const CHANGED_EVERY_S: f64 = 10.0;
 /// A slow probe may use this share of its interval …
 const SLOW_SHARE: f64 = 0.01;
 /// … of which no more than this is taken for work: the rest is waiting for a mount that hangs.
@@ -84,6 +86,9 @@ pub fn start(plan: Plan) -> std::io::Result<Live> {
         filesystems: Slow::default(),
         names: Slow::default(),
         naming: Arc::default(),
+        changed: Slow::default(),
+        looking: Arc::default(),
+        last_changed: Vec::new(),
         last_names: Names::default(),
         sockets,
         last_serving: None,
@@ -153,6 +158,10 @@ struct Scheduler {
     names: Slow<Seen<Names>>,
     /// They are being read.
     naming: Arc<AtomicBool>,
+    changed: Slow<Seen<Vec<ChangedFile>>>,
+    /// They are being looked for.
+    looking: Arc<AtomicBool>,
+    last_changed: Vec<ChangedFile>,
     last_names: Names,
     sockets: sockets::Sockets,
     last_serving: Option<Seen<Serving>>,
@@ -216,6 +225,12 @@ impl Scheduler {
             self.last_names.clone_from(&names);
             host.names = Some(names);
         }
+        if let Some(Ok(changed)) = self.changed.take(now_ns, CHANGED_EVERY_S).await
+            && changed != self.last_changed
+        {
+            self.last_changed.clone_from(&changed);
+            host.changed = Some(changed);
+        }
         let taken = self.sockets.take();
         if let Some(Ok(peers)) = &taken.peers {
             self.busy.see(peers);
@@ -242,9 +257,18 @@ impl Scheduler {
         if self.filesystems.due(now_ns)
             && let Some(mut asker) = self.asker.take()
         {
+            let (roots, deadline) = (roots.clone(), deadline.clone());
             self.filesystems.start(async move { (asker.read(&roots, &deadline).await, asker) });
         }
         // One that hangs is not asked a second time.
+        if self.changed.due(now_ns) && !self.looking.swap(true, Ordering::AcqRel) {
+            let (root, deadline, busy) = (roots.system(), deadline.clone(), Busy(self.looking.clone()));
+            let read = move || {
+                let _busy = busy;
+                changed::read(&root)
+            };
+            self.changed.start(async move { deadline.run("changed files", NAMES_PATIENCE, read).await });
+        }
         if self.names.due(now_ns) && !self.naming.swap(true, Ordering::AcqRel) {
             let (root, deadline, busy) = (self.plan.roots.system(), self.deadline.clone(), Busy(self.naming.clone()));
             let read = move || {

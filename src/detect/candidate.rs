@@ -32,6 +32,12 @@ impl Candidate {
         self.found.lost()
     }
 
+    /// The objects that it blames.
+    pub(super) fn blames(&self) -> Vec<String> {
+        let all = std::iter::once(self.subject.typed_key()).chain(self.subject.also.iter().cloned());
+        all.map(|key| format!("{}|{key}", self.source)).collect()
+    }
+
     pub(super) fn lost_in(&self, state: State) -> f64 {
         self.found.losses.iter().filter(|(s, _)| *s == state).map(|(_, lost)| lost).sum()
     }

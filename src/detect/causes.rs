@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::candidate::Candidate;
-use super::edges::{EDGES, EDGES_TO_REST, Edge};
+use super::edges::{EDGES, EDGES_TO_REST, Edge, is_symptom};
 use super::finding::Explains;
 use super::ledger::{Ledger, State};
-use super::verdict::Facts;
+use super::onset::Onsets;
+use super::verdict::{Facts, evidence};
+use crate::model::unit::Unit;
 
 /// Below this an edge is not credited (R1).
 const WEAK: f64 = 0.2;
@@ -14,26 +16,55 @@ const WEAK: f64 = 0.2;
 const EXPLAINED: f64 = 0.7;
 
 /// Applies the edges, then takes care that the claims on each state do not exceed what the ledger holds.
-pub fn resolve(facts: &Facts<'_>, candidates: &mut [Candidate]) {
-    apply_all(facts, candidates, EDGES);
+pub fn resolve(facts: &Facts<'_>, candidates: &mut [Candidate], onsets: &Onsets) {
+    apply_all(facts, candidates, EDGES, onsets);
     cap(facts.ledger, candidates);
 }
 
 /// The same for what was judged by what all others left: it claims no more than that.
-pub fn resolve_rest(facts: &Facts<'_>, candidates: &mut [Candidate]) {
-    apply_all(facts, candidates, EDGES_TO_REST);
+pub fn resolve_rest(facts: &Facts<'_>, candidates: &mut [Candidate], onsets: &Onsets) {
+    apply_all(facts, candidates, EDGES_TO_REST, onsets);
 }
 
-fn apply_all(facts: &Facts<'_>, candidates: &mut [Candidate], edges: &[Edge]) {
+/// Notes who is suspected, before anything is explained.
+pub fn see(candidates: &[Candidate], onsets: &mut Onsets, young: bool, now_ms: i64) {
+    onsets.see(candidates.iter().filter(|c| c.lost() > 0.0).map(Candidate::blames), young, now_ms);
+}
+
+/// Notes what is left to those that something may explain.
+pub fn note(candidates: &[Candidate], onsets: &mut Onsets, now_ms: i64) {
+    let left = candidates.iter().filter(|c| c.explained_by.is_none() && c.lost() > 0.0 && is_symptom(c.id));
+    onsets.note(left.map(|c| (c.key.as_str(), c.lost())), now_ms);
+}
+
+fn apply_all(facts: &Facts<'_>, candidates: &mut [Candidate], edges: &[Edge], onsets: &Onsets) {
+    let whole: Vec<f64> = candidates.iter().map(Candidate::lost).collect();
     for edge in edges {
         for (cause, symptom) in edge.causes.iter().flat_map(|cause| edge.symptoms.iter().map(move |symptom| (cause, symptom))) {
-            apply(facts, candidates, edge, cause, symptom);
+            apply(facts, candidates, edge, (cause, symptom), &Order { onsets, whole: &whole });
+        }
+    }
+}
+
+/// Who came first.
+struct Order<'a> {
+    onsets: &'a Onsets,
+    /// What each candidate loses before anything is moved.
+    whole: &'a [f64],
+}
+
+impl Order<'_> {
+    /// The part of the symptom that is younger than the cause; 1 where nothing speaks against it.
+    fn since(&self, cause: &Candidate, symptom: &Candidate, at: usize) -> f64 {
+        match self.onsets.before(&cause.blames(), &symptom.key) {
+            before if before > 0.0 => (1.0 - before / self.whole[at].max(1e-9)).max(0.0),
+            _ => 1.0,
         }
     }
 }
 
 /// One edge between two rules: to each symptom the cause that explains most of it.
-fn apply(facts: &Facts<'_>, candidates: &mut [Candidate], edge: &Edge, cause: &str, symptom: &str) {
+fn apply(facts: &Facts<'_>, candidates: &mut [Candidate], edge: &Edge, (cause, symptom): (&str, &str), order: &Order<'_>) {
     let symptoms: Vec<usize> = (0..candidates.len()).filter(|at| candidates[*at].id == symptom).collect();
     for symptom in symptoms {
         // One that is explained already gives its other states to the same cause only.
@@ -42,9 +73,23 @@ fn apply(facts: &Facts<'_>, candidates: &mut [Candidate], edge: &Edge, cause: &s
         let causes = (0..candidates.len()).filter(|at| root(&candidates[*at]));
         let with = causes.map(|at| (at, (edge.fraction)(facts, edge.state, &candidates[at], &candidates[symptom])));
         let best = with.filter(|(_, fraction)| *fraction >= WEAK).max_by(|a, b| a.1.total_cmp(&b.1));
-        if let Some((cause, fraction)) = best {
-            explain(candidates, edge, cause, symptom, fraction);
+        let Some((cause, fraction)) = best else { continue };
+        let since = order.since(&candidates[cause], &candidates[symptom], symptom);
+        if since < 1.0 {
+            contradict(candidates, cause, symptom, (1.0 - since) * order.whole[symptom]);
         }
+        if fraction.min(since) >= WEAK {
+            explain(candidates, edge, cause, symptom, fraction.min(since));
+        }
+    }
+}
+
+/// Says once that the symptom lost so much before the cause came up.
+fn contradict(candidates: &mut [Candidate], cause: usize, symptom: usize, before: f64) {
+    let claim = format!("lost already before {} came up", candidates[cause].subject.label);
+    let against = &mut candidates[symptom].found.against;
+    if against.iter().all(|e| e.claim != claim) {
+        against.push(evidence(claim, before, Unit::SecondsPerSecond, None, "judge.onset"));
     }
 }
 

@@ -197,6 +197,11 @@ pub(super) const EDGES_TO_REST: &[Edge] = &[
     beside(&["app.workload_growth"], &["app.bound"], State::CpuRunnable, of_that_service),
 ];
 
+/// Whether something may explain a finding of that id.
+pub(super) fn is_symptom(id: &str) -> bool {
+    EDGES.iter().chain(EDGES_TO_REST).any(|edge| edge.symptoms.contains(&id))
+}
+
 /// The seconds that both claim.
 fn both_claim(_: &Facts<'_>, state: State, cause: &Candidate, symptom: &Candidate) -> f64 {
     let claimed = symptom.lost_in(state);

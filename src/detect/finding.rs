@@ -8,6 +8,7 @@ use crate::model::unit::Unit;
 pub use self::fix::{Fix, Horizon, Phase, Preflight};
 pub use self::round::{round6, round6_option, rounded};
 
+mod beside;
 mod fix;
 mod round;
 

@@ -84,7 +84,8 @@ pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &Param
             servers.judge(rule, &facts, &params, prev, |asked, judged| seen.take(rule, &asked, judged));
         }
         seen.unread_servers(&world);
-        causes::resolve(&facts, &mut seen.candidates);
+        causes::see(&seen.candidates, &mut memory.onsets, memory.evaluations < rank::PROVISIONAL, world.at.wall_ms);
+        causes::resolve(&facts, &mut seen.candidates, &memory.onsets);
         for rule in RULES.iter().filter(|r| wanted(r.id)) {
             let Judge::Rest(judge) = rule.judge else { continue };
             let cleared = std::mem::take(&mut seen.cleared);
@@ -94,8 +95,9 @@ pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &Param
             let judged = judge(&facts, &left, &Params::new(rule.id, overrides), memory.rules.get(rule.id));
             seen.take(rule, &Asked::host(rule.origins, &world), judged);
             seen.cleared.splice(0..0, cleared);
-            causes::resolve_rest(&facts, &mut seen.candidates);
+            causes::resolve_rest(&facts, &mut seen.candidates, &memory.onsets);
         }
+        causes::note(&seen.candidates, &mut memory.onsets, world.at.wall_ms);
         Arc::new(servers.shown())
     };
     let blind = |rule: &str, source: &str| seen.blind.iter().any(|(id, s)| *id == rule && s == source);

@@ -1,5 +1,7 @@
 //! What the judgement asks of a kind of server: one value of these functions a kind.
 
+use std::collections::BTreeMap;
+
 use crate::model::facts::Facts as World;
 use crate::model::host::ProcId;
 use crate::model::seen::Lack;
@@ -40,6 +42,12 @@ pub struct Kind {
     pub servers: fn(&World) -> Vec<&str>,
     /// The processes of its servers on this host.
     pub programs: fn(&World) -> Vec<ProcId>,
+    /// The settings of a server that a judgement may depend on, as people write them; empty where they are not known.
+    pub settings: fn(&World, &str) -> BTreeMap<String, String>,
+    /// What its clients do now that they did not before, in words.
+    pub came: fn(&World, &str) -> Vec<String>,
+    /// What befell the server itself, and how many seconds ago.
+    pub ages: fn(&World, &str) -> Vec<(&'static str, f64)>,
     /// How it is seen whole, where parts are missing.
     pub see_whole: fn(&World, &SourceStatus) -> Option<Fix>,
     /// The session that an actor is, and how to see what it waits for.
@@ -66,6 +74,9 @@ impl Kind {
             partly_seen: |_, _| None,
             servers,
             programs: |_| Vec::new(),
+            settings: |_, _| BTreeMap::new(),
+            came: |_, _| Vec::new(),
+            ages: |_, _| Vec::new(),
             see_whole: |_, _| None,
             session: |_, _, _| None,
             by_hand: |_, _, command| command.to_owned(),

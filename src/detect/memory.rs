@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::model::facts::WeightOverrides;
 use crate::model::subject::Subject;
 
+use super::changes::Changes;
 use super::learned::Learned;
+use super::onset::Onsets;
 use super::places::Places;
 
 /// All that the judgement remembers.
@@ -26,6 +28,12 @@ pub struct Memory {
     pub learned: Learned,
     /// Weights given by the operator.
     pub weights: WeightOverrides,
+    /// Who came up when, and what was lost before.
+    #[serde(default)]
+    pub onsets: Onsets,
+    /// What changed lately.
+    #[serde(default)]
+    pub changes: Changes,
     /// Who stood where in the list.
     #[serde(default)]
     pub places: Places,

@@ -2,11 +2,13 @@
 //! What never lives here: IO, clocks, configuration files, drawing.
 
 pub mod asked;
+mod before;
 #[cfg(test)]
 pub(crate) mod bench;
 pub mod candidate;
 pub mod capacity;
 pub mod causes;
+pub mod changes;
 pub mod command;
 pub mod diagnosis;
 mod edges;
@@ -22,6 +24,7 @@ pub mod learned;
 pub mod ledger;
 pub mod memory;
 pub mod nothing;
+pub mod onset;
 pub mod params;
 pub mod places;
 pub mod postgres;

@@ -6,6 +6,7 @@ use crate::model::facts::Facts as World;
 
 use crate::model::subject::split_finding_key;
 
+use super::before;
 use super::candidate::Candidate;
 use super::diagnosis::{Diagnosis, Host, IDLE, SCHEMA, StateRow, Time, rfc3339};
 use super::finding::{Class, Finding, Fix, Impact, ImpactKind, Known, Muted, Phase, Severity, Since};
@@ -47,6 +48,8 @@ pub fn diagnose(world: &World, ledger: &Ledger, memory: &mut Memory, candidates:
     findings.sort_by(order);
     victims.name(&mut findings);
     suspect::name(&mut findings);
+    before::note(&mut memory.changes, world);
+    before::name(&memory.changes, world, &mut findings);
     findings.sort_by(order);
     let costs_time = |f: &Finding| f.class == Class::Live && f.explained_by.is_none() && f.id != unexplained::ID;
     memory.places.hold(&mut findings, costs_time, now_ms);

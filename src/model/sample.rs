@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::counter::Stamp;
 use super::demand::Answer;
-use super::host::{FsRaw, HostSample, HostSweep, Identity, KernelMessage, Peers, Serving, StateSampling};
+use super::host::{ChangedFile, FsRaw, HostSample, HostSweep, Identity, KernelMessage, Peers, Serving, StateSampling};
 use super::named::Names;
 use super::seen::{Lack, Seen, Why};
 use super::server::Samples;
@@ -72,6 +72,9 @@ pub struct Snapshot {
     /// What containers and pods are called.
     #[serde(default)]
     pub names: Arc<Names>,
+    /// Files that were changed lately, as last read.
+    #[serde(default)]
+    pub changed: Arc<Vec<ChangedFile>>,
     /// Servers.
     #[serde(flatten)]
     pub servers: States,
@@ -93,6 +96,7 @@ impl Default for Snapshot {
             peers: None,
             messages: None,
             names: Arc::default(),
+            changed: Arc::default(),
             servers: States::default(),
             sources: Arc::default(),
         }
@@ -135,6 +139,7 @@ impl Snapshot {
             messages: self.said(host.sweep.as_deref()),
             peers: host.peers.clone().map(|p| p.map(Arc::new)),
             names: host.names.clone().map_or_else(|| self.names.clone(), Arc::new),
+            changed: host.changed.clone().map_or_else(|| self.changed.clone(), Arc::new),
             servers: self.servers.fold(&sample.servers, &beside),
             sources: sample.sources.clone().map_or_else(|| self.sources.clone(), Arc::new),
         }

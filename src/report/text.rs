@@ -67,7 +67,7 @@ pub fn render(d: &Diagnosis) -> String {
     );
     _ = writeln!(out, "{}\n", verdict(d));
     for f in &d.findings {
-        finding(&mut out, f);
+        finding(&mut out, f, d);
     }
     _ = writeln!(
         out,
@@ -98,10 +98,11 @@ pub fn render(d: &Diagnosis) -> String {
     out
 }
 
-fn finding(out: &mut String, f: &Finding) {
+fn finding(out: &mut String, f: &Finding, d: &Diagnosis) {
     let rank = f.rank.map_or_else(|| "-".to_owned(), |r| r.to_string());
     _ = writeln!(out, "{rank:>2}. {} {:<8} {}", glyph(f.severity), f.severity.word(), headline(f));
     _ = writeln!(out, "      {}  subject {}  {}  confidence {:.1}", f.id, f.subject.typed_key(), since(f), f.confidence);
+    related(out, f, d);
     for e in &f.evidence {
         let limit = Some(e.held_against()).filter(|l| !l.is_empty()).map_or_else(String::new, |l| format!("  {l}"));
         _ = writeln!(out, "      + {}: {}{limit}  [{}]", e.claim, e.unit.show(e.value), e.origin);
@@ -115,6 +116,21 @@ fn finding(out: &mut String, f: &Finding) {
         _ = writeln!(out, "      $ {}", fix.command);
     }
     out.push('\n');
+}
+
+/// What explains it, what it explains and when that came up, and what costs as much.
+fn related(out: &mut String, f: &Finding, d: &Diagnosis) {
+    let by_key = |key: &str| d.findings.iter().find(|o| o.key == key);
+    if let Some(cause) = f.explained_by.as_deref().and_then(by_key) {
+        _ = writeln!(out, "      explained by: {}", cause.title);
+    }
+    for (e, symptom) in f.explains.iter().filter_map(|e| Some((e, by_key(&e.key)?))) {
+        let came = f.came(symptom).map_or_else(String::new, |came| format!(", came {came}"));
+        _ = writeln!(out, "      explains {} s/s of: {}{came}", short(e.s_per_s), symptom.title);
+    }
+    for other in d.findings.iter().filter(|o| f.tied(o)) {
+        _ = writeln!(out, "      costs as much, within what can be measured: {}", other.title);
+    }
 }
 
 fn one_fix(out: &mut String, fix: &Fix) {

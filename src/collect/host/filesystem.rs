@@ -124,7 +124,8 @@ pub fn relevant(mounts: Vec<Mount>) -> Vec<Mount> {
         let below_kernel = [&b"/proc"[..], b"/sys", b"/dev"]
             .iter()
             .any(|p| mount.mount.raw().starts_with(p) && mount.mount.raw().get(p.len()).is_none_or(|b| *b == b'/'));
-        if pseudo || below_kernel {
+        // Shared memory of programs is a file system there, and often a small one.
+        if pseudo || below_kernel && mount.mount.raw() != b"/dev/shm" {
             continue;
         }
         match known.get(&mount.device).map(|at| &mut kept[*at]) {
@@ -239,10 +240,10 @@ mod tests {
     fn a_device_counts_once_and_spaces_in_paths_are_undone() {
         let text = b"27 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n30 1 254:0 /x /a/bind rw - ext4 /dev/vda rw\n\
                      31 1 7:0 / /mnt/my\\040disk ro shared:5 master:2 - ext4 /dev/loop0 rw\n\
-                     32 1 0:5 / /proc rw - proc proc rw\n33 1 0:9 / /dev/shm rw - tmpfs tmpfs rw\nshort line\n";
+                     32 1 0:5 / /proc rw - proc proc rw\n33 1 0:9 / /dev/shm rw - tmpfs tmpfs rw\n34 1 0:6 / /dev/mqueue rw - tmpfs x rw\nshort line\n";
         let mounts = relevant(parse_mountinfo(text));
         let shown: Vec<_> = mounts.iter().map(|m| m.mount.shown()).collect();
-        assert_eq!(shown, ["/", "/mnt/my disk"]);
+        assert_eq!(shown, ["/", "/mnt/my disk", "/dev/shm"], "shared memory can run full");
         assert_eq!(mounts[1].options.shown(), "ro");
     }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::collect::root::{Reader, Roots};
 use crate::model::foreign::Foreign;
-use crate::model::host::Identity;
+use crate::model::host::{Clock, Identity};
 
 use super::memory::parse_meminfo;
 
@@ -30,7 +30,16 @@ pub fn read(roots: &Roots) -> Identity {
         autogroup: reader.number(&roots.proc.join("sys/kernel/sched_autogroup_enabled")) == Some(1),
         root: rustix::process::geteuid().is_root(),
         self_pid: self_pid(roots),
+        clock: clock(&mut reader, roots),
     }
+}
+
+fn clock(reader: &mut Reader, roots: &Roots) -> Option<Clock> {
+    let mut word = |name: &str| {
+        let text = reader.read(&roots.sys.join("devices/system/clocksource/clocksource0").join(name)).ok()?;
+        Some(Foreign::new(text.trim_ascii()).shown().to_owned())
+    };
+    Some(Clock { current: word("current_clocksource")?, available: word("available_clocksource")? })
 }
 
 /// perftop's own pid as that /proc counts it; 0 when it is not to be found there. Through another /proc it is the process in our

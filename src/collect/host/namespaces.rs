@@ -26,6 +26,8 @@ pub struct Dump {
     pub unix: Vec<Queue>,
     /// Local ends of connections that ended within the last minute; not at every dump.
     pub ended: Vec<std::net::SocketAddr>,
+    /// UDP sockets with another end, and when they were looked at, CLOCK_MONOTONIC ms.
+    pub datagrams: (Vec<Socket>, u64),
     /// Connections accepted since the namespace was made (`PassiveOpens`).
     pub opened: Option<u64>,
 }

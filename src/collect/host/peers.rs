@@ -10,6 +10,7 @@ use crate::model::host::{Connecting, Listener, PeerLink, Peers, ProcId, Resend};
 use super::answers::{Change, Key, Unseen};
 use super::namespaces::{Dump, OWN};
 use super::ports::Ports;
+use super::resolving::Resolving;
 use super::sockdiag::{CLOSE_WAIT, ESTABLISHED, LISTEN, SYN_SENT, Socket};
 use super::stamps::{Before, Doing, FRESH_MS, Here, UNREAD_MS, Waits, asks, serves, stands, timed_out, unserved};
 use super::unixdiag::Waiting;
@@ -38,6 +39,7 @@ pub struct Tally {
     /// The namespaces of the round before: a connection that is new there came since.
     known: HashSet<u64>,
     unseen: Unseen,
+    resolving: Resolving,
     /// Connections whose client had gone at the dump before.
     given_up: HashSet<Key>,
 }
@@ -103,6 +105,7 @@ impl Tally {
                 None => self.client(socket, key, owner, here.has(socket.peer.ip()), waits),
             }
         }
+        self.resolving.add(dump, owners, &mut self.links, waits);
         self.closed(dump, &here);
         self.unix.add(&dump.unix, owners);
         if dump.namespace != OWN {

@@ -9,6 +9,7 @@ use crate::collect::root::{FILE_CAP, Reader, Roots, fields, lines, number};
 use crate::model::host::{OpenFiles, ProcId, Serving, ServingProcess};
 use crate::model::seen::Seen;
 
+use super::inotify::Instances;
 use super::namespaces;
 use super::sockdiag::{self, Socket};
 use super::stat;
@@ -114,6 +115,7 @@ pub fn scan(roots: &Roots, elsewhere: &[Socket]) -> Seen<Scan> {
         sockets.add_unix(text);
     }
     let ports: HashSet<u16> = sockets.listening.values().copied().collect();
+    let mut inotify = Instances::read(&mut reader, roots);
     let mut scan = Scan { serving: Serving { boot_ns, ..Serving::default() }, ..Scan::default() };
     let Ok(entries) = std::fs::read_dir(&roots.proc) else { return Ok(scan) };
     for entry in entries.flatten() {
@@ -134,8 +136,13 @@ pub fn scan(roots: &Roots, elsewhere: &[Socket]) -> Seen<Scan> {
             Ok(links) => {
                 let mut open = 0;
                 let counted = links.flatten().take(FILE_CAP as usize).inspect(|_| open += 1);
-                let inodes = counted.filter_map(|l| socket_inode(&l.path()));
-                let inodes: Vec<u64> = inodes.collect();
+                let inodes: Vec<u64> = counted
+                    .filter_map(|link| {
+                        let target = std::fs::read_link(link.path()).ok()?;
+                        inotify.see(id, &dir, &link.file_name(), &target);
+                        socket_of(&target)
+                    })
+                    .collect();
                 scan.serving.files.extend(crowded(&mut reader, &dir, id, open));
                 let narrow = inodes.iter().filter_map(|i| u32::try_from(*i).ok());
                 // Of several processes that hold a socket the youngest works with it: a master hands it to its worker.
@@ -148,6 +155,7 @@ pub fn scan(roots: &Roots, elsewhere: &[Socket]) -> Seen<Scan> {
             Err(_) => scan.serving.unreadable.push(id),
         }
     }
+    scan.serving.inotify = inotify.done(&mut reader);
     scan.serving.processes.sort_unstable_by_key(|p| p.id);
     scan.serving.unreadable.sort_unstable();
     scan.serving.files.sort_unstable_by_key(|f| (std::cmp::Reverse(f.open * 1000 / f.limit.max(1)), f.id));
@@ -170,7 +178,10 @@ fn crowded(reader: &mut Reader, dir: &std::path::Path, id: ProcId, open: u64) ->
 }
 
 pub(super) fn socket_inode(link: &std::path::Path) -> Option<u64> {
-    let target = std::fs::read_link(link).ok()?;
+    socket_of(&std::fs::read_link(link).ok()?)
+}
+
+fn socket_of(target: &Path) -> Option<u64> {
     target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
 }
 

@@ -102,12 +102,25 @@ pub fn dump(states: u32, info: bool, mut each: impl FnMut(Socket)) -> Seen<()> {
         Err(lack) if lack.why == Why::Unsupported => {}
         answer => return answer,
     }
+    const TCP: u8 = 6;
+    by_family(TCP, states, extension, &mut each)
+}
+
+/// Every UDP socket of this network namespace that has another end.
+///
+/// # Errors
+/// When the kernel has no sock_diag for UDP or does not answer.
+pub fn dump_datagrams(mut each: impl FnMut(Socket)) -> Seen<()> {
+    const UDP: u8 = 17;
+    by_family(UDP, ESTABLISHED, 0, &mut each)
+}
+
+fn by_family(protocol: u8, states: u32, extension: u8, each: &mut impl FnMut(Socket)) -> Seen<()> {
     for family in [AddressFamily::INET, AddressFamily::INET6] {
-        const TCP: u8 = 6;
-        let mut new = vec![u8::try_from(family.as_raw()).unwrap_or(0), TCP, extension, 0];
+        let mut new = vec![u8::try_from(family.as_raw()).unwrap_or(0), protocol, extension, 0];
         new.extend(states.to_ne_bytes());
         new.extend([0; 48]);
-        ask(BY_FAMILY, &new, &mut each)?;
+        ask(BY_FAMILY, &new, each)?;
     }
     Ok(())
 }

@@ -84,8 +84,15 @@ impl Sockets {
 }
 
 fn run(roots: &Roots, shared: &Weak<Mutex<Shared>>) {
-    let mut looker =
-        Looker { roots, home: Home::new(), owners: HashMap::new(), namespaces: Vec::new(), no_unix: false, ended_due_ns: 0 };
+    let mut looker = Looker {
+        roots,
+        home: Home::new(),
+        owners: HashMap::new(),
+        namespaces: Vec::new(),
+        no_unix: false,
+        no_datagrams: Cell::new(false),
+        ended_due_ns: 0,
+    };
     let (mut scan_due_ns, mut dump_due_ns) = (0, 0);
     let mut dumps = 0;
     loop {
@@ -142,6 +149,8 @@ struct Looker<'a> {
     ended_due_ns: u64,
     /// The kernel cannot tell of unix sockets.
     no_unix: bool,
+    /// Nor of UDP.
+    no_datagrams: Cell<bool>,
 }
 
 impl Looker<'_> {
@@ -179,13 +188,14 @@ impl Looker<'_> {
                 sockets,
                 ending: ending(self.roots),
                 unix,
+                datagrams: self.datagrams(),
                 opened: opened(),
                 ended: ended(),
             })
         } else {
             Err(Lack::new(Why::Unsupported, "socket timestamps of another host cannot be read through its /proc"))
         };
-        let elsewhere = self.visit(|| rows(STATES, true).map(|sockets| (sockets, opened(), ended())))?;
+        let elsewhere = self.visit(|| rows(STATES, true).map(|sockets| (sockets, self.datagrams(), opened(), ended())))?;
         if looks_back {
             self.ended_due_ns = clock::mono_ns() + (ENDED_S.max(spent.get() / DUMP_SHARE) * 1e9) as u64;
         }
@@ -193,9 +203,10 @@ impl Looker<'_> {
             match own {
                 Ok(own) => {
                     let others = elsewhere.into_iter();
-                    let others = others.map(|(namespace, (sockets, opened, ended))| Dump {
+                    let others = others.map(|(namespace, (sockets, datagrams, opened, ended))| Dump {
                         namespace,
                         sockets,
+                        datagrams,
                         opened,
                         ended,
                         ..Dump::default()
@@ -209,6 +220,16 @@ impl Looker<'_> {
             }
         }
         Ok(())
+    }
+
+    /// UDP sockets with another end. A kernel that cannot tell is asked once.
+    fn datagrams(&self) -> (Vec<Socket>, u64) {
+        let mut rows = Vec::new();
+        if !self.no_datagrams.get() {
+            let asked = sockdiag::dump_datagrams(|s| rows.push(s));
+            self.no_datagrams.set(asked.is_err_and(|lack| matches!(lack.why, Why::Unsupported | Why::Absent)));
+        }
+        (rows, clock::mono_ns() / 1_000_000)
     }
 
     /// Unix sockets with a queue. A kernel that knows nothing of them is asked once: it would look for a module each time.

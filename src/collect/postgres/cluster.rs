@@ -64,6 +64,7 @@ const POSITION: &str =
 pub const PROBE: &str = "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() \
      ELSE pg_catalog.pg_current_wal_lsn() END, CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_receive_lsn() END";
 
+/// Those, and whatever is not its default: numbers, words of a list and switches, for text may hold a secret.
 /// As they are for others: what is set in this session is perftop's own.
 fn settings() -> String {
     let names: Vec<String> = SETTINGS.iter().map(|s| format!("'{s}'")).collect();
@@ -71,7 +72,7 @@ fn settings() -> String {
         "SELECT name, CASE source WHEN 'session' THEN reset_val ELSE setting END, unit, \
              CASE WHEN source <> 'session' THEN source WHEN reset_val = boot_val THEN 'default' ELSE 'configuration' END, \
              context, boot_val, pending_restart FROM pg_catalog.pg_settings WHERE name IN ({}) \
-             OR pending_restart LIMIT 100",
+             OR pending_restart OR (vartype <> 'string' AND source NOT IN ('default', 'override', 'client', 'session')) LIMIT 200",
         names.join(", ")
     )
 }
@@ -120,7 +121,7 @@ const fn part(label: &'static str, origins: &'static [&'static str]) -> Part {
 }
 
 /// What the statements read, in the order of [`parse`].
-pub const PARTS: [Part; 14] = [
+pub const PARTS: [Part; 15] = [
     part("clock_timestamp()", &["postgres.cluster"]),
     // Which databases there are to visit is known from them.
     part("pg_stat_database", &["postgres.databases", "postgres.tables", "postgres.indexes", "postgres.sequences"]),
@@ -136,6 +137,7 @@ pub const PARTS: [Part; 14] = [
     part("pg_stat_progress_vacuum", &["postgres.progress"]),
     part("pg_db_role_setting", &[]),
     part("replay positions of this standby", &["postgres.replicas"]),
+    part("pg_conf_load_time()", &[]),
 ];
 /// Those of them that are asked for in every so many readings only.
 pub const SELDOM: [usize; 2] = [10, 12];
@@ -207,6 +209,7 @@ pub fn sql(known: &Columns) -> Vec<String> {
             "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.pg_last_xact_replay_timestamp())::float8 END, \
              {behind}"
         ),
+        "SELECT round(extract(epoch FROM pg_catalog.pg_conf_load_time()) * 1000000)::int8".to_owned(),
     ]
 }
 
@@ -221,6 +224,7 @@ pub fn parse(answers: &[Vec<PgRow>]) -> Cluster {
     Cluster {
         refused: BTreeMap::new(),
         server_us: part(0).first().and_then(|row| Cells::of(row).number()).unwrap_or(0),
+        loaded_us: part(14).first().and_then(|row| Cells::of(row).number()),
         replay_lag: part(13).first().and_then(replay_lag),
         databases: part(1).iter().map(database).collect(),
         connections: part(2).iter().map(connection).collect(),

@@ -17,6 +17,10 @@ const SETTINGS_EACH: u32 = 12;
 #[derive(Debug, Default)]
 pub struct Figures {
     read: u32,
+    /// When the server had read its configuration, as it said last.
+    loaded_us: Option<i64>,
+    /// It has read it again since the settings were read.
+    reloaded: bool,
     /// As read last.
     settings: BTreeMap<String, SettingRow>,
     role_settings: Vec<RoleSetting>,
@@ -40,7 +44,7 @@ impl Figures {
     /// # Errors
     /// What broke the connection, or what the server says to every one of the statements.
     pub async fn read(&mut self, session: &mut Session, known: &Columns) -> Result<Reading, Trouble> {
-        let seldom = self.read.is_multiple_of(SETTINGS_EACH);
+        let seldom = self.read.is_multiple_of(SETTINGS_EACH) || self.reloaded;
         self.read += 1;
         let statements = sql(known);
         let due = |at: usize| seldom || !SELDOM.contains(&at);
@@ -70,6 +74,8 @@ impl Figures {
             return Err(trouble.clone());
         }
         let mut cluster = parse(&rows);
+        self.reloaded = self.loaded_us.is_some() && cluster.loaded_us != self.loaded_us;
+        self.loaded_us = cluster.loaded_us;
         let [settings, roles] = fresh;
         if settings {
             self.settings.clone_from(&cluster.settings);

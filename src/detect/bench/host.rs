@@ -7,7 +7,7 @@ use crate::model::facts::{
     CgroupFacts, CoreFacts, CpuFacts, DiskFacts, HostFacts, InterfaceFacts, LimitsFacts, MemoryFacts, PathFacts, ProcFacts, Psi,
     PsiFacts, SocketFacts, TcpFacts, Weight,
 };
-use crate::model::host::{CgroupPath, Controller, FilesRaw, FsRaw, FsSpace, LoadRaw, MemoryRaw, ProcId};
+use crate::model::host::{CgroupPath, Controller, FilesRaw, FsRaw, FsSpace, Identity, LoadRaw, MemoryRaw, ProcId};
 use crate::model::seen::{Lack, Seen, Why};
 
 const GIB: u64 = 1 << 30;
@@ -25,6 +25,24 @@ pub fn pressure(some: f64) -> Seen<Psi> {
 /// A minute and a half of a figure that is now `last` and changes steadily.
 pub fn trend(last: f64, per_s: f64) -> Series {
     Series((0..90).map(|at| (f64::from(at), last - per_s * f64::from(89 - at))).collect())
+}
+
+/// Who it is.
+pub fn identity() -> Identity {
+    Identity {
+        name: "bench".into(),
+        kernel: "6.1".into(),
+        os: "Debian".into(),
+        cpus: 4,
+        memory_bytes: 8 << 30,
+        inside: None,
+        ticks_per_s: 100,
+        page_bytes: 4096,
+        autogroup: false,
+        root: true,
+        self_pid: 1,
+        clock: None,
+    }
 }
 
 /// That host.
@@ -52,6 +70,8 @@ pub fn quiet() -> HostFacts {
             ..LimitsFacts::default()
         },
         crowded: Vec::new(),
+        inotify: None,
+        changed: Arc::default(),
         sockets: Ok(SocketFacts { rounds: 20, ..SocketFacts::default() }),
         names: Arc::default(),
         serving_unreadable: 0,

@@ -136,6 +136,11 @@ impl Bench {
         self.with(|world| change(&mut world.host))
     }
 
+    /// What is known.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
     /// Another server of PostgreSQL.
     #[must_use]
     pub fn served(self, change: impl FnOnce(&mut PgFacts)) -> Self {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use super::host::identity;
 use crate::model::alerting::Evaluated;
 use crate::model::facts::PrometheusFacts;
 use crate::model::foreign::Foreign;
-use crate::model::host::Identity;
 use crate::model::objective::{Objective, Sli, windows};
 use crate::model::prometheus::{Counted, Instance, Point, Share};
 
@@ -77,19 +77,7 @@ impl Bench {
         let mut server = quiet();
         change(&mut server);
         Self::quiet().with(|world| {
-            world.identity = Some(Arc::new(Identity {
-                name: "bench".into(),
-                kernel: "6.1".into(),
-                os: "Debian".into(),
-                cpus: 4,
-                memory_bytes: 8 << 30,
-                inside: None,
-                ticks_per_s: 100,
-                page_bytes: 4096,
-                autogroup: false,
-                root: true,
-                self_pid: 1,
-            }));
+            world.identity = Some(Arc::new(identity()));
             world.servers.prometheus = vec![server];
         })
     }

@@ -5,7 +5,7 @@ use crate::detect::rules::postgres as rules;
 use crate::model::facts::{Facts, PgFacts};
 use crate::model::source::SourceKind;
 
-use super::{backends, baseline};
+use super::{backends, baseline, changed};
 
 /// Its row.
 pub const KIND: Kind = Kind {
@@ -16,6 +16,9 @@ pub const KIND: Kind = Kind {
     partly_seen: |world, id| server(world, id)?.partly_seen(),
     servers: |world| world.servers.postgres.iter().map(|pg| pg.id.as_str()).collect(),
     programs: |world| world.servers.postgres.iter().filter_map(|pg| pg.server.as_ref()?.postmaster).collect(),
+    settings: |world, id| server(world, id).map(changed::settings).unwrap_or_default(),
+    came: |world, id| server(world, id).map(changed::came).unwrap_or_default(),
+    ages: |world, id| server(world, id).map(changed::ages).unwrap_or_default(),
     see_whole: rules::see_whole,
     session: rules::session_of,
     by_hand: |_, _, command| command.to_owned(),

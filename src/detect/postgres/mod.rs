@@ -4,6 +4,7 @@ pub mod advice;
 pub mod backends;
 pub mod baseline;
 pub mod case;
+pub mod changed;
 mod conditions;
 pub mod internal;
 mod kind;

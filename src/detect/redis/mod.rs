@@ -43,6 +43,11 @@ pub const KIND: Kind = Kind {
     },
     refuses: &["redis.clients.exhausted", "redis.memory.oom_refused", "redis.persistence.failing"],
     programs: |world| world.servers.redis.iter().filter_map(|r| r.instance.as_ref()?.process).collect(),
+    settings: |world, id| server(world, id).and_then(|r| Some((**r.settings.as_ref().ok()?).clone())).unwrap_or_default(),
+    ages: |world, id| {
+        let up = server(world, id).and_then(|r| r.info.as_ref().ok()?.number("uptime_in_seconds"));
+        up.map(|s| ("the server started", s)).into_iter().collect()
+    },
     counts,
     ..Kind::plain(SourceKind::Redis, |world| world.servers.redis.iter().map(|r| r.id.as_str()).collect())
 };

@@ -37,7 +37,7 @@ pub use servers::ServerFacts;
 pub use socket::{ConnectingFacts, ListenerFacts, PathFacts, PeerFacts, QueueFacts, SocketFacts};
 
 use super::counter::Stamp;
-use super::host::{FilesRaw, FsRaw, HostSweep, Identity, KernelMessage, LoadRaw, OpenFiles};
+use super::host::{ChangedFile, FilesRaw, FsRaw, HostSweep, Identity, Inotify, KernelMessage, LoadRaw, OpenFiles};
 use super::named::Names;
 use super::sample::Snapshot;
 use super::seen::{Lack, Seen, Why};
@@ -97,10 +97,14 @@ pub struct HostFacts {
     pub datagrams: Vec<DatagramFacts>,
     /// Processes with more than half of their descriptors taken.
     pub crowded: Vec<OpenFiles>,
+    /// What users have of inotify, and may have; `None` before the descriptors were read.
+    pub inotify: Option<Inotify>,
     /// Sockets: who waits for whom.
     pub sockets: Seen<SocketFacts>,
     /// What containers and pods are called.
     pub names: Arc<Names>,
+    /// Files that were changed lately, the newest first.
+    pub changed: Arc<Vec<ChangedFile>>,
     /// True when the sockets of other users' processes could not be seen, so that their weight is a guess.
     pub serving_unreadable: u32,
 }
@@ -190,8 +194,10 @@ impl HostFacts {
             limits: limits::derive(old, new),
             datagrams: limits::datagrams(sweeps, new),
             crowded: newest.serving.as_ref().map(|s| s.files.clone()).unwrap_or_default(),
+            inotify: newest.serving.as_ref().ok().map(|s| s.inotify.clone()),
             sockets: socket::derive(window),
             names: newest.names.clone(),
+            changed: newest.changed.clone(),
             serving_unreadable: newest.serving.as_ref().map_or(0, |s| s.unreadable.len() as u32),
         }
     }
@@ -214,8 +220,10 @@ impl HostFacts {
             limits: LimitsFacts::default(),
             datagrams: Vec::new(),
             crowded: Vec::new(),
+            inotify: None,
             sockets: Err(lack.clone()),
             names: newest.names.clone(),
+            changed: newest.changed.clone(),
             serving_unreadable: 0,
         }
     }

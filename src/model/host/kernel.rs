@@ -30,6 +30,17 @@ pub struct Identity {
     pub root: bool,
     /// The pid of perftop itself, as the process table counts it; its own cost is nobody's bottleneck.
     pub self_pid: i32,
+    /// From where the kernel has the time; `None` where that is not told.
+    #[serde(default)]
+    pub clock: Option<Clock>,
+}
+
+/// The clock source, and those that the kernel offers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "current_clocksource and available_clocksource")]
+pub struct Clock {
+    pub current: String,
+    pub available: String,
 }
 
 /// One `cpu` line of `/proc/stat`, USER_HZ ticks. `guest` is inside `user` already.

@@ -3,6 +3,7 @@
 
 mod ages;
 mod cgroup;
+mod changed;
 mod kernel;
 mod limits;
 mod message;
@@ -12,13 +13,16 @@ mod storage;
 
 pub use ages::Ages;
 pub use cgroup::{CgroupCpu, CgroupIo, CgroupMemory, CgroupPath, CgroupRaw, Controller, IoLimit};
+pub use changed::{ChangedFile, ChangedKind};
 pub use kernel::{
-    CpuRaw, CpuTicks, FilesRaw, Identity, InterfaceRaw, LoadRaw, MemoryRaw, PsiFile, PsiLine, PsiRaw, QueueRaw, TcpRaw, VmstatRaw,
+    Clock, CpuRaw, CpuTicks, FilesRaw, Identity, InterfaceRaw, LoadRaw, MemoryRaw, PsiFile, PsiLine, PsiRaw, QueueRaw, TcpRaw,
+    VmstatRaw,
 };
 pub use limits::{DatagramRaw, LimitsRaw, SoftnetRaw};
 pub use message::{KernelMessage, MessageKind};
 pub use process::{
-    OpenFiles, ProcId, ProcIo, ProcRaw, ProcSched, ProcessTable, Serving, ServingProcess, StateHit, StateSampling,
+    Inotify, InotifyUse, OpenFiles, ProcId, ProcIo, ProcRaw, ProcSched, ProcessTable, Serving, ServingProcess, StateHit,
+    StateSampling,
 };
 pub use socket::{Connecting, Listener, PeerLink, Peers, PortUse, Resend, UnixQueue};
 pub use storage::{DiskRaw, FsRaw, FsSpace};
@@ -95,4 +99,7 @@ pub struct HostSample {
     /// What containers and pods are called.
     #[serde(default)]
     pub names: Option<super::named::Names>,
+    /// Files that were changed within the last quarter of an hour, the newest first.
+    #[serde(default)]
+    pub changed: Option<Vec<ChangedFile>>,
 }

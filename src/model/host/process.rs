@@ -163,6 +163,31 @@ pub struct Serving {
     /// Processes with more than half of the descriptors that they may have, fullest first.
     #[serde(default)]
     pub files: Vec<OpenFiles>,
+    /// What users have of inotify.
+    #[serde(default)]
+    pub inotify: Inotify,
+}
+
+/// Inotify: what users have of it, and what each may have.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inotify {
+    /// Those with most instances, most first.
+    pub users: Vec<InotifyUse>,
+    /// Instances and watches that a user may have.
+    pub limits: Option<(u64, u64)>,
+}
+
+/// What a user has of inotify.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InotifyUse {
+    /// The user.
+    pub uid: u32,
+    /// Descriptors of inotify.
+    pub instances: u64,
+    /// Watches; `None` where the limit is so large that they are not counted.
+    pub watches: Option<u64>,
+    /// The process with most instances.
+    pub most: ProcId,
 }
 
 /// Descriptors of one process.

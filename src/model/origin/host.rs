@@ -222,10 +222,22 @@ pub(super) const ORIGINS: &[Origin] = &[
         "cat DIRECTORY/pids.current DIRECTORY/pids.max",
     ),
     origin(
+        "host.clock",
+        "current_clocksource and available_clocksource, when perftop starts",
+        "the names",
+        "grep . /sys/devices/system/clocksource/clocksource0/*_clocksource",
+    ),
+    origin(
         "host.limits",
         "/proc/loadavg field 4, kernel.threads-max, kernel.pid_max",
         "tasks / the smaller of the two limits",
         "cat /proc/loadavg; sysctl kernel.threads-max kernel.pid_max",
+    ),
+    origin(
+        "host.inotify",
+        "links anon_inode:inotify in /proc/PID/fd, by the owner of the process; lines `inotify` in /proc/PID/fdinfo; fs.inotify.max_user_*",
+        "instances and watches of each user / limit, read with the sockets of processes",
+        "sysctl fs.inotify; find /proc/[0-9]*/fd -lname anon_inode:inotify 2>/dev/null | cut -d/ -f3 | sort | uniq -c | sort -n",
     ),
     origin(
         "host.serving",
@@ -238,6 +250,18 @@ pub(super) const ORIGINS: &[Origin] = &[
         "all other figures of this host and its servers",
         "every foreground actor-second is in exactly one state; the states sum to the foreground time T",
         "perftop check --format json",
+    ),
+    origin(
+        "judge.onset",
+        "the evaluations of the last minutes",
+        "the least that the finding lost, with nothing to explain it, from a minute to half a minute before the cause came up, s/s",
+        "perftop record FILE; perftop replay FILE --json",
+    ),
+    origin(
+        "judge.changes",
+        "settings and statistics of the servers; process start times; times of the package database and of files below /etc; /dev/kmsg",
+        "seconds between the change and the moment from which the finding is known; without that moment, seconds ago",
+        "find /etc /var/lib/dpkg/status -newermt '15 min ago' -type f; ps -eo lstart,pid,args --sort=start_time | tail",
     ),
     origin(
         "sources",

@@ -13,6 +13,8 @@ use crate::model::seen::Lack;
 pub struct Cluster {
     /// The server's clock, microseconds since 1970.
     pub server_us: i64,
+    /// When it read its configuration last, likewise.
+    pub loaded_us: Option<i64>,
     /// Databases.
     pub databases: Vec<DatabaseRow>,
     /// Connections of clients, by who opened them.

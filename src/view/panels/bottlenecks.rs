@@ -117,6 +117,8 @@ fn muted(m: &Muted) -> String {
 fn row<'a>(d: &Diagnosis, f: &'a Finding, most: f64, selected: bool, theme: &Theme) -> Line<'a> {
     let mark = if selected { theme.pick("▸", ">") } else { " " };
     let rank = f.rank.map_or_else(|| " ".to_owned(), |r| r.to_string());
+    // As in a table of results: those that nobody can tell apart.
+    let tied = if d.findings.iter().any(|o| f.tied(o)) { "=" } else { " " };
     let style = theme.severity(f.severity);
     // What nobody explains costs nobody's seconds: its figure stands in the title.
     let benefit = f.impact.benefit_s_per_s.filter(|_| f.id != crate::detect::rules::unexplained::ID);
@@ -127,7 +129,7 @@ fn row<'a>(d: &Diagnosis, f: &'a Finding, most: f64, selected: bool, theme: &The
         (None, None, _) => format!("{:<12}", if f.ended { "ended" } else { "now" }),
     };
     let mut line = Line::from(vec![
-        Span::styled(format!("{mark}{rank} "), theme.style(Meaning::Accent)),
+        Span::styled(format!("{mark}{rank}{tied}"), theme.style(Meaning::Accent)),
         Span::styled(format!("{} ", theme.sign(f.severity)), style),
         Span::styled(figure, style),
         Span::styled(f.muted.as_ref().map_or_else(String::new, muted), theme.style(Meaning::Muted)),

@@ -37,10 +37,10 @@ pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, 
         return lines(&rows.collect::<Vec<_>>(), theme, frame, inside);
     };
     let inside = titled("Why", &format!("confidence {}", short(f.confidence)), theme, frame, area);
-    lines(&rows(f, usize::from(inside.width), theme), theme, frame, inside);
+    lines(&rows(f, &picture.diagnosis.findings, usize::from(inside.width), theme), theme, frame, inside);
 }
 
-fn rows(f: &Finding, width: usize, theme: &Theme) -> Vec<Line<'static>> {
+fn rows(f: &Finding, all: &[Finding], width: usize, theme: &Theme) -> Vec<Line<'static>> {
     let mut rows: Vec<Line<'static>> =
         wrap(&f.title, width).into_iter().map(|text| Line::from(Span::styled(text, theme.style(Meaning::Title)))).collect();
     let server = if f.source == "host" { String::new() } else { format!(" on {}", f.source) };
@@ -48,7 +48,20 @@ fn rows(f: &Finding, width: usize, theme: &Theme) -> Vec<Line<'static>> {
     rows.push(Line::from(Span::styled(blame, theme.style(Meaning::Muted))));
     rows.extend(f.evidence.iter().map(|e| evidence(e, "", width, theme)));
     rows.extend(f.against.iter().map(|e| evidence(e, "against? ", width, theme)));
+    rows.extend(related(f, all, width, theme));
     rows
+}
+
+/// What it explains and when that came up, and what costs as much.
+fn related(f: &Finding, all: &[Finding], width: usize, theme: &Theme) -> Vec<Line<'static>> {
+    let title = |key: &str| all.iter().find(|o| o.key == key);
+    let explained = f.explains.iter().filter_map(|e| Some((e, title(&e.key)?))).map(|(e, symptom)| {
+        let came = f.came(symptom).map_or_else(String::new, |came| format!(" (came {came})"));
+        format!("explains {} s/s{came}: {}", short(e.s_per_s), symptom.title)
+    });
+    let tied = all.iter().filter(|o| f.tied(o)).map(|o| format!("costs as much, within what can be measured: {}", o.title));
+    let line = |text: String| Line::from(Span::styled(cut(&text, width, theme), theme.style(Meaning::Muted)));
+    explained.chain(tied).map(line).collect()
 }
 
 fn evidence(e: &Evidence, prefix: &str, width: usize, theme: &Theme) -> Line<'static> {

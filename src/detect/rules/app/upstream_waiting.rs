@@ -17,6 +17,9 @@ use crate::model::service;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
 
+/// The port of name servers.
+const NAMES: u16 = 53;
+
 const LOST: Param = Param {
     name: "lost",
     unit: Unit::SecondsPerSecond,
@@ -46,6 +49,10 @@ or behind a unix socket waits younger than 10 s count. Processes that serve no o
 requests sent less than once a second that fewer than a fifth of the requests in flight can be waiting for. A response
 within the usual time of that peer (learned, 5 to 50 ms, 10 ms at first) and its round trip is productive time, not
 loss.
+
+**Name servers** are asked by UDP: a resolver opens a socket for each question and closes it with the answer. One that is still there
+0.2 s later waits, for at most 30 s (older ones are kept open). A resolver on this host counts like any other name server: it waits for
+others in turn.
 
 **Unknown** and left out: sockets whose two stamps are equal (a response within one clock tick), and one-way data. The
 share of sockets whose state is known is in the confidence. A connection that carries several requests at once
@@ -129,7 +136,10 @@ fn found(facts: &Facts<'_>, sockets: &SocketFacts, wait: &PeerWait, lost: f64) -
     found.confidence = confidence(facts.ledger, lost, sockets.rounds) * told_apart(sockets);
     // Without rights all sockets belong to nobody known, and one user's requests may meet another's polls.
     found.never_critical = wait.owners.is_empty();
-    found.fixes = fixes(wait.peer, server(sockets, wait.peer));
+    found.fixes = match wait.peer.port() {
+        NAMES => name_server(wait.peer),
+        _ => fixes(wait.peer, server(sockets, wait.peer)),
+    };
     found
 }
 
@@ -184,6 +194,29 @@ fn against(links: &[&PeerFacts], sockets: &SocketFacts) -> Vec<Evidence> {
         evidence("sockets retransmitting", sum(|l| l.resending), Unit::Count, None, "host.peers"),
         evidence("sockets in unknown state", (1.0 - told_apart(sockets)) * 100.0, Unit::Percent, None, "host.peers"),
     ]
+}
+
+/// A name server that does not answer.
+fn name_server(peer: SocketAddr) -> Vec<Fix> {
+    let ip = peer.ip();
+    let mut ask = fix::shell_fix(
+        Phase::Relief,
+        Horizon::Immediate,
+        "Ask it yourself, and see which name servers this host uses",
+        sh!("cat /etc/resolv.conf; getent -s dns ahosts localhost; ping -c 3 {}", ip),
+    );
+    ask.risk = "none: read-only".into();
+    ask.verify = sh!("perftop check --for 10s --only app.upstream.waiting");
+    let mut other = ask.clone();
+    (other.phase, other.horizon) = (Phase::Cure, Horizon::Immediate);
+    other.title = "Use a name server that answers, and wait less for one that does not".into();
+    other.command = Command::note(format!(
+        "# /etc/resolv.conf (or what writes it): a name server that answers instead of {ip}; options timeout:1 attempts:2"
+    ));
+    other.needs = "root; restart programs that read resolv.conf only once".into();
+    other.risk = "names that only the old server knows are not found".into();
+    other.takes_s = None;
+    vec![ask, other]
 }
 
 fn fixes(peer: SocketAddr, server: Option<ProcId>) -> Vec<Fix> {
@@ -252,6 +285,20 @@ mod tests {
         .check(&RULE);
         asks(0.06, 1.0, 0.5)
             .must_say(&RULE, "found Not on this host: 0.06 of 0.5 requests in flight on :8080 wait for 192.0.2.5:9000");
+    }
+
+    #[test]
+    fn a_name_server_has_its_own_cure() {
+        let bench = Bench::quiet().on(|host| {
+            let owner = service(100, "api", 8080).id;
+            let link = PeerFacts { peer: "192.0.2.53:53".parse().unwrap(), segments_per_s: 0.0, ..peer(owner, 0.5) };
+            host.sockets = Ok(sockets(vec![ListenerFacts { in_flight: 0.5, ..listener(owner, 8080) }], vec![link]));
+        });
+        bench.must_say(
+            &RULE,
+            "found Not on this host: 0.5 of 0.5 requests in flight on :8080 wait for 192.0.2.53:53 (dns by its port)",
+        );
+        assert!(bench.pastes(&RULE)[0].starts_with("cat /etc/resolv.conf"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Rules of the host, one file per finding.
 
 pub mod cache_thrash;
+pub mod clock_source;
 pub mod conntrack_full;
 mod contenders;
 pub mod context_switches;
@@ -54,6 +55,7 @@ pub(super) const RULES: &[&Rule] = &[
     &system_time::RULE,
     &steal::RULE,
     &hot_core::RULE,
+    &clock_source::RULE,
     &memory_oom::RULE,
     &memory_kernel::RULE,
     &memory_high::RULE,

@@ -1,4 +1,4 @@
-//! host.kernel.table_full: a table or a limit of the kernel is used up: neighbours, memory of TCP sockets.
+//! host.kernel.table_full: a table or a limit of the kernel is used up: neighbours, memory of TCP sockets, inotify of a user.
 
 use crate::detect::command::{Command, sh};
 use crate::detect::finding::{Class, Fix, Horizon, Phase};
@@ -7,6 +7,7 @@ use crate::detect::memory::is_held;
 use crate::detect::params::{NONE_IS_FINE, Param, Params};
 use crate::detect::rule::{Culprit, Judge, Rule};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Verdict, evidence};
+use crate::model::host::InotifyUse;
 use crate::model::seen::{Lack, Why};
 use crate::model::shell::Word;
 use crate::model::subject::{Subject, SubjectType};
@@ -20,9 +21,9 @@ pub const RULE: Rule = Rule {
     id: "host.kernel.table_full",
     class: Class::Error,
     culprit: Culprit::Many,
-    says: "a kernel table or limit is used up (neighbours, memory of TCP sockets)",
+    says: "a kernel table or limit is used up (neighbours, memory of TCP sockets, inotify)",
     params: &[FULL],
-    origins: &["host.neighbours", "host.tcp_memory", "host.kmsg"],
+    origins: &["host.neighbours", "host.tcp_memory", "host.inotify", "host.kmsg"],
     page: "\
 **Neighbours**: the kernel keeps the hardware address of each host of the same link, at most `gc_thresh3` of them. In a flat network
 of many hosts or containers the table runs full; then a host that is not in it cannot be reached at all, though nothing is wrong with
@@ -31,6 +32,10 @@ it: connects to it wait, the kernel's log says `neighbor table overflow`.
 **Memory of TCP sockets**: what all sockets hold together, in pages. Above the second figure of `net.ipv4.tcp_mem` every socket has to
 save (small windows, slow transfers), above the third connections are ended. It is one limit for the whole machine, however much
 memory is free.
+
+**inotify**: what a user may have of it, all his programs together: instances (often 128) and watches. At the limit programs that
+want to watch files say `Too many open files` or `No space left on device`, though there are descriptors and space: log shippers,
+`tail -f`, kubelet, editors, containers that do not start. Watches are counted where a user may have no more than 65,536 of them.
 
 Found from `full` of the limit on, a warning; while the kernel turns something away it goes by the share of the attempts (neighbours)
 or is critical (connections). More neighbours than the limit are such that it does not count (permanent ones, those of a routing
@@ -51,6 +56,8 @@ struct Full {
     refused: Option<f64>,
     /// Attempts per second, where they are counted.
     attempts: Option<f64>,
+    /// Beside the setting, where it holds for each of several.
+    whose: Option<String>,
     origin: &'static str,
     raise: Command,
     undo: Command,
@@ -60,14 +67,15 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let mut judged = Judged::default();
     let mut fullest: f64 = 0.0;
     let raw = &facts.world.host.limits.raw;
-    if raw.neighbours.or(raw.neighbours6).is_none() && raw.tcp_pages.is_none() {
+    if raw.neighbours.or(raw.neighbours6).is_none() && raw.tcp_pages.is_none() && facts.world.host.inotify.is_none() {
         return Judged::unknown(
             Subject::host(),
-            &Lack::new(Why::Absent, "neighbours and memory of TCP sockets, with their limits"),
+            &Lack::new(Why::Absent, "neighbours, memory of TCP sockets and inotify, with their limits"),
         );
     }
     for full in tables(facts) {
-        let subject = Subject::new(SubjectType::Setting, full.setting, full.setting);
+        let mut subject = Subject::new(SubjectType::Setting, full.setting, full.setting);
+        subject.also.extend(full.whose.clone());
         let share = full.used / full.limit * 100.0;
         let refused = full.refused.unwrap_or(0.0);
         if share < params.limit(FULL, is_held(prev, &subject)) && refused <= 0.0 {
@@ -83,15 +91,18 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         found.evidence = vec![
             params.either("share of the limit in use", share, FULL, full.origin),
             evidence("in use", full.used, full.unit, Some(full.limit), full.origin).of_capacity(),
-            evidence("turned away", refused, Unit::PerSecond, NONE_IS_FINE, full.origin),
         ];
+        // Where nobody counts what is turned away, none is said.
+        found
+            .evidence
+            .extend(full.refused.map(|refused| evidence("turned away", refused, Unit::PerSecond, NONE_IS_FINE, full.origin)));
         found.fixes = fixes(full.setting, full.raise, full.undo);
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }
     if judged.verdicts.is_empty() {
         return Judged::clear(
             Subject::host(),
-            format!("at most {} % of a limit in use (neighbours, memory of TCP sockets)", short(fullest)),
+            format!("at most {} % of a limit in use (neighbours, memory of TCP sockets, inotify)", short(fullest)),
         );
     }
     judged
@@ -114,6 +125,7 @@ fn tables(facts: &Facts<'_>) -> Vec<Full> {
                 count(used as f64),
                 count(limit as f64)
             ),
+            whose: None,
             attempts: limits.neighbours_made_per_s.zip(refused).map(|(made, refused)| made + refused),
             used: used as f64,
             limit: limit as f64,
@@ -150,6 +162,7 @@ fn tables(facts: &Facts<'_>) -> Vec<Full> {
             // Connections are ended for too many orphans as well, which is another limit.
             refused: limits.tcp_aborts_per_s.filter(|_| used * 10 >= most * 9),
             attempts: None,
+            whose: None,
             origin: "host.tcp_memory",
             raise: sh!("sysctl -n net.ipv4.tcp_mem; sysctl -w net.ipv4.tcp_mem={}", figures(2)?),
             undo: Command::note("# sysctl -w net.ipv4.tcp_mem='OLD'   # OLD: what was printed before"),
@@ -159,7 +172,42 @@ fn tables(facts: &Facts<'_>) -> Vec<Full> {
         neighbours(limits.raw.neighbours, IPV4, "IPv4"),
         neighbours(limits.raw.neighbours6, "net.ipv6.neigh.default.gc_thresh3", "IPv6"),
     ];
-    of_both.into_iter().flatten().chain(tcp).collect()
+    of_both.into_iter().flatten().chain(tcp).chain(inotify(facts)).collect()
+}
+
+/// Of each setting the user who has most.
+fn inotify(facts: &Facts<'_>) -> Vec<Full> {
+    let known = facts.world.host.inotify.as_ref().and_then(|known| Some((&known.users, known.limits?)));
+    let Some((users, (instances, watches))) = known else { return Vec::new() };
+    let one = |what: &str, setting: &'static str, limit: u64, has: &dyn Fn(&InotifyUse) -> Option<u64>| {
+        let (user, used) = users.iter().filter_map(|u| Some((u, has(u)?))).max_by_key(|(u, used)| (*used, u.uid))?;
+        let process = facts.world.processes().iter().find(|p| p.id == user.most);
+        let most = process.map_or_else(String::new, |p| format!(", most of them {}", p.label()));
+        let name = Word::operand(setting.as_bytes())?;
+        (limit > 0).then(|| Full {
+            setting,
+            title: format!(
+                "User {} has {} of the {} inotify {what} that a user may have{most}",
+                user.uid,
+                count(used as f64),
+                count(limit as f64)
+            ),
+            used: used as f64,
+            limit: limit as f64,
+            unit: Unit::Count,
+            refused: None,
+            attempts: None,
+            whose: process.map(|p| format!("process:{}", p.id)),
+            origin: "host.inotify",
+            raise: sh!("sysctl -w {}={}", name.clone(), limit.saturating_mul(2)),
+            undo: sh!("sysctl -w {}={}", name.clone(), limit),
+        })
+    };
+    let all = [
+        one("instances", "fs.inotify.max_user_instances", instances, &|u| Some(u.instances)),
+        one("watches", "fs.inotify.max_user_watches", watches, &|u| u.watches),
+    ];
+    all.into_iter().flatten().collect()
 }
 
 const IPV4: &str = "net.ipv4.neigh.default.gc_thresh3";
@@ -202,6 +250,26 @@ mod tests {
         neighbours(10_000, 0.0).must_say(&RULE, "clear");
         neighbours(1030, 30.0).must_say(&RULE, "found The IPv4 table of neighbours is full");
         assert_eq!(neighbours(1024, 1.0).pastes(&RULE)[0], "sysctl -w net.ipv4.neigh.default.gc_thresh3=2048");
+    }
+
+    #[test]
+    fn a_user_at_his_limit_of_inotify_is_found() {
+        let has = |instances: u64, watches: Option<u64>| {
+            Bench::quiet().on(|host| {
+                let used = crate::model::host::InotifyUse {
+                    uid: 1000,
+                    instances,
+                    watches,
+                    most: crate::model::host::ProcId { pid: 7, start: 1 },
+                };
+                host.inotify = Some(crate::model::host::Inotify { users: vec![used], limits: Some((128, 8192)) });
+            })
+        };
+        has(60, Some(100)).must_say(&RULE, "clear");
+        has(60, None).must_say(&RULE, "clear");
+        has(128, Some(100)).must_say(&RULE, "found User 1000 has 128 of the 128 inotify instances");
+        has(3, Some(8_190)).must_say(&RULE, "found User 1000 has 8.2k of the 8.2k inotify watches");
+        assert_eq!(has(128, None).pastes(&RULE)[0], "sysctl -w fs.inotify.max_user_instances=256");
     }
 
     #[test]

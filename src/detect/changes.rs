@@ -1,0 +1,91 @@
+//! What is remembered of what changed: settings of servers, and what their clients do now. Pure.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+/// What was there when we came came up at a time that nobody saw.
+pub const LATELY_MS: i64 = 900_000;
+/// Changes that are remembered.
+const KEPT: usize = 64;
+
+/// What is remembered of what changed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Changes {
+    /// Settings of each server as they were read last.
+    settings: BTreeMap<String, BTreeMap<String, String>>,
+    /// What no figure dates by itself, oldest first.
+    log: VecDeque<Change>,
+}
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Wall clock, ms.
+    pub at_ms: i64,
+    /// Source id.
+    pub source: String,
+    /// In words.
+    pub says: String,
+}
+
+impl Changes {
+    /// Notes what a server's settings are now, and what its clients do that they did not before.
+    pub(super) fn note(&mut self, source: &str, settings: BTreeMap<String, String>, came: Vec<String>, now_ms: i64) {
+        let mut new = came;
+        new.retain(|says| !self.log.iter().any(|c| c.source == source && c.says == *says));
+        if !settings.is_empty() {
+            new.extend(differences(self.settings.get(source), &settings));
+            self.settings.insert(source.to_owned(), settings);
+        }
+        let change = |says| Change { at_ms: now_ms, source: source.to_owned(), says };
+        self.log.extend(new.into_iter().map(change));
+        self.log.retain(|c| now_ms - c.at_ms < LATELY_MS);
+        while self.log.len() > KEPT {
+            self.log.pop_front();
+        }
+    }
+
+    /// Those of the last quarter of an hour, oldest first.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Change> {
+        self.log.iter()
+    }
+}
+
+/// One line for each setting that is another one now. A server that tells only what is not its default may tell more, or less.
+fn differences(before: Option<&BTreeMap<String, String>>, now: &BTreeMap<String, String>) -> Vec<String> {
+    let Some(before) = before else { return Vec::new() };
+    let changed = now.iter().filter_map(|(name, value)| match before.get(name) {
+        Some(old) if old == value => None,
+        Some(old) => Some(format!("{name} {old} -> {value}")),
+        None => Some(format!("{name} -> {value}")),
+    });
+    let gone = before.keys().filter(|name| !now.contains_key(*name)).map(|name| format!("{name} -> its default"));
+    changed.chain(gone).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_come_and_go_are_changes_and_the_first_reading_is_none() {
+        let map =
+            |rows: &[(&str, &str)]| rows.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect::<BTreeMap<_, _>>();
+        let mut changes = Changes::default();
+        let mut says = |rows: &[(&str, &str)], came: &[&str]| {
+            let before = changes.log.len();
+            changes.note("a", map(rows), came.iter().map(|c| (*c).to_owned()).collect(), 0);
+            changes.log.iter().skip(before).map(|c| c.says.clone()).collect::<Vec<_>>()
+        };
+        assert!(says(&[("a", "1"), ("b", "2")], &[]).is_empty());
+        // Not read this time.
+        assert!(says(&[], &[]).is_empty());
+        assert_eq!(
+            says(&[("a", "3"), ("c", "4")], &["a new statement"]),
+            ["a new statement", "a 1 -> 3", "c -> 4", "b -> its default"]
+        );
+        assert!(says(&[("a", "3"), ("c", "4")], &["a new statement"]).is_empty(), "once");
+    }
+}
