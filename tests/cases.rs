@@ -158,6 +158,38 @@ fn steal_is_named_and_costs_what_it_takes_from_those_who_run() {
     assert!(named >= 20, "{named}");
 }
 
+/// A host so busy that its reader is late for a second is judged by the second before; one that hangs is not known.
+#[test]
+fn a_reader_that_is_late_hides_nothing_and_one_that_hangs_hides_all() {
+    use perftop::model::seen::{Lack, Why};
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/cpu_hog.perftop");
+    let samples: Vec<_> = Recording::open(&path)
+        .unwrap()
+        .filter_map(|r| match r {
+            Record::Sample(sample) => Some(*sample),
+            _ => None,
+        })
+        .collect();
+    const FROM: usize = 26;
+    // For so many seconds it does not answer: what is said in each of them.
+    let first_of = |seconds: usize| -> Vec<Option<String>> {
+        let mut engine = perftop::engine::Engine::default();
+        let judged = samples.iter().cloned().enumerate().map(|(at, mut sample)| {
+            if (FROM..FROM + seconds).contains(&at) {
+                sample.host.hung =
+                    sample.host.sweep.take().map(|_| Lack::new(Why::TimedOut, "the /proc reader does not respond"));
+            }
+            let d = engine.fold(&sample).evaluation.diagnosis;
+            assert_conserved(&d);
+            d.findings.first().map(|f| f.id.clone())
+        });
+        judged.collect()
+    };
+    let contention = Some("host.cpu.contention".to_owned());
+    assert!(first_of(2)[FROM - 1..FROM + 3].iter().all(|first| *first == contention));
+    assert_eq!(first_of(8)[FROM + 6], None);
+}
+
 /// The recording of requests that wait for another host, with each sample changed; the newest evaluation in the fault.
 fn upstream_changed(mut change: impl FnMut(&mut perftop::model::sample::Sample, u64)) -> perftop::detect::judge::Evaluation {
     const IN_THE_FAULT: usize = 28;

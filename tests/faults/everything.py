@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Every fault of every suite, in random order, some times each; one line of results per run in a file, so that it can be stopped and taken up again.
 
-  tests/faults/run all [--reps N] [--seed N] [--only PART ...] [--minutes M] [--out DIR] [--table] [--half dev|held]
+  tests/faults/run all [--reps N] [--seed N] [--only PART ...] [--minutes M] [--out DIR] [--record DIR] [--table] [--half dev|held]
 
 A run without any effect on the victims is void: it is listed, and not counted. Beside perftop what simpler ways would say.
 """
 import argparse
+import glob
 import hashlib
 import json
 import math
@@ -36,6 +37,8 @@ from trust import TRUST
 HERE = os.path.dirname(os.path.abspath(__file__))
 # Ten that need no tools beside Python and the servers, in some eight minutes.
 TEN = ("four_hogs", "flush_storm", "listen_overflow", "full_datagrams", "full_neighbours", "IdleTransaction", "MissingIndex", "HotRow", "Keys", "Evictions")
+# Nothing happens at all.
+IDLE = ("control_idle", "ControlIdle")
 METRICS = {"cpu": "host.cpu.contention", "memory": "host.memory.reclaim", "disk": "host.io.saturated", "retransmits": "host.network.packet_loss",
            "forks": "host.cpu.process_churn", "switches": "host.cpu.context_switches"}
 STATIC = {"cpu": 80, "memory": 90, "disk": 80, "retransmits": 5}
@@ -104,9 +107,16 @@ def simple(result):
     return {"static": most(static), "z": most([z(m) for m in inside]), "no_edges": most(plain), "waits": postgres.WAIT_SAYS.get(most(waits)) if waits else None}
 
 
-def measure(suite, result, symptoms=()):
+def abstention(kind):
+    """Which sort of nothing it is, where nothing should be said: a healthy host, one that is busy and hurts nobody, or one of which the source is hidden."""
+    if getattr(kind, "hidden", False):
+        return "hidden"
+    return None if kind.truth else "healthy" if kind.__name__ in IDLE else "decoy"
+
+
+def measure(suite, result, kind):
     """One line of results."""
-    j = score.judge(result)
+    j, symptoms, nothing = score.judge(result), getattr(kind, "symptoms", ()), abstention(kind)
     injected, reverted = result["injected"], result["reverted"]
     truths = set(result.get("truths") or ([result["truth"]] if result["truth"] else [])) | set(result["accept"])
     roots = lambda s: [f for f in s["findings"] if not f["explained"] and f.get("class") != "outcome" and (f["severity"] != "info" or result["least"] == "info")]
@@ -129,12 +139,16 @@ def measure(suite, result, symptoms=()):
     hurt = ((during["p99_ms"] or 1e9) >= 1.5 * (before["p99_ms"] or 0) or during["ok_per_s"] <= 0.8 * before["ok_per_s"] or during["errors_per_s"] > 0.1)
     critical = lambda s: any(f["severity"] == "critical" and not f["ended"] for f in s["findings"])
     clear = next((round(t - reverted, 1) for t, s in result["stream"] if t >= reverted and not critical(s)), None)
+    # Of what is hidden nothing is guessed, and it is not called healthy.
+    quiet = [not roots(s) and s["status"] in (("unknown",) if nothing == "hidden" else ("healthy",)) for s in window]
+    late = [s for t, s in result["stream"] if t >= result["ended"] - 5]
     small = [s["unexplained"] <= 0.1 * s["T"] for s in window if s["T"] > 0.05]
     return {"suite": suite, "case": result["case"], "seed": result["seed"], "commit": result.get("commit"), "control": result["control"], "compound": bool(wanted),
             "truth": sorted(truths), "void": not result["control"] and result["least"] != "info" and not hurt,
             "top1": j["top1"], "top3": share(lambda s: hit(s, 3)) > 0.5, "top1_at_10": bool(at_ten) and hit(at_ten, 1), "culprit": j["culprit"],
             "f1": round(share(f1), 2) if wanted else None, "nested": round(share(nested), 2) if symptoms else None, "seconds": j["seconds"],
             "false_criticals": j["false_criticals"], "flaps": j["flaps"], "unexplained": j["unexplained"],
+            "nothing": nothing, "quiet": sum(quiet) >= 0.9 * len(quiet) if nothing and window else None, "recovered": not any(critical(s) for s in late) if late else None,
             "explained_well": round(sum(small) / len(small), 2) if small else None, "clear_s": clear, "status": j["status"], "rank1": j["rank1"], "harm": j["harm"],
             "p99": j["p99"], "ok": j["ok"], "psi": j["psi_first"], **simple(result)}
 
@@ -146,7 +160,8 @@ def of_redis(row, seed, commit):
             "void": False, "slower": slower, "top1": row.get("right", 0) > 0.5, "top3": None, "top1_at_10": None, "culprit": row.get("culprit", 0) > 0.5, "f1": None,
             "nested": None, "seconds": row.get("first_s"), "false_criticals": row["false_criticals"], "flaps": row["flaps"] * 60 / max(1, row["evaluations"]),
             "unexplained": row["unexplained"], "explained_well": None, "clear_s": None, "status": "-" if not control else "not healthy" if row["not_healthy"] else "healthy",
-            "rank1": None, "harm": 0, "p99": "%s -> %s" % tuple(row["victims_ms"]), "ok": "-", "psi": None, "static": None, "z": None, "no_edges": None, "waits": None}
+            "rank1": None, "harm": 0, "p99": "%s -> %s" % tuple(row["victims_ms"]), "ok": "-", "psi": None, "static": None, "z": None, "no_edges": None, "waits": None, "nothing": "decoy" if control else None,
+            "quiet": not row["not_healthy"] if control else None, "recovered": None}
 
 
 def cases():
@@ -164,21 +179,38 @@ def run_one(suite, kind, seed, args, commit):
     watch = Machine()
     work = tempfile.mkdtemp(prefix="perftop-all-", dir=args.work)
     os.chmod(work, 0o755)  # a server runs as a user of its own
+    record = work + "/recorded"
+    os.mkdir(record)
     try:
-        if suite == "redis":
-            given = argparse.Namespace(record=None, cure=False)
-            return of_redis(redis.run(kind, shutil.which("redis-server"), args.binary, given), seed, commit), None
-        if suite == "host":
-            given = argparse.Namespace(binary=args.binary, record=None)
-            result = harness.run_case(kind, given, seed, work)
-        else:
-            given = argparse.Namespace(bin=postgres.newest_bin(), binary=args.binary, cure=False)
-            result = postgres.run_case(kind, given, seed, work)
-        result.update(machine=watch.rows, commit=commit, truths=getattr(kind, "truths", None) or sorted({p.truth for p in getattr(kind, "parts", ())}))
-        return measure(suite, result, getattr(kind, "symptoms", ())), result
+        row, raw = run_in(suite, kind, seed, args, commit, work, record, watch)
+        row["grounded"] = grounded(args.binary, record)
+        if args.record:
+            shutil.copytree(record, args.record, dirs_exist_ok=True)
+        return row, raw
     finally:
         watch.over.set()
         shutil.rmtree(work, ignore_errors=True)
+
+
+def grounded(binary, record):
+    """Every figure that was published while recording is the one that is recomputed from the recording, byte for byte; None without a recording."""
+    files = glob.glob(record + "/*.perftop")
+    verified = [subprocess.run([binary, "replay", "--verify", "--json", "--speed", "1000x", f], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode for f in files]
+    return all(code == 0 for code in verified) if files else None
+
+
+def run_in(suite, kind, seed, args, commit, work, record, watch):
+    if suite == "redis":
+        given = argparse.Namespace(record=record, cure=False)
+        return of_redis(redis.run(kind, shutil.which("redis-server"), args.binary, given), seed, commit), None
+    if suite == "host":
+        given = argparse.Namespace(binary=args.binary, record=record)
+        result = harness.run_case(kind, given, seed, work)
+    else:
+        given = argparse.Namespace(bin=postgres.newest_bin(), binary=args.binary, record=record, cure=False)
+        result = postgres.run_case(kind, given, seed, work)
+    result.update(machine=watch.rows, commit=commit, truths=getattr(kind, "truths", None) or sorted({p.truth for p in getattr(kind, "parts", ())}))
+    return measure(suite, result, kind), result
 
 
 def wilson(bad, n):
@@ -209,7 +241,15 @@ def summary(rows, title):
                 100 * wilson(alarmed, controls), sum(r["flaps"] for r in rows) / len(rows), 100 * sum(well) / max(1, len(well))), "",
             "Top-1 of simpler ways on the same runs: a finding at random %.1f %%, highest PSI %.0f %%, static thresholds of 80 and 90 %% %.0f %%, robust z %.0f %%, "
             "largest class of wait (PostgreSQL) %.0f %%, the ledger without edges %.0f %%." % (100 / max(1, catalogue), says("psi"), says("static"), says("z"),
-            100 * sum(r["waits"] in r["truth"] for r in real if r["suite"] == "postgres") / max(1, sum(r["suite"] == "postgres" for r in real)), says("no_edges"))]
+            100 * sum(r["waits"] in r["truth"] for r in real if r["suite"] == "postgres") / max(1, sum(r["suite"] == "postgres" for r in real)), says("no_edges")), "",
+            "Abstention: %s. Recovered %.0f seconds after the end: %s. Grounded (the recording gives every published figure again, byte for byte): %s." % (
+                ", ".join("%s %s" % (what, ratio([r["quiet"] for r in rows if r.get("nothing") == what])) for what in ("healthy", "decoy", "hidden")),
+                harness.RECOVERY, ratio([r.get("recovered") for r in rows if not r["control"]]), ratio([r.get("grounded") for r in rows]))]
+
+
+def ratio(answers):
+    known = [a for a in answers if a is not None]
+    return "%d of %d" % (sum(known), len(known))
 
 
 def table(rows):
@@ -236,6 +276,7 @@ def main():
     parser.add_argument("--half", choices=("dev", "held"))
     parser.add_argument("--out", default=HERE + "/results_all")
     parser.add_argument("--raw", help="keep the raw stream of each run there")
+    parser.add_argument("--record", help="record each run, with its truth, into that directory")
     parser.add_argument("--work", default="/var/tmp")
     parser.add_argument("--binary", default=None)
     parser.add_argument("--table", action="store_true", help="the table again, from the results")

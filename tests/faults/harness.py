@@ -288,9 +288,7 @@ def run_case(fault_class, args, seed, directory):
         lab.stop(client)
         lab.stop(watch.p)
         if args.record:
-            with open("%s/%s.toml" % (args.record, fault_class.__name__), "w") as f:
-                f.write('truth = "%s"\nkind = "%s"\nkeys = %s\nfrom_ms = %d\nto_ms = %d\n' % (fault.truth or "", fault.kind or "",
-                        json.dumps(sorted(map(str, fault.keys))), (injected + score.SETTLE) * 1000, reverted * 1000))
+            score.write_truth("%s/%s.toml" % (args.record, fault_class.__name__), fault, injected, reverted)
         with open(csv) as f:
             rows = [line.split(",") for line in f if line.count(",") == 2]
         return {"case": fault_class.__name__, "seed": seed, "control": fault.control, "truth": fault.truth, "kind": fault.kind, "least": fault.least, "accept": fault.accept, "victims": lab.victims(),

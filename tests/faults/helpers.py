@@ -85,6 +85,21 @@ def serve(a):
         finally:
             conn.close()
 
+    def resolve():
+        """A name is asked for as the C library does: a socket for the question, 5 s of patience, twice."""
+        host, port = a.upstream.rsplit(":", 1)
+        for _ in range(2):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
+                asker.settimeout(5)
+                asker.connect((host, int(port)))
+                try:
+                    asker.send(b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x04shop\x00\x00\x01\x00\x01")
+                    asker.recv(512)
+                    return
+                except OSError:
+                    pass
+        raise OSError(5, "no answer")
+
     memory = mmap.mmap(-1, max(a.touch_mb, 1) * MIB, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     for page in range(a.touch_mb * MIB // 4096):
         memory[page * 4096] = 1
@@ -93,7 +108,7 @@ def serve(a):
         for _ in range(500):
             memory[random.randrange(max(a.touch_mb, 1) * MIB // 4096) * 4096] = 2
 
-    work = {"/touch": touch, "/line": line, "/connect": connect, "/upstream": upstream, "/cpu": lambda: None, "/read": lambda: read(2), "/write": write, "/rw": lambda: (read(1), write()),
+    work = {"/touch": touch, "/line": line, "/connect": connect, "/resolve": resolve, "/upstream": upstream, "/cpu": lambda: None, "/read": lambda: read(2), "/write": write, "/rw": lambda: (read(1), write()),
             "/pages": pages, "/append": append, "/leak": leak}
 
     class Handler(http.server.BaseHTTPRequestHandler):

@@ -2,7 +2,7 @@
 import sys
 import time
 
-from faults import Fault, sh
+from faults import Fault, sh, slow_upstream
 from helpers import meminfo
 
 # Asks for the hardware address of each host of a network, again and again.
@@ -203,5 +203,77 @@ class control_huge_pages(huge_pages):
         self.keys.clear()
 
 
-KINDS = [own_flushes, one_thread, control_half_a_thread, full_neighbours, control_some_neighbours, tcp_memory, full_datagrams, control_datagrams, huge_pages,
+# A name server that answers after so many ms, by a file; below zero not at all.
+NAMES = """
+import socket, sys, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind((sys.argv[1], 53))
+while True:
+    question, asker = s.recvfrom(512)
+    ms = float(open(sys.argv[2]).read())
+    if ms >= 0:
+        time.sleep(ms / 1e3)
+        s.sendto(question, asker)
+"""
+# Opens so many instances of inotify, with so many watches each.
+WATCH = """
+import ctypes, os, sys, tempfile, time
+libc = ctypes.CDLL(None, use_errno=True)
+kept = []
+for n in range(int(sys.argv[1])):
+    fd = libc.inotify_init()
+    if fd < 0: break
+    kept.append(fd)
+time.sleep(120)
+"""
+
+
+class dead_resolver(slow_upstream):
+    """The service asks a name server for each request; that answers within 1 ms, then not at all."""
+    path, usual, slow = "/resolve", "1", "-1"
+
+    def setup(self):
+        super().setup()
+        self.keys = {self.address + ":53"}
+
+    def service_args(self):
+        return ("--upstream", self.address + ":53")
+
+    def ready(self):
+        self.lab.start([*self.lab.inside, sys.executable, "-c", NAMES, self.address, self.delay])
+        time.sleep(1)
+
+
+class control_resolver(dead_resolver):
+    """It takes 10 ms: names are slow, and nobody waits for long."""
+    truth, kind, control, slow = None, None, True, "10"
+
+    def inject(self):
+        super().inject()
+        self.keys.clear()
+
+
+class inotify_instances(Setting):
+    """A program opens all the instances of inotify that its user may have: nobody else gets one."""
+    truth, name, value, many = "host.kernel.table_full", "fs.inotify.max_user_instances", "128", 200
+
+    def inject(self):
+        self.lower()
+        self.p = self.lab.start([sys.executable, "-c", WATCH, self.many])
+
+    def revert(self):
+        self.lab.stop(self.p)
+        self.restore()
+
+
+class control_inotify(inotify_instances):
+    """Half of them."""
+    truth, kind, control, many = None, None, True, 60
+
+    def inject(self):
+        super().inject()
+        self.keys.clear()
+
+
+KINDS = [dead_resolver, control_resolver, inotify_instances, control_inotify, own_flushes, one_thread, control_half_a_thread, full_neighbours, control_some_neighbours, tcp_memory, full_datagrams, control_datagrams, huge_pages,
          control_huge_pages]

@@ -12,6 +12,8 @@ from postgres import Psql
 class Fault:
     control, truth, kind, least, cured, database, accept = False, None, None, "warning", False, "bench", ()
     scale, hold, cure_s, settings = 10, postgres.HOLD, 14, ()
+    # As whom perftop reads: `role@`.
+    watcher = ""
 
     def __init__(self, lab):
         self.lab, self.server, self.keys, self.queries = lab, lab.server, set(), set()

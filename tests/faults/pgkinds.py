@@ -1,5 +1,5 @@
 """Kinds of faults of PostgreSQL that nobody claimed, or for which the wrong cure was said; and their near-twins."""
-from pgfaults import Control, Fault
+from pgfaults import Control, Fault, IdleTransaction
 
 
 class Loaded(Fault):
@@ -130,4 +130,17 @@ class ControlPartitions(Control):
         self.lab.stop(self.p)
 
 
-KINDS = [Jit, Planning, BulkInserts, Subtransactions, SortSpill, FreshTable, ManyIndexes, ControlJit, ControlPartitions]
+class HiddenLocks(IdleTransaction):
+    """All wait for a lock, and perftop may see neither the sessions nor the statements of others: it cannot tell, and says so."""
+    truth, kind, control, hidden, cured, watcher = None, None, True, True, False, "watcher@"
+
+    def setup(self):
+        super().setup()
+        self.server.sql("CREATE ROLE watcher LOGIN", "postgres")
+
+    def inject(self):
+        super().inject()
+        self.keys.clear()
+
+
+KINDS = [HiddenLocks, Jit, Planning, BulkInserts, Subtransactions, SortSpill, FreshTable, ManyIndexes, ControlJit, ControlPartitions]

@@ -142,11 +142,12 @@ class PgLab(Lab):
 class Watch:
     """perftop's stream; beside it what the two usual looks say each second."""
 
-    def __init__(self, lab, binary):
-        url = "postgres:///postgres?host=%s&port=%d" % (lab.server.dir, lab.server.port)
+    def __init__(self, lab, binary, record=None):
+        url = "postgres://%s/postgres?host=%s&port=%d" % (lab.fault.watcher, lab.server.dir, lab.server.port)
         read, write = os.pipe()
         self.lines, self.full, self.waits, self.done = [], [], [], False
         self.p = lab.start([binary, "check", "--watch", "1s", "--format", "json", "--no-config", "--no-discover", "--postgres", url], out=write)
+        self.recorder = record and lab.start([binary, "record", "--every", "1s", "--no-config", "--no-discover", "--postgres", url, record])
         os.close(write)
         threading.Thread(target=self.read, args=(read,), daemon=True).start()
         threading.Thread(target=self.look, args=(lab.server,), daemon=True).start()
@@ -206,7 +207,8 @@ def run_case(kind, args, seed, work):
         server.sql("SELECT pg_stat_statements_reset()", "postgres")
         log = directory + "/lat"
         fault.victims(log)
-        watch = Watch(lab, args.binary)
+        name = getattr(args, "record", None) and "%s/pg_%s" % (args.record, "".join("_" * (c.isupper() and n > 0) + c.lower() for n, c in enumerate(kind.__name__)))
+        watch = Watch(lab, args.binary, name and name + ".perftop")
         begin = time.time()
         time.sleep(WARM)
         injected = time.time()
@@ -226,6 +228,9 @@ def run_case(kind, args, seed, work):
         ended = time.time()
         watch.done = True
         lab.stop(watch.p)
+        if name:
+            lab.stop(watch.recorder)
+            score.write_truth(name + ".toml", fault, injected, reverted)
         if pasted is not None:
             outcomes = [r for t, s in watch.lines if t > pasted["at"] for r in s["resolved"] if r["key"].split("|")[0] == fault.truth]
             after = [s for t, s in watch.lines if t > ended - 4]

@@ -1,6 +1,7 @@
 """The score of a raw result: top-1, culprit, seconds to the right verdict, false criticals, what stays unexplained, how calm the verdict is, and
 whether its first fix would touch a victim; beside "highest PSI first"."""
 import collections
+import json
 import re
 
 SETTLE = 10  # the decision window begins so many seconds after the injection
@@ -59,6 +60,13 @@ def blamed(result, finding):
     keys = [finding["key"]] + [a.split(":", 1)[1] for a in finding["also"]]
     keys = [k.split("@")[0] for k in keys] if result["kind"] == "process" else keys + [k.split("@")[0] for k in keys]
     return any(k in result["keys"] for k in keys)
+
+
+def write_truth(path, fault, injected, reverted):
+    """Beside a recording: what is true of it, and when."""
+    with open(path, "w") as f:
+        f.write('truth = "%s"\nkind = "%s"\nkeys = %s\nfrom_ms = %d\nto_ms = %d\n' % (fault.truth or "", fault.kind or "",
+                json.dumps(sorted(map(str, fault.keys))), (injected + SETTLE) * 1000, reverted * 1000))
 
 
 def judge(result):

@@ -109,6 +109,9 @@ pub struct HostFacts {
     pub serving_unreadable: u32,
 }
 
+/// The newest reading stands for so long while the next one is late.
+const LATE_S: f64 = 3.0;
+
 impl Facts {
     /// Derives the facts of the newest snapshot of `window` (oldest first).
     #[must_use]
@@ -116,7 +119,13 @@ impl Facts {
         let Some(newest) = window.last() else { return Self::empty() };
         let identity = newest.identity.clone();
         let sweeps: Vec<&HostSweep> = window.iter().filter_map(|s| s.sweep.as_deref().ok()).collect();
-        let host = match &newest.sweep {
+        // A host so busy that one reading is late is judged by the one before: that it is slow is no reason to know nothing of it.
+        let late = |new: &&HostSweep| newest.at.seconds_since(&new.at).is_some_and(|s| s <= LATE_S);
+        let known = match &newest.sweep {
+            Err(lack) if lack.why == Why::TimedOut => sweeps.last().copied().filter(late).ok_or(lack),
+            sweep => sweep.as_deref(),
+        };
+        let host = match known {
             Err(lack) => HostFacts::unknown(lack, newest),
             Ok(new) => HostFacts::derive(new, &sweeps, window, overrides),
         };

@@ -94,7 +94,9 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let pressed = facts.world.host.psi.memory.as_ref().is_ok_and(|psi| psi.best() >= PRESSED);
     let reclaims = memory.direct_reclaims_per_s.is_some_and(|r| r > 0.0);
     let little = stalled + reread < (LITTLE * found.victims_time).max(LITTLE);
-    found.standing = little.then_some(pressed || reclaims);
+    // What is evicted for lack of room is read again; the kernel forgets soon that it had it, where it has so little left.
+    let reads = facts.ledger.sum(|_| true, Actor::disk_wait) >= READS_S && memory.read_bytes_per_s.is_some_and(|b| b >= READS);
+    found.standing = little.then_some(pressed || reclaims || reads);
     found.evidence = vec![
         params.row_below("memory available", available, AVAILABLE, "host.memory"),
         params.row("held by the kernel", share, HOLDS, "host.memory"),
@@ -107,6 +109,9 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
 
 /// PSI memory, 0..1, from which someone waits.
 const PRESSED: f64 = 0.005;
+/// Waiting for disks, s/s, and bytes read per second from which files do not fit into what is left.
+const READS_S: f64 = 0.05;
+const READS: f64 = 1_048_576.0;
 /// Seconds per second, and as a part of the foreground time: below both the loss alone is no warning.
 const LITTLE: f64 = 0.1;
 
