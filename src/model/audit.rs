@@ -105,6 +105,8 @@ pub const TOUCHED: &[Touched] = &[
     row(Use::Read, "/proc/self/maps", "the runtime: the stack of its first thread"),
     row(Use::Read, "/sys/devices/system/clocksource/clocksource0/*", "the clock source"),
     row(Use::Read, "/dev/kmsg", "kernel messages of the last ten minutes"),
+    row(Use::Look, "/sys/fs/fuse/connections", "file systems that a daemon serves"),
+    row(Use::Read, "/sys/fs/fuse/connections/*/waiting", "requests that wait for it"),
     row(Use::Look, "/sys/block", "block devices"),
     row(Use::Look, "/sys/block/**", "devices that a device is built from"),
     row(Use::Read, "/sys/block/*/queue/*", "rotational, scheduler"),

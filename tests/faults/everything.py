@@ -114,6 +114,14 @@ def abstention(kind):
     return None if kind.truth else "healthy" if kind.__name__ in IDLE else "decoy"
 
 
+def cured(result):
+    """Of those whose first fix was pasted as it is: the victims are as quick as before, but for half; None where it was none to paste."""
+    pasted, before = result.get("cure"), result["latency"]["before"]["p99_ms"]
+    if not pasted:
+        return None
+    return bool(pasted["pasted"]) and pasted["p99_ms"] is not None and pasted["p99_ms"] <= 1.5 * (before or 1e9)
+
+
 def measure(suite, result, kind):
     """One line of results."""
     j, symptoms, nothing = score.judge(result), getattr(kind, "symptoms", ()), abstention(kind)
@@ -148,6 +156,7 @@ def measure(suite, result, kind):
             "top1": j["top1"], "top3": share(lambda s: hit(s, 3)) > 0.5, "top1_at_10": bool(at_ten) and hit(at_ten, 1), "culprit": j["culprit"],
             "f1": round(share(f1), 2) if wanted else None, "nested": round(share(nested), 2) if symptoms else None, "seconds": j["seconds"],
             "false_criticals": j["false_criticals"], "flaps": j["flaps"], "unexplained": j["unexplained"],
+            "label": getattr(kind, "label", None), "cured": cured(result),
             "nothing": nothing, "quiet": sum(quiet) >= 0.9 * len(quiet) if nothing and window else None, "recovered": not any(critical(s) for s in late) if late else None,
             "explained_well": round(sum(small) / len(small), 2) if small else None, "clear_s": clear, "status": j["status"], "rank1": j["rank1"], "harm": j["harm"],
             "p99": j["p99"], "ok": j["ok"], "psi": j["psi_first"], **simple(result)}
@@ -247,6 +256,17 @@ def summary(rows, title):
                 harness.RECOVERY, ratio([r.get("recovered") for r in rows if not r["control"]]), ratio([r.get("grounded") for r in rows]))]
 
 
+def outside_table(rows):
+    """The re-enacted anomalies, by what would cure, and by whether the first fix did."""
+    mine = [r for r in rows if r.get("label") and not r["control"]]
+    if not mine:
+        return []
+    out = ["", "**Anomalies as published**: %d runs; the cause that would cure first in %s; pasted as it is, the first fix cured in %s." % (
+        len(mine), ratio([r["top1"] for r in mine]), ratio([bool(r["cured"]) for r in mine])), "", "| label | case | said first | right | first fix cures |", "|---|---|---|---|---|"]
+    return out + ["| %s | %s (%d) | %s | %s | %s |" % (r["label"], r["case"], r["seed"], r["rank1"], "yes" if r["top1"] else "**no**",
+                                                       {None: "nothing to paste", True: "yes", False: "**no**"}[r["cured"]]) for r in mine]
+
+
 def ratio(answers):
     known = [a for a in answers if a is not None]
     return "%d of %d" % (sum(known), len(known))
@@ -263,7 +283,7 @@ def table(rows):
             r["suite"], r["case"], r["seed"], " void" if r["void"] else "", half(r["case"]), ", ".join(r["truth"]) or "nothing", said,
             "-" if r["control"] else "yes" if r["culprit"] else "**no**", "-" if r["seconds"] is None else r["seconds"], r["false_criticals"],
             100 * r["unexplained"], r["flaps"], r["p99"]))
-    return "\n".join(out)
+    return "\n".join(out + outside_table(rows))
 
 
 def main():

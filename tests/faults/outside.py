@@ -8,7 +8,7 @@ from pgkinds import Loaded
 
 class Fresh(Loaded):
     """A table of so many rows and columns, filled a moment ago."""
-    rows, columns, indexes, label, kind = 100000, 4, 0, "", None
+    rows, columns, indexes, label, kind, by_cure = 100000, 4, 0, "", None, True
 
     def setup(self):
         columns = ", ".join("c%d int" % n for n in range(self.columns))
@@ -108,7 +108,7 @@ class OutLargeFetch(Fresh):
 
 class ControlOutInserts(Fresh, Control):
     """Inserts, ten a second."""
-    control, label = True, "no impact"
+    control, label, by_cure = True, "no impact", False
     text = OutConcurrentInserts.text
 
     def inject(self):
@@ -117,7 +117,7 @@ class ControlOutInserts(Fresh, Control):
 
 class ControlOutLookups(Fresh, Control):
     """Lookups without an index, one every two seconds."""
-    control, label = True, "no impact"
+    control, label, by_cure = True, "no impact", False
     text = OutMissingIndex.text
 
     def inject(self):

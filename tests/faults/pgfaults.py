@@ -12,6 +12,8 @@ from postgres import Psql
 class Fault:
     control, truth, kind, least, cured, database, accept = False, None, None, "warning", False, "bench", ()
     scale, hold, cure_s, settings = 10, postgres.HOLD, 14, ()
+    # The first fix is pasted at the end, whatever it is of.
+    by_cure = False
     # As whom perftop reads: `role@`.
     watcher = ""
 

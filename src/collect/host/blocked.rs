@@ -7,6 +7,7 @@ use crate::model::foreign::Foreign;
 use crate::model::host::StateHit;
 use crate::model::seen::Why;
 
+use super::daemons::waits;
 use super::process::{Known, Processes, list};
 use super::stat;
 
@@ -19,7 +20,7 @@ impl Processes {
     /// One sample of the states of the threads that ran lately: who is in uninterruptible sleep.
     /// With `blocked_only` those that were in it at the sweep, for waits that raise no pressure.
     pub fn sample_states(&mut self, reader: &mut Reader, roots: &Roots, blocked_only: bool) -> Vec<StateHit> {
-        let mut left = SAMPLED_THREADS;
+        let (mut left, daemons) = (SAMPLED_THREADS, self.daemons);
         self.looks = self.looks.wrapping_add(1);
         let mut hits = Vec::new();
         let mut due: Vec<&Known> =
@@ -47,7 +48,10 @@ impl Processes {
             let dir = roots.proc.join(known.row.id.pid.to_string()).join("task");
             let mut in_d = |tid: &i32| {
                 let path = dir.join(tid.to_string()).join("stat");
-                matches!(reader.parse(&path, stat::parse), Ok(s) if s.state == 'D')
+                match reader.parse(&path, stat::parse) {
+                    Ok(s) if s.state == 'S' => daemons && known.blocked() && waits(reader, &dir.join(tid.to_string())),
+                    state => matches!(state, Ok(s) if s.state == 'D'),
+                }
             };
             let seen: Vec<i32> = chosen.filter(|tid| in_d(tid)).collect();
             let of_all = |part: usize| u32::try_from((part * tids.len()).div_ceil(take)).unwrap_or(0);
@@ -88,8 +92,17 @@ impl Known {
         self.row.state == 'D' || !self.stood.is_empty()
     }
 
-    /// Threads in state D, and what one of them waits in once it was so in two samples in a row.
-    pub(super) fn look_for_blocked(&mut self, reader: &mut Reader, dir: &Path, pid: i32, was_blocked: bool) {
+    /// Threads in state D, and what one of them waits in once it was so in two samples in a row. With `daemons` those as well that wait
+    /// for one.
+    pub(super) fn look_for_blocked(&mut self, reader: &mut Reader, dir: &Path, was_blocked: bool, daemons: bool) {
+        let pid = self.row.id.pid;
+        let waits = |reader: &mut Reader, state: char, tid: i32| match state {
+            'S' => daemons && !self.row.kernel && waits(reader, &dir.join(tid.to_string())),
+            state => state == 'D',
+        };
+        if waits(reader, self.row.state, pid) {
+            self.row.state = 'D';
+        }
         let before = !self.stood.is_empty() || was_blocked;
         let mut stuck = (self.row.state == 'D').then_some(pid);
         let stood = std::mem::take(&mut self.stood);
@@ -97,7 +110,8 @@ impl Known {
         if self.row.threads > 1 && !self.row.kernel {
             for tid in list(dir).unwrap_or_default().into_iter().filter(|t| *t != pid).take(SAMPLED_THREADS) {
                 let one = dir.join(tid.to_string());
-                if !matches!(reader.parse(&one.join("stat"), stat::parse), Ok(s) if s.state == 'D') {
+                let state = reader.parse(&one.join("stat"), stat::parse).map_or(' ', |s| s.state);
+                if !waits(reader, state, tid) {
                     continue;
                 }
                 // In the same wait as in the sample before only when it was on no CPU in between.

@@ -5,6 +5,7 @@ mod blocked;
 pub mod cgroup;
 pub mod changed;
 pub mod cpu;
+mod daemons;
 pub mod disk;
 pub mod filesystem;
 pub mod identity;

@@ -40,6 +40,8 @@ pub struct Mode {
     pub cpus: usize,
     /// Seconds since the last sweep, for the budget.
     pub interval_s: f64,
+    /// Requests wait for a daemon that serves a file system: who waits for it is looked for.
+    pub daemons: bool,
 }
 
 #[derive(Debug)]
@@ -79,6 +81,8 @@ pub struct Processes {
     pub(super) looks: usize,
     /// Processes that all samples reached so far: the next one begins behind them.
     pub(super) reached: usize,
+    /// Some wait for a daemon that serves a file system.
+    pub(super) daemons: bool,
     row_cost_ns: f64,
     path: PathBuf,
 }
@@ -91,6 +95,7 @@ impl Processes {
     pub fn scan(&mut self, reader: &mut Reader, roots: &Roots, mode: Mode) -> Seen<ProcessTable> {
         let started = clock::mono_ns();
         self.round += 1;
+        self.daemons = mode.daemons;
         let pids = list(&roots.proc)?;
         let budget = BUDGET_NS as f64 * mode.interval_s.clamp(0.25, 5.0);
         let affordable = if self.row_cost_ns > 0.0 { budget / self.row_cost_ns } else { f64::INFINITY };
@@ -173,6 +178,7 @@ impl Processes {
         if let Some(known) = self.known.get_mut(&pid)
             && known.row.threads == 1
             && !full
+            && !mode.daemons
             && main.is_some_and(|m| (m.run_ns, m.slices) == (known.sched.run_ns, known.sched.slices))
         {
             known.changed = false;
@@ -194,8 +200,8 @@ impl Processes {
         let resident = known.row.rss_pages;
         known.changed = known.update(&parsed, now);
         let may_stand = known.may_stand(round);
-        if full || may_stand || known.blocked() {
-            known.look_for_blocked(reader, &roots.proc.join(pid.to_string()).join("task"), pid, was_blocked);
+        if full || may_stand || known.blocked() || mode.daemons {
+            known.look_for_blocked(reader, self.file(roots, pid, "task"), was_blocked, mode.daemons);
         }
         if full && mode.cpu_pressure && !known.row.kernel {
             let allowed = reader.parse(self.file(roots, pid, "status"), stat::parse_allowed).ok();

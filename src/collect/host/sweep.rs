@@ -12,7 +12,7 @@ use crate::model::foreign::Foreign;
 use crate::model::host::{HostSweep, ProcId, PsiRaw, StateHit, StateSampling};
 use crate::model::mask;
 
-use super::{cgroup, cpu, disk, kmsg, limits, memory, network, process, psi, tables};
+use super::{cgroup, cpu, daemons, disk, kmsg, limits, memory, network, process, psi, tables};
 
 /// Between two samples of IO pressure, while there is some.
 const STATE_EVERY: Duration = Duration::from_millis(100);
@@ -193,6 +193,7 @@ impl Sweeper {
             cpu_pressure: grown.is_none_or(|us| us as f64 > interval_s * 20_000.0),
             cpus: cpu.as_ref().map_or(0, |c| c.cores.len()),
             interval_s,
+            daemons: daemons::waiting(reader, roots) > 0,
         };
         self.cpu_total_us = cpu_total;
         for (id, command) in self.commands.answers() {

@@ -87,7 +87,7 @@ pub(super) const ORIGINS: &[Origin] = &[
     origin(
         "host.iodelay",
         "/proc/PID/task/*/stat, field 3, sampled ten times a second while PSI io grows, three times while it does not",
-        "threads in state D per sample, s/s; standard error sqrt(mean / samples)",
+        "threads in state D, or asleep until a FUSE daemon answers, per sample, s/s; standard error sqrt(mean / samples)",
         "for i in 1 2 3 4 5; do grep -h State /proc/PID/task/*/status; sleep 0.2; done",
     ),
     origin(

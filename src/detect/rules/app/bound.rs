@@ -7,7 +7,7 @@ use crate::detect::ledger::State;
 use crate::detect::params::{Param, Params};
 use crate::detect::rule::{Culprit, Judge, Rule};
 use crate::detect::rules::crowd::{Crowd, Look, crowds};
-use crate::detect::rules::support::{demand, programs, unseen_cores};
+use crate::detect::rules::support::{demand, programs};
 use crate::detect::verdict::{Facts, Found, Judged, Left, Prev, Verdict, evidence};
 use crate::model::facts::ProcFacts;
 use crate::model::host::ProcId;
@@ -16,6 +16,7 @@ use crate::model::subject::Subject;
 use crate::model::unit::{Unit, short};
 
 use super::bound_words::{fixes, spent_on, title};
+use super::own_share::{HALF, Share, Totals, own_waiting};
 use super::own_time::{OwnTime, Part};
 
 const TIME: Param = Param {
@@ -80,8 +81,6 @@ that one is to blame. **What to do**: the finding says what would make it faster
 
 /// Shown at once.
 const MOST: usize = 3;
-/// Of what competes, to be who causes the waiting.
-const HALF: f64 = 0.5;
 
 fn judge(facts: &Facts<'_>, left: &Left<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     if let Err(lack) = &facts.world.host.processes {
@@ -95,6 +94,12 @@ fn judge(facts: &Facts<'_>, left: &Left<'_>, params: &Params<'_>, prev: Option<&
         candidates(facts, &total).into_iter().filter_map(|who| Bound::of(facts, left, params, prev, &total, who)).collect();
     bound.sort_by(|a, b| b.order().total_cmp(&a.order()).then(a.who.subject.key.cmp(&b.who.subject.key)));
     bound.truncate(MOST);
+    // Two that have half each: no second is given twice.
+    for (state, left) in &left.by_state {
+        let sum: f64 = bound.iter().flat_map(|b| &b.own).filter(|(s, _)| s == state).map(|(_, lost)| lost).sum();
+        let own = bound.iter_mut().flat_map(|b| &mut b.own).filter(|(s, _)| s == state);
+        own.for_each(|(_, lost)| *lost *= (left / sum.max(1e-9)).min(1.0));
+    }
     if bound.is_empty() {
         return Judged::clear(Subject::host(), "no program waits for itself, and no job works all the time");
     }
@@ -108,46 +113,11 @@ fn full(params: &Params<'_>, held: bool) -> f64 {
     params.get(FULL) / 100.0 * if held { BAND } else { 1.0 }
 }
 
-/// A device that works this part of the time is what its requesters wait for.
-const WORKS: f64 = 0.3;
 /// Of the foreground time, percent: from here on what a server loses by itself is a warning.
 const MUCH: f64 = 10.0;
 
-/// What all programs take together.
-struct Totals {
-    /// Competing CPU use.
-    demand: f64,
-    /// Bytes moved per second.
-    moved: f64,
-    /// Bytes written per second.
-    written: f64,
-    /// Those that wait for responses of peers.
-    asking: HashSet<ProcId>,
-}
-
-fn moved(p: &ProcFacts) -> f64 {
-    p.read_bytes_per_s.unwrap_or(0.0) + p.write_bytes_per_s.unwrap_or(0.0)
-}
-
 fn waits_for_cpu(p: &ProcFacts) -> bool {
     p.runnable.is_some_and(|s| s > 0.0)
-}
-
-impl Totals {
-    fn of(facts: &Facts<'_>) -> Self {
-        let sum = |part: &dyn Fn(&ProcFacts) -> f64| facts.world.processes().iter().filter(|p| !p.kernel).map(part).sum::<f64>();
-        // The devices know what processes do not tell: other users' reads, the kernel's own.
-        let disks = || facts.world.host.disks.iter().flatten().filter(|d| d.leaf);
-        let of_disks: f64 = disks().map(|d| d.read_bytes_per_s + d.write_bytes_per_s).sum();
-        let links = facts.world.host.sockets.iter().flat_map(|s| &s.peers);
-        let written_there: f64 = disks().map(|d| d.write_bytes_per_s).sum();
-        Self {
-            demand: sum(&demand) + unseen_cores(facts.world),
-            moved: sum(&moved).max(of_disks),
-            written: sum(&|p| p.write_bytes_per_s.unwrap_or(0.0)).max(written_there),
-            asking: links.filter(|l| l.fresh >= HALF).filter_map(|l| l.owner).collect(),
-        }
-    }
 }
 
 /// Every program with time of its own but perftop itself and the servers that are read: those say more of themselves.
@@ -204,13 +174,13 @@ impl<'a> Bound<'a> {
         }
         let time = OwnTime::of(facts, &who.members);
         let share = Share::of(facts, total, &who);
-        let own = own_waiting(facts, left, &share, &who);
+        let blamed = left.blamed.iter().any(|key| *key == who.subject.typed_key() || who.subject.also.contains(key));
+        let own = own_waiting(facts, left, &share, (&who, blamed));
         let lost: f64 = own.iter().map(|(_, s)| s).sum();
         let serves =
             who.members.iter().any(|p| p.serves == Some(true) || !p.listens.is_empty() || p.weight.why == "has a terminal");
         let queued = if serves && time.one_thread(full(params, held)) { queued(facts, &who) } else { None };
         let queued = queued.filter(|q| *q >= params.limit(QUEUED, held));
-        let blamed = left.blamed.iter().any(|key| *key == who.subject.typed_key() || who.subject.also.contains(key));
         let busy = !serves && !blamed && time.total() >= params.limit(TIME, held);
         let largest = time.parts.first().cloned().filter(|_| queued.is_some() || busy);
         let by = match own.iter().filter(|_| lost >= params.limit(LOST, held)).max_by(|a, b| a.1.total_cmp(&b.1)) {
@@ -279,59 +249,6 @@ impl<'a> Bound<'a> {
         }
         rows
     }
-}
-
-/// How much of what competes it has.
-struct Share {
-    cpu: f64,
-    disk: f64,
-    /// A device works.
-    works: bool,
-}
-
-impl Share {
-    fn of(facts: &Facts<'_>, total: &Totals, who: &Crowd<'_>) -> Self {
-        let sum = |part: &dyn Fn(&ProcFacts) -> f64| who.members.iter().map(|p| part(p)).sum::<f64>();
-        let share = |mine: f64, all: f64| if all > 0.0 { mine / all } else { 0.0 };
-        let written = share(sum(&|p| p.write_bytes_per_s.unwrap_or(0.0)), total.written);
-        // Who waits inside fsync waits for what is written.
-        let flushes = sum(&|p| p.sync_wait.unwrap_or(0.0)) * 2.0 >= sum(&|p| p.io_wait.unwrap_or(0.0));
-        Self {
-            cpu: share(sum(&demand), total.demand),
-            disk: if flushes { written } else { share(sum(&moved), total.moved) },
-            works: facts.world.host.disks.iter().flatten().any(|d| d.leaf && d.util >= WORKS),
-        }
-    }
-
-    /// Who has half of it causes the waiting for it.
-    fn causes(&self, part: &Part) -> bool {
-        match part {
-            Part::Queue => self.cpu >= HALF,
-            part if part.disk() => self.disk >= HALF,
-            _ => true,
-        }
-    }
-}
-
-/// What nobody claims of its waiting and it causes itself, by state: as much of each state as it has of what competes.
-fn own_waiting(facts: &Facts<'_>, left: &Left<'_>, share: &Share, who: &Crowd<'_>) -> Vec<(State, f64)> {
-    let causes = |state: State| match state {
-        State::CpuRunnable => share.cpu,
-        // While no device works, nobody waits for one: a limit, a frozen file system, a dead server.
-        State::IoWait if share.works => share.disk,
-        _ => 0.0,
-    };
-    let members = |id: ProcId| who.members.iter().any(|p| p.id == id);
-    let of = |(state, left): &(State, f64)| {
-        let share = causes(*state);
-        if share < HALF {
-            return None;
-        }
-        let part = (left / facts.ledger.state(*state).max(1e-9)).min(1.0);
-        let waits = facts.ledger.sum(|a| members(a.id) && !a.is_session(), |a| a.in_state(*state));
-        (waits > 0.0).then_some((*state, waits * part * share.min(1.0)))
-    };
-    left.by_state.iter().filter_map(of).collect()
 }
 
 /// Requests in flight before its listeners that do not wait for others in turn.

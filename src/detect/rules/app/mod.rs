@@ -3,6 +3,7 @@
 pub mod bound;
 mod bound_words;
 mod late;
+mod own_share;
 mod own_time;
 pub mod pool_queueing;
 pub mod service_stalled;

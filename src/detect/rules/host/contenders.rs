@@ -7,6 +7,8 @@ use crate::detect::verdict::{Facts, Prev};
 use crate::model::facts::ProcFacts;
 use crate::model::subject::Subject;
 
+use super::without::{self, Due};
+
 /// Who is to blame for the waits of others in the run queue; or, alone, for its own.
 pub(super) struct Blamed<'a> {
     pub(super) subject: Subject,
@@ -17,6 +19,8 @@ pub(super) struct Blamed<'a> {
     /// What others lose in the run queue (or, alone, what itself waits).
     pub(super) lost: f64,
     pub(super) alone: bool,
+    /// The part of `lost` that is its doing, and what others would wait without it.
+    pub(super) due: Due,
     /// Several programs, whose label is a plural.
     pub(super) many: bool,
     /// Batch that should give way.
@@ -45,7 +49,8 @@ pub(super) fn polite<'a>(facts: &Facts<'a>, prev: Option<&Prev>) -> Option<Blame
     let crowd = most.into_iter().nth(at)?;
     let (many, share) = (crowd.programs > 1, crowd.amount / (taken + others));
     let made = Blamed::new(facts, crowd.subject, crowd.label, crowd.members, share, false);
-    Some(Blamed { many, polite: true, ..made })
+    // A promise is broken by what is measured, not by what load alone would tell.
+    Some(Blamed { many, polite: true, due: Due { part: share, alone: None }, ..made })
 }
 
 /// Who takes most of what competes, by the shares that are enough to be named and the least of them; and the server that waits for itself,
@@ -104,8 +109,10 @@ pub(super) fn blame<'a>(
 
 impl<'a> Blamed<'a> {
     fn new(facts: &Facts<'a>, subject: Subject, label: String, members: Vec<&'a ProcFacts>, share: f64, alone: bool) -> Self {
-        let mut blamed = Self { subject, label, members, share, lost: 0.0, alone, many: false, polite: false };
+        let due = Due { part: share, alone: None };
+        let mut blamed = Self { subject, label, members, share, lost: 0.0, due, alone, many: false, polite: false };
         blamed.lost = facts.ledger.sum(|a| blamed.is_victim(a), |a| a.in_state(State::CpuRunnable));
+        blamed.due = without::due(facts.world, &blamed.members, share, blamed.lost);
         blamed
     }
 
@@ -120,6 +127,6 @@ impl<'a> Blamed<'a> {
 
     /// What its end would give back.
     pub(super) fn gain(&self) -> f64 {
-        if self.alone { self.lost } else { self.share * self.lost }
+        if self.alone { self.lost } else { self.due.part * self.lost }
     }
 }

@@ -8,6 +8,8 @@ use crate::detect::rules::support::{Program, confidence, demand, gives_way, kept
 use crate::detect::verdict::{Facts, Found, Prev};
 use crate::model::facts::ProcFacts;
 
+use super::without;
+
 /// A program with the part of the others' run delay that is its doing.
 pub struct Blamed<'a> {
     /// Who.
@@ -20,6 +22,8 @@ pub struct Blamed<'a> {
     pub lost: f64,
 }
 
+/// Of a program's CPU use.
+const MOSTLY: f64 = 0.5;
 /// PSI cpu below which nobody stands for a CPU.
 const PRESSED: f64 = 0.05;
 
@@ -44,8 +48,11 @@ pub fn most<'a>(facts: &Facts<'a>, prev: Option<&Prev>, cores: impl Fn(&ProcFact
     let program = kept(all, prev, share)?;
     let share = share(&program);
     let waiting = facts.ledger.sum(|a| a.family != program.root, |a| a.in_state(State::CpuRunnable));
-    let cores = program.members.iter().map(|p| plain(p)).sum();
-    Some(Blamed { cores, share, lost: waiting * share, program })
+    let cores: f64 = program.members.iter().map(|p| plain(p)).sum();
+    // What it does in that way is what it does: without the one there is not the other.
+    let whole = cores >= MOSTLY * program.members.iter().filter_map(|p| p.cpu).sum::<f64>();
+    let part = if whole { without::due(facts.world, &program.members, share, waiting).part } else { share };
+    Some(Blamed { cores, share, lost: waiting * part, program })
 }
 
 impl Blamed<'_> {

@@ -74,7 +74,9 @@ scheduler takes it off the CPU at once. PSI cpu is a gate only: below `pressure`
 **Who is to blame**: the program (a process and its forks) whose CPU use, weighted by its nice value, is the largest
 share of competing CPU use; processes that cannot be seen compete too. Where no program has `share` of it, the smallest
 crowd is blamed that has: copies of one program, what runs in one control group, what one user runs; never one that holds
-a server which waits itself. Below `least` nothing is. The loss is the run delay of everyone else times that share. A
+a server which waits itself. Below `least` nothing is. The loss is the run delay of everyone else times that share; where the
+CPUs are full, that delay less what the others would wait by themselves (cores that they want x load^CPUs / (1 - load^CPUs)), if
+that is more. A
 program at nice 10 or more, SCHED_IDLE or SCHED_BATCH is not to blame as long as it gives way: where others wait for `polite`
 or more beside it, though they use less than seven tenths of the CPUs themselves, it is seen not to. A foreground program that uses half of the
 CPUs or more, and delays itself more than others, needs more CPU: its own run delay is the loss then.
@@ -190,6 +192,9 @@ impl Blamed<'_> {
         } else {
             params.row("share of competing CPU use, nice-weighted", self.share * 100.0, SHARE, "host.processes")
         });
+        rows.extend(self.due.alone.filter(|_| !self.alone).map(|alone| {
+            evidence("run-queue wait of others without it, by their load", alone, Unit::SecondsPerSecond, None, "host.processes")
+        }));
         if let Some(p) = pressure {
             rows.push(params.row("PSI cpu some", p, PRESSURE, "host.psi.cpu"));
         }

@@ -54,7 +54,8 @@ well as the one that copies a disk image; and fsync of a small file waits behind
 those being written are near that limit; which wait a task is in is not checked.
 
 **Who is to blame**: the program that dirties most, from `share` of all written bytes on. The loss is the IO wait of
-everyone else x (1 - its baseline share) x that share.
+everyone else x (1 - its baseline share) x that share; or, if that is more, less what the others alone would wait: at the limit the disk
+takes what is dirtied and no more, so that they would be a load of 1 - share.
 
 **Relief**: pause it, or give it the idle IO class (bfq alone honours it); by hand: let it bypass the cache
 (`oflag=direct`). **Cure**: a smaller `vm.dirty_background_bytes`, so that writeback starts earlier; by hand: a write
@@ -90,7 +91,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let share = writer.amount / all;
     let others = facts.ledger.sum(|a| !writer.has(a), Actor::disk_wait);
     let baseline = facts.ledger.baseline_disk_share();
-    let lost = others * (1.0 - baseline) * share;
+    let part = part(share, others);
+    let lost = others * (1.0 - baseline) * part;
     if lost < params.limit(LOST, held) {
         return Judged::clear(
             host,
@@ -107,7 +109,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let dirties = writer.verb("dirties", "dirty");
     let title = format!("{} {dirties} {}/s at the dirty limit: others wait for IO", writer.label, bytes(writer.amount));
     let mut found = Found::new(Class::Live, title);
-    found.losses = facts.ledger.disk_losses(|a| !writer.has(a), (1.0 - baseline) * share);
+    found.losses = facts.ledger.disk_losses(|a| !writer.has(a), (1.0 - baseline) * part);
     found.victims_time = facts.ledger.sum(|a| !writer.has(a), Actor::time);
     found.own_time = facts.ledger.sum(|a| writer.has(a), Actor::time);
     found.held_share = share;
@@ -123,6 +125,13 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         .chain([earlier()])
         .collect();
     Judged::found(writer.subject, found)
+}
+
+/// The part of what others wait that is due to who dirties that share. At the limit the disk takes what is dirtied, and no more: the others
+/// alone would be a load of 1 - share, before which load / (1 - load) wait.
+fn part(share: f64, others: f64) -> f64 {
+    let alone = (1.0 - share) / share.max(1e-9);
+    share.max(1.0 - alone / others.max(1e-9))
 }
 
 fn earlier() -> Fix {
@@ -148,6 +157,14 @@ fn honoured(facts: &Facts<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_fills_the_limit_is_to_blame_for_what_others_would_not_wait_alone() {
+        assert!((part(0.9, 3.0) - (1.0 - 0.1 / 0.9 / 3.0)).abs() < 1e-9);
+        // Half of the bytes are others': they would wait as well, in a short queue.
+        assert!((part(0.5, 0.4) - 0.5).abs() < 1e-9);
+        assert!((part(1.0, 2.0) - 1.0).abs() < 1e-9);
+    }
     use crate::detect::bench::host::{pressure, process, service};
     use crate::detect::bench::{Bench, Table};
 

@@ -6,6 +6,7 @@ use crate::detect::fix;
 use crate::detect::ledger::{Actor, State, refault_share};
 use crate::detect::params::{NONE_IS_FINE, Param, Params};
 use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::rules::crowd::{Crowd, Look, crowds};
 use crate::detect::rules::support::{Program, confidence, programs};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, evidence};
 use crate::model::facts::{Facts as World, MemoryFacts, ProcFacts};
@@ -63,7 +64,8 @@ limit) and either PSI memory or refaults. The loss is PSI memory some, less what
 of everyone else x min(1, refaulted bytes / bytes read).
 
 **Who is to blame**: the program whose resident memory grows most (1 MiB/s and a twentieth of the memory at least),
-else the largest.
+else the largest; where that has less than half of what all programs have, the smallest crowd that has half (copies of one program,
+what runs in one control group, what one user runs).
 
 **Relief**: pause it, where nobody depends on it. **Cure**: cap its memory in its unit; by hand: smaller caches or
 heaps, more memory.",
@@ -101,14 +103,14 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         return Judged::clear(host, "no process holds memory");
     };
     // What the culprit itself waits is its own affair.
-    let reread = facts.ledger.sum(|a| a.family != program.root, Actor::disk_wait) * refaults / 100.0;
+    let reread = facts.ledger.sum(|a| !program.has(a), Actor::disk_wait) * refaults / 100.0;
     if stalled + reread < params.limit(LOST, held) {
         return Judged::clear(host, "little memory is available, but no foreground time is lost");
     }
     let mut found = Found::new(Class::Live, title(&program, memory));
     found.losses = vec![(State::MemoryStalled, stalled), (State::IoWait, reread)];
-    found.victims_time = facts.ledger.sum(|a| a.family != program.root, Actor::time) + stalled;
-    found.own_time = facts.ledger.sum(|a| a.family == program.root, Actor::time);
+    found.victims_time = facts.ledger.sum(|a| !program.has(a), Actor::time) + stalled;
+    found.own_time = facts.ledger.sum(|a| program.has(a), Actor::time);
     found.held_share = program.amount / memory.raw.total.max(1) as f64;
     found.evidence = evidence_rows(params, memory, pressure, refaults, available);
     found.against = vec![evidence("swap in use", swap_used(memory), Unit::Bytes, None, "host.memory")];
@@ -116,26 +118,30 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     found.confidence = confidence(facts.ledger, stalled + reread, facts.ledger.io_rounds);
     found.lacks = usize::from(pressure.is_none());
     found.fixes = fixes(facts.world, &program);
-    Judged::found(program.subject(), found)
+    Judged::found(program.subject.clone(), found)
 }
 
-fn title(program: &Program<'_>, memory: &MemoryFacts) -> String {
+fn title(program: &Crowd<'_>, memory: &MemoryFacts) -> String {
     let growth: f64 = program.members.iter().filter_map(|p| p.rss_growth_bytes_per_s).sum();
     let grows = if growth > 1e6 { format!(", growing by {}/s", bytes(growth)) } else { String::new() };
     format!(
-        "Memory is short ({} available): {} holds {}{grows}",
+        "Memory is short ({} available): {} {} {}{grows}",
         bytes(memory.available_bytes as f64),
-        program.label(),
+        program.label,
+        program.verb("holds", "hold"),
         bytes(program.amount)
     )
 }
 
 /// Of the programs with a process that `takes_part` the one that grows most (at least 1 MiB/s and a twentieth of the memory), else
 /// the largest.
-pub fn culprit<'a>(facts: &Facts<'a>, prev: Option<&Prev>, takes_part: impl Fn(&ProcFacts) -> bool) -> Option<Program<'a>> {
+/// Where no program has half of what all have, and none grows, the smallest crowd that has is one.
+pub fn culprit<'a>(facts: &Facts<'a>, prev: Option<&Prev>, takes_part: impl Fn(&ProcFacts) -> bool) -> Option<Crowd<'a>> {
     const GROWS: f64 = 1_048_576.0;
+    const HALF: f64 = 0.5;
     let total = facts.world.host.memory.as_ref().map_or(f64::INFINITY, |m| m.raw.total as f64);
-    let mut all = programs(facts.world, |p| p.rss_bytes as f64);
+    let amount = |p: &ProcFacts| p.rss_bytes as f64;
+    let mut all = programs(facts.world, amount);
     all.retain(|program| program.members.iter().any(|p| takes_part(p)));
     let growth = |p: &Program<'_>| p.members.iter().filter_map(|m| m.rss_growth_bytes_per_s).sum::<f64>();
     let held = |p: &Program<'_>| {
@@ -147,8 +153,18 @@ pub fn culprit<'a>(facts: &Facts<'a>, prev: Option<&Prev>, takes_part: impl Fn(&
         let candidates = all.iter().enumerate().filter(|(_, p)| growth(p) > GROWS && p.amount > total / 20.0);
         candidates.max_by(|a, b| growth(a.1).total_cmp(&growth(b.1))).map(|(i, _)| i)
     };
-    let index = all.iter().position(held).or_else(grower).unwrap_or(0);
-    (index < all.len()).then(|| all.swap_remove(index))
+    let known = all.iter().position(held).or_else(grower);
+    let half = HALF * all.iter().map(|p| p.amount).sum::<f64>();
+    if known.is_none() && all.first().is_some_and(|first| first.amount < half) {
+        let crowds = crowds(facts.world, &all, Look { amount: &amount, waits: &|p| p.io_wait.is_some_and(|s| s > 0.0) }, half);
+        let was = |c: &Crowd<'_>| prev.is_some_and(|p| p.held.iter().any(|h| c.was(&h.subject)));
+        let at = crowds.iter().position(was).unwrap_or(0);
+        if let Some(crowd) = crowds.into_iter().nth(at) {
+            return Some(crowd);
+        }
+    }
+    let index = known.unwrap_or(0);
+    (index < all.len()).then(|| all.swap_remove(index).into())
 }
 
 fn swap_used(memory: &MemoryFacts) -> f64 {
@@ -175,7 +191,7 @@ fn evidence_rows(
     rows
 }
 
-fn fixes(facts: &World, program: &Program<'_>) -> Vec<Fix> {
+fn fixes(facts: &World, program: &Crowd<'_>) -> Vec<Fix> {
     let mut cure = fix::shell_fix(
         Phase::Cure,
         Horizon::ShortTerm,
@@ -183,7 +199,7 @@ fn fixes(facts: &World, program: &Program<'_>) -> Vec<Fix> {
         Command::note(format!(
             "# [Service] MemoryHigh={:.0}M   (or the heap and cache settings of {})",
             program.amount * 0.7 / 1_048_576.0,
-            program.label()
+            program.label
         )),
     );
     cure.risk = "it slows down or fails to allocate, instead of everyone else".into();
@@ -222,6 +238,22 @@ mod tests {
             held: Some(short_of(0.065, 0.03)),
         }
         .check(&RULE);
+    }
+
+    /// Jobs of one kind that were started apart.
+    #[test]
+    fn a_pile_of_jobs_is_one_culprit() {
+        let jobs = |each: u64, beside: u64| {
+            let job = |n: i32| ProcFacts { rss_bytes: each << 20, uid: Some(0), ..process(300 + n, "report") };
+            let other = ProcFacts { rss_bytes: beside << 20, ..process(400, "db") };
+            short_of(0.045, 0.03).on(|host| {
+                let server = host.processes.as_ref().unwrap().iter().find(|p| p.id.pid == 100).cloned();
+                host.processes = Ok((0..8).map(job).chain([other]).chain(server).collect());
+            })
+        };
+        jobs(700, 1_000).must_say(&RULE, "found Memory is short (369 MiB available): report processes hold 5.5 GiB");
+        // Less than the one beside them.
+        jobs(100, 4_000).must_say(&RULE, "found Memory is short (369 MiB available): db (pid 400) holds 3.9 GiB");
     }
 
     #[test]

@@ -28,7 +28,7 @@ answer. Processes that touch it are stuck in uninterruptible sleep or wait for a
 separate threads and is not blocked; while four mounts hang it checks no other.
 
 The loss is the foreground time in state D while PSI io stands still, and that of threads that hang for 4 s in one
-kernel function that waits for no disk. Which mount they wait for cannot be seen: several hung mounts share it evenly.
+kernel function that waits for no disk. A thread that sleeps until the daemon of a FUSE mount answers counts like one in state D. Which mount they wait for cannot be seen: several hung mounts share it evenly.
 A mount on a local device is never critical: a loaded disk answers late too.
 
 **Relief**: see which server it is and who waits; a lazy unmount, offered for network and FUSE mounts only, lets new

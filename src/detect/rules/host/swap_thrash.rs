@@ -7,6 +7,7 @@ use crate::detect::fix;
 use crate::detect::ledger::{Actor, State};
 use crate::detect::params::{Param, Params};
 use crate::detect::rule::{Culprit, Judge, Rule};
+use crate::detect::rules::crowd::Crowd;
 use crate::detect::rules::support::{confidence, programs};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, evidence};
 use crate::model::seen::Lack;
@@ -66,30 +67,31 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     }
     // Chosen again each time: who grew first may by now be one of those whose pages go.
     let Some(program) = memory_reclaim::culprit(facts, None, |p| p.major_faults_per_s.is_some_and(|f| f >= 1.0))
-        .or_else(|| programs(facts.world, |p| p.rss_bytes as f64).into_iter().next())
+        .or_else(|| programs(facts.world, |p| p.rss_bytes as f64).into_iter().next().map(Crowd::from))
     else {
         return Judged::clear(host, "no process holds memory");
     };
     // Of the pages that come back some are its own: others stand still by their share of the major faults.
     let faults = |own: bool| {
-        let counted = facts.world.processes().iter().filter(|p| (p.family == program.root) == own);
+        let counted = facts.world.processes().iter().filter(|p| program.members.iter().any(|m| m.family == p.family) == own);
         counted.filter_map(|p| p.major_faults_per_s).sum::<f64>()
     };
     let of_others = faults(false) / (faults(true) + faults(false)).max(1e-9);
     let stalled = facts.ledger.state(State::MemoryStalled) * of_others;
     let title = format!(
-        "The working set does not fit in memory: {}/s swapped out and {}/s in; {} holds {}",
+        "The working set does not fit in memory: {}/s swapped out and {}/s in; {} {} {}",
         bytes(went),
         bytes(came),
-        program.label(),
+        program.label,
+        program.verb("holds", "hold"),
         bytes(program.amount)
     );
     let mut found = Found::new(Class::Live, title);
     let reads = memory.read_bytes_per_s.unwrap_or(0.0);
-    let waits = facts.ledger.sum(|a| a.family != program.root, Actor::disk_wait) * (came / reads.max(came).max(1.0));
+    let waits = facts.ledger.sum(|a| !program.has(a), Actor::disk_wait) * (came / reads.max(came).max(1.0));
     found.losses = vec![(State::MemoryStalled, stalled), (State::IoWait, waits)];
-    found.victims_time = facts.ledger.sum(|a| a.family != program.root, Actor::time) + stalled;
-    found.own_time = facts.ledger.sum(|a| a.family == program.root, Actor::time);
+    found.victims_time = facts.ledger.sum(|a| !program.has(a), Actor::time) + stalled;
+    found.own_time = facts.ledger.sum(|a| program.has(a), Actor::time);
     found.evidence = vec![
         params.row("swapped in", came, SWAPPED, "host.vmstat"),
         params.row("swapped out", went, SWAPPED, "host.vmstat"),
@@ -110,7 +112,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     );
     cure.risk = "none: read-only".into();
     found.fixes = fix::pause(facts.world, &program.members).into_iter().chain([cure]).collect();
-    Judged::found(program.subject(), found)
+    Judged::found(program.subject, found)
 }
 
 #[cfg(test)]

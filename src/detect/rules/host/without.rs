@@ -1,0 +1,84 @@
+//! What others would wait in the run queue if a program were gone: full CPUs are full because of it, not by its share alone. Pure.
+
+use crate::detect::rules::support::{gives_way, unseen_cores};
+use crate::model::facts::{Facts, ProcFacts};
+
+/// Busy CPUs from which the run queue is a matter of load.
+const FULL: f64 = 0.85;
+/// A thread that gets so much of what the program's busiest one gets would take more if it could.
+const BOUND: f64 = 0.5;
+
+/// What others wait, because of whom.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Due {
+    /// The part of their waiting that is due to the program, 0..1.
+    pub part: f64,
+    /// What they would wait by themselves, s/s; `None` where only the share counts.
+    pub alone: Option<f64>,
+}
+
+/// The part of `waiting` (s/s, of all others) that is due to these: their share of what competes, or, where the CPUs are full, what the
+/// others would not wait by themselves, whichever is more.
+pub fn due(facts: &Facts, members: &[&ProcFacts], share: f64, waiting: f64) -> Due {
+    let full = facts.host.cpu.as_ref().is_ok_and(|cpu| cpu.busy >= FULL);
+    if !full || waiting <= 0.0 {
+        return Due { part: share, alone: None };
+    }
+    let busiest = |p: &ProcFacts| p.hottest.or(p.cpu).unwrap_or(0.0);
+    let theirs = members.iter().map(|p| busiest(p)).fold(0.0, f64::max);
+    // What is kept from running would run more; what answers requests would not.
+    let wants = |p: &ProcFacts| p.cpu.unwrap_or(0.0) + if busiest(p) >= BOUND * theirs { p.runnable.unwrap_or(0.0) } else { 0.0 };
+    let other = |p: &&ProcFacts| !p.kernel && !gives_way(p) && !members.iter().any(|m| m.id == p.id);
+    let rest = facts.processes().iter().filter(other).map(wants).sum::<f64>() + unseen_cores(facts);
+    let alone = queue(rest, facts.cpus());
+    Due { part: share.max(1.0 - alone / waiting), alone: alone.is_finite().then_some(alone) }
+}
+
+/// Mean number of waiting tasks where `busy` cores of work come to `cpus` CPUs: R / S = 1 / (1 - load^cpus).
+fn queue(busy: f64, cpus: f64) -> f64 {
+    let load = (busy / cpus).powf(cpus);
+    if load < 1.0 { busy * load / (1.0 - load) } else { f64::INFINITY }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::Bench;
+    use crate::detect::bench::host::{process, service};
+
+    /// Two CPUs: a hog with so many cores, a service, and another job.
+    fn on_two(busy: f64, hog: f64, serves: (f64, f64), job: (f64, f64)) -> Bench {
+        let mut all = vec![process(1, "hog"), service(2, "api", 80), process(3, "job")];
+        for (p, (cpu, runnable)) in all.iter_mut().zip([(hog, hog), serves, job]) {
+            (p.cpu, p.runnable, p.hottest) = (Some(cpu), Some(runnable), Some(cpu));
+        }
+        // The service spreads its work over many threads.
+        all[1].hottest = Some(serves.0 / 10.0);
+        Bench::quiet().running(all).with_cpu(|cpu| {
+            cpu.busy = busy;
+            cpu.cores.truncate(2);
+        })
+    }
+
+    fn part(bench: &Bench, share: f64, waiting: f64) -> f64 {
+        let hog: Vec<&ProcFacts> = bench.world().processes().iter().filter(|p| p.id.pid == 1).collect();
+        due(bench.world(), &hog, share, waiting).part
+    }
+
+    #[test]
+    fn who_fills_the_cpus_is_to_blame_for_all_that_others_would_not_wait_alone() {
+        // 0.3 cores of requests on two CPUs hardly wait: 0.3 x 0.0225 / 0.9775.
+        let alone = 0.3 * 0.0225 / 0.9775;
+        let measured = part(&on_two(1.0, 1.7, (0.3, 0.9), (0.0, 0.0)), 0.85, 0.9);
+        assert!((measured - (1.0 - alone / 0.9)).abs() < 1e-9, "{measured}");
+    }
+
+    #[test]
+    fn where_cpus_are_idle_or_another_would_fill_them_only_the_share_counts() {
+        assert!((part(&on_two(0.5, 0.7, (0.3, 0.1), (0.0, 0.0)), 0.7, 0.1) - 0.7).abs() < 1e-9);
+        // A second job takes as much, and would take all.
+        assert!((part(&on_two(1.0, 0.9, (0.2, 0.5), (0.9, 0.9)), 0.45, 1.4) - 0.45).abs() < 1e-9);
+        // The service alone fills them.
+        assert!((part(&on_two(1.0, 0.2, (1.8, 2.0), (0.0, 0.0)), 0.1, 2.0) - 0.1).abs() < 0.2);
+    }
+}
