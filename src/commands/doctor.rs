@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::cli::Doctor;
 use crate::collect::deadline::Deadline;
+use crate::collect::host::inotify::Watches;
 use crate::collect::host::{filesystem, identity, serving, sweep::Sweeper};
 use crate::config::Settings;
 use crate::model::audit::TOUCHED;
@@ -34,7 +35,7 @@ pub fn run(options: &Doctor, settings: &Settings) -> Result<u8, Failure> {
     let identity = identity::read(&roots);
     let mut sweeper = Sweeper::new(roots.clone());
     let first = sweeper.sweep(1.0);
-    let serving = serving::scan(&roots, &[]).map(|scan| scan.serving);
+    let serving = serving::scan(&roots, &[], &mut Watches::default()).map(|scan| scan.serving);
     let mounts = runtime()?.block_on(async { filesystem::Filesystems::default().read(&roots, &Deadline::default()).await });
     let mut out = String::new();
     let inside = identity.inside.as_ref().map_or_else(String::new, |i| format!(", inside a {i}"));

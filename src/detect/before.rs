@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 
 use crate::model::facts::{Facts as World, ProcFacts};
-use crate::model::host::ChangedKind;
+use crate::model::host::{ChangedKind, KernelMessage};
 use crate::model::source::Place;
 use crate::model::unit::Unit;
 
 use super::changes::{Change, Changes, LATELY_MS};
 use super::finding::{Class, Finding, Known};
 use super::kinds::KINDS;
+use super::rules::find;
 use super::verdict::evidence;
 
 /// So long before a finding came up what changed may have to do with it.
@@ -27,30 +28,38 @@ pub(super) fn note(changes: &mut Changes, world: &World) {
             changes.note(source, (kind.settings)(world, source), (kind.came)(world, source), world.at.wall_ms);
         }
     }
+    changes.keep(&KINDS.iter().flat_map(|kind| (kind.servers)(world)).collect::<Vec<_>>());
+    changes.run(world.processes().iter().filter(|p| !p.kernel).map(|p| p.name.shown()), world.at.wall_ms);
 }
 
 /// Shows each root what changed before it.
 pub(super) fn name(changes: &Changes, world: &World, findings: &mut [Finding]) {
-    let all: Vec<Change> = changes.all().cloned().chain(servers(world)).chain(of_host(world)).collect();
+    let all: Vec<Change> = changes.all().cloned().chain(servers(world)).chain(of_host(changes, world)).collect();
+    let said: Vec<Change> = messages(world);
     for f in findings.iter_mut().filter(|f| f.raised() && matches!(f.class, Class::Live | Class::Error | Class::Outcome)) {
         let Ok(began) = f.since.at.parse::<jiff::Timestamp>() else { continue };
         let (began_ms, seen) = (began.as_millisecond(), f.since.known == Known::Observed);
         let until = if seen { began_ms } else { world.at.wall_ms };
         let within = if seen { BEFORE_MS } else { LATELY_MS };
         let related = |c: &&Change| {
-            (-SLACK_MS..within).contains(&(until - c.at_ms))
-                && (c.source == f.source || of_same_host(world, &c.source, &f.source))
+            let before = until - c.at_ms;
+            let here = c.source == f.source || of_same_host(world, &c.source, &f.source);
+            before >= -SLACK_MS - c.late_ms && before < within && here
         };
-        let mut before: Vec<&Change> = all.iter().filter(related).collect();
+        // What the kernel says is what such a finding is made of, and no change before it.
+        let reads = find(f.id.as_str()).is_some_and(|rule| rule.origins.iter().any(|o| LOG.contains(o)));
+        let mut before: Vec<&Change> = all.iter().chain(said.iter().filter(|_| !reads)).filter(related).collect();
         before.sort_by(|a, b| b.at_ms.cmp(&a.at_ms).then_with(|| a.says.cmp(&b.says)));
         for change in before.into_iter().take(SHOWN) {
-            let (word, ago_ms) =
-                if seen { ("before it", began_ms - change.at_ms) } else { ("lately", world.at.wall_ms - change.at_ms) };
-            let claim = format!("changed {word}: {}", change.says);
+            let (word, ago_ms) = if seen { ("before it", began_ms - change.at_ms) } else { ("lately", world.at.wall_ms - change.at_ms) };
+            let claim = format!("{word}: {}", change.says);
             f.evidence.push(evidence(claim, (ago_ms.max(0) / 1000) as f64, Unit::Seconds, None, "judge.changes"));
         }
     }
 }
+
+/// Figures that the kernel's messages are about.
+const LOG: &[&str] = &["host.kmsg", "host.cgroup.memory", "host.wchan"];
 
 /// What the host does concerns its servers; what one server changes concerns itself.
 fn of_same_host(world: &World, change: &str, finding: &str) -> bool {
@@ -65,17 +74,16 @@ fn servers(world: &World) -> Vec<Change> {
         for source in (kind.servers)(world) {
             for (says, ago_s) in (kind.ages)(world, source) {
                 let at_ms = world.at.wall_ms - (ago_s * 1000.0) as i64;
-                all.push(Change { at_ms, source: source.to_owned(), says: says.to_owned() });
+                all.push(Change { at_ms, source: source.to_owned(), says: says.to_owned(), late_ms: 0 });
             }
         }
     }
     all
 }
 
-/// Programs that started, files that were changed, and what the kernel said.
-fn of_host(world: &World) -> Vec<Change> {
-    let host = |at_ms: i64, says: String| Change { at_ms, source: "host".into(), says };
-    let mut all: Vec<Change> = started(world).into_iter().map(|(at_ms, says)| host(at_ms, says)).collect();
+/// Programs that started, and files that were changed.
+fn of_host(changes: &Changes, world: &World) -> Vec<Change> {
+    let mut all: Vec<Change> = started(changes, world).into_iter().map(|(at_ms, says)| host(at_ms, says)).collect();
     for file in world.host.changed.iter() {
         all.push(host(
             file.at_ms,
@@ -85,16 +93,31 @@ fn of_host(world: &World) -> Vec<Change> {
             },
         ));
     }
-    let now_us = world.at.mono_ns / 1000;
-    for message in world.host.messages.iter().flatten() {
-        let ago_ms = (now_us.saturating_sub(message.at_us) / 1000) as i64;
-        all.push(host(world.at.wall_ms - ago_ms, format!("the kernel says: {}", message.text)));
-    }
     all
 }
 
+fn host(at_ms: i64, says: String) -> Change {
+    Change { at_ms, source: "host".into(), says, late_ms: 0 }
+}
+
+/// What the kernel said: of each kind the newest.
+fn messages(world: &World) -> Vec<Change> {
+    let now_us = world.at.mono_ns / 1000;
+    let mut newest: Vec<&KernelMessage> = Vec::new();
+    for message in world.host.messages.iter().flatten().rev() {
+        if newest.iter().all(|m| m.kind != message.kind) {
+            newest.push(message);
+        }
+    }
+    let one = |m: &KernelMessage| {
+        let ago_ms = (now_us.saturating_sub(m.at_us) / 1000) as i64;
+        host(world.at.wall_ms - ago_ms, format!("the kernel says: {}", m.text))
+    };
+    newest.into_iter().map(one).collect()
+}
+
 /// Programs of which every process is young, and that serve someone or do something: when the first of them started.
-fn started(world: &World) -> Vec<(i64, String)> {
+fn started(changes: &Changes, world: &World) -> Vec<(i64, String)> {
     const BUSY_CORES: f64 = 0.1;
     const BUSY_BYTES: f64 = 1_048_576.0;
     let ticks = world.identity.as_ref().map_or(100.0, |i| i.ticks_per_s as f64);
@@ -114,10 +137,15 @@ fn started(world: &World) -> Vec<(i64, String)> {
     let all = programs.values().filter(young).filter(counts);
     all.filter_map(|all| {
         let first = all.iter().max_by_key(|p| age_ms(p))?;
+        let began_ms = world.at.wall_ms - age_ms(first);
+        // Jobs of that name come and go.
+        if changes.ran(first.name.shown(), began_ms) {
+            return None;
+        }
         let more = if all.len() > 1 { format!(", {} of that name", all.len()) } else { String::new() };
         let unit = first.cgroups.iter().find_map(|g| g.path.shown().rsplit('/').next().filter(|last| last.ends_with(".service")));
         let unit = unit.map_or_else(String::new, |unit| format!(" of {unit}"));
-        Some((world.at.wall_ms - age_ms(first), format!("{}{unit} started{more}", first.label())))
+        Some((began_ms, format!("{}{unit} started{more}", first.label())))
     })
     .collect()
 }
@@ -174,12 +202,15 @@ mod tests {
         let at = |started_s, finding_s| {
             shown(&Changes::default(), &started(started_s, 0.5), finding("host", finding_s, Known::Observed))
         };
-        assert_eq!(at(42, 30), [("changed before it: job (pid 9) started".to_owned(), 12.0)]);
+        assert_eq!(at(42, 30), [("before it: job (pid 9) started".to_owned(), 12.0)]);
         assert_eq!(at(20, 30), []);
+        let mut known = Changes::default();
+        known.run(std::iter::once("job"), NOW_MS - 100_000);
+        assert_eq!(shown(&known, &started(42, 0.5), finding("host", 30, Known::Observed)), [], "jobs of that name come and go");
         assert_eq!(at(400, 30), []);
         let there = finding("host", 0, Known::AtLeast);
         let lately = shown(&Changes::default(), &started(400, 0.5), there.clone());
-        assert_eq!(lately, [("changed lately: job (pid 9) started".to_owned(), 400.0)]);
+        assert_eq!(lately, [("lately: job (pid 9) started".to_owned(), 400.0)]);
         assert_eq!(shown(&Changes::default(), &started(400, 0.01), there), [], "it does nothing");
     }
 
@@ -195,12 +226,12 @@ mod tests {
         note(&mut changes, with("64").world());
         let source = with("64").world().servers.postgres[0].id.clone();
         let of = |source: &str, bench: &Bench| shown(&changes, bench, finding(source, 0, Known::Observed));
-        assert_eq!(of(&source, &with("64")), [("changed before it: work_mem 4096 -> 64".to_owned(), 0.0)]);
+        assert_eq!(of(&source, &with("64")), [("before it: work_mem 4096 -> 64".to_owned(), 0.0)]);
         assert_eq!(of("host", &with("64")), []);
         let upgraded = with("64").on(|host| {
             let path = "/var/lib/dpkg/status".into();
             host.changed = Arc::new(vec![ChangedFile { path, kind: ChangedKind::Packages, at_ms: NOW_MS - 60_000 }]);
         });
-        assert_eq!(of("host", &upgraded), [("changed before it: packages (/var/lib/dpkg/status)".to_owned(), 60.0)]);
+        assert_eq!(of("host", &upgraded), [("before it: packages (/var/lib/dpkg/status)".to_owned(), 60.0)]);
     }
 }

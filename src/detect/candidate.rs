@@ -1,6 +1,6 @@
 //! A rule's finding on its way to the list.
 
-use crate::model::subject::Subject;
+use crate::model::subject::{Subject, SubjectType};
 
 use super::finding::Explains;
 use super::ledger::State;
@@ -35,7 +35,10 @@ impl Candidate {
     /// The objects that it blames.
     pub(super) fn blames(&self) -> Vec<String> {
         let all = std::iter::once(self.subject.typed_key()).chain(self.subject.also.iter().cloned());
-        all.map(|key| format!("{}|{key}", self.source)).collect()
+        // The whole of a host or a server is blamed for many things.
+        let whole = matches!(self.subject.kind, SubjectType::Host | SubjectType::Instance);
+        let of = if whole { format!("{}|{}", self.source, self.id) } else { self.source.clone() };
+        all.map(|key| format!("{of}|{key}")).collect()
     }
 
     pub(super) fn lost_in(&self, state: State) -> f64 {

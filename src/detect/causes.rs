@@ -6,12 +6,14 @@ use super::candidate::Candidate;
 use super::edges::{EDGES, EDGES_TO_REST, Edge, is_symptom};
 use super::finding::Explains;
 use super::ledger::{Ledger, State};
-use super::onset::Onsets;
+use super::onset::{Onsets, Suspected};
 use super::verdict::{Facts, evidence};
 use crate::model::unit::Unit;
 
 /// Below this an edge is not credited (R1).
 const WEAK: f64 = 0.2;
+/// From this on what contradicts an edge is said, s/s.
+const SAID: f64 = 0.05;
 /// From this on a symptom stands under its cause (R2).
 const EXPLAINED: f64 = 0.7;
 
@@ -27,8 +29,10 @@ pub fn resolve_rest(facts: &Facts<'_>, candidates: &mut [Candidate], onsets: &On
 }
 
 /// Notes who is suspected, before anything is explained.
-pub fn see(candidates: &[Candidate], onsets: &mut Onsets, young: bool, now_ms: i64) {
-    onsets.see(candidates.iter().filter(|c| c.lost() > 0.0).map(Candidate::blames), young, now_ms);
+pub fn see(candidates: &[Candidate], onsets: &mut Onsets, now_ms: i64) {
+    let losing = || candidates.iter().filter(|c| c.lost() > 0.0);
+    let suspects = losing().map(|c| Suspected { names: c.blames(), rule: format!("{}|{}", c.id, c.source) });
+    onsets.see(suspects, &losing().map(|c| (c.key.as_str(), c.lost())).collect(), now_ms);
 }
 
 /// Notes what is left to those that something may explain.
@@ -75,7 +79,7 @@ fn apply(facts: &Facts<'_>, candidates: &mut [Candidate], edge: &Edge, (cause, s
         let best = with.filter(|(_, fraction)| *fraction >= WEAK).max_by(|a, b| a.1.total_cmp(&b.1));
         let Some((cause, fraction)) = best else { continue };
         let since = order.since(&candidates[cause], &candidates[symptom], symptom);
-        if since < 1.0 {
+        if since < fraction && (1.0 - since) * order.whole[symptom] >= SAID {
             contradict(candidates, cause, symptom, (1.0 - since) * order.whole[symptom]);
         }
         if fraction.min(since) >= WEAK {
@@ -86,7 +90,7 @@ fn apply(facts: &Facts<'_>, candidates: &mut [Candidate], edge: &Edge, (cause, s
 
 /// Says once that the symptom lost so much before the cause came up.
 fn contradict(candidates: &mut [Candidate], cause: usize, symptom: usize, before: f64) {
-    let claim = format!("lost already before {} came up", candidates[cause].subject.label);
+    let claim = format!("was lost before anything was wrong with {}", candidates[cause].subject.label);
     let against = &mut candidates[symptom].found.against;
     if against.iter().all(|e| e.claim != claim) {
         against.push(evidence(claim, before, Unit::SecondsPerSecond, None, "judge.onset"));

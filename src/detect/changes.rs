@@ -6,8 +6,12 @@ use serde::{Deserialize, Serialize};
 
 /// What was there when we came came up at a time that nobody saw.
 pub const LATELY_MS: i64 = 900_000;
-/// Changes that are remembered.
+/// Changes that are remembered, and names of programs.
 const KEPT: usize = 64;
+const PROGRAMS: usize = 2_048;
+/// Settings and statements are read that seldom, at most.
+const SETTINGS_MS: i64 = 60_000;
+const STATEMENTS_MS: i64 = 20_000;
 
 /// What is remembered of what changed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -17,6 +21,8 @@ pub struct Changes {
     settings: BTreeMap<String, BTreeMap<String, String>>,
     /// What no figure dates by itself, oldest first.
     log: VecDeque<Change>,
+    /// When a program was seen first, by its name, and last.
+    programs: BTreeMap<String, (i64, i64)>,
 }
 
 /// One change.
@@ -28,23 +34,50 @@ pub struct Change {
     pub source: String,
     /// In words.
     pub says: String,
+    /// It may have happened so much earlier: readings are seldom.
+    pub late_ms: i64,
 }
 
 impl Changes {
     /// Notes what a server's settings are now, and what its clients do that they did not before.
     pub(super) fn note(&mut self, source: &str, settings: BTreeMap<String, String>, came: Vec<String>, now_ms: i64) {
-        let mut new = came;
-        new.retain(|says| !self.log.iter().any(|c| c.source == source && c.says == *says));
+        let change = |says, late_ms| Change { at_ms: now_ms, source: source.to_owned(), says, late_ms };
+        let new = came.into_iter().filter(|says| !self.log.iter().any(|c| c.source == source && c.says == *says));
+        let new: Vec<Change> = new.map(|says| change(says, STATEMENTS_MS)).collect();
+        self.log.extend(new);
         if !settings.is_empty() {
-            new.extend(differences(self.settings.get(source), &settings));
+            let others = differences(self.settings.get(source), &settings);
+            self.log.extend(others.into_iter().map(|says| change(says, SETTINGS_MS)));
             self.settings.insert(source.to_owned(), settings);
         }
-        let change = |says| Change { at_ms: now_ms, source: source.to_owned(), says };
-        self.log.extend(new.into_iter().map(change));
         self.log.retain(|c| now_ms - c.at_ms < LATELY_MS);
         while self.log.len() > KEPT {
             self.log.pop_front();
         }
+    }
+
+    /// Forgets servers that are not watched any more.
+    pub(super) fn keep(&mut self, watched: &[&str]) {
+        self.settings.retain(|source, _| watched.contains(&source.as_str()));
+    }
+
+    /// Notes the programs that are there, by name.
+    pub(super) fn run<'a>(&mut self, names: impl Iterator<Item = &'a str>, now_ms: i64) {
+        for name in names {
+            let room = self.programs.len() < PROGRAMS;
+            match self.programs.get_mut(name) {
+                Some((_, last)) => *last = now_ms,
+                None if room => _ = self.programs.insert(name.to_owned(), (now_ms, now_ms)),
+                None => {}
+            }
+        }
+        self.programs.retain(|_, (_, last)| now_ms - *last < LATELY_MS);
+    }
+
+    /// A program of that name was there well before one that started then.
+    pub(super) fn ran(&self, name: &str, started_ms: i64) -> bool {
+        const SLACK_MS: i64 = 5_000;
+        self.programs.get(name).is_some_and(|(first, _)| *first < started_ms - SLACK_MS)
     }
 
     /// Those of the last quarter of an hour, oldest first.

@@ -54,7 +54,9 @@ pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &Param
     let wanted = |id: &str| asked(id) || rest;
 
     let mut world = World::derive(window, &memory.weights);
-    memory.learned.learn(&world);
+    if !world.late {
+        memory.learned.learn(&world);
+    }
     if !memory.rules.contains_key(GROWTH) {
         memory.learned.learn_requests(&world);
     }
@@ -84,7 +86,8 @@ pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &Param
             servers.judge(rule, &facts, &params, prev, |asked, judged| seen.take(rule, &asked, judged));
         }
         seen.unread_servers(&world);
-        causes::see(&seen.candidates, &mut memory.onsets, memory.evaluations < rank::PROVISIONAL, world.at.wall_ms);
+        memory.onsets.watch(RULES.iter().filter(|r| wanted(r.id)).flat_map(|r| seen.able(r, &world)), world.at.wall_ms);
+        causes::see(&seen.candidates, &mut memory.onsets, world.at.wall_ms);
         causes::resolve(&facts, &mut seen.candidates, &memory.onsets);
         for rule in RULES.iter().filter(|r| wanted(r.id)) {
             let Judge::Rest(judge) = rule.judge else { continue };
@@ -131,6 +134,12 @@ struct Seen {
 }
 
 impl Seen {
+    /// Where the rule judges, as `id|source`, and whether it could now.
+    fn able<'a>(&'a self, rule: &'static Rule, world: &'a World) -> impl Iterator<Item = (String, bool)> + 'a {
+        let blind = |source: &str| self.blind.iter().any(|(id, s)| *id == rule.id && s == source);
+        kinds::places(rule, world).into_iter().map(move |source| (format!("{}|{source}", rule.id), !blind(source)))
+    }
+
     fn take(&mut self, rule: &'static Rule, asked: &Asked<'_>, judged: Judged) {
         let Asked { source: own, lacking, standby } = asked;
         self.demands.extend(judged.demands);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 /// A rule may need so long to be sure, and a server's statistics are read that seldom: what came up closer together came up together.
-pub const TOGETHER_MS: i64 = 30_000;
+pub const TOGETHER_MS: i64 = 60_000;
 /// What a finding lost is noted that often, for twice as long as that.
 const NOTED_MS: i64 = 5_000;
 /// A suspect that is back within this is the one that it was.
@@ -13,6 +13,9 @@ const FORGOTTEN_MS: i64 = 300_000;
 /// Objects of a suspect that are looked at, and suspects that are remembered.
 const NAMES: usize = 16;
 const SUSPECTS: usize = 256;
+
+/// Notes in a row that are missing at most: one that was gone for longer was another story.
+const GAP_MS: i64 = 15_000;
 
 /// Suspects and findings over the last minutes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -22,6 +25,17 @@ pub struct Onsets {
     suspects: BTreeMap<String, Suspect>,
     /// What findings lost that nothing explained, by key, oldest first.
     tracks: BTreeMap<String, VecDeque<(i64, f64)>>,
+    /// Since when each rule could judge, without a break, by `id|source`.
+    judged: BTreeMap<String, i64>,
+}
+
+/// Who is suspected, by whom.
+#[derive(Debug, Clone)]
+pub(super) struct Suspected {
+    /// What the finding blames.
+    pub names: Vec<String>,
+    /// The rule, as `id|source`.
+    pub rule: String,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -33,14 +47,31 @@ struct Suspect {
 }
 
 impl Onsets {
-    /// Notes who is suspected at this evaluation, before anything is explained: of each what it blames. What is there while `young` was
-    /// there when we came.
-    pub(super) fn see(&mut self, suspects: impl Iterator<Item = Vec<String>>, young: bool, now_ms: i64) {
+    /// Notes since when each rule could judge: `all` of them, as `id|source`, and whether it can now. What a rule says at last of what it
+    /// could not see before says nothing of when that began.
+    pub(super) fn watch(&mut self, all: impl Iterator<Item = (String, bool)>, now_ms: i64) {
+        let mut judged = BTreeMap::new();
+        for (rule, _) in all.filter(|(_, can)| *can) {
+            let since_ms = self.judged.get(&rule).copied().unwrap_or(now_ms);
+            judged.insert(rule, since_ms);
+        }
+        self.judged = judged;
+    }
+
+    /// Notes who is suspected at this evaluation, before anything is explained, and what each finding loses, by key.
+    pub(super) fn see(&mut self, suspects: impl Iterator<Item = Suspected>, losing: &BTreeMap<&str, f64>, now_ms: i64) {
         self.suspects.retain(|_, s| now_ms - s.seen_ms < FORGOTTEN_MS);
-        let before = if young { BTreeMap::new() } else { self.levels(now_ms) };
-        for names in suspects {
+        // What is less now, or gone, was not there all the time.
+        for suspect in self.suspects.values_mut() {
+            suspect.before.retain(|key, _| losing.contains_key(key.as_str()));
+            suspect.before.iter_mut().for_each(|(key, level)| *level = level.min(losing[key.as_str()]));
+        }
+        let before = self.levels(now_ms);
+        for Suspected { names, rule } in suspects {
+            let watched = self.judged.get(&rule).is_some_and(|since| now_ms - since >= 2 * TOGETHER_MS);
             // Under another finding, or with other members, it is the same one.
-            let new = || Suspect { since_ms: now_ms, seen_ms: now_ms, before: before.clone() };
+            let before = || if watched { before.clone() } else { BTreeMap::new() };
+            let new = || Suspect { since_ms: now_ms, seen_ms: now_ms, before: before() };
             let mut suspect = self.oldest(&names).cloned().unwrap_or_else(new);
             suspect.seen_ms = now_ms;
             for name in names.into_iter().take(NAMES) {
@@ -71,12 +102,13 @@ impl Onsets {
         self.tracks.retain(|_, track| !track.is_empty());
     }
 
-    /// What each finding lost at least, all the time from a minute to half a minute ago.
+    /// What each finding lost at least, in all of the last two minutes.
     fn levels(&self, now_ms: i64) -> BTreeMap<String, f64> {
-        const ENOUGH: usize = 3;
         let level = |track: &VecDeque<(i64, f64)>| {
-            let old: Vec<f64> = track.iter().filter(|(at, _)| now_ms - at >= TOGETHER_MS).map(|(_, lost)| *lost).collect();
-            (old.len() >= ENOUGH).then(|| old.into_iter().fold(f64::INFINITY, f64::min))
+            let (first, last) = (track.front()?.0, track.back()?.0);
+            let gaps = track.iter().zip(track.iter().skip(1)).any(|(a, b)| b.0 - a.0 > GAP_MS);
+            let all = now_ms - first >= 2 * TOGETHER_MS - GAP_MS && now_ms - last <= GAP_MS && !gaps;
+            all.then(|| track.iter().map(|(_, lost)| *lost).fold(f64::INFINITY, f64::min))
         };
         self.tracks.iter().filter_map(|(key, track)| Some((key.clone(), level(track)?))).collect()
     }
@@ -93,12 +125,15 @@ impl Onsets {
 mod tests {
     use super::*;
 
-    /// Seconds of a story: of each second who is suspected, and what the disk loses that nothing explains.
-    fn story(seconds: i64, at: impl Fn(i64) -> (Vec<&'static str>, Option<f64>)) -> Onsets {
+    /// Seconds of a story: of each second who is suspected, and what the disk loses that nothing explains. The rule can judge from `can` on.
+    fn story(seconds: i64, can: i64, at: impl Fn(i64) -> (Vec<&'static str>, Option<f64>)) -> Onsets {
         let mut onsets = Onsets::default();
         for second in 0..seconds {
             let (suspects, lost) = at(second);
-            onsets.see(suspects.into_iter().map(|name| vec![name.to_owned()]), second < 3, second * 1000);
+            let named = |name: &str| Suspected { names: vec![name.to_owned()], rule: "rule".into() };
+            let losing = lost.iter().map(|lost| ("disk", *lost)).collect();
+            onsets.watch(std::iter::once(("rule".to_owned(), second >= can)), second * 1000);
+            onsets.see(suspects.into_iter().map(named), &losing, second * 1000);
             onsets.note(lost.iter().map(|lost| ("disk", *lost)), second * 1000);
         }
         onsets
@@ -108,36 +143,58 @@ mod tests {
         onsets.before(&["a".to_owned()], "disk")
     }
 
+    fn late(from: i64, can: i64) -> Onsets {
+        story(260, can, move |second| if second < from { (vec!["b"], Some(3.0)) } else { (vec!["b", "a"], Some(5.0)) })
+    }
+
     #[test]
     fn what_was_there_before_the_cause_is_not_its_own() {
-        let late = |from: i64| {
-            let at = move |second| if second < from { (vec!["disk"], Some(3.0)) } else { (vec!["disk", "a"], Some(5.0)) };
-            story(130, at)
-        };
-        assert_eq!(before(&late(100)), 3.0);
-        assert_eq!(before(&late(20)), 0.0, "together, as far as anyone can tell");
-        assert_eq!(before(&late(0)), 0.0, "both were there");
+        assert_eq!(before(&late(200, 0)), 3.0);
+        assert_eq!(before(&late(60, 0)), 0.0, "together, as far as anyone can tell");
+        assert_eq!(before(&late(0, 0)), 0.0, "both were there");
+    }
+
+    #[test]
+    fn what_could_not_be_seen_before_may_have_begun_at_any_time() {
+        assert_eq!(before(&late(200, 190)), 0.0);
     }
 
     #[test]
     fn a_cause_that_flickers_keeps_its_onset() {
-        let at = |second| (if (60..100).contains(&second) { vec!["disk"] } else { vec!["disk", "a"] }, Some(5.0));
-        assert_eq!(before(&story(130, at)), 0.0);
+        let at = |second| (if (150..200).contains(&second) { vec!["b"] } else { vec!["b", "a"] }, Some(5.0));
+        assert_eq!(before(&story(260, 0, at)), 0.0);
     }
 
     #[test]
     fn one_of_several_objects_is_enough_to_know_a_suspect_again() {
-        let mut onsets = story(40, |_| (vec!["a"], Some(5.0)));
-        onsets.see(std::iter::once(vec!["b".to_owned(), "a".to_owned()]), false, 90_000);
-        assert_eq!(onsets.before(&["b".to_owned()], "disk"), 0.0);
-        onsets.see(std::iter::once(vec!["c".to_owned()]), false, 91_000);
-        assert_eq!(onsets.before(&["c".to_owned()], "disk"), 5.0);
+        let mut onsets = story(200, 0, |_| (vec!["a"], Some(5.0)));
+        let mut see = |names: &[&str], now_ms| {
+            let names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
+            let suspected = Suspected { names: names.clone(), rule: "rule".into() };
+            onsets.see(std::iter::once(suspected), &BTreeMap::from([("disk", 5.0)]), now_ms);
+            onsets.before(&names[..1], "disk")
+        };
+        assert_eq!(see(&["b", "a"], 200_000), 0.0);
+        assert_eq!(see(&["c"], 201_000), 5.0);
     }
 
     #[test]
     fn what_another_cause_explained_then_is_not_held_against_this_one() {
-        let at = |second| if second < 100 { (vec!["b", "disk"], None) } else { (vec!["a", "disk"], Some(5.0)) };
-        assert_eq!(before(&story(130, at)), 0.0);
+        let at = |second| if second < 200 { (vec!["b"], None) } else { (vec!["a"], Some(5.0)) };
+        assert_eq!(before(&story(260, 0, at)), 0.0);
+    }
+
+    #[test]
+    fn what_was_gone_meanwhile_or_is_less_now_counts_no_more() {
+        let gone = |second| match second {
+            0..170 => (vec![], Some(5.0)),
+            170..195 => (vec![], None),
+            _ => (vec!["a"], Some(5.0)),
+        };
+        assert_eq!(before(&story(260, 0, gone)), 0.0);
+        let less =
+            |second| if second < 200 { (vec![], Some(3.0)) } else { (vec!["a"], Some(if second < 230 { 5.0 } else { 1.0 })) };
+        assert_eq!(before(&story(260, 0, less)), 1.0);
     }
 
     #[test]
@@ -145,10 +202,11 @@ mod tests {
         let mut onsets = Onsets::default();
         for second in 0..400 {
             let keys: Vec<String> = (0..3).map(|i| format!("{second}.{i}")).collect();
-            onsets.see(keys.iter().map(|key| vec![key.clone()]), false, second * 1000);
+            let suspects = keys.iter().map(|key| Suspected { names: vec![key.clone()], rule: "rule".into() });
+            onsets.see(suspects, &BTreeMap::new(), second * 1000);
             onsets.note(keys.iter().map(|key| (key.as_str(), 1.0)), second * 1000);
         }
         assert!(onsets.suspects.len() <= SUSPECTS, "{}", onsets.suspects.len());
-        assert!(onsets.tracks.len() <= 3 * 62, "{}", onsets.tracks.len());
+        assert!(onsets.tracks.len() <= 3 * 122, "{}", onsets.tracks.len());
     }
 }

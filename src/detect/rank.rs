@@ -185,10 +185,13 @@ fn weigh(c: Candidate, world: &World, ledger: &Ledger, memory: &mut Memory, now_
     });
     date(kept, &c.found, now_ms);
     let severe = c.found.standing.unwrap_or((score >= 30.0 || benefit >= 3.0) && benefit >= 0.3 && (stretch >= 2.0 || burns));
-    if kept.critical.len() == 4 {
-        kept.critical.pop_front();
+    // The same reading judged once more is no other evaluation.
+    if !world.late || kept.critical.is_empty() {
+        if kept.critical.len() == 4 {
+            kept.critical.pop_front();
+        }
+        kept.critical.push_back(severe);
     }
-    kept.critical.push_back(severe);
     let lasting = kept.critical.iter().filter(|s| **s).count() >= 3;
     let old = now_ms - kept.since_ms >= OUTCOME_MS;
     let severity = severity(&c.found, total, (lasting, old), score, benefit);

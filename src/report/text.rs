@@ -125,7 +125,7 @@ fn related(out: &mut String, f: &Finding, d: &Diagnosis) {
         _ = writeln!(out, "      explained by: {}", cause.title);
     }
     for (e, symptom) in f.explains.iter().filter_map(|e| Some((e, by_key(&e.key)?))) {
-        let came = f.came(symptom).map_or_else(String::new, |came| format!(", came {came}"));
+        let came = f.came(symptom).map_or_else(String::new, |came| format!(" (began {came})"));
         _ = writeln!(out, "      explains {} s/s of: {}{came}", short(e.s_per_s), symptom.title);
     }
     for other in d.findings.iter().filter(|o| f.tied(o)) {

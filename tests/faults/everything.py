@@ -111,7 +111,7 @@ def abstention(kind):
     """Which sort of nothing it is, where nothing should be said: a healthy host, one that is busy and hurts nobody, or one of which the source is hidden."""
     if getattr(kind, "hidden", False):
         return "hidden"
-    return None if kind.truth else "healthy" if kind.__name__ in IDLE else "decoy"
+    return None if not kind.control else "healthy" if kind.__name__ in IDLE else "decoy"
 
 
 def cured(result):

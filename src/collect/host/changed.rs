@@ -19,7 +19,7 @@ const PACKAGES: [&str; 6] = [
 ];
 const CONFIGURATION: &str = "etc";
 /// What programs write there by themselves.
-const BY_THEMSELVES: [&str; 5] = ["adjtime", "ld.so.cache", "mtab", "resolv.conf", "passwd-"];
+const BY_THEMSELVES: [&str; 5] = ["adjtime", "ld.so.cache", "mtab", "resolv.conf", "subscriptions.conf"];
 /// What was changed longer ago is no suspect any more.
 const LATELY_MS: i64 = 900_000;
 /// Directories below /etc, files that are looked at, and those that are kept.
@@ -37,7 +37,10 @@ pub fn read(root: &Path) -> Vec<ChangedFile> {
         |path: &Path| Foreign::from(Path::new("/").join(path.strip_prefix(root).unwrap_or(path)).to_string_lossy().as_ref());
     let mut all: Vec<ChangedFile> = Vec::new();
     for path in PACKAGES.iter().map(|p| root.join(p)) {
-        if let Some(at_ms) = stamp(&path).filter(|at| lately(*at)) {
+        // One database may have two names.
+        if all.is_empty()
+            && let Some(at_ms) = stamp(&path).filter(|at| lately(*at))
+        {
             all.push(ChangedFile { path: shown(&path), kind: ChangedKind::Packages, at_ms });
         }
     }
@@ -62,11 +65,11 @@ fn walk(dir: &Path, deep: usize, left: &mut usize, see: &mut impl FnMut(&Path, i
         *left -= 1;
         // A link is neither followed nor counted: where it leads to, something else may write.
         let (Ok(kind), path) = (entry.file_type(), entry.path()) else { continue };
-        if kind.is_dir() && deep > 1 {
+        if kind.is_dir() && deep > 1 && !by_itself(&entry.file_name().to_string_lossy()) {
             below.push(path);
         } else if kind.is_file()
             && !by_itself(&entry.file_name().to_string_lossy())
-            && let Some(at) = entry.metadata().ok().and_then(|m| m.modified().ok())
+            && let Some(at) = std::fs::symlink_metadata(&path).ok().and_then(|m| m.modified().ok())
         {
             see(&path, millis(at));
         }
@@ -76,7 +79,11 @@ fn walk(dir: &Path, deep: usize, left: &mut usize, see: &mut impl FnMut(&Path, i
 
 /// Written by a program, or by an editor for itself.
 fn by_itself(name: &str) -> bool {
-    BY_THEMSELVES.contains(&name) || name.starts_with('.') || name.ends_with('~') || name.ends_with(".lock")
+    BY_THEMSELVES.contains(&name)
+        || name.starts_with('.')
+        || name.ends_with('~')
+        || name.ends_with('-')
+        || Path::new(name).extension().is_some_and(|e| ["lock", "log", "data", "key", "pid"].iter().any(|by| e == *by))
 }
 
 fn millis(at: SystemTime) -> i64 {
@@ -101,6 +108,8 @@ mod tests {
         write("var/lib/dpkg/status", 60);
         write("etc/web/sites/a.conf", 30);
         write("etc/web/sites/.a.conf.swp", 10);
+        write("etc/.git/objects/ab/cdef", 10);
+        write("etc/vpn/status.log", 10);
         write("etc/old.conf", 10_000);
         write("etc/resolv.conf", 5);
         std::os::unix::fs::symlink("/proc/self/status", root.join("etc/link")).unwrap();

@@ -9,7 +9,7 @@ mod daemons;
 pub mod disk;
 pub mod filesystem;
 pub mod identity;
-mod inotify;
+pub mod inotify;
 pub mod kmsg;
 pub mod limits;
 mod links;

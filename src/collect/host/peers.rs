@@ -74,6 +74,7 @@ impl Tally {
         self.before = std::mem::take(&mut self.after);
         self.known = dumps.iter().map(|d| d.namespace).collect();
         self.unseen.keep(|namespace| self.known.contains(&namespace));
+        self.resolving.keep(&self.known);
         self.given_up.retain(|key| self.known.contains(&key.0));
     }
 

@@ -9,7 +9,7 @@ use crate::collect::root::{FILE_CAP, Reader, Roots, fields, lines, number};
 use crate::model::host::{OpenFiles, ProcId, Serving, ServingProcess};
 use crate::model::seen::Seen;
 
-use super::inotify::Instances;
+use super::inotify::{Instances, Watches};
 use super::namespaces;
 use super::sockdiag::{self, Socket};
 use super::stat;
@@ -104,7 +104,7 @@ pub struct Scan {
 ///
 /// # Errors
 /// When the table of TCP sockets cannot be read.
-pub fn scan(roots: &Roots, elsewhere: &[Socket]) -> Seen<Scan> {
+pub fn scan(roots: &Roots, elsewhere: &[Socket], watches: &mut Watches) -> Seen<Scan> {
     let mut reader = Reader::default();
     let mut sockets = Sockets::default();
     let boot_ns = clock::now().boot_ns;
@@ -139,7 +139,7 @@ pub fn scan(roots: &Roots, elsewhere: &[Socket]) -> Seen<Scan> {
                 let inodes: Vec<u64> = counted
                     .filter_map(|link| {
                         let target = std::fs::read_link(link.path()).ok()?;
-                        inotify.see(id, &dir, &link.file_name(), &target);
+                        inotify.see((id, parsed.ppid), &dir, link.file_name(), &target);
                         socket_of(&target)
                     })
                     .collect();
@@ -155,7 +155,7 @@ pub fn scan(roots: &Roots, elsewhere: &[Socket]) -> Seen<Scan> {
             Err(_) => scan.serving.unreadable.push(id),
         }
     }
-    scan.serving.inotify = inotify.done(&mut reader);
+    scan.serving.inotify = inotify.done(&mut reader, watches);
     scan.serving.processes.sort_unstable_by_key(|p| p.id);
     scan.serving.unreadable.sort_unstable();
     scan.serving.files.sort_unstable_by_key(|f| (std::cmp::Reverse(f.open * 1000 / f.limit.max(1)), f.id));

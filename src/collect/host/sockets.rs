@@ -13,10 +13,12 @@ use crate::collect::{clock, pace};
 use crate::model::host::{Peers, ProcId, Serving};
 use crate::model::seen::{Lack, Seen, Why};
 
+use super::inotify::Watches;
 use super::namespaces::{Away, Dump, Home, OWN};
 use super::network::by_name;
 use super::peers::Tally;
 use super::ports;
+use super::resolving;
 use super::serving;
 use super::sockdiag::{self, Socket};
 use super::unixdiag::{self, Queue};
@@ -91,6 +93,7 @@ fn run(roots: &Roots, shared: &Weak<Mutex<Shared>>) {
         namespaces: Vec::new(),
         no_unix: false,
         no_datagrams: Cell::new(false),
+        watches: Watches::default(),
         ended_due_ns: 0,
     };
     let (mut scan_due_ns, mut dump_due_ns) = (0, 0);
@@ -151,6 +154,7 @@ struct Looker<'a> {
     no_unix: bool,
     /// Nor of UDP.
     no_datagrams: Cell<bool>,
+    watches: Watches,
 }
 
 impl Looker<'_> {
@@ -159,7 +163,7 @@ impl Looker<'_> {
         for (_, dump) in self.visit(|| rows(sockdiag::LISTEN | sockdiag::ESTABLISHED, false))? {
             elsewhere.extend(dump);
         }
-        let serving = serving::scan(self.roots, &elsewhere).map(|scan| {
+        let serving = serving::scan(self.roots, &elsewhere, &mut self.watches).map(|scan| {
             (self.owners, self.namespaces) = (scan.owners, scan.namespaces);
             scan.serving
         });
@@ -226,7 +230,8 @@ impl Looker<'_> {
     fn datagrams(&self) -> (Vec<Socket>, u64) {
         let mut rows = Vec::new();
         if !self.no_datagrams.get() {
-            let asked = sockdiag::dump_datagrams(|s| rows.push(s));
+            let question = |s: &Socket| s.peer.port() == resolving::PORT;
+            let asked = sockdiag::dump_datagrams(|s| rows.extend(Some(s).filter(question).filter(|_| rows.len() < SOCKETS)));
             self.no_datagrams.set(asked.is_err_and(|lack| matches!(lack.why, Why::Unsupported | Why::Absent)));
         }
         (rows, clock::mono_ns() / 1_000_000)

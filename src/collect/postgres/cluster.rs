@@ -64,15 +64,18 @@ const POSITION: &str =
 pub const PROBE: &str = "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() \
      ELSE pg_catalog.pg_current_wal_lsn() END, CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_receive_lsn() END";
 
-/// Those, and whatever is not its default: numbers, words of a list and switches, for text may hold a secret.
+/// Those, and whatever the configuration sets to something else than the default: numbers, words of a list and switches. The text of any
+/// other setting may hold a secret, and is not read.
 /// As they are for others: what is set in this session is perftop's own.
 fn settings() -> String {
     let names: Vec<String> = SETTINGS.iter().map(|s| format!("'{s}'")).collect();
     format!(
-        "SELECT name, CASE source WHEN 'session' THEN reset_val ELSE setting END, unit, \
+        "SELECT name, CASE WHEN vartype = 'string' AND NOT known THEN '' WHEN source = 'session' THEN reset_val ELSE setting END, unit, \
              CASE WHEN source <> 'session' THEN source WHEN reset_val = boot_val THEN 'default' ELSE 'configuration' END, \
-             context, boot_val, pending_restart FROM pg_catalog.pg_settings WHERE name IN ({}) \
-             OR pending_restart OR (vartype <> 'string' AND source NOT IN ('default', 'override', 'client', 'session')) LIMIT 200",
+             context, CASE WHEN vartype = 'string' AND NOT known THEN '' ELSE boot_val END, pending_restart \
+             FROM (SELECT *, name IN ({}) AS known FROM pg_catalog.pg_settings) s \
+             WHERE known OR pending_restart OR (vartype <> 'string' AND reset_val IS DISTINCT FROM boot_val \
+               AND source NOT IN ('override', 'client', 'user', 'database', 'database user')) LIMIT 200",
         names.join(", ")
     )
 }
@@ -92,7 +95,7 @@ const ROLES: &str = "SELECT pg_catalog.pg_get_userbyid(s.setrole), (SELECT d.dat
          pg_catalog.split_part(c, '=', 1), substr(c, pg_catalog.strpos(c, '=') + 1) \
          FROM pg_catalog.pg_db_role_setting s CROSS JOIN LATERAL pg_catalog.unnest(s.setconfig) c WHERE s.setrole <> 0 \
            AND pg_catalog.split_part(c, '=', 1) IN ('jit', 'work_mem', 'statement_timeout', 'synchronous_commit', 'lock_timeout', 'idle_in_transaction_session_timeout') \
-         ORDER BY 1 LIMIT 500";
+         ORDER BY 1, 2, 3 LIMIT 500";
 
 const HORIZON: &str = "SELECT * FROM (\
          SELECT 'session', a.pid::text, greatest(pg_catalog.age(a.backend_xmin), pg_catalog.age(a.backend_xid))::int8, \

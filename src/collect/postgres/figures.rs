@@ -74,8 +74,10 @@ impl Figures {
             return Err(trouble.clone());
         }
         let mut cluster = parse(&rows);
-        self.reloaded = self.loaded_us.is_some() && cluster.loaded_us != self.loaded_us;
-        self.loaded_us = cluster.loaded_us;
+        // Behind a pooler each server connection has read it at a time of its own: what counts is the newest.
+        self.reloaded = self.loaded_us.is_some() && cluster.loaded_us > self.loaded_us;
+        self.loaded_us = self.loaded_us.max(cluster.loaded_us);
+        cluster.loaded_us = self.loaded_us;
         let [settings, roles] = fresh;
         if settings {
             self.settings.clone_from(&cluster.settings);

@@ -6,27 +6,28 @@ use super::{Class, Finding, Known, Severity};
 
 /// Below this nobody can tell the order.
 const TOGETHER_S: i64 = 15;
-/// Where no interval is known: windows of seconds repeat to so much of the larger one.
+/// Where no interval is known: windows of seconds repeat to so much.
 const REPEATS: f64 = 0.1;
 
 impl Finding {
-    /// When a symptom came up, beside what explains it: `with it`, `40 s later`, `at least 3 min earlier`; nothing where nobody saw it.
+    /// When a symptom began, beside what explains it: `at the same time`, `40 s later`, `at least 3 min earlier`; nothing where nobody saw it.
     #[must_use]
     pub fn came(&self, symptom: &Self) -> Option<String> {
         let at = |f: &Self| f.since.at.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second);
         let later = at(symptom)? - at(self)?;
         let seen = |f: &Self| f.since.known == Known::Observed;
+        // Of one whose beginning nobody saw only that is known: not after that.
         match later {
-            _ if !seen(self) && !seen(symptom) => None,
-            s if s.abs() < TOGETHER_S => Some("with it".to_owned()),
-            s if s > 0 => {
+            s if seen(self) && seen(symptom) && s.abs() < TOGETHER_S => Some("at the same time".to_owned()),
+            s if s >= TOGETHER_S && seen(symptom) => {
                 let least = if seen(self) { "" } else { "at least " };
                 Some(format!("{least}{} later", seconds(s as f64)))
             }
-            s => {
+            s if s <= -TOGETHER_S && seen(self) => {
                 let least = if seen(symptom) { "" } else { "at least " };
                 Some(format!("{least}{} earlier", seconds(-s as f64)))
             }
+            _ => None,
         }
     }
 
@@ -35,10 +36,7 @@ impl Finding {
     pub fn tied(&self, other: &Self) -> bool {
         let root = |f: &Self| f.class == Class::Live && f.severity != Severity::Info && f.explained_by.is_none();
         let Some((a, b)) = self.impact.benefit_s_per_s.zip(other.impact.benefit_s_per_s) else { return false };
-        let between = match (self.impact.ci_s_per_s, other.impact.ci_s_per_s) {
-            (None, None) => a.max(b) * REPEATS,
-            (one, two) => one.unwrap_or(a * REPEATS) + two.unwrap_or(b * REPEATS),
-        };
+        let between = self.impact.ci_s_per_s.unwrap_or(a * REPEATS) + other.impact.ci_s_per_s.unwrap_or(b * REPEATS);
         self.key != other.key
             && self.severity == other.severity
             && root(self)
@@ -70,12 +68,15 @@ mod tests {
             let of = |(clock, known): (&str, Known)| finding(&format!("2026-01-01T03:{clock}Z"), known, 1.0, None);
             of(cause).came(&of(symptom))
         };
-        assert_eq!(came(("00:00", Observed), ("00:09", Observed)).as_deref(), Some("with it"));
-        assert_eq!(came(("00:09", Observed), ("00:00", Observed)).as_deref(), Some("with it"));
+        assert_eq!(came(("00:00", Observed), ("00:09", Observed)).as_deref(), Some("at the same time"));
+        assert_eq!(came(("00:09", Observed), ("00:00", Observed)).as_deref(), Some("at the same time"));
         assert_eq!(came(("00:00", Observed), ("00:40", Observed)).as_deref(), Some("40 s later"));
         assert_eq!(came(("03:00", Observed), ("00:00", AtLeast)).as_deref(), Some("at least 3 min earlier"));
         assert_eq!(came(("00:00", AtLeast), ("00:40", Observed)).as_deref(), Some("at least 40 s later"));
         assert_eq!(came(("00:00", AtLeast), ("00:00", AtLeast)), None);
+        assert_eq!(came(("00:00", Observed), ("00:09", AtLeast)), None, "it may be older than both");
+        assert_eq!(came(("00:00", Observed), ("05:00", AtLeast)), None);
+        assert_eq!(came(("05:00", AtLeast), ("00:00", Observed)), None);
     }
 
     #[test]
@@ -89,7 +90,7 @@ mod tests {
         assert!(tied((2.0, Some(0.5)), (1.5, Some(0.2))));
         assert!(!tied((2.0, Some(0.2)), (1.5, Some(0.2))));
         assert!(tied((2.0, None), (1.9, None)));
-        assert!(!tied((2.0, None), (1.5, None)));
+        assert!(tied((2.0, None), (1.7, None)) && !tied((2.0, None), (1.5, None)));
         assert!(tied((2.0, Some(0.4)), (1.5, None)));
         let mut info = finding("2026-01-01T03:00:00Z", Known::Observed, 2.0, None);
         info.severity = Severity::Info;

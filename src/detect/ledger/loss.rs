@@ -29,7 +29,7 @@ pub fn by_address(facts: &Facts) -> Vec<Loss> {
     let timeouts = tcp.timeouts_per_s.unwrap_or(0.0) + tcp.loss_probes_per_s.unwrap_or(0.0);
     // No link to the address says no round trip: what is not known is not charged.
     let rtt_s = |ip: IpAddr| {
-        let links = sockets.peers.iter().filter(|l| l.peer.ip() == ip).map(|l| l.rtt_ms / 1e3);
+        let links = sockets.peers.iter().filter(|l| l.peer.ip() == ip && l.rtt_ms > 0.0).map(|l| l.rtt_ms / 1e3);
         links.reduce(f64::min).map_or(0.0, |rtt| rtt.clamp(0.0, RTO_MIN_S))
     };
     let mut losses: Vec<Loss> = paths

@@ -74,12 +74,19 @@ fn poll(facts: &Facts, link: &PeerFacts) -> bool {
     link.reply_ms().is_none() && link.for_requests < FEW * in_flight
 }
 
+/// Name servers.
+const NAMES: u16 = 53;
+
 /// How much of a wait someone feels. A server's counts as far as requests in flight wait with it; without any requests
 /// to see (a terminal, a unix socket) young waits count; a process that serves no one may as well wait for an event.
 fn counted(link: &PeerFacts, process: Option<&ProcFacts>) -> f64 {
     match process {
         None => link.for_requests,
         Some(p) if p.serves_tcp => link.for_requests * p.weight.value,
+        // Both kinds of address are asked for at once, and one server after the other: a thread waits once.
+        Some(p) if p.weight.value >= 1.0 && link.peer.port() == NAMES => {
+            link.fresh.min(f64::from(p.threads.max(1))) * p.weight.value
+        }
         Some(p) if p.weight.value >= 1.0 => link.fresh * p.weight.value,
         Some(_) => 0.0,
     }

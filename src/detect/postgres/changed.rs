@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::facts::PgFacts;
+use crate::model::postgres::StatementRow;
 
 /// What a statement must take to count, s/s.
 const COUNTS: f64 = 0.1;
@@ -13,12 +14,21 @@ const TEXT: usize = 60;
 #[must_use]
 pub fn settings(pg: &PgFacts) -> BTreeMap<String, String> {
     let Ok(cluster) = &pg.cluster else { return BTreeMap::new() };
-    let value = |setting: &str, unit: &str| match (unit, setting.parse::<i64>()) {
-        ("8kB", Ok(pages)) => format!("{}kB", pages.saturating_mul(8)),
-        _ => format!("{setting}{unit}"),
+    // `8kB`: a unit may be a number of units.
+    let value = |setting: &str, unit: &str| {
+        let digits = unit.bytes().take_while(u8::is_ascii_digit).count();
+        match (unit[..digits].parse::<i64>(), setting.parse::<i64>()) {
+            (_, Ok(-1)) => setting.to_owned(),
+            (Ok(times), Ok(n)) => format!("{}{}", n.saturating_mul(times), &unit[digits..]),
+            _ => format!("{setting}{unit}"),
+        }
     };
-    let own = cluster.settings.iter().map(|(name, row)| (name.clone(), value(&row.setting, &row.unit)));
-    let of_roles = cluster.role_settings.iter().map(|r| (format!("{} of role {}", r.name, r.role), r.value.shown().to_owned()));
+    let told = cluster.settings.iter().filter(|(_, row)| !row.setting.is_empty());
+    let own = told.map(|(name, row)| (name.clone(), value(&row.setting, &row.unit)));
+    let of_roles = cluster.role_settings.iter().map(|r| {
+        let place = if r.database.is_empty() { String::new() } else { format!(" in {}", r.database) };
+        (format!("{} of role {}{place}", r.name, r.role), r.value.shown().to_owned())
+    });
     own.chain(of_roles).collect()
 }
 
@@ -26,13 +36,16 @@ pub fn settings(pg: &PgFacts) -> BTreeMap<String, String> {
 #[must_use]
 pub fn came(pg: &PgFacts) -> Vec<String> {
     let Some(interval_s) = pg.interval_s() else { return Vec::new() };
-    let new = pg.rows().filter(|row| row.came && row.key.top && row.grown.exec_ms / 1e3 / interval_s >= COUNTS);
+    // Its first calls: one that comes back each hour is not new.
+    let first = |row: &&StatementRow| row.came && row.key.top && row.calls_all == row.grown.calls;
+    let new = pg.rows().filter(first).filter(|row| row.grown.exec_ms / 1e3 / interval_s >= COUNTS);
     let text = |query: i64| {
         let words: Vec<&str> = pg.text(query).split_whitespace().collect();
         let text: String = words.join(" ").chars().take(TEXT).collect();
-        if text.is_empty() { format!("a new statement, queryid {query}") } else { format!("a new statement: {text}") }
+        // Its text comes in a moment.
+        (!text.is_empty()).then(|| format!("a new statement: {text}"))
     };
-    new.map(|row| text(row.key.query)).collect()
+    new.filter_map(|row| text(row.key.query)).collect()
 }
 
 /// When it started and read its configuration, seconds ago by its own clock.

@@ -298,7 +298,7 @@ const QUESTIONS: &[Question] = &[
         finding("host.memory.high"),
         Go::Finding("host.memory.high"),
         Go::To("host.memory.kernel"),
-        "grep -H high /sys/fs/cgroup/*/memory.events",
+        "grep -r '^high ' --include=memory.events /sys/fs/cgroup",
     ),
     question(
         "host.memory.cache_thrash",

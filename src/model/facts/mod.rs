@@ -48,6 +48,8 @@ use super::source::SourceStatus;
 pub struct Facts {
     /// When.
     pub at: Stamp,
+    /// The host's newest reading is late: what is known of it is that of the one before, once more.
+    pub late: bool,
     /// Seconds between the ends of the window; 0 with a single sample.
     pub window_s: f64,
     /// Who the host is.
@@ -135,7 +137,8 @@ impl Facts {
         };
         let servers = ServerFacts::derive(window, host.processes.as_deref().unwrap_or_default());
         let (sources, weighed) = (newest.sources.clone(), overrides.clone());
-        Self { at: newest.at, window_s, identity, host, servers, sources, weighed }
+        let late = newest.sweep.is_err() && host.processes.is_ok();
+        Self { at: newest.at, late, window_s, identity, host, servers, sources, weighed }
     }
 
     fn empty() -> Self {
@@ -143,6 +146,7 @@ impl Facts {
         let host = HostFacts::unknown(&Lack::new(Why::NotYet, "host sweep"), &snapshot);
         Self {
             at: Stamp::default(),
+            late: false,
             window_s: 0.0,
             identity: None,
             host,
@@ -203,7 +207,7 @@ impl HostFacts {
             limits: limits::derive(old, new),
             datagrams: limits::datagrams(sweeps, new),
             crowded: newest.serving.as_ref().map(|s| s.files.clone()).unwrap_or_default(),
-            inotify: newest.serving.as_ref().ok().map(|s| s.inotify.clone()),
+            inotify: newest.serving.as_ref().ok().map(|s| s.inotify.clone()).filter(|i| i.limits.is_some()),
             sockets: socket::derive(window),
             names: newest.names.clone(),
             changed: newest.changed.clone(),

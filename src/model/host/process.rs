@@ -188,6 +188,8 @@ pub struct InotifyUse {
     pub watches: Option<u64>,
     /// The process with most instances.
     pub most: ProcId,
+    /// The process with most watches.
+    pub most_watches: Option<ProcId>,
 }
 
 /// Descriptors of one process.

@@ -254,7 +254,7 @@ pub(super) const ORIGINS: &[Origin] = &[
     origin(
         "judge.onset",
         "the evaluations of the last minutes",
-        "the least that the finding lost, with nothing to explain it, from a minute to half a minute before the cause came up, s/s",
+        "the least that the finding lost, with nothing to explain it, in the two minutes before the cause came up and ever since, s/s",
         "perftop record FILE; perftop replay FILE --json",
     ),
     origin(

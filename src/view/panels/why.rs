@@ -56,8 +56,8 @@ fn rows(f: &Finding, all: &[Finding], width: usize, theme: &Theme) -> Vec<Line<'
 fn related(f: &Finding, all: &[Finding], width: usize, theme: &Theme) -> Vec<Line<'static>> {
     let title = |key: &str| all.iter().find(|o| o.key == key);
     let explained = f.explains.iter().filter_map(|e| Some((e, title(&e.key)?))).map(|(e, symptom)| {
-        let came = f.came(symptom).map_or_else(String::new, |came| format!(" (came {came})"));
-        format!("explains {} s/s{came}: {}", short(e.s_per_s), symptom.title)
+        let came = f.came(symptom).map_or_else(String::new, |came| format!(" (began {came})"));
+        format!("explains {} s/s of: {}{came}", short(e.s_per_s), symptom.title)
     });
     let tied = all.iter().filter(|o| f.tied(o)).map(|o| format!("costs as much, within what can be measured: {}", o.title));
     let line = |text: String| Line::from(Span::styled(cut(&text, width, theme), theme.style(Meaning::Muted)));

@@ -151,6 +151,7 @@ fn title(facts: &Facts<'_>, wait: &PeerWait, links: &[&PeerFacts], listeners: &[
     let server = links.iter().find_map(|l| l.here).and_then(|id| facts.world.processes().iter().find(|p| p.id == id));
     let (place, peer) = match server {
         Some(p) => ("In another namespace of this host", format!("{}, {peer}", p.label())),
+        None if wait.peer.ip().is_loopback() => ("On this host", peer),
         None => ("Not on this host", peer),
     };
     let reply = links.iter().find_map(|l| l.reply_ms()).map_or_else(String::new, |ms| format!(", {} ms each", short(ms)));
@@ -181,7 +182,7 @@ fn rows(facts: &Facts<'_>, wait: &PeerWait, links: &[&PeerFacts], listeners: &[&
     }
     let longest = links.iter().map(|l| l.longest_s).fold(0.0, f64::max);
     rows.push(evidence("the longest wait now", longest, Unit::Seconds, None, "host.peers"));
-    let rtt = links.iter().map(|l| l.rtt_ms).fold(f64::INFINITY, f64::min);
+    let rtt = links.iter().map(|l| l.rtt_ms).filter(|ms| *ms > 0.0).fold(f64::INFINITY, f64::min);
     if rtt.is_finite() {
         rows.push(evidence("network round trip", rtt, Unit::Milliseconds, None, "host.peers"));
     }
@@ -202,8 +203,12 @@ fn name_server(peer: SocketAddr) -> Vec<Fix> {
     let mut ask = fix::shell_fix(
         Phase::Relief,
         Horizon::Immediate,
-        "Ask it yourself, and see which name servers this host uses",
-        sh!("cat /etc/resolv.conf; getent -s dns ahosts localhost; ping -c 3 {}", ip),
+        "Ask it yourself, and see which name servers are used",
+        match ip.is_loopback() {
+            // A resolver on this host waits for others in turn.
+            true => sh!("resolvectl statistics; resolvectl dns || cat /etc/resolv.conf; dig +time=2 +tries=1 @{} . NS", ip),
+            false => sh!("cat /etc/resolv.conf; dig +time=2 +tries=1 @{} . NS", ip),
+        },
     );
     ask.risk = "none: read-only".into();
     ask.verify = sh!("perftop check --for 10s --only app.upstream.waiting");
@@ -214,6 +219,7 @@ fn name_server(peer: SocketAddr) -> Vec<Fix> {
         "# /etc/resolv.conf (or what writes it): a name server that answers instead of {ip}; options timeout:1 attempts:2"
     ));
     other.needs = "root; restart programs that read resolv.conf only once".into();
+    other.needs += if ip.is_loopback() { "; the servers behind it are set in its own configuration" } else { "" };
     other.risk = "names that only the old server knows are not found".into();
     other.takes_s = None;
     vec![ask, other]
@@ -298,7 +304,7 @@ mod tests {
             &RULE,
             "found Not on this host: 0.5 of 0.5 requests in flight on :8080 wait for 192.0.2.53:53 (dns by its port)",
         );
-        assert!(bench.pastes(&RULE)[0].starts_with("cat /etc/resolv.conf"));
+        assert!(bench.pastes(&RULE)[0].ends_with("dig +time=2 +tries=1 @192.0.2.53 . NS"));
     }
 
     #[test]

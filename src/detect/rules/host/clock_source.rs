@@ -1,6 +1,6 @@
 //! host.clock.source: every look at the clock is a call into the kernel, or worse, into a device.
 
-use crate::detect::command::{Command, sh};
+use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
 use crate::detect::params::Params;
@@ -32,7 +32,7 @@ It shows as kernel time of whatever is busy.
 
 Info: what it costs is not measured here. The kernel falls back to such a source when the quick one proved unstable: its log says why.
 
-**Cure**: choose `tsc` where the kernel offers it and the machine's clock is stable; else see why it does not.",
+**Relief**: read why the kernel chose it. **Cure**: choose `tsc` where the kernel offers it and the machine's clock is stable; else see why it does not.",
     judge: Judge::Host(judge),
 };
 
@@ -44,29 +44,33 @@ fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
         return Judged::clear(Subject::host(), format!("the clock source is {}", clock.current));
     }
     let subject = Subject::new(SubjectType::Setting, "clocksource", "clocksource");
-    let title = format!("The clock source is {}: every look at the clock is a system call", clock.current);
+    let may = if clock.current == "xen" { "may be" } else { "is" };
+    let title = format!("The clock source is {}: every look at the clock {may} a system call", clock.current);
     let mut found = Found::new(Class::Hygiene, title);
     let quick = clock.available.split_whitespace().any(|name| name == QUICK);
     found.evidence = vec![evidence("tsc is offered (1) or not (0)", f64::from(quick), Unit::Count, None, "host.clock")];
-    let mut cure = fix::shell_fix(
-        Phase::Cure,
-        Horizon::ShortTerm,
-        "Choose the quick one, once its stability is known",
+    let mut look = fix::look(
+        "See what the kernel says of the clocks, and why it chose this one",
         sh!(
-            "journalctl -k --grep 'clocksource|tsc' --no-pager; echo {} > /sys/devices/system/clocksource/clocksource0/current_clocksource",
-            QUICK
+            "grep . /sys/devices/system/clocksource/clocksource0/*_clocksource; journalctl -k --grep 'clocksource|tsc' --no-pager"
         ),
     );
-    let before = Word::operand(clock.current.as_bytes());
-    cure.undo = before.map(|before| sh!("echo {} > /sys/devices/system/clocksource/clocksource0/current_clocksource", before));
-    if !quick {
-        cure.title = "See why the kernel does not offer tsc".into();
-        cure.command = Command::note("# journalctl -k --grep 'clocksource|tsc' --no-pager");
-        cure.undo = None;
+    look.needs = "root, or the group systemd-journal".into();
+    found.fixes = vec![look];
+    if quick {
+        let mut cure = fix::shell_fix(
+            Phase::Cure,
+            Horizon::ShortTerm,
+            "Choose tsc, where the kernel's log calls it stable",
+            sh!("echo {} > /sys/devices/system/clocksource/clocksource0/current_clocksource", QUICK),
+        );
+        let before = Word::operand(clock.current.as_bytes());
+        cure.undo =
+            before.map(|before| sh!("echo {} > /sys/devices/system/clocksource/clocksource0/current_clocksource", before));
+        cure.needs = "root".into();
+        cure.risk = "clocks of CPUs that differ make time jump".into();
+        found.fixes.push(cure);
     }
-    cure.needs = "root".into();
-    cure.risk = "clocks of CPUs that differ make time jump: only where the kernel's log calls tsc stable".into();
-    found.fixes = vec![cure];
     Judged { verdicts: vec![(subject, Verdict::Found(Box::new(found)))], demands: Vec::new() }
 }
 
@@ -90,7 +94,7 @@ mod tests {
         with("arch_sys_counter", "arch_sys_counter").must_say(&RULE, "clear");
         let xen = with("xen", "xen tsc hpet");
         xen.must_say(&RULE, "found The clock source is xen");
-        assert!(xen.pastes(&RULE)[0].ends_with("echo tsc > /sys/devices/system/clocksource/clocksource0/current_clocksource"));
-        assert!(with("hpet", "hpet acpi_pm").pastes(&RULE)[0].starts_with("# journalctl"));
+        assert_eq!(xen.pastes(&RULE)[1], "echo tsc > /sys/devices/system/clocksource/clocksource0/current_clocksource");
+        assert_eq!(with("hpet", "hpet acpi_pm").pastes(&RULE).len(), 1, "there is no quick one");
     }
 }

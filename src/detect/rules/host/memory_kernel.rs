@@ -95,7 +95,9 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let reclaims = memory.direct_reclaims_per_s.is_some_and(|r| r > 0.0);
     let little = stalled + reread < (LITTLE * found.victims_time).max(LITTLE);
     // What is evicted for lack of room is read again; the kernel forgets soon that it had it, where it has so little left.
-    let reads = facts.ledger.sum(|_| true, Actor::disk_wait) >= READS_S && memory.read_bytes_per_s.is_some_and(|b| b >= READS);
+    let again = refault_share(facts.world).is_some_and(|share| share >= AGAIN);
+    let waits = facts.ledger.sum(|_| true, Actor::disk_wait) >= READS_S;
+    let reads = again && waits && memory.read_bytes_per_s.is_some_and(|b| b >= READS);
     found.standing = little.then_some(pressed || reclaims || reads);
     found.evidence = vec![
         params.row_below("memory available", available, AVAILABLE, "host.memory"),
@@ -109,8 +111,10 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
 
 /// PSI memory, 0..1, from which someone waits.
 const PRESSED: f64 = 0.005;
-/// Waiting for disks, s/s, and bytes read per second from which files do not fit into what is left.
+/// Waiting for disks, s/s, and bytes read per second, from which files do not fit into what is left.
 const READS_S: f64 = 0.05;
+/// Of what is read, what is known to have been evicted before.
+const AGAIN: f64 = 0.01;
 const READS: f64 = 1_048_576.0;
 /// Seconds per second, and as a part of the foreground time: below both the loss alone is no warning.
 const LITTLE: f64 = 0.1;
@@ -173,7 +177,7 @@ fn fixes(most: &str, unused: Option<u64>) -> Vec<Fix> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::bench::host::process;
+    use crate::detect::bench::host::{pressure, process, service};
     use crate::detect::bench::{Bench, Table};
     use crate::model::facts::ProcFacts;
 
@@ -199,6 +203,17 @@ mod tests {
         );
         assert!(found.stands(&RULE));
         assert!(!holds(5, 60, 20).with_memory(|m| m.direct_reclaims_per_s = Some(0.0)).stands(&RULE), "nobody waits for it");
+        let reads = |again: f64| {
+            let waits = |host: &mut crate::model::facts::HostFacts| {
+                host.psi.io = pressure(0.2);
+                host.processes = Ok(vec![ProcFacts { io_wait: Some(0.1), private_bytes: GIB, ..service(200, "backup", 80) }]);
+            };
+            holds(5, 60, 20).on(waits).with_memory(|m| {
+                (m.direct_reclaims_per_s, m.read_bytes_per_s, m.refault_bytes_per_s) = (Some(0.0), Some(1e8), Some(1e8 * again));
+            })
+        };
+        assert!(reads(0.04).stands(&RULE), "what was evicted is read again");
+        assert!(!reads(0.0).stands(&RULE), "a backup reads what nobody had");
         Table { clear: holds(30, 60, 20), unknown: None, found, held: Some(holds(13, 60, 20)) }.check(&RULE);
         // The largest program has more, or the kernel has little.
         holds(5, 60, 70).must_say(&RULE, "clear");

@@ -7,7 +7,7 @@ use crate::detect::memory::is_held;
 use crate::detect::params::{NONE_IS_FINE, Param, Params};
 use crate::detect::rule::{Culprit, Judge, Rule};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Verdict, evidence};
-use crate::model::host::InotifyUse;
+use crate::model::host::{InotifyUse, ProcId};
 use crate::model::seen::{Lack, Why};
 use crate::model::shell::Word;
 use crate::model::subject::{Subject, SubjectType};
@@ -100,9 +100,12 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }
     if judged.verdicts.is_empty() {
+        // Where the descriptors of others cannot be seen nothing is said of theirs.
+        let seen = facts.world.host.inotify.is_some() && facts.world.host.serving_unreadable == 0;
+        let inotify_too = if seen { ", inotify" } else { "" };
         return Judged::clear(
             Subject::host(),
-            format!("at most {} % of a limit in use (neighbours, memory of TCP sockets, inotify)", short(fullest)),
+            format!("at most {} % of a limit in use (neighbours, memory of TCP sockets{})", short(fullest), inotify_too),
         );
     }
     judged
@@ -179,10 +182,11 @@ fn tables(facts: &Facts<'_>) -> Vec<Full> {
 fn inotify(facts: &Facts<'_>) -> Vec<Full> {
     let known = facts.world.host.inotify.as_ref().and_then(|known| Some((&known.users, known.limits?)));
     let Some((users, (instances, watches))) = known else { return Vec::new() };
-    let one = |what: &str, setting: &'static str, limit: u64, has: &dyn Fn(&InotifyUse) -> Option<u64>| {
-        let (user, used) = users.iter().filter_map(|u| Some((u, has(u)?))).max_by_key(|(u, used)| (*used, u.uid))?;
-        let process = facts.world.processes().iter().find(|p| p.id == user.most);
-        let most = process.map_or_else(String::new, |p| format!(", most of them {}", p.label()));
+    let one = |what: &str, setting: &'static str, limit: u64, has: &dyn Fn(&InotifyUse) -> Option<(u64, ProcId)>| {
+        let (user, used, most) =
+            users.iter().filter_map(|u| has(u).map(|(n, id)| (u, n, id))).max_by_key(|(u, used, _)| (*used, u.uid))?;
+        let process = facts.world.processes().iter().find(|p| p.id == most);
+        let most = process.map_or_else(String::new, |p| format!("; {} has more of them than any other", p.label()));
         let name = Word::operand(setting.as_bytes())?;
         (limit > 0).then(|| Full {
             setting,
@@ -204,8 +208,8 @@ fn inotify(facts: &Facts<'_>) -> Vec<Full> {
         })
     };
     let all = [
-        one("instances", "fs.inotify.max_user_instances", instances, &|u| Some(u.instances)),
-        one("watches", "fs.inotify.max_user_watches", watches, &|u| u.watches),
+        one("instances", "fs.inotify.max_user_instances", instances, &|u| Some((u.instances, u.most))),
+        one("watches", "fs.inotify.max_user_watches", watches, &|u| u.watches.zip(u.most_watches)),
     ];
     all.into_iter().flatten().collect()
 }
@@ -256,11 +260,12 @@ mod tests {
     fn a_user_at_his_limit_of_inotify_is_found() {
         let has = |instances: u64, watches: Option<u64>| {
             Bench::quiet().on(|host| {
-                let used = crate::model::host::InotifyUse {
+                let used = InotifyUse {
                     uid: 1000,
                     instances,
                     watches,
-                    most: crate::model::host::ProcId { pid: 7, start: 1 },
+                    most: ProcId { pid: 7, start: 1 },
+                    most_watches: watches.map(|_| ProcId { pid: 7, start: 1 }),
                 };
                 host.inotify = Some(crate::model::host::Inotify { users: vec![used], limits: Some((128, 8192)) });
             })
