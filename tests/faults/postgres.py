@@ -221,7 +221,9 @@ def run_case(kind, args, seed, work):
             known = args.cure and fault.cured and time.time() > injected + fault.hold / 2 and found and found[0]["id"] == fault.truth
             # Whatever it is called: does what is said first help?
             if pasted is None and (known or fault.by_cure and time.time() > injected + fault.hold - 1 and found and found[0]["fixes"]):
-                pasted = dict(paste(server, found[0]["fixes"][0], fault.database), at=time.time(), key=found[0]["key"])
+                # A deployment to be taken back is none to paste: the first that is.
+                first = [f for f in found[0]["fixes"] if not fault.by_cure or f["language"] == "sql"] or found[0]["fixes"]
+                pasted = dict(paste(server, first[0], fault.database), at=time.time(), key=found[0]["key"])
                 end = time.time() + fault.cure_s
         reverted = time.time() if pasted is None else pasted["at"]
         top = top_statement(server)
