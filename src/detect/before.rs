@@ -51,7 +51,8 @@ pub(super) fn name(changes: &Changes, world: &World, findings: &mut [Finding]) {
         let mut before: Vec<&Change> = all.iter().chain(said.iter().filter(|_| !reads)).filter(related).collect();
         before.sort_by(|a, b| b.at_ms.cmp(&a.at_ms).then_with(|| a.says.cmp(&b.says)));
         for change in before.into_iter().take(SHOWN) {
-            let (word, ago_ms) = if seen { ("before it", began_ms - change.at_ms) } else { ("lately", world.at.wall_ms - change.at_ms) };
+            let (word, ago_ms) =
+                if seen { ("before it", began_ms - change.at_ms) } else { ("lately", world.at.wall_ms - change.at_ms) };
             let claim = format!("{word}: {}", change.says);
             f.evidence.push(evidence(claim, (ago_ms.max(0) / 1000) as f64, Unit::Seconds, None, "judge.changes"));
         }

@@ -189,6 +189,7 @@ pub(super) const EDGES: &[Edge] = &[
     // What this kernel drops before any socket is retransmitted by the other ends, and waited for here.
     beside(&["host.network.softnet_drops"], &["host.network.packet_loss"], State::NetworkRetransmit, dropped_here),
     within(&["host.network.softnet_drops"], &["host.network.packet_loss"], State::PeerReply, dropped_here),
+    beside(&["host.network.softnet_drops"], &["host.network.syn_loss"], State::NetworkConnect, dropped_here),
 ];
 
 /// Those to what is judged by what all others left.

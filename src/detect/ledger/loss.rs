@@ -72,5 +72,11 @@ pub fn before_sockets(facts: &Facts) -> Dropped {
     let remote = || sockets.peers.iter().filter(|l| !l.local);
     let asked: f64 = remote().map(|l| l.segments_per_s).sum();
     let awaited: f64 = remote().map(|l| l.for_requests).sum();
-    Dropped { requests, replies: (asked * share * RTO_MIN_S).min(awaited) }
+    // Where the share tells less than was seen: each time-out is 0.2 s at least, and as many retransmits as packets were dropped are theirs.
+    let tcp = facts.host.tcp.as_ref().ok();
+    let seen = tcp.and_then(|tcp| {
+        let again = tcp.retransmits_per_s.filter(|again| *again > 0.0)?;
+        Some((tcp.timeouts_per_s? + tcp.loss_probes_per_s.unwrap_or(0.0)) * RTO_MIN_S * (drops / again).min(1.0))
+    });
+    Dropped { requests, replies: (asked * share * RTO_MIN_S).max(seen.unwrap_or(0.0)).min(awaited) }
 }

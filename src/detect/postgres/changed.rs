@@ -54,7 +54,9 @@ pub fn ages(pg: &PgFacts) -> Vec<(&'static str, f64)> {
     /// The postmaster reads it when it starts.
     const WITH_ITS_START_S: f64 = 5.0;
     let Some((server, cluster)) = pg.server.as_ref().zip(pg.cluster.as_ref().ok()) else { return Vec::new() };
-    let now_us = pg.activity.as_ref().map_or(cluster.server_us, |a| a.newest.server_us);
+    // Of one that is silent the time is not known.
+    let Ok(activity) = &pg.activity else { return Vec::new() };
+    let now_us = activity.newest.server_us;
     let ago = |at_us: i64| (now_us - at_us) as f64 / 1e6;
     let started = ago(server.started_us);
     let loaded = cluster.loaded_us.map(ago).filter(|loaded| started - loaded > WITH_ITS_START_S);

@@ -37,7 +37,8 @@ are not a loss.
 
 The loss is modelled, a lower bound: of the segments that come in for sockets here (requests to listeners, responses
 of peers on other hosts) the share dropped / (dropped + taken), at 0.2 s each, the sender's first time-out; at most
-one per connection. Never critical.
+one per connection. Of what is awaited from peers at least the time-outs that were seen, at 0.2 s each, as far as packets dropped account
+for the retransmits; those account for connects without an answer as well. Never critical.
 
 **Relief**: a longer backlog and a larger budget. **Cure**: see where the interrupts go; by hand: spread them over
 CPUs (RSS, RPS), find what occupies that CPU.",

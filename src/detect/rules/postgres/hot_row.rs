@@ -7,6 +7,7 @@ use crate::detect::postgres::View;
 use crate::detect::rule::{Culprit, Judge, Rule};
 use crate::detect::verdict::{Judged, Prev, Verdict, evidence};
 use crate::model::facts::{PgFacts, Root};
+use crate::model::postgres::WaitClass;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
 
@@ -38,7 +39,10 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         Err(answer) => return answer,
     };
     let mine: Vec<&Root> = chains.roots.iter().filter(|r| roots::kind(r) == Kind::HotRow).collect();
-    let waiting: f64 = mine.iter().map(|r| r.waiting).sum();
+    let queued: f64 = mine.iter().map(|r| r.waiting).sum();
+    // The queue turns round: who waited a moment ago and does not now waited in it as well.
+    let locks = pg.activity.as_ref().map_or(0.0, |a| a.class(WaitClass::Lock));
+    let waiting = queued.max(locks * queued / chains.waiting().max(1e-9));
     let Some(first) = mine.first() else {
         return Judged::clear(instance(pg), "no sessions queue for the same rows");
     };
@@ -50,8 +54,8 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     }
     let sample = first.waiters.first().and_then(|pid| pg.activity.as_ref().ok()?.session(*pid));
     let what = sample.map_or_else(String::new, |s| format!(" (`{}`)", brief(s.query.shown(), 50)));
-    let mut found =
-        roots::found(pg, &mine, format!("{} sessions queue on the same rows of {name}{what}", short(waiting)), params.get(LOST));
+    let title = format!("{} sessions queue on the same rows of {name}{what}", short(waiting));
+    let mut found = roots::found(pg, &mine, waiting, title, params.get(LOST));
     // Nobody is to blame: those who wait are those who hold a moment later.
     found.own_time = 0.0;
     found.age_s = None;

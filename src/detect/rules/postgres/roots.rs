@@ -97,7 +97,7 @@ pub fn judge(
             judged.verdicts.push((subject, Verdict::Clear(why)));
             continue;
         }
-        let mut found = found(pg, &[root], title, params.get(LOST));
+        let mut found = found(pg, &[root], root.waiting, title, params.get(LOST));
         found.evidence.extend(own_wait(root));
         found.fixes = fixes;
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
@@ -111,10 +111,9 @@ pub fn judge(
     judged
 }
 
-/// The finding that these roots make; `limit` as it is configured.
+/// The finding that these roots make, for whom so many wait; `limit` as it is configured.
 #[must_use]
-pub fn found(pg: &PgFacts, roots: &[&Root], title: String, limit: f64) -> Found {
-    let waiting: f64 = roots.iter().map(|r| r.waiting).sum();
+pub fn found(pg: &PgFacts, roots: &[&Root], waiting: f64, title: String, limit: f64) -> Found {
     let mut found = Found::new(Class::Live, title);
     found.losses = vec![(State::PostgresLock, waiting)];
     let victims = roots.iter().flat_map(|r| &r.waiters);
