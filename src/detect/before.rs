@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::facts::{Facts as World, ProcFacts};
-use crate::model::host::{ChangedKind, KernelMessage};
+use crate::model::host::{ChangedKind, KernelMessage, MessageKind};
 use crate::model::source::Place;
 use crate::model::unit::Unit;
 
@@ -35,7 +35,7 @@ pub(super) fn note(changes: &mut Changes, world: &World) {
 /// Shows each root what changed before it.
 pub(super) fn name(changes: &Changes, world: &World, findings: &mut [Finding]) {
     let all: Vec<Change> = changes.all().cloned().chain(servers(world)).chain(of_host(changes, world)).collect();
-    let said: Vec<Change> = messages(world);
+    let said = messages(world);
     for f in findings.iter_mut().filter(|f| f.raised() && matches!(f.class, Class::Live | Class::Error | Class::Outcome)) {
         let Ok(began) = f.since.at.parse::<jiff::Timestamp>() else { continue };
         let (began_ms, seen) = (began.as_millisecond(), f.since.known == Known::Observed);
@@ -48,7 +48,16 @@ pub(super) fn name(changes: &Changes, world: &World, findings: &mut [Finding]) {
         };
         // What the kernel says is what such a finding is made of, and no change before it.
         let reads = find(f.id.as_str()).is_some_and(|rule| rule.origins.iter().any(|o| LOG.contains(o)));
-        let mut before: Vec<&Change> = all.iter().chain(said.iter().filter(|_| !reads)).filter(related).collect();
+        // Of each kind the newest.
+        let mut kinds: Vec<MessageKind> = Vec::new();
+        let mut newest = |kind: MessageKind| {
+            !kinds.contains(&kind) && {
+                kinds.push(kind);
+                true
+            }
+        };
+        let said = said.iter().filter(|(_, change)| !reads && related(&change)).filter(|(kind, _)| newest(*kind)).map(|(_, c)| c);
+        let mut before: Vec<&Change> = all.iter().filter(related).chain(said).collect();
         before.sort_by(|a, b| b.at_ms.cmp(&a.at_ms).then_with(|| a.says.cmp(&b.says)));
         for change in before.into_iter().take(SHOWN) {
             let (word, ago_ms) =
@@ -101,20 +110,14 @@ fn host(at_ms: i64, says: String) -> Change {
     Change { at_ms, source: "host".into(), says, late_ms: 0 }
 }
 
-/// What the kernel said: of each kind the newest.
-fn messages(world: &World) -> Vec<Change> {
+/// What the kernel said, the newest first, and of what kind that is.
+fn messages(world: &World) -> Vec<(MessageKind, Change)> {
     let now_us = world.at.mono_ns / 1000;
-    let mut newest: Vec<&KernelMessage> = Vec::new();
-    for message in world.host.messages.iter().flatten().rev() {
-        if newest.iter().all(|m| m.kind != message.kind) {
-            newest.push(message);
-        }
-    }
     let one = |m: &KernelMessage| {
         let ago_ms = (now_us.saturating_sub(m.at_us) / 1000) as i64;
-        host(world.at.wall_ms - ago_ms, format!("the kernel says: {}", m.text))
+        (m.kind, host(world.at.wall_ms - ago_ms, format!("the kernel says: {}", m.text)))
     };
-    newest.into_iter().map(one).collect()
+    world.host.messages.iter().flatten().rev().map(one).collect()
 }
 
 /// Programs of which every process is young, and that serve someone or do something: when the first of them started.
@@ -139,8 +142,8 @@ fn started(changes: &Changes, world: &World) -> Vec<(i64, String)> {
     all.filter_map(|all| {
         let first = all.iter().max_by_key(|p| age_ms(p))?;
         let began_ms = world.at.wall_ms - age_ms(first);
-        // Jobs of that name come and go.
-        if changes.ran(first.name.shown(), began_ms) {
+        // Jobs of that name come and go; a service that starts again was deployed, or fell.
+        if changes.ran(first.name.shown(), began_ms) && all.iter().all(|p| p.listens.is_empty()) {
             return None;
         }
         let more = if all.len() > 1 { format!(", {} of that name", all.len()) } else { String::new() };

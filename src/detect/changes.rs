@@ -35,6 +35,7 @@ pub struct Change {
     /// In words.
     pub says: String,
     /// It may have happened so much earlier: readings are seldom.
+    #[serde(default)]
     pub late_ms: i64,
 }
 

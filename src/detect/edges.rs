@@ -189,7 +189,7 @@ pub(super) const EDGES: &[Edge] = &[
     // What this kernel drops before any socket is retransmitted by the other ends, and waited for here.
     beside(&["host.network.softnet_drops"], &["host.network.packet_loss"], State::NetworkRetransmit, dropped_here),
     within(&["host.network.softnet_drops"], &["host.network.packet_loss"], State::PeerReply, dropped_here),
-    beside(&["host.network.softnet_drops"], &["host.network.syn_loss"], State::NetworkConnect, dropped_here),
+    beside(&["host.network.softnet_drops"], &["host.network.syn_loss"], State::NetworkConnect, dropped_connects),
 ];
 
 /// Those to what is judged by what all others left.
@@ -198,9 +198,9 @@ pub(super) const EDGES_TO_REST: &[Edge] = &[
     beside(&["app.workload_growth"], &["app.bound"], State::CpuRunnable, of_that_service),
 ];
 
-/// Whether something may explain a finding of that id.
+/// Whether something may explain a finding of that id, before what is left is judged.
 pub(super) fn is_symptom(id: &str) -> bool {
-    EDGES.iter().chain(EDGES_TO_REST).any(|edge| edge.symptoms.contains(&id))
+    EDGES.iter().any(|edge| edge.symptoms.contains(&id))
 }
 
 /// The seconds that both claim.
@@ -312,6 +312,15 @@ fn dropped_here(facts: &Facts<'_>, _: State, _: &Candidate, _: &Candidate) -> f6
     let again = facts.world.host.tcp.as_ref().ok().and_then(|t| t.retransmits_per_s).filter(|r| *r > 0.0);
     // What is not known explains nothing.
     again.zip(facts.world.host.limits.softnet_drops_per_s).map_or(0.0, |(again, drops)| (drops / again).min(1.0))
+}
+
+/// Of the connects without an answer as much, where so many packets are dropped that one in some would be: a host that is gone answers none.
+fn dropped_connects(facts: &Facts<'_>, state: State, cause: &Candidate, symptom: &Candidate) -> f64 {
+    const SOME: f64 = 0.05;
+    let limits = &facts.world.host.limits;
+    let share =
+        limits.softnet_drops_per_s.zip(limits.packets_per_s).map_or(0.0, |(drops, taken)| drops / (drops + taken).max(1e-9));
+    dropped_here(facts, state, cause, symptom) * (share / SOME).min(1.0)
 }
 
 /// All of the connects to a port of this host whose accept queue is full.

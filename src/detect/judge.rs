@@ -16,7 +16,7 @@ use super::diagnosis::{Cleared, Diagnosis, UnknownRow};
 use super::fix;
 use super::kinds::{self, KINDS, Servers, Shown};
 use super::learned::Learned;
-use super::ledger::{Baseline, Ledger};
+use super::ledger::{Baseline, Ledger, State};
 use super::memory::{Held, Memory, RuleMemory};
 use super::params::{ParamOverrides, Params};
 use super::rank;
@@ -93,7 +93,8 @@ pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &Param
             let Judge::Rest(judge) = rule.judge else { continue };
             let cleared = std::mem::take(&mut seen.cleared);
             let to_blame = |c: &&Candidate| c.explained_by.is_none() && c.lost() > 0.0;
-            let blamed: Vec<String> = seen.candidates.iter().filter(to_blame).map(|c| c.subject.typed_key()).collect();
+            let blames = |c: &Candidate| c.found.losses.iter().map(|(s, _)| (c.subject.typed_key(), *s)).collect::<Vec<_>>();
+            let blamed: Vec<(String, State)> = seen.candidates.iter().filter(to_blame).flat_map(blames).collect();
             let left = Left { by_state: rank::unclaimed(&ledger, &seen.candidates), cleared: &cleared, blamed: &blamed };
             let judged = judge(&facts, &left, &Params::new(rule.id, overrides), memory.rules.get(rule.id));
             seen.take(rule, &Asked::host(rule.origins, &world), judged);

@@ -63,8 +63,12 @@ impl Onsets {
         self.suspects.retain(|_, s| now_ms - s.seen_ms < FORGOTTEN_MS);
         // What is less now, or gone, was not there all the time.
         for suspect in self.suspects.values_mut() {
-            suspect.before.retain(|key, _| losing.contains_key(key.as_str()));
-            suspect.before.iter_mut().for_each(|(key, level)| *level = level.min(losing[key.as_str()]));
+            // One whose rule cannot judge now is not gone.
+            let judged = |key: &str| self.judged.contains_key(&key.splitn(3, '|').take(2).collect::<Vec<_>>().join("|"));
+            suspect.before.retain(|key, _| losing.contains_key(key.as_str()) || !judged(key));
+            let less =
+                |(key, level): (&String, &mut f64)| *level = losing.get(key.as_str()).map_or(*level, |now| level.min(*now));
+            suspect.before.iter_mut().for_each(less);
         }
         let before = self.levels(now_ms);
         for Suspected { names, rule } in suspects {
@@ -130,17 +134,17 @@ mod tests {
         let mut onsets = Onsets::default();
         for second in 0..seconds {
             let (suspects, lost) = at(second);
-            let named = |name: &str| Suspected { names: vec![name.to_owned()], rule: "rule".into() };
-            let losing = lost.iter().map(|lost| ("disk", *lost)).collect();
-            onsets.watch(std::iter::once(("rule".to_owned(), second >= can)), second * 1000);
+            let named = |name: &str| Suspected { names: vec![name.to_owned()], rule: "rule|host".into() };
+            let losing = lost.iter().map(|lost| ("rule|host|disk", *lost)).collect();
+            onsets.watch(std::iter::once(("rule|host".to_owned(), second >= can)), second * 1000);
             onsets.see(suspects.into_iter().map(named), &losing, second * 1000);
-            onsets.note(lost.iter().map(|lost| ("disk", *lost)), second * 1000);
+            onsets.note(lost.iter().map(|lost| ("rule|host|disk", *lost)), second * 1000);
         }
         onsets
     }
 
     fn before(onsets: &Onsets) -> f64 {
-        onsets.before(&["a".to_owned()], "disk")
+        onsets.before(&["a".to_owned()], "rule|host|disk")
     }
 
     fn late(from: i64, can: i64) -> Onsets {
@@ -170,9 +174,9 @@ mod tests {
         let mut onsets = story(200, 0, |_| (vec!["a"], Some(5.0)));
         let mut see = |names: &[&str], now_ms| {
             let names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
-            let suspected = Suspected { names: names.clone(), rule: "rule".into() };
-            onsets.see(std::iter::once(suspected), &BTreeMap::from([("disk", 5.0)]), now_ms);
-            onsets.before(&names[..1], "disk")
+            let suspected = Suspected { names: names.clone(), rule: "rule|host".into() };
+            onsets.see(std::iter::once(suspected), &BTreeMap::from([("rule|host|disk", 5.0)]), now_ms);
+            onsets.before(&names[..1], "rule|host|disk")
         };
         assert_eq!(see(&["b", "a"], 200_000), 0.0);
         assert_eq!(see(&["c"], 201_000), 5.0);
@@ -202,7 +206,7 @@ mod tests {
         let mut onsets = Onsets::default();
         for second in 0..400 {
             let keys: Vec<String> = (0..3).map(|i| format!("{second}.{i}")).collect();
-            let suspects = keys.iter().map(|key| Suspected { names: vec![key.clone()], rule: "rule".into() });
+            let suspects = keys.iter().map(|key| Suspected { names: vec![key.clone()], rule: "rule|host".into() });
             onsets.see(suspects, &BTreeMap::new(), second * 1000);
             onsets.note(keys.iter().map(|key| (key.as_str(), 1.0)), second * 1000);
         }

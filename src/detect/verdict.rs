@@ -32,8 +32,8 @@ pub struct Left<'a> {
     pub by_state: Vec<(State, f64)>,
     /// Findings that were checked and are fine.
     pub cleared: &'a [Cleared],
-    /// Those that are to blame for what others lose, by type and key.
-    pub blamed: &'a [String],
+    /// Those that are to blame for what others lose, by type and key, and in which state.
+    pub blamed: &'a [(String, State)],
 }
 
 /// What the rule found at the evaluations before.

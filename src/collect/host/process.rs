@@ -178,7 +178,7 @@ impl Processes {
         if let Some(known) = self.known.get_mut(&pid)
             && known.row.threads == 1
             && !full
-            && !mode.daemons
+            && !(mode.daemons && round.is_multiple_of(2))
             && main.is_some_and(|m| (m.run_ns, m.slices) == (known.sched.run_ns, known.sched.slices))
         {
             known.changed = false;

@@ -28,10 +28,18 @@ pub(super) struct Question {
 /// Askers that keep their socket open, as many as are remembered.
 const KEEPERS: usize = 256;
 
-/// When each socket was seen first, ms; 0: it was there when we came.
+/// When a socket was seen first.
+#[derive(Debug, Clone, Copy)]
+struct First {
+    at_ms: u64,
+    /// It was there when we came: whether it is a question nobody knows.
+    before: bool,
+}
+
+/// What is known of the sockets between two dumps.
 #[derive(Debug, Default)]
 pub(super) struct Resolving {
-    first: HashMap<(u64, u32), u64>,
+    first: HashMap<(u64, u32), First>,
     /// Namespaces that were looked at before.
     known: HashSet<u64>,
     /// Who asked a server last, as far as it was seen: most sockets are gone before anyone has looked whose they are.
@@ -75,21 +83,21 @@ impl Resolving {
         at_ms: u64,
         owners: &HashMap<u32, ProcId>,
     ) -> Vec<Question> {
-        // Whether one that is there at the first look is a question nobody knows.
-        let new_ms = if self.known.insert(namespace) { 0 } else { at_ms };
+        let new = First { at_ms, before: self.known.insert(namespace) };
         let before = std::mem::take(&mut self.first);
         let (other, mine): (HashMap<_, _>, HashMap<_, _>) = before.into_iter().partition(|((ns, _), _)| *ns != namespace);
         self.first = other;
         // Of whom no socket can be seen any question may be.
         let alive: HashSet<ProcId> = owners.values().copied().collect();
         self.asker.retain(|_, owner| alive.contains(owner));
+        self.keepers.retain(|(_, owner)| alive.contains(owner));
         let mut all = Vec::new();
         for socket in sockets.iter().filter(|s| s.peer.port() == PORT && s.inode > 0) {
             let key = (namespace, socket.inode);
-            let first = mine.get(&key).copied().unwrap_or(new_ms);
+            let first = mine.get(&key).copied().unwrap_or(new);
             self.first.insert(key, first);
             let known = owners.get(&socket.inode).copied();
-            let age_ms = at_ms.saturating_sub(first);
+            let age_ms = at_ms.saturating_sub(first.at_ms);
             if let Some(owner) = known {
                 self.asker.insert((namespace, socket.peer), owner);
                 if age_ms >= KEPT_MS && self.keepers.len() < KEEPERS {
@@ -98,7 +106,7 @@ impl Resolving {
             }
             let owner = known.or_else(|| self.asker.get(&(namespace, socket.peer)).copied());
             let keeps = owner.is_some_and(|owner| self.keepers.contains(&(socket.peer, owner)));
-            if (YOUNG_MS..KEPT_MS).contains(&age_ms) && !keeps {
+            if (YOUNG_MS..KEPT_MS).contains(&age_ms) && !keeps && !first.before {
                 all.push(Question { owner, server: socket.peer, age_ms: u32::try_from(age_ms).unwrap_or(u32::MAX) });
             }
         }
@@ -120,7 +128,7 @@ mod tests {
     #[test]
     fn a_question_that_is_there_at_the_next_dump_stands_and_one_that_is_always_there_does_not() {
         let owner = ProcId { pid: 7, start: 1 };
-        let owners = HashMap::from([(1, owner), (9, ProcId { pid: 8, start: 1 })]);
+        let owners = HashMap::from([(1, owner), (9, ProcId { pid: 8, start: 1 }), (10, ProcId { pid: 8, start: 1 })]);
         let mut resolving = Resolving::default();
         let mut ages = |sockets: &[Socket], at_ms| -> Vec<(Option<ProcId>, u32)> {
             resolving.standing(0, sockets, at_ms, &owners).iter().map(|q| (q.owner, q.age_ms)).collect()
@@ -135,6 +143,10 @@ mod tests {
         // Answered within a dump.
         assert_eq!(ages(&[socket(4, "10.0.0.2:53")], 101_750), []);
         assert_eq!(ages(std::slice::from_ref(&two), 102_000), [], "its number was given again");
+        // Who hung on a question when we came hangs on the next one.
+        let next = || Socket { inode: 10, ..socket(10, "10.0.0.2:53") };
+        assert_eq!(ages(&[next()], 103_000), []);
+        assert_eq!(ages(&[next()], 103_500), [(Some(ProcId { pid: 8, start: 1 }), 500)]);
     }
 
     #[test]

@@ -76,7 +76,12 @@ pub fn before_sockets(facts: &Facts) -> Dropped {
     let tcp = facts.host.tcp.as_ref().ok();
     let seen = tcp.and_then(|tcp| {
         let again = tcp.retransmits_per_s.filter(|again| *again > 0.0)?;
-        Some((tcp.timeouts_per_s? + tcp.loss_probes_per_s.unwrap_or(0.0)) * RTO_MIN_S * (drops / again).min(1.0))
+        // Those towards peers that are awaited, by their part of what is retransmitted.
+        let asked = |path: &PathFacts| sockets.peers.iter().any(|l| !l.local && l.for_requests > 0.0 && l.peer.ip() == path.ip);
+        let of =
+            |all: &dyn Fn(&PathFacts) -> bool| sockets.paths.iter().filter(|p| all(p)).map(|p| p.retransmits_per_s).sum::<f64>();
+        let theirs = of(&asked) / of(&|_| true).max(1e-9);
+        Some((tcp.timeouts_per_s? + tcp.loss_probes_per_s.unwrap_or(0.0)) * theirs * RTO_MIN_S * (drops / again).min(1.0))
     });
     Dropped { requests, replies: (asked * share * RTO_MIN_S).max(seen.unwrap_or(0.0)).min(awaited) }
 }

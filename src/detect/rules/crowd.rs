@@ -85,7 +85,8 @@ pub fn crowds<'a>(facts: &'a Facts, all: &[Program<'a>], look: Look<'_>, least: 
     for program in &busy {
         let Some(first) = program.members.first() else { continue };
         by_name.entry(called(first)).or_default().push(program);
-        if let Some(group) = first.cgroups.first() {
+        // The root of all groups is nobody in particular.
+        if let Some(group) = first.cgroups.first().filter(|group| group.path.raw() != b"/") {
             by_group.entry(group.path.shown()).or_default().push(program);
         }
         // Root is nobody in particular.

@@ -174,8 +174,9 @@ impl<'a> Bound<'a> {
         }
         let time = OwnTime::of(facts, &who.members);
         let share = Share::of(facts, total, &who);
-        let blamed = left.blamed.iter().any(|key| *key == who.subject.typed_key() || who.subject.also.contains(key));
-        let own = own_waiting(facts, left, &share, (&who, blamed));
+        let mine = |key: &String| *key == who.subject.typed_key() || who.subject.also.contains(key);
+        let blamed = left.blamed.iter().any(|(key, _)| mine(key));
+        let own = own_waiting(facts, left, &share, (&who, &|state| left.blamed.iter().any(|(key, s)| *s == state && mine(key))));
         let lost: f64 = own.iter().map(|(_, s)| s).sum();
         let serves =
             who.members.iter().any(|p| p.serves == Some(true) || !p.listens.is_empty() || p.weight.why == "has a terminal");

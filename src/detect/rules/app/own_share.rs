@@ -81,12 +81,12 @@ impl Share {
 }
 
 /// What nobody claims of its waiting and it causes itself, by state: as much of each state as it has of what competes. What one that is
-/// `blamed` is to blame for is the time of others: none of its own was claimed.
+/// `blamed` for a state takes there is the time of others: none of its own was claimed.
 pub(super) fn own_waiting(
     facts: &Facts<'_>,
     left: &Left<'_>,
     share: &Share,
-    (who, blamed): (&Crowd<'_>, bool),
+    (who, blamed): (&Crowd<'_>, &dyn Fn(State) -> bool),
 ) -> Vec<(State, f64)> {
     let causes = |state: State| match state {
         State::CpuRunnable => share.cpu,
@@ -101,7 +101,7 @@ pub(super) fn own_waiting(
             return None;
         }
         let all = facts.ledger.state(*state).max(1e-9);
-        let part = if blamed { 1.0 - facts.ledger.baseline(*state) / all } else { left / all };
+        let part = if blamed(*state) { 1.0 - facts.ledger.baseline(*state) / all } else { left / all };
         let waits = facts.ledger.sum(|a| members(a.id) && !a.is_session(), |a| a.in_state(*state));
         (waits > 0.0).then_some((*state, (waits * part.clamp(0.0, 1.0) * share.min(1.0)).min(*left)))
     };

@@ -55,7 +55,7 @@ those being written are near that limit; which wait a task is in is not checked.
 
 **Who is to blame**: the program that dirties most, from `share` of all written bytes on. The loss is the IO wait of
 everyone else x (1 - its baseline share) x that share; or, if that is more, less what the others alone would wait: at the limit the disk
-takes what is dirtied and no more, so that they would be a load of 1 - share.
+takes what is dirtied and no more, so that they would be a load of 1 - share (where four fifths of what the disks move is written).
 
 **Relief**: pause it, or give it the idle IO class (bfq alone honours it); by hand: let it bypass the cache
 (`oflag=direct`). **Cure**: a smaller `vm.dirty_background_bytes`, so that writeback starts earlier; by hand: a write
@@ -91,7 +91,16 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let share = writer.amount / all;
     let others = facts.ledger.sum(|a| !writer.has(a), Actor::disk_wait);
     let baseline = facts.ledger.baseline_disk_share();
-    let part = part(share, others);
+    // Where the disks are as busy with reads, others wait for those as well.
+    let (read, written) = facts
+        .world
+        .host
+        .disks
+        .iter()
+        .flatten()
+        .filter(|d| d.leaf)
+        .fold((0.0, 0.0), |(r, w), d| (r + d.read_bytes_per_s, w + d.write_bytes_per_s));
+    let part = if written >= MOSTLY * (read + written) { part(share, others) } else { share };
     let lost = others * (1.0 - baseline) * part;
     if lost < params.limit(LOST, held) {
         return Judged::clear(
@@ -126,6 +135,9 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         .collect();
     Judged::found(writer.subject, found)
 }
+
+/// Of what the disks move.
+const MOSTLY: f64 = 0.8;
 
 /// The part of what others wait that is due to who dirties that share. At the limit the disk takes what is dirtied, and no more: the others
 /// alone would be a load of 1 - share, before which load / (1 - load) wait.

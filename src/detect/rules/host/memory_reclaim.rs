@@ -153,18 +153,23 @@ pub fn culprit<'a>(facts: &Facts<'a>, prev: Option<&Prev>, takes_part: impl Fn(&
         let candidates = all.iter().enumerate().filter(|(_, p)| growth(p) > GROWS && p.amount > total / 20.0);
         candidates.max_by(|a, b| growth(a.1).total_cmp(&growth(b.1))).map(|(i, _)| i)
     };
-    let known = all.iter().position(held).or_else(grower);
+    let known = all.iter().position(held);
     let half = HALF * all.iter().map(|p| p.amount).sum::<f64>();
-    if known.is_none() && all.first().is_some_and(|first| first.amount < half) {
-        let crowds = crowds(facts.world, &all, Look { amount: &amount, waits: &|p| p.io_wait.is_some_and(|s| s > 0.0) }, half);
-        let was = |c: &Crowd<'_>| prev.is_some_and(|p| p.held.iter().any(|h| c.was(&h.subject)));
-        let at = crowds.iter().position(was).unwrap_or(0);
-        if let Some(crowd) = crowds.into_iter().nth(at) {
-            return Some(crowd);
+    let look = Look { amount: &amount, waits: &|p| p.io_wait.is_some_and(|s| s > 0.0) };
+    let many = known.is_none() && all.first().is_some_and(|first| first.amount < half);
+    let mut crowds = if many { crowds(facts.world, &all, look, half) } else { Vec::new() };
+    let was = |c: &Crowd<'_>| prev.is_some_and(|p| p.held.iter().any(|h| c.was(&h.subject)));
+    // The pile that is held stays, whichever of it grows now.
+    if let Some(at) = crowds.iter().position(was) {
+        return Some(crowds.swap_remove(at));
+    }
+    match known.or_else(grower) {
+        None if !crowds.is_empty() => Some(crowds.swap_remove(0)),
+        index => {
+            let index = index.unwrap_or(0);
+            (index < all.len()).then(|| all.swap_remove(index).into())
         }
     }
-    let index = known.unwrap_or(0);
-    (index < all.len()).then(|| all.swap_remove(index).into())
 }
 
 fn swap_used(memory: &MemoryFacts) -> f64 {

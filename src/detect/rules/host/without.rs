@@ -1,10 +1,15 @@
 //! What others would wait in the run queue if a program were gone: full CPUs are full because of it, not by its share alone. Pure.
 
+use std::collections::{BTreeMap, HashSet};
+
 use crate::detect::rules::support::{gives_way, unseen_cores};
 use crate::model::facts::{Facts, ProcFacts};
+use crate::model::host::ProcId;
 
-/// Busy CPUs from which the run queue is a matter of load.
-const FULL: f64 = 0.85;
+/// Busy CPUs from which the run queue begins to be a matter of load, and from which it is one.
+const FULL: (f64, f64) = (0.8, 0.95);
+/// Whose share of what competes is less fills nothing.
+const LEAST: f64 = 0.05;
 /// A thread that gets so much of what the program's busiest one gets would take more if it could.
 const BOUND: f64 = 0.5;
 
@@ -17,21 +22,34 @@ pub struct Due {
     pub alone: Option<f64>,
 }
 
-/// The part of `waiting` (s/s, of all others) that is due to these: their share of what competes, or, where the CPUs are full, what the
-/// others would not wait by themselves, whichever is more.
+/// The part of `waiting` (s/s, of all others) that is due to these: their share of what competes, or, the fuller the CPUs are of that, what
+/// the others would not wait by themselves, whichever is more.
 pub fn due(facts: &Facts, members: &[&ProcFacts], share: f64, waiting: f64) -> Due {
-    let full = facts.host.cpu.as_ref().is_ok_and(|cpu| cpu.busy >= FULL);
-    if !full || waiting <= 0.0 {
-        return Due { part: share, alone: None };
+    let only_share = Due { part: share, alone: None };
+    if share < LEAST || waiting <= 0.0 || !facts.host.cpu.as_ref().is_ok_and(|cpu| cpu.busy >= FULL.0) {
+        return only_share;
     }
     let busiest = |p: &ProcFacts| p.hottest.or(p.cpu).unwrap_or(0.0);
     let theirs = members.iter().map(|p| busiest(p)).fold(0.0, f64::max);
+    let used = |p: &ProcFacts| p.cpu.unwrap_or(0.0) + p.children_cpu.unwrap_or(0.0);
     // What is kept from running would run more; what answers requests would not.
-    let wants = |p: &ProcFacts| p.cpu.unwrap_or(0.0) + if busiest(p) >= BOUND * theirs { p.runnable.unwrap_or(0.0) } else { 0.0 };
-    let other = |p: &&ProcFacts| !p.kernel && !gives_way(p) && !members.iter().any(|m| m.id == p.id);
-    let rest = facts.processes().iter().filter(other).map(wants).sum::<f64>() + unseen_cores(facts);
-    let alone = queue(rest, facts.cpus());
-    Due { part: share.max(1.0 - alone / waiting), alone: alone.is_finite().then_some(alone) }
+    let wants = |p: &ProcFacts| used(p) + if busiest(p) >= BOUND * theirs { p.runnable.unwrap_or(0.0) } else { 0.0 };
+    let member: HashSet<ProcId> = members.iter().map(|p| p.id).collect();
+    let others = || facts.processes().iter().filter(|p| !p.kernel && !gives_way(p) && !member.contains(&p.id));
+    let unseen = unseen_cores(facts);
+    // Batch that should give way is no part of it: what it takes from others is another finding.
+    let taken = members.iter().map(|p| used(p)).sum::<f64>() + others().map(used).sum::<f64>() + unseen;
+    let full = ((taken / facts.cpus() - FULL.0) / (FULL.1 - FULL.0)).clamp(0.0, 1.0);
+    if full <= 0.0 {
+        return only_share;
+    }
+    // A program with more threads ready than there are CPUs waits for itself.
+    let mut crowded: BTreeMap<ProcId, f64> = BTreeMap::new();
+    others().for_each(|p| *crowded.entry(p.family).or_default() += p.cpu.unwrap_or(0.0) + p.runnable.unwrap_or(0.0));
+    let itself: f64 = crowded.values().map(|ready| (ready - facts.cpus()).max(0.0)).sum();
+    let alone = queue(others().map(wants).sum::<f64>() + unseen, facts.cpus()).max(itself);
+    let part = share.max(1.0 - alone / waiting);
+    Due { part: share + full * (part - share), alone: alone.is_finite().then_some(alone) }
 }
 
 /// Mean number of waiting tasks where `busy` cores of work come to `cpus` CPUs: R / S = 1 / (1 - load^cpus).
@@ -78,6 +96,13 @@ mod tests {
         assert!((part(&on_two(0.5, 0.7, (0.3, 0.1), (0.0, 0.0)), 0.7, 0.1) - 0.7).abs() < 1e-9);
         // A second job takes as much, and would take all.
         assert!((part(&on_two(1.0, 0.9, (0.2, 0.5), (0.9, 0.9)), 0.45, 1.4) - 0.45).abs() < 1e-9);
+        // A pool of many threads waits for itself, whoever is beside it.
+        assert!((part(&on_two(1.0, 0.98, (1.0, 30.0), (0.0, 0.0)), 0.5, 30.0) - 0.5).abs() < 1e-9);
+        // What fills them is batch that should give way: the small one beside it does not.
+        let batch = on_two(1.0, 0.35, (0.3, 0.9), (1.35, 0.0)).on(|host| {
+            host.processes.iter_mut().flatten().filter(|p| p.id.pid == 3).for_each(|p| p.nice = 19);
+        });
+        assert!((part(&batch, 0.54, 0.9) - 0.54).abs() < 1e-9);
         // The service alone fills them.
         assert!((part(&on_two(1.0, 0.2, (1.8, 2.0), (0.0, 0.0)), 0.1, 2.0) - 0.1).abs() < 0.2);
     }

@@ -40,9 +40,10 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     };
     let mine: Vec<&Root> = chains.roots.iter().filter(|r| roots::kind(r) == Kind::HotRow).collect();
     let queued: f64 = mine.iter().map(|r| r.waiting).sum();
-    // The queue turns round: who waited a moment ago and does not now waited in it as well.
+    // The queue turns round: who waited a moment ago and does not now waited in it as well, where there is no other.
     let locks = pg.activity.as_ref().map_or(0.0, |a| a.class(WaitClass::Lock));
-    let waiting = queued.max(locks * queued / chains.waiting().max(1e-9));
+    let alone = mine.len() == chains.roots.len();
+    let waiting = if alone { queued.max(locks) } else { queued };
     let Some(first) = mine.first() else {
         return Judged::clear(instance(pg), "no sessions queue for the same rows");
     };
