@@ -43,9 +43,10 @@ pub fn due(facts: &Facts, members: &[&ProcFacts], share: f64, waiting: f64) -> D
     if full <= 0.0 {
         return only_share;
     }
-    // A program with more threads ready than there are CPUs waits for itself.
+    // A job with more threads ready than there are CPUs waits for itself; requests that stand at a server came because it was kept waiting.
     let mut crowded: BTreeMap<ProcId, f64> = BTreeMap::new();
-    others().for_each(|p| *crowded.entry(p.family).or_default() += p.cpu.unwrap_or(0.0) + p.runnable.unwrap_or(0.0));
+    let jobs = others().filter(|p| p.serves != Some(true) && p.listens.is_empty());
+    jobs.for_each(|p| *crowded.entry(p.family).or_default() += p.cpu.unwrap_or(0.0) + p.runnable.unwrap_or(0.0));
     let itself: f64 = crowded.values().map(|ready| (ready - facts.cpus()).max(0.0)).sum();
     let alone = queue(others().map(wants).sum::<f64>() + unseen, facts.cpus()).max(itself);
     let part = share.max(1.0 - alone / waiting);
@@ -96,8 +97,13 @@ mod tests {
         assert!((part(&on_two(0.5, 0.7, (0.3, 0.1), (0.0, 0.0)), 0.7, 0.1) - 0.7).abs() < 1e-9);
         // A second job takes as much, and would take all.
         assert!((part(&on_two(1.0, 0.9, (0.2, 0.5), (0.9, 0.9)), 0.45, 1.4) - 0.45).abs() < 1e-9);
-        // A pool of many threads waits for itself, whoever is beside it.
-        assert!((part(&on_two(1.0, 0.98, (1.0, 30.0), (0.0, 0.0)), 0.5, 30.0) - 0.5).abs() < 1e-9);
+        // A job of many threads waits for itself, whoever is beside it.
+        let pool = on_two(1.0, 0.98, (0.0, 0.0), (1.0, 30.0)).on(|host| {
+            host.processes.iter_mut().flatten().filter(|p| p.id.pid == 3).for_each(|p| p.hottest = Some(0.03));
+        });
+        assert!((part(&pool, 0.5, 30.0) - 0.5).abs() < 1e-9);
+        // Requests that pile up at a server do so because of who keeps it waiting.
+        assert!(part(&on_two(1.0, 1.9, (0.1, 5.0), (0.0, 0.0)), 0.5, 5.0) > 0.99);
         // What fills them is batch that should give way: the small one beside it does not.
         let batch = on_two(1.0, 0.35, (0.3, 0.9), (1.35, 0.0)).on(|host| {
             host.processes.iter_mut().flatten().filter(|p| p.id.pid == 3).for_each(|p| p.nice = 19);
