@@ -154,3 +154,54 @@ fn cap(ledger: &Ledger, candidates: &mut [Candidate]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::Bench;
+    use crate::detect::finding::Class;
+    use crate::detect::kinds::KINDS;
+    use crate::detect::verdict::Found;
+    use crate::model::subject::{Subject, SubjectType};
+
+    fn candidate(id: &'static str, object: &str, lost: f64) -> Candidate {
+        let subject = Subject::new(SubjectType::Process, object, object);
+        let mut found = Found::new(Class::Live, id);
+        found.losses = vec![(State::IoWait, lost)];
+        let key = format!("{id}|host|process:{object}");
+        Candidate { key, id, source: "host".into(), subject, found, explains: Vec::new(), explained_by: None }
+    }
+
+    /// A disk is slow by 3 s/s for minutes; then, from that second on, a program writes at the dirty limit, and it is 5: what the disk keeps
+    /// of them, what the program explains, and what is said against that.
+    fn story(from: i64) -> (f64, f64, Vec<String>) {
+        let bench = Bench::quiet();
+        let (world, ledger) = bench.measured();
+        let learned = crate::detect::learned::Learned::default();
+        let facts = Facts { world, ledger: &ledger, learned: &learned, kinds: KINDS };
+        let mut onsets = Onsets::default();
+        let mut last = Vec::new();
+        for second in 0..200 {
+            last = vec![candidate("host.io.saturated", "disk", if second < from { 3.0 } else { 5.0 })];
+            last.extend((second >= from).then(|| candidate("host.io.dirty_throttling", "dd", 5.0)));
+            onsets.watch(
+                ["host.io.saturated|host", "host.io.dirty_throttling|host"].map(|r| (r.to_owned(), true)).into_iter(),
+                second * 1000,
+            );
+            see(&last, &mut onsets, second * 1000);
+            apply_all(&facts, &mut last, EDGES, &onsets);
+            note(&last, &mut onsets, second * 1000);
+        }
+        let explains = last[1].explains.iter().map(|e| e.s_per_s).sum();
+        (last[0].lost(), explains, last[0].found.against.iter().map(|e| e.claim.clone()).collect())
+    }
+
+    #[test]
+    fn what_was_lost_before_the_cause_came_up_stays_with_the_symptom() {
+        let (kept, explains, against) = story(190);
+        assert!((kept - 3.0).abs() < 1e-9 && (explains - 2.0).abs() < 1e-9, "{kept} {explains}");
+        assert_eq!(against, ["was lost before anything was wrong with dd"]);
+        // Both were there as soon as anyone looked.
+        assert_eq!(story(0), (0.0, 5.0, Vec::new()));
+    }
+}

@@ -1,10 +1,13 @@
 //! What usually answers on a port. A registered port is a hint, and is said to be one.
 
+/// Where name servers answer.
+pub const NAMES: u16 = 53;
+
 /// Registered ports of servers that applications wait for.
 const PORTS: &[(u16, &str)] = &[
     (22, "ssh"),
     (25, "smtp"),
-    (53, "dns"),
+    (NAMES, "dns"),
     (80, "http"),
     (111, "rpcbind"),
     (389, "ldap"),

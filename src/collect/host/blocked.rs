@@ -7,7 +7,7 @@ use crate::model::foreign::Foreign;
 use crate::model::host::StateHit;
 use crate::model::seen::Why;
 
-use super::daemons::waits;
+use super::daemons::{LOOKS, waits};
 use super::process::{Known, Processes, list};
 use super::stat;
 
@@ -20,7 +20,7 @@ impl Processes {
     /// One sample of the states of the threads that ran lately: who is in uninterruptible sleep.
     /// With `blocked_only` those that were in it at the sweep, for waits that raise no pressure.
     pub fn sample_states(&mut self, reader: &mut Reader, roots: &Roots, blocked_only: bool) -> Vec<StateHit> {
-        let (mut left, daemons) = (SAMPLED_THREADS, self.daemons);
+        let (mut left, mut looks) = (SAMPLED_THREADS, if self.daemons { LOOKS } else { 0 });
         self.looks = self.looks.wrapping_add(1);
         let mut hits = Vec::new();
         let mut due: Vec<&Known> =
@@ -49,7 +49,7 @@ impl Processes {
             let mut in_d = |tid: &i32| {
                 let path = dir.join(tid.to_string()).join("stat");
                 match reader.parse(&path, stat::parse) {
-                    Ok(s) if s.state == 'S' => daemons && known.blocked() && waits(reader, &dir.join(tid.to_string())),
+                    Ok(s) if s.state == 'S' => known.blocked() && waits(reader, &dir.join(tid.to_string()), &mut looks),
                     state => matches!(state, Ok(s) if s.state == 'D'),
                 }
             };
@@ -92,12 +92,13 @@ impl Known {
         self.row.state == 'D' || !self.stood.is_empty()
     }
 
-    /// Threads in state D, and what one of them waits in once it was so in two samples in a row. With `daemons` those as well that wait
-    /// for one.
-    pub(super) fn look_for_blocked(&mut self, reader: &mut Reader, dir: &Path, was_blocked: bool, daemons: bool) {
+    /// Threads in state D, and what one of them waits in once it was so in two samples in a row. Those as well that wait for a
+    /// daemon, of so many looks as are left: those that are left then.
+    pub(super) fn look_for_blocked(&mut self, reader: &mut Reader, dir: &Path, was_blocked: bool, mut looks: usize) -> usize {
         let pid = self.row.id.pid;
-        let waits = |reader: &mut Reader, state: char, tid: i32| match state {
-            'S' => daemons && !self.row.kernel && waits(reader, &dir.join(tid.to_string())),
+        let user = !self.row.kernel;
+        let mut waits = |reader: &mut Reader, state: char, tid: i32| match state {
+            'S' => user && waits(reader, &dir.join(tid.to_string()), &mut looks),
             state => state == 'D',
         };
         if waits(reader, self.row.state, pid) {
@@ -128,5 +129,6 @@ impl Known {
             (!text.is_empty() && text != b"0").then(|| Foreign::new(text))
         });
         self.row.wchan = place;
+        looks
     }
 }

@@ -11,6 +11,8 @@ const CONNECTIONS: &str = "fs/fuse/connections";
 const PLACE: &[u8] = b"request_wait_answer";
 /// Connections that are looked at.
 const MOST: usize = 64;
+/// Threads that are looked at in one sweep, and in one sample.
+pub(super) const LOOKS: usize = 512;
 
 /// Requests that wait for a daemon, over all connections; 0 as well where that may not be read.
 pub(super) fn waiting(reader: &mut Reader, roots: &Roots) -> u64 {
@@ -18,8 +20,10 @@ pub(super) fn waiting(reader: &mut Reader, roots: &Roots) -> u64 {
     all.flatten().take(MOST).filter_map(|dir| reader.number(&dir.path().join("waiting"))).fold(0, u64::saturating_add)
 }
 
-/// A thread, by its directory, waits for one.
-pub(super) fn waits(reader: &mut Reader, thread: &Path) -> bool {
+/// A thread, by its directory, waits for one. Of so many that are asleep, `left` are looked at.
+pub(super) fn waits(reader: &mut Reader, thread: &Path, left: &mut usize) -> bool {
+    let Some(less) = left.checked_sub(1) else { return false };
+    *left = less;
     reader.read(&thread.join("wchan")).is_ok_and(|place| place.starts_with(PLACE))
 }
 
@@ -39,11 +43,13 @@ mod tests {
         assert_eq!(waiting(&mut Reader::default(), &roots), 2);
         let at = |place: &str| {
             std::fs::write(root.join("wchan"), place).unwrap();
-            waits(&mut Reader::default(), &root)
+            waits(&mut Reader::default(), &root, &mut 1)
         };
         assert!(at("request_wait_answer"));
         // The daemon itself, idle.
         assert!(!at("fuse_dev_do_read.constprop.0") && !at("0"));
+        std::fs::write(root.join("wchan"), PLACE).unwrap();
+        assert!(!waits(&mut Reader::default(), &root, &mut 0), "enough were looked at");
         std::fs::remove_dir_all(&root).unwrap();
     }
 }

@@ -15,6 +15,7 @@ use crate::model::foreign::Foreign;
 use crate::model::host::{ProcId, ProcIo, ProcRaw, ProcSched, ProcessTable};
 use crate::model::seen::Seen;
 
+use super::daemons::LOOKS;
 use super::stat;
 
 /// Nanoseconds of scanning per second of interval (DESIGN.md section 5: 5 ms/s).
@@ -81,8 +82,9 @@ pub struct Processes {
     pub(super) looks: usize,
     /// Processes that all samples reached so far: the next one begins behind them.
     pub(super) reached: usize,
-    /// Some wait for a daemon that serves a file system.
+    /// Some wait for a daemon that serves a file system; and threads that may still be looked at in this sweep for who does.
     pub(super) daemons: bool,
+    looks_left: usize,
     row_cost_ns: f64,
     path: PathBuf,
 }
@@ -96,6 +98,7 @@ impl Processes {
         let started = clock::mono_ns();
         self.round += 1;
         self.daemons = mode.daemons;
+        self.looks_left = if mode.daemons { LOOKS } else { 0 };
         let pids = list(&roots.proc)?;
         let budget = BUDGET_NS as f64 * mode.interval_s.clamp(0.25, 5.0);
         let affordable = if self.row_cost_ns > 0.0 { budget / self.row_cost_ns } else { f64::INFINITY };
@@ -196,12 +199,12 @@ impl Processes {
         }
         // Taken out, so that the paths can be built while it is filled.
         let mut known = self.known.remove(&pid)?;
-        let was_blocked = known.row.state == 'D';
+        let (was_blocked, left) = (known.row.state == 'D', self.looks_left);
         let resident = known.row.rss_pages;
         known.changed = known.update(&parsed, now);
         let may_stand = known.may_stand(round);
         if full || may_stand || known.blocked() || mode.daemons {
-            known.look_for_blocked(reader, self.file(roots, pid, "task"), was_blocked, mode.daemons);
+            self.looks_left = known.look_for_blocked(reader, self.file(roots, pid, "task"), was_blocked, left);
         }
         if full && mode.cpu_pressure && !known.row.kernel {
             let allowed = reader.parse(self.file(roots, pid, "status"), stat::parse_allowed).ok();

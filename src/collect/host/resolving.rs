@@ -5,13 +5,12 @@ use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
 use crate::model::host::{PeerLink, ProcId};
+use crate::model::service::NAMES;
 
 use super::namespaces::Dump;
 use super::sockdiag::Socket;
 use super::stamps::{FRESH_MS, Waits};
 
-/// Where name servers answer.
-pub(super) const PORT: u16 = 53;
 /// One that is older is kept open for the next question.
 const KEPT_MS: u64 = 30_000;
 /// One that is younger may be answered any moment.
@@ -92,7 +91,7 @@ impl Resolving {
         self.asker.retain(|_, owner| alive.contains(owner));
         self.keepers.retain(|(_, owner)| alive.contains(owner));
         let mut all = Vec::new();
-        for socket in sockets.iter().filter(|s| s.peer.port() == PORT && s.inode > 0) {
+        for socket in sockets.iter().filter(|s| s.peer.port() == NAMES && s.inode > 0) {
             let key = (namespace, socket.inode);
             let first = mine.get(&key).copied().unwrap_or(new);
             self.first.insert(key, first);

@@ -12,13 +12,13 @@ use crate::collect::root::{Reader, Roots};
 use crate::collect::{clock, pace};
 use crate::model::host::{Peers, ProcId, Serving};
 use crate::model::seen::{Lack, Seen, Why};
+use crate::model::service::NAMES;
 
 use super::inotify::Watches;
 use super::namespaces::{Away, Dump, Home, OWN};
 use super::network::by_name;
 use super::peers::Tally;
 use super::ports;
-use super::resolving;
 use super::serving;
 use super::sockdiag::{self, Socket};
 use super::unixdiag::{self, Queue};
@@ -230,7 +230,7 @@ impl Looker<'_> {
     fn datagrams(&self) -> (Vec<Socket>, u64) {
         let mut rows = Vec::new();
         if !self.no_datagrams.get() {
-            let question = |s: &Socket| s.peer.port() == resolving::PORT;
+            let question = |s: &Socket| s.peer.port() == NAMES;
             let asked = sockdiag::dump_datagrams(|s| rows.extend(Some(s).filter(question).filter(|_| rows.len() < SOCKETS)));
             self.no_datagrams.set(asked.is_err_and(|lack| matches!(lack.why, Why::Unsupported | Why::Absent)));
         }

@@ -356,6 +356,29 @@ mod tests {
         assert_eq!(one.states.rounds, LONGEST_SLOTS);
     }
 
+    /// One that sleeps until a FUSE daemon answers counts like one in state D; while no request waits for one nobody is looked at.
+    #[test]
+    fn who_waits_for_a_daemon_is_blocked() {
+        let state = |waiting: &str, place: &str| {
+            let dir = super::super::tempdir::Dir::new();
+            let (task, fuse) = (dir.path().join("42/task/42"), dir.path().join("fs/fuse/connections/40"));
+            std::fs::create_dir_all(&task).unwrap();
+            std::fs::create_dir_all(&fuse).unwrap();
+            std::fs::write(fuse.join("waiting"), waiting).unwrap();
+            std::fs::write(task.join("wchan"), place).unwrap();
+            let stat = "42 (ls) S 1 1 1 0 -1 0 0 0 0 0 5 5 0 0 20 0 1 0 77 1000 10 0 0 0 0 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0";
+            for file in [dir.path().join("42/stat"), task.join("stat")] {
+                std::fs::write(file, stat).unwrap();
+            }
+            let roots = Roots { proc: dir.path().to_path_buf(), sys: dir.path().to_path_buf() };
+            let table = Sweeper::new(roots).sweep(1.0).processes.unwrap();
+            table.rows.iter().find(|row| row.id.pid == 42).unwrap().state
+        };
+        assert_eq!(state("1", "request_wait_answer"), 'D');
+        assert_eq!(state("0", "request_wait_answer"), 'S');
+        assert_eq!(state("1", "ep_poll"), 'S');
+    }
+
     #[test]
     fn without_psi_the_states_are_read_at_each_look() {
         let dir = super::super::tempdir::Dir::new();

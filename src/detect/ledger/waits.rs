@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use crate::model::facts::{Facts, PeerFacts, ProcFacts};
 use crate::model::host::ProcId;
+use crate::model::service::NAMES;
 
 use super::actor::PeerWait;
 
@@ -73,9 +74,6 @@ fn poll(facts: &Facts, link: &PeerFacts) -> bool {
     let in_flight: f64 = listeners.map(|l| l.in_flight).sum();
     link.reply_ms().is_none() && link.for_requests < FEW * in_flight
 }
-
-/// Name servers.
-const NAMES: u16 = 53;
 
 /// How much of a wait someone feels. A server's counts as far as requests in flight wait with it; without any requests
 /// to see (a terminal, a unix socket) young waits count; a process that serves no one may as well wait for an event.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::detect::ledger::State;
 use crate::detect::rules::crowd::Crowd;
-use crate::detect::rules::support::{demand, unseen_cores};
+use crate::detect::rules::support::{demand, gives_way, unseen_cores};
 use crate::detect::verdict::{Facts, Left};
 use crate::model::facts::ProcFacts;
 use crate::model::host::ProcId;
@@ -15,6 +15,7 @@ use super::own_time::Part;
 pub(super) const HALF: f64 = 0.5;
 /// A device that works this part of the time is what its requesters wait for.
 const WORKS: f64 = 0.3;
+
 /// What all programs take together.
 pub(super) struct Totals {
     /// Competing CPU use.
@@ -25,6 +26,12 @@ pub(super) struct Totals {
     written: f64,
     /// Those that wait for responses of peers.
     pub(super) asking: HashSet<ProcId>,
+}
+
+/// CPU that competes: its own, and that of its children that have ended. What they took of the window is nobody else's, least of all of
+/// those whom they kept waiting.
+fn competes(p: &ProcFacts) -> f64 {
+    demand(p) + if gives_way(p) { 0.0 } else { p.children_cpu.unwrap_or(0.0) }
 }
 
 fn moved(p: &ProcFacts) -> f64 {
@@ -40,7 +47,7 @@ impl Totals {
         let links = facts.world.host.sockets.iter().flat_map(|s| &s.peers);
         let written_there: f64 = disks().map(|d| d.write_bytes_per_s).sum();
         Self {
-            demand: sum(&demand) + unseen_cores(facts.world),
+            demand: sum(&competes) + unseen_cores(facts.world),
             moved: sum(&moved).max(of_disks),
             written: sum(&|p| p.write_bytes_per_s.unwrap_or(0.0)).max(written_there),
             asking: links.filter(|l| l.fresh >= HALF).filter_map(|l| l.owner).collect(),
@@ -64,7 +71,7 @@ impl Share {
         // Who waits inside fsync waits for what is written.
         let flushes = sum(&|p| p.sync_wait.unwrap_or(0.0)) * 2.0 >= sum(&|p| p.io_wait.unwrap_or(0.0));
         Self {
-            cpu: share(sum(&demand), total.demand),
+            cpu: share(sum(&competes), total.demand),
             disk: if flushes { written } else { share(sum(&moved), total.moved) },
             works: facts.world.host.disks.iter().flatten().any(|d| d.leaf && d.util >= WORKS),
         }

@@ -13,12 +13,9 @@ use crate::detect::rules::support::{confidence, interval};
 use crate::detect::verdict::{Facts, Found, Judged, Prev, Verdict, evidence};
 use crate::model::facts::{ListenerFacts, PeerFacts, ProcFacts, SocketFacts};
 use crate::model::host::ProcId;
-use crate::model::service;
+use crate::model::service::{self, NAMES};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
-
-/// The port of name servers.
-const NAMES: u16 = 53;
 
 const LOST: Param = Param {
     name: "lost",

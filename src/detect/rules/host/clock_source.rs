@@ -1,4 +1,4 @@
-//! host.clock.source: every look at the clock is a call into the kernel, or worse, into a device.
+//! host.clock.source: reading the clock is a call into the kernel, or worse, into a device.
 
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
@@ -21,11 +21,11 @@ pub const RULE: Rule = Rule {
     id: "host.clock.source",
     class: Class::Hygiene,
     culprit: Culprit::One,
-    says: "every look at the clock is a system call: the clock source is a slow one",
+    says: "the clock source is slow: reading the clock takes a system call",
     params: &[],
     origins: &["host.clock"],
     page: "\
-Programs look at the clock often: a database twice for each node of a plan that it times, a service for each line of its log. With a
+Programs read the clock often: a database twice for each node of a plan that it times, a service for each line of its log. With a
 quick clock source (tsc, kvm-clock, hyperv_clocksource_tsc_page, arch_sys_counter) that takes some 25 ns, without the kernel. With
 `xen`, `hpet` or `acpi_pm` it is a system call of up to some microseconds, and `hpet` and `acpi_pm` ask a device that all CPUs share.
 It shows as kernel time of whatever is busy.
@@ -44,8 +44,8 @@ fn judge(facts: &Facts<'_>, _: &Params<'_>, _: Option<&Prev>) -> Judged {
         return Judged::clear(Subject::host(), format!("the clock source is {}", clock.current));
     }
     let subject = Subject::new(SubjectType::Setting, "clocksource", "clocksource");
-    let may = if clock.current == "xen" { "may be" } else { "is" };
-    let title = format!("The clock source is {}: every look at the clock {may} a system call", clock.current);
+    let takes = if clock.current == "xen" { "may take" } else { "takes" };
+    let title = format!("The clock source is {}: reading the clock {takes} a system call", clock.current);
     let mut found = Found::new(Class::Hygiene, title);
     let quick = clock.available.split_whitespace().any(|name| name == QUICK);
     found.evidence = vec![evidence("tsc is offered (1) or not (0)", f64::from(quick), Unit::Count, None, "host.clock")];
