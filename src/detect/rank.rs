@@ -8,6 +8,7 @@ use crate::model::subject::split_finding_key;
 
 use super::before;
 use super::candidate::Candidate;
+use super::command::Language;
 use super::diagnosis::{Diagnosis, Host, IDLE, SCHEMA, StateRow, Time, rfc3339};
 use super::finding::{Class, Finding, Fix, Impact, ImpactKind, Known, Muted, Phase, Severity, Since};
 use super::headline;
@@ -256,14 +257,19 @@ fn date(kept: &mut FindingMemory, found: &Found, now_ms: i64) {
     }
 }
 
-/// Relief before cure, and what passes its checks before what does not.
 /// Clients suffer by so much that someone is called: it stands in for the stretch of all that costs time.
 fn burns_urgently(id: &str, found: &Found) -> bool {
     found.standing == Some(true) && !found.never_critical && kinds::suffers(id)
 }
 
+/// Relief before cure, and what passes its checks before what does not. Where a statement cures at once, what somebody has to do elsewhere
+/// relieves nobody sooner.
 fn sorted(mut fixes: Vec<Fix>) -> Vec<Fix> {
-    fixes.sort_by_key(|f| (f.phase == Phase::Cure, f.preflight.iter().any(|p| !p.ok)));
+    let fails = |f: &Fix| f.preflight.iter().any(|p| !p.ok);
+    let at_once = |f: &Fix| f.phase == Phase::Cure && f.command.language() == Language::Sql && !fails(f);
+    let cured = fixes.iter().any(at_once);
+    let elsewhere = |f: &Fix| f.command.language() == Language::Config;
+    fixes.sort_by_key(|f| (f.phase == Phase::Cure || cured && elsewhere(f), fails(f)));
     fixes
 }
 

@@ -22,6 +22,7 @@ from binary import built
 import redisfaults
 import redisjoined
 import redisvariants
+import score
 from redisfaults import Wire
 
 WARM, HOLD = 7, 16
@@ -74,13 +75,30 @@ class Server:
 
 
 class Victims:
-    """Clients that ask for little, and how long they waited: milliseconds by second."""
+    """Clients that ask for little, and how long they waited: milliseconds by second; and newcomers, each of which connects, writes a key and reads it,
+    and whether that failed: [when, seconds, status] as the other suites keep it."""
 
     def __init__(self, port, clients=8, pause=0.008):
-        self.over, self.waits, self.failed = threading.Event(), {}, 0
+        self.over, self.waits, self.failed, self.rows = threading.Event(), {}, 0, []
         self.threads = [threading.Thread(target=self.run, args=(port, pause), daemon=True) for _ in range(clients)]
+        self.threads.append(threading.Thread(target=self.come, args=(port,), daemon=True))
         for thread in self.threads:
             thread.start()
+
+    def come(self, port):
+        while not self.over.wait(0.3):
+            begin = time.time()
+            try:
+                wire = Wire(port, "new")
+                wire.socket.settimeout(3)
+                said = [wire.ask("SET", "newcomer", "1", "EX", "60"), wire.ask("GET", "newcomer")]
+                wire.close()
+                good = not any(isinstance(word, bytes) and word.startswith(b"-") for word in said)
+            except OSError:
+                good = False
+            # Of one that is served only its failures count: it pays for a connection too.
+            if not good:
+                self.rows.append((begin, time.time() - begin, 500))
 
     def run(self, port, pause):
         wire = Wire(port, "app")
@@ -93,6 +111,7 @@ class Victims:
                 self.failed += 1
                 return
             self.waits.setdefault(int(begin), []).append((time.time() - begin) * 1000)
+            self.rows.append((begin, time.time() - begin, 200))
 
     def mean(self, begin, end):
         all_of = [ms for second in range(int(begin), int(end)) for ms in self.waits.get(second, [])]
@@ -154,7 +173,8 @@ def doctors(server):
     return {"memory": " ".join(memory)[:80], "latency": latency[0][:100] if latency else ""}
 
 
-def run(kind, program, binary, given):
+def run(kind, program, binary, given, seed=1):
+    """One line of results, and the raw stream as the other suites keep it."""
     fault, server = kind(), Server(program, kind.options, kind.place)
     stops, row = [], {"name": kind.__name__, "truth": fault.truth}
     try:
@@ -185,7 +205,7 @@ def run(kind, program, binary, given):
             row["usec"] = highest_usec(before, server.ask("INFO", "commandstats"))
         except OSError:
             row["usec"] = ""
-        time.sleep(1)
+        time.sleep(given.recovery)
         victims.stop()
         perftop.stop()
         if record:
@@ -211,12 +231,17 @@ def run(kind, program, binary, given):
         row["flaps"] = sum(a != b for a, b in zip(tops, tops[1:]))
         if fault.truth and row["right"] < 0.9 or not fault.truth and row["not_healthy"]:
             row["said"] = [s["findings"][0]["title"] if s["findings"] else s["health"]["status"] for _, s in (inside or [(0, s) for s in loud])][-3:]
+        truths = fault.truth.split()
+        raw = {"case": kind.__name__, "seed": seed, "control": not truths, "truth": truths[0] if truths else None, "accept": truths[1:], "kind": None,
+               "least": "info" if fault.note else "warning", "keys": sorted(fault.keys), "victims": [1, os.getpid(), server.child.pid], "begin": begin - WARM,
+               "injected": begin, "reverted": end, "ended": time.time(), "stream": [(at, score.shorten(s)) for at, s in perftop.said], "psi": [],
+               "latency": score.latency(victims.rows, begin - WARM + 2, begin, end, 1)}
     finally:
         for stop in stops:
             stop.stop()
         fault.end()
         server.stop()
-    return row
+    return row, raw
 
 
 def main():
@@ -227,6 +252,7 @@ def main():
     options.add_argument("--out")
     options.add_argument("--record", help="also record each case, with its truth, into this directory")
     options.add_argument("--cure", action="store_true")
+    options.add_argument("--recovery", type=float, default=1, help="seconds after the fault")
     options.add_argument("--binary")
     given = options.parse_args()
     binary = given.binary or built("perftop")
@@ -234,7 +260,7 @@ def main():
     kinds = [k for k in known if not given.only or k.__name__ in given.only]
     rows = []
     for kind in kinds:
-        row = run(kind, given.server, binary, given)
+        row, _ = run(kind, given.server, binary, given)
         rows.append(row)
         print(json.dumps(row), flush=True)
     faults, controls = [r for r in rows if r["truth"]], [r for r in rows if not r["truth"]]

@@ -19,10 +19,10 @@ def shorten(d):
             "unexplained": d["time"]["unexplained_s_per_s"], "findings": keep}
 
 
-def latency(rows, begin, injected, reverted):
-    """p50, p99 (ms), answers and errors per second, before and during."""
+def latency(rows, begin, injected, reverted, after=4):
+    """p50, p99 (ms), answers and errors per second, before and during: from so many seconds after the injection."""
     out = {}
-    for name, start, end in (("before", begin, injected), ("during", injected + 4, reverted)):
+    for name, start, end in (("before", begin, injected), ("during", injected + after, reverted)):
         mine = [(float(lat), int(status)) for t, lat, status in rows if start <= float(t) < end]
         good = sorted(lat for lat, status in mine if status == 200)
         at = lambda q: round(good[min(len(good) - 1, int(q * len(good)))] * 1e3, 2) if good else None

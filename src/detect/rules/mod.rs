@@ -8,6 +8,7 @@ pub mod prometheus;
 pub mod redis;
 mod source;
 pub mod support;
+mod without;
 
 use crate::model::kinds::kinds;
 

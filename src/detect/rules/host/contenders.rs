@@ -3,11 +3,10 @@
 use crate::detect::ledger::{Actor, State};
 use crate::detect::rules::crowd::{Crowd, Look, crowds, same};
 use crate::detect::rules::support::{demand, gives_way, programs, unseen_cores};
+use crate::detect::rules::without::{self, Due};
 use crate::detect::verdict::{Facts, Prev};
 use crate::model::facts::ProcFacts;
 use crate::model::subject::Subject;
-
-use super::without::{self, Due};
 
 /// Who is to blame for the waits of others in the run queue; or, alone, for its own.
 pub(super) struct Blamed<'a> {

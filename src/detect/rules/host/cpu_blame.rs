@@ -5,10 +5,9 @@ use crate::detect::finding::{Class, Fix};
 use crate::detect::fix;
 use crate::detect::ledger::{Actor, State};
 use crate::detect::rules::support::{Program, confidence, demand, gives_way, kept, programs, unseen_cores, weight};
+use crate::detect::rules::without;
 use crate::detect::verdict::{Facts, Found, Prev};
 use crate::model::facts::ProcFacts;
-
-use super::without;
 
 /// A program with the part of the others' run delay that is its doing.
 pub struct Blamed<'a> {

@@ -42,7 +42,6 @@ pub mod system_time;
 pub mod table_full;
 pub mod tasks_exhausted;
 pub mod tasks_hung;
-mod without;
 
 use crate::detect::rule::Rule;
 

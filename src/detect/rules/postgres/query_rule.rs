@@ -1,10 +1,12 @@
 //! How each rule of a query judges: the costly queries of its kind, each with a subject, a title and fixes.
 
+use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
 use crate::detect::postgres::case::Kind;
 use crate::detect::postgres::queries::{Costly, LEAST};
+use crate::detect::rules::without::spared;
 use crate::detect::verdict::{Found, Judged, Prev, Verdict, evidence};
 use crate::model::facts::PgFacts;
 use crate::model::seen::{Lack, Why};
@@ -50,6 +52,7 @@ pub fn judge(
     for query in &queries.costly {
         let Some(kind) = query.kind.as_ref().filter(|k| mine(k)) else { continue };
         let Some((subject, mut found)) = made(pg, params, query, kind) else { continue };
+        spare_run_queue(facts, pg, query, &mut found);
         found.fixes.extend(deploy::rollback(facts, pg, query));
         let busy =
             evidence("sessions kept busy, on average", query.lost, Unit::Count, Some(params.get(LOST)), "postgres.activity");
@@ -68,4 +71,26 @@ pub fn judge(
         judged.verdicts.push((instance(pg), Verdict::Clear(top)));
     }
     judged
+}
+
+/// Where the CPUs are full, a query that did less would spare its sessions, and those beside it, more of the run queue than its share of the
+/// CPU: all that would not stand there at the same number of calls.
+fn spare_run_queue(facts: &View<'_>, pg: &PgFacts, query: &Costly<'_>, found: &mut Found) {
+    let of = |losses: &[(State, f64)], state| losses.iter().filter(|(s, _)| *s == state).map(|(_, s)| s).sum::<f64>();
+    let (works, waits) = (of(&query.losses, State::Working), of(&query.losses, State::CpuRunnable));
+    let (Ok(cpu), Some(postmaster)) = (&facts.world.host.cpu, pg.server.as_ref().and_then(|s| s.postmaster)) else { return };
+    if !pg.local() || works <= 0.0 {
+        return;
+    }
+    let world = facts.world;
+    let server = world.processes().iter().filter(|p| p.id == postmaster || p.ppid == postmaster.pid);
+    // What was counted to the query is its share of what all sessions wait.
+    let sessions = waits / (works / (cpu.busy * world.cpus()).max(works));
+    let spared =
+        spared(world, &server.collect::<Vec<_>>(), of(&found.losses, State::Working), facts.ledger.state(State::CpuRunnable));
+    let claimed = found.losses.iter_mut().find(|(s, _)| *s == State::CpuRunnable);
+    if let Some((_, claimed)) = claimed.filter(|(_, claimed)| sessions * spared > *claimed) {
+        found.victims_time += (sessions - waits).max(0.0);
+        *claimed = sessions * spared;
+    }
 }

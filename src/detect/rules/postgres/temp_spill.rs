@@ -2,6 +2,7 @@
 
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Fix, Horizon, Phase, Preflight};
+use crate::detect::ledger::State;
 use crate::detect::params::Params;
 use crate::detect::postgres::View;
 use crate::detect::postgres::case::{Case, Kind};
@@ -29,7 +30,7 @@ pub const RULE: Rule = Rule {
     page: "\
 A statement writes temporary files, `spill` bytes per second and as many per call: its sort or hash did not fit into
 `work_mem`. The bytes are the statement's own, by pg_stat_statements; perftop's own reads are left out. The loss is
-half of its time.
+its waiting for temporary files and half of the rest of its time.
 
 **Relief**: more `work_mem` for the role that runs it: twice the spill per call, 8 MB to 1 GB, and no more than a
 quarter of the memory available here over the role's sessions (64 MB on another host); offered where the server has
@@ -68,6 +69,10 @@ fn made(facts: &Facts<'_>, pg: &PgFacts, params: &Params<'_>, costly: &Costly<'_
     );
     let mut found = query_found::found(pg, costly, title, 0.5);
     found.confidence = found.confidence.min(0.7);
+    // What fits into memory waits for no temporary file at all.
+    for (state, lost) in found.losses.iter_mut().filter(|(state, _)| *state == State::PostgresIoTemp) {
+        *lost = costly.losses.iter().filter(|(s, _)| s == state).map(|(_, s)| s).sum();
+    }
     found.evidence.insert(
         0,
         params.row("written to temporary files", temp / pg.interval_s().unwrap_or(1.0), SPILL.param, "postgres.statements"),
@@ -124,6 +129,7 @@ mod tests {
     use super::*;
     use crate::detect::bench::Table;
     use crate::detect::bench::postgres::Statement;
+    use crate::model::postgres::WaitClass;
 
     fn spills(bytes: u64, ms: f64) -> Statement {
         Statement { spills: bytes, ms, ..Statement::default() }
@@ -142,6 +148,15 @@ mod tests {
         spills_much
             .bench()
             .must_say(&RULE, "found `SELECT id FROM orders WHERE customer_id = $1` spills 2.0 MiB to disk per call, 11 MiB/s");
+        // What fits into memory waits for no temporary file, and does half of the rest.
+        let waits_for = |class| {
+            spills_much.bench().served(|pg| {
+                let activity = pg.activity.as_mut().unwrap();
+                activity.by_query.values_mut().for_each(|of| *of = [(class, of.values().sum())].into());
+            })
+        };
+        let (files, data) = (waits_for(WaitClass::IoTemp).loses(&RULE), waits_for(WaitClass::IoRead).loses(&RULE));
+        assert!(data > 0.04 && (files - 2.0 * data).abs() < 1e-9, "{files} {data}");
         // Too little a call, and too little a second.
         spills((1 << 20) - 8192, 20.0).bench().must_say(&RULE, "clear");
         spills(1 << 20, 122.0).bench().must_say(&RULE, "clear");

@@ -26,12 +26,33 @@ pub struct Due {
 /// the others would not wait by themselves, whichever is more.
 pub fn due(facts: &Facts, members: &[&ProcFacts], share: f64, waiting: f64) -> Due {
     let only_share = Due { part: share, alone: None };
-    if share < LEAST || waiting <= 0.0 || !facts.host.cpu.as_ref().is_ok_and(|cpu| cpu.busy >= FULL.0) {
+    if share < LEAST || waiting <= 0.0 {
         return only_share;
     }
+    let Some((full, alone)) = queue_beside(facts, members, 0.0) else { return only_share };
+    let part = share.max(1.0 - alone / waiting);
+    Due { part: share + full * (part - share), alone: alone.is_finite().then_some(alone) }
+}
+
+/// The part of `waiting` (s/s) that would be gone if these, at the same number of requests, took so many cores less: 0 while CPUs are not full.
+pub fn spared(facts: &Facts, members: &[&ProcFacts], cores: f64, waiting: f64) -> f64 {
+    if cores < LEAST || waiting <= 0.0 {
+        return 0.0;
+    }
+    let kept = (members.iter().map(|p| used(p)).sum::<f64>() - cores).max(0.0);
+    queue_beside(facts, members, kept).map_or(0.0, |(full, left)| full * (1.0 - left / waiting).max(0.0))
+}
+
+fn used(p: &ProcFacts) -> f64 {
+    p.cpu.unwrap_or(0.0) + p.children_cpu.unwrap_or(0.0)
+}
+
+/// How full the CPUs are, 0..1, and what would stand in the run queue if of what the members take only `kept` cores were left; `None` while
+/// they are not full.
+fn queue_beside(facts: &Facts, members: &[&ProcFacts], kept: f64) -> Option<(f64, f64)> {
+    facts.host.cpu.as_ref().ok().filter(|cpu| cpu.busy >= FULL.0)?;
     let busiest = |p: &ProcFacts| p.hottest.or(p.cpu).unwrap_or(0.0);
     let theirs = members.iter().map(|p| busiest(p)).fold(0.0, f64::max);
-    let used = |p: &ProcFacts| p.cpu.unwrap_or(0.0) + p.children_cpu.unwrap_or(0.0);
     // What is kept from running would run more; what answers requests would not.
     let wants = |p: &ProcFacts| used(p) + if busiest(p) >= BOUND * theirs { p.runnable.unwrap_or(0.0) } else { 0.0 };
     let member: HashSet<ProcId> = members.iter().map(|p| p.id).collect();
@@ -40,17 +61,13 @@ pub fn due(facts: &Facts, members: &[&ProcFacts], share: f64, waiting: f64) -> D
     // Batch that should give way is no part of it: what it takes from others is another finding.
     let taken = members.iter().map(|p| used(p)).sum::<f64>() + others().map(used).sum::<f64>() + unseen;
     let full = ((taken / facts.cpus() - FULL.0) / (FULL.1 - FULL.0)).clamp(0.0, 1.0);
-    if full <= 0.0 {
-        return only_share;
-    }
     // A job with more threads ready than there are CPUs waits for itself; requests that stand at a server came because it was kept waiting.
     let mut crowded: BTreeMap<ProcId, f64> = BTreeMap::new();
     let jobs = others().filter(|p| p.serves != Some(true) && p.listens.is_empty());
     jobs.for_each(|p| *crowded.entry(p.family).or_default() += p.cpu.unwrap_or(0.0) + p.runnable.unwrap_or(0.0));
     let itself: f64 = crowded.values().map(|ready| (ready - facts.cpus()).max(0.0)).sum();
-    let alone = queue(others().map(wants).sum::<f64>() + unseen, facts.cpus()).max(itself);
-    let part = share.max(1.0 - alone / waiting);
-    Due { part: share + full * (part - share), alone: alone.is_finite().then_some(alone) }
+    let alone = queue(others().map(wants).sum::<f64>() + unseen + kept, facts.cpus()).max(itself);
+    (full > 0.0).then_some((full, alone))
 }
 
 /// Mean number of waiting tasks where `busy` cores of work come to `cpus` CPUs: R / S = 1 / (1 - load^cpus).
@@ -90,6 +107,24 @@ mod tests {
         let alone = 0.3 * 0.0225 / 0.9775;
         let measured = part(&on_two(1.0, 1.7, (0.3, 0.9), (0.0, 0.0)), 0.85, 0.9);
         assert!((measured - (1.0 - alone / 0.9)).abs() < 1e-9, "{measured}");
+    }
+
+    #[test]
+    fn half_of_the_work_spares_more_than_half_of_the_run_queue() {
+        let spared_of = |bench: &Bench, cores: f64| {
+            let hog: Vec<&ProcFacts> = bench.world().processes().iter().filter(|p| p.id.pid == 1).collect();
+            spared(bench.world(), &hog, cores, 3.0)
+        };
+        let full = on_two(1.0, 1.7, (0.3, 0.9), (0.0, 0.0));
+        // 1.15 cores of 2 would be left: a load of 0.575.
+        let load = 0.575_f64.powi(2);
+        let left = 1.15 * load / (1.0 - load);
+        assert!((spared_of(&full, 0.85) - (1.0 - left / 3.0)).abs() < 1e-9);
+        assert!(spared_of(&full, 0.85) > 0.8);
+        // Of CPUs that are not full nobody stands in a queue because of that.
+        assert!(spared_of(&on_two(0.7, 1.1, (0.3, 0.9), (0.0, 0.0)), 0.55) <= 0.0);
+        // Another that would take what is spared leaves the queue as it is.
+        assert!(spared_of(&on_two(1.0, 0.9, (0.2, 0.5), (0.9, 1.9)), 0.45) <= 0.0);
     }
 
     #[test]
