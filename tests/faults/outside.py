@@ -124,5 +124,37 @@ class ControlOutLookups(Fresh, Control):
         self.p = self.load(self.text, clients=1, rate=0.5, name="load")
 
 
+class ControlOutUpdates(Fresh, Control):
+    """A few rows are changed, by two sessions, five times a second each."""
+    control, label, by_cure = True, "no impact", False
+    text = OutUpdatesOfFewRows.text
+
+    def setup(self):
+        super().setup()
+        self.server.sql("CREATE UNIQUE INDEX ON out1 (id)")
+
+    def inject(self):
+        self.p = self.load(self.text, clients=2, rate=10, name="load")
+
+
+class ControlOutDeletes(Fresh, Control):
+    """Most rows are deleted once, and nobody looks them up."""
+    control, label, by_cure, rows = True, "no impact", False, 100000
+
+    def inject(self):
+        self.server.sql("DELETE FROM out1 WHERE id % 50 <> 0")
+
+    def revert(self): ...
+
+
+class ControlOutManyIndexes(Fresh, Control):
+    """Twelve indexes, and a row now and then."""
+    control, label, by_cure, columns, indexes = True, "no impact", False, 12, 12
+    text = OutManyIndexes.text.replace("1, 30", "1, 1")
+
+    def inject(self):
+        self.p = self.load(self.text, clients=1, rate=5, name="load")
+
+
 OUTSIDE = [OutConcurrentInserts, OutConcurrentCommits, OutUpdatesOfFewRows, OutDeletesThenLookups, OutManyIndexes, OutMissingIndex, OutManyColumns, OutJoin, OutSubquery,
-           OutLargeFetch, ControlOutInserts, ControlOutLookups]
+           OutLargeFetch, ControlOutInserts, ControlOutLookups, ControlOutUpdates, ControlOutDeletes, ControlOutManyIndexes]
