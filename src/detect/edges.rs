@@ -1,11 +1,12 @@
 //! Which finding explains which, and by what part: the edges as data, in the order in which they are applied. Pure.
 
-use crate::model::facts::{PgFacts, ProcFacts};
+use crate::model::facts::{Activities, PgFacts, ProcFacts};
 use crate::model::postgres::{Grown, WaitClass};
 use crate::model::unit::Unit;
 
 use super::candidate::Candidate;
 use super::ledger::{State, refault_share};
+use super::postgres::holders::Holders;
 use super::postgres::internal::{Structure, waits};
 use super::redis::joined;
 use super::redis::refill::Refill;
@@ -163,12 +164,38 @@ pub(super) const EDGES: &[Edge] = &[
     within(EVICTIONS, QUERIES, State::PostgresOther, becomes_query),
     // Sessions behind a lock keep the connections of a pool: who queues for those waits for the lock.
     beside(LOCKS, &["app.pool.queueing"], State::PoolWait, lock_share),
-    // A root that works on a slow query holds its locks for as long as that takes.
+    // So do those that run a query which works too much for a known reason (e15, e16); a query that is merely the busiest is no reason.
+    beside(
+        &[
+            "postgres.query.missing_index",
+            "postgres.query.stale_statistics",
+            "postgres.query.temp_spill",
+            "postgres.query.regressed",
+            "postgres.query.jit",
+            "postgres.vacuum.bloat",
+        ],
+        &["app.pool.queueing"],
+        State::PoolWait,
+        query_share,
+    ),
+    // A root that works on a slow query holds its locks for as long as that takes; one that waits for a disk for as long as that (e4).
     beside(
         &["postgres.query.missing_index", "postgres.query.stale_statistics", "postgres.query.expensive"],
         &["postgres.locks.blocked"],
         State::PostgresLock,
         holder_runs_it,
+    ),
+    beside(
+        &["postgres.query.missing_index", "postgres.query.stale_statistics", "postgres.vacuum.bloat"],
+        &["postgres.locks.hot_row"],
+        State::PostgresLock,
+        holders_run_it,
+    ),
+    beside(
+        &["host.io.throttled", "host.io.flush_storm", "host.io.saturated"],
+        &["postgres.locks.hot_row", "postgres.locks.blocked"],
+        State::PostgresLock,
+        holders_wait_for_disk,
     ),
     // A query that reads far too much moves pages in and out of shared buffers, and the others wait for the map of those.
     beside(
@@ -217,15 +244,22 @@ fn refaults(facts: &Facts<'_>, _: State, _: &Candidate, _: &Candidate) -> f64 {
     refault_share(facts.world).unwrap_or(0.0)
 }
 
+/// The sessions of the cause's server, where the queue is in front of that very server.
+fn behind_queue<'a>(facts: &Facts<'a>, cause: &Candidate, symptom: &Candidate) -> Option<&'a Activities> {
+    let same = symptom.subject.also.iter().any(|also| also.strip_prefix("instance:") == Some(&cause.source));
+    let pg = facts.world.servers.postgres.iter().find(|pg| same && pg.id == cause.source);
+    pg.and_then(|pg| pg.activity.as_ref().ok()).filter(|a| a.active() > 0.0)
+}
+
 /// The part of what a server's sessions do that is waiting behind this lock.
 fn lock_share(facts: &Facts<'_>, _: State, cause: &Candidate, symptom: &Candidate) -> f64 {
-    // The queue is in front of that very server.
-    if !symptom.subject.also.iter().any(|also| also.strip_prefix("instance:") == Some(&cause.source)) {
-        return 0.0;
-    }
-    let pg = facts.world.servers.postgres.iter().find(|pg| pg.id == cause.source);
-    let active = pg.and_then(|pg| pg.activity.as_ref().ok()).map_or(0.0, |a| a.active());
-    if active > 0.0 { (cause.lost_in(State::PostgresLock) / active).min(1.0) } else { 0.0 }
+    behind_queue(facts, cause, symptom).map_or(0.0, |a| (cause.lost_in(State::PostgresLock) / a.active()).min(1.0))
+}
+
+/// The part of what a server's sessions do that is the cause's query.
+fn query_share(facts: &Facts<'_>, _: State, cause: &Candidate, symptom: &Candidate) -> f64 {
+    let of = |a: &Activities| queries(cause).iter().map(|id| a.of_query(*id)).sum::<f64>() / a.active();
+    behind_queue(facts, cause, symptom).map_or(0.0, |a| of(a).min(1.0))
 }
 
 /// The server whose finding this is, on this host.
@@ -260,6 +294,22 @@ fn holder_runs_it(facts: &Facts<'_>, _: State, cause: &Candidate, symptom: &Cand
     let root = chains.roots.iter().filter_map(|r| r.session()).find(|s| s.key() == symptom.subject.key);
     let runs = root.and_then(|s| s.query_id).is_some_and(|id| queries(cause).contains(&id));
     if runs { 1.0 } else { 0.0 }
+}
+
+/// Of what those do who hold the locks in turn, the part that is the cause's query.
+fn holders_run_it(facts: &Facts<'_>, _: State, cause: &Candidate, symptom: &Candidate) -> f64 {
+    let pg = facts.world.servers.postgres.iter().find(|pg| pg.id == cause.source && pg.id == symptom.source);
+    pg.and_then(|pg| Some(Holders::of(pg)?.in_queries(pg, &queries(cause)))).unwrap_or(0.0)
+}
+
+/// Of what those do who hold the locks, the part that waits for files and the WAL, as far as the cause claims those waits.
+fn holders_wait_for_disk(facts: &Facts<'_>, _: State, cause: &Candidate, symptom: &Candidate) -> f64 {
+    let files = [State::PostgresWal, State::PostgresIoRead, State::PostgresIoWrite];
+    let claimed: f64 = files.iter().map(|state| cause.lost_in(*state)).sum();
+    let all: f64 = files.iter().map(|state| facts.ledger.state(*state)).sum();
+    let pg = facts.world.servers.postgres.iter().find(|pg| pg.id == symptom.source && pg.local());
+    let part = pg.and_then(|pg| Some(Holders::of(pg)?.on_disk(pg))).unwrap_or(0.0);
+    if all > 0.0 { part * (claimed / all).min(1.0) } else { 0.0 }
 }
 
 /// The query's share of the blocks that all statements read into shared buffers, of the part of the waits that is for the map of those.

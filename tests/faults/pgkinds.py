@@ -1,5 +1,5 @@
 """Kinds of faults of PostgreSQL that nobody claimed, or for which the wrong cure was said; and their near-twins."""
-from pgfaults import Control, Fault, IdleTransaction
+from pgfaults import Control, Fault, IdleTransaction, Pooler, ThrottledCommits
 
 
 class Loaded(Fault):
@@ -143,4 +143,44 @@ class HiddenLocks(IdleTransaction):
         self.keys.clear()
 
 
-KINDS = [HiddenLocks, Jit, Planning, BulkInserts, Subtransactions, SortSpill, FreshTable, ManyIndexes, ControlJit, ControlPartitions]
+class HoldsWhileScanning(Loaded):
+    """Transactions change one of a few rows, look something up without an index and commit: the lookup is what the others wait for."""
+    truth, kind, clients = "postgres.query.missing_index", "table", 4
+    text = "\\set k random(1, 200000)\n\\set t random(1, 3)\nBEGIN;\nUPDATE tills SET v = v + 1 WHERE id = :t;\nSELECT * FROM slips WHERE k = :k;\nCOMMIT;\n"
+
+    def setup(self):
+        self.keys.add("bench.public.slips")
+        self.server.sql("CREATE TABLE tills (id int PRIMARY KEY, v int); INSERT INTO tills SELECT g, 0 FROM generate_series(1, 3) g;"
+                        "CREATE TABLE slips (k int, pad text); INSERT INTO slips SELECT g, repeat('x', 80) FROM generate_series(1, 200000) g")
+
+
+class RowsBehindSlowDisk(ThrottledCommits):
+    """Transactions that change the same row commit to a disk behind an IO limit: the queue for the row is a trace of the limit."""
+
+    def inject(self):
+        super().inject()
+        self.p = self.load("UPDATE pgbench_branches SET bbalance = bbalance + 1 WHERE bid = 1;\n", clients=6, name="counter")
+
+    def revert(self):
+        super().revert()
+        self.lab.stop(self.p)
+
+
+class MissingIndexBehindPooler(Loaded):
+    """Lookups without an index keep the few connections of a pooler: who queues there waits for them."""
+    truth, kind, clients = "postgres.query.missing_index", "table", 8
+    text = "\\set k random(1, 300000)\nSELECT * FROM slips WHERE k = :k;\n"
+
+    def setup(self):
+        self.pooler = Pooler(self.lab, self.server, 4)
+        self.keys.add("bench.public.slips")
+        self.server.sql("CREATE TABLE slips (k int, pad text); INSERT INTO slips SELECT g, repeat('x', 80) FROM generate_series(1, 300000) g")
+
+    def victims(self, log):
+        self.lab.pgbench("-c", "2", "-R", "50", "-S", name="catalog", log=log, base=self.pooler.base())
+
+    def inject(self):
+        self.p = self.lab.pgbench("-c", str(self.clients), "-f", self.lab.script(self.text), name="load", base=self.pooler.base())
+
+
+KINDS = [HiddenLocks, Jit, Planning, BulkInserts, Subtransactions, SortSpill, FreshTable, ManyIndexes, HoldsWhileScanning, RowsBehindSlowDisk, MissingIndexBehindPooler, ControlJit, ControlPartitions]

@@ -6,6 +6,7 @@ pub mod baseline;
 pub mod case;
 pub mod changed;
 mod conditions;
+pub mod holders;
 pub mod internal;
 mod kind;
 pub mod limits;

@@ -14,6 +14,7 @@ use crate::model::postgres::plan::PlannedTable;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, bytes};
 
+use super::horizon;
 use super::object::Object;
 use super::query_found;
 use super::query_rule::{self, LOST};
@@ -51,7 +52,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
 
 fn made(pg: &PgFacts, params: &Params<'_>, costly: &Costly<'_>, kind: &Kind) -> Option<(Subject, Found)> {
     let Kind::Bloat(table, share) = kind else { return None };
-    let (table, object, subject) = query_found::planned(pg, costly, *table)?;
+    let (table, object, mut subject) = query_found::planned(pg, costly, *table)?;
     let name = &object.label;
     let size = table.pages as f64 * 8192.0;
     let title =
@@ -61,6 +62,7 @@ fn made(pg: &PgFacts, params: &Params<'_>, costly: &Costly<'_>, kind: &Kind) -> 
     found.evidence.insert(0, params.row("share of the table dead or empty", share * 100.0, DEAD.param, "postgres.plan"));
     found.evidence.insert(1, evidence("dead rows", table.dead as f64, Unit::Count, None, "postgres.plan"));
     found.fixes = fixes(pg, costly, table, &object);
+    horizon::release_first(pg, &costly.row.database, &mut subject, &mut found);
     Some((subject, found))
 }
 
@@ -85,7 +87,8 @@ fn fixes(pg: &PgFacts, costly: &Costly<'_>, table: &PlannedTable, object: &Objec
 mod tests {
     use super::*;
     use crate::detect::bench::Table;
-    use crate::detect::bench::postgres::{Statement, index, orders, scan};
+    use crate::detect::bench::postgres::{Statement, client, index, orders, scan};
+    use crate::model::postgres::{Cluster, HorizonRow, Session};
 
     /// It reads a table with so many dead rows, on so many pages.
     fn reads(dead: u64, pages: u64) -> Statement {
@@ -102,6 +105,20 @@ mod tests {
         reads(900_000, 6_000).bench().must_say(&RULE, "clear");
         reads(600_000, 6_000).bench().must_say_after(&RULE, Some(&bloated.bench()), "found");
         reads(500_000, 6_000).bench().must_say_after(&RULE, Some(&bloated.bench()), "clear");
+        // Behind an old snapshot a vacuum removes nothing: that is ended first, where it is of that database.
+        let behind = |database: &str, since_s: f64| {
+            let row = HorizonRow { who: "44".into(), age: 5000, since_s: Some(since_s), ..HorizonRow::default() };
+            bloated.bench().served(|pg| {
+                let holder = Session { database: database.into(), ..client(44) };
+                let mut now = (*pg.activity.as_ref().unwrap().newest).clone();
+                now.sessions.push(holder);
+                pg.activity.as_mut().unwrap().newest = now.into();
+                pg.cluster = Ok(Cluster { horizon: vec![row], ..Cluster::default() }.into());
+            })
+        };
+        assert!(behind("shop", 60.0).pastes(&RULE)[0].contains("pg_terminate_backend"));
+        assert!(behind("other", 60.0).pastes(&RULE)[0].starts_with("VACUUM"));
+        assert!(behind("shop", 5.0).pastes(&RULE)[0].starts_with("VACUUM"));
         // Pages that hold nothing count as well.
         reads(0, 12_500).bench().must_say(&RULE, "found 5");
         reads(0, 11_000).bench().must_say(&RULE, "clear");

@@ -15,6 +15,7 @@ pub mod exhausted;
 pub mod expensive;
 pub mod forced;
 pub mod high_frequency;
+mod horizon;
 pub mod hot_row;
 pub mod idle_in_transaction;
 pub mod index_duplicate;

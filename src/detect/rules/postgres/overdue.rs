@@ -1,5 +1,6 @@
 //! postgres.vacuum.overdue: autovacuum is behind, or off.
 
+use super::horizon;
 use super::object::Object;
 use super::support::{self, setting, sql};
 use crate::detect::command::Command;
@@ -86,6 +87,8 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
                 found.evidence.push(evidence("time since the last vacuum", age, Unit::Seconds, None, "postgres.tables"));
             }
             found.fixes = fixes(pg, &catalog.database, t, &object, off);
+            let mut subject = subject;
+            horizon::release_first(pg, &catalog.database, &mut subject, &mut found);
             judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
             judged.demands.extend(support::again(pg, catalog));
         }

@@ -1,17 +1,15 @@
 //! postgres.vacuum.xmin_horizon: something holds back the xmin horizon; vacuum cannot clean.
 
-use super::support::{self, instance, sql, unknown};
-use crate::detect::finding::{Class, Fix, Horizon, Phase};
+use super::horizon::{release, subject};
+use super::support::{instance, unknown};
+use crate::detect::finding::Class;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
 use crate::detect::rule::{Culprit, Judge, Rule};
 use crate::detect::verdict::{Found, Judged, Prev};
-use crate::model::facts::PgFacts;
-use crate::model::foreign::Foreign;
-use crate::model::postgres::{HorizonRow, literal};
+use crate::model::postgres::HorizonRow;
 use crate::model::seen::{Lack, Why};
-use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, count, seconds};
 
 const TRANSACTIONS: Param = Param {
@@ -111,72 +109,6 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     ];
     found.fixes = release(pg, oldest);
     Judged::found(subject, found)
-}
-
-fn subject(pg: &PgFacts, row: &HorizonRow) -> Subject {
-    use crate::model::postgres::HorizonKind as K;
-    let session = row.who.shown().parse::<i32>().ok().and_then(|pid| pg.activity.as_ref().ok()?.session(pid));
-    match (row.kind, session) {
-        (K::Session, Some(s)) => support::session_subject(pg, s),
-        (K::Session, None) => Subject::new(SubjectType::Backend, format!("{}@0", row.who), format!("pid {}", row.who)),
-        (K::Prepared, _) => {
-            Subject::new(SubjectType::PreparedTransaction, row.who.shown(), format!("prepared transaction {}", row.who))
-        }
-        (K::Slot, _) => Subject::new(SubjectType::Slot, row.who.shown(), format!("slot {}", row.who)),
-        (K::Standby, _) => Subject::new(SubjectType::Replica, row.who.shown(), format!("the feedback of standby {}", row.who)),
-    }
-}
-
-fn release(pg: &PgFacts, row: &HorizonRow) -> Vec<Fix> {
-    use crate::model::postgres::HorizonKind as K;
-    let session = row.who.shown().parse::<i32>().ok().and_then(|pid| pg.activity.as_ref().ok()?.session(pid));
-    let one = |title: &str, command: String, risk: &str, needs: &str, database: &Foreign| {
-        let mut fix = sql(pg, Phase::Relief, Horizon::Immediate, title, command, database);
-        (fix.risk, fix.needs) = (risk.to_owned(), needs.to_owned());
-        fix
-    };
-    match row.kind {
-        K::Session => session.and_then(|s| support::terminate(pg, s, 0)).into_iter().collect(),
-        K::Prepared => literal(&row.who)
-            .map(|gid| {
-                let prepared = pg.cluster.as_ref().ok().and_then(|c| c.prepared.iter().find(|p| p.gid == row.who));
-                one(
-                    "Roll it back",
-                    format!("ROLLBACK PREPARED {gid};"),
-                    "ask its coordinator first",
-                    "its owner or a superuser, in its database",
-                    &prepared.map_or_else(Foreign::default, |p| p.database.clone()),
-                )
-            })
-            .into_iter()
-            .collect(),
-        // Its slot holds what a query on the standby reads.
-        K::Slot if row.feeds => vec![feedback(pg, row)],
-        K::Slot => literal(&row.who)
-            .map(|slot| {
-                one(
-                    "Drop the slot",
-                    format!("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = {slot} AND NOT active;"),
-                    "its reader must be rebuilt",
-                    "a role with REPLICATION",
-                    &Foreign::default(),
-                )
-            })
-            .into_iter()
-            .collect(),
-        K::Standby => vec![feedback(pg, row)],
-    }
-}
-
-/// The standby gives up its own queries instead.
-fn feedback(pg: &PgFacts, row: &HorizonRow) -> Fix {
-    let command = "ALTER SYSTEM SET hot_standby_feedback = off;   -- on the standby; then SELECT pg_reload_conf();";
-    let title = "Let the standby cancel its own long queries instead";
-    let mut fix = sql(pg, Phase::Relief, Horizon::Immediate, title, command.into(), &Foreign::default());
-    fix.risk = "long queries on the standby may be cancelled".into();
-    fix.needs = "superuser on the standby".into();
-    fix.target = format!("any database on the standby of {}", row.who);
-    fix
 }
 
 #[cfg(test)]
