@@ -18,7 +18,7 @@ use crate::detect::judge::{self, Evaluation};
 use crate::detect::kinds::KINDS;
 use crate::detect::memory::{Memory, Mute};
 use crate::detect::params::ParamOverrides;
-use crate::diagnose::{Mode, Own, Picture, Recording, flow};
+use crate::diagnose::{Mode, Own, Picture, Recording};
 use crate::model::counter::Stamp;
 use crate::model::demand::{Demand, Detail};
 use crate::model::history::History;
@@ -183,7 +183,6 @@ impl Engine {
     #[must_use]
     pub fn picture(&self, judged: Judged, mode: Mode, own: Own, recording: Option<Recording>) -> Picture {
         let Evaluation { facts, ledger, diagnosis, shown, .. } = judged.evaluation;
-        let flow = flow::walk(&diagnosis, &ledger);
         Picture {
             at: judged.at,
             mode,
@@ -192,7 +191,6 @@ impl Engine {
             shown,
             ledger,
             history: Arc::new(self.state.history.clone()),
-            flow: Arc::new(flow),
             details: self.answers.clone(),
             own,
             recording,

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use perftop::app::keymap::{Action, Key};
 use perftop::app::processes::Column;
 use perftop::app::target::Target;
-use perftop::app::{App, Effect, Msg, Overlay};
+use perftop::app::{App, Effect, Msg, Overlay, Screen};
 use perftop::config::{ThemeFile, builtin_themes};
 use perftop::diagnose::{Mode, Own, Picture};
 use perftop::engine::Engine;
@@ -120,7 +120,45 @@ fn triage_and_host_at_three_sizes() {
         assert_screen("triage", &app(&sick, &[]), &dark, size);
         assert_screen("host", &app(&sick, &[Key::Char('2')]), &dark, size);
     }
-    assert_screen("diagnose", &app(&sick, &[Key::Char('6')]), &dark, SIZES[1]);
+}
+
+#[test]
+fn the_flowchart_is_one_and_can_be_walked() {
+    let (sick, dark) = (picture("cpu_hog", SICK), theme("dark", Depth::True, false));
+    for size in SIZES {
+        assert_screen("diagnose", &app(&sick, &[Key::Char('6')]), &dark, size);
+    }
+    assert_screen("diagnose_list", &app(&sick, &[Key::Char('6'), Key::Tab]), &dark, SIZES[1]);
+    let missing = picture("pg_missing_index", PG_SICK);
+    for size in SIZES {
+        assert_screen("diagnose_postgres", &app(&missing, &[Key::Char('6')]), &dark, size);
+    }
+    let shows = |keys: &[Key]| text(&draw(&app(&sick, keys), &dark, SIZES[1]));
+    let chart = shows(&[Key::Char('6')]);
+    assert!(chart.contains("Is one program taking the CPU from others?") && chart.contains("YES"), "{chart}");
+    // To the branch beside it, by hand a yes, and back.
+    let beside = [Key::Char('6'), Key::Right];
+    assert!(shows(&beside).contains("▸ Did the kernel kill a process to free memory?"), "{}", shows(&beside));
+    let by_hand = [Key::Char('6'), Key::Right, Key::Char('a')];
+    assert!(shows(&by_hand).contains("YES, by hand"), "{}", shows(&by_hand));
+    let taken_back = [Key::Char('6'), Key::Right, Key::Char('a'), Key::Char('a'), Key::Char('a')];
+    assert!(!shows(&taken_back).contains("YES, by hand"), "{}", shows(&taken_back));
+    // From a question to its evidence, and from a finding to its place.
+    let mut walked = app(&sick, &[Key::Char('6'), Key::Enter]);
+    assert_eq!(walked.screen, Screen::Triage);
+    assert_eq!(walked.finding().map(|f| f.id.as_str()), Some("host.cpu.contention"));
+    walked.update(Msg::Key(Key::Char('6')));
+    assert!(text(&draw(&walked, &dark, SIZES[1])).contains("▸ Is one program taking the CPU"), "at the finding that was chosen");
+    // Every question can be stood at, in the chart and in the list, and none falls off the screen.
+    for keys in [&[Key::Char('6')][..], &[Key::Char('6'), Key::Tab]] {
+        let mut walked = app(&missing, keys);
+        walked.update(Msg::Key(Key::Home));
+        for _ in 0..160 {
+            let screen = text(&draw(&walked, &dark, SIZES[0]));
+            assert!(screen.contains("▸ "), "{screen}");
+            walked.update(Msg::Key(Key::Down));
+        }
+    }
 }
 
 #[test]
@@ -670,10 +708,11 @@ fn pictures_of_the_readme() {
         ("redis-triage-dark", "dark", "#101418", "#d8dee9", &[]),
         ("redis-dark", "dark", "#101418", "#d8dee9", &[Key::Char('4')]),
         ("slo-dark", "dark", "#101418", "#d8dee9", &[Key::Char('5')]),
+        ("diagnose-dark", "dark", "#101418", "#d8dee9", &[Key::Char('6')]),
     ] {
         let shown = match name {
             "elsewhere-dark" => &upstream,
-            "postgres-dark" | "query-dark" => &slow,
+            "postgres-dark" | "query-dark" | "diagnose-dark" => &slow,
             "locks-dark" => &queue,
             "redis-triage-dark" | "redis-dark" => &loops,
             "slo-dark" => &burns,

@@ -3,11 +3,13 @@
 
 mod axis;
 mod boards;
+mod chart;
 mod copying;
 pub mod filter;
 mod key;
 pub mod keymap;
 mod more;
+mod muting;
 mod palette;
 mod pasted;
 mod pointer;
@@ -32,6 +34,7 @@ use crate::model::host::ProcId;
 use crate::model::source::SourceKind;
 
 pub use self::boards::DashboardView;
+pub use self::chart::ChartView;
 use self::keymap::{Context, Key, Keymap};
 use self::processes::ProcessView;
 use self::tables::ServerView;
@@ -227,6 +230,8 @@ pub struct App {
     pub processes: ProcessView,
     /// The screens of servers, one a kind.
     pub servers: Vec<ServerView>,
+    /// The flowchart.
+    pub chart: ChartView,
     /// The dashboards that were named.
     pub dashboards: Vec<DashboardView>,
     /// Which of them is open.
@@ -254,6 +259,7 @@ impl Default for App {
             chosen: false,
             processes: ProcessView::default(),
             servers: servers::views(),
+            chart: ChartView::default(),
             dashboards: Vec::new(),
             dashboard: 0,
             notice: None,

@@ -2,7 +2,6 @@
 
 use crate::diagnose::Mode;
 use crate::model::demand::Demand;
-use crate::model::foreign::Foreign;
 use crate::model::unit::short;
 
 use super::keymap::{Action, Context, Key};
@@ -106,31 +105,6 @@ impl App {
         Vec::new()
     }
 
-    /// `2h deploy under way`: a duration in front, else an hour. Without a reason nothing is muted.
-    fn edit_reason(&mut self, key: Key) -> Vec<Effect> {
-        let Some((finding, text)) = &mut self.muting else { return Vec::new() };
-        match key {
-            Key::Char(c) if !c.is_control() => text.push(c),
-            Key::Backspace => _ = text.pop(),
-            Key::Esc => self.muting = None,
-            Key::Enter => {
-                let (finding, text) = (finding.clone(), text.trim().to_owned());
-                self.muting = None;
-                let first = text.split_whitespace().next().unwrap_or_default();
-                let given = crate::config::parse_duration(first).map(|ms| ms / 1000);
-                let reason = given.map_or(text.as_str(), |_| text[first.len()..].trim()).to_owned();
-                if reason.is_empty() {
-                    self.notice = Some("not muted: give a reason, such as `2h deploy under way`".into());
-                    return Vec::new();
-                }
-                let seconds = u32::try_from(given.unwrap_or(3600).clamp(1, 7 * 86_400)).unwrap_or(3600);
-                return vec![Effect::Mute { key: finding, reason: Foreign::from(reason.as_str()).shown().to_owned(), seconds }];
-            }
-            _ => {}
-        }
-        Vec::new()
-    }
-
     pub(super) fn act(&mut self, action: Action) -> Vec<Effect> {
         match action {
             Action::Quit => return vec![Effect::Quit],
@@ -153,7 +127,11 @@ impl App {
             Action::Filter | Action::SortLeft | Action::SortRight | Action::SortReverse if self.server().is_some() => {
                 self.act_on_server(action);
             }
-            Action::Diagnose => self.go(Screen::Diagnose),
+            Action::Diagnose => self.go_to_chart(),
+            Action::BranchBefore => self.step_branch(-1),
+            Action::BranchAfter => self.step_branch(1),
+            Action::AnswerByHand => self.answer_by_hand(),
+            Action::ChartOrList => self.chart.listed = !self.chart.listed,
             Action::Up => self.step(-1),
             Action::Down => self.step(1),
             Action::PageUp | Action::PageDown if self.context() == Context::Time => {
@@ -265,7 +243,8 @@ impl App {
             return;
         }
         match self.screen {
-            Screen::Triage | Screen::Diagnose => self.step_finding(by),
+            Screen::Triage => self.step_finding(by),
+            Screen::Diagnose => self.step_question(by),
             Screen::Dashboard => {
                 if let Some(board) = self.board_mut() {
                     board.step(by);
@@ -301,7 +280,11 @@ impl App {
             return Vec::new();
         }
         match self.screen {
-            Screen::Triage | Screen::Diagnose => {
+            Screen::Diagnose => {
+                self.open_question();
+                Vec::new()
+            }
+            Screen::Triage => {
                 if self.finding().is_some_and(|f| !f.fixes.is_empty()) {
                     // The card belongs to this finding, whatever ranks first later.
                     (self.selected, self.chosen) = (self.finding().map(|f| f.key.clone()), true);
@@ -342,20 +325,6 @@ impl App {
         let said = weight.map_or_else(|| "automatic".to_owned(), short);
         self.notice = Some(format!("{name}: weight now {said} (b to change)"));
         vec![Effect::Weigh { name, weight }]
-    }
-
-    /// Asks for a reason, or takes a mute back.
-    fn mute(&mut self) -> Vec<Effect> {
-        let Some(finding) = self.finding() else {
-            self.notice = Some("nothing to mute: no finding".into());
-            return Vec::new();
-        };
-        let (key, muted) = (finding.key.clone(), finding.muted.is_some());
-        if muted {
-            return vec![Effect::Mute { key, reason: String::new(), seconds: 0 }];
-        }
-        self.muting = Some((key, String::new()));
-        Vec::new()
     }
 
     fn speed(&self, change: impl Fn(u32) -> u32) -> Vec<Effect> {
@@ -401,20 +370,5 @@ mod tests {
         assert_eq!(app.overlays, [Overlay::Help { scroll: 0 }]);
         press(&mut app, &[Key::Char('?')]);
         assert!(app.overlays.is_empty());
-    }
-
-    #[test]
-    fn a_mute_needs_a_reason_and_takes_a_duration() {
-        let mut app = App { muting: Some(("k".into(), String::new())), ..App::default() };
-        let mut typed = |text: &str| {
-            app.muting = Some(("k".into(), String::new()));
-            let keys: Vec<Key> = text.chars().map(Key::Char).chain([Key::Enter]).collect();
-            press(&mut app, &keys)
-        };
-        assert_eq!(typed(" "), []);
-        let muted = |reason: &str, seconds| vec![Effect::Mute { key: "k".into(), reason: reason.into(), seconds }];
-        assert_eq!(typed("deploy"), muted("deploy", 3600));
-        assert_eq!(typed("2h a quiet q"), muted("a quiet q", 7200));
-        assert_eq!(typed("5m"), []);
     }
 }

@@ -1,8 +1,7 @@
 //! The picture: all that screens and reports are drawn from, made once per evaluation; and the flowchart.
 //! Pure; may use `model` and `detect` only.
 
-pub mod chapters;
-pub mod flow;
+pub mod chart;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -50,8 +49,6 @@ pub struct Picture {
     pub ledger: Arc<Ledger>,
     /// The last minutes.
     pub history: Arc<History>,
-    /// The way through the flowchart.
-    pub flow: Arc<Vec<flow::Step>>,
     /// Answers to what the screen asked.
     pub details: Arc<BTreeMap<Demand, Seen<Detail>>>,
     /// What perftop itself costs; not part of any diagnosis.

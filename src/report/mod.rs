@@ -2,6 +2,7 @@
 //! What never lives here: files, clocks, colours.
 
 pub mod capacity;
+pub mod chart;
 pub mod kpi;
 pub mod markdown;
 pub mod prometheus;

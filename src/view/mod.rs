@@ -47,7 +47,7 @@ pub fn draw(app: &App, theme: &Theme, frame: &mut Frame<'_>) {
         Screen::Triage => screens::triage::draw(app, picture, theme, frame, rows.body),
         Screen::Host => screens::host::draw(app, picture, theme, frame, rows.body),
         Screen::Server(_) => screens::server::draw(app, picture, theme, frame, rows.body),
-        Screen::Diagnose => screens::diagnose::draw(picture, theme, frame, rows.body),
+        Screen::Diagnose => screens::diagnose::draw(app, picture, theme, frame, rows.body),
         Screen::Dashboard => screens::dashboard::draw(app, picture, theme, frame, rows.body),
     }
     panels::footer::draw(app, theme, frame, rows.footer);

@@ -18,4 +18,5 @@ pub mod processes;
 pub mod table;
 pub mod verdict;
 pub mod waiting;
+pub mod way;
 pub mod why;

@@ -1,66 +1,183 @@
-//! Diagnose (6): the way through the flowchart, with the figure behind each answer.
+//! Diagnose (6): the flowchart. A start, a box for each branch with what it costs, and the way through the chosen one; or all questions as a
+//! list.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr;
 
+use crate::app::App;
 use crate::config::Meaning;
-use crate::detect::rules;
 use crate::diagnose::Picture;
-use crate::diagnose::flow::{Answer, Step};
+use crate::diagnose::chart::{Answer, Chart, Limb, Verdict};
+use crate::model::unit::short;
+use crate::view::panels;
+use crate::view::panels::way::TRUNK;
 use crate::view::theme::Theme;
-use crate::view::widgets::{lines, titled};
+use crate::view::widgets::question::{colour, row};
+use crate::view::widgets::text::paragraph;
+use crate::view::widgets::{borders, lines, titled};
+
+/// Rows of the box of a branch.
+const BOX: u16 = 4;
 
 /// ```text
-/// ╭ Diagnosis, question by question ─────────────────────────────╮
-/// │  1 Did the kernel kill a process for memory?            no    │
-/// │    no OOM kill in the window                                  │
-/// │  5 Is the run queue the largest wait?                   YES   │
-/// │  → host.cpu.contention: foreground threads wait for a CPU     │
-/// ╰──────────────────────────────────────────────────────────────╯
+/// ╭ Start ────────────────────────────────────────────────────────────────────╮
+/// │ Does anyone lose time?  yes: 4.2 of 5.5 s/s are waits                      │
+/// ╰─────┬───────────┬────────────┬────────────┬───────────┬───────────┬───────╯
+/// ┏━━━━━┷━━━━┓╭─────┴─────╮╭─────┴─────╮╭─────┴─────╮╭────┴──────╮╭────┴─────╮
+/// ┃ CPU      ┃│ Memory    ││ IO & disk ││ Network   ││ Database  ││ Cache    │
+/// ┃ ✖ 4.2 s/s┃│ ✓ clear   ││ ▸ symptom ││ ✓ clear   ││ – none    ││ – none   │
+/// ┗━━━━━┯━━━━┛╰───────────╯╰───────────╯╰───────────╯╰───────────╯╰──────────╯
+///    ╭──╯
 /// ```
-pub fn draw(picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
-    let inside = titled("Diagnosis, question by question", "", theme, frame, area);
-    let width = usize::from(inside.width);
-    let (height, steps) = (usize::from(inside.height), || picture.flow.iter().enumerate());
-    let whole = |short: bool| steps().flat_map(|(at, step)| rows(at + 1, step, short, width, theme)).collect::<Vec<_>>();
-    let mut all = whole(false);
-    if all.len() > height {
-        // Where there is no room for all of it, a plain no needs no reason; and the end of the way is what matters.
-        all = whole(true);
+pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+    let Some(chart) = app.flowchart() else { return };
+    let at = app.standing(&chart);
+    if app.chart.listed || area.height < 14 || area.width < 60 {
+        return list(&chart, at, theme, frame, area);
     }
-    let cut = all.len().saturating_sub(height.saturating_sub(1));
-    if all.len() > height {
-        all.drain(..cut);
-        let before = format!("    {} {cut} lines before", theme.pick("…", "~"));
-        all.insert(0, Line::from(Span::styled(before, theme.style(Meaning::Muted))));
+    let start = Rect { height: 3.min(area.height), ..area };
+    begin(&chart, theme, frame, start);
+    let boxes = places(&chart, Rect { y: area.y + 3, height: BOX, ..area });
+    for (n, (limb, place)) in chart.limbs.iter().zip(&boxes).enumerate() {
+        branch(limb, n == at.0, theme, frame, *place);
+        let centre = place.x + place.width / 2;
+        let live = limb.verdict == Verdict::Cause;
+        put(frame, centre, start.y + 2, theme.pick("┬", "+"), theme.style(Meaning::Border));
+        put(frame, centre, place.y, theme.pick(if live { "┷" } else { "┴" }, "+"), edge(limb, n == at.0, theme));
     }
-    lines(&all, theme, frame, inside);
+    let Some(place) = boxes.get(at.0) else { return };
+    let below = Rect { y: area.y + 3 + BOX, height: area.height - 3 - BOX, ..area };
+    down(&chart.limbs[at.0], *place, below, theme, frame);
+    let rest = Rect { y: below.y + 1, height: below.height.saturating_sub(1), ..below };
+    panels::way::draw(app, picture, (&chart, at), theme, frame, rest);
 }
 
-/// One step, by its place on the way.
-fn rows(place: usize, step: &Step, short: bool, width: usize, theme: &Theme) -> Vec<Line<'static>> {
-    let (word, meaning) = match step.answer {
-        Answer::Yes => ("YES", Meaning::Warning),
-        Answer::No => ("no", Meaning::Good),
-        Answer::Unknown => ("unknown", Meaning::Unknown),
+/// Where the box of each branch stands.
+#[must_use]
+pub fn places(chart: &Chart, area: Rect) -> Vec<Rect> {
+    let count = chart.limbs.len().max(1) as u16;
+    let width = area.width / count;
+    let wider = area.width % count;
+    let at = |n: u16| n * width + n.min(wider);
+    (0..count).map(|n| Rect { x: area.x + at(n), width: at(n + 1) - at(n), ..area }).collect()
+}
+
+fn put(frame: &mut Frame<'_>, x: u16, y: u16, symbol: &str, style: Style) {
+    if let Some(cell) = frame.buffer_mut().cell_mut((x, y)) {
+        cell.set_symbol(symbol).set_style(style);
+    }
+}
+
+fn begin(chart: &Chart, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+    let inside = titled("Start", "Tab list · a answer by hand · ⏎ evidence", theme, frame, area);
+    let (lost, all) = chart.losing;
+    let loses = match chart.loses {
+        Answer::Yes => format!("yes: {} of {} s/s are waits", short(lost), short(all)),
+        Answer::No => format!("no: {} of {} s/s are waits", short(lost), short(all)),
+        Answer::Unknown => "unknown: not all of it can be seen".to_owned(),
     };
-    let question = format!(" {place:>2} {}", step.text);
-    let gap = width.saturating_sub(question.chars().count() + 9);
-    let mut rows = vec![Line::from(vec![
-        Span::styled(question, theme.style(Meaning::Text)),
-        Span::raw(" ".repeat(gap)),
-        Span::styled(word, theme.style(meaning)),
-    ])];
-    if !short || step.answer != Answer::No {
-        rows.push(Line::from(Span::styled(format!("    {}", step.because), theme.style(Meaning::Muted))));
+    let mut spans = vec![
+        Span::styled(" Does anyone lose time? ", theme.style(Meaning::Text)),
+        Span::styled(loses, theme.style(colour(chart.loses))),
+    ];
+    for node in chart.start.iter().filter(|n| n.answer == Answer::Yes) {
+        spans.push(Span::styled(format!("   {} ", node.question.text), theme.style(Meaning::Text)));
+        spans.push(Span::styled(format!("yes: {}", node.because), theme.style(Meaning::Warning)));
     }
-    if step.answer == Answer::Unknown {
-        rows.push(Line::from(Span::styled(format!("    by hand: {}", step.by_hand), theme.style(Meaning::Accent))));
+    lines(&[Line::from(spans)], theme, frame, inside);
+}
+
+fn edge(limb: &Limb, chosen: bool, theme: &Theme) -> Style {
+    match limb.verdict {
+        Verdict::Cause => theme.style(Meaning::Critical),
+        Verdict::AlsoCause => theme.style(Meaning::Warning),
+        _ if chosen => theme.style(Meaning::Accent),
+        _ => theme.style(Meaning::Border),
     }
-    if let Some(leaf) = step.leaf {
-        let says = rules::find(leaf).map_or_else(|| leaf.to_owned(), |rule| format!("{leaf}: {}", rule.says));
-        rows.push(Line::from(Span::styled(format!("  {} {says}", theme.pick("→", "->")), theme.style(Meaning::Title))));
+}
+
+fn says(limb: &Limb, theme: &Theme) -> (String, Meaning) {
+    let figure = |s: f64| if s >= 0.005 { format!("{} s/s", short(s)) } else { "found".to_owned() };
+    match limb.verdict {
+        Verdict::Cause => (format!("{} {}", theme.pick("✖", "X"), figure(limb.lost)), Meaning::Critical),
+        Verdict::AlsoCause => (format!("{} {}", theme.pick("▲", "!"), figure(limb.lost)), Meaning::Warning),
+        Verdict::Symptom => (format!("{} symptom", theme.pick("▸", ">")), Meaning::Info),
+        Verdict::Unknown => {
+            let unknown = limb.nodes.iter().filter(|n| n.answer == Answer::Unknown).count();
+            (format!("? {unknown} unknown"), Meaning::Unknown)
+        }
+        Verdict::Clear => (format!("{} clear", theme.pick("✓", "ok")), Meaning::Good),
+        Verdict::Absent => (format!("{} none", theme.pick("–", "-")), Meaning::Muted),
     }
-    rows
+}
+
+fn branch(limb: &Limb, chosen: bool, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+    use ratatui::widgets::Block;
+    let set = borders(limb.verdict == Verdict::Cause, theme);
+    let block = Block::bordered().border_set(set).border_style(edge(limb, chosen, theme));
+    let inside = block.inner(area);
+    frame.render_widget(block, area);
+    let (word, meaning) = says(limb, theme);
+    let waits = format!(" {} waiting", short(limb.waits));
+    let room = usize::from(inside.width);
+    let word = if limb.verdict == Verdict::Unknown && word.width() >= room { "? unknown".to_owned() } else { word };
+    let word = format!(" {word}");
+    let both = word.width() + waits.width() < room && limb.waits >= 0.005 && limb.verdict < Verdict::Clear;
+    let name = if chosen { Meaning::Title } else { Meaning::Text };
+    let mut second = vec![Span::styled(word, theme.style(meaning))];
+    if both {
+        second.push(Span::styled(waits, theme.style(Meaning::Muted)));
+    }
+    let head = Line::from(Span::styled(format!(" {}", limb.branch.name), theme.style(name)));
+    lines(&[head, Line::from(second)], theme, frame, inside);
+}
+
+/// From the chosen box down to the trunk of its way.
+fn down(limb: &Limb, place: Rect, below: Rect, theme: &Theme, frame: &mut Frame<'_>) {
+    let style = edge(limb, true, theme);
+    let (centre, trunk) = (place.x + place.width / 2, below.x + TRUNK);
+    let live = limb.verdict == Verdict::Cause;
+    put(frame, centre, place.bottom() - 1, theme.pick(if live { "┯" } else { "┬" }, "+"), style);
+    for x in trunk.min(centre)..=trunk.max(centre) {
+        let symbol = match x {
+            _ if trunk == centre => theme.pick("│", "|"),
+            x if x == trunk => theme.pick("╭", "+"),
+            x if x == centre => theme.pick("╯", "+"),
+            _ => theme.pick("─", "-"),
+        };
+        put(frame, x, below.y, symbol, style);
+    }
+}
+
+/// All questions, one after the other: the branch, the question, the answer, and the reason where it is not a plain no.
+fn list(chart: &Chart, (limb_at, node_at): (usize, usize), theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+    let inside = titled("All questions", "Tab chart", theme, frame, area);
+    let width = usize::from(inside.width);
+    let (mut all, mut cursor) = (Vec::new(), 0);
+    for (l, limb) in chart.limbs.iter().enumerate() {
+        let (word, meaning) = says(limb, theme);
+        all.push(Line::from(vec![
+            Span::styled(format!(" {}  ", limb.branch.name), theme.style(Meaning::Title)),
+            Span::styled(word, theme.style(meaning)),
+        ]));
+        for (n, node) in limb.nodes.iter().enumerate() {
+            let here = (l, n) == (limb_at, node_at);
+            if here {
+                cursor = all.len();
+            }
+            all.push(row(node, here, width, theme));
+            if node.answer != Answer::No || here {
+                all.extend(paragraph(&format!("      {}", node.because), Meaning::Muted, width, theme));
+            }
+            if node.answer == Answer::Unknown || here {
+                all.extend(paragraph(&format!("      by hand: {}", node.question.by_hand), Meaning::Accent, width, theme));
+            }
+        }
+    }
+    let height = usize::from(inside.height);
+    let first = cursor.saturating_sub(height / 2).min(all.len().saturating_sub(height));
+    lines(&all[first.min(all.len())..], theme, frame, inside);
 }

@@ -1,6 +1,7 @@
 //! Small pieces: boxes, lines that fit, bars, sparklines, stacked graphs.
 
 pub mod graph;
+pub mod question;
 pub mod text;
 
 use ratatui::Frame;
@@ -23,6 +24,21 @@ const ASCII_BORDER: border::Set<'static> = border::Set {
     horizontal_top: "-",
     horizontal_bottom: "-",
 };
+
+/// The same for the box that matters.
+const ASCII_THICK: border::Set<'static> =
+    border::Set { horizontal_top: "=", horizontal_bottom: "=", vertical_left: "#", vertical_right: "#", ..ASCII_BORDER };
+
+/// The lines of a box, heavy where it is the one that matters.
+#[must_use]
+pub const fn borders(heavy: bool, theme: &Theme) -> border::Set<'static> {
+    match (heavy, theme.ascii) {
+        (true, false) => border::THICK,
+        (false, false) => border::ROUNDED,
+        (true, true) => ASCII_THICK,
+        (false, true) => ASCII_BORDER,
+    }
+}
 
 /// Draws a titled box and gives its inside. Nothing is drawn into an area without room.
 pub fn titled(title: &str, right: &str, theme: &Theme, frame: &mut Frame<'_>, area: Rect) -> Rect {
