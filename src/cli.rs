@@ -103,6 +103,8 @@ pub enum Command {
     Record(Record),
     /// Show a recording as if it were now
     Replay(Replay),
+    /// What happened in a recording, as an engineer would write it: Markdown, or one HTML page
+    Report(Report),
     /// Show what is visible, what is hidden, and how to get access
     Doctor(Doctor),
     /// The catalogue of findings, or the page of one
@@ -207,6 +209,38 @@ pub struct Replay {
     /// Compare each diagnosis with the one that was recorded; exit code 1 where they differ
     #[arg(long)]
     pub verify: bool,
+}
+
+/// Options of `report`.
+#[derive(Debug, Args)]
+pub struct Report {
+    /// The recording
+    pub file: PathBuf,
+    /// Begin here: 14:03:22 of the recording's first day, UTC as on the screen, or 2026-11-20T03:12:07Z
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// End here
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+    /// What to write
+    #[arg(long, value_enum)]
+    pub format: Option<ReportFormat>,
+    /// Into this file, which must not be there yet; else to standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// Formats of `report`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// The whole report, for a ticket
+    Markdown,
+    /// The whole report with charts, one page that needs nothing else
+    Html,
+    /// The flowchart at the worst moment, as text
+    Chart,
+    /// The flowchart at the worst moment, as Mermaid draws it
+    Mermaid,
 }
 
 /// Options of `doctor`.

@@ -23,6 +23,8 @@ struct Truth {
     keys: Vec<String>,
     from_ms: i64,
     to_ms: i64,
+    /// `info`: it never is more by itself.
+    least: Option<String>,
 }
 
 fn cases() -> Vec<(PathBuf, Truth)> {
@@ -70,7 +72,8 @@ fn the_truth_stands_at_rank_one() {
                 continue;
             }
             all += 1;
-            let Some(first) = d.findings.first().filter(|f| f.id == truth.truth && f.severity != Severity::Info) else {
+            let note = truth.least.as_deref() == Some("info");
+            let Some(first) = d.findings.first().filter(|f| f.id == truth.truth && (note || f.severity != Severity::Info)) else {
                 continue;
             };
             right += 1;

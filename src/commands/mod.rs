@@ -10,6 +10,7 @@ mod live;
 mod prometheus;
 mod record;
 mod replay;
+mod report;
 mod screen;
 mod setup;
 
@@ -44,6 +45,7 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
         Some(Command::Check(options)) => check::run(&options, &settings),
         Some(Command::Record(options)) => record::run(&options, &settings),
         Some(Command::Replay(options)) => replay::run(&options, &settings),
+        Some(Command::Report(options)) => report::run(&options, &settings),
         Some(Command::Doctor(options)) => doctor::run(&options, &settings),
         Some(Command::Config(_) | Command::Explain(_) | Command::Completions(_) | Command::Man) => Ok(0),
     }

@@ -20,7 +20,7 @@ pub fn run(options: &Replay, settings: &Settings) -> Result<u8, Failure> {
     if options.verify {
         return verify(file);
     }
-    let from_ms = options.at.as_deref().map(|at| time(at, file.as_deref())).transpose()?;
+    let from_ms = options.at.as_deref().map(|at| time(at, "--at", file.as_deref())).transpose()?;
     let replay_options = ReplayOptions { file, from_ms, speed_percent };
     if options.json {
         let mut playback = Playback::open(&replay_options)?;
@@ -48,8 +48,8 @@ fn speed(text: &str) -> Result<u32, Failure> {
 }
 
 /// A time of day is meant on the day on which the recording begins, in UTC, as the screen shows it.
-fn time(text: &str, file: Option<&std::path::Path>) -> Result<i64, Failure> {
-    let wrong = || Failure::Usage(format!("--at {text}: write 14:03:22 or 2026-11-20T03:12:07Z"));
+pub(super) fn time(text: &str, option: &str, file: Option<&std::path::Path>) -> Result<i64, Failure> {
+    let wrong = || Failure::Usage(format!("{option} {text}: write 14:03:22 or 2026-11-20T03:12:07Z"));
     if let Ok(stamp) = text.parse::<jiff::Timestamp>() {
         return Ok(stamp.as_millisecond());
     }

@@ -22,7 +22,7 @@ pub fn escape(text: &str) -> String {
 }
 
 /// A code block whose fence is longer than any run of backticks within.
-fn code(out: &mut String, text: &str) {
+pub(super) fn code(out: &mut String, text: &str) {
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest.max(2) + 1);
     _ = writeln!(out, "{fence}sh\n{text}\n{fence}\n");

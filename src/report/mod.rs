@@ -1,8 +1,9 @@
-//! The same diagnosis as text, JSON or Markdown. Pure.
+//! The same diagnosis as text, JSON or Markdown, the flowchart, and the report of a span of time. Pure.
 //! What never lives here: files, clocks, colours.
 
 pub mod capacity;
 pub mod chart;
+pub mod incident;
 pub mod kpi;
 pub mod markdown;
 pub mod prometheus;

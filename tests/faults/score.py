@@ -67,6 +67,8 @@ def write_truth(path, fault, injected, reverted):
     with open(path, "w") as f:
         f.write('truth = "%s"\nkind = "%s"\nkeys = %s\nfrom_ms = %d\nto_ms = %d\n' % (fault.truth or "", fault.kind or "",
                 json.dumps(sorted(map(str, fault.keys))), (injected + SETTLE) * 1000, reverted * 1000))
+        if fault.least == "info":
+            f.write('least = "info"\n')
 
 
 def judge(result):

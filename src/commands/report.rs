@@ -1,0 +1,77 @@
+//! `perftop report`: what happened in a recording, as an engineer would write it.
+
+use std::io::Write as _;
+
+use crate::cli::{Report, ReportFormat};
+use crate::config::Settings;
+use crate::diagnose::chart::{ByHand, Chart};
+use crate::engine::{Playback, ReplayOptions};
+use crate::report::chart;
+use crate::report::incident::{Story, html, markdown};
+
+use super::failure::{Failure, print};
+use super::replay::time;
+
+/// Runs the command.
+///
+/// # Errors
+/// Usage, a recording that cannot be read, a span without a diagnosis.
+pub fn run(options: &Report, settings: &Settings) -> Result<u8, Failure> {
+    let file = options.file.as_path();
+    let moment = |text: &Option<String>, name: &str| text.as_deref().map(|t| time(t, name, Some(file))).transpose();
+    let (from_ms, to_ms) = (moment(&options.from, "--from")?, moment(&options.to, "--to")?);
+    let mut playback = Playback::open(&ReplayOptions { file: Some(options.file.clone()), from_ms, speed_percent: 100 })?;
+    let mut story: Option<Story> = None;
+    while let Some(judged) = playback.step() {
+        let at_ms = judged.at.wall_ms;
+        if to_ms.is_some_and(|to| at_ms > to) {
+            break;
+        }
+        if from_ms.is_some_and(|from| at_ms < from) {
+            continue;
+        }
+        let (diagnosis, facts) = (&judged.evaluation.diagnosis, &judged.evaluation.facts);
+        match &mut story {
+            Some(story) => story.add(diagnosis, facts),
+            None => story = Some(Story::begin(diagnosis, facts)),
+        }
+    }
+    let Some(story) = story else {
+        return Err(Failure::Usage(format!("{} holds nothing between --from and --to", file.display())));
+    };
+    let targets = targets(settings);
+    let text = match options.format.unwrap_or(ReportFormat::Markdown) {
+        ReportFormat::Markdown => markdown::render(&story, &targets),
+        ReportFormat::Html => html::render(&story, &targets),
+        ReportFormat::Chart => chart::text(&Chart::of(&story.worst, &ByHand::new())),
+        ReportFormat::Mermaid => chart::mermaid(&Chart::of(&story.worst, &ByHand::new())),
+    };
+    match &options.output {
+        Some(path) => {
+            let failed = |e| Failure::Io(format!("cannot write {}: {e}", path.display()));
+            let mut file = private(path).map_err(failed)?;
+            file.write_all(text.as_bytes()).map_err(failed)?;
+        }
+        None => print(&text)?,
+    }
+    Ok(0)
+}
+
+/// The limits of the gauges, for the figures of the host.
+fn targets(settings: &Settings) -> [markdown::Target; 4] {
+    let pair =
+        |what: &str| (settings.number(&format!("targets.{what}_warning")), settings.number(&format!("targets.{what}_critical")));
+    let of = |name, at, limits| markdown::Target { name, at, limits };
+    [
+        of("CPU busy", 0, pair("cpu")),
+        of("memory used", 1, pair("memory")),
+        of("busiest disk", 2, pair("cpu")),
+        of("fullest file system", 3, pair("disk")),
+    ]
+}
+
+/// A report shows who runs what: for its owner only, and nothing that was there is lost.
+fn private(path: &std::path::Path) -> std::io::Result<std::fs::File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}

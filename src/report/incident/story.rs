@@ -1,0 +1,249 @@
+//! What happened in a span of time, told from its diagnoses: who was to blame, since when, for how long, what it cost. Pure.
+
+use std::collections::BTreeMap;
+
+use crate::detect::diagnosis::{Diagnosis, Host};
+use crate::detect::finding::{Class, Finding, Severity};
+use crate::detect::memory::Resolved;
+use crate::model::facts::Facts;
+use crate::model::history::Group;
+
+/// Columns of a chart: neighbours are joined beyond that.
+const MOST: usize = 360;
+/// Longer between two diagnoses nobody looked.
+const GAP_MS: i64 = 60_000;
+
+/// A cause that is gone sooner was a guess, seconds.
+const PASSES_S: f64 = 3.0;
+
+/// One moment of the time line.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Point {
+    /// Wall clock, ms.
+    pub at_ms: i64,
+    /// Foreground time, s/s.
+    pub total: f64,
+    /// What of it waits, by what it waits for.
+    pub waits: BTreeMap<Group, f64>,
+    /// What of it has no cause.
+    pub unexplained: f64,
+    /// Figures of the host, percent: CPU, memory, the busiest disk, the fullest file system.
+    pub host: [Option<f64>; 4],
+    /// The worst that was said.
+    pub worst: Option<Severity>,
+    /// Nobody looked between the one before and this one.
+    pub gap: bool,
+}
+
+/// A finding over the span.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Told {
+    /// As it was when it cost most.
+    pub finding: Finding,
+    /// When that was.
+    pub peak_ms: i64,
+    /// First and last seen.
+    pub seen_ms: (i64, i64),
+    /// Seconds in which it was there; in which it was critical.
+    pub seconds: (f64, f64),
+    /// Foreground seconds that it cost.
+    pub lost: f64,
+    /// Seconds in which another explained it.
+    pub explained: f64,
+    /// The highest severity.
+    pub worst: Severity,
+}
+
+impl Told {
+    /// It was a symptom for most of its time.
+    #[must_use]
+    pub fn symptom(&self) -> bool {
+        self.explained * 2.0 > self.seconds.0
+    }
+}
+
+/// A span of time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Story {
+    /// Where.
+    pub host: Host,
+    /// First and last diagnosis.
+    pub span_ms: (i64, i64),
+    /// Diagnoses in it.
+    pub looks: usize,
+    /// The time line.
+    pub points: Vec<Point>,
+    /// Findings by their key.
+    pub told: BTreeMap<String, Told>,
+    /// What became of those that were fixed or went away.
+    pub resolved: Vec<Resolved>,
+    /// Foreground seconds: all, waited for a cause, without a cause.
+    pub spent: (f64, f64, f64),
+    /// The diagnosis of the worst moment.
+    pub worst: Diagnosis,
+}
+
+impl Story {
+    /// Begins with the first diagnosis of a span.
+    #[must_use]
+    pub fn begin(first: &Diagnosis, facts: &Facts) -> Self {
+        let at_ms = facts.at.wall_ms;
+        let mut story = Self {
+            host: first.host.clone(),
+            span_ms: (at_ms, at_ms),
+            looks: 0,
+            points: Vec::new(),
+            told: BTreeMap::new(),
+            resolved: Vec::new(),
+            spent: (0.0, 0.0, 0.0),
+            worst: first.clone(),
+        };
+        story.add(first, facts);
+        story
+    }
+
+    /// The next one.
+    pub fn add(&mut self, d: &Diagnosis, facts: &Facts) {
+        let at_ms = facts.at.wall_ms;
+        let since_ms = if self.looks == 0 { 0 } else { at_ms - self.span_ms.1 };
+        let gap = !(0..=GAP_MS).contains(&since_ms);
+        let dt = if gap { 0.0 } else { since_ms as f64 / 1000.0 };
+        self.looks += 1;
+        self.span_ms.1 = at_ms;
+        let time = &d.time;
+        let lost: f64 = d.findings.iter().filter(|f| f.explained_by.is_none()).filter_map(|f| f.impact.lost_s_per_s).sum();
+        self.spent.0 += time.foreground_s_per_s * dt;
+        self.spent.1 += lost * dt;
+        self.spent.2 += time.unexplained_s_per_s * dt;
+        for f in &d.findings {
+            self.tell(f, at_ms, dt);
+        }
+        for resolved in &d.resolved {
+            // What cost no time gains none.
+            if resolved.before > 0.0 && !self.resolved.iter().any(|r| r.key == resolved.key && r.at == resolved.at) {
+                self.resolved.push(resolved.clone());
+            }
+        }
+        if weight(d) > weight(&self.worst) {
+            self.worst = d.clone();
+        }
+        self.points.push(point(d, facts, at_ms, gap && self.looks > 1));
+        if self.points.len() > 2 * MOST {
+            self.points = self.points.chunks(2).map(joined).collect();
+        }
+    }
+
+    fn tell(&mut self, f: &Finding, at_ms: i64, dt: f64) {
+        let told = self.told.entry(f.key.clone()).or_insert_with(|| Told {
+            finding: f.clone(),
+            peak_ms: at_ms,
+            seen_ms: (at_ms, at_ms),
+            seconds: (0.0, 0.0),
+            lost: 0.0,
+            explained: 0.0,
+            worst: f.severity,
+        });
+        let cost = |f: &Finding| {
+            (u8::from(f.severity != Severity::Info), f.impact.lost_s_per_s.or(f.impact.failed_per_s).unwrap_or(0.0))
+        };
+        if cost(f) > cost(&told.finding) {
+            (told.finding, told.peak_ms) = (f.clone(), at_ms);
+        }
+        told.seen_ms.1 = at_ms;
+        told.seconds.0 += dt;
+        told.seconds.1 += if f.severity == Severity::Critical { dt } else { 0.0 };
+        told.lost += f.impact.lost_s_per_s.unwrap_or(0.0) * dt;
+        told.explained += if f.explained_by.is_some() { dt } else { 0.0 };
+        // Critical is the least of them.
+        told.worst = told.worst.min(f.severity);
+    }
+
+    /// Causes at warning or above, the dearest first; hard errors before all.
+    #[must_use]
+    pub fn causes(&self) -> Vec<&Told> {
+        let mut all: Vec<&Told> = self.told.values().filter(|t| t.worst != Severity::Info && !t.symptom()).collect();
+        all.retain(|t| t.finding.class != Class::Outcome && t.finding.id != "app.unexplained");
+        // What stood for a moment on the way to the verdict is in the time line, and no bottleneck.
+        all.retain(|t| t.seconds.1 > 0.0 || t.seconds.0 >= PASSES_S || t.finding.class != Class::Live);
+        let order = |t: &Told| (t.finding.class != Class::Error, t.worst);
+        all.sort_by(|a, b| order(a).cmp(&order(b)).then(b.lost.total_cmp(&a.lost)).then(a.finding.key.cmp(&b.finding.key)));
+        all
+    }
+
+    /// What suffered: outcomes at warning or above.
+    #[must_use]
+    pub fn outcomes(&self) -> Vec<&Told> {
+        self.told.values().filter(|t| t.worst != Severity::Info && t.finding.class == Class::Outcome).collect()
+    }
+
+    /// Symptoms of a cause, by the seconds that it took from them, dearest first.
+    #[must_use]
+    pub fn symptoms(&self, cause: &Told) -> Vec<&Told> {
+        let of = |t: &&Told| t.finding.explained_by.as_deref() == Some(cause.finding.key.as_str());
+        let named = |t: &&Told| cause.finding.explains.iter().any(|e| e.key == t.finding.key);
+        self.told.values().filter(|t| of(t) || named(t)).collect()
+    }
+
+    /// Seconds of the span.
+    #[must_use]
+    pub fn seconds(&self) -> f64 {
+        (self.span_ms.1 - self.span_ms.0) as f64 / 1000.0
+    }
+}
+
+/// How bad a moment is: criticals, warnings, what their causes cost.
+fn weight(d: &Diagnosis) -> (usize, usize, i64) {
+    let count = |severity| d.findings.iter().filter(|f| f.raised() && f.severity == severity).count();
+    let benefit: f64 = d.findings.iter().filter(|f| f.raised()).filter_map(|f| f.impact.benefit_s_per_s).sum();
+    (count(Severity::Critical).min(1), count(Severity::Warning).min(1), (benefit * 1000.0) as i64)
+}
+
+fn point(d: &Diagnosis, facts: &Facts, at_ms: i64, gap: bool) -> Point {
+    let mut waits = BTreeMap::new();
+    for row in &d.time.states {
+        if let Some(group) = row.state.group() {
+            *waits.entry(group).or_default() += row.s_per_s;
+        }
+    }
+    let host = &facts.host;
+    let cpu = host.cpu.as_ref().ok().map(|cpu| cpu.busy * 100.0);
+    let memory = host.memory.as_ref().ok().map(|m| 100.0 * (1.0 - m.available_bytes as f64 / (m.raw.total as f64).max(1.0)));
+    let disk =
+        host.disks.as_ref().ok().and_then(|all| all.iter().filter(|d| d.leaf).map(|d| d.util * 100.0).max_by(f64::total_cmp));
+    let full = host
+        .filesystems
+        .as_ref()
+        .ok()
+        .and_then(|all| all.iter().filter_map(|f| Some(f.space.as_ref().ok()?.used() * 100.0)).max_by(f64::total_cmp));
+    let worst = d.findings.iter().filter(|f| f.raised()).map(|f| f.severity).min();
+    Point {
+        at_ms,
+        total: d.time.foreground_s_per_s,
+        waits,
+        unexplained: d.time.unexplained_s_per_s,
+        host: [cpu, memory, disk, full],
+        worst,
+        gap,
+    }
+}
+
+/// Two neighbours as one: means of what is spent, the worse of the rest.
+fn joined(pair: &[Point]) -> Point {
+    let [a, b] = pair else { return pair[0].clone() };
+    let mean = |a: f64, b: f64| (a + b) / 2.0;
+    let mut waits = a.waits.clone();
+    for (group, s) in &b.waits {
+        *waits.entry(*group).or_default() += s;
+    }
+    waits.values_mut().for_each(|s| *s /= 2.0);
+    let host = std::array::from_fn(|n| match (a.host[n], b.host[n]) {
+        (Some(a), Some(b)) => Some(a.max(b)),
+        (a, b) => a.or(b),
+    });
+    let worst = match (a.worst, b.worst) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    };
+    let (total, unexplained) = (mean(a.total, b.total), mean(a.unexplained, b.unexplained));
+    Point { at_ms: a.at_ms, total, waits, unexplained, host, worst, gap: a.gap || b.gap }
+}

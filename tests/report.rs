@@ -1,0 +1,129 @@
+//! The report of recorded incidents: what an engineer would write, with no figure that the recording does not hold.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a test may fail loudly, and waits with a deadline"
+)]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use perftop::detect::diagnosis::Diagnosis;
+use perftop::engine::{Playback, ReplayOptions};
+use perftop::report::incident::markdown::{Target, render};
+use perftop::report::incident::{Story, html};
+
+const TARGETS: [Target; 4] = [
+    Target { name: "CPU busy", at: 0, limits: (70.0, 90.0) },
+    Target { name: "memory used", at: 1, limits: (80.0, 95.0) },
+    Target { name: "busiest disk", at: 2, limits: (70.0, 90.0) },
+    Target { name: "fullest file system", at: 3, limits: (85.0, 95.0) },
+];
+/// A host, a database, a cache.
+const INCIDENTS: [&str; 3] = ["cpu_hog", "pg_missing_index", "redis_keys"];
+
+fn case(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(format!("{name}.perftop"))
+}
+
+fn told(name: &str) -> (Story, Vec<Diagnosis>) {
+    let options = ReplayOptions { file: Some(case(name)), from_ms: None, speed_percent: 100 };
+    let mut playback = Playback::open(&options).expect("the recording is here");
+    let (mut story, mut said) = (None::<Story>, Vec::new());
+    while let Some(judged) = playback.step() {
+        let (d, facts) = (judged.evaluation.diagnosis, judged.evaluation.facts);
+        match &mut story {
+            Some(story) => story.add(&d, &facts),
+            None => story = Some(Story::begin(&d, &facts)),
+        }
+        said.push(d);
+    }
+    (story.unwrap(), said)
+}
+
+#[test]
+fn the_reports_of_three_incidents_read_well() {
+    for name in INCIDENTS {
+        let (story, _) = told(name);
+        insta::with_settings!({ snapshot_path => "snapshots", prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(format!("report_{name}"), render(&story, &TARGETS));
+        });
+    }
+}
+
+#[test]
+fn every_figure_of_the_evidence_is_one_that_was_said() {
+    for name in INCIDENTS {
+        let (story, said) = told(name);
+        let findings = || said.iter().flat_map(|d| &d.findings);
+        let shown: BTreeSet<(String, String)> = findings()
+            .flat_map(|f| f.evidence.iter().chain(&f.against))
+            .map(|e| (e.claim.clone(), e.unit.show(e.value)))
+            .collect();
+        let mut rows = 0;
+        for told in story.causes() {
+            for e in told.finding.evidence.iter().chain(&told.finding.against) {
+                assert!(shown.contains(&(e.claim.clone(), e.unit.show(e.value))), "{name}: {}", e.claim);
+                rows += 1;
+            }
+            // Seconds that are lost are the sum of what was said, second by second.
+            let key = &told.finding.key;
+            let sum: f64 = said
+                .iter()
+                .skip(1)
+                .flat_map(|d| &d.findings)
+                .filter(|f| f.key == *key)
+                .filter_map(|f| f.impact.lost_s_per_s)
+                .sum();
+            assert!((told.lost - sum).abs() <= 0.1 * sum + 0.1, "{name}: {key} lost {} of {sum}", told.lost);
+        }
+        assert!(rows > 3, "{name}");
+        let first = story.causes()[0].finding.key.clone();
+        assert!(said.iter().any(|d| d.findings.first().is_some_and(|f| f.key == first)), "{name}: {first}");
+    }
+}
+
+#[test]
+fn the_page_needs_nothing_and_is_whole() {
+    for name in INCIDENTS {
+        let page = html::render(&told(name).0, &TARGETS);
+        for word in ["http:", "https:", "src=", "<script", "@import", "url(", "<link"] {
+            assert!(!page.contains(word), "{name} holds {word}");
+        }
+        for tag in ["html", "body", "main", "svg", "table", "section", "pre", "ul", "p", "h2", "h3", "style"] {
+            let count = |what: &str| page.matches(what).count();
+            let open = count(&format!("<{tag}>")) + count(&format!("<{tag} "));
+            assert_eq!(open, count(&format!("</{tag}>")), "{name}: {tag}");
+        }
+        assert!(page.contains("NaN") || !page.contains("inf "), "{name}");
+        assert!(!page.contains("NaN"), "{name}");
+    }
+}
+
+fn perftop(arguments: &[&str]) -> std::process::Output {
+    Command::new(env!("CARGO_BIN_EXE_perftop")).args(["--no-config", "report"]).args(arguments).output().unwrap()
+}
+
+#[test]
+fn the_command_writes_what_is_asked_for_and_loses_nothing() {
+    let dir = std::env::temp_dir().join(format!("perftop-report-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let (file, out) = (case("cpu_hog"), dir.join("report.html"));
+    let (file, out) = (file.to_str().unwrap(), out.to_str().unwrap());
+    let whole = perftop(&[file]);
+    assert!(whole.status.success() && String::from_utf8_lossy(&whole.stdout).starts_with("# Performance report: "), "{whole:?}");
+    assert!(perftop(&[file, "--format", "html", "-o", out]).status.success());
+    assert!(std::fs::read_to_string(out).unwrap().starts_with("<!doctype html>"));
+    let again = perftop(&[file, "--format", "html", "-o", out]);
+    assert_eq!(again.status.code(), Some(74), "what is there already is not written over");
+    let chart = perftop(&[file, "--format", "chart"]);
+    assert!(String::from_utf8_lossy(&chart.stdout).contains("CPU: the cause"), "{chart:?}");
+    assert!(String::from_utf8_lossy(&perftop(&[file, "--format", "mermaid"]).stdout).starts_with("graph TD\n"));
+    let outside = perftop(&[file, "--from", "2020-01-01T00:00:00Z", "--to", "2020-01-01T00:01:00Z"]);
+    assert_eq!(outside.status.code(), Some(64), "{outside:?}");
+    let wrong = perftop(&[file, "--from", "yesterday"]);
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("--from yesterday"), "{wrong:?}");
+    std::fs::remove_dir_all(&dir).unwrap();
+}
