@@ -102,6 +102,37 @@ fn the_page_needs_nothing_and_is_whole() {
     }
 }
 
+/// The same diagnosis, said so often at that distance.
+fn repeated(step_s: i64, looks: i64) -> (Story, Diagnosis, perftop::model::facts::Facts) {
+    let options = ReplayOptions { file: Some(case("cpu_hog")), from_ms: None, speed_percent: 100 };
+    let judged = Playback::open(&options).unwrap().step().unwrap();
+    let (d, mut facts) = (judged.evaluation.diagnosis, (*judged.evaluation.facts).clone());
+    let mut story = Story::begin(&d, &facts);
+    for _ in 1..looks {
+        facts.at.wall_ms += step_s * 1000;
+        story.add(&d, &facts);
+    }
+    (story, d, facts)
+}
+
+#[test]
+fn slow_samples_are_no_row_of_gaps_and_a_suspend_is_one() {
+    assert!((repeated(300, 10).0.watched - 2700.0).abs() < 1e-9);
+    let (mut night, d, mut facts) = repeated(1, 10);
+    facts.at.wall_ms += 3_600_000;
+    night.add(&d, &facts);
+    assert!((night.watched - 9.0).abs() < 1e-9 && night.points.last().unwrap().gap);
+}
+
+#[test]
+fn a_long_time_line_counts_each_look_alike() {
+    let (long, ..) = repeated(1, 5000);
+    assert!(long.points.len() <= 720, "{}", long.points.len());
+    let looks: Vec<u32> = long.points.iter().map(|p| p.looks).collect();
+    assert_eq!(looks.iter().sum::<u32>(), 5000);
+    assert!(looks.iter().rev().skip(1).all(|n| *n == looks[0]), "{looks:?}");
+}
+
 fn perftop(arguments: &[&str]) -> std::process::Output {
     Command::new(env!("CARGO_BIN_EXE_perftop")).args(["--no-config", "report"]).args(arguments).output().unwrap()
 }

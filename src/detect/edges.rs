@@ -256,9 +256,15 @@ fn lock_share(facts: &Facts<'_>, _: State, cause: &Candidate, symptom: &Candidat
     behind_queue(facts, cause, symptom).map_or(0.0, |a| (cause.lost_in(State::PostgresLock) / a.active()).min(1.0))
 }
 
-/// The part of what a server's sessions do that is the cause's query.
+/// The part of what a server's sessions do that is the cause's query; while it waits for others it is theirs.
 fn query_share(facts: &Facts<'_>, _: State, cause: &Candidate, symptom: &Candidate) -> f64 {
-    let of = |a: &Activities| queries(cause).iter().map(|id| a.of_query(*id)).sum::<f64>() / a.active();
+    use WaitClass::{Client, Idle, Lock, SyncReplica};
+    let own = |class: &WaitClass| !matches!(class, Client | Idle | Lock | SyncReplica);
+    let works = |a: &Activities, id: i64| {
+        let classes = a.by_query.get(&id).into_iter().flatten();
+        classes.filter(|(class, _)| own(class)).map(|(_, s)| s).sum::<f64>()
+    };
+    let of = |a: &Activities| queries(cause).iter().map(|id| works(a, *id)).sum::<f64>() / a.active();
     behind_queue(facts, cause, symptom).map_or(0.0, |a| of(a).min(1.0))
 }
 
@@ -299,7 +305,7 @@ fn holder_runs_it(facts: &Facts<'_>, _: State, cause: &Candidate, symptom: &Cand
 /// Of what those do who hold the locks in turn, the part that is the cause's query.
 fn holders_run_it(facts: &Facts<'_>, _: State, cause: &Candidate, symptom: &Candidate) -> f64 {
     let pg = facts.world.servers.postgres.iter().find(|pg| pg.id == cause.source && pg.id == symptom.source);
-    pg.and_then(|pg| Some(Holders::of(pg)?.in_queries(pg, &queries(cause)))).unwrap_or(0.0)
+    pg.and_then(|pg| Some(Holders::of(pg, None)?.in_queries(&queries(cause)))).unwrap_or(0.0)
 }
 
 /// Of what those do who hold the locks, the part that waits for files and the WAL, as far as the cause claims those waits.
@@ -308,7 +314,9 @@ fn holders_wait_for_disk(facts: &Facts<'_>, _: State, cause: &Candidate, symptom
     let claimed: f64 = files.iter().map(|state| cause.lost_in(*state)).sum();
     let all: f64 = files.iter().map(|state| facts.ledger.state(*state)).sum();
     let pg = facts.world.servers.postgres.iter().find(|pg| pg.id == symptom.source && pg.local());
-    let part = pg.and_then(|pg| Some(Holders::of(pg)?.on_disk(pg))).unwrap_or(0.0);
+    // The same rows are held in turn; any other lock is its root's.
+    let root = Some(symptom.subject.key.as_str()).filter(|_| symptom.id == "postgres.locks.blocked");
+    let part = pg.and_then(|pg| Some(Holders::of(pg, root)?.on_disk())).unwrap_or(0.0);
     if all > 0.0 { part * (claimed / all).min(1.0) } else { 0.0 }
 }
 

@@ -75,7 +75,7 @@ fn quoted(text: &str) -> String {
     let mut out = "\"".to_owned();
     for c in text.chars() {
         match c {
-            '"' | '#' | '&' | '<' | '>' | '`' | '\\' => _ = write!(out, "#{};", c as u32),
+            '"' | '#' | '%' | '&' | '<' | '>' | '`' | '\\' => _ = write!(out, "#{};", c as u32),
             c if c.is_control() => out.push(' '),
             c => out.push(c),
         }
@@ -98,5 +98,6 @@ mod tests {
     fn what_comes_from_outside_ends_no_box() {
         assert_eq!(quoted("a \"b\"] --> x <script>"), "\"a #34;b#34;] --#62; x #60;script#62;\"");
         assert_eq!(quoted("a\nb"), "\"a b\"");
+        assert!(!quoted("%%{init: {}}%%").contains("%%"));
     }
 }

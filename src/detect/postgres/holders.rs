@@ -5,10 +5,12 @@ use std::collections::HashSet;
 use crate::model::facts::{PgFacts, SessionFacts};
 use crate::model::postgres::WaitClass;
 
-/// Of the active time that is no waiting for locks, of all sessions in the chains of a server: who waits now held the lock a moment ago.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Holders {
-    /// All of it.
+/// Those who hold the locks of a server, and their active time that is no waiting for locks.
+#[derive(Debug, Clone)]
+pub struct Holders<'a> {
+    pg: &'a PgFacts,
+    sessions: Vec<&'a SessionFacts>,
+    /// All of that time.
     all: f64,
 }
 
@@ -17,35 +19,38 @@ fn works(session: &SessionFacts) -> f64 {
     (session.active() - session.class(WaitClass::Lock)).max(0.0) * session.weight
 }
 
-/// The sessions in the chains, roots and waiters.
-fn in_chains(pg: &PgFacts) -> Option<Vec<&SessionFacts>> {
+/// The sessions that hold the locks: the root of that key; without one all in the chains, roots and waiters, who hold them in turn.
+fn holding<'a>(pg: &'a PgFacts, root: Option<&str>) -> Option<Vec<&'a SessionFacts>> {
     let (Ok(activity), Ok(chains)) = (&pg.activity, &pg.chains) else { return None };
-    let roots = chains.roots.iter().filter_map(|r| r.session()).map(|s| s.pid);
-    let pids: HashSet<i32> = roots.chain(chains.waiters.keys().copied()).collect();
+    let sessions = chains.roots.iter().filter_map(|r| r.session());
+    let roots = sessions.filter(|s| root.is_none_or(|key| s.key() == key)).map(|s| s.pid);
+    let waiters = chains.waiters.keys().copied().filter(|_| root.is_none());
+    let pids: HashSet<i32> = roots.chain(waiters).collect();
     Some(activity.sessions.iter().filter(|s| pids.contains(&s.pid)).collect())
 }
 
-impl Holders {
-    /// Of one server; `None` where nobody in a chain was seen to do anything.
+impl<'a> Holders<'a> {
+    /// Of one server: the root of that key, or all in its chains who take turns; `None` where nobody was seen to do anything.
     #[must_use]
-    pub fn of(pg: &PgFacts) -> Option<Self> {
-        let all: f64 = in_chains(pg)?.into_iter().map(works).sum();
-        (all > 0.0).then_some(Self { all })
+    pub fn of(pg: &'a PgFacts, root: Option<&str>) -> Option<Self> {
+        let sessions = holding(pg, root)?;
+        let all: f64 = sessions.iter().map(|s| works(s)).sum();
+        (all > 0.0).then_some(Self { pg, sessions, all })
     }
 
     /// The part of it that is waiting for files and the WAL.
     #[must_use]
-    pub fn on_disk(&self, pg: &PgFacts) -> f64 {
+    pub fn on_disk(&self) -> f64 {
         let files =
             |s: &SessionFacts| s.classes.iter().filter(|(class, _)| class.of_files()).map(|(_, s)| s).sum::<f64>() * s.weight;
-        let sum: f64 = in_chains(pg).into_iter().flatten().map(files).sum();
+        let sum: f64 = self.sessions.iter().map(|s| files(s)).sum();
         (sum / self.all).min(1.0)
     }
 
     /// The part of it that is one of these queries: of each session that ran it as much as the query has of what that session ran.
     #[must_use]
-    pub fn in_queries(&self, pg: &PgFacts, queries: &[i64]) -> f64 {
-        let Ok(activity) = &pg.activity else { return 0.0 };
+    pub fn in_queries(&self, queries: &[i64]) -> f64 {
+        let Ok(activity) = &self.pg.activity else { return 0.0 };
         let of = |id: &i64| {
             let classes = activity.by_query.get(id);
             classes.map_or(0.0, |c| c.iter().filter(|(class, _)| **class != WaitClass::Lock).map(|(_, s)| s).sum::<f64>())
@@ -55,7 +60,7 @@ impl Holders {
             let these: f64 = s.queries.iter().filter(|id| queries.contains(id)).map(of).sum();
             if whole > 0.0 { works(s) * these / whole } else { 0.0 }
         };
-        let sum: f64 = in_chains(pg).into_iter().flatten().map(mine).sum();
+        let sum: f64 = self.sessions.iter().map(|s| mine(s)).sum();
         (sum / self.all).min(1.0)
     }
 }

@@ -145,14 +145,21 @@ fn waits(out: &mut String, story: &Story) {
             continue;
         }
         let above: Vec<f64> = points.iter().zip(&below).map(|(p, b)| b + of(p)).collect();
-        let mut path = String::new();
-        for (p, s) in points.iter().zip(&above) {
-            _ = write!(path, "{}{:.1} {:.1}", if path.is_empty() { "M" } else { "L" }, across(story, p.at_ms), y(*s));
+        // Where nobody looked nothing is drawn.
+        let mut begin = 0;
+        let ends = (1..points.len()).filter(|at| points[*at].gap).chain([points.len()]).collect::<Vec<_>>();
+        for end in ends {
+            let mut path = String::new();
+            for (p, s) in points[begin..end].iter().zip(&above[begin..end]) {
+                let step = if path.is_empty() { "M" } else { "L" };
+                _ = write!(path, "{step}{:.1} {:.1}", across(story, p.at_ms), y(*s));
+            }
+            for (p, s) in points[begin..end].iter().zip(&below[begin..end]).rev() {
+                _ = write!(path, "L{:.1} {:.1}", across(story, p.at_ms), y(*s));
+            }
+            _ = writeln!(out, "<path class=\"{}\" d=\"{path}Z\"><title>{name}</title></path>", name.to_lowercase());
+            begin = end;
         }
-        for (p, s) in points.iter().zip(&below).rev() {
-            _ = write!(path, "L{:.1} {:.1}", across(story, p.at_ms), y(*s));
-        }
-        _ = writeln!(out, "<path class=\"{}\" d=\"{path}Z\"><title>{name}</title></path>", name.to_lowercase());
         below = above;
     }
     line(out, story, "unexplained", &|p| Some(p.unexplained), &y);
@@ -197,17 +204,11 @@ fn host(out: &mut String, story: &Story, targets: &[Target]) {
         "</p>\n<table><thead><tr><th>figure</th><th>mean</th><th>peak</th><th>target</th><th></th></tr></thead><tbody>"
     );
     for target in targets {
-        let known: Vec<f64> = story.points.iter().filter_map(|p| p.host[target.at]).collect();
-        if known.is_empty() {
-            _ = writeln!(
-                out,
-                "<tr><td>{}</td><td>unknown</td><td></td><td>&lt; {:.0} %</td><td>?</td></tr>",
-                escape(target.name),
-                target.limits.0
-            );
+        let Some((mean, peak)) = story.mean(&|p| p.host[target.at]).zip(story.peaks.host[target.at]) else {
+            let (name, limit) = (escape(target.name), target.limits.0);
+            _ = writeln!(out, "<tr><td>{name}</td><td>unknown</td><td></td><td>&lt; {limit:.0} %</td><td>?</td></tr>");
             continue;
-        }
-        let (mean, peak) = (known.iter().sum::<f64>() / known.len() as f64, known.iter().copied().fold(0.0, f64::max));
+        };
         let (class, sign) = match peak {
             p if p >= target.limits.1 => ("critical", "✖ above"),
             p if p >= target.limits.0 => ("warning", "▲ above"),

@@ -64,18 +64,20 @@ fn block(out: &mut String, language: &str, text: &str) {
 fn current(out: &mut String, story: &Story, targets: &[Target]) {
     _ = writeln!(out, "\n## Current performance\n\n| figure | mean | peak | target | |\n|---|---|---|---|---|");
     let waiting = |p: &super::story::Point| p.waits.values().sum::<f64>();
-    let rows = [("waiting, s/s", &waiting as &dyn Fn(&super::story::Point) -> f64), ("foreground time, s/s", &|p| p.total)];
-    for (name, of) in rows {
-        let (mean, peak) = span(story.points.iter().map(of));
+    let peaks = &story.peaks;
+    let rows = [
+        ("waiting, s/s", &waiting as &dyn Fn(&super::story::Point) -> f64, peaks.waiting),
+        ("foreground time, s/s", &|p| p.total, peaks.total),
+    ];
+    for (name, of, peak) in rows {
+        let mean = story.mean(&|p| Some(of(p))).unwrap_or(0.0);
         _ = writeln!(out, "| {name} | {} | {} | | |", short(mean), short(peak));
     }
     for target in targets {
-        let known: Vec<f64> = story.points.iter().filter_map(|p| p.host[target.at]).collect();
-        if known.is_empty() {
+        let Some((mean, peak)) = story.mean(&|p| p.host[target.at]).zip(peaks.host[target.at]) else {
             _ = writeln!(out, "| {} | unknown | | < {:.0} % | ? |", target.name, target.limits.0);
             continue;
-        }
-        let (mean, peak) = span(known.into_iter());
+        };
         let sign = match peak {
             p if p >= target.limits.1 => "✖",
             p if p >= target.limits.0 => "▲",
@@ -83,14 +85,6 @@ fn current(out: &mut String, story: &Story, targets: &[Target]) {
         };
         _ = writeln!(out, "| {} | {mean:.0} % | {peak:.0} % | < {:.0} % | {sign} |", target.name, target.limits.0);
     }
-}
-
-fn span(values: impl Iterator<Item = f64>) -> (f64, f64) {
-    let (mut sum, mut count, mut peak) = (0.0, 0.0_f64, 0.0_f64);
-    for value in values {
-        (sum, count, peak) = (sum + value, count + 1.0, peak.max(value));
-    }
-    (sum / count.max(1.0), peak)
 }
 
 fn bottleneck(out: &mut String, story: &Story, n: usize, told: &Told) {

@@ -10,8 +10,9 @@ use crate::model::history::Group;
 
 /// Columns of a chart: neighbours are joined beyond that.
 const MOST: usize = 360;
-/// Longer between two diagnoses nobody looked.
+/// Longer between two diagnoses nobody looked: that, or some times the usual distance.
 const GAP_MS: i64 = 60_000;
+const GAP_STEPS: i64 = 3;
 
 /// A cause that is gone sooner was a guess, seconds.
 const PASSES_S: f64 = 3.0;
@@ -33,6 +34,19 @@ pub struct Point {
     pub worst: Option<Severity>,
     /// Nobody looked between the one before and this one.
     pub gap: bool,
+    /// Looks that are joined in it.
+    pub looks: u32,
+}
+
+/// Highest figures of single looks: waiting and foreground, s/s, and those of the host.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Peaks {
+    /// What waits.
+    pub waiting: f64,
+    /// All of the foreground.
+    pub total: f64,
+    /// Percent.
+    pub host: [Option<f64>; 4],
 }
 
 /// A finding over the span.
@@ -79,6 +93,14 @@ pub struct Story {
     pub resolved: Vec<Resolved>,
     /// Foreground seconds: all, waited for a cause, without a cause.
     pub spent: (f64, f64, f64),
+    /// Highest figures.
+    pub peaks: Peaks,
+    /// Seconds in which somebody looked.
+    pub watched: f64,
+    /// Looks that a point of the time line holds.
+    stride: u32,
+    /// The shortest distance of two diagnoses, ms.
+    step_ms: Option<i64>,
     /// The diagnosis of the worst moment.
     pub worst: Diagnosis,
 }
@@ -96,6 +118,10 @@ impl Story {
             told: BTreeMap::new(),
             resolved: Vec::new(),
             spent: (0.0, 0.0, 0.0),
+            peaks: Peaks::default(),
+            watched: 0.0,
+            stride: 1,
+            step_ms: None,
             worst: first.clone(),
         };
         story.add(first, facts);
@@ -106,8 +132,13 @@ impl Story {
     pub fn add(&mut self, d: &Diagnosis, facts: &Facts) {
         let at_ms = facts.at.wall_ms;
         let since_ms = if self.looks == 0 { 0 } else { at_ms - self.span_ms.1 };
-        let gap = !(0..=GAP_MS).contains(&since_ms);
+        let long = self.step_ms.map_or(i64::MAX, |step| (step * GAP_STEPS).max(GAP_MS));
+        let gap = !(0..=long).contains(&since_ms);
+        if since_ms > 0 {
+            self.step_ms = Some(self.step_ms.map_or(since_ms, |step| step.min(since_ms)));
+        }
         let dt = if gap { 0.0 } else { since_ms as f64 / 1000.0 };
+        self.watched += dt;
         self.looks += 1;
         self.span_ms.1 = at_ms;
         let time = &d.time;
@@ -127,9 +158,28 @@ impl Story {
         if weight(d) > weight(&self.worst) {
             self.worst = d.clone();
         }
-        self.points.push(point(d, facts, at_ms, gap && self.looks > 1));
+        self.draw(point(d, facts, at_ms, gap));
+    }
+
+    /// Onto the time line: neighbours are joined, ever more of them.
+    fn draw(&mut self, point: Point) {
+        let waiting: f64 = point.waits.values().sum();
+        let peaks = &mut self.peaks;
+        (peaks.waiting, peaks.total) = (peaks.waiting.max(waiting), peaks.total.max(point.total));
+        for (peak, now) in peaks.host.iter_mut().zip(point.host) {
+            *peak = now.into_iter().chain(*peak).max_by(f64::total_cmp);
+        }
+        match self.points.last_mut() {
+            Some(last) if last.looks < self.stride && !point.gap => *last = joined(last, &point),
+            _ => self.points.push(point),
+        }
         if self.points.len() > 2 * MOST {
-            self.points = self.points.chunks(2).map(joined).collect();
+            self.stride *= 2;
+            let pair = |pair: &[Point]| match pair {
+                [a, b] if !b.gap => vec![joined(a, b)],
+                all => all.to_vec(),
+            };
+            self.points = self.points.chunks(2).flat_map(pair).collect();
         }
     }
 
@@ -184,6 +234,14 @@ impl Story {
         self.told.values().filter(|t| of(t) || named(t)).collect()
     }
 
+    /// The mean of a figure over all looks at which it was known.
+    #[must_use]
+    pub fn mean(&self, of: &dyn Fn(&Point) -> Option<f64>) -> Option<f64> {
+        let known = self.points.iter().filter_map(|p| Some((of(p)?, f64::from(p.looks))));
+        let (sum, looks) = known.fold((0.0, 0.0), |(sum, all), (value, looks)| (sum + value * looks, all + looks));
+        (looks > 0.0).then(|| sum / looks)
+    }
+
     /// Seconds of the span.
     #[must_use]
     pub fn seconds(&self) -> f64 {
@@ -224,26 +282,22 @@ fn point(d: &Diagnosis, facts: &Facts, at_ms: i64, gap: bool) -> Point {
         host: [cpu, memory, disk, full],
         worst,
         gap,
+        looks: 1,
     }
 }
 
-/// Two neighbours as one: means of what is spent, the worse of the rest.
-fn joined(pair: &[Point]) -> Point {
-    let [a, b] = pair else { return pair[0].clone() };
-    let mean = |a: f64, b: f64| (a + b) / 2.0;
-    let mut waits = a.waits.clone();
-    for (group, s) in &b.waits {
-        *waits.entry(*group).or_default() += s;
-    }
-    waits.values_mut().for_each(|s| *s /= 2.0);
+/// Two neighbours as one: means by their looks, the worse of the severities.
+fn joined(a: &Point, b: &Point) -> Point {
+    let (m, n) = (f64::from(a.looks), f64::from(b.looks));
+    let mean = |a: f64, b: f64| (a * m + b * n) / (m + n);
+    let groups: std::collections::BTreeSet<Group> = a.waits.keys().chain(b.waits.keys()).copied().collect();
+    let of = |p: &Point, group: &Group| p.waits.get(group).copied().unwrap_or(0.0);
+    let waits = groups.into_iter().map(|group| (group, mean(of(a, &group), of(b, &group)))).collect();
     let host = std::array::from_fn(|n| match (a.host[n], b.host[n]) {
-        (Some(a), Some(b)) => Some(a.max(b)),
+        (Some(a), Some(b)) => Some(mean(a, b)),
         (a, b) => a.or(b),
     });
-    let worst = match (a.worst, b.worst) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
-    };
+    let worst = a.worst.into_iter().chain(b.worst).min();
     let (total, unexplained) = (mean(a.total, b.total), mean(a.unexplained, b.unexplained));
-    Point { at_ms: a.at_ms, total, waits, unexplained, host, worst, gap: a.gap || b.gap }
+    Point { at_ms: a.at_ms, total, waits, unexplained, host, worst, gap: a.gap, looks: a.looks + b.looks }
 }

@@ -40,7 +40,7 @@ pub fn summary(story: &Story) -> Vec<String> {
     out.push(format!(
         "{} It {began} {} UTC and {}.",
         sentence(&first.finding.title),
-        clock(&first.finding.since.at),
+        clock(story, &first.finding.since.at),
         over(story, first)
     ));
     let share = if story.spent.0 > 0.0 { 100.0 * story.spent.1 / story.spent.0 } else { 0.0 };
@@ -71,8 +71,11 @@ pub fn summary(story: &Story) -> Vec<String> {
     out
 }
 
-fn clock(rfc: &str) -> &str {
-    rfc.get(11..19).unwrap_or(rfc)
+/// A time of day, with its day where the span has several.
+fn clock(story: &Story, rfc: &str) -> String {
+    let day = |ms: i64| rfc3339(ms).get(..10).map(ToOwned::to_owned);
+    let same = day(story.span_ms.0) == day(story.span_ms.1) && rfc.get(..10) == day(story.span_ms.0).as_deref();
+    if same { rfc.get(11..19).unwrap_or(rfc).to_owned() } else { rfc.replace('T', " ").replace('Z', "") }
 }
 
 /// It ends like one.

@@ -9,18 +9,23 @@ use crate::model::postgres::{HorizonRow, literal};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, count, seconds};
 
-/// A snapshot that is younger holds back little.
-const LONG_S: f64 = 30.0;
+/// A report that runs some minutes is no fault.
+const LONG_S: f64 = 300.0;
+/// The two views are read one after the other, seconds.
+const APART_S: f64 = 5.0;
 /// Transactions meanwhile; a hundred times as many where its age is not known.
 const MANY: u64 = 1000;
 
 /// The oldest that keeps a vacuum from what died in that database: a session or a prepared transaction in it, or a slot or standby. One whose
-/// database is not known is not accused.
+/// database is not known is not accused, nor one that has another transaction by now, nor who runs `query`, which is a victim.
 #[must_use]
-pub fn holder<'a>(pg: &'a PgFacts, database: &Foreign) -> Option<&'a HorizonRow> {
+pub fn holder<'a>(pg: &'a PgFacts, database: &Foreign, query: Option<i64>) -> Option<&'a HorizonRow> {
     use crate::model::postgres::HorizonKind as K;
     let here = |row: &&HorizonRow| match row.kind {
-        K::Session => session(pg, row).is_some_and(|s| s.database == *database),
+        K::Session => session(pg, row).is_some_and(|s| {
+            let same = s.xact_s.zip(row.since_s).is_some_and(|(now, since)| now + APART_S >= since);
+            s.database == *database && same && (query.is_none() || s.query_id != query)
+        }),
         K::Prepared => prepared(pg, row).is_some_and(|p| p == *database),
         K::Slot | K::Standby => true,
     };
@@ -30,8 +35,8 @@ pub fn holder<'a>(pg: &'a PgFacts, database: &Foreign) -> Option<&'a HorizonRow>
 }
 
 /// Where someone holds back the horizon: it is named, what ends it comes first, and a vacuum says what it cannot remove.
-pub fn release_first(pg: &PgFacts, database: &Foreign, subject: &mut Subject, found: &mut Found) {
-    let Some(row) = holder(pg, database) else { return };
+pub fn release_first(pg: &PgFacts, (database, query): (&Foreign, Option<i64>), subject: &mut Subject, found: &mut Found) {
+    let Some(row) = holder(pg, database, query) else { return };
     let who = self::subject(pg, row);
     let since = row.since_s.map_or_else(String::new, |s| format!(" for {}", seconds(s)));
     let stays = format!(

@@ -88,7 +88,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
             }
             found.fixes = fixes(pg, &catalog.database, t, &object, off);
             let mut subject = subject;
-            horizon::release_first(pg, &catalog.database, &mut subject, &mut found);
+            horizon::release_first(pg, (&catalog.database, None), &mut subject, &mut found);
             judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
             judged.demands.extend(support::again(pg, catalog));
         }

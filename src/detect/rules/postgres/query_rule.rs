@@ -88,9 +88,12 @@ fn spare_run_queue(facts: &View<'_>, pg: &PgFacts, query: &Costly<'_>, found: &m
     let sessions = waits / (works / (cpu.busy * world.cpus()).max(works));
     let spared =
         spared(world, &server.collect::<Vec<_>>(), of(&found.losses, State::Working), facts.ledger.state(State::CpuRunnable));
+    // What several would spare is spared once: by their work.
+    let all: f64 = facts.queries.costly.iter().map(|q| of(&q.losses, State::Working)).sum();
+    let spared = sessions * spared * (works / all.max(works));
     let claimed = found.losses.iter_mut().find(|(s, _)| *s == State::CpuRunnable);
-    if let Some((_, claimed)) = claimed.filter(|(_, claimed)| sessions * spared > *claimed) {
+    if let Some((_, claimed)) = claimed.filter(|(_, claimed)| spared > *claimed) {
         found.victims_time += (sessions - waits).max(0.0);
-        *claimed = sessions * spared;
+        *claimed = spared;
     }
 }
