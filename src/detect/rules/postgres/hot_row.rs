@@ -12,7 +12,7 @@ use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::{Unit, short};
 
 use super::roots::{self, Kind, LOST};
-use super::support::{brief, in_application, instance};
+use super::support::{brief, in_application, instance, unknown};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -34,41 +34,54 @@ collect the changes and write them once, `SKIP LOCKED` for queues; by hand: comm
 };
 
 fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
-    let (pg, chains) = match roots::chains(facts) {
-        Ok(known) => known,
-        Err(answer) => return answer,
+    let pg = facts.pg;
+    let chains = match &pg.chains {
+        Ok(chains) => chains,
+        Err(lack) => return unknown(pg, lack),
     };
     let mine: Vec<&Root> = chains.roots.iter().filter(|r| roots::kind(r) == Kind::HotRow).collect();
     let queued: f64 = mine.iter().map(|r| r.waiting).sum();
-    // The queue turns round: who waited a moment ago and does not now waited in it as well, where there is no other.
+    // The queue turns round: who waited a moment ago and does not now waited in it as well, where there is no other. A look between two turns
+    // sees nobody.
     let locks = pg.activity.as_ref().map_or(0.0, |a| a.class(WaitClass::Lock));
     let alone = mine.len() == chains.roots.len();
     let waiting = if alone { queued.max(locks) } else { queued };
-    let Some(first) = mine.first() else {
-        return Judged::clear(instance(pg), "no sessions queue for the same rows");
+    let before = prev.and_then(|p| p.held.first()).map(|h| &h.subject);
+    if mine.is_empty() && (!alone || before.is_none()) {
+        let nobody = if alone { "no session waits for a lock" } else { "no sessions queue for the same rows" };
+        return Judged::clear(instance(pg), nobody);
+    }
+    // Which rows they are a look may miss as well.
+    let (subject, name) = match (subject(pg, &mine), before) {
+        ((unnamed, _), Some(before)) if unnamed.key == UNNAMED => (before.clone(), before.label.clone()),
+        (named, _) => named,
     };
-    let (subject, name) = subject(pg, &mine);
-    let held = is_held(prev, &subject) || prev.is_some_and(|p| !p.held.is_empty());
+    let held = is_held(prev, &subject) || before.is_some();
     // With one waiter there is no queue.
     if waiting < params.limit(LOST, held) {
         return Judged::clear(subject, format!("{} sessions queue for its rows", short(waiting)));
     }
-    let sample = first.waiters.first().and_then(|pid| pg.activity.as_ref().ok()?.session(*pid));
+    let waiter = mine.first().and_then(|root| root.waiters.first());
+    let sample = waiter.and_then(|pid| pg.activity.as_ref().ok()?.session(*pid));
     let what = sample.map_or_else(String::new, |s| format!(" (`{}`)", brief(s.query.shown(), 50)));
     let title = format!("{} sessions queue on the same rows of {name}{what}", short(waiting));
     let mut found = roots::found(pg, &mine, waiting, title, params.get(LOST));
     // Nobody is to blame: those who wait are those who hold a moment later.
     found.own_time = 0.0;
+    found.victims_time = found.victims_time.max(waiting);
     found.age_s = None;
     found.evidence.push(evidence("distinct lock holders now", mine.len() as f64, Unit::Count, None, "postgres.locks"));
     found.fixes = fixes(pg);
     Judged { verdicts: vec![(subject, Verdict::Found(Box::new(found)))], demands: Vec::new() }
 }
 
+/// Where no look told whose rows they are.
+const UNNAMED: &str = "?";
+
 fn subject(pg: &PgFacts, roots: &[&Root]) -> (Subject, String) {
     let known = roots.iter().find(|r| !r.relations.is_empty());
     let Some((root, (database, ..))) = known.and_then(|r| Some((r, r.relations.first()?))) else {
-        return (Subject::new(SubjectType::Table, "?", "an unknown table"), "an unknown table".into());
+        return (Subject::new(SubjectType::Table, UNNAMED, "an unknown table"), "an unknown table".into());
     };
     let name = roots::relation(pg, root).unwrap_or_default();
     let of = pg.cluster.as_ref().ok().and_then(|c| c.databases.iter().find(|d| d.oid == *database));
@@ -108,6 +121,10 @@ mod tests {
         }
         .check(&RULE);
         queue(0.1, 110).must_say(&RULE, "found 0.1 sessions queue on the same rows of an unknown table (`SELECT 1`)");
+        // A look between two turns sees no chain: the queue goes on for as long as they wait for locks, and was not there before.
+        let between = || queue(0.1, 110).served(|pg| pg.chains = Ok(crate::model::facts::Chains::default()));
+        between().must_say_after(&RULE, Some(&queue(0.1, 110)), "found 0.1 sessions queue");
+        between().must_say(&RULE, "clear");
         // One that lasts is to blame itself.
         queue(3.0, 110).must_say(&RULE, "clear");
     }

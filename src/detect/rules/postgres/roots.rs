@@ -34,6 +34,9 @@ pub enum Kind {
 /// A transaction younger than this is no long one: those who queue for its rows queue for the rows.
 const YOUNG_S: f64 = 2.0;
 
+/// Of the window: one that waited for so much of it holds what it waited for, and its transaction is as old as the queue is long.
+const TURNS: f64 = 0.3;
+
 /// The rule that a root belongs to.
 #[must_use]
 pub fn kind(root: &Root) -> Kind {
@@ -47,7 +50,7 @@ pub fn kind(root: &Root) -> Kind {
         Holder::Session(s) if s.idle_in_transaction() && s.state_s.is_none_or(|age| age >= 1.0 || !rows) => {
             Kind::IdleInTransaction
         }
-        Holder::Session(s) if rows && s.xact_s.is_none_or(|age| age < YOUNG_S) => Kind::HotRow,
+        Holder::Session(s) if rows && (root.waited >= TURNS || s.xact_s.is_none_or(|age| age < YOUNG_S)) => Kind::HotRow,
         // It ended between two samples.
         Holder::Unknown(_) if rows => Kind::HotRow,
         _ => Kind::Blocked,
@@ -202,6 +205,7 @@ mod tests {
             relations: Vec::new(),
             longest_s: 1.0,
             ring: false,
+            waited: 0.0,
         }
     }
 
@@ -216,6 +220,10 @@ mod tests {
         assert_eq!(kind(&root("relation", idle, 0.5, 0.6)), Kind::IdleInTransaction);
         assert_eq!(kind(&root("tuple", "active", 0.5, 0.6)), Kind::HotRow);
         assert_eq!(kind(&root("relation", "active", 0.5, 0.6)), Kind::Blocked);
+        // Its transaction is old because it stood in the queue itself.
+        assert_eq!(kind(&root("tuple", "active", 0.5, 3.0)), Kind::Blocked);
+        assert_eq!(kind(&Root { waited: 0.6, ..root("tuple", "active", 0.5, 3.0) }), Kind::HotRow);
+        assert_eq!(kind(&Root { waited: 0.6, ..root("relation", "active", 0.5, 3.0) }), Kind::Blocked);
         assert_eq!(kind(&Root { holder: Holder::Unknown(7), ..root("tuple", "", 0.0, 0.0) }), Kind::HotRow);
         assert_eq!(kind(&Root { holder: Holder::Unknown(7), ..root("relation", "", 0.0, 0.0) }), Kind::Blocked);
         assert_eq!(kind(&Root { holder: Holder::Unknown(0), ..root("relation", "", 0.0, 0.0) }), Kind::Prepared);

@@ -61,6 +61,8 @@ pub struct Root {
     pub longest_s: f64,
     /// It is part of a ring: a deadlock that the server will break.
     pub ring: bool,
+    /// The part of the window in which it waited for a lock itself: one that takes turns with those who wait for it now.
+    pub waited: f64,
 }
 
 impl Root {
@@ -109,6 +111,7 @@ impl Chains {
                     relations: Vec::new(),
                     longest_s: 0.0,
                     ring: false,
+                    waited: activity.facts(pid).map_or(0.0, |f| f.class(WaitClass::Lock)),
                 });
                 root.ring |= ring;
                 root.waiters.push(waiter.pid);
