@@ -103,6 +103,10 @@ pub enum Command {
     Record(Record),
     /// Show a recording as if it were now
     Replay(Replay),
+    /// Two spans of time beside each other: what changed in the time, in causes, in queries, in settings
+    Diff(Diff),
+    /// What was wrong when, with its cause, by what was said in a recording
+    Incidents(Incidents),
     /// What happened in a recording, as an engineer would write it: Markdown, or one HTML page
     Report(Report),
     /// Show what is visible, what is hidden, and how to get access
@@ -209,6 +213,22 @@ pub struct Replay {
     /// Compare each diagnosis with the one that was recorded; exit code 1 where they differ
     #[arg(long)]
     pub verify: bool,
+}
+
+/// Options of `diff`.
+#[derive(Debug, Args)]
+pub struct Diff {
+    /// Before: a recording, or FILE@03:00:00..03:10:00 of it
+    pub before: String,
+    /// After
+    pub after: String,
+}
+
+/// Options of `incidents`.
+#[derive(Debug, Args)]
+pub struct Incidents {
+    /// The recording
+    pub file: PathBuf,
 }
 
 /// Options of `report`.

@@ -133,6 +133,44 @@ fn a_long_time_line_counts_each_look_alike() {
     assert!(looks.iter().rev().skip(1).all(|n| *n == looks[0]), "{looks:?}");
 }
 
+#[test]
+fn before_and_after_name_what_changed_and_only_that() {
+    let diff = |before: &str, after: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_perftop")).args(["--no-config", "diff", before, after]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let file = case("pg_missing_index");
+    let file = file.to_str().unwrap();
+    let (well, sick) = (format!("{file}@21:14:46..21:14:58"), format!("{file}@21:15:06..21:15:20"));
+    let worse = diff(&well, &sick);
+    assert!(worse.contains("| new | - |") && worse.contains("Missing index on public.pgbench"), "{worse}");
+    assert!(worse.contains("| `working` |") && worse.contains("SELECT abalance FROM pgbench"), "{worse}");
+    let better = diff(&sick, &well);
+    assert!(better.contains("| gone | "), "{better}");
+    let same = diff(&sick, &sick);
+    assert!(same.contains("| still there | ") && !same.contains("## What servers do") && !same.contains("## Settings"), "{same}");
+    let whole = diff(file, file);
+    assert!(whole.contains("| all of the foreground |") && whole.contains("| +0 |"), "{whole}");
+    for wrong in [format!("{file}@x"), format!("{file}@21:15:06..yesterday"), "nowhere.perftop".to_owned()] {
+        let output = Command::new(env!("CARGO_BIN_EXE_perftop")).args(["--no-config", "diff", &wrong, file]).output().unwrap();
+        assert!(matches!(output.status.code(), Some(64 | 74)), "{wrong}: {output:?}");
+    }
+}
+
+#[test]
+fn what_was_wrong_when_is_told_with_its_cause() {
+    let told = |name: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_perftop"));
+        let output = command.args(["--no-config", "incidents", case(name).to_str().unwrap()]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let hog = told("cpu_hog");
+    assert!(hog.contains("host.cpu.contention") && hog.contains("stress-ng") && hog.starts_with("2026-11-"), "{hog}");
+    assert_eq!(told("control_fast_disk"), "nothing was wrong\n");
+}
+
 fn perftop(arguments: &[&str]) -> std::process::Output {
     Command::new(env!("CARGO_BIN_EXE_perftop")).args(["--no-config", "report"]).args(arguments).output().unwrap()
 }

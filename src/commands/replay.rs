@@ -8,6 +8,7 @@ use crate::record::format::Record;
 use crate::record::reader::Recording;
 
 use super::failure::{Failure, print};
+use super::session::{Moment, moment, within};
 
 /// Runs the command.
 ///
@@ -20,7 +21,15 @@ pub fn run(options: &Replay, settings: &Settings) -> Result<u8, Failure> {
     if options.verify {
         return verify(file);
     }
-    let from_ms = options.at.as_deref().map(|at| time(at, "--at", file.as_deref())).transpose()?;
+    let at = options.at.as_deref().map(|at| moment(at, "--at")).transpose()?;
+    let from_ms = match (at, &file) {
+        (Some(at), Some(file)) => Some(within(at, file, None)?),
+        (Some(Moment::At(at_ms)), None) => Some(at_ms),
+        (Some(Moment::OfDay(_)), None) => {
+            return Err(Failure::Usage("--at with a time of day needs a file; from a pipe write the full time".into()));
+        }
+        (None, _) => None,
+    };
     let replay_options = ReplayOptions { file, from_ms, speed_percent };
     if options.json {
         let mut playback = Playback::open(&replay_options)?;
@@ -45,28 +54,6 @@ fn speed(text: &str) -> Result<u32, Failure> {
     factor
         .map(|f| (f * 100.0) as u32)
         .ok_or_else(|| Failure::Usage(format!("--speed {text}: write a factor between 0.1x and 1000x, such as 4x")))
-}
-
-/// A time of day is meant on the day on which the recording begins, in UTC, as the screen shows it.
-pub(super) fn time(text: &str, option: &str, file: Option<&std::path::Path>) -> Result<i64, Failure> {
-    let wrong = || Failure::Usage(format!("{option} {text}: write 14:03:22 or 2026-11-20T03:12:07Z"));
-    if let Ok(stamp) = text.parse::<jiff::Timestamp>() {
-        return Ok(stamp.as_millisecond());
-    }
-    let of_day: jiff::civil::Time = text.parse().map_err(|_| wrong())?;
-    let Some(file) = file else {
-        return Err(Failure::Usage("--at with a time of day needs a file; from a pipe write the full time".into()));
-    };
-    let first = Recording::open(file)?.find_map(|r| match r {
-        Record::Sample(sample) => Some(sample.at.wall_ms),
-        _ => None,
-    });
-    let first = jiff::Timestamp::from_millisecond(first.unwrap_or(0)).map_err(|_| wrong())?;
-    let begin = first.to_zoned(jiff::tz::TimeZone::UTC);
-    let at = begin.date().to_datetime(of_day).to_zoned(begin.time_zone().clone()).map_err(|_| wrong())?;
-    // A recording over midnight: an earlier time of day is the next day's.
-    let at = if at.timestamp() < begin.timestamp() { at.tomorrow().map_err(|_| wrong())? } else { at };
-    Ok(at.timestamp().as_millisecond())
 }
 
 fn damaged(lost: u64) -> Failure {

@@ -10,7 +10,7 @@ use crate::report::chart;
 use crate::report::incident::{Story, html, markdown};
 
 use super::failure::{Failure, print};
-use super::replay::time;
+use super::session::span;
 
 /// Runs the command.
 ///
@@ -18,8 +18,8 @@ use super::replay::time;
 /// Usage, a recording that cannot be read, a span without a diagnosis.
 pub fn run(options: &Report, settings: &Settings) -> Result<u8, Failure> {
     let file = options.file.as_path();
-    let moment = |text: &Option<String>, name: &str| text.as_deref().map(|t| time(t, name, Some(file))).transpose();
-    let (from_ms, to_ms) = (moment(&options.from, "--from")?, moment(&options.to, "--to")?);
+    let named = (options.from.as_deref().map(|t| ("--from", t)), options.to.as_deref().map(|t| ("--to", t)));
+    let (from_ms, to_ms) = span(file, named)?;
     let mut playback = Playback::open(&ReplayOptions { file: Some(options.file.clone()), from_ms, speed_percent: 100 })?;
     let mut story: Option<Story> = None;
     while let Some(judged) = playback.step() {

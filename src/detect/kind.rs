@@ -25,6 +25,17 @@ pub struct SessionOf<'a> {
 /// A figure by its name; `None` where it is not known.
 pub type Count = (&'static str, Option<f64>);
 
+/// What a server does of one sort: a query, a command.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Work {
+    /// What.
+    pub name: String,
+    /// Calls per second.
+    pub per_s: f64,
+    /// Seconds per second that they take.
+    pub busy: f64,
+}
+
 /// One kind of server.
 #[derive(Debug)]
 pub struct Kind {
@@ -48,6 +59,8 @@ pub struct Kind {
     pub came: fn(&World, &str) -> Vec<String>,
     /// What befell the server itself, and how many seconds ago.
     pub ages: fn(&World, &str) -> Vec<(&'static str, f64)>,
+    /// What it does, by sort, as it was counted last.
+    pub work: fn(&World, &str) -> Vec<Work>,
     /// How it is seen whole, where parts are missing.
     pub see_whole: fn(&World, &SourceStatus) -> Option<Fix>,
     /// The session that an actor is, and how to see what it waits for.
@@ -77,6 +90,7 @@ impl Kind {
             settings: |_, _| BTreeMap::new(),
             came: |_, _| Vec::new(),
             ages: |_, _| Vec::new(),
+            work: |_, _| Vec::new(),
             see_whole: |_, _| None,
             session: |_, _, _| None,
             by_hand: |_, _, command| command.to_owned(),

@@ -3,7 +3,9 @@
 
 pub mod capacity;
 pub mod chart;
+pub mod difference;
 pub mod incident;
+pub mod incidents;
 pub mod kpi;
 pub mod markdown;
 pub mod prometheus;

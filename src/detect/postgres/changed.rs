@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::detect::kind::Work;
 use crate::model::facts::PgFacts;
 use crate::model::postgres::StatementRow;
 
@@ -46,6 +47,25 @@ pub fn came(pg: &PgFacts) -> Vec<String> {
         (!text.is_empty()).then(|| format!("a new statement: {text}"))
     };
     new.filter_map(|row| text(row.key.query)).collect()
+}
+
+/// Its statements by what they took between the two newest readings.
+#[must_use]
+pub fn work(pg: &PgFacts) -> Vec<Work> {
+    /// Older readings say nothing about now, seconds.
+    const OLD_S: f64 = 45.0;
+    let fresh = pg.interval_s().filter(|s| *s > 0.0 && pg.statements_age_s <= OLD_S);
+    let Some(interval_s) = fresh else { return Vec::new() };
+    let mut by_query: BTreeMap<i64, (f64, f64)> = BTreeMap::new();
+    for row in pg.rows().filter(|row| row.key.top) {
+        let sum = by_query.entry(row.key.query).or_default();
+        *sum = (sum.0 + row.grown.calls as f64 / interval_s, sum.1 + row.grown.exec_ms / 1e3 / interval_s);
+    }
+    let name = |query: i64| {
+        let text: String = pg.text(query).split_whitespace().collect::<Vec<_>>().join(" ").chars().take(TEXT).collect();
+        if text.is_empty() { format!("query {query}") } else { text }
+    };
+    by_query.into_iter().map(|(query, (per_s, busy))| Work { name: name(query), per_s, busy }).collect()
 }
 
 /// When it started and read its configuration, seconds ago by its own clock.

@@ -19,6 +19,7 @@ pub const KIND: Kind = Kind {
     settings: |world, id| server(world, id).map(changed::settings).unwrap_or_default(),
     came: |world, id| server(world, id).map(changed::came).unwrap_or_default(),
     ages: |world, id| server(world, id).map(changed::ages).unwrap_or_default(),
+    work: |world, id| server(world, id).map(changed::work).unwrap_or_default(),
     see_whole: rules::see_whole,
     session: rules::session_of,
     by_hand: |_, _, command| command.to_owned(),

@@ -10,12 +10,12 @@ pub use cli::{Cli, cli};
 use std::collections::BTreeMap;
 
 use crate::detect::asked::Plain;
-use crate::detect::kind::{Count, Kind};
+use crate::detect::kind::{Count, Kind, Work};
 use crate::detect::ledger::{State, Told};
 use crate::detect::memory::RuleMemory;
 use crate::detect::params::ParamOverrides;
 use crate::detect::verdict::Facts;
-use crate::model::facts::{Facts as World, RedisFacts};
+use crate::model::facts::{CommandFacts, Facts as World, RedisFacts};
 use crate::model::source::SourceKind;
 
 pub use crate::detect::nothing::{ShowsNothing as Shown, shows_nothing as shown};
@@ -47,6 +47,11 @@ pub const KIND: Kind = Kind {
     ages: |world, id| {
         let up = server(world, id).and_then(|r| r.info.as_ref().ok()?.number("uptime_in_seconds"));
         up.map(|s| ("the server started", s)).into_iter().collect()
+    },
+    work: |world, id| {
+        let commands = server(world, id).and_then(|r| r.commands.as_ref().ok());
+        let work = |c: &CommandFacts| Work { name: c.name.clone(), per_s: c.per_s, busy: c.busy };
+        commands.into_iter().flatten().map(work).collect()
     },
     counts,
     ..Kind::plain(SourceKind::Redis, |world| world.servers.redis.iter().map(|r| r.id.as_str()).collect())

@@ -1,0 +1,217 @@
+//! What was wrong when, by the diagnoses that were said: spans in which something was raised, each with its cause. Pure.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::Deserialize;
+
+use crate::detect::diagnosis::rfc3339;
+use crate::detect::finding::Severity;
+use crate::model::foreign::tamed;
+use crate::model::unit::{seconds, short};
+
+/// Calm for longer ends an incident; nobody looked for longer: what was before is over, as far as is known. That, or three looks.
+const CALM_MS: i64 = 60_000;
+/// What is raised for shorter, or at one look only, is none.
+const PASSES_MS: i64 = 3_000;
+
+/// Of a diagnosis what is needed here.
+#[derive(Debug, Deserialize)]
+struct Said {
+    findings: Vec<Raised>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Raised {
+    key: String,
+    id: String,
+    title: String,
+    severity: Severity,
+    explained_by: Option<String>,
+    muted: Option<serde::de::IgnoredAny>,
+    impact: Cost,
+}
+
+#[derive(Debug, Deserialize)]
+struct Cost {
+    benefit_s_per_s: Option<f64>,
+}
+
+/// A span in which something was wrong.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Incident {
+    /// First and last moment, wall clock ms.
+    pub span_ms: (i64, i64),
+    /// The worst severity.
+    pub worst: Severity,
+    /// Id and title of what stood first for longest, at its worst.
+    pub cause: (String, String),
+    /// Its highest cost, s/s.
+    pub peak: f64,
+}
+
+/// A cause of the incident under way: for how many diagnoses it stood first, its id, its title at its worst, its highest cost.
+struct Cause {
+    looks: u32,
+    id: String,
+    title: String,
+    worst: Severity,
+    peak: f64,
+}
+
+/// Folds diagnoses in their order.
+#[derive(Default)]
+pub struct Incidents {
+    all: Vec<Incident>,
+    span_ms: Option<(i64, i64)>,
+    last_ms: i64,
+    calm_ms: i64,
+    causes: BTreeMap<String, Cause>,
+}
+
+impl std::fmt::Debug for Incidents {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Incidents")
+    }
+}
+
+impl Incidents {
+    /// Looks are so far apart.
+    pub fn every(&mut self, every_ms: u64) {
+        self.calm_ms = i64::try_from(every_ms).unwrap_or(0).saturating_mul(3);
+    }
+
+    /// The next one, as JSON; what is none is passed over.
+    pub fn add(&mut self, at_ms: i64, json: &[u8]) {
+        let Ok(said) = serde_json::from_slice::<Said>(json) else { return };
+        let calm_ms = self.calm_ms.max(CALM_MS);
+        let gap = self.last_ms != 0 && at_ms - self.last_ms > calm_ms;
+        self.last_ms = at_ms;
+        if gap || self.span_ms.is_some_and(|(_, last)| at_ms - last > calm_ms) {
+            self.end();
+        }
+        let counts = |f: &&Raised| {
+            f.severity != Severity::Info && f.explained_by.is_none() && f.muted.is_none() && !f.id.starts_with("source.")
+        };
+        let Some(first) = said.findings.into_iter().find(|f| counts(&f)) else { return };
+        let begin = self.span_ms.map_or(at_ms, |(begin, _)| begin);
+        self.span_ms = Some((begin, at_ms));
+        let cost = first.impact.benefit_s_per_s.unwrap_or(0.0);
+        // A recording may come from anywhere: what it says is text.
+        let (id, title) = (tamed(&first.id), tamed(&first.title));
+        let cause = self.causes.entry(first.key).or_insert(Cause {
+            looks: 0,
+            id,
+            title: title.clone(),
+            worst: first.severity,
+            peak: cost,
+        });
+        cause.looks += 1;
+        if first.severity < cause.worst || first.severity == cause.worst && cost > cause.peak {
+            cause.title = title;
+        }
+        (cause.worst, cause.peak) = (cause.worst.min(first.severity), cause.peak.max(cost));
+    }
+
+    fn end(&mut self) {
+        let causes = std::mem::take(&mut self.causes);
+        let Some(span_ms) = self.span_ms.take().filter(|(from, to)| to - from >= PASSES_MS) else { return };
+        let worst = causes.values().map(|c| c.worst).min();
+        // What was merely without a cause is one only where nothing else is.
+        let named = |c: &&Cause| c.id != "app.unexplained";
+        let most = |a: &&Cause, b: &&Cause| b.worst.cmp(&a.worst).then(a.looks.cmp(&b.looks));
+        let cause = causes.values().filter(named).max_by(most).or_else(|| causes.values().max_by(most));
+        if let (Some(cause), Some(worst)) = (cause, worst) {
+            self.all.push(Incident { span_ms, worst, cause: (cause.id.clone(), cause.title.clone()), peak: cause.peak });
+        }
+    }
+
+    /// All of them; the last may go on.
+    #[must_use]
+    pub fn all(mut self) -> Vec<Incident> {
+        self.end();
+        self.all
+    }
+}
+
+/// As a table for people, the oldest first.
+#[must_use]
+pub fn render(all: &[Incident]) -> String {
+    if all.is_empty() {
+        return "nothing was wrong\n".to_owned();
+    }
+    let mut out = String::new();
+    for incident in all {
+        let (from, to) = incident.span_ms;
+        let lasted = seconds((to - from) as f64 / 1000.0);
+        let cost = if incident.peak > 0.0 { format!("  {} s/s at its peak", short(incident.peak)) } else { String::new() };
+        _ = writeln!(
+            out,
+            "{}  {lasted:>7}  {:<8}  {}{cost}\n{:>41}{}",
+            rfc3339(from),
+            incident.worst.word(),
+            incident.cause.1,
+            "",
+            incident.cause.0
+        );
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(id: &str, severity: &str, benefit: f64) -> Vec<u8> {
+        let rows = if id.is_empty() {
+            String::new()
+        } else {
+            format!(
+                r#"{{"key":"{id}|host|x","id":"{id}","title":"{id} {benefit}","severity":"{severity}","explained_by":null,"muted":null,
+                "impact":{{"benefit_s_per_s":{benefit}}},"more":1}}"#
+            )
+        };
+        format!(r#"{{"findings":[{rows}],"schema":1}}"#).into_bytes()
+    }
+
+    fn told(rows: &[(i64, &str, &str, f64)]) -> Vec<Incident> {
+        let mut all = Incidents::default();
+        rows.iter().for_each(|(at_s, id, severity, benefit)| all.add(at_s * 1000, &said(id, severity, *benefit)));
+        all.all()
+    }
+
+    #[test]
+    fn what_is_raised_on_and_off_is_one_incident_with_the_cause_that_stood_longest() {
+        let all = told(&[
+            (100, "app.unexplained", "warning", 0.0),
+            (105, "host.cpu.contention", "warning", 1.0),
+            (110, "host.cpu.contention", "critical", 4.0),
+            (115, "", "", 0.0),
+            (150, "host.cpu.contention", "critical", 2.0),
+            // Calm for more than a minute, and another.
+            (155, "", "", 0.0),
+            (215, "", "", 0.0),
+            (220, "host.disk.full", "critical", 0.0),
+            (230, "host.disk.full", "critical", 0.0),
+        ]);
+        let first = Incident {
+            span_ms: (100_000, 150_000),
+            worst: Severity::Critical,
+            cause: ("host.cpu.contention".into(), "host.cpu.contention 4".into()),
+            peak: 4.0,
+        };
+        assert_eq!(all[0], first);
+        assert_eq!((all.len(), all[1].cause.0.as_str()), (2, "host.disk.full"));
+    }
+
+    #[test]
+    fn what_passes_at_once_is_none_and_a_gap_ends_one() {
+        assert_eq!(told(&[(100, "host.cpu.contention", "warning", 1.0), (103, "", "", 0.0)]), []);
+        let hog = |at| (at, "host.cpu.contention", "warning", 1.0);
+        assert_eq!(told(&[hog(100), hog(110), hog(500), hog(510)]).len(), 2);
+        assert_eq!(told(&[(100, "host.cpu.contention", "info", 1.0), (200, "host.cpu.contention", "info", 1.0)]), []);
+        let mut all = Incidents::default();
+        all.add(1000, b"no diagnosis");
+        assert!(all.all().is_empty());
+    }
+}
