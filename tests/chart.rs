@@ -87,6 +87,6 @@ fn what_is_answered_by_hand_counts_and_says_so() {
     let chart = Chart::of(&d, &[("host.network.link_saturated", Answer::Yes)].into());
     let (limb, node) = chart.place("host.network.link_saturated|x").unwrap();
     assert_eq!((chart.limbs[limb].verdict, chart.limbs[limb].leaf), (Verdict::AlsoCause, Some(node)));
-    assert!(chart.limbs[limb].nodes[node].because.starts_with("by hand"));
+    assert!(chart.limbs[limb].nodes[node].because.starts_with("answered by hand"));
     assert_eq!(chart.live(), limb);
 }

@@ -53,6 +53,13 @@ fn the_reports_of_three_incidents_read_well() {
     }
 }
 
+/// Who suffers is said, even where no cause is found.
+#[test]
+fn clients_that_suffer_without_a_cause_are_no_nothing() {
+    let text = render(&told("prometheus_burn").0, &TARGETS);
+    assert!(text.contains("Clients suffered, and no cause was found on") && text.contains("burns its budget"), "{text}");
+}
+
 #[test]
 fn every_figure_of_the_evidence_is_one_that_was_said() {
     for name in INCIDENTS {
@@ -192,6 +199,8 @@ fn the_command_writes_what_is_asked_for_and_loses_nothing() {
     assert!(String::from_utf8_lossy(&perftop(&[file, "--format", "mermaid"]).stdout).starts_with("graph TD\n"));
     let outside = perftop(&[file, "--from", "2020-01-01T00:00:00Z", "--to", "2020-01-01T00:01:00Z"]);
     assert_eq!(outside.status.code(), Some(64), "{outside:?}");
+    let turned = perftop(&[file, "--from", "08:23:00", "--to", "08:22:50"]);
+    assert_eq!(turned.status.code(), Some(64), "{turned:?}");
     let wrong = perftop(&[file, "--from", "yesterday"]);
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("--from yesterday"), "{wrong:?}");
     std::fs::remove_dir_all(&dir).unwrap();

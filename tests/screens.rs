@@ -147,6 +147,10 @@ fn the_flowchart_is_one_and_can_be_walked() {
     let mut walked = app(&sick, &[Key::Char('6'), Key::Enter]);
     assert_eq!(walked.screen, Screen::Triage);
     assert_eq!(walked.finding().map(|f| f.id.as_str()), Some("host.cpu.contention"));
+    // Back leads to the chart again.
+    assert_eq!(walked.update(Msg::Key(Key::Char('q'))), []);
+    assert_eq!(walked.screen, Screen::Diagnose);
+    walked.update(Msg::Key(Key::Char('1')));
     walked.update(Msg::Key(Key::Char('6')));
     assert!(text(&draw(&walked, &dark, SIZES[1])).contains("▸ Is one program taking the CPU"), "at the finding that was chosen");
     // Every question can be stood at, in the chart and in the list, and none falls off the screen.

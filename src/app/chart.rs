@@ -14,6 +14,8 @@ pub struct ChartView {
     pub by_hand: ByHand,
     /// The questions as a plain list.
     pub listed: bool,
+    /// The evidence of a question is looked at: back leads to the chart again.
+    pub left: bool,
 }
 
 impl App {
@@ -99,12 +101,11 @@ impl App {
         let (limb, node) = self.standing(&chart);
         self.stand(&chart, limb, node);
         let Some(limb) = chart.limbs.get(limb) else { return };
-        if limb.nodes.get(node).is_some_and(|n| n.finding.is_some()) {
-            return self.go(Screen::Triage);
-        }
         match limb.branch.kind {
+            _ if limb.nodes.get(node).is_some_and(|n| n.finding.is_some()) => self.go(Screen::Triage),
             SourceKind::Host => self.go(Screen::Host),
             kind => self.go_to_server(kind),
         }
+        self.chart.left = self.screen != Screen::Diagnose;
     }
 }

@@ -110,7 +110,9 @@ impl App {
             Action::Quit => return vec![Effect::Quit],
             Action::Redraw => return vec![Effect::Redraw],
             Action::Suspend => return vec![Effect::Suspend],
-            Action::Close if self.overlays.is_empty() && self.screen == Screen::Triage => return vec![Effect::Quit],
+            Action::Close if self.overlays.is_empty() && self.screen == Screen::Triage && !self.chart.left => {
+                return vec![Effect::Quit];
+            }
             Action::Back | Action::Close => self.back(),
             Action::Triage => self.go(Screen::Triage),
             Action::Host => self.go(Screen::Host),
@@ -190,6 +192,7 @@ impl App {
 
     pub(super) fn go(&mut self, screen: Screen) {
         self.overlays.clear();
+        self.chart.left = false;
         self.screen = screen;
     }
 
@@ -221,7 +224,8 @@ impl App {
         if self.board_back() {
             return;
         }
-        self.screen = Screen::Triage;
+        let back = if self.chart.left { Screen::Diagnose } else { Screen::Triage };
+        self.go(back);
     }
 
     fn step(&mut self, by: isize) {

@@ -48,7 +48,10 @@ pub fn run(options: &Report, settings: &Settings) -> Result<u8, Failure> {
     };
     match &options.output {
         Some(path) => {
-            let failed = |e| Failure::Io(format!("cannot write {}: {e}", path.display()));
+            let failed = |e: std::io::Error| {
+                let way = if e.kind() == std::io::ErrorKind::AlreadyExists { "; choose another name" } else { "" };
+                Failure::Io(format!("cannot write {}: {e}{way}", path.display()))
+            };
             let mut file = private(path).map_err(failed)?;
             file.write_all(text.as_bytes()).map_err(failed)?;
         }

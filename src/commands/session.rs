@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::record::format::Record;
-use crate::record::reader::Recording;
+use crate::record::reader::{Recording, segments};
 
 use super::failure::Failure;
 
@@ -72,6 +72,16 @@ pub fn span(file: &Path, (from, to): (Option<Given<'_>>, Option<Given<'_>>)) -> 
     };
     let from_ms = read(from, None)?;
     let to_ms = read(to, from_ms)?;
+    let wrong = |why: &str| Failure::Usage(format!("{} {} {why}", to.map_or("", |t| t.0), to.map_or("", |t| t.1)));
+    if from_ms.zip(to_ms).is_some_and(|(from, to)| to <= from) {
+        return Err(wrong("is not after the beginning"));
+    }
+    // A time of day that lies before the beginning became the next day's: right over midnight only.
+    let last_ms = std::fs::File::open(file).ok().and_then(|mut f| Some(segments(&mut f).ok()?.last()?.1.last_ms));
+    const HALF_A_DAY_MS: i64 = 43_200_000;
+    if to_ms.zip(last_ms).is_some_and(|(to, last)| to - last > HALF_A_DAY_MS) {
+        return Err(wrong("is not within the recording"));
+    }
     Ok((from_ms, to_ms))
 }
 

@@ -49,7 +49,7 @@ pub enum Error {
         version: String,
     },
     /// The asked time is not in it.
-    #[error("{path} covers {first} to {last}; the time of --at is outside")]
+    #[error("{path} covers {first} to {last}; the time that was asked for is outside")]
     Outside {
         /// Which file.
         path: String,

@@ -104,6 +104,9 @@ pub fn render(a: &Side, b: &Side) -> String {
         escape(&b.story.host.name),
         b.span()
     );
+    if a.story.host.name != b.story.host.name {
+        _ = writeln!(out, "These are two hosts: what is gone on the one was never there on the other.\n");
+    }
     time(&mut out, a, b);
     causes(&mut out, a, b);
     work(&mut out, a, b);

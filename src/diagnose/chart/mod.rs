@@ -187,6 +187,9 @@ impl Chart {
         let asked = |id: &str| self.start.iter().any(|n| n.question.id == id && n.answer == Answer::Yes);
         match () {
             () if has(Verdict::Cause) || has(Verdict::AlsoCause) => None,
+            () if self.start.iter().any(|n| n.answer == Answer::Yes && n.question.id != "app.unexplained") => Some(
+                "Clients suffer, and no cause was found here. Look at what they call: the services upstream, and hosts that nobody watches.",
+            ),
             () if asked("app.unexplained") => Some("Cannot tell: foreground time is lost, and no cause explains enough of it."),
             () if self.loses == Answer::Unknown || has(Verdict::Unknown) => {
                 Some("Nothing was found where perftop could look. What it could not see is unknown: see the commands.")
@@ -200,7 +203,8 @@ impl Chart {
 
 fn limb(branch: &'static Branch, diagnosis: &Diagnosis, by_hand: &ByHand, first: Option<&str>) -> Limb {
     let nodes: Vec<Node> = branch.questions.iter().map(|question| node(question, diagnosis, by_hand)).collect();
-    let mine = |f: &&Finding| branch.questions.iter().any(|q| q.id == f.id);
+    // What the operator answered with no is none of it.
+    let mine = |f: &&Finding| nodes.iter().any(|n| n.question.id == f.id && !(n.by_hand && n.answer == Answer::No));
     let roots = || diagnosis.findings.iter().filter(mine).filter(|f| f.raised());
     let absent = branch.kind != SourceKind::Host && !diagnosis.sources.iter().any(|s| s.kind == branch.kind);
     let by_hand_yes = nodes.iter().any(|n| n.by_hand && n.answer == Answer::Yes);
@@ -233,7 +237,7 @@ fn node(question: &'static Question, diagnosis: &Diagnosis, by_hand: &ByHand) ->
     match by_hand.get(question.id) {
         Some(hand) => Node {
             answer: *hand,
-            because: format!("by hand; perftop says {}: {}", node.answer.word(), node.because),
+            because: format!("answered by hand; perftop says {}: {}", node.answer.word(), node.because),
             by_hand: true,
             ..node
         },
@@ -243,7 +247,10 @@ fn node(question: &'static Question, diagnosis: &Diagnosis, by_hand: &ByHand) ->
 
 fn answer<'a>(question: &Question, diagnosis: &'a Diagnosis) -> (Answer, String, Option<&'a Finding>) {
     let id = question.id;
-    let counts = |f: &&Finding| f.id == id && f.muted.is_none() && (question.any || f.severity != Severity::Info);
+    // A symptom has given its seconds to its cause, and is there all the same.
+    let counts = |f: &&Finding| {
+        f.id == id && f.muted.is_none() && (question.any || f.severity != Severity::Info || f.explained_by.is_some())
+    };
     if let Some(f) = diagnosis.findings.iter().find(counts) {
         return (Answer::Yes, f.title.clone(), Some(f));
     }

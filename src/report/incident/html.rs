@@ -339,9 +339,8 @@ fn time_line(out: &mut String, story: &Story) {
         "<table><thead><tr><th>at</th><th>what</th><th>before</th><th>after</th><th>expected gain</th><th>gained</th><th></th></tr></thead><tbody>"
     );
     for r in &story.resolved {
-        let row = [short(r.before), short(r.after), short(r.predicted), short(r.before - r.after)]
-            .map(|s| format!("<td>{s}</td>"))
-            .concat();
+        let row =
+            [short(r.before), short(r.after), short(r.predicted), words::gained(r)].map(|s| format!("<td>{s}</td>")).concat();
         _ = writeln!(
             out,
             "<tr><td>{}</td><td>{}</td>{row}<td>{}</td></tr>",

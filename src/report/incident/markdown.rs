@@ -162,9 +162,10 @@ fn time_line(out: &mut String, story: &Story) {
     }
     out.push('\n');
     if !story.resolved.is_empty() {
+        _ = writeln!(out, "What became of them:\n");
         _ = writeln!(out, "| at | what | before, s/s | after, s/s | expected gain | gained | |\n|---|---|---|---|---|---|---|");
         for r in &story.resolved {
-            let gained = r.before - r.after;
+            let gained = words::gained(r);
             let what = words::outcome(r.outcome);
             _ = writeln!(
                 out,
@@ -174,7 +175,7 @@ fn time_line(out: &mut String, story: &Story) {
                 short(r.before),
                 short(r.after),
                 short(r.predicted),
-                short(gained)
+                gained
             );
         }
         out.push('\n');

@@ -155,7 +155,8 @@ impl Story {
                 self.resolved.push(resolved.clone());
             }
         }
-        if weight(d) > weight(&self.worst) {
+        // Of a calm span the last is known best.
+        if weight(d) > weight(&self.worst) || weight(&self.worst) == (0, 0, 0) {
             self.worst = d.clone();
         }
         self.draw(point(d, facts, at_ms, gap));
@@ -242,6 +243,12 @@ impl Story {
         (looks > 0.0).then(|| sum / looks)
     }
 
+    /// The shortest distance of two looks, ms.
+    #[must_use]
+    pub fn step_ms(&self) -> i64 {
+        self.step_ms.unwrap_or(1000)
+    }
+
     /// Seconds of the span.
     #[must_use]
     pub fn seconds(&self) -> f64 {
@@ -249,11 +256,12 @@ impl Story {
     }
 }
 
-/// How bad a moment is: criticals, warnings, what their causes cost.
-fn weight(d: &Diagnosis) -> (usize, usize, i64) {
-    let count = |severity| d.findings.iter().filter(|f| f.raised() && f.severity == severity).count();
-    let benefit: f64 = d.findings.iter().filter(|f| f.raised()).filter_map(|f| f.impact.benefit_s_per_s).sum();
-    (count(Severity::Critical).min(1), count(Severity::Warning).min(1), (benefit * 1000.0) as i64)
+/// How bad a moment is: does anything fail, what do its causes cost, how many are critical.
+fn weight(d: &Diagnosis) -> (usize, i64, usize) {
+    let raised = || d.findings.iter().filter(|f| f.raised());
+    let fails = raised().filter(|f| f.class == Class::Error && f.severity == Severity::Critical).count();
+    let benefit: f64 = raised().filter_map(|f| f.impact.benefit_s_per_s).sum();
+    (fails.min(1), (benefit * 1000.0) as i64, raised().count())
 }
 
 fn point(d: &Diagnosis, facts: &Facts, at_ms: i64, gap: bool) -> Point {

@@ -22,11 +22,12 @@ pub fn summary(story: &Story) -> Vec<String> {
     let causes = story.causes();
     let mut out = Vec::new();
     let Some(first) = causes.first() else {
-        out.push(format!(
-            "Nothing that perftop could see was wrong on {} in these {}.",
-            story.host.name,
-            seconds(story.seconds())
-        ));
+        let suffered: Vec<&str> = story.outcomes().iter().map(|t| t.finding.title.as_str()).collect();
+        let span = seconds(story.seconds().round());
+        out.push(match suffered.is_empty() {
+            true => format!("Nothing that perftop could see was wrong on {} in these {span}.", story.host.name),
+            false => format!("Clients suffered, and no cause was found on {}: {}.", story.host.name, suffered.join("; ")),
+        });
         if story.spent.2 > 0.1 * story.spent.0 && story.spent.2 >= 1.0 {
             out.push(format!(
                 "But {} s of {} s of foreground time waited for something that no finding explains.",
@@ -43,7 +44,8 @@ pub fn summary(story: &Story) -> Vec<String> {
         clock(story, &first.finding.since.at),
         over(story, first)
     ));
-    let share = if story.spent.0 > 0.0 { 100.0 * story.spent.1 / story.spent.0 } else { 0.0 };
+    let all: f64 = causes.iter().map(|t| t.lost).sum();
+    let share = if story.spent.0 > 0.0 { 100.0 * all / story.spent.0 } else { 0.0 };
     if first.lost > 0.0 {
         out.push(format!(
             "It cost {} s of foreground time, {} s/s at its peak ({}); all causes together cost {} s, {share:.0} % of the {} s in which anyone \
@@ -51,7 +53,7 @@ pub fn summary(story: &Story) -> Vec<String> {
             short(first.lost),
             short(first.finding.impact.lost_s_per_s.unwrap_or(0.0)),
             moment(story, first.peak_ms),
-            short(story.spent.1),
+            short(all),
             short(story.spent.0)
         ));
     }
@@ -64,6 +66,9 @@ pub fn summary(story: &Story) -> Vec<String> {
         0 | 1 => {}
         2 => out.push("One more cause was found beside it.".to_owned()),
         n => out.push(format!("{} more causes were found beside it.", n - 1)),
+    }
+    if story.spent.1 - all > 0.1 * story.spent.0 {
+        out.push(format!("{} s more went to what is no warning by itself.", short(story.spent.1 - all)));
     }
     if story.spent.2 > 0.1 * story.spent.0 {
         out.push(format!("{} s of foreground time have no cause.", short(story.spent.2)));
@@ -86,7 +91,7 @@ fn sentence(title: &str) -> String {
 
 /// Whether it was over at the end of the span.
 fn over(story: &Story, told: &Told) -> String {
-    if story.span_ms.1 - told.seen_ms.1 > 5_000 {
+    if story.span_ms.1 - told.seen_ms.1 > 2 * story.step_ms() {
         return format!("was over at {}", moment(story, told.seen_ms.1));
     }
     "was still there at the end".to_owned()
@@ -94,8 +99,9 @@ fn over(story: &Story, told: &Told) -> String {
 
 /// How long it was there, and how bad.
 pub fn lasted(told: &Told) -> String {
-    let critical = if told.seconds.1 > 0.0 { format!(", critical for {}", seconds(told.seconds.1)) } else { String::new() };
-    format!("{}{critical}", seconds(told.seconds.0))
+    let whole = |s: f64| seconds(s.round().max(1.0));
+    let critical = if told.seconds.1 > 0.0 { format!(", critical for {}", whole(told.seconds.1)) } else { String::new() };
+    format!("{}{critical}", whole(told.seconds.0))
 }
 
 /// What it cost, in its own terms.
@@ -119,6 +125,14 @@ pub const fn outcome(outcome: Outcome) -> &'static str {
         Outcome::WentAway => "went away by itself",
         Outcome::LoadWentAway => "the load went away",
         Outcome::NotResolved => "not resolved",
+    }
+}
+
+/// What was gained, where a fix was taken; what ends by itself gains nothing.
+pub fn gained(resolved: &crate::detect::memory::Resolved) -> String {
+    match resolved.outcome {
+        Outcome::Resolved | Outcome::NotResolved => short(resolved.before - resolved.after),
+        Outcome::WentAway | Outcome::LoadWentAway => "-".to_owned(),
     }
 }
 

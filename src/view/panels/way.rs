@@ -69,11 +69,8 @@ impl Way<'_> {
     /// All lines, and those of the question one stands at; `whole`: nothing is folded.
     fn lines(&self, whole: bool) -> (Vec<Line<'static>>, (usize, usize)) {
         if self.limb.verdict == Verdict::Absent {
-            let what = format!(
-                "no {} server was found here; name one: perftop --{} URL",
-                self.limb.branch.kind.name(),
-                self.limb.branch.kind.name()
-            );
+            let kind = self.limb.branch.kind;
+            let what = format!("no {} server was found here; name one: perftop --{} URL", kind.name(), kind.word());
             return (
                 self.boxed(
                     paragraph(&what, Meaning::Muted, self.width.saturating_sub(4), self.theme),
@@ -145,7 +142,7 @@ impl Way<'_> {
             more(node.because.clone(), Meaning::Muted);
         }
         if here {
-            more(format!("by hand: {}", node.question.by_hand), Meaning::Accent);
+            more(format!("check: {}", node.question.by_hand), Meaning::Accent);
         }
         all
     }
@@ -177,7 +174,7 @@ impl Way<'_> {
             rows.push(Line::from(Span::styled(cut(&command, inside, self.theme), self.theme.style(Meaning::Text))));
         }
         if here {
-            rows.extend(said(Meaning::Accent, &format!("by hand: {}", node.question.by_hand)));
+            rows.extend(said(Meaning::Accent, &format!("check: {}", node.question.by_hand)));
         }
         let style = match finding {
             Some(f) if !node.symptom => self.theme.severity(f.severity),

@@ -121,16 +121,11 @@ fn branch(limb: &Limb, chosen: bool, theme: &Theme, frame: &mut Frame<'_>, area:
     let inside = block.inner(area);
     frame.render_widget(block, area);
     let (word, meaning) = says(limb, theme);
-    let waits = format!(" {} waiting", short(limb.waits));
     let room = usize::from(inside.width);
     let word = if limb.verdict == Verdict::Unknown && word.width() >= room { "? unknown".to_owned() } else { word };
     let word = format!(" {word}");
-    let both = word.width() + waits.width() < room && limb.waits >= 0.005 && limb.verdict < Verdict::Clear;
     let name = if chosen { Meaning::Title } else { Meaning::Text };
-    let mut second = vec![Span::styled(word, theme.style(meaning))];
-    if both {
-        second.push(Span::styled(waits, theme.style(Meaning::Muted)));
-    }
+    let second = vec![Span::styled(word, theme.style(meaning))];
     let head = Line::from(Span::styled(format!(" {}", limb.branch.name), theme.style(name)));
     lines(&[head, Line::from(second)], theme, frame, inside);
 }
@@ -156,14 +151,21 @@ fn down(limb: &Limb, place: Rect, below: Rect, theme: &Theme, frame: &mut Frame<
 fn list(chart: &Chart, (limb_at, node_at): (usize, usize), theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let inside = titled("All questions", "Tab chart", theme, frame, area);
     let width = usize::from(inside.width);
-    let (mut all, mut cursor) = (Vec::new(), 0);
+    let (mut all, mut cursor) = (vec![Line::from(Span::styled(" Start", theme.style(Meaning::Title)))], 0);
+    for node in &chart.start {
+        all.push(row(node, false, width, theme));
+        if node.answer == Answer::Yes {
+            all.extend(paragraph(&format!("      {}", node.because), Meaning::Muted, width, theme));
+        }
+    }
     for (l, limb) in chart.limbs.iter().enumerate() {
         let (word, meaning) = says(limb, theme);
         all.push(Line::from(vec![
             Span::styled(format!(" {}  ", limb.branch.name), theme.style(Meaning::Title)),
             Span::styled(word, theme.style(meaning)),
         ]));
-        for (n, node) in limb.nodes.iter().enumerate() {
+        let asked = limb.nodes.iter().enumerate().filter(|_| limb.verdict != Verdict::Absent || l == limb_at);
+        for (n, node) in asked {
             let here = (l, n) == (limb_at, node_at);
             if here {
                 cursor = all.len();
@@ -173,7 +175,7 @@ fn list(chart: &Chart, (limb_at, node_at): (usize, usize), theme: &Theme, frame:
                 all.extend(paragraph(&format!("      {}", node.because), Meaning::Muted, width, theme));
             }
             if node.answer == Answer::Unknown || here {
-                all.extend(paragraph(&format!("      by hand: {}", node.question.by_hand), Meaning::Accent, width, theme));
+                all.extend(paragraph(&format!("      check: {}", node.question.by_hand), Meaning::Accent, width, theme));
             }
         }
     }
