@@ -37,9 +37,9 @@ pub fn draw(
     let Some(limb) = chart.limbs.get(limb_at) else { return };
     let height = usize::from(area.height);
     let way = Way { app, picture, limb, node_at, theme, width: usize::from(area.width) };
-    // Where there is room each question has a line of its own.
-    let (mut all, (first, last)) =
-        Some(way.lines(true)).filter(|(all, _)| all.len() <= height).unwrap_or_else(|| way.lines(false));
+    // Where there is room questions have lines of their own, those beside the one where one stands first.
+    let folded = way.lines(0).0.len();
+    let (mut all, (first, last)) = way.lines(height.saturating_sub(folded));
     if limb.leaf.is_none()
         && let Some(end) = chart.end()
     {
@@ -66,8 +66,8 @@ struct Way<'a> {
 }
 
 impl Way<'_> {
-    /// All lines, and those of the question one stands at; `whole`: nothing is folded.
-    fn lines(&self, whole: bool) -> (Vec<Line<'static>>, (usize, usize)) {
+    /// All lines, and those of the question one stands at; of what is folded so many questions are unfolded.
+    fn lines(&self, room: usize) -> (Vec<Line<'static>>, (usize, usize)) {
         if self.limb.verdict == Verdict::Absent {
             let kind = self.limb.branch.kind;
             let what = format!("no {} server was found here; name one: perftop --{} URL", kind.name(), kind.word());
@@ -83,11 +83,12 @@ impl Way<'_> {
         }
         let nodes = &self.limb.nodes;
         let (mut all, mut here) = (Vec::new(), (0, 0));
+        let folded = self.folded(room);
         let mut at = 0;
         while at < nodes.len() {
-            let run = nodes[at..].iter().take_while(|n| folds(n)).count();
             let begin = all.len();
-            if run > 0 && !whole && !(at..at + run).contains(&self.node_at) {
+            let run = folded[at..].iter().take_while(|folded| **folded).count();
+            if run > 0 {
                 all.push(self.fold(&nodes[at..at + run]));
                 at += run;
                 continue;
@@ -104,6 +105,22 @@ impl Way<'_> {
             at += 1;
         }
         (all, here)
+    }
+
+    /// Which questions are folded: plain noes, but for the run in which one stands, and for so many that are nearest to that.
+    fn folded(&self, room: usize) -> Vec<bool> {
+        let nodes = &self.limb.nodes;
+        let mut folded: Vec<bool> = nodes.iter().map(folds).collect();
+        let stands = self.node_at.min(nodes.len().saturating_sub(1));
+        if folded.get(stands).copied().unwrap_or(false) {
+            let before = folded[..stands].iter().rev().take_while(|f| **f).count();
+            let after = folded[stands..].iter().take_while(|f| **f).count();
+            folded[stands - before..stands + after].fill(false);
+        }
+        let mut nearest: Vec<usize> = (0..nodes.len()).filter(|at| folded[*at]).collect();
+        nearest.sort_by_key(|at| at.abs_diff(stands));
+        nearest.iter().take(room).for_each(|at| folded[*at] = false);
+        folded
     }
 
     fn trunk(&self) -> Span<'static> {
