@@ -197,6 +197,16 @@ fn the_command_writes_what_is_asked_for_and_loses_nothing() {
     let chart = perftop(&[file, "--format", "chart"]);
     assert!(String::from_utf8_lossy(&chart.stdout).contains("CPU: the cause"), "{chart:?}");
     assert!(String::from_utf8_lossy(&perftop(&[file, "--format", "mermaid"]).stdout).starts_with("graph TD\n"));
+    // What cannot be read is no calm: the rest is told, and that something is missing.
+    let mut bytes = std::fs::read(file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 64].fill(0);
+    let torn = dir.join("torn.perftop");
+    std::fs::write(&torn, bytes).unwrap();
+    let damaged = perftop(&[torn.to_str().unwrap()]);
+    assert_eq!(damaged.status.code(), Some(64), "{damaged:?}");
+    assert!(String::from_utf8_lossy(&damaged.stderr).contains("the recording is damaged"), "{damaged:?}");
+    assert!(String::from_utf8_lossy(&damaged.stdout).starts_with("# Performance report"), "{damaged:?}");
     let outside = perftop(&[file, "--from", "2020-01-01T00:00:00Z", "--to", "2020-01-01T00:01:00Z"]);
     assert_eq!(outside.status.code(), Some(64), "{outside:?}");
     let turned = perftop(&[file, "--from", "08:23:00", "--to", "08:22:50"]);

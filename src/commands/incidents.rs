@@ -6,15 +6,17 @@ use crate::record::reader::Recording;
 use crate::report::incidents::{Incidents, render};
 
 use super::failure::{Failure, print};
+use super::session::whole;
 
-/// Runs the command: what was said then is told, nothing is judged anew.
+/// Runs the command: it lists what was found at the time of the recording and judges nothing again.
 ///
 /// # Errors
 /// A recording that cannot be read.
 pub fn run(options: &Options) -> Result<u8, Failure> {
     let mut incidents = Incidents::default();
     let mut at_ms = 0;
-    for record in Recording::open(&options.file)? {
+    let mut recording = Recording::open(&options.file)?;
+    for record in recording.by_ref() {
         match record {
             Record::Start(start) => incidents.every(start.every_ms),
             Record::Sample(sample) => at_ms = sample.at.wall_ms,
@@ -23,5 +25,5 @@ pub fn run(options: &Options) -> Result<u8, Failure> {
         }
     }
     print(&render(&incidents.all()))?;
-    Ok(0)
+    whole(recording.lost())
 }

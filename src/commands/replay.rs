@@ -8,7 +8,7 @@ use crate::record::format::Record;
 use crate::record::reader::Recording;
 
 use super::failure::{Failure, print};
-use super::session::{Moment, moment, within};
+use super::session::{Moment, moment, whole, within};
 
 /// Runs the command.
 ///
@@ -37,10 +37,7 @@ pub fn run(options: &Replay, settings: &Settings) -> Result<u8, Failure> {
             let line = to_json(&judged.evaluation.diagnosis);
             print(&(String::from_utf8_lossy(&line).into_owned() + "\n"))?;
         }
-        return match playback.lost().filter(|_| options.at.is_none()) {
-            Some(lost) => Err(damaged(lost)),
-            None => Ok(0),
-        };
+        return whole(playback.lost().filter(|_| options.at.is_none()));
     }
     // A file that is not there is said before a terminal that is not.
     if let Some(file) = replay_options.file.as_deref() {
@@ -54,12 +51,6 @@ fn speed(text: &str) -> Result<u32, Failure> {
     factor
         .map(|f| (f * 100.0) as u32)
         .ok_or_else(|| Failure::Usage(format!("--speed {text}: write a factor between 0.1x and 1000x, such as 4x")))
-}
-
-fn damaged(lost: u64) -> Failure {
-    Failure::Usage(format!(
-        "the recording is damaged after the last line above: {lost} samples listed in its index cannot be read"
-    ))
 }
 
 /// Folds every sample and compares what is said with what was said then.
@@ -90,8 +81,6 @@ fn verify(file: Option<std::path::PathBuf>) -> Result<u8, Failure> {
         }
     }
     print(&format!("{same} diagnoses agree, {differ} differ\n"))?;
-    if let Some(lost) = records.lost() {
-        return Err(damaged(lost));
-    }
+    whole(records.lost())?;
     Ok(u8::from(differ > 0))
 }

@@ -5,12 +5,11 @@ use std::io::Write as _;
 use crate::cli::{Report, ReportFormat};
 use crate::config::Settings;
 use crate::diagnose::chart::{ByHand, Chart};
-use crate::engine::{Playback, ReplayOptions};
 use crate::report::chart;
 use crate::report::incident::{Story, html, markdown};
 
 use super::failure::{Failure, print};
-use super::session::span;
+use super::session::{judged, span, whole};
 
 /// Runs the command.
 ///
@@ -19,23 +18,11 @@ use super::session::span;
 pub fn run(options: &Report, settings: &Settings) -> Result<u8, Failure> {
     let file = options.file.as_path();
     let named = (options.from.as_deref().map(|t| ("--from", t)), options.to.as_deref().map(|t| ("--to", t)));
-    let (from_ms, to_ms) = span(file, named)?;
-    let mut playback = Playback::open(&ReplayOptions { file: Some(options.file.clone()), from_ms, speed_percent: 100 })?;
     let mut story: Option<Story> = None;
-    while let Some(judged) = playback.step() {
-        let at_ms = judged.at.wall_ms;
-        if to_ms.is_some_and(|to| at_ms > to) {
-            break;
-        }
-        if from_ms.is_some_and(|from| at_ms < from) {
-            continue;
-        }
-        let (diagnosis, facts) = (&judged.evaluation.diagnosis, &judged.evaluation.facts);
-        match &mut story {
-            Some(story) => story.add(diagnosis, facts),
-            None => story = Some(Story::begin(diagnosis, facts)),
-        }
-    }
+    let lost = judged(file, span(file, named)?, |diagnosis, facts| match &mut story {
+        Some(story) => story.add(diagnosis, facts),
+        None => story = Some(Story::begin(diagnosis, facts)),
+    })?;
     let Some(story) = story else {
         return Err(Failure::Usage(format!("{} holds nothing between --from and --to", file.display())));
     };
@@ -57,7 +44,7 @@ pub fn run(options: &Report, settings: &Settings) -> Result<u8, Failure> {
         }
         None => print(&text)?,
     }
-    Ok(0)
+    whole(lost)
 }
 
 /// The limits of the gauges, for the figures of the host.

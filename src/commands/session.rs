@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::detect::diagnosis::Diagnosis;
+use crate::engine::{Playback, ReplayOptions};
+use crate::model::facts::Facts;
 use crate::record::format::Record;
 use crate::record::reader::{Recording, segments};
 
@@ -83,6 +86,36 @@ pub fn span(file: &Path, (from, to): (Option<Given<'_>>, Option<Given<'_>>)) -> 
         return Err(wrong("is not within the recording"));
     }
     Ok((from_ms, to_ms))
+}
+
+/// Judges a span of a recording, look by look; samples of it that its index lists and that cannot be read.
+///
+/// # Errors
+/// A recording that cannot be read.
+pub fn judged(
+    file: &Path,
+    (from_ms, to_ms): (Option<i64>, Option<i64>),
+    mut each: impl FnMut(&Diagnosis, &Facts),
+) -> Result<Option<u64>, Failure> {
+    let mut playback = Playback::open(&ReplayOptions { file: Some(file.to_path_buf()), from_ms, speed_percent: 100 })?;
+    while let Some(judged) = playback.step() {
+        if to_ms.is_some_and(|to| judged.at.wall_ms > to) {
+            return Ok(None);
+        }
+        each(&judged.evaluation.diagnosis, &judged.evaluation.facts);
+    }
+    Ok(playback.lost().filter(|_| from_ms.is_none()))
+}
+
+/// What is said, and how it ends, where a part of a recording cannot be read.
+///
+/// # Errors
+/// When something is lost.
+pub fn whole(lost: Option<u64>) -> Result<u8, Failure> {
+    let damaged = |lost| {
+        format!("the recording is damaged: {lost} samples listed in its index cannot be read, and are not in what is above")
+    };
+    lost.map_or(Ok(0), |lost| Err(Failure::Usage(damaged(lost))))
 }
 
 /// `FILE`, or `FILE@03:00:00..03:10:00`: the file, and what stands before and behind the dots.

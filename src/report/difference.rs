@@ -167,7 +167,11 @@ fn causes(out: &mut String, a: &Side, b: &Side) {
             _ => "still there",
         };
         let shown = |s: Option<f64>| s.map_or_else(|| "-".to_owned(), short);
-        let expected = told.finding.impact.benefit_s_per_s.filter(|_| was);
+        // Of what it cost on average as much as its fix promised of its peak.
+        let i = &told.finding.impact;
+        let promised =
+            i.benefit_s_per_s.zip(i.lost_s_per_s).filter(|(_, lost)| *lost > 0.0).map(|(benefit, lost)| benefit / lost);
+        let expected = x.zip(promised).filter(|_| was).map(|(x, promised)| x * promised);
         let gained = x.filter(|_| was).map_or_else(|| "-".to_owned(), |x| signed(x - y.unwrap_or(0.0)));
         let title = escape(&told.finding.title);
         _ = writeln!(out, "| {word} | {} | {} | {} | {gained} | {title} |", shown(x), shown(y), shown(expected));

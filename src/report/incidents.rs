@@ -12,7 +12,7 @@ use crate::model::unit::{seconds, short};
 
 /// Calm for longer ends an incident; nobody looked for longer: what was before is over, as far as is known. That, or three looks.
 const CALM_MS: i64 = 60_000;
-/// What is raised for shorter, or at one look only, is none.
+/// A warning for shorter is none; where looks are far apart one is enough.
 const PASSES_MS: i64 = 3_000;
 
 /// Of a diagnosis what is needed here.
@@ -115,8 +115,9 @@ impl Incidents {
 
     fn end(&mut self) {
         let causes = std::mem::take(&mut self.causes);
-        let Some(span_ms) = self.span_ms.take().filter(|(from, to)| to - from >= PASSES_MS) else { return };
         let worst = causes.values().map(|c| c.worst).min();
+        let counts = worst == Some(Severity::Critical) || self.calm_ms > CALM_MS;
+        let Some(span_ms) = self.span_ms.take().filter(|(from, to)| counts || to - from >= PASSES_MS) else { return };
         // What was merely without a cause is one only where nothing else is.
         let named = |c: &&Cause| c.id != "app.unexplained";
         let most = |a: &&Cause, b: &&Cause| b.worst.cmp(&a.worst).then(a.looks.cmp(&b.looks));
@@ -207,6 +208,11 @@ mod tests {
     #[test]
     fn what_passes_at_once_is_none_and_a_gap_ends_one() {
         assert_eq!(told(&[(100, "host.cpu.contention", "warning", 1.0), (103, "", "", 0.0)]), []);
+        assert_eq!(told(&[(100, "host.disk.full", "critical", 0.0), (103, "", "", 0.0)]).len(), 1, "what fails counts at once");
+        let mut slow = Incidents::default();
+        slow.every(300_000);
+        slow.add(600_000, &said("host.cpu.contention", "warning", 1.0));
+        assert_eq!(slow.all().len(), 1, "a look each five minutes");
         let hog = |at| (at, "host.cpu.contention", "warning", 1.0);
         assert_eq!(told(&[hog(100), hog(110), hog(500), hog(510)]).len(), 2);
         assert_eq!(told(&[(100, "host.cpu.contention", "info", 1.0), (200, "host.cpu.contention", "info", 1.0)]), []);

@@ -22,10 +22,10 @@ pub fn escape(text: &str) -> String {
 }
 
 /// A code block whose fence is longer than any run of backticks within.
-pub(super) fn code(out: &mut String, text: &str) {
+pub(super) fn code(out: &mut String, language: &str, text: &str) {
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest.max(2) + 1);
-    _ = writeln!(out, "{fence}sh\n{text}\n{fence}\n");
+    _ = writeln!(out, "{fence}{language}\n{}\n{fence}\n", text.trim_end());
 }
 
 /// The whole diagnosis.
@@ -69,7 +69,7 @@ fn finding(out: &mut String, f: &Finding) {
     for fix in &f.fixes {
         let phase = if fix.phase == Phase::Relief { "Relief" } else { "Cure" };
         _ = writeln!(out, "{phase}: {}\n", escape(&fix.title));
-        code(out, &fix.command);
+        code(out, "sh", &fix.command);
         for check in &fix.preflight {
             let sign = if check.ok { "✔" } else { "✖" };
             _ = writeln!(out, "* check: {sign} {}", escape(&check.what));
@@ -77,7 +77,7 @@ fn finding(out: &mut String, f: &Finding) {
         _ = writeln!(out, "* needs: {}; risk: {}\n", escape(&fix.needs), escape(&fix.risk));
         if let Some(undo) = &fix.undo {
             _ = writeln!(out, "To take it back:\n");
-            code(out, undo);
+            code(out, "sh", undo);
         }
     }
 }
@@ -90,7 +90,7 @@ mod tests {
     fn markup_from_outside_is_inert() {
         assert_eq!(escape("a`b|c<img>"), "a\\`b\\|c\\<img\\>");
         let mut out = String::new();
-        code(&mut out, "echo ```");
+        code(&mut out, "sh", "echo ```");
         assert!(out.starts_with("````sh\n"));
     }
 }

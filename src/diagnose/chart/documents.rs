@@ -12,21 +12,19 @@ pub struct Place {
     pub text: &'static str,
     /// It asks.
     pub asks: bool,
-    /// The questions here that it stands for; none where it says what to do: see `way`.
+    /// The questions here that it stands for, or whose findings say what to do.
     pub questions: &'static [&'static str],
-    /// Where perftop says that.
-    pub way: &'static str,
 }
 
 /// An arrow of their flowchart: from, label, to.
 pub type Arrow = (char, &'static str, char);
 
 const fn asks(id: char, text: &'static str, questions: &'static [&'static str]) -> Place {
-    Place { id, text, asks: true, questions, way: "the questions of this chart" }
+    Place { id, text, asks: true, questions }
 }
 
-const fn does(id: char, text: &'static str, questions: &'static [&'static str], way: &'static str) -> Place {
-    Place { id, text, asks: false, questions, way }
+const fn does(id: char, text: &'static str, questions: &'static [&'static str]) -> Place {
+    Place { id, text, asks: false, questions }
 }
 
 const CPU: &[&str] =
@@ -53,26 +51,26 @@ const FAILS: &[&str] = &[
 
 /// The boxes of their flowchart.
 pub const PLACES: &[Place] = &[
-    does('A', "Performance Issue Detected", SUFFERS, "the start"),
+    does('A', "Performance Issue Detected", SUFFERS),
     asks('B', "Response Time Issue?", &["slo.burn", "app.service.stalled"]),
-    does('C', "Check API Latency", SUFFERS, "screen 5, objectives"),
+    does('C', "Check API Latency", SUFFERS),
     asks('D', "High Error Rate?", FAILS),
     asks('E', "Database Slow?", QUERIES),
-    does('F', "Optimize Queries", QUERIES, "the fixes of the query's finding"),
+    does('F', "Optimize Queries", QUERIES),
     asks('G', "CPU High?", CPU),
-    does('H', "Scale Compute", &["host.cpu.contention", "app.workload_growth"], "the fixes, and the capacity plan"),
-    does('I', "Check Network", NETWORK, "the branch of the network"),
-    does('J', "Check Logs", &["host.memory.oom", "host.disk.errors"], "events: kernel messages"),
+    does('H', "Scale Compute", &["host.cpu.contention", "app.workload_growth"]),
+    does('I', "Check Network", NETWORK),
+    does('J', "Check Logs", &["host.memory.oom", "host.disk.errors"]),
     asks('K', "Code Issue?", &["postgres.query.regressed", "postgres.query.high_frequency", "host.memory.leak"]),
-    does('L', "Deploy Fix", &["postgres.query.regressed"], "the fix that rolls back what was deployed"),
-    does('M', "Infrastructure Issue", FAILS, "the finding that fails"),
+    does('L', "Deploy Fix", &["postgres.query.regressed"]),
+    does('M', "Infrastructure Issue", FAILS),
     asks(
         'N',
         "Resource Issue?",
         &["host.cpu.contention", "host.memory.reclaim", "host.io.saturated", "host.network.link_saturated"],
     ),
-    does('O', "Scale Resources", &["host.memory.reclaim", "host.io.saturated"], "the fixes, and the capacity plan"),
-    does('P', "Deep Analysis Required", &["app.unexplained"], "what nobody explains, with what to run next"),
+    does('O', "Scale Resources", &["host.memory.reclaim", "host.io.saturated"]),
+    does('P', "Deep Analysis Required", &["app.unexplained"]),
 ];
 
 /// The arrows of their flowchart, in their order.

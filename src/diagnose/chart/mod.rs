@@ -46,7 +46,7 @@ const START: &[Question] = &[
         "Do requests hang at a service here?",
         "ss -ltnx; ss -tn state established '( sport = :PORT )'",
     ),
-    question::ask("app.unexplained", "Is much of the waiting without a cause?", "perftop check -v"),
+    question::ask("app.unexplained", "Is much of the waiting without a cause?", "perftop check"),
 ];
 
 /// The answer to a question.
@@ -66,16 +66,6 @@ impl Answer {
             Self::Yes => "yes",
             Self::No => "no",
             Self::Unknown => "unknown",
-        }
-    }
-
-    /// What comes after it when it is answered by hand; `None`: perftop's own answer again.
-    #[must_use]
-    pub const fn next(self) -> Option<Self> {
-        match self {
-            Self::Unknown => Some(Self::Yes),
-            Self::Yes => Some(Self::No),
-            Self::No => None,
         }
     }
 }

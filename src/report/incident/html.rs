@@ -314,9 +314,7 @@ fn step(out: &mut String, item: &Item<'_>) {
 
 fn time_line(out: &mut String, story: &Story) {
     _ = writeln!(out, "<h2>Time line</h2>\n<table><thead><tr><th>from</th><th>to</th><th></th><th>what</th></tr></thead><tbody>");
-    let mut all: Vec<&Told> = story.told.values().filter(|t| t.worst != Severity::Info).collect();
-    all.sort_by(|a, b| a.seen_ms.cmp(&b.seen_ms).then(a.finding.key.cmp(&b.finding.key)));
-    for told in all {
+    for told in story.raised() {
         let symptom = if told.symptom() { " (symptom)" } else { "" };
         let (from, to) = told.seen_ms;
         _ = writeln!(

@@ -49,15 +49,9 @@ pub fn render(story: &Story, targets: &[Target]) -> String {
     steps(&mut out, story);
     time_line(&mut out, story);
     _ = writeln!(out, "## The way to the cause\n\nAt the worst moment, {}:\n", story.worst.at);
-    block(&mut out, "text", &chart::text(&Chart::of(&story.worst, &ByHand::new())));
+    code(&mut out, "text", &chart::text(&Chart::of(&story.worst, &ByHand::new())));
     seen(&mut out, story);
     out
-}
-
-fn block(out: &mut String, language: &str, text: &str) {
-    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
-    let fence = "`".repeat(longest.max(2) + 1);
-    _ = writeln!(out, "{fence}{language}\n{}\n{fence}\n", text.trim_end());
 }
 
 /// Current against target: means and peaks of what everyone asks for first.
@@ -123,7 +117,7 @@ fn steps(out: &mut String, story: &Story) {
         _ = writeln!(out, "### What to watch\n");
         for (n, cause, fix) in watch {
             _ = writeln!(out, "For {n} (`{}`):\n", cause.finding.id);
-            block(out, fix.verify.language().word(), &fix.verify);
+            code(out, fix.verify.language().word(), &fix.verify);
         }
     }
 }
@@ -132,23 +126,21 @@ fn step(out: &mut String, item: &Item<'_>) {
     let fix = item.fix;
     let gain = item.gain().map_or_else(String::new, |s| format!("; expected gain {} s/s", short(s)));
     _ = writeln!(out, "**{}** (for {}; effort: {}{gain})\n", escape(&fix.title), item.number, item.effort());
-    code(out, &fix.command);
+    code(out, fix.command.language().word(), &fix.command);
     for check in fix.preflight.iter().filter(|c| !c.ok) {
         _ = writeln!(out, "* before: {}", escape(&check.what));
     }
     _ = writeln!(out, "* on: {}; needs: {}; risk: {}\n", escape(&fix.target), escape(&fix.needs), escape(&fix.risk));
     if let Some(undo) = &fix.undo {
         _ = writeln!(out, "To take it back:\n");
-        code(out, undo);
+        code(out, undo.language().word(), undo);
     }
 }
 
 /// When what came and went, and what became of what was done.
 fn time_line(out: &mut String, story: &Story) {
     _ = writeln!(out, "## Time line\n\n| from | to | severity | what |\n|---|---|---|---|");
-    let mut all: Vec<&Told> = story.told.values().filter(|t| t.worst != crate::detect::finding::Severity::Info).collect();
-    all.sort_by(|a, b| a.seen_ms.cmp(&b.seen_ms).then(a.finding.key.cmp(&b.finding.key)));
-    for told in all {
+    for told in story.raised() {
         let (from, to) = told.seen_ms;
         let symptom = if told.symptom() { " (symptom)" } else { "" };
         _ = writeln!(

@@ -30,8 +30,6 @@ pub struct Point {
     pub unexplained: f64,
     /// Figures of the host, percent: CPU, memory, the busiest disk, the fullest file system.
     pub host: [Option<f64>; 4],
-    /// The worst that was said.
-    pub worst: Option<Severity>,
     /// Nobody looked between the one before and this one.
     pub gap: bool,
     /// Looks that are joined in it.
@@ -209,13 +207,15 @@ impl Story {
         told.worst = told.worst.min(f.severity);
     }
 
-    /// Causes at warning or above, the dearest first; hard errors before all.
+    /// Causes at warning or above, hard errors first, then by what they cost. What is muted counts for nothing.
     #[must_use]
     pub fn causes(&self) -> Vec<&Told> {
         let mut all: Vec<&Told> = self.told.values().filter(|t| t.worst != Severity::Info && !t.symptom()).collect();
-        all.retain(|t| t.finding.class != Class::Outcome && t.finding.id != "app.unexplained");
+        all.retain(|t| t.finding.class != Class::Outcome && t.finding.id != "app.unexplained" && t.finding.muted.is_none());
         // What stood for a moment on the way to the verdict is in the time line, and no bottleneck.
-        all.retain(|t| t.seconds.1 > 0.0 || t.seconds.0 >= PASSES_S || t.finding.class != Class::Live);
+        let passed = |t: &Told| t.finding.class == Class::Live && t.seconds.1 <= 0.0 && t.seconds.0 < PASSES_S;
+        // Of a span that is as short nothing else is known.
+        all.retain(|t| self.watched < PASSES_S || !passed(t));
         let order = |t: &Told| (t.finding.class != Class::Error, t.worst);
         all.sort_by(|a, b| order(a).cmp(&order(b)).then(b.lost.total_cmp(&a.lost)).then(a.finding.key.cmp(&b.finding.key)));
         all
@@ -227,12 +227,22 @@ impl Story {
         self.told.values().filter(|t| t.worst != Severity::Info && t.finding.class == Class::Outcome).collect()
     }
 
-    /// Symptoms of a cause, by the seconds that it took from them, dearest first.
+    /// What a cause explains, by what that cost before it was explained.
     #[must_use]
     pub fn symptoms(&self, cause: &Told) -> Vec<&Told> {
-        let of = |t: &&Told| t.finding.explained_by.as_deref() == Some(cause.finding.key.as_str());
-        let named = |t: &&Told| cause.finding.explains.iter().any(|e| e.key == t.finding.key);
-        self.told.values().filter(|t| of(t) || named(t)).collect()
+        let moved = |t: &Told| cause.finding.explains.iter().find(|e| e.key == t.finding.key).map(|e| e.s_per_s);
+        let of = |t: &Told| t.finding.explained_by.as_deref() == Some(cause.finding.key.as_str());
+        let mut all: Vec<&Told> = self.told.values().filter(|t| of(t) || moved(t).is_some()).collect();
+        all.sort_by(|a, b| moved(b).unwrap_or(0.0).total_cmp(&moved(a).unwrap_or(0.0)).then(a.finding.key.cmp(&b.finding.key)));
+        all
+    }
+
+    /// All that was at warning or above, in the order in which it came.
+    #[must_use]
+    pub fn raised(&self) -> Vec<&Told> {
+        let mut all: Vec<&Told> = self.told.values().filter(|t| t.worst != Severity::Info).collect();
+        all.sort_by(|a, b| a.seen_ms.cmp(&b.seen_ms).then(a.finding.key.cmp(&b.finding.key)));
+        all
     }
 
     /// The mean of a figure over all looks at which it was known.
@@ -281,20 +291,18 @@ fn point(d: &Diagnosis, facts: &Facts, at_ms: i64, gap: bool) -> Point {
         .as_ref()
         .ok()
         .and_then(|all| all.iter().filter_map(|f| Some(f.space.as_ref().ok()?.used() * 100.0)).max_by(f64::total_cmp));
-    let worst = d.findings.iter().filter(|f| f.raised()).map(|f| f.severity).min();
     Point {
         at_ms,
         total: d.time.foreground_s_per_s,
         waits,
         unexplained: d.time.unexplained_s_per_s,
         host: [cpu, memory, disk, full],
-        worst,
         gap,
         looks: 1,
     }
 }
 
-/// Two neighbours as one: means by their looks, the worse of the severities.
+/// Two neighbours as one: means, weighted by their looks.
 fn joined(a: &Point, b: &Point) -> Point {
     let (m, n) = (f64::from(a.looks), f64::from(b.looks));
     let mean = |a: f64, b: f64| (a * m + b * n) / (m + n);
@@ -305,7 +313,6 @@ fn joined(a: &Point, b: &Point) -> Point {
         (Some(a), Some(b)) => Some(mean(a, b)),
         (a, b) => a.or(b),
     });
-    let worst = a.worst.into_iter().chain(b.worst).min();
     let (total, unexplained) = (mean(a.total, b.total), mean(a.unexplained, b.unexplained));
-    Point { at_ms: a.at_ms, total, waits, unexplained, host, worst, gap: a.gap, looks: a.looks + b.looks }
+    Point { at_ms: a.at_ms, total, waits, unexplained, host, gap: a.gap, looks: a.looks + b.looks }
 }

@@ -109,19 +109,30 @@ mod tests {
         reads(600_000, 6_000).bench().must_say_after(&RULE, Some(&bloated.bench()), "found");
         reads(500_000, 6_000).bench().must_say_after(&RULE, Some(&bloated.bench()), "clear");
         // Behind an old snapshot a vacuum removes nothing: that is ended first, where it is of that database.
-        let behind = |database: &str, since_s: f64| {
+        let behind_of = |table: &Statement, database: &str, since_s: f64| {
             let row = HorizonRow { who: "44".into(), age: 5000, since_s: Some(since_s), ..HorizonRow::default() };
-            bloated.bench().served(|pg| {
-                let holder = Session { database: database.into(), xact_s: Some(since_s), ..client(44) };
+            table.bench().served(|pg| {
+                let state = "idle in transaction".into();
+                let holder = Session { database: database.into(), xact_s: Some(since_s), state, ..client(44) };
                 let mut now = (*pg.activity.as_ref().unwrap().newest).clone();
                 now.sessions.push(holder);
                 pg.activity.as_mut().unwrap().newest = now.into();
                 pg.cluster = Ok(Cluster { horizon: vec![row], ..Cluster::default() }.into());
             })
         };
+        let behind = |database: &str, since_s: f64| behind_of(&bloated, database, since_s);
+        // No snapshot keeps pages that are empty.
+        assert!(behind_of(&reads(0, 12_500), "shop", 300.0).pastes(&RULE)[0].starts_with("VACUUM"));
         assert!(behind("shop", 300.0).pastes(&RULE)[0].contains("pg_terminate_backend"));
         assert!(behind("other", 300.0).pastes(&RULE)[0].starts_with("VACUUM"));
         assert!(behind("shop", 200.0).pastes(&RULE)[0].starts_with("VACUUM"));
+        // A report that works is named, and not ended for the sake of a vacuum.
+        let works = behind("shop", 300.0).served(|pg| {
+            let mut now = (*pg.activity.as_ref().unwrap().newest).clone();
+            now.sessions.iter_mut().for_each(|s| s.state = "active".into());
+            pg.activity.as_mut().unwrap().newest = now.into();
+        });
+        assert!(works.pastes(&RULE)[0].starts_with("VACUUM"));
         // It has begun another transaction since.
         let another = behind("shop", 300.0).served(|pg| {
             let mut now = (*pg.activity.as_ref().unwrap().newest).clone();

@@ -34,7 +34,8 @@ pub fn holder<'a>(pg: &'a PgFacts, database: &Foreign, query: Option<i64>) -> Op
     pg.cluster.as_ref().ok()?.horizon.iter().filter(old).find(here)
 }
 
-/// Where someone holds back the horizon: it is named, what ends it comes first, and a vacuum says what it cannot remove.
+/// Where someone holds back the horizon: it is named, and a vacuum says what it cannot remove. What ends a transaction that does nothing comes
+/// first; a report that works, a slot or a standby is the business of `postgres.vacuum.xmin_horizon`.
 pub fn release_first(pg: &PgFacts, (database, query): (&Foreign, Option<i64>), subject: &mut Subject, found: &mut Found) {
     let Some(row) = holder(pg, database, query) else { return };
     let who = self::subject(pg, row);
@@ -49,9 +50,11 @@ pub fn release_first(pg: &PgFacts, (database, query): (&Foreign, Option<i64>), s
     for fix in found.fixes.iter_mut().filter(|fix| fix.command.contains("VACUUM")) {
         fix.preflight.push(Preflight { ok: false, what: stays.clone() });
     }
-    let mut release = release(pg, row);
-    release.iter_mut().filter(|fix| !fix.title.contains("horizon")).for_each(|fix| fix.title += ": it holds back the horizon");
-    found.fixes.splice(0..0, release);
+    if session(pg, row).is_some_and(|s| s.idle_in_transaction()) {
+        let mut release = release(pg, row);
+        release.iter_mut().for_each(|fix| fix.title += ": it holds back the horizon");
+        found.fixes.splice(0..0, release);
+    }
     subject.also.push(who.typed_key());
 }
 
