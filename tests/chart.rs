@@ -9,7 +9,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use perftop::detect::diagnosis::Diagnosis;
+use perftop::detect::diagnosis::{Diagnosis, Status};
+use perftop::detect::finding::Severity;
 use perftop::detect::rules;
 use perftop::diagnose::chart::{Answer, ByHand, Chart, Verdict, branches, start};
 use perftop::engine::{Playback, ReplayOptions};
@@ -46,6 +47,37 @@ fn the_way_ends_at_the_first_cause_and_many_questions_are_a_yes_in_recordings() 
         }
     }
     assert!(yes.len() >= 25, "{} questions are a yes somewhere: {yes:?}", yes.len());
+}
+
+/// What waits is either said to have a cause or said to have none: no verdict, border or chart reads healthy over it, and
+/// no question is answered with no while its finding takes a tenth of the foreground time.
+#[test]
+fn nothing_that_costs_time_reads_healthy_in_any_recording() {
+    let (mut own, mut open) = (0, 0);
+    for path in recordings() {
+        for d in said(&path).iter().filter(|d| !d.provisional) {
+            let at = format!("{} at {}: {}", path.display(), d.at, d.verdict.says);
+            let (total, unexplained) = (d.time.foreground_s_per_s, d.time.unexplained_s_per_s);
+            let chart = Chart::of(d, &ByHand::new());
+            let end = chart.end().unwrap_or_default();
+            if unexplained >= 0.3 && unexplained >= 0.3 * total {
+                open += 1;
+                assert!(d.standing().status != Status::Healthy && d.verdict.status != Status::Healthy, "{at}");
+                assert!(!end.starts_with("Not on this host"), "{at}");
+            } else {
+                assert!(!d.verdict.says.contains("waiting, no single cause"), "{at}");
+            }
+            for f in d.findings.iter().filter(|f| f.costs(total) && f.severity == Severity::Info) {
+                own += 1;
+                let asked = chart.limbs.iter().flat_map(|l| &l.nodes).chain(&chart.start).find(|n| n.question.id == f.id);
+                assert!(asked.is_none_or(|n| n.answer == Answer::Yes), "{at}: {}", f.title);
+                assert!(!end.starts_with("Not on this host"), "{at}: {}", f.title);
+                let quiet = d.verdict.status == Status::Healthy && d.verdict.says.starts_with("No bottleneck on this host");
+                assert!(!quiet, "{at}: {}", f.title);
+            }
+        }
+    }
+    assert!(own > 0 && open > 0, "{own} that cost only themselves, {open} that nobody explains");
 }
 
 /// A diagnosis that says nothing but one finding, of any rule: from a recorded one, its words changed.

@@ -221,4 +221,11 @@ impl Finding {
     pub fn raised(&self) -> bool {
         self.severity != Severity::Info && self.explained_by.is_none() && self.muted.is_none()
     }
+
+    /// Foreground time goes into it, whether a fix gives it back to anybody or not: a tenth of `total` s/s, and of a request.
+    #[must_use]
+    pub fn costs(&self, total: f64) -> bool {
+        let lost = self.impact.lost_s_per_s.unwrap_or(0.0);
+        self.explained_by.is_none() && self.muted.is_none() && lost >= 0.1 && lost >= 0.1 * total
+    }
 }

@@ -7,9 +7,16 @@ use super::diagnosis::{Headline, Health, IDLE, Status, Time, UnknownRow};
 use super::finding::{Class, Finding, Severity};
 use super::rules::service_stalled;
 
-/// Foreground time that waits, and how much of it has to be without a cause until the verdict is open.
+/// Seconds per second without a cause, and their share of the foreground time, from which the verdict is open: what
+/// `app.unexplained` asks for by default, so that the second before it is raised does not read healthy.
 const WAITS: f64 = 0.3;
-const MOSTLY: f64 = 0.5;
+const MUCH: f64 = 0.3;
+
+/// So much of `total` that no verdict is without it.
+#[must_use]
+pub fn much(seconds: f64, total: f64) -> bool {
+    seconds >= WAITS && seconds >= MUCH * total
+}
 
 /// The verdict on a host, with what could not be checked; `provisional`: nothing was measured yet.
 #[must_use]
@@ -27,7 +34,6 @@ pub fn headline(
     }
     let total = time.foreground_s_per_s;
     let waits = total - time.productive_s_per_s;
-    let muted = findings.iter().filter(|f| f.muted.is_some()).count();
     let open = |says: String| Headline { status: Status::Unknown, says, ..Headline::default() };
     if provisional {
         return open("Collecting: provisional figures (kernel averages); the verdict follows in a second".into());
@@ -46,16 +52,30 @@ pub fn headline(
     if total < IDLE {
         return fine("Nothing waits: the foreground is idle".into());
     }
-    // A cause that has just ended, one that is muted, or one that nobody knows.
-    if waits >= WAITS && waits >= MOSTLY * total {
-        let of = format!("{} of {} s/s", short(waits), short(total));
-        return open(match muted {
-            0 => format!("{of} waiting, no single cause identified; the host may just be recovering"),
-            n => format!("{n} muted: {of} waiting"),
-        });
+    let roots = || findings.iter().filter(|f| f.explained_by.is_none());
+    let lost = |f: &Finding| f.impact.lost_s_per_s.unwrap_or(0.0);
+    let muted: Vec<&Finding> = roots().filter(|f| f.muted.is_some()).collect();
+    let hidden: f64 = muted.iter().map(|f| lost(f)).sum();
+    let unexplained = time.unexplained_s_per_s;
+    if much(hidden, total) {
+        return open(format!("{} muted: {} of {} s/s waiting", muted.len(), short(waits), short(total)));
+    }
+    // A cause that has just ended, or one that nobody knows.
+    if much(unexplained, total) {
+        let of = format!("{} of {} s/s", short(unexplained), short(total));
+        return open(format!("{of} waiting, no single cause identified; the host may just be recovering"));
+    }
+    let rest = if unexplained >= 0.05 {
+        format!("; {} s/s wait, no single cause identified", short(unexplained))
+    } else {
+        String::new()
+    };
+    // Known, and of nobody's concern but its own.
+    let own = roots().filter(|f| f.costs(total)).max_by(|a, b| lost(a).total_cmp(&lost(b)));
+    if let Some(own) = own {
+        return fine(format!("Nothing above info: {}{}{rest}", whose(sources, &own.source), own.title));
     }
     let share = 100.0 * time.productive_s_per_s / total;
-    let rest = if waits >= 0.05 { format!("; {} s/s wait, no single cause identified", short(waits)) } else { String::new() };
     fine(format!("No bottleneck on this host: {share:.0} % of {} s/s of foreground time is productive{rest}", short(total)))
 }
 
@@ -127,6 +147,7 @@ mod tests {
         let of = |total, productive| headline(&health, &time(total, productive), &[], (&[], &[]), false);
         assert_eq!(of(3.3, 0.3).status, Status::Unknown);
         assert_eq!(of(3.3, 3.0).status, Status::Healthy);
+        assert_eq!(of(1.0, 0.6).status, Status::Unknown, "two fifths of it");
         assert_eq!(of(0.5, 0.3).status, Status::Healthy, "a fifth of a request");
         assert_eq!(of(0.01, 0.0).says, "Nothing waits: the foreground is idle");
         let row = |id: &str| UnknownRow {

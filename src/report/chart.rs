@@ -37,6 +37,7 @@ fn verdict(limb: &Limb) -> String {
         Verdict::Cause => format!("the cause, {} s/s lost", short(limb.lost)),
         Verdict::AlsoCause => format!("a cause, {} s/s lost", short(limb.lost)),
         Verdict::Symptom => "a symptom of a cause elsewhere".into(),
+        Verdict::Info => "nothing above info".into(),
         Verdict::Unknown => "unknown".into(),
         Verdict::Clear => "clear".into(),
         Verdict::Absent => format!("no {} server here", limb.branch.kind.name()),
@@ -52,7 +53,7 @@ pub fn mermaid(chart: &Chart) -> String {
     _ = writeln!(out, "    start{{{}}}", quoted(&head));
     for (at, limb) in chart.limbs.iter().enumerate() {
         _ = writeln!(out, "    start --> b{at}[{}]", quoted(&format!("{}: {}", limb.branch.name, verdict(limb))));
-        if limb.verdict > Verdict::Symptom {
+        if limb.verdict > Verdict::Info {
             continue;
         }
         let mut from = format!("b{at}");

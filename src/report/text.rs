@@ -24,7 +24,8 @@ pub fn verdict(diagnosis: &Diagnosis) -> String {
 pub fn headline(f: &Finding) -> String {
     let ended = if f.ended { " (ended)" } else { "" };
     match (f.impact.benefit_s_per_s, f.impact.share) {
-        (Some(benefit), Some(share)) => {
+        // What gives nothing back to anybody says in its title what it costs.
+        (Some(benefit), Some(share)) if benefit >= 0.005 => {
             format!("{} waiting ({:.0} % of all request time)  {}", short(benefit), (share * 100.0).max(0.0).abs(), f.title)
         }
         _ => match f.impact.eta_s {
@@ -55,16 +56,10 @@ pub fn since(f: &Finding) -> String {
 #[must_use]
 pub fn render(d: &Diagnosis) -> String {
     let mut out = String::new();
-    let score = d.health.score.map_or_else(String::new, |s| format!(", score {s:.0}"));
+    let health = d.standing();
+    let score = health.score.map_or_else(String::new, |s| format!(", score {s:.0}"));
     let provisional = if d.provisional { ", provisional" } else { "" };
-    _ = writeln!(
-        out,
-        "{} {}  {}{score}  (window {} s{provisional})",
-        d.host.name,
-        d.at,
-        d.health.status.word(),
-        short(d.window_s)
-    );
+    _ = writeln!(out, "{} {}  {}{score}  (window {} s{provisional})", d.host.name, d.at, health.status.word(), short(d.window_s));
     _ = writeln!(out, "{}\n", verdict(d));
     for f in &d.findings {
         finding(&mut out, f, d);

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 
 use crate::detect::diagnosis::{Diagnosis, IDLE};
 use crate::detect::finding::{Finding, Severity};
+use crate::detect::headline::much;
 use crate::detect::rule::matches;
 use crate::detect::rules;
 use crate::model::kinds::kinds;
@@ -99,6 +100,8 @@ pub enum Verdict {
     AlsoCause,
     /// What is wrong here is a symptom of a cause elsewhere.
     Symptom,
+    /// What was found is of nobody's concern but its own, or worth tidying up.
+    Info,
     /// Nothing wrong was found, and not all could be seen.
     Unknown,
     /// Nothing is wrong.
@@ -129,6 +132,8 @@ pub struct Limb {
 pub struct Chart {
     /// Foreground time that waits, and all of it, s/s.
     pub losing: (f64, f64),
+    /// So much of it has no known cause that the chart cannot end.
+    pub open: bool,
     /// Does the foreground lose time at all?
     pub loses: Answer,
     /// What is asked at the start.
@@ -152,7 +157,8 @@ impl Chart {
             false => Answer::No,
         };
         let start = start().map(|question| node(question, diagnosis, by_hand)).collect();
-        Self { losing: (lost.max(0.0), time.foreground_s_per_s), loses, start, limbs }
+        let open = much(time.unexplained_s_per_s, time.foreground_s_per_s);
+        Self { losing: (lost.max(0.0), time.foreground_s_per_s), open, loses, start, limbs }
     }
 
     /// The limb that is looked at first: that of the first cause, else the first of which something is wrong or unknown.
@@ -180,7 +186,12 @@ impl Chart {
             () if self.start.iter().any(|n| n.answer == Answer::Yes && n.question.id != "app.unexplained") => Some(
                 "Clients suffer, and no cause was found here. Look at what they call: the services upstream, and hosts that nobody watches.",
             ),
-            () if asked("app.unexplained") => Some("Cannot tell: foreground time is lost, and no cause explains enough of it."),
+            () if self.open || asked("app.unexplained") => {
+                Some("Cannot tell: foreground time is lost, and no cause explains enough of it.")
+            }
+            () if self.limbs.iter().any(|limb| limb.verdict == Verdict::Info && limb.lost >= 0.1) => {
+                Some("No cause above info: what was found keeps nobody waiting but itself. Look at what it does.")
+            }
             () if self.loses == Answer::Unknown || has(Verdict::Unknown) => {
                 Some("Nothing was found where perftop could look. What it could not see is unknown: see the commands.")
             }
@@ -201,7 +212,8 @@ fn limb(branch: &'static Branch, diagnosis: &Diagnosis, by_hand: &ByHand, first:
     let verdict = match () {
         () if roots().any(|f| Some(f.key.as_str()) == first) => Verdict::Cause,
         () if roots().next().is_some() || by_hand_yes => Verdict::AlsoCause,
-        () if nodes.iter().any(|n| n.answer == Answer::Yes) => Verdict::Symptom,
+        () if nodes.iter().any(|n| n.symptom && n.answer == Answer::Yes) => Verdict::Symptom,
+        () if nodes.iter().any(|n| n.answer == Answer::Yes) => Verdict::Info,
         () if absent => Verdict::Absent,
         () if nodes.iter().any(|n| n.answer == Answer::Unknown) => Verdict::Unknown,
         () => Verdict::Clear,
@@ -237,9 +249,11 @@ fn node(question: &'static Question, diagnosis: &Diagnosis, by_hand: &ByHand) ->
 
 fn answer<'a>(question: &Question, diagnosis: &'a Diagnosis) -> (Answer, String, Option<&'a Finding>) {
     let id = question.id;
-    // A symptom has given its seconds to its cause, and is there all the same.
+    let total = diagnosis.time.foreground_s_per_s;
+    // A symptom has given its seconds to its cause, and is there all the same; so is what costs nobody but itself.
     let counts = |f: &&Finding| {
-        f.id == id && f.muted.is_none() && (question.any || f.severity != Severity::Info || f.explained_by.is_some())
+        let there = question.any || f.severity != Severity::Info || f.explained_by.is_some() || f.costs(total);
+        f.id == id && f.muted.is_none() && there
     };
     if let Some(f) = diagnosis.findings.iter().find(counts) {
         return (Answer::Yes, f.title.clone(), Some(f));

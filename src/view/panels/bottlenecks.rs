@@ -122,11 +122,12 @@ fn row<'a>(d: &Diagnosis, f: &'a Finding, most: f64, selected: bool, theme: &The
     let style = theme.severity(f.severity);
     // What nobody explains costs nobody's seconds: its figure stands in the title.
     let benefit = f.impact.benefit_s_per_s.filter(|_| f.id != crate::detect::rules::unexplained::ID);
-    let figure = match (benefit, f.impact.eta_s, f.severity) {
+    // A program's own waiting gives nobody anything back; what it costs stands in its title as well.
+    let figure = match (benefit.filter(|b| *b >= 0.005), f.impact.eta_s, f.severity) {
         (Some(b), _, _) => format!("{} {:>4}  ", bar(b / most, 6, theme), short(b)),
-        (None, Some(eta), _) => format!("in {:<8} ", seconds(eta)),
-        (None, None, Severity::Info) => format!("{:<12}", "info"),
-        (None, None, _) => format!("{:<12}", if f.ended { "ended" } else { "now" }),
+        (None, Some(eta), _) => format!("in {:<9} ", seconds(eta)),
+        (None, None, Severity::Info) => format!("{:<13}", "info"),
+        (None, None, _) => format!("{:<13}", if f.ended { "ended" } else { "now" }),
     };
     let mut line = Line::from(vec![
         Span::styled(format!("{mark}{rank}{tied}"), theme.style(Meaning::Accent)),

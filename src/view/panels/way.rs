@@ -40,7 +40,7 @@ pub fn draw(
     // Where there is room questions have lines of their own, those beside the one where one stands first.
     let folded = way.lines(0).0.len();
     let (mut all, (first, last)) = way.lines(height.saturating_sub(folded));
-    if limb.leaf.is_none()
+    if (limb.leaf.is_none() || limb.verdict == Verdict::Info)
         && let Some(end) = chart.end()
     {
         let text = paragraph(end, Meaning::Text, way.width.saturating_sub(4), theme);

@@ -105,6 +105,8 @@ fn says(limb: &Limb, theme: &Theme) -> (String, Meaning) {
         Verdict::Cause => (format!("{} {}", theme.pick("✖", "X"), figure(limb.lost)), Meaning::Critical),
         Verdict::AlsoCause => (format!("{} {}", theme.pick("▲", "!"), figure(limb.lost)), Meaning::Warning),
         Verdict::Symptom => (format!("{} symptom", theme.pick("▸", ">")), Meaning::Info),
+        Verdict::Info if limb.lost >= 0.005 => (format!("i {}", figure(limb.lost)), Meaning::Info),
+        Verdict::Info => ("i found".to_owned(), Meaning::Info),
         Verdict::Unknown => {
             let unknown = limb.nodes.iter().filter(|n| n.answer == Answer::Unknown).count();
             (format!("? {unknown} unknown"), Meaning::Unknown)
