@@ -198,10 +198,9 @@ pub struct Record {
 /// Options of `replay`.
 #[derive(Debug, Args)]
 pub struct Replay {
-    /// The file; - is standard input
-    #[arg(default_value = "-")]
-    pub file: PathBuf,
-    /// Begin here: 14:03:22 of the recording's first day, UTC as on the screen, or 2026-11-20T03:12:07Z
+    /// The file; - is standard input. Without one what is piped in, else the session that was kept
+    pub file: Option<PathBuf>,
+    /// Begin here: 14:03:22 (UTC, as on the screen) of the recording's first day, of kept sessions the last one past; or 2026-11-20T03:12:07Z
     #[arg(long, value_name = "TIME")]
     pub at: Option<String>,
     /// Playback speed, such as 4x
@@ -218,7 +217,7 @@ pub struct Replay {
 /// Options of `diff`.
 #[derive(Debug, Args)]
 pub struct Diff {
-    /// Before: a recording, or FILE@03:00:00..03:10:00 of it
+    /// Before: a recording, FILE@03:00:00..03:10:00 of it, or @03:00:00..03:10:00 of the sessions that were kept
     pub before: String,
     /// After
     pub after: String,
@@ -227,15 +226,15 @@ pub struct Diff {
 /// Options of `incidents`.
 #[derive(Debug, Args)]
 pub struct Incidents {
-    /// The recording
-    pub file: PathBuf,
+    /// The recording; without one the sessions that were kept, the last day
+    pub file: Option<PathBuf>,
 }
 
 /// Options of `report`.
 #[derive(Debug, Args)]
 pub struct Report {
-    /// The recording
-    pub file: PathBuf,
+    /// The recording; without one the sessions that were kept: between --from and --to, else the newest
+    pub file: Option<PathBuf>,
     /// Begin here: 14:03:22 of the recording's first day, UTC as on the screen, or 2026-11-20T03:12:07Z
     #[arg(long, value_name = "TIME")]
     pub from: Option<String>,

@@ -1,6 +1,7 @@
 //! Samples in, pictures out: fold, judge, remember, publish. Live and replayed samples take the same way.
 //! [`Engine`] is pure; the drivers below it run it on a thread of its own.
 
+mod keeping;
 mod live;
 mod recorder;
 mod replay;
@@ -89,6 +90,8 @@ pub struct Handle {
     pub asks: mpsc::Sender<Ask>,
     /// What the recorder says, also after the last picture.
     pub recorder: Option<recorder::Status>,
+    /// The same of the session that is kept.
+    pub keeping: Option<recorder::Status>,
 }
 
 /// The state that folds samples.

@@ -2,7 +2,7 @@
 //! Awaits nothing but its own queues.
 
 use std::io::{self, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crossterm::event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
@@ -12,10 +12,11 @@ use tokio::sync::{mpsc, watch};
 
 use crate::app::keymap::{Key, Keymap};
 use crate::app::{App, DashboardView, Msg};
-use crate::diagnose::Picture;
+use crate::diagnose::{Picture, Recording, RecordingState};
 use crate::effects::{Effects, Next};
 use crate::engine::{Ask, Handle};
 use crate::model::dashboard::Dashboard;
+use crate::model::foreign::Foreign;
 use crate::pointer::Pointer;
 use crate::signals::{Ending, Stopping, Turn};
 use crate::terminal::{self, Screen};
@@ -29,16 +30,18 @@ const SEAL: Duration = Duration::from_millis(60);
 /// # Errors
 /// When the terminal cannot be written.
 pub async fn run(handle: Handle, look: Look, screen: &mut Screen) -> io::Result<Left> {
-    let Handle { mut pictures, asks, .. } = handle;
+    let Handle { mut pictures, asks, keeping, .. } = handle;
     let mut app = App {
         keymap: Arc::new(look.keymap),
         dashboards: look.dashboards.into_iter().map(DashboardView::new).collect(),
         screen: if look.open_dashboards { crate::app::Screen::Dashboard } else { crate::app::Screen::Triage },
+        notice: look.notice,
         ..App::default()
     };
-    let result = turn(&mut pictures, asks, (&look.theme, look.mouse), &mut app, screen).await;
+    let mut keeping = Keeping(keeping);
+    let result = turn((&mut pictures, &mut keeping), asks, (&look.theme, look.mouse), &mut app, screen).await;
     let shown = pictures.borrow().as_ref().is_some_and(|p| p.recording.is_some());
-    if shown || app.recording.is_some() {
+    if shown || app.recording.is_some() || keeping.0.is_some() {
         // Nobody asks any more: the engine ends, and its channel with it.
         let ended = async { while pictures.changed().await.is_ok() {} };
         _ = tokio::time::timeout(SEAL, ended).await;
@@ -70,12 +73,27 @@ pub struct Look {
     pub dashboards: Vec<Dashboard>,
     /// The first of them is open from the start.
     pub open_dashboards: bool,
+    /// What is said at first.
+    pub notice: Option<String>,
 }
 
 type Pictures = watch::Receiver<Option<Arc<Picture>>>;
 
+/// The session that is kept, until it is said that it is not any more.
+struct Keeping(Option<Arc<Mutex<Recording>>>);
+
+impl Keeping {
+    /// Why it is not kept; said once.
+    fn failed(&mut self) -> Option<String> {
+        let state = self.0.as_ref()?.lock().ok()?.state.clone();
+        let RecordingState::Failed { why, .. } = state else { return None };
+        self.0 = None;
+        Some(format!("this session is not kept: {}", Foreign::from(why.as_str()).shown()))
+    }
+}
+
 async fn turn(
-    pictures: &mut Pictures,
+    (pictures, keeping): (&mut Pictures, &mut Keeping),
     asks: mpsc::Sender<Ask>,
     (theme, mouse): (&Theme, bool),
     app: &mut App,
@@ -125,7 +143,12 @@ async fn turn(
             Some(text) = noticed.recv() => Msg::Notice(text),
             changed = pictures.changed(), if live => match changed {
                 Ok(()) => match pictures.borrow_and_update().clone() {
-                    Some(picture) => Msg::Picture(picture),
+                    Some(picture) => {
+                        if let Some(why) = keeping.failed() {
+                            app.update(Msg::Notice(why));
+                        }
+                        Msg::Picture(picture)
+                    }
                     None => continue,
                 },
                 Err(_) => {

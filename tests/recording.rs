@@ -20,7 +20,10 @@ use perftop::record::writer::{SAMPLES, Target, Writer};
 use proptest::prelude::*;
 
 fn perftop() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_perftop"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_perftop"));
+    // Nobody's own sessions are touched.
+    command.env("XDG_STATE_HOME", std::env::temp_dir().join(format!("perftop-rec-state-{}", std::process::id())));
+    command
 }
 
 struct Dir(PathBuf);

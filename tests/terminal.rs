@@ -52,6 +52,8 @@ impl Tty {
             .env("TERM", "xterm-256color")
             .env_remove("NO_COLOR")
             .env_remove("TMUX")
+            // Nobody's own sessions are touched.
+            .env("XDG_STATE_HOME", std::env::temp_dir().join(format!("perftop-state-{}", std::process::id())))
             .envs(envs.iter().copied())
             .stdin(end())
             .stdout(end())
@@ -88,6 +90,17 @@ impl Tty {
         while !self.text().contains(text) {
             assert!(start.elapsed() < PATIENCE, "{text:?} did not come; there is: {}", self.text());
             std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Only cells that change are sent: Ctrl-L shows the words whole.
+    fn redrawn(&mut self, text: &str) {
+        let start = Instant::now();
+        while !self.text().contains(text) {
+            assert!(start.elapsed() < PATIENCE, "{text:?} did not come; there is: {}", self.text());
+            self.forget();
+            self.send(b"\x0c");
+            std::thread::sleep(Duration::from_millis(200));
         }
     }
 
@@ -343,7 +356,7 @@ fn the_incident_is_written_and_sealed_on_leaving() {
 fn a_full_disk_ends_the_recording_and_the_screen_goes_on() {
     let dir = temporary("full");
     let script = format!(
-        "mount -t tmpfs -o size=8k none {0} && cd {0} && HOME={0} exec {1}",
+        "mount -t tmpfs -o size=8k none {0} && cd {0} && HOME={0} XDG_STATE_HOME={0} exec {1}",
         dir.display(),
         env!("CARGO_BIN_EXE_perftop")
     );
@@ -354,16 +367,11 @@ fn a_full_disk_ends_the_recording_and_the_screen_goes_on() {
     }
     let mut tty = Tty::open_program("unshare", &[own[0], own[1], own[2], "sh", "-c", &script], &[]);
     tty.wait_for("live");
+    // The session that is kept by itself is not begun on such a disk.
+    tty.redrawn("this session is not kept: ");
     tty.send(b"w");
     // It may fail with its first segment, before any frame said that it began.
-    let start = Instant::now();
-    // Only cells that change are sent: Ctrl-L shows the words whole.
-    while !tty.text().contains("rec stopped") {
-        assert!(start.elapsed() < PATIENCE, "the recording goes on: {}", tty.text());
-        tty.forget();
-        tty.send(b"\x0c");
-        std::thread::sleep(Duration::from_millis(200));
-    }
+    tty.redrawn("rec stopped");
     tty.send(b"2");
     tty.wait_for("Processes");
     tty.send(b"\x03");
@@ -394,6 +402,40 @@ fn a_copy_reaches_the_terminal_and_a_private_file() {
     tty.send(b"\x03");
     tty.exit_code();
     std::fs::remove_dir_all(home).unwrap();
+}
+
+/// What the screen saw is there afterwards, however it was left, and the first time it says so; it can be off.
+#[test]
+fn what_the_screen_saw_is_kept_and_that_is_said_once() {
+    let state = temporary("kept");
+    let sessions = || {
+        let all = std::fs::read_dir(state.join("perftop/sessions")).into_iter().flatten();
+        all.filter(|e| e.as_ref().unwrap().path().extension().is_some_and(|e| e == "perftop")).count()
+    };
+    let envs = [("XDG_STATE_HOME", state.to_str().unwrap())];
+    let mut tty = Tty::open(&["--no-config"], &envs);
+    tty.wait_for("is kept for a day");
+    tty.wait_for("live");
+    // Two at once.
+    let mut second = Tty::open(&["--no-config"], &envs);
+    second.wait_for("live");
+    rustix::process::kill_process(tty.perftop(), rustix::process::Signal::KILL).unwrap();
+    tty.exit_code();
+    second.send(b"q");
+    second.exit_code();
+    assert!(!second.text().contains("is kept for a day"), "it was said before");
+    assert_eq!(sessions(), 2);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_perftop"));
+    let told = command.args(["--no-config", "incidents"]).envs(envs).output().unwrap();
+    assert!(told.status.success(), "{told:?}");
+    let off = state.join("off.toml");
+    std::fs::write(&off, "[sessions]\nkeep = false\n").unwrap();
+    let mut tty = Tty::open(&["--config", off.to_str().unwrap()], &envs);
+    tty.wait_for("live");
+    tty.send(b"q");
+    tty.exit_code();
+    assert_eq!(sessions(), 2);
+    std::fs::remove_dir_all(state).unwrap();
 }
 
 #[test]

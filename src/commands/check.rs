@@ -42,6 +42,7 @@ pub fn run(options: &Check, settings: &Settings) -> Result<u8, Failure> {
         params: settings.params(),
         only: options.only.clone(),
         record: None,
+        keep: None,
         ticks: None,
     };
     let handle = live(live_options).map_err(|e| Failure::Io(format!("cannot start collecting: {e}")))?;

@@ -1,30 +1,32 @@
 //! `perftop diff`: two spans of time beside each other, before and after.
 
 use crate::cli::Diff;
+use crate::config::Settings;
 use crate::report::difference::{Side, render};
 
 use super::failure::{Failure, print};
-use super::session::{file_and_span, judged, span, whole};
+use super::kept::{judged_all, parts};
+use super::session::{file_and_span, whole};
 
 /// Runs the command.
 ///
 /// # Errors
 /// Usage, or a recording that cannot be read.
-pub fn run(options: &Diff) -> Result<u8, Failure> {
-    let ((before, lost), (after, more)) = (side(&options.before)?, side(&options.after)?);
+pub fn run(options: &Diff, settings: &Settings) -> Result<u8, Failure> {
+    let ((before, lost), (after, more)) = (side(&options.before, settings)?, side(&options.after, settings)?);
     print(&render(&before, &after))?;
     whole(lost.or(more))
 }
 
 /// One of the two, and how much of it cannot be read.
-fn side(text: &str) -> Result<(Side, Option<u64>), Failure> {
+fn side(text: &str, settings: &Settings) -> Result<(Side, Option<u64>), Failure> {
     let (file, between) = file_and_span(text)?;
     let (from, to) = between.unwrap_or_default();
     let from = (!from.is_empty()).then_some(("from", from.as_str()));
     let to = (!to.is_empty()).then_some(("to", to.as_str()));
-    let span = span(&file, (from, to))?;
+    let parts = parts(file.as_deref(), (from, to), settings)?;
     let mut side: Option<Side> = None;
-    let lost = judged(&file, span, |d, facts| match &mut side {
+    let lost = judged_all(&parts, |d, facts| match &mut side {
         Some(side) => side.add(d, facts),
         None => side = Some(Side::begin(d, facts)),
     })?;

@@ -107,7 +107,8 @@ fn board(out: &mut String, dashboard: &Dashboard) {
 /// Every source after a few seconds: time enough for one attempt at each server.
 fn sources(plan: Plan) -> Result<Vec<SourceStatus>, Failure> {
     const LOOK: Duration = Duration::from_millis(4500);
-    let options = LiveOptions { plan, params: ParamOverrides::default(), only: Vec::new(), record: None, ticks: None };
+    let options =
+        LiveOptions { plan, params: ParamOverrides::default(), only: Vec::new(), record: None, keep: None, ticks: None };
     let mut handle = live(options).map_err(|e| Failure::Io(format!("cannot start collecting: {e}")))?;
     runtime()?.block_on(async {
         let mut sources = Vec::new();

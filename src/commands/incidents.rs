@@ -1,29 +1,60 @@
-//! `perftop incidents`: what was wrong when, in a recording.
+//! `perftop incidents`: what was wrong when, in a recording or in the sessions that were kept.
+
+use std::fs::File;
 
 use crate::cli::Incidents as Options;
+use crate::config::Settings;
 use crate::record::format::Record;
-use crate::record::reader::Recording;
+use crate::record::reader::{Recording, segments};
 use crate::report::incidents::{Incidents, render};
 
 use super::failure::{Failure, print};
+use super::kept::{Part, all};
 use super::session::whole;
 
 /// Runs the command: it lists what was found at the time of the recording and judges nothing again.
 ///
 /// # Errors
 /// A recording that cannot be read.
-pub fn run(options: &Options) -> Result<u8, Failure> {
+pub fn run(options: &Options, settings: &Settings) -> Result<u8, Failure> {
+    let parts = match &options.file {
+        Some(file) => vec![Part { file: file.clone(), span_ms: (None, None) }],
+        None => all(settings)?,
+    };
     let mut incidents = Incidents::default();
+    let mut lost: Option<u64> = None;
+    for part in &parts {
+        let more = add(&mut incidents, part)?;
+        lost = more.map(|n| n + lost.unwrap_or(0)).or(lost);
+    }
+    print(&render(&incidents.all()))?;
+    whole(lost)
+}
+
+fn add(incidents: &mut Incidents, part: &Part) -> Result<Option<u64>, Failure> {
+    let from_ms = part.span_ms.0.unwrap_or(i64::MIN);
+    let mut recording = open(part)?;
     let mut at_ms = 0;
-    let mut recording = Recording::open(&options.file)?;
     for record in recording.by_ref() {
         match record {
             Record::Start(start) => incidents.every(start.every_ms),
             Record::Sample(sample) => at_ms = sample.at.wall_ms,
-            Record::Diagnosis(json) => incidents.add(at_ms, &json),
-            Record::Other(_) => {}
+            Record::Diagnosis(json) if at_ms >= from_ms => incidents.add(at_ms, &json),
+            Record::Diagnosis(_) | Record::Other(_) => {}
         }
     }
-    print(&render(&incidents.all()))?;
-    whole(recording.lost())
+    Ok(recording.lost())
+}
+
+/// At the segment in which the part begins: a recording may be a week long.
+fn open(part: &Part) -> Result<Recording, Failure> {
+    let within = |from_ms: i64| {
+        let found = segments(&mut File::open(&part.file).ok()?).ok()?;
+        found.into_iter().rev().find(|(_, entry)| entry.first_ms <= from_ms)
+    };
+    let recording = match part.span_ms.0.and_then(within) {
+        Some((offset, _)) => Recording::open_at(&part.file, offset)?,
+        None => Recording::open(&part.file)?,
+    };
+    Ok(recording)
 }

@@ -4,6 +4,7 @@ use crate::config::Settings;
 use crate::engine::LiveOptions;
 
 use super::failure::Failure;
+use super::kept::sessions_dir;
 use super::screen::screen;
 use super::setup::plan;
 
@@ -12,9 +13,14 @@ use super::setup::plan;
 /// # Errors
 /// Without a terminal, or when the host cannot be read.
 pub fn run(settings: &Settings) -> Result<u8, Failure> {
-    screen(settings, || {
+    let keep = sessions_dir(settings);
+    let first = keep.as_ref().filter(|dir| !dir.exists());
+    let notice = first.map(|dir| {
+        format!("what this screen sees is kept for a day, for you alone (sessions.keep = false turns it off): {}", dir.display())
+    });
+    screen(settings, notice, || {
         let plan = plan(settings, settings.duration("every"), true)?;
-        let options = LiveOptions { plan, params: settings.params(), only: Vec::new(), record: None, ticks: None };
+        let options = LiveOptions { plan, params: settings.params(), only: Vec::new(), record: None, keep, ticks: None };
         crate::engine::live(options).map_err(|e| Failure::Io(format!("cannot start collecting: {e}")))
     })
 }

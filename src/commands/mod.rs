@@ -8,6 +8,7 @@ mod doctor;
 mod explain;
 mod failure;
 mod incidents;
+mod kept;
 mod live;
 mod prometheus;
 mod record;
@@ -48,8 +49,8 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
         Some(Command::Check(options)) => check::run(&options, &settings),
         Some(Command::Record(options)) => record::run(&options, &settings),
         Some(Command::Replay(options)) => replay::run(&options, &settings),
-        Some(Command::Diff(options)) => diff::run(&options),
-        Some(Command::Incidents(options)) => incidents::run(&options),
+        Some(Command::Diff(options)) => diff::run(&options, &settings),
+        Some(Command::Incidents(options)) => incidents::run(&options, &settings),
         Some(Command::Report(options)) => report::run(&options, &settings),
         Some(Command::Doctor(options)) => doctor::run(&options, &settings),
         Some(Command::Config(_) | Command::Explain(_) | Command::Completions(_) | Command::Man) => Ok(0),

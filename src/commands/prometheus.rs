@@ -110,6 +110,7 @@ impl<T> Look<T> {
             params: settings.params(),
             only: vec!["fleet.host".to_owned()],
             record: None,
+            keep: None,
             ticks: None,
         };
         let handle = live(live_options).map_err(|e| Failure::Io(format!("cannot start collecting: {e}")))?;

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use crate::cli::Record;
+use crate::collect::clock;
 use crate::config::Settings;
 use crate::diagnose::{Recording, RecordingState};
 use crate::engine::{Handle, LiveOptions, live};
+use crate::record::kept;
 use crate::record::writer::{Target, Writer};
 
 use super::failure::{Failure, duration, runtime};
+use super::kept::sessions_dir;
 use super::setup::plan;
 
 /// Runs the command until it is interrupted, `--for` is over, or writing fails.
@@ -36,10 +39,16 @@ pub fn run(options: &Record, settings: &Settings) -> Result<u8, Failure> {
     let every_ms = u64::try_from(every.as_millis()).unwrap_or(u64::MAX);
     let keep_ms = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
     let mut writer = Writer::open(&target, every_ms, Some(keep_ms))?;
+    let lasts = length.is_none_or(|l| l >= Duration::from_secs(60));
+    if let Some((dir, file)) = sessions_dir(settings).zip(writer.file()).filter(|_| lasts) {
+        // So that it is found by its moments too; a home that cannot be written is no reason not to record.
+        _ = kept::point_at(&dir, file, clock::now().wall_ms);
+    }
     writer.params = settings.params().0.into_iter().map(|((rule, name), value)| (rule, name, value)).collect();
     let ticks = length.map(|l| u64::try_from(l.as_millis() / every.as_millis()).unwrap_or(1) + 1);
     let params = settings.params();
-    let live_options = LiveOptions { plan: plan(settings, every, false)?, params, only: Vec::new(), record: Some(writer), ticks };
+    let live_options =
+        LiveOptions { plan: plan(settings, every, false)?, params, only: Vec::new(), record: Some(writer), keep: None, ticks };
     let handle = live(live_options).map_err(|e| Failure::Io(format!("cannot start collecting: {e}")))?;
     runtime()?.block_on(wait(handle))
 }
@@ -57,7 +66,7 @@ fn failed(recording: &Recording) -> Option<Failure> {
 }
 
 async fn wait(handle: Handle) -> Result<u8, Failure> {
-    let Handle { mut pictures, asks, recorder } = handle;
+    let Handle { mut pictures, asks, recorder, .. } = handle;
     let mut ending = super::failure::ending()?;
     let mut ended_by = None;
     let mut asks = Some(asks);

@@ -1,5 +1,7 @@
 //! `perftop replay`: the screen, lines of JSON, or a check that live and replay agree.
 
+use std::io::IsTerminal;
+
 use crate::cli::Replay;
 use crate::config::Settings;
 use crate::detect::diagnosis::rfc3339;
@@ -8,6 +10,7 @@ use crate::record::format::Record;
 use crate::record::reader::Recording;
 
 use super::failure::{Failure, print};
+use super::kept;
 use super::session::{Moment, moment, whole, within};
 
 /// Runs the command.
@@ -15,21 +18,27 @@ use super::session::{Moment, moment, whole, within};
 /// # Errors
 /// Usage, or a recording that cannot be read.
 pub fn run(options: &Replay, settings: &Settings) -> Result<u8, Failure> {
-    let from_pipe = options.file.as_os_str() == "-";
-    let file = (!from_pipe).then(|| options.file.clone());
     let speed_percent = speed(&options.speed)?;
+    let at = options.at.as_deref().map(|at| moment(at, "--at")).transpose()?;
+    // Without a file: what is piped in, else what was kept.
+    let piped = || at.is_none() && !std::io::stdin().is_terminal();
+    let (file, from_ms) = match &options.file {
+        None if !piped() => {
+            let (file, from_ms) = kept::at(at, settings)?;
+            (Some(file), from_ms)
+        }
+        Some(file) if file.as_os_str() != "-" => (Some(file.clone()), at.map(|at| within(at, file, None)).transpose()?),
+        _ => match at {
+            Some(Moment::At(at_ms)) => (None, Some(at_ms)),
+            Some(Moment::OfDay(_)) => {
+                return Err(Failure::Usage("--at with a time of day needs a file; from a pipe write the full time".into()));
+            }
+            None => (None, None),
+        },
+    };
     if options.verify {
         return verify(file);
     }
-    let at = options.at.as_deref().map(|at| moment(at, "--at")).transpose()?;
-    let from_ms = match (at, &file) {
-        (Some(at), Some(file)) => Some(within(at, file, None)?),
-        (Some(Moment::At(at_ms)), None) => Some(at_ms),
-        (Some(Moment::OfDay(_)), None) => {
-            return Err(Failure::Usage("--at with a time of day needs a file; from a pipe write the full time".into()));
-        }
-        (None, _) => None,
-    };
     let replay_options = ReplayOptions { file, from_ms, speed_percent };
     if options.json {
         let mut playback = Playback::open(&replay_options)?;
@@ -43,7 +52,7 @@ pub fn run(options: &Replay, settings: &Settings) -> Result<u8, Failure> {
     if let Some(file) = replay_options.file.as_deref() {
         Recording::open(file)?;
     }
-    super::screen::screen(settings, || Ok(crate::engine::replay(replay_options)?))
+    super::screen::screen(settings, None, || Ok(crate::engine::replay(replay_options)?))
 }
 
 fn speed(text: &str) -> Result<u32, Failure> {
@@ -64,6 +73,11 @@ fn verify(file: Option<std::path::PathBuf>) -> Result<u8, Failure> {
     let (mut same, mut differ) = (0, 0);
     for record in records.by_ref() {
         match record {
+            Record::Start(start) if start.thinned => {
+                let why =
+                    "what was said in it was judged by more looks than it holds; `perftop record` makes one that can be verified";
+                return Err(Failure::Usage(format!("this is a kept session: {why}")));
+            }
             Record::Start(start) => begin(&mut engine, &start),
             Record::Sample(sample) => {
                 let judged = engine.fold(&sample);

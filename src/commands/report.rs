@@ -9,22 +9,22 @@ use crate::report::chart;
 use crate::report::incident::{Story, html, markdown};
 
 use super::failure::{Failure, print};
-use super::session::{judged, span, whole};
+use super::kept::{judged_all, parts};
+use super::session::whole;
 
 /// Runs the command.
 ///
 /// # Errors
 /// Usage, a recording that cannot be read, a span without a diagnosis.
 pub fn run(options: &Report, settings: &Settings) -> Result<u8, Failure> {
-    let file = options.file.as_path();
     let named = (options.from.as_deref().map(|t| ("--from", t)), options.to.as_deref().map(|t| ("--to", t)));
     let mut story: Option<Story> = None;
-    let lost = judged(file, span(file, named)?, |diagnosis, facts| match &mut story {
+    let lost = judged_all(&parts(options.file.as_deref(), named, settings)?, |diagnosis, facts| match &mut story {
         Some(story) => story.add(diagnosis, facts),
         None => story = Some(Story::begin(diagnosis, facts)),
     })?;
     let Some(story) = story else {
-        return Err(Failure::Usage(format!("{} holds nothing between --from and --to", file.display())));
+        return Err(Failure::Usage("there is nothing between --from and --to".to_owned()));
     };
     let targets = targets(settings);
     let text = match options.format.unwrap_or(ReportFormat::Markdown) {

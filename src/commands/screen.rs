@@ -14,11 +14,15 @@ use crate::{run, terminal};
 use super::failure::{Failure, runtime};
 use super::setup::named_files;
 
-/// Runs the screen on what `start` gives.
+/// Runs the screen on what `start` gives; `notice` is said at first.
 ///
 /// # Errors
 /// Without a terminal, with a wrong theme, or what `start` says.
-pub fn screen(settings: &Settings, start: impl FnOnce() -> Result<Handle, Failure>) -> Result<u8, Failure> {
+pub fn screen(
+    settings: &Settings,
+    notice: Option<String>,
+    start: impl FnOnce() -> Result<Handle, Failure>,
+) -> Result<u8, Failure> {
     if !std::io::stdout().is_terminal() {
         return Err(Failure::Usage(
             "the dashboard needs a terminal; without one use `perftop check`, or `perftop check --watch 1s`".into(),
@@ -26,7 +30,8 @@ pub fn screen(settings: &Settings, start: impl FnOnce() -> Result<Handle, Failur
     }
     let theme = theme(settings)?;
     let (dashboards, open_dashboards) = dashboards(settings)?;
-    let look = run::Look { theme, keymap: keymap(settings)?, mouse: settings.flag("mouse"), dashboards, open_dashboards };
+    let (keymap, mouse) = (keymap(settings)?, settings.flag("mouse"));
+    let look = run::Look { theme, keymap, mouse, dashboards, open_dashboards, notice };
     let handle = start()?;
     let io = |e: std::io::Error| Failure::Io(format!("terminal: {e}"));
     let runtime = runtime()?;

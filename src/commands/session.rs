@@ -34,7 +34,7 @@ pub fn moment(text: &str, option: &str) -> Result<Moment, Failure> {
 }
 
 /// That time of day at or after a moment: in a recording over midnight an earlier time of day is the next day's. In UTC, as the screen shows it.
-fn after(of_day: jiff::civil::Time, first_ms: i64) -> Option<i64> {
+pub fn after(of_day: jiff::civil::Time, first_ms: i64) -> Option<i64> {
     let begin = jiff::Timestamp::from_millisecond(first_ms).ok()?.to_zoned(jiff::tz::TimeZone::UTC);
     let at = begin.date().to_datetime(of_day).to_zoned(begin.time_zone().clone()).ok()?;
     // To the second: what began within it is meant.
@@ -118,18 +118,19 @@ pub fn whole(lost: Option<u64>) -> Result<u8, Failure> {
     lost.map_or(Ok(0), |lost| Err(Failure::Usage(damaged(lost))))
 }
 
-/// `FILE`, or `FILE@03:00:00..03:10:00`: the file, and what stands before and behind the dots.
+/// `FILE`, `FILE@03:00:00..03:10:00`, or `@03:00:00..03:10:00` of what was kept: the file, and what stands before and behind the dots.
 ///
 /// # Errors
 /// When the span has no dots.
-pub fn file_and_span(text: &str) -> Result<(PathBuf, Option<(String, String)>), Failure> {
+pub fn file_and_span(text: &str) -> Result<(Option<PathBuf>, Option<(String, String)>), Failure> {
     // A file may have an @ in its name.
     let whole = PathBuf::from(text);
-    let Some((file, span)) = text.rsplit_once('@').filter(|_| !whole.exists()) else { return Ok((whole, None)) };
+    let Some((file, span)) = text.rsplit_once('@').filter(|_| !whole.exists()) else { return Ok((Some(whole), None)) };
     let (from, to) = span.split_once("..").ok_or_else(|| {
         Failure::Usage(format!("{text}: write FILE or FILE@03:00:00..03:10:00 (one of the two may be left out)"))
     })?;
-    Ok((PathBuf::from(file), Some((from.to_owned(), to.to_owned()))))
+    let file = (!file.is_empty()).then(|| PathBuf::from(file));
+    Ok((file, Some((from.to_owned(), to.to_owned()))))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! From the command line, the environment and the files to the settings, and from these to what is collected.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,20 @@ fn files(global: &Global) -> Vec<(PathBuf, bool)> {
     files.extend(home.map(|h| (h.join("perftop/config.toml"), false)));
     files.extend(global.config.clone().map(|path| (path, true)));
     files
+}
+
+/// Where sessions and the journal are kept: the state directory of the user; `None` without a home, or where the settings say no.
+pub(super) fn state_dir(settings: &Settings) -> Option<PathBuf> {
+    if !settings.flag("sessions.keep") {
+        return None;
+    }
+    let me = rustix::process::geteuid();
+    // With `sudo` these may be those of whoever called it: nothing of root's is left there.
+    let foreign = |dir: &PathBuf| std::fs::metadata(dir).is_ok_and(|m| me.is_root() && m.uid() != me.as_raw());
+    let named = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|dir| dir.is_absolute() && !foreign(dir));
+    let root = || me.is_root().then(|| PathBuf::from("/root")).filter(|home| home.is_dir());
+    let home = || named("HOME").or_else(root).map(|home| home.join(".local/state"));
+    named("XDG_STATE_HOME").or_else(home).map(|dir| dir.join("perftop"))
 }
 
 /// Reads all layers and merges them.

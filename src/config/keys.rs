@@ -94,6 +94,13 @@ pub const KEYS: &[Key] = &[
     ),
     key("", "procfs_root", Kind::Text, "\"/proc\"", "where /proc is, for a host seen from a container"),
     key("", "sysfs_root", Kind::Text, "\"/sys\"", "where /sys is"),
+    key(
+        "sessions",
+        "keep",
+        Kind::Bool,
+        "true",
+        "keep what the screen sees for a day, 20 MB at most, and a journal of what was found and what helped; in ~/.local/state/perftop",
+    ),
     key("record", "every", Kind::Duration(250, 3_600_000), "\"5s\"", "time between two samples of a recording"),
     key("record", "keep", Kind::Duration(60_000, 31_536_000_000), "\"7d\"", "samples older than this are dropped from the file"),
     key(

@@ -11,6 +11,7 @@ use crate::detect::params::ParamOverrides;
 use crate::diagnose::{Mode, Own, Recording};
 use crate::record::writer::Writer;
 
+use super::keeping::Keeping;
 use super::recorder::{Recorder, Status, open_first};
 use super::{Ask, Engine, Handle, to_json};
 
@@ -25,6 +26,8 @@ pub struct LiveOptions {
     pub only: Vec<String>,
     /// Where to record, if at all.
     pub record: Option<Writer>,
+    /// The directory in which the session is kept, where it is.
+    pub keep: Option<PathBuf>,
     /// Ends after so many ticks; the pictures' channel closes then.
     pub ticks: Option<u64>,
 }
@@ -39,23 +42,25 @@ pub fn live(mut options: LiveOptions) -> std::io::Result<Handle> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let recorder = options.record.take().map(|writer| Recorder::start(move || Ok(writer))).transpose()?;
     let status = recorder.as_ref().map(|r| r.status().clone());
+    let keeping = options.keep.take().map(|dir| Keeping::start(dir, overridden(&options.params))).transpose()?;
+    let kept = keeping.as_ref().map(|k| k.status().clone());
     std::thread::Builder::new().name("engine".into()).spawn(move || {
         // A failure to start shows as a closed channel, which every caller reports.
-        _ = runtime.block_on(run(options, recorder, sender, asked));
+        _ = runtime.block_on(run(options, (recorder, keeping), sender, asked));
     })?;
-    Ok(Handle { pictures, asks, recorder: status })
+    Ok(Handle { pictures, asks, recorder: status, keeping: kept })
 }
 
 type Pictures = watch::Sender<Option<Arc<crate::diagnose::Picture>>>;
 
 async fn run(
     options: LiveOptions,
-    mut recorder: Option<Recorder>,
+    (mut recorder, mut keeping): (Option<Recorder>, Option<Keeping>),
     pictures: Pictures,
     mut asked: mpsc::Receiver<Ask>,
 ) -> std::io::Result<()> {
     let every_ms = u64::try_from(options.plan.every.as_millis()).unwrap_or(u64::MAX);
-    let params: Vec<_> = options.params.0.iter().map(|((rule, name), value)| (rule.clone(), name.clone(), *value)).collect();
+    let params = overridden(&options.params);
     let mut live = schedule::start(options.plan)?;
     let mut engine = Engine::new(options.params).asked_about(options.only);
     let mut meter = Meter::default();
@@ -65,16 +70,19 @@ async fn run(
             sample = live.samples.recv() => {
                 let Some(sample) = sample else { break };
                 let state = recorder.as_ref().filter(|r| r.wants_state()).map(|_| engine.state());
+                keeping.iter_mut().for_each(|k| k.before(&engine));
                 let judged = engine.fold(&sample);
                 // A full queue drops the wish: the rule has it again at the next evaluation.
                 judged.evaluation.demands.iter().for_each(|demand| _ = live.demands.try_send(demand.clone()));
-                if let Some(recorder) = &mut recorder {
-                    recorder.send(state, sample, to_json(&judged.evaluation.diagnosis));
-                }
+                let said = recorder.as_ref().map(|_| to_json(&judged.evaluation.diagnosis));
                 let (cpu, rss_bytes) = meter.read();
                 let own = Own { cpu, rss_bytes };
                 let recording = recorder.as_ref().map(|r| shown(r.status()));
                 let picture = engine.picture(judged, Mode::Live, own, recording);
+                keeping.iter_mut().for_each(|k| k.take(&sample, &picture.diagnosis));
+                if let Some((recorder, said)) = recorder.as_mut().zip(said) {
+                    recorder.send(state, sample, said);
+                }
                 if pictures.send(Some(Arc::new(picture))).is_err() {
                     break;
                 }
@@ -88,15 +96,15 @@ async fn run(
                 Some(Ask::Weigh { name, weight }) => {
                     engine.weigh(&name, weight);
                     // The recording must know: the next segment begins with the new weights.
-                    recorder.iter_mut().for_each(Recorder::begin_anew);
+                    begin_anew(&mut recorder, &mut keeping);
                 }
                 Some(Ask::Mute { key, reason, seconds }) => {
                     engine.mute(key, reason, seconds);
-                    recorder.iter_mut().for_each(Recorder::begin_anew);
+                    begin_anew(&mut recorder, &mut keeping);
                 }
                 Some(Ask::Taken { key, seconds }) => {
                     engine.taken(&key, seconds);
-                    recorder.iter_mut().for_each(Recorder::begin_anew);
+                    begin_anew(&mut recorder, &mut keeping);
                 }
                 Some(Ask::Record(places)) => {
                     let fresh = record(recorder.as_ref(), places, every_ms, &params);
@@ -112,7 +120,19 @@ async fn run(
     if let Some(recorder) = recorder {
         recorder.finish();
     }
+    if let Some(keeping) = keeping {
+        keeping.finish();
+    }
     Ok(())
+}
+
+fn overridden(params: &ParamOverrides) -> Vec<(String, String, f64)> {
+    params.0.iter().map(|((rule, name), value)| (rule.clone(), name.clone(), *value)).collect()
+}
+
+fn begin_anew(recorder: &mut Option<Recorder>, keeping: &mut Option<Keeping>) {
+    recorder.iter_mut().for_each(Recorder::begin_anew);
+    keeping.iter_mut().for_each(Keeping::begin_anew);
 }
 
 /// Starts to record from the next tick on, unless a recording is under way.

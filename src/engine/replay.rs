@@ -133,7 +133,7 @@ pub fn replay(options: ReplayOptions) -> Result<Handle, Error> {
         .name("engine".into())
         .spawn(move || runtime.block_on(run(playback, options, sender, asked)))
         .map_err(io)?;
-    Ok(Handle { pictures, asks, recorder: None })
+    Ok(Handle { pictures, asks, recorder: None, keeping: None })
 }
 
 /// A segment begins: its state, and the thresholds that were in force.

@@ -48,6 +48,9 @@ const fn row(how: Use, what: &'static str, why: &'static str) -> Touched {
     Touched { how, what, why }
 }
 
+/// In words: a pattern for it would be one for everything.
+pub const ABOVE: &str = "the directories above those of the sessions, up to the home directory";
+
 /// All rows. With `--procfs-root` and `--sysfs-root` those directories stand in the place of /proc and /sys.
 pub const TOUCHED: &[Touched] = &[
     row(Use::Look, "/proc", "list of processes"),
@@ -189,6 +192,18 @@ pub const TOUCHED: &[Touched] = &[
     ),
     row(Use::Read, "/dev/urandom", "randomness for TLS and for maps"),
     row(Use::Write, "**.perftop", "a recording, under the name you gave"),
+    row(Use::Look, "**/perftop/sessions", "sessions that were kept, in the state directory: ~/.local/state, or XDG_STATE_HOME"),
+    row(Use::Look, ABOVE, "whose home it is: in another user's nothing is written"),
+    row(
+        Use::Read,
+        "**/perftop/sessions/*.perftop",
+        "what was kept, to drop what is older than a day; a link to what perftop record wrote",
+    ),
+    row(
+        Use::Write,
+        "**/perftop/sessions/*",
+        "what the screen sees, for a day and 20 MB at most, readable by its owner only; sessions.keep = false: nothing",
+    ),
     row(Use::Write, "**/.perftop-copy", "what was copied, readable by its owner only"),
     row(Use::Run, "tmux", "load-buffer -w -, when something is copied inside tmux"),
 ];

@@ -28,6 +28,10 @@ pub trait ServerKind {
     where
         Self: Sized;
 
+    /// Two ticks that follow each other as one: what was read in either, the later one where in both; what is counted since the tick
+    /// before is added up.
+    fn join(earlier: Self::Sample, later: Self::Sample) -> Self::Sample;
+
     /// The facts of all servers of the newest moment of `window`, oldest first, in the order of their ids.
     fn facts(window: &[Moment<'_, Self::State>], host: &HostOf<'_>) -> Vec<Self::Facts>;
 

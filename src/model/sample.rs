@@ -33,6 +33,19 @@ pub struct Sample {
 }
 
 impl Sample {
+    /// This and the next tick as one, for a recording that keeps fewer ticks than were looked at: nothing that was read is lost, and
+    /// what counts since the tick before counts since the one before this.
+    #[must_use]
+    pub fn join(self, later: Self) -> Self {
+        Self {
+            at: later.at,
+            host: self.host.join(later.host),
+            servers: self.servers.join(later.servers),
+            sources: later.sources.or(self.sources),
+            answers: [self.answers, later.answers].concat(),
+        }
+    }
+
     /// The sample as it may be used when it came from a file: limits of groups are only what the kernel writes.
     #[must_use]
     pub fn plausible(mut self) -> Self {

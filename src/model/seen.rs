@@ -7,6 +7,14 @@ use super::foreign::tamed;
 /// What a reader got: the value, or the reason why there is none.
 pub type Seen<T> = Result<T, Lack>;
 
+/// What two ticks saw of one thing, as one: joined where both did, else what the later one says, else the earlier.
+pub fn both<T>(earlier: Option<Seen<T>>, later: Option<Seen<T>>, join: impl FnOnce(T, T) -> T) -> Option<Seen<T>> {
+    match (earlier, later) {
+        (Some(Ok(earlier)), Some(Ok(later))) => Some(Ok(join(earlier, later))),
+        (earlier, later) => later.or(earlier),
+    }
+}
+
 /// Why something is unknown, what it was, and the way in where there is one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lack {

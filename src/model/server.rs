@@ -34,6 +34,21 @@ macro_rules! servers {
                     $(ServerSample::$Kind(sample) => _ = self.$folder.insert(id, *sample),)*
                 }
             }
+
+            /// These and what was said at the next tick, as one tick's.
+            #[must_use]
+            pub fn join(mut self, later: Self) -> Self {
+                $(
+                    for (id, said) in later.$folder {
+                        let both = match self.$folder.remove(&id) {
+                            Some(earlier) => super::$folder::$Kind::join(earlier, said),
+                            None => said,
+                        };
+                        self.$folder.insert(id, both);
+                    }
+                )*
+                self
+            }
         }
 
         /// What a server is asked, by its kind.

@@ -76,6 +76,9 @@ pub struct Start {
     /// Thresholds that were overridden: rule, name, value. A replay judges by the same.
     #[serde(default)]
     pub params: Vec<(String, String, f64)>,
+    /// Samples stand for several looks each: what was said of them was judged by all, and is not what a replay says.
+    #[serde(default)]
+    pub thinned: bool,
     /// The engine's state at the start: opaque here.
     #[serde(with = "bytes")]
     pub engine: Vec<u8>,

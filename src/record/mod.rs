@@ -6,6 +6,7 @@
 //! What never lives here: judgement, drawing.
 
 pub mod format;
+pub mod kept;
 pub mod reader;
 pub mod tame;
 pub mod writer;

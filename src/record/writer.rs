@@ -72,6 +72,10 @@ pub struct Writer {
     keep_ms: Option<i64>,
     /// Thresholds that are overridden, for the head of each segment.
     pub params: Vec<(String, String, f64)>,
+    /// The samples stand for several looks each, and what was said of them was judged by all.
+    pub thinned: bool,
+    /// Asked before each segment what this file may weigh, bytes; its oldest segments go where it weighs more.
+    pub may_weigh: Option<Box<dyn FnMut(i64) -> u64 + Send>>,
     out: Option<Counted>,
     segment: Option<Segment>,
 }
@@ -113,7 +117,17 @@ impl Writer {
             write_head(&mut out).map_err(io)?;
             out.flush().map_err(io)?;
         }
-        Ok(Self { path, file, every_ms, keep_ms, params: Vec::new(), out: Some(out), segment: None })
+        Ok(Self {
+            path,
+            file,
+            every_ms,
+            keep_ms,
+            params: Vec::new(),
+            thinned: false,
+            may_weigh: None,
+            out: Some(out),
+            segment: None,
+        })
     }
 
     /// The file; `None` for standard output.
@@ -153,7 +167,8 @@ impl Writer {
         let mut encoder = Encoder::new(out, LEVEL)?;
         encoder.window_log(WINDOW_LOG)?;
         let version = env!("CARGO_PKG_VERSION").to_owned();
-        let first = Record::Start(Start { version, every_ms: self.every_ms, params: self.params.clone(), engine });
+        let first =
+            Record::Start(Start { version, every_ms: self.every_ms, params: self.params.clone(), thinned: self.thinned, engine });
         let written = encoder.write_all(&first.encode()?);
         let entry = IndexEntry { segment_len: 0, first_ms: now_ms, last_ms: now_ms, samples: 0 };
         self.segment = Some(Segment { encoder, start, entry });
@@ -180,16 +195,20 @@ impl Writer {
         self.seal().map_err(|source| Error::Io { path: self.path.clone(), source })
     }
 
-    /// Leaves out segments older than `keep`, by copying the rest to a new file that takes the old one's place.
+    /// Leaves out segments older than `keep`, and the oldest of a file that weighs too much, by copying the rest to a new file that takes the old one's place.
     fn drop_old(&mut self, now_ms: i64) -> io::Result<()> {
         let (Some(path), Some(keep_ms)) = (&self.file, self.keep_ms) else { return Ok(()) };
         let mut old = File::open(path)?;
         let segments = reader::segments(&mut old)?;
-        let stale = |s: &&(u64, IndexEntry)| s.1.last_ms < now_ms - keep_ms;
-        let Some(last) = segments.iter().take_while(stale).last() else { return Ok(()) };
-        let cut = last.0 + last.1.segment_len + INDEX_SIZE;
         let len = old.metadata()?.len();
-        if cut < len / STALE_SHARE {
+        let most = self.may_weigh.as_mut().map_or(u64::MAX, |ask| ask(now_ms));
+        // Not at each segment anew: what is left has room to grow. The newest segment stays.
+        let over = if len > most { len - most / STALE_SHARE * (STALE_SHARE - 1) } else { 0 };
+        let spare = segments.len().saturating_sub(1);
+        let stale = |(at, s): &(usize, &(u64, IndexEntry))| s.1.last_ms < now_ms - keep_ms || (s.0 < over && *at < spare);
+        let Some((_, last)) = segments.iter().enumerate().take_while(stale).last() else { return Ok(()) };
+        let cut = last.0 + last.1.segment_len + INDEX_SIZE;
+        if over == 0 && cut < len / STALE_SHARE {
             return Ok(());
         }
         let fresh = path.with_extension("perftop-tmp");

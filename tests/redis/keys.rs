@@ -34,7 +34,7 @@ fn watching(url: &str) -> Handle {
         given: Arc::default(),
     };
     let only = vec!["redis.*".to_owned()];
-    live(LiveOptions { plan, params: ParamOverrides::default(), only, record: None, ticks: None }).unwrap()
+    live(LiveOptions { plan, params: ParamOverrides::default(), only, record: None, keep: None, ticks: None }).unwrap()
 }
 
 /// The first picture in which the server is as it must be.

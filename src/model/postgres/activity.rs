@@ -24,6 +24,24 @@ pub struct Activity {
     pub cost_ms: f32,
 }
 
+impl Activity {
+    /// Two ticks' samples as those of one.
+    #[must_use]
+    pub fn join(earlier: Self, mut later: Self) -> Self {
+        later.rounds += earlier.rounds;
+        later.cost_ms += earlier.cost_ms;
+        for hit in earlier.hits {
+            let same =
+                |h: &&mut Hit| (h.pid, h.started_us, h.query_id, &h.wait) == (hit.pid, hit.started_us, hit.query_id, &hit.wait);
+            match later.hits.iter_mut().find(same) {
+                Some(known) => known.count += hit.count,
+                None => later.hits.push(hit),
+            }
+        }
+        later
+    }
+}
+
 /// One session in one sample. Ages are seconds by the server's own clock.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

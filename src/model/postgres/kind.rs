@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::model::facts::{PgFacts, postgres as facts};
 use crate::model::foreign::Foreign;
 use crate::model::kind::{Answered, Here, HostOf, Moment, ServerKind};
-use crate::model::seen::Seen;
+use crate::model::seen::{Seen, both};
 
 use super::plan::{Plan, Planned, Trial, TrialIndex};
-use super::{PgSample, PgState};
+use super::{Activity, PgSample, PgState, Statements};
 
 /// The kind.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +23,19 @@ impl ServerKind for Postgres {
 
     fn fold(before: &PgState, fresh: &PgSample, answers: &[Answered<'_, Self>], now_ns: u64) -> PgState {
         before.fold(fresh, sorted(answers), now_ns)
+    }
+
+    fn join(earlier: PgSample, later: PgSample) -> PgSample {
+        PgSample {
+            server: later.server.or(earlier.server),
+            activity: both(earlier.activity, later.activity, Activity::join),
+            blocking: later.blocking.or(earlier.blocking),
+            statements: both(earlier.statements, later.statements, Statements::join),
+            texts: [earlier.texts, later.texts].concat(),
+            cluster: later.cluster.or(earlier.cluster),
+            catalogs: [earlier.catalogs, later.catalogs].concat(),
+            unvisited: [earlier.unvisited, later.unvisited].concat(),
+        }
     }
 
     fn facts(window: &[Moment<'_, PgState>], host: &HostOf<'_>) -> Vec<PgFacts> {

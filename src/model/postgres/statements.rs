@@ -28,6 +28,33 @@ pub struct Statements {
     pub cost_ms: f32,
 }
 
+impl Statements {
+    /// Two readings that follow each other as one.
+    #[must_use]
+    pub fn join(earlier: Self, mut later: Self) -> Self {
+        later.interval_s += earlier.interval_s;
+        later.all.add(&earlier.all);
+        later.cost_ms += earlier.cost_ms;
+        later.evictions = later.evictions.map(|n| n + earlier.evictions.unwrap_or(0));
+        let mut known: HashMap<StatementKey, usize> = later.rows.iter().enumerate().map(|(at, row)| (row.key, at)).collect();
+        for row in earlier.rows {
+            match known.get(&row.key) {
+                Some(at) => {
+                    let newer = &mut later.rows[*at];
+                    newer.grown.add(&row.grown);
+                    newer.came |= row.came;
+                }
+                None => {
+                    known.insert(row.key, later.rows.len());
+                    later.rows.push(row);
+                }
+            }
+        }
+        later.rows.sort_by(|a, b| b.grown.exec_ms.total_cmp(&a.grown.exec_ms));
+        later
+    }
+}
+
 /// What one entry is known by.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct StatementKey {

@@ -41,6 +41,18 @@ impl ServerKind for Prometheus {
         after
     }
 
+    fn join(earlier: PrometheusSample, later: PrometheusSample) -> PrometheusSample {
+        PrometheusSample {
+            instance: later.instance.or(earlier.instance),
+            counted: [earlier.counted, later.counted].concat(),
+            left_out: later.left_out.or(earlier.left_out),
+            rules: [earlier.rules, later.rules].concat(),
+            alerts: later.alerts.or(earlier.alerts),
+            targets: later.targets.or(earlier.targets),
+            warnings: later.warnings.or(earlier.warnings),
+        }
+    }
+
     fn facts(window: &[Moment<'_, PrometheusState>], _: &HostOf<'_>) -> Vec<PrometheusFacts> {
         facts::derive(window)
     }

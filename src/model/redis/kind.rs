@@ -35,6 +35,21 @@ impl ServerKind for Redis {
         after
     }
 
+    fn join(earlier: RedisSample, later: RedisSample) -> RedisSample {
+        RedisSample {
+            instance: later.instance.or(earlier.instance),
+            info: later.info.or(earlier.info),
+            round_trips_ms: [earlier.round_trips_ms, later.round_trips_ms].concat(),
+            latency: later.latency.or(earlier.latency),
+            slowlog: later.slowlog.or(earlier.slowlog),
+            clients: later.clients.or(earlier.clients),
+            settings: later.settings.or(earlier.settings),
+            keys: later.keys.or(earlier.keys),
+            silent_ms: later.silent_ms,
+            own: later.own.or(earlier.own),
+        }
+    }
+
     fn facts(window: &[Moment<'_, RedisState>], _: &HostOf<'_>) -> Vec<RedisFacts> {
         facts::derive(window)
     }
