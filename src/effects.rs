@@ -1,7 +1,9 @@
 //! The only place where the screen's effects happen: clipboard, file, asking the engine, suspending, leaving.
 
+use std::ffi::OsStr;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -10,8 +12,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokio::sync::mpsc;
 
-use crate::app::Effect;
+use crate::app::{Effect, Visit};
+use crate::commands::report;
 use crate::engine::Ask;
+use crate::model::foreign::Foreign;
+use crate::record::journal::Journal;
+use crate::report::incident::markdown::Target;
 use crate::terminal::{self, Screen};
 
 /// What the loop does next.
@@ -24,6 +30,8 @@ pub enum Next {
         /// This process had stopped meanwhile: a SIGCONT is to be read.
         stopped: bool,
     },
+    /// To another moment.
+    Visit(Visit),
     /// The terminal is gone.
     Vanished,
     /// Leave.
@@ -33,39 +41,45 @@ pub enum Next {
 /// Carries effects out.
 #[derive(Debug)]
 pub struct Effects {
-    asks: mpsc::Sender<Ask>,
     notices: mpsc::Sender<String>,
+    /// Where there is one.
+    journal: Option<Journal>,
+    /// Limits of gauges, for reports.
+    targets: Option<[Target; 4]>,
 }
 
 /// Terminals take no longer OSC 52 text than about this.
 const OSC52_CAP: usize = 74_000;
 
 impl Effects {
-    /// Effects that ask this engine and tell by `notices` what became of those that take time.
+    /// Effects that tell by `notices` what became of those that take time.
     #[must_use]
-    pub const fn new(asks: mpsc::Sender<Ask>, notices: mpsc::Sender<String>) -> Self {
-        Self { asks, notices }
+    pub const fn new(notices: mpsc::Sender<String>, journal: Option<Journal>, targets: Option<[Target; 4]>) -> Self {
+        Self { notices, journal, targets }
     }
 
-    /// Carries one out.
+    /// Carries one out; `asks` is the engine whose pictures are shown.
     ///
     /// # Errors
     /// When the terminal cannot be written.
-    pub fn carry_out(&mut self, effect: Effect, screen: &mut Screen) -> io::Result<Next> {
+    pub fn carry_out(&mut self, effect: Effect, asks: &mpsc::Sender<Ask>, screen: &mut Screen) -> io::Result<Next> {
         match effect {
             Effect::Quit => return Ok(Next::Leave),
             Effect::Copy { text, what } => self.copy(text, what, screen),
-            Effect::Ask(demand) => self.ask(Ask::Demand(demand)),
-            Effect::Weigh { name, weight } => self.ask(Ask::Weigh { name, weight }),
-            Effect::Mute { key, reason, seconds } => self.ask(Ask::Mute { key, reason, seconds }),
-            Effect::Taken { key, seconds } => self.ask(Ask::Taken { key, seconds }),
-            Effect::Record(name) => self.ask(Ask::Record(places(&name))),
-            Effect::StopRecording => self.ask(Ask::StopRecording),
-            Effect::Pause => self.ask(Ask::Pause),
-            Effect::Step => self.ask(Ask::Step),
-            Effect::Speed(percent) => self.ask(Ask::Speed(percent)),
-            Effect::Seek { to_ms } => self.ask(Ask::Seek(to_ms)),
-            Effect::Incident { later } => self.ask(Ask::Incident(later)),
+            Effect::Ask(demand) => ask(asks, Ask::Demand(demand)),
+            Effect::Weigh { name, weight } => ask(asks, Ask::Weigh { name, weight }),
+            Effect::Mute { key, reason, seconds } => ask(asks, Ask::Mute { key, reason, seconds }),
+            Effect::Taken { key, seconds } => ask(asks, Ask::Taken { key, seconds }),
+            Effect::Record(name) => ask(asks, Ask::Record(places(&name))),
+            Effect::StopRecording => ask(asks, Ask::StopRecording),
+            Effect::Pause => ask(asks, Ask::Pause),
+            Effect::Step => ask(asks, Ask::Step),
+            Effect::Speed(percent) => ask(asks, Ask::Speed(percent)),
+            Effect::Seek { to_ms } => ask(asks, Ask::Seek(to_ms)),
+            Effect::Incident { later } => ask(asks, Ask::Incident(later)),
+            Effect::Tell(recording) => self.tell(&recording),
+            Effect::Visit(to) => return Ok(Next::Visit(to)),
+            Effect::Note(entries) => self.journal.iter().for_each(|journal| journal.note(entries.clone())),
             Effect::Redraw => terminal::redraw(screen)?,
             Effect::Suspend => {
                 let stopped = terminal::suspend(true);
@@ -96,10 +110,32 @@ impl Effects {
         _ = std::thread::Builder::new().name("copy".into()).spawn(work);
     }
 
-    /// A full queue drops the request: the next picture asks again.
-    fn ask(&self, ask: Ask) {
-        _ = self.asks.try_send(ask);
+    /// The report of a recording, beside it: it is judged once more, which takes a moment.
+    fn tell(&self, recording: &Foreign) {
+        let (notices, targets) = (self.notices.clone(), self.targets);
+        let path = PathBuf::from(OsStr::from_bytes(recording.raw()));
+        let Some(targets) = targets else { return };
+        let work = move || {
+            let said = match report::beside(&path, &targets) {
+                Ok(report) => format!("recorded: {}, and its report: {}", path.display(), report.display()),
+                Err(failure) => format!("recorded: {}; no report: {failure}", path.display()),
+            };
+            _ = notices.try_send(Foreign::from(said.as_str()).shown().to_owned());
+        };
+        _ = std::thread::Builder::new().name("report".into()).spawn(work);
     }
+
+    /// What is left to be written is.
+    pub fn finish(self) {
+        if let Some(journal) = self.journal {
+            journal.finish();
+        }
+    }
+}
+
+/// A full queue drops the request: the next picture asks again.
+fn ask(asks: &mpsc::Sender<Ask>, ask: Ask) {
+    _ = asks.try_send(ask);
 }
 
 /// Where a recording may go: here, else home. Which of them can be written is found out by the recorder.

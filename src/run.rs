@@ -2,23 +2,25 @@
 //! Awaits nothing but its own queues.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
 use futures_util::StreamExt;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use crate::app::keymap::{Key, Keymap};
-use crate::app::{App, DashboardView, Msg};
-use crate::diagnose::{Picture, Recording, RecordingState};
+use crate::app::{App, DashboardView, Journal, Msg};
 use crate::effects::{Effects, Next};
-use crate::engine::{Ask, Handle};
+use crate::engine::Handle;
 use crate::model::dashboard::Dashboard;
-use crate::model::foreign::Foreign;
 use crate::pointer::Pointer;
+use crate::record::journal;
+use crate::report::incident::markdown::Target;
 use crate::signals::{Ending, Stopping, Turn};
+use crate::stage::Stage;
 use crate::terminal::{self, Screen};
 use crate::view::{self, theme::Theme};
 
@@ -30,22 +32,23 @@ const SEAL: Duration = Duration::from_millis(60);
 /// # Errors
 /// When the terminal cannot be written.
 pub async fn run(handle: Handle, look: Look, screen: &mut Screen) -> io::Result<Left> {
-    let Handle { mut pictures, asks, keeping, .. } = handle;
     let mut app = App {
         keymap: Arc::new(look.keymap),
         dashboards: look.dashboards.into_iter().map(DashboardView::new).collect(),
         screen: if look.open_dashboards { crate::app::Screen::Dashboard } else { crate::app::Screen::Triage },
-        notice: look.notice,
+        notice: look.own.notice,
+        journal: look.own.past,
+        reaches_back: look.own.sessions.is_some(),
         ..App::default()
     };
-    let mut keeping = Keeping(keeping);
-    let result = turn((&mut pictures, &mut keeping), asks, (&look.theme, look.mouse), &mut app, screen).await;
-    let shown = pictures.borrow().as_ref().is_some_and(|p| p.recording.is_some());
-    if shown || app.recording.is_some() || keeping.0.is_some() {
-        // Nobody asks any more: the engine ends, and its channel with it.
-        let ended = async { while pictures.changed().await.is_ok() {} };
-        _ = tokio::time::timeout(SEAL, ended).await;
+    let mut stage = Stage::new(handle, look.own.sessions);
+    let (notices, mut noticed) = mpsc::channel(4);
+    let mut effects = Effects::new(notices, look.own.journal, look.own.targets);
+    let result = turn((&mut stage, &mut effects, &mut noticed), (&look.theme, look.mouse), &mut app, screen).await;
+    if stage.writes() || app.recording.is_some() {
+        _ = tokio::time::timeout(SEAL, stage.end()).await;
     }
+    effects.finish();
     result
 }
 
@@ -73,37 +76,33 @@ pub struct Look {
     pub dashboards: Vec<Dashboard>,
     /// The first of them is open from the start.
     pub open_dashboards: bool,
-    /// What is said at first.
-    pub notice: Option<String>,
+    /// What is the user's own.
+    pub own: Own,
 }
 
-type Pictures = watch::Receiver<Option<Arc<Picture>>>;
-
-/// The session that is kept, until it is said that it is not any more.
-struct Keeping(Option<Arc<Mutex<Recording>>>);
-
-impl Keeping {
-    /// Why it is not kept; said once.
-    fn failed(&mut self) -> Option<String> {
-        let state = self.0.as_ref()?.lock().ok()?.state.clone();
-        let RecordingState::Failed { why, .. } = state else { return None };
-        self.0 = None;
-        Some(format!("this session is not kept: {}", Foreign::from(why.as_str()).shown()))
-    }
+/// What is the user's own: of a replay nothing.
+#[derive(Debug, Default)]
+pub struct Own {
+    /// What is said at first.
+    pub notice: Option<String>,
+    /// Where sessions are kept.
+    pub sessions: Option<PathBuf>,
+    /// What is known from before.
+    pub past: Journal,
+    /// Limits of gauges, for the report of what is recorded.
+    pub targets: Option<[Target; 4]>,
+    /// Where the next thing is noted.
+    pub journal: Option<journal::Journal>,
 }
 
 async fn turn(
-    (pictures, keeping): (&mut Pictures, &mut Keeping),
-    asks: mpsc::Sender<Ask>,
+    (stage, effects, noticed): (&mut Stage, &mut Effects, &mut mpsc::Receiver<String>),
     (theme, mouse): (&Theme, bool),
     app: &mut App,
     screen: &mut Screen,
 ) -> io::Result<Left> {
-    let (notices, mut noticed) = mpsc::channel(4);
-    let mut effects = Effects::new(asks, notices);
     let mut events = EventStream::new();
     let (mut ending, mut stopping) = (Ending::listen()?, Stopping::listen()?);
-    let mut live = true;
     let mut pointer = Pointer::default();
     loop {
         if mouse {
@@ -113,17 +112,11 @@ async fn turn(
         if terminal::gone() {
             return Ok(Left::Gone);
         }
-        let msg = tokio::select! {
+        let msgs = tokio::select! {
             biased;
             event = events.next() => match event {
-                Some(Ok(Event::Mouse(event))) => match pointer.translate(app, theme, screen, event) {
-                    Some(msg) => msg,
-                    None => continue,
-                },
-                Some(Ok(event)) => match translate(&event) {
-                    Some(msg) => msg,
-                    None => continue,
-                },
+                Some(Ok(Event::Mouse(event))) => pointer.translate(app, theme, screen, event).into_iter().collect(),
+                Some(Ok(event)) => translate(&event).into_iter().collect(),
                 // The terminal is gone.
                 Some(Err(_)) | None => return Ok(Left::Gone),
             },
@@ -140,26 +133,13 @@ async fn turn(
                 pointer = Pointer::default();
                 continue;
             }
-            Some(text) = noticed.recv() => Msg::Notice(text),
-            changed = pictures.changed(), if live => match changed {
-                Ok(()) => match pictures.borrow_and_update().clone() {
-                    Some(picture) => {
-                        if let Some(why) = keeping.failed() {
-                            app.update(Msg::Notice(why));
-                        }
-                        Msg::Picture(picture)
-                    }
-                    None => continue,
-                },
-                Err(_) => {
-                    live = false;
-                    Msg::Ended("the engine ended: this is the last picture".into())
-                }
-            },
+            Some(text) = noticed.recv() => vec![Msg::Notice(text)],
+            came = stage.next() => came,
         };
-        for effect in app.update(msg) {
-            match effects.carry_out(effect, screen)? {
+        for effect in msgs.into_iter().flat_map(|msg| app.update(msg)).collect::<Vec<_>>() {
+            match effects.carry_out(effect, stage.asks(), screen)? {
                 Next::GoOn => {}
+                Next::Visit(to) => stage.visit(to).into_iter().for_each(|msg| _ = app.update(msg)),
                 Next::TakenAnew { stopped } => {
                     pointer = Pointer::default();
                     if stopped {

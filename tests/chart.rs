@@ -17,7 +17,7 @@ use perftop::engine::{Playback, ReplayOptions};
 use perftop::report::chart;
 
 fn said(path: &Path) -> Vec<Diagnosis> {
-    let options = ReplayOptions { file: Some(path.to_path_buf()), from_ms: None, speed_percent: 100 };
+    let options = ReplayOptions { file: Some(path.to_path_buf()), from_ms: None, speed_percent: 100, paused: false };
     let mut playback = Playback::open(&options).expect("the recording is here");
     std::iter::from_fn(|| playback.step()).map(|j| j.evaluation.diagnosis).collect()
 }

@@ -322,11 +322,8 @@ fn signals_end_every_command_with_128_and_their_number() {
         (vec!["record", file.to_str().unwrap()], rustix::process::Signal::INT),
     ] {
         // As a shell starts it, whatever this test was started by: what is ignored above it (nohup, a job in the background) stays so.
-        let mut child = Command::new("env")
-            .args(["XDG_STATE_HOME=/nowhere", "--default-signal", env!("CARGO_BIN_EXE_perftop")])
-            .args(&args)
-            .spawn()
-            .unwrap();
+        let mut child =
+            Command::new("env").args(["--default-signal", env!("CARGO_BIN_EXE_perftop")]).args(&args).spawn().unwrap();
         let pid = rustix::process::Pid::from_child(&child);
         let start = std::time::Instant::now();
         let caught = || {

@@ -58,8 +58,8 @@ fn table() -> Vec<Edge> {
 fn said_of(case: &str) -> Vec<Diagnosis> {
     let path = dir().join(format!("{case}.perftop"));
     let window: Window = toml::from_str(&std::fs::read_to_string(path.with_extension("toml")).unwrap()).unwrap();
-    let mut playback =
-        Playback::open(&ReplayOptions { file: Some(path), from_ms: None, speed_percent: 100 }).expect("the recording is here");
+    let mut playback = Playback::open(&ReplayOptions { file: Some(path), from_ms: None, speed_percent: 100, paused: false })
+        .expect("the recording is here");
     let mut said = Vec::new();
     while let Some(judged) = playback.step() {
         if (window.from_ms..=window.to_ms).contains(&judged.at.wall_ms) {

@@ -20,7 +20,7 @@ fn cases() -> Vec<PathBuf> {
 }
 
 fn playback(path: &Path) -> Playback {
-    let options = ReplayOptions { file: Some(path.to_path_buf()), from_ms: None, speed_percent: 100 };
+    let options = ReplayOptions { file: Some(path.to_path_buf()), from_ms: None, speed_percent: 100, paused: false };
     Playback::open(&options).unwrap()
 }
 

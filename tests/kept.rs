@@ -9,8 +9,13 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
 
+use perftop::app::keymap::Key;
+use perftop::app::{App, Effect, Journal, Msg};
+use perftop::diagnose::{Mode, Own};
 use perftop::engine::{Engine, to_json};
+use perftop::model::journal::{Entry, Happened, Past};
 use perftop::model::sample::Sample;
 use perftop::record::format::Record;
 use perftop::record::kept;
@@ -227,4 +232,59 @@ fn looks_that_are_joined_lose_nothing() {
     assert_eq!(rows(pg.statements.as_ref().unwrap().as_ref().unwrap()), of_rows);
     assert_eq!(pg.texts.len(), each().map(|s| s.texts.len()).sum::<usize>());
     assert!(pg.server.is_some() && pg.cluster.is_some() && !pg.catalogs.is_empty(), "what was read once is there");
+}
+
+/// A screen that saw the recorded case as if it were now; a key after so many pictures. What it noted, and how often it said that what
+/// is selected was seen before.
+fn noted(app: &mut App, key: (usize, Key)) -> (Vec<Entry>, u32) {
+    let mut engine = Engine::default();
+    let (mut entries, mut before) = (Vec::new(), 0);
+    for (n, sample) in recorded("cpu_hog").iter().enumerate() {
+        let judged = engine.fold(sample);
+        let picture = engine.picture(judged, Mode::Live, Own::default(), None);
+        let mut effects = app.update(Msg::Picture(Arc::new(picture)));
+        if n == key.0 {
+            effects.extend(app.update(Msg::Key(key.1)));
+            for effect in &effects {
+                if let Effect::Taken { key, seconds } = effect {
+                    engine.taken(key, *seconds);
+                }
+            }
+        }
+        // What is known is what was known when it came up, not what this time added.
+        let known = app.finding().and_then(|f| app.before(f)).map_or(0, |before| before.times);
+        assert!(known <= 1);
+        before = before.max(known);
+        entries.extend(effects.into_iter().filter_map(|e| if let Effect::Note(all) = e { Some(all) } else { None }).flatten());
+    }
+    (entries, before)
+}
+
+/// What was found, what was copied and what became of it is known the next time.
+#[test]
+fn the_journal_knows_what_helped() {
+    let mut app = App::default();
+    let (entries, before) = noted(&mut app, (25, Key::Char('c')));
+    assert_eq!(before, 0);
+    let of = |what| entries.iter().filter(|e| e.what == what && e.id == "host.cpu.contention").collect::<Vec<_>>();
+    let found = of(Happened::Found);
+    assert!(found.len() == 1 && found[0].subject == "stress-ng", "{entries:?}");
+    assert_eq!(of(Happened::Copied).len(), 1, "{entries:?}");
+    assert!(!of(Happened::Copied)[0].title.is_empty());
+    let lines: String = entries.iter().map(|e| serde_json::to_string(e).unwrap() + "\n").collect();
+    let mut next = App { journal: Journal::new(Past::of(&lines)), ..App::default() };
+    let (again, before) = noted(&mut next, (usize::MAX, Key::Esc));
+    assert!(before == 1 && again.iter().all(|e| e.what != Happened::Copied));
+}
+
+/// A replay notes nothing: what is seen in it happened before.
+#[test]
+fn a_replay_notes_nothing() {
+    let (mut app, mut engine) = (App::default(), Engine::default());
+    for sample in recorded("cpu_hog") {
+        let judged = engine.fold(&sample);
+        let mode = Mode::Replay { paused: false, ended: false, speed_percent: 100 };
+        let effects = app.update(Msg::Picture(Arc::new(engine.picture(judged, mode, Own::default(), None))));
+        assert!(!effects.iter().any(|e| matches!(e, Effect::Note(_))));
+    }
 }

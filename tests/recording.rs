@@ -79,7 +79,7 @@ fn write_all(path: &Path, samples: &[Sample], keep_ms: Option<i64>) -> Vec<Vec<u
 }
 
 fn replay_all(path: &Path, from_ms: Option<i64>) -> Vec<Vec<u8>> {
-    let options = ReplayOptions { file: Some(path.to_path_buf()), from_ms, speed_percent: 100 };
+    let options = ReplayOptions { file: Some(path.to_path_buf()), from_ms, speed_percent: 100, paused: false };
     let mut playback = Playback::open(&options).unwrap();
     std::iter::from_fn(|| playback.step()).map(|j| to_json(&j.evaluation.diagnosis)).collect()
 }

@@ -29,7 +29,7 @@ fn case(name: &str) -> PathBuf {
 }
 
 fn told(name: &str) -> (Story, Vec<Diagnosis>) {
-    let options = ReplayOptions { file: Some(case(name)), from_ms: None, speed_percent: 100 };
+    let options = ReplayOptions { file: Some(case(name)), from_ms: None, speed_percent: 100, paused: false };
     let mut playback = Playback::open(&options).expect("the recording is here");
     let (mut story, mut said) = (None::<Story>, Vec::new());
     while let Some(judged) = playback.step() {
@@ -111,7 +111,7 @@ fn the_page_needs_nothing_and_is_whole() {
 
 /// The same diagnosis, said so often at that distance.
 fn repeated(step_s: i64, looks: i64) -> (Story, Diagnosis, perftop::model::facts::Facts) {
-    let options = ReplayOptions { file: Some(case("cpu_hog")), from_ms: None, speed_percent: 100 };
+    let options = ReplayOptions { file: Some(case("cpu_hog")), from_ms: None, speed_percent: 100, paused: false };
     let judged = Playback::open(&options).unwrap().step().unwrap();
     let (d, mut facts) = (judged.evaluation.diagnosis, (*judged.evaluation.facts).clone());
     let mut story = Story::begin(&d, &facts);

@@ -189,7 +189,7 @@ fn every_recorded_second_is_valid_and_adds_up() {
     for path in
         std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "perftop"))
     {
-        let options = ReplayOptions { file: Some(path.clone()), from_ms: None, speed_percent: 100 };
+        let options = ReplayOptions { file: Some(path.clone()), from_ms: None, speed_percent: 100, paused: false };
         let mut playback = Playback::open(&options).unwrap();
         while let Some(judged) = playback.step() {
             judged_in_all += 1;

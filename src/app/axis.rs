@@ -1,9 +1,9 @@
-//! The time axis: a cursor over the last five minutes, jumps from incident to incident, and in a replay to any moment.
+//! The time axis: a cursor over the last five minutes, jumps from incident to incident; in a replay, and in what was kept, to any moment.
 
 use crate::diagnose::{Mode, Picture};
 use crate::model::history::{History, POINTS};
 
-use super::{App, Effect, Overlay};
+use super::{App, Effect, Overlay, Visit};
 
 /// Seconds of a replay that a page is.
 const PAGE_S: i64 = 60;
@@ -42,14 +42,42 @@ impl App {
         }
     }
 
+    /// One point into the past; behind the oldest one into what was kept.
+    pub(super) fn earlier(&mut self) -> Vec<Effect> {
+        if self.at_the_oldest() {
+            return self.beyond();
+        }
+        self.move_time(1);
+        Vec::new()
+    }
+
     /// A replay goes a minute back or on.
     pub(super) fn page_time(&mut self, pages: i64) -> Vec<Effect> {
         match self.picture.as_ref().filter(|_| self.replays()) {
-            Some(picture) => vec![Effect::Seek { to_ms: picture.at.wall_ms + pages * PAGE_S * 1000 }],
+            Some(picture) => {
+                let to_ms = picture.at.wall_ms + pages * PAGE_S * 1000;
+                let visit = Visit::Moment { at_ms: to_ms, later: pages > 0 };
+                vec![if self.visiting { Effect::Visit(visit) } else { Effect::Seek { to_ms } }]
+            }
+            None if pages < 0 && self.at_the_oldest() => self.beyond(),
             None => {
                 self.move_time(if pages < 0 { PAGE_S as isize } else { -(PAGE_S as isize) });
                 Vec::new()
             }
+        }
+    }
+
+    fn at_the_oldest(&self) -> bool {
+        let kept = self.history().map_or(0, |h| h.at_ms.len()).clamp(1, POINTS) - 1;
+        matches!(self.overlays.last(), Some(Overlay::Time { back }) if *back >= kept)
+    }
+
+    /// Into what was kept before the history begins.
+    fn beyond(&mut self) -> Vec<Effect> {
+        let oldest = self.history().and_then(|h| h.at_ms.front().copied());
+        match oldest.filter(|_| self.reaches_back && !self.replays()) {
+            Some(oldest) => vec![Effect::Visit(Visit::Moment { at_ms: oldest - PAGE_S * 1000, later: false })],
+            None => Vec::new(),
         }
     }
 
@@ -66,8 +94,9 @@ impl App {
 
     /// The beginning of the incident before the cursor, or after it. A replay searches the whole recording.
     pub(super) fn incident(&mut self, later: bool) -> Vec<Effect> {
-        if self.replays() {
-            return vec![Effect::Incident { later }];
+        if let Some(picture) = self.picture.as_ref().filter(|_| self.replays()) {
+            let visit = Visit::Incident { at_ms: picture.at.wall_ms, later };
+            return vec![if self.visiting { Effect::Visit(visit) } else { Effect::Incident { later } }];
         }
         let Some(history) = self.history() else { return Vec::new() };
         let back = match self.overlays.last() {
@@ -79,6 +108,10 @@ impl App {
         let mut begins = history.incidents.iter().map(|i| i.since_ms);
         let found = if later { begins.find(|at| *at > now) } else { begins.rfind(|at| *at < now) };
         let Some(at) = found else {
+            let oldest = times.last().copied().filter(|_| self.reaches_back && !later);
+            if let Some(oldest) = oldest {
+                return vec![Effect::Visit(Visit::Incident { at_ms: oldest, later })];
+            }
             self.notice = Some(if later { "no later incident" } else { "no earlier incident in the history kept" }.into());
             return Vec::new();
         };

@@ -58,7 +58,8 @@ impl App {
                 let seconds = self.finding().map_or(0, |f| due_s(f, fix));
                 let copy = Effect::Copy { text: pasted(fix), what };
                 let taken = self.finding().filter(|_| seconds > 0).map(|f| Effect::Taken { key: f.key.clone(), seconds });
-                std::iter::once(copy).chain(taken).collect()
+                let noted = self.note_copy();
+                std::iter::once(copy).chain(taken).chain(noted).collect()
             }
             None => {
                 let gone = self.finding().is_none();

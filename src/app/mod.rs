@@ -11,6 +11,7 @@ pub mod keymap;
 mod more;
 mod muting;
 mod palette;
+mod past;
 mod pasted;
 mod pointer;
 mod postgres;
@@ -30,12 +31,15 @@ use crate::detect::finding::{Evidence, Finding, Fix};
 use crate::diagnose::Picture;
 use crate::model::demand::Demand;
 use crate::model::facts::ProcFacts;
+use crate::model::foreign::Foreign;
 use crate::model::host::ProcId;
+use crate::model::journal::Entry;
 use crate::model::source::SourceKind;
 
 pub use self::boards::DashboardView;
 pub use self::chart::ChartView;
 use self::keymap::{Context, Key, Keymap};
+pub use self::past::Journal;
 use self::processes::ProcessView;
 use self::tables::ServerView;
 
@@ -146,6 +150,8 @@ pub enum Msg {
     Notice(String),
     /// The engine ended.
     Ended(String),
+    /// The screen shows a kept session from here on (true), or what is now again.
+    Visiting(bool),
 }
 
 /// What goes out: values, carried out in `effects.rs` only.
@@ -205,10 +211,37 @@ pub enum Effect {
         /// Which way.
         later: bool,
     },
+    /// Write the report of a recording that has just ended: its path.
+    Tell(Foreign),
+    /// To another moment of what was kept, or back to now.
+    Visit(Visit),
+    /// Lines for the journal.
+    Note(Vec<Entry>),
     /// Redraw everything.
     Redraw,
     /// To the shell and back (Ctrl-Z).
     Suspend,
+}
+
+/// Where to, in what was kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Visit {
+    /// A moment (wall clock, ms): where nothing was kept then, to what was kept after it, or before it.
+    Moment {
+        /// Which.
+        at_ms: i64,
+        /// On the way to now.
+        later: bool,
+    },
+    /// The beginning of the incident after a moment, or of the one before it.
+    Incident {
+        /// The moment.
+        at_ms: i64,
+        /// Which way.
+        later: bool,
+    },
+    /// Back to now.
+    Now,
 }
 
 /// The state.
@@ -236,6 +269,12 @@ pub struct App {
     pub dashboards: Vec<DashboardView>,
     /// Which of them is open.
     pub dashboard: usize,
+    /// What is known from before, and noted for the next time.
+    pub journal: Journal,
+    /// Sessions are kept: the time axis reaches back into them.
+    pub reaches_back: bool,
+    /// What is shown is a kept session; the live one goes on behind it.
+    pub visiting: bool,
     /// The line above the footer.
     pub notice: Option<String>,
     /// `g` was pressed once.
@@ -262,6 +301,9 @@ impl Default for App {
             chart: ChartView::default(),
             dashboards: Vec::new(),
             dashboard: 0,
+            journal: Journal::default(),
+            reaches_back: false,
+            visiting: false,
             notice: None,
             pending_g: false,
             muting: None,

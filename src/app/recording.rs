@@ -41,7 +41,7 @@ impl App {
         match &recording.state {
             RecordingState::Opening | RecordingState::Sealing => None,
             RecordingState::Running => Some(format!("recording to {path}; {} stops it{missing}", self.key_of(Action::Record))),
-            RecordingState::Ended => Some(format!("recorded{missing}; perftop replay {path}")),
+            RecordingState::Ended => Some(format!("recorded{missing}; its report follows; perftop replay {path}")),
             RecordingState::Failed { why, .. } => Some(format!("recording stopped: {}", Foreign::from(why.as_str()).shown())),
         }
     }

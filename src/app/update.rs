@@ -1,11 +1,11 @@
 //! What each message does: the only place where the state changes.
 
-use crate::diagnose::Mode;
+use crate::diagnose::{Mode, RecordingState};
 use crate::model::demand::Demand;
 use crate::model::unit::short;
 
 use super::keymap::{Action, Context, Key};
-use super::{App, Effect, Msg, Overlay, Screen};
+use super::{App, Effect, Msg, Overlay, Screen, Visit};
 
 const PAGE: isize = 10;
 /// Far enough for any list.
@@ -31,11 +31,17 @@ impl App {
                     let told = picture.recording.as_ref().and_then(|r| self.told(r));
                     self.notice = told.or(self.notice.take());
                 }
+                let ended =
+                    picture.recording.as_ref().filter(|r| r.state == RecordingState::Ended && picture.recording != before);
+                let tell = ended.map(|r| Effect::Tell(r.path.clone()));
                 self.keep_moment(&picture);
                 self.servers.iter_mut().for_each(|view| view.stay(&picture.facts));
+                let mut effects = self.note(&picture);
                 self.picture = Some(picture);
                 self.hold_selection();
-                self.refresh_details()
+                effects.extend(self.refresh_details());
+                effects.extend(tell);
+                effects
             }
             Msg::Notice(text) => {
                 self.notice = Some(text);
@@ -43,6 +49,14 @@ impl App {
             }
             Msg::Ended(text) => {
                 self.notice = Some(text);
+                Vec::new()
+            }
+            Msg::Visiting(visiting) => {
+                self.visiting = visiting;
+                self.frozen = None;
+                if !visiting {
+                    self.overlays.retain(|o| !matches!(o, Overlay::Time { .. }));
+                }
                 Vec::new()
             }
             Msg::Key(key) => self.key(key),
@@ -110,9 +124,10 @@ impl App {
             Action::Quit => return vec![Effect::Quit],
             Action::Redraw => return vec![Effect::Redraw],
             Action::Suspend => return vec![Effect::Suspend],
-            Action::Close if self.overlays.is_empty() && self.screen == Screen::Triage && !self.chart.left => {
-                return vec![Effect::Quit];
+            Action::Close | Action::Back if self.visiting && self.frozen.is_none() && self.nothing_to_undo() => {
+                return vec![Effect::Visit(Visit::Now)];
             }
+            Action::Close if self.nothing_to_undo() => return vec![Effect::Quit],
             Action::Back | Action::Close => self.back(),
             Action::Triage => self.go(Screen::Triage),
             Action::Host => self.go(Screen::Host),
@@ -153,7 +168,7 @@ impl App {
             Action::Sockets => self.push(Overlay::Sockets { scroll: 0 }),
             Action::Messages => self.push(Overlay::Messages { scroll: 0 }),
             Action::Time => self.time(),
-            Action::Earlier => self.move_time(1),
+            Action::Earlier => return self.earlier(),
             Action::Later => self.move_time(-1),
             Action::IncidentBefore | Action::IncidentAfter => return self.incident(action == Action::IncidentAfter),
             Action::Freeze => self.frozen = if self.frozen.is_some() { None } else { self.picture.clone() },
@@ -204,6 +219,11 @@ impl App {
         } else {
             self.overlays.push(overlay);
         }
+    }
+
+    /// Nothing lies on top, nothing is frozen or filtered away, and the first screen is shown.
+    fn nothing_to_undo(&self) -> bool {
+        self.overlays.is_empty() && self.screen == Screen::Triage && !self.chart.left
     }
 
     fn back(&mut self) {

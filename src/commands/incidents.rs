@@ -4,7 +4,7 @@ use std::fs::File;
 
 use crate::cli::Incidents as Options;
 use crate::config::Settings;
-use crate::record::format::Record;
+use crate::past::told;
 use crate::record::reader::{Recording, segments};
 use crate::report::incidents::{Incidents, render};
 
@@ -34,15 +34,7 @@ pub fn run(options: &Options, settings: &Settings) -> Result<u8, Failure> {
 fn add(incidents: &mut Incidents, part: &Part) -> Result<Option<u64>, Failure> {
     let from_ms = part.span_ms.0.unwrap_or(i64::MIN);
     let mut recording = open(part)?;
-    let mut at_ms = 0;
-    for record in recording.by_ref() {
-        match record {
-            Record::Start(start) => incidents.every(start.every_ms),
-            Record::Sample(sample) => at_ms = sample.at.wall_ms,
-            Record::Diagnosis(json) if at_ms >= from_ms => incidents.add(at_ms, &json),
-            Record::Diagnosis(_) | Record::Other(_) => {}
-        }
-    }
+    told(incidents, &mut recording, from_ms);
     Ok(recording.lost())
 }
 

@@ -1,12 +1,16 @@
 //! The live dashboard.
 
+use crate::app::Journal;
 use crate::config::Settings;
 use crate::engine::LiveOptions;
+use crate::record::journal;
+use crate::run::Own;
 
 use super::failure::Failure;
 use super::kept::sessions_dir;
+use super::report::targets;
 use super::screen::screen;
-use super::setup::plan;
+use super::setup::{plan, state_dir};
 
 /// Opens the dashboard.
 ///
@@ -18,7 +22,11 @@ pub fn run(settings: &Settings) -> Result<u8, Failure> {
     let notice = first.map(|dir| {
         format!("what this screen sees is kept for a day, for you alone (sessions.keep = false turns it off): {}", dir.display())
     });
-    screen(settings, notice, || {
+    let state = state_dir(settings);
+    let past = Journal::new(state.as_deref().map(journal::past).unwrap_or_default());
+    let journal = state.and_then(|dir| journal::Journal::start(dir).ok());
+    let own = Own { notice, sessions: keep.clone(), past, journal, targets: Some(targets(settings)) };
+    screen(settings, own, || {
         let plan = plan(settings, settings.duration("every"), true)?;
         let options = LiveOptions { plan, params: settings.params(), only: Vec::new(), record: None, keep, ticks: None };
         crate::engine::live(options).map_err(|e| Failure::Io(format!("cannot start collecting: {e}")))

@@ -13,7 +13,7 @@ mod live;
 mod prometheus;
 mod record;
 mod replay;
-mod report;
+pub(crate) mod report;
 mod screen;
 mod session;
 mod setup;

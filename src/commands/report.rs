@@ -1,6 +1,7 @@
 //! `perftop report`: what happened in a recording, as an engineer would write it.
 
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
 use crate::cli::{Report, ReportFormat};
 use crate::config::Settings;
@@ -10,7 +11,7 @@ use crate::report::incident::{Story, html, markdown};
 
 use super::failure::{Failure, print};
 use super::kept::{judged_all, parts};
-use super::session::whole;
+use super::session::{judged, whole};
 
 /// Runs the command.
 ///
@@ -47,8 +48,25 @@ pub fn run(options: &Report, settings: &Settings) -> Result<u8, Failure> {
     whole(lost)
 }
 
+/// Writes the report of a recording beside it; gives its file.
+///
+/// # Errors
+/// A recording that cannot be read, or a file that cannot be written or is there.
+pub fn beside(recording: &Path, targets: &[markdown::Target; 4]) -> Result<PathBuf, Failure> {
+    let mut story: Option<Story> = None;
+    judged(recording, (None, None), |diagnosis, facts| match &mut story {
+        Some(story) => story.add(diagnosis, facts),
+        None => story = Some(Story::begin(diagnosis, facts)),
+    })?;
+    let story = story.ok_or_else(|| Failure::Usage("there is nothing in it".to_owned()))?;
+    let path = recording.with_extension("md");
+    let written = private(&path).and_then(|mut file| file.write_all(markdown::render(&story, targets).as_bytes()));
+    written.map_err(|e| Failure::Io(format!("cannot write {}: {e}", path.display())))?;
+    Ok(path)
+}
+
 /// The limits of the gauges, for the figures of the host.
-fn targets(settings: &Settings) -> [markdown::Target; 4] {
+pub fn targets(settings: &Settings) -> [markdown::Target; 4] {
     let pair =
         |what: &str| (settings.number(&format!("targets.{what}_warning")), settings.number(&format!("targets.{what}_critical")));
     let of = |name, at, limits| markdown::Target { name, at, limits };

@@ -14,15 +14,11 @@ use crate::{run, terminal};
 use super::failure::{Failure, runtime};
 use super::setup::named_files;
 
-/// Runs the screen on what `start` gives; `notice` is said at first.
+/// Runs the screen on what `start` gives; `own` is the user's.
 ///
 /// # Errors
 /// Without a terminal, with a wrong theme, or what `start` says.
-pub fn screen(
-    settings: &Settings,
-    notice: Option<String>,
-    start: impl FnOnce() -> Result<Handle, Failure>,
-) -> Result<u8, Failure> {
+pub fn screen(settings: &Settings, own: run::Own, start: impl FnOnce() -> Result<Handle, Failure>) -> Result<u8, Failure> {
     if !std::io::stdout().is_terminal() {
         return Err(Failure::Usage(
             "the dashboard needs a terminal; without one use `perftop check`, or `perftop check --watch 1s`".into(),
@@ -31,7 +27,7 @@ pub fn screen(
     let theme = theme(settings)?;
     let (dashboards, open_dashboards) = dashboards(settings)?;
     let (keymap, mouse) = (keymap(settings)?, settings.flag("mouse"));
-    let look = run::Look { theme, keymap, mouse, dashboards, open_dashboards, notice };
+    let look = run::Look { theme, keymap, mouse, dashboards, open_dashboards, own };
     let handle = start()?;
     let io = |e: std::io::Error| Failure::Io(format!("terminal: {e}"));
     let runtime = runtime()?;

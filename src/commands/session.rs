@@ -97,7 +97,8 @@ pub fn judged(
     (from_ms, to_ms): (Option<i64>, Option<i64>),
     mut each: impl FnMut(&Diagnosis, &Facts),
 ) -> Result<Option<u64>, Failure> {
-    let mut playback = Playback::open(&ReplayOptions { file: Some(file.to_path_buf()), from_ms, speed_percent: 100 })?;
+    let mut playback =
+        Playback::open(&ReplayOptions { file: Some(file.to_path_buf()), from_ms, speed_percent: 100, paused: false })?;
     while let Some(judged) = playback.step() {
         if to_ms.is_some_and(|to| judged.at.wall_ms > to) {
             return Ok(None);
@@ -118,11 +119,14 @@ pub fn whole(lost: Option<u64>) -> Result<u8, Failure> {
     lost.map_or(Ok(0), |lost| Err(Failure::Usage(damaged(lost))))
 }
 
+/// A recording, where one is named, and its span, where one is.
+type Named = (Option<PathBuf>, Option<(String, String)>);
+
 /// `FILE`, `FILE@03:00:00..03:10:00`, or `@03:00:00..03:10:00` of what was kept: the file, and what stands before and behind the dots.
 ///
 /// # Errors
 /// When the span has no dots.
-pub fn file_and_span(text: &str) -> Result<(Option<PathBuf>, Option<(String, String)>), Failure> {
+pub fn file_and_span(text: &str) -> Result<Named, Failure> {
     // A file may have an @ in its name.
     let whole = PathBuf::from(text);
     let Some((file, span)) = text.rsplit_once('@').filter(|_| !whole.exists()) else { return Ok((Some(whole), None)) };

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::subject::Subject;
 use crate::model::unit::Unit;
 
-pub use self::fix::{Fix, Horizon, Phase, Preflight};
+pub use self::fix::{Fix, Horizon, ONLY_LOOKS, Phase, Preflight};
 pub use self::round::{round6, round6_option, rounded};
 
 mod beside;

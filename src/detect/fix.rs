@@ -6,7 +6,7 @@ use crate::model::facts::{Facts, ProcFacts};
 use crate::model::shell::Word;
 
 use super::command::{Command, Language, Part};
-use super::finding::{Fix, Horizon, Phase, Preflight};
+use super::finding::{Fix, Horizon, ONLY_LOOKS, Phase, Preflight};
 use super::touch::{may_touch, touchable};
 
 /// A shell fix on this host with nothing optional filled in.
@@ -33,7 +33,7 @@ pub fn shell_fix(phase: Phase, horizon: Horizon, title: impl Into<String>, comma
 #[must_use]
 pub fn look(title: impl Into<String>, command: Command) -> Fix {
     let mut look = shell_fix(Phase::Relief, Horizon::Immediate, title, command);
-    look.risk = "none: read-only".into();
+    look.risk = ONLY_LOOKS.into();
     look.needs = "root".into();
     look
 }
@@ -200,7 +200,7 @@ pub fn look_into(members: &[&ProcFacts]) -> Option<Fix> {
     let pid = busiest.id.pid;
     let command = sh!("top -H -b -n 1 -p {} | head -n 30; cat /proc/{}/task/*/wchan | sed 's/$/\\n/' | sort | uniq -c", pid, pid);
     let mut fix = shell_fix(Phase::Relief, Horizon::Immediate, title, command);
-    fix.risk = "none: read-only".into();
+    fix.risk = ONLY_LOOKS.into();
     fix.needs = "root".into();
     Some(fix)
 }

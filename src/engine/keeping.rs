@@ -1,10 +1,13 @@
 //! The session that is kept by itself: fewer ticks than the screen looks at, each with all that was read since the one before.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::collect::clock;
 use crate::detect::diagnosis::Diagnosis;
+use crate::diagnose::RecordingState;
 use crate::model::sample::Sample;
 use crate::record::kept;
 
@@ -43,6 +46,13 @@ impl Keeping {
     /// Where it stands.
     pub fn status(&self) -> &Status {
         self.recorder.status()
+    }
+
+    /// Its file, while it is written.
+    pub fn file(&self) -> Option<PathBuf> {
+        let status = self.status().lock().ok()?;
+        let running = status.state == RecordingState::Running && !status.path.is_empty();
+        running.then(|| PathBuf::from(OsStr::from_bytes(status.path.raw())))
     }
 
     /// Before the engine folds a sample: a segment begins with the state before all that its first tick stands for.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
+use crate::collect::clock;
 use crate::collect::own::Meter;
 use crate::collect::schedule::{self, Plan};
 use crate::detect::params::ParamOverrides;
@@ -107,7 +108,7 @@ async fn run(
                     begin_anew(&mut recorder, &mut keeping);
                 }
                 Some(Ask::Record(places)) => {
-                    let fresh = record(recorder.as_ref(), places, every_ms, &params);
+                    let fresh = record(recorder.as_ref(), places, (every_ms, &params), keeping.as_ref().and_then(Keeping::file));
                     recorder = fresh.or(recorder);
                 }
                 Some(Ask::StopRecording) => recorder.iter_mut().for_each(Recorder::stop),
@@ -136,12 +137,17 @@ fn begin_anew(recorder: &mut Option<Recorder>, keeping: &mut Option<Keeping>) {
 }
 
 /// Starts to record from the next tick on, unless a recording is under way.
-fn record(running: Option<&Recorder>, places: Vec<PathBuf>, every_ms: u64, params: &[(String, String, f64)]) -> Option<Recorder> {
+fn record(
+    running: Option<&Recorder>,
+    places: Vec<PathBuf>,
+    (every_ms, params): (u64, &[(String, String, f64)]),
+    kept: Option<PathBuf>,
+) -> Option<Recorder> {
     if running.is_some_and(Recorder::is_running) {
         return None;
     }
-    let params = params.to_vec();
-    Some(Recorder::start(move || open_first(&places, every_ms, &params)).unwrap_or_else(|e| Recorder::failed(&e)))
+    let (params, kept) = (params.to_vec(), kept.map(|file| (file, clock::now().wall_ms)));
+    Some(Recorder::start(move || open_first(&places, (every_ms, &params), kept)).unwrap_or_else(|e| Recorder::failed(&e)))
 }
 
 fn shown(status: &Status) -> Recording {

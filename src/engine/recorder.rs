@@ -10,6 +10,7 @@ use crate::diagnose::{Recording, RecordingState};
 use crate::model::foreign::Foreign;
 use crate::model::sample::Sample;
 use crate::record::format::Error;
+use crate::record::lead::{LEAD_MS, lead};
 use crate::record::writer::{SAMPLES, Target, Writer};
 
 /// What the recorder says of itself, for the screen and for the end of `perftop record`.
@@ -26,16 +27,24 @@ pub struct Recorder {
     status: Status,
 }
 
-/// Opens a new file in the first of `places` that can be written.
+/// Opens a new file in the first of `places` that can be written; it begins with what led up to it, where a session is kept.
 ///
 /// # Errors
 /// What the last of them said.
-pub fn open_first(places: &[PathBuf], every_ms: u64, params: &[(String, String, f64)]) -> Result<Writer, Error> {
+pub fn open_first(
+    places: &[PathBuf],
+    (every_ms, params): (u64, &[(String, String, f64)]),
+    kept: Option<(PathBuf, i64)>,
+) -> Result<Writer, Error> {
     let mut last = Error::Io { path: "nowhere".into(), source: std::io::ErrorKind::NotFound.into() };
     for place in places {
         match Writer::open(&Target::New(place.clone()), every_ms, None) {
             Ok(mut writer) => {
                 writer.params = params.to_vec();
+                // Without it the incident is still an incident.
+                if let Some(Ok(before)) = kept.map(|(file, now_ms)| lead(&file, now_ms - LEAD_MS)) {
+                    writer.begin_with(&before)?;
+                }
                 return Ok(writer);
             }
             Err(error) => last = error,

@@ -26,6 +26,8 @@ pub struct ReplayOptions {
     pub from_ms: Option<i64>,
     /// Times real time, in percent.
     pub speed_percent: u32,
+    /// It stands still at first.
+    pub paused: bool,
 }
 
 /// A recording with the engine that folds it.
@@ -148,7 +150,7 @@ type Pictures = watch::Sender<Option<Arc<crate::diagnose::Picture>>>;
 /// A playback from the tick at or after that moment; `None` behind the end, and in a pipe.
 fn from(file: Option<&Path>, to_ms: i64) -> Option<Playback> {
     let file = Some(file?.to_path_buf());
-    Playback::open(&ReplayOptions { file, from_ms: Some(to_ms), speed_percent: 100 }).ok()
+    Playback::open(&ReplayOptions { file, from_ms: Some(to_ms), speed_percent: 100, paused: false }).ok()
 }
 
 /// What is at warning or above, symptoms and muted ones left out.
@@ -216,7 +218,7 @@ fn incident_before(file: Option<&Path>, at_ms: i64) -> Option<i64> {
 
 async fn run(mut playback: Playback, options: ReplayOptions, pictures: Pictures, mut asked: mpsc::Receiver<Ask>) {
     let (file, mut speed) = (options.file.as_deref(), options.speed_percent);
-    let mut paused = false;
+    let mut paused = options.paused;
     let mut last: Option<(Judged, i64)> = None;
     let mut step = true;
     loop {

@@ -13,6 +13,7 @@ pub mod facts;
 pub mod foreign;
 pub mod history;
 pub mod host;
+pub mod journal;
 pub mod kind;
 pub(crate) mod kinds;
 pub mod kpi;

@@ -6,7 +6,9 @@
 //! What never lives here: judgement, drawing.
 
 pub mod format;
+pub mod journal;
 pub mod kept;
+pub mod lead;
 pub mod reader;
 pub mod tame;
 pub mod writer;

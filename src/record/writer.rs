@@ -10,12 +10,13 @@ use zstd::stream::write::Encoder;
 use crate::model::sample::Sample;
 
 use super::format::{Error, INDEX_SIZE, IndexEntry, Record, Start, write_head};
+use super::lead::seal;
 use super::reader::{self, Recording};
 
 /// Samples per segment.
 pub const SAMPLES: u64 = 60;
 /// Level 3 in a window of 256 KiB: 1.4 MB of memory; higher levels gain little (measured).
-const LEVEL: i32 = 3;
+pub(super) const LEVEL: i32 = 3;
 const WINDOW_LOG: u32 = 18;
 /// Old segments are dropped when they are at least this share of the file.
 const STALE_SHARE: u64 = 8;
@@ -134,6 +135,15 @@ impl Writer {
     #[must_use]
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
+    }
+
+    /// Puts whole segments before all else, as [`super::lead::lead`] gives them.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn begin_with(&mut self, sealed: &[u8]) -> Result<(), Error> {
+        let Some(out) = self.out.as_mut().filter(|_| self.segment.is_none()) else { return Ok(()) };
+        out.write_all(sealed).and_then(|()| out.flush()).map_err(|source| Error::Io { path: self.path.clone(), source })
     }
 
     /// Writes one tick: the sample, and what was said of it. With the engine's state before the sample a segment
@@ -294,21 +304,6 @@ fn mend(file: &mut File, path: &Path) -> Result<(), Error> {
     let records: Vec<Record> = Recording::open_at(path, whole)?.collect();
     file.set_len(whole).map_err(io)?;
     file.seek(SeekFrom::Start(whole)).map_err(io)?;
-    let stamps: Vec<i64> = records
-        .iter()
-        .filter_map(|r| match r {
-            Record::Sample(sample) => Some(sample.at.wall_ms),
-            _ => None,
-        })
-        .collect();
-    let (Some(first_ms), Some(last_ms)) = (stamps.first().copied(), stamps.last().copied()) else { return Ok(()) };
-    let mut encoder = Encoder::new(&mut *file, LEVEL).map_err(io)?;
-    for record in &records {
-        encoder.write_all(&record.encode().map_err(io)?).map_err(io)?;
-    }
-    encoder.finish().map_err(io)?;
-    let segment_len = file.stream_position().map_err(io)? - whole;
-    let entry = IndexEntry { segment_len, first_ms, last_ms, samples: stamps.len() as u64 };
-    file.write_all(&entry.encode()).map_err(io)?;
+    file.write_all(&seal(&records).map_err(io)?).map_err(io)?;
     file.sync_all().map_err(io)
 }

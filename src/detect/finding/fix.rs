@@ -67,7 +67,16 @@ pub struct Fix {
     pub verify: Command,
 }
 
+/// The risk of what only looks.
+pub const ONLY_LOOKS: &str = "none: read-only";
+
 impl Fix {
+    /// It only reads: it cures nothing, and is no reason for a gain.
+    #[must_use]
+    pub fn only_looks(&self) -> bool {
+        self.risk.starts_with(ONLY_LOOKS)
+    }
+
     /// The language of the verification, where it is another one than the command's: a statement is verified in psql, unless that says.
     #[must_use]
     pub fn verify_in(&self) -> Option<&'static str> {

@@ -35,7 +35,7 @@ pub fn draw(app: &App, picture: &Picture, overlay: &Overlay, theme: &Theme, fram
         Overlay::Messages { scroll } => messages::draw(picture, *scroll, theme, frame, area),
         Overlay::Query { source, query, scroll } => postgres::query::draw(picture, source, *query, *scroll, theme, frame, area),
         Overlay::Card { tab, key, scroll } => card::draw(app, picture, (*tab, key), *scroll, theme, frame, area),
-        Overlay::Time { back } => time::draw(&app.keymap, picture, *back, theme, frame, area),
+        Overlay::Time { back } => time::draw(app, picture, *back, theme, frame, area),
         Overlay::CopyView { .. } => {}
     }
 }

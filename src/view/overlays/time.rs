@@ -5,7 +5,8 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Clear;
 
-use crate::app::keymap::{Action, Keymap};
+use crate::app::App;
+use crate::app::keymap::Action;
 use crate::config::Meaning;
 use crate::detect::diagnosis::rfc3339;
 use crate::diagnose::{Mode, Picture};
@@ -22,7 +23,7 @@ use crate::view::widgets::{lines, titled};
 /// │ ✖ 03:11:02 to 03:11:40  stress-ng takes 1.9 of 2 CPUs …                                           │
 /// ╰───────────────────────────────────────────────────────────────────────────────────────────────────╯
 /// ```
-pub fn draw(keymap: &Keymap, picture: &Picture, back: usize, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+pub fn draw(app: &App, picture: &Picture, back: usize, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     const ROWS: u16 = 14;
     let h = &picture.history;
     let height = ROWS.min(area.height);
@@ -32,10 +33,13 @@ pub fn draw(keymap: &Keymap, picture: &Picture, back: usize, theme: &Theme, fram
     let now_ms = h.at_ms.back().copied().unwrap_or(0);
     let when = at_ms.map_or_else(|| "not kept".to_owned(), clock);
     let ago = at_ms.map_or(0.0, |at| (now_ms - at) as f64 / 1e3);
-    let key = |action| keymap.first(action);
+    let key = |action| app.keymap.first(action);
     let moves = format!("{}{} move", key(Action::Earlier), key(Action::Later));
     let incidents = format!("{} {} incidents", key(Action::IncidentBefore), key(Action::IncidentAfter));
     let keys = match picture.mode {
+        Mode::Live if app.reaches_back => {
+            format!("{moves} · {incidents} · {} further back · {} live", key(Action::PageUp), key(Action::Back))
+        }
         Mode::Live => format!("{moves} · {incidents} · {} live", key(Action::Back)),
         Mode::Replay { .. } => {
             let minute = format!("{} {} a minute", key(Action::PageUp), key(Action::PageDown));

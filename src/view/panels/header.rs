@@ -6,6 +6,7 @@ use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
 use crate::app::App;
+use crate::app::keymap::Action;
 use crate::config::Meaning;
 use crate::diagnose::{Mode, Picture, RecordingState};
 use crate::model::facts::quota_cores;
@@ -91,7 +92,9 @@ fn right(app: &App, picture: &Picture, theme: &Theme) -> Vec<Span<'static>> {
             spans.push(Span::styled(own, theme.style(Meaning::Muted)));
         }
         (None, Mode::Replay { paused, ended, speed_percent }) => {
+            let now = app.keymap.first(Action::Close);
             let word = match (ended, paused) {
+                _ if app.visiting => format!("{} the past, {now} to now ", theme.pick("◀", "<")),
                 (true, _) => "end of recording ".to_owned(),
                 (false, true) => "replay paused ".to_owned(),
                 (false, false) => format!("replay {}x ", short(f64::from(speed_percent) / 100.0)),

@@ -8,6 +8,7 @@ use crate::app::App;
 use crate::config::Meaning;
 use crate::detect::finding::{Evidence, Finding};
 use crate::diagnose::Picture;
+use crate::model::journal::Before;
 use crate::model::unit::short;
 use crate::view::theme::Theme;
 use crate::view::widgets::text::{cut, wrap};
@@ -37,19 +38,37 @@ pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, 
         return lines(&rows.collect::<Vec<_>>(), theme, frame, inside);
     };
     let inside = titled("Why", &format!("confidence {}", short(f.confidence)), theme, frame, area);
-    lines(&rows(f, &picture.diagnosis.findings, usize::from(inside.width), theme), theme, frame, inside);
+    lines(&rows(f, (app.before(f), &picture.diagnosis.findings), usize::from(inside.width), theme), theme, frame, inside);
 }
 
-fn rows(f: &Finding, all: &[Finding], width: usize, theme: &Theme) -> Vec<Line<'static>> {
+fn rows(f: &Finding, (before, all): (Option<&Before>, &[Finding]), width: usize, theme: &Theme) -> Vec<Line<'static>> {
     let mut rows: Vec<Line<'static>> =
         wrap(&f.title, width).into_iter().map(|text| Line::from(Span::styled(text, theme.style(Meaning::Title)))).collect();
     let server = if f.source == "host" { String::new() } else { format!(" on {}", f.source) };
     let blame = format!("Source: {} {}{server}", f.subject.kind.word(), f.subject.label);
     rows.push(Line::from(Span::styled(blame, theme.style(Meaning::Muted))));
+    let known = before.map(|before| wrap(&seen_before(before), width)).unwrap_or_default();
+    rows.extend(known.into_iter().map(|text| Line::from(Span::styled(text, theme.style(Meaning::Accent)))));
     rows.extend(f.evidence.iter().map(|e| evidence(e, "", width, theme)));
     rows.extend(f.against.iter().map(|e| evidence(e, "against? ", width, theme)));
     rows.extend(related(f, all, width, theme));
     rows
+}
+
+/// `seen twice before, last on 3 Nov 02:10Z; "Pause it" took 4.1 s/s off`.
+fn seen_before(before: &Before) -> String {
+    let last = jiff::Timestamp::from_millisecond(before.last_ms).unwrap_or_default().strftime("%-d %b %H:%MZ");
+    let times = match before.times {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        n => format!("{n} times"),
+    };
+    let helped = before.helped.as_ref().map(|(fix, gained)| match gained {
+        gained if *gained >= 0.05 => format!("; \"{fix}\" took {} s/s off", short(*gained)),
+        _ => format!("; \"{fix}\" resolved it"),
+    });
+    let failed = before.failed.as_ref().map(|fix| format!("; \"{fix}\" did not help"));
+    format!("seen {times} before, last on {last}{}{}", helped.unwrap_or_default(), failed.unwrap_or_default())
 }
 
 /// What it explains and when that came up, and what costs as much.

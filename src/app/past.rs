@@ -1,0 +1,114 @@
+//! What is known from before, and what is noted for the next time: what was found, which fix was copied, what became of it. Live only.
+
+use std::collections::BTreeMap;
+
+use crate::detect::finding::Finding;
+use crate::detect::memory::Outcome;
+use crate::diagnose::{Mode, Picture};
+use crate::model::journal::{Before, Entry, Happened, Past, stem};
+
+use super::{App, Effect};
+
+/// Evaluations for which a finding must stand to be noted.
+const STANDS: u32 = 3;
+/// What was gone for longer is noted anew when it comes again, ms.
+const CALM_MS: i64 = 60_000;
+
+/// What is known, and what is noted of this session.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Journal {
+    past: Past,
+    standing: BTreeMap<Of, Standing>,
+}
+
+/// Id, source, and whom it blames.
+type Of = (String, String, String);
+
+/// A finding that stands, or stood a moment ago.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Standing {
+    /// For how many evaluations.
+    looks: u32,
+    last_ms: i64,
+    /// Its key when it was seen last.
+    key: String,
+    /// What was known of it when it came up.
+    before: Option<Before>,
+    /// It ended, at that moment.
+    ended: Option<String>,
+}
+
+fn of(f: &Finding) -> Of {
+    (f.id.clone(), f.source.clone(), stem(&f.subject.label))
+}
+
+impl Journal {
+    /// What is known from before.
+    #[must_use]
+    pub fn new(past: Past) -> Self {
+        Self { past, standing: BTreeMap::new() }
+    }
+
+    fn note(&mut self, entries: &[Entry]) -> Vec<Effect> {
+        entries.iter().for_each(|entry| self.past.add(entry));
+        if entries.is_empty() { Vec::new() } else { vec![Effect::Note(entries.to_vec())] }
+    }
+}
+
+impl App {
+    /// What is known of the finding from before it came up this time.
+    #[must_use]
+    pub fn before(&self, finding: &Finding) -> Option<&Before> {
+        self.journal.standing.get(&of(finding))?.before.as_ref()
+    }
+
+    /// What a picture adds to the journal.
+    pub(super) fn note(&mut self, picture: &Picture) -> Vec<Effect> {
+        if picture.mode != Mode::Live {
+            return Vec::new();
+        }
+        let at_ms = picture.at.wall_ms;
+        let journal = &mut self.journal;
+        let mut entries = Vec::new();
+        let entry = |of: &Of, what, title: &str, gained| {
+            let (id, source, subject) = of.clone();
+            Entry { at_ms, what, id, source, subject, title: title.to_owned(), gained }
+        };
+        journal.standing.retain(|_, s| at_ms - s.last_ms <= CALM_MS);
+        for f in picture.diagnosis.findings.iter().filter(|f| f.raised() && !f.id.starts_with("source.")) {
+            let of = of(f);
+            let before = || journal.past.of_finding(&f.id, &f.source, &f.subject.label).cloned();
+            let standing =
+                journal.standing.entry(of.clone()).or_insert_with(|| Standing { before: before(), ..Standing::default() });
+            (standing.looks, standing.last_ms) = (standing.looks.saturating_add(1), at_ms);
+            standing.key.clone_from(&f.key);
+            if standing.looks == STANDS {
+                entries.push(entry(&of, Happened::Found, &f.title, 0.0));
+            }
+        }
+        for r in &picture.diagnosis.resolved {
+            let known = journal.standing.iter_mut().find(|(_, s)| s.key == r.key && s.looks >= STANDS);
+            let Some((of, standing)) = known.filter(|(_, s)| s.ended.as_ref() != Some(&r.at)) else { continue };
+            standing.ended = Some(r.at.clone());
+            let what = match r.outcome {
+                Outcome::Resolved => Happened::Resolved,
+                Outcome::NotResolved => Happened::NotResolved,
+                Outcome::WentAway | Outcome::LoadWentAway => Happened::Ended,
+            };
+            entries.push(entry(of, what, "", (r.before - r.after).max(0.0)));
+        }
+        journal.note(&entries)
+    }
+
+    /// That a fix of the selected finding was copied.
+    pub(super) fn note_copy(&mut self) -> Vec<Effect> {
+        let Some((picture, (finding, fix))) = self.shown().zip(self.finding().zip(self.fix())) else { return Vec::new() };
+        // What only looks cures nothing.
+        if picture.mode != Mode::Live || fix.only_looks() {
+            return Vec::new();
+        }
+        let (id, source, subject) = of(finding);
+        let (at_ms, title) = (picture.at.wall_ms, fix.title.clone());
+        self.journal.note(&[Entry { at_ms, what: Happened::Copied, id, source, subject, title, gained: 0.0 }])
+    }
+}

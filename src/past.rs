@@ -1,0 +1,121 @@
+//! What was kept, seen from the live screen: the session that saw a moment as a replay, and when something was wrong in any of them.
+//! Files are opened by a thread: a disk that hangs must not stop the keys.
+
+use std::path::{Path, PathBuf};
+
+use tokio::sync::oneshot;
+
+use crate::app::Visit;
+use crate::detect::diagnosis::rfc3339;
+use crate::engine::{Handle, ReplayOptions, replay};
+use crate::record::format::Record;
+use crate::record::kept::{EVERY_MS, Session, sessions};
+use crate::record::reader::Recording;
+use crate::report::incidents::{Incident, Incidents};
+
+/// Where a visit led to.
+#[derive(Debug)]
+pub enum Arrived {
+    /// A session that was kept, and what to tell of it.
+    There(Handle, String),
+    /// There is nothing: why.
+    Nowhere(String),
+    /// What was asked for is now.
+    Now,
+}
+
+/// Goes there; the answer comes when the session is open.
+#[must_use]
+pub fn visit(dir: PathBuf, to: Visit) -> oneshot::Receiver<Arrived> {
+    let (sender, arrived) = oneshot::channel();
+    let work = move || _ = sender.send(go(&dir, to));
+    _ = std::thread::Builder::new().name("past".into()).spawn(work);
+    arrived
+}
+
+fn go(dir: &Path, to: Visit) -> Arrived {
+    let all = sessions(dir);
+    match to {
+        Visit::Now => Arrived::Now,
+        Visit::Moment { at_ms, later } => match place(&all, at_ms, later) {
+            Some((session, at_ms)) => open(session, at_ms),
+            None if later => Arrived::Now,
+            None => Arrived::Nowhere(format!("nothing was kept before {}", rfc3339(at_ms))),
+        },
+        Visit::Incident { at_ms, later } => match incident(&all, at_ms, later) {
+            Some((session, since_ms)) => open(session, since_ms),
+            None => Arrived::Nowhere(format!("no {} incident in what was kept", if later { "later" } else { "earlier" })),
+        },
+    }
+}
+
+/// The session that saw the moment; where none did, the next one on the way, at its nearer end.
+fn place(all: &[Session], at_ms: i64, later: bool) -> Option<(&Session, i64)> {
+    let saw = |s: &&Session| (s.span_ms.0..=s.span_ms.1).contains(&at_ms);
+    if let Some(session) = all.iter().rev().find(saw) {
+        return Some((session, at_ms));
+    }
+    if later {
+        return all.iter().filter(|s| s.span_ms.0 > at_ms).map(|s| (s, s.span_ms.0)).min_by_key(|(_, at)| *at);
+    }
+    all.iter().filter(|s| s.span_ms.1 < at_ms).map(|s| (s, s.span_ms.1)).max_by_key(|(_, at)| *at)
+}
+
+/// When the next incident on the way began, and where: by what was said then, nothing is judged anew.
+fn incident(all: &[Session], at_ms: i64, later: bool) -> Option<(&Session, i64)> {
+    let begins = |s: &Session| incidents(&s.path).into_iter().map(|i| i.span_ms.0).collect::<Vec<_>>();
+    if later {
+        let on_the_way = all.iter().filter(|s| s.span_ms.1 > at_ms);
+        return on_the_way
+            .filter_map(|s| Some((s, begins(s).into_iter().find(|at| *at > at_ms + EVERY_MS)?)))
+            .min_by_key(|(_, at)| *at);
+    }
+    let on_the_way = all.iter().rev().filter(|s| s.span_ms.0 < at_ms);
+    on_the_way.into_iter().find_map(|s| Some((s, begins(s).into_iter().rfind(|at| *at < at_ms)?)))
+}
+
+/// What was wrong in a recording, by what was said then.
+fn incidents(path: &Path) -> Vec<Incident> {
+    let mut incidents = Incidents::default();
+    if let Ok(mut recording) = Recording::open(path) {
+        told(&mut incidents, &mut recording, i64::MIN);
+    }
+    incidents.all()
+}
+
+/// Folds what a recording says from a moment on.
+pub fn told(incidents: &mut Incidents, recording: &mut Recording, from_ms: i64) {
+    let mut at_ms = 0;
+    for record in recording {
+        match record {
+            Record::Start(start) => incidents.every(start.every_ms),
+            Record::Sample(sample) => at_ms = sample.at.wall_ms,
+            Record::Diagnosis(json) if at_ms >= from_ms => incidents.add(at_ms, &json),
+            Record::Diagnosis(_) | Record::Other(_) => {}
+        }
+    }
+}
+
+fn open(session: &Session, at_ms: i64) -> Arrived {
+    let file = Some(session.path.clone());
+    match replay(ReplayOptions { file, from_ms: Some(at_ms), speed_percent: 100, paused: true }) {
+        Ok(handle) => Arrived::There(handle, format!("as it was kept at {}", rfc3339(at_ms))),
+        Err(error) => Arrived::Nowhere(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_nothing_was_kept_the_next_session_on_the_way_is_meant() {
+        let session = |first, last| Session { path: format!("{first}").into(), span_ms: (first, last) };
+        let all = [session(0, 100), session(300, 400), session(350, 500)];
+        let at = |moment, later| place(&all, moment, later).map(|(s, at)| (s.span_ms.0, at));
+        assert_eq!(at(50, false), Some((0, 50)));
+        assert_eq!(at(380, true), Some((350, 380)), "the newer of two");
+        assert_eq!((at(200, false), at(200, true)), (Some((0, 100)), Some((300, 300))));
+        assert_eq!((at(-5, false), at(600, true)), (None, None));
+    }
+}

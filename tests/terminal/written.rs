@@ -1,0 +1,171 @@
+//! What the screen writes: recordings, copies, sessions that are kept; also on a full disk.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use perftop::record::format::Record;
+
+use super::tty::{PATIENCE, Tty, temporary};
+
+#[test]
+fn the_incident_is_written_and_sealed_on_leaving() {
+    let dir = temporary("incident");
+    let mut tty =
+        Tty::open_program("sh", &["-c", &format!("cd {} && exec {}", dir.display(), env!("CARGO_BIN_EXE_perftop"))], &[]);
+    tty.wait_for("live");
+    tty.send(b"w");
+    tty.wait_for("recording to");
+    tty.send(b"q");
+    assert_eq!(tty.exit_code(), Some(0));
+    let files: Vec<_> = std::fs::read_dir(&dir).unwrap().map(|e| e.unwrap().path()).collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    let replay = Command::new(env!("CARGO_BIN_EXE_perftop")).args(["replay", "--verify"]).arg(&files[0]).output().unwrap();
+    assert!(replay.status.success(), "{replay:?}");
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+/// What is written of an incident begins before the key was pressed, and its report stands beside it.
+#[test]
+fn an_incident_is_written_with_what_led_up_to_it_and_its_report() {
+    let (dir, state) = (temporary("lead"), temporary("lead-state"));
+    let command = format!("cd {} && exec {} --no-config", dir.display(), env!("CARGO_BIN_EXE_perftop"));
+    let mut tty = Tty::open_program("sh", &["-c", &command], &[("XDG_STATE_HOME", state.to_str().unwrap())]);
+    tty.wait_for("live");
+    let kept = || std::fs::read_dir(state.join("perftop/sessions")).into_iter().flatten().next();
+    let start = Instant::now();
+    while kept().is_none_or(|e| e.unwrap().metadata().unwrap().len() <= 1_000) {
+        assert!(start.elapsed() < PATIENCE, "nothing is kept");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let pressed_ms = jiff::Timestamp::now().as_millisecond();
+    tty.send(b"w");
+    tty.wait_for("recording to");
+    // The first samples of the recording itself.
+    std::thread::sleep(Duration::from_millis(2_500));
+    tty.send(b"w");
+    let files = |extension: &str| -> Vec<std::path::PathBuf> {
+        let all = std::fs::read_dir(&dir).unwrap().map(|e| e.unwrap().path());
+        all.filter(|path| path.extension().is_some_and(|e| e == extension)).collect()
+    };
+    let start = Instant::now();
+    while files("md").first().is_none_or(|path| std::fs::metadata(path).unwrap().len() == 0) {
+        assert!(start.elapsed() < PATIENCE, "no report; there is: {}", tty.text());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    tty.send(b"q");
+    assert_eq!(tty.exit_code(), Some(0));
+    let report = std::fs::read_to_string(&files("md")[0]).unwrap();
+    assert!(report.contains("# Performance report"), "{report}");
+    let recording = &files("perftop")[0];
+    let samples = perftop::record::reader::Recording::open(recording).unwrap();
+    let stamps: Vec<i64> = samples.filter_map(|r| if let Record::Sample(s) = r { Some(s.at.wall_ms) } else { None }).collect();
+    assert!(stamps[0] < pressed_ms && stamps[stamps.len() - 1] > pressed_ms, "{stamps:?}, pressed at {pressed_ms}");
+    assert!(stamps.is_sorted(), "{stamps:?}");
+    let replay = Command::new(env!("CARGO_BIN_EXE_perftop")).args(["replay", "--verify"]).arg(recording).output().unwrap();
+    let said = String::from_utf8_lossy(&replay.stdout);
+    assert!(replay.status.success() && said.contains(" 0 differ; ") && !said.starts_with("0 "), "{replay:?}");
+    for dir in [dir, state] {
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+}
+
+/// A disk that runs full (here a file system of 8 KiB in a mount namespace) ends the recording and nothing else.
+#[test]
+fn a_full_disk_ends_the_recording_and_the_screen_goes_on() {
+    let dir = temporary("full");
+    let script = format!(
+        "mount -t tmpfs -o size=8k none {0} && cd {0} && HOME={0} XDG_STATE_HOME={0} exec {1}",
+        dir.display(),
+        env!("CARGO_BIN_EXE_perftop")
+    );
+    let own = ["--user", "--map-root-user", "--mount"];
+    if !Command::new("unshare").args(own).arg("true").status().is_ok_and(|s| s.success()) {
+        eprintln!("SKIPPED: no mount namespace for this user, a full disk cannot be had");
+        return;
+    }
+    let mut tty = Tty::open_program("unshare", &[own[0], own[1], own[2], "sh", "-c", &script], &[]);
+    tty.wait_for("live");
+    // The session that is kept by itself is not begun on such a disk.
+    tty.redrawn("this session is not kept: ");
+    tty.send(b"w");
+    // It may fail with its first segment, before any frame said that it began.
+    tty.redrawn("rec stopped");
+    tty.send(b"2");
+    tty.wait_for("Processes");
+    tty.send(b"\x03");
+    assert_eq!(tty.exit_code(), Some(0));
+    tty.assert_given_back();
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn a_copy_reaches_the_terminal_and_a_private_file() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = std::env::temp_dir().join(format!("perftop-home-{}", std::process::id()));
+    std::fs::create_dir_all(&home).unwrap();
+    let mut tty = Tty::open(&[], &[("HOME", home.to_str().unwrap()), ("XDG_RUNTIME_DIR", "")]);
+    tty.wait_for("live");
+    tty.send(b"Y");
+    tty.wait_for("\x1b]52;c;");
+    tty.wait_for("sent to the");
+    let file = home.join(".perftop-copy");
+    assert!(std::fs::read_to_string(&file).unwrap().starts_with("perftop "));
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    tty.send(b"\x03");
+    tty.exit_code();
+    std::fs::remove_dir_all(home).unwrap();
+}
+
+/// What the screen saw is there afterwards, however it was left, and the first time it says so; it can be off.
+#[test]
+fn what_the_screen_saw_is_kept_and_that_is_said_once() {
+    let state = temporary("kept");
+    let sessions = || {
+        let all = std::fs::read_dir(state.join("perftop/sessions")).into_iter().flatten();
+        all.filter(|e| e.as_ref().unwrap().path().extension().is_some_and(|e| e == "perftop")).count()
+    };
+    let envs = [("XDG_STATE_HOME", state.to_str().unwrap())];
+    let mut tty = Tty::open(&["--no-config"], &envs);
+    tty.wait_for("is kept for a day");
+    tty.wait_for("live");
+    // Two at once.
+    let mut second = Tty::open(&["--no-config"], &envs);
+    second.wait_for("live");
+    rustix::process::kill_process(tty.perftop(), rustix::process::Signal::KILL).unwrap();
+    tty.exit_code();
+    second.send(b"q");
+    second.exit_code();
+    assert!(!second.text().contains("is kept for a day"), "it was said before");
+    assert_eq!(sessions(), 2);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_perftop"));
+    let told = command.args(["--no-config", "incidents"]).envs(envs).output().unwrap();
+    assert!(told.status.success(), "{told:?}");
+    let off = state.join("off.toml");
+    std::fs::write(&off, "[sessions]\nkeep = false\n").unwrap();
+    let mut tty = Tty::open(&["--config", off.to_str().unwrap()], &envs);
+    tty.wait_for("live");
+    tty.send(b"q");
+    tty.exit_code();
+    assert_eq!(sessions(), 2);
+    std::fs::remove_dir_all(state).unwrap();
+}
+
+/// From the live screen back into what was kept, and to now again; the live engine goes on behind it.
+#[test]
+fn the_time_axis_reaches_back_into_what_was_kept() {
+    let state = temporary("past");
+    let sessions = state.join("perftop/sessions");
+    std::fs::create_dir_all(&sessions).unwrap();
+    let case = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/cpu_hog.perftop");
+    std::fs::copy(case, sessions.join("20261120T000000Z-1.perftop")).unwrap();
+    let mut tty = Tty::open(&["--no-config"], &[("XDG_STATE_HOME", state.to_str().unwrap())]);
+    tty.wait_for("live");
+    tty.send(b"[");
+    tty.wait_for("the past, q to now");
+    tty.redrawn("stress-ng");
+    tty.send(b"q");
+    tty.redrawn("live");
+    tty.send(b"q");
+    assert_eq!(tty.exit_code(), Some(0));
+    std::fs::remove_dir_all(state).unwrap();
+}
