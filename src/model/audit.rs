@@ -194,6 +194,13 @@ pub const TOUCHED: &[Touched] = &[
     row(Use::Write, "**.perftop", "a recording, under the name you gave"),
     row(Use::Look, "**/perftop/sessions", "sessions that were kept, in the state directory: ~/.local/state, or XDG_STATE_HOME"),
     row(Use::Look, ABOVE, "whose home it is: in another user's nothing is written"),
+    row(Use::Read, "**/perftop/journal.jsonl", "what was found before, and what helped"),
+    row(
+        Use::Write,
+        "**/perftop/journal.jsonl*",
+        "what was found, which fix was copied, what became of it; sessions.keep = false: nothing",
+    ),
+    row(Use::Write, "**.md", "the report of an incident that w wrote, beside it"),
     row(
         Use::Read,
         "**/perftop/sessions/*.perftop",
