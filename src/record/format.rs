@@ -12,6 +12,8 @@ use super::tame;
 pub const FORMAT: u16 = 1;
 /// First four bytes of a zstd skippable frame.
 pub const SKIPPABLE: u32 = 0x184D_2A50;
+/// Level 3 in a window of 256 KiB: 1.4 MB of memory; higher levels gain little (measured).
+pub const LEVEL: i32 = 3;
 const HEAD: &[u8; 8] = b"PERFTOP\n";
 const INDEX: &[u8; 4] = b"PTIX";
 /// No record is longer: a hostile length must not take the memory.

@@ -6,9 +6,8 @@ use std::path::Path;
 
 use zstd::stream::write::Encoder;
 
-use super::format::{Error, INDEX_SIZE, IndexEntry, Record};
+use super::format::{Error, INDEX_SIZE, IndexEntry, LEVEL, Record};
 use super::reader::{Recording, segments, whole_length};
-use super::writer::LEVEL;
 
 /// So much of it at least, where there is as much, ms.
 pub const LEAD_MS: i64 = 600_000;

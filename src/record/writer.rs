@@ -9,14 +9,13 @@ use zstd::stream::write::Encoder;
 
 use crate::model::sample::Sample;
 
-use super::format::{Error, INDEX_SIZE, IndexEntry, Record, Start, write_head};
+use super::format::{Error, INDEX_SIZE, IndexEntry, LEVEL, Record, Start, write_head};
 use super::lead::seal;
 use super::reader::{self, Recording};
 
 /// Samples per segment.
 pub const SAMPLES: u64 = 60;
-/// Level 3 in a window of 256 KiB: 1.4 MB of memory; higher levels gain little (measured).
-pub(super) const LEVEL: i32 = 3;
+/// 256 KiB.
 const WINDOW_LOG: u32 = 18;
 /// Old segments are dropped when they are at least this share of the file.
 const STALE_SHARE: u64 = 8;
