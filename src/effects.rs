@@ -17,7 +17,7 @@ use crate::commands::report;
 use crate::engine::Ask;
 use crate::model::foreign::Foreign;
 use crate::record::journal::Journal;
-use crate::report::incident::markdown::Target;
+use crate::report::incident::Target;
 use crate::terminal::{self, Screen};
 
 /// What the loop does next.

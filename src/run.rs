@@ -18,7 +18,7 @@ use crate::engine::Handle;
 use crate::model::dashboard::Dashboard;
 use crate::pointer::Pointer;
 use crate::record::journal;
-use crate::report::incident::markdown::Target;
+use crate::report::incident::Target;
 use crate::signals::{Ending, Stopping, Turn};
 use crate::stage::Stage;
 use crate::terminal::{self, Screen};

@@ -12,7 +12,8 @@ use std::process::Command;
 
 use perftop::detect::diagnosis::Diagnosis;
 use perftop::engine::{Playback, ReplayOptions};
-use perftop::report::incident::markdown::{Target, render};
+use perftop::report::incident::Target;
+use perftop::report::incident::markdown::render;
 use perftop::report::incident::{Story, html};
 
 const TARGETS: [Target; 4] = [

@@ -7,7 +7,7 @@ use crate::cli::{Report, ReportFormat};
 use crate::config::Settings;
 use crate::diagnose::chart::{ByHand, Chart};
 use crate::report::chart;
-use crate::report::incident::{Story, html, markdown};
+use crate::report::incident::{Story, Target, html, markdown};
 
 use super::failure::{Failure, print};
 use super::kept::{judged_all, parts};
@@ -52,7 +52,7 @@ pub fn run(options: &Report, settings: &Settings) -> Result<u8, Failure> {
 ///
 /// # Errors
 /// A recording that cannot be read, or a file that cannot be written or is there.
-pub fn beside(recording: &Path, targets: &[markdown::Target; 4]) -> Result<PathBuf, Failure> {
+pub fn beside(recording: &Path, targets: &[Target; 4]) -> Result<PathBuf, Failure> {
     let mut story: Option<Story> = None;
     judged(recording, (None, None), |diagnosis, facts| match &mut story {
         Some(story) => story.add(diagnosis, facts),
@@ -66,10 +66,10 @@ pub fn beside(recording: &Path, targets: &[markdown::Target; 4]) -> Result<PathB
 }
 
 /// The limits of the gauges, for the figures of the host.
-pub fn targets(settings: &Settings) -> [markdown::Target; 4] {
+pub fn targets(settings: &Settings) -> [Target; 4] {
     let pair =
         |what: &str| (settings.number(&format!("targets.{what}_warning")), settings.number(&format!("targets.{what}_critical")));
-    let of = |name, at, limits| markdown::Target { name, at, limits };
+    let of = |name, at, limits| Target { name, at, limits };
     [
         of("CPU busy", 0, pair("cpu")),
         of("memory used", 1, pair("memory")),

@@ -9,7 +9,7 @@ use crate::model::history::Group;
 use crate::model::unit::short;
 use crate::report::chart;
 
-use super::markdown::Target;
+use super::figures::{Target, figures};
 use super::plan::{self, HORIZONS, Item};
 use super::story::{Story, Told};
 use super::words;
@@ -203,22 +203,20 @@ fn host(out: &mut String, story: &Story, targets: &[Target]) {
         out,
         "</p>\n<table><thead><tr><th>figure</th><th>mean</th><th>peak</th><th>target</th><th></th></tr></thead><tbody>"
     );
-    for target in targets {
-        let Some((mean, peak)) = story.mean(&|p| p.host[target.at]).zip(story.peaks.host[target.at]) else {
-            let (name, limit) = (escape(target.name), target.limits.0);
-            _ = writeln!(out, "<tr><td>{name}</td><td>unknown</td><td></td><td>&lt; {limit:.0} %</td><td>?</td></tr>");
-            continue;
+    for figure in figures(story, targets) {
+        let (mean, peak) = figure.values.unwrap_or_else(|| ("unknown".into(), String::new()));
+        let (class, sign) = match (figure.above, &figure.target) {
+            (Some(Some(Severity::Critical)), _) => ("critical", "✖ above"),
+            (Some(Some(_)), _) => ("warning", "▲ above"),
+            (Some(None), _) => ("good", "✓"),
+            (None, Some(_)) => ("", "?"),
+            (None, None) => ("", ""),
         };
-        let (class, sign) = match peak {
-            p if p >= target.limits.1 => ("critical", "✖ above"),
-            p if p >= target.limits.0 => ("warning", "▲ above"),
-            _ => ("good", "✓"),
-        };
+        let target = escape(&figure.target.unwrap_or_default());
         _ = writeln!(
             out,
-            "<tr><td>{}</td><td>{mean:.0} %</td><td>{peak:.0} %</td><td>&lt; {:.0} %</td><td class=\"{class}\">{sign}</td></tr>",
-            escape(target.name),
-            target.limits.0
+            "<tr><td>{}</td><td>{mean}</td><td>{peak}</td><td>{target}</td><td class=\"{class}\">{sign}</td></tr>",
+            escape(&figure.name)
         );
     }
     _ = writeln!(out, "</tbody></table>");
@@ -236,11 +234,13 @@ fn bottleneck(out: &mut String, story: &Story, n: usize, told: &Told) {
     );
     _ = writeln!(
         out,
-        "<p>{}; there for {}. <code>{}</code> on {}.</p>",
+        "<p>{}; there for {}. {} (<code>{}</code> on {}). Confidence {:.1}.</p>",
         escape(&words::impact(story, told)),
         words::lasted(told),
+        escape(&f.subject.label),
         f.id,
-        escape(&f.source)
+        escape(&f.source),
+        f.confidence
     );
     _ = writeln!(
         out,

@@ -3,25 +3,16 @@
 use std::fmt::Write as _;
 
 use crate::detect::diagnosis::rfc3339;
+use crate::detect::finding::Severity;
 use crate::model::unit::{seconds, short};
 use crate::report::chart;
 use crate::report::markdown::{code, escape};
 
+use super::figures::{Target, figures};
 use super::plan::{self, HORIZONS, Item};
 use super::story::{Story, Told};
 use super::words;
 use crate::diagnose::chart::{ByHand, Chart};
-
-/// A figure of the host against its target, percent.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Target {
-    /// What.
-    pub name: &'static str,
-    /// Its place in the points of the time line.
-    pub at: usize,
-    /// Warning and critical.
-    pub limits: (f64, f64),
-}
 
 /// The whole report.
 #[must_use]
@@ -54,30 +45,22 @@ pub fn render(story: &Story, targets: &[Target]) -> String {
     out
 }
 
-/// Current against target: means and peaks of what everyone asks for first.
 fn current(out: &mut String, story: &Story, targets: &[Target]) {
     _ = writeln!(out, "\n## Current performance\n\n| figure | mean | peak | target | |\n|---|---|---|---|---|");
-    let waiting = |p: &super::story::Point| p.waits.values().sum::<f64>();
-    let peaks = &story.peaks;
-    let rows = [
-        ("waiting, s/s", &waiting as &dyn Fn(&super::story::Point) -> f64, peaks.waiting),
-        ("foreground time, s/s", &|p| p.total, peaks.total),
-    ];
-    for (name, of, peak) in rows {
-        let mean = story.mean(&|p| Some(of(p))).unwrap_or(0.0);
-        _ = writeln!(out, "| {name} | {} | {} | | |", short(mean), short(peak));
-    }
-    for target in targets {
-        let Some((mean, peak)) = story.mean(&|p| p.host[target.at]).zip(peaks.host[target.at]) else {
-            _ = writeln!(out, "| {} | unknown | | < {:.0} % | ? |", target.name, target.limits.0);
-            continue;
+    for figure in figures(story, targets) {
+        let (mean, peak) = figure.values.unwrap_or_else(|| ("unknown".into(), String::new()));
+        let sign = match (figure.above, &figure.target) {
+            (Some(Some(Severity::Critical)), _) => "✖",
+            (Some(Some(_)), _) => "▲",
+            (Some(None), _) => "✓",
+            (None, Some(_)) => "?",
+            (None, None) => "",
         };
-        let sign = match peak {
-            p if p >= target.limits.1 => "✖",
-            p if p >= target.limits.0 => "▲",
-            _ => "✓",
-        };
-        _ = writeln!(out, "| {} | {mean:.0} % | {peak:.0} % | < {:.0} % | {sign} |", target.name, target.limits.0);
+        let target = figure.target.unwrap_or_default();
+        // An empty cell has one space.
+        let cells =
+            [figure.name.as_str(), &mean, &peak, &target, sign].map(|c| if c.is_empty() { " ".into() } else { format!(" {c} ") });
+        _ = writeln!(out, "|{}|", cells.join("|"));
     }
 }
 

@@ -44,10 +44,10 @@ impl Item<'_> {
         }
     }
 
-    /// What it gives back, s/s; a cure and a relief of one cause give the same back once.
+    /// What it gives back, s/s; a cure and a relief of one cause give the same back once, and what only looks gives nothing.
     #[must_use]
     pub fn gain(&self) -> Option<f64> {
-        self.cause.finding.impact.benefit_s_per_s.filter(|s| *s > 0.0)
+        self.cause.finding.impact.benefit_s_per_s.filter(|s| *s > 0.0 && !self.fix.only_looks())
     }
 }
 
