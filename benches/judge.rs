@@ -10,11 +10,13 @@ use perftop::app::keymap::Key;
 use perftop::app::{App, Msg};
 use perftop::config::{ThemeFile, builtin_themes};
 use perftop::diagnose::{Mode, Own};
-use perftop::engine::Engine;
+use perftop::engine::{Engine, Playback, ReplayOptions, to_json};
 use perftop::model::postgres::{Catalog, TableRow};
 use perftop::model::sample::Sample;
 use perftop::record::format::Record;
+use perftop::record::kept;
 use perftop::record::reader::Recording;
+use perftop::record::writer::SAMPLES;
 use perftop::view;
 use perftop::view::theme::{Depth, Targets, Theme};
 use ratatui::Terminal;
@@ -60,7 +62,54 @@ fn main() {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         println!("| {name} | {processes} | {:.3} | {:.3} | {bytes} |", median(folds), median(draws));
     }
+    for case in ["control_fast_disk", "pg_missing_index"] {
+        a_day(&Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/cases/{case}.perftop")));
+    }
     long_tables(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/pg_missing_index.perftop"));
+}
+
+/// A day as it is kept: what it weighs, and how long it takes to be anywhere in it.
+fn a_day(case: &Path) {
+    const EVERY_MS: i64 = kept::EVERY_MS;
+    let samples: Vec<Sample> =
+        Recording::open(case).unwrap().filter_map(|r| if let Record::Sample(s) = r { Some(*s) } else { None }).collect();
+    let dir = std::env::temp_dir().join(format!("perftop-bench-{}", std::process::id()));
+    let first_ms = samples[0].at.wall_ms;
+    let mut writer = kept::begin(&dir, first_ms).unwrap();
+    // All of the day, whatever it weighs.
+    writer.may_weigh = None;
+    let path = writer.file().unwrap().to_path_buf();
+    let mut engine = Engine::default();
+    let looks = kept::KEPT_MS / EVERY_MS;
+    for n in 0..looks {
+        let mut sample = samples[n as usize % samples.len()].clone();
+        // The clocks go on; what is read goes round, with a restart each time.
+        sample.at.wall_ms = first_ms + n * EVERY_MS;
+        sample.at.mono_ns = samples[0].at.mono_ns + (n * EVERY_MS) as u64 * 1_000_000;
+        let state = (n as u64).is_multiple_of(SAMPLES).then(|| engine.state());
+        let said = to_json(&engine.fold(&sample).evaluation.diagnosis);
+        writer.write(state, sample, said).unwrap();
+    }
+    writer.finish().unwrap();
+    let bytes = std::fs::metadata(&path).unwrap().len();
+    let mut times = Vec::new();
+    for seek in 0..200 {
+        let from_ms = Some(first_ms + (seek * 7919) % looks * EVERY_MS);
+        let start = Instant::now();
+        let mut playback =
+            Playback::open(&ReplayOptions { file: Some(path.clone()), from_ms, speed_percent: 100, paused: true }).unwrap();
+        playback.step().unwrap();
+        times.push(start.elapsed());
+    }
+    std::fs::remove_dir_all(dir).unwrap();
+    times.sort();
+    println!(
+        "\na day of {looks} looks at {}: {:.1} MB; anywhere in it within {:.1} ms, p99 {:.1} ms (aim 50)",
+        case.file_stem().unwrap().to_string_lossy(),
+        bytes as f64 / 1e6,
+        median(times.clone()),
+        times[197].as_secs_f64() * 1e3
+    );
 }
 
 /// Ten thousand tables in 34 databases on the screen of PostgreSQL: a key and the frame after it, for each of a hundred steps.
