@@ -143,6 +143,14 @@ fn the_flowchart_is_one_and_can_be_walked() {
     assert!(shows(&by_hand).contains("YES, by hand"), "{}", shows(&by_hand));
     let taken_back = [Key::Char('6'), Key::Right, Key::Char('a'), Key::Char('a'), Key::Char('a')];
     assert!(!shows(&taken_back).contains("YES, by hand"), "{}", shows(&taken_back));
+    // Up from the first branch is the start, and down from there the live branch.
+    let at_start = [Key::Char('6'), Key::Left];
+    assert!(shows(&at_start).contains("▸Does anyone lose time?"), "{}", shows(&at_start));
+    assert!(shows(&at_start).contains("▸ Do requests hang at a service here?"), "{}", shows(&at_start));
+    let down = [&at_start[..], &[Key::Down; 8]].concat();
+    assert!(shows(&down).contains(" Does anyone lose time?") && !shows(&down).contains("▸Does"), "{}", shows(&down));
+    let by_arrows = [&[Key::Char('6')][..], &[Key::Up; 30]].concat();
+    assert!(shows(&by_arrows).contains("▸Does anyone lose time?"), "{}", shows(&by_arrows));
     // From a question to its evidence, and from a finding to its place.
     let mut walked = app(&sick, &[Key::Char('6'), Key::Enter]);
     assert_eq!(walked.screen, Screen::Triage);

@@ -1,6 +1,6 @@
 //! The flowchart as one walks it: where one stands, what one answered by hand.
 
-use crate::diagnose::chart::{Answer, ByHand, Chart};
+use crate::diagnose::chart::{AT_START, Answer, ByHand, Chart};
 use crate::model::source::SourceKind;
 
 use super::{App, Screen};
@@ -57,6 +57,14 @@ impl App {
         let (limb, node) = self.standing(&chart);
         let count = |limb: usize| chart.limbs.get(limb).map_or(0, |l| l.nodes.len());
         if !self.chart.listed {
+            // The start stands above all branches.
+            if by < 0 && node == 0 && limb != AT_START {
+                return self.stand(&chart, AT_START, count(AT_START).saturating_sub(1));
+            }
+            if by > 0 && limb == AT_START && node + 1 >= count(AT_START) {
+                let below = if chart.live() == AT_START { AT_START + 1 } else { chart.live() };
+                return self.stand(&chart, below, 0);
+            }
             return self.stand(&chart, limb, node.saturating_add_signed(by).min(count(limb).saturating_sub(1)));
         }
         let before: usize = (0..limb).map(count).sum();

@@ -10,11 +10,11 @@ use crate::model::unit::short;
 pub fn text(chart: &Chart) -> String {
     let (lost, all) = chart.losing;
     let mut out = format!("Does anyone lose time? {}: {} of {} s/s are waits\n", chart.loses.word(), short(lost), short(all));
-    for node in chart.start.iter().filter(|n| n.answer != Answer::No) {
+    for node in chart.start().filter(|n| n.answer != Answer::No) {
         _ = writeln!(out, "{} {}: {}", node.question.text, node.answer.word(), node.because);
     }
-    for (at, limb) in chart.limbs.iter().enumerate() {
-        let last = at + 1 == chart.limbs.len();
+    for (at, limb) in chart.branches().iter().enumerate() {
+        let last = at + 1 == chart.branches().len();
         _ = writeln!(out, "{} {}: {}", if last { "└─" } else { "├─" }, limb.branch.name, verdict(limb));
         let trunk = if last { "   " } else { "│  " };
         let no = limb.nodes.iter().filter(|n| n.answer == Answer::No).count();
@@ -51,7 +51,10 @@ pub fn mermaid(chart: &Chart) -> String {
     let mut out = "graph TD\n".to_owned();
     let head = format!("Does anyone lose time? {}: {} of {} s/s", chart.loses.word(), short(lost), short(all));
     _ = writeln!(out, "    start{{{}}}", quoted(&head));
-    for (at, limb) in chart.limbs.iter().enumerate() {
+    for (n, node) in chart.start().filter(|n| n.answer == Answer::Yes).enumerate() {
+        _ = writeln!(out, "    start --- s{n}[{}]", quoted(&line(node)));
+    }
+    for (at, limb) in chart.branches().iter().enumerate() {
         _ = writeln!(out, "    start --> b{at}[{}]", quoted(&format!("{}: {}", limb.branch.name, verdict(limb))));
         if limb.verdict > Verdict::Info {
             continue;
@@ -64,7 +67,7 @@ pub fn mermaid(chart: &Chart) -> String {
             from = id;
         }
     }
-    for (at, limb) in chart.limbs.iter().enumerate().filter(|(_, l)| l.verdict == Verdict::Cause) {
+    for (at, limb) in chart.branches().iter().enumerate().filter(|(_, l)| l.verdict == Verdict::Cause) {
         let leaf = limb.leaf.map_or_else(String::new, |n| format!(",b{at}q{n},b{at}q{n}a"));
         _ = writeln!(out, "    classDef cause stroke-width:4px\n    class b{at}{leaf} cause");
     }

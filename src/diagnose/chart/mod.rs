@@ -136,18 +136,27 @@ pub struct Chart {
     pub open: bool,
     /// Does the foreground lose time at all?
     pub loses: Answer,
-    /// What is asked at the start.
-    pub start: Vec<Node>,
-    /// A limb for each branch.
+    /// What is asked at the start, then a limb for each branch.
     pub limbs: Vec<Limb>,
 }
+
+/// The start, as a limb: what clients suffer, whatever the cause.
+static BEGINNING: Branch = Branch { name: "Start", kind: SourceKind::Host, states: &[], questions: &[] };
+/// Its place among the limbs.
+pub const AT_START: usize = 0;
 
 impl Chart {
     /// The answers of a diagnosis, and what the operator answered by hand.
     #[must_use]
     pub fn of(diagnosis: &Diagnosis, by_hand: &ByHand) -> Self {
-        let first = diagnosis.findings.iter().find(|f| f.raised()).map(|f| f.key.as_str());
-        let limbs: Vec<Limb> = branches().map(|branch| limb(branch, diagnosis, by_hand, first)).collect();
+        let at_start = |f: &&Finding| start().any(|question| question.id == f.id);
+        let raised = || diagnosis.findings.iter().filter(|f| f.raised());
+        // What clients suffer is where it begins; the way leads on to what causes it, where that is known.
+        let first = raised().find(|f| !at_start(f)).or_else(|| raised().next()).map(|f| f.key.as_str());
+        let of = |branch, questions: Vec<&'static Question>| limb((branch, &questions), diagnosis, by_hand, first);
+        let limbs = std::iter::once(of(&BEGINNING, start().collect()))
+            .chain(branches().map(|branch| of(branch, branch.questions.iter().collect())))
+            .collect();
         let time = &diagnosis.time;
         let lost = time.foreground_s_per_s - time.productive_s_per_s;
         let blind = diagnosis.unknown.iter().any(|u| u.id == "host.cpu.contention");
@@ -156,17 +165,28 @@ impl Chart {
             true => Answer::Yes,
             false => Answer::No,
         };
-        let start = start().map(|question| node(question, diagnosis, by_hand)).collect();
         let open = much(time.unexplained_s_per_s, time.foreground_s_per_s);
-        Self { losing: (lost.max(0.0), time.foreground_s_per_s), open, loses, start, limbs }
+        Self { losing: (lost.max(0.0), time.foreground_s_per_s), open, loses, limbs }
     }
 
-    /// The limb that is looked at first: that of the first cause, else the first of which something is wrong or unknown.
+    /// What is asked at the start.
+    pub fn start(&self) -> impl Iterator<Item = &Node> {
+        self.limbs.iter().take(1).flat_map(|limb| &limb.nodes)
+    }
+
+    /// The branches: all limbs but the start.
+    #[must_use]
+    pub fn branches(&self) -> &[Limb] {
+        self.limbs.get(1..).unwrap_or_default()
+    }
+
+    /// The limb that is looked at first: that of the first cause, else the first of which something is wrong or unknown; the start only
+    /// where nothing else is worse.
     #[must_use]
     pub fn live(&self) -> usize {
-        let best =
-            self.limbs.iter().enumerate().min_by(|(_, a), (_, b)| a.verdict.cmp(&b.verdict).then(b.waits.total_cmp(&a.waits)));
-        best.map_or(0, |(at, _)| at)
+        let order = |(at, limb): &(usize, &Limb)| (limb.verdict, *at == AT_START);
+        let best = self.limbs.iter().enumerate().min_by(|a, b| order(a).cmp(&order(b)).then(b.1.waits.total_cmp(&a.1.waits)));
+        best.map_or(AT_START, |(at, _)| at)
     }
 
     /// Where a finding stands: its limb and its node.
@@ -179,17 +199,17 @@ impl Chart {
     /// Where it all ends, in a sentence, when no cause is found; `None` when one is.
     #[must_use]
     pub fn end(&self) -> Option<&'static str> {
-        let has = |verdict| self.limbs.iter().any(|limb| limb.verdict == verdict);
-        let asked = |id: &str| self.start.iter().any(|n| n.question.id == id && n.answer == Answer::Yes);
+        let has = |verdict| self.branches().iter().any(|limb| limb.verdict == verdict);
+        let asked = |id: &str| self.start().any(|n| n.question.id == id && n.answer == Answer::Yes);
         match () {
             () if has(Verdict::Cause) || has(Verdict::AlsoCause) => None,
-            () if self.start.iter().any(|n| n.answer == Answer::Yes && n.question.id != "app.unexplained") => Some(
+            () if self.start().any(|n| n.answer == Answer::Yes && n.question.id != "app.unexplained") => Some(
                 "Clients suffer, and no cause was found here. Look at what they call: the services upstream, and hosts that nobody watches.",
             ),
             () if self.open || asked("app.unexplained") => {
                 Some("Cannot tell: foreground time is lost, and no cause explains enough of it.")
             }
-            () if self.limbs.iter().any(|limb| limb.verdict == Verdict::Info && limb.lost >= 0.1) => {
+            () if self.branches().iter().any(|limb| limb.verdict == Verdict::Info && limb.lost >= 0.1) => {
                 Some("No cause above info: what was found keeps nobody waiting but itself. Look at what it does.")
             }
             () if self.loses == Answer::Unknown || has(Verdict::Unknown) => {
@@ -202,8 +222,13 @@ impl Chart {
     }
 }
 
-fn limb(branch: &'static Branch, diagnosis: &Diagnosis, by_hand: &ByHand, first: Option<&str>) -> Limb {
-    let nodes: Vec<Node> = branch.questions.iter().map(|question| node(question, diagnosis, by_hand)).collect();
+fn limb(
+    (branch, questions): (&'static Branch, &[&'static Question]),
+    diagnosis: &Diagnosis,
+    by_hand: &ByHand,
+    first: Option<&str>,
+) -> Limb {
+    let nodes: Vec<Node> = questions.iter().map(|question| node(question, diagnosis, by_hand)).collect();
     // What the operator answered with no is none of it.
     let mine = |f: &&Finding| nodes.iter().any(|n| n.question.id == f.id && !(n.by_hand && n.answer == Answer::No));
     let roots = || diagnosis.findings.iter().filter(mine).filter(|f| f.raised());

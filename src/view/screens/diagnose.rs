@@ -10,7 +10,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::app::App;
 use crate::config::Meaning;
 use crate::diagnose::Picture;
-use crate::diagnose::chart::{Answer, Chart, Limb, Verdict};
+use crate::diagnose::chart::{AT_START, Answer, Chart, Limb, Verdict};
 use crate::model::unit::short;
 use crate::view::panels;
 use crate::view::panels::way::TRUNK;
@@ -39,18 +39,21 @@ pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, 
         return list(&chart, at, theme, frame, area);
     }
     let start = Rect { height: 3.min(area.height), ..area };
-    begin(&chart, theme, frame, start);
+    begin(&chart, at.0 == AT_START, theme, frame, start);
     let boxes = places(&chart, Rect { y: area.y + 3, height: BOX, ..area });
-    for (n, (limb, place)) in chart.limbs.iter().zip(&boxes).enumerate() {
-        branch(limb, n == at.0, theme, frame, *place);
+    for (n, (limb, place)) in chart.branches().iter().zip(&boxes).enumerate() {
+        let chosen = n + 1 == at.0;
+        branch(limb, chosen, theme, frame, *place);
         let centre = place.x + place.width / 2;
         let live = limb.verdict == Verdict::Cause;
         put(frame, centre, start.y + 2, theme.pick("┬", "+"), theme.style(Meaning::Border));
-        put(frame, centre, place.y, theme.pick(if live { "┷" } else { "┴" }, "+"), edge(limb, n == at.0, theme));
+        put(frame, centre, place.y, theme.pick(if live { "┷" } else { "┴" }, "+"), edge(limb, chosen, theme));
     }
-    let Some(place) = boxes.get(at.0) else { return };
     let below = Rect { y: area.y + 3 + BOX, height: area.height - 3 - BOX, ..area };
-    down(&chart.limbs[at.0], *place, below, theme, frame);
+    // From the start itself the way goes on below all boxes.
+    if let Some((place, limb)) = at.0.checked_sub(1).and_then(|n| Some((boxes.get(n)?, chart.branches().get(n)?))) {
+        down(limb, *place, below, theme, frame);
+    }
     let rest = Rect { y: below.y + 1, height: below.height.saturating_sub(1), ..below };
     panels::way::draw(app, picture, (&chart, at), theme, frame, rest);
 }
@@ -58,7 +61,7 @@ pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, 
 /// Where the box of each branch stands.
 #[must_use]
 pub fn places(chart: &Chart, area: Rect) -> Vec<Rect> {
-    let count = chart.limbs.len().max(1) as u16;
+    let count = chart.branches().len().max(1) as u16;
     let width = area.width / count;
     let wider = area.width % count;
     let at = |n: u16| n * width + n.min(wider);
@@ -71,7 +74,7 @@ fn put(frame: &mut Frame<'_>, x: u16, y: u16, symbol: &str, style: Style) {
     }
 }
 
-fn begin(chart: &Chart, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+fn begin(chart: &Chart, chosen: bool, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let inside = titled("Start", "Tab list · a answer by hand · ⏎ evidence", theme, frame, area);
     let (lost, all) = chart.losing;
     let loses = match chart.loses {
@@ -80,10 +83,11 @@ fn begin(chart: &Chart, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
         Answer::Unknown => "unknown: not all of it can be seen".to_owned(),
     };
     let mut spans = vec![
-        Span::styled(" Does anyone lose time? ", theme.style(Meaning::Text)),
+        Span::styled(if chosen { theme.pick("▸", ">") } else { " " }, theme.style(Meaning::Accent)),
+        Span::styled("Does anyone lose time? ", theme.style(Meaning::Text)),
         Span::styled(loses, theme.style(colour(chart.loses))),
     ];
-    for node in chart.start.iter().filter(|n| n.answer == Answer::Yes) {
+    for node in chart.start().filter(|n| n.answer == Answer::Yes) {
         spans.push(Span::styled(format!("   {} ", node.question.text), theme.style(Meaning::Text)));
         spans.push(Span::styled(format!("yes: {}", node.because), theme.style(Meaning::Warning)));
     }
@@ -153,13 +157,7 @@ fn down(limb: &Limb, place: Rect, below: Rect, theme: &Theme, frame: &mut Frame<
 fn list(chart: &Chart, (limb_at, node_at): (usize, usize), theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let inside = titled("All questions", "Tab chart", theme, frame, area);
     let width = usize::from(inside.width);
-    let (mut all, mut cursor) = (vec![Line::from(Span::styled(" Start", theme.style(Meaning::Title)))], 0);
-    for node in &chart.start {
-        all.push(row(node, false, width, theme));
-        if node.answer == Answer::Yes {
-            all.extend(paragraph(&format!("      {}", node.because), Meaning::Muted, width, theme));
-        }
-    }
+    let (mut all, mut cursor) = (Vec::new(), 0);
     for (l, limb) in chart.limbs.iter().enumerate() {
         let (word, meaning) = says(limb, theme);
         all.push(Line::from(vec![
