@@ -13,7 +13,7 @@ mod redis;
 use std::collections::BTreeMap;
 
 use crate::detect::diagnosis::{Diagnosis, IDLE};
-use crate::detect::finding::{Finding, Severity};
+use crate::detect::finding::{Class, Finding, Severity};
 use crate::detect::headline::much;
 use crate::detect::rule::matches;
 use crate::detect::rules;
@@ -277,7 +277,9 @@ fn answer<'a>(question: &Question, diagnosis: &'a Diagnosis) -> (Answer, String,
     let total = diagnosis.time.foreground_s_per_s;
     // A symptom has given its seconds to its cause, and is there all the same; so is what costs nobody but itself.
     let counts = |f: &&Finding| {
-        let there = question.any || f.severity != Severity::Info || f.explained_by.is_some() || f.costs(total);
+        // Of what costs time and of what will fail, little and not yet are a no; what happened, happened.
+        let happened = matches!(f.class, Class::Error | Class::Outcome | Class::Hygiene);
+        let there = question.any || happened || f.severity != Severity::Info || f.explained_by.is_some() || f.costs(total);
         f.id == id && f.muted.is_none() && there
     };
     if let Some(f) = diagnosis.findings.iter().find(counts) {
@@ -303,7 +305,6 @@ fn answer<'a>(question: &Question, diagnosis: &'a Diagnosis) -> (Answer, String,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::finding::Class;
     use crate::detect::rules::RULES;
 
     #[test]
