@@ -141,6 +141,31 @@ fn a_long_time_line_counts_each_look_alike() {
     assert!(looks.iter().rev().skip(1).all(|n| *n == looks[0]), "{looks:?}");
 }
 
+/// What led up to an incident is kept at each fifth second, the incident at each: a mean is one of time.
+#[test]
+fn looks_that_are_further_apart_stand_for_more() {
+    let path = case("cpu_hog");
+    let options = ReplayOptions { file: Some(path), from_ms: None, speed_percent: 100, paused: false };
+    let mut playback = Playback::open(&options).unwrap();
+    let looks: Vec<_> = std::iter::from_fn(|| playback.step()).map(|j| j.evaluation).take(2).collect();
+    let look = |n: usize, at_s: i64| {
+        let (mut d, mut facts) = (looks[0].diagnosis.clone(), (*looks[0].facts).clone());
+        (d.time.foreground_s_per_s, facts.at.wall_ms) = (n as f64, at_s * 1000);
+        (d, facts)
+    };
+    let (first, facts) = look(0, 1000);
+    let mut story = Story::begin(&first, &facts);
+    // Ten seconds at 0 in two looks, ten at 10 in ten.
+    let later = [(0, 1005), (0, 1010)].into_iter().chain((1011..=1020).map(|at| (10, at)));
+    for (n, at) in later {
+        let (d, facts) = look(n, at);
+        story.add(&d, &facts);
+    }
+    let mean = story.mean(&|p| Some(p.total)).unwrap();
+    assert!((4.5..=5.0).contains(&mean), "{mean}");
+    assert!((story.spent.0 - 100.0).abs() < 1e-6, "{:?}", story.spent);
+}
+
 #[test]
 fn before_and_after_name_what_changed_and_only_that() {
     let diff = |before: &str, after: &str| {

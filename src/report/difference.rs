@@ -22,14 +22,16 @@ const SAME: (f64, f64) = (0.1, 0.005);
 pub struct Side {
     /// What happened in it.
     pub story: Story,
-    /// Foreground seconds per second by state, summed over the looks.
+    /// Foreground seconds by state.
     states: BTreeMap<&'static str, f64>,
-    /// What servers do: calls per second and seconds per second, summed over the looks.
+    /// What servers do: calls and seconds.
     work: BTreeMap<(String, String), (f64, f64)>,
-    /// Looks at which a server told what it does.
+    /// Seconds in which a server told what it does.
     told: BTreeMap<String, f64>,
     /// The newest settings, by server and name.
     settings: BTreeMap<(String, String), String>,
+    /// Seconds that its diagnoses stand for.
+    stands_s: f64,
 }
 
 impl Side {
@@ -37,8 +39,14 @@ impl Side {
     #[must_use]
     pub fn begin(d: &Diagnosis, facts: &Facts) -> Self {
         let story = Story::begin(d, facts);
-        let mut side =
-            Self { story, states: BTreeMap::new(), work: BTreeMap::new(), told: BTreeMap::new(), settings: BTreeMap::new() };
+        let mut side = Self {
+            story,
+            states: BTreeMap::new(),
+            work: BTreeMap::new(),
+            told: BTreeMap::new(),
+            settings: BTreeMap::new(),
+            stands_s: 0.0,
+        };
         side.count(d, facts);
         side
     }
@@ -50,18 +58,20 @@ impl Side {
     }
 
     fn count(&mut self, d: &Diagnosis, facts: &Facts) {
+        let stands_s = self.story.stands_s;
+        self.stands_s += stands_s;
         for row in &d.time.states {
-            *self.states.entry(row.state.id()).or_default() += row.s_per_s;
+            *self.states.entry(row.state.id()).or_default() += row.s_per_s * stands_s;
         }
         for kind in KINDS {
             for id in (kind.servers)(facts) {
                 let all = (kind.work)(facts, id);
                 if !all.is_empty() {
-                    *self.told.entry(id.to_owned()).or_default() += 1.0;
+                    *self.told.entry(id.to_owned()).or_default() += stands_s;
                 }
                 for work in all {
                     let sum = self.work.entry((id.to_owned(), work.name)).or_default();
-                    *sum = (sum.0 + work.per_s, sum.1 + work.busy);
+                    *sum = (sum.0 + work.per_s * stands_s, sum.1 + work.busy * stands_s);
                 }
                 let settings = (kind.settings)(facts, id);
                 self.settings.extend(settings.into_iter().map(|(name, value)| ((id.to_owned(), name), value)));
@@ -69,16 +79,12 @@ impl Side {
         }
     }
 
-    fn looks(&self) -> f64 {
-        self.story.looks.max(1) as f64
-    }
-
     fn span(&self) -> String {
         format!("{}, {}", rfc3339(self.story.span_ms.0), seconds(self.story.seconds()))
     }
 
     fn mean(&self, sum: Option<&f64>) -> f64 {
-        sum.copied().unwrap_or(0.0) / self.looks()
+        sum.copied().unwrap_or(0.0) / self.stands_s.max(1e-9)
     }
 }
 
@@ -183,8 +189,8 @@ fn work(out: &mut String, a: &Side, b: &Side) {
     let names: BTreeSet<&(String, String)> = a.work.keys().chain(b.work.keys()).collect();
     let mean = |side: &Side, key: &(String, String)| {
         let (per_s, busy) = side.work.get(key).copied().unwrap_or_default();
-        let looks = side.told.get(&key.0).copied().unwrap_or(1.0);
-        (per_s / looks, busy / looks)
+        let seconds = side.told.get(&key.0).copied().unwrap_or(1.0);
+        (per_s / seconds, busy / seconds)
     };
     let mut all: Vec<_> = names.into_iter().map(|key| (key, mean(a, key), mean(b, key))).collect();
     all.retain(|(_, x, y)| changed(x.1, y.1));

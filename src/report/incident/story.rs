@@ -34,6 +34,8 @@ pub struct Point {
     pub gap: bool,
     /// Looks that are joined in it.
     pub looks: u32,
+    /// Seconds that they stand for: a recording may be of looks that are not equally far apart.
+    pub seconds: f64,
 }
 
 /// Highest figures of single looks: waiting and foreground, s/s, and those of the host.
@@ -95,6 +97,8 @@ pub struct Story {
     pub peaks: Peaks,
     /// Seconds in which somebody looked.
     pub watched: f64,
+    /// Seconds that the newest diagnosis stands for.
+    pub stands_s: f64,
     /// Looks that a point of the time line holds.
     stride: u32,
     /// The shortest distance of two diagnoses, ms.
@@ -118,6 +122,7 @@ impl Story {
             spent: (0.0, 0.0, 0.0),
             peaks: Peaks::default(),
             watched: 0.0,
+            stands_s: 0.0,
             stride: 1,
             step_ms: None,
             worst: first.clone(),
@@ -137,6 +142,8 @@ impl Story {
         }
         let dt = if gap { 0.0 } else { since_ms as f64 / 1000.0 };
         self.watched += dt;
+        // The first one, and one that nobody looked before, stand for as long as is usual.
+        self.stands_s = if dt > 0.0 { dt } else { self.step_ms.map_or(1.0, |step| step as f64 / 1000.0) };
         self.looks += 1;
         self.span_ms.1 = at_ms;
         let time = &d.time;
@@ -157,7 +164,7 @@ impl Story {
         if weight(d) > weight(&self.worst) || weight(&self.worst) == (0, 0, 0) {
             self.worst = d.clone();
         }
-        self.draw(point(d, facts, at_ms, gap));
+        self.draw(point(d, facts, (at_ms, self.stands_s), gap));
     }
 
     /// Onto the time line: neighbours are joined, ever more of them.
@@ -245,12 +252,12 @@ impl Story {
         all
     }
 
-    /// The mean of a figure over all looks at which it was known.
+    /// The mean of a figure over the time in which it was known.
     #[must_use]
     pub fn mean(&self, of: &dyn Fn(&Point) -> Option<f64>) -> Option<f64> {
-        let known = self.points.iter().filter_map(|p| Some((of(p)?, f64::from(p.looks))));
-        let (sum, looks) = known.fold((0.0, 0.0), |(sum, all), (value, looks)| (sum + value * looks, all + looks));
-        (looks > 0.0).then(|| sum / looks)
+        let known = self.points.iter().filter_map(|p| Some((of(p)?, p.seconds)));
+        let (sum, seconds) = known.fold((0.0, 0.0), |(sum, all), (value, seconds)| (sum + value * seconds, all + seconds));
+        (seconds > 0.0).then(|| sum / seconds)
     }
 
     /// The shortest distance of two looks, ms.
@@ -274,7 +281,7 @@ fn weight(d: &Diagnosis) -> (usize, i64, usize) {
     (fails.min(1), (benefit * 1000.0) as i64, raised().count())
 }
 
-fn point(d: &Diagnosis, facts: &Facts, at_ms: i64, gap: bool) -> Point {
+fn point(d: &Diagnosis, facts: &Facts, (at_ms, seconds): (i64, f64), gap: bool) -> Point {
     let mut waits = BTreeMap::new();
     for row in &d.time.states {
         if let Some(group) = row.state.group() {
@@ -299,12 +306,13 @@ fn point(d: &Diagnosis, facts: &Facts, at_ms: i64, gap: bool) -> Point {
         host: [cpu, memory, disk, full],
         gap,
         looks: 1,
+        seconds,
     }
 }
 
-/// Two neighbours as one: means, weighted by their looks.
+/// Two neighbours as one: means, weighted by the time that they stand for.
 fn joined(a: &Point, b: &Point) -> Point {
-    let (m, n) = (f64::from(a.looks), f64::from(b.looks));
+    let (m, n) = (a.seconds, b.seconds);
     let mean = |a: f64, b: f64| (a * m + b * n) / (m + n);
     let groups: std::collections::BTreeSet<Group> = a.waits.keys().chain(b.waits.keys()).copied().collect();
     let of = |p: &Point, group: &Group| p.waits.get(group).copied().unwrap_or(0.0);
@@ -314,5 +322,5 @@ fn joined(a: &Point, b: &Point) -> Point {
         (a, b) => a.or(b),
     });
     let (total, unexplained) = (mean(a.total, b.total), mean(a.unexplained, b.unexplained));
-    Point { at_ms: a.at_ms, total, waits, unexplained, host, gap: a.gap, looks: a.looks + b.looks }
+    Point { at_ms: a.at_ms, total, waits, unexplained, host, gap: a.gap, looks: a.looks + b.looks, seconds: m + n }
 }
