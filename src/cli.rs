@@ -235,7 +235,7 @@ pub struct Incidents {
 pub struct Report {
     /// The recording; without one the sessions that were kept: between --from and --to, else the newest
     pub file: Option<PathBuf>,
-    /// Begin here: 14:03:22 of the recording's first day, UTC as on the screen, or 2026-11-20T03:12:07Z
+    /// Begin here: 14:03:22 (UTC, as on the screen) of the recording's first day, of kept sessions the last one past; or 2026-11-20T03:12:07Z
     #[arg(long, value_name = "TIME")]
     pub from: Option<String>,
     /// End here

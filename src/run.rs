@@ -1,6 +1,7 @@
 //! The loop of the screen: keys, the newest picture, signals; draws only when something changed.
 //! Awaits nothing but its own queues.
 
+use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use futures_util::StreamExt;
 use tokio::sync::mpsc;
 
 use crate::app::keymap::{Key, Keymap};
-use crate::app::{App, DashboardView, Journal, Msg};
+use crate::app::{App, DashboardView, Effect, Journal, Msg};
 use crate::effects::{Effects, Next};
 use crate::engine::Handle;
 use crate::model::dashboard::Dashboard;
@@ -136,10 +137,11 @@ async fn turn(
             Some(text) = noticed.recv() => vec![Msg::Notice(text)],
             came = stage.next() => came,
         };
-        for effect in msgs.into_iter().flat_map(|msg| app.update(msg)).collect::<Vec<_>>() {
+        let mut left: VecDeque<Effect> = msgs.into_iter().flat_map(|msg| app.update(msg)).collect();
+        while let Some(effect) = left.pop_front() {
             match effects.carry_out(effect, stage.asks(), screen)? {
                 Next::GoOn => {}
-                Next::Visit(to) => stage.visit(to).into_iter().for_each(|msg| _ = app.update(msg)),
+                Next::Visit(to) => left.extend(stage.visit(to).into_iter().flat_map(|msg| app.update(msg))),
                 Next::TakenAnew { stopped } => {
                     pointer = Pointer::default();
                     if stopped {

@@ -41,12 +41,15 @@ impl Stage {
         &self.past.as_ref().unwrap_or(&self.live).asks
     }
 
-    /// Goes there; who is on the way elsewhere does not arrive.
+    /// Goes there; who is on the way already arrives first.
     pub fn visit(&mut self, to: Visit) -> Vec<Msg> {
         if to == Visit::Now {
             return self.now();
         }
-        self.arriving = self.sessions.clone().map(|dir| visit(dir, to));
+        // One wish after the other: a key that is held must not start a thread each time.
+        if self.arriving.is_none() {
+            self.arriving = self.sessions.clone().map(|dir| visit(dir, to));
+        }
         Vec::new()
     }
 
@@ -58,16 +61,15 @@ impl Stage {
 
     /// What comes next of it.
     pub async fn next(&mut self) -> Vec<Msg> {
-        let past = self.past.is_some();
-        let (shown, goes_on) = match &mut self.past {
-            Some(past) => (&mut past.pictures, true),
-            None => (&mut self.live.pictures, self.goes_on),
-        };
+        let visiting = self.past.is_some();
         tokio::select! {
             arrived = arrival(&mut self.arriving) => self.arrive(arrived),
-            newest = picture(shown, goes_on) => match newest {
-                Some(picture) => self.failed().into_iter().chain([Msg::Picture(picture)]).collect(),
-                None if past => self.now(),
+            newest = shown(self.past.as_mut()) => newest.map_or_else(|| self.now(), |picture| vec![Msg::Picture(picture)]),
+            newest = picture(&mut self.live.pictures, self.goes_on) => match newest {
+                Some(picture) => {
+                    let msg = if visiting { Msg::Behind(picture) } else { Msg::Picture(picture) };
+                    self.failed().into_iter().chain([msg]).collect()
+                }
                 None => {
                     self.goes_on = false;
                     vec![Msg::Ended("the engine ended: this is the last picture".into())]
@@ -114,6 +116,14 @@ impl Stage {
 async fn arrival(arriving: &mut Option<oneshot::Receiver<Arrived>>) -> Arrived {
     match arriving {
         Some(arriving) => arriving.await.unwrap_or_else(|_| Arrived::Nowhere("what was kept cannot be opened".into())),
+        None => std::future::pending().await,
+    }
+}
+
+/// The next one of the past, where that is shown; `None` when it ends.
+async fn shown(past: Option<&mut Handle>) -> Option<Arc<Picture>> {
+    match past {
+        Some(past) => picture(&mut past.pictures, true).await,
         None => std::future::pending().await,
     }
 }

@@ -55,7 +55,7 @@ impl App {
     pub(super) fn page_time(&mut self, pages: i64) -> Vec<Effect> {
         match self.picture.as_ref().filter(|_| self.replays()) {
             Some(picture) => {
-                let to_ms = picture.at.wall_ms + pages * PAGE_S * 1000;
+                let to_ms = picture.at.wall_ms.saturating_add(pages * PAGE_S * 1000);
                 let visit = Visit::Moment { at_ms: to_ms, later: pages > 0 };
                 vec![if self.visiting { Effect::Visit(visit) } else { Effect::Seek { to_ms } }]
             }
@@ -76,7 +76,7 @@ impl App {
     fn beyond(&mut self) -> Vec<Effect> {
         let oldest = self.history().and_then(|h| h.at_ms.front().copied());
         match oldest.filter(|_| self.reaches_back && !self.replays()) {
-            Some(oldest) => vec![Effect::Visit(Visit::Moment { at_ms: oldest - PAGE_S * 1000, later: false })],
+            Some(oldest) => vec![Effect::Visit(Visit::Moment { at_ms: oldest.saturating_sub(PAGE_S * 1000), later: false })],
             None => Vec::new(),
         }
     }

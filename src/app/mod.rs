@@ -28,7 +28,7 @@ mod update;
 use std::sync::Arc;
 
 use crate::detect::finding::{Evidence, Finding, Fix};
-use crate::diagnose::Picture;
+use crate::diagnose::{Picture, Recording};
 use crate::model::demand::Demand;
 use crate::model::facts::ProcFacts;
 use crate::model::foreign::Foreign;
@@ -146,6 +146,8 @@ pub enum Msg {
     },
     /// A newer picture.
     Picture(Arc<Picture>),
+    /// A newer one of now, while a kept session is shown.
+    Behind(Arc<Picture>),
     /// Something to tell the operator, such as what became of a copy.
     Notice(String),
     /// The engine ended.
@@ -283,6 +285,8 @@ pub struct App {
     pub muting: Option<(String, String)>,
     /// A recording was begun or ended by a key, and no picture shows it yet.
     pub recording: Option<bool>,
+    /// How what is recorded of now stood last.
+    pub recorded: Option<Recording>,
     /// The keys in force.
     pub keymap: Arc<Keymap>,
 }
@@ -308,6 +312,7 @@ impl Default for App {
             pending_g: false,
             muting: None,
             recording: None,
+            recorded: None,
             keymap: Arc::default(),
         }
     }

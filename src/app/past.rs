@@ -5,19 +5,25 @@ use std::collections::BTreeMap;
 use crate::detect::finding::Finding;
 use crate::detect::memory::Outcome;
 use crate::diagnose::{Mode, Picture};
+use crate::model::counter::Stamp;
 use crate::model::journal::{Before, Entry, Happened, Past, stem};
 
 use super::{App, Effect};
 
 /// Evaluations for which a finding must stand to be noted.
 const STANDS: u32 = 3;
-/// What was gone for longer is noted anew when it comes again, ms.
-const CALM_MS: i64 = 60_000;
+/// What was gone for longer is noted anew when it comes again, seconds in which somebody looked; and for so many looks.
+const CALM_S: f64 = 60.0;
+const CALM_LOOKS: u32 = 3;
+/// Between two looks that are further apart nobody knows what was: a screen that was stopped, a machine that slept.
+const LOOKS_S: f64 = 10.0;
 
 /// What is known, and what is noted of this session.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Journal {
     past: Past,
+    /// When the picture before was taken.
+    last: Option<Stamp>,
     standing: BTreeMap<Of, Standing>,
 }
 
@@ -29,7 +35,8 @@ type Of = (String, String, String);
 struct Standing {
     /// For how many evaluations.
     looks: u32,
-    last_ms: i64,
+    /// For how long and how many looks it has been gone.
+    gone: (f64, u32),
     /// Its key when it was seen last.
     key: String,
     /// What was known of it when it came up.
@@ -46,7 +53,7 @@ impl Journal {
     /// What is known from before.
     #[must_use]
     pub fn new(past: Past) -> Self {
-        Self { past, standing: BTreeMap::new() }
+        Self { past, ..Self::default() }
     }
 
     fn note(&mut self, entries: &[Entry]) -> Vec<Effect> {
@@ -62,11 +69,8 @@ impl App {
         self.journal.standing.get(&of(finding))?.before.as_ref()
     }
 
-    /// What a picture adds to the journal.
+    /// What a picture of now adds to the journal.
     pub(super) fn note(&mut self, picture: &Picture) -> Vec<Effect> {
-        if picture.mode != Mode::Live {
-            return Vec::new();
-        }
         let at_ms = picture.at.wall_ms;
         let journal = &mut self.journal;
         let mut entries = Vec::new();
@@ -74,13 +78,16 @@ impl App {
             let (id, source, subject) = of.clone();
             Entry { at_ms, what, id, source, subject, title: title.to_owned(), gained }
         };
-        journal.standing.retain(|_, s| at_ms - s.last_ms <= CALM_MS);
+        let since = journal.last.replace(picture.at);
+        let dt = since.and_then(|before| picture.at.seconds_since(&before)).unwrap_or(0.0).min(LOOKS_S);
+        journal.standing.values_mut().for_each(|s| s.gone = (s.gone.0 + dt, s.gone.1.saturating_add(1)));
+        journal.standing.retain(|_, s| s.gone.0 <= CALM_S || s.gone.1 <= CALM_LOOKS);
         for f in picture.diagnosis.findings.iter().filter(|f| f.raised() && !f.id.starts_with("source.")) {
             let of = of(f);
             let before = || journal.past.of_finding(&f.id, &f.source, &f.subject.label).cloned();
             let standing =
                 journal.standing.entry(of.clone()).or_insert_with(|| Standing { before: before(), ..Standing::default() });
-            (standing.looks, standing.last_ms) = (standing.looks.saturating_add(1), at_ms);
+            (standing.looks, standing.gone) = (standing.looks.saturating_add(1), (0.0, 0));
             standing.key.clone_from(&f.key);
             if standing.looks == STANDS {
                 entries.push(entry(&of, Happened::Found, &f.title, 0.0));

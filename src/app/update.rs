@@ -1,6 +1,6 @@
 //! What each message does: the only place where the state changes.
 
-use crate::diagnose::{Mode, RecordingState};
+use crate::diagnose::{Mode, Picture, RecordingState};
 use crate::model::demand::Demand;
 use crate::model::unit::short;
 
@@ -25,24 +25,15 @@ impl App {
     fn take(&mut self, msg: Msg) -> Vec<Effect> {
         match msg {
             Msg::Picture(picture) => {
-                let before = self.picture.as_ref().and_then(|p| p.recording.clone());
-                if picture.recording != before {
-                    self.recording = None;
-                    let told = picture.recording.as_ref().and_then(|r| self.told(r));
-                    self.notice = told.or(self.notice.take());
-                }
-                let ended =
-                    picture.recording.as_ref().filter(|r| r.state == RecordingState::Ended && picture.recording != before);
-                let tell = ended.map(|r| Effect::Tell(r.path.clone()));
+                let mut effects = self.of_now(&picture);
                 self.keep_moment(&picture);
                 self.servers.iter_mut().for_each(|view| view.stay(&picture.facts));
-                let mut effects = self.note(&picture);
                 self.picture = Some(picture);
                 self.hold_selection();
                 effects.extend(self.refresh_details());
-                effects.extend(tell);
                 effects
             }
+            Msg::Behind(picture) => self.of_now(&picture),
             Msg::Notice(text) => {
                 self.notice = Some(text);
                 Vec::new()
@@ -57,6 +48,9 @@ impl App {
                 if !visiting {
                     self.overlays.retain(|o| !matches!(o, Overlay::Time { .. }));
                 }
+                if let Some(Overlay::Time { back }) = self.overlays.last_mut() {
+                    *back = 0;
+                }
                 Vec::new()
             }
             Msg::Key(key) => self.key(key),
@@ -66,6 +60,23 @@ impl App {
             }
             Msg::Press { target, twice } => self.press(target, twice),
         }
+    }
+
+    /// What a picture of now brings, whether it is shown or not: for the journal, and of a recording under way.
+    fn of_now(&mut self, picture: &Picture) -> Vec<Effect> {
+        if picture.mode != Mode::Live {
+            return Vec::new();
+        }
+        let mut effects = self.note(picture);
+        if picture.recording != self.recorded {
+            self.recorded.clone_from(&picture.recording);
+            self.recording = None;
+            let told = picture.recording.as_ref().and_then(|r| self.told(r));
+            self.notice = told.or(self.notice.take());
+            let ended = picture.recording.as_ref().filter(|r| r.state == RecordingState::Ended);
+            effects.extend(ended.map(|r| Effect::Tell(r.path.clone())));
+        }
+        effects
     }
 
     /// An open process is asked for again with each picture.
@@ -127,6 +138,8 @@ impl App {
             Action::Close | Action::Back if self.visiting && self.frozen.is_none() && self.nothing_to_undo() => {
                 return vec![Effect::Visit(Visit::Now)];
             }
+            // From the past it goes back to now, and from there away.
+            Action::Close if self.visiting => self.back(),
             Action::Close if self.nothing_to_undo() => return vec![Effect::Quit],
             Action::Back | Action::Close => self.back(),
             Action::Triage => self.go(Screen::Triage),
@@ -221,7 +234,7 @@ impl App {
         }
     }
 
-    /// Nothing lies on top, nothing is frozen or filtered away, and the first screen is shown.
+    /// Nothing lies on top, and the first screen is shown.
     fn nothing_to_undo(&self) -> bool {
         self.overlays.is_empty() && self.screen == Screen::Triage && !self.chart.left
     }

@@ -23,18 +23,22 @@ pub fn run(options: &Options, settings: &Settings) -> Result<u8, Failure> {
     };
     let mut incidents = Incidents::default();
     let mut lost: Option<u64> = None;
+    let mut unread = None;
     for part in &parts {
-        let more = add(&mut incidents, part)?;
-        lost = more.map(|n| n + lost.unwrap_or(0)).or(lost);
+        match add(&mut incidents, part) {
+            Ok(more) => lost = more.map(|n| n.saturating_add(lost.unwrap_or(0))).or(lost),
+            Err(failure) if parts.len() > 1 => unread = Some(failure),
+            Err(failure) => return Err(failure),
+        }
     }
     print(&render(&incidents.all()))?;
-    whole(lost)
+    unread.map_or_else(|| whole(lost), Err)
 }
 
 fn add(incidents: &mut Incidents, part: &Part) -> Result<Option<u64>, Failure> {
-    let from_ms = part.span_ms.0.unwrap_or(i64::MIN);
+    let between = (part.span_ms.0.unwrap_or(i64::MIN), part.span_ms.1.unwrap_or(i64::MAX));
     let mut recording = open(part)?;
-    told(incidents, &mut recording, from_ms);
+    told(incidents, &mut recording, between);
     Ok(recording.lost())
 }
 

@@ -23,7 +23,12 @@ pub struct Part {
 
 /// Where sessions are kept, below the state directory.
 pub fn sessions_dir(settings: &Settings) -> Option<PathBuf> {
-    state_dir(settings).map(|dir| dir.join("sessions"))
+    state_dir(settings).map(|dir| sessions_of(&dir))
+}
+
+/// Those of a state directory.
+pub fn sessions_of(state: &Path) -> PathBuf {
+    state.join("sessions")
 }
 
 /// What two options name of a recording; without a recording, of the sessions that were kept, one after the other.
@@ -93,12 +98,21 @@ pub fn at(at: Option<Moment>, settings: &Settings) -> Result<(PathBuf, Option<i6
 /// # Errors
 /// A recording that cannot be read.
 pub fn judged_all(parts: &[Part], mut each: impl FnMut(&Diagnosis, &Facts)) -> Result<Option<u64>, Failure> {
-    let mut lost = None;
+    let (mut lost, mut seen, mut unread) = (None::<u64>, false, None);
     for part in parts {
-        let more = judged(&part.file, part.span_ms, &mut each)?;
-        lost = more.map(|n| n + lost.unwrap_or(0)).or(lost);
+        match judged(&part.file, part.span_ms, &mut each) {
+            Ok(more) => {
+                seen = true;
+                lost = more.map(|n| n.saturating_add(lost.unwrap_or(0))).or(lost);
+            }
+            // One of those that were kept does not end the others.
+            Err(failure) => unread = Some(failure),
+        }
     }
-    Ok(lost)
+    match unread {
+        Some(failure) if !seen || parts.len() == 1 => Err(failure),
+        _ => Ok(lost),
+    }
 }
 
 fn sessions(settings: &Settings) -> Result<Vec<Session>, Failure> {
@@ -136,7 +150,9 @@ fn one_after_the_other(all: &[Session], (from_ms, to_ms): (Option<i64>, Option<i
         if last < told_ms || to_ms.is_some_and(|to| first > to) {
             continue;
         }
-        parts.push(Part { file: session.path.clone(), span_ms: ((told_ms > first).then_some(told_ms), to_ms) });
+        let begin = (told_ms > first).then_some(told_ms).or_else(|| session.part.then_some(first));
+        let end = if session.part { Some(to_ms.map_or(last, |to| to.min(last))) } else { to_ms };
+        parts.push(Part { file: session.path.clone(), span_ms: (begin, end) });
         told_ms = last.saturating_add(1);
     }
     parts
@@ -156,7 +172,7 @@ mod tests {
     use super::*;
 
     fn session(name: &str, first: i64, last: i64) -> Session {
-        Session { path: name.into(), span_ms: (first, last) }
+        Session { path: name.into(), span_ms: (first, last), part: false }
     }
 
     #[test]

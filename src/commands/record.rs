@@ -41,8 +41,10 @@ pub fn run(options: &Record, settings: &Settings) -> Result<u8, Failure> {
     let mut writer = Writer::open(&target, every_ms, Some(keep_ms))?;
     let lasts = length.is_none_or(|l| l >= Duration::from_secs(60));
     if let Some((dir, file)) = sessions_dir(settings).zip(writer.file()).filter(|_| lasts) {
-        // So that it is found by its moments too; a home that cannot be written is no reason not to record.
-        _ = kept::point_at(&dir, file, clock::now().wall_ms);
+        // So that it is found by its moments too; a home that hangs or cannot be written is no reason not to record.
+        let file = file.to_path_buf();
+        let point = move || _ = kept::point_at(&dir, &file, clock::now().wall_ms);
+        _ = std::thread::Builder::new().name("home".into()).spawn(point);
     }
     writer.params = settings.params().0.into_iter().map(|((rule, name), value)| (rule, name, value)).collect();
     let ticks = length.map(|l| u64::try_from(l.as_millis() / every.as_millis()).unwrap_or(1) + 1);

@@ -1,6 +1,6 @@
 //! `perftop replay`: the screen, lines of JSON, or a check that live and replay agree.
 
-use std::io::IsTerminal;
+use rustix::fs::FileType;
 
 use crate::cli::Replay;
 use crate::config::Settings;
@@ -21,7 +21,10 @@ pub fn run(options: &Replay, settings: &Settings) -> Result<u8, Failure> {
     let speed_percent = speed(&options.speed)?;
     let at = options.at.as_deref().map(|at| moment(at, "--at")).transpose()?;
     // Without a file: what is piped in, else what was kept.
-    let piped = || at.is_none() && !std::io::stdin().is_terminal();
+    let piped = || {
+        let kind = rustix::fs::fstat(std::io::stdin()).map(|s| FileType::from_raw_mode(s.st_mode));
+        kind.is_ok_and(|kind| matches!(kind, FileType::Fifo | FileType::RegularFile | FileType::Socket))
+    };
     let (file, from_ms) = match &options.file {
         None if !piped() => {
             let (file, from_ms) = kept::at(at, settings)?;

@@ -60,7 +60,13 @@ pub fn beside(recording: &Path, targets: &[Target; 4]) -> Result<PathBuf, Failur
     })?;
     let story = story.ok_or_else(|| Failure::Usage("there is nothing in it".to_owned()))?;
     let path = recording.with_extension("md");
-    let written = private(&path).and_then(|mut file| file.write_all(markdown::render(&story, targets).as_bytes()));
+    // Whoever leaves meanwhile leaves no half of it under its name.
+    let fresh = recording.with_extension("md-tmp");
+    _ = std::fs::remove_file(&fresh);
+    let written = private(&fresh)
+        .and_then(|mut file| file.write_all(markdown::render(&story, targets).as_bytes()))
+        .and_then(|()| std::fs::hard_link(&fresh, &path));
+    _ = std::fs::remove_file(&fresh);
     written.map_err(|e| Failure::Io(format!("cannot write {}: {e}", path.display())))?;
     Ok(path)
 }

@@ -33,16 +33,26 @@ fn files(global: &Global) -> Vec<(PathBuf, bool)> {
 
 /// Where sessions and the journal are kept: the state directory of the user; `None` without a home, or where the settings say no.
 pub(super) fn state_dir(settings: &Settings) -> Option<PathBuf> {
-    if !settings.flag("sessions.keep") {
-        return None;
-    }
+    settings.flag("sessions.keep").then(own_state).flatten()
+}
+
+/// The state directory of the user. With `sudo` the variables may be those of whoever called it: nothing of root's is left there.
+pub(super) fn own_state() -> Option<PathBuf> {
     let me = rustix::process::geteuid();
-    // With `sudo` these may be those of whoever called it: nothing of root's is left there.
-    let foreign = |dir: &PathBuf| std::fs::metadata(dir).is_ok_and(|m| me.is_root() && m.uid() != me.as_raw());
+    let owner = |dir: &Path| dir.ancestors().find_map(|d| std::fs::metadata(d).ok()).map(|m| m.uid());
+    let foreign = |dir: &PathBuf| me.is_root() && owner(dir).is_some_and(|uid| uid != me.as_raw());
     let named = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|dir| dir.is_absolute() && !foreign(dir));
     let root = || me.is_root().then(|| PathBuf::from("/root")).filter(|home| home.is_dir());
     let home = || named("HOME").or_else(root).map(|home| home.join(".local/state"));
     named("XDG_STATE_HOME").or_else(home).map(|dir| dir.join("perftop"))
+}
+
+/// What work gives that touches a home directory, unless that hangs: it must not keep anybody from the screen.
+pub(super) fn patiently<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    const PATIENCE: Duration = Duration::from_millis(250);
+    let (sender, answer) = std::sync::mpsc::sync_channel(1);
+    std::thread::Builder::new().name("home".into()).spawn(move || _ = sender.send(work())).ok()?;
+    answer.recv_timeout(PATIENCE).ok()
 }
 
 /// Reads all layers and merges them.

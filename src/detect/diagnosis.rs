@@ -64,7 +64,7 @@ impl Diagnosis {
     /// no known cause yet. What is muted is the operator's own choice, and opens nothing.
     #[must_use]
     pub fn standing(&self) -> Health {
-        let muted = self.findings.iter().any(|f| f.muted.is_some());
+        let muted = super::headline::hidden(&self.findings, self.time.foreground_s_per_s);
         if self.health.status == Status::Healthy && self.verdict.status == Status::Unknown && !muted {
             return Health { status: Status::Unknown, score: None };
         }

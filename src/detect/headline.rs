@@ -18,6 +18,13 @@ pub fn much(seconds: f64, total: f64) -> bool {
     seconds >= WAITS && seconds >= MUCH * total
 }
 
+/// Much of the time goes into what the operator muted: that is known, and opens nothing.
+#[must_use]
+pub fn hidden(findings: &[Finding], total: f64) -> bool {
+    let muted = findings.iter().filter(|f| f.explained_by.is_none() && f.muted.is_some());
+    much(muted.filter_map(|f| f.impact.lost_s_per_s).sum(), total)
+}
+
 /// The verdict on a host, with what could not be checked; `provisional`: nothing was measured yet.
 #[must_use]
 pub fn headline(
@@ -52,13 +59,11 @@ pub fn headline(
     if total < IDLE {
         return fine("Nothing waits: the foreground is idle".into());
     }
-    let roots = || findings.iter().filter(|f| f.explained_by.is_none());
     let lost = |f: &Finding| f.impact.lost_s_per_s.unwrap_or(0.0);
-    let muted: Vec<&Finding> = roots().filter(|f| f.muted.is_some()).collect();
-    let hidden: f64 = muted.iter().map(|f| lost(f)).sum();
     let unexplained = time.unexplained_s_per_s;
-    if much(hidden, total) {
-        return open(format!("{} muted: {} of {} s/s waiting", muted.len(), short(waits), short(total)));
+    if hidden(findings, total) {
+        let muted = findings.iter().filter(|f| f.muted.is_some()).count();
+        return open(format!("{muted} muted: {} of {} s/s waiting", short(waits), short(total)));
     }
     // A cause that has just ended, or one that nobody knows.
     if much(unexplained, total) {
@@ -71,7 +76,7 @@ pub fn headline(
         String::new()
     };
     // Known, and of nobody's concern but its own.
-    let own = roots().filter(|f| f.costs(total)).max_by(|a, b| lost(a).total_cmp(&lost(b)));
+    let own = findings.iter().filter(|f| f.costs(total)).max_by(|a, b| lost(a).total_cmp(&lost(b)));
     if let Some(own) = own {
         return fine(format!("Nothing above info: {}{}{rest}", whose(sources, &own.source), own.title));
     }
@@ -147,6 +152,7 @@ mod tests {
         let of = |total, productive| headline(&health, &time(total, productive), &[], (&[], &[]), false);
         assert_eq!(of(3.3, 0.3).status, Status::Unknown);
         assert_eq!(of(3.3, 3.0).status, Status::Healthy);
+        assert!(!hidden(&[], 3.0), "nothing is muted");
         assert_eq!(of(1.0, 0.6).status, Status::Unknown, "two fifths of it");
         assert_eq!(of(0.5, 0.3).status, Status::Healthy, "a fifth of a request");
         assert_eq!(of(0.01, 0.0).says, "Nothing waits: the foreground is idle");

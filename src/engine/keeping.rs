@@ -64,6 +64,9 @@ impl Keeping {
 
     /// A sample, and what was said of it.
     pub fn take(&mut self, sample: &Sample, said: &Arc<Diagnosis>) {
+        if !self.recorder.is_running() {
+            return;
+        }
         // A sweep that hangs is a tick of its own: what the kernel said until then must not be lost with it.
         if self.pending.as_ref().is_some_and(|(p, _)| p.host.sweep.is_some() && sample.host.sweep.is_none()) {
             self.flush();
@@ -79,7 +82,8 @@ impl Keeping {
         }
     }
 
-    fn flush(&mut self) {
+    /// Keeps what was read so far.
+    pub fn flush(&mut self) {
         let Some((sample, said)) = self.pending.take() else { return };
         self.last_ns = Some(sample.at.mono_ns);
         self.recorder.send(self.state.take(), sample, to_json(&said));

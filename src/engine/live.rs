@@ -108,6 +108,7 @@ async fn run(
                     begin_anew(&mut recorder, &mut keeping);
                 }
                 Some(Ask::Record(places)) => {
+                    keeping.iter_mut().for_each(Keeping::flush);
                     let fresh = record(recorder.as_ref(), places, (every_ms, &params), keeping.as_ref().and_then(Keeping::file));
                     recorder = fresh.or(recorder);
                 }

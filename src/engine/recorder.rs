@@ -10,7 +10,7 @@ use crate::diagnose::{Recording, RecordingState};
 use crate::model::foreign::Foreign;
 use crate::model::sample::Sample;
 use crate::record::format::Error;
-use crate::record::lead::{LEAD_MS, lead};
+use crate::record::lead::lead;
 use crate::record::writer::{SAMPLES, Target, Writer};
 
 /// What the recorder says of itself, for the screen and for the end of `perftop record`.
@@ -41,8 +41,8 @@ pub fn open_first(
         match Writer::open(&Target::New(place.clone()), every_ms, None) {
             Ok(mut writer) => {
                 writer.params = params.to_vec();
-                // Without it the incident is still an incident.
-                if let Some(Ok(before)) = kept.map(|(file, now_ms)| lead(&file, now_ms - LEAD_MS)) {
+                // Where it cannot be read the incident is still an incident.
+                if let Some(Ok(before)) = kept.map(|(file, now_ms)| lead(&file, now_ms)) {
                     writer.begin_with(&before)?;
                 }
                 return Ok(writer);

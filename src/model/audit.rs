@@ -200,7 +200,7 @@ pub const TOUCHED: &[Touched] = &[
         "**/perftop/journal.jsonl*",
         "what was found, which fix was copied, what became of it; sessions.keep = false: nothing",
     ),
-    row(Use::Write, "**.md", "the report of an incident that w wrote, beside it"),
+    row(Use::Write, "**.md-tmp", "the report of an incident that w wrote, beside it"),
     row(
         Use::Read,
         "**/perftop/sessions/*.perftop",

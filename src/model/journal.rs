@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::foreign::tamed;
+
 /// One line of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
@@ -82,7 +84,8 @@ impl Past {
         let before = self.known.entry(key).or_default();
         match entry.what {
             Happened::Found => (before.times, before.last_ms) = (before.times.saturating_add(1), before.last_ms.max(entry.at_ms)),
-            Happened::Copied => before.copied = Some(entry.title.clone()),
+            // What comes from a file is text.
+            Happened::Copied => before.copied = Some(tamed(&entry.title)),
             Happened::Resolved => {
                 if let Some(fix) = before.copied.take() {
                     before.failed = before.failed.take().filter(|failed| *failed != fix);

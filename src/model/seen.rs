@@ -7,10 +7,11 @@ use super::foreign::tamed;
 /// What a reader got: the value, or the reason why there is none.
 pub type Seen<T> = Result<T, Lack>;
 
-/// What two ticks saw of one thing, as one: joined where both did, else what the later one says, else the earlier.
-pub fn both<T>(earlier: Option<Seen<T>>, later: Option<Seen<T>>, join: impl FnOnce(T, T) -> T) -> Option<Seen<T>> {
+/// What two ticks read of counts, as one: joined where both did; a reading that failed does not take away what was counted before it.
+pub fn counted<T>(earlier: Option<Seen<T>>, later: Option<Seen<T>>, join: impl FnOnce(T, T) -> T) -> Option<Seen<T>> {
     match (earlier, later) {
         (Some(Ok(earlier)), Some(Ok(later))) => Some(Ok(join(earlier, later))),
+        (Some(Ok(earlier)), Some(Err(_)) | None) => Some(Ok(earlier)),
         (earlier, later) => later.or(earlier),
     }
 }

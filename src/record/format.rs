@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::counter::Stamp;
 use crate::model::sample::Sample;
 
 use super::tame;
@@ -144,18 +145,7 @@ impl Record {
 
     /// The next whole record; `None` at the end, at a tear, or at the first byte that is not what was written.
     pub fn decode(from: &mut impl Read) -> Option<Self> {
-        let mut head = [0; 9];
-        from.read_exact(&mut head).ok()?;
-        let word = |at: usize| Some(u32::from_le_bytes(head.get(at..at + 4)?.try_into().ok()?));
-        let (len, crc, kind) = (word(0)?, word(4)?, head[8]);
-        if len > RECORD_CAP {
-            return None;
-        }
-        let mut payload = Vec::new();
-        from.take(u64::from(len)).read_to_end(&mut payload).ok()?;
-        if payload.len() != len as usize || checksum(kind, &payload) != crc {
-            return None;
-        }
+        let (kind, payload) = raw(from)?;
         Self::from_payload(kind, payload)
     }
 
@@ -169,6 +159,29 @@ impl Record {
             other => Some(Self::Other(other)),
         }
     }
+}
+
+/// Kind and payload of the next whole record.
+pub(super) fn raw(from: &mut impl Read) -> Option<(u8, Vec<u8>)> {
+    let mut head = [0; 9];
+    from.read_exact(&mut head).ok()?;
+    let word = |at: usize| Some(u32::from_le_bytes(head.get(at..at + 4)?.try_into().ok()?));
+    let (len, crc, kind) = (word(0)?, word(4)?, head[8]);
+    if len > RECORD_CAP {
+        return None;
+    }
+    let mut payload = Vec::new();
+    from.take(u64::from(len)).read_to_end(&mut payload).ok()?;
+    (payload.len() == len as usize && checksum(kind, &payload) == crc).then_some((kind, payload))
+}
+
+/// The moment of a sample, wall clock ms; the rest of it is passed over.
+pub(super) fn stamp(payload: &[u8]) -> Option<i64> {
+    #[derive(Deserialize)]
+    struct Stamped {
+        at: Stamp,
+    }
+    rmp_serde::from_slice::<Stamped>(payload).ok().map(|s| s.at.wall_ms)
 }
 
 fn checksum(kind: u8, payload: &[u8]) -> u32 {

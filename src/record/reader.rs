@@ -6,7 +6,7 @@ use std::path::Path;
 
 use zstd::stream::read::Decoder;
 
-use super::format::{Error, INDEX_SIZE, IndexEntry, Record, read_head};
+use super::format::{Error, INDEX_SIZE, IndexEntry, Record, raw, read_head, stamp};
 
 /// Larger windows than any that perftop writes are refused: a hostile frame must not take the memory.
 const WINDOW_LOG_MAX: u32 = 23;
@@ -75,6 +75,43 @@ impl Recording {
         let mut file = File::open(self.file.as_ref()?).ok()?;
         let indexed: u64 = segments(&mut file).ok()?.iter().map(|(_, entry)| entry.samples).fold(0, u64::saturating_add);
         Some(indexed.saturating_sub(self.samples)).filter(|lost| *lost > 0)
+    }
+}
+
+/// What was said and when, without what was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// A segment begins, in which looks are so far apart, ms.
+    Every(u64),
+    /// A look, wall clock ms.
+    At(i64),
+    /// What was said of it, as JSON.
+    Diagnosis(Vec<u8>),
+}
+
+impl Recording {
+    /// Only what was said and when: a day is told in a fraction of the time that its samples take to read.
+    pub fn skim(mut self) -> impl Iterator<Item = Told> {
+        std::iter::from_fn(move || self.told())
+    }
+
+    /// The next thing that was said.
+    pub fn told(&mut self) -> Option<Told> {
+        loop {
+            let (kind, payload) = raw(&mut self.records)?;
+            match kind {
+                2 => {
+                    self.samples += 1;
+                    return stamp(&payload).map(Told::At);
+                }
+                1 | 3 => match Record::from_payload(kind, payload)? {
+                    Record::Start(start) => return Some(Told::Every(start.every_ms)),
+                    Record::Diagnosis(json) => return Some(Told::Diagnosis(json)),
+                    Record::Sample(_) | Record::Other(_) => {}
+                },
+                _ => {}
+            }
+        }
     }
 }
 

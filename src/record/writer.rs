@@ -64,6 +64,9 @@ impl Write for Counted {
     }
 }
 
+/// What a file may weigh at a moment (wall clock, ms), bytes.
+pub type MayWeigh = Box<dyn FnMut(i64) -> io::Result<u64> + Send>;
+
 /// An open recording.
 pub struct Writer {
     path: String,
@@ -74,8 +77,8 @@ pub struct Writer {
     pub params: Vec<(String, String, f64)>,
     /// The samples stand for several looks each, and what was said of them was judged by all.
     pub thinned: bool,
-    /// Asked before each segment what this file may weigh, bytes; its oldest segments go where it weighs more.
-    pub may_weigh: Option<Box<dyn FnMut(i64) -> u64 + Send>>,
+    /// Asked before each segment what this file may weigh, bytes; its oldest segments go where it weighs more. An error ends it.
+    pub may_weigh: Option<MayWeigh>,
     out: Option<Counted>,
     segment: Option<Segment>,
 }
@@ -210,7 +213,7 @@ impl Writer {
         let mut old = File::open(path)?;
         let segments = reader::segments(&mut old)?;
         let len = old.metadata()?.len();
-        let most = self.may_weigh.as_mut().map_or(u64::MAX, |ask| ask(now_ms));
+        let most = self.may_weigh.as_mut().map_or(Ok(u64::MAX), |ask| ask(now_ms))?;
         // Not at each segment anew: what is left has room to grow. The newest segment stays.
         let over = if len > most { len - most / STALE_SHARE * (STALE_SHARE - 1) } else { 0 };
         let spare = segments.len().saturating_sub(1);

@@ -128,9 +128,18 @@ fn what_the_screen_saw_is_kept_and_that_is_said_once() {
     let mut tty = Tty::open(&["--no-config"], &envs);
     tty.wait_for("is kept for a day");
     tty.wait_for("live");
+    let grown = |count: usize| {
+        let start = Instant::now();
+        while sessions() != count {
+            assert!(start.elapsed() < PATIENCE, "{} sessions instead of {count}", sessions());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    grown(1);
     // Two at once.
     let mut second = Tty::open(&["--no-config"], &envs);
     second.wait_for("live");
+    grown(2);
     rustix::process::kill_process(tty.perftop(), rustix::process::Signal::KILL).unwrap();
     tty.exit_code();
     second.send(b"q");
@@ -160,9 +169,13 @@ fn the_time_axis_reaches_back_into_what_was_kept() {
     std::fs::copy(case, sessions.join("20261120T000000Z-1.perftop")).unwrap();
     let mut tty = Tty::open(&["--no-config"], &[("XDG_STATE_HOME", state.to_str().unwrap())]);
     tty.wait_for("live");
-    tty.send(b"[");
-    tty.wait_for("the past, q to now");
+    // To the oldest of what is now, and beyond it. (An incident of now would stop `[`.)
+    tty.send(b"t\x1b[5~\x1b[5~");
+    tty.redrawn("the past, q to now");
     tty.redrawn("stress-ng");
+    // Closes the axis again.
+    tty.send(b"t");
+    tty.forget();
     tty.send(b"q");
     tty.redrawn("live");
     tty.send(b"q");

@@ -4,6 +4,7 @@
 mod ages;
 mod cgroup;
 mod changed;
+mod join;
 mod kernel;
 mod limits;
 mod message;
@@ -102,32 +103,4 @@ pub struct HostSample {
     /// Files that were changed within the last quarter of an hour, the newest first.
     #[serde(default)]
     pub changed: Option<Vec<ChangedFile>>,
-}
-
-impl HostSample {
-    /// This and the next tick as one: what was read in either, the later one where in both. A sweep's counters belong to its tick; what
-    /// the kernel said and the states that were seen belong to both.
-    #[must_use]
-    pub fn join(self, later: Self) -> Self {
-        let mut sweep = later.sweep;
-        let said = self.sweep.as_ref().and_then(|s| s.messages.as_ref()).filter(|m| !m.is_empty());
-        if let Some((said, newer)) = said.zip(sweep.as_mut()) {
-            let messages = &mut Arc::make_mut(newer).messages;
-            *messages = Some([said.as_slice(), messages.as_deref().unwrap_or_default()].concat());
-        }
-        Self {
-            identity: later.identity.or(self.identity),
-            sweep,
-            hung: later.hung,
-            filesystems: later.filesystems.or(self.filesystems),
-            states: match (self.states, later.states) {
-                (Some(earlier), Some(later)) => Some(StateSampling::join(&earlier, later)),
-                (earlier, later) => later.or(earlier),
-            },
-            serving: later.serving.or(self.serving),
-            peers: later.peers.or(self.peers),
-            names: later.names.or(self.names),
-            changed: later.changed.or(self.changed),
-        }
-    }
 }

@@ -139,25 +139,6 @@ pub struct StateSampling {
     pub blocked: Vec<StateHit>,
 }
 
-impl StateSampling {
-    /// Those of two ticks that follow each other.
-    #[must_use]
-    pub fn join(earlier: &Self, mut later: Self) -> Self {
-        later.rounds += earlier.rounds;
-        later.looks += earlier.looks;
-        for hit in &earlier.blocked {
-            match later.blocked.iter_mut().find(|h| h.id == hit.id) {
-                Some(known) => {
-                    known.hits += hit.hits;
-                    known.syncing = known.syncing.zip(hit.syncing).map(|(a, b)| a + b);
-                }
-                None => later.blocked.push(*hit),
-            }
-        }
-        later
-    }
-}
-
 /// One process of a [`StateSampling`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateHit {

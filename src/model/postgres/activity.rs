@@ -1,5 +1,7 @@
 //! Sessions and what they wait for, by `pg_stat_activity`.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::foreign::Foreign;
@@ -28,13 +30,13 @@ impl Activity {
     /// Two ticks' samples as those of one.
     #[must_use]
     pub fn join(earlier: Self, mut later: Self) -> Self {
-        later.rounds += earlier.rounds;
+        later.rounds = later.rounds.saturating_add(earlier.rounds);
         later.cost_ms += earlier.cost_ms;
+        let key = |hit: &Hit| (hit.pid, hit.started_us, hit.query_id, hit.wait.clone());
+        let places: HashMap<_, usize> = later.hits.iter().enumerate().map(|(at, hit)| (key(hit), at)).collect();
         for hit in earlier.hits {
-            let same =
-                |h: &&mut Hit| (h.pid, h.started_us, h.query_id, &h.wait) == (hit.pid, hit.started_us, hit.query_id, &hit.wait);
-            match later.hits.iter_mut().find(same) {
-                Some(known) => known.count += hit.count,
+            match places.get(&key(&hit)) {
+                Some(at) => later.hits[*at].count = later.hits[*at].count.saturating_add(hit.count),
                 None => later.hits.push(hit),
             }
         }
@@ -117,7 +119,7 @@ impl Session {
 }
 
 /// A wait event; both empty when it does not wait.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Wait {
     /// `wait_event_type`.
     pub kind: WaitKind,

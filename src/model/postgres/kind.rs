@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::model::facts::{PgFacts, postgres as facts};
 use crate::model::foreign::Foreign;
 use crate::model::kind::{Answered, Here, HostOf, Moment, ServerKind};
-use crate::model::seen::{Seen, both};
+use crate::model::seen::{Seen, counted};
 
 use super::plan::{Plan, Planned, Trial, TrialIndex};
-use super::{Activity, PgSample, PgState, Statements};
+use super::{Activity, PgSample, PgState, Statements, WaitClass};
 
 /// The kind.
 #[derive(Debug, Clone, Copy)]
@@ -26,15 +26,24 @@ impl ServerKind for Postgres {
     }
 
     fn join(earlier: PgSample, later: PgSample) -> PgSample {
+        // A later look at which nobody waits for a lock ends what was seen of locks before.
+        let waits = |a: &Activity| a.sessions.iter().any(|s| s.wait.class() == WaitClass::Lock);
+        let over = later.activity.as_ref().is_some_and(|seen| !seen.as_ref().is_ok_and(waits));
+        let mut unvisited = earlier.unvisited;
+        unvisited.retain(|(database, _)| !later.catalogs.iter().any(|c| c.database == *database));
         PgSample {
             server: later.server.or(earlier.server),
-            activity: both(earlier.activity, later.activity, Activity::join),
-            blocking: later.blocking.or(earlier.blocking),
-            statements: both(earlier.statements, later.statements, Statements::join),
+            activity: match later.activity {
+                // Whoever cannot be asked now is unknown now.
+                Some(Err(lack)) => Some(Err(lack)),
+                now => counted(earlier.activity, now, Activity::join),
+            },
+            blocking: later.blocking.or(earlier.blocking.filter(|_| !over)),
+            statements: counted(earlier.statements, later.statements, Statements::join),
             texts: [earlier.texts, later.texts].concat(),
             cluster: later.cluster.or(earlier.cluster),
             catalogs: [earlier.catalogs, later.catalogs].concat(),
-            unvisited: [earlier.unvisited, later.unvisited].concat(),
+            unvisited: [unvisited, later.unvisited].concat(),
         }
     }
 

@@ -35,7 +35,7 @@ impl Statements {
         later.interval_s += earlier.interval_s;
         later.all.add(&earlier.all);
         later.cost_ms += earlier.cost_ms;
-        later.evictions = later.evictions.map(|n| n + earlier.evictions.unwrap_or(0));
+        later.evictions = later.evictions.map(|n| n.saturating_add(earlier.evictions.unwrap_or(0)));
         let mut known: HashMap<StatementKey, usize> = later.rows.iter().enumerate().map(|(at, row)| (row.key, at)).collect();
         for row in earlier.rows {
             match known.get(&row.key) {

@@ -1,6 +1,5 @@
 //! Current against target: means and peaks of what everyone asks for first. Pure.
 
-use crate::detect::finding::Severity;
 use crate::model::unit::short;
 
 use super::story::{Point, Story};
@@ -25,8 +24,23 @@ pub struct Figure {
     pub values: Option<(String, String)>,
     /// Where it has one.
     pub target: Option<String>,
-    /// How the peak stands against it; `None` within the inner option: it keeps it.
-    pub above: Option<Option<Severity>>,
+    /// How the peak stands against it.
+    pub stands: Stands,
+}
+
+/// How a figure stands against its target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stands {
+    /// It has none.
+    Free,
+    /// Nobody knows.
+    Unknown,
+    /// Below it.
+    Below,
+    /// Above it.
+    Above,
+    /// Above the critical one.
+    FarAbove,
 }
 
 /// All of them: the foreground's time, and the host's gauges.
@@ -34,7 +48,7 @@ pub struct Figure {
 pub fn figures(story: &Story, targets: &[Target]) -> Vec<Figure> {
     let time = |name: &str, of: &dyn Fn(&Point) -> f64, peak: f64| {
         let mean = story.mean(&|p| Some(of(p))).unwrap_or(0.0);
-        Figure { name: name.to_owned(), values: Some((short(mean), short(peak))), target: None, above: None }
+        Figure { name: name.to_owned(), values: Some((short(mean), short(peak))), target: None, stands: Stands::Free }
     };
     let mut all = vec![
         time("waiting, s/s", &|p| p.waits.values().sum(), story.peaks.waiting),
@@ -47,11 +61,12 @@ pub fn figures(story: &Story, targets: &[Target]) -> Vec<Figure> {
             name: target.name.to_owned(),
             values: seen.map(|(mean, peak)| (format!("{mean:.0} %"), format!("{peak:.0} %"))),
             target: Some(format!("< {warning:.0} %")),
-            above: seen.map(|(_, peak)| match peak {
-                p if p >= critical => Some(Severity::Critical),
-                p if p >= warning => Some(Severity::Warning),
-                _ => None,
-            }),
+            stands: match seen {
+                None => Stands::Unknown,
+                Some((_, peak)) if peak >= critical => Stands::FarAbove,
+                Some((_, peak)) if peak >= warning => Stands::Above,
+                Some(_) => Stands::Below,
+            },
         }
     }));
     all

@@ -9,7 +9,7 @@ use crate::model::history::Group;
 use crate::model::unit::short;
 use crate::report::chart;
 
-use super::figures::{Target, figures};
+use super::figures::{Stands, Target, figures};
 use super::plan::{self, HORIZONS, Item};
 use super::story::{Story, Told};
 use super::words;
@@ -205,12 +205,12 @@ fn host(out: &mut String, story: &Story, targets: &[Target]) {
     );
     for figure in figures(story, targets) {
         let (mean, peak) = figure.values.unwrap_or_else(|| ("unknown".into(), String::new()));
-        let (class, sign) = match (figure.above, &figure.target) {
-            (Some(Some(Severity::Critical)), _) => ("critical", "✖ above"),
-            (Some(Some(_)), _) => ("warning", "▲ above"),
-            (Some(None), _) => ("good", "✓"),
-            (None, Some(_)) => ("", "?"),
-            (None, None) => ("", ""),
+        let (class, sign) = match figure.stands {
+            Stands::FarAbove => ("critical", "✖ above"),
+            Stands::Above => ("warning", "▲ above"),
+            Stands::Below => ("good", "✓"),
+            Stands::Unknown => ("", "?"),
+            Stands::Free => ("", ""),
         };
         let target = escape(&figure.target.unwrap_or_default());
         _ = writeln!(

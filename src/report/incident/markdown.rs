@@ -3,12 +3,11 @@
 use std::fmt::Write as _;
 
 use crate::detect::diagnosis::rfc3339;
-use crate::detect::finding::Severity;
 use crate::model::unit::{seconds, short};
 use crate::report::chart;
 use crate::report::markdown::{code, escape};
 
-use super::figures::{Target, figures};
+use super::figures::{Stands, Target, figures};
 use super::plan::{self, HORIZONS, Item};
 use super::story::{Story, Told};
 use super::words;
@@ -49,12 +48,12 @@ fn current(out: &mut String, story: &Story, targets: &[Target]) {
     _ = writeln!(out, "\n## Current performance\n\n| figure | mean | peak | target | |\n|---|---|---|---|---|");
     for figure in figures(story, targets) {
         let (mean, peak) = figure.values.unwrap_or_else(|| ("unknown".into(), String::new()));
-        let sign = match (figure.above, &figure.target) {
-            (Some(Some(Severity::Critical)), _) => "✖",
-            (Some(Some(_)), _) => "▲",
-            (Some(None), _) => "✓",
-            (None, Some(_)) => "?",
-            (None, None) => "",
+        let sign = match figure.stands {
+            Stands::FarAbove => "✖",
+            Stands::Above => "▲",
+            Stands::Below => "✓",
+            Stands::Unknown => "?",
+            Stands::Free => "",
         };
         let target = figure.target.unwrap_or_default();
         // An empty cell has one space.
