@@ -59,19 +59,6 @@ pub struct Host {
     pub inside: Option<String>,
 }
 
-impl Diagnosis {
-    /// The health as people read it: not "healthy, score 100" over a verdict that is open because much of the waiting has
-    /// no known cause yet. What is muted is the operator's own choice, and opens nothing.
-    #[must_use]
-    pub fn standing(&self) -> Health {
-        let muted = super::headline::hidden(&self.findings, self.time.foreground_s_per_s);
-        if self.health.status == Status::Healthy && self.verdict.status == Status::Unknown && !muted {
-            return Health { status: Status::Unknown, score: None };
-        }
-        self.health.clone()
-    }
-}
-
 /// The closed list of states.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

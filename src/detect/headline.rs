@@ -3,7 +3,7 @@
 use crate::model::source::SourceStatus;
 use crate::model::unit::{seconds, short};
 
-use super::diagnosis::{Headline, Health, IDLE, Status, Time, UnknownRow};
+use super::diagnosis::{Diagnosis, Headline, Health, IDLE, Status, Time, UnknownRow};
 use super::finding::{Class, Finding, Severity};
 use super::rules::service_stalled;
 
@@ -82,6 +82,19 @@ pub fn headline(
     }
     let share = 100.0 * time.productive_s_per_s / total;
     fine(format!("No bottleneck on this host: {share:.0} % of {} s/s of foreground time is productive{rest}", short(total)))
+}
+
+impl Diagnosis {
+    /// The health as people read it: not "healthy, score 100" over a verdict that is open because much of the waiting has
+    /// no known cause yet. What is muted is the operator's own choice, and opens nothing.
+    #[must_use]
+    pub fn standing(&self) -> Health {
+        let muted = hidden(&self.findings, self.time.foreground_s_per_s);
+        if self.health.status == Status::Healthy && self.verdict.status == Status::Unknown && !muted {
+            return Health { status: Status::Unknown, score: None };
+        }
+        self.health.clone()
+    }
 }
 
 /// The verdict where only some rules were asked for and none of them found anything but `notes` rows of info.
