@@ -98,6 +98,43 @@ fn a_full_disk_ends_the_recording_and_the_screen_goes_on() {
     std::fs::remove_dir_all(dir).unwrap();
 }
 
+/// The same while a session is kept (the file system shrinks below it): what was kept until then can be read.
+#[test]
+fn a_disk_that_runs_full_later_ends_what_is_kept_and_takes_nothing_of_it() {
+    let dir = temporary("fills");
+    let full = dir.with_extension("full");
+    let binary = env!("CARGO_BIN_EXE_perftop");
+    let script = format!(
+        "mount -t tmpfs -o size=300m none {0} && cd {0} && export HOME={0} XDG_STATE_HOME={0} || exit 9
+        (until [ -s perftop/sessions/*.perftop ]; do sleep 0.2; done; mount -o remount,size=40k {0}; sleep 12; touch {1}) &
+        {binary} --no-config; wait
+        {binary} --no-config incidents; echo \"incidents: $?\"; {binary} --no-config replay --json | grep -c '\"schema\"'",
+        dir.display(),
+        full.display(),
+    );
+    let own = ["--user", "--map-root-user", "--mount"];
+    if !Command::new("unshare").args(own).arg("true").status().is_ok_and(|s| s.success()) {
+        eprintln!("SKIPPED: no mount namespace for this user, a full disk cannot be had");
+        return;
+    }
+    let mut tty = Tty::open_program("unshare", &[own[0], own[1], own[2], "sh", "-c", &script], &[]);
+    tty.wait_for("live");
+    let start = Instant::now();
+    // Two ticks and more were to be written meanwhile.
+    while !full.exists() {
+        assert!(start.elapsed() < 2 * PATIENCE, "{}", tty.text());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    tty.forget();
+    tty.send(b"q");
+    tty.wait_for("incidents: 0");
+    tty.exit_code();
+    let looks = tty.text().lines().filter_map(|line| line.trim().parse::<u32>().ok()).next_back();
+    assert!(looks.is_some_and(|n| n > 0), "{}", tty.text());
+    std::fs::remove_file(full).unwrap();
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
 #[test]
 fn a_copy_reaches_the_terminal_and_a_private_file() {
     use std::os::unix::fs::PermissionsExt;
