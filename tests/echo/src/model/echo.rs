@@ -38,6 +38,10 @@ impl ServerKind for Echo {
         Trip { ms: fresh.ms.or(before.ms) }
     }
 
+    fn join(earlier: Trip, later: Trip) -> Trip {
+        Trip { ms: later.ms.or(earlier.ms) }
+    }
+
     fn facts(window: &[Moment<'_, Trip>], _host: &HostOf<'_>) -> Vec<EchoFacts> {
         let newest = window.iter().last().into_iter().flat_map(|moment| moment.servers);
         newest.map(|(id, trip)| EchoFacts { id: id.clone(), trip: **trip }).collect()
