@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use perftop::app::keymap::Key;
 use perftop::app::{App, Effect, Journal, Msg};
+use perftop::detect::memory::{Outcome, Resolved};
 use perftop::diagnose::{Mode, Own};
 use perftop::engine::{Engine, to_json};
 use perftop::model::journal::{Entry, Happened, Past};
@@ -373,9 +374,9 @@ fn the_journal_knows_what_helped() {
     let resolved = of(Happened::Resolved);
     assert!(resolved.len() == 1 && resolved[0].gained > 0.3, "{entries:?}");
     let lines: String = entries.iter().map(|e| serde_json::to_string(e).unwrap() + "\n").collect();
-    let mut next = App { journal: Journal::new(Past::of(&lines)), ..App::default() };
+    let mut next = App { journal: Journal::new(Past::read(&lines)), ..App::default() };
     let (again, before) = noted(&mut next, (usize::MAX, Key::Esc));
-    let helped = Past::of(&lines)
+    let helped = Past::read(&lines)
         .of_finding("postgres.query.missing_index", &found[0].source, &found[0].subject)
         .and_then(|b| b.helped.clone());
     assert!(helped.is_some_and(|(fix, gained)| fix == of(Happened::Copied)[0].title && gained > 0.3));
@@ -392,4 +393,35 @@ fn a_replay_notes_nothing() {
         let effects = app.update(Msg::Picture(Arc::new(engine.picture(judged, mode, Own::default(), None))));
         assert!(!effects.iter().any(|e| matches!(e, Effect::Note(_))));
     }
+}
+
+/// A finding that goes on with another subject (its culprit is gone, its victim is left) is the same: what helped is noted of the first.
+#[test]
+fn what_goes_on_with_another_subject_is_the_same() {
+    let (mut app, mut engine) = (App::default(), Engine::default());
+    let mut sick = None;
+    for sample in recorded("cpu_hog").iter().take(26) {
+        let judged = engine.fold(sample);
+        let picture = engine.picture(judged, Mode::Live, Own::default(), None);
+        app.update(Msg::Picture(Arc::new(picture.clone())));
+        sick = Some(picture);
+    }
+    let mut picture = sick.unwrap();
+    app.update(Msg::Key(Key::Char('c')));
+    let mut d = (*picture.diagnosis).clone();
+    let f = d.findings.iter_mut().find(|f| f.id == "host.cpu.contention").unwrap();
+    let old = f.key.split_once("|host|").unwrap().1.to_owned();
+    f.subject.also = vec![old];
+    f.subject.label = "python3 (pid 1)".into();
+    f.key = "host.cpu.contention|host|process:1@1".into();
+    let key = f.key.clone();
+    picture.diagnosis = Arc::new(d.clone());
+    assert!(!app.update(Msg::Picture(Arc::new(picture.clone()))).iter().any(|e| matches!(e, Effect::Note(_))), "not found anew");
+    d.findings.clear();
+    d.resolved = vec![Resolved { key, at: "x".into(), before: 1.3, after: 0.0, predicted: 1.3, outcome: Outcome::Resolved }];
+    picture.diagnosis = Arc::new(d);
+    let effects = app.update(Msg::Picture(Arc::new(picture)));
+    let noted: Vec<&Entry> =
+        effects.iter().filter_map(|e| if let Effect::Note(all) = e { Some(all) } else { None }).flatten().collect();
+    assert!(noted.len() == 1 && noted[0].what == Happened::Resolved && noted[0].subject == "stress-ng", "{noted:?}");
 }

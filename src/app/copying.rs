@@ -74,7 +74,7 @@ impl App {
     pub(super) fn chat_line(&mut self) -> Vec<Effect> {
         let Some(picture) = self.shown() else { return Vec::new() };
         let d = &picture.diagnosis;
-        let worst = self.finding().map_or_else(|| d.standing().status.word().to_owned(), chat);
+        let worst = self.finding().map_or_else(|| d.standing().0.to_owned(), chat);
         vec![Effect::Copy { text: format!("perftop {} {}: {worst}", d.host.name, d.at), what: "line".into() }]
     }
 }

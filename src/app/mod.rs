@@ -362,7 +362,7 @@ impl App {
     pub fn copy_text(&self) -> Vec<String> {
         let Some(picture) = self.shown() else { return Vec::new() };
         let d = &picture.diagnosis;
-        let mut out = vec![format!("{} {} {}", d.host.name, d.at, d.standing().status.word()), String::new()];
+        let mut out = vec![format!("{} {} {}", d.host.name, d.at, d.standing().0), String::new()];
         if let Some(f) = self.finding() {
             out.push(format!("{} {}", f.severity.word(), f.title));
             out.push(f.key.clone());

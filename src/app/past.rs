@@ -25,6 +25,8 @@ pub struct Journal {
     /// When the picture before was taken.
     last: Option<Stamp>,
     standing: BTreeMap<Of, Standing>,
+    /// As which of them a finding is known, by its key: one that goes on with another subject is the same.
+    known_as: BTreeMap<String, Of>,
 }
 
 /// Id, source, and whom it blames.
@@ -37,8 +39,6 @@ struct Standing {
     looks: u32,
     /// For how long and how many looks it has been gone.
     gone: (f64, u32),
-    /// Its key when it was seen last.
-    key: String,
     /// What was known of it when it came up.
     before: Option<Before>,
     /// It ended, at that moment.
@@ -56,6 +56,12 @@ impl Journal {
         Self { past, ..Self::default() }
     }
 
+    /// As what a finding is known.
+    fn whose(&self, f: &Finding) -> Of {
+        let before = f.subject.also.iter().map(|old| format!("{}|{}|{old}", f.id, f.source));
+        std::iter::once(f.key.clone()).chain(before).find_map(|key| self.known_as.get(&key).cloned()).unwrap_or_else(|| of(f))
+    }
+
     fn note(&mut self, entries: &[Entry]) -> Vec<Effect> {
         entries.iter().for_each(|entry| self.past.add(entry));
         if entries.is_empty() { Vec::new() } else { vec![Effect::Note(entries.to_vec())] }
@@ -66,7 +72,7 @@ impl App {
     /// What is known of the finding from before it came up this time.
     #[must_use]
     pub fn before(&self, finding: &Finding) -> Option<&Before> {
-        self.journal.standing.get(&of(finding))?.before.as_ref()
+        self.journal.standing.get(&self.journal.whose(finding))?.before.as_ref()
     }
 
     /// What a picture of now adds to the journal.
@@ -82,27 +88,31 @@ impl App {
         let dt = since.and_then(|before| picture.at.seconds_since(&before)).unwrap_or(0.0).min(LOOKS_S);
         journal.standing.values_mut().for_each(|s| s.gone = (s.gone.0 + dt, s.gone.1.saturating_add(1)));
         journal.standing.retain(|_, s| s.gone.0 <= CALM_S || s.gone.1 <= CALM_LOOKS);
+        journal.known_as.retain(|_, of| journal.standing.contains_key(of));
         for f in picture.diagnosis.findings.iter().filter(|f| f.raised() && !f.id.starts_with("source.")) {
-            let of = of(f);
-            let before = || journal.past.of_finding(&f.id, &f.source, &f.subject.label).cloned();
+            let of = journal.whose(f);
+            let before = || journal.past.of(&of).cloned();
             let standing =
                 journal.standing.entry(of.clone()).or_insert_with(|| Standing { before: before(), ..Standing::default() });
             (standing.looks, standing.gone) = (standing.looks.saturating_add(1), (0.0, 0));
-            standing.key.clone_from(&f.key);
+            journal.known_as.insert(f.key.clone(), of.clone());
             if standing.looks == STANDS {
                 entries.push(entry(&of, Happened::Found, &f.title, 0.0));
             }
         }
         for r in &picture.diagnosis.resolved {
-            let known = journal.standing.iter_mut().find(|(_, s)| s.key == r.key && s.looks >= STANDS);
-            let Some((of, standing)) = known.filter(|(_, s)| s.ended.as_ref() != Some(&r.at)) else { continue };
+            let Some(of) = journal.known_as.get(&r.key).cloned() else { continue };
+            let Some(standing) = journal.standing.get_mut(&of).filter(|s| s.looks >= STANDS) else { continue };
+            if standing.ended.as_ref() == Some(&r.at) {
+                continue;
+            }
             standing.ended = Some(r.at.clone());
             let what = match r.outcome {
                 Outcome::Resolved => Happened::Resolved,
                 Outcome::NotResolved => Happened::NotResolved,
                 Outcome::WentAway | Outcome::LoadWentAway => Happened::Ended,
             };
-            entries.push(entry(of, what, "", (r.before - r.after).max(0.0)));
+            entries.push(entry(&of, what, "", (r.before - r.after).max(0.0)));
         }
         journal.note(&entries)
     }
@@ -114,7 +124,7 @@ impl App {
         if picture.mode != Mode::Live || fix.only_looks() {
             return Vec::new();
         }
-        let (id, source, subject) = of(finding);
+        let (id, source, subject) = self.journal.whose(finding);
         let (at_ms, title) = (picture.at.wall_ms, fix.title.clone());
         self.journal.note(&[Entry { at_ms, what: Happened::Copied, id, source, subject, title, gained: 0.0 }])
     }

@@ -50,8 +50,11 @@ pub fn parts(
     };
     let from_ms = read(named.0, None)?;
     let to_ms = read(named.1, from_ms)?;
+    // A time of day before the beginning became the next day's, which is not over yet.
+    const HALF_A_DAY_MS: i64 = 43_200_000;
+    let turned = |from: i64, to: i64| to <= from || to > now_ms && to - from > HALF_A_DAY_MS;
     if let Some(((from, to), (option, text))) = from_ms.zip(to_ms).zip(named.1)
-        && to <= from
+        && turned(from, to)
     {
         return Err(Failure::Usage(format!("{option} {text} is not after the beginning")));
     }

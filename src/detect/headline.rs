@@ -85,15 +85,15 @@ pub fn headline(
 }
 
 impl Diagnosis {
-    /// The health as people read it: not "healthy, score 100" over a verdict that is open because much of the waiting has
-    /// no known cause yet. What is muted is the operator's own choice, and opens nothing.
+    /// The health as people read it: `open`, and no "healthy, score 100", over a verdict that is open because much of the waiting has no
+    /// known cause yet. What is muted is the operator's own choice, and opens nothing. The exit code is that of the findings.
     #[must_use]
-    pub fn standing(&self) -> Health {
+    pub fn standing(&self) -> (&'static str, Option<f64>) {
         let muted = hidden(&self.findings, self.time.foreground_s_per_s);
         if self.health.status == Status::Healthy && self.verdict.status == Status::Unknown && !muted {
-            return Health { status: Status::Unknown, score: None };
+            return ("open", None);
         }
-        self.health.clone()
+        (self.health.status.word(), self.health.score)
     }
 }
 

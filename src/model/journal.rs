@@ -48,6 +48,9 @@ pub fn stem(label: &str) -> String {
     label.split(" (pid").next().unwrap_or(label).to_owned()
 }
 
+/// What is found again sooner is the same, ms.
+const SAME_MS: i64 = 60_000;
+
 /// What is known from before, by finding, source and subject.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Past {
@@ -72,7 +75,7 @@ pub struct Before {
 impl Past {
     /// From the lines of a journal; what is no line of it is passed over.
     #[must_use]
-    pub fn of(text: &str) -> Self {
+    pub fn read(text: &str) -> Self {
         let mut past = Self::default();
         text.lines().filter_map(|line| serde_json::from_str::<Entry>(line).ok()).for_each(|entry| past.add(&entry));
         past
@@ -83,7 +86,12 @@ impl Past {
         let key = (entry.id.clone(), entry.source.clone(), entry.subject.clone());
         let before = self.known.entry(key).or_default();
         match entry.what {
-            Happened::Found => (before.times, before.last_ms) = (before.times.saturating_add(1), before.last_ms.max(entry.at_ms)),
+            Happened::Found => {
+                // Two screens that saw the same note it twice.
+                let again = before.times > 0 && entry.at_ms.saturating_sub(before.last_ms).abs() < SAME_MS;
+                before.times = before.times.saturating_add(u32::from(!again));
+                before.last_ms = before.last_ms.max(entry.at_ms);
+            }
             // What comes from a file is text.
             Happened::Copied => before.copied = Some(tamed(&entry.title)),
             Happened::Resolved => {
@@ -100,8 +108,13 @@ impl Past {
     /// What is known of a finding, by its id, its source and the label of its subject.
     #[must_use]
     pub fn of_finding(&self, id: &str, source: &str, label: &str) -> Option<&Before> {
-        let key = (id.to_owned(), source.to_owned(), stem(label));
-        self.known.get(&key).filter(|before| before.times > 0)
+        self.of(&(id.to_owned(), source.to_owned(), stem(label)))
+    }
+
+    /// The same by id, source and stem.
+    #[must_use]
+    pub fn of(&self, of: &(String, String, String)) -> Option<&Before> {
+        self.known.get(of).filter(|before| before.times > 0)
     }
 }
 
@@ -121,13 +134,15 @@ mod tests {
             + &line(2, Happened::Copied, "Pause it", 0.0)
             + "torn {\n"
             + &line(3, Happened::Resolved, "dd takes", 4.1)
-            + &line(9, Happened::Found, "dd takes", 0.0);
-        let past = Past::of(&text);
+            + &line(90_000, Happened::Found, "dd takes", 0.0);
+        let past = Past::read(&text);
         let before = past.of_finding("host.cpu.contention", "host", "dd (pid 4242)").unwrap();
-        assert_eq!((before.times, before.last_ms, before.helped.clone()), (2, 9, Some(("Pause it".into(), 4.1))));
+        assert_eq!((before.times, before.last_ms, before.helped.clone()), (2, 90_000, Some(("Pause it".into(), 4.1))));
         assert_eq!(past.of_finding("host.cpu.contention", "host", "cc1 (pid 7)"), None);
         assert_eq!(past.of_finding("host.cpu.contention", "postgres:5432", "dd"), None, "another server's is another");
-        let failed = Past::of(&(text + &line(10, Happened::Copied, "Lower it", 0.0) + &line(11, Happened::NotResolved, "", 0.0)));
+        let failed = Past::read(
+            &(text + &line(90_010, Happened::Copied, "Lower it", 0.0) + &line(90_011, Happened::NotResolved, "", 0.0)),
+        );
         let before = failed.of_finding("host.cpu.contention", "host", "dd").unwrap();
         assert_eq!(before.failed.as_deref(), Some("Lower it"));
         assert!(before.helped.is_some(), "what helped once is still known");
@@ -139,7 +154,7 @@ mod tests {
             + &line(2, Happened::Copied, "Pause it", 0.0)
             + &line(3, Happened::Ended, "", 0.0)
             + &line(4, Happened::Resolved, "", 1.0);
-        assert_eq!(Past::of(&text).of_finding("host.cpu.contention", "host", "dd").unwrap().helped, None);
+        assert_eq!(Past::read(&text).of_finding("host.cpu.contention", "host", "dd").unwrap().helped, None);
     }
 
     #[test]

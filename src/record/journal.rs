@@ -64,7 +64,7 @@ fn path(dir: &Path) -> PathBuf {
 pub fn past(dir: &Path) -> Past {
     let mut text = Vec::new();
     let read = File::open(path(dir)).and_then(|file| file.take(2 * MOST).read_to_end(&mut text));
-    if read.is_ok() { Past::of(&String::from_utf8_lossy(&text)) } else { Past::default() }
+    if read.is_ok() { Past::read(&String::from_utf8_lossy(&text)) } else { Past::default() }
 }
 
 /// Adds lines to it.
@@ -166,11 +166,11 @@ mod tests {
     fn it_is_added_to_read_and_cut_at_whole_lines() {
         let dir = Dir::new("cut");
         for n in 0..300 {
-            add(&dir.0, &[entry(n, 4000)]).unwrap();
+            add(&dir.0, &[entry(n * 100_000, 4000)]).unwrap();
         }
         let text = std::fs::read_to_string(path(&dir.0)).unwrap();
         assert!(text.len() as u64 <= MOST && text.lines().all(|l| serde_json::from_str::<Entry>(l).is_ok()));
-        assert_eq!(past(&dir.0).of_finding("host.cpu.contention", "host", "dd").map(|b| b.last_ms), Some(299));
+        assert_eq!(past(&dir.0).of_finding("host.cpu.contention", "host", "dd").map(|b| b.last_ms), Some(29_900_000));
         assert_eq!(std::fs::metadata(path(&dir.0)).unwrap().mode() & 0o777, 0o600);
     }
 
@@ -182,7 +182,7 @@ mod tests {
         std::thread::scope(|scope| {
             for writer in 0..4 {
                 let dir = &dir.0;
-                scope.spawn(move || (0..200).for_each(|n| add(dir, &[entry(10 + writer * 200 + n, 2000)]).unwrap()));
+                scope.spawn(move || (0..200).for_each(|n| add(dir, &[entry((10 + writer * 200 + n) * 100_000, 2000)]).unwrap()));
             }
         });
         let text = String::from_utf8_lossy(&std::fs::read(path(&dir.0)).unwrap()).into_owned();

@@ -11,7 +11,9 @@ use crate::model::foreign::tamed;
 use crate::model::unit::{seconds, short};
 
 /// Calm for longer ends an incident; nobody looked for longer: what was before is over, as far as is known. That, or three looks.
-const CALM_MS: i64 = 60_000;
+const CALM_MS: i64 = 30_000;
+/// Another cause, while nothing of those before stood for longer, is another incident. That, or three looks.
+const OVER_MS: i64 = 10_000;
 /// A warning for shorter is none; where looks are far apart one is enough.
 const PASSES_MS: i64 = 3_000;
 
@@ -57,6 +59,8 @@ struct Cause {
     title: String,
     worst: Severity,
     peak: f64,
+    /// When it stood last, first or not.
+    last_ms: i64,
 }
 
 /// Folds diagnoses in their order.
@@ -93,7 +97,17 @@ impl Incidents {
         let counts = |f: &&Raised| {
             f.severity != Severity::Info && f.explained_by.is_none() && f.muted.is_none() && !f.id.starts_with("source.")
         };
+        for f in &said.findings {
+            if let Some(cause) = self.causes.get_mut(&f.key) {
+                cause.last_ms = at_ms;
+            }
+        }
         let Some(first) = said.findings.into_iter().find(|f| counts(&f)) else { return };
+        let over_ms = OVER_MS.max(self.calm_ms);
+        let over = |c: &Cause| c.id != first.id && at_ms.saturating_sub(c.last_ms) > over_ms;
+        if !self.causes.is_empty() && self.causes.values().all(over) {
+            self.end();
+        }
         let begin = self.span_ms.map_or(at_ms, |(begin, _)| begin);
         self.span_ms = Some((begin, at_ms));
         let cost = first.impact.benefit_s_per_s.unwrap_or(0.0);
@@ -105,6 +119,7 @@ impl Incidents {
             title: title.clone(),
             worst: first.severity,
             peak: cost,
+            last_ms: at_ms,
         });
         cause.looks += 1;
         if first.severity < cause.worst || first.severity == cause.worst && cost > cause.peak {
@@ -188,21 +203,33 @@ mod tests {
             (105, "host.cpu.contention", "warning", 1.0),
             (110, "host.cpu.contention", "critical", 4.0),
             (115, "", "", 0.0),
-            (150, "host.cpu.contention", "critical", 2.0),
-            // Calm for more than a minute, and another.
+            (135, "host.cpu.contention", "critical", 2.0),
+            // Calm for more than half a minute, and another.
             (155, "", "", 0.0),
-            (215, "", "", 0.0),
+            (185, "", "", 0.0),
             (220, "host.disk.full", "critical", 0.0),
             (230, "host.disk.full", "critical", 0.0),
         ]);
         let first = Incident {
-            span_ms: (100_000, 150_000),
+            span_ms: (100_000, 135_000),
             worst: Severity::Critical,
             cause: ("host.cpu.contention".into(), "host.cpu.contention 4".into()),
             peak: 4.0,
         };
         assert_eq!(all[0], first);
         assert_eq!((all.len(), all[1].cause.0.as_str()), (2, "host.disk.full"));
+    }
+
+    #[test]
+    fn another_cause_a_while_after_the_first_is_another_incident() {
+        let all = told(&[
+            (100, "postgres.locks.hot_row", "critical", 7.0),
+            (110, "postgres.locks.hot_row", "critical", 7.0),
+            (115, "", "", 0.0),
+            (125, "redis.command.slow", "critical", 2.0),
+            (135, "redis.command.slow", "critical", 2.0),
+        ]);
+        assert_eq!(all.iter().map(|i| i.cause.0.as_str()).collect::<Vec<_>>(), ["postgres.locks.hot_row", "redis.command.slow"]);
     }
 
     #[test]

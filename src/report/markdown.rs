@@ -32,7 +32,7 @@ pub(super) fn code(out: &mut String, language: &str, text: &str) {
 #[must_use]
 pub fn render(d: &Diagnosis) -> String {
     let mut out = String::new();
-    _ = writeln!(out, "## perftop: {} on {} at {}\n", d.standing().status.word(), escape(&d.host.name), d.at);
+    _ = writeln!(out, "## perftop: {} on {} at {}\n", d.standing().0, escape(&d.host.name), d.at);
     _ = writeln!(out, "**{}**\n", escape(&verdict(d)));
     for f in &d.findings {
         finding(&mut out, f);

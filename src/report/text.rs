@@ -56,10 +56,10 @@ pub fn since(f: &Finding) -> String {
 #[must_use]
 pub fn render(d: &Diagnosis) -> String {
     let mut out = String::new();
-    let health = d.standing();
-    let score = health.score.map_or_else(String::new, |s| format!(", score {s:.0}"));
+    let (word, score) = d.standing();
+    let score = score.map_or_else(String::new, |s| format!(", score {s:.0}"));
     let provisional = if d.provisional { ", provisional" } else { "" };
-    _ = writeln!(out, "{} {}  {}{score}  (window {} s{provisional})", d.host.name, d.at, health.status.word(), short(d.window_s));
+    _ = writeln!(out, "{} {}  {}{score}  (window {} s{provisional})", d.host.name, d.at, word, short(d.window_s));
     _ = writeln!(out, "{}\n", verdict(d));
     for f in &d.findings {
         finding(&mut out, f, d);

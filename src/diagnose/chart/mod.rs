@@ -200,6 +200,8 @@ impl Chart {
     #[must_use]
     pub fn end(&self) -> Option<&'static str> {
         let has = |verdict| self.branches().iter().any(|limb| limb.verdict == verdict);
+        let open = |limb: &Limb| limb.verdict != Verdict::Absent && limb.nodes.iter().any(|n| n.answer == Answer::Unknown);
+        let unseen = self.branches().iter().any(open);
         let asked = |id: &str| self.start().any(|n| n.question.id == id && n.answer == Answer::Yes);
         match () {
             () if has(Verdict::Cause) || has(Verdict::AlsoCause) => None,
@@ -212,7 +214,7 @@ impl Chart {
             () if self.branches().iter().any(|limb| limb.verdict == Verdict::Info && limb.lost >= 0.1) => {
                 Some("No cause above info: what was found keeps nobody waiting but itself. Look at what it does.")
             }
-            () if self.loses == Answer::Unknown || has(Verdict::Unknown) => {
+            () if self.loses == Answer::Unknown || unseen => {
                 Some("Nothing was found where perftop could look. What it could not see is unknown: see the commands.")
             }
             () => Some(

@@ -161,7 +161,7 @@ impl Story {
             }
         }
         // Of a calm span the last is known best.
-        if weight(d) > weight(&self.worst) || weight(&self.worst) == (0, 0, 0) {
+        if weight(d) > weight(&self.worst) || weight(&self.worst) == (0, 0, 0, 0) {
             self.worst = d.clone();
         }
         self.draw(point(d, facts, (at_ms, self.stands_s), gap));
@@ -273,12 +273,13 @@ impl Story {
     }
 }
 
-/// How bad a moment is: does anything fail, what do its causes cost, how many are critical.
-fn weight(d: &Diagnosis) -> (usize, i64, usize) {
+/// How bad a moment is: does anything fail, what do its causes cost, how many are there, and how much waits, in tenths of a second per second.
+fn weight(d: &Diagnosis) -> (usize, i64, usize, i64) {
     let raised = || d.findings.iter().filter(|f| f.raised());
     let fails = raised().filter(|f| f.class == Class::Error && f.severity == Severity::Critical).count();
     let benefit: f64 = raised().filter_map(|f| f.impact.benefit_s_per_s).sum();
-    (fails.min(1), (benefit * 1000.0) as i64, raised().count())
+    let waits = d.time.foreground_s_per_s - d.time.productive_s_per_s;
+    (fails.min(1), (benefit * 1000.0) as i64, raised().count(), (waits * 10.0) as i64)
 }
 
 fn point(d: &Diagnosis, facts: &Facts, (at_ms, seconds): (i64, f64), gap: bool) -> Point {

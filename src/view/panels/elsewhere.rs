@@ -38,9 +38,9 @@ pub fn first(picture: &Picture) -> Option<&Finding> {
 /// ```
 pub fn draw(finding: &Finding, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let d = &picture.diagnosis;
-    let health = d.standing();
-    let score = health.score.map_or_else(String::new, |s| format!(" · score {s:.0}"));
-    let inside = titled("Verdict", &format!("{}{score}", health.status.word()), theme, frame, area);
+    let (word, score) = d.standing();
+    let score = score.map_or_else(String::new, |s| format!(" · score {s:.0}"));
+    let inside = titled("Verdict", &format!("{}{score}", word), theme, frame, area);
     let style = theme.severity(finding.severity);
     let head = Line::from(vec![
         Span::styled(format!(" {} {}  ", theme.sign(finding.severity), finding.severity.word()), style),

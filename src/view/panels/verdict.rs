@@ -18,9 +18,9 @@ use crate::view::widgets::{lines, titled};
 /// ```
 pub fn draw(picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let d = &picture.diagnosis;
-    let health = d.standing();
-    let score = health.score.map_or_else(String::new, |s| format!(" · score {s:.0}"));
-    let right = format!("{}{score}", health.status.word());
+    let (word, score) = d.standing();
+    let score = score.map_or_else(String::new, |s| format!(" · score {s:.0}"));
+    let right = format!("{}{score}", word);
     let line = line_within(d, area.width, theme);
     if area.height < 3 {
         return lines(&[line], theme, frame, area);

@@ -151,7 +151,8 @@ impl Way<'_> {
         let mut all = vec![head];
         let mut more = |text: String, meaning| {
             for mut line in paragraph(&format!("     {text}"), meaning, self.width.saturating_sub(5), self.theme) {
-                line.spans.insert(0, self.trunk());
+                // Behind the last one the way is at its end.
+                line.spans.insert(0, if last { Span::raw("    ") } else { self.trunk() });
                 all.push(line);
             }
         };
