@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::detect::diagnosis::{Diagnosis, rfc3339};
+use crate::detect::finding::Severity;
 use crate::detect::kinds::KINDS;
 use crate::model::facts::Facts;
 use crate::model::unit::{seconds, short};
@@ -32,6 +33,8 @@ pub struct Side {
     settings: BTreeMap<(String, String), String>,
     /// Seconds that its diagnoses stand for.
     stands_s: f64,
+    /// Foreground seconds: all; and of them lost to causes, to what is only info, without a cause, productive: these add up.
+    spent: [f64; 5],
 }
 
 impl Side {
@@ -46,6 +49,7 @@ impl Side {
             told: BTreeMap::new(),
             settings: BTreeMap::new(),
             stands_s: 0.0,
+            spent: [0.0; 5],
         };
         side.count(d, facts);
         side
@@ -60,6 +64,12 @@ impl Side {
     fn count(&mut self, d: &Diagnosis, facts: &Facts) {
         let stands_s = self.story.stands_s;
         self.stands_s += stands_s;
+        let lost = |info: bool| -> f64 {
+            let roots = d.findings.iter().filter(|f| f.explained_by.is_none() && (f.severity == Severity::Info) == info);
+            roots.filter_map(|f| f.impact.lost_s_per_s).sum()
+        };
+        let now = [d.time.foreground_s_per_s, lost(false), lost(true), d.time.unexplained_s_per_s, d.time.productive_s_per_s];
+        self.spent.iter_mut().zip(now).for_each(|(sum, s)| *sum += s * stands_s);
         for row in &d.time.states {
             *self.states.entry(row.state.id()).or_default() += row.s_per_s * stands_s;
         }
@@ -120,23 +130,28 @@ pub fn render(a: &Side, b: &Side) -> String {
     out
 }
 
+/// All of the foreground's time, and its parts, which add up. A query's own work is lost to what makes it needless.
+const PARTS: [&str; 5] =
+    ["all of the foreground", "lost to causes", "lost to what is only info", "without a cause", "productive"];
+
 fn time(out: &mut String, a: &Side, b: &Side) {
     _ = writeln!(out, "## Where the time goes, seconds per second\n\n| | before | after | change |\n|---|---|---|---|");
-    let mut row = |name: &str, before: f64, after: f64| {
+    let row = |out: &mut String, name: &str, before: f64, after: f64| {
         _ = writeln!(out, "| {name} | {} | {} | {} |", short(before), short(after), signed(after - before));
     };
-    let per_s = |side: &Side, sum: f64| sum / side.story.watched.max(1.0);
-    let [all, lost, open] = [|s: &Side| s.story.spent.0, |s: &Side| s.story.spent.1, |s: &Side| s.story.spent.2];
-    row("all of the foreground", per_s(a, all(a)), per_s(b, all(b)));
-    row("lost to causes", per_s(a, lost(a)), per_s(b, lost(b)));
-    row("without a cause", per_s(a, open(a)), per_s(b, open(b)));
+    for (at, name) in PARTS.iter().enumerate() {
+        row(out, name, a.mean(a.spent.get(at)), b.mean(b.spent.get(at)));
+    }
     let names: BTreeSet<&str> = a.states.keys().chain(b.states.keys()).copied().collect();
     let mut states: Vec<(&str, f64, f64)> =
         names.into_iter().map(|id| (id, a.mean(a.states.get(id)), b.mean(b.states.get(id)))).collect();
     states.retain(|(_, before, after)| changed(*before, *after));
     states.sort_by(|x, y| (y.2 - y.1).abs().total_cmp(&(x.2 - x.1).abs()).then(x.0.cmp(y.0)));
     states.truncate(MOST);
-    states.iter().for_each(|(id, before, after)| row(&format!("`{id}`"), *before, *after));
+    if !states.is_empty() {
+        _ = writeln!(out, "\nBy what it does or waits for:\n\n| | before | after | change |\n|---|---|---|---|");
+    }
+    states.iter().for_each(|(id, before, after)| row(out, &format!("`{id}`"), *before, *after));
     out.push('\n');
 }
 
