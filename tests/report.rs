@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use perftop::detect::diagnosis::Diagnosis;
+use perftop::detect::finding::Severity;
 use perftop::engine::{Playback, ReplayOptions};
 use perftop::report::incident::Target;
 use perftop::report::incident::markdown::render;
@@ -139,6 +140,24 @@ fn a_long_time_line_counts_each_look_alike() {
     let looks: Vec<u32> = long.points.iter().map(|p| p.looks).collect();
     assert_eq!(looks.iter().sum::<u32>(), 5000);
     assert!(looks.iter().rev().skip(1).all(|n| *n == looks[0]), "{looks:?}");
+}
+
+/// A program that only keeps itself waiting is no bottleneck; whoever asks afterwards who had the CPU is told all the same.
+#[test]
+fn what_cost_only_itself_is_named() {
+    let options = ReplayOptions { file: Some(case("cpu_hog")), from_ms: None, speed_percent: 100, paused: false };
+    let mut playback = Playback::open(&options).unwrap();
+    let mut story: Option<Story> = None;
+    while let Some(judged) = playback.step() {
+        let mut d = judged.evaluation.diagnosis;
+        d.findings.retain(|f| f.severity == Severity::Info);
+        match &mut story {
+            Some(story) => story.add(&d, &judged.evaluation.facts),
+            None => story = Some(Story::begin(&d, &judged.evaluation.facts)),
+        }
+    }
+    let text = render(&story.unwrap(), &TARGETS);
+    assert!(text.contains("s went to what is no warning by itself, most of it to this: stress-ng"), "{text}");
 }
 
 /// What led up to an incident is kept at each fifth second, the incident at each: a mean is one of time.

@@ -35,6 +35,7 @@ pub fn summary(story: &Story) -> Vec<String> {
                 short(story.spent.0)
             ));
         }
+        out.extend(by_itself(story, 0.0));
         return out;
     };
     let began = if first.finding.since.known == Known::AtLeast { "was there at least since" } else { "began at" };
@@ -67,13 +68,24 @@ pub fn summary(story: &Story) -> Vec<String> {
         2 => out.push("One more cause was found beside it.".to_owned()),
         n => out.push(format!("{} more causes were found beside it.", n - 1)),
     }
-    if story.spent.1 - all > 0.1 * story.spent.0 {
-        out.push(format!("{} s more went to what is no warning by itself.", short(story.spent.1 - all)));
-    }
+    out.extend(by_itself(story, all));
     if story.spent.2 > 0.1 * story.spent.0 {
         out.push(format!("{} s of foreground time have no cause.", short(story.spent.2)));
     }
     out
+}
+
+/// What went into findings that are no warning: a program that waits for its own work is none, and whoever asks who had the CPU asks for it.
+fn by_itself(story: &Story, to_causes: f64) -> Option<String> {
+    let more = story.spent.1 - to_causes;
+    if more <= 0.1 * story.spent.0 || more < 1.0 {
+        return None;
+    }
+    let rest = story.told.values().filter(|t| t.worst == Severity::Info && !t.symptom());
+    let most = rest.max_by(|a, b| a.lost.total_cmp(&b.lost)).filter(|t| t.lost > 0.0);
+    let named = most.map_or_else(String::new, |t| format!(", most of it to this: {}", t.finding.title));
+    let word = if to_causes > 0.0 { " more" } else { "" };
+    Some(format!("{} s{word} went to what is no warning by itself{named}.", short(more)))
 }
 
 /// A time of day, with its day where the span has several.
