@@ -79,7 +79,11 @@ impl Effects {
             Effect::Incident { later } => ask(asks, Ask::Incident(later)),
             Effect::Tell(recording) => self.tell(&recording),
             Effect::Visit(to) => return Ok(Next::Visit(to)),
-            Effect::Note(entries) => self.journal.iter().for_each(|journal| journal.note(entries.clone())),
+            Effect::Note(entries) => {
+                if let Some(journal) = &self.journal {
+                    journal.note(entries);
+                }
+            }
             Effect::Redraw => terminal::redraw(screen)?,
             Effect::Suspend => {
                 let stopped = terminal::suspend(true);

@@ -60,7 +60,7 @@ fn place(all: &[Session], at_ms: i64, later: bool) -> Option<(&Session, i64)> {
     all.iter().filter(|s| s.span_ms.1 < at_ms).map(|s| (s, s.span_ms.1)).max_by_key(|(_, at)| *at)
 }
 
-/// When the next incident on the way began, and where: by what was said then, nothing is judged anew.
+/// The nearest incident before a moment, or after it: the session that saw it, and when it began. It goes by what was said at the time.
 fn incident<'s>(all: &'s [Session], at_ms: i64, later: bool, begins: &dyn Fn(&Path) -> Vec<i64>) -> Option<(&'s Session, i64)> {
     let begins = |s: &Session| -> Vec<i64> {
         let within = |at: &i64| (s.span_ms.0..=s.span_ms.1).contains(at);

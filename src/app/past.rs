@@ -12,7 +12,7 @@ use super::{App, Effect};
 
 /// Evaluations for which a finding must stand to be noted.
 const STANDS: u32 = 3;
-/// What was gone for longer is noted anew when it comes again, seconds in which somebody looked; and for so many looks.
+/// A finding that comes back after this is noted as a new one: seconds in which somebody looked, and at least so many looks.
 const CALM_S: f64 = 60.0;
 const CALM_LOOKS: u32 = 3;
 /// Between two looks that are further apart nobody knows what was: a screen that was stopped, a machine that slept.

@@ -1,6 +1,6 @@
 //! Recording from the screen: begin, end, and what the operator is told of it.
 
-use crate::diagnose::{Mode, Recording, RecordingState};
+use crate::diagnose::{Mode, Picture, Recording, RecordingState};
 use crate::model::foreign::Foreign;
 use crate::model::shell::Word;
 
@@ -31,8 +31,25 @@ impl App {
         vec![Effect::Record(format!("perftop-{host}-{at}.perftop"))]
     }
 
+    /// What a picture of now brings, whether it is shown or not: for the journal, and of a recording under way.
+    pub(super) fn of_now(&mut self, picture: &Picture) -> Vec<Effect> {
+        if picture.mode != Mode::Live {
+            return Vec::new();
+        }
+        let mut effects = self.note(picture);
+        if picture.recording != self.recorded {
+            self.recorded.clone_from(&picture.recording);
+            self.recording = None;
+            let told = picture.recording.as_ref().and_then(|r| self.told(r));
+            self.notice = told.or(self.notice.take());
+            let ended = picture.recording.as_ref().filter(|r| r.state == RecordingState::Ended);
+            effects.extend(ended.map(|r| Effect::Tell(r.path.clone())));
+        }
+        effects
+    }
+
     /// What the operator must know of a recording. The command can be pasted as it is.
-    pub(super) fn told(&self, recording: &Recording) -> Option<String> {
+    fn told(&self, recording: &Recording) -> Option<String> {
         let path = Word::quoted(recording.path.raw()).map_or_else(|| recording.path.shown().to_owned(), |path| path.to_string());
         let missing = match recording.missing {
             0 => String::new(),

@@ -1,6 +1,6 @@
 //! What each message does: the only place where the state changes.
 
-use crate::diagnose::{Mode, Picture, RecordingState};
+use crate::diagnose::Mode;
 use crate::model::demand::Demand;
 use crate::model::unit::short;
 
@@ -60,23 +60,6 @@ impl App {
             }
             Msg::Press { target, twice } => self.press(target, twice),
         }
-    }
-
-    /// What a picture of now brings, whether it is shown or not: for the journal, and of a recording under way.
-    fn of_now(&mut self, picture: &Picture) -> Vec<Effect> {
-        if picture.mode != Mode::Live {
-            return Vec::new();
-        }
-        let mut effects = self.note(picture);
-        if picture.recording != self.recorded {
-            self.recorded.clone_from(&picture.recording);
-            self.recording = None;
-            let told = picture.recording.as_ref().and_then(|r| self.told(r));
-            self.notice = told.or(self.notice.take());
-            let ended = picture.recording.as_ref().filter(|r| r.state == RecordingState::Ended);
-            effects.extend(ended.map(|r| Effect::Tell(r.path.clone())));
-        }
-        effects
     }
 
     /// An open process is asked for again with each picture.

@@ -10,7 +10,7 @@ use crate::report::incidents::{Incidents, render};
 
 use super::failure::{Failure, print};
 use super::kept::{Part, all};
-use super::session::whole;
+use super::session::Unread;
 
 /// Runs the command: it lists what was found at the time of the recording and judges nothing again.
 ///
@@ -22,17 +22,11 @@ pub fn run(options: &Options, settings: &Settings) -> Result<u8, Failure> {
         None => all(settings)?,
     };
     let mut incidents = Incidents::default();
-    let mut lost: Option<u64> = None;
-    let mut unread = None;
-    for part in &parts {
-        match add(&mut incidents, part) {
-            Ok(more) => lost = more.map(|n| n.saturating_add(lost.unwrap_or(0))).or(lost),
-            Err(failure) if parts.len() > 1 => unread = Some(failure),
-            Err(failure) => return Err(failure),
-        }
-    }
+    let mut unread = Unread::default();
+    parts.iter().for_each(|part| unread.add(add(&mut incidents, part)));
+    let unread = unread.unless_nothing()?;
     print(&render(&incidents.all()))?;
-    unread.map_or_else(|| whole(lost), Err)
+    unread.whole()
 }
 
 fn add(incidents: &mut Incidents, part: &Part) -> Result<Option<u64>, Failure> {

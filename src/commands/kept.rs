@@ -9,7 +9,7 @@ use crate::model::facts::Facts;
 use crate::record::kept::{self, Session};
 
 use super::failure::Failure;
-use super::session::{Given, Moment, after, judged, moment, span};
+use super::session::{Given, Moment, Unread, after, judged, moment, span};
 use super::setup::state_dir;
 
 /// A part of a recording: from and to, ms.
@@ -99,23 +99,11 @@ pub fn at(at: Option<Moment>, settings: &Settings) -> Result<(PathBuf, Option<i6
 /// Judges parts one after the other, as [`judged`] does one.
 ///
 /// # Errors
-/// A recording that cannot be read.
-pub fn judged_all(parts: &[Part], mut each: impl FnMut(&Diagnosis, &Facts)) -> Result<Option<u64>, Failure> {
-    let (mut lost, mut seen, mut unread) = (None::<u64>, false, None);
-    for part in parts {
-        match judged(&part.file, part.span_ms, &mut each) {
-            Ok(more) => {
-                seen = true;
-                lost = more.map(|n| n.saturating_add(lost.unwrap_or(0))).or(lost);
-            }
-            // One of those that were kept does not end the others.
-            Err(failure) => unread = Some(failure),
-        }
-    }
-    match unread {
-        Some(failure) if !seen || parts.len() == 1 => Err(failure),
-        _ => Ok(lost),
-    }
+/// Where nothing can be read.
+pub fn judged_all(parts: &[Part], mut each: impl FnMut(&Diagnosis, &Facts)) -> Result<Unread, Failure> {
+    let mut unread = Unread::default();
+    parts.iter().for_each(|part| unread.add(judged(&part.file, part.span_ms, &mut each)));
+    unread.unless_nothing()
 }
 
 fn sessions(settings: &Settings) -> Result<Vec<Session>, Failure> {

@@ -10,8 +10,8 @@ use crate::report::chart;
 use crate::report::incident::{Story, Target, html, markdown};
 
 use super::failure::{Failure, print};
-use super::kept::{judged_all, parts};
-use super::session::{judged, whole};
+use super::kept::{Part, judged_all, parts};
+use super::session::Unread;
 
 /// Runs the command.
 ///
@@ -19,14 +19,7 @@ use super::session::{judged, whole};
 /// Usage, a recording that cannot be read, a span without a diagnosis.
 pub fn run(options: &Report, settings: &Settings) -> Result<u8, Failure> {
     let named = (options.from.as_deref().map(|t| ("--from", t)), options.to.as_deref().map(|t| ("--to", t)));
-    let mut story: Option<Story> = None;
-    let lost = judged_all(&parts(options.file.as_deref(), named, settings)?, |diagnosis, facts| match &mut story {
-        Some(story) => story.add(diagnosis, facts),
-        None => story = Some(Story::begin(diagnosis, facts)),
-    })?;
-    let Some(story) = story else {
-        return Err(Failure::Usage("there is nothing between --from and --to".to_owned()));
-    };
+    let (story, unread) = story(&parts(options.file.as_deref(), named, settings)?)?;
     let targets = targets(settings);
     let text = match options.format.unwrap_or(ReportFormat::Markdown) {
         ReportFormat::Markdown => markdown::render(&story, &targets),
@@ -45,7 +38,18 @@ pub fn run(options: &Report, settings: &Settings) -> Result<u8, Failure> {
         }
         None => print(&text)?,
     }
-    whole(lost)
+    unread.whole()
+}
+
+/// What happened in these parts.
+fn story(parts: &[Part]) -> Result<(Story, Unread), Failure> {
+    let mut story: Option<Story> = None;
+    let unread = judged_all(parts, |diagnosis, facts| match &mut story {
+        Some(story) => story.add(diagnosis, facts),
+        None => story = Some(Story::begin(diagnosis, facts)),
+    })?;
+    let nothing = || Failure::Usage("there is nothing in it between --from and --to".to_owned());
+    story.map(|story| (story, unread)).ok_or_else(nothing)
 }
 
 /// Writes the report of a recording beside it; gives its file.
@@ -53,12 +57,7 @@ pub fn run(options: &Report, settings: &Settings) -> Result<u8, Failure> {
 /// # Errors
 /// A recording that cannot be read, or a file that cannot be written or is there.
 pub fn beside(recording: &Path, targets: &[Target; 4]) -> Result<PathBuf, Failure> {
-    let mut story: Option<Story> = None;
-    judged(recording, (None, None), |diagnosis, facts| match &mut story {
-        Some(story) => story.add(diagnosis, facts),
-        None => story = Some(Story::begin(diagnosis, facts)),
-    })?;
-    let story = story.ok_or_else(|| Failure::Usage("there is nothing in it".to_owned()))?;
+    let (story, _) = story(&[Part { file: recording.to_path_buf(), span_ms: (None, None) }])?;
     let path = recording.with_extension("md");
     // Whoever leaves meanwhile leaves no half of it under its name.
     let fresh = recording.with_extension("md-tmp");

@@ -108,6 +108,59 @@ pub fn judged(
     Ok(playback.lost().filter(|_| from_ms.is_none()))
 }
 
+/// What could not be read of the recordings that were asked for.
+#[derive(Debug, Default)]
+pub struct Unread {
+    /// Samples that an index lists.
+    lost: u64,
+    /// Why one of several could not be read at all.
+    failure: Option<Failure>,
+    /// Something was read.
+    some: bool,
+}
+
+impl Unread {
+    /// One more recording, as [`judged`] gives it: one that cannot be read does not end the others.
+    pub fn add(&mut self, read: Result<Option<u64>, Failure>) {
+        match read {
+            Ok(lost) => (self.lost, self.some) = (self.lost.saturating_add(lost.unwrap_or(0)), true),
+            Err(failure) => self.failure = Some(failure),
+        }
+    }
+
+    /// The same with another's.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            lost: self.lost.saturating_add(other.lost),
+            failure: self.failure.or(other.failure),
+            some: self.some || other.some,
+        }
+    }
+
+    /// Gives it back where anything was read.
+    ///
+    /// # Errors
+    /// Why nothing was.
+    pub fn unless_nothing(self) -> Result<Self, Failure> {
+        match self.failure {
+            Some(failure) if !self.some => Err(failure),
+            failure => Ok(Self { failure, ..self }),
+        }
+    }
+
+    /// How a command ends that has said the rest.
+    ///
+    /// # Errors
+    /// When something is missing in what was said.
+    pub fn whole(self) -> Result<u8, Failure> {
+        match self.failure {
+            Some(failure) => Err(Failure::Usage(format!("{failure}: what it holds is not in what is above"))),
+            None => whole(Some(self.lost).filter(|lost| *lost > 0)),
+        }
+    }
+}
+
 /// What is said, and how it ends, where a part of a recording cannot be read.
 ///
 /// # Errors

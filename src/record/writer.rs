@@ -214,7 +214,7 @@ impl Writer {
         let segments = reader::segments(&mut old)?;
         let len = old.metadata()?.len();
         let most = self.may_weigh.as_mut().map_or(Ok(u64::MAX), |ask| ask(now_ms))?;
-        // Not at each segment anew: what is left has room to grow. The newest segment stays.
+        // An eighth below the limit, so that the next segments fit without another copy. The newest segment always stays.
         let over = if len > most { len - most / STALE_SHARE * (STALE_SHARE - 1) } else { 0 };
         let spare = segments.len().saturating_sub(1);
         let stale = |(at, s): &(usize, &(u64, IndexEntry))| s.1.last_ms < now_ms - keep_ms || (s.0 < over && *at < spare);

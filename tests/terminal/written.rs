@@ -196,6 +196,31 @@ fn what_the_screen_saw_is_kept_and_that_is_said_once() {
     std::fs::remove_dir_all(state).unwrap();
 }
 
+/// The screen looks each second; what is kept is a look each five, from the first one on.
+#[test]
+fn what_is_kept_is_a_look_each_five_seconds() {
+    let state = temporary("thinned");
+    let mut tty = Tty::open(&["--no-config"], &[("XDG_STATE_HOME", state.to_str().unwrap())]);
+    tty.wait_for("live");
+    let read = || -> Option<Vec<u64>> {
+        let file = std::fs::read_dir(state.join("perftop/sessions")).ok()?.next()?.ok()?.path();
+        let samples = perftop::record::reader::Recording::open(&file).ok()?;
+        Some(samples.filter_map(|r| if let Record::Sample(s) = r { Some(s.at.mono_ns / 1_000_000) } else { None }).collect())
+    };
+    let stamps = || read().unwrap_or_default();
+    let start = Instant::now();
+    while stamps().len() < 3 {
+        assert!(start.elapsed() < 2 * PATIENCE, "{:?}", stamps());
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    tty.send(b"q");
+    tty.exit_code();
+    let kept = stamps();
+    // The last one is what was read before the screen was left.
+    assert!(kept[..3].windows(2).all(|w| w[1] - w[0] >= 4_800) && kept.len() <= 4, "{kept:?}");
+    std::fs::remove_dir_all(state).unwrap();
+}
+
 /// From the live screen back into what was kept, and to now again; the live engine goes on behind it.
 #[test]
 fn the_time_axis_reaches_back_into_what_was_kept() {
