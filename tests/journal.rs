@@ -115,3 +115,34 @@ fn what_goes_on_with_another_subject_is_the_same() {
         effects.iter().filter_map(|e| if let Effect::Note(all) = e { Some(all) } else { None }).flatten().collect();
     assert!(noted.len() == 1 && noted[0].what == Happened::Resolved && noted[0].subject == "stress-ng", "{noted:?}");
 }
+
+/// In its first looks a finding may name a victim: it is noted as what it was when it had stood for long enough.
+#[test]
+fn a_finding_is_noted_by_whom_it_blames_when_it_has_stood() {
+    let mut engine = Engine::default();
+    let mut sick = None;
+    for sample in recorded("cpu_hog").iter().take(26) {
+        let judged = engine.fold(sample);
+        sick = Some(engine.picture(judged, Mode::Live, Own::default(), None));
+    }
+    let mut picture = sick.unwrap();
+    let whole = (*picture.diagnosis).clone();
+    let mut app = App::default();
+    let mut look = |victim: bool| {
+        let mut d = whole.clone();
+        d.findings.retain(|f| f.id == "host.cpu.contention");
+        let f = &mut d.findings[0];
+        if victim {
+            f.subject.label = "api (pid 7)".into();
+            f.key = "host.cpu.contention|host|process:7@7".into();
+        } else {
+            f.subject.also = vec!["process:7@7".into()];
+        }
+        picture.diagnosis = Arc::new(d);
+        app.update(Msg::Picture(Arc::new(picture.clone())))
+    };
+    let all: Vec<Effect> = [true, true, false, false].into_iter().flat_map(&mut look).collect();
+    let noted: Vec<&Entry> =
+        all.iter().filter_map(|e| if let Effect::Note(all) = e { Some(all) } else { None }).flatten().collect();
+    assert!(noted.len() == 1 && noted[0].what == Happened::Found && noted[0].subject == "stress-ng", "{noted:?}");
+}

@@ -39,7 +39,9 @@ struct Standing {
     looks: u32,
     /// For how long and how many looks it has been gone.
     gone: (f64, u32),
-    /// What was known of it when it came up.
+    /// As what it is noted: whom it blamed when it had stood for long enough. At first a victim may be named.
+    noted: Option<Of>,
+    /// What was known of that when it came up.
     before: Option<Before>,
     /// It ended, at that moment.
     ended: Option<String>,
@@ -90,19 +92,21 @@ impl App {
         journal.standing.retain(|_, s| s.gone.0 <= CALM_S || s.gone.1 <= CALM_LOOKS);
         journal.known_as.retain(|_, of| journal.standing.contains_key(of));
         for f in picture.diagnosis.findings.iter().filter(|f| f.raised() && !f.id.starts_with("source.")) {
-            let of = journal.whose(f);
-            let before = || journal.past.of(&of).cloned();
-            let standing =
-                journal.standing.entry(of.clone()).or_insert_with(|| Standing { before: before(), ..Standing::default() });
+            let whose = journal.whose(f);
+            journal.known_as.insert(f.key.clone(), whose.clone());
+            let standing = journal.standing.entry(whose).or_default();
             (standing.looks, standing.gone) = (standing.looks.saturating_add(1), (0.0, 0));
-            journal.known_as.insert(f.key.clone(), of.clone());
+            if standing.noted.is_none() {
+                standing.before = journal.past.of(&of(f)).cloned();
+            }
             if standing.looks == STANDS {
-                entries.push(entry(&of, Happened::Found, &f.title, 0.0));
+                entries.push(entry(&of(f), Happened::Found, &f.title, 0.0));
+                standing.noted = Some(of(f));
             }
         }
         for r in &picture.diagnosis.resolved {
-            let Some(of) = journal.known_as.get(&r.key).cloned() else { continue };
-            let Some(standing) = journal.standing.get_mut(&of).filter(|s| s.looks >= STANDS) else { continue };
+            let Some(standing) = journal.known_as.get(&r.key).and_then(|of| journal.standing.get_mut(of)) else { continue };
+            let Some(of) = standing.noted.clone() else { continue };
             if standing.ended.as_ref() == Some(&r.at) {
                 continue;
             }
@@ -124,7 +128,8 @@ impl App {
         if picture.mode != Mode::Live || fix.only_looks() {
             return Vec::new();
         }
-        let (id, source, subject) = self.journal.whose(finding);
+        let standing = self.journal.standing.get(&self.journal.whose(finding));
+        let (id, source, subject) = standing.and_then(|s| s.noted.clone()).unwrap_or_else(|| of(finding));
         let (at_ms, title) = (picture.at.wall_ms, fix.title.clone());
         self.journal.note(&[Entry { at_ms, what: Happened::Copied, id, source, subject, title, gained: 0.0 }])
     }

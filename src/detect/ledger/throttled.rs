@@ -42,7 +42,9 @@ impl<'a> Throttled<'a> {
     pub(super) fn actor(&self, p: &ProcFacts, w: f64) -> Actor {
         let tightest = self.groups.iter().filter(|(g, _)| inside(p, g)).max_by(|a, b| a.1.total_cmp(&b.1));
         let share = tightest.map_or(0.0, |(_, share)| *share);
-        let delay = p.runnable.unwrap_or(0.0) * w;
+        // Whoever was stopped (SIGSTOP, a debugger) stands in no queue any more: what it waited before lies behind it.
+        let stopped = matches!(p.state, 'T' | 't');
+        let delay = if stopped { 0.0 } else { p.runnable.unwrap_or(0.0) * w };
         let mut actor = Actor { family: p.family, ..Actor::nobody(p.id, w) };
         actor.throttled_by = tightest.map(|(g, _)| g.path.clone());
         actor.spend(State::Working, p.cpu.unwrap_or(0.0) * w);

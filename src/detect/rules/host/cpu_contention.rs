@@ -311,6 +311,19 @@ mod tests {
         .check(&RULE);
     }
 
+    /// A moment after the culprit was paused its own wait is still in the window: the service that it delayed is not to blame for that.
+    #[test]
+    fn who_was_paused_is_nobodys_victim() {
+        let after = |state: char| {
+            let hog = ProcFacts { cpu: Some(0.3), runnable: Some(1.2), state, ..process(200, "sh") };
+            let server = ProcFacts { cpu: Some(0.9), runnable: Some(0.02), ..service(100, "api", 8080) };
+            let busy = Bench::quiet().running(vec![hog, server]).with_cpu(|cpu| cpu.busy = 0.8);
+            busy.on(|host| host.psi.cpu = pressure(0.4))
+        };
+        after('T').must_say(&RULE, "clear");
+        after('R').must_say(&RULE, "found api (pid 100) takes 0.9 of 2.0 CPUs: sh (pid 200) waits most for CPU time");
+    }
+
     #[test]
     fn many_small_ones_are_named_as_one_and_workers_that_wait_are_not() {
         let hogs = |n: i32, name: &'static str| {
