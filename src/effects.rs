@@ -76,7 +76,7 @@ impl Effects {
             Effect::Step => ask(asks, Ask::Step),
             Effect::Speed(percent) => ask(asks, Ask::Speed(percent)),
             Effect::Seek { to_ms } => ask(asks, Ask::Seek(to_ms)),
-            Effect::Incident { later } => ask(asks, Ask::Incident(later)),
+            Effect::Incident { later } => ask(asks, Ask::Incident { later, nothing: self.notices.clone() }),
             Effect::Tell(recording) => self.tell(&recording),
             Effect::Visit(to) => return Ok(Next::Visit(to)),
             Effect::Note(entries) => {

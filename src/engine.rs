@@ -38,7 +38,7 @@ const SLACK_S: f64 = 0.25;
 const ANSWERS: usize = 64;
 
 /// What the screen asks of the engine.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum Ask {
     /// More about something.
     Demand(Demand),
@@ -77,8 +77,13 @@ pub enum Ask {
     Speed(u32),
     /// Replay: go to this moment (wall clock, ms).
     Seek(i64),
-    /// Replay: to the beginning of the next incident (true) or of the one before.
-    Incident(bool),
+    /// Replay: to the beginning of the next incident or of the one before.
+    Incident {
+        /// The next one.
+        later: bool,
+        /// Who is told when there is none.
+        nothing: mpsc::Sender<String>,
+    },
 }
 
 /// A running engine.

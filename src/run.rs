@@ -14,9 +14,11 @@ use tokio::sync::mpsc;
 
 use crate::app::keymap::{Key, Keymap};
 use crate::app::{App, DashboardView, Effect, Journal, Msg};
+use crate::diagnose::RecordingState;
 use crate::effects::{Effects, Next};
 use crate::engine::Handle;
 use crate::model::dashboard::Dashboard;
+use crate::model::foreign::Foreign;
 use crate::pointer::Pointer;
 use crate::record::journal;
 use crate::report::incident::Target;
@@ -28,11 +30,11 @@ use crate::view::{self, theme::Theme};
 /// Time that a recording has to seal its file when the operator leaves; the file is whole without that too.
 const SEAL: Duration = Duration::from_millis(60);
 
-/// Runs until the operator leaves, the terminal is gone, or a signal comes.
+/// Runs until the operator leaves, the terminal is gone, or a signal comes; gives the recording that was made, too.
 ///
 /// # Errors
 /// When the terminal cannot be written.
-pub async fn run(handle: Handle, look: Look, screen: &mut Screen) -> io::Result<Left> {
+pub async fn run(handle: Handle, look: Look, screen: &mut Screen) -> io::Result<(Left, Option<Foreign>)> {
     let mut app = App {
         keymap: Arc::new(look.keymap),
         dashboards: look.dashboards.into_iter().map(DashboardView::new).collect(),
@@ -40,9 +42,10 @@ pub async fn run(handle: Handle, look: Look, screen: &mut Screen) -> io::Result<
         notice: look.own.notice,
         journal: look.own.past,
         reaches_back: look.own.sessions.is_some(),
+        of_kept: look.own.of_kept,
         ..App::default()
     };
-    let mut stage = Stage::new(handle, look.own.sessions);
+    let mut stage = Stage::new(handle, look.own.sessions, look.own.of_kept);
     let (notices, mut noticed) = mpsc::channel(4);
     let mut effects = Effects::new(notices, look.own.journal, look.own.targets);
     let result = turn((&mut stage, &mut effects, &mut noticed), (&look.theme, look.mouse), &mut app, screen).await;
@@ -50,7 +53,8 @@ pub async fn run(handle: Handle, look: Look, screen: &mut Screen) -> io::Result<
         _ = tokio::time::timeout(SEAL, stage.end()).await;
     }
     effects.finish();
-    result
+    let recorded = app.recorded.filter(|r| !r.path.is_empty() && !matches!(r.state, RecordingState::Failed { .. }));
+    Ok((result?, recorded.map(|r| r.path)))
 }
 
 /// Why the screen was left.
@@ -88,6 +92,8 @@ pub struct Own {
     pub notice: Option<String>,
     /// Where sessions are kept.
     pub sessions: Option<PathBuf>,
+    /// What is shown is one of them, and nothing goes on behind it.
+    pub of_kept: bool,
     /// What is known from before.
     pub past: Journal,
     /// Limits of gauges, for the report of what is recorded.

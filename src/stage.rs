@@ -17,7 +17,9 @@ type Pictures = watch::Receiver<Option<Arc<Picture>>>;
 #[derive(Debug)]
 pub struct Stage {
     live: Handle,
-    /// The live engine has not ended.
+    /// It is not: a kept session is replayed, and nothing goes on behind it.
+    of_kept: bool,
+    /// Its engine has not ended.
     goes_on: bool,
     /// How the session that is kept goes, until it is said that it is not any more.
     keeping: Option<Arc<Mutex<Recording>>>,
@@ -28,11 +30,11 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Begins with what is now.
+    /// Begins with what is now, or (`of_kept`) with a session that was kept.
     #[must_use]
-    pub fn new(live: Handle, sessions: Option<PathBuf>) -> Self {
+    pub fn new(live: Handle, sessions: Option<PathBuf>, of_kept: bool) -> Self {
         let keeping = live.keeping.clone();
-        Self { live, goes_on: true, keeping, past: None, arriving: None, sessions }
+        Self { live, of_kept, goes_on: true, keeping, past: None, arriving: None, sessions }
     }
 
     /// Whom to ask about what is shown.
@@ -81,8 +83,13 @@ impl Stage {
     fn arrive(&mut self, arrived: Arrived) -> Vec<Msg> {
         self.arriving = None;
         match arrived {
+            Arrived::Now if self.of_kept => vec![Msg::Notice("nothing was kept after this".into())],
             Arrived::Now => self.now(),
             Arrived::Nowhere(why) => vec![Msg::Notice(Foreign::from(why.as_str()).shown().to_owned())],
+            Arrived::There(handle, told) if self.of_kept => {
+                (self.live, self.goes_on) = (handle, true);
+                vec![Msg::Visiting(false), Msg::Notice(told)]
+            }
             Arrived::There(handle, told) => {
                 self.past = Some(handle);
                 vec![Msg::Visiting(true), Msg::Notice(told)]

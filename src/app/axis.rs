@@ -17,6 +17,11 @@ impl App {
         self.picture.as_ref().is_some_and(|p| p.mode != Mode::Live)
     }
 
+    /// A moment may lie in another session than the one that is shown.
+    const fn across(&self) -> bool {
+        self.visiting || self.of_kept
+    }
+
     /// The cursor stays on its moment while new points come in; at the newest it goes with them.
     pub(super) fn keep_moment(&mut self, newer: &Picture) {
         let before = self.history().and_then(|h| h.at_ms.back().copied()).unwrap_or(i64::MAX);
@@ -57,7 +62,7 @@ impl App {
             Some(picture) => {
                 let to_ms = picture.at.wall_ms.saturating_add(pages * PAGE_S * 1000);
                 let visit = Visit::Moment { at_ms: to_ms, later: pages > 0 };
-                vec![if self.visiting { Effect::Visit(visit) } else { Effect::Seek { to_ms } }]
+                vec![if self.across() { Effect::Visit(visit) } else { Effect::Seek { to_ms } }]
             }
             None if pages < 0 && self.at_the_oldest() => self.beyond(),
             None => {
@@ -81,14 +86,15 @@ impl App {
         }
     }
 
-    /// A replay goes to the moment under the cursor; a live screen goes back to now.
+    /// A replay goes to the moment under the cursor, a live screen to what was kept of it; without that back to now.
     pub(super) fn go_to_time(&mut self) -> Vec<Effect> {
         let Some(Overlay::Time { back }) = self.overlays.last().cloned() else { return Vec::new() };
         let at = self.history().and_then(|h| h.at_ms.iter().rev().nth(back).copied());
         self.overlays.pop();
-        match at.filter(|_| self.replays() && back > 0) {
-            Some(to_ms) => vec![Effect::Seek { to_ms }],
-            None => Vec::new(),
+        match at.filter(|_| back > 0) {
+            Some(to_ms) if self.replays() => vec![Effect::Seek { to_ms }],
+            Some(at_ms) if self.reaches_back => vec![Effect::Visit(Visit::Moment { at_ms, later: false })],
+            _ => Vec::new(),
         }
     }
 
@@ -96,7 +102,7 @@ impl App {
     pub(super) fn incident(&mut self, later: bool) -> Vec<Effect> {
         if let Some(picture) = self.picture.as_ref().filter(|_| self.replays()) {
             let visit = Visit::Incident { at_ms: picture.at.wall_ms, later };
-            return vec![if self.visiting { Effect::Visit(visit) } else { Effect::Incident { later } }];
+            return vec![if self.across() { Effect::Visit(visit) } else { Effect::Incident { later } }];
         }
         let Some(history) = self.history() else { return Vec::new() };
         let back = match self.overlays.last() {

@@ -160,6 +160,8 @@ pub struct App {
     pub reaches_back: bool,
     /// What is shown is a kept session; the live one goes on behind it.
     pub visiting: bool,
+    /// What is shown is a kept session, and nothing goes on behind it.
+    pub of_kept: bool,
     /// The line above the footer.
     pub notice: Option<String>,
     /// `g` was pressed once.
@@ -191,6 +193,7 @@ impl Default for App {
             journal: Journal::default(),
             reaches_back: false,
             visiting: false,
+            of_kept: false,
             notice: None,
             pending_g: false,
             muting: None,

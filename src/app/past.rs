@@ -1,4 +1,4 @@
-//! What is known from before, and what is noted for the next time: what was found, which fix was copied, what became of it. Live only.
+//! What is known from before, and what is noted for the next time: what was found, which fix was copied, what became of it. Of what is now only.
 
 use std::collections::BTreeMap;
 
@@ -64,40 +64,31 @@ impl Journal {
         std::iter::once(f.key.clone()).chain(before).find_map(|key| self.known_as.get(&key).cloned()).unwrap_or_else(|| of(f))
     }
 
-    fn note(&mut self, entries: &[Entry]) -> Vec<Effect> {
+    fn add(&mut self, entries: Vec<Entry>) -> Vec<Entry> {
         entries.iter().for_each(|entry| self.past.add(entry));
-        if entries.is_empty() { Vec::new() } else { vec![Effect::Note(entries.to_vec())] }
-    }
-}
-
-impl App {
-    /// What is known of the finding from before it came up this time.
-    #[must_use]
-    pub fn before(&self, finding: &Finding) -> Option<&Before> {
-        self.journal.standing.get(&self.journal.whose(finding))?.before.as_ref()
+        entries
     }
 
-    /// What a picture of now adds to the journal.
-    pub(super) fn note(&mut self, picture: &Picture) -> Vec<Effect> {
+    /// What a picture of now adds.
+    pub fn see(&mut self, picture: &Picture) -> Vec<Entry> {
         let at_ms = picture.at.wall_ms;
-        let journal = &mut self.journal;
         let mut entries = Vec::new();
         let entry = |of: &Of, what, title: &str, gained| {
             let (id, source, subject) = of.clone();
             Entry { at_ms, what, id, source, subject, title: title.to_owned(), gained }
         };
-        let since = journal.last.replace(picture.at);
+        let since = self.last.replace(picture.at);
         let dt = since.and_then(|before| picture.at.seconds_since(&before)).unwrap_or(0.0).min(LOOKS_S);
-        journal.standing.values_mut().for_each(|s| s.gone = (s.gone.0 + dt, s.gone.1.saturating_add(1)));
-        journal.standing.retain(|_, s| s.gone.0 <= CALM_S || s.gone.1 <= CALM_LOOKS);
-        journal.known_as.retain(|_, of| journal.standing.contains_key(of));
+        self.standing.values_mut().for_each(|s| s.gone = (s.gone.0 + dt, s.gone.1.saturating_add(1)));
+        self.standing.retain(|_, s| s.gone.0 <= CALM_S || s.gone.1 <= CALM_LOOKS);
+        self.known_as.retain(|_, of| self.standing.contains_key(of));
         for f in picture.diagnosis.findings.iter().filter(|f| f.raised() && !f.id.starts_with("source.")) {
-            let whose = journal.whose(f);
-            journal.known_as.insert(f.key.clone(), whose.clone());
-            let standing = journal.standing.entry(whose).or_default();
+            let whose = self.whose(f);
+            self.known_as.insert(f.key.clone(), whose.clone());
+            let standing = self.standing.entry(whose).or_default();
             (standing.looks, standing.gone) = (standing.looks.saturating_add(1), (0.0, 0));
             if standing.noted.is_none() {
-                standing.before = journal.past.of(&of(f)).cloned();
+                standing.before = self.past.of(&of(f)).cloned();
             }
             if standing.looks == STANDS {
                 entries.push(entry(&of(f), Happened::Found, &f.title, 0.0));
@@ -105,7 +96,7 @@ impl App {
             }
         }
         for r in &picture.diagnosis.resolved {
-            let Some(standing) = journal.known_as.get(&r.key).and_then(|of| journal.standing.get_mut(of)) else { continue };
+            let Some(standing) = self.known_as.get(&r.key).and_then(|of| self.standing.get_mut(of)) else { continue };
             let Some(of) = standing.noted.clone() else { continue };
             if standing.ended.as_ref() == Some(&r.at) {
                 continue;
@@ -118,7 +109,24 @@ impl App {
             };
             entries.push(entry(&of, what, "", (r.before - r.after).max(0.0)));
         }
-        journal.note(&entries)
+        self.add(entries)
+    }
+}
+
+fn effects(entries: Vec<Entry>) -> Vec<Effect> {
+    if entries.is_empty() { Vec::new() } else { vec![Effect::Note(entries)] }
+}
+
+impl App {
+    /// What is known of the finding from before it came up this time.
+    #[must_use]
+    pub fn before(&self, finding: &Finding) -> Option<&Before> {
+        self.journal.standing.get(&self.journal.whose(finding))?.before.as_ref()
+    }
+
+    /// What a picture of now adds to the journal.
+    pub(super) fn note(&mut self, picture: &Picture) -> Vec<Effect> {
+        effects(self.journal.see(picture))
     }
 
     /// That a fix of the selected finding was copied.
@@ -131,6 +139,6 @@ impl App {
         let standing = self.journal.standing.get(&self.journal.whose(finding));
         let (id, source, subject) = standing.and_then(|s| s.noted.clone()).unwrap_or_else(|| of(finding));
         let (at_ms, title) = (picture.at.wall_ms, fix.title.clone());
-        self.journal.note(&[Entry { at_ms, what: Happened::Copied, id, source, subject, title, gained: 0.0 }])
+        effects(self.journal.add(vec![Entry { at_ms, what: Happened::Copied, id, source, subject, title, gained: 0.0 }]))
     }
 }

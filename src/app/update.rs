@@ -45,7 +45,7 @@ impl App {
             Msg::Visiting(visiting) => {
                 self.visiting = visiting;
                 self.frozen = None;
-                if !visiting {
+                if !visiting && !self.of_kept {
                     self.overlays.retain(|o| !matches!(o, Overlay::Time { .. }));
                 }
                 if let Some(Overlay::Time { back }) = self.overlays.last_mut() {

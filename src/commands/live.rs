@@ -47,6 +47,7 @@ fn own(settings: &Settings) -> Own {
             past: Journal::new(past),
             journal: journal::Journal::start(dir).ok(),
             targets,
+            of_kept: false,
         },
         Some(None) => Own { targets, ..Own::default() },
         None => {

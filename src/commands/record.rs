@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
+use crate::app::Journal;
 use crate::cli::Record;
 use crate::collect::clock;
 use crate::config::Settings;
 use crate::diagnose::{Recording, RecordingState};
 use crate::engine::{Handle, LiveOptions, live};
-use crate::record::kept;
 use crate::record::writer::{Target, Writer};
+use crate::record::{journal, kept};
 
 use super::failure::{Failure, duration, runtime};
-use super::kept::sessions_dir;
-use super::setup::plan;
+use super::kept::sessions_of;
+use super::setup::{own_state, patiently, plan};
 
 /// Runs the command until it is interrupted, `--for` is over, or writing fails.
 ///
@@ -40,19 +41,28 @@ pub fn run(options: &Record, settings: &Settings) -> Result<u8, Failure> {
     let keep_ms = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
     let mut writer = Writer::open(&target, every_ms, Some(keep_ms))?;
     let lasts = length.is_none_or(|l| l >= Duration::from_secs(60));
-    if let Some((dir, file)) = sessions_dir(settings).zip(writer.file()).filter(|_| lasts) {
-        // So that it is found by its moments too; a home that hangs or cannot be written is no reason not to record.
+    // A home that hangs or cannot be written is no reason not to record.
+    let state = (lasts && settings.flag("sessions.keep")).then(|| patiently(own_state)).flatten().flatten();
+    if let Some((dir, file)) = state.as_deref().map(sessions_of).zip(writer.file()) {
+        // So that it is found by its moments too.
         let file = file.to_path_buf();
         let point = move || _ = kept::point_at(&dir, &file, clock::now().wall_ms);
         _ = std::thread::Builder::new().name("home".into()).spawn(point);
     }
+    let notes = state.and_then(|dir| {
+        let past = Journal::new(patiently({
+            let dir = dir.clone();
+            move || journal::past(&dir)
+        })?);
+        Some((past, journal::Journal::start(dir).ok()?))
+    });
     writer.params = settings.params().0.into_iter().map(|((rule, name), value)| (rule, name, value)).collect();
     let ticks = length.map(|l| u64::try_from(l.as_millis() / every.as_millis()).unwrap_or(1) + 1);
     let params = settings.params();
     let live_options =
         LiveOptions { plan: plan(settings, every, false)?, params, only: Vec::new(), record: Some(writer), keep: None, ticks };
     let handle = live(live_options).map_err(|e| Failure::Io(format!("cannot start collecting: {e}")))?;
-    runtime()?.block_on(wait(handle))
+    runtime()?.block_on(wait(handle, notes))
 }
 
 /// What a recording that gave up means for the exit code.
@@ -67,7 +77,7 @@ fn failed(recording: &Recording) -> Option<Failure> {
     }
 }
 
-async fn wait(handle: Handle) -> Result<u8, Failure> {
+async fn wait(handle: Handle, mut notes: Option<(Journal, journal::Journal)>) -> Result<u8, Failure> {
     let Handle { mut pictures, asks, recorder, .. } = handle;
     let mut ending = super::failure::ending()?;
     let mut ended_by = None;
@@ -76,6 +86,9 @@ async fn wait(handle: Handle) -> Result<u8, Failure> {
         tokio::select! {
             changed = pictures.changed() => {
                 if changed.is_err() {
+                    if let Some((_, journal)) = notes {
+                        journal.finish();
+                    }
                     // The last write and the seal happen after the last picture.
                     let last = recorder.and_then(|r| r.lock().map(|s| s.clone()).ok());
                     if let Some(failure) = last.as_ref().and_then(failed) {
@@ -83,7 +96,14 @@ async fn wait(handle: Handle) -> Result<u8, Failure> {
                     }
                     return ended_by.map_or(Ok(0), |number| Err(Failure::Signal(number)));
                 }
-                let status = pictures.borrow_and_update().as_ref().and_then(|p| p.recording.clone());
+                let picture = pictures.borrow_and_update().clone();
+                if let Some(((seen, journal), picture)) = notes.as_mut().zip(picture.as_ref()) {
+                    let entries = seen.see(picture);
+                    if !entries.is_empty() {
+                        journal.note(entries);
+                    }
+                }
+                let status = picture.and_then(|p| p.recording.clone());
                 if let Some(failure) = status.as_ref().and_then(failed) {
                     return Err(failure);
                 }

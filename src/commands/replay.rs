@@ -25,8 +25,9 @@ pub fn run(options: &Replay, settings: &Settings) -> Result<u8, Failure> {
         let kind = rustix::fs::fstat(std::io::stdin()).map(|s| FileType::from_raw_mode(s.st_mode));
         kind.is_ok_and(|kind| matches!(kind, FileType::Fifo | FileType::RegularFile | FileType::Socket))
     };
+    let of_kept = options.file.is_none() && !piped();
     let (file, from_ms) = match &options.file {
-        None if !piped() => {
+        None if of_kept => {
             let (file, from_ms) = kept::at(at, settings)?;
             (Some(file), from_ms)
         }
@@ -55,7 +56,9 @@ pub fn run(options: &Replay, settings: &Settings) -> Result<u8, Failure> {
     if let Some(file) = replay_options.file.as_deref() {
         Recording::open(file)?;
     }
-    super::screen::screen(settings, crate::run::Own::default(), || Ok(crate::engine::replay(replay_options)?))
+    let sessions = of_kept.then(|| kept::sessions_dir(settings)).flatten();
+    let own = crate::run::Own { of_kept: sessions.is_some(), sessions, ..crate::run::Own::default() };
+    super::screen::screen(settings, own, || Ok(crate::engine::replay(replay_options)?))
 }
 
 fn speed(text: &str) -> Result<u32, Failure> {

@@ -1,6 +1,9 @@
 //! The screen, by the settings: its theme, its keys, the terminal.
 
+use std::ffi::OsStr;
 use std::io::IsTerminal;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 use crate::app::keymap::Keymap;
 use crate::collect::bounded;
@@ -8,10 +11,12 @@ use crate::config::{Origin, Settings, ThemeFile, builtin_themes, files};
 use crate::engine::Handle;
 use crate::model::dashboard::Dashboard;
 use crate::model::foreign::Foreign;
+use crate::report::incident::Target;
 use crate::view::theme::{Depth, Targets, Theme};
 use crate::{run, terminal};
 
-use super::failure::{Failure, runtime};
+use super::failure::{Failure, print, runtime};
+use super::report;
 use super::setup::named_files;
 
 /// Runs the screen on what `start` gives; `own` is the user's.
@@ -27,6 +32,7 @@ pub fn screen(settings: &Settings, own: run::Own, start: impl FnOnce() -> Result
     let theme = theme(settings)?;
     let (dashboards, open_dashboards) = dashboards(settings)?;
     let (keymap, mouse) = (keymap(settings)?, settings.flag("mouse"));
+    let targets = own.targets;
     let look = run::Look { theme, keymap, mouse, dashboards, open_dashboards, own };
     let handle = start()?;
     let io = |e: std::io::Error| Failure::Io(format!("terminal: {e}"));
@@ -36,12 +42,24 @@ pub fn screen(settings: &Settings, own: run::Own, start: impl FnOnce() -> Result
     let result = runtime.block_on(run::run(handle, look, &mut screen));
     drop(guard);
     match result {
-        Ok(run::Left::Quit) => Ok(0),
-        Ok(run::Left::BySignal(number)) => Err(Failure::Signal(number)),
+        Ok((run::Left::Quit, recorded)) => recorded.zip(targets).map_or(Ok(0), |(path, targets)| told(&path, &targets)),
+        Ok((run::Left::BySignal(number), _)) => Err(Failure::Signal(number)),
         // What SIGHUP says as well, where there is a session to say it.
-        Ok(run::Left::Gone) => Err(Failure::Signal(1)),
+        Ok((run::Left::Gone, _)) => Err(Failure::Signal(1)),
         Err(e) => Err(io(e)),
     }
+}
+
+/// Where the incident lies that was written, and its report: what was under way when the screen was left gets one now.
+fn told(recording: &Foreign, targets: &[Target; 4]) -> Result<u8, Failure> {
+    let path = PathBuf::from(OsStr::from_bytes(recording.raw()));
+    let said = match report::beside(&path, targets) {
+        Ok(report) => format!("recorded: {}, and its report: {}", path.display(), report.display()),
+        Err(_) if path.with_extension("md").exists() => return Ok(0),
+        Err(failure) => format!("recorded: {}; no report: {failure}", path.display()),
+    };
+    print(&format!("{}\n", Foreign::from(said.as_str()).shown()))?;
+    Ok(0)
 }
 
 /// The dashboards of the settings; true: they were named on the command line, and the first is open from the start.

@@ -113,7 +113,7 @@ async fn run(
                     recorder = fresh.or(recorder);
                 }
                 Some(Ask::StopRecording) => recorder.iter_mut().for_each(Recorder::stop),
-                Some(Ask::Pause | Ask::Step | Ask::Speed(_) | Ask::Seek(_) | Ask::Incident(_)) => {}
+                Some(Ask::Pause | Ask::Step | Ask::Speed(_) | Ask::Seek(_) | Ask::Incident { .. }) => {}
                 None => break,
             },
             () = pictures.closed() => break,

@@ -164,8 +164,8 @@ fn raised(judged: &Judged) -> BTreeSet<String> {
 /// request.
 const LOOKED_AT: usize = 5_000;
 
-/// Goes on to the next tick at which something is raised that was not before; without one as far as it looked.
-fn next_incident(playback: &mut Playback, last: Option<&Judged>) -> Option<Judged> {
+/// Goes on to the next tick at which something is raised that was not before (true); without one as far as it looked.
+fn next_incident(playback: &mut Playback, last: Option<&Judged>) -> (Option<Judged>, bool) {
     let mut before = last.map(raised).unwrap_or_default();
     let mut newest = None;
     for _ in 0..LOOKED_AT {
@@ -175,10 +175,10 @@ fn next_incident(playback: &mut Playback, last: Option<&Judged>) -> Option<Judge
         before = now;
         newest = Some(judged);
         if new {
-            break;
+            return (newest, true);
         }
     }
-    newest
+    (newest, false)
 }
 
 /// When the last incident before that moment began, looked for segment by segment, backwards. What stands at the first tick of a
@@ -250,19 +250,26 @@ async fn run(mut playback: Playback, options: ReplayOptions, pictures: Pictures,
                     step = true;
                 },
                 // A pipe cannot be read ahead: what comes is not there yet.
-                Some(Ask::Incident(true)) if file.is_some() => {
-                    let here = last.as_ref().map(|(judged, _)| judged);
-                    if let Some(judged) = next_incident(&mut playback, here) {
+                Some(Ask::Incident { nothing, .. }) if file.is_none() => {
+                    _ = nothing.try_send("a pipe is replayed as it comes: save it to a file to go from incident to incident".into());
+                }
+                Some(Ask::Incident { later: true, nothing }) => {
+                    let (newest, found) = next_incident(&mut playback, last.as_ref().map(|(judged, _)| judged));
+                    if let Some(judged) = newest {
                         paused = true;
                         last = Some((judged.clone(), judged.at.wall_ms));
                     }
+                    if !found {
+                        let end = playback.next_ms().is_none();
+                        let said = if end { "no later incident: this is the end of the recording" } else { "none up to here; once more looks further" };
+                        _ = nothing.try_send(said.into());
+                    }
                 }
-                Some(Ask::Incident(true)) => {}
-                Some(Ask::Incident(false)) => {
+                Some(Ask::Incident { later: false, nothing }) => {
                     let here_ms = last.as_ref().map_or(0, |(_, at)| *at);
-                    if let Some(there) = incident_before(file, here_ms).and_then(|ms| from(file, ms)) {
-                        playback = there;
-                        (paused, step) = (true, true);
+                    match incident_before(file, here_ms).and_then(|ms| from(file, ms)) {
+                        Some(there) => (playback, paused, step) = (there, true, true),
+                        None => _ = nothing.try_send("no earlier incident in this recording".into()),
                     }
                 }
                 Some(Ask::Weigh { name, weight }) => playback.engine.weigh(&name, weight),

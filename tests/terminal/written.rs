@@ -18,9 +18,28 @@ fn the_incident_is_written_and_sealed_on_leaving() {
     tty.send(b"q");
     assert_eq!(tty.exit_code(), Some(0));
     let files: Vec<_> = std::fs::read_dir(&dir).unwrap().map(|e| e.unwrap().path()).collect();
-    assert_eq!(files.len(), 1, "{files:?}");
-    let replay = Command::new(env!("CARGO_BIN_EXE_perftop")).args(["replay", "--verify"]).arg(&files[0]).output().unwrap();
+    let recording = files.iter().find(|path| path.extension().is_some_and(|e| e == "perftop")).unwrap();
+    let replay = Command::new(env!("CARGO_BIN_EXE_perftop")).args(["replay", "--verify"]).arg(recording).output().unwrap();
     assert!(replay.status.success(), "{replay:?}");
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+/// Whoever leaves while it is written is told where it lies, and has its report.
+#[test]
+fn an_incident_under_way_has_its_report_when_the_screen_is_left() {
+    let dir = temporary("leaving");
+    let command = format!("cd {} && exec {} --no-config", dir.display(), env!("CARGO_BIN_EXE_perftop"));
+    let mut tty = Tty::open_program("sh", &["-c", &command], &[("XDG_STATE_HOME", dir.join("state").to_str().unwrap())]);
+    tty.wait_for("live");
+    tty.send(b"w");
+    tty.wait_for("recording to");
+    std::thread::sleep(Duration::from_millis(2_500));
+    tty.send(b"q");
+    tty.wait_for("and its report: ");
+    assert_eq!(tty.exit_code(), Some(0));
+    let files = std::fs::read_dir(&dir).unwrap().map(|e| e.unwrap().path());
+    let report = files.filter(|path| path.extension().is_some_and(|e| e == "md")).collect::<Vec<_>>();
+    assert!(std::fs::read_to_string(&report[0]).unwrap().contains("# Performance report"));
     std::fs::remove_dir_all(dir).unwrap();
 }
 
@@ -240,6 +259,34 @@ fn the_time_axis_reaches_back_into_what_was_kept() {
     tty.forget();
     tty.send(b"q");
     tty.redrawn("live");
+    tty.send(b"q");
+    assert_eq!(tty.exit_code(), Some(0));
+    std::fs::remove_dir_all(state).unwrap();
+}
+
+/// A replay of what was kept goes from incident to incident through all of it, and says where there is no more.
+#[test]
+fn a_replay_of_what_was_kept_goes_through_all_of_it() {
+    let state = temporary("across");
+    let sessions = state.join("perftop/sessions");
+    std::fs::create_dir_all(&sessions).unwrap();
+    for (n, case) in ["cpu_hog", "disk_hog"].iter().enumerate() {
+        let case = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/cases/{case}.perftop"));
+        std::fs::copy(case, sessions.join(format!("2026112{n}T000000Z-1.perftop"))).unwrap();
+    }
+    let mut tty = Tty::open(&["replay", "--no-config"], &[("XDG_STATE_HOME", state.to_str().unwrap())]);
+    tty.wait_for("replay");
+    // Only what changed is drawn: a line may stand there in part.
+    for (key, found) in [(b"[", "fio"), (b"]", "stress-ng")] {
+        tty.forget();
+        let start = Instant::now();
+        while !tty.text().contains("in what was kept") {
+            assert!(start.elapsed() < 3 * PATIENCE, "{}", tty.text());
+            tty.send(key);
+            std::thread::sleep(Duration::from_millis(700));
+        }
+        assert!(tty.text().contains(found), "{}", tty.text());
+    }
     tty.send(b"q");
     assert_eq!(tty.exit_code(), Some(0));
     std::fs::remove_dir_all(state).unwrap();

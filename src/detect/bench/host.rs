@@ -217,6 +217,7 @@ pub fn process(pid: i32, name: &str) -> ProcFacts {
         cgroups: Arc::from([]),
         slices_per_s: Some(10.0),
         children_cpu: Some(0.0),
+        short_lived_cpu: Some(0.0),
         processor: 0,
         pinned: None,
         blocked_s: 0.0,

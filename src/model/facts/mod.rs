@@ -16,6 +16,7 @@ pub(super) mod postgres;
 pub(super) mod process;
 mod processes;
 pub(super) mod prometheus;
+mod reaped;
 pub(super) mod redis;
 mod servers;
 mod socket;

@@ -64,8 +64,10 @@ pub struct ProcFacts {
     pub cgroups: Arc<[CgroupPath]>,
     /// Times on a CPU per second, all threads: each is a switch to it.
     pub slices_per_s: Option<f64>,
-    /// What its children used that it waited for (cores).
+    /// What its children used within the window that it waited for (cores).
     pub children_cpu: Option<f64>,
+    /// The part of it of children that lived for a moment.
+    pub short_lived_cpu: Option<f64>,
     /// CPU that it ran on last.
     pub processor: u32,
     /// The CPUs that it may use, where they are fewer than there are.

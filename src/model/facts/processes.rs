@@ -10,6 +10,7 @@ use crate::model::seen::Seen;
 
 use super::foreground::{Judge, Weight, WeightOverrides};
 use super::process::ProcFacts;
+use super::reaped::{Reaped, io_written, reaped};
 
 pub(super) fn derive(
     old: Option<&HostSweep>,
@@ -29,7 +30,7 @@ pub(super) fn derive(
         page_bytes: identity.map_or(4096, |i| i.page_bytes),
         judge: Judge { self_pid: identity.map_or(0, |i| i.self_pid), ticks_per_s, overrides },
         older: old.and_then(|o| o.processes.as_ref().ok()).map(|t| by_id(&t.rows)).unwrap_or_default(),
-        reaped: old.and_then(|o| o.processes.as_ref().ok()).map(|o| reaped(&o.rows, &table.rows)).unwrap_or_default(),
+        reaped: reaped(old, sweeps, &table.rows, ticks_per_s),
         blocked: blocked(sweeps, window),
         stuck: stuck(sweeps, new),
         serving: &newest.serving,
@@ -40,21 +41,6 @@ pub(super) fn derive(
 
 fn by_id(rows: &[ProcRaw]) -> HashMap<ProcId, &ProcRaw> {
     rows.iter().map(|row| (row.id, row)).collect()
-}
-
-/// The kernel adds a child's IO to its parent when the parent waits for it: what the child was last seen with is not the
-/// parent's own.
-fn reaped(old: &[ProcRaw], new: &[ProcRaw]) -> HashMap<i32, (u64, u64)> {
-    let alive: std::collections::HashSet<ProcId> = new.iter().map(|row| row.id).collect();
-    let mut taken: HashMap<i32, (u64, u64)> = HashMap::new();
-    for row in old.iter().filter(|row| !alive.contains(&row.id)) {
-        if let Some(io) = row.io {
-            let sum = taken.entry(row.ppid).or_default();
-            sum.0 = sum.0.saturating_add(io.read_bytes);
-            sum.1 = sum.1.saturating_add(io.write_bytes.saturating_sub(io.cancelled_write_bytes));
-        }
-    }
-    taken
 }
 
 /// What the samples within the window stand for, how many there were, and who was blocked for how much of that: the samples
@@ -199,8 +185,8 @@ struct Context<'a> {
     page_bytes: u64,
     judge: Judge<'a>,
     older: HashMap<ProcId, &'a ProcRaw>,
-    /// Bytes read and written by children that ended, by the parent that took them over.
-    reaped: HashMap<i32, (u64, u64)>,
+    /// What is known of children that ended, by the parent that took it over.
+    reaped: HashMap<i32, Reaped>,
     blocked: Blocked,
     /// Seconds for which those in state D were in it at every sweep.
     stuck: HashMap<ProcId, f64>,
@@ -235,8 +221,12 @@ impl Context<'_> {
         let blocked_s = self.stuck.get(&row.id).copied().unwrap_or(0.0);
         let taken = self.reaped.get(&row.id.pid).copied().unwrap_or_default();
         let own = |per_s: f64, taken: u64| (per_s - taken as f64 / dt_s.unwrap_or(1.0)).max(0.0);
-        let read = per_s(&|r| r.io.map(|io| io.read_bytes)).map(|v| own(v, taken.0));
-        let written = per_s(&|r| r.io.map(|io| io.write_bytes.saturating_sub(io.cancelled_write_bytes))).map(|v| own(v, taken.1));
+        let read = per_s(&|r| r.io.map(|io| io.read_bytes)).map(|v| own(v, taken.read_bytes));
+        let written = per_s(&|r| r.io.map(io_written)).map(|v| own(v, taken.written_bytes));
+        let children = |known: f64| {
+            let all = before.and_then(|_| per_s(&|r| Some(r.child_ticks)))?;
+            Some((all - known / dt_s.unwrap_or(1.0)).max(0.0) / self.ticks_per_s)
+        };
         let moves = read.zip(written).map(|(read, written)| read + written);
         let rss = |r: &ProcRaw| r.rss_pages as f64 * self.page_bytes as f64;
         // run_ns is finer than ticks; both cover all threads only when the threads were read.
@@ -273,7 +263,8 @@ impl Context<'_> {
             major_faults_per_s: per_s(&|r| Some(r.major_faults)),
             cgroups: row.cgroups.clone(),
             slices_per_s: per_s(&|r| r.sched.filter(|s| s.all_threads).map(|s| s.slices)),
-            children_cpu: before.and_then(|_| ticks(&|r| Some(r.child_ticks))),
+            children_cpu: children(taken.ticks_before as f64),
+            short_lived_cpu: children(taken.ticks),
             processor: row.processor,
             pinned: row.pinned.clone(),
             blocked_s,

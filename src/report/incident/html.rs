@@ -49,6 +49,16 @@ pub fn escape(text: &str) -> String {
     out
 }
 
+/// The same, with what stands between backticks as code; an odd one stays what it is.
+fn inline(text: &str) -> String {
+    let parts: Vec<&str> = text.split('`').collect();
+    if parts.len().is_multiple_of(2) {
+        return escape(text);
+    }
+    let part = |(n, part): (usize, &&str)| if n % 2 == 1 { format!("<code>{}</code>", escape(part)) } else { escape(part) };
+    parts.iter().enumerate().map(part).collect()
+}
+
 /// The whole page.
 #[must_use]
 pub fn render(story: &Story, targets: &[Target]) -> String {
@@ -59,7 +69,7 @@ pub fn render(story: &Story, targets: &[Target]) -> String {
     let worst = story.told.values().map(|t| t.worst).min();
     _ = writeln!(out, "<section class=\"summary {}\">", severity(worst));
     for sentence in words::summary(story) {
-        _ = writeln!(out, "<p>{}</p>", escape(&sentence));
+        _ = writeln!(out, "<p>{}</p>", inline(&sentence));
     }
     _ = writeln!(out, "</section>\n<h2>Where the time went</h2>");
     waits(&mut out, story);
@@ -230,12 +240,12 @@ fn bottleneck(out: &mut String, story: &Story, n: usize, told: &Told) {
         "<section class=\"cause\">\n<h3><b class=\"{class}\">{} {}</b> {n}. {}</h3>",
         words::sign(Some(told.worst)),
         told.worst.word(),
-        escape(&f.title)
+        inline(&f.title)
     );
     _ = writeln!(
         out,
         "<p>{}; there for {}. {} (<code>{}</code> on {}). Confidence {:.1}.</p>",
-        escape(&words::impact(story, told)),
+        inline(&words::impact(story, told)),
         words::lasted(told),
         escape(&f.subject.label),
         f.id,
@@ -248,7 +258,7 @@ fn bottleneck(out: &mut String, story: &Story, n: usize, told: &Told) {
         words::moment(story, told.peak_ms)
     );
     for e in f.evidence.iter().chain(&f.against) {
-        let (claim, value) = (escape(&e.claim), escape(&e.unit.show(e.value)));
+        let (claim, value) = (inline(&e.claim), escape(&e.unit.show(e.value)));
         _ = writeln!(
             out,
             "<tr><td>{claim}</td><td>{value}</td><td>{}</td><td>{}</td></tr>",
@@ -261,7 +271,7 @@ fn bottleneck(out: &mut String, story: &Story, n: usize, told: &Told) {
     if !symptoms.is_empty() {
         _ = writeln!(out, "<p>It explains:</p>\n<ul>");
         for s in symptoms {
-            _ = writeln!(out, "<li>{}</li>", escape(&s.finding.title));
+            _ = writeln!(out, "<li>{}</li>", inline(&s.finding.title));
         }
         _ = writeln!(out, "</ul>");
     }
@@ -292,20 +302,20 @@ fn step(out: &mut String, item: &Item<'_>) {
     _ = writeln!(
         out,
         "<p><b>{}</b> (for {}; effort: {}{gain})</p>\n<pre>{}</pre>",
-        escape(&fix.title),
+        inline(&fix.title),
         item.number,
         escape(&item.effort()),
         escape(&fix.command)
     );
     for check in fix.preflight.iter().filter(|c| !c.ok) {
-        _ = writeln!(out, "<p class=\"warning\">▲ before: {}</p>", escape(&check.what));
+        _ = writeln!(out, "<p class=\"warning\">▲ before: {}</p>", inline(&check.what));
     }
     _ = writeln!(
         out,
         "<p class=\"muted\">on: {}; needs: {}; risk: {}</p>",
-        escape(&fix.target),
-        escape(&fix.needs),
-        escape(&fix.risk)
+        inline(&fix.target),
+        inline(&fix.needs),
+        inline(&fix.risk)
     );
     if let Some(undo) = &fix.undo {
         _ = writeln!(out, "<p class=\"muted\">to take it back:</p><pre>{}</pre>", escape(undo));
@@ -325,7 +335,7 @@ fn time_line(out: &mut String, story: &Story) {
             severity(Some(told.worst)),
             words::sign(Some(told.worst)),
             told.worst.word(),
-            escape(&told.finding.title)
+            inline(&told.finding.title)
         );
     }
     _ = writeln!(out, "</tbody></table>");
@@ -356,6 +366,8 @@ mod tests {
 
     #[test]
     fn what_comes_from_outside_is_text() {
+        assert_eq!(inline("`a < b` blocks `c`"), "<code>a &lt; b</code> blocks <code>c</code>");
+        assert_eq!(inline("one ` only"), "one ` only");
         assert_eq!(escape("<img src=x onerror='a(\"b\")'>&"), "&lt;img src=x onerror=&#39;a(&quot;b&quot;)&#39;&gt;&amp;");
     }
 

@@ -31,14 +31,19 @@ pub fn draw(app: &App, picture: &Picture, back: usize, theme: &Theme, frame: &mu
     frame.render_widget(Clear, place);
     let at_ms = h.at_ms.iter().rev().nth(back).copied();
     let now_ms = h.at_ms.back().copied().unwrap_or(0);
-    let when = at_ms.map_or_else(|| "not kept".to_owned(), clock);
     let ago = at_ms.map_or(0.0, |at| (now_ms - at) as f64 / 1e3);
+    let title = match at_ms.map(clock) {
+        Some(when) if ago > 0.0 => format!("Time {when}, {} ago", seconds(ago)),
+        Some(when) => format!("Time {when}, now"),
+        None => "Time, from the next look on".to_owned(),
+    };
     let key = |action| app.keymap.first(action);
     let moves = format!("{}{} move", key(Action::Earlier), key(Action::Later));
     let incidents = format!("{} {} incidents", key(Action::IncidentBefore), key(Action::IncidentAfter));
     let keys = match picture.mode {
         Mode::Live if app.reaches_back => {
-            format!("{moves} · {incidents} · {} further back · {} live", key(Action::PageUp), key(Action::Back))
+            let (there, further) = (key(Action::Open), key(Action::PageUp));
+            format!("{moves} · {incidents} · {there} go there · {further} further back · {} live", key(Action::Back))
         }
         Mode::Live => format!("{moves} · {incidents} · {} live", key(Action::Back)),
         Mode::Replay { .. } => {
@@ -46,13 +51,7 @@ pub fn draw(app: &App, picture: &Picture, back: usize, theme: &Theme, frame: &mu
             format!("{moves} · {incidents} · {minute} · {} go there", key(Action::Open))
         }
     };
-    let inside = titled(
-        &if ago > 0.0 { format!("Time {when}, {} ago", seconds(ago)) } else { format!("Time {when}, now") },
-        &keys,
-        theme,
-        frame,
-        place,
-    );
+    let inside = titled(&title, &keys, theme, frame, place);
     let mut rows = vec![waiting(h, back, theme), figures(h, back, theme), axis(h, back, usize::from(inside.width), theme)];
     rows.push(cursor(h, back, usize::from(inside.width), theme));
     for i in h.incidents.iter().rev() {

@@ -40,8 +40,9 @@ pub const RULE: Rule = Rule {
     origins: &["host.cpu", "host.processes", "host.schedstat"],
     page: "\
 Processes live too briefly to be seen in any table: each takes a fork, an exec and some page faults. The kernel adds
-what a child used to its parent when the parent waits for it (cutime, cstime), and so names the parent. Forks are
-counted for the whole host; children that nobody waits for are attributed to no parent.
+what a child used to its parent when the parent waits for it (cutime, cstime), and so names the parent. What children
+used that were seen at work before they ended is taken off: they were not short-lived. Forks are counted for the whole
+host, new threads among them; children that nobody waits for are attributed to no parent.
 
 The loss is the run delay of everyone else times the share of the ended children in the CPU use that competes,
 weighted by nice values. Below 5 % PSI cpu nothing is blamed.
@@ -62,10 +63,10 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     if forks < params.limit(FORKS, held) {
         return Judged::clear(host, format!("{} forks/s", short(forks)));
     }
-    // A child that ran for long and is reaped now brings its whole life at once: more than was busy beside the living cannot be.
+    // A child that was never seen and is reaped now brings its whole life at once: more than was busy beside the living cannot be.
     let living: f64 = facts.world.processes().iter().filter_map(|p| p.cpu).sum();
     let most = (cpu.busy * facts.world.cpus() - living).max(0.0);
-    let parent = cpu_blame::most(facts, prev, |p| p.children_cpu.unwrap_or(0.0).min(most));
+    let parent = cpu_blame::most(facts, prev, |p| p.short_lived_cpu.unwrap_or(0.0).min(most));
     let Some(parent) = parent.filter(|b| b.cores >= params.limit(CORES, held) && b.lost >= params.limit(LOST, held)) else {
         return Judged::clear(host, format!("{} forks/s, and no parent delays others much", short(forks)));
     };
@@ -105,7 +106,7 @@ mod tests {
 
     /// The children of a shell used that many CPUs, on a host of two that are busy to that share.
     fn forking(forks: f64, children: f64, busy: f64) -> Bench {
-        let shell = ProcFacts { cpu: Some(0.1), children_cpu: Some(children), ..process(200, "sh") };
+        let shell = ProcFacts { cpu: Some(0.1), short_lived_cpu: Some(children), ..process(200, "sh") };
         let server = ProcFacts { cpu: Some(0.5), runnable: Some(0.4), ..service(100, "api", 8080) };
         Bench::quiet().running(vec![shell, server]).on(|host| host.psi.cpu = pressure(0.3)).with_cpu(|cpu| {
             cpu.forks_per_s = Some(forks);
