@@ -194,6 +194,21 @@ struct Context<'a> {
     families: HashMap<ProcId, ProcId>,
 }
 
+/// CPUs used within the window. Scheduler time is finer than ticks; it covers all threads only when the threads were read.
+fn run_or_ticked(before: Option<&ProcRaw>, row: &ProcRaw, dt_s: Option<f64>, ticks_per_s: f64) -> Option<f64> {
+    let per_s = |field: &dyn Fn(&ProcRaw) -> Option<u64>| {
+        let from = before.map_or(Some(0), field)?;
+        Some(delta(from, field(row)?)? as f64 / dt_s?)
+    };
+    let run = per_s(&|r| r.sched.filter(|s| s.all_threads).map(|s| s.run_ns)).map(|ns| ns / 1e9);
+    let ticked = per_s(&|r| Some(r.cpu_ticks)).map(|t| t / ticks_per_s);
+    let grain = dt_s.map_or(0.0, |dt| 3.0 / ticks_per_s / dt);
+    // Threads that have ended are in the process' ticks only; where those say clearly more, they are right.
+    let ended = row.threads > 1 || before.is_some_and(|b| b.threads > 1);
+    let run = run.map(|run| ticked.filter(|t| ended && *t > run * 1.2 + grain).unwrap_or(run));
+    run.or(ticked)
+}
+
 impl Context<'_> {
     /// The older reading and the seconds in between. A process that started within the window counts from zero.
     fn base(&self, row: &ProcRaw) -> (Option<&ProcRaw>, Option<f64>) {
@@ -229,13 +244,6 @@ impl Context<'_> {
         };
         let moves = read.zip(written).map(|(read, written)| read + written);
         let rss = |r: &ProcRaw| r.rss_pages as f64 * self.page_bytes as f64;
-        // run_ns is finer than ticks; both cover all threads only when the threads were read.
-        let run = per_s(&|r| r.sched.filter(|s| s.all_threads).map(|s| s.run_ns)).map(|ns| ns / 1e9);
-        // Threads that have ended are in the process' ticks only; where those say clearly more, they are right.
-        let ticked = ticks(&|r| Some(r.cpu_ticks));
-        let grain = dt_s.map_or(0.0, |dt| 3.0 / self.ticks_per_s / dt);
-        let ended = row.threads > 1 || before.is_some_and(|b| b.threads > 1);
-        let run = run.map(|run| ticked.filter(|t| ended && *t > run * 1.2 + grain).unwrap_or(run));
         ProcFacts {
             id: row.id,
             ppid: row.ppid,
@@ -247,7 +255,7 @@ impl Context<'_> {
             policy: row.policy,
             threads: row.threads,
             kernel: row.kernel,
-            cpu: run.or(ticked),
+            cpu: run_or_ticked(before, row, dt_s, self.ticks_per_s),
             hottest: per_s(&|r| r.sched.filter(|s| s.all_threads && s.hottest_ns > 0).map(|s| s.hottest_ns)).map(|ns| ns / 1e9),
             system: ticks(&|r| Some(r.system_ticks)),
             runnable: per_s(&|r| r.sched.map(|s| s.wait_ns)).map(|ns| ns / 1e9),
