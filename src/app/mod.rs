@@ -94,6 +94,11 @@ pub enum Overlay {
         /// First line shown.
         scroll: usize,
     },
+    /// What was ruled out.
+    Cleared {
+        /// First line shown.
+        scroll: usize,
+    },
     /// What the kernel said.
     Messages {
         /// First line shown.

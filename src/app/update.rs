@@ -162,6 +162,7 @@ impl App {
             Action::Help => self.push(Overlay::Help { scroll: 0 }),
             Action::Palette => self.push(Overlay::Palette { text: String::new(), index: 0 }),
             Action::Sockets => self.push(Overlay::Sockets { scroll: 0 }),
+            Action::Cleared => self.push(Overlay::Cleared { scroll: 0 }),
             Action::Messages => self.push(Overlay::Messages { scroll: 0 }),
             Action::Time => self.time(),
             Action::Earlier => return self.earlier(),
@@ -254,6 +255,7 @@ impl App {
                 | Overlay::Fix { scroll, .. }
                 | Overlay::Provenance { scroll }
                 | Overlay::Sockets { scroll }
+                | Overlay::Cleared { scroll }
                 | Overlay::Messages { scroll }
                 | Overlay::Query { scroll, .. }
                 | Overlay::Card { scroll, .. }

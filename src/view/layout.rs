@@ -29,50 +29,55 @@ pub fn frame(area: Rect) -> FrameRows {
 #[expect(missing_docs, reason = "named by the panels")]
 pub struct Triage {
     pub verdict: Rect,
-    pub bottlenecks: Rect,
+    pub spent: Rect,
+    pub causes: Rect,
+    /// Why and fix together.
+    pub right: Rect,
     pub why: Rect,
     pub fix: Rect,
-    pub waiting: Rect,
     pub gauges: Rect,
 }
 
-/// Priority: verdict (of so many rows), list, why, gauges, fix, waiting.
+/// Priority: verdict, causes, why, fix, where the time goes, gauges. Only the size decides, so that nothing jumps.
 #[must_use]
-pub fn triage(area: Rect, verdict: u16) -> Triage {
+pub fn triage(area: Rect) -> Triage {
     let mut t = Triage::default();
     if area.height < 6 {
         t.verdict = area;
         return t;
     }
-    let gauges = if area.height >= 16 { 3 } else { 0 };
-    let waiting = match area.height {
-        0..=25 => 0,
-        26..=44 => 8,
-        _ => 12,
+    let verdict = if area.height >= 14 { 5 } else { 3 };
+    let spent = match area.height {
+        0..=17 => 0,
+        18..=25 => 2,
+        26..=33 => 4,
+        34..=47 => 9,
+        _ => 13,
     };
-    let [verdict, middle, graph, low] = Layout::vertical([
-        Constraint::Length(verdict),
-        Constraint::Min(3),
-        Constraint::Length(waiting),
-        Constraint::Length(gauges),
-    ])
-    .areas(area);
-    (t.verdict, t.waiting, t.gauges) = (verdict, graph, low);
+    let gauges = match area.height {
+        0..=25 => 0,
+        26..=33 => 1,
+        _ => 5,
+    };
+    let lengths = [verdict, spent].map(Constraint::Length);
+    let [verdict, spent, middle, low] =
+        Layout::vertical([lengths[0], lengths[1], Constraint::Min(3), Constraint::Length(gauges)]).areas(area);
+    (t.verdict, t.spent, t.gauges) = (verdict, spent, low);
     if area.width >= 100 {
-        let [left, right] = Layout::horizontal([Constraint::Percentage(44), Constraint::Min(0)]).areas(middle);
-        t.bottlenecks = left;
-        if middle.height >= 14 {
-            [t.why, t.fix] = Layout::vertical([Constraint::Min(0), Constraint::Percentage(42)]).areas(right);
+        [t.causes, t.right] = Layout::horizontal([Constraint::Percentage(46), Constraint::Min(0)]).areas(middle);
+        if middle.height >= 12 {
+            [t.why, t.fix] = Layout::vertical([Constraint::Min(0), Constraint::Percentage(42)]).areas(t.right);
         } else {
-            t.why = right;
+            t.why = t.right;
         }
     } else if middle.height >= 14 {
-        [t.bottlenecks, t.why, t.fix] =
+        [t.causes, t.why, t.fix] =
             Layout::vertical([Constraint::Length(5), Constraint::Min(0), Constraint::Length(5)]).areas(middle);
+        t.right = t.why.union(t.fix);
     } else if middle.height >= 10 {
-        [t.bottlenecks, t.why] = Layout::vertical([Constraint::Percentage(50), Constraint::Min(0)]).areas(middle);
+        [t.causes, t.why] = Layout::vertical([Constraint::Percentage(50), Constraint::Min(0)]).areas(middle);
     } else {
-        t.bottlenecks = middle;
+        t.causes = middle;
     }
     t
 }

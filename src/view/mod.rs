@@ -80,10 +80,7 @@ pub fn pointed(app: &App, theme: &Theme, area: Rect, at: (u16, u16)) -> Option<T
         return None;
     }
     match app.screen {
-        Screen::Triage => {
-            let t = screens::triage::places(picture, rows.body);
-            panels::bottlenecks::pointed(app, picture, theme, t.bottlenecks, at)
-        }
+        Screen::Triage => panels::causes::pointed(app, picture, theme, layout::triage(rows.body).causes, at),
         Screen::Host => panels::processes::pointed(app, picture, layout::host(rows.body).processes, at),
         Screen::Server(_) => panels::table::pointed(app.server()?, picture, screens::server::places(rows.body).1, at),
         Screen::Diagnose | Screen::Dashboard => None,

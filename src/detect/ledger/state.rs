@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::history::Group;
 
 macro_rules! states {
-    ($($name:ident = $id:literal, $seen:ident, $group:ident, $disk:ident, $words:literal;)*) => {
+    ($($name:ident = $id:literal, $seen:ident, $group:ident, $disk:ident, $short:literal, $words:literal;)*) => {
         /// The closed list of ledger states, CONTRACT.md.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[expect(missing_docs, reason = "the contract's names")]
@@ -34,6 +34,10 @@ macro_rules! states {
             /// A wait for a flush to disk.
             #[must_use]
             pub const fn flush(self) -> bool { match self { $(Self::$name => matches!(For::$disk, For::Flush),)* } }
+
+            /// The same in a word, for the legend of a drawing.
+            #[must_use]
+            pub const fn short(self) -> &'static str { match self { $(Self::$name => $short,)* } }
 
             /// What the time is spent on, in the field's words.
             #[must_use]
@@ -81,35 +85,35 @@ enum For {
 }
 
 states! {
-    Working = "working", Seen, Work, Else, "something else";
-    CpuRunnable = "host.cpu.runnable", Seen, Cpu, Else, "a CPU (run queue)";
-    CpuThrottled = "host.cpu.throttled", Seen, Quota, Else, "a CPU quota";
-    CpuSteal = "host.cpu.steal", Modelled, Cpu, Else, "the hypervisor";
-    MemoryStalled = "host.memory.stalled", Seen, Memory, Else, "memory";
-    IoWait = "host.io.wait", Seen, Io, Disk, "a disk or file system";
-    TaskBlocked = "host.task.blocked", Seen, Other, Else, "the kernel (uninterruptible sleep)";
-    NetworkRetransmit = "host.network.retransmit", Modelled, Peers, Else, "the network";
-    NetworkSend = "host.network.send", Seen, Peers, Else, "the network";
-    NetworkAccept = "host.network.accept", Seen, Peers, Else, "an accept";
-    NetworkConnect = "host.network.connect", Seen, Peers, Else, "a connection attempt";
-    NetworkRefused = "host.network.refused", Modelled, Other, Else, "the network";
-    PeerReply = "peer.reply", Seen, Peers, Else, "another host's response";
-    PoolWait = "pool.wait", Seen, Peers, Else, "a pooled connection";
-    PostgresCpu = "postgres.cpu", Seen, Work, Else, "something else";
-    PostgresIoRead = "postgres.io.read", Seen, Server, Disk, "PostgreSQL data files";
-    PostgresIoWrite = "postgres.io.write", Seen, Server, Disk, "PostgreSQL data files";
-    PostgresIoTemp = "postgres.io.temp", Seen, Server, Disk, "PostgreSQL data files";
-    PostgresWal = "postgres.wal", Seen, Server, Flush, "the WAL";
-    PostgresSyncReplica = "postgres.sync_replica", Seen, Server, Else, "a synchronous standby";
-    PostgresLock = "postgres.lock", Seen, Server, Else, "a lock";
-    PostgresLwlock = "postgres.lwlock", Seen, Server, Else, "a PostgreSQL internal lock (LWLock)";
-    PostgresClient = "postgres.client", Seen, Server, Else, "the client to read its result";
-    PostgresOther = "postgres.other", Seen, Server, Else, "something else";
-    PostgresConnect = "postgres.connect", Modelled, Server, Else, "logins";
-    RedisStall = "redis.stall", Modelled, Server, Else, "a busy Redis";
-    RedisFork = "redis.fork", Modelled, Server, Else, "a fork of Redis";
-    RedisFsync = "redis.fsync", Modelled, Server, Flush, "a flush of Redis to disk";
-    RedisMiss = "redis.miss", Modelled, Server, Else, "what the cache did not have";
+    Working = "working", Seen, Work, Else, "working", "something else";
+    CpuRunnable = "host.cpu.runnable", Seen, Cpu, Else, "run queue", "a CPU (run queue)";
+    CpuThrottled = "host.cpu.throttled", Seen, Quota, Else, "CPU quota", "a CPU quota";
+    CpuSteal = "host.cpu.steal", Modelled, Cpu, Else, "steal", "the hypervisor";
+    MemoryStalled = "host.memory.stalled", Seen, Memory, Else, "memory", "memory";
+    IoWait = "host.io.wait", Seen, Io, Disk, "disk", "a disk or file system";
+    TaskBlocked = "host.task.blocked", Seen, Other, Else, "kernel", "the kernel (uninterruptible sleep)";
+    NetworkRetransmit = "host.network.retransmit", Modelled, Peers, Else, "retransmits", "the network";
+    NetworkSend = "host.network.send", Seen, Peers, Else, "sending", "the network";
+    NetworkAccept = "host.network.accept", Seen, Peers, Else, "accept", "an accept";
+    NetworkConnect = "host.network.connect", Seen, Peers, Else, "connecting", "a connection attempt";
+    NetworkRefused = "host.network.refused", Modelled, Other, Else, "refused", "the network";
+    PeerReply = "peer.reply", Seen, Peers, Else, "peers", "another host's response";
+    PoolWait = "pool.wait", Seen, Peers, Else, "pool", "a pooled connection";
+    PostgresCpu = "postgres.cpu", Seen, Work, Else, "PostgreSQL at work", "something else";
+    PostgresIoRead = "postgres.io.read", Seen, Server, Disk, "reads", "PostgreSQL data files";
+    PostgresIoWrite = "postgres.io.write", Seen, Server, Disk, "writes", "PostgreSQL data files";
+    PostgresIoTemp = "postgres.io.temp", Seen, Server, Disk, "temp files", "PostgreSQL data files";
+    PostgresWal = "postgres.wal", Seen, Server, Flush, "WAL", "the WAL";
+    PostgresSyncReplica = "postgres.sync_replica", Seen, Server, Else, "standby", "a synchronous standby";
+    PostgresLock = "postgres.lock", Seen, Server, Else, "locks", "a lock";
+    PostgresLwlock = "postgres.lwlock", Seen, Server, Else, "LWLocks", "a PostgreSQL internal lock (LWLock)";
+    PostgresClient = "postgres.client", Seen, Server, Else, "client", "the client to read its result";
+    PostgresOther = "postgres.other", Seen, Server, Else, "PostgreSQL, other", "something else";
+    PostgresConnect = "postgres.connect", Modelled, Server, Else, "logins", "logins";
+    RedisStall = "redis.stall", Modelled, Server, Else, "Redis busy", "a busy Redis";
+    RedisFork = "redis.fork", Modelled, Server, Else, "Redis fork", "a fork of Redis";
+    RedisFsync = "redis.fsync", Modelled, Server, Flush, "Redis fsync", "a flush of Redis to disk";
+    RedisMiss = "redis.miss", Modelled, Server, Else, "cache misses", "what the cache did not have";
 }
 
 impl State {

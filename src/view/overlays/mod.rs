@@ -2,6 +2,7 @@
 
 pub(super) mod boxed;
 mod card;
+mod cleared;
 mod fix;
 mod help;
 mod messages;
@@ -32,6 +33,7 @@ pub fn draw(app: &App, picture: &Picture, overlay: &Overlay, theme: &Theme, fram
         Overlay::Provenance { scroll } => provenance::draw(app, *scroll, theme, frame, area),
         Overlay::Palette { text, index } => palette::draw(app, text, *index, theme, frame, area),
         Overlay::Sockets { scroll } => sockets::draw(picture, *scroll, theme, frame, area),
+        Overlay::Cleared { scroll } => cleared::draw(picture, *scroll, theme, frame, area),
         Overlay::Messages { scroll } => messages::draw(picture, *scroll, theme, frame, area),
         Overlay::Query { source, query, scroll } => postgres::query::draw(picture, source, *query, *scroll, theme, frame, area),
         Overlay::Card { tab, key, scroll } => card::draw(app, picture, (*tab, key), *scroll, theme, frame, area),

@@ -12,7 +12,7 @@ use crate::detect::diagnosis::rfc3339;
 use crate::diagnose::{Mode, Picture};
 use crate::model::history::{History, Ring};
 use crate::model::unit::{bytes, seconds, short};
-use crate::view::panels::waiting::groups;
+use crate::view::panels::spent::groups;
 use crate::view::theme::Theme;
 use crate::view::widgets::{lines, titled};
 

@@ -9,6 +9,7 @@ use crate::diagnose::Picture;
 use crate::model::facts::CgroupFacts;
 use crate::model::unit::{bytes, short};
 use crate::view::theme::Theme;
+use crate::view::widgets::text::packed;
 use crate::view::widgets::{lines, titled};
 
 /// ```text
@@ -19,6 +20,7 @@ use crate::view::widgets::{lines, titled};
 /// ```
 pub fn draw(picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let inside = titled("Control groups", "with limits", theme, frame, area);
+    let width = usize::from(inside.width);
     let groups = match &picture.facts.host.cgroups {
         Ok(groups) => groups,
         Err(lack) => {
@@ -31,12 +33,13 @@ pub fn draw(picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect)
         .sort_by(|a, b| b.throttled_share.unwrap_or(0.0).total_cmp(&a.throttled_share.unwrap_or(0.0)).then(a.path.cmp(&b.path)));
     let mut rows: Vec<Line<'_>> = limited
         .iter()
-        .map(|g| {
+        .flat_map(|g| {
             let bad = g.throttled_share.is_some_and(|s| s > 0.05) || g.oom_kills.is_some_and(|k| k > 0);
-            Line::from(vec![
-                Span::styled(format!("{:<18} ", g.path), theme.style(if bad { Meaning::Warning } else { Meaning::Text })),
-                Span::styled(describe(g), theme.style(Meaning::Muted)),
-            ])
+            let name =
+                Line::from(Span::styled(g.path.to_string(), theme.style(if bad { Meaning::Warning } else { Meaning::Text })));
+            let figures = packed(&describe(g), width.saturating_sub(2)).into_iter();
+            let figures = figures.map(|text| Line::from(Span::styled(format!("  {text}"), theme.style(Meaning::Muted))));
+            std::iter::once(name).chain(figures)
         })
         .collect();
     if rows.is_empty() {
@@ -46,7 +49,7 @@ pub fn draw(picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect)
     lines(&rows, theme, frame, inside);
 }
 
-fn describe(g: &CgroupFacts) -> String {
+fn describe(g: &CgroupFacts) -> Vec<String> {
     let mut parts = Vec::new();
     if let Some(quota) = g.quota_cores {
         let throttled = g.throttled_share.map_or_else(String::new, |s| format!(", throttled {:.0} %", s * 100.0));
@@ -62,5 +65,5 @@ fn describe(g: &CgroupFacts) -> String {
     if let Some(kills) = g.oom_kills.filter(|k| *k > 0) {
         parts.push(format!("{kills} OOM kills"));
     }
-    parts.join("  ")
+    parts
 }

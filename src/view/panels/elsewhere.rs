@@ -9,7 +9,7 @@ use crate::detect::finding::Finding;
 use crate::diagnose::Picture;
 use crate::model::unit::short;
 use crate::view::theme::Theme;
-use crate::view::widgets::{bar, lines, titled};
+use crate::view::widgets::{bar, lines};
 
 /// Id of the finding that this panel is for.
 pub const ID: &str = "app.upstream.waiting";
@@ -37,28 +37,25 @@ pub fn first(picture: &Picture) -> Option<&Finding> {
 /// ╰─────────────────────────────────────────────────────────────────────────────────────────────────────╯
 /// ```
 pub fn draw(finding: &Finding, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
-    let d = &picture.diagnosis;
-    let (word, score) = d.standing();
-    let score = score.map_or_else(String::new, |s| format!(" · score {s:.0}"));
-    let inside = titled("Verdict", &format!("{}{score}", word), theme, frame, area);
+    let inside = super::verdict::framed(&picture.diagnosis, theme, frame, area);
     let style = theme.severity(finding.severity);
-    let head = Line::from(vec![
-        Span::styled(format!(" {} {}  ", theme.sign(finding.severity), finding.severity.word()), style),
-        Span::styled(finding.title.clone(), theme.style(Meaning::Title)),
-    ]);
+    let sign = (theme.sign(finding.severity), style);
+    let mut rows = super::verdict::title(&finding.title, sign, usize::from(inside.width), theme);
     let next = finding.fixes.first().map_or("", |f| &*f.command);
     let next = Line::from(vec![
-        Span::styled("   next          ", theme.style(Meaning::Muted)),
+        Span::styled("  next          ", theme.style(Meaning::Muted)),
         Span::styled(next.to_owned(), theme.style(Meaning::Accent)),
     ]);
-    lines(&[head, waiting(picture, theme), next], theme, frame, inside);
+    // What to type next stands among the fixes as well: it gives way to a title of two lines.
+    rows.extend([waiting(picture, theme), next]);
+    lines(&rows, theme, frame, inside);
 }
 
 fn waiting(picture: &Picture, theme: &Theme) -> Line<'static> {
     const SHOWN: usize = 3;
     let ledger = &picture.ledger;
     let most = ledger.peers.first().map_or(1.0, |p| p.waiting.max(1e-9));
-    let mut spans = vec![Span::styled("   waiting for   ", theme.style(Meaning::Muted))];
+    let mut spans = vec![Span::styled("  waiting for   ", theme.style(Meaning::Muted))];
     for wait in ledger.peers.iter().take(SHOWN) {
         let links = picture.facts.host.sockets.iter().flat_map(|s| &s.peers).filter(|l| l.peer == wait.peer);
         let rtt = links.map(|l| l.rtt_ms).fold(f64::INFINITY, f64::min);

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use crate::app::App;
+use crate::app::keymap::Action;
 use crate::config::Meaning;
 use crate::detect::finding::{Fix, Phase};
 use crate::view::theme::Theme;
@@ -19,7 +20,8 @@ use crate::view::widgets::{lines, titled};
 /// ╰───────────────────────────────────────────────────────────────────────╯
 /// ```
 pub fn draw(app: &App, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
-    let inside = titled("Fix", "c copy · ⏎ open", theme, frame, area);
+    let keys = format!("{} copy · {} open", app.keymap.first(Action::CopyFix), app.keymap.first(Action::Open));
+    let inside = titled("Fix", &keys, theme, frame, area);
     let fixes = app.finding().map(|f| f.fixes.as_slice()).unwrap_or_default();
     let width = usize::from(inside.width);
     let mut rows: Vec<Line<'static>> = Vec::new();
@@ -37,10 +39,14 @@ fn one(fix: &Fix, width: usize, theme: &Theme) -> Vec<Line<'static>> {
         Phase::Relief => ("RELIEF", Meaning::Warning),
         Phase::Cure => ("CURE  ", Meaning::Good),
     };
-    let mut rows = vec![Line::from(vec![
-        Span::styled(format!("{word} "), theme.style(meaning)),
-        Span::styled(fix.title.clone(), theme.style(Meaning::Text)),
-    ])];
+    let mut rows: Vec<Line<'static>> = Vec::new();
+    for (n, text) in wrap(&fix.title, width.saturating_sub(word.len() + 1)).into_iter().enumerate() {
+        let word = if n == 0 { word } else { "      " };
+        rows.push(Line::from(vec![
+            Span::styled(format!("{word} "), theme.style(meaning)),
+            Span::styled(text, theme.style(Meaning::Text)),
+        ]));
+    }
     let command = wrap(&fix.command, width.saturating_sub(2)).into_iter().take(3);
     rows.extend(command.map(|text| Line::from(Span::styled(format!("  {text}"), theme.style(Meaning::Accent)))));
     rows.extend(fix.preflight.iter().map(|p| {

@@ -22,17 +22,26 @@ struct Gauge<'a> {
 
 /// ```text
 /// ╭ CPU 71 % ─╮╭ Memory 62 % ╮╭ Disk 97 % ╮╭ Net 40 MiB/s ╮
-/// │ ▂▃▅▇      ││ ▇▇▇▇        ││ ▇▇▇       ││ ▁▁▂▁         │
+/// │    ▂▅█    ││             ││   ▃▇█     ││              │
+/// │ ▂▃▅███    ││ ▇▇▇▇▇▇▇     ││ ▇▇███     ││ ▁▁▂▁         │
 /// ╰───────────╯╰─────────────╯╰───────────╯╰──────────────╯
 /// ```
+/// Without rows for a shape there is one line of figures.
 pub fn draw(picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+    const SHAPE: u16 = 4;
     let gauges = gauges(picture, theme);
+    if area.height < SHAPE {
+        let spans = gauges.iter().flat_map(|g| {
+            [Span::styled(format!(" {} ", g.name), theme.style(Meaning::Muted)), Span::styled(format!("{}  ", g.figure), g.style)]
+        });
+        return lines(&[Line::from(spans.collect::<Vec<_>>())], theme, frame, area);
+    }
     let places = Layout::horizontal(gauges.iter().map(|_| Constraint::Fill(1))).split(area);
     let second = picture.at.mono_ns / 1_000_000_000;
     for (gauge, place) in gauges.iter().zip(places.iter()) {
         let inside = titled(&format!("{} {}", gauge.name, gauge.figure), "", theme, frame, *place);
-        let text = graph::spark(gauge.ring, usize::from(inside.width), gauge.top, second, theme);
-        lines(&[Line::from(Span::styled(text, gauge.style))], theme, frame, inside);
+        let span = graph::Span::of(gauge.ring.len(), usize::from(inside.width));
+        graph::stacked(&[(gauge.ring, gauge.style, "#")], gauge.top, (second, span), theme, frame, inside);
     }
 }
 

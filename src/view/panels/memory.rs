@@ -8,6 +8,7 @@ use crate::config::Meaning;
 use crate::diagnose::Picture;
 use crate::model::unit::{bytes, count};
 use crate::view::theme::Theme;
+use crate::view::widgets::text::packed;
 use crate::view::widgets::{bar, lines, titled};
 
 /// ```text
@@ -31,26 +32,25 @@ pub fn draw(picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect)
     let rate = |v: Option<f64>| v.map_or_else(|| "?".to_owned(), |v| format!("{}/s", bytes(v)));
     let per_s = |v: Option<f64>| v.map_or_else(|| "?".to_owned(), |v| format!("{}/s", count(v)));
     let swap_used = m.raw.swap_total.zip(m.raw.swap_free).map(|(t, f)| t.saturating_sub(f));
-    let text = theme.style(Meaning::Text);
-    let muted = theme.style(Meaning::Muted);
     let width = usize::from(inside.width);
-    let rows = [
-        Line::from(Span::styled(bar(m.used, width, theme), theme.level(m.used * 100.0, theme.targets.memory))),
-        Line::from(Span::styled(format!("available {}", bytes(m.available_bytes as f64)), text)),
-        Line::from(Span::styled(format!("cached {}  dirty {}", or_unknown(m.raw.cached), or_unknown(m.raw.dirty)), text)),
-        Line::from(Span::styled(
-            format!("swap {} in {} out {}", or_unknown(swap_used), rate(m.swap_in_bytes_per_s), rate(m.swap_out_bytes_per_s)),
-            muted,
-        )),
-        Line::from(Span::styled(
-            format!("refault {} faults {}", rate(m.refault_bytes_per_s), per_s(m.major_faults_per_s)),
-            muted,
-        )),
-        Line::from(Span::styled(format!("direct reclaim {}", per_s(m.direct_reclaims_per_s)), muted)),
-        Line::from(Span::styled(
-            format!("OOM kills since boot {}", m.oom_kills_ever.map_or_else(|| "?".to_owned(), |n| n.to_string())),
-            muted,
-        )),
+    let first = [
+        format!("available {}", bytes(m.available_bytes as f64)),
+        format!("cached {}", or_unknown(m.raw.cached)),
+        format!("dirty {}", or_unknown(m.raw.dirty)),
+        format!("swap {}", or_unknown(swap_used)),
     ];
+    let second = [
+        format!("swap in {}", rate(m.swap_in_bytes_per_s)),
+        format!("out {}", rate(m.swap_out_bytes_per_s)),
+        format!("refaults {}", rate(m.refault_bytes_per_s)),
+        format!("major faults {}", per_s(m.major_faults_per_s)),
+        format!("direct reclaim {}", per_s(m.direct_reclaims_per_s)),
+        format!("OOM kills since boot {}", m.oom_kills_ever.map_or_else(|| "?".to_owned(), |n| n.to_string())),
+    ];
+    let line = |text: String, meaning| Line::from(Span::styled(text, theme.style(meaning)));
+    let level = theme.level(m.used * 100.0, theme.targets.memory);
+    let mut rows = vec![Line::from(Span::styled(bar(m.used, width, theme), level))];
+    rows.extend(packed(&first, width).into_iter().map(|text| line(text, Meaning::Text)));
+    rows.extend(packed(&second, width).into_iter().map(|text| line(text, Meaning::Muted)));
     lines(&rows, theme, frame, inside);
 }

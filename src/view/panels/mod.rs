@@ -1,6 +1,6 @@
 //! Panels, one file each: `draw` into an area.
 
-pub mod bottlenecks;
+pub mod causes;
 pub mod cgroups;
 pub mod cpu;
 pub mod disks;
@@ -15,8 +15,8 @@ pub mod network;
 pub mod peers;
 pub mod pressure;
 pub mod processes;
+pub mod spent;
 pub mod table;
 pub mod verdict;
-pub mod waiting;
 pub mod way;
 pub mod why;

@@ -12,7 +12,7 @@ use crate::model::journal::Before;
 use crate::model::unit::short;
 use crate::view::theme::Theme;
 use crate::view::widgets::text::{cut, wrap};
-use crate::view::widgets::{lines, titled};
+use crate::view::widgets::{cleared, lines, titled};
 
 /// ```text
 /// ╭ Why ──────────────────────────────────────────────────── confidence 0.9 ─╮
@@ -23,27 +23,23 @@ use crate::view::widgets::{lines, titled};
 pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let Some(f) = app.finding() else {
         let inside = titled("What was ruled out", "", theme, frame, area);
-        let width = usize::from(inside.width);
-        let rows = picture.diagnosis.cleared.iter().flat_map(|c| {
-            let id = c.id.strip_prefix("host.").unwrap_or(&c.id).to_owned();
-            let because = wrap(&c.because, width.saturating_sub(21)).into_iter().enumerate();
-            because.map(move |(i, text)| {
-                let id = if i == 0 { id.as_str() } else { "" };
-                Line::from(vec![
-                    Span::styled(format!("{id:<20} "), theme.style(Meaning::Muted)),
-                    Span::styled(text, theme.style(Meaning::Text)),
-                ])
-            })
-        });
-        return lines(&rows.collect::<Vec<_>>(), theme, frame, inside);
+        let rows = cleared::all(&picture.diagnosis, usize::from(inside.width), theme);
+        return lines(&rows, theme, frame, inside);
     };
     let inside = titled("Why", &format!("confidence {}", short(f.confidence)), theme, frame, area);
-    lines(&rows(f, (app.before(f), &picture.diagnosis.findings), usize::from(inside.width), theme), theme, frame, inside);
+    let d = &picture.diagnosis;
+    // What the verdict says need not be said again.
+    let said = d.verdict.key.as_ref() == Some(&f.key);
+    let width = usize::from(inside.width);
+    let title = if said { Vec::new() } else { wrap(&f.title, width) };
+    let mut all: Vec<Line<'_>> =
+        title.into_iter().map(|text| Line::from(Span::styled(text, theme.style(Meaning::Title)))).collect();
+    all.extend(rows(f, (app.before(f), &d.findings), width, theme));
+    lines(&all, theme, frame, inside);
 }
 
 fn rows(f: &Finding, (before, all): (Option<&Before>, &[Finding]), width: usize, theme: &Theme) -> Vec<Line<'static>> {
-    let mut rows: Vec<Line<'static>> =
-        wrap(&f.title, width).into_iter().map(|text| Line::from(Span::styled(text, theme.style(Meaning::Title)))).collect();
+    let mut rows = Vec::new();
     let server = if f.source == "host" { String::new() } else { format!(" on {}", f.source) };
     let blame = format!("Source: {} {}{server}", f.subject.kind.word(), f.subject.label);
     rows.push(Line::from(Span::styled(blame, theme.style(Meaning::Muted))));

@@ -72,7 +72,14 @@ pub fn draw(view: &ServerView, picture: &Picture, theme: &Theme, frame: &mut Fra
     let cpus = picture.facts.cpus();
     // Elsewhere its CPUs are not known.
     let line = pg.local().then_some(cpus);
-    let top = graph::stacked(&stacked, line.unwrap_or(1.0).max(1.0), second, theme, frame, inside);
+    let top = graph::stacked(
+        &stacked,
+        line.unwrap_or(1.0).max(1.0),
+        (second, graph::Span::whole(usize::from(inside.width))),
+        theme,
+        frame,
+        inside,
+    );
     if let Some(cpus) = line {
         cpu_line(cpus, top, theme, frame, inside);
     }

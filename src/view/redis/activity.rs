@@ -56,7 +56,9 @@ pub fn draw(view: &ServerView, picture: &Picture, theme: &Theme, frame: &mut Fra
     let hits = r.hit_rate().map_or(Meaning::Text, |h| meaning_of_hits(h * 100.0));
     let line = |(name, label, figure, meaning, top): (&str, &str, String, Meaning, Option<f64>)| {
         let ring = ring(name);
-        let top = top.unwrap_or_else(|| graph::columns(ring, width, second).into_iter().flatten().fold(1e-9, f64::max));
+        let top = top.unwrap_or_else(|| {
+            graph::columns(ring, graph::Span::whole(width), second).into_iter().flatten().fold(1e-9, f64::max)
+        });
         Line::from(vec![
             Span::styled(format!(" {label:<15}"), theme.style(Meaning::Muted)),
             Span::styled(format!("{figure:>10} "), theme.style(if name == "hit" { hits } else { Meaning::Text })),

@@ -1,4 +1,4 @@
-//! Triage (1): the verdict, the causes, why, what to do.
+//! Triage (1): the verdict, where the time goes, the causes, why, what to do.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -10,30 +10,27 @@ use crate::view::{layout, panels};
 
 /// ```text
 /// ╭ Verdict ───────────────────────────────────────╮
-/// ╭ Bottlenecks ─────────────╮╭ Why ───────────────╮
+/// ╭ Where the time goes ───────────────────────────╮
+/// ╭ Causes ──────────────────╮╭ Why ───────────────╮
 /// │                          │╰────────────────────╯
 /// │                          │╭ Fix ───────────────╮
 /// ╰──────────────────────────╯╰────────────────────╯
-/// ╭ Waiting, last 5 min ───────────────────────────╮
 /// ╭ CPU ─╮╭ PSI ─╮╭ Memory ─╮╭ Disk ─╮╭ Net ───────╮
 /// ```
+/// Where nothing is wrong, what was ruled out stands in the place of why and fix.
 pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
-    let elsewhere = panels::elsewhere::first(picture).filter(|_| area.height >= 12);
-    let t = places(picture, area);
-    match elsewhere {
+    let t = layout::triage(area);
+    match panels::elsewhere::first(picture).filter(|_| t.verdict.height >= panels::elsewhere::ROWS) {
         Some(finding) => panels::elsewhere::draw(finding, picture, theme, frame, t.verdict),
-        None => panels::verdict::draw(picture, theme, frame, t.verdict),
+        None => panels::verdict::draw(app, picture, theme, frame, t.verdict),
     }
-    panels::bottlenecks::draw(app, picture, theme, frame, t.bottlenecks);
-    panels::why::draw(app, picture, theme, frame, t.why);
-    panels::fix::draw(app, theme, frame, t.fix);
-    panels::waiting::draw(picture, theme, frame, t.waiting);
+    panels::spent::draw(picture, theme, frame, t.spent);
+    panels::causes::draw(app, picture, theme, frame, t.causes);
+    if app.finding().is_none() && t.right.height > 0 {
+        panels::why::draw(app, picture, theme, frame, t.right);
+    } else {
+        panels::why::draw(app, picture, theme, frame, t.why);
+        panels::fix::draw(app, theme, frame, t.fix);
+    }
     panels::gauges::draw(picture, theme, frame, t.gauges);
-}
-
-/// Where its panels stand.
-#[must_use]
-pub fn places(picture: &Picture, area: Rect) -> layout::Triage {
-    let elsewhere = panels::elsewhere::first(picture).is_some() && area.height >= 12;
-    layout::triage(area, if elsewhere { panels::elsewhere::ROWS } else { 3 })
 }

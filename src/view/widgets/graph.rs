@@ -11,14 +11,49 @@ use crate::view::theme::Theme;
 const LEVELS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
 const ASCII_LEVELS: [&str; 9] = [" ", ".", ".", ":", ":", "+", "+", "#", "#"];
 
+/// How long a graph reaches back, and how it is laid over columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// Points that a column stands for; several columns for a point where `wide` is above 1.
+    per: usize,
+    /// Columns that a point takes.
+    wide: usize,
+    width: usize,
+}
+
+impl Span {
+    /// All that a ring can hold.
+    #[must_use]
+    pub const fn whole(width: usize) -> Self {
+        let per = if width == 0 { 1 } else { POINTS.div_ceil(width) };
+        Self { per: if per == 0 { 1 } else { per }, wide: 1, width }
+    }
+
+    /// The shortest one that holds so many points: it grows in steps, so that a graph is not laid out anew each second.
+    #[must_use]
+    pub fn of(known: usize, width: usize) -> Self {
+        let whole = Self::whole(width);
+        let wide = [4, 2].into_iter().map(|wide| Self { per: 1, wide, width });
+        let narrow = (1..whole.per).map(|per| Self { per, wide: 1, width });
+        wide.chain(narrow).find(|span| span.seconds() >= known).unwrap_or(whole)
+    }
+
+    /// Points that it shows, one a second, at most what a ring holds.
+    #[must_use]
+    pub fn seconds(self) -> usize {
+        (self.width / self.wide * self.per).min(POINTS)
+    }
+}
+
 /// Means of the ring over columns, newest last; `second` is the number of the newest point, so that columns keep
 /// their borders while points come in. A column without a point is `None`.
 #[must_use]
-pub fn columns(ring: &Ring, width: usize, second: u64) -> Vec<Option<f64>> {
+pub fn columns(ring: &Ring, span: Span, second: u64) -> Vec<Option<f64>> {
+    let width = span.width / span.wide;
     if width == 0 {
-        return Vec::new();
+        return vec![None; span.width];
     }
-    let per = POINTS.div_ceil(width).max(1);
+    let per = span.per;
     let in_newest = (second as usize % per) + 1;
     let points: Vec<Option<f64>> = ring.last(POINTS).collect();
     let mut out = Vec::with_capacity(width);
@@ -32,13 +67,15 @@ pub fn columns(ring: &Ring, width: usize, second: u64) -> Vec<Option<f64>> {
         size = per;
     }
     out.reverse();
-    out
+    let wide: Vec<Option<f64>> = out.into_iter().flat_map(|column| std::iter::repeat_n(column, span.wide)).collect();
+    // What is left of the width stays empty at the old end.
+    std::iter::repeat_n(None, span.width - wide.len()).chain(wide).collect()
 }
 
 /// One row of the ring's last minutes against `top`.
 #[must_use]
 pub fn spark(ring: &Ring, width: usize, top: f64, second: u64, theme: &Theme) -> String {
-    glyphs(&columns(ring, width, second), top, theme)
+    glyphs(&columns(ring, Span::whole(width), second), top, theme)
 }
 
 /// One row of points against `top`; a point that is not known is a gap.
@@ -57,13 +94,13 @@ pub fn glyphs(points: &[Option<f64>], top: f64, theme: &Theme) -> String {
 pub fn stacked(
     rings: &[(&Ring, Style, &'static str)],
     least: f64,
-    second: u64,
+    (second, span): (u64, Span),
     theme: &Theme,
     frame: &mut Frame<'_>,
     area: Rect,
 ) -> f64 {
     let width = usize::from(area.width);
-    let series: Vec<Vec<Option<f64>>> = rings.iter().map(|(ring, _, _)| columns(ring, width, second)).collect();
+    let series: Vec<Vec<Option<f64>>> = rings.iter().map(|(ring, _, _)| columns(ring, span, second)).collect();
     let sum = |x: usize| series.iter().filter_map(|s| s[x]).sum::<f64>();
     let top = (0..width).map(sum).fold(least, f64::max);
     let height = usize::from(area.height);
@@ -112,13 +149,25 @@ mod tests {
         let mut ring = Ring::default();
         (0..300).for_each(|i| ring.push(Some(f64::from(i))));
         // Three seconds per column at 100 columns.
-        let before = columns(&ring, 100, 299);
+        let before = columns(&ring, Span::whole(100), 299);
         assert_eq!(before.len(), 100);
         ring.push(Some(300.0));
-        let after = columns(&ring, 100, 300);
+        let after = columns(&ring, Span::whole(100), 300);
         assert_eq!(before[1..], after[..99], "a new column begins, the others move by one");
         ring.push(Some(301.0));
-        let later = columns(&ring, 100, 301);
+        let later = columns(&ring, Span::whole(100), 301);
         assert_eq!(after[1..99], later[1..99], "nothing but the newest changes");
+    }
+
+    #[test]
+    fn a_graph_reaches_back_as_far_as_there_is_something_and_fills_its_width() {
+        let of = |known| Span::of(known, 110);
+        assert_eq!((of(1).seconds(), of(27).seconds(), of(28).seconds()), (27, 27, 55));
+        assert_eq!((of(56).seconds(), of(111).seconds(), of(300).seconds()), (110, 220, 300));
+        let mut ring = Ring::default();
+        (0..20).for_each(|i| ring.push(Some(f64::from(i))));
+        let columns = columns(&ring, of(20), 19);
+        assert_eq!((columns.len(), columns[109], columns[106], columns[105]), (110, Some(19.0), Some(19.0), Some(18.0)));
+        assert!(columns[..30].iter().all(Option::is_none) && columns[30..].iter().all(Option::is_some));
     }
 }

@@ -1,5 +1,6 @@
 //! Small pieces: boxes, lines that fit, bars, sparklines, stacked graphs.
 
+pub mod cleared;
 pub mod graph;
 pub mod question;
 pub mod text;
@@ -54,18 +55,18 @@ pub fn titled(title: &str, right: &str, theme: &Theme, frame: &mut Frame<'_>, ar
         let text = Span::styled(format!(" {} ", theme.text(right)), theme.style(Meaning::Muted));
         block = block.title(Line::from(text).right_aligned());
     }
-    let inside = block.inner(area);
     frame.render_widget(block, area);
-    inside
+    within(area)
 }
 
-/// The inside of a titled box.
+/// The inside of a titled box: nothing touches its lines.
 #[must_use]
 pub const fn within(area: Rect) -> Rect {
     if area.height < 2 || area.width < 4 {
         return Rect { x: 0, y: 0, width: 0, height: 0 };
     }
-    Rect { x: area.x + 1, y: area.y + 1, width: area.width - 2, height: area.height - 2 }
+    let gap = if area.width >= 12 { 2 } else { 1 };
+    Rect { x: area.x + gap, y: area.y + 1, width: area.width - 2 * gap, height: area.height - 2 }
 }
 
 /// Draws lines from the top of `area`; what does not fit is cut, never wrapped.

@@ -105,6 +105,19 @@ pub fn hard_wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// Figures in lines of at most `width` cells, two blanks between them; none is torn.
+#[must_use]
+pub fn packed(figures: &[String], width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for figure in figures {
+        match lines.last_mut().filter(|line| line.width() + 2 + figure.width() <= width) {
+            Some(line) => *line = format!("{line}  {figure}"),
+            None => lines.push(figure.clone()),
+        }
+    }
+    lines
+}
+
 /// `left` and `right` at both ends of `width` cells.
 #[must_use]
 pub fn ends(left: &str, right: &str, width: usize) -> String {
@@ -116,6 +129,13 @@ pub fn ends(left: &str, right: &str, width: usize) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn figures_are_packed_and_never_torn() {
+        let figures = ["user 99", "sys 1", "steal 0", "wait 0"].map(ToOwned::to_owned);
+        assert_eq!(packed(&figures, 24), ["user 99  sys 1  steal 0", "wait 0"]);
+        assert_eq!(packed(&figures, 3).len(), 4);
+    }
 
     proptest! {
         #[test]

@@ -1,0 +1,83 @@
+//! What was looked at and is not to blame, and what could not be looked at: counted by resource, and whole.
+
+use ratatui::text::{Line, Span};
+
+use crate::config::Meaning;
+use crate::detect::diagnosis::Diagnosis;
+use crate::diagnose::chart::branches;
+use crate::view::theme::Theme;
+use crate::view::widgets::text::{cut, wrap};
+
+/// What belongs to no branch of the flowchart.
+const REST: &str = "Programs";
+/// Cells of a resource's name.
+const NAME: usize = 17;
+
+/// The resource that a finding's id is about.
+fn resource(id: &str) -> &'static str {
+    branches().find(|b| b.questions.iter().any(|q| q.id == id)).map_or(REST, |b| b.name)
+}
+
+fn resources() -> impl Iterator<Item = &'static str> {
+    branches().map(|b| b.name).chain([REST])
+}
+
+/// An id without what its resource says.
+fn brief(id: &str) -> &str {
+    id.strip_prefix("host.").unwrap_or(id)
+}
+
+/// A line for each resource; in so few rows that they do not fit, one for all.
+pub fn counted(d: &Diagnosis, (width, rows): (usize, usize), key: &str, theme: &Theme) -> Vec<Line<'static>> {
+    let mut all = Vec::new();
+    for name in resources() {
+        let fine: Vec<&str> = of(d, name).map(|c| c.because.as_str()).collect();
+        let unknown: Vec<&str> = d.unknown.iter().filter(|u| resource(&u.id) == name).map(|u| u.because.as_str()).collect();
+        let said = |n: usize, text: Option<&&str>| format!("{name:<NAME$}{n:>3}  {}", text.copied().unwrap_or_default());
+        if !fine.is_empty() {
+            all.push(line(theme.pick("✓", "+"), &said(fine.len(), fine.first()), Meaning::Good, width, theme));
+        }
+        if !unknown.is_empty() {
+            all.push(line("?", &said(unknown.len(), unknown.first()), Meaning::Unknown, width, theme));
+        }
+    }
+    if all.len() <= rows {
+        return all;
+    }
+    let unknown = if d.unknown.is_empty() { String::new() } else { format!(", {} could not be made", d.unknown.len()) };
+    let text = format!("{} other checks found nothing{unknown}; {key} lists them", d.cleared.len());
+    vec![line(theme.pick("✓", "+"), &text, Meaning::Muted, width, theme)]
+}
+
+fn of<'a>(d: &'a Diagnosis, name: &'a str) -> impl Iterator<Item = &'a crate::detect::diagnosis::Cleared> {
+    d.cleared.iter().filter(move |c| !c.id.starts_with("source.") && resource(&c.id) == name)
+}
+
+fn line(sign: &str, text: &str, meaning: Meaning, width: usize, theme: &Theme) -> Line<'static> {
+    // The sign carries the colour: what is fine must not shine.
+    let text = cut(&theme.text(text), width.saturating_sub(2), theme);
+    Line::from(vec![Span::styled(format!("{sign} "), theme.style(meaning)), Span::styled(text, theme.style(Meaning::Muted))])
+}
+
+/// Each check with what clears it, by resource, then what could not be checked and how to lift that.
+pub fn all(d: &Diagnosis, width: usize, theme: &Theme) -> Vec<Line<'static>> {
+    const ID: usize = 26;
+    let mut rows = Vec::new();
+    let mut row = |id: &str, because: &str, meaning| {
+        for (n, text) in wrap(because, width.saturating_sub(ID + 1)).into_iter().enumerate() {
+            let id = if n == 0 { cut(brief(id), ID, theme) } else { String::new() };
+            rows.push(Line::from(vec![
+                Span::styled(format!("{id:<ID$} "), theme.style(Meaning::Muted)),
+                Span::styled(theme.text(&text), theme.style(meaning)),
+            ]));
+        }
+    };
+    for u in &d.unknown {
+        let lift = u.lift.as_ref().map_or_else(String::new, |lift| format!("; {lift}"));
+        row(&u.id, &format!("not checked: {}{lift}", u.because), Meaning::Unknown);
+    }
+    for name in resources() {
+        of(d, name).for_each(|c| row(&c.id, &c.because, Meaning::Text));
+    }
+    rows
+}
