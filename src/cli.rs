@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use crate::app::Incident;
 use crate::collect::kinds::read;
 use crate::model::source::SourceKind;
 
@@ -103,6 +105,8 @@ pub enum Command {
     Record(Record),
     /// Show a recording as if it were now
     Replay(Replay),
+    /// A real incident, recorded on real servers, with a short tour: the whole product with no server at hand
+    Demo(Demo),
     /// Two spans of time beside each other: what changed in the time, in causes, in queries, in settings
     Diff(Diff),
     /// What was wrong when, with its cause, by what was said in a recording
@@ -176,6 +180,22 @@ pub enum FailOn {
     Warning,
     /// Critical only
     Critical,
+}
+
+/// Options of `demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Which incident: a missing index, locks behind an idle transaction, a cache that evicts, or a host that is not to blame
+    #[arg(value_name = "INCIDENT", value_parser = incident(), default_value = "index")]
+    pub incident: Incident,
+    /// Without the tour
+    #[arg(long)]
+    pub no_tour: bool,
+}
+
+fn incident() -> impl TypedValueParser<Value = Incident> {
+    let words = Incident::ALL.map(Incident::word);
+    PossibleValuesParser::new(words).map(|word| Incident::ALL.into_iter().find(|i| i.word() == word).unwrap_or(Incident::Index))
 }
 
 /// Options of `record`.

@@ -12,6 +12,7 @@ use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
 
+use crate::app::Tour;
 use crate::app::keymap::{Key, Keymap};
 use crate::app::{App, DashboardView, Effect, Journal, Msg};
 use crate::diagnose::RecordingState;
@@ -43,6 +44,7 @@ pub async fn run(handle: Handle, look: Look, screen: &mut Screen) -> io::Result<
         journal: look.own.past,
         reaches_back: look.own.sessions.is_some(),
         of_kept: look.own.of_kept,
+        tour: look.own.tour,
         ..App::default()
     };
     let mut stage = Stage::new(handle, look.own.sessions, look.own.of_kept);
@@ -94,6 +96,8 @@ pub struct Own {
     pub sessions: Option<PathBuf>,
     /// What is shown is one of them, and nothing goes on behind it.
     pub of_kept: bool,
+    /// The guided tour, where there is one.
+    pub tour: Option<Tour>,
     /// What is known from before.
     pub past: Journal,
     /// Limits of gauges, for the report of what is recorded.

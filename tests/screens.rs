@@ -704,6 +704,18 @@ fn a_terminal_of_ascii_gets_nothing_else() {
     assert!(odd.is_empty(), "{} lines, such as\n{}", odd.len(), odd[..odd.len().min(40)].join("\n"));
 }
 
+/// The tour of the demo takes its rows from the screen, at every size.
+#[test]
+fn the_tour_stands_below_the_screen() {
+    let sick = picture("pg_missing_index_disk", PG_SICK);
+    for size in SIZES {
+        let mut app = app(&sick, &[]);
+        app.tour = Some(perftop::app::Tour::new(perftop::app::Incident::Index));
+        app.update(Msg::Picture(sick.clone()));
+        assert_screen("tour", &app, &theme("dark", Depth::True, false), size);
+    }
+}
+
 #[test]
 fn pictures_of_the_readme() {
     let (sick, upstream) = (picture("cpu_hog", SICK), picture("slow_upstream", SICK));

@@ -24,6 +24,7 @@ pub mod redis;
 mod servers;
 pub mod tables;
 pub mod target;
+mod tour;
 mod update;
 
 use std::sync::Arc;
@@ -167,6 +168,8 @@ pub struct App {
     pub visiting: bool,
     /// What is shown is a kept session, and nothing goes on behind it.
     pub of_kept: bool,
+    /// The guided tour, where there is one.
+    pub tour: Option<Tour>,
     /// The line above the footer.
     pub notice: Option<String>,
     /// `g` was pressed once.
@@ -199,6 +202,7 @@ impl Default for App {
             reaches_back: false,
             visiting: false,
             of_kept: false,
+            tour: None,
             notice: None,
             pending_g: false,
             muting: None,

@@ -11,11 +11,26 @@ const PAGE: isize = 10;
 /// Far enough for any list.
 const END: isize = 1 << 30;
 
+/// What a key lays on top.
+fn opens(action: Action) -> Option<Overlay> {
+    Some(match action {
+        Action::CopyView => Overlay::CopyView { scroll: 0 },
+        Action::Provenance => Overlay::Provenance { scroll: 0 },
+        Action::Help => Overlay::Help { scroll: 0 },
+        Action::Palette => Overlay::Palette { text: String::new(), index: 0 },
+        Action::Sockets => Overlay::Sockets { scroll: 0 },
+        Action::Messages => Overlay::Messages { scroll: 0 },
+        Action::Cleared => Overlay::Cleared { scroll: 0 },
+        _ => return None,
+    })
+}
+
 impl App {
     /// Takes one message in; what must happen outside comes out.
     pub fn update(&mut self, msg: Msg) -> Vec<Effect> {
         let before = self.looking();
         let mut effects = self.take(msg);
+        self.tour_on(&effects);
         if let Some(left) = before.filter(|before| self.looking().as_ref() != Some(before)) {
             effects.splice(0..0, self.left(left));
         }
@@ -157,13 +172,14 @@ impl App {
             Action::Open => return self.open(),
             Action::CopyFix => return self.copy_chosen(),
             Action::ChatLine => return self.chat_line(),
-            Action::CopyView => self.push(Overlay::CopyView { scroll: 0 }),
-            Action::Provenance => self.push(Overlay::Provenance { scroll: 0 }),
-            Action::Help => self.push(Overlay::Help { scroll: 0 }),
-            Action::Palette => self.push(Overlay::Palette { text: String::new(), index: 0 }),
-            Action::Sockets => self.push(Overlay::Sockets { scroll: 0 }),
-            Action::Cleared => self.push(Overlay::Cleared { scroll: 0 }),
-            Action::Messages => self.push(Overlay::Messages { scroll: 0 }),
+            Action::TourNext | Action::TourEnd => self.tour_key(action),
+            Action::CopyView
+            | Action::Provenance
+            | Action::Help
+            | Action::Palette
+            | Action::Sockets
+            | Action::Messages
+            | Action::Cleared => opens(action).into_iter().for_each(|overlay| self.push(overlay)),
             Action::Time => self.time(),
             Action::Earlier => return self.earlier(),
             Action::Later => self.move_time(-1),

@@ -48,6 +48,7 @@ fn own(settings: &Settings) -> Own {
             journal: journal::Journal::start(dir).ok(),
             targets,
             of_kept: false,
+            tour: None,
         },
         Some(None) => Own { targets, ..Own::default() },
         None => {

@@ -3,6 +3,7 @@
 mod check;
 mod completions;
 mod config;
+mod demo;
 mod diff;
 mod doctor;
 mod explain;
@@ -49,6 +50,7 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
         Some(Command::Check(options)) => check::run(&options, &settings),
         Some(Command::Record(options)) => record::run(&options, &settings),
         Some(Command::Replay(options)) => replay::run(&options, &settings),
+        Some(Command::Demo(options)) => demo::run(&options, &settings),
         Some(Command::Diff(options)) => diff::run(&options, &settings),
         Some(Command::Incidents(options)) => incidents::run(&options, &settings),
         Some(Command::Report(options)) => report::run(&options, &settings),

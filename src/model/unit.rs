@@ -58,7 +58,13 @@ impl Unit {
             Self::BytesPerSecond => format!("{}/s", bytes(value)),
             Self::PerSecond => format!("{}/s", count(value)),
             Self::Count => count(value),
-            Self::Ratio => format!("{}x", if value.abs() < 999.5 { short(value) } else { count(value) }),
+            Self::Ratio => {
+                if value.abs() < 999.5 {
+                    format!("{}x", short(value))
+                } else {
+                    format!("{} x", count(value))
+                }
+            }
             Self::Cores => format!("{} cores", short(value)),
         }
     }
@@ -134,7 +140,7 @@ mod tests {
         assert_eq!(Unit::PerSecond.show(12_345.0), "12k/s");
         assert_eq!(Unit::Percent.show(97.4), "97 %");
         assert_eq!(Unit::Milliseconds.show(0.11), "0.1 ms");
-        assert_eq!((Unit::Ratio.show(1.5), Unit::Ratio.show(4_000_014.0)), ("1.5x".into(), "4.0Mx".into()));
+        assert_eq!((Unit::Ratio.show(1.5), Unit::Ratio.show(4_000_014.0)), ("1.5x".into(), "4.0M x".into()));
         assert_eq!(Unit::Seconds.show(5_400.0), "90 min");
         assert_eq!(short(0.04), "0.04");
     }

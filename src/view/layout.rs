@@ -8,20 +8,21 @@ use ratatui::layout::{Constraint, Layout, Rect};
 pub struct FrameRows {
     pub header: Rect,
     pub body: Rect,
+    pub tour: Rect,
     pub footer: Rect,
 }
 
-/// Splits the screen. Below four rows only the body is left.
+/// Splits the screen, with so many rows for a tour. Below four rows only the body is left.
 #[must_use]
-pub fn frame(area: Rect) -> FrameRows {
+pub fn frame(area: Rect, tour: u16) -> FrameRows {
     let (top, bottom) = match area.height {
         0..=3 => (0, 0),
         4..=7 => (1, 0),
         _ => (1, 1),
     };
-    let [header, body, footer] =
-        Layout::vertical([Constraint::Length(top), Constraint::Min(0), Constraint::Length(bottom)]).areas(area);
-    FrameRows { header, body, footer }
+    let lengths = [Constraint::Length(top), Constraint::Min(0), Constraint::Length(tour), Constraint::Length(bottom)];
+    let [header, body, tour, footer] = Layout::vertical(lengths).areas(area);
+    FrameRows { header, body, tour, footer }
 }
 
 /// The triage screen's panels; those that do not fit have no area.

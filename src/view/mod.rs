@@ -41,7 +41,7 @@ pub fn draw(app: &App, theme: &Theme, frame: &mut Frame<'_>) {
     if let Some(crate::app::Overlay::CopyView { scroll }) = app.overlays.last() {
         return overlays::copy_view(app, *scroll, frame, area);
     }
-    let rows = layout::frame(area);
+    let rows = rows(app, area);
     panels::header::draw(app, picture, theme, frame, rows.header);
     match app.screen {
         Screen::Triage => screens::triage::draw(app, picture, theme, frame, rows.body),
@@ -51,12 +51,19 @@ pub fn draw(app: &App, theme: &Theme, frame: &mut Frame<'_>) {
         Screen::Dashboard => screens::dashboard::draw(app, picture, theme, frame, rows.body),
     }
     panels::footer::draw(app, theme, frame, rows.footer);
+    panels::tour::draw(app, theme, frame, rows.tour);
     for overlay in &app.overlays {
         overlays::draw(app, picture, overlay, theme, frame, rows.body);
     }
     if theme.ascii {
         spell(theme, frame);
     }
+}
+
+/// Where header, body and footer stand, and a tour between them.
+fn rows(app: &App, area: Rect) -> layout::FrameRows {
+    let tour = if app.tour.is_some() { panels::tour::rows(area.width, area.height) } else { 0 };
+    layout::frame(area, tour)
 }
 
 /// Axes, table headings and whatever else draws by itself know nothing of terminals with ASCII only.
@@ -72,7 +79,7 @@ fn spell(theme: &Theme, frame: &mut Frame<'_>) {
 #[must_use]
 pub fn pointed(app: &App, theme: &Theme, area: Rect, at: (u16, u16)) -> Option<Target> {
     let picture = app.shown()?;
-    let rows = layout::frame(area);
+    let rows = rows(app, area);
     if rows.footer.contains(at.into()) {
         return panels::footer::pointed(app, rows.footer, at.0);
     }

@@ -291,3 +291,25 @@ fn a_replay_of_what_was_kept_goes_through_all_of_it() {
     assert_eq!(tty.exit_code(), Some(0));
     std::fs::remove_dir_all(state).unwrap();
 }
+
+/// The demo needs nothing of this machine: its incident comes, is copied from, and leaves no file.
+#[test]
+fn the_demo_runs_from_memory() {
+    let home = temporary("demo");
+    let mut tty = Tty::open(
+        &["demo", "locks", "--no-config"],
+        &[("HOME", home.to_str().unwrap()), ("XDG_STATE_HOME", home.to_str().unwrap())],
+    );
+    tty.wait_for("Tour, 1 of 6");
+    tty.wait_for("Tour");
+    // From incident to incident, as in any recording.
+    tty.send(b"]");
+    tty.redrawn("There");
+    tty.send(b"\r");
+    tty.redrawn("Fix 1");
+    tty.send(b"X");
+    tty.send(b"qq");
+    assert_eq!(tty.exit_code(), Some(0));
+    assert_eq!(std::fs::read_dir(&home).unwrap().count(), 0, "nothing is written");
+    std::fs::remove_dir_all(home).unwrap();
+}

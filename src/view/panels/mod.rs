@@ -17,6 +17,7 @@ pub mod pressure;
 pub mod processes;
 pub mod spent;
 pub mod table;
+pub mod tour;
 pub mod verdict;
 pub mod way;
 pub mod why;
