@@ -42,6 +42,7 @@ pub use self::message::{Effect, Msg, Visit};
 pub use self::past::Journal;
 use self::processes::ProcessView;
 use self::tables::ServerView;
+pub use self::tour::{Incident, Tour};
 
 /// The screens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
