@@ -101,6 +101,8 @@ impl FromArgMatches for Servers {
 pub enum Command {
     /// Judge once and print; exit code 0 healthy, 1 warning, 2 critical, 3 unknown
     Check(Check),
+    /// The newest verdict in three lines: of a screen or a recorder that runs, else of three seconds of now
+    Why,
     /// Write what is seen to a file or a pipe, for replay
     Record(Record),
     /// Show a recording as if it were now
@@ -142,6 +144,15 @@ pub struct Check {
     /// How to print
     #[arg(long, value_enum)]
     pub format: Option<Format>,
+    /// The verdict in one line, for prompts and status bars
+    #[arg(long, conflicts_with = "format")]
+    pub line: bool,
+    /// Cut that line to so many columns
+    #[arg(long, value_name = "COLUMNS", requires = "line")]
+    pub width: Option<usize>,
+    /// In the text: each check that found nothing, and why
+    #[arg(short, long)]
+    pub verbose: bool,
     /// Repeat at this interval, one JSON object per line
     #[arg(long, value_name = "DURATION")]
     pub watch: Option<String>,

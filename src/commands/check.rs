@@ -10,12 +10,13 @@ use crate::detect::rule::matches;
 use crate::detect::rules::RULES;
 use crate::diagnose::Picture;
 use crate::engine::{Handle, LiveOptions, live, to_json};
-use crate::report;
+use crate::report::{self, brief};
 
 use super::failure::{Failure, duration, print, runtime};
 use super::setup::plan;
 
-const LEAST: Duration = Duration::from_secs(3);
+/// Before that every verdict is provisional.
+pub(super) const LEAST: Duration = Duration::from_secs(3);
 const DEFAULT: Duration = Duration::from_secs(5);
 /// Beyond the asked time the first picture may take so long on a sick host.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -37,18 +38,15 @@ pub fn run(options: &Check, settings: &Settings) -> Result<u8, Failure> {
     super::screen::dashboards(settings)?;
     let every = watch.unwrap_or(Duration::from_secs(1));
     let format = options.format.unwrap_or(if watch.is_some() { Format::Json } else { Format::Text });
-    let live_options = LiveOptions {
-        plan: plan(settings, every, true)?,
-        params: settings.params(),
-        only: options.only.clone(),
-        record: None,
-        keep: None,
-        ticks: None,
-    };
-    let handle = live(live_options).map_err(|e| Failure::Io(format!("cannot start collecting: {e}")))?;
+    let handle = begin(settings, every, &options.only)?;
     let say = |picture: &Picture| -> Result<Status, Failure> {
         let diagnosis = wanted(&picture.diagnosis, &options.only);
-        print(&render(&diagnosis, format))?;
+        let text = if options.line {
+            brief::line(&diagnosis, options.width, settings.flag("ascii")) + "\n"
+        } else {
+            render(&diagnosis, format, options.verbose)
+        };
+        print(&text)?;
         Ok(diagnosis.health.status)
     };
     let status = match watch {
@@ -56,6 +54,28 @@ pub fn run(options: &Check, settings: &Settings) -> Result<u8, Failure> {
         None => runtime()?.block_on(once(handle, sample_for.unwrap_or(DEFAULT), say)),
     }?;
     Ok(code(status, options.fail_on))
+}
+
+/// Starts to look.
+fn begin(settings: &Settings, every: Duration, only: &[String]) -> Result<Handle, Failure> {
+    let options = LiveOptions {
+        plan: plan(settings, every, true)?,
+        params: settings.params(),
+        only: only.to_vec(),
+        record: None,
+        keep: None,
+        ticks: None,
+    };
+    live(options).map_err(|e| Failure::Io(format!("cannot start collecting: {e}")))
+}
+
+/// What is said of now, after so long.
+///
+/// # Errors
+/// A host that cannot be read at all.
+pub(super) fn now(settings: &Settings, sample_for: Duration) -> Result<Diagnosis, Failure> {
+    let handle = begin(settings, Duration::from_secs(1), &[])?;
+    runtime()?.block_on(once(handle, sample_for, |picture| Ok((*picture.diagnosis).clone())))
 }
 
 fn known(only: &[String]) -> Result<(), Failure> {
@@ -72,9 +92,9 @@ fn wanted(diagnosis: &Diagnosis, only: &[String]) -> Diagnosis {
     if only.is_empty() { diagnosis.clone() } else { health::only(diagnosis.clone(), only) }
 }
 
-fn render(diagnosis: &Diagnosis, format: Format) -> String {
+fn render(diagnosis: &Diagnosis, format: Format, verbose: bool) -> String {
     match format {
-        Format::Text => report::text::render(diagnosis),
+        Format::Text => report::text::render(diagnosis, verbose),
         Format::Markdown => report::markdown::render(diagnosis),
         Format::Json => String::from_utf8_lossy(&to_json(diagnosis)).into_owned() + "\n",
     }
@@ -87,11 +107,7 @@ fn code(status: Status, fail_on: Option<FailOn>) -> u8 {
     }
 }
 
-async fn once(
-    mut handle: Handle,
-    sample_for: Duration,
-    say: impl Fn(&Picture) -> Result<Status, Failure>,
-) -> Result<Status, Failure> {
+async fn once<T>(mut handle: Handle, sample_for: Duration, say: impl Fn(&Picture) -> Result<T, Failure>) -> Result<T, Failure> {
     let mut ending = super::failure::ending()?;
     let mut first_ns = None;
     let wait = async {

@@ -218,6 +218,37 @@ fn runs(path: &Path) -> Option<Vec<(i64, i64)>> {
     Some(sealed.iter().map(|(_, entry)| (entry.first_ms, entry.last_ms)).chain(first.zip(last)).collect())
 }
 
+/// What was said last in a directory of sessions, as JSON, and when; `None` where that is before `since_ms`. Only files that were written to
+/// since then are opened.
+#[must_use]
+pub fn newest(dir: &Path, since_ms: i64) -> Option<(i64, Vec<u8>)> {
+    let written = |path: &PathBuf| {
+        let at = std::fs::metadata(path).and_then(|m| m.modified()).ok()?;
+        let ms = at.duration_since(std::time::UNIX_EPOCH).ok()?.as_millis();
+        (i64::try_from(ms).ok()? >= since_ms).then_some(())
+    };
+    let fresh = files(dir).into_iter().filter(|path| written(path).is_some());
+    fresh.filter_map(|path| last_said(&path)).filter(|(at_ms, _)| *at_ms >= since_ms).max_by_key(|(at_ms, _)| *at_ms)
+}
+
+/// The last thing that was said in a recording: behind its last whole segment, or in it.
+fn last_said(path: &Path) -> Option<(i64, Vec<u8>)> {
+    let mut file = regular(path).ok()?;
+    let tail = whole_length(&mut file).ok()?;
+    let whole = segments(&mut file).ok()?.last().map(|(at, _)| *at);
+    [Some(tail), whole].into_iter().flatten().find_map(|from| {
+        let (mut now_ms, mut last) = (0, None);
+        for told in Recording::open_at(path, from).ok()?.skim() {
+            match told {
+                Told::At(at_ms) => now_ms = at_ms,
+                Told::Diagnosis(json) => last = Some((now_ms, json)),
+                Told::Every(_) => {}
+            }
+        }
+        last
+    })
+}
+
 /// The session that saw that moment; the newest where two ran at once.
 #[must_use]
 pub fn saw(all: &[Session], moment_ms: i64) -> Option<&Session> {

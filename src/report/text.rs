@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use crate::detect::diagnosis::{Diagnosis, Status, UnknownRow};
 use crate::detect::finding::{Class, Finding, Fix, Known, Phase, Severity};
 use crate::detect::headline::whose;
+use crate::diagnose::chart::{resource, resources};
 use crate::model::unit::{seconds, short};
 
 /// The verdict with its sign.
@@ -37,7 +38,7 @@ pub fn headline(f: &Finding) -> String {
 
 /// The sign of a severity; the word stands beside it where there is room.
 #[must_use]
-pub fn glyph(severity: Severity) -> &'static str {
+pub const fn glyph(severity: Severity) -> &'static str {
     match severity {
         Severity::Critical => "✖",
         Severity::Warning => "▲",
@@ -52,9 +53,9 @@ pub fn since(f: &Finding) -> String {
     format!("{least}since {}", f.since.at)
 }
 
-/// The whole diagnosis.
+/// The whole diagnosis; `verbose`: with each check that found nothing, else they are counted by resource.
 #[must_use]
-pub fn render(d: &Diagnosis) -> String {
+pub fn render(d: &Diagnosis, verbose: bool) -> String {
     let mut out = String::new();
     let (word, score) = d.standing();
     let score = score.map_or_else(String::new, |s| format!(", score {s:.0}"));
@@ -72,8 +73,12 @@ pub fn render(d: &Diagnosis) -> String {
         short((d.time.foreground_s_per_s - d.time.productive_s_per_s - d.time.unexplained_s_per_s).max(0.0)),
         short(d.time.unexplained_s_per_s)
     );
-    for c in &d.cleared {
-        _ = writeln!(out, "cleared  {:<24} {}{}", c.id, whose(&d.sources, &c.source), c.because);
+    if verbose {
+        for c in &d.cleared {
+            _ = writeln!(out, "cleared  {:<24} {}{}", c.id, whose(&d.sources, &c.source), c.because);
+        }
+    } else {
+        counted(&mut out, d);
     }
     for (at, u) in d.unknown.iter().enumerate() {
         let same = |o: &&UnknownRow| (&o.source, &o.because, &o.lift) == (&u.source, &u.because, &u.lift);
@@ -91,6 +96,16 @@ pub fn render(d: &Diagnosis) -> String {
         _ = writeln!(out, "gone     {}  {} -> {} s/s ({:?})", r.key, short(r.before), short(r.after), r.outcome.word());
     }
     out
+}
+
+/// How many checks of each resource found nothing.
+fn counted(out: &mut String, d: &Diagnosis) {
+    let of = |name: &str| d.cleared.iter().filter(|c| resource(&c.id) == name).count();
+    let counts = resources().map(|name| (name, of(name))).filter(|(_, n)| *n > 0);
+    let counts: Vec<String> = counts.map(|(name, n)| format!("{name} {n}")).collect();
+    if !counts.is_empty() {
+        _ = writeln!(out, "cleared  {} checks found nothing (-v lists them): {}", d.cleared.len(), counts.join(" · "));
+    }
 }
 
 fn finding(out: &mut String, f: &Finding, d: &Diagnosis) {

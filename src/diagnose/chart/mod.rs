@@ -41,6 +41,20 @@ pub fn start() -> impl Iterator<Item = &'static Question> {
     START.iter().chain(STARTS_OF_SERVERS.iter().copied().flatten())
 }
 
+/// What belongs to no branch.
+const REST: &str = "Programs";
+
+/// The resource that a finding's id is about.
+#[must_use]
+pub fn resource(id: &str) -> &'static str {
+    branches().find(|b| b.questions.iter().any(|q| q.id == id)).map_or(REST, |b| b.name)
+}
+
+/// All resources, in the order of the chart.
+pub fn resources() -> impl Iterator<Item = &'static str> {
+    branches().map(|b| b.name).chain([REST])
+}
+
 const START: &[Question] = &[
     question::ask(
         "app.service.stalled",

@@ -4,23 +4,12 @@ use ratatui::text::{Line, Span};
 
 use crate::config::Meaning;
 use crate::detect::diagnosis::Diagnosis;
-use crate::diagnose::chart::branches;
+use crate::diagnose::chart::{resource, resources};
 use crate::view::theme::Theme;
 use crate::view::widgets::text::{cut, wrap};
 
-/// What belongs to no branch of the flowchart.
-const REST: &str = "Programs";
 /// Cells of a resource's name.
 const NAME: usize = 17;
-
-/// The resource that a finding's id is about.
-fn resource(id: &str) -> &'static str {
-    branches().find(|b| b.questions.iter().any(|q| q.id == id)).map_or(REST, |b| b.name)
-}
-
-fn resources() -> impl Iterator<Item = &'static str> {
-    branches().map(|b| b.name).chain([REST])
-}
 
 /// An id without what its resource says.
 fn brief(id: &str) -> &str {
