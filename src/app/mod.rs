@@ -6,11 +6,13 @@ mod boards;
 mod chart;
 mod copying;
 pub mod filter;
+pub mod input;
 mod key;
 pub mod keymap;
 mod message;
 mod more;
 mod muting;
+mod notice;
 mod palette;
 mod past;
 mod pasted;
@@ -29,14 +31,17 @@ mod update;
 
 use std::sync::Arc;
 
+use crate::detect::command::Language;
 use crate::detect::finding::{Evidence, Finding, Fix};
 use crate::diagnose::{Picture, Recording};
+use crate::model::counter::Stamp;
 use crate::model::facts::ProcFacts;
 use crate::model::host::ProcId;
 use crate::model::source::SourceKind;
 
 pub use self::boards::DashboardView;
 pub use self::chart::ChartView;
+use self::input::Input;
 use self::keymap::{Context, Keymap};
 pub use self::message::{Effect, Msg, Visit};
 pub use self::past::Journal;
@@ -87,7 +92,7 @@ pub enum Overlay {
     /// All actions, narrowed by words.
     Palette {
         /// What was typed.
-        text: String,
+        input: Input,
         /// The chosen row.
         index: usize,
     },
@@ -173,10 +178,12 @@ pub struct App {
     pub tour: Option<Tour>,
     /// The line above the footer.
     pub notice: Option<String>,
+    /// The line that stood there last, and since when.
+    pub noticed: Option<(String, Stamp)>,
     /// `g` was pressed once.
     pub pending_g: bool,
     /// The finding that is being muted, and the reason as typed so far.
-    pub muting: Option<(String, String)>,
+    pub muting: Option<(String, Input)>,
     /// A recording was begun or ended by a key, and no picture shows it yet.
     pub recording: Option<bool>,
     /// How what is recorded of now stood last.
@@ -205,6 +212,7 @@ impl Default for App {
             of_kept: false,
             tour: None,
             notice: None,
+            noticed: None,
             pending_g: false,
             muting: None,
             recording: None,
@@ -255,10 +263,11 @@ impl App {
 
     /// The copy view: the finding, its figures and its fixes as plain lines, nothing cut.
     #[must_use]
-    pub fn copy_text(&self) -> Vec<String> {
+    pub fn copy_text(&self) -> Vec<(Option<Language>, String)> {
         let Some(picture) = self.shown() else { return Vec::new() };
         let d = &picture.diagnosis;
         let mut out = vec![format!("{} {} {}", d.host.name, d.at, d.standing().0), String::new()];
+        let mut fixes = Vec::new();
         if let Some(f) = self.finding() {
             out.push(format!("{} {}", f.severity.word(), f.title));
             out.push(f.key.clone());
@@ -267,11 +276,14 @@ impl App {
             let rows = f.evidence.iter().chain(&f.against);
             out.extend(rows.map(|e| format!("{}: {}{} [{}]", e.claim, e.unit.show(e.value), limit(e), e.origin)));
             for fix in &f.fixes {
-                out.extend([String::new(), format!("# {}", fix.title), fix.command.to_string()]);
-                out.extend(fix.undo.iter().map(|undo| format!("# undo: {undo}")));
+                let language = fix.command.language();
+                let note = language.note();
+                fixes.extend([(None, String::new()), (None, format!("{note} {}", fix.title))]);
+                fixes.push((Some(language), fix.command.to_string()));
+                fixes.extend(fix.undo.iter().map(|undo| (None, format!("{note} undo: {undo}"))));
             }
         }
-        out
+        out.into_iter().map(|text| (None, text)).chain(fixes).collect()
     }
 
     /// The key that does something, as it is written.

@@ -2,19 +2,18 @@
 
 use crate::model::foreign::Foreign;
 
+use super::input::Input;
 use super::keymap::Key;
 use super::{App, Effect};
 
 impl App {
     /// `2h deploy under way`: a duration in front, else an hour. Without a reason nothing is muted.
     pub(super) fn edit_reason(&mut self, key: Key) -> Vec<Effect> {
-        let Some((finding, text)) = &mut self.muting else { return Vec::new() };
+        let Some((finding, typed)) = &mut self.muting else { return Vec::new() };
         match key {
-            Key::Char(c) if !c.is_control() => text.push(c),
-            Key::Backspace => _ = text.pop(),
             Key::Esc => self.muting = None,
             Key::Enter => {
-                let (finding, text) = (finding.clone(), text.trim().to_owned());
+                let (finding, text) = (finding.clone(), typed.text.trim().to_owned());
                 self.muting = None;
                 let first = text.split_whitespace().next().unwrap_or_default();
                 let given = crate::config::parse_duration(first).map(|ms| ms / 1000);
@@ -26,7 +25,7 @@ impl App {
                 let seconds = u32::try_from(given.unwrap_or(3600).clamp(1, 7 * 86_400)).unwrap_or(3600);
                 return vec![Effect::Mute { key: finding, reason: Foreign::from(reason.as_str()).shown().to_owned(), seconds }];
             }
-            _ => {}
+            key => _ = typed.key(key),
         }
         Vec::new()
     }
@@ -41,7 +40,7 @@ impl App {
         if muted {
             return vec![Effect::Mute { key, reason: String::new(), seconds: 0 }];
         }
-        self.muting = Some((key, String::new()));
+        self.muting = Some((key, Input::default()));
         Vec::new()
     }
 }
@@ -53,9 +52,9 @@ mod tests {
 
     #[test]
     fn a_mute_needs_a_reason_and_takes_a_duration() {
-        let mut app = App { muting: Some(("k".into(), String::new())), ..App::default() };
+        let mut app = App { muting: Some(("k".into(), Input::default())), ..App::default() };
         let mut typed = |text: &str| {
-            app.muting = Some(("k".into(), String::new()));
+            app.muting = Some(("k".into(), Input::default()));
             let keys: Vec<Key> = text.chars().map(Key::Char).chain([Key::Enter]).collect();
             keys.into_iter().flat_map(|key| app.update(Msg::Key(key))).collect::<Vec<_>>()
         };

@@ -163,7 +163,7 @@ impl ProcessView {
     /// The rows to show, filtered, sorted and in their shape; ties by pid, unknown last. A filter that is wrong shows all.
     #[must_use]
     pub fn rows<'a>(&self, facts: &'a Facts) -> Vec<Row<'a>> {
-        let query = Query::parse(&self.filter.text).unwrap_or_default();
+        let query = Query::parse(self.filter.text()).unwrap_or_default();
         let mut chosen: Vec<&ProcFacts> = facts.processes().iter().filter(|p| query.holds(p)).collect();
         chosen.sort_by(|a, b| {
             let order = self.compare(a, b);
@@ -179,7 +179,7 @@ impl ProcessView {
     /// What is wrong with the filter.
     #[must_use]
     pub fn wrong(&self) -> Option<String> {
-        Query::parse(&self.filter.text).err()
+        Query::parse(self.filter.text()).err()
     }
 
     /// Largest first.

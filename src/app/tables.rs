@@ -309,7 +309,7 @@ impl ServerView {
         let Some(server) = self.of(facts) else { return Vec::new() };
         let tab = self.open();
         let mut rows = (tab.rows)(facts, server, self.cumulative && tab.cumulative);
-        let words: Vec<String> = self.filter.text.split_whitespace().map(str::to_lowercase).collect();
+        let words: Vec<String> = self.filter.text().split_whitespace().map(str::to_lowercase).collect();
         rows.retain(|r| words.iter().all(|w| r.cells.iter().any(|c| c.text.to_lowercase().contains(w))));
         if let Some(by) = self.sorted() {
             rows.sort_by(|a, b| {

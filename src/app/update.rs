@@ -4,6 +4,7 @@ use crate::diagnose::Mode;
 use crate::model::demand::Demand;
 use crate::model::unit::short;
 
+use super::input::Input;
 use super::keymap::{Action, Context, Key};
 use super::{App, Effect, Msg, Overlay, Screen, Visit};
 
@@ -17,7 +18,7 @@ fn opens(action: Action) -> Option<Overlay> {
         Action::CopyView => Overlay::CopyView { scroll: 0 },
         Action::Provenance => Overlay::Provenance { scroll: 0 },
         Action::Help => Overlay::Help { scroll: 0 },
-        Action::Palette => Overlay::Palette { text: String::new(), index: 0 },
+        Action::Palette => Overlay::Palette { input: Input::default(), index: 0 },
         Action::Sockets => Overlay::Sockets { scroll: 0 },
         Action::Messages => Overlay::Messages { scroll: 0 },
         Action::Cleared => Overlay::Cleared { scroll: 0 },
@@ -41,6 +42,7 @@ impl App {
         match msg {
             Msg::Picture(picture) => {
                 let mut effects = self.of_now(&picture);
+                self.forget_notice(picture.at);
                 self.keep_moment(&picture);
                 self.servers.iter_mut().for_each(|view| view.stay(&picture.facts));
                 self.picture = Some(picture);
@@ -250,8 +252,8 @@ impl App {
             Screen::Host => Some(&mut self.processes.filter),
             _ => self.server_mut().map(|view| &mut view.filter),
         };
-        if let Some(filter) = filter.filter(|filter| !filter.text.is_empty()) {
-            filter.text.clear();
+        if let Some(filter) = filter.filter(|filter| !filter.text().is_empty()) {
+            filter.input.clear();
             return;
         }
         if self.board_back() {
@@ -394,9 +396,9 @@ mod tests {
     fn a_filter_is_typed_and_left() {
         let mut app = App::default();
         press(&mut app, &[Key::Char('2'), Key::Char('/'), Key::Char('q'), Key::Char('g'), Key::Enter]);
-        assert_eq!((app.processes.filter.text.as_str(), app.processes.filter.editing), ("qg", false));
+        assert_eq!((app.processes.filter.text(), app.processes.filter.editing), ("qg", false));
         press(&mut app, &[Key::Esc]);
-        assert_eq!((app.processes.filter.text.as_str(), app.screen), ("", Screen::Host));
+        assert_eq!((app.processes.filter.text(), app.screen), ("", Screen::Host));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::collect::clock;
 use crate::config::Settings;
 use crate::diagnose::{Recording, RecordingState};
 use crate::engine::{Handle, LiveOptions, live};
+use crate::model::unit::seconds;
 use crate::record::writer::{Target, Writer};
 use crate::record::{journal, kept};
 
@@ -29,6 +30,7 @@ pub fn run(options: &Record, settings: &Settings) -> Result<u8, Failure> {
         return Err(Failure::Usage("--every must be at least 250ms".into()));
     }
     let keep = or_setting(&options.keep, "--keep", "record.keep")?;
+    let before = std::fs::metadata(&options.file).is_ok_and(|m| m.len() > 0);
     let length = options.for_.as_deref().map(|t| duration("--for", t)).transpose()?;
     let target = match options.file.as_os_str().as_encoded_bytes() {
         b"-" => Target::Stdout,
@@ -56,6 +58,14 @@ pub fn run(options: &Record, settings: &Settings) -> Result<u8, Failure> {
         })?);
         Some((past, journal::Journal::start(dir).ok()?))
     });
+    if let Some(file) = writer.file() {
+        // On a pipe somebody else draws on this terminal.
+        let how = if before { "goes on in" } else { "records to" };
+        let until = options.for_.as_ref().map_or_else(|| "until Ctrl-C".to_owned(), |time| format!("for {time}"));
+        let every = seconds(every.as_secs_f64());
+        let keep = seconds(keep.as_secs_f64());
+        crate::bug::say(&format!("{how} {}: a sample each {every}, the last {keep}, {until}", file.display()));
+    }
     writer.params = settings.params().0.into_iter().map(|((rule, name), value)| (rule, name, value)).collect();
     let ticks = length.map(|l| u64::try_from(l.as_millis() / every.as_millis()).unwrap_or(1) + 1);
     let params = settings.params();

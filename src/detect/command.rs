@@ -24,6 +24,15 @@ pub enum Language {
 }
 
 impl Language {
+    /// The sign before a note.
+    #[must_use]
+    pub const fn note(self) -> &'static str {
+        match self {
+            Self::Sql => "--",
+            Self::Shell | Self::Redis | Self::Config => "#",
+        }
+    }
+
     /// In words.
     #[must_use]
     pub const fn word(self) -> &'static str {

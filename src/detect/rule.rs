@@ -70,5 +70,12 @@ kinds!(judges);
 /// True when `pattern` is `id`, or ends in a star and begins it.
 #[must_use]
 pub fn matches(pattern: &str, id: &str) -> bool {
-    pattern.strip_suffix('*').map_or(pattern == id, |family| id.starts_with(family))
+    let of = |id: &str| pattern.strip_suffix('*').map_or(pattern == id, |family| id.starts_with(family));
+    of(id) || brief(id).is_some_and(of)
+}
+
+/// An id as the screen writes it: what is the host's without its name.
+#[must_use]
+pub fn brief(id: &str) -> Option<&str> {
+    id.strip_prefix("host.")
 }

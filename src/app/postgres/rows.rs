@@ -148,10 +148,10 @@ fn below(pg: &PgFacts, root: &Root, pids: &[i32], depth: usize, seen: &mut Vec<i
         let lock = waiter.name.as_ref().map_or_else(|| waiter.kind.clone(), |n| format!("{} {n}", waiter.kind));
         let text = session.map_or_else(String::new, |s| format!("{} ({}): {}", s.application, s.role, s.query));
         let cells = vec![
-            Cell::text(pid.to_string()),
+            Cell::text(""),
             Cell::maybe(waiter.waited_s, seconds),
             Cell::text(lock),
-            Cell::text(format!("{}\u{2514} {} {text}", "  ".repeat(depth), waiter.mode.trim_end_matches("Lock"))),
+            Cell::text(format!("{}\u{2514} pid {pid}, {}: {text}", "  ".repeat(depth), waiter.mode.trim_end_matches("Lock"))),
         ];
         let key = session.map_or_else(|| pid.to_string(), Session::key);
         rows.push(Row { key, cells, meaning: Meaning::Text });

@@ -12,7 +12,7 @@ mod without;
 
 use crate::model::kinds::kinds;
 
-use super::rule::Rule;
+use super::rule::{Rule, brief};
 
 pub use app::{service_stalled, unexplained};
 pub use host::disk_errors;
@@ -56,5 +56,5 @@ const fn joined() -> [&'static Rule; count()] {
 /// The rule of that id.
 #[must_use]
 pub fn find(id: &str) -> Option<&'static Rule> {
-    RULES.iter().copied().find(|rule| rule.id == id)
+    RULES.iter().copied().find(|rule| rule.id == id || brief(rule.id) == Some(id))
 }

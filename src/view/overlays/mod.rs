@@ -18,11 +18,13 @@ use ratatui::text::{Line, Span};
 
 use crate::app::{App, Overlay};
 use crate::config::Meaning;
+use crate::detect::command::Language;
 use crate::diagnose::Picture;
 
 use super::postgres;
 use super::theme::Theme;
-use super::widgets::lines;
+use super::widgets::text::wrap;
+use super::widgets::{lines, pasteable};
 
 /// Draws one overlay over `area`.
 pub fn draw(app: &App, picture: &Picture, overlay: &Overlay, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
@@ -31,7 +33,7 @@ pub fn draw(app: &App, picture: &Picture, overlay: &Overlay, theme: &Theme, fram
         Overlay::Fix { index, scroll } => fix::draw(app, *index, *scroll, theme, frame, area),
         Overlay::Process { id } => process::draw(app, picture, *id, theme, frame, area),
         Overlay::Provenance { scroll } => provenance::draw(app, *scroll, theme, frame, area),
-        Overlay::Palette { text, index } => palette::draw(app, text, *index, theme, frame, area),
+        Overlay::Palette { input, index } => palette::draw(app, input, *index, theme, frame, area),
         Overlay::Sockets { scroll } => sockets::draw(picture, *scroll, theme, frame, area),
         Overlay::Cleared { scroll } => cleared::draw(picture, *scroll, theme, frame, area),
         Overlay::Messages { scroll } => messages::draw(picture, *scroll, theme, frame, area),
@@ -51,7 +53,13 @@ pub fn waiting(theme: &Theme, frame: &mut Frame<'_>, area: Rect, notice: Option<
 /// The raw text without boxes, for the terminal's own selection.
 pub fn copy_view(app: &App, scroll: usize, frame: &mut Frame<'_>, area: Rect) {
     let width = usize::from(area.width);
-    let all: Vec<String> = app.copy_text().iter().flat_map(|line| super::widgets::text::hard_wrap(line, width)).collect();
+    let broken = |(language, text): &(Option<Language>, String)| match language {
+        Some(language) => pasteable::broken(text, *language, width),
+        None => wrap(text, width),
+    };
+    // An empty line stays one.
+    let lines = |row: &(Option<Language>, String)| if row.1.is_empty() { vec![String::new()] } else { broken(row) };
+    let all: Vec<String> = app.copy_text().iter().flat_map(lines).collect();
     let skip = scroll.min(all.len().saturating_sub(usize::from(area.height).saturating_sub(1)));
     for (row, line) in all.iter().skip(skip).take(usize::from(area.height)).enumerate() {
         frame.render_widget(Line::raw(line.as_str()), Rect { y: area.y + row as u16, height: 1, ..area });

@@ -5,9 +5,11 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use crate::app::App;
+use crate::app::input::Input;
 use crate::config::Meaning;
 use crate::view::theme::Theme;
 use crate::view::widgets::lines;
+use crate::view::widgets::text::typed;
 
 /// ```text
 /// ╭ Actions ────────────────────────── ⏎ run, Esc close ╮
@@ -15,14 +17,10 @@ use crate::view::widgets::lines;
 /// │▸>  sort_right      sort                             │
 /// ╰─────────────────────────────────────────────────────╯
 /// ```
-pub fn draw(app: &App, text: &str, index: usize, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+pub fn draw(app: &App, input: &Input, index: usize, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let inside = super::boxed::boxed("Actions", "⏎ run, Esc close", 72, theme, frame, area);
-    let cursor = theme.pick("▏", "_");
-    let mut rows = vec![Line::from(vec![
-        Span::styled(" : ", theme.style(Meaning::Accent)),
-        Span::styled(format!("{text}{cursor}"), theme.style(Meaning::Text)),
-    ])];
-    let found = app.palette_rows(text);
+    let mut rows = vec![typed(": ", input, "", theme)];
+    let found = app.palette_rows(&input.text);
     if found.is_empty() {
         rows.push(Line::from(Span::styled("   no match", theme.style(Meaning::Muted))));
     }

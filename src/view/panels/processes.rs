@@ -28,12 +28,12 @@ pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, 
     }
     let view = &app.processes;
     let shown = view.rows(&picture.facts);
-    let filter = if view.filter.text.is_empty() {
+    let filter = if view.filter.text().is_empty() {
         String::new()
     } else {
         match view.wrong() {
-            Some(_) => format!(", all: \"{}\" is not a filter", view.filter.text),
-            None => format!(" matching \"{}\"", view.filter.text),
+            Some(_) => format!(", all: \"{}\" is not a filter", view.filter.text()),
+            None => format!(" matching \"{}\"", view.filter.text()),
         }
     };
     let count = shown.iter().filter(|r| r.process().is_some()).count();

@@ -24,7 +24,8 @@ pub fn draw(view: &ServerView, picture: &Picture, theme: &Theme, frame: &mut Fra
         format!(", by {} {arrow}", c.name)
     });
     let typed = &view.filter;
-    let filter = if typed.text.is_empty() && !typed.editing { String::new() } else { format!(", matching \"{}\"", typed.text) };
+    let filter =
+        if typed.text().is_empty() && !typed.editing { String::new() } else { format!(", matching \"{}\"", typed.text()) };
     let since = if view.cumulative && view.open().cumulative { ", since stats reset" } else { "" };
     let inside = titled("", &format!("{}{sort}{filter}{since}", rows.len()), theme, frame, area);
     tabs(view, theme, frame, area);
@@ -48,7 +49,7 @@ pub fn draw(view: &ServerView, picture: &Picture, theme: &Theme, frame: &mut Fra
 
 /// Why there is nothing to see.
 fn nothing(view: &ServerView, picture: &Picture) -> String {
-    let why = match view.filter.text.trim() {
+    let why = match view.filter.text().trim() {
         "" => view.of(&picture.facts).map(|server| (view.open().nothing)(&picture.facts, server)),
         words => Some(format!("nothing matches {words}")),
     };

@@ -2,6 +2,7 @@
 
 pub mod cleared;
 pub mod graph;
+pub mod pasteable;
 pub mod question;
 pub mod text;
 

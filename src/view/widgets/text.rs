@@ -3,6 +3,7 @@
 use ratatui::text::{Line, Span};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use crate::app::input::Input;
 use crate::config::Meaning;
 use crate::view::theme::Theme;
 
@@ -103,6 +104,18 @@ pub fn hard_wrap(text: &str, width: usize) -> Vec<String> {
         used += w;
     }
     lines
+}
+
+/// A line that is typed into, with its cursor; `hint` stands behind it.
+#[must_use]
+pub fn typed(prompt: &str, input: &Input, hint: &str, theme: &Theme) -> Line<'static> {
+    let (before, behind) = input.halves();
+    let cursor = theme.pick("▏", "_");
+    Line::from(vec![
+        Span::styled(prompt.to_owned(), theme.style(Meaning::Accent)),
+        Span::styled(format!("{before}{cursor}{behind}"), theme.style(Meaning::Text)),
+        Span::styled(hint.to_owned(), theme.style(Meaning::Muted)),
+    ])
 }
 
 /// Figures in lines of at most `width` cells, two blanks between them; none is torn.
