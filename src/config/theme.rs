@@ -166,6 +166,23 @@ mod tests {
             let on = if *meaning == Meaning::Selected { contrast.colours[&Meaning::Text] } else { Colour::Rgb(0, 0, 0) };
             assert!(ratio(*colour, on) >= 7.0, "{meaning:?} has {:.1}:1", ratio(*colour, on));
         }
+        // WCAG AA, on the backgrounds that people have and on the selected row.
+        let grounds = |name: &str| match name {
+            "light" => [Colour::Rgb(255, 255, 255), Colour::Rgb(0xf0, 0xf0, 0xf0)],
+            "contrast" => [Colour::Rgb(0, 0, 0), Colour::Rgb(0, 0, 0)],
+            _ => [Colour::Rgb(0x10, 0x14, 0x18), Colour::Rgb(0x1e, 0x1e, 0x2e)],
+        };
+        for (name, text) in builtin_themes().iter().filter(|(name, _)| *name != "terminal") {
+            let theme = ThemeFile::parse(name, text).unwrap();
+            let selected = theme.colours[&Meaning::Selected];
+            for (meaning, colour) in theme.colours.iter().filter(|(meaning, _)| **meaning != Meaning::Selected) {
+                let border = *meaning == Meaning::Border;
+                let (least, on) = if border { (3.0, None) } else { (4.5, Some(selected)) };
+                for ground in grounds(name).into_iter().chain(on) {
+                    assert!(ratio(*colour, ground) >= least, "{name}: {meaning:?} has {:.1}:1", ratio(*colour, ground));
+                }
+            }
+        }
         let wrong = "text = \"#12\"";
         assert!(ThemeFile::parse("x", wrong).unwrap_err().to_string().contains("is not a colour"));
     }

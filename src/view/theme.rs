@@ -72,6 +72,9 @@ impl Theme {
         }
         let colour = self.colour(meaning);
         match meaning {
+            // The terminal's own colours, whichever they are: what stands out from them, and what stands back.
+            Meaning::Selected if colour == Color::Reset => style.add_modifier(Modifier::REVERSED),
+            Meaning::Muted | Meaning::Border if colour == Color::Reset => style.add_modifier(Modifier::DIM),
             Meaning::Selected => style.bg(colour),
             Meaning::Title => style.fg(colour).add_modifier(Modifier::BOLD),
             _ => style.fg(colour),
