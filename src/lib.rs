@@ -21,6 +21,7 @@ pub mod past;
 pub mod pointer;
 pub mod record;
 pub mod report;
+pub mod rights;
 pub mod run;
 pub mod signals;
 pub mod stage;

@@ -11,6 +11,7 @@ const USAGE: u8 = 64;
 
 fn main() {
     perftop::bug::end_on_panic();
+    perftop::rights::give_up();
     match Cli::try_parse() {
         Ok(cli) => ended(commands::run(cli)),
         // Help and version are no errors; the parser's own exit code 2 would mean "critical".

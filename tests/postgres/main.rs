@@ -11,6 +11,7 @@ mod changes;
 mod cures;
 mod databases;
 mod encodings;
+mod hand;
 mod link;
 mod names;
 mod plans;

@@ -301,7 +301,9 @@ fn the_demo_runs_from_memory() {
         &[("HOME", home.to_str().unwrap()), ("XDG_STATE_HOME", home.to_str().unwrap())],
     );
     tty.wait_for("Tour, 1 of 6");
-    tty.wait_for("Tour");
+    // What it starts gains no rights.
+    let status = std::fs::read_to_string(format!("/proc/{}/status", tty.perftop().as_raw_nonzero())).unwrap();
+    assert!(status.contains("NoNewPrivs:\t1"), "{status}");
     // From incident to incident, as in any recording.
     tty.send(b"]");
     tty.redrawn("There");
