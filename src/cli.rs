@@ -102,7 +102,7 @@ pub enum Command {
     /// Judge once and print; exit code 0 healthy, 1 warning, 2 critical, 3 unknown
     Check(Check),
     /// The newest verdict in three lines: of a screen or a recorder that runs, else of three seconds of now
-    Why,
+    Why(Why),
     /// Write what is seen to a file or a pipe, for replay
     Record(Record),
     /// Show a recording as if it were now
@@ -191,6 +191,14 @@ pub enum FailOn {
     Warning,
     /// Critical only
     Critical,
+}
+
+/// Options of `why`.
+#[derive(Debug, Args)]
+pub struct Why {
+    /// Go on, look at this interval, and print when the verdict is another: plain lines, as a screen reader can follow them
+    #[arg(long, value_name = "DURATION")]
+    pub watch: Option<String>,
 }
 
 /// Options of `demo`.

@@ -84,6 +84,23 @@ fn why_asks_the_recorder_that_runs_and_else_looks_itself() {
     std::fs::remove_dir_all(state).unwrap();
 }
 
+/// In plain lines, and only when it is another one.
+#[test]
+fn why_can_be_followed() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_perftop"))
+        .args(["why", "--watch", "500ms", "--ascii", "--no-config", "--no-discover"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_secs(5));
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM).unwrap();
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut child.stdout.take().unwrap(), &mut text).unwrap();
+    child.wait().unwrap();
+    let lines = text.lines().count();
+    assert!(text.is_ascii() && lines >= 3 && lines.is_multiple_of(3) && lines <= 12, "{text}");
+}
+
 #[test]
 fn check_says_it_in_a_line_and_the_rest_when_it_is_asked_for() {
     let state = std::env::temp_dir();

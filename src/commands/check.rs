@@ -57,7 +57,10 @@ pub fn run(options: &Check, settings: &Settings) -> Result<u8, Failure> {
 }
 
 /// Starts to look.
-fn begin(settings: &Settings, every: Duration, only: &[String]) -> Result<Handle, Failure> {
+///
+/// # Errors
+/// A host that cannot be read at all.
+pub(super) fn begin(settings: &Settings, every: Duration, only: &[String]) -> Result<Handle, Failure> {
     let options = LiveOptions {
         plan: plan(settings, every, true)?,
         params: settings.params(),
@@ -131,7 +134,11 @@ async fn once<T>(mut handle: Handle, sample_for: Duration, say: impl Fn(&Picture
     }
 }
 
-async fn every_tick(
+/// Says something of every look until it is ended, or for so long; gives the last status.
+///
+/// # Errors
+/// A host that cannot be read any more, or what `say` says.
+pub(super) async fn every_tick(
     mut handle: Handle,
     sample_for: Option<Duration>,
     say: impl Fn(&Picture) -> Result<Status, Failure>,

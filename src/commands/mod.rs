@@ -49,7 +49,7 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
             prometheus::run(&options, &settings)
         }
         Some(Command::Check(options)) => check::run(&options, &settings),
-        Some(Command::Why) => why::run(&settings),
+        Some(Command::Why(options)) => why::run(&options, &settings),
         Some(Command::Record(options)) => record::run(&options, &settings),
         Some(Command::Replay(options)) => replay::run(&options, &settings),
         Some(Command::Demo(options)) => demo::run(&options, &settings),

@@ -1,26 +1,35 @@
 //! `perftop why`: the newest verdict in three lines, from a screen or a recorder that runs, else from three seconds of now.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::cli::Why;
 use crate::collect::clock;
 use crate::config::Settings;
-use crate::detect::diagnosis::Diagnosis;
+use crate::detect::diagnosis::{Diagnosis, Status};
 use crate::model::unit::seconds;
 use crate::record::kept::newest;
 use crate::report::brief;
 
-use super::check::{LEAST, now};
-use super::failure::{Failure, print};
+use super::check::{LEAST, begin, every_tick, now};
+use super::failure::{Failure, duration, print};
 use super::kept::sessions_of;
 use super::setup::{own_state, patiently};
 
 /// What was said longer ago is not now, ms: three looks of a recorder.
 const FRESH_MS: i64 = 15_000;
+/// Where the recorder of the system keeps what it saw (packaging/perftop-record.service).
+const OF_THE_SYSTEM: &str = "/var/lib/perftop";
 
 /// Runs the command.
 ///
 /// # Errors
-/// A host that cannot be read at all.
-pub fn run(settings: &Settings) -> Result<u8, Failure> {
+/// Usage, or a host that cannot be read at all.
+pub fn run(options: &Why, settings: &Settings) -> Result<u8, Failure> {
     let ascii = settings.flag("ascii");
+    if let Some(watch) = &options.watch {
+        return follow(duration("--watch", watch)?, settings, ascii);
+    }
     let (diagnosis, seen) = match said(settings) {
         Some((diagnosis, ago_s)) => (diagnosis, format!("seen {} ago by a perftop that runs", seconds(ago_s))),
         None => (now(settings, LEAST)?, format!("seen for {} now", seconds(LEAST.as_secs_f64()))),
@@ -29,11 +38,35 @@ pub fn run(settings: &Settings) -> Result<u8, Failure> {
     Ok(diagnosis.health.status.exit_code())
 }
 
-/// What a perftop that runs said last, and how many seconds ago.
+/// What a perftop that runs said last, and how many seconds ago: one of this user's, or the recorder of the system.
 fn said(settings: &Settings) -> Option<(Diagnosis, f64)> {
-    let kept = settings.flag("sessions.keep").then(|| patiently(own_state)).flatten().flatten()?;
+    let keeps = settings.flag("sessions.keep");
     let now_ms = clock::now().wall_ms;
-    let (at_ms, json) = patiently(move || newest(&sessions_of(&kept), now_ms - FRESH_MS))??;
+    let look = move || {
+        let places = keeps.then(own_state).flatten().into_iter().chain([PathBuf::from(OF_THE_SYSTEM)]);
+        places.filter_map(|state| newest(&sessions_of(&state), now_ms - FRESH_MS)).max_by_key(|(at_ms, _)| *at_ms)
+    };
+    let (at_ms, json) = patiently(look)??;
     let diagnosis = serde_json::from_slice(&json).ok()?;
     Some((diagnosis, (now_ms - at_ms).max(0) as f64 / 1e3))
+}
+
+/// Prints each verdict that is another than the one before, with when it came.
+fn follow(every: Duration, settings: &Settings, ascii: bool) -> Result<u8, Failure> {
+    if every < Duration::from_millis(250) {
+        return Err(Failure::Usage("--watch must be at least 250ms".into()));
+    }
+    let handle = begin(settings, every, &[])?;
+    let last: std::cell::RefCell<Option<(Status, Option<String>)>> = std::cell::RefCell::default();
+    let status = super::failure::runtime()?.block_on(every_tick(handle, None, |picture| {
+        let d = &picture.diagnosis;
+        let now = (d.verdict.status, d.verdict.key.clone());
+        if !d.provisional && last.borrow().as_ref() != Some(&now) {
+            let time = d.at.get(11..19).unwrap_or_default();
+            print(&brief::three(d, &format!("at {time}Z"), ascii))?;
+            *last.borrow_mut() = Some(now);
+        }
+        Ok(d.health.status)
+    }))?;
+    Ok(status.exit_code())
 }

@@ -1,0 +1,69 @@
+//! The package: what is in it runs, and its unit is one.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a test may fail loudly, and waits with a deadline"
+)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn run(program: &str, args: &[&str]) -> Option<Output> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    Command::new(program).args(args).current_dir(root).output().ok()
+}
+
+#[test]
+fn the_package_unpacks_and_runs() {
+    if run("dpkg-deb", &["--version"]).is_none() {
+        eprintln!("no dpkg-deb here: packages are made on Debian and its kin");
+        return;
+    }
+    let dir = std::env::temp_dir().join(format!("perftop-package-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let path = |name: &str| dir.join(name).display().to_string();
+    // Without what only a debugger reads: a tenth of it.
+    let stripped = run("strip", &["-o", &path("perftop"), env!("CARGO_BIN_EXE_perftop")]).is_some_and(|o| o.status.success());
+    let binary = if stripped { path("perftop") } else { env!("CARGO_BIN_EXE_perftop").to_owned() };
+    let made = run("packaging/deb", &[&binary, &path("out")]).unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let package = String::from_utf8(made.stdout).unwrap().trim().to_owned();
+    let unpacked = run("dpkg-deb", &["-x", &package, &path("root")]).unwrap();
+    assert!(unpacked.status.success(), "{unpacked:?}");
+    let root = PathBuf::from(path("root"));
+    let version = Command::new(root.join("usr/bin/perftop")).arg("--version").output().unwrap();
+    assert!(String::from_utf8_lossy(&version.stdout).contains(env!("CARGO_PKG_VERSION")));
+    for file in [
+        "usr/share/bash-completion/completions/perftop",
+        "usr/share/zsh/vendor-completions/_perftop",
+        "usr/share/fish/vendor_completions.d/perftop.fish",
+        "usr/share/man/man1/perftop.1.gz",
+        "usr/share/doc/perftop/config.example.toml",
+        "usr/share/perftop/themes/dark.toml",
+    ] {
+        assert!(std::fs::metadata(root.join(file)).unwrap().len() > 100, "{file}");
+    }
+    let unit = std::fs::read_to_string(root.join("usr/lib/systemd/system/perftop-record.service")).unwrap();
+    // The options of its command are those of this binary.
+    let command = unit.lines().find_map(|l| l.strip_prefix("ExecStart=")).unwrap();
+    let mut words = command.split(' ');
+    assert_eq!(words.next(), Some("/usr/bin/perftop"));
+    let started = Command::new(root.join("usr/bin/perftop"))
+        .args(words.map(|word| word.replace("/var/lib/perftop", dir.to_str().unwrap())))
+        .args(["--for", "3s", "--no-config", "--no-discover"])
+        .env("XDG_STATE_HOME", &dir)
+        .output()
+        .unwrap();
+    assert!(started.status.success(), "{started:?}");
+    if run("systemd-analyze", &["--version"]).is_some() {
+        // Of a unit whose command is there, and without the manual page, which is not installed.
+        let local = unit.replace("/usr/bin/perftop", &root.join("usr/bin/perftop").display().to_string());
+        let local = local.lines().filter(|l| !l.starts_with("Documentation=")).collect::<Vec<_>>().join("\n");
+        std::fs::write(path("perftop-record.service"), local).unwrap();
+        let out = run("systemd-analyze", &["verify", &path("perftop-record.service")]).unwrap();
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(!said.lines().any(|l| l.contains("perftop-record.service")), "{said}");
+    }
+    std::fs::remove_dir_all(dir).unwrap();
+}
