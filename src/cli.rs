@@ -103,6 +103,8 @@ pub enum Command {
     Check(Check),
     /// The newest verdict in three lines: of a screen or a recorder that runs, else of three seconds of now
     Why(Why),
+    /// The findings as metrics, for a Prometheus to scrape
+    Export(Export),
     /// Write what is seen to a file or a pipe, for replay
     Record(Record),
     /// Show a recording as if it were now
@@ -199,6 +201,17 @@ pub struct Why {
     /// Go on, look at this interval, and print when the verdict is another: plain lines, as a screen reader can follow them
     #[arg(long, value_name = "DURATION")]
     pub watch: Option<String>,
+}
+
+/// Options of `export`.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// Where to listen; who can reach it sees what is wrong here, and no names of programs or queries
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9798")]
+    pub listen: String,
+    /// Between two looks
+    #[arg(long, value_name = "DURATION", default_value = "5s")]
+    pub every: String,
 }
 
 /// Options of `demo`.

@@ -7,6 +7,7 @@ mod demo;
 mod diff;
 mod doctor;
 mod explain;
+mod export;
 mod failure;
 mod incidents;
 mod kept;
@@ -50,6 +51,7 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
         }
         Some(Command::Check(options)) => check::run(&options, &settings),
         Some(Command::Why(options)) => why::run(&options, &settings),
+        Some(Command::Export(options)) => export::run(&options, &settings),
         Some(Command::Record(options)) => record::run(&options, &settings),
         Some(Command::Replay(options)) => replay::run(&options, &settings),
         Some(Command::Demo(options)) => demo::run(&options, &settings),

@@ -9,5 +9,6 @@ pub mod incident;
 pub mod incidents;
 pub mod kpi;
 pub mod markdown;
+pub mod metrics;
 pub mod prometheus;
 pub mod text;
