@@ -10,14 +10,21 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use perftop::app::keymap::Key;
 use perftop::app::{App, Effect, Incident, Msg, Tour};
+use perftop::config::{ThemeFile, builtin_themes};
 use perftop::diagnose::{Mode, Own};
 use perftop::engine::Engine;
 use perftop::record::format::{IndexEntry, Record, write_head};
 use perftop::record::reader::Recording;
+use perftop::view::theme::{Depth, Targets, Theme};
+use perftop::view::{self, svg};
+use ratatui::backend::{CrosstermBackend, TestBackend};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::{Terminal, TerminalOptions, Viewport};
 
 /// The case that each incident is.
 const CASES: [(Incident, &str); 4] = [
@@ -140,4 +147,96 @@ fn the_tour_can_be_skipped() {
     let mut app = App { tour: Some(Tour::new(Incident::Index)), ..App::default() };
     app.update(Msg::Key(Key::Char('X')));
     assert!(app.tour.is_none());
+}
+
+const THEME: &str = "dark";
+const SIZE: (u16, u16) = (110, 36);
+
+/// What the demo shows when one follows it: what is drawn, and for how many seconds.
+fn frames() -> Vec<(App, f64)> {
+    let (mut app, mut engine) = (App { tour: Some(Tour::new(Incident::Index)), ..App::default() }, Engine::default());
+    let mut frames = Vec::new();
+    let mut samples = Recording::open(&bundled(Incident::Index))
+        .unwrap()
+        .filter_map(|r| if let Record::Sample(s) = r { Some(s) } else { None });
+    let mut play = |app: &mut App, looks: usize| {
+        for sample in samples.by_ref().take(looks) {
+            let judged = engine.fold(&sample);
+            let mode = Mode::Replay { paused: false, ended: false, speed_percent: 100 };
+            app.update(Msg::Picture(Arc::new(engine.picture(judged, mode, Own::default(), None))));
+        }
+    };
+    play(&mut app, 14);
+    frames.push((app.clone(), 4.0));
+    for _ in 0..4 {
+        play(&mut app, 3);
+        frames.push((app.clone(), 1.5));
+    }
+    for (key, seconds) in [(Key::Enter, 6.0), (Key::Char('c'), 3.0), (Key::Char('6'), 6.0), (Key::Char('t'), 5.0)] {
+        app.update(Msg::Key(key));
+        if key == Key::Char('c') {
+            app.update(Msg::Notice("copied (tmux buffer): Build the index without blocking writes".into()));
+        }
+        play(&mut app, 1);
+        frames.push((app.clone(), seconds));
+    }
+    frames
+}
+
+fn theme() -> Theme {
+    let (_, text) = builtin_themes().iter().find(|(name, _)| *name == THEME).unwrap();
+    let targets = Targets { cpu: (70.0, 90.0), memory: (80.0, 95.0), disk: (80.0, 95.0) };
+    Theme::new(ThemeFile::parse(THEME, text).unwrap(), Depth::True, false, targets)
+}
+
+fn same(name: &str, now: &str) {
+    let path = root("screenshots").join(name);
+    if std::env::var_os("PERFTOP_PICTURES").is_some() {
+        std::fs::write(&path, now).unwrap();
+    }
+    assert!(std::fs::read_to_string(&path).unwrap_or_default() == now, "{name} is out of date: PERFTOP_PICTURES=1 draws it");
+}
+
+/// The picture of the README that moves, and the terminal session behind it (asciicast 2).
+#[test]
+fn the_demo_as_a_picture_and_as_a_terminal_session() {
+    let theme = theme();
+    let buffers: Vec<(Buffer, f64)> = frames()
+        .iter()
+        .map(|(app, seconds)| {
+            let mut terminal = Terminal::new(TestBackend::new(SIZE.0, SIZE.1)).unwrap();
+            terminal.draw(|frame| view::draw(app, &theme, frame)).unwrap();
+            (terminal.backend().buffer().clone(), *seconds)
+        })
+        .collect();
+    let picture = svg::animated(&buffers, "#101418", "#d8dee9");
+    assert!(picture.len() < 400_000, "{} bytes", picture.len());
+    same("demo.svg", &picture);
+    let mut cast = format!("{{\"version\":2,\"width\":{},\"height\":{},\"title\":\"perftop demo\"}}\n", SIZE.0, SIZE.1);
+    let mut at = 0.0;
+    let out = Shared::default();
+    let options = TerminalOptions { viewport: Viewport::Fixed(Rect::new(0, 0, SIZE.0, SIZE.1)) };
+    let mut terminal = Terminal::with_options(CrosstermBackend::new(out.clone()), options).unwrap();
+    for (app, seconds) in frames() {
+        terminal.draw(|frame| view::draw(&app, &theme, frame)).unwrap();
+        let bytes = std::mem::take(&mut *out.0.lock().unwrap());
+        let text = serde_json::to_string(&String::from_utf8(bytes).unwrap()).unwrap();
+        cast += &format!("[{at:.1},\"o\",{text}]\n");
+        at += seconds;
+    }
+    same("demo.cast", &cast);
+}
+
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }

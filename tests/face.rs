@@ -53,7 +53,8 @@ fn rows(buffer: &Buffer) -> Vec<Vec<String>> {
     (0..area.height).map(|y| (0..area.width).map(|x| buffer[(x, y)].symbol().to_owned()).collect()).collect()
 }
 
-const CASES: [&str; 6] = ["cpu_hog", "pg_missing_index_disk", "redis_evictions", "slow_upstream", "prometheus_burn", "memory_shortage"];
+const CASES: [&str; 6] =
+    ["cpu_hog", "pg_missing_index_disk", "redis_evictions", "slow_upstream", "prometheus_burn", "memory_shortage"];
 
 /// Beside the line of a box there is a blank, or another line.
 #[test]

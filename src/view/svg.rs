@@ -16,65 +16,144 @@ const SIXTEEN: [&str; 16] = [
 /// Draws the buffer on a background; cells of the same style side by side are one text.
 #[must_use]
 pub fn render(buffer: &Buffer, background: &str, foreground: &str) -> String {
-    let area = buffer.area;
-    let (w, h) = (f64::from(area.width) * CELL_W, f64::from(area.height) * CELL_H);
-    let mut out = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {w:.1} {h:.1}\" width=\"{w:.0}\" height=\"{h:.0}\" \
-         font-family=\"DejaVu Sans Mono, monospace\" font-size=\"14\">\n\
-         <rect width=\"100%\" height=\"100%\" fill=\"{background}\"/>\n"
+    let mut out = head(buffer, "", background);
+    cells(&mut out, buffer, background, foreground);
+    out.push_str("</svg>\n");
+    out
+}
+
+/// Draws buffers of one size one after the other, each for so many seconds, over and over; whoever wants no motion sees the last one.
+#[must_use]
+pub fn animated(frames: &[(Buffer, f64)], background: &str, foreground: &str) -> String {
+    let Some((first, _)) = frames.first() else { return String::new() };
+    let whole: f64 = frames.iter().map(|(_, seconds)| seconds).sum();
+    let mut style = String::from(
+        "<style>g{visibility:hidden}g:last-of-type{visibility:visible}@media (prefers-reduced-motion:no-preference){",
     );
-    for y in 0..area.height {
-        for x in 0..area.width {
-            let Some(cell) = buffer.cell((area.x + x, area.y + y)) else { continue };
-            let (px, py) = (f64::from(x) * CELL_W, f64::from(y) * CELL_H);
-            let reversed = cell.modifier.contains(Modifier::REVERSED);
-            let fg = colour(cell.fg, foreground);
-            let (ink, paper) = if reversed { (background.to_owned(), Some(fg)) } else { (fg, solid(cell.bg)) };
-            if let Some(paper) = paper {
-                _ = writeln!(
-                    out,
-                    "<rect x=\"{px:.1}\" y=\"{py:.1}\" width=\"{:.1}\" height=\"{CELL_H}\" fill=\"{paper}\"/>",
-                    CELL_W + 0.2
-                );
-            }
-            glyph(&mut out, cell.symbol(), cell.modifier, &ink, px, py);
-        }
+    let mut since = 0.0;
+    for (n, (_, seconds)) in frames.iter().enumerate() {
+        let (from, to) = (100.0 * since / whole, 100.0 * (since + seconds) / whole);
+        let before = if from > 0.0 { "0%{visibility:hidden}" } else { "" };
+        let after = if to < 99.99 { format!("{to:.2}%{{visibility:hidden}}") } else { String::new() };
+        _ = write!(style, "@keyframes f{n}{{{before}{from:.2}%{{visibility:visible}}{after}100%{{visibility:hidden}}}}");
+        _ = write!(style, "#f{n}{{visibility:hidden;animation:f{n} {whole}s step-end infinite}}");
+        since += seconds;
+    }
+    style.push_str("}</style>\n");
+    let mut out = head(first, &style, background);
+    for (n, (buffer, _)) in frames.iter().enumerate() {
+        _ = writeln!(out, "<g id=\"f{n}\">");
+        cells(&mut out, buffer, background, foreground);
+        out.push_str("</g>\n");
     }
     out.push_str("</svg>\n");
     out
 }
 
-/// Block elements are drawn as rectangles, so that they tile whatever the font does.
-fn glyph(out: &mut String, symbol: &str, modifier: Modifier, ink: &str, x: f64, y: f64) {
+fn head(buffer: &Buffer, style: &str, background: &str) -> String {
+    let area = buffer.area;
+    let (w, h) = (f64::from(area.width) * CELL_W, f64::from(area.height) * CELL_H);
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {w:.1} {h:.1}\" width=\"{w:.0}\" height=\"{h:.0}\" \
+         font-family=\"DejaVu Sans Mono, monospace\" font-size=\"14\" xml:space=\"preserve\">\n{style}\
+         <rect width=\"100%\" height=\"100%\" fill=\"{background}\"/>\n"
+    )
+}
+
+/// What a run of cells looks like.
+#[derive(Clone, PartialEq)]
+struct Look {
+    ink: String,
+    paper: Option<String>,
+    modifier: Modifier,
+}
+
+fn cells(out: &mut String, buffer: &Buffer, background: &str, foreground: &str) {
+    let area = buffer.area;
+    let look = |cell: &ratatui::buffer::Cell| {
+        let fg = colour(cell.fg, foreground);
+        let reversed = cell.modifier.contains(Modifier::REVERSED);
+        let (ink, paper) = if reversed { (background.to_owned(), Some(fg)) } else { (fg, solid(cell.bg)) };
+        Look { ink, paper, modifier: cell.modifier }
+    };
+    for y in 0..area.height {
+        let mut run: Option<(u16, Look, Vec<&str>)> = None;
+        for x in 0..area.width {
+            let Some(cell) = buffer.cell((area.x + x, area.y + y)) else { continue };
+            let here = look(cell);
+            match &mut run {
+                Some((_, look, symbols)) if *look == here => symbols.push(cell.symbol()),
+                _ => {
+                    if let Some((from, look, symbols)) = run.replace((x, here, vec![cell.symbol()])) {
+                        draw(out, (from, y), &look, &symbols);
+                    }
+                }
+            }
+        }
+        if let Some((from, look, symbols)) = run {
+            draw(out, (from, y), &look, &symbols);
+        }
+    }
+}
+
+/// A run of one look: its paper, its blocks as rectangles, so that they tile whatever the font does, and its text.
+fn draw(out: &mut String, (x, y): (u16, u16), look: &Look, symbols: &[&str]) {
+    let (px, py) = (f64::from(x) * CELL_W, f64::from(y) * CELL_H);
+    if let Some(paper) = &look.paper {
+        let width = symbols.len() as f64 * CELL_W + 0.2;
+        _ = writeln!(out, "<rect x=\"{px:.1}\" y=\"{py:.1}\" width=\"{width:.1}\" height=\"{CELL_H}\" fill=\"{paper}\"/>");
+    }
+    let mut at = 0;
+    while at < symbols.len() {
+        let same = symbols[at..].iter().take_while(|s| **s == symbols[at]).count();
+        let left = px + at as f64 * CELL_W;
+        if let Some((dx, dy, width, height)) = block(symbols[at], same as f64 * CELL_W) {
+            let (bx, by) = (left + dx, py + dy);
+            _ = writeln!(
+                out,
+                "<rect x=\"{bx:.1}\" y=\"{by:.1}\" width=\"{width:.2}\" height=\"{height:.2}\" fill=\"{}\"/>",
+                look.ink
+            );
+            at += same;
+            continue;
+        }
+        let words = symbols[at..].iter().take_while(|s| block(s, CELL_W).is_none()).count();
+        text(out, (left, py), look, &symbols[at..at + words]);
+        at += words;
+    }
+}
+
+/// Where within its cells a block element fills them: left, top, width, height. Those from the left are drawn a little lower than the row.
+fn block(symbol: &str, width: f64) -> Option<(f64, f64, f64, f64)> {
     const LOWER: &str = "▁▂▃▄▅▆▇█";
-    const LEFT: &str = "▏▎▍▌▋▊▉█";
-    let Some(c) = symbol.chars().next().filter(|c| *c != ' ') else { return };
+    const LEFT: &str = "▏▎▍▌▋▊▉";
+    let c = symbol.chars().next()?;
     if let Some(n) = LOWER.chars().position(|b| b == c) {
         let height = CELL_H * (n + 1) as f64 / 8.0;
-        _ = writeln!(
-            out,
-            "<rect x=\"{x:.1}\" y=\"{:.1}\" width=\"{CELL_W}\" height=\"{height:.2}\" fill=\"{ink}\"/>",
-            y + CELL_H - height
-        );
+        return Some((0.0, CELL_H - height, width, height));
+    }
+    let n = LEFT.chars().position(|b| b == c)?;
+    Some((0.0, 2.0, CELL_W * (n + 1) as f64 / 8.0, CELL_H - 4.0))
+}
+
+fn text(out: &mut String, (x, y): (f64, f64), look: &Look, symbols: &[&str]) {
+    let all: String = symbols.concat();
+    let body = all.trim_end();
+    let begins = body.len() - body.trim_start().len();
+    let body = body.trim_start();
+    if body.width() == 0 {
         return;
     }
-    if let Some(n) = LEFT.chars().rev().position(|b| b == c) {
-        let width = CELL_W * (8 - n) as f64 / 8.0;
-        _ = writeln!(
-            out,
-            "<rect x=\"{x:.1}\" y=\"{:.1}\" width=\"{width:.2}\" height=\"{:.1}\" fill=\"{ink}\"/>",
-            y + 2.0,
-            CELL_H - 4.0
-        );
-        return;
-    }
-    if symbol.width() == 0 {
-        return;
-    }
-    let bold = if modifier.contains(Modifier::BOLD) { " font-weight=\"bold\"" } else { "" };
-    let dim = if modifier.contains(Modifier::DIM) { " opacity=\"0.6\"" } else { "" };
-    let text = symbol.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    _ = writeln!(out, "<text x=\"{x:.1}\" y=\"{:.1}\" fill=\"{ink}\"{bold}{dim}>{text}</text>", y + 13.0);
+    let bold = if look.modifier.contains(Modifier::BOLD) { " font-weight=\"bold\"" } else { "" };
+    let dim = if look.modifier.contains(Modifier::DIM) { " opacity=\"0.6\"" } else { "" };
+    let escaped = body.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let (left, length) = (x + begins as f64 * CELL_W, body.width() as f64 * CELL_W);
+    _ = writeln!(
+        out,
+        "<text x=\"{left:.1}\" y=\"{:.1}\" textLength=\"{length:.1}\" fill=\"{}\"{bold}{dim}>{escaped}</text>",
+        y + 13.0,
+        look.ink
+    );
 }
 
 fn solid(colour_of: Color) -> Option<String> {

@@ -77,7 +77,10 @@ fn text(pg: &PgFacts, query: i64, width: usize, theme: &Theme) -> Vec<Line<'stat
         "DESC",
         "FOR",
     ];
-    let sql = pg.text(query);
+    // Evicted, or running for the first time: as a session has it now.
+    let running =
+        || pg.activity.as_ref().ok()?.newest.sessions.iter().find(|s| s.query_id == Some(query)).map(|s| s.query.shown());
+    let sql = Some(pg.text(query)).filter(|sql| !sql.is_empty()).or_else(running).unwrap_or_default();
     if sql.is_empty() {
         let hidden = " its text is unknown: hidden from this role, or evicted from pg_stat_statements";
         return paragraph(hidden, Meaning::Muted, width, theme);
