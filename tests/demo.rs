@@ -150,7 +150,7 @@ fn the_tour_can_be_skipped() {
 }
 
 const THEME: &str = "dark";
-const SIZE: (u16, u16) = (110, 36);
+const SIZE: (u16, u16) = (120, 40);
 
 /// What the demo shows when one follows it: what is drawn, and for how many seconds.
 fn frames() -> Vec<(App, f64)> {

@@ -55,7 +55,7 @@ fn head(buffer: &Buffer, style: &str, background: &str) -> String {
     let (w, h) = (f64::from(area.width) * CELL_W, f64::from(area.height) * CELL_H);
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {w:.1} {h:.1}\" width=\"{w:.0}\" height=\"{h:.0}\" \
-         font-family=\"DejaVu Sans Mono, monospace\" font-size=\"14\" xml:space=\"preserve\">\n{style}\
+         font-family=\"DejaVu Sans Mono, monospace\" font-size=\"14\">\n{style}\
          <rect width=\"100%\" height=\"100%\" fill=\"{background}\"/>\n"
     )
 }
@@ -136,24 +136,29 @@ fn block(symbol: &str, width: f64) -> Option<(f64, f64, f64, f64)> {
     Some((0.0, 2.0, CELL_W * (n + 1) as f64 / 8.0, CELL_H - 4.0))
 }
 
+/// Words, each run of them where it stands: blanks between columns are not left to whoever draws the text.
 fn text(out: &mut String, (x, y): (f64, f64), look: &Look, symbols: &[&str]) {
-    let all: String = symbols.concat();
-    let body = all.trim_end();
-    let begins = body.len() - body.trim_start().len();
-    let body = body.trim_start();
-    if body.width() == 0 {
-        return;
-    }
     let bold = if look.modifier.contains(Modifier::BOLD) { " font-weight=\"bold\"" } else { "" };
     let dim = if look.modifier.contains(Modifier::DIM) { " opacity=\"0.6\"" } else { "" };
-    let escaped = body.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    let (left, length) = (x + begins as f64 * CELL_W, body.width() as f64 * CELL_W);
-    _ = writeln!(
-        out,
-        "<text x=\"{left:.1}\" y=\"{:.1}\" textLength=\"{length:.1}\" fill=\"{}\"{bold}{dim}>{escaped}</text>",
-        y + 13.0,
-        look.ink
-    );
+    let mut at = 0;
+    while at < symbols.len() {
+        if symbols[at] == " " {
+            at += 1;
+            continue;
+        }
+        let ends = |n: &usize| symbols[at + n] == " " && symbols.get(at + n + 1).is_none_or(|next| *next == " ");
+        let length = (0..symbols.len() - at).find(ends).unwrap_or(symbols.len() - at);
+        let words = symbols[at..at + length].concat();
+        let escaped = words.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        let (left, width) = (x + at as f64 * CELL_W, words.width() as f64 * CELL_W);
+        _ = writeln!(
+            out,
+            "<text x=\"{left:.1}\" y=\"{:.1}\" textLength=\"{width:.1}\" fill=\"{}\"{bold}{dim}>{escaped}</text>",
+            y + 13.0,
+            look.ink
+        );
+        at += length;
+    }
 }
 
 fn solid(colour_of: Color) -> Option<String> {
