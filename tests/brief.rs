@@ -36,9 +36,17 @@ fn a_cause_is_said_with_what_it_costs_and_what_to_do() {
     assert!(lines.len() == 3 && lines[0].starts_with("✖ Missing index"), "{text}");
     assert!(lines[1].contains("% of all request time), since ") && lines[1].ends_with("(seen now)"), "{text}");
     assert!(lines[2].starts_with("  do: CREATE INDEX CONCURRENTLY"), "{text}");
-    // A command of many lines is named, not torn.
-    let text = brief::three(&said("cpu_hog", 28), "seen now", true);
-    assert!(text.is_ascii() && text.starts_with("! ") && text.contains("  do: "), "{text}");
+    let mut sick = said("cpu_hog", 28);
+    let text = brief::three(&sick, "seen now", true);
+    assert!(
+        text.is_ascii() && text.starts_with("! ") && text.contains(&format!("  do: {}", &*sick.findings[0].fixes[0].command)),
+        "{text}"
+    );
+    // What cannot be spelled must not be pasted.
+    sick.findings[0].fixes[0].command =
+        perftop::detect::command::Command::new(perftop::detect::command::Language::Shell, "kill größe".into());
+    let text = brief::three(&sick, "seen now", true);
+    assert!(text.is_ascii() && text.contains("(perftop shows it)") && !text.contains("kill"), "{text}");
 }
 
 #[test]

@@ -114,7 +114,7 @@ fn the_tour_is_walked_by_doing_what_it_says() {
             let mode = Mode::Replay { paused: false, ended: false, speed_percent: 100 };
             Some(Arc::new(engine.picture(judged, mode, Own::default(), None)))
         });
-        let step = |app: &App| app.tour.as_ref().and_then(Tour::step).map(|(number, _, _)| number);
+        let step = |app: &App| app.tour_step().map(|(number, _, _)| number);
         assert_eq!(step(&app), Some(1), "{incident:?}");
         while step(&app) == Some(1) {
             let picture = pictures.next().unwrap_or_else(|| panic!("{incident:?}: nothing is raised"));

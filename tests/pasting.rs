@@ -17,6 +17,7 @@ use perftop::model::shell::{Word, redis_word};
 use perftop::record::format::Record;
 use perftop::record::reader::Recording;
 use perftop::record::tame::Token;
+use perftop::view::widgets::pasteable::broken;
 
 const SHELLS: [&[&str]; 3] = [&["dash"], &["bash"], &["busybox", "sh"]];
 
@@ -222,6 +223,21 @@ fn commands(case: &Path, change: impl Fn(&Sample) -> Sample) -> Vec<Paste> {
     found
 }
 
+/// What is broken into lines for the hand is the same to bash, which prints a function as it has read it.
+fn broken_as_it_is(command: &str) {
+    let read = |text: &str| {
+        let script = format!("f() {{\n{text}\n}}\ndeclare -f f\n");
+        String::from_utf8_lossy(&run(&["bash", "-s"], script.as_bytes())).into_owned()
+    };
+    let whole = read(command);
+    for width in [40, 80] {
+        let lines = broken(command, Language::Shell, width).join("\n");
+        // A literal that was longer than the screen is two literals side by side.
+        let said = read(&lines).replace("''", "");
+        assert_eq!(said, whole.replace("''", ""), "{lines}");
+    }
+}
+
 #[test]
 fn nothing_in_a_name_runs_when_the_fixes_of_the_cases_are_pasted() {
     let dir = std::env::temp_dir().join(format!("perftop-pasting-{}", std::process::id()));
@@ -243,6 +259,9 @@ fn nothing_in_a_name_runs_when_the_fixes_of_the_cases_are_pasted() {
             pasted += 1;
             named += usize::from(command.contains("PWNED"));
             units += usize::from(command.starts_with("systemctl set-property"));
+            if command.language() == Language::Shell && at % 5 == 0 {
+                broken_as_it_is(&command);
+            }
             let script = format!("kill() {{ :; }}\ncd {}\n{command}\n", dir.display());
             for shell in SHELLS {
                 let program = fs::canonicalize(format!("/usr/bin/{}", shell[0])).unwrap();

@@ -8,6 +8,9 @@ use super::pasted::pasted;
 use super::tables::Copied;
 use super::{App, Effect, Overlay};
 
+/// What the line for the chat is called.
+pub(super) const LINE: &str = "line";
+
 impl App {
     /// The list ranks itself each second; what the eye is on stays: the chosen finding while it is there, be it about another culprit; the
     /// first one, unless a more severe one comes up.
@@ -75,7 +78,7 @@ impl App {
         let Some(picture) = self.shown() else { return Vec::new() };
         let d = &picture.diagnosis;
         let worst = self.finding().map_or_else(|| d.standing().0.to_owned(), chat);
-        vec![Effect::Copy { text: format!("perftop {} {}: {worst}", d.host.name, d.at), what: "line".into() }]
+        vec![Effect::Copy { text: format!("perftop {} {}: {worst}", d.host.name, d.at), what: LINE.into() }]
     }
 }
 

@@ -22,7 +22,7 @@ impl Input {
             Key::Ctrl('u') => before.clear(),
             Key::Ctrl('w') => {
                 before.truncate(before.trim_end().len());
-                before.truncate(before.rfind(char::is_whitespace).map_or(0, |at| at + 1));
+                before.truncate(before.trim_end_matches(|c: char| !c.is_whitespace()).len());
             }
             Key::Left => after = before.pop().into_iter().chain(after.chars()).collect(),
             Key::Right => {
@@ -82,9 +82,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_keys_keep_the_cursor_within(keys in prop::collection::vec(0usize..9, 0..60)) {
-            const KEYS: [Key; 9] = [
-                Key::Char('日'), Key::Char(' '), Key::Backspace, Key::Ctrl('u'), Key::Ctrl('w'), Key::Left, Key::Right, Key::Home, Key::End,
+        fn any_keys_keep_the_cursor_within(keys in prop::collection::vec(0usize..11, 0..60)) {
+            const KEYS: [Key; 11] = [
+                Key::Char('日'), Key::Char(' '), Key::Char('\u{a0}'), Key::Char('\u{3000}'), Key::Backspace, Key::Ctrl('u'), Key::Ctrl('w'), Key::Left, Key::Right, Key::Home, Key::End,
             ];
             let mut line = Input::default();
             for key in keys {

@@ -141,6 +141,17 @@ pub enum Overlay {
     },
 }
 
+/// A part of what is selected by hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ByHand {
+    /// What is said.
+    Text(String),
+    /// What is said of a command: a comment of its language.
+    Note(Language, String),
+    /// A command.
+    Command(Language, String),
+}
+
 /// The state.
 #[derive(Debug, Clone)]
 pub struct App {
@@ -263,7 +274,7 @@ impl App {
 
     /// The copy view: the finding, its figures and its fixes as plain lines, nothing cut.
     #[must_use]
-    pub fn copy_text(&self) -> Vec<(Option<Language>, String)> {
+    pub fn copy_text(&self) -> Vec<ByHand> {
         let Some(picture) = self.shown() else { return Vec::new() };
         let d = &picture.diagnosis;
         let mut out = vec![format!("{} {} {}", d.host.name, d.at, d.standing().0), String::new()];
@@ -277,13 +288,12 @@ impl App {
             out.extend(rows.map(|e| format!("{}: {}{} [{}]", e.claim, e.unit.show(e.value), limit(e), e.origin)));
             for fix in &f.fixes {
                 let language = fix.command.language();
-                let note = language.note();
-                fixes.extend([(None, String::new()), (None, format!("{note} {}", fix.title))]);
-                fixes.push((Some(language), fix.command.to_string()));
-                fixes.extend(fix.undo.iter().map(|undo| (None, format!("{note} undo: {undo}"))));
+                fixes.extend([ByHand::Text(String::new()), ByHand::Note(language, fix.title.clone())]);
+                fixes.push(ByHand::Command(language, fix.command.to_string()));
+                fixes.extend(fix.undo.iter().map(|undo| ByHand::Note(language, format!("undo: {undo}"))));
             }
         }
-        out.into_iter().map(|text| (None, text)).chain(fixes).collect()
+        out.into_iter().map(ByHand::Text).chain(fixes).collect()
     }
 
     /// The key that does something, as it is written.

@@ -79,10 +79,11 @@ impl App {
     }
 
     /// To the table of the server's screen that a word names.
-    fn turn_to(&mut self, text: &str) {
+    fn turn_to(&mut self, text: &str, own: &str) {
         let Some(view) = self.server_mut() else { return };
         let names = |word: &str| view.tabs().iter().position(|tab| tab.word.to_lowercase().starts_with(&word.to_lowercase()));
-        if let Some(tab) = text.split_whitespace().find_map(names) {
+        let words = text.split_whitespace().filter(|word| !own.contains(&word.to_lowercase()) && word.len() > 2);
+        if let Some(tab) = words.filter_map(names).next() {
             (view.tab, view.selected) = (tab, None);
         }
     }
@@ -99,11 +100,14 @@ impl App {
                 return Vec::new();
             }
             Key::Enter => {
-                let action = self.palette_rows(&input.text).get(index).map(|r| r.binding.action);
+                let row = self.palette_rows(&input.text).get(index).map(|r| r.binding);
+                let action = row.map(|b| b.action);
                 self.overlays.pop();
                 let effects = action.map_or_else(Vec::new, |action| self.act(action));
                 if matches!(action, Some(Action::Server(_))) {
-                    self.turn_to(&input.text);
+                    // A word of the screen's own names no table of it.
+                    let own = row.map_or_else(String::new, |b| format!("{} {}", b.name, b.what).to_lowercase());
+                    self.turn_to(&input.text, &own);
                 }
                 return effects;
             }

@@ -1,5 +1,6 @@
 //! The guided tour over a bundled incident: a step is done by what it asks for, and can be skipped. Pure.
 
+use super::copying::LINE;
 use super::keymap::Action;
 use super::{App, Effect, Overlay, Screen};
 
@@ -81,12 +82,12 @@ const STEPS: [(&str, Until); 6] = [
     ("The bar shows where the time of whoever serves somebody goes. Wait a moment …", Until::Raised),
     (
         "There it is: what is wrong, what it costs, since when. The bar shows what is waited for, the list ranks causes by the seconds that they cost, \
-         Why has the figures. Press ⏎ to see what to do.",
+         Why has the figures. Press {open} to see what to do.",
         Until::Opened,
     ),
     (
         "Relief first, then cure: where to run it, what it needs, its risk, how to check it and to undo it. perftop itself never changes anything. \
-         Press c to copy it.",
+         Press {copy} to copy it.",
         Until::Copied,
     ),
     (
@@ -94,10 +95,13 @@ const STEPS: [(&str, Until); 6] = [
         Until::Chart,
     ),
     (
-        "Press t for the time axis: ← and → move, [ and ] go from incident to incident. (3 PostgreSQL, 4 Redis, 2 the host.)",
+        "Press {time} for the time axis: {earlier} and {later} move, {before} and {after} go from incident to incident.",
         Until::Elsewhere,
     ),
-    ("That is all: ? has every key, v lists what was ruled out, q leaves. On a machine of yours type perftop.", Until::Left),
+    (
+        "That is all: {help} has every key, {cleared} lists what was ruled out, {quit} goes back and leaves. On a machine of yours type perftop.",
+        Until::Left,
+    ),
 ];
 
 /// Where a tour stands.
@@ -113,24 +117,41 @@ impl Tour {
     pub const fn new(incident: Incident) -> Self {
         Self { incident, at: 0 }
     }
-
-    /// Number of the step, of how many, and what it says; `None` behind the last.
-    #[must_use]
-    pub fn step(&self) -> Option<(usize, usize, String)> {
-        let (says, _) = STEPS.get(self.at)?;
-        let begins = if self.at == 0 { format!("{} ", self.incident.begins()) } else { String::new() };
-        Some((self.at + 1, STEPS.len(), format!("{begins}{says}")))
-    }
 }
 
+/// The keys that steps name.
+const KEYS: [(&str, Action); 10] = [
+    ("{open}", Action::Open),
+    ("{copy}", Action::CopyFix),
+    ("{chart}", Action::Diagnose),
+    ("{time}", Action::Time),
+    ("{earlier}", Action::Earlier),
+    ("{later}", Action::Later),
+    ("{before}", Action::IncidentBefore),
+    ("{after}", Action::IncidentAfter),
+    ("{help}", Action::Help),
+    ("{cleared}", Action::Cleared),
+];
+
 impl App {
+    /// Number of the tour's step, of how many, and what it says, by the keys in force.
+    #[must_use]
+    pub fn tour_step(&self) -> Option<(usize, usize, String)> {
+        let tour = self.tour.as_ref()?;
+        let (says, _) = STEPS.get(tour.at)?;
+        let begins = if tour.at == 0 { format!("{} ", tour.incident.begins()) } else { String::new() };
+        let named = KEYS.iter().chain(&[("{quit}", Action::Close)]);
+        let says = named.fold((*says).to_owned(), |text, (word, action)| text.replace(word, self.keymap.first(*action)));
+        Some((tour.at + 1, STEPS.len(), format!("{begins}{says}")))
+    }
+
     /// The tour goes on where its step is done; `effects` are those of what just happened.
     pub(super) fn tour_on(&mut self, effects: &[Effect]) {
         let Some((_, until)) = self.tour.as_ref().and_then(|tour| STEPS.get(tour.at)) else { return };
         let done = match until {
             Until::Raised => self.shown().is_some_and(|p| p.diagnosis.findings.iter().any(|f| f.raised())),
             Until::Opened => matches!(self.overlays.last(), Some(Overlay::Fix { .. })),
-            Until::Copied => effects.iter().any(|e| matches!(e, Effect::Copy { .. })),
+            Until::Copied => effects.iter().any(|e| matches!(e, Effect::Copy { what, .. } if what != LINE)),
             Until::Chart => self.screen == Screen::Diagnose,
             Until::Elsewhere => {
                 matches!(self.overlays.last(), Some(Overlay::Time { .. })) || matches!(self.screen, Screen::Server(_))

@@ -42,7 +42,9 @@ impl App {
         match msg {
             Msg::Picture(picture) => {
                 let mut effects = self.of_now(&picture);
-                self.forget_notice(picture.at);
+                if picture.mode == Mode::Live {
+                    self.forget_notice(picture.at);
+                }
                 self.keep_moment(&picture);
                 self.servers.iter_mut().for_each(|view| view.stay(&picture.facts));
                 self.picture = Some(picture);
@@ -95,6 +97,7 @@ impl App {
         let context = self.context();
         let Some(action) = self.resolve(key, context) else {
             if context == Context::Editing {
+                self.notice = None;
                 return self.edit(key);
             }
             return Vec::new();

@@ -20,7 +20,7 @@ use super::screen::screen;
 /// Without a terminal, or without memory.
 pub fn run(options: &Demo, settings: &Settings) -> Result<u8, Failure> {
     let incident = options.incident;
-    // A file in memory only: it can be searched like any recording, and nothing is left of it.
+    // A file in memory only: it can be searched like any recording, and nothing is left of it. (What is copied goes where every copy goes.)
     let io = |e: std::io::Error| Failure::Io(format!("the incident cannot be unpacked: {e}"));
     let memory = rustix::fs::memfd_create("perftop-demo", rustix::fs::MemfdFlags::CLOEXEC).map_err(|e| io(e.into()))?;
     let mut file = File::from(memory);

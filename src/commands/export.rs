@@ -20,7 +20,7 @@ use super::failure::{Failure, duration, runtime};
 /// A request has so many bytes, and so long, at most.
 const MOST_BYTES: usize = 8 << 10;
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Scrapes at once; more wait.
+/// Scrapes at once; more are not taken.
 const MOST_AT_ONCE: usize = 16;
 
 type Pictures = watch::Receiver<Option<Arc<Picture>>>;
@@ -47,13 +47,18 @@ pub fn run(options: &Export, settings: &Settings) -> Result<u8, Failure> {
         let room = Arc::new(Semaphore::new(MOST_AT_ONCE));
         loop {
             tokio::select! {
+                biased;
+                number = ending.next() => {
+                    return if matches!(number, 2 | 15) { Ok(0) } else { Err(Failure::Signal(number)) };
+                }
                 accepted = listener.accept() => {
                     let Ok((stream, _)) = accepted else {
                         // Without a descriptor to spare it is tried again.
                         tokio::time::sleep(Duration::from_millis(100)).await;
                         continue;
                     };
-                    let Ok(permit) = room.clone().acquire_owned().await else { continue };
+                    // Beyond that somebody else is in the way: the next scrape comes by itself.
+                    let Ok(permit) = room.clone().try_acquire_owned() else { continue };
                     let pictures = handle.pictures.clone();
                     tokio::spawn(async move {
                         // Whoever is slow or goes away harms nobody but itself.
@@ -64,9 +69,6 @@ pub fn run(options: &Export, settings: &Settings) -> Result<u8, Failure> {
                 changed = pictures.changed() => if changed.is_err() {
                     return Err(Failure::Io("the host cannot be read any more".into()));
                 },
-                number = ending.next() => {
-                    return if matches!(number, 2 | 15) { Ok(0) } else { Err(Failure::Signal(number)) };
-                }
             }
         }
     })

@@ -50,7 +50,7 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
             prometheus::run(&options, &settings)
         }
         Some(Command::Check(options)) => check::run(&options, &settings),
-        Some(Command::Why(options)) => why::run(&options, &settings),
+        Some(Command::Why(options)) => why::run(&options, &settings, !cli.global.servers.0.is_empty()),
         Some(Command::Export(options)) => export::run(&options, &settings),
         Some(Command::Record(options)) => record::run(&options, &settings),
         Some(Command::Replay(options)) => replay::run(&options, &settings),

@@ -1,5 +1,6 @@
 //! `perftop why`: the newest verdict in three lines, from a screen or a recorder that runs, else from three seconds of now.
 
+use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::record::kept::newest;
 use crate::report::brief;
 
 use super::check::{LEAST, begin, every_tick, now};
-use super::failure::{Failure, duration, print};
+use super::failure::{Failure, duration, print, runtime};
 use super::kept::sessions_of;
 use super::setup::{own_state, patiently};
 
@@ -21,16 +22,17 @@ const FRESH_MS: i64 = 15_000;
 /// Where the recorder of the system keeps what it saw (packaging/perftop-record.service).
 const OF_THE_SYSTEM: &str = "/var/lib/perftop";
 
-/// Runs the command.
+/// Runs the command; `named`: servers were named on the command line.
 ///
 /// # Errors
 /// Usage, or a host that cannot be read at all.
-pub fn run(options: &Why, settings: &Settings) -> Result<u8, Failure> {
+pub fn run(options: &Why, settings: &Settings, named: bool) -> Result<u8, Failure> {
     let ascii = settings.flag("ascii");
     if let Some(watch) = &options.watch {
         return follow(duration("--watch", watch)?, settings, ascii);
     }
-    let (diagnosis, seen) = match said(settings) {
+    // Who names a server asks about it: one that runs may watch others.
+    let (diagnosis, seen) = match said(settings).filter(|_| !named) {
         Some((diagnosis, ago_s)) => (diagnosis, format!("seen {} ago by a perftop that runs", seconds(ago_s))),
         None => (now(settings, LEAST)?, format!("seen for {} now", seconds(LEAST.as_secs_f64()))),
     };
@@ -47,8 +49,10 @@ fn said(settings: &Settings) -> Option<(Diagnosis, f64)> {
         places.filter_map(|state| newest(&sessions_of(&state), now_ms - FRESH_MS)).max_by_key(|(at_ms, _)| *at_ms)
     };
     let (at_ms, json) = patiently(look)??;
-    let diagnosis = serde_json::from_slice(&json).ok()?;
-    Some((diagnosis, (now_ms - at_ms).max(0) as f64 / 1e3))
+    let diagnosis: Diagnosis = serde_json::from_slice(&json).ok()?;
+    // A home may be shared by several hosts, and the first looks of a screen are none yet.
+    let here = std::fs::read_to_string("/proc/sys/kernel/hostname").is_ok_and(|name| name.trim() == diagnosis.host.name);
+    (here && !diagnosis.provisional).then_some((diagnosis, (now_ms - at_ms).max(0) as f64 / 1e3))
 }
 
 /// Prints each verdict that is another than the one before, with when it came.
@@ -56,15 +60,20 @@ fn follow(every: Duration, settings: &Settings, ascii: bool) -> Result<u8, Failu
     if every < Duration::from_millis(250) {
         return Err(Failure::Usage("--watch must be at least 250ms".into()));
     }
-    let handle = begin(settings, every, &[])?;
-    let last: std::cell::RefCell<Option<(Status, Option<String>)>> = std::cell::RefCell::default();
-    let status = super::failure::runtime()?.block_on(every_tick(handle, None, |picture| {
+    // Looks are close, so that the first verdict does not wait for three of them far apart.
+    let handle = begin(settings, every.min(Duration::from_secs(1)), &[])?;
+    let last: RefCell<Option<(Status, Option<String>)>> = RefCell::default();
+    let due_ns = Cell::new(0);
+    let status = runtime()?.block_on(every_tick(handle, None, |picture| {
         let d = &picture.diagnosis;
         let now = (d.verdict.status, d.verdict.key.clone());
-        if !d.provisional && last.borrow().as_ref() != Some(&now) {
-            let time = d.at.get(11..19).unwrap_or_default();
-            print(&brief::three(d, &format!("at {time}Z"), ascii))?;
-            *last.borrow_mut() = Some(now);
+        if !d.provisional && picture.at.mono_ns >= due_ns.get() {
+            due_ns.set(picture.at.mono_ns.saturating_add(u64::try_from(every.as_nanos()).unwrap_or(u64::MAX)));
+            if last.borrow().as_ref() != Some(&now) {
+                let time = d.at.get(11..19).unwrap_or_default();
+                print(&brief::three(d, &format!("at {time}Z"), ascii))?;
+                *last.borrow_mut() = Some(now);
+            }
         }
         Ok(d.health.status)
     }))?;

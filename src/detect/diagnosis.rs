@@ -45,6 +45,13 @@ pub struct Diagnosis {
     pub resolved: Vec<Resolved>,
 }
 
+impl Diagnosis {
+    /// The checks that found nothing; that a server is seen at all is none.
+    pub fn checks(&self) -> impl Iterator<Item = &Cleared> {
+        self.cleared.iter().filter(|c| !c.id.starts_with("source."))
+    }
+}
+
 /// The host.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -181,23 +181,27 @@ fn next_incident(playback: &mut Playback, last: Option<&Judged>) -> (Option<Judg
     (newest, false)
 }
 
-/// When the last incident before that moment began, looked for segment by segment, backwards. What stands at the first tick of a
+/// When the last incident before that moment began (true), looked for segment by segment, backwards; else how far back it was looked, where
+/// there is more. What stands at the first tick of a
 /// segment began in the one before, which is folded with it.
-fn incident_before(file: Option<&Path>, at_ms: i64) -> Option<i64> {
-    let file = file?;
-    let mut begins: Vec<i64> =
-        segments(&mut std::fs::File::open(file).ok()?).ok()?.iter().map(|(_, entry)| entry.first_ms).collect();
+fn incident_before(file: Option<&Path>, at_ms: i64) -> (Option<i64>, bool) {
+    let index = || Some(segments(&mut std::fs::File::open(file?).ok()?).ok()?.iter().map(|(_, entry)| entry.first_ms).collect());
+    let mut begins: Vec<i64> = index().unwrap_or_default();
     if begins.is_empty() {
         // Nothing is sealed yet: one run from the start.
         begins.push(i64::MIN);
     }
     let mut end_ms = at_ms;
-    for (index, begin_ms) in begins.iter().enumerate().rev().filter(|(_, ms)| **ms < at_ms).take(LOOKED_AT / 60) {
+    let earlier = begins.iter().enumerate().rev().filter(|(_, ms)| **ms < at_ms);
+    for (looked, (index, begin_ms)) in earlier.enumerate() {
+        if looked == LOOKED_AT / 60 {
+            return (Some(end_ms), false);
+        }
         let start_ms = index.checked_sub(1).and_then(|at| begins.get(at)).unwrap_or(begin_ms);
-        let mut playback = from(Some(file), *start_ms)?;
+        let Some(mut playback) = from(file, *start_ms) else { break };
         let (mut before, mut found) = (None, None);
         while playback.next_ms().is_some_and(|ms| ms < end_ms) {
-            let judged = playback.step()?;
+            let Some(judged) = playback.step() else { break };
             let now = raised(&judged);
             let new = match &before {
                 Some(before) => !now.is_subset(before),
@@ -209,11 +213,11 @@ fn incident_before(file: Option<&Path>, at_ms: i64) -> Option<i64> {
             before = Some(now);
         }
         if found.is_some() {
-            return found;
+            return (found, true);
         }
         end_ms = *begin_ms;
     }
-    None
+    (None, false)
 }
 
 async fn run(mut playback: Playback, options: ReplayOptions, pictures: Pictures, mut asked: mpsc::Receiver<Ask>) {
@@ -267,9 +271,14 @@ async fn run(mut playback: Playback, options: ReplayOptions, pictures: Pictures,
                 }
                 Some(Ask::Incident { later: false, nothing }) => {
                     let here_ms = last.as_ref().map_or(0, |(_, at)| *at);
-                    match incident_before(file, here_ms).and_then(|ms| from(file, ms)) {
-                        Some(there) => (playback, paused, step) = (there, true, true),
-                        None => _ = nothing.try_send("no earlier incident in this recording".into()),
+                    let (to_ms, found) = incident_before(file, here_ms);
+                    if let Some(there) = to_ms.and_then(|ms| from(file, ms)) {
+                        (playback, paused, step) = (there, true, true);
+                    }
+                    if !found {
+                        let further = "none back to here; once more looks further";
+                        let said = if to_ms.is_some() { further } else { "no earlier incident in this recording" };
+                        _ = nothing.try_send(said.into());
                     }
                 }
                 Some(Ask::Weigh { name, weight }) => playback.engine.weigh(&name, weight),

@@ -1,7 +1,7 @@
 //! The verdict in a line, for prompts and status bars, and in three, for whoever asks why.
 
 use crate::detect::diagnosis::{Diagnosis, Status};
-use crate::detect::finding::{Finding, Severity};
+use crate::detect::finding::{Finding, Fix, Severity};
 use crate::model::unit::short;
 
 use super::text::{glyph, since};
@@ -31,15 +31,15 @@ pub fn three(d: &Diagnosis, seen: &str, ascii: bool) -> String {
                 1 => "; explains one symptom".to_owned(),
                 n => format!("; explains {n} symptoms"),
             };
-            let fix = f.fixes.first().map_or_else(
-                || "perftop explain ".to_owned() + &f.id,
-                |fix| {
-                    let mut lines = fix.command.lines();
-                    let first = lines.next().unwrap_or_default();
-                    // What is shortened must not be pasted.
-                    if lines.next().is_some() { format!("{} (perftop shows it)", fix.title) } else { first.to_owned() }
-                },
-            );
+            // What is spelled in other letters must not be pasted.
+            let pasted = |fix: &Fix| {
+                if ascii && !fix.command.is_ascii() {
+                    format!("{} (perftop shows it)", fix.title)
+                } else {
+                    fix.command.to_string()
+                }
+            };
+            let fix = f.fixes.first().map_or_else(|| format!("perftop explain {}", f.id), pasted);
             format!("{sign} {}\n  {}: {cost}{}{symptoms} ({seen})\n  do: {fix}\n", d.verdict.says, f.severity.word(), since(f))
         }
         None => {
@@ -53,7 +53,7 @@ pub fn three(d: &Diagnosis, seen: &str, ascii: bool) -> String {
                 "{sign} {}\n  {} s/s of foreground time{works} ({seen})\n  {} checks found nothing{unknown}\n",
                 d.verdict.says,
                 short(time.foreground_s_per_s),
-                d.cleared.len()
+                d.checks().count()
             )
         }
     };

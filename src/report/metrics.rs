@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use crate::detect::diagnosis::Diagnosis;
 use crate::detect::finding::Severity;
+use crate::detect::rules::unexplained;
 
 /// All of them; `age_s`: how old the diagnosis is.
 #[must_use]
@@ -40,7 +41,8 @@ pub fn render(d: &Diagnosis, age_s: f64) -> String {
     for f in d.findings.iter().filter(|f| f.explained_by.is_none() && f.muted.is_none()) {
         let sum = findings.entry((&f.id, &f.source, f.severity.word())).or_default();
         sum.0 += 1.0;
-        sum.1 += f.impact.benefit_s_per_s.unwrap_or(0.0);
+        // What nobody explains has a figure of its own.
+        sum.1 += f.impact.benefit_s_per_s.filter(|_| f.id != unexplained::ID).unwrap_or(0.0);
     }
     let of = |pick: fn(&(f64, f64)) -> f64| -> Vec<(String, f64)> {
         let row = |((id, source, severity), value): (&(&str, &str, &str), &(f64, f64))| {
@@ -53,7 +55,7 @@ pub fn render(d: &Diagnosis, age_s: f64) -> String {
     let raised = |wanted: Severity| d.findings.iter().filter(|f| f.raised() && f.severity == wanted).count() as f64;
     let severities = [Severity::Critical, Severity::Warning].map(|s| (labels(&[("severity", s.word())]), raised(s)));
     gauge("raised", "Causes at warning or above.", &severities);
-    let checks = [("cleared", d.cleared.len()), ("unknown", d.unknown.len())];
+    let checks = [("cleared", d.checks().count()), ("unknown", d.unknown.len())];
     gauge(
         "checks",
         "Checks that found nothing, and those that could not be made.",

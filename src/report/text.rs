@@ -100,11 +100,11 @@ pub fn render(d: &Diagnosis, verbose: bool) -> String {
 
 /// How many checks of each resource found nothing.
 fn counted(out: &mut String, d: &Diagnosis) {
-    let of = |name: &str| d.cleared.iter().filter(|c| resource(&c.id) == name).count();
+    let of = |name: &str| d.checks().filter(|c| resource(&c.id) == name).count();
     let counts = resources().map(|name| (name, of(name))).filter(|(_, n)| *n > 0);
     let counts: Vec<String> = counts.map(|(name, n)| format!("{name} {n}")).collect();
     if !counts.is_empty() {
-        _ = writeln!(out, "cleared  {} checks found nothing (-v lists them): {}", d.cleared.len(), counts.join(" · "));
+        _ = writeln!(out, "cleared  {} checks found nothing (-v lists them): {}", d.checks().count(), counts.join(" · "));
     }
 }
 

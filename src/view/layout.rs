@@ -49,8 +49,8 @@ pub fn triage(area: Rect) -> Triage {
     }
     let verdict = if area.height >= 14 { 5 } else { 3 };
     let spent = match area.height {
-        0..=17 => 0,
-        18..=25 => 2,
+        0..=15 => 0,
+        16..=25 => 2,
         26..=33 => 4,
         34..=47 => 9,
         _ => 13,

@@ -62,8 +62,7 @@ pub fn draw(app: &App, theme: &Theme, frame: &mut Frame<'_>) {
 
 /// Where header, body and footer stand, and a tour between them.
 fn rows(app: &App, area: Rect) -> layout::FrameRows {
-    let tour = if app.tour.is_some() { panels::tour::rows(area.width, area.height) } else { 0 };
-    layout::frame(area, tour)
+    layout::frame(area, panels::tour::rows(app, area))
 }
 
 /// Axes, table headings and whatever else draws by itself know nothing of terminals with ASCII only.

@@ -292,7 +292,7 @@ fn a_replay_of_what_was_kept_goes_through_all_of_it() {
     std::fs::remove_dir_all(state).unwrap();
 }
 
-/// The demo needs nothing of this machine: its incident comes, is copied from, and leaves no file.
+/// The demo needs nothing of this machine: its incident comes, and it leaves no file.
 #[test]
 fn the_demo_runs_from_memory() {
     let home = temporary("demo");

@@ -16,9 +16,8 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use crate::app::{App, Overlay};
+use crate::app::{App, ByHand, Overlay};
 use crate::config::Meaning;
-use crate::detect::command::Language;
 use crate::diagnose::Picture;
 
 use super::postgres;
@@ -53,12 +52,13 @@ pub fn waiting(theme: &Theme, frame: &mut Frame<'_>, area: Rect, notice: Option<
 /// The raw text without boxes, for the terminal's own selection.
 pub fn copy_view(app: &App, scroll: usize, frame: &mut Frame<'_>, area: Rect) {
     let width = usize::from(area.width);
-    let broken = |(language, text): &(Option<Language>, String)| match language {
-        Some(language) => pasteable::broken(text, *language, width),
-        None => wrap(text, width),
+    let lines = |row: &ByHand| match row {
+        // An empty line stays one.
+        ByHand::Text(text) if text.is_empty() => vec![String::new()],
+        ByHand::Text(text) => wrap(text, width),
+        ByHand::Note(language, text) => pasteable::note(text, *language, width),
+        ByHand::Command(language, text) => pasteable::broken(text, *language, width),
     };
-    // An empty line stays one.
-    let lines = |row: &(Option<Language>, String)| if row.1.is_empty() { vec![String::new()] } else { broken(row) };
     let all: Vec<String> = app.copy_text().iter().flat_map(lines).collect();
     let skip = scroll.min(all.len().saturating_sub(usize::from(area.height).saturating_sub(1)));
     for (row, line) in all.iter().skip(skip).take(usize::from(area.height)).enumerate() {

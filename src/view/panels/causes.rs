@@ -67,8 +67,17 @@ fn rows<'a>(app: &App, picture: &'a Picture, theme: &Theme, inside: Rect) -> Vec
         let symptoms: Vec<&Finding> = d.findings.iter().filter(|s| s.explained_by.as_deref() == Some(f.key.as_str())).collect();
         for (i, s) in symptoms.iter().enumerate() {
             let branch = if i + 1 == symptoms.len() { theme.pick("╰", "`") } else { theme.pick("├", "|") };
-            let text = cut(&format!("{:BEFORE$}{branch} {}", "", s.title), width, theme);
-            rows.push((Line::from(Span::styled(text, theme.style(Meaning::Muted))), Some(s.key.clone())));
+            let here = Some(s.key.as_str()) == selected;
+            let mark = if here { theme.pick("▸", ">") } else { " " };
+            let text = cut(&format!("{:1$}{branch} {2}", "", BEFORE - 1, s.title), width.saturating_sub(1), theme);
+            let line = Line::from(vec![
+                Span::styled(mark, theme.style(Meaning::Accent)),
+                Span::styled(text, theme.style(if here { Meaning::Text } else { Meaning::Muted })),
+            ]);
+            rows.push((if here { line.style(theme.style(Meaning::Selected)) } else { line }, Some(s.key.clone())));
+            if here {
+                at = rows.len();
+            }
         }
     }
     if d.findings.is_empty() {
@@ -79,7 +88,7 @@ fn rows<'a>(app: &App, picture: &'a Picture, theme: &Theme, inside: Rect) -> Vec
     let left = height.saturating_sub(rows.len());
     rows.extend(cleared::counted(d, (width, left), key, theme).into_iter().map(|line| (line, None)));
     // The selected row stays in sight.
-    let skip = (at + 1).saturating_sub(height);
+    let skip = at.saturating_sub(height);
     rows.split_off(skip.min(rows.len()))
 }
 

@@ -9,6 +9,7 @@ use crate::diagnose::Picture;
 use crate::model::facts::DiskFacts;
 use crate::model::unit::{bytes, count, short};
 use crate::view::theme::Theme;
+use crate::view::widgets::text::cut;
 use crate::view::widgets::{lines, titled};
 
 /// ```text
@@ -30,7 +31,7 @@ pub fn draw(picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect)
     let row = |cell: &dyn Fn(&Column) -> String, meaning| {
         // The name at the left, figures at the right.
         let text = |(n, c): (usize, &&Column)| match n {
-            0 => format!("{:<1$}", cell(c), c.width),
+            0 => format!("{:<1$}", cut(&cell(c), c.width - 1, theme), c.width),
             _ => format!("{:>1$}", cell(c), c.width),
         };
         Line::from(Span::styled(columns.iter().enumerate().map(text).collect::<String>(), theme.style(meaning)))

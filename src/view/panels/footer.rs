@@ -18,15 +18,15 @@ use crate::view::widgets::text::{fit, typed};
 /// ```
 pub fn draw(app: &App, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let context = app.context();
-    let line = if let Some(notice) = &app.notice {
-        Line::from(Span::styled(format!(" {notice}"), theme.style(Meaning::Accent)))
-    } else if let Some((_, reason)) = &app.muting {
+    let line = if let Some((_, reason)) = &app.muting {
         typed(" mute because: ", reason, "   such as `2h deploy under way`; default 1h", theme)
     } else if app.processes.filter.editing {
         let hint = "   words, or cpu>0.5 mem>1G state=D group~web port=80; Enter applies it, Esc clears it";
         typed(" filter: ", &app.processes.filter.input, hint, theme)
     } else if let Some(view) = app.server().filter(|view| view.filter.editing) {
         typed(" filter: ", &view.filter.input, "   words that a row must hold; Enter applies it, Esc clears it", theme)
+    } else if let Some(notice) = &app.notice {
+        Line::from(Span::styled(format!(" {notice}"), theme.style(Meaning::Accent)))
     } else {
         let spans = shown(app, context, usize::from(area.width)).into_iter().flat_map(|r| {
             [

@@ -9,7 +9,7 @@ use crate::config::Meaning;
 use crate::detect::diagnosis::Time;
 use crate::diagnose::Picture;
 use crate::model::history::{Group, History, Ring};
-use crate::model::unit::{seconds, short};
+use crate::model::unit::short;
 use crate::view::theme::Theme;
 use crate::view::widgets::{graph, lines, titled};
 
@@ -103,9 +103,24 @@ fn parts(time: &Time, theme: &Theme) -> Vec<Part> {
         let style = theme.style(part.meaning);
         let index = before.filter(|(last, _)| *last == style).map_or(0, |(_, index)| (index + 1) % FILLS.len());
         part.fill = FILLS[index];
+        part.letter = if index % 2 == 1 { capital(part.letter) } else { part.letter };
         before = Some((style, index));
     }
     parts.into_iter().map(|(_, part)| part).collect()
+}
+
+/// Of two neighbours with one letter the second has it as a capital.
+const fn capital(letter: &'static str) -> &'static str {
+    match letter.as_bytes() {
+        b"w" => "W",
+        b"c" => "C",
+        b"q" => "Q",
+        b"m" => "M",
+        b"i" => "I",
+        b"p" => "P",
+        b"d" => "D",
+        _ => "O",
+    }
 }
 
 /// The whole width is the foreground's time; each part is as long as its share.
@@ -152,10 +167,12 @@ fn history(picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) 
     let [scale, right] = Layout::horizontal([Constraint::Length(SCALE), Constraint::Min(1)]).areas(area);
     let [plot, axis] = Layout::vertical([Constraint::Min(1), Constraint::Length(1)]).areas(right);
     let rings: Vec<_> = groups(&picture.history).map(|(ring, m, _, letter)| (ring, theme.style(m), letter)).collect();
-    let second = picture.at.mono_ns / 1_000_000_000;
+    let apart_s = apart(&picture.history);
+    // The number of the newest point: a recording may have one each five seconds.
+    let number = (picture.at.mono_ns as f64 / 1e9 / apart_s) as u64;
     let known = rings.iter().map(|(ring, _, _)| ring.len()).max().unwrap_or(0);
     let span = graph::Span::of(known, usize::from(plot.width));
-    let top = graph::stacked(&rings, 0.2, (second, span), theme, frame, plot);
+    let top = graph::stacked(&rings, 0.2, (number, span), theme, frame, plot);
     let muted = theme.style(Meaning::Muted);
     let end = usize::from(SCALE) - 1;
     let figure = |text: String| Line::from(Span::styled(format!("{text:>end$}"), muted));
@@ -168,13 +185,26 @@ fn history(picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) 
         rows[last] = figure("0".to_owned());
     }
     lines(&rows, theme, frame, scale);
-    let back = |part: usize| format!("-{}", seconds((span.seconds() * part / 2) as f64));
-    let (left, middle) = (back(2), back(1));
+    let back = |part: f64| ago(span.points() as f64 * apart_s * part);
+    let (left, middle) = (back(1.0), back(0.5));
     let width = usize::from(axis.width);
     let half = (width / 2).saturating_sub(middle.width() / 2);
     let mut text = format!("{left:<half$}{middle}");
     text = format!("{text}{:>1$}", "now", width.saturating_sub(text.width()));
     lines(&[Line::from(Span::styled(text, muted))], theme, frame, axis);
+}
+
+/// Seconds between two points, to a half: looks come a little early or late.
+fn apart(h: &History) -> f64 {
+    let between = h.at_ms.front().zip(h.at_ms.back()).map_or(0, |(first, last)| last - first);
+    let mean_s = between as f64 / 1e3 / h.at_ms.len().saturating_sub(1).max(1) as f64;
+    ((mean_s * 2.0).round() / 2.0).max(0.5)
+}
+
+/// `-45 s`, `-2:30`.
+fn ago(s: f64) -> String {
+    let s = s.round() as u64;
+    if s < 120 { format!("-{s} s") } else { format!("-{}:{:02}", s / 60, s % 60) }
 }
 
 #[cfg(test)]
@@ -221,7 +251,14 @@ mod tests {
             assert!(parts[1].fill != parts[2].fill, "neighbours of one colour differ");
         }
         let plain = theme(Depth::None, true);
-        assert_eq!(bar(&parts(&time, &plain), time.foreground_s_per_s, 8, &plain).to_string(), "wwddddcc");
+        assert_eq!(bar(&parts(&time, &plain), time.foreground_s_per_s, 8, &plain).to_string(), "wwddDDcc");
+    }
+
+    #[test]
+    fn the_axis_tells_the_time_of_the_points_however_far_apart_they_are() {
+        let at = |every_ms: i64| apart(&History { at_ms: (0..50).map(|n| n * every_ms).collect(), ..History::default() });
+        assert_eq!((at(1003), at(4998), at(250), apart(&History::default())), (1.0, 5.0, 0.5, 0.5));
+        assert_eq!((ago(55.0), ago(150.0), ago(441.0)), ("-55 s".into(), "-2:30".into(), "-7:21".into()));
     }
 
     #[test]

@@ -11,14 +11,13 @@ use crate::view::theme::Theme;
 use crate::view::widgets::text::wrap;
 use crate::view::widgets::{lines, titled};
 
-/// Rows that it takes, with its box, of so many.
+/// Rows that it takes, with its box: all of what it says, on a screen that has room for more.
 #[must_use]
-pub const fn rows(width: u16, height: u16) -> u16 {
-    match (width, height) {
-        (_, 0..=15) => 0,
-        (0..=99, _) => 5,
-        _ => 4,
-    }
+pub fn rows(app: &App, area: Rect) -> u16 {
+    const LEAST_BESIDE: u16 = 14;
+    let Some((_, _, says)) = app.tour_step() else { return 0 };
+    let lines = wrap(&says, usize::from(area.width).saturating_sub(4)).len() as u16;
+    if lines + 2 + LEAST_BESIDE > area.height { 0 } else { lines + 2 }
 }
 
 /// ```text
@@ -27,7 +26,7 @@ pub const fn rows(width: u16, height: u16) -> u16 {
 /// ╰─────────────────────────────────────────────────────────────────────────────────╯
 /// ```
 pub fn draw(app: &App, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
-    let Some((number, of, says)) = app.tour.as_ref().and_then(crate::app::Tour::step) else { return };
+    let Some((number, of, says)) = app.tour_step() else { return };
     let keys = format!("{} next · {} ends the tour", app.key_of(Action::TourNext), app.key_of(Action::TourEnd));
     let inside = titled(&format!("Tour, {number} of {of}"), &keys, theme, frame, area);
     let text = wrap(&theme.text(&says), usize::from(inside.width)).into_iter();

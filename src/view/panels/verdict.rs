@@ -95,7 +95,7 @@ fn calm(app: &App, d: &Diagnosis, width: usize, theme: &Theme) -> Vec<Line<'stat
         n => format!(", {n} could not be made"),
     };
     let of = if sources == 1 { "the host".to_owned() } else { format!("{sources} sources") };
-    let looked = format!("{}{} checks of {of} found nothing{unknown}", " ".repeat(INDENT), d.cleared.len());
+    let looked = format!("{}{} checks of {of} found nothing{unknown}", " ".repeat(INDENT), d.checks().count());
     let key = format!("{} lists them", app.key_of(Action::Cleared));
     rows.push(Line::from(Span::styled(ends(&looked, &key, width), theme.style(Meaning::Muted))));
     rows

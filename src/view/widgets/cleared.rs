@@ -34,12 +34,12 @@ pub fn counted(d: &Diagnosis, (width, rows): (usize, usize), key: &str, theme: &
         return all;
     }
     let unknown = if d.unknown.is_empty() { String::new() } else { format!(", {} could not be made", d.unknown.len()) };
-    let text = format!("{} other checks found nothing{unknown}; {key} lists them", d.cleared.len());
+    let text = format!("{} other checks found nothing{unknown}; {key} lists them", d.checks().count());
     vec![line(theme.pick("✓", "+"), &text, Meaning::Muted, width, theme)]
 }
 
 fn of<'a>(d: &'a Diagnosis, name: &'a str) -> impl Iterator<Item = &'a crate::detect::diagnosis::Cleared> {
-    d.cleared.iter().filter(move |c| !c.id.starts_with("source.") && resource(&c.id) == name)
+    d.checks().filter(move |c| resource(&c.id) == name)
 }
 
 fn line(sign: &str, text: &str, meaning: Meaning, width: usize, theme: &Theme) -> Line<'static> {

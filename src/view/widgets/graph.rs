@@ -35,13 +35,13 @@ impl Span {
         let whole = Self::whole(width);
         let wide = [4, 2].into_iter().map(|wide| Self { per: 1, wide, width });
         let narrow = (1..whole.per).map(|per| Self { per, wide: 1, width });
-        wide.chain(narrow).find(|span| span.seconds() >= known).unwrap_or(whole)
+        wide.chain(narrow).find(|span| span.points() >= known).unwrap_or(whole)
     }
 
-    /// Points that it shows, one a second, at most what a ring holds.
+    /// Points from one end to the other, whether or not a ring holds as many.
     #[must_use]
-    pub fn seconds(self) -> usize {
-        (self.width / self.wide * self.per).min(POINTS)
+    pub const fn points(self) -> usize {
+        self.width / self.wide * self.per
     }
 }
 
@@ -162,8 +162,8 @@ mod tests {
     #[test]
     fn a_graph_reaches_back_as_far_as_there_is_something_and_fills_its_width() {
         let of = |known| Span::of(known, 110);
-        assert_eq!((of(1).seconds(), of(27).seconds(), of(28).seconds()), (27, 27, 55));
-        assert_eq!((of(56).seconds(), of(111).seconds(), of(300).seconds()), (110, 220, 300));
+        assert_eq!((of(1).points(), of(27).points(), of(28).points()), (27, 27, 55));
+        assert_eq!((of(56).points(), of(111).points(), of(300).points()), (110, 220, 330));
         let mut ring = Ring::default();
         (0..20).for_each(|i| ring.push(Some(f64::from(i))));
         let columns = columns(&ring, of(20), 19);
