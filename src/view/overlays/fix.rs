@@ -15,29 +15,27 @@ use crate::view::widgets::text::wrap;
 /// Draws fix number `index` of the selected finding.
 pub fn draw(app: &App, index: usize, scroll: usize, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let close = app.key_of(Action::Close);
-    let text = format!(" this finding no longer holds; {close} closes the card");
-    let gone = || Line::from(Span::styled(text, theme.style(Meaning::Good)));
+    let text = format!("this finding no longer holds; {close} closes the card");
+    let gone = || Line::from(Span::styled(text.clone(), theme.style(Meaning::Good)));
     let Some((finding, fix)) = app.finding().and_then(|f| Some((f, f.fixes.get(index)?))) else {
-        let inside = super::boxed::boxed("Fix", &format!("{close} close"), 100, theme, frame, area);
-        return super::boxed::scrolled(&[gone()], 0, theme, frame, inside);
+        let keys = format!("{close} close");
+        return super::boxed::fitting(("Fix", &keys), 100, |_| vec![gone()], (theme, 0), frame, area);
     };
     let count = finding.fixes.len();
     let keys = format!("{} copy · {} next · {close} close", app.key_of(Action::CopyFix), app.key_of(Action::NextFix));
     let title = format!("Fix {} of {count}", index + 1);
-    let inside = super::boxed::boxed(&title, &keys, 100, theme, frame, area);
-    let width = usize::from(inside.width).saturating_sub(2);
-    super::boxed::scrolled(&rows(fix, width, theme), scroll, theme, frame, inside);
+    super::boxed::fitting((&title, &keys), 100, |width| rows(fix, width, theme), (theme, scroll), frame, area);
 }
 
 fn rows(fix: &Fix, width: usize, theme: &Theme) -> Vec<Line<'static>> {
     let phase = if fix.phase == Phase::Relief { "RELIEF" } else { "CURE" };
     let mut rows =
-        vec![Line::from(Span::styled(format!(" {phase}: {}", fix.title), theme.style(Meaning::Title))), Line::default()];
+        vec![Line::from(Span::styled(format!("{phase}: {}", fix.title), theme.style(Meaning::Title))), Line::default()];
     let mut put = |label: &str, text: &str, meaning: Meaning| {
-        for (i, part) in wrap(text, width.saturating_sub(12)).into_iter().enumerate() {
+        for (i, part) in wrap(text, width.saturating_sub(11)).into_iter().enumerate() {
             let label = if i == 0 { label } else { "" };
             rows.push(Line::from(vec![
-                Span::styled(format!(" {label:<10} "), theme.style(Meaning::Muted)),
+                Span::styled(format!("{label:<10} "), theme.style(Meaning::Muted)),
                 Span::styled(part, theme.style(meaning)),
             ]));
         }

@@ -83,8 +83,9 @@ fn evidence(e: &Evidence, prefix: &str, width: usize, theme: &Theme) -> Line<'st
     let over = prefix.is_empty() && e.limit.is_some_and(|l| e.value >= l);
     let limit = e.held_against();
     // Where there is little room the origin gives way: `i` shows it.
-    let with_origin = width >= 84;
-    let claim_width = width.saturating_sub(1 + 10 + 20 + if with_origin { 18 } else { 0 }).max(12);
+    const ORIGIN: usize = 24;
+    let with_origin = width >= 92;
+    let claim_width = width.saturating_sub(1 + 10 + 20 + if with_origin { ORIGIN } else { 0 }).max(12);
     let claim = cut(&format!("{prefix}{}", e.claim), claim_width, theme);
     let meaning = if prefix.is_empty() { Meaning::Text } else { Meaning::Muted };
     Line::from(vec![
