@@ -101,7 +101,7 @@ impl FromArgMatches for Servers {
 pub enum Command {
     /// Judge once and print; exit code 0 healthy, 1 warning, 2 critical, 3 unknown
     Check(Check),
-    /// The newest verdict in three lines: of a screen or a recorder that runs, else of three seconds of now
+    /// The latest verdict in three lines: from a running screen or recorder, else from three seconds of sampling
     Why(Why),
     /// The findings as metrics, for a Prometheus to scrape
     Export(Export),
@@ -147,7 +147,7 @@ pub struct Check {
     #[arg(long, value_enum)]
     pub format: Option<Format>,
     /// The verdict in one line, for prompts and status bars
-    #[arg(long, conflicts_with = "format")]
+    #[arg(long, conflicts_with_all = ["format", "fleet", "capacity", "kpis"])]
     pub line: bool,
     /// Cut that line to so many columns
     #[arg(long, value_name = "COLUMNS", requires = "line")]
@@ -198,7 +198,7 @@ pub enum FailOn {
 /// Options of `why`.
 #[derive(Debug, Args)]
 pub struct Why {
-    /// Go on, look at this interval, and print when the verdict is another: plain lines, as a screen reader can follow them
+    /// Keep looking at this interval, and print whenever the verdict changes: plain lines that a screen reader can follow
     #[arg(long, value_name = "DURATION")]
     pub watch: Option<String>,
 }
@@ -206,10 +206,10 @@ pub struct Why {
 /// Options of `export`.
 #[derive(Debug, Args)]
 pub struct Export {
-    /// Where to listen; who can reach it sees what is wrong here, and no names of programs or queries
+    /// Where to listen; whoever can reach it sees what is wrong here, but no names of programs or queries
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9798")]
     pub listen: String,
-    /// Between two looks
+    /// Time between two samples
     #[arg(long, value_name = "DURATION", default_value = "5s")]
     pub every: String,
 }

@@ -69,7 +69,7 @@ fn why_asks_the_recorder_that_runs_and_else_looks_itself() {
     std::fs::create_dir_all(&state).unwrap();
     let alone = perftop(&state, &["why"]);
     let text = String::from_utf8_lossy(&alone.stdout).into_owned();
-    assert!(text.lines().count() == 3 && text.contains("(seen for 3.0 s now)"), "{alone:?}");
+    assert!(text.lines().count() == 3 && text.contains("(sampled for 3.0 s)"), "{alone:?}");
     let file = state.join("night.perftop");
     let mut recorder = Command::new(env!("CARGO_BIN_EXE_perftop"))
         .args(["record", "--no-config", "--no-discover", "--every", "1s"])
@@ -81,7 +81,7 @@ fn why_asks_the_recorder_that_runs_and_else_looks_itself() {
     let text = loop {
         let out = perftop(&state, &["why"]);
         let text = String::from_utf8_lossy(&out.stdout).into_owned();
-        if text.contains("ago by a perftop that runs") {
+        if text.contains("ago by a running perftop") {
             break text;
         }
         assert!(start.elapsed() < Duration::from_secs(40), "{out:?}");

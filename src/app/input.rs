@@ -52,12 +52,6 @@ impl Input {
     }
 }
 
-impl From<&str> for Input {
-    fn from(text: &str) -> Self {
-        Self { text: text.to_owned(), behind: 0 }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -64,6 +64,20 @@ pub enum Screen {
     Dashboard,
 }
 
+impl Screen {
+    /// Which keys count on it.
+    #[must_use]
+    pub const fn context(self) -> Context {
+        match self {
+            Self::Triage => Context::Triage,
+            Self::Host => Context::Host,
+            Self::Server(_) => Context::Server,
+            Self::Diagnose => Context::Diagnose,
+            Self::Dashboard => Context::Dashboard,
+        }
+    }
+}
+
 /// What lies on top, last on top of all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Overlay {
@@ -323,14 +337,10 @@ impl App {
         if palette || typed || self.muting.is_some() {
             return Context::Editing;
         }
-        match (self.overlays.last(), self.screen) {
-            (Some(Overlay::Time { .. }), _) => Context::Time,
-            (Some(_), _) => Context::Overlay,
-            (None, Screen::Triage) => Context::Triage,
-            (None, Screen::Host) => Context::Host,
-            (None, Screen::Server(_)) => Context::Server,
-            (None, Screen::Diagnose) => Context::Diagnose,
-            (None, Screen::Dashboard) => Context::Dashboard,
+        match self.overlays.last() {
+            Some(Overlay::Time { .. }) => Context::Time,
+            Some(_) => Context::Overlay,
+            None => self.screen.context(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::keymap::{Action, Context, Key, Row};
 use super::tables::ServerView;
-use super::{App, Effect, Overlay, Screen};
+use super::{App, Effect, Overlay};
 
 /// Other words for it: what people type who do not know ours.
 const fn also(action: Action) -> &'static str {
@@ -45,13 +45,7 @@ impl App {
     /// The actions that count on this screen and hold every word that was typed.
     #[must_use]
     pub fn palette_rows(&self, text: &str) -> Vec<&Row> {
-        let here = match self.screen {
-            Screen::Triage => Context::Triage,
-            Screen::Host => Context::Host,
-            Screen::Server(_) => Context::Server,
-            Screen::Diagnose => Context::Diagnose,
-            Screen::Dashboard => Context::Dashboard,
-        };
+        let here = self.screen.context();
         let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
         let counts = |r: &&Row| {
             let context = r.binding.context;

@@ -53,9 +53,7 @@ impl Incident {
                 "A PostgreSQL server, seconds before the page: all is calm. Then somebody leaves a transaction open over lunch."
             }
             Self::Cache => "A Redis cache, seconds before the page: all is calm. Then more is written to it than it may hold.",
-            Self::Elsewhere => {
-                "A web service, seconds before the page: all is calm. Then another host that it asks becomes slow."
-            }
+            Self::Elsewhere => "A web service, seconds before the page: all is calm. Then a host that it calls becomes slow.",
         }
     }
 }
@@ -79,19 +77,19 @@ enum Until {
 
 /// The steps, after what the incident itself says.
 const STEPS: [(&str, Until); 6] = [
-    ("The bar shows where the time of whoever serves somebody goes. Wait a moment …", Until::Raised),
+    ("The bar shows where the time of everything that serves requests goes. Wait a moment …", Until::Raised),
     (
-        "There it is: what is wrong, what it costs, since when. The bar shows what is waited for, the list ranks causes by the seconds that they cost, \
-         Why has the figures. Press {open} to see what to do.",
+        "There it is: what is wrong, what it costs, since when. The bar shows what is waited for, the list ranks causes by the seconds they cost, \
+         Why shows the figures. Press {open} to see what to do.",
         Until::Opened,
     ),
     (
-        "Relief first, then cure: where to run it, what it needs, its risk, how to check it and to undo it. perftop itself never changes anything. \
+        "Relief first, then cure: where to run it, what it needs, its risk, how to verify and undo it. perftop itself never changes anything. \
          Press {copy} to copy it.",
         Until::Copied,
     ),
     (
-        "Sent to your clipboard. Press 6 for the way from the symptom to the cause: each question with a check to make by hand.",
+        "Copied: the last line says where to. Press {chart} for the way from the symptom to the cause: each question with a check to make by hand.",
         Until::Chart,
     ),
     (
@@ -99,7 +97,7 @@ const STEPS: [(&str, Until); 6] = [
         Until::Elsewhere,
     ),
     (
-        "That is all: {help} has every key, {cleared} lists what was ruled out, {quit} goes back and leaves. On a machine of yours type perftop.",
+        "That is all: {help} has every key, {cleared} lists what was ruled out, {quit} goes back and leaves. On your own machine, type perftop.",
         Until::Left,
     ),
 ];
@@ -120,7 +118,7 @@ impl Tour {
 }
 
 /// The keys that steps name.
-const KEYS: [(&str, Action); 10] = [
+const KEYS: [(&str, Action); 11] = [
     ("{open}", Action::Open),
     ("{copy}", Action::CopyFix),
     ("{chart}", Action::Diagnose),
@@ -131,6 +129,7 @@ const KEYS: [(&str, Action); 10] = [
     ("{after}", Action::IncidentAfter),
     ("{help}", Action::Help),
     ("{cleared}", Action::Cleared),
+    ("{quit}", Action::Close),
 ];
 
 impl App {
@@ -140,8 +139,7 @@ impl App {
         let tour = self.tour.as_ref()?;
         let (says, _) = STEPS.get(tour.at)?;
         let begins = if tour.at == 0 { format!("{} ", tour.incident.begins()) } else { String::new() };
-        let named = KEYS.iter().chain(&[("{quit}", Action::Close)]);
-        let says = named.fold((*says).to_owned(), |text, (word, action)| text.replace(word, self.keymap.first(*action)));
+        let says = KEYS.iter().fold((*says).to_owned(), |text, (word, action)| text.replace(word, self.keymap.first(*action)));
         Some((tour.at + 1, STEPS.len(), format!("{begins}{says}")))
     }
 

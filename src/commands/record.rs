@@ -8,6 +8,7 @@ use crate::collect::clock;
 use crate::config::Settings;
 use crate::diagnose::{Recording, RecordingState};
 use crate::engine::{Handle, LiveOptions, live};
+use crate::model::foreign::Foreign;
 use crate::model::unit::seconds;
 use crate::record::writer::{Target, Writer};
 use crate::record::{journal, kept};
@@ -60,11 +61,12 @@ pub fn run(options: &Record, settings: &Settings) -> Result<u8, Failure> {
     });
     if let Some(file) = writer.file() {
         // On a pipe somebody else draws on this terminal.
-        let how = if before { "goes on in" } else { "records to" };
+        let how = if before { "appends to" } else { "records to" };
         let until = options.for_.as_ref().map_or_else(|| "until Ctrl-C".to_owned(), |time| format!("for {time}"));
         let every = seconds(every.as_secs_f64());
         let keep = seconds(keep.as_secs_f64());
-        crate::bug::say(&format!("{how} {}: a sample each {every}, the last {keep}, {until}", file.display()));
+        let said = format!("{how} {}: a sample each {every}, the last {keep}, {until}", file.display());
+        crate::bug::say(Foreign::from(said.as_str()).shown());
     }
     writer.params = settings.params().0.into_iter().map(|((rule, name), value)| (rule, name, value)).collect();
     let ticks = length.map(|l| u64::try_from(l.as_millis() / every.as_millis()).unwrap_or(1) + 1);

@@ -1,4 +1,4 @@
-//! `perftop why`: the newest verdict in three lines, from a screen or a recorder that runs, else from three seconds of now.
+//! `perftop why`: the latest verdict in three lines, from a running screen or recorder, else from three seconds of sampling.
 
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
@@ -33,8 +33,8 @@ pub fn run(options: &Why, settings: &Settings, named: bool) -> Result<u8, Failur
     }
     // Who names a server asks about it: one that runs may watch others.
     let (diagnosis, seen) = match said(settings).filter(|_| !named) {
-        Some((diagnosis, ago_s)) => (diagnosis, format!("seen {} ago by a perftop that runs", seconds(ago_s))),
-        None => (now(settings, LEAST)?, format!("seen for {} now", seconds(LEAST.as_secs_f64()))),
+        Some((diagnosis, ago_s)) => (diagnosis, format!("seen {} ago by a running perftop", seconds(ago_s))),
+        None => (now(settings, LEAST)?, format!("sampled for {}", seconds(LEAST.as_secs_f64()))),
     };
     print(&brief::three(&diagnosis, &seen, ascii))?;
     Ok(diagnosis.health.status.exit_code())
@@ -55,7 +55,7 @@ fn said(settings: &Settings) -> Option<(Diagnosis, f64)> {
     (here && !diagnosis.provisional).then_some((diagnosis, (now_ms - at_ms).max(0) as f64 / 1e3))
 }
 
-/// Prints each verdict that is another than the one before, with when it came.
+/// Prints each verdict that differs from the one before, and when it came.
 fn follow(every: Duration, settings: &Settings, ascii: bool) -> Result<u8, Failure> {
     if every < Duration::from_millis(250) {
         return Err(Failure::Usage("--watch must be at least 250ms".into()));

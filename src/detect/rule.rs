@@ -71,11 +71,11 @@ kinds!(judges);
 #[must_use]
 pub fn matches(pattern: &str, id: &str) -> bool {
     let of = |id: &str| pattern.strip_suffix('*').map_or(pattern == id, |family| id.starts_with(family));
-    of(id) || brief(id).is_some_and(of)
+    of(id) || of(brief(id))
 }
 
 /// An id as the screen writes it: what is the host's without its name.
 #[must_use]
-pub fn brief(id: &str) -> Option<&str> {
-    id.strip_prefix("host.")
+pub fn brief(id: &str) -> &str {
+    id.strip_prefix("host.").unwrap_or(id)
 }

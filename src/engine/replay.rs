@@ -265,7 +265,7 @@ async fn run(mut playback: Playback, options: ReplayOptions, pictures: Pictures,
                     }
                     if !found {
                         let end = playback.next_ms().is_none();
-                        let said = if end { "no later incident: this is the end of the recording" } else { "none up to here; once more looks further" };
+                        let said = if end { "no later incident: this is the end of the recording" } else { "none up to here; press again to look further" };
                         _ = nothing.try_send(said.into());
                     }
                 }
@@ -276,7 +276,7 @@ async fn run(mut playback: Playback, options: ReplayOptions, pictures: Pictures,
                         (playback, paused, step) = (there, true, true);
                     }
                     if !found {
-                        let further = "none back to here; once more looks further";
+                        let further = "none back to here; press again to look further";
                         let said = if to_ms.is_some() { further } else { "no earlier incident in this recording" };
                         _ = nothing.try_send(said.into());
                     }

@@ -219,12 +219,13 @@ fn runs(path: &Path) -> Option<Vec<(i64, i64)>> {
 }
 
 /// What was said last in a directory of sessions, as JSON, and when; `None` where that is before `since_ms`. Only files that were written to
-/// since then are opened.
+/// since then are opened, and only this user's or root's: what they say is shown with its fix, and a link may lead anywhere.
 #[must_use]
 pub fn newest(dir: &Path, since_ms: i64) -> Option<(i64, Vec<u8>)> {
+    let me = rustix::process::geteuid().as_raw();
     let written = |path: &PathBuf| {
-        let at = std::fs::metadata(path).and_then(|m| m.modified()).ok()?;
-        let ms = at.duration_since(std::time::UNIX_EPOCH).ok()?.as_millis();
+        let file = std::fs::metadata(path).ok().filter(|m| [me, 0].contains(&m.uid()))?;
+        let ms = file.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?.as_millis();
         (i64::try_from(ms).ok()? >= since_ms).then_some(())
     };
     let fresh = files(dir).into_iter().filter(|path| written(path).is_some());

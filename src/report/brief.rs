@@ -31,13 +31,11 @@ pub fn three(d: &Diagnosis, seen: &str, ascii: bool) -> String {
                 1 => "; explains one symptom".to_owned(),
                 n => format!("; explains {n} symptoms"),
             };
-            // What is spelled in other letters must not be pasted.
-            let pasted = |fix: &Fix| {
-                if ascii && !fix.command.is_ascii() {
-                    format!("{} (perftop shows it)", fix.title)
-                } else {
-                    fix.command.to_string()
-                }
+            let pasted = |fix: &Fix| match fix.preflight.iter().find(|check| !check.ok) {
+                // Not to be pasted as it is: something stands in the way, or it is spelled in letters that are lost here.
+                Some(check) => format!("{}; but first: {}", fix.title, check.what),
+                None if ascii && !fix.command.is_ascii() => format!("{} (perftop shows it)", fix.title),
+                None => fix.command.to_string(),
             };
             let fix = f.fixes.first().map_or_else(|| format!("perftop explain {}", f.id), pasted);
             format!("{sign} {}\n  {}: {cost}{}{symptoms} ({seen})\n  do: {fix}\n", d.verdict.says, f.severity.word(), since(f))

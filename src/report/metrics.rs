@@ -1,5 +1,5 @@
-//! The diagnosis as metrics for a Prometheus to scrape: text format 0.0.4, gauges only. Names of programs and queries are in none of them:
-//! a label of a culprit would be a new series each time.
+//! The diagnosis as metrics for a Prometheus to scrape: text format 0.0.4, gauges only. No names of programs or queries: each culprit would be
+//! a new series.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -37,20 +37,21 @@ pub fn render(d: &Diagnosis, age_s: f64) -> String {
     let states: Vec<_> = time.states.iter().map(|s| (labels(&[("state", s.state.id())]), s.s_per_s)).collect();
     gauge("state_ratio", "Foreground time by what it is spent on, seconds per second.", &states);
     // Several of one kind at one server are one series.
-    let mut findings: BTreeMap<(&str, &str, &str), (f64, f64)> = BTreeMap::new();
+    let mut findings: BTreeMap<(&str, &str, &str), (f64, Option<f64>)> = BTreeMap::new();
     for f in d.findings.iter().filter(|f| f.explained_by.is_none() && f.muted.is_none()) {
         let sum = findings.entry((&f.id, &f.source, f.severity.word())).or_default();
         sum.0 += 1.0;
-        // What nobody explains has a figure of its own.
-        sum.1 += f.impact.benefit_s_per_s.filter(|_| f.id != unexplained::ID).unwrap_or(0.0);
+        // What nobody explains has a figure of its own; what costs no seconds, or not yet, has none.
+        let benefit = f.impact.benefit_s_per_s.filter(|_| f.id != unexplained::ID);
+        sum.1 = benefit.map(|b| b + sum.1.unwrap_or(0.0)).or(sum.1);
     }
-    let of = |pick: fn(&(f64, f64)) -> f64| -> Vec<(String, f64)> {
-        let row = |((id, source, severity), value): (&(&str, &str, &str), &(f64, f64))| {
-            (labels(&[("id", id), ("source", source), ("severity", severity)]), pick(value))
+    let of = |pick: fn(&(f64, Option<f64>)) -> Option<f64>| -> Vec<(String, f64)> {
+        let row = |((id, source, severity), value): (&(&str, &str, &str), &(f64, Option<f64>))| {
+            Some((labels(&[("id", id), ("source", source), ("severity", severity)]), pick(value)?))
         };
-        findings.iter().map(row).collect()
+        findings.iter().filter_map(row).collect()
     };
-    gauge("findings", "Causes that are there, by finding, server and severity.", &of(|v| v.0));
+    gauge("findings", "Causes that are there, by finding, server and severity.", &of(|v| Some(v.0)));
     gauge("finding_ratio", "What they cost: seconds per second that would be gained without them.", &of(|v| v.1));
     let raised = |wanted: Severity| d.findings.iter().filter(|f| f.raised() && f.severity == wanted).count() as f64;
     let severities = [Severity::Critical, Severity::Warning].map(|s| (labels(&[("severity", s.word())]), raised(s)));

@@ -56,5 +56,5 @@ const fn joined() -> [&'static Rule; count()] {
 /// The rule of that id.
 #[must_use]
 pub fn find(id: &str) -> Option<&'static Rule> {
-    RULES.iter().copied().find(|rule| rule.id == id || brief(rule.id) == Some(id))
+    RULES.iter().copied().find(|rule| rule.id == id || brief(rule.id) == id)
 }

@@ -238,9 +238,9 @@ impl Context<'_> {
         let own = |per_s: f64, taken: u64| (per_s - taken as f64 / dt_s.unwrap_or(1.0)).max(0.0);
         let read = per_s(&|r| r.io.map(|io| io.read_bytes)).map(|v| own(v, taken.read_bytes));
         let written = per_s(&|r| r.io.map(io_written)).map(|v| own(v, taken.written_bytes));
-        let children = |known: f64| {
+        let children = |known: u64| {
             let all = before.and_then(|_| per_s(&|r| Some(r.child_ticks)))?;
-            Some((all - known / dt_s.unwrap_or(1.0)).max(0.0) / self.ticks_per_s)
+            Some((all - known as f64 / dt_s.unwrap_or(1.0)).max(0.0) / self.ticks_per_s)
         };
         let moves = read.zip(written).map(|(read, written)| read + written);
         let rss = |r: &ProcRaw| r.rss_pages as f64 * self.page_bytes as f64;
@@ -271,7 +271,7 @@ impl Context<'_> {
             major_faults_per_s: per_s(&|r| Some(r.major_faults)),
             cgroups: row.cgroups.clone(),
             slices_per_s: per_s(&|r| r.sched.filter(|s| s.all_threads).map(|s| s.slices)),
-            children_cpu: children(taken.ticks_before as f64),
+            children_cpu: children(taken.ticks_before),
             short_lived_cpu: children(taken.ticks),
             processor: row.processor,
             pinned: row.pinned.clone(),

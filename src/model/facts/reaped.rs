@@ -14,7 +14,7 @@ pub(super) struct Reaped {
     /// The CPU time that they and their children had used when the window began, ticks.
     pub(super) ticks_before: u64,
     /// All that was used by those that were not short-lived, ticks: until they were seen last, and from there on as before.
-    pub(super) ticks: f64,
+    pub(super) ticks: u64,
 }
 
 /// Bytes that went, or will go, to a disk.
@@ -62,7 +62,9 @@ pub(super) fn reaped(old: Option<&HostSweep>, sweeps: &[&HostSweep], new: &[Proc
         };
         let next_ns = sweeps.iter().map(|s| s.at.mono_ns).find(|ns| *ns > row.mono_ns).unwrap_or(row.mono_ns);
         let rest = worked as f64 * next_ns.saturating_sub(row.mono_ns) as f64 / worked_ns.max(1.0);
-        of.entry(row.ppid).or_default().ticks += used(row) as f64 + rest;
+        let sum = of.entry(row.ppid).or_default();
+        // Whole ticks: their sum is the same in whatever order they come.
+        sum.ticks = sum.ticks.saturating_add(used(row)).saturating_add(rest.round() as u64);
     }
     of
 }

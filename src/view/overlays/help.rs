@@ -31,7 +31,7 @@ pub fn draw(app: &App, scroll: usize, theme: &Theme, frame: &mut Frame<'_>, area
         rows.extend(page(rule, width, theme));
     }
     let widest = app.keymap.rows().iter().map(|r| r.shown.width()).max().unwrap_or(0).min(24);
-    let here = context_of(app.screen);
+    let here = app.screen.context();
     let rank = |c: Context| {
         if c == here {
             0
@@ -73,16 +73,6 @@ const CONTEXTS: [(Context, &str); 8] = [
     (Context::Overlay, "Cards"),
     (Context::Anywhere, "Everywhere"),
 ];
-
-const fn context_of(screen: Screen) -> Context {
-    match screen {
-        Screen::Triage => Context::Triage,
-        Screen::Host => Context::Host,
-        Screen::Server(_) => Context::Server,
-        Screen::Diagnose => Context::Diagnose,
-        Screen::Dashboard => Context::Dashboard,
-    }
-}
 
 /// How a finding is judged.
 fn page(rule: &Rule, width: usize, theme: &Theme) -> Vec<Line<'static>> {

@@ -9,10 +9,11 @@ use crate::app::App;
 use crate::app::keymap::Action;
 use crate::app::target::Target;
 use crate::config::Meaning;
-use crate::detect::diagnosis::Diagnosis;
+use crate::detect::diagnosis::{Diagnosis, Status};
 use crate::detect::finding::{Finding, Muted, Severity};
 use crate::detect::headline::whose;
 use crate::detect::memory::{Outcome, Resolved};
+use crate::detect::rule::brief;
 use crate::diagnose::Picture;
 use crate::model::unit::{seconds, short};
 use crate::view::theme::Theme;
@@ -81,7 +82,9 @@ fn rows<'a>(app: &App, picture: &'a Picture, theme: &Theme, inside: Rect) -> Vec
         }
     }
     if d.findings.is_empty() {
-        rows.push((Line::from(Span::styled("nothing is wrong", theme.style(Meaning::Muted))), None));
+        // What is open, or was not seen, is not well for that.
+        let says = if d.verdict.status == Status::Healthy { "nothing is wrong" } else { "no cause found" };
+        rows.push((Line::from(Span::styled(says, theme.style(Meaning::Muted))), None));
     }
     rows.extend(d.resolved.iter().map(|r| (resolved(r, theme), None)));
     let key = app.key_of(Action::Cleared);
@@ -107,7 +110,7 @@ fn resolved(r: &Resolved, theme: &Theme) -> Line<'static> {
     } else {
         (String::new(), String::new())
     };
-    let id = id.strip_prefix("host.").unwrap_or(id);
+    let id = brief(id);
     Line::from(Span::styled(format!("{sign} {word}{figures}: {id}{predicted}"), theme.style(meaning)))
 }
 

@@ -62,7 +62,9 @@ fn raised(app: &App, d: &Diagnosis, f: &Finding, width: usize, theme: &Theme) ->
     let least = if f.since.known == Known::AtLeast { "at least " } else { "" };
     let cost = d.verdict.cost.as_ref().map_or_else(String::new, |cost| format!("{cost}, "));
     let cost = format!("{} · {cost}{least}since {}Z", f.severity.word(), f.since.at.get(11..19).unwrap_or_default());
-    let fix = f.fixes.first().map(|fix| format!("{} copies: {}", app.key_of(Action::CopyFix), fix.title));
+    // The key copies the fix of what is selected.
+    let selected = app.finding().is_some_and(|chosen| chosen.key == f.key);
+    let fix = f.fixes.first().filter(|_| selected).map(|fix| format!("{} copies: {}", app.key_of(Action::CopyFix), fix.title));
     let cost = Span::styled(format!("{}{cost}", " ".repeat(INDENT)), style);
     let fix = fix.map(|fix| Span::styled(fix, theme.style(Meaning::Accent)));
     match fix {

@@ -4,17 +4,13 @@ use ratatui::text::{Line, Span};
 
 use crate::config::Meaning;
 use crate::detect::diagnosis::Diagnosis;
+use crate::detect::rule::brief;
 use crate::diagnose::chart::{resource, resources};
 use crate::view::theme::Theme;
 use crate::view::widgets::text::{cut, wrap};
 
 /// Cells of a resource's name.
 const NAME: usize = 17;
-
-/// An id without what its resource says.
-fn brief(id: &str) -> &str {
-    id.strip_prefix("host.").unwrap_or(id)
-}
 
 /// A line for each resource; in so few rows that they do not fit, one for all.
 pub fn counted(d: &Diagnosis, (width, rows): (usize, usize), key: &str, theme: &Theme) -> Vec<Line<'static>> {

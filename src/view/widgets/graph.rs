@@ -29,7 +29,7 @@ impl Span {
         Self { per: if per == 0 { 1 } else { per }, wide: 1, width }
     }
 
-    /// The shortest one that holds so many points: it grows in steps, so that a graph is not laid out anew each second.
+    /// The shortest span that holds that many points. It grows in steps, so that the graph is not rescaled every second.
     #[must_use]
     pub fn of(known: usize, width: usize) -> Self {
         let whole = Self::whole(width);

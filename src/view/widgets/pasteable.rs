@@ -78,8 +78,8 @@ fn sql(code: &str, width: usize) -> Vec<String> {
     out
 }
 
-/// At blanks between words where there is one, else anywhere: behind a backslash the next line goes on; single quotes end before it and
-/// begin anew.
+/// At blanks between words where there is one, else anywhere: a backslash continues the line; single quotes are closed before it and opened
+/// again after it.
 fn shell(code: &str, width: usize) -> Vec<String> {
     // Room for a quote, a blank and a backslash.
     let room = width - 2;
