@@ -41,6 +41,11 @@ impl Candidate {
         all.map(|key| format!("{of}|{key}")).collect()
     }
 
+    /// The states in which it keeps others waiting.
+    pub(super) fn waits(&self) -> impl Iterator<Item = State> + '_ {
+        self.found.losses.iter().map(|(state, _)| *state)
+    }
+
     pub(super) fn lost_in(&self, state: State) -> f64 {
         self.found.losses.iter().filter(|(s, _)| *s == state).map(|(_, lost)| lost).sum()
     }

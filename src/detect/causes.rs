@@ -7,6 +7,7 @@ use super::edges::{EDGES, EDGES_TO_REST, Edge, is_symptom};
 use super::finding::Explains;
 use super::ledger::{Ledger, State};
 use super::onset::{Onsets, Suspected};
+use super::trails::Trails;
 use super::verdict::{Facts, evidence};
 use crate::model::unit::Unit;
 
@@ -39,6 +40,28 @@ pub fn see(candidates: &[Candidate], onsets: &mut Onsets, now_ms: i64) {
 pub fn note(candidates: &[Candidate], onsets: &mut Onsets, now_ms: i64) {
     let left = candidates.iter().filter(|c| c.explained_by.is_none() && c.lost() > 0.0 && is_symptom(c.id));
     onsets.note(left.map(|c| (c.key.as_str(), c.lost())), now_ms);
+}
+
+/// What each loses before anything is moved, by key.
+#[must_use]
+pub fn whole(candidates: &[Candidate]) -> BTreeMap<String, f64> {
+    candidates.iter().map(|c| (c.key.clone(), c.lost())).collect()
+}
+
+/// Notes what stands under a cause, and who has lost his: while what piled up behind it is worked off that is said, and nobody is woken.
+pub fn follow(candidates: &mut [Candidate], whole: &BTreeMap<String, f64>, trails: &mut Trails, now_ms: i64) {
+    for c in candidates.iter_mut().filter(|c| c.explained_by.is_none()) {
+        let Some((label, since)) = trails.left(&c.key, c.lost(), now_ms) else { continue };
+        c.found.never_critical = true;
+        let claim = format!("since its cause was seen last ({label}): what piled up is worked off");
+        c.found.evidence.push(evidence(claim, since, Unit::Seconds, None, "judge.onset"));
+    }
+    for c in candidates.iter() {
+        let cause = c.explained_by.as_deref().and_then(|key| candidates.iter().find(|c| c.key == key));
+        if let Some(cause) = cause {
+            trails.stands(&c.key, &cause.subject.label, whole.get(&c.key).copied().unwrap_or(0.0), now_ms);
+        }
+    }
 }
 
 fn apply_all(facts: &Facts<'_>, candidates: &mut [Candidate], edges: &[Edge], onsets: &Onsets) {

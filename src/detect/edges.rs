@@ -12,6 +12,9 @@ use super::redis::joined;
 use super::redis::refill::Refill;
 use super::verdict::Facts;
 
+mod accepting;
+mod network;
+
 /// The fraction of what a symptom loses in a state that a cause explains, 0..1.
 type Fraction = fn(&Facts<'_>, State, &Candidate, &Candidate) -> f64;
 
@@ -61,6 +64,22 @@ const STARVING: &[&str] = &[
     "host.cpu.contention",
     "host.memory.swap_thrash",
 ];
+/// What keeps a process from its work, and what it waits for.
+const HELD_UP: &[&str] = &[
+    "host.cpu.throttled",
+    "host.cpu.realtime_hog",
+    "host.cpu.process_churn",
+    "host.cpu.context_switches",
+    "host.cpu.system_time",
+    "host.cpu.contention",
+    "host.memory.swap_thrash",
+    "host.memory.reclaim",
+    "host.memory.high",
+    "host.io.throttled",
+    "host.io.flush_storm",
+    "host.io.saturated",
+    "app.upstream.waiting",
+];
 /// What a Redis says of a loop that stands.
 const STALLS: &[&str] = &["redis.command.slow", "redis.command.script", "redis.main_thread.saturated"];
 const EVICTIONS: &[&str] = &["redis.memory.evictions"];
@@ -105,7 +124,7 @@ pub(super) const EDGES: &[Edge] = &[
     // A throttle explains a wait: the ledger gave the group's own waits to it; what it claims is not the device's (e10).
     within(&["host.io.throttled"], &["host.io.saturated"], State::IoWait, throttled_part),
     // Loss on the way explains the wait for a reply of that address (diagnosis e17).
-    within(&["host.network.packet_loss"], &["app.upstream.waiting"], State::PeerReply, same_address),
+    within(&["host.network.packet_loss"], &["app.upstream.waiting"], State::PeerReply, network::same_address),
     // A program of a special nature explains the contention that it makes; kernel time is the wider word of the three.
     within(&["host.cpu.process_churn"], &["host.cpu.context_switches"], State::CpuRunnable, both_claim),
     within(
@@ -211,12 +230,15 @@ pub(super) const EDGES: &[Edge] = &[
         buffers_of_query,
     ),
     // A listener here that does not accept explains the connects to it that get no answer.
-    within(&["host.network.listen_overflow"], &["host.network.syn_loss"], State::NetworkConnect, same_port_here),
-    within(&["host.network.softnet_drops"], &["app.upstream.waiting"], State::PeerReply, share_of_waits),
+    within(&["host.network.listen_overflow"], &["host.network.syn_loss"], State::NetworkConnect, network::same_port_here),
+    // Who waits for an accept of a service that waits itself, waits for what it waits for (e23).
+    beside(HELD_UP, &["host.network.listen_overflow"], State::NetworkAccept, accepting::waits_itself),
+    beside(HELD_UP, &["host.network.listen_overflow"], State::NetworkConnect, accepting::waits_itself),
+    within(&["host.network.softnet_drops"], &["app.upstream.waiting"], State::PeerReply, network::share_of_waits),
     // What this kernel drops before any socket is retransmitted by the other ends, and waited for here.
-    beside(&["host.network.softnet_drops"], &["host.network.packet_loss"], State::NetworkRetransmit, dropped_here),
-    within(&["host.network.softnet_drops"], &["host.network.packet_loss"], State::PeerReply, dropped_here),
-    beside(&["host.network.softnet_drops"], &["host.network.syn_loss"], State::NetworkConnect, dropped_connects),
+    beside(&["host.network.softnet_drops"], &["host.network.packet_loss"], State::NetworkRetransmit, network::dropped_here),
+    within(&["host.network.softnet_drops"], &["host.network.packet_loss"], State::PeerReply, network::dropped_here),
+    beside(&["host.network.softnet_drops"], &["host.network.syn_loss"], State::NetworkConnect, network::dropped_connects),
 ];
 
 /// Those to what is judged by what all others left.
@@ -346,47 +368,6 @@ fn becomes_query(facts: &Facts<'_>, _: State, cause: &Candidate, symptom: &Candi
 fn queries(c: &Candidate) -> Vec<i64> {
     let keys = std::iter::once(c.subject.typed_key()).chain(c.subject.also.iter().cloned());
     keys.filter_map(|k| k.strip_prefix("query:")?.rsplit_once('/')?.1.parse().ok()).collect()
-}
-
-/// The part of the wait for a peer that loss on the way to its address costs.
-fn same_address(facts: &Facts<'_>, state: State, cause: &Candidate, symptom: &Candidate) -> f64 {
-    let address = cause.subject.key.strip_suffix(":*").unwrap_or(&cause.subject.key);
-    let same = symptom.subject.key.rsplit_once(':').is_some_and(|(ip, _)| ip.trim_matches(['[', ']']) == address);
-    let lost = cause.lost_in(state);
-    // All ports of that address share what was lost on the way to it.
-    let there = facts.ledger.peers.iter().filter(|w| w.peer.ip().to_string() == address);
-    let waits: f64 = there.map(|w| w.waiting - w.baseline).sum();
-    if same && waits > 0.0 { (lost / waits).min(1.0) } else { 0.0 }
-}
-
-/// The part of all late replies that the cause claims: the same of each peer's.
-fn share_of_waits(facts: &Facts<'_>, state: State, cause: &Candidate, _: &Candidate) -> f64 {
-    let late = facts.ledger.state(state) - facts.ledger.baseline_peers;
-    if late > 0.0 { (cause.lost_in(state) / late).min(1.0) } else { 0.0 }
-}
-
-/// The part of the retransmits that is no more than what this kernel drops.
-fn dropped_here(facts: &Facts<'_>, _: State, _: &Candidate, _: &Candidate) -> f64 {
-    let again = facts.world.host.tcp.as_ref().ok().and_then(|t| t.retransmits_per_s).filter(|r| *r > 0.0);
-    // What is not known explains nothing.
-    again.zip(facts.world.host.limits.softnet_drops_per_s).map_or(0.0, |(again, drops)| (drops / again).min(1.0))
-}
-
-/// Of the connects without an answer as much, where so many packets are dropped that one in some would be: a host that is gone answers none.
-fn dropped_connects(facts: &Facts<'_>, state: State, cause: &Candidate, symptom: &Candidate) -> f64 {
-    const SOME: f64 = 0.05;
-    let limits = &facts.world.host.limits;
-    let share =
-        limits.softnet_drops_per_s.zip(limits.packets_per_s).map_or(0.0, |(drops, taken)| drops / (drops + taken).max(1e-9));
-    dropped_here(facts, state, cause, symptom) * (share / SOME).min(1.0)
-}
-
-/// All of the connects to a port of this host whose accept queue is full.
-fn same_port_here(facts: &Facts<'_>, _: State, cause: &Candidate, symptom: &Candidate) -> f64 {
-    let Ok(peer) = symptom.subject.key.parse::<std::net::SocketAddr>() else { return 0.0 };
-    let here =
-        peer.ip().is_loopback() || facts.world.host.sockets.iter().flat_map(|s| &s.listeners).any(|l| l.at.ip() == peer.ip());
-    if here && cause.subject.key == peer.port().to_string() { 1.0 } else { 0.0 }
 }
 
 /// What both claim, when the one that competes is the service that grew.

@@ -54,22 +54,7 @@ pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &Param
     let wanted = |id: &str| asked(id) || rest;
 
     let mut world = World::derive(window, &memory.weights);
-    if !world.late {
-        memory.learned.learn(&world);
-    }
-    if !memory.rules.contains_key(GROWTH) {
-        memory.learned.learn_requests(&world);
-    }
-    let stalled = memory.rules.get(service_stalled::ID).cloned().unwrap_or_default();
-    let held = |key: &str| stalled.held.iter().any(|h| h.subject.key == key);
-    // Of two programs at one port the one that is held.
-    let same = |h: &Held, listener: &ListeningPort| {
-        let named = |family: ProcId| h.subject.also.is_empty() || h.subject.also.contains(&format!("process:{family}"));
-        h.subject.key == listener.key() && listener.family.is_none_or(named)
-    };
-    memory.learned.stands.learn(&world, &|listener| stalled.held.iter().any(|h| same(h, listener)));
-    memory.learned.queues.learn(&world, &held);
-    KINDS.iter().for_each(|kind| (kind.recall)(&mut world, &memory.learned));
+    learn(&mut world, memory);
     let ledger = {
         let learned = &memory.learned;
         let reply_ms = |link: &PeerFacts| learned.baseline_reply_ms(link);
@@ -88,7 +73,9 @@ pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &Param
         seen.unread_servers(&world);
         memory.onsets.watch(RULES.iter().filter(|r| wanted(r.id)).flat_map(|r| seen.able(r, &world)), world.at.wall_ms);
         causes::see(&seen.candidates, &mut memory.onsets, world.at.wall_ms);
+        let whole = causes::whole(&seen.candidates);
         causes::resolve(&facts, &mut seen.candidates, &memory.onsets);
+        causes::follow(&mut seen.candidates, &whole, &mut memory.trails, world.at.wall_ms);
         for rule in RULES.iter().filter(|r| wanted(r.id)) {
             let Judge::Rest(judge) = rule.judge else { continue };
             let cleared = std::mem::take(&mut seen.cleared);
@@ -120,6 +107,27 @@ pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &Param
     );
     memory.evaluations += 1;
     Evaluation { facts: Arc::new(world), ledger: Arc::new(ledger), diagnosis, demands, shown }
+}
+
+/// Notes what is usual here, before anything is judged by it.
+fn learn(world: &mut World, memory: &mut Memory) {
+    if !world.late {
+        memory.learned.learn(world);
+        memory.learned.learn_missed(world);
+    }
+    if !memory.rules.contains_key(GROWTH) {
+        memory.learned.learn_requests(world);
+    }
+    let stalled = memory.rules.get(service_stalled::ID).cloned().unwrap_or_default();
+    let held = |key: &str| stalled.held.iter().any(|h| h.subject.key == key);
+    // Of two programs at one port the one that is held.
+    let same = |h: &Held, listener: &ListeningPort| {
+        let named = |family: ProcId| h.subject.also.is_empty() || h.subject.also.contains(&format!("process:{family}"));
+        h.subject.key == listener.key() && listener.family.is_none_or(named)
+    };
+    memory.learned.stands.learn(world, &|listener| stalled.held.iter().any(|h| same(h, listener)));
+    memory.learned.queues.learn(world, &held);
+    KINDS.iter().for_each(|kind| (kind.recall)(world, &memory.learned));
 }
 
 #[derive(Default)]

@@ -33,6 +33,9 @@ pub struct Learned {
     /// Per listener the requests a second and the CPU seconds for each, newest last.
     #[serde(default)]
     pub requests: BTreeMap<String, VecDeque<(f32, f32)>>,
+    /// Per listener the requests that it missed and has not had since.
+    #[serde(default)]
+    pub missed: BTreeMap<String, f32>,
     /// What stood at each port.
     #[serde(default)]
     pub stands: Stands,

@@ -12,6 +12,7 @@ use super::changes::Changes;
 use super::learned::Learned;
 use super::onset::Onsets;
 use super::places::Places;
+use super::trails::Trails;
 
 /// All that the judgement remembers.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -37,6 +38,9 @@ pub struct Memory {
     /// Who stood where in the list.
     #[serde(default)]
     pub places: Places,
+    /// What stood under which cause lately.
+    #[serde(default)]
+    pub trails: Trails,
     /// Findings that the operator muted, by key.
     #[serde(default)]
     pub muted: BTreeMap<String, Mute>,

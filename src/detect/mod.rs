@@ -39,6 +39,7 @@ mod settle;
 pub mod stands;
 mod suspect;
 pub mod touch;
+pub mod trails;
 pub mod usual;
 pub mod verdict;
 mod victims;

@@ -17,6 +17,10 @@ const ENOUGH: usize = 20;
 const LEAST_PER_S: f64 = 5.0;
 /// Ports that are followed.
 const PORTS: usize = 64;
+/// Below this part of the usual a service misses requests; what a day's ebb takes away nobody sends later.
+const GAP: f64 = 0.5;
+/// What it missed is sent later for as many evaluations, or not at all.
+const CATCHES_UP: f64 = 60.0;
 
 /// The medians of the minutes before.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -53,6 +57,33 @@ impl Learned {
         }
     }
 
+    /// Notes what each busy service had less than usual, and takes off what it had more since: clients that could not get through send
+    /// later what they have not sent. One that is gone had nothing.
+    pub fn learn_missed(&mut self, facts: &Facts) {
+        let Ok(sockets) = &facts.host.sockets else { return };
+        self.missed.retain(|key, _| self.requests.contains_key(key));
+        for (key, ring) in &self.requests {
+            let rate = sockets.listeners.iter().filter(|l| listener_key(l) == *key).map(|l| l.requests_per_s).sum::<f64>();
+            let before = f64::from(self.missed.get(key).copied().unwrap_or(0.0));
+            let most = ring.iter().map(|(rate, _)| f64::from(*rate)).fold(0.0, f64::max);
+            if before <= 0.0 && rate >= GAP * most {
+                continue;
+            }
+            let Some(usual) = median(ring) else { continue };
+            let less = usual.rate - rate;
+            // Between the two it neither misses nor catches up.
+            let missed = if rate < GAP * usual.rate { before + less } else { before + less.min(0.0) };
+            let faded = missed - usual.rate / CATCHES_UP;
+            self.missed.insert(key.clone(), faded.clamp(0.0, usual.rate * CATCHES_UP) as f32);
+        }
+    }
+
+    /// Requests that the service behind that listener missed and has not had since.
+    #[must_use]
+    pub fn missed(&self, listener: &ListenerFacts) -> f64 {
+        self.missed.get(&listener_key(listener)).copied().map_or(0.0, f64::from)
+    }
+
     /// What the service behind that listener did in the minutes before; `None` until it was seen long enough.
     #[must_use]
     pub fn usual(&self, listener: &ListenerFacts) -> Option<Usual> {
@@ -87,6 +118,35 @@ fn family_cpu(facts: &Facts, owner: ProcId) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A hundred requests a second for a minute, then what each second brings.
+    fn missed_after(rates: &[f64]) -> f64 {
+        use crate::detect::bench::Bench;
+        use crate::detect::bench::host::service;
+        use crate::detect::bench::sockets::{listener, sockets};
+        let api = || ListenerFacts { ..listener(service(100, "api", 8080).id, 8080) };
+        let mut learned = Learned::default();
+        learned.requests.insert(listener_key(&api()), std::iter::repeat_n((100.0, 0.002), 60).collect());
+        for rate in rates {
+            let row = ListenerFacts { requests_per_s: *rate, ..api() };
+            let world = Bench::quiet().on(|host| host.sockets = Ok(sockets(vec![row], Vec::new())));
+            learned.learn_missed(world.measured().0);
+        }
+        learned.missed(&api())
+    }
+
+    #[test]
+    fn what_a_service_missed_is_owed_until_it_was_had_or_a_minute_has_passed() {
+        assert_eq!(missed_after(&[100.0, 90.0, 60.0]), 0.0, "an ebb");
+        let gap = [0.0; 10];
+        assert!(missed_after(&gap) > 900.0);
+        let caught_up: Vec<f64> = gap.into_iter().chain([200.0; 10]).collect();
+        assert_eq!(missed_after(&caught_up), 0.0);
+        let after: Vec<f64> = gap.into_iter().chain([100.0; 20]).collect();
+        assert!(missed_after(&after) > 800.0);
+        let long: Vec<f64> = std::iter::repeat_n(0.0, 600).chain([100.0]).collect();
+        assert!(missed_after(&long) < 6001.0, "what is away for long does not wait");
+    }
 
     #[test]
     fn what_just_grew_is_not_the_usual() {

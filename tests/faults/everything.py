@@ -153,7 +153,7 @@ def measure(suite, result, kind):
     clear = next((round(t - reverted, 1) for t, s in result["stream"] if t >= reverted and not critical(s)), None)
     # Of what is hidden nothing is guessed, and it is not called healthy.
     quiet = [not roots(s) and s["status"] in (("unknown",) if nothing == "hidden" else ("healthy",)) for s in window]
-    late = [s for t, s in result["stream"] if t >= result["ended"] - 5]
+    late = [s for t, s in result["stream"] if t >= result["ended"] - 2]
     seen = [s for s in window if s["T"] > 0]
     left, whole = (sum(s[what] for s in seen) / max(1, len(seen)) for what in ("unexplained", "T"))
     return {"suite": suite, "case": result["case"], "seed": result["seed"], "commit": result.get("commit"), "control": result["control"], "compound": bool(wanted),
@@ -256,9 +256,9 @@ def summary(rows, title):
             "Top-1 of simpler ways on the same runs: a finding at random %.1f %%, highest PSI %.0f %%, static thresholds of 80 and 90 %% %.0f %%, robust z %.0f %%, "
             "largest class of wait (PostgreSQL) %.0f %%, the ledger without edges %.0f %%." % (100 / max(1, catalogue), says("psi"), says("static"), says("z"),
             100 * sum(r["waits"] in r["truth"] for r in real if r["suite"] == "postgres") / max(1, sum(r["suite"] == "postgres" for r in real)), says("no_edges")), "",
-            "Abstention: %s. Recovered %.0f seconds after the end: %s. Grounded (the recording gives every published figure again, byte for byte): %s." % (
+            "Abstention: %s. Recovered (nothing is critical any more %.0f to %.0f seconds after the end): %s. Grounded (the recording gives every published figure again, byte for byte): %s." % (
                 ", ".join("%s %s" % (what, ratio([r["quiet"] for r in rows if r.get("nothing") == what])) for what in ("healthy", "decoy", "hidden")),
-                harness.RECOVERY, ratio([r.get("recovered") for r in rows if not r["control"]]), ratio([r.get("grounded") for r in rows]))]
+                harness.RECOVERY - 2, harness.RECOVERY, ratio([r.get("recovered") for r in rows if not r["control"]]), ratio([r.get("grounded") for r in rows]))]
 
 
 def outside_table(rows):

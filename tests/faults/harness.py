@@ -30,7 +30,7 @@ from kinds import KINDS
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-WARM, HOLD, RECOVERY = 8, 25, 10
+WARM, HOLD, RECOVERY = 8, 18, 10
 HELPERS = ("acceptor", "callers", "hoarder", "chat", "download", "slowly", "flusher", "writer", "toucher", "hold", "sink", "closers", "keepers", "flood", "send", "strangers", "deadfuse", "reader", "pollers")
 MIB = 1 << 20
 
@@ -363,7 +363,7 @@ def main():
         helper.add_argument("--address", default="127.0.0.1")
         helper.add_argument("--stop", default="")
         helper.add_argument("--poll", default="")
-        for number in ("port", "count", "files", "threads", "mb", "rate"):
+        for number in ("work-ms", "port", "count", "files", "threads", "mb", "rate"):
             helper.add_argument("--" + number, type=int, default=0)
         helper.add_argument("--seconds", type=float, default=60)
     client = commands.add_parser("client")

@@ -271,6 +271,9 @@ def acceptor(a):
         conn, _ = server.accept()
         try:
             conn.recv(100)
+            end = time.thread_time() + a.work_ms / 1e3
+            while time.thread_time() < end:
+                pass
             conn.sendall(b"ok")
         except OSError:
             pass

@@ -81,6 +81,26 @@ class one_thread(Fault):
         self.lab.stop(self.more)
 
 
+class accept_behind_hog(Fault):
+    """A server of one thread and a short queue, a third of a CPU busy; loops take the CPUs: who waits for its accept waits for them."""
+    truth, kind = "host.cpu.contention", "process"
+    symptoms = (("host.cpu.contention", "host.network.listen_overflow"),)
+
+    def ready(self):
+        port = self.lab.free_port()
+        self.server = self.lab.me("acceptor", "--port", port, "--stop", self.lab.dir + "/leak.on", "--work-ms", 4)
+        time.sleep(0.5)
+        self.callers = self.lab.me("callers", "--port", port, "--count", 20, "--seconds", 90)
+
+    def inject(self):
+        self.loops = [self.lab.start(("sh", "-c", "while :; do :; done")) for _ in range(8)]
+        self.keys |= {p.pid for p in self.loops}
+
+    def revert(self):
+        for p in self.loops:
+            self.lab.stop(p)
+
+
 class control_half_a_thread(Fault):
     """The same service with half of what it can do."""
     control, rate = True, 200
@@ -275,5 +295,5 @@ class control_inotify(inotify_instances):
         self.keys.clear()
 
 
-KINDS = [dead_resolver, control_resolver, inotify_instances, control_inotify, own_flushes, one_thread, control_half_a_thread, full_neighbours, control_some_neighbours, tcp_memory, full_datagrams, control_datagrams, huge_pages,
+KINDS = [dead_resolver, control_resolver, inotify_instances, control_inotify, own_flushes, one_thread, accept_behind_hog, control_half_a_thread, full_neighbours, control_some_neighbours, tcp_memory, full_datagrams, control_datagrams, huge_pages,
          control_huge_pages]

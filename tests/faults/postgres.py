@@ -26,7 +26,7 @@ from harness import Lab
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-WARM, HOLD, RECOVERY = 14, 30, 8
+WARM, HOLD, RECOVERY = 12, 22, 10
 USER = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
 WAIT_SAYS = {"Lock": "postgres.locks.blocked", "IO": "postgres.io.read_bound", "LWLock": "postgres.wal.commit_bound", "CPU": "postgres.query.expensive",
              "IPC": "postgres.wal.sync_replica"}

@@ -23,6 +23,8 @@ pub struct Sockets {
     pub established: HashMap<u64, u16>,
     /// Inodes of listening unix sockets.
     pub unix: HashSet<u64>,
+    /// Inodes of unix sockets that were accepted: connected, under the name of a listener.
+    pub unix_accepted: HashSet<u64>,
 }
 
 impl Sockets {
@@ -73,15 +75,24 @@ impl Sockets {
         Ok(())
     }
 
-    /// Adds the rows of `/proc/net/unix` with the flag of a listener (SO_ACCEPTCON).
+    /// Adds the rows of `/proc/net/unix`: those with the flag of a listener (SO_ACCEPTCON), and those connected (state 03) that bear the name
+    /// of one; who connects to it has none.
     pub fn add_unix(&mut self, text: &[u8]) {
+        const CONNECTED: &[u8] = b"03";
+        let mut names: HashSet<&[u8]> = HashSet::new();
+        let mut connected: Vec<(&[u8], u64)> = Vec::new();
         for line in lines(text).skip(1) {
-            let f: Vec<&[u8]> = fields(line).take(7).collect();
-            let &[_, _, _, flags, _, _, inode] = f.as_slice() else { continue };
+            let f: Vec<&[u8]> = fields(line).take(8).collect();
+            let [_, _, _, flags, _, state, inode, name @ ..] = f.as_slice() else { continue };
+            let Some(inode) = number(inode).filter(|inode| *inode > 0) else { continue };
             if flags.ends_with(b"00010000") {
-                self.unix.extend(number(inode));
+                self.unix.insert(inode);
+                names.extend(name);
+            } else if *state == CONNECTED {
+                connected.extend(name.iter().map(|name| (*name, inode)));
             }
         }
+        self.unix_accepted.extend(connected.into_iter().filter(|(name, _)| names.contains(name)).map(|(_, inode)| inode));
     }
 }
 
@@ -143,7 +154,7 @@ pub fn scan(roots: &Roots, elsewhere: &[Socket], watches: &mut Watches) -> Seen<
                         socket_of(&target)
                     })
                     .collect();
-                scan.serving.files.extend(crowded(&mut reader, &dir, id, open));
+                scan.serving.files.extend(crowded(&mut reader, &dir, id, (open, inodes.len() as u64)));
                 let narrow = inodes.iter().filter_map(|i| u32::try_from(*i).ok());
                 // Of several processes that hold a socket the youngest works with it: a master hands it to its worker.
                 narrow.for_each(|inode| {
@@ -169,12 +180,12 @@ const FEW: u64 = 64;
 const CROWDED: usize = 16;
 
 /// The process when more than half of its descriptors are taken.
-fn crowded(reader: &mut Reader, dir: &std::path::Path, id: ProcId, open: u64) -> Option<OpenFiles> {
+fn crowded(reader: &mut Reader, dir: &std::path::Path, id: ProcId, (open, sockets): (u64, u64)) -> Option<OpenFiles> {
     if open < FEW {
         return None;
     }
     let limit = reader.parse(&dir.join("limits"), stat::parse_open_files).ok()?;
-    (open * 2 > limit).then_some(OpenFiles { id, open, limit })
+    (open * 2 > limit).then_some(OpenFiles { id, open, sockets: Some(sockets), limit })
 }
 
 pub(super) fn socket_inode(link: &std::path::Path) -> Option<u64> {
@@ -190,7 +201,8 @@ fn judge(id: ProcId, inodes: impl Iterator<Item = u64>, sockets: &Sockets, ports
     for inode in inodes {
         found.listens.extend(sockets.listening.get(&inode));
         found.listens_unix |= sockets.unix.contains(&inode);
-        found.accepted += u32::from(sockets.established.get(&inode).is_some_and(|port| ports.contains(port)));
+        let accepted = sockets.established.get(&inode).is_some_and(|port| ports.contains(port));
+        found.accepted += u32::from(accepted || sockets.unix_accepted.contains(&inode));
     }
     found.listens.sort_unstable();
     found.listens.dedup();
@@ -216,5 +228,26 @@ mod tests {
         let server = judge(id, [11, 12].into_iter(), &sockets, &ports).unwrap();
         assert_eq!((server.listens, server.accepted), (vec![8080], 1));
         assert_eq!(judge(id, [13].into_iter(), &sockets, &ports), None);
+    }
+
+    /// As the kernel shows a server at a unix socket, its child with a connection, and the client; and a pair without a name.
+    #[test]
+    fn who_was_connected_to_by_a_unix_socket_serves_somebody() {
+        let mut sockets = Sockets::default();
+        sockets.add_unix(
+            b"Num       RefCount Protocol Flags    Type St Inode Path\n\
+              0000000000000000: 00000002 00000000 00010000 0001 01 21 /run/pg/.s.PGSQL.5432\n\
+              0000000000000000: 00000003 00000000 00000000 0001 03 22 /run/pg/.s.PGSQL.5432\n\
+              0000000000000000: 00000003 00000000 00000000 0001 03 23\n\
+              0000000000000000: 00000002 00000000 00000000 0002 01 24 /run/systemd/notify\n\
+              0000000000000000: 00000003 00000000 00000000 0001 03 25 /run/gone.sock\n\
+              broken\n",
+        );
+        let id = ProcId { pid: 1, start: 1 };
+        let of = |inode: u64| judge(id, [inode].into_iter(), &sockets, &HashSet::new()).map(|p| (p.listens_unix, p.accepted));
+        assert_eq!(of(21), Some((true, 0)));
+        assert_eq!(of(22), Some((false, 1)), "the server's end of a connection");
+        assert_eq!((of(23), of(24)), (None, None), "a client, a pair, a socket of datagrams");
+        assert_eq!(of(25), None, "nobody listens there");
     }
 }

@@ -158,6 +158,7 @@ impl Bench {
     #[must_use]
     pub fn after(mut self, times: usize, before: &Self) -> Self {
         for _ in 0..times {
+            self.learned.learn_missed(&before.world);
             self.learned.learn_requests(&before.world);
             self.learned.stands.learn(&before.world, &|_| false);
             self.learned.queues.learn(&before.world, &|_| false);
@@ -234,6 +235,15 @@ impl Bench {
     pub fn stands(&self, rule: &Rule) -> bool {
         let found = |(_, verdict)| matches!(verdict, Verdict::Found(found) if found.standing == Some(true));
         self.verdicts(rule, None).into_iter().any(found)
+    }
+
+    /// What would come back if all that it found were mended, s/s.
+    pub fn gains(&self, rule: &Rule) -> f64 {
+        let gain = |(_, verdict)| match verdict {
+            Verdict::Found(found) => found.lost() * found.recoverable,
+            Verdict::Clear(_) | Verdict::Unknown { .. } => 0.0,
+        };
+        self.verdicts(rule, None).into_iter().map(gain).sum()
     }
 
     /// What it found begins with that; without anything found, what it says first.

@@ -176,7 +176,8 @@ impl Ledger {
         self.add(State::NetworkRetransmit, loss::before_sockets(facts).requests);
         let unanswered = sockets.connecting.iter().filter(|c| c.again > 0.0).map(|c| c.waiting).sum();
         self.add(State::NetworkConnect, unanswered);
-        let full = sockets.listeners.iter().filter(|l| l.backlog > 0 && l.queue_max * 10 >= l.backlog * 9);
+        let overflows = facts.host.tcp.as_ref().ok().and_then(|t| t.listen_overflows_per_s);
+        let full = sockets.listeners.iter().filter(|l| l.fill().is_some_and(|fill| fill >= 0.9) && l.backs_up(overflows));
         self.add(State::NetworkAccept, full.map(|l| l.queued).sum());
     }
 

@@ -22,12 +22,7 @@ fn blames(cause: &Candidate, p: &ProcFacts) -> bool {
 pub fn kept_waiting(facts: &Facts<'_>, _: State, cause: &Candidate, symptom: &Candidate) -> f64 {
     let Some((_, p)) = loser(facts, symptom).filter(|(_, p)| !blames(cause, p)) else { return 0.0 };
     let Some(actor) = facts.ledger.actors.iter().find(|a| a.id == p.id) else { return 0.0 };
-    let waits: &[State] = match cause.id {
-        "host.cpu.throttled" => &[State::CpuThrottled],
-        id if id.starts_with("host.cpu.") => &[State::CpuRunnable],
-        _ => &[State::IoWait, State::MemoryStalled],
-    };
-    let waited: f64 = waits.iter().map(|state| actor.in_state(*state)).sum();
+    let waited: f64 = cause.waits().map(|state| actor.in_state(state)).sum();
     let worked = actor.in_state(State::Working);
     if waited > 0.0 { waited / (waited + worked) } else { 0.0 }
 }

@@ -159,6 +159,20 @@ impl ListenerFacts {
     pub fn older(&self, ms: f64) -> f64 {
         self.ages.as_ref().map_or(0.0, |ages| f64::from(ages.older(ms)) / self.rounds.max(1.0))
     }
+
+    /// The most that was in its accept queue, as a part of its backlog.
+    #[must_use]
+    pub fn fill(&self) -> Option<f64> {
+        (self.backlog > 0).then(|| f64::from(self.queue_max) / f64::from(self.backlog))
+    }
+
+    /// Connections stay in its accept queue: some were dropped (the host's counter, or more in it than may be), or a tenth of the backlog
+    /// stands in it at any time. A burst that was taken at once does not.
+    #[must_use]
+    pub fn backs_up(&self, overflows_per_s: Option<f64>) -> bool {
+        let spills = overflows_per_s.is_some_and(|o| o > 0.0) || self.queue_max > self.backlog;
+        self.queued >= 0.05 && (spills || self.queued * 10.0 >= f64::from(self.backlog))
+    }
 }
 
 /// Sums up the dumps of all snapshots but the oldest.

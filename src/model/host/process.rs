@@ -199,6 +199,9 @@ pub struct OpenFiles {
     pub id: ProcId,
     /// Links in `/proc/PID/fd`.
     pub open: u64,
+    /// Those of them that are sockets; `None` where that was not recorded.
+    #[serde(default)]
+    pub sockets: Option<u64>,
     /// Soft limit, "Max open files" of `/proc/PID/limits`.
     pub limit: u64,
 }

@@ -57,6 +57,9 @@ different cost each is something else.
 The loss is what the service waits for a CPU x (1 - 1 / growth). The service must have half of the CPU use that
 competes, weighted by nice values; otherwise who takes it is the cause.
 
+Clients that could not get through send later what they have not sent. While a service has no more than what it missed in the
+minute before (answers below half of the baseline), they catch up: that ends by itself, and is info.
+
 **What looks like it**: requests that became more expensive (a new version, a cold cache); a neighbour
 (`host.cpu.contention`); a quota (`host.cpu.throttled`); clients that retry because responses are late: the cost each
 stays the same then too, so look for the first cause.
@@ -104,7 +107,14 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         if !(1.0 / cost..=cost).contains(&cost_ratio) || lost < params.limit(LOST, held) || !largest {
             continue;
         }
+        let missed = facts.learned.missed(listener);
         let mut found = found(params, listener, program, growth, cost_ratio, before.rate);
+        if missed > before.rate {
+            found.title = catching_up(listener, program, before.rate);
+            found.evidence.push(evidence("requests missed lately", missed, Unit::Count, None, "host.requests"));
+            // It is over before anything could be done about it.
+            found.recoverable = 0.0;
+        }
         found.losses = vec![(State::CpuRunnable, lost)];
         found.victims_time = facts.ledger.sum(member, Actor::time);
         found.held_share = program.amount / total.max(1e-9);
@@ -113,6 +123,16 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         return Judged { verdicts: vec![(subject, Verdict::Found(Box::new(found)))], ..Judged::default() };
     }
     Judged::clear(Subject::host(), grown)
+}
+
+fn catching_up(listener: &ListenerFacts, program: &Program<'_>, before: f64) -> String {
+    format!(
+        "Clients of {} on :{} catch up on what they could not send ({}/s, usually {}/s)",
+        program.label(),
+        listener.at.port(),
+        count(listener.requests_per_s),
+        count(before)
+    )
 }
 
 fn found(
@@ -189,6 +209,21 @@ mod tests {
         Table { clear: grown(120.0, 2.0), unknown: Some(unread()), found: grown(140.0, 2.0), held: Some(grown(125.0, 2.0)) }
             .check(&RULE);
         grown(140.0, 2.0).must_say(&RULE, "found api (pid 100) on :8080 has 1.4 times its baseline requests (140/s, was 100/s)");
+    }
+
+    /// After a gap of ten seconds: what is sent later is owed, for so long as that takes.
+    #[test]
+    fn clients_that_catch_up_are_no_growth() {
+        let after = |seconds: usize| {
+            serves(200.0, 2.0).after(40, &serves(100.0, 2.0)).after(10, &serves(0.0, 0.0)).after(seconds, &serves(200.0, 2.0))
+        };
+        after(2).must_say(
+            &RULE,
+            "found Clients of api (pid 100) on :8080 catch up on what they could not send (200/s, usually 100/s)",
+        );
+        assert_eq!(after(2).gains(&RULE), 0.0, "nothing to do about it");
+        after(14).must_say(&RULE, "found api (pid 100) on :8080 has 2.0 times its baseline requests");
+        assert!(after(14).gains(&RULE) > 0.1);
     }
 
     #[test]

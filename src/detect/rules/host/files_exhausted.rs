@@ -10,7 +10,7 @@ use crate::detect::verdict::{Facts, Found, Judged, Prev, Verdict, evidence};
 use crate::model::facts::ProcFacts;
 use crate::model::host::OpenFiles;
 use crate::model::subject::{Subject, SubjectType};
-use crate::model::unit::{Unit, count};
+use crate::model::unit::Unit;
 
 const LEFT: Param = Param {
     name: "left",
@@ -51,7 +51,8 @@ may spin on a failed accept and burn CPU. Sockets count as well: too many connec
 
 perftop counts the links in `/proc/PID/fd` of the processes it can read, every five seconds or less often. A process
 with `left` descriptors or fewer left is an error, at `nearly` of its limit a risk; the host is an error at `host` of
-`fs.file-max`.
+`fs.file-max`. Several processes of one program that hold the same number of files each, hardly a socket among them, keep a cache
+of open files at a limit of their own below that of the system: they do not run out.
 
 **Relief**: raise the soft limit of the running process with `prlimit`, up to its hard limit; double the host's.
 **Cure**: see what the process holds open; by hand: close what leaks, `LimitNOFILE=` in the unit.",
@@ -61,11 +62,20 @@ with `left` descriptors or fewer left is an error, at `nearly` of its limit a ri
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     let host = &facts.world.host;
     let mut judged = Judged::default();
+    let mut cached = None;
     for files in &host.crowded {
         let Some(process) = facts.world.processes().iter().find(|p| p.id == files.id) else { continue };
         let subject = Subject::new(SubjectType::Process, files.id.to_string(), process.label());
         let share = files.open as f64 / files.limit.max(1) as f64 * 100.0;
         let full = files.limit.saturating_sub(files.open) as f64 <= params.get(LEFT);
+        if !full && cache(facts, process, files) {
+            cached = Some(format!(
+                "{} keeps {} files open, as others of its kind do: a limit of its own",
+                process.label(),
+                files.open
+            ));
+            continue;
+        }
         if full || share >= params.limit(NEARLY, is_held(prev, &subject)) {
             judged.verdicts.push((subject, Verdict::Found(Box::new(found(params, process, files, share, full)))));
         }
@@ -88,17 +98,26 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         judged.verdicts.push((Subject::host(), Verdict::Found(Box::new(found))));
     }
     if judged.verdicts.is_empty() {
-        let most = host.crowded.first().map_or_else(
-            || "no readable process uses half of its descriptors".to_owned(),
-            |f| format!("at most {} of {} descriptors in one process", f.open, f.limit),
-        );
-        return Judged::clear(Subject::host(), most);
+        let most = cached.or_else(|| {
+            let most = host.crowded.first()?;
+            Some(format!("at most {} of {} descriptors in one process", most.open, most.limit))
+        });
+        let none = || "no readable process uses half of its descriptors".to_owned();
+        return Judged::clear(Subject::host(), most.unwrap_or_else(none));
     }
     judged
 }
 
+/// Others of its program hold as many files, and hardly a socket: the program closes what it used longest ago.
+fn cache(facts: &Facts<'_>, process: &ProcFacts, files: &OpenFiles) -> bool {
+    let quiet = |f: &OpenFiles| f.sockets.is_some_and(|sockets| sockets * 10 <= f.open);
+    let as_many = |f: &&OpenFiles| f.id != files.id && f.open.abs_diff(files.open) * 50 <= files.open && quiet(f);
+    let kin = |id| facts.world.processes().iter().any(|p| p.id == id && (p.ppid, &p.name) == (process.ppid, &process.name));
+    quiet(files) && facts.world.host.crowded.iter().filter(as_many).any(|f| kin(f.id))
+}
+
 fn found(params: &Params<'_>, process: &ProcFacts, files: &OpenFiles, share: f64, full: bool) -> Found {
-    let (open, limit) = (count(files.open as f64), count(files.limit as f64));
+    let (open, limit) = (files.open, files.limit);
     let (class, title) = if full {
         (Class::Error, format!("{} has no descriptor left ({open} of {limit}): opens and accepts fail", process.label()))
     } else {
@@ -146,14 +165,32 @@ mod tests {
 
     fn open(open: u64) -> Bench {
         let id = service(100, "api", 8080).id;
-        Bench::quiet().on(|host| host.crowded = vec![OpenFiles { id, open, limit: 1024 }])
+        Bench::quiet().on(|host| host.crowded = vec![OpenFiles { id, open, sockets: Some(3), limit: 1024 }])
+    }
+
+    /// Two workers of one master: how many descriptors each has, and how many of them are sockets.
+    fn workers(open: [u64; 2], sockets: u64) -> Bench {
+        let worker = |pid| ProcFacts { ppid: 90, ..service(pid, "postgres", 5432) };
+        let files = |(pid, open)| OpenFiles { id: worker(pid).id, open, sockets: Some(sockets), limit: 1024 };
+        Bench::quiet()
+            .running(vec![worker(101), worker(102)])
+            .on(|host| host.crowded = [101, 102].into_iter().zip(open).map(files).collect())
+    }
+
+    #[test]
+    fn a_cache_of_open_files_does_not_run_out() {
+        workers([990, 987], 4).must_say(&RULE, "clear");
+        // Each has what it has; connections are no cache; and who has none left has none.
+        assert_eq!(workers([990, 930], 4).says(&RULE, None).len(), 2);
+        assert_eq!(workers([990, 987], 900).says(&RULE, None).len(), 2);
+        workers([1023, 600], 4).must_say(&RULE, "found postgres (pid 101) has no descriptor left (1023 of 1024)");
     }
 
     #[test]
     fn a_process_near_its_descriptor_limit_is_found_and_held() {
         let found = open(930);
-        found.must_say(&RULE, "found api (pid 100) has used 930 of its 1.0k descriptors");
-        open(1022).must_say(&RULE, "found api (pid 100) has no descriptor left (1.0k of 1.0k)");
+        found.must_say(&RULE, "found api (pid 100) has used 930 of its 1024 descriptors");
+        open(1022).must_say(&RULE, "found api (pid 100) has no descriptor left (1022 of 1024)");
         Table { clear: open(640), unknown: None, found, held: Some(open(700)) }.check(&RULE);
     }
 

@@ -19,7 +19,7 @@ const FULL: Param = Param {
     default: 90.0,
     min: 10.0,
     max: 100.0,
-    what: "peak fill of the accept queue; the host's overflow counter must grow too, or the queue exceed its backlog",
+    what: "peak fill of the accept queue; a tenth of the backlog must stand in it too, or connections be dropped",
 };
 
 /// The rule.
@@ -27,7 +27,7 @@ pub const RULE: Rule = Rule {
     id: "host.network.listen_overflow",
     class: Class::Live,
     culprit: Culprit::Many,
-    says: "a listener's accept queue overflows",
+    says: "a listener's accept queue is full: connections wait in it, or are dropped",
     params: &[FULL],
     origins: &["host.listeners", "host.tcp"],
     page: "\
@@ -36,7 +36,8 @@ allows, and connections arriving when it is full are dropped: the client retries
 length of the queue (Little's law: connections that wait). Drops are not charged: the overflow counter is per host and
 does not tell which listener dropped.
 
-The program accepts too slowly: it is busy, stopped, blocked, or has too few workers. A longer backlog only hides a
+The program accepts too slowly: it is busy, stopped, blocked, or has too few workers. Where it waits itself, for a CPU,
+a disk, memory or another host, the queue stands under what it waits for. A longer backlog only hides a
 program that cannot keep up; it does help with bursts.
 
 **Relief**: see what the program does instead of accepting. **Cure**: by hand: more workers that accept; a longer
@@ -51,15 +52,14 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     };
     let overflows = facts.world.host.tcp.as_ref().ok().and_then(|t| t.listen_overflows_per_s);
     let mut judged = Judged::default();
-    for listener in sockets.listeners.iter().filter(|d| d.backlog > 0) {
+    for (listener, fill) in sockets.listeners.iter().filter_map(|l| Some((l, l.fill()?))) {
         let mut subject =
             Subject::new(SubjectType::Port, port_key(listener.at.port(), listener.namespace), format!(":{}", listener.at.port()));
         let owner = listener.owner.and_then(|id| facts.world.processes().iter().find(|p| p.id == id));
         subject.also = owner.iter().map(|p| format!("process:{}", p.id)).collect();
-        let taken = f64::from(listener.queue_max) / f64::from(listener.backlog) * 100.0;
+        let taken = fill * 100.0;
         let held = is_held(prev, &subject);
-        let spills = overflows.is_some_and(|o| o > 0.0) || listener.queue_max > listener.backlog;
-        if taken < params.limit(FULL, held) || !(spills || held) || listener.queued < 0.05 {
+        if taken < params.limit(FULL, held) || !(listener.backs_up(overflows) || held && listener.queued >= 0.05) {
             continue;
         }
         judged.verdicts.push((subject, Verdict::Found(Box::new(found(params, listener, owner, overflows, taken)))));
@@ -150,8 +150,9 @@ mod tests {
         let found = queue(116, 60.0, 2.0);
         found.must_say(&RULE, "found The accept queue of :8080 is full (116 of 128): api (pid 100) does not accept fast");
         queue(129, 60.0, 0.0).must_say(&RULE, "found The accept queue of :8080 is full (129 of 128)");
-        // Full, and nothing was dropped yet.
-        queue(128, 60.0, 0.0).must_say(&RULE, "clear");
+        // Nothing was dropped yet, and half of it stands there.
+        queue(128, 60.0, 0.0).must_say(&RULE, "found The accept queue of :8080 is full (128 of 128)");
+        queue(128, 6.0, 0.0).must_say(&RULE, "clear");
         Table {
             // A burst that was accepted at once; what was dropped may be another listener's.
             clear: queue(128, 0.04, 2.0),
