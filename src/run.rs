@@ -45,12 +45,13 @@ pub async fn run(handle: Handle, look: Look, screen: &mut Screen) -> io::Result<
         reaches_back: look.own.sessions.is_some(),
         of_kept: look.own.of_kept,
         tour: look.own.tour,
+        themes: look.themes.iter().map(|(name, _)| name.clone()).collect(),
         ..App::default()
     };
     let mut stage = Stage::new(handle, look.own.sessions, look.own.of_kept);
     let (notices, mut noticed) = mpsc::channel(4);
     let mut effects = Effects::new(notices, look.own.journal, look.own.targets);
-    let result = turn((&mut stage, &mut effects, &mut noticed), (&look.theme, look.mouse), &mut app, screen).await;
+    let result = turn((&mut stage, &mut effects, &mut noticed), (&look.themes, look.mouse), &mut app, screen).await;
     if stage.writes() || app.recording.is_some() {
         _ = tokio::time::timeout(SEAL, stage.end()).await;
     }
@@ -73,8 +74,8 @@ pub enum Left {
 /// How the screen looks and is used.
 #[derive(Debug)]
 pub struct Look {
-    /// Colours.
-    pub theme: Theme,
+    /// Themes with their names, the one that is shown first in front.
+    pub themes: Vec<(String, Theme)>,
     /// Keys.
     pub keymap: Keymap,
     /// The mouse is taken.
@@ -108,7 +109,7 @@ pub struct Own {
 
 async fn turn(
     (stage, effects, noticed): (&mut Stage, &mut Effects, &mut mpsc::Receiver<String>),
-    (theme, mouse): (&Theme, bool),
+    (themes, mouse): (&[(String, Theme)], bool),
     app: &mut App,
     screen: &mut Screen,
 ) -> io::Result<Left> {
@@ -119,6 +120,7 @@ async fn turn(
         if mouse {
             pointer.follow(app.wants_mouse())?;
         }
+        let Some((_, theme)) = themes.get(app.theme).or(themes.first()) else { return Ok(Left::Quit) };
         draw(app, theme, screen)?;
         if terminal::gone() {
             return Ok(Left::Gone);

@@ -2,6 +2,7 @@
 //! effects out. What never lives here: drawing, channels, the terminal.
 
 mod axis;
+mod back;
 mod boards;
 mod chart;
 mod copying;
@@ -215,6 +216,10 @@ pub struct App {
     pub recorded: Option<Recording>,
     /// The keys in force.
     pub keymap: Arc<Keymap>,
+    /// What the themes are called that can be had, and which one is shown.
+    pub themes: Vec<String>,
+    /// Its place among them.
+    pub theme: usize,
 }
 
 impl Default for App {
@@ -243,6 +248,8 @@ impl Default for App {
             recording: None,
             recorded: None,
             keymap: Arc::default(),
+            themes: Vec::new(),
+            theme: 0,
         }
     }
 }

@@ -16,7 +16,9 @@ const fn also(action: Action) -> &'static str {
         Action::Quit | Action::Close => "exit leave",
         Action::Messages => "dmesg kernel log oom journal",
         Action::Sockets => "connections netstat ss listen",
-        Action::Cleared => "fine healthy checked",
+        Action::Cleared => "fine healthy checked what not figure",
+        Action::KernelThreads => "kworker kthreads system",
+        Action::NextTheme => "light dark contrast colours colors appearance",
         Action::Record => "save write capture incident report",
         Action::Weigh => "priority foreground background nice",
         Action::Mute => "silence ignore acknowledge snooze hide",
@@ -143,6 +145,7 @@ mod tests {
         assert!(matches!(first("locks"), Some(Action::Server(_))));
         assert_eq!(first("dmesg"), Some(Action::Messages));
         assert_eq!(first("silence"), Some(Action::Mute));
+        assert_eq!(first("theme"), Some(Action::NextTheme));
         assert_eq!(first("cpyfx"), Some(Action::CopyFix));
         assert_eq!(first("qqq"), None);
         let mut app = App::default();

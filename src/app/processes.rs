@@ -54,6 +54,8 @@ pub struct ProcessView {
     pub selected: Option<ProcId>,
     /// Flat, as a tree, or by group.
     pub shape: Shape,
+    /// Kernel threads are shown.
+    pub kernel: bool,
 }
 
 /// How the table is laid out.
@@ -155,7 +157,7 @@ fn groups<'a>(sorted: &[&'a ProcFacts], names: &Names) -> Vec<Row<'a>> {
 
 impl Default for ProcessView {
     fn default() -> Self {
-        Self { sort: Column::Cpu, ascending: false, filter: Filter::default(), selected: None, shape: Shape::Flat }
+        Self { sort: Column::Cpu, ascending: false, filter: Filter::default(), selected: None, shape: Shape::Flat, kernel: true }
     }
 }
 
@@ -164,7 +166,8 @@ impl ProcessView {
     #[must_use]
     pub fn rows<'a>(&self, facts: &'a Facts) -> Vec<Row<'a>> {
         let query = Query::parse(self.filter.text()).unwrap_or_default();
-        let mut chosen: Vec<&ProcFacts> = facts.processes().iter().filter(|p| query.holds(p)).collect();
+        let mut chosen: Vec<&ProcFacts> =
+            facts.processes().iter().filter(|p| (self.kernel || !p.kernel) && query.holds(p)).collect();
         chosen.sort_by(|a, b| {
             let order = self.compare(a, b);
             if self.ascending { order.reverse() } else { order }.then(a.id.cmp(&b.id))
@@ -216,6 +219,14 @@ impl ProcessView {
             Shape::Tree => Shape::Groups,
             Shape::Groups => Shape::Flat,
         };
+    }
+
+    /// Takes back how it is laid out; true when something of that had been changed.
+    pub fn undo(&mut self) -> bool {
+        let first = Self { filter: self.filter.clone(), selected: self.selected, ..Self::default() };
+        let changed = *self != first;
+        *self = first;
+        changed
     }
 
     /// Moves the selection by so many rows.

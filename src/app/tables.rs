@@ -347,6 +347,17 @@ impl ServerView {
         self.set_sort((self.sorted().map_or(-1, |s| s as isize) + by).rem_euclid(n) as usize);
     }
 
+    /// Takes back how the open table is laid out; true when something of that had been changed.
+    pub fn undo(&mut self) -> bool {
+        let first = (self.open().sort, false, false);
+        let changed = (self.sorted(), self.ascending, self.cumulative) != first;
+        if let Some(sort) = self.sort.get_mut(self.tab) {
+            *sort = first.0;
+        }
+        (self.ascending, self.cumulative) = (false, false);
+        changed
+    }
+
     fn set_sort(&mut self, at: usize) {
         if let Some(sort) = self.sort.get_mut(self.tab) {
             *sort = Some(at);

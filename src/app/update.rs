@@ -144,6 +144,7 @@ impl App {
             // From the past it goes back to now, and from there away.
             Action::Close if self.visiting => self.back(),
             Action::Close if self.nothing_to_undo() => return vec![Effect::Quit],
+            Action::Back if self.undo_view() => {}
             Action::Back | Action::Close => self.back(),
             Action::Triage => self.go(Screen::Triage),
             Action::Host => self.go(Screen::Host),
@@ -196,6 +197,8 @@ impl App {
             Action::SortLeft => self.processes.shift_sort(-1),
             Action::SortRight => self.processes.shift_sort(1),
             Action::Shape => self.processes.turn(),
+            Action::KernelThreads => self.processes.kernel = !self.processes.kernel,
+            Action::NextTheme => self.next_theme(),
             Action::SortReverse => self.processes.ascending = !self.processes.ascending,
             Action::NextFix => self.next_fix(),
             Action::Weigh => return self.weigh(),
@@ -221,49 +224,6 @@ impl App {
             (Action::SortReverse, _) => view.ascending = !view.ascending,
             _ => {}
         }
-    }
-
-    pub(super) fn go(&mut self, screen: Screen) {
-        self.overlays.clear();
-        self.chart.left = false;
-        self.screen = screen;
-    }
-
-    pub(super) fn push(&mut self, overlay: Overlay) {
-        let same = |o: &Overlay| std::mem::discriminant(o) == std::mem::discriminant(&overlay);
-        // The same key closes what it opened.
-        if self.overlays.last().is_some_and(same) {
-            self.overlays.pop();
-        } else {
-            self.overlays.push(overlay);
-        }
-    }
-
-    /// Nothing lies on top, and the first screen is shown.
-    fn nothing_to_undo(&self) -> bool {
-        self.overlays.is_empty() && self.screen == Screen::Triage && !self.chart.left
-    }
-
-    fn back(&mut self) {
-        if self.overlays.pop().is_some() {
-            return;
-        }
-        if self.frozen.take().is_some() {
-            return;
-        }
-        let filter = match self.screen {
-            Screen::Host => Some(&mut self.processes.filter),
-            _ => self.server_mut().map(|view| &mut view.filter),
-        };
-        if let Some(filter) = filter.filter(|filter| !filter.text().is_empty()) {
-            filter.input.clear();
-            return;
-        }
-        if self.board_back() {
-            return;
-        }
-        let back = if self.chart.left { Screen::Diagnose } else { Screen::Triage };
-        self.go(back);
     }
 
     fn step(&mut self, by: isize) {

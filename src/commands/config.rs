@@ -18,7 +18,7 @@ pub fn run(action: ConfigAction, global: &Global) -> Result<u8, Failure> {
         ConfigAction::Example => print(&example())?,
         ConfigAction::Check => {
             let settings = settings(global)?;
-            super::screen::theme(&settings)?;
+            super::screen::themes(&settings)?;
             super::screen::keymap(&settings)?;
             super::screen::dashboards(&settings)?;
             super::setup::servers(&settings, &super::setup::given(&settings)?)?;

@@ -29,11 +29,11 @@ pub fn screen(settings: &Settings, own: run::Own, start: impl FnOnce() -> Result
             "the dashboard needs a terminal; without one use `perftop check`, or `perftop check --watch 1s`".into(),
         ));
     }
-    let theme = theme(settings)?;
+    let themes = themes(settings)?;
     let (dashboards, open_dashboards) = dashboards(settings)?;
     let (keymap, mouse) = (keymap(settings)?, settings.flag("mouse"));
     let targets = own.targets;
-    let look = run::Look { theme, keymap, mouse, dashboards, open_dashboards, own };
+    let look = run::Look { themes, keymap, mouse, dashboards, open_dashboards, own };
     let handle = start()?;
     let io = |e: std::io::Error| Failure::Io(format!("terminal: {e}"));
     let runtime = runtime()?;
@@ -89,11 +89,11 @@ pub fn keymap(settings: &Settings) -> Result<Keymap, Failure> {
     })
 }
 
-/// The theme that the settings name: a built-in one, or a file.
+/// The theme that the settings name, a built-in one or a file, and behind it the others that are built in.
 ///
 /// # Errors
 /// When there is no such theme, or its file is wrong.
-pub fn theme(settings: &Settings) -> Result<Theme, Failure> {
+pub fn themes(settings: &Settings) -> Result<Vec<(String, Theme)>, Failure> {
     let name = settings.text("theme");
     let builtin = builtin_themes().iter().find(|(known, _)| *known == name);
     let text = match builtin {
@@ -104,17 +104,22 @@ pub fn theme(settings: &Settings) -> Result<Theme, Failure> {
             Failure::Usage(format!("{place}theme {refused}; built in are {}", known.join(", ")))
         })?,
     };
-    let file = ThemeFile::parse(name, &text).map_err(|p| Failure::Usage(p.to_string()))?;
+    let parse = |name: &str, text: &str| ThemeFile::parse(name, text).map_err(|p| Failure::Usage(p.to_string()));
+    let chosen = parse(name, &text)?;
     let variable = |name: &str| std::env::var(name).unwrap_or_default();
     let depth = Depth::detect(settings.text("color"), &variable("TERM"), &variable("COLORTERM"));
     let pair =
         |what: &str| (settings.number(&format!("targets.{what}_warning")), settings.number(&format!("targets.{what}_critical")));
     let targets = Targets { cpu: pair("cpu"), memory: pair("memory"), disk: pair("disk") };
-    // Sixteen colours cannot carry a palette of ours: what is meant then is the terminal's own.
+    let theme = |name: &str, file| (name.to_owned(), Theme::new(file, depth, settings.flag("ascii"), targets));
+    // Sixteen colours cannot carry a palette of ours: what is meant then is the terminal's own; without colours all are one.
+    let few = matches!(depth, Depth::None | Depth::Sixteen);
     let own = builtin_themes().iter().find(|(n, _)| *n == "terminal" && depth == Depth::Sixteen && builtin.is_some());
-    let file = match own.map(|(n, text)| ThemeFile::parse(n, text)) {
-        Some(Ok(terminal)) => terminal,
-        _ => file,
+    let first = match own {
+        Some((n, text)) => theme(n, parse(n, text)?),
+        None => theme(name, chosen),
     };
-    Ok(Theme::new(file, depth, settings.flag("ascii"), targets))
+    let others = builtin_themes().iter().filter(|(other, _)| !few && *other != name);
+    let others = others.map(|(other, text)| Ok(theme(other, parse(other, text)?)));
+    std::iter::once(Ok(first)).chain(others).collect()
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Every fault of every suite, in random order, some times each; one line of results per run in a file, so that it can be stopped and taken up again.
 
-  tests/faults/run all [--reps N] [--seed N] [--only PART ...] [--minutes M] [--out DIR] [--record DIR] [--table] [--half dev|held]
+  tests/faults/run all [--reps N] [--seed N] [--only PART ...] [--minutes M] [--out DIR] [--record DIR] [--runs N] [--table] [--half dev|held]
 
 A run without any effect on the victims is void: it is listed, and not counted. Beside perftop what simpler ways would say.
 """
@@ -297,6 +297,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", nargs="*", help="parts of the names of cases or suites")
     parser.add_argument("--minutes", type=float, default=1e9, help="begin no new run after that")
+    parser.add_argument("--runs", type=int, default=1 << 30, help="end after so many runs")
     parser.add_argument("--ten", action="store_true", help="ten of them, once; fails where more than four of those that count are wrong")
     parser.add_argument("--half", choices=("dev", "held"))
     parser.add_argument("--out", default=HERE + "/results_all")
@@ -315,7 +316,7 @@ def main():
     args.binary = args.binary or built("perftop")
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=harness.ROOT, capture_output=True, text=True).stdout.strip()
     known = {(r["suite"], r["case"], r["seed"]) for r in rows}
-    end = time.time() + 60 * args.minutes
+    end, done = time.time() + 60 * args.minutes, 0
     for rep in range(args.reps):
         seed = args.seed + rep
         order = [(s, k) for s, k in cases() if not args.only or any(part in s + ":" + k.__name__ for part in args.only)]
@@ -325,7 +326,7 @@ def main():
         for suite, kind in order:
             if (suite, kind.__name__, seed) in known:
                 continue
-            if time.time() > end:
+            if time.time() > end or done >= args.runs:
                 print(table(rows))
                 return
             print("%-9s %-24s seed %d ..." % (suite, kind.__name__, seed), end=" ", flush=True)
@@ -338,6 +339,7 @@ def main():
                 print("FAILED: %r" % error, flush=True)
                 continue
             rows.append(row)
+            done += 1
             with open(path, "a") as f:
                 f.write(json.dumps(row, separators=(",", ":")) + "\n")
             if raw is not None and args.raw:

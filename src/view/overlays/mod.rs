@@ -23,7 +23,7 @@ use crate::diagnose::Picture;
 use super::postgres;
 use super::theme::Theme;
 use super::widgets::text::wrap;
-use super::widgets::{lines, pasteable};
+use super::widgets::{lines, pasteable, titled};
 
 /// Draws one overlay over `area`.
 pub fn draw(app: &App, picture: &Picture, overlay: &Overlay, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
@@ -45,8 +45,14 @@ pub fn draw(app: &App, picture: &Picture, overlay: &Overlay, theme: &Theme, fram
 
 /// Before the first picture.
 pub fn waiting(theme: &Theme, frame: &mut Frame<'_>, area: Rect, notice: Option<&str>) {
-    let text = notice.unwrap_or("perftop reads the host …");
-    lines(&[Line::from(Span::styled(format!(" {text}"), theme.style(Meaning::Text)))], theme, frame, area);
+    const WIDTH: u16 = 64;
+    let size = (area.width.min(WIDTH), area.height.min(4));
+    let at = Rect { x: (area.width - size.0) / 2, y: area.height.saturating_sub(size.1) / 3, width: size.0, height: size.1 };
+    let inside = titled("perftop", "", theme, frame, at);
+    let dots = theme.pick("…", "...");
+    let text = notice.map_or_else(|| format!("reading this host{dots} first figures in a second"), |n| theme.text(n));
+    let row = |text: &str, meaning| Line::from(Span::styled(text.to_owned(), theme.style(meaning)));
+    lines(&[row(&text, Meaning::Text), row("Ctrl-C leaves", Meaning::Muted)], theme, frame, inside);
 }
 
 /// The raw text without boxes, for the terminal's own selection.

@@ -83,7 +83,11 @@ fn rows<'a>(app: &App, picture: &'a Picture, theme: &Theme, inside: Rect) -> Vec
     }
     if d.findings.is_empty() {
         // What is open, or was not seen, is not well for that.
-        let says = if d.verdict.status == Status::Healthy { "nothing is wrong" } else { "no cause found" };
+        let says = match d.verdict.status {
+            Status::Healthy => "nothing is wrong",
+            _ if d.provisional => "looking: rates need a second sample",
+            _ => "no cause found",
+        };
         rows.push((Line::from(Span::styled(says, theme.style(Meaning::Muted))), None));
     }
     rows.extend(d.resolved.iter().map(|r| (resolved(r, theme), None)));

@@ -47,7 +47,8 @@ pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, 
         Shape::Tree => "tree, ",
         Shape::Groups => "groups, ",
     };
-    let inside = titled(&title, &format!("{shape}by {sort} {arrow}{age}"), theme, frame, area);
+    let kernel = if view.kernel { "" } else { "without kernel threads, " };
+    let inside = titled(&title, &format!("{kernel}{shape}by {sort} {arrow}{age}"), theme, frame, area);
     let columns = columns(usize::from(inside.width));
     let mut rows = vec![heading(&columns, view.sort, theme)];
     let room = usize::from(inside.height).saturating_sub(1);
@@ -58,6 +59,10 @@ pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, 
         };
         let selected = id.is_some() && id == view.selected;
         rows.push(if selected { line.style(theme.style(Meaning::Selected)) } else { line });
+    }
+    if shown.is_empty() {
+        let says = if view.filter.text().is_empty() { "no process is seen" } else { "nothing matches; Esc shows all" };
+        rows.push(Line::from(Span::styled(says, theme.style(Meaning::Muted))));
     }
     lines(&rows, theme, frame, inside);
 }

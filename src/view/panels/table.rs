@@ -51,7 +51,7 @@ pub fn draw(view: &ServerView, picture: &Picture, theme: &Theme, frame: &mut Fra
 fn nothing(view: &ServerView, picture: &Picture) -> String {
     let why = match view.filter.text().trim() {
         "" => view.of(&picture.facts).map(|server| (view.open().nothing)(&picture.facts, server)),
-        words => Some(format!("nothing matches {words}")),
+        words => Some(format!("nothing matches \"{words}\"; Esc shows all")),
     };
     format!(" {}", why.as_deref().unwrap_or("no server"))
 }

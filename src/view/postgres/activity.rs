@@ -10,9 +10,11 @@ use crate::app::tables::ServerView;
 use crate::config::Meaning;
 use crate::diagnose::Picture;
 use crate::model::history::Ring;
+use crate::model::source::SourceKind;
 use crate::model::unit::short;
 use crate::view::theme::Theme;
-use crate::view::widgets::{graph, lines, titled};
+use crate::view::widgets::absent::{self, Absent};
+use crate::view::widgets::{graph, titled};
 
 /// What sessions wait for, as it is drawn: word, colour, and letter where there are no blocks.
 const DRAWN: [(&str, Meaning, &str); 7] = [
@@ -24,6 +26,10 @@ const DRAWN: [(&str, Meaning, &str); 7] = [
     ("client", Meaning::Network, "n"),
     ("other", Meaning::Muted, "o"),
 ];
+
+/// What is said where there is none.
+const ABSENT: Absent =
+    Absent { kind: SourceKind::Postgres, name: "PostgreSQL server", named_by: "perftop --postgres postgres://USER@HOST/" };
 
 /// ```text
 /// ╭ Active sessions 5.2: ▇ cpu ▇ io ▇ lock ▇ wal ▇ lwlock ▇ client ─ postgres:5432 16.4 ╮
@@ -37,12 +43,7 @@ pub fn draw(view: &ServerView, picture: &Picture, theme: &Theme, frame: &mut Fra
     }
     let server = view.of(&picture.facts);
     let Some(pg) = picture.facts.servers.postgres.iter().find(|pg| Some(pg.id.as_str()) == server) else {
-        let inside = titled("Active sessions", "", theme, frame, area);
-        let text = match picture.diagnosis.sources.iter().find(|s| s.kind == crate::model::source::SourceKind::Postgres) {
-            Some(s) => format!("{}: {}", s.id, s.why.as_deref().unwrap_or("not sampled yet")),
-            None => "no PostgreSQL server runs here, and none was named: perftop --postgres postgres://USER@HOST/".to_owned(),
-        };
-        return lines(&[Line::from(Span::styled(text, theme.style(Meaning::Muted)))], theme, frame, inside);
+        return absent::draw("Active sessions", &ABSENT, picture, theme, frame, area);
     };
     let version = pg.server.as_ref().map_or_else(String::new, |s| {
         format!(" {} {}", s.version.shown().split(' ').next().unwrap_or_default(), if s.standby { "standby" } else { "primary" })

@@ -15,7 +15,12 @@ use crate::model::prometheus::{Counted, Quantile};
 use crate::model::source::SourceKind;
 use crate::model::unit::{count, seconds, short};
 use crate::view::theme::Theme;
+use crate::view::widgets::absent::{self, Absent};
 use crate::view::widgets::{lines, titled};
+
+/// What is said where there is none.
+const ABSENT: Absent =
+    Absent { kind: SourceKind::Prometheus, name: "Prometheus", named_by: "perftop --prometheus http://HOST:9090" };
 
 /// ```text
 /// ╭ checkout 99.9 % ─────────────────── prometheus:main Prometheus 2.42.0 ╮
@@ -31,12 +36,7 @@ pub fn draw(view: &ServerView, picture: &Picture, theme: &Theme, frame: &mut Fra
     }
     let server = view.of(&picture.facts);
     let Some(p) = picture.facts.servers.prometheus.iter().find(|p| Some(p.id.as_str()) == server) else {
-        let inside = titled("Objectives", "", theme, frame, area);
-        let text = match picture.diagnosis.sources.iter().find(|s| s.kind == SourceKind::Prometheus) {
-            Some(s) => format!("{}: {}", s.id, s.why.as_deref().unwrap_or("not asked yet")),
-            None => "no Prometheus runs here, and none was named: perftop --prometheus http://HOST:9090".to_owned(),
-        };
-        return lines(&[Line::from(Span::styled(text, theme.style(Meaning::Muted)))], theme, frame, inside);
+        return absent::draw("Objectives", &ABSENT, picture, theme, frame, area);
     };
     let who = p.instance.as_ref().map_or_else(String::new, |i| format!("{} {}", i.flavour.name(), i.version.shown()));
     let lost = picture.diagnosis.sources.iter().find(|s| s.id == p.id).and_then(|s| s.why.as_deref());

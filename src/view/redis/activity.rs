@@ -13,7 +13,11 @@ use crate::model::history::Ring;
 use crate::model::source::SourceKind;
 use crate::model::unit::{bytes, count, seconds, short};
 use crate::view::theme::Theme;
+use crate::view::widgets::absent::{self, Absent};
 use crate::view::widgets::{graph, lines, titled};
+
+/// What is said where there is none.
+const ABSENT: Absent = Absent { kind: SourceKind::Redis, name: "Redis server", named_by: "perftop --redis redis://HOST:PORT" };
 
 /// ```text
 /// ╭ Event loop ────────────────────────────── redis:6379 7.0.15 primary ╮
@@ -28,12 +32,7 @@ pub fn draw(view: &ServerView, picture: &Picture, theme: &Theme, frame: &mut Fra
     }
     let server = view.of(&picture.facts);
     let Some(r) = picture.facts.servers.redis.iter().find(|r| Some(r.id.as_str()) == server) else {
-        let inside = titled("Event loop", "", theme, frame, area);
-        let text = match picture.diagnosis.sources.iter().find(|s| s.kind == SourceKind::Redis) {
-            Some(s) => format!("{}: {}", s.id, s.why.as_deref().unwrap_or("not sampled yet")),
-            None => "no Redis server runs here, and none was named: perftop --redis redis://HOST:PORT".to_owned(),
-        };
-        return lines(&[Line::from(Span::styled(text, theme.style(Meaning::Muted)))], theme, frame, inside);
+        return absent::draw("Event loop", &ABSENT, picture, theme, frame, area);
     };
     let inside = titled("Event loop", &heading(r), theme, frame, area);
     let empty = std::collections::BTreeMap::new();

@@ -57,7 +57,13 @@ pub fn all(d: &Diagnosis, width: usize, theme: &Theme) -> Vec<Line<'static>> {
             ]));
         }
     };
-    for u in &d.unknown {
+    // At the first look most of what is not known only needs the next one.
+    let soon = |because: &str| d.provisional && because.ends_with("(not yet)");
+    let waiting = d.unknown.iter().filter(|u| soon(&u.because)).count();
+    if waiting > 0 {
+        row("", &format!("{waiting} checks need a second sample"), Meaning::Muted);
+    }
+    for u in d.unknown.iter().filter(|u| !soon(&u.because)) {
         let lift = u.lift.as_ref().map_or_else(String::new, |lift| format!("; {lift}"));
         row(&u.id, &format!("not checked: {}{lift}", u.because), Meaning::Unknown);
     }

@@ -1,5 +1,6 @@
 //! Small pieces: boxes, lines that fit, bars, sparklines, stacked graphs.
 
+pub mod absent;
 pub mod cleared;
 pub mod graph;
 pub mod pasteable;
