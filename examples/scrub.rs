@@ -52,7 +52,7 @@ fn scrub(sample: &mut Sample) {
         message.text = Foreign::from("a message of the kernel");
     }
     if let Ok(table) = &mut sweep.processes {
-        for row in &mut table.rows {
+        for row in table.rows.iter_mut().map(Arc::make_mut) {
             if row.id.pid == 1 {
                 row.comm = Foreign::from("init");
             } else if row.comm.shown().contains("backend") || row.comm.shown().contains("_tool") {

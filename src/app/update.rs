@@ -162,8 +162,7 @@ impl App {
                 self.act_on_server(action);
             }
             Action::Diagnose => self.go_to_chart(),
-            Action::BranchBefore => self.step_branch(-1),
-            Action::BranchAfter => self.step_branch(1),
+            Action::BranchBefore | Action::BranchAfter => self.step_branch(if action == Action::BranchAfter { 1 } else { -1 }),
             Action::AnswerByHand => self.answer_by_hand(),
             Action::ChartOrList => self.chart.listed = !self.chart.listed,
             Action::Up => self.step(-1),
@@ -196,10 +195,8 @@ impl App {
             Action::Filter => self.processes.filter.editing = true,
             Action::SortLeft => self.processes.shift_sort(-1),
             Action::SortRight => self.processes.shift_sort(1),
-            Action::Shape => self.processes.turn(),
-            Action::KernelThreads => self.processes.kernel = !self.processes.kernel,
+            Action::Shape | Action::KernelThreads | Action::SortReverse => self.lay_out(action),
             Action::NextTheme => self.next_theme(),
-            Action::SortReverse => self.processes.ascending = !self.processes.ascending,
             Action::NextFix => self.next_fix(),
             Action::Weigh => return self.weigh(),
             Action::Pause => return vec![Effect::Pause],
@@ -208,6 +205,15 @@ impl App {
             Action::Faster => return self.speed(|s| s.saturating_mul(2).min(100_000)),
         }
         Vec::new()
+    }
+
+    /// How the table of processes is laid out.
+    fn lay_out(&mut self, action: Action) {
+        match action {
+            Action::Shape => self.processes.turn(),
+            Action::KernelThreads => self.processes.kernel = !self.processes.kernel,
+            _ => self.processes.ascending = !self.processes.ascending,
+        }
     }
 
     fn act_on_server(&mut self, action: Action) {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::model::host::{Identity, Peers, ProcId, ProcRaw, ProcessTable, Serving};
 use crate::model::seen::Seen;
@@ -11,6 +12,17 @@ use crate::model::source::{Place, SourceKind, SourceState, SourceStatus};
 use super::kind::Kind;
 use super::kinds::KINDS;
 
+/// Where a server that runs here listens, as far as that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Located {
+    /// It is being looked up.
+    Sought,
+    /// At that port.
+    At(u16),
+    /// Nowhere that could be found.
+    Nowhere,
+}
+
 /// The host itself and every server that runs on it. Servers can be left out by `--no-discover`.
 #[must_use]
 pub fn sources(
@@ -19,13 +31,13 @@ pub fn sources(
     serving: Option<&Seen<Serving>>,
     busy: &BusyPeers,
     discover: bool,
-    port: &dyn Fn(ProcId) -> Option<u16>,
+    located: &dyn Fn(ProcId) -> Located,
 ) -> Vec<SourceStatus> {
     let mut found = vec![host(identity)];
     let rows = table.map(|t| t.rows.as_slice()).unwrap_or_default();
     if discover {
         for kind in KINDS {
-            found.extend(roots(kind, rows).map(|row| seen(kind, row, serving, port(row.id))));
+            found.extend(roots(kind, rows).map(|row| seen(kind, row, serving, located(row.id))));
         }
     }
     if discover {
@@ -98,9 +110,9 @@ pub fn first_processes(kind: &Kind, table: &ProcessTable, serving: Option<&Seen<
     roots(kind, &table.rows).map(|row| (row.id, listens(row, serving))).collect()
 }
 
-fn roots<'a>(kind: &Kind, rows: &'a [ProcRaw]) -> impl Iterator<Item = &'a ProcRaw> {
-    let is = |row: &&ProcRaw| kind.programs.contains(&row.comm.shown());
-    rows.iter().filter(is).filter(move |row| !rows.iter().any(|p| p.id.pid == row.ppid && is(&p)))
+fn roots<'a>(kind: &Kind, rows: &'a [Arc<ProcRaw>]) -> impl Iterator<Item = &'a ProcRaw> {
+    let is = |row: &&Arc<ProcRaw>| kind.programs.contains(&row.comm.shown());
+    rows.iter().filter(is).filter(move |row| !rows.iter().any(|p| p.id.pid == row.ppid && is(&p))).map(|row| &**row)
 }
 
 fn listens(row: &ProcRaw, serving: Option<&Seen<Serving>>) -> Option<u16> {
@@ -119,7 +131,11 @@ pub fn replace(sources: &mut Vec<SourceStatus>, watched: &[SourceStatus]) {
     sources.sort_by(|a, b| (a.kind != SourceKind::Host).cmp(&(b.kind != SourceKind::Host)).then(a.id.cmp(&b.id)));
 }
 
-fn seen(server: &Kind, row: &ProcRaw, serving: Option<&Seen<Serving>>, port: Option<u16>) -> SourceStatus {
+fn seen(server: &Kind, row: &ProcRaw, serving: Option<&Seen<Serving>>, located: Located) -> SourceStatus {
+    let port = match located {
+        Located::At(port) => Some(port),
+        Located::Sought | Located::Nowhere => None,
+    };
     let port = port.or_else(|| listens(row, serving)).unwrap_or(server.port);
     SourceStatus {
         id: format!("{}:{port}", server.kind.word()),
@@ -130,6 +146,9 @@ fn seen(server: &Kind, row: &ProcRaw, serving: Option<&Seen<Serving>>, port: Opt
         version: None,
         reader: None,
         why: Some(match server.reads {
+            Some(_) if located == Located::Sought => {
+                format!("{} runs here as pid {}; perftop is finding out where it listens", row.comm, row.id.pid)
+            }
             Some(_) => format!("{} runs here as pid {}; its socket was not found", row.comm, row.id.pid),
             None => format!("{} runs here as pid {}; perftop cannot monitor it yet", row.comm, row.id.pid),
         }),

@@ -309,8 +309,9 @@ impl Scheduler {
 
     fn sources_if_changed(&mut self, host: &HostSample) -> Option<Vec<SourceStatus>> {
         let table = host.sweep.as_ref()?.processes.as_ref().ok();
-        let port = |id: ProcId| self.servers.port(id);
-        let mut now = discover::sources(&self.identity, table, self.last_serving.as_ref(), &self.busy, self.plan.discover, &port);
+        let located = |id: ProcId| self.servers.located(id);
+        let mut now =
+            discover::sources(&self.identity, table, self.last_serving.as_ref(), &self.busy, self.plan.discover, &located);
         discover::replace(&mut now, &self.statuses);
         let changed = now != self.sources;
         self.sources.clone_from(&now);

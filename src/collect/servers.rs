@@ -14,7 +14,7 @@ use crate::model::source::SourceStatus;
 
 use super::clock;
 use super::deadline::Deadline;
-use super::discover;
+use super::discover::{self, Located};
 use super::kinds::KINDS;
 use super::root::Roots;
 use super::watched::{Given, Reach, Slot};
@@ -127,10 +127,14 @@ impl Servers {
         self.watched.retain(|id, w| w.configured || alive.contains(&id.as_str()));
     }
 
-    /// The port of the server whose first process that is.
+    /// Where the server listens whose first process that is.
     #[must_use]
-    pub fn port(&self, id: ProcId) -> Option<u16> {
-        self.places.get(&id)?.found().map(Reach::port)
+    pub fn located(&self, id: ProcId) -> Located {
+        match self.places.get(&id) {
+            None | Some(Place::Sought(_)) => Located::Sought,
+            Some(Place::Found(server)) => Located::At(server.port()),
+            Some(Place::Missing(_)) => Located::Nowhere,
+        }
     }
 
     /// Hands a demand to the server that it is about.

@@ -102,12 +102,12 @@ impl Known {
             state => state == 'D',
         };
         if waits(reader, self.row.state, pid) {
-            self.row.state = 'D';
+            self.row_mut().state = 'D';
         }
         let before = !self.stood.is_empty() || was_blocked;
         let mut stuck = (self.row.state == 'D').then_some(pid);
         let stood = std::mem::take(&mut self.stood);
-        self.row.blocked_threads = 0;
+        self.row_mut().blocked_threads = 0;
         if self.row.threads > 1 && !self.row.kernel {
             for tid in list(dir).unwrap_or_default().into_iter().filter(|t| *t != pid).take(SAMPLED_THREADS) {
                 let one = dir.join(tid.to_string());
@@ -118,7 +118,7 @@ impl Known {
                 // In the same wait as in the sample before only when it was on no CPU in between.
                 let slices = reader.parse(&one.join("schedstat"), stat::parse_sched).map_or(0, |s| s.slices);
                 if stood.contains(&(tid, slices)) {
-                    self.row.blocked_threads += 1;
+                    self.row_mut().blocked_threads += 1;
                     stuck = stuck.or(Some(tid));
                 }
                 self.stood.push((tid, slices));
@@ -128,7 +128,7 @@ impl Known {
             let text = reader.read(&dir.join(tid.to_string()).join("wchan")).ok()?;
             (!text.is_empty() && text != b"0").then(|| Foreign::new(text))
         });
-        self.row.wchan = place;
+        self.row_mut().wchan = place;
         looks
     }
 }

@@ -2,6 +2,8 @@
 //! received has a response pending; an accepted one whose last data was received after the last was sent has a request in
 //! flight. No rights are needed. Pure: sockets of one dump after the other in, sums out.
 
+mod under_way;
+
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 

@@ -55,7 +55,7 @@ pub(super) struct Thread {
 
 #[derive(Debug)]
 pub(super) struct Known {
-    pub(super) row: ProcRaw,
+    pub(super) row: Arc<ProcRaw>,
     pub(super) threads: Vec<Thread>,
     /// Sum over exited threads is kept: counters never go back.
     pub(super) sched: ProcSched,
@@ -129,7 +129,7 @@ impl Processes {
         self.known.retain(|_, known| known.round == round);
         let cost = (clock::mono_ns() - started) as f64 / f64::from(fresh.max(1));
         self.row_cost_ns = if self.row_cost_ns > 0.0 { 0.8 * self.row_cost_ns + 0.2 * cost } else { cost };
-        let mut rows: Vec<ProcRaw> = self.known.values().map(|known| known.row.clone()).collect();
+        let mut rows: Vec<Arc<ProcRaw>> = self.known.values().map(|known| known.row.clone()).collect();
         rows.sort_unstable_by_key(|row| row.id);
         Ok(ProcessTable { rows, fresh, unreadable })
     }
@@ -138,7 +138,7 @@ impl Processes {
     pub fn set_command(&mut self, id: ProcId, command: Foreign) {
         if let Some(known) = self.known.get_mut(&id.pid).filter(|k| k.row.id == id) {
             known.again = std::mem::take(&mut known.again) && known.row.command.is_none();
-            known.row.command = Some(command);
+            known.row_mut().command = Some(command);
         }
     }
 
@@ -186,7 +186,7 @@ impl Processes {
         {
             known.changed = false;
             known.round = round;
-            known.row.mono_ns = now;
+            known.row_mut().mono_ns = now;
             return Some(());
         }
         let parsed = reader.parse(self.file(roots, pid, "stat"), stat::parse).ok()?;
@@ -208,12 +208,12 @@ impl Processes {
         }
         if full && mode.cpu_pressure && !known.row.kernel {
             let allowed = reader.parse(self.file(roots, pid, "status"), stat::parse_allowed).ok();
-            known.row.pinned = allowed.filter(|cpus| cpus.len() < mode.cpus);
+            known.row_mut().pinned = allowed.filter(|cpus| cpus.len() < mode.cpus);
         }
         known.round = round;
         if !known.row.kernel {
             if resident > 0 && parsed.rss_pages > resident + GROWN_PAGES {
-                known.row.shared_pages = reader.parse(self.file(roots, pid, "statm"), stat::parse_shared).ok();
+                known.row_mut().shared_pages = reader.parse(self.file(roots, pid, "statm"), stat::parse_shared).ok();
             }
             if parsed.threads > 1 {
                 if known.changed || full || mode.cpu_pressure {
@@ -225,17 +225,17 @@ impl Processes {
             if !known.io_denied {
                 let io = reader.parse(self.file(roots, pid, "io"), stat::parse_io);
                 known.io_denied = io.is_err();
-                known.row.io = io.ok().map(|io: ProcIo| io);
+                known.row_mut().io = io.ok().map(|io: ProcIo| io);
             }
             if full || known.changed {
                 let groups = reader.read(self.file(roots, pid, "cgroup")).map(stat::parse_cgroups);
                 let groups = groups.unwrap_or_default();
                 if known.row.cgroups[..] != groups[..] {
-                    known.row.cgroups = groups.into();
+                    known.row_mut().cgroups = groups.into();
                 }
             }
         }
-        known.row.sched = main.map(|_| known.sched);
+        known.row_mut().sched = main.map(|_| known.sched);
         self.known.insert(pid, known);
         Some(())
     }
@@ -273,7 +273,7 @@ impl Known {
         };
         let sched = ProcSched::default();
         Self {
-            row,
+            row: Arc::new(row),
             threads: Vec::new(),
             sched,
             io_denied: false,
@@ -287,9 +287,14 @@ impl Known {
         }
     }
 
+    /// The row, to be changed: what a sample holds stays as it is.
+    pub(super) fn row_mut(&mut self) -> &mut ProcRaw {
+        Arc::make_mut(&mut self.row)
+    }
+
     /// True when the process used CPU since the last sample, changed its state, or is new.
     fn update(&mut self, stat: &stat::Stat, now: u64) -> bool {
-        let row = &mut self.row;
+        let row = Arc::make_mut(&mut self.row);
         let ticks = stat.user_ticks + stat.system_ticks;
         let idle = matches!(stat.state, 'S' | 'I');
         let changed = row.mono_ns == 0 || row.cpu_ticks != ticks || row.state != stat.state || !idle;

@@ -37,6 +37,8 @@ const ENDED_S: f64 = 10.0;
 const MANY_ENDED: u32 = 20_000;
 /// Share of a CPU that these may take.
 const SCAN_SHARE: f64 = 0.002;
+/// How often in a row a dump in which nothing was under way stands for the next ones, while no segment comes or goes.
+const STANDS_FOR: u32 = 4;
 /// Sockets of one dump that are examined.
 const SOCKETS: usize = 100_000;
 
@@ -95,6 +97,7 @@ fn run(roots: &Roots, shared: &Weak<Mutex<Shared>>) {
         no_datagrams: Cell::new(false),
         watches: Watches::default(),
         ended_due_ns: 0,
+        still: None,
     };
     let (mut scan_due_ns, mut dump_due_ns) = (0, 0);
     let mut dumps = 0;
@@ -155,6 +158,17 @@ struct Looker<'a> {
     /// Nor of UDP.
     no_datagrams: Cell<bool>,
     watches: Watches,
+    /// The last dump of our namespace while nothing was under way in it.
+    still: Option<Still>,
+}
+
+/// A dump in which nothing was under way.
+struct Still {
+    /// The kernel's counters before it.
+    counters: Vec<u8>,
+    sockets: Vec<Socket>,
+    /// How often it has stood for another one since.
+    times: u32,
 }
 
 impl Looker<'_> {
@@ -185,21 +199,33 @@ impl Looker<'_> {
             spent.set(spent.get() + cost_s);
             ends
         };
+        let counters = std::fs::read(SNMP).unwrap_or_default();
+        let mut times = 0;
         let own = if self.roots.own_proc() {
             let unix = self.unix();
-            rows(STATES, true).map(|sockets| Dump {
+            // The walk over the table of all connections is most of what a dump costs: where no segment came or went since one in which
+            // nothing was under way, it would find the same, but for who began to listen.
+            let same = self.still.take().filter(|s| s.times < STANDS_FOR && !counters.is_empty() && s.counters == counters);
+            times = same.as_ref().map_or(0, |s| s.times + 1);
+            let sockets = same.map_or_else(|| rows(STATES, true), |s| Ok(s.sockets));
+            sockets.map(|sockets| Dump {
                 namespace: OWN,
                 sockets,
                 ending: ending(self.roots),
                 unix,
                 datagrams: self.datagrams(),
-                opened: opened(),
+                opened: opened(&counters),
                 ended: ended(),
             })
         } else {
             Err(Lack::new(Why::Unsupported, "socket timestamps of another host cannot be read through its /proc"))
         };
-        let elsewhere = self.visit(|| rows(STATES, true).map(|sockets| (sockets, self.datagrams(), opened(), ended())))?;
+        let elsewhere = self.visit(|| {
+            rows(STATES, true).map(|sockets| {
+                let opened = std::fs::read(SNMP).ok().and_then(|counters| opened(&counters));
+                (sockets, self.datagrams(), opened, ended())
+            })
+        })?;
         if looks_back {
             self.ended_due_ns = clock::mono_ns() + (ENDED_S.max(spent.get() / DUMP_SHARE) * 1e9) as u64;
         }
@@ -215,8 +241,10 @@ impl Looker<'_> {
                         ended,
                         ..Dump::default()
                     });
-                    let dumps: Vec<Dump> = std::iter::once(own).chain(others).collect();
+                    let mut dumps: Vec<Dump> = std::iter::once(own).chain(others).collect();
                     shared.tally.add(&dumps, &self.owners);
+                    let rests = !shared.tally.under_way();
+                    self.still = rests.then(|| Still { counters, sockets: std::mem::take(&mut dumps[0].sockets), times });
                     shared.dumped = true;
                     shared.failed = None;
                 }
@@ -272,9 +300,12 @@ fn rows(states: u32, info: bool) -> Seen<Vec<Socket>> {
     sockdiag::dump(states, info, keep).map(|()| rows)
 }
 
-/// Connections that the namespace of this thread has accepted so far.
-fn opened() -> Option<u64> {
-    by_name(&std::fs::read("/proc/thread-self/net/snmp").ok()?, b"Tcp:", b"PassiveOpens")
+/// The counters of the namespace that the thread is in.
+const SNMP: &str = "/proc/thread-self/net/snmp";
+
+/// Connections that were accepted so far, by those counters.
+fn opened(counters: &[u8]) -> Option<u64> {
+    by_name(counters, b"Tcp:", b"PassiveOpens")
 }
 
 /// Ends of connections that were closed from here within the last minute; none where they are too many to be asked for.

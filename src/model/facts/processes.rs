@@ -39,8 +39,8 @@ pub(super) fn derive(
     Ok(table.rows.iter().map(|row| context.one(row)).collect())
 }
 
-fn by_id(rows: &[ProcRaw]) -> HashMap<ProcId, &ProcRaw> {
-    rows.iter().map(|row| (row.id, row)).collect()
+fn by_id(rows: &[Arc<ProcRaw>]) -> HashMap<ProcId, &ProcRaw> {
+    rows.iter().map(|row| (row.id, &**row)).collect()
 }
 
 /// What the samples within the window stand for, how many there were, and who was blocked for how much of that: the samples
@@ -150,9 +150,9 @@ fn stuck(sweeps: &[&HostSweep], new: &HostSweep) -> HashMap<ProcId, f64> {
 
 /// Each process' oldest ancestor that runs the same program: the same arguments (a fork), or a name that begins
 /// alike (`stress-ng-cpu` under `stress-ng`). Interpreters must have the same arguments, their names say nothing.
-fn families(rows: &[ProcRaw]) -> HashMap<ProcId, ProcId> {
+fn families(rows: &[Arc<ProcRaw>]) -> HashMap<ProcId, ProcId> {
     const LIMIT: usize = 8;
-    let by_pid: HashMap<i32, &ProcRaw> = rows.iter().map(|row| (row.id.pid, row)).collect();
+    let by_pid: HashMap<i32, &ProcRaw> = rows.iter().map(|row| (row.id.pid, &**row)).collect();
     let root = |row: &ProcRaw| {
         let mut top = row;
         for _ in 0..LIMIT {

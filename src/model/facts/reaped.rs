@@ -2,6 +2,7 @@
 //! that is neither the parent's own nor of the window.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use crate::model::host::{HostSweep, ProcId, ProcIo, ProcRaw};
 
@@ -30,7 +31,12 @@ const fn used(row: &ProcRaw) -> u64 {
 const LONG_NS: f64 = 2e9;
 
 /// By the pid of the parent; `sweeps` are those of the window, the oldest first, `new` the rows of the newest. The window begins with `old`.
-pub(super) fn reaped(old: Option<&HostSweep>, sweeps: &[&HostSweep], new: &[ProcRaw], ticks_per_s: f64) -> HashMap<i32, Reaped> {
+pub(super) fn reaped(
+    old: Option<&HostSweep>,
+    sweeps: &[&HostSweep],
+    new: &[Arc<ProcRaw>],
+    ticks_per_s: f64,
+) -> HashMap<i32, Reaped> {
     let Some(old) = old else { return HashMap::new() };
     let sweeps: Vec<&HostSweep> = sweeps.iter().copied().skip_while(|s| s.at != old.at).collect();
     // Starts are counted with the time that the machine slept.

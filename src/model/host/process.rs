@@ -117,8 +117,8 @@ pub struct ProcIo {
 /// All processes of a sweep.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ProcessTable {
-    /// One row per process, by pid.
-    pub rows: Vec<ProcRaw>,
+    /// One row per process, by pid; those that a sweep did not read are shared with the one before it.
+    pub rows: Vec<Arc<ProcRaw>>,
     /// How many rows this sweep read; the others are older, within the scan's budget.
     pub fresh: u32,
     /// Pids that vanished or could not be parsed while being read.
