@@ -14,6 +14,56 @@ fn run(program: &str, args: &[&str]) -> Option<Output> {
     Command::new(program).args(args).current_dir(root).output().ok()
 }
 
+/// What is published holds what it takes to build it, and none of the recordings.
+#[test]
+fn the_crate_is_small() {
+    let list = run(env!("CARGO"), &["package", "--list", "--allow-dirty", "--offline"]).unwrap();
+    assert!(list.status.success(), "{}", String::from_utf8_lossy(&list.stderr));
+    let list = String::from_utf8(list.stdout).unwrap();
+    for file in [
+        "src/main.rs",
+        "src/demo/index.perftop",
+        "tests/fixtures/diagnosis.json",
+        "themes/dark.toml",
+        "config.example.toml",
+        "LICENSE",
+    ] {
+        assert!(list.lines().any(|l| l == file), "{file} is missing");
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let bytes: u64 = list.lines().filter_map(|l| std::fs::metadata(root.join(l)).ok()).map(|m| m.len()).sum();
+    assert!(bytes < 5 << 20, "{bytes} bytes before they are packed: {list}");
+}
+
+#[test]
+fn the_package_for_fedora_unpacks_and_runs() {
+    if run("rpmbuild", &["--version"]).is_none() || run("cpio", &["--version"]).is_none() {
+        eprintln!("no rpmbuild and cpio here: packages of that kind are made where they are");
+        return;
+    }
+    let dir = std::env::temp_dir().join(format!("perftop-package-rpm-{}", std::process::id()));
+    std::fs::create_dir_all(dir.join("root")).unwrap();
+    let path = |name: &str| dir.join(name).display().to_string();
+    let stripped = run("strip", &["-o", &path("perftop"), env!("CARGO_BIN_EXE_perftop")]).is_some_and(|o| o.status.success());
+    let binary = if stripped { path("perftop") } else { env!("CARGO_BIN_EXE_perftop").to_owned() };
+    let made = run("packaging/rpm", &[&binary, &path("out")]).unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let package = String::from_utf8(made.stdout).unwrap().trim().to_owned();
+    let unpack = format!("cd '{}' && rpm2cpio '{package}' | cpio -id --quiet", path("root"));
+    assert!(run("sh", &["-c", &unpack]).unwrap().status.success());
+    let root = PathBuf::from(path("root"));
+    let version = Command::new(root.join("usr/bin/perftop")).arg("--version").output().unwrap();
+    assert!(String::from_utf8_lossy(&version.stdout).contains(env!("CARGO_PKG_VERSION")));
+    for file in [
+        "usr/share/zsh/site-functions/_perftop",
+        "usr/share/man/man1/perftop.1.gz",
+        "usr/lib/systemd/system/perftop-record.service",
+    ] {
+        assert!(std::fs::metadata(root.join(file)).unwrap().len() > 100, "{file}");
+    }
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
 #[test]
 fn the_package_unpacks_and_runs() {
     if run("dpkg-deb", &["--version"]).is_none() {

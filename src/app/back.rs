@@ -63,8 +63,9 @@ impl App {
     pub(super) fn next_theme(&mut self) {
         self.theme = (self.theme + 1) % self.themes.len().max(1);
         let Some(name) = self.themes.get(self.theme).filter(|_| self.themes.len() > 1) else {
-            self.notice =
-                Some("this terminal has few colours: they are its own, and no theme of perftop's can be had".to_owned());
+            self.notice = Some(
+                "there is one theme here: colours are off (NO_COLOR, --no-color), or this terminal has only sixteen".to_owned(),
+            );
             return;
         };
         self.notice = Some(format!("theme {name}: kept by `theme = \"{name}\"` in the configuration, or --theme {name}"));
@@ -117,6 +118,6 @@ mod tests {
         assert_eq!(app.theme, 0);
         let mut app = App::default();
         press(&mut app, &[Key::Ctrl('t')]);
-        assert_eq!((app.theme, app.notice.as_deref().unwrap().contains("few colours")), (0, true));
+        assert_eq!((app.theme, app.notice.as_deref().unwrap().contains("one theme here")), (0, true));
     }
 }

@@ -60,7 +60,9 @@ impl App {
                 let what = format!("{} [{}]{failed}", fix.title, fix.target);
                 let seconds = self.finding().map_or(0, |f| due_s(f, fix));
                 let copy = Effect::Copy { text: pasted(fix), what };
-                let taken = self.finding().filter(|_| seconds > 0).map(|f| Effect::Taken { key: f.key.clone(), seconds });
+                // What only says something changes nothing.
+                let does = !fix.command.only_notes();
+                let taken = self.finding().filter(|_| seconds > 0 && does).map(|f| Effect::Taken { key: f.key.clone(), seconds });
                 let noted = self.note_copy();
                 std::iter::once(copy).chain(taken).chain(noted).collect()
             }

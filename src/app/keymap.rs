@@ -211,7 +211,7 @@ const REST: &[Binding] = &[
     row("next_fix", &[K::Tab, K::Char('n')], "Tab n", C::Overlay, A::NextFix, "next fix", false),
     row("palette", &[K::Char(':')], ":", C::Anywhere, A::Palette, "palette: search all actions", false),
     row("sockets", &[K::Char('s')], "s", C::Anywhere, A::Sockets, "sockets: peers, listeners, ports", false),
-    row("cleared", &[K::Char('v')], "v", C::Triage, A::Cleared, "ruled out", true),
+    row("cleared", &[K::Char('v')], "v", C::Triage, A::Cleared, "what was ruled out", true),
     row("messages", &[K::Char('e')], "e", C::Anywhere, A::Messages, "events: kernel messages", false),
     row("time", &[K::Char('t')], "t", C::Anywhere, A::Time, "time", true),
     row("earlier", &[K::Left, K::Char('h')], "← h", C::Time, A::Earlier, "earlier", false),

@@ -16,7 +16,7 @@ const fn also(action: Action) -> &'static str {
         Action::Quit | Action::Close => "exit leave",
         Action::Messages => "dmesg kernel log oom journal",
         Action::Sockets => "connections netstat ss listen",
-        Action::Cleared => "fine healthy checked what not figure",
+        Action::Cleared => "fine healthy checked",
         Action::KernelThreads => "kworker kthreads system",
         Action::NextTheme => "light dark contrast colours colors appearance",
         Action::Record => "save write capture incident report",

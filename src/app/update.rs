@@ -212,7 +212,8 @@ impl App {
         match action {
             Action::Shape => self.processes.turn(),
             Action::KernelThreads => self.processes.kernel = !self.processes.kernel,
-            _ => self.processes.ascending = !self.processes.ascending,
+            Action::SortReverse => self.processes.ascending = !self.processes.ascending,
+            _ => {}
         }
     }
 

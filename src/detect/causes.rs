@@ -48,10 +48,14 @@ pub fn whole(candidates: &[Candidate]) -> BTreeMap<String, f64> {
     candidates.iter().map(|c| (c.key.clone(), c.lost())).collect()
 }
 
-/// Notes what stands under a cause, and who has lost his: while what piled up behind it is worked off that is said, and nobody is woken.
+/// Notes what stands under a cause, and what has lost its cause: while what piled up behind it is worked off that is said, and nobody is
+/// woken.
 pub fn follow(candidates: &mut [Candidate], whole: &BTreeMap<String, f64>, trails: &mut Trails, now_ms: i64) {
+    let here: Vec<String> = candidates.iter().map(|c| c.key.clone()).collect();
     for c in candidates.iter_mut().filter(|c| c.explained_by.is_none()) {
-        let Some((label, since)) = trails.left(&c.key, c.lost(), now_ms) else { continue };
+        let lost = whole.get(&c.key).copied().unwrap_or(0.0);
+        let left = trails.left(&c.key, lost, now_ms, |cause| here.iter().any(|key| key == cause));
+        let Some((label, since)) = left else { continue };
         c.found.never_critical = true;
         let claim = format!("since its cause was seen last ({label}): what piled up is worked off");
         c.found.evidence.push(evidence(claim, since, Unit::Seconds, None, "judge.onset"));
@@ -59,7 +63,8 @@ pub fn follow(candidates: &mut [Candidate], whole: &BTreeMap<String, f64>, trail
     for c in candidates.iter() {
         let cause = c.explained_by.as_deref().and_then(|key| candidates.iter().find(|c| c.key == key));
         if let Some(cause) = cause {
-            trails.stands(&c.key, &cause.subject.label, whole.get(&c.key).copied().unwrap_or(0.0), now_ms);
+            let lost = whole.get(&c.key).copied().unwrap_or(0.0);
+            trails.stands(&c.key, (&cause.key, &cause.subject.label), lost, now_ms);
         }
     }
 }

@@ -110,6 +110,13 @@ impl Command {
         Self::new(self.language, self.text + separator + &next.text)
     }
 
+    /// True when there is nothing to run in it: comments alone.
+    #[must_use]
+    pub fn only_notes(&self) -> bool {
+        let notes = |line: &str| line.is_empty() || line.starts_with(self.language.note());
+        self.text.lines().map(str::trim).all(notes)
+    }
+
     /// Who reads it.
     #[must_use]
     pub const fn language(&self) -> Language {

@@ -231,9 +231,9 @@ pub(super) const EDGES: &[Edge] = &[
     ),
     // A listener here that does not accept explains the connects to it that get no answer.
     within(&["host.network.listen_overflow"], &["host.network.syn_loss"], State::NetworkConnect, network::same_port_here),
-    // Who waits for an accept of a service that waits itself, waits for what it waits for (e23).
-    beside(HELD_UP, &["host.network.listen_overflow"], State::NetworkAccept, accepting::waits_itself),
-    beside(HELD_UP, &["host.network.listen_overflow"], State::NetworkConnect, accepting::waits_itself),
+    // If a service is held up itself, the connections in its accept queue wait for whatever holds it up (e23).
+    beside(HELD_UP, &["host.network.listen_overflow"], State::NetworkAccept, accepting::held_up),
+    beside(HELD_UP, &["host.network.listen_overflow"], State::NetworkConnect, accepting::held_up),
     within(&["host.network.softnet_drops"], &["app.upstream.waiting"], State::PeerReply, network::share_of_waits),
     // What this kernel drops before any socket is retransmitted by the other ends, and waited for here.
     beside(&["host.network.softnet_drops"], &["host.network.packet_loss"], State::NetworkRetransmit, network::dropped_here),

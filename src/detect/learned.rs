@@ -36,6 +36,9 @@ pub struct Learned {
     /// Per listener the requests that it missed and has not had since.
     #[serde(default)]
     pub missed: BTreeMap<String, f32>,
+    /// When that was noted last, wall clock ms.
+    #[serde(default)]
+    pub missed_ms: i64,
     /// What stood at each port.
     #[serde(default)]
     pub stands: Stands,

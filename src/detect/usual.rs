@@ -1,6 +1,6 @@
 //! What a service usually does: requests a second and CPU time for each, by the port it listens on. Pure.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::model::facts::{Facts, ListenerFacts};
 use crate::model::host::ProcId;
@@ -19,8 +19,12 @@ const LEAST_PER_S: f64 = 5.0;
 const PORTS: usize = 64;
 /// Below this part of the usual a service misses requests; what a day's ebb takes away nobody sends later.
 const GAP: f64 = 0.5;
-/// What it missed is sent later for as many evaluations, or not at all.
-const CATCHES_UP: f64 = 60.0;
+/// What it missed is sent later within a minute or so, or not at all: a sixtieth of it is forgotten each second.
+const OWED_S: f64 = 60.0;
+/// From so many requests on that stand there, unaccepted, unread or for a second, they are held up.
+const HELD_UP: f64 = 0.3;
+/// Between two looks, at most.
+const LONGEST_S: f64 = 30.0;
 
 /// The medians of the minutes before.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -57,24 +61,34 @@ impl Learned {
         }
     }
 
-    /// Notes what each busy service had less than usual, and takes off what it had more since: clients that could not get through send
-    /// later what they have not sent. One that is gone had nothing.
+    /// Notes what each busy service had less than usual while requests were held up there, and takes off what it had more since: clients
+    /// that could not get through send later what they have not sent. One whose listener is gone had nothing.
     pub fn learn_missed(&mut self, facts: &Facts) {
         let Ok(sockets) = &facts.host.sockets else { return };
+        let passed_s = (facts.at.wall_ms - self.missed_ms) as f64 / 1e3;
+        self.missed_ms = facts.at.wall_ms;
         self.missed.retain(|key, _| self.requests.contains_key(key));
+        // The first look, a pause, a clock that was set: nobody knows what was missed meanwhile.
+        if !(0.0..=LONGEST_S).contains(&passed_s) || facts.window_s < 1.0 {
+            return;
+        }
+        let rows: BTreeMap<String, &ListenerFacts> = sockets.listeners.iter().map(|l| (listener_key(l), l)).collect();
         for (key, ring) in &self.requests {
-            let rate = sockets.listeners.iter().filter(|l| listener_key(l) == *key).map(|l| l.requests_per_s).sum::<f64>();
+            let row = rows.get(key);
+            let rate = row.map_or(0.0, |l| l.requests_per_s);
             let before = f64::from(self.missed.get(key).copied().unwrap_or(0.0));
             let most = ring.iter().map(|(rate, _)| f64::from(*rate)).fold(0.0, f64::max);
             if before <= 0.0 && rate >= GAP * most {
                 continue;
             }
             let Some(usual) = median(ring) else { continue };
-            let less = usual.rate - rate;
-            // Between the two it neither misses nor catches up.
-            let missed = if rate < GAP * usual.rate { before + less } else { before + less.min(0.0) };
-            let faded = missed - usual.rate / CATCHES_UP;
-            self.missed.insert(key.clone(), faded.clamp(0.0, usual.rate * CATCHES_UP) as f32);
+            let held_up = row.is_none_or(|l| l.queued >= HELD_UP || l.unserved >= HELD_UP || l.older(1000.0) >= HELD_UP);
+            let less = match usual.rate - rate {
+                less if rate < GAP * usual.rate && held_up => less,
+                less => less.min(0.0),
+            };
+            let missed = before * (1.0 - passed_s / OWED_S).max(0.0) + less * passed_s;
+            self.missed.insert(key.clone(), missed.clamp(0.0, usual.rate * OWED_S) as f32);
         }
     }
 
@@ -119,33 +133,35 @@ fn family_cpu(facts: &Facts, owner: ProcId) -> Option<f64> {
 mod tests {
     use super::*;
 
-    /// A hundred requests a second for a minute, then what each second brings.
-    fn missed_after(rates: &[f64]) -> f64 {
+    /// A hundred requests a second for a minute, then what each second brings: requests, and how many stand unread.
+    fn missed_after(seconds: &[(f64, f64)]) -> f64 {
         use crate::detect::bench::Bench;
         use crate::detect::bench::host::service;
         use crate::detect::bench::sockets::{listener, sockets};
         let api = || ListenerFacts { ..listener(service(100, "api", 8080).id, 8080) };
-        let mut learned = Learned::default();
+        let mut learned = Learned { missed_ms: 1_000_000, ..Learned::default() };
         learned.requests.insert(listener_key(&api()), std::iter::repeat_n((100.0, 0.002), 60).collect());
-        for rate in rates {
-            let row = ListenerFacts { requests_per_s: *rate, ..api() };
-            let world = Bench::quiet().on(|host| host.sockets = Ok(sockets(vec![row], Vec::new())));
-            learned.learn_missed(world.measured().0);
+        for (n, (rate, unserved)) in seconds.iter().enumerate() {
+            let row = ListenerFacts { requests_per_s: *rate, unserved: *unserved, ..api() };
+            let mut world = Bench::quiet().on(|host| host.sockets = Ok(sockets(vec![row], Vec::new()))).measured().0.clone();
+            world.at.wall_ms = 1_001_000 + 1000 * n as i64;
+            learned.learn_missed(&world);
         }
         learned.missed(&api())
     }
 
     #[test]
-    fn what_a_service_missed_is_owed_until_it_was_had_or_a_minute_has_passed() {
-        assert_eq!(missed_after(&[100.0, 90.0, 60.0]), 0.0, "an ebb");
-        let gap = [0.0; 10];
-        assert!(missed_after(&gap) > 900.0);
-        let caught_up: Vec<f64> = gap.into_iter().chain([200.0; 10]).collect();
-        assert_eq!(missed_after(&caught_up), 0.0);
-        let after: Vec<f64> = gap.into_iter().chain([100.0; 20]).collect();
-        assert!(missed_after(&after) > 800.0);
-        let long: Vec<f64> = std::iter::repeat_n(0.0, 600).chain([100.0]).collect();
-        assert!(missed_after(&long) < 6001.0, "what is away for long does not wait");
+    fn what_a_service_missed_is_owed_until_it_was_had_or_is_forgotten() {
+        assert_eq!(missed_after(&[(100.0, 0.0), (90.0, 3.0), (60.0, 3.0)]), 0.0, "hardly less");
+        assert_eq!(missed_after(&[(0.0, 0.0); 10]), 0.0, "nobody stands there: nobody asked");
+        let gap = [(0.0, 3.0); 10];
+        let then = |seconds: &[(f64, f64)]| missed_after(&[&gap, seconds].concat());
+        assert!((900.0..1000.0).contains(&then(&[])));
+        assert_eq!(then(&[(200.0, 0.0); 10]), 0.0, "caught up");
+        assert!((600.0..700.0).contains(&then(&[(100.0, 0.0); 20])));
+        assert!(then(&[(100.0, 0.0); 240]) < 20.0, "long ago");
+        let long = missed_after(&[(0.0, 3.0); 600]);
+        assert!((2_000.0..=6_000.0).contains(&long), "{long}: what is away for long does not all come back");
     }
 
     #[test]

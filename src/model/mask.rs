@@ -46,6 +46,8 @@ pub fn command_line(raw: &[u8]) -> Vec<u8> {
         hide_next = index > 0 && takes_secret_next(program, arg);
         out.extend_from_slice(&argument(program, arg));
     }
+    // A server that writes its state there leaves blanks behind it.
+    out.truncate(out.iter().rposition(|b| *b != b' ').map_or(0, |last| last + 1));
     out
 }
 

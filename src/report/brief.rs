@@ -34,6 +34,7 @@ pub fn three(d: &Diagnosis, seen: &str, ascii: bool) -> String {
             let pasted = |fix: &Fix| match fix.preflight.iter().find(|check| !check.ok) {
                 // Not to be pasted as it is: something stands in the way, or it is spelled in letters that are lost here.
                 Some(check) => format!("{}; but first: {}", fix.title, check.what),
+                None if fix.command.only_notes() => fix.title.clone(),
                 None if ascii && !fix.command.is_ascii() => format!("{} (perftop shows it)", fix.title),
                 None => fix.command.to_string(),
             };

@@ -197,16 +197,17 @@ fn socket_of(target: &Path) -> Option<u64> {
 }
 
 fn judge(id: ProcId, inodes: impl Iterator<Item = u64>, sockets: &Sockets, ports: &HashSet<u16>) -> Option<ServingProcess> {
-    let mut found = ServingProcess { id, listens: Vec::new(), listens_unix: false, accepted: 0 };
+    let mut found = ServingProcess { id, listens: Vec::new(), listens_unix: false, accepted: 0, accepted_unix: 0 };
     for inode in inodes {
         found.listens.extend(sockets.listening.get(&inode));
         found.listens_unix |= sockets.unix.contains(&inode);
-        let accepted = sockets.established.get(&inode).is_some_and(|port| ports.contains(port));
-        found.accepted += u32::from(accepted || sockets.unix_accepted.contains(&inode));
+        found.accepted += u32::from(sockets.established.get(&inode).is_some_and(|port| ports.contains(port)));
+        found.accepted_unix += u32::from(sockets.unix_accepted.contains(&inode));
     }
     found.listens.sort_unstable();
     found.listens.dedup();
-    (!found.listens.is_empty() || found.listens_unix || found.accepted > 0).then_some(found)
+    let serves = !found.listens.is_empty() || found.listens_unix || found.accepted + found.accepted_unix > 0;
+    serves.then_some(found)
 }
 
 #[cfg(test)]
@@ -244,7 +245,8 @@ mod tests {
               broken\n",
         );
         let id = ProcId { pid: 1, start: 1 };
-        let of = |inode: u64| judge(id, [inode].into_iter(), &sockets, &HashSet::new()).map(|p| (p.listens_unix, p.accepted));
+        let of =
+            |inode: u64| judge(id, [inode].into_iter(), &sockets, &HashSet::new()).map(|p| (p.listens_unix, p.accepted_unix));
         assert_eq!(of(21), Some((true, 0)));
         assert_eq!(of(22), Some((false, 1)), "the server's end of a connection");
         assert_eq!((of(23), of(24)), (None, None), "a client, a pair, a socket of datagrams");

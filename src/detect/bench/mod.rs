@@ -158,6 +158,8 @@ impl Bench {
     #[must_use]
     pub fn after(mut self, times: usize, before: &Self) -> Self {
         for _ in 0..times {
+            // A second each.
+            self.learned.missed_ms = before.world.at.wall_ms - 1_000;
             self.learned.learn_missed(&before.world);
             self.learned.learn_requests(&before.world);
             self.learned.stands.learn(&before.world, &|_| false);

@@ -68,7 +68,7 @@ impl Weight {
         let Ok(serving) = serving else { return assumed("sockets not read yet") };
         if let Some(process) = serving.of(id) {
             return match process {
-                p if p.accepted > 0 => Self::of(1.0, "serves connections"),
+                p if p.accepted + p.accepted_unix > 0 => Self::of(1.0, "serves connections"),
                 p if !p.listens.is_empty() => Self::of(1.0, "listens on a port"),
                 _ => Self::of(1.0, "listens on a unix socket"),
             };

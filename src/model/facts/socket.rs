@@ -166,12 +166,12 @@ impl ListenerFacts {
         (self.backlog > 0).then(|| f64::from(self.queue_max) / f64::from(self.backlog))
     }
 
-    /// Connections stay in its accept queue: some were dropped (the host's counter, or more in it than may be), or a tenth of the backlog
-    /// stands in it at any time. A burst that was taken at once does not.
+    /// Connections stay in its accept queue: three tenths of one wait there at any time, or fewer while some were dropped (the host's
+    /// counter, or more in it than may be). A burst that was taken at once does not.
     #[must_use]
     pub fn backs_up(&self, overflows_per_s: Option<f64>) -> bool {
         let spills = overflows_per_s.is_some_and(|o| o > 0.0) || self.queue_max > self.backlog;
-        self.queued >= 0.05 && (spills || self.queued * 10.0 >= f64::from(self.backlog))
+        self.queued >= if spills { 0.05 } else { 0.3 }
     }
 }
 

@@ -225,4 +225,7 @@ pub struct ServingProcess {
     pub listens_unix: bool,
     /// Established sockets whose local port has a listener here.
     pub accepted: u32,
+    /// Connected unix sockets that bear the name of a listener.
+    #[serde(default)]
+    pub accepted_unix: u32,
 }

@@ -69,7 +69,7 @@ const COLUMNS: [Column; 9] = [
         spare: 0,
         cell: |d| d.await_ms.map_or_else(|| "-".to_owned(), |ms| format!("{} ms", short(ms))),
     },
-    Column { name: "aqu", width: 5, spare: 2, cell: |d| short(d.queue) },
+    Column { name: "aqu", width: 5, spare: 2, cell: |d| short((d.queue * 100.0).round() / 100.0) },
     Column { name: "util", width: 6, spare: 1, cell: |d| format!("{:.0}%", d.util * 100.0) },
 ];
 

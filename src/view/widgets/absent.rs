@@ -44,7 +44,12 @@ pub fn draw(title: &str, absent: &Absent, picture: &Picture, theme: &Theme, fram
         }
     }
     if picture.diagnosis.sources.iter().all(|s| s.kind != absent.kind) {
-        say(&format!("No {} runs here, and none was named.", absent.name), Meaning::Text, 0);
+        // Where processes were not looked at, or not for servers, nobody knows.
+        let none = match &picture.facts.host.processes {
+            Ok(_) => format!("No {} was found here, and none was named.", absent.name),
+            Err(lack) => format!("Whether a {} runs here is not known: {lack}.", absent.name),
+        };
+        say(&none, Meaning::Text, 0);
         say(&format!("To watch one elsewhere: {}", absent.named_by), Meaning::Muted, 0);
     }
     let shown: Vec<Line<'_>> =
@@ -54,7 +59,8 @@ pub fn draw(title: &str, absent: &Absent, picture: &Picture, theme: &Theme, fram
 
 fn stands(source: &SourceStatus) -> (String, Meaning) {
     let (says, meaning) = match source.state {
-        SourceState::Ok | SourceState::Degraded => ("answers; its first figures come in a second", Meaning::Muted),
+        SourceState::Ok => ("answers; its first figures come in a second", Meaning::Muted),
+        SourceState::Degraded => ("is seen in part", Meaning::Warning),
         SourceState::Denied => ("refuses perftop", Meaning::Warning),
         SourceState::NotWatched => ("is not watched", Meaning::Unknown),
         SourceState::Unreachable => ("does not answer", Meaning::Critical),

@@ -61,7 +61,8 @@ pub fn all(d: &Diagnosis, width: usize, theme: &Theme) -> Vec<Line<'static>> {
     let soon = |because: &str| d.provisional && because.ends_with("(not yet)");
     let waiting = d.unknown.iter().filter(|u| soon(&u.because)).count();
     if waiting > 0 {
-        row("", &format!("{waiting} checks need a second sample"), Meaning::Muted);
+        let checks = if waiting == 1 { "check needs" } else { "checks need" };
+        row("", &format!("{waiting} {checks} a second sample"), Meaning::Muted);
     }
     for u in d.unknown.iter().filter(|u| !soon(&u.because)) {
         let lift = u.lift.as_ref().map_or_else(String::new, |lift| format!("; {lift}"));

@@ -57,8 +57,9 @@ different cost each is something else.
 The loss is what the service waits for a CPU x (1 - 1 / growth). The service must have half of the CPU use that
 competes, weighted by nice values; otherwise who takes it is the cause.
 
-Clients that could not get through send later what they have not sent. While a service has no more than what it missed in the
-minute before (answers below half of the baseline), they catch up: that ends by itself, and is info.
+Clients that could not get through send later what they have not sent. While a service has no more than what it missed in the last
+minute or so (requests below half of the baseline while some stood there unaccepted, unread or for a second, or nobody listened), they
+catch up: that ends by itself, and is info.
 
 **What looks like it**: requests that became more expensive (a new version, a cold cache); a neighbour
 (`host.cpu.contention`); a quota (`host.cpu.throttled`); clients that retry because responses are late: the cost each
@@ -211,12 +212,12 @@ mod tests {
         grown(140.0, 2.0).must_say(&RULE, "found api (pid 100) on :8080 has 1.4 times its baseline requests (140/s, was 100/s)");
     }
 
-    /// After a gap of ten seconds: what is sent later is owed, for so long as that takes.
+    /// After a gap of ten seconds in which requests stood there unread: what is sent later is owed, for so long as that takes.
     #[test]
     fn clients_that_catch_up_are_no_growth() {
-        let after = |seconds: usize| {
-            serves(200.0, 2.0).after(40, &serves(100.0, 2.0)).after(10, &serves(0.0, 0.0)).after(seconds, &serves(200.0, 2.0))
-        };
+        let stands = serves(0.0, 0.0).on(|host| host.sockets.as_mut().unwrap().listeners[0].unserved = 3.0);
+        let usually = || serves(200.0, 2.0).after(40, &serves(100.0, 2.0));
+        let after = |seconds: usize| usually().after(10, &stands).after(seconds, &serves(200.0, 2.0));
         after(2).must_say(
             &RULE,
             "found Clients of api (pid 100) on :8080 catch up on what they could not send (200/s, usually 100/s)",

@@ -51,8 +51,8 @@ may spin on a failed accept and burn CPU. Sockets count as well: too many connec
 
 perftop counts the links in `/proc/PID/fd` of the processes it can read, every five seconds or less often. A process
 with `left` descriptors or fewer left is an error, at `nearly` of its limit a risk; the host is an error at `host` of
-`fs.file-max`. Several processes of one program that hold the same number of files each, hardly a socket among them, keep a cache
-of open files at a limit of their own below that of the system: they do not run out.
+`fs.file-max`. Processes of one parent and name that hold as many each (within 2 %) are one finding. Where hardly one of them is a
+socket they may be a cache of open files that the program keeps below a limit of its own: then the number stands still.
 
 **Relief**: raise the soft limit of the running process with `prlimit`, up to its hard limit; double the host's.
 **Cure**: see what the process holds open; by hand: close what leaks, `LimitNOFILE=` in the unit.",
@@ -62,22 +62,19 @@ of open files at a limit of their own below that of the system: they do not run 
 fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     let host = &facts.world.host;
     let mut judged = Judged::default();
-    let mut cached = None;
+    let mut told: Vec<&OpenFiles> = Vec::new();
     for files in &host.crowded {
         let Some(process) = facts.world.processes().iter().find(|p| p.id == files.id) else { continue };
         let subject = Subject::new(SubjectType::Process, files.id.to_string(), process.label());
         let share = files.open as f64 / files.limit.max(1) as f64 * 100.0;
         let full = files.limit.saturating_sub(files.open) as f64 <= params.get(LEFT);
-        if !full && cache(facts, process, files) {
-            cached = Some(format!(
-                "{} keeps {} files open, as others of its kind do: a limit of its own",
-                process.label(),
-                files.open
-            ));
-            continue;
-        }
         if full || share >= params.limit(NEARLY, is_held(prev, &subject)) {
-            judged.verdicts.push((subject, Verdict::Found(Box::new(found(params, process, files, share, full)))));
+            if !full && told.iter().any(|known| alike(facts, known, files)) {
+                continue;
+            }
+            told.push(files);
+            let like = host.crowded.iter().filter(|f| !full && f.id != files.id && alike(facts, f, files)).count();
+            judged.verdicts.push((subject, Verdict::Found(Box::new(found(params, process, files, share, (full, like))))));
         }
     }
     let of_host = host.files.as_ref().ok().map(|f| f.allocated as f64 / f.limit.max(1) as f64 * 100.0);
@@ -98,36 +95,37 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         judged.verdicts.push((Subject::host(), Verdict::Found(Box::new(found))));
     }
     if judged.verdicts.is_empty() {
-        let most = cached.or_else(|| {
-            let most = host.crowded.first()?;
-            Some(format!("at most {} of {} descriptors in one process", most.open, most.limit))
-        });
-        let none = || "no readable process uses half of its descriptors".to_owned();
-        return Judged::clear(Subject::host(), most.unwrap_or_else(none));
+        let most = host.crowded.first().map_or_else(
+            || "no readable process uses half of its descriptors".to_owned(),
+            |f| format!("at most {} of {} descriptors in one process", f.open, f.limit),
+        );
+        return Judged::clear(Subject::host(), most);
     }
     judged
 }
 
-/// Others of its program hold as many files, and hardly a socket: the program closes what it used longest ago.
-fn cache(facts: &Facts<'_>, process: &ProcFacts, files: &OpenFiles) -> bool {
-    let quiet = |f: &OpenFiles| f.sockets.is_some_and(|sockets| sockets * 10 <= f.open);
-    let as_many = |f: &&OpenFiles| f.id != files.id && f.open.abs_diff(files.open) * 50 <= files.open && quiet(f);
-    let kin = |id| facts.world.processes().iter().any(|p| p.id == id && (p.ppid, &p.name) == (process.ppid, &process.name));
-    quiet(files) && facts.world.host.crowded.iter().filter(as_many).any(|f| kin(f.id))
+/// Two of one parent and name with as many.
+fn alike(facts: &Facts<'_>, a: &OpenFiles, b: &OpenFiles) -> bool {
+    let of = |id| facts.world.processes().iter().find(|p| p.id == id).map(|p| (p.ppid, &p.name));
+    a.open.abs_diff(b.open) * 50 <= b.open && a.limit == b.limit && of(a.id).is_some() && of(a.id) == of(b.id)
 }
 
-fn found(params: &Params<'_>, process: &ProcFacts, files: &OpenFiles, share: f64, full: bool) -> Found {
+fn found(params: &Params<'_>, process: &ProcFacts, files: &OpenFiles, share: f64, (full, like): (bool, usize)) -> Found {
     let (open, limit) = (files.open, files.limit);
     let (class, title) = if full {
         (Class::Error, format!("{} has no descriptor left ({open} of {limit}): opens and accepts fail", process.label()))
     } else {
-        (Class::Risk, format!("{} has used {open} of its {limit} descriptors", process.label()))
+        let (others, has) = if like > 0 { (format!(" and {like} like it"), "have each") } else { (String::new(), "has") };
+        (Class::Risk, format!("{}{others} {has} used {open} of {limit} descriptors", process.label()))
     };
     let mut found = Found::new(class, title);
     found.evidence = vec![
         evidence("descriptors open", files.open as f64, Unit::Count, Some(files.limit as f64), "host.open_files").of_capacity(),
         params.row("share of its limit in use", share, NEARLY, "host.open_files"),
     ];
+    if let Some(sockets) = files.sockets {
+        found.evidence.push(evidence("sockets among them", sockets as f64, Unit::Count, None, "host.open_files"));
+    }
     found.fixes = fixes(process, files);
     found
 }
@@ -178,18 +176,18 @@ mod tests {
     }
 
     #[test]
-    fn a_cache_of_open_files_does_not_run_out() {
-        workers([990, 987], 4).must_say(&RULE, "clear");
-        // Each has what it has; connections are no cache; and who has none left has none.
+    fn workers_with_as_many_are_one_finding() {
+        workers([990, 987], 4).must_say(&RULE, "found postgres (pid 101) and 1 like it have each used 990 of 1024 descriptors");
+        assert_eq!(workers([990, 987], 4).says(&RULE, None).len(), 1);
+        // Each has what it has; and who has none left has none.
         assert_eq!(workers([990, 930], 4).says(&RULE, None).len(), 2);
-        assert_eq!(workers([990, 987], 900).says(&RULE, None).len(), 2);
         workers([1023, 600], 4).must_say(&RULE, "found postgres (pid 101) has no descriptor left (1023 of 1024)");
     }
 
     #[test]
     fn a_process_near_its_descriptor_limit_is_found_and_held() {
         let found = open(930);
-        found.must_say(&RULE, "found api (pid 100) has used 930 of its 1024 descriptors");
+        found.must_say(&RULE, "found api (pid 100) has used 930 of 1024 descriptors");
         open(1022).must_say(&RULE, "found api (pid 100) has no descriptor left (1022 of 1024)");
         Table { clear: open(640), unknown: None, found, held: Some(open(700)) }.check(&RULE);
     }

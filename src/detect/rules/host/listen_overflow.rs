@@ -19,7 +19,7 @@ const FULL: Param = Param {
     default: 90.0,
     min: 10.0,
     max: 100.0,
-    what: "peak fill of the accept queue; a tenth of the backlog must stand in it too, or connections be dropped",
+    what: "peak fill of the accept queue; 0.3 connections must wait in it on average too, fewer where some are dropped",
 };
 
 /// The rule.
@@ -152,7 +152,7 @@ mod tests {
         queue(129, 60.0, 0.0).must_say(&RULE, "found The accept queue of :8080 is full (129 of 128)");
         // Nothing was dropped yet, and half of it stands there.
         queue(128, 60.0, 0.0).must_say(&RULE, "found The accept queue of :8080 is full (128 of 128)");
-        queue(128, 6.0, 0.0).must_say(&RULE, "clear");
+        queue(128, 0.2, 0.0).must_say(&RULE, "clear");
         Table {
             // A burst that was accepted at once; what was dropped may be another listener's.
             clear: queue(128, 0.04, 2.0),
