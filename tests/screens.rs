@@ -250,6 +250,26 @@ fn postgres_at_three_sizes_and_every_tab() {
     assert_screen("postgres_none", &app(&picture("cpu_hog", SICK), &[Key::Char('3')]), &dark, SIZES[1]);
 }
 
+/// On a server's screen `c` copies what was found about the selected row, closely or not.
+#[test]
+fn the_fix_of_a_row_is_copied_where_the_row_is() {
+    let copies = |case: &str, at: usize, keys: &[Key]| {
+        let mut app = app(&picture(case, at), keys);
+        let effects = app.update(Msg::Key(Key::Char('c')));
+        let text = effects.iter().find_map(|e| if let Effect::Copy { text, .. } = e { Some(text.clone()) } else { None });
+        text.unwrap_or_else(|| panic!("{case}: {:?}", app.notice))
+    };
+    for more in [&[Key::Down][..], &[Key::Enter]] {
+        let keys = copies("redis_keys", REDIS_SICK, &[&[Key::Char('4')], more].concat());
+        assert!(keys.contains("redis-cli"), "{keys}");
+    }
+    let index = copies("pg_missing_index", PG_SICK, &[Key::Char('3'), Key::Down]);
+    assert!(index.contains("CREATE INDEX CONCURRENTLY"), "{index}");
+    // Nothing was found about it.
+    let mut quiet = app(&picture("redis_steady_cache", REDIS_SICK), &[Key::Char('4'), Key::Down]);
+    assert!(!quiet.update(Msg::Key(Key::Char('c'))).iter().any(|e| matches!(e, Effect::Copy { .. })));
+}
+
 #[test]
 fn redis_at_three_sizes_every_tab_and_closely() {
     use perftop::model::redis::{BigKey, BigKeys};

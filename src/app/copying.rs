@@ -46,7 +46,19 @@ impl App {
         let Some(picture) = self.shown() else { return Vec::new() };
         match view.copy(&picture.facts) {
             Ok(Copied { text, what }) => return vec![Effect::Copy { text, what }],
-            Err(nothing) => self.notice = Some(nothing.into()),
+            Err(nothing) => {
+                let of_row = view.of(&picture.facts).zip(view.selected.as_deref()).and_then(|(server, row)| {
+                    let query = view.query(&picture.facts).map(|(_, id)| id);
+                    let mut all = self.findings().iter().filter(|f| f.source == server && !f.fixes.is_empty());
+                    all.find(|f| is_about(f, row, query)).map(|f| f.key.clone())
+                });
+                // What is found about the row has a fix, whatever the table knows.
+                if let Some(key) = of_row {
+                    (self.selected, self.chosen) = (Some(key), true);
+                    return self.copy_fix();
+                }
+                self.notice = Some(nothing.into());
+            }
         }
         Vec::new()
     }
@@ -82,6 +94,15 @@ impl App {
         let worst = self.finding().map_or_else(|| d.standing().0.to_owned(), chat);
         vec![Effect::Copy { text: format!("perftop {} {}: {worst}", d.host.name, d.at), what: LINE.into() }]
     }
+}
+
+/// The finding is about the object of that row, or about the query behind it.
+fn is_about(finding: &Finding, row: &str, query: Option<i64>) -> bool {
+    let subject = &finding.subject;
+    let mut objects =
+        std::iter::once(subject.key.as_str()).chain(subject.also.iter().filter_map(|key| Some(key.split_once(':')?.1)));
+    objects
+        .any(|object| object == row || query.is_some_and(|id| object.rsplit_once('/').is_some_and(|(_, q)| q == id.to_string())))
 }
 
 /// Seconds until a fix of the finding should be seen to work: half a minute to paste it, and the time to sample; 0 for one that

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::model::demand::Demand;
 use crate::model::facts::{Activities, Facts as World, PgFacts};
+use crate::model::postgres::plan::Plan;
 use crate::model::postgres::{PgAsk, StatementRow, WaitClass, lexer};
+use crate::model::seen::Seen;
 
 use super::advice::{self, Advice, Call};
 use super::backends::{actor_id, auxiliary, state_of};
@@ -88,9 +90,11 @@ impl<'a> Queries<'a> {
             let advice = advised.get(&(costly.row.database.shown().to_owned(), costly.row.key.query));
             costly.kind = Case::of(facts.learned, pg, (costly.row, costly.lost, time.planning_ms(costly.row)), advice, limits)
                 .and_then(|case| sort(&case));
-            // One that became slow is likely to have another plan by now: an index is gone, or the statistics changed.
-            let fresh_ns = match costly.kind {
+            // One that became slow is likely to have another plan by now: an index is gone, or the statistics changed. So has one that touches
+            // far less than its plan: an index was built.
+            let fresh_ns = match &costly.kind {
                 Some(Kind::Regressed(_)) => advice::FRESH_OF_SLOWER_NS,
+                Some(Kind::MissingIndex(advice)) if outlived(costly.row, plan, advice.table) => advice::FRESH_OF_SLOWER_NS,
                 _ => advice::FRESH_NS,
             };
             let old = plan.is_none_or(|(at_ns, _)| world.at.mono_ns.saturating_sub(*at_ns) > fresh_ns);
@@ -124,6 +128,13 @@ fn advised(pg: &PgFacts) -> Advised {
         all.extend(advice::best(plan, Call::of(&row.grown, pg.text(row.key.query))).map(|advice| (key, advice)));
     }
     all
+}
+
+/// Its calls touch less than a tenth of the pages of the table that its plan scans.
+fn outlived(row: &StatementRow, plan: Option<&(u64, Seen<Plan>)>, table: usize) -> bool {
+    let scanned = plan.and_then(|(_, plan)| Some(plan.as_ref().ok()?.tables.get(table)?.pages as f64));
+    let blocks = (row.grown.hit_blocks + row.grown.read_blocks) as f64 / row.grown.calls.max(1) as f64;
+    scanned.is_some_and(|pages| blocks * 10.0 < pages)
 }
 
 fn explainable(verb: &str) -> bool {

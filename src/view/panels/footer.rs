@@ -67,7 +67,11 @@ fn shown(app: &App, context: Context, room: usize) -> Vec<&Row> {
         Some(overlay) => {
             on_top(overlay).iter().filter_map(|a| app.keymap.rows().iter().find(|r| r.binding.action == *a)).collect()
         }
-        None => app.keymap.rows().iter().filter(|r| r.binding.footer && here(r.binding.context)).collect(),
+        // A plan is a server's.
+        None => {
+            let plan = |r: &&Row| r.binding.action != Action::Plan || context == Context::Server;
+            app.keymap.rows().iter().filter(|r| r.binding.footer && here(r.binding.context)).filter(plan).collect()
+        }
     };
     while rows.len() > STAY && rows.iter().map(|r| width(app, r)).sum::<usize>() > room {
         rows.remove(rows.len() - STAY - 1);
