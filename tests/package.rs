@@ -14,6 +14,19 @@ fn run(program: &str, args: &[&str]) -> Option<Output> {
     Command::new(program).args(args).current_dir(root).output().ok()
 }
 
+/// The binary without what only a debugger reads: a tenth of it.
+fn stripped(into: &str) -> String {
+    let done = run("strip", &["-o", into, env!("CARGO_BIN_EXE_perftop")]).is_some_and(|o| o.status.success());
+    if done { into.to_owned() } else { env!("CARGO_BIN_EXE_perftop").to_owned() }
+}
+
+/// A package of it, by one of the scripts.
+fn packed(script: &str, binary: &str, out: &str) -> String {
+    let made = run(script, &[binary, out]).unwrap();
+    assert!(made.status.success(), "{made:?}");
+    String::from_utf8(made.stdout).unwrap().trim().to_owned()
+}
+
 /// What is published holds what it takes to build it, and none of the recordings.
 #[test]
 fn the_crate_is_small() {
@@ -44,11 +57,7 @@ fn the_package_for_fedora_unpacks_and_runs() {
     let dir = std::env::temp_dir().join(format!("perftop-package-rpm-{}", std::process::id()));
     std::fs::create_dir_all(dir.join("root")).unwrap();
     let path = |name: &str| dir.join(name).display().to_string();
-    let stripped = run("strip", &["-o", &path("perftop"), env!("CARGO_BIN_EXE_perftop")]).is_some_and(|o| o.status.success());
-    let binary = if stripped { path("perftop") } else { env!("CARGO_BIN_EXE_perftop").to_owned() };
-    let made = run("packaging/rpm", &[&binary, &path("out")]).unwrap();
-    assert!(made.status.success(), "{made:?}");
-    let package = String::from_utf8(made.stdout).unwrap().trim().to_owned();
+    let package = packed("packaging/rpm", &stripped(&path("perftop")), &path("out"));
     let unpack = format!("cd '{}' && rpm2cpio '{package}' | cpio -id --quiet", path("root"));
     assert!(run("sh", &["-c", &unpack]).unwrap().status.success());
     let root = PathBuf::from(path("root"));
@@ -73,12 +82,7 @@ fn the_package_unpacks_and_runs() {
     let dir = std::env::temp_dir().join(format!("perftop-package-{}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
     let path = |name: &str| dir.join(name).display().to_string();
-    // Without what only a debugger reads: a tenth of it.
-    let stripped = run("strip", &["-o", &path("perftop"), env!("CARGO_BIN_EXE_perftop")]).is_some_and(|o| o.status.success());
-    let binary = if stripped { path("perftop") } else { env!("CARGO_BIN_EXE_perftop").to_owned() };
-    let made = run("packaging/deb", &[&binary, &path("out")]).unwrap();
-    assert!(made.status.success(), "{made:?}");
-    let package = String::from_utf8(made.stdout).unwrap().trim().to_owned();
+    let package = packed("packaging/deb", &stripped(&path("perftop")), &path("out"));
     let unpacked = run("dpkg-deb", &["-x", &package, &path("root")]).unwrap();
     assert!(unpacked.status.success(), "{unpacked:?}");
     let root = PathBuf::from(path("root"));

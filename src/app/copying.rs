@@ -1,7 +1,7 @@
 //! What goes to the clipboard: the fix that is chosen, and one line for the chat. A fix that was taken is watched.
 
 use crate::detect::finding::{Class, Finding, Fix};
-use crate::model::subject::split_finding_key;
+use crate::model::subject::{SubjectType, split_finding_key};
 use crate::model::unit::short;
 
 use super::pasted::pasted;
@@ -96,9 +96,11 @@ impl App {
     }
 }
 
-/// The finding is about the object of that row, or about the query behind it.
+/// The finding is about the object of that row, or about the query behind it; not about a session that happens to run it, which its fix
+/// may end.
 fn is_about(finding: &Finding, row: &str, query: Option<i64>) -> bool {
     let subject = &finding.subject;
+    let query = query.filter(|_| subject.kind != SubjectType::Backend);
     let mut objects =
         std::iter::once(subject.key.as_str()).chain(subject.also.iter().filter_map(|key| Some(key.split_once(':')?.1)));
     objects

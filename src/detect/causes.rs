@@ -18,10 +18,12 @@ const SAID: f64 = 0.05;
 /// From this on a symptom stands under its cause (R2).
 const EXPLAINED: f64 = 0.7;
 
-/// Applies the edges, then takes care that the claims on each state do not exceed what the ledger holds.
-pub fn resolve(facts: &Facts<'_>, candidates: &mut [Candidate], onsets: &Onsets) {
-    apply_all(facts, candidates, EDGES, onsets);
+/// Applies the edges, then takes care that the claims on each state do not exceed what the ledger holds. What each candidate lost before
+/// anything was moved, s/s.
+pub fn resolve(facts: &Facts<'_>, candidates: &mut [Candidate], onsets: &Onsets) -> Vec<f64> {
+    let whole = apply_all(facts, candidates, EDGES, onsets);
     cap(facts.ledger, candidates);
+    whole
 }
 
 /// The same for what was judged by what all others left: it claims no more than that.
@@ -42,40 +44,33 @@ pub fn note(candidates: &[Candidate], onsets: &mut Onsets, now_ms: i64) {
     onsets.note(left.map(|c| (c.key.as_str(), c.lost())), now_ms);
 }
 
-/// What each loses before anything is moved, by key.
-#[must_use]
-pub fn whole(candidates: &[Candidate]) -> BTreeMap<String, f64> {
-    candidates.iter().map(|c| (c.key.clone(), c.lost())).collect()
-}
-
 /// Notes what stands under a cause, and what has lost its cause: while what piled up behind it is worked off that is said, and nobody is
-/// woken.
-pub fn follow(candidates: &mut [Candidate], whole: &BTreeMap<String, f64>, trails: &mut Trails, now_ms: i64) {
+/// woken. `whole`: what each lost before anything was moved.
+pub fn follow(candidates: &mut [Candidate], whole: &[f64], trails: &mut Trails, now_ms: i64) {
     let here: Vec<String> = candidates.iter().map(|c| c.key.clone()).collect();
-    for c in candidates.iter_mut().filter(|c| c.explained_by.is_none()) {
-        let lost = whole.get(&c.key).copied().unwrap_or(0.0);
-        let left = trails.left(&c.key, lost, now_ms, |cause| here.iter().any(|key| key == cause));
+    for (c, lost) in candidates.iter_mut().zip(whole).filter(|(c, _)| c.explained_by.is_none()) {
+        let left = trails.left(&c.key, *lost, now_ms, |cause| here.iter().any(|key| key == cause));
         let Some((label, since)) = left else { continue };
         c.found.never_critical = true;
-        let claim = format!("since its cause was seen last ({label}): what piled up is worked off");
+        let claim = format!("since its cause ended ({label}); what piled up behind it is draining");
         c.found.evidence.push(evidence(claim, since, Unit::Seconds, None, "judge.onset"));
     }
-    for c in candidates.iter() {
+    for (c, lost) in candidates.iter().zip(whole) {
         let cause = c.explained_by.as_deref().and_then(|key| candidates.iter().find(|c| c.key == key));
         if let Some(cause) = cause {
-            let lost = whole.get(&c.key).copied().unwrap_or(0.0);
-            trails.stands(&c.key, (&cause.key, &cause.subject.label), lost, now_ms);
+            trails.stands(&c.key, (&cause.key, &cause.subject.label), *lost, now_ms);
         }
     }
 }
 
-fn apply_all(facts: &Facts<'_>, candidates: &mut [Candidate], edges: &[Edge], onsets: &Onsets) {
+fn apply_all(facts: &Facts<'_>, candidates: &mut [Candidate], edges: &[Edge], onsets: &Onsets) -> Vec<f64> {
     let whole: Vec<f64> = candidates.iter().map(Candidate::lost).collect();
     for edge in edges {
         for (cause, symptom) in edge.causes.iter().flat_map(|cause| edge.symptoms.iter().map(move |symptom| (cause, symptom))) {
             apply(facts, candidates, edge, (cause, symptom), &Order { onsets, whole: &whole });
         }
     }
+    whole
 }
 
 /// Who came first.

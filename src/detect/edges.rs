@@ -64,15 +64,8 @@ const STARVING: &[&str] = &[
     "host.cpu.contention",
     "host.memory.swap_thrash",
 ];
-/// What keeps a process from its work, and what it waits for.
-const HELD_UP: &[&str] = &[
-    "host.cpu.throttled",
-    "host.cpu.realtime_hog",
-    "host.cpu.process_churn",
-    "host.cpu.context_switches",
-    "host.cpu.system_time",
-    "host.cpu.contention",
-    "host.memory.swap_thrash",
+/// What else a process waits for.
+const LACKING: &[&str] = &[
     "host.memory.reclaim",
     "host.memory.high",
     "host.io.throttled",
@@ -232,8 +225,10 @@ pub(super) const EDGES: &[Edge] = &[
     // A listener here that does not accept explains the connects to it that get no answer.
     within(&["host.network.listen_overflow"], &["host.network.syn_loss"], State::NetworkConnect, network::same_port_here),
     // If a service is held up itself, the connections in its accept queue wait for whatever holds it up (e23).
-    beside(HELD_UP, &["host.network.listen_overflow"], State::NetworkAccept, accepting::held_up),
-    beside(HELD_UP, &["host.network.listen_overflow"], State::NetworkConnect, accepting::held_up),
+    beside(STARVING, &["host.network.listen_overflow"], State::NetworkAccept, accepting::held_up),
+    beside(STARVING, &["host.network.listen_overflow"], State::NetworkConnect, accepting::held_up),
+    beside(LACKING, &["host.network.listen_overflow"], State::NetworkAccept, accepting::held_up),
+    beside(LACKING, &["host.network.listen_overflow"], State::NetworkConnect, accepting::held_up),
     within(&["host.network.softnet_drops"], &["app.upstream.waiting"], State::PeerReply, network::share_of_waits),
     // What this kernel drops before any socket is retransmitted by the other ends, and waited for here.
     beside(&["host.network.softnet_drops"], &["host.network.packet_loss"], State::NetworkRetransmit, network::dropped_here),

@@ -73,8 +73,7 @@ pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &Param
         seen.unread_servers(&world);
         memory.onsets.watch(RULES.iter().filter(|r| wanted(r.id)).flat_map(|r| seen.able(r, &world)), world.at.wall_ms);
         causes::see(&seen.candidates, &mut memory.onsets, world.at.wall_ms);
-        let whole = causes::whole(&seen.candidates);
-        causes::resolve(&facts, &mut seen.candidates, &memory.onsets);
+        let whole = causes::resolve(&facts, &mut seen.candidates, &memory.onsets);
         causes::follow(&mut seen.candidates, &whole, &mut memory.trails, world.at.wall_ms);
         for rule in RULES.iter().filter(|r| wanted(r.id)) {
             let Judge::Rest(judge) = rule.judge else { continue };

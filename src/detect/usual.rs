@@ -68,6 +68,9 @@ impl Learned {
         let passed_s = (facts.at.wall_ms - self.missed_ms) as f64 / 1e3;
         self.missed_ms = facts.at.wall_ms;
         self.missed.retain(|key, _| self.requests.contains_key(key));
+        if self.requests.is_empty() {
+            return;
+        }
         // The first look, a pause, a clock that was set: nobody knows what was missed meanwhile.
         if !(0.0..=LONGEST_S).contains(&passed_s) || facts.window_s < 1.0 {
             return;

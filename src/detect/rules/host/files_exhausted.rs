@@ -73,7 +73,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
                 continue;
             }
             told.push(files);
-            let like = host.crowded.iter().filter(|f| !full && f.id != files.id && alike(facts, f, files)).count();
+            let like = !full && host.crowded.iter().any(|f| f.id != files.id && alike(facts, f, files));
             judged.verdicts.push((subject, Verdict::Found(Box::new(found(params, process, files, share, (full, like))))));
         }
     }
@@ -110,12 +110,13 @@ fn alike(facts: &Facts<'_>, a: &OpenFiles, b: &OpenFiles) -> bool {
     a.open.abs_diff(b.open) * 50 <= b.open && a.limit == b.limit && of(a.id).is_some() && of(a.id) == of(b.id)
 }
 
-fn found(params: &Params<'_>, process: &ProcFacts, files: &OpenFiles, share: f64, (full, like): (bool, usize)) -> Found {
+fn found(params: &Params<'_>, process: &ProcFacts, files: &OpenFiles, share: f64, (full, like): (bool, bool)) -> Found {
     let (open, limit) = (files.open, files.limit);
     let (class, title) = if full {
         (Class::Error, format!("{} has no descriptor left ({open} of {limit}): opens and accepts fail", process.label()))
     } else {
-        let (others, has) = if like > 0 { (format!(" and {like} like it"), "have each") } else { (String::new(), "has") };
+        // The list of those that are near their limit is cut: how many there are is not known.
+        let (others, has) = if like { (" and others like it", "have each") } else { ("", "has") };
         (Class::Risk, format!("{}{others} {has} used {open} of {limit} descriptors", process.label()))
     };
     let mut found = Found::new(class, title);
@@ -177,7 +178,8 @@ mod tests {
 
     #[test]
     fn workers_with_as_many_are_one_finding() {
-        workers([990, 987], 4).must_say(&RULE, "found postgres (pid 101) and 1 like it have each used 990 of 1024 descriptors");
+        workers([990, 987], 4)
+            .must_say(&RULE, "found postgres (pid 101) and others like it have each used 990 of 1024 descriptors");
         assert_eq!(workers([990, 987], 4).says(&RULE, None).len(), 1);
         // Each has what it has; and who has none left has none.
         assert_eq!(workers([990, 930], 4).says(&RULE, None).len(), 2);
