@@ -422,7 +422,8 @@ class InvalidIndex(Fault):
 
 
 class DuplicateIndex(Fault):
-    truth, kind, least, hold = "postgres.index.duplicate", "index", "info", 40
+    # The catalogue is read once a minute at most.
+    truth, kind, least, hold = "postgres.index.duplicate", "index", "info", 80
 
     def inject(self):
         self.server.sql("CREATE INDEX twice ON pgbench_accounts (aid)")

@@ -13,6 +13,9 @@ use super::throttled::Throttled;
 use super::told::{Sending, Told};
 use super::waits::{Baseline, PeerWaits};
 
+/// From ready to running on an idle CPU, seconds for each slice: 6 to 21 µs measured on Linux 6.18 at 170 to 9,200 slices a second.
+const DISPATCH_S: f64 = 20e-6;
+
 /// Foreground time by actor and by state.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Ledger {
@@ -26,6 +29,8 @@ pub struct Ledger {
     pub baseline_sessions: BTreeMap<State, f64>,
     /// The part of the waiting for peers that a healthy one takes too: productive.
     pub baseline_peers: f64,
+    /// The part of the run delay that a thread takes to get onto an idle CPU too: productive.
+    pub baseline_run: f64,
     /// Poolers with their queues.
     pub pools: Vec<PoolWait>,
     /// Waits for peers that are not on this host, most waiting first.
@@ -69,6 +74,8 @@ impl Ledger {
                 continue;
             }
             let mut actor = throttled.actor(p, told.weight(p));
+            let dispatch = p.slices_per_s.unwrap_or(0.0) * DISPATCH_S * actor.weight;
+            ledger.baseline_run += dispatch.min(actor.in_state(State::CpuRunnable));
             match session {
                 // What a session waits for it says itself.
                 Some(waits) => {
@@ -129,6 +136,7 @@ impl Ledger {
             // What works is productive; a remote session's CPU time cannot be split.
             state if state.group().is_none() => self.state(state),
             State::IoWait => self.baseline_io,
+            State::CpuRunnable => self.baseline_run,
             State::PeerReply => self.baseline_peers,
             other => self.baseline_sessions.get(&other).copied().unwrap_or(0.0),
         }

@@ -1,6 +1,6 @@
 //! host.cpu.process_churn: short-lived processes eat the CPU; names the parent that starts them.
 
-use super::cpu_blame;
+use super::cpu_blame::{self, Blamed};
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
 use crate::detect::fix;
@@ -45,7 +45,8 @@ used that were seen at work before they ended is taken off: they were not short-
 host, new threads among them; children that nobody waits for are attributed to no parent.
 
 The loss is the run delay of everyone else times the share of the ended children in the CPU use that competes,
-weighted by nice values. Below 5 % PSI cpu nothing is blamed.
+weighted by nice values. Below 5 % PSI cpu nothing is blamed. Of a server that is watched, whose sessions and workers
+are its children, it is info, without a fix: the rules of that server say whose they are.
 
 **Relief**: pause the parent or lower its priority; one that others depend on is only inspected. **Cure**: see what it
 starts; by hand: keep workers instead of starting one per request or line, use the shell's own commands in loops.",
@@ -82,6 +83,10 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         params.row("CPU used by its children that ended", parent.cores, CORES, "host.processes"),
         params.row("run-queue wait it causes others", parent.lost, LOST, "host.schedstat"),
     ];
+    if read_by_itself(facts, &parent) {
+        found.standing = Some(false);
+        return Judged::found(parent.program.subject(), found);
+    }
     found.fixes = parent.reliefs(facts);
     let mut cure = fix::shell_fix(
         Phase::Cure,
@@ -95,6 +100,12 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     cure.risk = "strace slows it down for three seconds".into();
     found.fixes.push(cure);
     Judged::found(parent.program.subject(), found)
+}
+
+/// Its sessions and their workers are its children, and what they do it says itself: a trace of their parent helps nobody.
+fn read_by_itself(facts: &Facts<'_>, parent: &Blamed<'_>) -> bool {
+    let mut servers = facts.kinds.iter().flat_map(|kind| (kind.programs)(facts.world));
+    servers.any(|id| parent.program.members.iter().any(|p| p.id == id))
 }
 
 #[cfg(test)]

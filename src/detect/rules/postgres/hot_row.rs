@@ -40,6 +40,10 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         Err(lack) => return unknown(pg, lack),
     };
     let mine: Vec<&Root> = chains.roots.iter().filter(|r| roots::kind(r) == Kind::HotRow).collect();
+    // One that has just become idle may be the next turn of a queue, or a session that somebody left: a second tells.
+    if prev.is_none() && !mine.is_empty() && mine.iter().all(|r| roots::just_idle(r)) {
+        return Judged::clear(instance(pg), "whoever holds the rows became idle less than a second ago: not known yet");
+    }
     let queued: f64 = mine.iter().map(|r| r.waiting).sum();
     // The queue turns round: who waited a moment ago and does not now waited in it as well, where there is no other. A look between two turns
     // sees nobody.
@@ -125,6 +129,13 @@ mod tests {
         let between = || queue(0.1, 110).served(|pg| pg.chains = Ok(crate::model::facts::Chains::default()));
         between().must_say_after(&RULE, Some(&queue(0.1, 110)), "found 0.1 sessions queue");
         between().must_say(&RULE, "clear");
+        // In the first second of an idle holder nobody knows whether it goes on; in a queue that was seen to turn it does.
+        let idle = |waits: u32| {
+            let session = Session { xact_s: Some(0.4), state: "idle in transaction".into(), state_s: Some(0.3), ..client(10) };
+            blocked(session, "tuple", waits)
+        };
+        idle(110).must_say(&RULE, "clear");
+        idle(110).must_say_after(&RULE, Some(&queue(0.1, 110)), "found 0.1 sessions queue");
         // One that lasts is to blame itself.
         queue(3.0, 110).must_say(&RULE, "clear");
     }

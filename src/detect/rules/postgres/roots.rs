@@ -57,6 +57,12 @@ pub fn kind(root: &Root) -> Kind {
     }
 }
 
+/// Its holder has been idle in its transaction for less than a second, and nobody has waited for long: what kind it is a moment later tells.
+#[must_use]
+pub fn just_idle(root: &Root) -> bool {
+    root.session().is_some_and(|s| s.idle_in_transaction() && s.state_s.is_some_and(|age| age < 1.0)) && root.waited < TURNS
+}
+
 /// The threshold that all of them have.
 pub const LOST: Param = Param {
     name: "lost",

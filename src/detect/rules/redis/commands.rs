@@ -14,11 +14,11 @@ use crate::model::unit::{Unit, count, seconds, short};
 
 use super::support::{info, instance, sender, trips};
 
-/// What both have.
+/// What both have. Below a warning, so that a command near that line is listed as info and does not come and go.
 pub const LOST: Param = Param {
     name: "lost",
     unit: Unit::SecondsPerSecond,
-    default: 0.1,
+    default: 0.03,
     min: 0.01,
     max: 1000.0,
     what: "requests that stand still behind the command, on average",
