@@ -135,6 +135,20 @@ fn the_tour_is_walked_by_doing_what_it_says() {
     }
 }
 
+/// Whoever does not wait for it is taken to where the incident begins.
+#[test]
+fn the_tour_does_not_run_ahead_of_what_it_shows() {
+    let (mut app, mut engine) = (App { tour: Some(Tour::new(Incident::Index)), ..App::default() }, Engine::default());
+    let mut records = Recording::open(&bundled(Incident::Index)).unwrap();
+    let first = records.find_map(|r| if let Record::Sample(s) = r { Some(s) } else { None }).unwrap();
+    let judged = engine.fold(&first);
+    let mode = Mode::Replay { paused: false, ended: false, speed_percent: 100 };
+    app.update(Msg::Picture(Arc::new(engine.picture(judged, mode, Own::default(), None))));
+    let effects = app.update(Msg::Key(Key::Char('N')));
+    assert!(matches!(effects[..], [Effect::Incident { later: true }]), "{effects:?}");
+    assert!(app.update(Msg::Key(Key::Char('N'))).is_empty(), "the other steps show what is there");
+}
+
 /// It can be left at any step, and goes on without the keys it names.
 #[test]
 fn the_tour_can_be_skipped() {

@@ -161,11 +161,15 @@ impl App {
         }
     }
 
-    pub(super) fn tour_key(&mut self, action: Action) {
-        match action {
-            Action::TourEnd => self.tour = None,
-            _ => self.next_step(),
+    /// On, or out. Whoever does not wait for the incident is taken there: the tour never runs ahead of what it shows.
+    pub(super) fn tour_key(&mut self, action: Action) -> Vec<Effect> {
+        if action == Action::TourEnd {
+            self.tour = None;
+            return Vec::new();
         }
+        let waits = self.tour.as_ref().and_then(|tour| STEPS.get(tour.at)).is_some_and(|(_, until)| *until == Until::Raised);
+        self.next_step();
+        if waits { self.incident(true) } else { Vec::new() }
     }
 
     /// To the next step; behind the last one the tour is over.

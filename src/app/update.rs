@@ -177,7 +177,7 @@ impl App {
             Action::Open => return self.open(),
             Action::CopyFix => return self.copy_chosen(),
             Action::ChatLine => return self.chat_line(),
-            Action::TourNext | Action::TourEnd => self.tour_key(action),
+            Action::TourNext | Action::TourEnd => return self.tour_key(action),
             Action::CopyView
             | Action::Provenance
             | Action::Help

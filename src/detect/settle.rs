@@ -94,7 +94,20 @@ pub(super) fn settle(memory: &mut Memory, findings: &[Finding], checked: &Checke
             && !resolved.iter().any(|n: &Resolved| n.key == r.key)
             && (r.outcome == Outcome::NotResolved || !findings.iter().any(|f| f.key == r.key && f.severity != Severity::Info))
     });
+    with_their_cause(&memory.resolved, &mut resolved);
     memory.resolved.extend(resolved);
+}
+
+/// What ends on a server beside a finding of it that was resolved by its fix ends by that fix too: a queue goes with what it hung on.
+fn with_their_cause(before: &[Resolved], now: &mut [Resolved]) {
+    let source = |r: &Resolved| split_finding_key(&r.key).map(|(_, source, ..)| source).filter(|source| source != "host");
+    let cured = before.iter().chain(now.iter()).filter(|r| r.outcome == Outcome::Resolved);
+    let cured: Vec<String> = cured.filter_map(source).collect();
+    for r in now.iter_mut().filter(|r| r.outcome == Outcome::WentAway) {
+        if source(r).is_some_and(|source| cured.contains(&source)) {
+            r.outcome = Outcome::Resolved;
+        }
+    }
 }
 
 /// One that comes back was not severe meanwhile.
@@ -158,6 +171,25 @@ mod tests {
         let resolved = Some(Outcome::Resolved);
         assert_eq!(outcomes(&[(1, 0.5), (3, 12.0), (7, 49.0), (8, 49.0)]), [None, None, resolved, resolved]);
         assert_eq!(outcomes(&[(1, 0.5), (10, 0.5), (17, 0.5)]), [None, None, Some(Outcome::LoadWentAway)]);
+    }
+
+    /// A fix of the missing index was taken; the queue for a row that hung on it ends with it, and another server's by itself.
+    #[test]
+    fn what_ends_with_what_was_cured_is_cured() {
+        let mut memory = Memory::default();
+        let kept = FindingMemory { raised: true, lost: 6.0, ..FindingMemory::default() };
+        let keys = [
+            "postgres.locks.hot_row|postgres:1|table:orders",
+            "postgres.query.missing_index|postgres:1|query:7",
+            "redis.command.slow|redis:1|command:keys",
+        ];
+        for key in keys {
+            memory.findings.insert(key.to_owned(), FindingMemory { taken: key.contains("index"), ..kept.clone() });
+        }
+        settle(&mut memory, &[], &Checked::default(), &|_| 1.0, 1000);
+        let outcome = |key: &str| memory.resolved.iter().find(|r| r.key == key).map(|r| r.outcome);
+        let expected = [Outcome::Resolved, Outcome::Resolved, Outcome::WentAway].map(Some);
+        assert_eq!(keys.map(outcome), expected);
     }
 
     #[test]

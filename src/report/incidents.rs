@@ -34,6 +34,13 @@ struct Raised {
     impact: Cost,
 }
 
+impl Raised {
+    /// A root at warning or above.
+    fn counts(&self) -> bool {
+        self.severity != Severity::Info && self.explained_by.is_none() && self.muted.is_none() && !self.id.starts_with("source.")
+    }
+}
+
 #[derive(Debug, Deserialize)]
 struct Cost {
     benefit_s_per_s: Option<f64>,
@@ -46,15 +53,17 @@ pub struct Incident {
     pub span_ms: (i64, i64),
     /// The worst severity.
     pub worst: Severity,
-    /// Id and title of what stood first for longest, at its worst.
+    /// Id and title of what cost most in all, at its worst; of what fails or fills up and stood first for half of the time.
     pub cause: (String, String),
     /// Its highest cost, s/s.
     pub peak: f64,
 }
 
-/// A cause of the incident under way: for how many diagnoses it stood first, its id, its title at its worst, its highest cost.
+/// A cause of the incident under way: at how many looks it stood first, what it cost in all of them together, its id, its title at its
+/// worst, its highest cost.
 struct Cause {
-    looks: u32,
+    firsts: u32,
+    costs: f64,
     id: String,
     title: String,
     worst: Severity,
@@ -94,15 +103,13 @@ impl Incidents {
         if gap || self.span_ms.is_some_and(|(_, last)| at_ms - last > calm_ms) {
             self.end();
         }
-        let counts = |f: &&Raised| {
-            f.severity != Severity::Info && f.explained_by.is_none() && f.muted.is_none() && !f.id.starts_with("source.")
-        };
         for f in &said.findings {
             if let Some(cause) = self.causes.get_mut(&f.key) {
                 cause.last_ms = at_ms;
             }
         }
-        let Some(first) = said.findings.into_iter().find(|f| counts(&f)) else { return };
+        let mut roots = said.findings.iter().filter(|f| f.counts()).peekable();
+        let Some(first) = roots.peek() else { return };
         let over_ms = OVER_MS.max(self.calm_ms);
         let over = |c: &Cause| c.id != first.id && at_ms.saturating_sub(c.last_ms) > over_ms;
         if !self.causes.is_empty() && self.causes.values().all(over) {
@@ -110,22 +117,29 @@ impl Incidents {
         }
         let begin = self.span_ms.map_or(at_ms, |(begin, _)| begin);
         self.span_ms = Some((begin, at_ms));
-        let cost = first.impact.benefit_s_per_s.unwrap_or(0.0);
+        roots.enumerate().for_each(|(place, root)| self.stood(root, place == 0, at_ms));
+    }
+
+    /// One of the causes of a look.
+    fn stood(&mut self, root: &Raised, first: bool, at_ms: i64) {
+        let cost = root.impact.benefit_s_per_s.unwrap_or(0.0);
         // A recording may come from anywhere: what it says is text.
-        let (id, title) = (tamed(&first.id), tamed(&first.title));
-        let cause = self.causes.entry(first.key).or_insert(Cause {
-            looks: 0,
-            id,
+        let title = tamed(&root.title);
+        let cause = self.causes.entry(root.key.clone()).or_insert_with(|| Cause {
+            firsts: 0,
+            costs: 0.0,
+            id: tamed(&root.id),
             title: title.clone(),
-            worst: first.severity,
+            worst: root.severity,
             peak: cost,
             last_ms: at_ms,
         });
-        cause.looks += 1;
-        if first.severity < cause.worst || first.severity == cause.worst && cost > cause.peak {
+        cause.firsts += u32::from(first);
+        cause.costs += cost;
+        if root.severity < cause.worst || root.severity == cause.worst && cost > cause.peak {
             cause.title = title;
         }
-        (cause.worst, cause.peak) = (cause.worst.min(first.severity), cause.peak.max(cost));
+        (cause.worst, cause.peak) = (cause.worst.min(root.severity), cause.peak.max(cost));
     }
 
     fn end(&mut self) {
@@ -135,7 +149,13 @@ impl Incidents {
         let Some(span_ms) = self.span_ms.take().filter(|(from, to)| counts || to - from >= PASSES_MS) else { return };
         // What was merely without a cause is one only where nothing else is.
         let named = |c: &&Cause| c.id != "app.unexplained";
-        let most = |a: &&Cause, b: &&Cause| b.worst.cmp(&a.worst).then(a.looks.cmp(&b.looks));
+        // What failed or fills up costs no time: it counts by how long it stood first.
+        let looks: u32 = causes.values().map(|c| c.firsts).sum();
+        let failed = |c: &Cause| c.peak <= 0.0 && 2 * c.firsts >= looks;
+        let most = |a: &&Cause, b: &&Cause| {
+            let by_place = || failed(a).cmp(&failed(b)).then(a.costs.total_cmp(&b.costs)).then(a.firsts.cmp(&b.firsts));
+            b.worst.cmp(&a.worst).then_with(by_place)
+        };
         let cause = causes.values().filter(named).max_by(most).or_else(|| causes.values().max_by(most));
         if let (Some(cause), Some(worst)) = (cause, worst) {
             self.all.push(Incident { span_ms, worst, cause: (cause.id.clone(), cause.title.clone()), peak: cause.peak });
@@ -218,6 +238,23 @@ mod tests {
         };
         assert_eq!(all[0], first);
         assert_eq!((all.len(), all[1].cause.0.as_str()), (2, "host.disk.full"));
+    }
+
+    /// Seven s/s behind a missing index for half a minute, while what hung on it stood first for some looks more: as the report has it.
+    #[test]
+    fn the_cause_of_an_incident_is_what_cost_most_in_it() {
+        let rows =
+            [(0, ["queue", "index"], [2.0, 1.5]), (1, ["queue", "index"], [2.0, 7.0]), (2, ["index", "queue"], [7.0, 2.0])];
+        let mut all = Incidents::default();
+        for (second, ids, costs) in rows {
+            let row = |(id, cost)| {
+                let text = String::from_utf8(said(id, "critical", cost)).unwrap();
+                text.split_once("[").unwrap().1.rsplit_once("],").unwrap().0.to_owned()
+            };
+            let rows: Vec<String> = ids.into_iter().zip(costs).map(row).collect();
+            all.add(100_000 + second * 1000, format!(r#"{{"findings":[{}],"schema":1}}"#, rows.join(",")).as_bytes());
+        }
+        assert_eq!(all.all()[0].cause.0, "index");
     }
 
     #[test]

@@ -115,7 +115,9 @@ fn unescape(field: &[u8]) -> Foreign {
 pub fn relevant(mounts: Vec<Mount>) -> Vec<Mount> {
     let mut kept: Vec<Mount> = Vec::new();
     let mut known: HashMap<String, usize> = HashMap::new();
-    for mount in mounts {
+    // What was mounted over another one hides it.
+    let last: HashMap<Vec<u8>, usize> = mounts.iter().enumerate().map(|(at, m)| (m.mount.raw().to_vec(), at)).collect();
+    for (_, mount) in mounts.into_iter().enumerate().filter(|(at, m)| last.get(m.mount.raw()) == Some(at)) {
         // The root of a container is an overlay, and what its runtime mounts over single files is no file system of ours.
         let pseudo = PSEUDO.contains(&mount.kind.raw()) && !(mount.kind.raw() == b"overlay" && mount.mount.raw() == b"/");
         if SINGLE_FILES.contains(&mount.mount.raw()) {
@@ -240,10 +242,11 @@ mod tests {
     fn a_device_counts_once_and_spaces_in_paths_are_undone() {
         let text = b"27 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n30 1 254:0 /x /a/bind rw - ext4 /dev/vda rw\n\
                      31 1 7:0 / /mnt/my\\040disk ro shared:5 master:2 - ext4 /dev/loop0 rw\n\
-                     32 1 0:5 / /proc rw - proc proc rw\n33 1 0:9 / /dev/shm rw - tmpfs tmpfs rw\n34 1 0:6 / /dev/mqueue rw - tmpfs x rw\nshort line\n";
+                     32 1 0:5 / /proc rw - proc proc rw\n33 1 0:9 / /dev/shm rw - tmpfs tmpfs rw\n35 1 0:8 / /dev/shm rw - tmpfs over rw\n34 1 0:6 / /dev/mqueue rw - tmpfs x rw\nshort line\n";
         let mounts = relevant(parse_mountinfo(text));
         let shown: Vec<_> = mounts.iter().map(|m| m.mount.shown()).collect();
         assert_eq!(shown, ["/", "/mnt/my disk", "/dev/shm"], "shared memory can run full");
+        assert_eq!(mounts[2].device, "0:8", "the one that is seen there");
         assert_eq!(mounts[1].options.shown(), "ro");
     }
 

@@ -60,7 +60,7 @@ fn rows(fix: &Fix, width: usize, theme: &Theme) -> Vec<Line<'static>> {
     }
     put("verify", &fix.verify, Meaning::Accent);
     if let Some(language) = fix.verify_in() {
-        put("", &format!("(that is {language})"), Meaning::Muted);
+        put("", &format!("(run it as {language})"), Meaning::Muted);
     }
     rows
 }

@@ -104,7 +104,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     }
     if judged.verdicts.is_empty() {
         let share = refault_share(facts.world).unwrap_or(0.0);
-        let clear = format!("{} % of reads are refaults, and no group's limit causes them", short(share * 100.0));
+        let clear = format!("no group's limit causes refaults ({} % of what is read)", short(share * 100.0));
         return on_host(facts, params, prev, share).unwrap_or_else(|| Judged::clear(Subject::host(), clear));
     }
     judged

@@ -62,7 +62,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     let held = prev.is_some_and(|p| !p.held.is_empty());
     let Some(forks) = cpu.forks_per_s else { return Judged::unknown(host, &Lack::first_sample("processes of /proc/stat")) };
     if forks < params.limit(FORKS, held) {
-        return Judged::clear(host, format!("{} forks/s", short(forks)));
+        return Judged::clear(host, format!("only {} forks/s", short(forks)));
     }
     // A child that was never seen and is reaped now brings its whole life at once: more than was busy beside the living cannot be.
     let living: f64 = facts.world.processes().iter().filter_map(|p| p.cpu).sum();
@@ -140,5 +140,25 @@ mod tests {
             held: Some(forking(40.0, 0.5, 0.6)),
         }
         .check(&RULE);
+    }
+
+    /// The workers of a query are the server's children: whose they are its own rules say, and nobody is told to trace it.
+    #[test]
+    fn the_children_of_a_server_that_is_watched_wake_nobody() {
+        use crate::detect::bench::postgres::server;
+        use crate::model::postgres::{PgState, Server};
+        let forking = |watched: bool| {
+            let postmaster = ProcFacts { cpu: Some(0.1), short_lived_cpu: Some(0.5), ..process(200, "postgres") };
+            let api = ProcFacts { cpu: Some(0.5), runnable: Some(0.4), ..service(100, "api", 8080) };
+            let server = Server { postmaster: watched.then_some(postmaster.id), ..server() };
+            let read = Bench::postgres(PgState { server: Some(server.into()), ..PgState::default() });
+            read.running(vec![postmaster, api]).on(|host| host.psi.cpu = pressure(0.3)).with_cpu(|cpu| {
+                cpu.forks_per_s = Some(51.0);
+                cpu.busy = 0.6;
+            })
+        };
+        forking(true).must_say(&RULE, "found postgres (pid 200) starts short-lived processes");
+        assert!(forking(true).pastes(&RULE).is_empty());
+        assert!(!forking(false).pastes(&RULE).is_empty());
     }
 }
