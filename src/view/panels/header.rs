@@ -15,17 +15,38 @@ use crate::model::unit::{bytes, short};
 use crate::view::theme::Theme;
 use crate::view::widgets;
 
+/// Columns that our own cost takes at most: what is shown does not hang on its digits.
+const OWN: usize = 22;
+
 /// ```text
 ///  db3 LOCAL 8 cpu 32 GiB  postgres:5432 not watched      03:12:07 ▶ live  self 0.4 % 14 MB
 /// ```
 pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
+    let width = usize::from(area.width);
+    // Where it is narrow the machine and our own cost give way to the servers: whether all of them are read is what matters.
+    let parts = [(true, true), (true, false), (false, true), (false, false)];
+    let used = |spans: &[Span<'_>]| spans.iter().map(|s| s.content.width()).sum::<usize>();
+    let bare = used(&right(app, picture, false, theme));
+    let fits = |(machine, own): &(bool, bool)| {
+        let cost = if *own && matches!(picture.mode, Mode::Live) { OWN } else { 0 };
+        used(&left(picture, *machine, theme)) + bare + cost < width
+    };
+    let (machine, own) = parts.into_iter().find(fits).unwrap_or((false, false));
+    let (left, right) = (left(picture, machine, theme), right(app, picture, own, theme));
+    let mut line = widgets::text::fit(&Line::from(left), width.saturating_sub(used(&right) + 1), theme);
+    let gap = width.saturating_sub(line.width() + used(&right));
+    line.spans.push(Span::raw(" ".repeat(gap)));
+    line.spans.extend(right);
+    frame.render_widget(line, area);
+}
+
+/// The host, the servers.
+fn left(picture: &Picture, machine: bool, theme: &Theme) -> Vec<Span<'static>> {
     let d = &picture.diagnosis;
-    let mut left = vec![
-        Span::styled(format!(" {} ", d.host.name), theme.style(Meaning::Title)),
-        Span::styled(format!("{} {}", cpus(picture), bytes(d.host.memory_bytes as f64)), theme.style(Meaning::Muted)),
-    ];
-    if let Some(inside) = &d.host.inside {
-        left.push(Span::styled(format!(" in a {inside}"), theme.style(Meaning::Muted)));
+    let mut left = vec![Span::styled(format!(" {} ", d.host.name), theme.style(Meaning::Title))];
+    if machine {
+        left.push(Span::styled(format!("{} {}", cpus(picture), bytes(d.host.memory_bytes as f64)), theme.style(Meaning::Muted)));
+        left.extend(d.host.inside.iter().map(|inside| Span::styled(format!(" in a {inside}"), theme.style(Meaning::Muted))));
     }
     for source in d.sources.iter().filter(|s| s.kind != SourceKind::Host || s.state != SourceState::Ok) {
         let (meaning, word) = match source.state {
@@ -38,14 +59,7 @@ pub fn draw(app: &App, picture: &Picture, theme: &Theme, frame: &mut Frame<'_>, 
         left.push(Span::styled(format!("   {} ", source.id), theme.style(Meaning::Text)));
         left.push(Span::styled(word, theme.style(meaning)));
     }
-    let right = right(app, picture, theme);
-    let used: usize = right.iter().map(|s| s.content.width()).sum();
-    let room = usize::from(area.width).saturating_sub(used + 1);
-    let mut line = widgets::text::fit(&Line::from(left), room, theme);
-    let gap = usize::from(area.width).saturating_sub(line.width() + used);
-    line.spans.push(Span::raw(" ".repeat(gap)));
-    line.spans.extend(right);
-    frame.render_widget(line, area);
+    left
 }
 
 /// The CPUs, and how much of them a container may use.
@@ -58,7 +72,8 @@ fn cpus(picture: &Picture) -> String {
     }
 }
 
-fn right(app: &App, picture: &Picture, theme: &Theme) -> Vec<Span<'static>> {
+/// What is recorded and weighed, the time, live or not, what perftop itself costs.
+fn right(app: &App, picture: &Picture, own: bool, theme: &Theme) -> Vec<Span<'static>> {
     let clock = picture.diagnosis.at.get(11..19).unwrap_or_default().to_owned() + "Z";
     let mut spans = Vec::new();
     let recording = picture.recording.as_ref().map(|r| match r.state {
@@ -88,8 +103,10 @@ fn right(app: &App, picture: &Picture, theme: &Theme) -> Vec<Span<'static>> {
         }
         (None, Mode::Live) => {
             spans.push(Span::styled(format!("{} live ", theme.pick("▶", ">")), theme.style(Meaning::Good)));
-            let own = format!(" self {} % {}", short(picture.own.cpu * 100.0), bytes(picture.own.rss_bytes as f64));
-            spans.push(Span::styled(own, theme.style(Meaning::Muted)));
+            if own {
+                let cost = format!(" self {} % {}", short(picture.own.cpu * 100.0), bytes(picture.own.rss_bytes as f64));
+                spans.push(Span::styled(cost, theme.style(Meaning::Muted)));
+            }
         }
         (None, Mode::Replay { paused, ended, speed_percent }) => {
             let now = app.keymap.first(Action::Close);
