@@ -44,6 +44,9 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
         _ => {}
     }
     let settings = settings(&cli.global)?;
+    if !screen::opens(cli.command.as_ref()) {
+        crate::rights::start_nothing();
+    }
     match cli.command {
         None => live::run(&settings),
         Some(Command::Check(options)) if options.fleet || options.capacity || options.kpis => {

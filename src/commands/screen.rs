@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use crate::app::keymap::Keymap;
+use crate::cli::Command;
 use crate::collect::bounded;
 use crate::config::{Origin, Settings, ThemeFile, builtin_themes, files};
 use crate::engine::Handle;
@@ -18,6 +19,11 @@ use crate::{run, terminal};
 use super::failure::{Failure, print, runtime};
 use super::report;
 use super::setup::named_files;
+
+/// True for what may open a screen.
+pub const fn opens(command: Option<&Command>) -> bool {
+    matches!(command, None | Some(Command::Replay(_) | Command::Demo(_)))
+}
 
 /// Runs the screen on what `start` gives; `own` is the user's.
 ///
