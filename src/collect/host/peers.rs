@@ -154,7 +154,7 @@ impl Tally {
         links.iter_mut().filter(|l| !l.local).for_each(|l| l.here = self.serves(l.peer));
         links.retain(|l| l.sockets > 0 || busy(l).0 > 0);
         links.sort_unstable_by(|a, b| busy(b).cmp(&busy(a)).then(a.peer.cmp(&b.peer)).then(a.owner.cmp(&b.owner)));
-        let ports = self.ports.rows(|peer| alone(&links, peer));
+        let ports = self.ports.rows(&links);
         let mut listeners: Vec<Listener> = std::mem::take(&mut self.listeners).into_values().collect();
         let held = |l: &Listener| (l.in_flight + l.queued, l.accepted);
         listeners.sort_unstable_by(|a, b| held(b).cmp(&held(a)).then(a.at.cmp(&b.at)));
@@ -299,14 +299,6 @@ impl Tally {
         }
         self.after.insert(key, Before::of(&info));
     }
-}
-
-/// Who talks to that peer, where one program does: connections that are closed have no owner any more. Not perftop, which keeps its own open.
-fn alone(links: &[PeerLink], peer: SocketAddr) -> Option<ProcId> {
-    let own = i32::try_from(std::process::id()).unwrap_or(0);
-    let mut owners = links.iter().filter(|l| l.peer == peer).filter_map(|l| l.owner).filter(|id| id.pid != own);
-    let first = owners.next()?;
-    owners.all(|other| other == first).then_some(first)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::collect::root::{fields, lines};
-use crate::model::host::{PortUse, ProcId};
+use crate::model::host::{PeerLink, PortUse, ProcId};
 
 use super::sockdiag::Socket;
 use super::stamps::Here;
@@ -50,14 +50,14 @@ impl Ports {
     }
 
     /// Where many ports are taken, most first.
-    pub(super) fn rows(&self, owner_of: impl Fn(SocketAddr) -> Option<ProcId>) -> Vec<PortUse> {
+    pub(super) fn rows(&self, links: &[PeerLink]) -> Vec<PortUse> {
         let mut ways: Vec<Way> = self.open.keys().chain(self.closing.keys()).copied().collect();
         ways.sort_unstable();
         ways.dedup();
         let row = |way: Way| {
             let (open, owner) = self.open.get(&way).copied().unwrap_or_default();
             let closing = self.closing.get(&way).copied().unwrap_or(0);
-            PortUse { local: way.0, peer: way.1, open, closing, owner: owner.or_else(|| owner_of(way.1)) }
+            PortUse { local: way.0, peer: way.1, open, closing, owner: owner.or_else(|| alone(links, way.1)) }
         };
         let mut rows: Vec<PortUse> = ways.into_iter().map(row).collect();
         rows.sort_by_key(|r| std::cmp::Reverse(r.open + r.closing));
@@ -74,6 +74,14 @@ fn counted<'a>(sockets: impl Iterator<Item = &'a Socket>, here: &Here) -> HashMa
     }
     by_way.retain(|_, count| *count >= MANY);
     by_way
+}
+
+/// Who talks to that peer, where one program does: connections that are closed have no owner any more. Not perftop, which keeps its own open.
+fn alone(links: &[PeerLink], peer: SocketAddr) -> Option<ProcId> {
+    let own = i32::try_from(std::process::id()).unwrap_or(0);
+    let mut owners = links.iter().filter(|l| l.peer == peer).filter_map(|l| l.owner).filter(|id| id.pid != own);
+    let first = owners.next()?;
+    owners.all(|other| other == first).then_some(first)
 }
 
 /// Sockets in TIME_WAIT, as `/proc/net/sockstat` counts them.
@@ -109,7 +117,16 @@ mod tests {
         ports.closing(&rows[..300], &here);
         let peer = "10.0.0.9:5432".parse().unwrap();
         let expected = PortUse { local: "10.0.0.1".parse().unwrap(), peer, open: 400, closing: 300, owner: Some(owner) };
-        assert_eq!(ports.rows(|_| None), [expected]);
+        assert_eq!(ports.rows(&[]), [expected]);
+    }
+
+    #[test]
+    fn closed_connections_are_whose_who_alone_talks_to_that_end() {
+        let peer = "10.0.0.9:5432".parse().unwrap();
+        let link = |pid: i32| PeerLink::new(Some(ProcId { pid, start: 1 }), peer, false);
+        let own = i32::try_from(std::process::id()).unwrap();
+        let of = |pids: &[i32]| alone(&pids.iter().map(|pid| link(*pid)).collect::<Vec<_>>(), peer).map(|id| id.pid);
+        assert_eq!([of(&[own]), of(&[own, 7]), of(&[7, 7]), of(&[7, 8])], [None, Some(7), Some(7), None]);
     }
 
     #[test]

@@ -75,7 +75,8 @@ fn heading(r: &RedisFacts) -> String {
         return format!("{} {} {} {role} · no answer for {}", r.id, instance.name(), instance.version, seconds(r.silent_s));
     }
     let trip = r.trips.map_or_else(String::new, |t| {
-        let longest = if t.longest_ms >= 2.0 * t.median_ms { format!(", longest {}", short(t.longest_ms)) } else { String::new() };
+        let longest =
+            if t.longest_ms >= 2.0 * t.median_ms { format!(", longest {}", short(t.longest_ms)) } else { String::new() };
         format!(" · round trip {} ms{longest}", short(t.median_ms))
     });
     format!("{} {} {} {role}{trip}", r.id, instance.name(), instance.version)
