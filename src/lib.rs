@@ -16,6 +16,7 @@ pub mod detect;
 pub mod diagnose;
 pub mod effects;
 pub mod engine;
+pub mod line;
 pub mod model;
 pub mod past;
 pub mod pointer;

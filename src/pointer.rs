@@ -27,10 +27,10 @@ impl Pointer {
     /// Takes the mouse or gives it back, when that changes.
     ///
     /// # Errors
-    /// When the terminal cannot be written.
-    pub fn follow(&mut self, wanted: bool) -> io::Result<()> {
+    /// As [`terminal::mouse`].
+    pub fn follow(&mut self, wanted: bool, screen: &mut Screen) -> io::Result<()> {
         if self.taken != wanted {
-            terminal::mouse(wanted)?;
+            terminal::mouse(screen, wanted)?;
             self.taken = wanted;
         }
         Ok(())

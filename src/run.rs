@@ -2,13 +2,12 @@
 //! Awaits nothing but its own queues.
 
 use std::collections::VecDeque;
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
-use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
 
@@ -18,6 +17,7 @@ use crate::app::{App, DashboardView, Effect, Journal, Msg};
 use crate::diagnose::RecordingState;
 use crate::effects::{Effects, Next};
 use crate::engine::Handle;
+use crate::line;
 use crate::model::dashboard::Dashboard;
 use crate::model::foreign::Foreign;
 use crate::pointer::Pointer;
@@ -118,11 +118,15 @@ async fn turn(
     let mut pointer = Pointer::default();
     loop {
         if mouse {
-            pointer.follow(app.wants_mouse())?;
+            pointer.follow(app.wants_mouse(), screen)?;
         }
         let Some((_, theme)) = themes.get(app.theme).or(themes.first()) else { return Ok(Left::Quit) };
-        draw(app, theme, screen)?;
-        if terminal::gone() {
+        // A line that is slow drops frames, and never a key.
+        let owed = line::busy();
+        if !owed {
+            screen.draw(|frame| view::draw(app, theme, frame))?;
+        }
+        if line::gone() {
             return Ok(Left::Gone);
         }
         let msgs = tokio::select! {
@@ -148,6 +152,7 @@ async fn turn(
             }
             Some(text) = noticed.recv() => vec![Msg::Notice(text)],
             came = stage.next() => came,
+            () = line::free(), if owed => Vec::new(),
         };
         let mut left: VecDeque<Effect> = msgs.into_iter().flat_map(|msg| app.update(msg)).collect();
         while let Some(effect) = left.pop_front() {
@@ -165,14 +170,6 @@ async fn turn(
             }
         }
     }
-}
-
-fn draw(app: &App, theme: &Theme, screen: &mut Screen) -> io::Result<()> {
-    crossterm::queue!(screen.backend_mut(), BeginSynchronizedUpdate)?;
-    screen.draw(|frame| view::draw(app, theme, frame))?;
-    crossterm::queue!(screen.backend_mut(), EndSynchronizedUpdate)?;
-    io::Write::flush(screen.backend_mut())?;
-    screen.backend_mut().flush()
 }
 
 fn translate(event: &Event) -> Option<Msg> {

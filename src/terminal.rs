@@ -1,57 +1,20 @@
 //! The terminal: taken, given back whatever happens, suspended and taken again.
 
-use std::io::{self, BufWriter, Stdout, Write};
-use std::sync::OnceLock;
+use std::io::{self, Write};
 
 use crossterm::cursor::{Hide, Show};
 use crossterm::style::Print;
 use crossterm::terminal::{
-    DisableLineWrap, EnableLineWrap, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+    DisableLineWrap, EnableLineWrap, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
+    enable_raw_mode,
 };
 use ratatui::Terminal;
 use ratatui::backend::{Backend, ClearType, CrosstermBackend};
 
-/// The terminal: everything is written through one buffer, a frame is one write.
-pub type Screen = Terminal<CrosstermBackend<BufWriter<Out>>>;
+use crate::line::{self, Out};
 
-/// Why the terminal could not be written, once that was so.
-static GONE: OnceLock<io::ErrorKind> = OnceLock::new();
-
-/// Standard output, which may vanish with an SSH session. What is written then is dropped: the libraries above print their errors to a
-/// standard error that is dead as well, and would end the process by that.
-#[derive(Debug)]
-pub struct Out(Stdout);
-
-impl Write for Out {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if GONE.get().is_some() {
-            return Ok(bytes.len());
-        }
-        let written = self.0.write(bytes);
-        written.or_else(|e| survive(e, bytes.len()))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if GONE.get().is_some() {
-            return Ok(());
-        }
-        self.0.flush().or_else(|e| survive(e, ()))
-    }
-}
-
-fn survive<T>(error: io::Error, value: T) -> io::Result<T> {
-    if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) {
-        return Err(error);
-    }
-    _ = GONE.set(error.kind());
-    Ok(value)
-}
-
-/// The terminal cannot be written any more.
-#[must_use]
-pub fn gone() -> bool {
-    GONE.get().is_some()
-}
+/// The terminal: a frame is one piece on the line.
+pub type Screen = Terminal<CrosstermBackend<Out>>;
 
 /// Gives the terminal back when it goes out of scope.
 #[derive(Debug)]
@@ -92,25 +55,25 @@ const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1000l";
 /// Takes the mouse, or gives it back to the terminal's own selection.
 ///
 /// # Errors
-/// When the terminal cannot be written.
-pub fn mouse(on: bool) -> io::Result<()> {
-    crossterm::execute!(io::stdout(), Print(if on { MOUSE_ON } else { MOUSE_OFF }))
+/// None: it goes on its way with the frames.
+pub fn mouse(screen: &mut Screen, on: bool) -> io::Result<()> {
+    crossterm::execute!(screen.backend_mut(), Print(if on { MOUSE_ON } else { MOUSE_OFF }))
 }
 
 /// Gives the terminal back; every step is tried.
 pub fn restore() {
-    _ = crossterm::execute!(io::stdout(), Print(MOUSE_OFF), EnableLineWrap, LeaveAlternateScreen, Show);
+    line::clear();
+    _ = crossterm::execute!(io::stdout(), EndSynchronizedUpdate, Print(MOUSE_OFF), EnableLineWrap, LeaveAlternateScreen, Show);
     _ = disable_raw_mode();
     _ = io::stdout().flush();
 }
 
-/// A screen on standard output; one write per frame.
+/// A screen on standard output.
 ///
 /// # Errors
 /// When its size cannot be asked.
 pub fn screen() -> io::Result<Screen> {
-    const FRAME: usize = 64 << 10;
-    Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(FRAME, Out(io::stdout()))))
+    Terminal::new(CrosstermBackend::new(Out::default()))
 }
 
 /// Redraws everything with the next frame. `Terminal::clear` would ask for the cursor and wait for an answer.
@@ -119,6 +82,7 @@ pub fn screen() -> io::Result<Screen> {
 /// When the terminal cannot be written.
 pub fn redraw(screen: &mut Screen) -> io::Result<()> {
     screen.backend_mut().clear_region(ClearType::All)?;
+    io::Write::flush(screen.backend_mut())?;
     // A fresh terminal has no memory of what was drawn.
     *screen = self::screen()?;
     Ok(())

@@ -7,6 +7,7 @@
 )]
 
 mod hangs;
+mod line;
 mod tty;
 mod written;
 

@@ -21,6 +21,8 @@ pub struct Tty {
     pub master: Option<File>,
     pub reader: Option<std::thread::JoinHandle<()>>,
     pub closing: Arc<AtomicBool>,
+    /// Nobody reads: the line stands.
+    pub stands: Arc<AtomicBool>,
     pub slave: OwnedFd,
     pub written: Arc<Mutex<Vec<u8>>>,
 }
@@ -57,19 +59,20 @@ impl Tty {
         let written = Arc::new(Mutex::new(Vec::new()));
         let (mut reader, kept) = (File::from(master.try_clone().unwrap()), written.clone());
         rustix::fs::fcntl_setfl(&reader, OFlags::RDWR | OFlags::NONBLOCK).unwrap();
-        let closing = Arc::new(AtomicBool::new(false));
-        let close = closing.clone();
+        let (closing, stands) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let (close, stand) = (closing.clone(), stands.clone());
         let thread = std::thread::spawn(move || {
             let mut buffer = [0; 65536];
             while !close.load(Ordering::Relaxed) {
-                match reader.read(&mut buffer) {
+                let read = if stand.load(Ordering::Relaxed) { Ok(0) } else { reader.read(&mut buffer) };
+                match read {
                     Ok(n) if n > 0 => kept.lock().unwrap().extend_from_slice(&buffer[..n]),
                     // The other end is kept open here: whatever it is, it is not the end.
                     _ => std::thread::sleep(Duration::from_millis(2)),
                 }
             }
         });
-        Self { child, master: Some(File::from(master)), reader: Some(thread), closing, slave, written }
+        Self { child, master: Some(File::from(master)), reader: Some(thread), closing, stands, slave, written }
     }
 
     /// Closes the terminal's other end for good: the kernel hangs up.
@@ -77,6 +80,11 @@ impl Tty {
         self.closing.store(true, Ordering::Relaxed);
         self.reader.take().unwrap().join().unwrap();
         self.master = None;
+    }
+
+    /// What is written is read, or not.
+    pub fn stands(&self, stands: bool) {
+        self.stands.store(stands, Ordering::Relaxed);
     }
 
     pub fn wait_for(&self, text: &str) {
