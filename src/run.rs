@@ -174,6 +174,7 @@ async fn turn(
 
 fn translate(event: &Event) -> Option<Msg> {
     match event {
+        Event::Paste(text) => Some(Msg::Paste(text.clone())),
         Event::Key(key) if key.kind != KeyEventKind::Release => translate_key(key).map(Msg::Key),
         // A size that changed only needs a new frame.
         Event::Resize(..) => Some(Msg::Key(Key::F(0))),

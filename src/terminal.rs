@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use crossterm::cursor::{Hide, Show};
+use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
 use crossterm::style::Print;
 use crossterm::terminal::{
     DisableLineWrap, EnableLineWrap, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
@@ -45,7 +46,7 @@ impl Drop for Guard {
 
 fn enter() -> io::Result<()> {
     enable_raw_mode()?;
-    crossterm::execute!(io::stdout(), EnterAlternateScreen, DisableLineWrap, Hide)
+    crossterm::execute!(io::stdout(), EnterAlternateScreen, DisableLineWrap, EnableBracketedPaste, Hide)
 }
 
 /// Presses and the wheel, in the form that has no limit of 223 columns. Moves are not asked for: each would wake the screen.
@@ -63,7 +64,7 @@ pub fn mouse(screen: &mut Screen, on: bool) -> io::Result<()> {
 /// Gives the terminal back; every step is tried.
 pub fn restore() {
     line::clear();
-    _ = crossterm::execute!(io::stdout(), EndSynchronizedUpdate, Print(MOUSE_OFF), EnableLineWrap, LeaveAlternateScreen, Show);
+    _ = crossterm::execute!(io::stdout(), EndSynchronizedUpdate, Print(MOUSE_OFF), DisableBracketedPaste, EnableLineWrap, LeaveAlternateScreen, Show);
     _ = disable_raw_mode();
     _ = io::stdout().flush();
 }

@@ -15,6 +15,8 @@ use super::target;
 pub enum Msg {
     /// A key.
     Key(Key),
+    /// Text that was pasted: no keys.
+    Paste(String),
     /// The wheel of the mouse, in rows.
     Wheel(isize),
     /// Something was pressed with the mouse.

@@ -73,6 +73,7 @@ impl App {
                 Vec::new()
             }
             Msg::Key(key) => self.key(key),
+            Msg::Paste(text) => self.paste(&text),
             Msg::Wheel(rows) => {
                 self.step(rows);
                 Vec::new()
@@ -104,6 +105,17 @@ impl App {
         };
         self.notice = None;
         self.act(action)
+    }
+
+    /// Where text is typed what was pasted is; anywhere else it is not for us, and none of its letters is a key.
+    fn paste(&mut self, text: &str) -> Vec<Effect> {
+        const MOST: usize = 256;
+        if self.context() != Context::Editing {
+            self.notice = Some("what was pasted is ignored: perftop runs nothing".into());
+            return Vec::new();
+        }
+        let line = text.trim().chars().take(MOST).map(|c| if c.is_control() { ' ' } else { c });
+        line.flat_map(|c| self.edit(Key::Char(c))).collect()
     }
 
     /// `gg` is two keys.

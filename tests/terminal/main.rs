@@ -8,6 +8,7 @@
 
 mod hangs;
 mod line;
+mod storms;
 mod tty;
 mod written;
 

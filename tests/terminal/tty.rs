@@ -115,7 +115,16 @@ impl Tty {
     }
 
     pub fn send(&mut self, keys: &[u8]) {
-        self.master.as_mut().unwrap().write_all(keys).unwrap();
+        let (mut left, start) = (keys, Instant::now());
+        while !left.is_empty() {
+            // It is non-blocking, as its reader is: a full line takes more in a moment.
+            match self.master.as_mut().unwrap().write(left) {
+                Ok(written) => left = &left[written..],
+                Err(full) if full.kind() == std::io::ErrorKind::WouldBlock => std::thread::sleep(Duration::from_millis(1)),
+                Err(other) => panic!("{other}"),
+            }
+            assert!(start.elapsed() < PATIENCE, "nobody takes keys");
+        }
     }
 
     pub fn is_raw(&self) -> bool {
