@@ -64,7 +64,15 @@ pub fn mouse(screen: &mut Screen, on: bool) -> io::Result<()> {
 /// Gives the terminal back; every step is tried.
 pub fn restore() {
     line::clear();
-    _ = crossterm::execute!(io::stdout(), EndSynchronizedUpdate, Print(MOUSE_OFF), DisableBracketedPaste, EnableLineWrap, LeaveAlternateScreen, Show);
+    _ = crossterm::execute!(
+        io::stdout(),
+        EndSynchronizedUpdate,
+        Print(MOUSE_OFF),
+        DisableBracketedPaste,
+        EnableLineWrap,
+        LeaveAlternateScreen,
+        Show
+    );
     _ = disable_raw_mode();
     _ = io::stdout().flush();
 }

@@ -26,6 +26,8 @@ pub struct Costly<'a> {
     pub lost: f64,
     /// Half width of the 95 % interval of the sum.
     pub ci: f64,
+    /// Seconds on a CPU for each second that its clients wait for one: several processes may work on a statement.
+    pub thick: f64,
     /// Where it belongs.
     pub kind: Option<Kind>,
 }
@@ -71,7 +73,7 @@ impl<'a> Queries<'a> {
         let mut seen = BTreeSet::new();
         let cost = |row: &'a StatementRow| {
             let (losses, ci) = time.of_query(row);
-            Costly { row, lost: losses.iter().map(|(_, s)| s).sum(), ci, losses, kind: None }
+            Costly { row, lost: losses.iter().map(|(_, s)| s).sum(), ci, thick: time.thick(row.key.query), losses, kind: None }
         };
         let mut all: Vec<Costly<'_>> = pg.rows().map(cost).filter(|c| c.lost > 0.0).collect();
         // One entry for each query, the busiest: the same text of two roles shares its sessions.
@@ -159,8 +161,8 @@ struct Time<'a> {
     /// Sessions that each query kept busy by its statements' own clocks: milliseconds of execution / milliseconds between the two
     /// newest readings.
     clocks: BTreeMap<i64, f64>,
-    /// On a CPU by the ledger, by the query that each session was seen in then.
-    measured: BTreeMap<i64, f64>,
+    /// On a CPU by the ledger, by the query that each session was seen in then; and the same by its processes.
+    measured: BTreeMap<i64, (f64, f64)>,
     /// Their sum, made once: there are thousands.
     clocked: f64,
     /// Samples see less than half of what the kernel counts: sessions that wait for a CPU between two short statements call
@@ -169,14 +171,16 @@ struct Time<'a> {
 }
 
 /// What sessions used by the ledger, by the query that each was seen in on a CPU or ready for one.
-fn measured(ledger: &Ledger, activity: &Activities) -> BTreeMap<i64, f64> {
-    let mut all: BTreeMap<i64, f64> = BTreeMap::new();
+fn measured(ledger: &Ledger, activity: &Activities) -> BTreeMap<i64, (f64, f64)> {
+    let mut all: BTreeMap<i64, (f64, f64)> = BTreeMap::new();
     let used: HashMap<_, f64> = ledger.actors.iter().map(|a| (a.id, a.in_state(State::Working))).collect();
     for session in &activity.sessions {
         // What it was seen in without a query is nobody's.
         let (Some(used), seen) = (used.get(&actor_id(session)), session.class(WaitClass::Cpu)) else { continue };
         for (query, share) in session.cpu_by_query.iter().filter(|_| seen > 0.0) {
-            *all.entry(*query).or_default() += used * share / seen;
+            let (clients, processes) = all.entry(*query).or_default();
+            *clients += used * share / seen;
+            *processes += used * share / seen / session.team.max(1e-9);
         }
     }
     all
@@ -205,7 +209,7 @@ impl<'a> Time<'a> {
         // In one order, so that a replay adds up to the last digit alike.
         let mut clocks: BTreeMap<i64, f64> = BTreeMap::new();
         // A clock does not know that a session counts less than others, or nothing.
-        let light = activity.sessions.iter().filter(|s| s.weight < 1.0).flat_map(|s| &s.queries);
+        let light = activity.sessions.iter().filter(|s| s.weight < s.team).flat_map(|s| &s.queries);
         let light: HashSet<i64> = light.copied().collect();
         // What is called from within a function is its caller's in the sessions.
         for row in pg.rows().filter(|row| row.key.top && !light.contains(&row.key.query)) {
@@ -324,9 +328,15 @@ impl<'a> Time<'a> {
         let share = (seconds / all.max(1e-9)).min(1.0);
         // A session that stands in the run queue is seen as often as one on a CPU; what each process used tells them apart.
         let mine = match self.measured.get(&query) {
-            Some(used) if !self.missed => used.min(self.working),
+            Some((used, _)) if !self.missed => used.min(self.working),
             _ => self.working * share,
         };
-        vec![(State::Working, mine), (State::CpuRunnable, self.runnable * (mine / self.busy).min(1.0))]
+        vec![(State::Working, mine), (State::CpuRunnable, self.runnable * (mine * self.thick(query) / self.busy).min(1.0))]
+    }
+
+    /// Seconds on a CPU for each that the clients of a query wait for one.
+    fn thick(&self, query: i64) -> f64 {
+        let known = self.measured.get(&query).filter(|(clients, _)| !self.missed && *clients > 0.0);
+        known.map_or(1.0, |(clients, processes)| (processes / clients).max(1.0))
     }
 }

@@ -77,7 +77,7 @@ pub fn judge(
 /// CPU: all that would not stand there at the same number of calls.
 fn spare_run_queue(facts: &View<'_>, pg: &PgFacts, query: &Costly<'_>, found: &mut Found) {
     let of = |losses: &[(State, f64)], state| losses.iter().filter(|(s, _)| *s == state).map(|(_, s)| s).sum::<f64>();
-    let (works, waits) = (of(&query.losses, State::Working), of(&query.losses, State::CpuRunnable));
+    let (works, waits) = (of(&query.losses, State::Working) * query.thick, of(&query.losses, State::CpuRunnable));
     let (Ok(cpu), Some(postmaster)) = (&facts.world.host.cpu, pg.server.as_ref().and_then(|s| s.postmaster)) else { return };
     if !pg.local() || works <= 0.0 {
         return;
@@ -86,10 +86,14 @@ fn spare_run_queue(facts: &View<'_>, pg: &PgFacts, query: &Costly<'_>, found: &m
     let server = world.processes().iter().filter(|p| p.id == postmaster || p.ppid == postmaster.pid);
     // What was counted to the query is its share of what all sessions wait.
     let sessions = waits / (works / (cpu.busy * world.cpus()).max(works));
-    let spared =
-        spared(world, &server.collect::<Vec<_>>(), of(&found.losses, State::Working), facts.ledger.state(State::CpuRunnable));
+    let spared = spared(
+        world,
+        &server.collect::<Vec<_>>(),
+        of(&found.losses, State::Working) * query.thick,
+        facts.ledger.state(State::CpuRunnable),
+    );
     // What several would spare is spared once: by their work.
-    let all: f64 = facts.queries.costly.iter().map(|q| of(&q.losses, State::Working)).sum();
+    let all: f64 = facts.queries.costly.iter().map(|q| of(&q.losses, State::Working) * q.thick).sum();
     let spared = sessions * spared * (works / all.max(works));
     let claimed = found.losses.iter_mut().find(|(s, _)| *s == State::CpuRunnable);
     if let Some((_, claimed)) = claimed.filter(|(_, claimed)| spared > *claimed) {

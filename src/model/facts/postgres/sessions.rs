@@ -63,6 +63,8 @@ pub struct SessionFacts {
     pub process: Option<ProcId>,
     /// How much it counts.
     pub weight: f64,
+    /// Of that the part for its share in a statement that several processes work on for one client; 1 alone.
+    pub team: f64,
     /// Sessions (0..1) by class, not weighted.
     pub classes: BTreeMap<WaitClass, f64>,
     /// The query that it was seen in most.
@@ -112,6 +114,7 @@ impl Activities {
         for hit in all.iter().flat_map(|a| &a.hits) {
             by_session.entry((hit.pid, hit.started_us)).or_default().push(hit);
         }
+        let teams = Teams::of(&by_session, &known, rounds);
         for ((pid, started_us), hits) in by_session {
             let session = known.get(&(pid, started_us)).copied();
             let process = join.and_then(|j| j.process(pid, started_us));
@@ -119,6 +122,7 @@ impl Activities {
                 leader: session.and_then(|s| s.leader),
                 process: process.map(|p| p.id),
                 weight: weight(session, process),
+                team: teams.share(pid, session.and_then(|s| s.leader)),
                 busy: process.and_then(|p| Some(p.cpu? + p.runnable.unwrap_or(0.0))),
             };
             let seen = activities.count(&hits, &who);
@@ -145,7 +149,8 @@ impl Activities {
             pid: hits[0].pid,
             started_us: hits[0].started_us,
             process: who.process,
-            weight: who.weight,
+            weight: who.weight * who.team,
+            team: who.team,
             classes: BTreeMap::new(),
             query: None,
             queries: BTreeSet::new(),
@@ -153,6 +158,7 @@ impl Activities {
             leader: who.leader,
         };
         let mut queries: BTreeMap<i64, u32> = BTreeMap::new();
+        let weight = facts.weight;
         for (hit, (class, seen)) in hits.iter().zip(shares) {
             let waited = if class.of_files() { seen * files } else { seen };
             // The rest of a wait for a file was work.
@@ -161,13 +167,13 @@ impl Activities {
                     continue;
                 }
                 *facts.classes.entry(class).or_default() += share;
-                *self.by_class.entry(class).or_default() += share * who.weight;
-                *self.by_event.entry(wait.clone()).or_default() += share * who.weight;
+                *self.by_class.entry(class).or_default() += share * weight;
+                *self.by_event.entry(wait.clone()).or_default() += share * weight;
                 if let Some(query) = hit.query_id {
                     if class == WaitClass::Cpu {
                         *facts.cpu_by_query.entry(query).or_default() += share;
                     }
-                    *self.by_query.entry(query).or_default().entry(class).or_default() += share * who.weight;
+                    *self.by_query.entry(query).or_default().entry(class).or_default() += share * weight;
                 }
             }
             if let Some(query) = hit.query_id {
@@ -217,11 +223,38 @@ impl Activities {
     }
 }
 
+/// Statements that several processes work on: their client is one, and waits once.
+struct Teams(BTreeMap<i32, f64>);
+
+impl Teams {
+    /// By the pid of each leader that has workers: what its client waits, over what all of them together work and wait.
+    fn of(by_session: &BTreeMap<(i32, i64), Vec<&Hit>>, known: &HashMap<(i32, i64), &Session>, rounds: u32) -> Self {
+        let share = |hits: &[&Hit], counts: &dyn Fn(&Hit) -> bool| {
+            hits.iter().filter(|h| counts(h)).map(|h| f64::from(h.count)).sum::<f64>() / f64::from(rounds)
+        };
+        let leader = |key: &(i32, i64)| known.get(key).and_then(|s| s.leader);
+        let mut teams: BTreeMap<i32, (f64, f64)> = by_session.keys().filter_map(leader).map(|pid| (pid, (0.0, 0.0))).collect();
+        for (key, hits) in by_session {
+            let Some((waits, busy)) = teams.get_mut(&leader(key).unwrap_or(key.0)) else { continue };
+            // A leader whose workers work is idle only in name.
+            *waits = waits.max(share(hits, &|_| true).min(1.0));
+            *busy += share(hits, &|h| h.wait.class() != WaitClass::Idle);
+        }
+        Self(teams.into_iter().map(|(pid, (waits, busy))| (pid, (waits / busy.max(1e-9)).min(1.0))).collect())
+    }
+
+    /// The part of its time that a session counts with.
+    fn share(&self, pid: i32, leader: Option<i32>) -> f64 {
+        self.0.get(&leader.unwrap_or(pid)).copied().unwrap_or(1.0)
+    }
+}
+
 /// Whose samples are counted.
 struct Who {
     leader: Option<i32>,
     process: Option<ProcId>,
     weight: f64,
+    team: f64,
     /// Seconds per second that the kernel saw its process on a CPU or ready for one.
     busy: Option<f64>,
 }
@@ -262,7 +295,8 @@ mod tests {
         };
         let hits = [hit(WaitKind::None, "", cpu), hit(WaitKind::Io, "DataFileRead", reads), hit(WaitKind::Lock, "tuple", locks)];
         let mut all = Activities { rounds: 10, ..Activities::default() };
-        let facts = all.count(&hits.iter().collect::<Vec<_>>(), &Who { leader: None, process: None, weight: 2.0, busy });
+        let facts =
+            all.count(&hits.iter().collect::<Vec<_>>(), &Who { leader: None, process: None, weight: 2.0, team: 1.0, busy });
         assert_eq!(all.class(WaitClass::IoRead).to_bits(), (facts.class(WaitClass::IoRead) * 2.0).to_bits());
         facts
     }
@@ -275,6 +309,32 @@ mod tests {
         assert!((counted(6, 0, Some(0.8)).class(WaitClass::IoRead) - 0.2).abs() < 1e-9);
         // What another wait took is not the disk's either.
         assert!((counted(6, 3, Some(0.4)).class(WaitClass::IoRead) - 0.3).abs() < 1e-9);
+    }
+
+    /// A leader that gathers what two workers read: three processes, and one client that waits.
+    #[test]
+    fn a_statement_with_workers_is_one_client() {
+        let hit = |pid: i32, kind, event: &str, count| Hit {
+            pid,
+            started_us: 1,
+            query_id: Some(5),
+            wait: Wait { kind, event: event.into() },
+            count,
+        };
+        let leads = [hit(7, WaitKind::None, "", 6), hit(7, WaitKind::Ipc, "ExecuteGather", 4)];
+        let works =
+            [hit(8, WaitKind::Io, "DataFileRead", 10), hit(9, WaitKind::Io, "DataFileRead", 9), hit(10, WaitKind::None, "", 3)];
+        let session = |pid: i32, leader: Option<i32>| Session { pid, started_us: 1, leader, ..Session::default() };
+        let sessions = [session(7, None), session(8, Some(7)), session(9, Some(7)), session(10, None)];
+        let mut by_session: BTreeMap<(i32, i64), Vec<&Hit>> = BTreeMap::new();
+        leads.iter().chain(&works).for_each(|hit| by_session.entry((hit.pid, 1)).or_default().push(hit));
+        let known = sessions.iter().map(|s| ((s.pid, 1), s)).collect();
+        let teams = Teams::of(&by_session, &known, 10);
+        // 0.6 + 1.0 + 0.9 busy, for one second that the client waits.
+        for (pid, leader) in [(7, None), (8, Some(7)), (9, Some(7))] {
+            assert!((teams.share(pid, leader) - 0.4).abs() < 1e-9, "{pid}");
+        }
+        assert!((teams.share(10, None) - 1.0).abs() < 1e-9, "alone");
     }
 
     #[test]
