@@ -108,7 +108,7 @@ pub(super) fn sessions(pg: &PgFacts) -> Vec<Row> {
 pub(super) fn locks(pg: &PgFacts) -> Vec<Row> {
     let Ok(chains) = &pg.chains else { return Vec::new() };
     let mut rows = Vec::new();
-    for root in &chains.roots {
+    for root in chains.roots.iter().filter(|root| !root.gone) {
         let who = match &root.holder {
             Holder::Session(s) => {
                 let does = if s.active() { s.wait.word() } else { format!("{} {}", s.state, age(s.state_s)) };

@@ -1,6 +1,6 @@
 //! What kind of root a chain of locks has: each root belongs to one rule. And the finding that they share.
 
-use crate::detect::finding::{Class, Fix};
+use crate::detect::finding::{Class, Fix, Phase};
 use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
@@ -109,6 +109,9 @@ pub fn judge(
         let mut found = found(pg, &[root], root.waiting, title, params.get(LOST));
         found.evidence.extend(own_wait(root));
         found.fixes = fixes;
+        if root.gone {
+            past(&mut found);
+        }
         judged.verdicts.push((subject, Verdict::Found(Box::new(found))));
     }
     if judged.verdicts.is_empty() {
@@ -150,6 +153,12 @@ pub fn found(pg: &PgFacts, roots: &[&Root], waiting: f64, title: String, limit: 
         }
     }
     found
+}
+
+/// It stands in nobody's way now: nobody is to be ended, nobody to be woken. It may come back.
+fn past(found: &mut Found) {
+    (found.ended, found.never_critical) = (true, true);
+    found.fixes.retain(|fix| fix.phase == Phase::Cure);
 }
 
 /// What an active root itself waits for.
@@ -212,6 +221,7 @@ mod tests {
             longest_s: 1.0,
             ring: false,
             waited: 0.0,
+            gone: false,
         }
     }
 

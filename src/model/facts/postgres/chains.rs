@@ -9,7 +9,7 @@ use crate::model::postgres::{Blocking, Catalog, Cluster, PreparedRow, Session, W
 
 use super::sessions::Activities;
 
-/// All chains in the newest sample.
+/// All chains in the newest sample, and those of the window that are gone.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Chains {
     /// Roots, the most waited for first.
@@ -63,6 +63,8 @@ pub struct Root {
     pub ring: bool,
     /// The part of the window in which it waited for a lock itself: one that takes turns with those who wait for it now.
     pub waited: f64,
+    /// It stands in nobody's way any more: what was waited for it is in the window still. It may come back.
+    pub gone: bool,
 }
 
 impl Root {
@@ -86,15 +88,25 @@ impl Chains {
         cluster: Option<&Cluster>,
         catalogs: &BTreeMap<String, Arc<Catalog>>,
     ) -> Self {
+        Self::at(blocking, &activity.newest.sessions, (activity, &BTreeSet::new()), cluster, catalogs)
+    }
+
+    /// The chains of one look, when those sessions were active. What those of `counted` wait is somebody's already.
+    pub(super) fn at(
+        blocking: &Blocking,
+        sessions: &[Session],
+        (activity, counted): (&Activities, &BTreeSet<i32>),
+        cluster: Option<&Cluster>,
+        catalogs: &BTreeMap<String, Arc<Catalog>>,
+    ) -> Self {
         let waiters: BTreeMap<i32, Waiter> =
             blocking.waiters.iter().filter(|w| !w.by.is_empty()).map(|w| (w.pid, w.clone())).collect();
-        let sessions: HashMap<i32, &Session> =
-            activity.newest.sessions.iter().chain(&blocking.holders).map(|s| (s.pid, s)).collect();
+        let sessions: HashMap<i32, &Session> = sessions.iter().chain(&blocking.holders).map(|s| (s.pid, s)).collect();
         let mut roots: BTreeMap<String, Root> = BTreeMap::new();
         // Those who wait and were not asked about share the fate of those who were.
         let asked = waiters.len().max(1) as f64;
         let scale = (asked + f64::from(blocking.more)) / asked;
-        for waiter in waiters.values() {
+        for waiter in waiters.values().filter(|w| !counted.contains(&w.pid)) {
             let (found, ring) = roots_of(waiter.pid, &waiters);
             let share = 1.0 / found.len().max(1) as f64;
             let lock = |pid: i32| activity.facts(pid).map_or(0.0, |f| f.class(WaitClass::Lock) * f.weight);
@@ -112,6 +124,7 @@ impl Chains {
                     longest_s: 0.0,
                     ring: false,
                     waited: activity.facts(pid).map_or(0.0, |f| f.class(WaitClass::Lock)),
+                    gone: false,
                 });
                 root.ring |= ring;
                 root.waiters.push(waiter.pid);
@@ -136,6 +149,30 @@ impl Chains {
         }
         roots.sort_by(|a, b| b.waiting.total_cmp(&a.waiting).then(b.waiters.len().cmp(&a.waiters.len())));
         Self { roots, more: blocking.more, waiters }
+    }
+
+    /// Adds what was waited in chains that stood there earlier in the window, by looks, the newest first: each waiter's time is that of the
+    /// newest chain it was seen in.
+    pub(super) fn with_past<'a>(
+        mut self,
+        looks: impl Iterator<Item = (&'a Blocking, &'a [Session])>,
+        activity: &Activities,
+        cluster: Option<&Cluster>,
+        catalogs: &BTreeMap<String, Arc<Catalog>>,
+    ) -> Self {
+        let mut counted: BTreeSet<i32> = self.waiters.keys().copied().collect();
+        for (blocking, sessions) in looks {
+            let then = Self::at(blocking, sessions, (activity, &counted), cluster, catalogs);
+            for root in then.roots.into_iter().filter(|root| root.waiting > 0.0) {
+                match self.roots.iter_mut().find(|known| key(&known.holder) == key(&root.holder)) {
+                    Some(known) => known.waiting += root.waiting,
+                    None => self.roots.push(Root { gone: true, ..root }),
+                }
+            }
+            counted.extend(then.waiters.keys());
+        }
+        self.roots.sort_by(|a, b| b.waiting.total_cmp(&a.waiting).then(b.waiters.len().cmp(&a.waiters.len())));
+        self
     }
 
     /// Weighted sessions in all chains.
@@ -277,6 +314,34 @@ mod tests {
             None,
         );
         assert_eq!(c.roots[0].queue, None);
+    }
+
+    /// A refresh that stands in the way for half a second, every other second: between two of them it is still what was waited for.
+    #[test]
+    fn what_was_waited_for_a_moment_ago_is_not_without_a_cause() {
+        let past = Blocking {
+            waiters: vec![waiter(3, &[1], "AccessShareLock"), waiter(4, &[1], "AccessShareLock")],
+            ..Blocking::default()
+        };
+        let session =
+            Session { pid: 1, started_us: 1, query: Foreign::from("REFRESH MATERIALIZED VIEW v"), ..Session::default() };
+        let (all, sessions) = (activity(&[2, 3, 4, 5]), [session]);
+        let looks = || [(&past, &sessions[..])].into_iter();
+        let alone = Chains::default().with_past(looks(), &all, None, &BTreeMap::new());
+        assert_eq!((alone.roots.len(), alone.roots[0].gone, alone.roots[0].session().unwrap().pid), (1, true, 1));
+        assert!((alone.waiting() - 2.0).abs() < 1e-9);
+        // 4 waits for another one by now: all its time is there.
+        let now =
+            chains(vec![waiter(4, &[2], "ShareLock")], &[2, 3, 4, 5], None).with_past(looks(), &all, None, &BTreeMap::new());
+        let by: Vec<(bool, f64)> = now.roots.iter().map(|r| (r.gone, r.waiting)).collect();
+        assert_eq!(by, [(false, 1.0), (true, 1.0)]);
+        // The same one as before stands there again.
+        let seen = activity(&[1, 3, 4, 5]);
+        let same = [(&past, &seen.newest.sessions[..])].into_iter();
+        let again = chains(vec![waiter(5, &[1], "AccessShareLock")], &[1, 3, 4, 5], None);
+        let again = again.with_past(same, &seen, None, &BTreeMap::new());
+        assert_eq!((again.roots.len(), again.roots[0].gone, again.roots[0].waiters.len()), (1, false, 1));
+        assert!((again.waiting() - 3.0).abs() < 1e-9);
     }
 
     #[test]

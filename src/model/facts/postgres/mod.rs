@@ -62,12 +62,18 @@ fn one(id: &str, state: &PgState, window: &[Moment<'_, PgState>], host: &HostOf<
     let local = state.server.as_ref().is_some_and(|s| s.place == Place::Local);
     let join = host.boot_us.filter(|_| local).map(|boot_us| join(host, boot_us));
     let activity = Activities::derive(id, window, join.as_ref());
-    let chains = match (&activity, &state.blocking, &state.cluster) {
-        (Err(lack), ..) | (_, Some(Err(lack)), _) => Err(lack.clone()),
-        (Ok(activity), Some(Ok(blocking)), cluster) => {
-            Ok(Chains::derive(blocking, activity, cluster.as_ref().ok().map(|c| &**c), &state.catalogs))
+    let chains = match (&activity, &state.blocking) {
+        (Err(lack), _) | (_, Some(Err(lack))) => Err(lack.clone()),
+        (Ok(activity), now) => {
+            let (now, cluster) = (now.as_ref().and_then(|now| now.as_ref().ok()), state.cluster.as_ref().ok().map(|c| &**c));
+            let chains = now.map_or_else(Chains::default, |now| Chains::derive(now, activity, cluster, &state.catalogs));
+            let past = window.iter().rev().filter_map(|moment| {
+                let then = moment.servers.get(id)?;
+                let blocking = then.blocking.as_ref()?.as_ref().ok().filter(|b| now.is_none_or(|now| !Arc::ptr_eq(now, b)))?;
+                Some((&**blocking, then.activity.as_ref().ok()?.sessions.as_slice()))
+            });
+            Ok(chains.with_past(past, activity, cluster, &state.catalogs))
         }
-        (Ok(_), None, _) => Ok(Chains::default()),
     };
     let before = state.before.as_ref().zip(state.cluster.as_ref().ok());
     let before = before.and_then(|(old, new)| {
