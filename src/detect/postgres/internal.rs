@@ -19,6 +19,7 @@ pub enum Structure {
     Extension,
     Invalidations,
     Notifications,
+    NotifyingCommits,
     Counters,
     Other,
 }
@@ -66,12 +67,31 @@ pub fn structure(wait: &Wait) -> Option<Structure> {
     }
 }
 
+/// Those who wait for an object are about to commit: a transaction that notifies holds a lock of the whole server from there until it is
+/// flushed, so that all that do commit one after the other.
+#[must_use]
+pub fn notifies(activity: &Activities) -> bool {
+    activity.looks.iter().flat_map(|look| &look.sessions).any(|s| in_turn(&s.wait, s.query.raw()))
+}
+
+/// A session that stands in that queue.
+#[must_use]
+pub fn in_turn(wait: &Wait, statement: &[u8]) -> bool {
+    const ENDS: [&[u8]; 2] = [b"commit", b"end"];
+    let object = wait.kind == WaitKind::Lock && wait.event == "object";
+    let starts = |word: &[u8]| statement.get(..word.len()).is_some_and(|s| s.eq_ignore_ascii_case(word));
+    let calls = |word: &[u8]| statement.windows(word.len()).any(|s| s.eq_ignore_ascii_case(word));
+    object && (ENDS.iter().any(|word| starts(word)) || calls(b"notify"))
+}
+
 /// Sessions that wait for each structure, those with most first; and the event that most of them wait for.
 #[must_use]
 pub fn waits(activity: &Activities) -> Vec<(Structure, f64, String)> {
     let mut all: Vec<(Structure, f64, String, f64)> = Vec::new();
+    let notifies = notifies(activity);
     for (wait, sessions) in &activity.by_event {
-        let Some(what) = structure(wait) else { continue };
+        let turn = notifies && wait.kind == WaitKind::Lock && wait.event == "object";
+        let Some(what) = turn.then_some(Structure::NotifyingCommits).or_else(|| structure(wait)) else { continue };
         match all.iter_mut().find(|(known, ..)| *known == what) {
             Some((_, sum, event, most)) => {
                 *sum += sessions;
@@ -118,6 +138,9 @@ mod tests {
         assert_eq!(about("LWLock", "buffer_mapping"), Some(Structure::BufferMapping));
         assert_eq!(about("Lock", "extend"), Some(Structure::Extension));
         assert_eq!(about("LWLock", "SomethingNew"), Some(Structure::Other));
+        // A DDL that waits for a schema is no commit.
+        let turn = |statement: &str| in_turn(&Wait { kind: WaitKind::Lock, event: "object".into() }, statement.as_bytes());
+        assert!(turn("COMMIT") && turn("end;") && turn("SELECT pg_notify($1, $2)") && !turn("DROP SCHEMA s"));
         assert_eq!(about("Lock", "transactionid"), None);
         assert_eq!(about("LWLock", "WALWrite"), None, "that is the flush");
         assert_eq!(about("LWLock", "BufferIO"), None, "another session reads the page");

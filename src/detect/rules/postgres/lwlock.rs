@@ -63,7 +63,11 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     let of = if *most < 0.95 * waiting { format!(", of {} that wait for internal locks", short(waiting)) } else { String::new() };
     let title = format!("{} sessions wait for {} ({event}){of}: {}", short(*most), structure(*what), usually(*what));
     let mut found = Found::new(Class::Live, title);
-    let of_locks = |wait: &Wait| wait.kind == WaitKind::Lock && internal::structure(wait).is_some();
+    let notifies = internal::notifies(activity);
+    let of_locks = |wait: &Wait| {
+        let turn = notifies && wait.event == "object";
+        wait.kind == WaitKind::Lock && (turn || internal::structure(wait).is_some())
+    };
     let heavy: f64 = activity.by_event.iter().filter(|(wait, _)| of_locks(wait)).map(|(_, s)| s).sum();
     found.losses = vec![(State::PostgresLwlock, waiting - heavy), (State::PostgresLock, heavy)];
     found.losses.retain(|(_, s)| *s > 0.0);
@@ -92,6 +96,7 @@ const fn structure(what: Structure) -> &'static str {
         Structure::BufferContent => "the same few pages",
         Structure::Invalidations => "messages about changed tables",
         Structure::Notifications => "the queue of NOTIFY",
+        Structure::NotifyingCommits => "their turn to commit with a NOTIFY",
         Structure::Counters => "the counters of activity",
         Structure::Subtransactions => "the log of subtransactions",
         Structure::Multixacts => "the log of multixacts",
@@ -112,6 +117,7 @@ const fn usually(what: Structure) -> &'static str {
         Structure::BufferContent => "many sessions change or read the same pages at once",
         Structure::Invalidations => "tables are created, altered or dropped all the time, temporary ones too",
         Structure::Notifications => "many sessions listen or notify at once",
+        Structure::NotifyingCommits => "transactions that notify commit one after the other, each with its own flush",
         Structure::Counters => "very many short transactions over many tables",
         Structure::Subtransactions => "savepoints or EXCEPTION blocks in loops beside a long transaction",
         Structure::Multixacts => "rows locked by several transactions at once, by foreign keys mostly",
@@ -157,6 +163,10 @@ fn fixes(pg: &PgFacts, what: Structure) -> Vec<Fix> {
             "TRUNCATE or reuse temporary tables instead of a new one per transaction",
         ),
         Structure::Notifications => application("Notify less often", "one NOTIFY for a batch; listeners in few sessions"),
+        Structure::NotifyingCommits => application(
+            "Notify outside of the busy transactions",
+            "one session that notifies for a batch, or a table that listeners read; NOTIFY in each transaction lets one commit at a time",
+        ),
         Structure::Counters => {
             application("Longer transactions", "several changes per transaction; fewer tables touched by each")
         }
@@ -193,7 +203,7 @@ mod tests {
     use super::*;
     use crate::detect::bench::postgres::{seen, waits};
     use crate::detect::bench::{Bench, Table};
-    use crate::model::postgres::{PgState, WaitKind};
+    use crate::model::postgres::{PgState, Session, WaitKind};
 
     fn locks(kind: WaitKind, event: &str, looks: u32) -> Bench {
         seen(vec![(waits(10, kind, event), looks)])
@@ -211,6 +221,17 @@ mod tests {
         .check(&RULE);
         mapping(310).must_say(&RULE, "found 0.3 sessions wait for the map of shared buffers (LWLock:BufferMapping)");
         locks(WaitKind::Lock, "extend", 900).must_say(&RULE, "found 0.9 sessions wait for a table to be extended (Lock:extend)");
+    }
+
+    /// A NOTIFY in every transaction: whoever is in front holds the queue up for one flush, and ending it would help nobody.
+    #[test]
+    fn those_who_commit_with_a_notify_wait_for_their_turn() {
+        let commits = |statement: &str| {
+            let waits = Session { query: statement.into(), ..waits(10, WaitKind::Lock, "object") };
+            seen(vec![(waits, 900)])
+        };
+        commits("COMMIT;").must_say(&RULE, "found 0.9 sessions wait for their turn to commit with a NOTIFY (Lock:object)");
+        commits("DROP SCHEMA s;").must_say(&RULE, "clear");
     }
 
     #[test]

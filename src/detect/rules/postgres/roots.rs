@@ -5,8 +5,10 @@ use crate::detect::ledger::State;
 use crate::detect::memory::is_held;
 use crate::detect::params::{Param, Params};
 use crate::detect::postgres::View;
+use crate::detect::postgres::internal;
 use crate::detect::verdict::{Found, Judged, Prev, Verdict, evidence};
 use crate::model::facts::{Chains, Holder, PgFacts, Root};
+use crate::model::postgres::{Wait, WaitKind};
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, seconds, short};
 
@@ -43,6 +45,8 @@ pub fn kind(root: &Root) -> Kind {
     let rows = matches!(root.kind.as_str(), "transactionid" | "tuple" | "spectoken");
     match &root.holder {
         _ if matches!(root.kind.as_str(), "extend" | "page") => Kind::Internal,
+        // Who commits with a NOTIFY stands in one queue with all that do: the one in front a moment ago is to blame for nothing.
+        Holder::Session(s) if root.kind == "object" && commits(s.query.raw()) => Kind::Internal,
         Holder::Prepared(_) => Kind::Prepared,
         Holder::Unknown(0) => Kind::Prepared,
         _ if root.queue.is_some() => Kind::DdlQueue,
@@ -55,6 +59,12 @@ pub fn kind(root: &Root) -> Kind {
         Holder::Unknown(_) if rows => Kind::HotRow,
         _ => Kind::Blocked,
     }
+}
+
+/// Its statement is the end of a transaction, or a NOTIFY.
+fn commits(statement: &[u8]) -> bool {
+    let object = Wait { kind: WaitKind::Lock, event: "object".into() };
+    internal::in_turn(&object, statement)
 }
 
 /// Its holder has been idle in its transaction for less than a second, and nobody has waited for long: what kind it is a moment later tells.

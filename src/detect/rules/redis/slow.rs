@@ -88,20 +88,42 @@ fn silent(view: &View<'_>) -> Option<Found> {
 
 fn fixes(r: &RedisFacts, command: &CommandFacts) -> Vec<Fix> {
     let mut fixes = Vec::new();
-    if matches!(command.name.as_str(), "del" | "unlink" | "expire" | "set" | "rename")
-        && r.setting("lazyfree-lazy-user-del") == Some("no")
-    {
-        fixes.extend(set(r, Phase::Relief, "Free deleted keys in the background", "lazyfree-lazy-user-del", "yes"));
-    }
+    // Which setting frees in the background what the command takes away.
+    let lazy = match command.name.as_str() {
+        "del" => Some("lazyfree-lazy-user-del"),
+        // What is overwritten or stored anew was a key before.
+        "rename" | "set" | "restore" | "sunionstore" | "sinterstore" | "sdiffstore" | "zunionstore" | "zinterstore" | "sort" => {
+            Some("lazyfree-lazy-server-del")
+        }
+        "expire" | "pexpire" => Some("lazyfree-lazy-expire"),
+        "flushall" | "flushdb" => Some("lazyfree-lazy-user-flush"),
+        _ => None,
+    };
+    let lazy = lazy.filter(|setting| r.setting(setting) == Some("no"));
+    fixes.extend(lazy.and_then(|setting| set(r, Phase::Relief, "Free in the background what it takes away", setting, "yes")));
     let culprit = entry(r, command).and_then(|e| sender(r, e));
     fixes.extend(culprit.and_then(|client| kill(r, client)));
-    fixes.extend(look(r, Phase::Relief, "See who sends it, with which key", |cli| sh!("{} SLOWLOG GET 32", cli)));
+    // A transaction is in no slow log: its own commands are.
+    let from_log = command.name != "exec";
+    let title = if from_log { "See who sends it, with which key" } else { "See whose last command it is (cmd=exec)" };
+    fixes.extend(look(r, Phase::Relief, title, |cli| match from_log {
+        true => sh!("{} SLOWLOG GET 32", cli),
+        false => sh!("{} CLIENT LIST", cli),
+    }));
     let instead = match command.name.as_str() {
         "keys" => "SCAN with MATCH and COUNT instead of KEYS",
+        "scan" | "hscan" | "sscan" | "zscan" => "a lower COUNT, such as 100 or 1000",
         "hgetall" | "hkeys" | "hvals" => "HSCAN, or HMGET of the fields that are needed",
         "smembers" | "sunion" | "sinter" | "sdiff" => "SSCAN, or SMISMEMBER and the like for what is asked",
+        "sunionstore" | "sinterstore" | "sdiffstore" | "zunionstore" | "zinterstore" => {
+            "smaller sets; the result in parts, or on a replica"
+        }
         "lrange" | "zrange" | "zrangebyscore" | "sort" => "ranges of a bounded length",
-        "del" | "flushall" | "flushdb" => "UNLINK, FLUSHALL ASYNC",
+        "exec" => "fewer commands in each transaction, or pipelines without MULTI",
+        "mget" | "mset" => "fewer keys in each call",
+        "del" => "UNLINK instead of DEL",
+        "rename" => "UNLINK of the old key first: what a rename overwrites is freed inside of it",
+        "flushall" | "flushdb" => "FLUSHALL ASYNC",
         _ => "smaller keys, or a part of them for each call",
     };
     let mut cure = in_application(r, "Let the application ask for less at a time", instead);

@@ -39,7 +39,7 @@ pub struct Activities {
     /// The newest sample.
     pub newest: Arc<Activity>,
     /// Those of the window before it, oldest first, and it.
-    looks: Vec<Arc<Activity>>,
+    pub looks: Vec<Arc<Activity>>,
     /// Sessions that were active, most active first.
     pub sessions: Vec<SessionFacts>,
     /// Weighted sessions by class.
