@@ -62,7 +62,7 @@ impl Ledger {
         let processes = facts.processes();
         let mut ledger = Self { coverage: 1.0, ..Self::default() };
         let throttled = Throttled::of(facts);
-        let waits = PeerWaits::of(facts, baseline, &told.addresses);
+        let waits = PeerWaits::of(facts, baseline, (&told.addresses, &told.servers));
         // State D without IO pressure is a lock or a dead server, not a disk.
         let io_pressed = facts.host.psi.io.as_ref().map_or(true, |p| p.best() >= 0.005);
         let (mut judged, mut known) = (0.0, 0.0);

@@ -2,11 +2,16 @@
 
 use std::net::SocketAddr;
 
-use crate::model::facts::Facts;
+use crate::model::facts::{Facts, ProcFacts};
 use crate::model::host::ProcId;
 
 /// Programs that pool connections, by name.
 const POOLERS: [&str; 5] = ["pgbouncer", "odyssey", "pgcat", "pgpool", "supavisor"];
+
+/// Who waits there waits in its queue.
+pub(super) fn is_pooler(p: &ProcFacts) -> bool {
+    POOLERS.contains(&p.name.shown())
+}
 
 /// The queue of one pooler.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,7 +36,7 @@ pub struct PoolWait {
 #[must_use]
 pub fn pools(facts: &Facts) -> Vec<PoolWait> {
     let Ok(sockets) = &facts.host.sockets else { return Vec::new() };
-    let pooler = |id: ProcId| facts.processes().iter().any(|p| p.id == id && POOLERS.contains(&p.name.shown()));
+    let pooler = |id: ProcId| facts.processes().iter().any(|p| p.id == id && is_pooler(p));
     let mut found: Vec<PoolWait> = Vec::new();
     for listener in sockets.listeners.iter().filter(|d| d.accepted > 0) {
         let Some(owner) = listener.owner.filter(|id| pooler(*id)) else { continue };

@@ -18,6 +18,8 @@ pub struct Told {
     pub elsewhere: Vec<Actor>,
     /// Addresses whose sessions are seen: who waits for them is not counted again.
     pub addresses: HashSet<SocketAddr>,
+    /// Processes of this host whose requests are seen by their servers themselves.
+    pub servers: HashSet<ProcId>,
     /// Sessions of this host that wait for their client to take what they send.
     pub sending: Vec<Sending>,
     /// Losses that are computed.

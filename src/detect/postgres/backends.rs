@@ -35,6 +35,8 @@ pub fn tell(facts: &Facts, told: &mut Told) {
     }
     told.elsewhere.extend(backends.elsewhere);
     told.addresses.extend(backends.addresses);
+    let seen = facts.servers.postgres.iter().filter(|pg| pg.activity.is_ok());
+    told.servers.extend(seen.filter_map(|pg| pg.server.as_ref()?.postmaster));
     for one in facts.servers.postgres.iter().filter(|pg| pg.local()).flat_map(sending) {
         told.send(one);
     }

@@ -82,6 +82,7 @@ fn tell(world: &World, told: &mut Told) {
             (State::RedisFsync, losses.fsync),
             (State::RedisMiss, losses.miss),
         ]);
+        told.servers.extend(r.instance.as_ref().and_then(|i| i.process));
         if let Some(instance) = r.instance.as_ref().filter(|_| !r.local()) {
             told.addresses.extend(&instance.dialled);
         }

@@ -32,6 +32,23 @@ pub struct SocketFacts {
     pub queues: Vec<QueueFacts>,
 }
 
+impl SocketFacts {
+    /// The process that serves an address which one of this host's asks: in another network namespace, or in the same one where only one
+    /// program listens there.
+    #[must_use]
+    pub fn server_of(&self, link: &PeerFacts) -> Option<ProcId> {
+        if !link.local {
+            return link.here;
+        }
+        let at = |l: &&ListenerFacts| {
+            l.at.port() == link.peer.port() && (l.at.ip().is_unspecified() || l.at.ip() == link.peer.ip().to_canonical())
+        };
+        let mut owners = self.listeners.iter().filter(at).filter_map(|l| l.owner);
+        let first = owners.next()?;
+        owners.all(|other| other == first).then_some(first)
+    }
+}
+
 /// A listening unix socket whose queue was never empty.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QueueFacts {

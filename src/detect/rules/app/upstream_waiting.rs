@@ -1,4 +1,4 @@
-//! app.upstream.waiting: requests here wait for a peer: another host, or another network namespace of this one.
+//! app.upstream.waiting: requests here wait for a peer: another host, or a program of this one that does nothing meanwhile.
 
 use std::net::SocketAddr;
 
@@ -55,8 +55,10 @@ others in turn.
 share of sockets whose state is known is in the confidence. A connection that carries several requests at once
 (HTTP/2) counts as one at most.
 
-A peer on this host is not counted: its own processes are judged instead; nor is a PostgreSQL server whose sessions
-perftop reads. One in another network namespace (a container) counts; where perftop can enter that namespace its
+A program of this host that answers one is judged by its own processes: while it works, waits for a CPU or for a disk,
+that is its time. One that is idle (no process of it busy for half of the time) and still does not answer sleeps, or waits
+for a lock of its own: what its callers wait beyond its usual time counts, and it is named. A server whose sessions perftop reads, and a
+pooler, are left out. One in another network namespace (a container) counts; where perftop can enter that namespace its
 process is named and that process' own time is subtracted. Sockets of other namespaces are seen as root only.
 
 **What looks like it**: packet loss on the path (`host.network.packet_loss`): retransmitting sockets are shown.
@@ -75,7 +77,12 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     for wait in &facts.ledger.peers {
         let subject = subject(wait, sockets);
         let lost = (wait.waiting - wait.baseline).max(0.0);
-        let verdict = if lost >= params.limit(LOST, is_held(prev, &subject)) {
+        let (few, here) =
+            (lost < interval(wait.waiting, sockets.rounds), server(sockets, wait.peer).is_some_and(|(_, away)| !away));
+        let verdict = if here && few {
+            // One look of three may catch a request that takes a millisecond.
+            Verdict::Clear(format!("{} responses pending in {} dumps of the sockets", short(wait.waiting), sockets.rounds))
+        } else if lost >= params.limit(LOST, is_held(prev, &subject)) {
             Verdict::Found(Box::new(found(facts, sockets, wait, lost)))
         } else {
             Verdict::Clear(format!("{} responses pending, {} s/s beyond baseline", short(wait.waiting), short(lost)))
@@ -85,14 +92,14 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     if judged.verdicts.is_empty() {
         let told = told_apart(sockets);
         let share = if told < 0.995 { format!("; state known for {:.0} % of the sockets", told * 100.0) } else { String::new() };
-        return Judged::clear(Subject::host(), format!("no request here waits for another host{share}"));
+        return Judged::clear(Subject::host(), format!("no request here waits for a peer{share}"));
     }
     judged
 }
 
-/// The process that serves the peer, when it is on this host in another network namespace: a container.
-fn server(sockets: &SocketFacts, peer: SocketAddr) -> Option<ProcId> {
-    sockets.peers.iter().filter(|l| l.peer == peer).find_map(|l| l.here)
+/// The process that serves the peer, when it is on this host; and whether it is in another network namespace: a container.
+fn server(sockets: &SocketFacts, peer: SocketAddr) -> Option<(ProcId, bool)> {
+    sockets.peers.iter().filter(|l| l.peer == peer).find_map(|l| Some((sockets.server_of(l)?, !l.local)))
 }
 
 fn subject(wait: &PeerWait, sockets: &SocketFacts) -> Subject {
@@ -100,7 +107,7 @@ fn subject(wait: &PeerWait, sockets: &SocketFacts) -> Subject {
     let mut owners = wait.owners.clone();
     owners.sort_unstable();
     owners.dedup();
-    let server = server(sockets, wait.peer);
+    let server = server(sockets, wait.peer).map(|(id, _)| id);
     subject.also = server.iter().chain(&owners).take(16).map(|id| format!("process:{id}")).collect();
     subject
 }
@@ -124,7 +131,7 @@ fn found(facts: &Facts<'_>, sockets: &SocketFacts, wait: &PeerWait, lost: f64) -
     let links: Vec<&PeerFacts> = sockets.peers.iter().filter(|l| l.peer == wait.peer).collect();
     let owned = |id: &ProcId| wait.owners.contains(id);
     let listeners: Vec<&ListenerFacts> = sockets.listeners.iter().filter(|l| l.owner.as_ref().is_some_and(owned)).collect();
-    let mut found = Found::new(Class::Live, title(facts, wait, &links, &listeners));
+    let mut found = Found::new(Class::Live, title(facts, wait, (&links, &listeners), server(sockets, wait.peer)));
     found.losses = vec![(State::PeerReply, lost)];
     found.victims_time = facts.ledger.sum(|a| owned(&a.id), Actor::time).max(wait.waiting);
     found.ci = Some(interval(wait.waiting, sockets.rounds));
@@ -132,7 +139,7 @@ fn found(facts: &Facts<'_>, sockets: &SocketFacts, wait: &PeerWait, lost: f64) -
     found.against = against(&links, sockets);
     found.confidence = confidence(facts.ledger, lost, sockets.rounds) * told_apart(sockets);
     // Without rights all sockets belong to nobody known, and one user's requests may meet another's polls.
-    found.never_critical = wait.owners.is_empty();
+    found.never_critical = wait.owners.is_empty() || lost < interval(wait.waiting, sockets.rounds);
     found.fixes = match wait.peer.port() {
         NAMES => name_server(wait.peer),
         _ => fixes(wait.peer, server(sockets, wait.peer)),
@@ -140,14 +147,20 @@ fn found(facts: &Facts<'_>, sockets: &SocketFacts, wait: &PeerWait, lost: f64) -
     found
 }
 
-fn title(facts: &Facts<'_>, wait: &PeerWait, links: &[&PeerFacts], listeners: &[&ListenerFacts]) -> String {
+fn title(
+    facts: &Facts<'_>,
+    wait: &PeerWait,
+    (links, listeners): (&[&PeerFacts], &[&ListenerFacts]),
+    server: Option<(ProcId, bool)>,
+) -> String {
     let peer = named(wait.peer);
     let who = wait.owners.first().and_then(|id| facts.world.processes().iter().find(|p| p.id == *id));
     let who = who.map_or_else(|| "processes not visible".to_owned(), ProcFacts::label);
     let busiest = listeners.iter().max_by(|a, b| a.in_flight.total_cmp(&b.in_flight)).filter(|d| d.in_flight >= 0.05);
-    let server = links.iter().find_map(|l| l.here).and_then(|id| facts.world.processes().iter().find(|p| p.id == id));
-    let (place, peer) = match server {
-        Some(p) => ("In another namespace of this host", format!("{}, {peer}", p.label())),
+    let process = |id: ProcId| facts.world.processes().iter().find(|p| p.id == id);
+    let (place, peer) = match server.and_then(|(id, elsewhere)| Some((process(id)?, elsewhere))) {
+        Some((p, true)) => ("In another namespace of this host", format!("{}, {peer}", p.label())),
+        Some((p, false)) => ("On this host", format!("{}, {peer}", p.label())),
         None if wait.peer.ip().is_loopback() => ("On this host", peer),
         None => ("Not on this host", peer),
     };
@@ -222,7 +235,7 @@ fn name_server(peer: SocketAddr) -> Vec<Fix> {
     vec![ask, other]
 }
 
-fn fixes(peer: SocketAddr, server: Option<ProcId>) -> Vec<Fix> {
+fn fixes(peer: SocketAddr, server: Option<(ProcId, bool)>) -> Vec<Fix> {
     let ip = peer.ip();
     let mut there = fix::shell_fix(
         Phase::Relief,
@@ -234,9 +247,17 @@ fn fixes(peer: SocketAddr, server: Option<ProcId>) -> Vec<Fix> {
     there.needs = "an account and perftop on that host".into();
     there.risk = "none: read-only".into();
     there.verify = sh!("perftop check --for 10s --only app.upstream.waiting");
-    if let Some(id) = server {
-        there.title = "Inspect the serving process in its own namespace".into();
-        there.command = sh!("nsenter -t {} -n -- ss -tinp; cat /proc/{}/task/*/wchan | sort | uniq -c", id.pid, id.pid);
+    if let Some((id, elsewhere)) = server {
+        (there.title, there.command) = match elsewhere {
+            true => (
+                "Inspect the serving process in its own namespace".into(),
+                sh!("nsenter -t {} -n -- ss -tinp; cat /proc/{}/task/*/wchan | sort | uniq -c", id.pid, id.pid),
+            ),
+            false => (
+                "See what the serving process waits for: its connections, and where its threads wait in the kernel".into(),
+                sh!("ss -tnp | grep pid={},; grep -H . /proc/{}/task/*/wchan; grep {} /proc/locks", id.pid, id.pid, id.pid),
+            ),
+        };
         there.target = "this host".into();
         there.needs = "root".into();
     }
@@ -304,6 +325,31 @@ mod tests {
         assert!(bench.pastes(&RULE)[0].ends_with("dig +time=2 +tries=1 @192.0.2.53 . NS"));
     }
 
+    /// A service whose fifteen requests wait for another program of this host, which is so busy.
+    fn beside(cpu: f64) -> Bench {
+        Bench::quiet().on(|host| {
+            let (api, inner) = (service(100, "api", 8080), service(200, "render", 9000));
+            let peer =
+                PeerFacts { local: true, peer: "127.0.0.1:9000".parse().unwrap(), segments_per_s: 60.0, ..peer(api.id, 15.0) };
+            let listeners = vec![ListenerFacts { in_flight: 15.0, ..listener(api.id, 8080) }, listener(inner.id, 9000)];
+            host.sockets = Ok(sockets(listeners, vec![peer]));
+            host.processes = Ok(vec![api, ProcFacts { cpu: Some(cpu), ..inner }]);
+        })
+    }
+
+    /// A sidecar that sleeps: nothing else shows it. One that works has that time itself.
+    #[test]
+    fn a_program_of_this_host_that_is_idle_and_does_not_answer_is_named() {
+        beside(0.02).must_say(
+            &RULE,
+            "found On this host: 15 of 15 requests in flight on :8080 wait for render (pid 200), 127.0.0.1:9000, 250 ms each",
+        );
+        assert!(beside(0.02).pastes(&RULE)[0].contains("/proc/200/task/*/wchan"));
+        beside(0.8).must_say(&RULE, "clear");
+        let anybody = beside(0.02).on(|host| host.processes.as_mut().unwrap()[1].name = "pgbouncer".into());
+        anybody.must_say(&RULE, "clear");
+    }
+
     #[test]
     fn what_a_quick_peer_or_a_poll_takes_is_nobodys_wait() {
         // Half a millisecond each.
@@ -311,6 +357,7 @@ mod tests {
         // Asked less than once a second: a poll, unless most requests in flight may wait for it.
         asks(0.06, 0.5, 0.5).must_say(&RULE, "clear");
         asks(0.06, 0.5, 0.2).must_say(&RULE, "found");
+        // Without a listener of this host nobody knows who serves it.
         let local = asks(0.06, 1.0, 0.5).on(|host| host.sockets.iter_mut().for_each(|s| s.peers[0].local = true));
         local.must_say(&RULE, "clear");
     }
