@@ -167,7 +167,7 @@ impl Learned {
 
     /// Milliseconds from request to response of a peer when it is not loaded, its network's round trip included: the 10th
     /// percentile of what was seen, between 5 and 50 ms; 10 ms until it was seen often enough. Above 50 ms nobody
-    /// calls a reply fast, however used to it one is; but what a program of this host usually takes is how it works.
+    /// calls a reply fast, however used to it one is.
     #[must_use]
     pub fn baseline_reply_ms(&self, link: &PeerFacts) -> f64 {
         const ENOUGH: usize = 5;
@@ -177,7 +177,7 @@ impl Learned {
             sorted.sort_by(f32::total_cmp);
             f64::from(sorted[sorted.len() / 10])
         });
-        learned.clamp(5.0, if link.local { f64::INFINITY } else { 50.0 }) + link.rtt_ms.min(1000.0)
+        learned.clamp(5.0, 50.0) + link.rtt_ms.min(1000.0)
     }
 
     /// Milliseconds per operation of a device when it is not loaded: the 10th percentile of what was seen with a

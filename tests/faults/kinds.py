@@ -295,5 +295,31 @@ class control_inotify(inotify_instances):
         self.keys.clear()
 
 
-KINDS = [dead_resolver, control_resolver, inotify_instances, control_inotify, own_flushes, one_thread, accept_behind_hog, control_half_a_thread, full_neighbours, control_some_neighbours, tcp_memory, full_datagrams, control_datagrams, huge_pages,
+class idle_upstream(slow_upstream):
+    """The service asks another program of this host for each request; that sleeps for 3 ms, then for 300."""
+
+    def setup(self):
+        self.address = "127.0.0.1:%d" % self.lab.free_port()
+        self.delay = self.lab.dir + "/delay"
+        self.lab.put(self.delay, self.usual)
+        self.keys.add(self.address)
+
+    def service_args(self):
+        return ("--upstream", self.address)
+
+    def ready(self):
+        self.lab.me("upstream", "--address", "127.0.0.1", "--port", self.address.rsplit(":", 1)[1], "--delay", self.delay)
+        time.sleep(1)
+
+
+class control_idle_upstream(idle_upstream):
+    """It takes eight milliseconds instead of three: nobody waits long, and most of that is how it works."""
+    truth, kind, control, slow = None, None, True, "8 200"
+
+    def inject(self):
+        super().inject()
+        self.keys.clear()
+
+
+KINDS = [idle_upstream, control_idle_upstream, dead_resolver, control_resolver, inotify_instances, control_inotify, own_flushes, one_thread, accept_behind_hog, control_half_a_thread, full_neighbours, control_some_neighbours, tcp_memory, full_datagrams, control_datagrams, huge_pages,
          control_huge_pages]
