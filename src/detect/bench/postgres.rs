@@ -146,6 +146,8 @@ pub struct Statement {
     pub ms: f64,
     /// Rows that a call returns.
     pub rows: u64,
+    /// Buffers that a call touches.
+    pub reads: u64,
     /// Bytes that a call writes to temporary files.
     pub spills: u64,
     /// Milliseconds of a call and calls a second as they were before.
@@ -164,7 +166,19 @@ impl Default for Statement {
     /// One that costs and that no rule has a reason for.
     fn default() -> Self {
         let text = "SELECT id FROM orders WHERE customer_id = $1";
-        Self { text, busy: 110, ms: 5.0, rows: 1, spills: 0, usual: None, share: 0.1, jit: 0.0, plan_ms: 0.0, plan: None }
+        Self {
+            text,
+            busy: 110,
+            ms: 5.0,
+            rows: 1,
+            reads: 0,
+            spills: 0,
+            usual: None,
+            share: 0.1,
+            jit: 0.0,
+            plan_ms: 0.0,
+            plan: None,
+        }
     }
 }
 
@@ -179,7 +193,16 @@ impl Statement {
         let temp_written_blocks = n * self.spills / 8192;
         let (exec_ms, plan_ms) = (calls * self.ms, calls * self.plan_ms);
         let (rows, jit_ms) = (n * self.rows, self.jit * exec_ms);
-        let grown = Grown { calls: n, exec_ms, plan_ms, rows, temp_written_blocks, jit_ms, ..Grown::default() };
+        let grown = Grown {
+            calls: n,
+            exec_ms,
+            plan_ms,
+            rows,
+            hit_blocks: n * self.reads,
+            temp_written_blocks,
+            jit_ms,
+            ..Grown::default()
+        };
         let row = StatementRow { key, role: "app".into(), database: "shop".into(), grown, ..StatementRow::default() };
         let all = Grown { exec_ms: grown.exec_ms / self.share, ..grown };
         let text = QueryText { query_id: key.query, text: self.text.into(), ..QueryText::default() };

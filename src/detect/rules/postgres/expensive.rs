@@ -12,6 +12,7 @@ use crate::model::facts::PgFacts;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, short};
 
+use super::inside;
 use super::query_found;
 use super::query_rule::{self, LOST};
 use super::role_setting::role_setting;
@@ -61,6 +62,8 @@ fn made(pg: &PgFacts, params: &Params<'_>, costly: &Costly<'_>, _: &Kind) -> Opt
     let writes = writes::is_one(pg, costly);
     let upkeep = writes::indexed(pg, costly).filter(|_| writes);
     let upkeep = upkeep.map(|t| format!(": each row is kept in {} indexes of {}", t.indexes.len(), t.name));
+    let inside = inside::reads(pg, costly);
+    let upkeep = inside.map(inside::title).or(upkeep);
     let title = format!(
         "{} keeps {} sessions busy, {} ms per call{}",
         called(pg, costly.row),
@@ -73,7 +76,9 @@ fn made(pg: &PgFacts, params: &Params<'_>, costly: &Costly<'_>, _: &Kind) -> Opt
     let least = Some(params.get(DEAR.param));
     found.evidence.push(evidence("time per call", g.exec_ms / calls, Unit::Milliseconds, least, "postgres.statements"));
     found.fixes = limit(pg, costly);
-    if writes {
+    if inside.is_some() {
+        found.fixes = inside::fixes(pg, costly);
+    } else if writes {
         found.evidence.extend(writes::spent(pg, costly));
         // A time-out is no cure for what takes a moment and comes in masses.
         found.fixes.retain(|f| f.phase == Phase::Relief);

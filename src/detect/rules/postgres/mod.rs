@@ -22,6 +22,7 @@ pub mod index_duplicate;
 pub mod index_invalid;
 pub mod index_redundant;
 pub mod index_unused;
+mod inside;
 pub mod interference;
 pub mod jit;
 pub mod lag;
