@@ -2,7 +2,7 @@
 
 use crate::detect::ledger::{Actor, State};
 use crate::detect::rules::crowd::{Crowd, Look, crowds, same};
-use crate::detect::rules::support::{demand, gives_way, programs, unseen_cores};
+use crate::detect::rules::support::{Program, demand, gives_way, programs, unseen_cores};
 use crate::detect::rules::without::{self, Due};
 use crate::detect::verdict::{Facts, Prev};
 use crate::model::facts::ProcFacts;
@@ -91,7 +91,8 @@ pub(super) fn blame<'a>(
         // The one that is held as long as it has enough; else the smallest.
         let held = |c: &Crowd<'_>| prev.is_some_and(|p| p.held.iter().any(|h| c.was(&h.subject)));
         let at = crowds.iter().position(held).unwrap_or(0);
-        blamed.extend(crowds.into_iter().nth(at).map(|c| Blamed::of_crowd(facts, c, total)));
+        let crowd = crowds.into_iter().nth(at).map(|c| Blamed::of_crowd(facts, c, total));
+        blamed.extend(crowd.or_else(|| Blamed::of_several(facts, prev, &all, (enough, total))));
     }
     blamed.retain(|b| b.share >= least);
     let by_share = |b: &Blamed<'_>| (b.share * 20.0).round();
@@ -118,6 +119,29 @@ impl<'a> Blamed<'a> {
     fn of_crowd(facts: &Facts<'a>, crowd: Crowd<'a>, total: f64) -> Self {
         let made = Self::new(facts, crowd.subject, crowd.label, crowd.members, crowd.amount / total.max(1e-9), false);
         Self { many: true, ..made }
+    }
+
+    /// The fewest programs that nobody waits for and that have enough together: two jobs of different names share the CPUs. The one that was
+    /// named before is named first.
+    fn of_several(facts: &Facts<'a>, prev: Option<&Prev>, all: &[Program<'a>], (enough, total): (f64, f64)) -> Option<Self> {
+        const MOST: usize = 3;
+        let nobodys = |p: &&Program<'a>| p.members.iter().all(|m| m.weight.value < 1.0);
+        let mut largest: Vec<&Program<'a>> = all.iter().filter(nobodys).collect();
+        largest.sort_by(|a, b| b.amount.total_cmp(&a.amount).then(a.root.cmp(&b.root)));
+        let reached = |n: &usize| largest.iter().take(*n).map(|p| p.amount).sum::<f64>() >= enough * total;
+        let mut several: Vec<&Program<'a>> = largest.iter().copied().take((2..=MOST).find(reached)?).collect();
+        let before = |p: &&Program<'a>| {
+            prev.is_some_and(|prev| prev.held.iter().any(|h| h.subject.typed_key() == p.subject().typed_key()))
+        };
+        several.sort_by_key(|p| !before(p));
+        let mut subject = several.first()?.subject();
+        let others = several.iter().skip(1).map(|p| p.subject());
+        others.for_each(|other| subject.also.extend(std::iter::once(other.typed_key()).chain(other.also)));
+        let label = several.iter().map(|p| p.label()).collect::<Vec<_>>().join(" and ");
+        let amount: f64 = several.iter().map(|p| p.amount).sum();
+        let members = several.into_iter().flat_map(|p| p.members.iter().copied()).collect();
+        let made = Self::new(facts, subject, label, members, amount / total.max(1e-9), false);
+        Some(Self { many: true, ..made })
     }
 
     pub(super) fn is_victim(&self, actor: &Actor) -> bool {

@@ -74,7 +74,7 @@ scheduler takes it off the CPU at once. PSI cpu is a gate only: below `pressure`
 **Who is to blame**: the program (a process and its forks) whose CPU use, weighted by its nice value, is the largest
 share of competing CPU use; processes that cannot be seen compete too. Where no program has `share` of it, the smallest
 crowd is blamed that has: copies of one program, what runs in one control group, what one user runs; never one that holds
-a server which waits itself. Below `least` nothing is. The loss is the run delay of everyone else times that share; where the
+a server which waits itself; and where there is none, the two or three largest that nobody waits for, together. Below `least` nothing is. The loss is the run delay of everyone else times that share; where the
 CPUs are full, that delay less what the others would wait by themselves (cores that they want x load^CPUs / (1 - load^CPUs)), if
 that is more. A
 program at nice 10 or more, SCHED_IDLE or SCHED_BATCH is not to blame as long as it gives way: where others wait for `polite`
@@ -309,6 +309,23 @@ mod tests {
             held: Some(beside(0, 0.08)),
         }
         .check(&RULE);
+    }
+
+    /// Two jobs of different names have as much each: neither is to blame alone, and both together are.
+    #[test]
+    fn two_that_share_the_cpus_are_named_together() {
+        let jobs = |gzip: f64, cc: f64| {
+            let gzip = ProcFacts { cpu: Some(gzip), runnable: Some(0.2), ..process(200, "gzip") };
+            let cc = ProcFacts { cpu: Some(cc), runnable: Some(0.2), ..process(300, "cc") };
+            let server = ProcFacts { cpu: Some(0.3), runnable: Some(0.8), ..service(100, "api", 8080) };
+            let busy = Bench::quiet().running(vec![gzip, cc, server]).with_cpu(|cpu| cpu.busy = 0.98);
+            busy.on(|host| host.psi.cpu = pressure(0.5))
+        };
+        let both = "found gzip (pid 200) and cc (pid 300) take 1.6 of 2.0 CPUs: api (pid 100) waits most for CPU time";
+        jobs(0.8, 0.8).must_say(&RULE, both);
+        // Whoever has a little more a moment later, the first stays the first.
+        jobs(0.75, 0.85).must_say_after(&RULE, Some(&jobs(0.8, 0.8)), both);
+        jobs(1.3, 0.3).must_say(&RULE, "found gzip (pid 200) takes 1.3 of 2.0 CPUs");
     }
 
     /// A moment after the culprit was paused its own wait is still in the window: the service that it delayed is not to blame for that.

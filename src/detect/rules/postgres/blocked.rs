@@ -11,7 +11,7 @@ use crate::model::subject::{Subject, SubjectType};
 
 use super::role_setting::role_setting;
 use super::roots::{self, Kind, LOST};
-use super::support::{brief, cancel, session_subject, terminate, who};
+use super::support::{brief, cancel, in_application, session_subject, terminate, who};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -65,8 +65,27 @@ fn made(pg: &PgFacts, _: &Chains, root: &Root) -> Option<(Subject, String, Vec<F
         &format!("Cancel its statement: {} behind it continue once it has rolled back", roots::sessions(frees)),
     ));
     fixes.extend(terminate(pg, s, frees));
-    fixes.extend(give_up(pg, root));
+    match refreshed(pg, root, s) {
+        // Its readers wait for less than any time-out that one would set.
+        Some(name) => fixes.push(in_application(
+            pg,
+            Horizon::ShortTerm,
+            "Refresh it without keeping its readers waiting",
+            &format!("REFRESH MATERIALIZED VIEW CONCURRENTLY {name}; needs a unique index of it over columns alone, without a condition"),
+            format!("whoever runs {}", s.application),
+            "it takes longer and writes more",
+        )),
+        None => fixes.extend(give_up(pg, root)),
+    }
     Some((session_subject(pg, s), title, fixes))
+}
+
+/// The materialised view that it refreshes with its readers locked out.
+fn refreshed(pg: &PgFacts, root: &Root, s: &Session) -> Option<String> {
+    let words = s.query.shown().split_whitespace().take(4).map(str::to_ascii_uppercase).collect::<Vec<_>>();
+    let [refresh, materialized, view, next] = words.as_slice() else { return None };
+    let plain = refresh == "REFRESH" && materialized == "MATERIALIZED" && view == "VIEW" && next != "CONCURRENTLY";
+    if plain { roots::relation(pg, root) } else { None }
 }
 
 /// The role of those who wait may give up by itself. Never for the whole server: dumps, migrations and builds of indexes wait for good reasons.
@@ -89,12 +108,24 @@ fn give_up(pg: &PgFacts, root: &Root) -> Option<Fix> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::bench::postgres::{blocked, client};
+    use crate::detect::bench::postgres::{blocked, chain, client, waiter};
     use crate::detect::bench::{Bench, Table};
     use crate::model::postgres::PgState;
 
     fn behind(xact_s: f64, looks: u32) -> Bench {
         blocked(Session { xact_s: Some(xact_s), ..client(10) }, "transactionid", looks)
+    }
+
+    #[test]
+    fn a_refresh_is_told_to_let_its_readers_in() {
+        let refresh = |text: &str| {
+            let session = Session { xact_s: Some(0.4), query: text.into(), ..client(10) };
+            let mut waiter = waiter(20, &[10], "relation");
+            (waiter.database, waiter.relation, waiter.name) = (Some(1), Some(7), Some("public.sales".into()));
+            Bench::postgres(chain(vec![session], vec![waiter], 800)).pastes(&RULE).join("\n")
+        };
+        assert!(refresh("REFRESH MATERIALIZED VIEW sales;").contains("REFRESH MATERIALIZED VIEW CONCURRENTLY public.sales"));
+        assert!(!refresh("refresh materialized view concurrently sales").contains("CONCURRENTLY"));
     }
 
     #[test]
