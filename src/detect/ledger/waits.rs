@@ -38,7 +38,7 @@ impl PeerWaits {
         let mut by_owner: HashMap<Option<ProcId>, f64> = HashMap::new();
         let processes: HashMap<ProcId, &ProcFacts> = facts.processes().iter().map(|p| (p.id, p)).collect();
         let mut seen: Vec<Waited<'_>> = Vec::new();
-        for sockets in &facts.host.sockets {
+        if let Ok(sockets) = &facts.host.sockets {
             for link in sockets.peers.iter().filter(|l| !known.0.contains(&l.peer)) {
                 let server = sockets.server_of(link);
                 let process = link.owner.and_then(|id| processes.get(&id).copied());
