@@ -11,6 +11,9 @@ use crate::model::unit::{Unit, count, seconds};
 
 /// A report that runs some minutes is no fault.
 const LONG_S: f64 = 300.0;
+/// But on a server that writes so much meanwhile that its tables cannot be the same (a queue): so long, and so many transactions.
+const SHORT_S: f64 = 10.0;
+const TURNED_OVER: u64 = 20_000;
 /// The two views are read one after the other, seconds.
 const APART_S: f64 = 5.0;
 /// Transactions meanwhile; a hundred times as many where its age is not known.
@@ -29,7 +32,8 @@ pub fn holder<'a>(pg: &'a PgFacts, database: &Foreign, query: Option<i64>) -> Op
         K::Prepared => prepared(pg, row).is_some_and(|p| p == *database),
         K::Slot | K::Standby => true,
     };
-    let long = |row: &HorizonRow| row.since_s.map_or(row.age >= 100 * MANY, |s| s >= LONG_S);
+    let long =
+        |row: &HorizonRow| row.since_s.map_or(row.age >= 100 * MANY, |s| s >= LONG_S || s >= SHORT_S && row.age >= TURNED_OVER);
     let old = |row: &&HorizonRow| row.age >= MANY && long(row) && !row.catalogues;
     pg.cluster.as_ref().ok()?.horizon.iter().filter(old).find(here)
 }

@@ -67,9 +67,13 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
             if (t.dead as f64) < params.limit(DEAD, held) || factor < params.limit(FACTOR, held) || cleaned {
                 continue;
             }
+            // One that came after an old snapshot found nothing that it might remove.
+            let holder = horizon::holder(pg, &catalog.database, None);
+            let kept = holder.and_then(|h| h.since_s.zip(t.vacuumed_s)).is_some_and(|(since, vacuumed)| vacuumed < since);
             let why = match (off, t.autovacuum) {
                 (true, _) => "autovacuum or track_counts is off",
                 (_, false) => "autovacuum is off for it",
+                _ if kept => "vacuum came by and could not remove them, an old snapshot keeps them",
                 _ => "autovacuum does not keep up",
             };
             let mut found = Found::new(
@@ -127,7 +131,7 @@ mod tests {
     use super::*;
     use crate::detect::bench::postgres::visited;
     use crate::detect::bench::{Bench, Table};
-    use crate::model::postgres::{Catalog, Cluster, PgState, ProgressRow, TableRow};
+    use crate::model::postgres::{Catalog, Cluster, HorizonKind, HorizonRow, PgState, ProgressRow, TableRow};
 
     fn table(dead: u64, vacuum_at: f64, autovacuum: bool) -> Bench {
         let row = TableRow {
@@ -156,6 +160,29 @@ mod tests {
         table(10_000, 5_000.0, false)
             .must_say(&RULE, "found public.orders has 10k dead rows, 2.0 times autovacuum's trigger: autov");
         table(10_000, 5_100.0, true).must_say(&RULE, "clear");
+    }
+
+    /// A queue that turned over fifty thousand times since a report began: that vacuum came by does not help.
+    #[test]
+    fn what_an_old_snapshot_keeps_is_no_lag_of_autovacuum() {
+        let kept = |age: u64, vacuumed_s: f64| {
+            let horizon =
+                HorizonRow { kind: HorizonKind::Slot, who: "b".into(), age, since_s: Some(32.0), ..HorizonRow::default() };
+            table(19_000, 820.0, true).served(|pg| {
+                let cluster = pg.cluster.as_ref().map(|c| Cluster { horizon: vec![horizon], ..(**c).clone() }.into());
+                pg.cluster = cluster.map_err(Clone::clone);
+                let catalogs = pg.catalogs.values().map(|c| {
+                    let mut catalog = (**c).clone();
+                    catalog.tables[0].vacuumed_s = Some(vacuumed_s);
+                    (c.database.shown().to_owned(), catalog.into())
+                });
+                pg.catalogs = std::sync::Arc::new(catalogs.collect());
+            })
+        };
+        let says = |why: &str| format!("found public.orders has 19k dead rows, 23 times autovacuum's trigger: {why}");
+        kept(50_000, 4.0).must_say(&RULE, &says("vacuum came by and could not remove them"));
+        kept(50_000, 60.0).must_say(&RULE, &says("autovacuum does not keep up"));
+        kept(500, 4.0).must_say(&RULE, &says("autovacuum does not keep up"));
     }
 
     #[test]

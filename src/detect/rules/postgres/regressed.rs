@@ -12,6 +12,7 @@ use crate::model::facts::PgFacts;
 use crate::model::subject::Subject;
 use crate::model::unit::short;
 
+use super::horizon;
 use super::inside;
 use super::query_found;
 use super::query_rule::{self, LOST};
@@ -63,8 +64,18 @@ fn made(pg: &PgFacts, params: &Params<'_>, costly: &Costly<'_>, kind: &Kind) -> 
     found.evidence.insert(0, params.row("mean time per call over baseline", *times, SLOWER.param, "postgres.statements"));
     // What its plan does not hold no statistics change.
     found.fixes = if inside.is_some() { inside::fixes(pg, costly) } else { analyze(pg, costly) };
-    Some((query_subject(pg, costly.row), found))
+    let mut subject = query_subject(pg, costly.row);
+    // Rows that died since an old snapshot are read again and again, and no vacuum removes them.
+    let dead: u64 =
+        pg.catalogs.values().filter(|c| c.database == costly.row.database).flat_map(|c| &c.tables).map(|t| t.dead).sum();
+    if inside.is_none() && dead >= DEAD {
+        horizon::release_first(pg, (&costly.row.database, Some(costly.row.key.query)), &mut subject, &mut found);
+    }
+    Some((subject, found))
 }
+
+/// Dead rows in the tables of its database from which who keeps them is told.
+const DEAD: u64 = 10_000;
 
 fn analyze(pg: &PgFacts, costly: &Costly<'_>) -> Vec<Fix> {
     let mut fix = sql(
