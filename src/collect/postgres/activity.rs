@@ -8,6 +8,7 @@ use crate::model::foreign::Foreign;
 use crate::model::postgres::{Activity, Hit, Session, Wait, WaitClass, WaitKind, lexer};
 
 use super::columns::Columns;
+use super::families::Families;
 use super::session::Cells;
 
 /// Sessions of one sample; more are counted only.
@@ -95,15 +96,20 @@ pub fn session(row: &PgRow) -> Option<Session> {
 pub struct Looks {
     newest: Activity,
     hits: BTreeMap<(i32, i64, Option<i64>, Wait), u32>,
+    /// Leaders of parallel workers.
+    leaders: BTreeMap<(i32, i64), i32>,
 }
 
 impl Looks {
     /// Adds one sample.
-    pub fn add(&mut self, head: &[PgRow], rows: &[PgRow], cost_ms: f64) {
+    pub fn add(&mut self, head: &[PgRow], rows: &[PgRow], cost_ms: f64, families: &Families) {
         let mut clock = head.first().map(Cells::of);
         let mut sessions: Vec<Session> = rows.iter().take(MOST + 1).filter_map(session).collect();
         let more = sessions.len().saturating_sub(MOST);
         sessions.truncate(MOST);
+        for s in &mut sessions {
+            s.query_id = s.query_id.map(|id| families.head(id));
+        }
         self.newest.rounds += 1;
         self.newest.cost_ms += cost_ms as f32;
         self.newest.server_us = clock.as_mut().and_then(Cells::number).unwrap_or(0);
@@ -111,6 +117,7 @@ impl Looks {
         self.newest.more = more as u32;
         for s in sessions.iter().filter(|s| s.active() && s.wait.class() != WaitClass::Idle) {
             *self.hits.entry((s.pid, s.started_us, s.query_id, s.wait.clone())).or_default() += 1;
+            self.leaders.extend(s.leader.map(|leader| ((s.pid, s.started_us), leader)));
         }
         self.newest.sessions = sessions;
     }
@@ -121,7 +128,16 @@ impl Looks {
             return None;
         }
         let hits = std::mem::take(&mut self.hits).into_iter();
-        let hit = |((pid, started_us, query_id, wait), count)| Hit { pid, started_us, query_id, wait, count };
+        let leaders = std::mem::take(&mut self.leaders);
+        let leader = |pid, started_us| leaders.get(&(pid, started_us)).copied();
+        let hit = |((pid, started_us, query_id, wait), count)| Hit {
+            pid,
+            started_us,
+            query_id,
+            wait,
+            count,
+            leader: leader(pid, started_us),
+        };
         let activity = Activity { hits: hits.map(hit).collect(), ..std::mem::take(&mut self.newest) };
         Some(activity)
     }

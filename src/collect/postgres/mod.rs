@@ -8,6 +8,7 @@ mod columns;
 mod connect;
 pub mod credentials;
 mod environment;
+mod families;
 mod figures;
 mod find;
 mod frames;

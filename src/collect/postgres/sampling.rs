@@ -259,18 +259,25 @@ impl Sampling {
                 let cost_ms = self.session.cost_ms(took_ms);
                 let within = Duration::from_secs_f64(cost_ms.max(0.0) / STATEMENTS_COST);
                 self.statements_every = within.clamp(STATEMENTS_EVERY, STATEMENTS_MOST);
-                let grown = self.before.grow(&answers, self.hello.columns.crowded, cost_ms);
-                self.haste.read(&grown);
+                let mut grown = self.before.grow(&answers, self.hello.columns.crowded, cost_ms);
+                grown.rows = slot.join(grown.rows);
                 let (unknown, costly) = slot.without_text(&grown, statements::WITH_TEXT);
-                slot.used(grown);
                 // Each query reads the server's whole file of texts: at once for what costs, else once a minute.
                 let now = clock::instant();
                 if unknown.is_empty() {
                     slot.mended(Part::Texts);
                 }
+                let mut cost_ms = Ok(0.0);
                 if !unknown.is_empty() && (costly || now >= self.texts_due) {
-                    let cost_ms = self.texts(slot, &schema, &unknown).await?;
-                    self.texts_due = now + Duration::from_secs_f64(cost_ms / TEXTS_COST).min(TEXTS_EVERY);
+                    cost_ms = self.texts(slot, &schema, &unknown).await;
+                    // By their texts some are one with others.
+                    grown.rows = slot.join(grown.rows);
+                }
+                grown.rows = statements::kept(grown.rows);
+                self.haste.read(&grown);
+                slot.used(grown);
+                if !unknown.is_empty() {
+                    self.texts_due = self.texts_due.max(now + Duration::from_secs_f64(cost_ms? / TEXTS_COST).min(TEXTS_EVERY));
                 }
                 Ok(false)
             }

@@ -8,13 +8,15 @@ use sqlx::postgres::PgRow;
 use crate::model::demand::Answer;
 use crate::model::foreign::{Foreign, Private};
 use crate::model::postgres::{
-    Blocking, Catalog, Cluster, DatabaseRow, PgSample, QueryText, Server, Session, Statements, StatementsView, Waiter,
+    Blocking, Catalog, Cluster, DatabaseRow, PgSample, QueryText, Server, Session, StatementRow, Statements, StatementsView,
+    Waiter,
 };
 use crate::model::seen::{Lack, Why};
 use crate::model::source::{SourceState, SourceStatus};
 
 use super::activity::Looks;
 use super::connect::Who;
+use super::families::Families;
 use super::haste::KNOWN;
 use super::session::Cells;
 use super::status::{Part, blank, introduced, missing, way_in};
@@ -37,6 +39,8 @@ struct Slot {
     server: Option<Server>,
     /// Texts as the server normalised them: what is left of literals in them stays in this process.
     texts: BTreeMap<i64, Private<String>>,
+    /// Which of them are one but for the length of a list.
+    families: Families,
     /// Their queries, in the order in which they came.
     came: VecDeque<i64>,
     /// Databases that one may connect to, most active first, and how many rows were ever written in each.
@@ -76,6 +80,7 @@ impl Shared {
         slot.better = None;
         slot.sat.insert(server.database.shown().to_owned());
         slot.texts.clear();
+        slot.families = Families::default();
         slot.came.clear();
         slot.status = Some(introduced(target, server));
         slot.server = Some(server.clone());
@@ -155,7 +160,8 @@ impl Shared {
         let mut slot = self.slot();
         slot.silent = None;
         slot.failing.remove(&Part::Activity);
-        slot.looks.add(head, rows, cost_ms);
+        let Slot { looks, families, .. } = &mut *slot;
+        looks.add(head, rows, cost_ms, families);
         let ours = head.first().and_then(|row| {
             let mut c = Cells::of(row);
             c.bytes();
@@ -229,6 +235,20 @@ impl Shared {
         self.slot().databases.clone()
     }
 
+    /// The rows that are one but for the length of a list as one.
+    #[must_use]
+    pub fn join(&self, rows: Vec<StatementRow>) -> Vec<StatementRow> {
+        let mut slot = self.slot();
+        let rows = slot.families.join(rows);
+        // Nobody asks for the texts of those that others stand for.
+        let Slot { families, texts, came, sample, .. } = &mut *slot;
+        let stands = |query: i64| families.head(query) == query;
+        texts.retain(|query, _| stands(*query));
+        came.retain(|query| stands(*query));
+        sample.texts.retain(|text| stands(text.query_id));
+        rows
+    }
+
     /// What statements used.
     pub fn used(&self, statements: Statements) {
         let mut slot = self.slot();
@@ -255,6 +275,7 @@ impl Shared {
         let mut slot = self.slot();
         slot.failing.remove(&Part::Texts);
         for (text, raw) in texts {
+            slot.families.learn(text.query_id, raw.reveal(), text.cut);
             if slot.texts.insert(text.query_id, raw).is_none() {
                 slot.came.push_back(text.query_id);
             }

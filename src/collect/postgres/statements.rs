@@ -122,7 +122,7 @@ impl Before {
         }
     }
 
-    /// Takes one reading in and gives its growth.
+    /// Takes one reading in and gives its growth: of every entry that grew.
     pub fn grow(&mut self, answers: &[Vec<PgRow>], crowded: bool, cost_ms: f64) -> Statements {
         let [clock, rows, info, ..] = answers else { return Statements::default() };
         let at_s: f64 = clock.first().and_then(|r| Cells::of(r).number()).unwrap_or(0.0);
@@ -167,11 +167,12 @@ impl Before {
                 grown,
                 calls_all,
                 ms_all,
+                alike: 0,
             }
         };
         let statements = Statements {
             interval_s: if first { 0.0 } else { (at_s - self.at_s).max(0.0) },
-            rows: kept(grown).into_iter().map(row).collect(),
+            rows: grown.into_iter().map(row).collect(),
             all: sum,
             entries: now.len() as u32,
             capacity,
@@ -185,14 +186,15 @@ impl Before {
 }
 
 /// The most expensive, and those that stand out by other measures.
-fn kept(mut grown: Vec<(StatementKey, Grown)>) -> Vec<(StatementKey, Grown)> {
+#[must_use]
+pub fn kept(mut grown: Vec<StatementRow>) -> Vec<StatementRow> {
     if grown.len() <= KEPT {
         return grown;
     }
     let rest = grown.split_off(KEPT - 20);
     let mut by = |of: fn(&Grown) -> u64| {
-        let best = rest.iter().filter(|(key, _)| !grown.iter().any(|(k, _)| k == key)).max_by_key(|(_, g)| of(g));
-        grown.extend(best.filter(|(_, g)| of(g) > 0).copied());
+        let best = rest.iter().filter(|r| !grown.iter().any(|g| g.key == r.key)).max_by_key(|r| of(&r.grown));
+        grown.extend(best.filter(|r| of(&r.grown) > 0).cloned());
     };
     for _ in 0..5 {
         by(|g| g.temp_written_blocks);

@@ -92,6 +92,7 @@ impl Bench {
             query_id: s.query_id,
             wait: s.wait.clone(),
             count: 4,
+            leader: s.leader,
         });
         let activity = Activity { rounds: 4, hits: hits.collect(), sessions, ..Activity::default() };
         Self::postgres(PgState { activity: Ok(Arc::new(activity)), ..PgState::default() })

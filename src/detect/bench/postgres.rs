@@ -64,6 +64,7 @@ pub fn activity(sessions: Vec<(Session, u32)>) -> Activity {
         query_id: s.query_id,
         wait: s.wait.clone(),
         count: *count,
+        leader: s.leader,
     };
     let hits = sessions.iter().filter(|(_, count)| *count > 0).map(hit).collect();
     let sessions = sessions.into_iter().map(|(s, _)| s).collect();

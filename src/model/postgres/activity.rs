@@ -262,6 +262,9 @@ pub struct Hit {
     pub wait: Wait,
     /// In how many samples.
     pub count: u32,
+    /// Whose parallel worker it is: one that lives for a tenth of a second is in no row of a session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leader: Option<i32>,
 }
 
 #[cfg(test)]

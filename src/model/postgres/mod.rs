@@ -12,6 +12,7 @@ mod locks;
 mod names;
 pub mod plan;
 mod server;
+pub mod shape;
 mod statements;
 
 pub use activity::{Activity, Hit, Session, Wait, WaitClass, WaitKind};

@@ -43,6 +43,7 @@ impl Statements {
                     let newer = &mut later.rows[*at];
                     newer.grown.add(&row.grown);
                     newer.came |= row.came;
+                    newer.alike = newer.alike.max(row.alike);
                 }
                 None => {
                     known.insert(row.key, later.rows.len());
@@ -86,6 +87,25 @@ pub struct StatementRow {
     pub calls_all: u64,
     /// Milliseconds since the entry is there.
     pub ms_all: f64,
+    /// Other entries in it that differ only in the length of their lists.
+    #[serde(skip_serializing_if = "none")]
+    pub alike: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn none(alike: &u32) -> bool {
+    *alike == 0
+}
+
+impl StatementRow {
+    /// Adds one that differs from it only in the length of its lists.
+    pub fn add(&mut self, other: &Self) {
+        self.grown.add(&other.grown);
+        self.came &= other.came;
+        self.calls_all = self.calls_all.saturating_add(other.calls_all);
+        self.ms_all += other.ms_all;
+        self.alike += other.alike + 1;
+    }
 }
 
 /// Counters of an entry, cumulative or grown. Times in milliseconds, blocks of 8 KiB.

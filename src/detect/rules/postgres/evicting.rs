@@ -9,7 +9,7 @@ use crate::detect::verdict::{Found, Judged, Prev, evidence};
 use crate::model::seen::{Lack, Why};
 use crate::model::unit::{Unit, count};
 
-use super::support::{in_application, instance, setting, unknown};
+use super::support::{called, in_application, instance, setting, unknown};
 
 const FULL: Param = Param {
     name: "full",
@@ -68,6 +68,10 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
             "postgres.statements",
         );
         found.evidence.insert(0, times);
+    }
+    if let Some(row) = pg.rows().max_by_key(|row| (row.alike, row.key)).filter(|row| row.alike > 0) {
+        let label = format!("entries that differ from {} only in the length of their lists", called(pg, row));
+        found.evidence.push(evidence(label, f64::from(row.alike), Unit::Count, None, "postgres.statements"));
     }
     let twice = (room * 2.0).max(10_000.0);
     let title = "Room for twice as many queries";

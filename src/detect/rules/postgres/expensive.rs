@@ -12,6 +12,7 @@ use crate::model::facts::PgFacts;
 use crate::model::subject::Subject;
 use crate::model::unit::{Unit, short};
 
+use super::cheaper;
 use super::inside;
 use super::query_found;
 use super::query_rule::{self, LOST};
@@ -36,7 +37,8 @@ missing indexes, stale statistics and bloat are not ruled out. The plan (`x`) sh
 is unknown; 45 % is assumed, so that it is critical only through others who wait for it.
 
 **Relief**: where a run of it has lasted for 30 s: cancel the longest, and limit its role by `statement_timeout`; when
-it is new: roll back its deployment. **Cure**, where no run is that long: let it read less, in the application;
+it is new: roll back its deployment. **Cure**: what its words and its plan show to be dear
+(OFFSET, a search for a piece of text, ORDER BY random(), NOT IN, a count of everything); else let it read less, in the application;
 compute it less often; cache its result. Of one that writes: many changes per transaction or statement, fewer indexes.",
     judge: Judge::Postgres(judge),
 };
@@ -92,11 +94,15 @@ fn made(pg: &PgFacts, params: &Params<'_>, costly: &Costly<'_>, _: &Kind) -> Opt
 fn limit(pg: &PgFacts, costly: &Costly<'_>) -> Vec<Fix> {
     const LIMIT_S: f64 = 30.0;
     let title = "Limit the statements of its role";
+    let cheaper = cheaper::fixes(pg, costly);
     let newest = pg.activity.as_ref().map(|a| a.newest.sessions.as_slice()).unwrap_or_default();
     let ours = newest.iter().filter(|s| s.active() && s.query_id == Some(costly.row.key.query));
     let oldest = ours.max_by(|a, b| a.query_s.unwrap_or(0.0).total_cmp(&b.query_s.unwrap_or(0.0)));
     let longest_s = oldest.and_then(|s| s.query_s).unwrap_or(0.0);
     if longest_s < LIMIT_S {
+        if !cheaper.is_empty() {
+            return cheaper;
+        }
         let how = "let it read less: fewer rows or columns, a stored aggregate, a cache; its plan (x) shows where the time goes";
         let whose = format!("the application of role {}", costly.row.role);
         return vec![in_application(pg, Horizon::ShortTerm, "Make it cheaper", how, whose, "the application changes")];
@@ -107,7 +113,7 @@ fn limit(pg: &PgFacts, costly: &Costly<'_>) -> Vec<Fix> {
         fix.risk = "longer statements of that role fail, including dumps and reports".into();
         fix
     });
-    cancel.into_iter().chain(said).collect()
+    cancel.into_iter().chain(said).chain(cheaper).collect()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ pub mod advisory;
 pub mod archiver;
 pub mod bloat;
 pub mod blocked;
+mod cheaper;
 pub mod checksums;
 pub mod churn;
 pub mod commit_bound;

@@ -37,6 +37,10 @@ pub fn found(pg: &PgFacts, costly: &Costly<'_>, title: String, recoverable: f64)
             "postgres.statements",
         ),
     ];
+    if costly.row.alike > 0 {
+        let label = "other entries that differ only in the length of their lists, counted with it";
+        found.evidence.push(evidence(label, f64::from(costly.row.alike), Unit::Count, None, "postgres.statements"));
+    }
     found
 }
 

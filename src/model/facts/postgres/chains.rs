@@ -283,7 +283,8 @@ mod tests {
             ..Session::default()
         });
         let wait = Wait { kind: WaitKind::Lock, event: "relation".into() };
-        let hits = pids.iter().map(|pid| Hit { pid: *pid, started_us: 1, query_id: None, wait: wait.clone(), count: 4 });
+        let hits =
+            pids.iter().map(|pid| Hit { pid: *pid, started_us: 1, query_id: None, wait: wait.clone(), count: 4, leader: None });
         let newest = Activity { rounds: 4, sessions: sessions.collect(), hits: hits.collect(), ..Activity::default() };
         let state = crate::model::postgres::PgState { activity: Ok(Arc::new(newest)), ..Default::default() };
         let servers = BTreeMap::from([("postgres:1".to_owned(), Arc::new(state))]);

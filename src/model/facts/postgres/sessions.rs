@@ -119,10 +119,10 @@ impl Activities {
             let session = known.get(&(pid, started_us)).copied();
             let process = join.and_then(|j| j.process(pid, started_us));
             let who = Who {
-                leader: session.and_then(|s| s.leader),
+                leader: leader(session, &hits),
                 process: process.map(|p| p.id),
                 weight: weight(session, process),
-                team: teams.share(pid, session.and_then(|s| s.leader)),
+                team: teams.share(pid, leader(session, &hits)),
                 busy: process.and_then(|p| Some(p.cpu? + p.runnable.unwrap_or(0.0))),
             };
             let seen = activities.count(&hits, &who);
@@ -232,10 +232,11 @@ impl Teams {
         let share = |hits: &[&Hit], counts: &dyn Fn(&Hit) -> bool| {
             hits.iter().filter(|h| counts(h)).map(|h| f64::from(h.count)).sum::<f64>() / f64::from(rounds)
         };
-        let leader = |key: &(i32, i64)| known.get(key).and_then(|s| s.leader);
-        let mut teams: BTreeMap<i32, (f64, f64)> = by_session.keys().filter_map(leader).map(|pid| (pid, (0.0, 0.0))).collect();
+        let led = |key: &(i32, i64), hits: &[&Hit]| leader(known.get(key).copied(), hits);
+        let mut teams: BTreeMap<i32, (f64, f64)> =
+            by_session.iter().filter_map(|(key, hits)| led(key, hits)).map(|pid| (pid, (0.0, 0.0))).collect();
         for (key, hits) in by_session {
-            let Some((waits, busy)) = teams.get_mut(&leader(key).unwrap_or(key.0)) else { continue };
+            let Some((waits, busy)) = teams.get_mut(&led(key, hits).unwrap_or(key.0)) else { continue };
             // A leader whose workers work is idle only in name.
             *waits = waits.max(share(hits, &|_| true).min(1.0));
             *busy += share(hits, &|h| h.wait.class() != WaitClass::Idle);
@@ -247,6 +248,11 @@ impl Teams {
     fn share(&self, pid: i32, leader: Option<i32>) -> f64 {
         self.0.get(&leader.unwrap_or(pid)).copied().unwrap_or(1.0)
     }
+}
+
+/// Whose parallel worker it is.
+fn leader(session: Option<&Session>, hits: &[&Hit]) -> Option<i32> {
+    session.and_then(|s| s.leader).or_else(|| hits.iter().find_map(|hit| hit.leader))
 }
 
 /// Whose samples are counted.
@@ -292,6 +298,7 @@ mod tests {
             query_id: Some(5),
             wait: Wait { kind, event: event.into() },
             count,
+            leader: None,
         };
         let hits = [hit(WaitKind::None, "", cpu), hit(WaitKind::Io, "DataFileRead", reads), hit(WaitKind::Lock, "tuple", locks)];
         let mut all = Activities { rounds: 10, ..Activities::default() };
@@ -320,6 +327,7 @@ mod tests {
             query_id: Some(5),
             wait: Wait { kind, event: event.into() },
             count,
+            leader: None,
         };
         let leads = [hit(7, WaitKind::None, "", 6), hit(7, WaitKind::Ipc, "ExecuteGather", 4)];
         let works =

@@ -1,0 +1,154 @@
+//! Statements that differ only in the length of their lists, joined before they are kept: each length has an entry of its own in the view, and a
+//! list of a thousand lengths would hide in a thousand cheap statements. The first that was seen stands for all.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use crate::model::postgres::{StatementKey, StatementRow, shape};
+
+/// Statements whose shape is known; beyond it all begins anew.
+const MOST: usize = 20_000;
+/// Of a text that was cut, characters that must be alike.
+const LEAST: usize = 24;
+
+/// What statements have in common.
+#[derive(Debug, Default)]
+pub struct Families {
+    /// Shapes, and the number of each.
+    shapes: BTreeMap<String, usize>,
+    /// The shape of each statement, and the number of its text where that is whole.
+    of: HashMap<i64, (usize, Option<u32>)>,
+    /// By database and shape whose text that is.
+    texts: HashMap<(u32, usize, u32), i64>,
+    /// Of these two statements have the same text, and so other tables by their search_path: they are never joined.
+    twins: HashSet<(u32, usize)>,
+    /// Who stands for a shape in a database.
+    heads: HashMap<(u32, usize), i64>,
+    /// Who stands for a statement, by the rows that were joined.
+    joined: HashMap<i64, i64>,
+}
+
+impl Families {
+    /// Takes the text of a statement in.
+    pub fn learn(&mut self, query: i64, text: &str, cut: bool) {
+        if self.of.len() >= MOST {
+            *self = Self::default();
+        }
+        let shape = shape::shape(text, cut);
+        let begins = |known: &str| cut && shape.len() >= LEAST && known.starts_with(&shape);
+        let known =
+            self.shapes.range(shape.clone()..).next().filter(|(known, _)| **known == shape || begins(known)).map(|(_, n)| *n);
+        let number = known.unwrap_or_else(|| {
+            let next = self.shapes.len();
+            self.shapes.insert(shape, next);
+            next
+        });
+        self.of.insert(query, (number, (!cut).then(|| crc32fast::hash(text.as_bytes()))));
+    }
+
+    /// Who stands for a statement: itself, mostly.
+    #[must_use]
+    pub fn head(&self, query: i64) -> i64 {
+        self.joined.get(&query).copied().unwrap_or(query)
+    }
+
+    /// Joins the rows that are one, most execution time first.
+    pub fn join(&mut self, rows: Vec<StatementRow>) -> Vec<StatementRow> {
+        let mut places: HashMap<StatementKey, usize> = HashMap::with_capacity(rows.len());
+        let mut joined: Vec<StatementRow> = Vec::with_capacity(rows.len());
+        rows.iter().for_each(|row| self.is_twin(row.key.database, row.key.query));
+        for mut row in rows {
+            let place = self.of.get(&row.key.query).map(|(shape, _)| (row.key.database, *shape));
+            if let Some(place) = place.filter(|place| !self.twins.contains(place)) {
+                let head = *self.heads.entry(place).or_insert(row.key.query);
+                if head != row.key.query {
+                    self.joined.insert(row.key.query, head);
+                    row.key.query = head;
+                }
+            }
+            match places.entry(row.key) {
+                Entry::Occupied(place) => joined[*place.get()].add(&row),
+                Entry::Vacant(place) => {
+                    place.insert(joined.len());
+                    joined.push(row);
+                }
+            }
+        }
+        joined.sort_by(|a, b| b.grown.exec_ms.total_cmp(&a.grown.exec_ms).then(a.key.cmp(&b.key)));
+        joined
+    }
+
+    fn is_twin(&mut self, database: u32, query: i64) {
+        let Some((shape, Some(text))) = self.of.get(&query).copied() else { return };
+        if *self.texts.entry((database, shape, text)).or_insert(query) != query && self.twins.insert((database, shape)) {
+            self.joined.retain(|id, _| self.of.get(id).is_none_or(|(n, _)| *n != shape));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::postgres::Grown;
+
+    fn row(query: i64, database: u32, exec_ms: f64) -> StatementRow {
+        let key = StatementKey { query, database, top: true, ..StatementKey::default() };
+        let grown = Grown { calls: 1, exec_ms, ..Grown::default() };
+        StatementRow { key, grown, came: query > 1, calls_all: 2, ms_all: exec_ms, ..StatementRow::default() }
+    }
+
+    fn said(rows: &[StatementRow]) -> Vec<(i64, u32, f64, u32)> {
+        rows.iter().map(|r| (r.key.query, r.key.database, r.grown.exec_ms, r.alike)).collect()
+    }
+
+    fn list(n: usize) -> String {
+        let all: Vec<String> = (1..=n).map(|n| format!("${n}")).collect();
+        format!("SELECT a FROM t WHERE b IN ({})", all.join(", "))
+    }
+
+    #[test]
+    fn lengths_of_a_list_are_one_statement_in_each_database() {
+        let mut families = Families::default();
+        for n in 1..=9 {
+            families.learn(n, &list(n as usize), false);
+        }
+        families.learn(100, "SELECT 1", false);
+        let rows = families.join(vec![
+            row(3, 5, 9.0),
+            row(100, 5, 8.0),
+            row(1, 5, 2.0),
+            row(2, 6, 2.0),
+            row(4, 6, 1.0),
+            row(50, 5, 7.0),
+        ]);
+        assert_eq!(said(&rows), [(3, 5, 11.0, 1), (100, 5, 8.0, 0), (50, 5, 7.0, 0), (2, 6, 3.0, 1)]);
+        assert!(!rows[0].came && rows[3].came, "one of the first was there before");
+        assert_eq!((families.head(1), families.head(4), families.head(50)), (3, 2, 50));
+        // Whoever stands for them does so for as long as it is watched.
+        assert_eq!(said(&families.join(vec![row(1, 5, 9.0)])), [(3, 5, 9.0, 0)]);
+    }
+
+    #[test]
+    fn the_same_text_of_two_tables_is_two_statements() {
+        let mut families = Families::default();
+        families.learn(1, &list(2), false);
+        families.learn(2, &list(3), false);
+        assert_eq!(families.join(vec![row(1, 5, 2.0), row(2, 5, 1.0)]).len(), 1);
+        // The same again is no twin, and in another database it is another's.
+        families.learn(2, &list(3), false);
+        families.learn(3, &list(3), false);
+        assert_eq!(families.join(vec![row(1, 5, 2.0), row(2, 5, 1.0), row(3, 6, 1.0)]).len(), 2);
+        assert_eq!(families.head(2), 1);
+        // By another search_path.
+        assert_eq!(families.join(vec![row(1, 5, 2.0), row(2, 5, 1.0), row(3, 5, 1.0)]).len(), 3);
+        assert_eq!(families.head(2), 2);
+    }
+
+    #[test]
+    fn a_list_too_long_to_be_read_is_of_its_kind() {
+        let mut families = Families::default();
+        families.learn(1, &list(2), false);
+        families.learn(2, &list(900)[..1_000], true);
+        assert_eq!(families.join(vec![row(1, 5, 2.0), row(2, 5, 1.0)]).len(), 1);
+    }
+}

@@ -1,0 +1,194 @@
+//! What makes an expensive query that reads cheaper, by what its statement says and its plan does: a way out for each of the known dear constructions.
+
+use crate::detect::command::Command;
+use crate::detect::finding::{Fix, Horizon, Phase};
+use crate::detect::postgres::queries::Costly;
+use crate::model::facts::PgFacts;
+use crate::model::postgres::lexer::{self, Kind};
+use crate::model::postgres::plan::{Plan, PlannedTable};
+use crate::model::postgres::{identifier, qualified};
+use crate::model::unit::bytes;
+
+use super::support::{in_application, sql};
+
+/// A table of fewer pages is read as fast as an index.
+const SMALL_PAGES: u64 = 300;
+/// Blocks that a call touches for each row that it returns, from which on most of what it reads is thrown away.
+const WASTED: f64 = 10.0;
+
+/// A statement as small words.
+struct Words(Vec<(Kind, String)>);
+
+impl Words {
+    fn of(sql: &str) -> Self {
+        let said = lexer::tokens(sql).into_iter().filter(|t| !matches!(t.kind, Kind::Space | Kind::Comment));
+        Self(
+            said.map(|t| (t.kind, if t.kind == Kind::Quoted { t.text.to_owned() } else { t.text.to_ascii_lowercase() }))
+                .collect(),
+        )
+    }
+
+    /// Where these words stand next to each other.
+    fn find(&self, words: &[&str]) -> Option<usize> {
+        self.0.windows(words.len()).position(|w| w.iter().zip(words).all(|((_, said), word)| said == word))
+    }
+
+    fn says(&self, words: &[&str]) -> bool {
+        self.find(words).is_some()
+    }
+
+    /// Columns that are searched for a piece of text: what stands before LIKE and its kin.
+    fn searched(&self) -> Vec<&str> {
+        let like = |at: &usize| {
+            matches!(self.0[*at].1.as_str(), "like" | "ilike" | "similar") || self.0[*at].1 == "~" && self.0[at - 1].1 != "~"
+        };
+        let column = |at: usize| {
+            let (kind, name) = &self.0[at - 1];
+            // What is not like it no index finds.
+            (matches!(kind, Kind::Word | Kind::Quoted) && name != "not").then_some(name.as_str())
+        };
+        (1..self.0.len()).filter(like).filter_map(column).collect()
+    }
+}
+
+/// The ways out, the surest first; empty where nothing stands out.
+#[must_use]
+pub fn fixes(pg: &PgFacts, costly: &Costly<'_>) -> Vec<Fix> {
+    let words = Words::of(pg.text(costly.row.key.query));
+    let plan = pg.plan(costly.row).and_then(|(_, plan)| plan.as_ref().ok());
+    let g = &costly.row.grown;
+    let (calls, blocks) = (g.calls.max(1) as f64, (g.hit_blocks + g.read_blocks) as f64);
+    let thrown_away = blocks >= WASTED * (g.rows as f64).max(calls);
+    let mut out: Vec<Fix> = plan.and_then(|plan| trigrams(pg, costly, plan, &words)).into_iter().collect();
+    let mut say = |title: &str, how: &str| {
+        let whose = format!("the application of role {}", costly.row.role);
+        out.push(in_application(pg, Horizon::ShortTerm, title, how, whose, "the application changes"));
+    };
+    if thrown_away && words.says(&["offset"]) {
+        say(
+            "Page by key instead of OFFSET",
+            "WHERE (sort key) > (the last one shown) ORDER BY sort key LIMIT n, with an index on the sort key: OFFSET reads all that it skips",
+        );
+    }
+    if words.says(&["order", "by", "random", "("]) {
+        say(
+            "Draw without sorting the table",
+            "TABLESAMPLE SYSTEM_ROWS, or WHERE id >= a random id ORDER BY id LIMIT n: ORDER BY random() reads and sorts all rows",
+        );
+    }
+    if words.says(&["not", "in", "(", "select"]) {
+        say(
+            "NOT EXISTS instead of NOT IN",
+            "WHERE NOT EXISTS (SELECT 1 FROM … WHERE …): NOT IN cannot be planned as a join, and is no row at all once there is a NULL",
+        );
+    }
+    if thrown_away && words.says(&["count", "(", "*", ")"]) && (g.rows as f64) < 2.0 * calls {
+        say(
+            "Count less often, or not exactly",
+            "keep the count in a table, cache it, or take the planner's: SELECT reltuples::bigint FROM pg_class WHERE oid = 'the table'::regclass",
+        );
+    }
+    out
+}
+
+/// An index of trigrams, where a table is read as a whole for a piece of text in a column.
+fn trigrams(pg: &PgFacts, costly: &Costly<'_>, plan: &Plan, words: &Words) -> Option<Fix> {
+    let scanned = |table: &&PlannedTable| {
+        let scans = plan.nodes.iter().any(|n| n.kind == "Seq Scan" && n.relation == table.name && n.schema == table.schema);
+        scans && table.pages >= SMALL_PAGES && !table.partitioned
+    };
+    let bare = |name: &str| name.trim_matches('"').replace("\"\"", "\"");
+    let of_table = |table: &PlannedTable| {
+        let named = |c: &&crate::model::postgres::plan::PlannedColumn| {
+            words.searched().iter().any(|w| bare(w).as_bytes() == c.name.raw())
+        };
+        let text = |c: &&crate::model::postgres::plan::PlannedColumn| c.kind == "text" || c.kind.starts_with("character");
+        let served = |number: i16| {
+            table.indexes.iter().any(|i| matches!(i.method.as_str(), "gin" | "gist") && i.columns.contains(&number))
+        };
+        table
+            .columns
+            .iter()
+            .filter(named)
+            .filter(text)
+            .find(|c| !served(c.number))
+            .map(|c| (identifier(&c.name), c.width.unwrap_or(32.0)))
+    };
+    let (table, (column, width)) = plan.tables.iter().filter(scanned).find_map(|t| Some((t, of_table(t)?)))?;
+    let command = format!(
+        "CREATE EXTENSION IF NOT EXISTS pg_trgm;\nCREATE INDEX CONCURRENTLY ON {} USING gin ({} gin_trgm_ops);",
+        qualified(&table.schema, &table.name)?,
+        column?
+    );
+    let mut fix = sql(
+        pg,
+        Phase::Cure,
+        Horizon::ShortTerm,
+        "An index of trigrams for the text that is searched for",
+        command,
+        &costly.row.database,
+    );
+    // About a posting of some bytes for each character.
+    let size = table.rows * width * 4.0;
+    fix.risk = format!(
+        "reads the table twice; about {} more to update on writes; serves pieces of three characters and more",
+        bytes(size)
+    );
+    fix.needs = format!("owner of the table ({}), CREATE on the database for the extension", table.owner);
+    fix.needs_bytes = Some(size as u64);
+    fix.takes_s = Some((table.pages as f64 * 8192.0 * 2.0 / 50e6).max(1.0).round());
+    fix.verify = Command::sql("SELECT indexrelid::regclass, indisvalid FROM pg_index ORDER BY indexrelid DESC LIMIT 1;");
+    Some(fix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::expensive::RULE;
+    use crate::detect::bench::postgres::{Statement, orders, scan};
+
+    /// Slow, with many blocks for the row that it returns.
+    fn asks(text: &'static str) -> Statement {
+        let mut table = orders();
+        table.columns[2].kind = "text".into();
+        Statement {
+            text,
+            ms: 40.0,
+            rows: 1,
+            reads: 6_000,
+            plan: scan(table, "(state ~~* $1)", 200_000.0),
+            ..Statement::default()
+        }
+    }
+
+    fn advised(text: &'static str) -> String {
+        asks(text).bench().pastes(&RULE).join("\n")
+    }
+
+    #[test]
+    fn each_dear_construction_has_its_way_out() {
+        for (text, way) in [
+            ("SELECT id FROM orders ORDER BY id LIMIT $1 OFFSET $2", "OFFSET reads all that it skips"),
+            ("SELECT id FROM orders ORDER BY random() LIMIT $1", "TABLESAMPLE"),
+            ("SELECT id FROM orders WHERE id NOT IN (SELECT id FROM gone)", "NOT EXISTS"),
+            ("SELECT count(*) FROM orders", "reltuples"),
+            ("SELECT id FROM orders o WHERE o.state ILIKE $1", "USING gin (state gin_trgm_ops)"),
+            ("SELECT id FROM orders WHERE \"state\" ~* $1", "USING gin (state gin_trgm_ops)"),
+        ] {
+            assert!(advised(text).contains(way), "{text}: {}", advised(text));
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_not_advised() {
+        for text in [
+            "SELECT id, state FROM orders",
+            "SELECT id FROM orders WHERE state NOT LIKE $1",
+            "SELECT id FROM orders WHERE id = $1",
+            "SELECT id FROM orders WHERE note LIKE $1",
+            "SELECT likes FROM orders",
+        ] {
+            let said = advised(text);
+            assert!(!said.contains("gin") && !said.contains("OFFSET") && said.contains("let it read less"), "{text}: {said}");
+        }
+    }
+}
