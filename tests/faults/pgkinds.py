@@ -72,6 +72,48 @@ class Subtransactions(Loaded):
                         "EXCEPTION WHEN unique_violation THEN NULL; END; END LOOP; END $f$")
 
 
+class ListsOfAnyLength(Loaded):
+    """No index for what stands in a list, and each length of a list is a statement of its own before PostgreSQL 18."""
+    truth, kind, clients, cured, cure_s = "postgres.query.missing_index", "table", 3, True, 24
+
+    def setup(self):
+        self.server.sql("CREATE TABLE listed (id serial PRIMARY KEY, customer int, pad text);"
+                        "INSERT INTO listed (customer, pad) SELECT random() * 100000, md5(g::text) FROM generate_series(1, 300000) g; ANALYZE listed")
+
+    def inject(self):
+        self.keys.add("bench.public.listed")
+        scripts = []
+        for n in range(1, 121):
+            scripts += ["-f", self.lab.script("SELECT id, pad FROM listed WHERE customer IN (%s);\n" % ", ".join(str(k * 7919 % 100000) for k in range(n)))]
+        self.p = self.lab.pgbench("-c", str(self.clients), *scripts, name="load")
+
+
+class SearchedText(Loaded):
+    """A piece of text is searched for in all rows."""
+    truth, kind, clients, like = "postgres.query.expensive", "query", 3, "searched"
+    text = "\\set k random(10000, 99999)\nSELECT count(id) AS searched FROM texts WHERE pad ILIKE '%' || :k || '%';\n"
+
+    def setup(self):
+        self.server.sql("CREATE TABLE texts AS SELECT g AS id, md5(g::text) AS pad FROM generate_series(1, 200000) g; ANALYZE texts")
+
+
+class ControlLists(Control):
+    """The same lists, a few a second, by an index."""
+
+    def setup(self):
+        self.server.sql("CREATE TABLE listed (id serial PRIMARY KEY, customer int, pad text);"
+                        "INSERT INTO listed (customer, pad) SELECT random() * 100000, md5(g::text) FROM generate_series(1, 300000) g; CREATE INDEX ON listed (customer); ANALYZE listed")
+
+    def inject(self):
+        scripts = []
+        for n in range(1, 61):
+            scripts += ["-f", self.lab.script("SELECT id, pad FROM listed WHERE customer IN (%s);\n" % ", ".join(str(k * 7919 % 100000) for k in range(n)))]
+        self.p = self.lab.pgbench("-c", "2", "-R", "40", *scripts, name="load")
+
+    def revert(self):
+        self.lab.stop(self.p)
+
+
 class SortSpill(Loaded):
     """Whole tables are sorted: an index as large as the table would serve as well, but more memory for the sort is the first cure."""
     truth, kind, clients, like = "postgres.query.temp_spill", "query", 2, "sorted_by"
@@ -183,4 +225,4 @@ class MissingIndexBehindPooler(Loaded):
         self.p = self.lab.pgbench("-c", str(self.clients), "-f", self.lab.script(self.text), name="load", base=self.pooler.base())
 
 
-KINDS = [HiddenLocks, Jit, Planning, BulkInserts, Subtransactions, SortSpill, FreshTable, ManyIndexes, HoldsWhileScanning, RowsBehindSlowDisk, MissingIndexBehindPooler, ControlJit, ControlPartitions]
+KINDS = [HiddenLocks, Jit, Planning, BulkInserts, Subtransactions, SortSpill, FreshTable, ManyIndexes, HoldsWhileScanning, RowsBehindSlowDisk, MissingIndexBehindPooler, ListsOfAnyLength, SearchedText, ControlJit, ControlPartitions, ControlLists]

@@ -69,9 +69,15 @@ pub fn sql_of(known: &Columns, pids: &[i32]) -> String {
 /// One session.
 #[must_use]
 pub fn session(row: &PgRow) -> Option<Session> {
+    read(row).map(|(session, _)| session)
+}
+
+/// One session, and whether its statement may have been cut: by the server (`track_activity_query_size`, 1 kB by default) or here.
+fn read(row: &PgRow) -> Option<(Session, bool)> {
+    const MAY_BE_CUT: usize = 1000;
     let mut c = Cells::of(row);
     let pid = c.number()?;
-    Some(Session {
+    let session = Session {
         pid,
         started_us: c.number().unwrap_or(0),
         leader: c.number(),
@@ -87,8 +93,11 @@ pub fn session(row: &PgRow) -> Option<Session> {
         query_s: c.number(),
         state_s: c.number(),
         has_xid: c.flag().unwrap_or(false),
-        query: Foreign::from(lexer::mask(&String::from_utf8_lossy(c.text().raw())).as_str()),
-    })
+        query: Foreign::default(),
+    };
+    let raw = c.text();
+    let query = Foreign::from(lexer::mask(&String::from_utf8_lossy(raw.raw())).as_str());
+    Some((Session { query, ..session }, raw.raw().len() >= MAY_BE_CUT))
 }
 
 /// The samples of one tick, summed.
@@ -102,14 +111,15 @@ pub struct Looks {
 
 impl Looks {
     /// Adds one sample.
-    pub fn add(&mut self, head: &[PgRow], rows: &[PgRow], cost_ms: f64, families: &Families) {
+    pub fn add(&mut self, head: &[PgRow], rows: &[PgRow], cost_ms: f64, families: &mut Families) {
         let mut clock = head.first().map(Cells::of);
-        let mut sessions: Vec<Session> = rows.iter().take(MOST + 1).filter_map(session).collect();
+        let read = rows.iter().take(MOST + 1).filter_map(read).map(|(mut s, cut)| {
+            s.query_id = s.query_id.map(|id| families.running(id, &s.database, s.query.shown(), cut));
+            s
+        });
+        let mut sessions: Vec<Session> = read.collect();
         let more = sessions.len().saturating_sub(MOST);
         sessions.truncate(MOST);
-        for s in &mut sessions {
-            s.query_id = s.query_id.map(|id| families.head(id));
-        }
         self.newest.rounds += 1;
         self.newest.cost_ms += cost_ms as f32;
         self.newest.server_us = clock.as_mut().and_then(Cells::number).unwrap_or(0);

@@ -3,7 +3,9 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Bound;
 
+use crate::model::foreign::Foreign;
 use crate::model::postgres::{StatementKey, StatementRow, shape};
 
 /// Statements whose shape is known; beyond it all begins anew.
@@ -24,8 +26,10 @@ pub struct Families {
     twins: HashSet<(u32, usize)>,
     /// Who stands for a shape in a database.
     heads: HashMap<(u32, usize), i64>,
-    /// Who stands for a statement, by the rows that were joined.
+    /// Who stands for a statement, by the rows that were joined and the sessions that were seen.
     joined: HashMap<i64, i64>,
+    /// Databases by name.
+    databases: HashMap<Foreign, u32>,
 }
 
 impl Families {
@@ -35,15 +39,18 @@ impl Families {
             *self = Self::default();
         }
         let shape = shape::shape(text, cut);
-        let begins = |known: &str| cut && shape.len() >= LEAST && known.starts_with(&shape);
-        let known =
-            self.shapes.range(shape.clone()..).next().filter(|(known, _)| **known == shape || begins(known)).map(|(_, n)| *n);
-        let number = known.unwrap_or_else(|| {
+        let number = self.number(&shape, cut).unwrap_or_else(|| {
             let next = self.shapes.len();
             self.shapes.insert(shape, next);
             next
         });
         self.of.insert(query, (number, (!cut).then(|| crc32fast::hash(text.as_bytes()))));
+    }
+
+    fn number(&self, shape: &str, cut: bool) -> Option<usize> {
+        let begins = |known: &str| cut && shape.len() >= LEAST && known.starts_with(shape);
+        let next = self.shapes.range::<str, _>((Bound::Included(shape), Bound::Unbounded)).next();
+        next.filter(|(known, _)| *known == shape || begins(known)).map(|(_, n)| *n)
     }
 
     /// Who stands for a statement: itself, mostly.
@@ -52,11 +59,34 @@ impl Families {
         self.joined.get(&query).copied().unwrap_or(query)
     }
 
+    /// Who stands for what a session runs: the view has a statement only once it ended, its session has its text before that.
+    pub fn running(&mut self, query: i64, database: &Foreign, text: &str, cut: bool) -> i64 {
+        if self.of.contains_key(&query) || self.joined.contains_key(&query) {
+            return self.head(query);
+        }
+        let place = || {
+            let database = *self.databases.get(database)?;
+            let shape = self.number(&shape::shape(text, cut), cut)?;
+            Some((database, shape)).filter(|place| !self.twins.contains(place))
+        };
+        let head = place().and_then(|place| self.heads.get(&place).copied()).unwrap_or(query);
+        // Of one that nobody stands for the next reading tells more.
+        if head != query && self.joined.len() < MOST {
+            self.joined.insert(query, head);
+        }
+        head
+    }
+
     /// Joins the rows that are one, most execution time first.
     pub fn join(&mut self, rows: Vec<StatementRow>) -> Vec<StatementRow> {
         let mut places: HashMap<StatementKey, usize> = HashMap::with_capacity(rows.len());
         let mut joined: Vec<StatementRow> = Vec::with_capacity(rows.len());
-        rows.iter().for_each(|row| self.is_twin(row.key.database, row.key.query));
+        for row in &rows {
+            self.is_twin(row.key.database, row.key.query);
+            if !self.databases.contains_key(&row.database) {
+                self.databases.insert(row.database.clone(), row.key.database);
+            }
+        }
         for mut row in rows {
             let place = self.of.get(&row.key.query).map(|(shape, _)| (row.key.database, *shape));
             if let Some(place) = place.filter(|place| !self.twins.contains(place)) {
@@ -94,7 +124,16 @@ mod tests {
     fn row(query: i64, database: u32, exec_ms: f64) -> StatementRow {
         let key = StatementKey { query, database, top: true, ..StatementKey::default() };
         let grown = Grown { calls: 1, exec_ms, ..Grown::default() };
-        StatementRow { key, grown, came: query > 1, calls_all: 2, ms_all: exec_ms, ..StatementRow::default() }
+        let name = if database == 5 { "shop" } else { "bench" };
+        StatementRow {
+            key,
+            grown,
+            database: name.into(),
+            came: query > 1,
+            calls_all: 2,
+            ms_all: exec_ms,
+            ..StatementRow::default()
+        }
     }
 
     fn said(rows: &[StatementRow]) -> Vec<(i64, u32, f64, u32)> {
@@ -124,6 +163,16 @@ mod tests {
         assert_eq!(said(&rows), [(3, 5, 11.0, 1), (100, 5, 8.0, 0), (50, 5, 7.0, 0), (2, 6, 3.0, 1)]);
         assert!(!rows[0].came && rows[3].came, "one of the first was there before");
         assert_eq!((families.head(1), families.head(4), families.head(50)), (3, 2, 50));
+        // A length that nobody has seen, while it runs for the first time; the shape of nobody's; another database's.
+        let mut runs = |query, database: &str, text: &str| families.running(query, &database.into(), text, false);
+        assert_eq!(
+            (runs(70, "shop", "select a from t where b in (?)"), runs(71, "shop", "select b from t where b in (?)")),
+            (3, 71)
+        );
+        assert_eq!(
+            (runs(72, "bench", "select a from t where b in (?)"), runs(73, "none", "select a from t where b in (?)")),
+            (2, 73)
+        );
         // Whoever stands for them does so for as long as it is watched.
         assert_eq!(said(&families.join(vec![row(1, 5, 9.0)])), [(3, 5, 9.0, 0)]);
     }
