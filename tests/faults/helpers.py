@@ -1,5 +1,6 @@
 """The processes of the fault lab: an HTTP service, its open-loop client, an allocator, a page-cache filler. Standard library only."""
 import ctypes
+import fcntl
 import http.client
 import http.server
 import mmap
@@ -85,6 +86,12 @@ def serve(a):
         finally:
             conn.close()
 
+    def lock():
+        # A descriptor of its own for each request: the lock is the open file's.
+        with open(a.lock, "a") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            time.sleep(a.lock_ms / 1e3)
+
     def resolve():
         """A name is asked for as the C library does: a socket for the question, 5 s of patience, twice."""
         host, port = a.upstream.rsplit(":", 1)
@@ -108,7 +115,7 @@ def serve(a):
         for _ in range(500):
             memory[random.randrange(max(a.touch_mb, 1) * MIB // 4096) * 4096] = 2
 
-    work = {"/touch": touch, "/line": line, "/connect": connect, "/resolve": resolve, "/upstream": upstream, "/cpu": lambda: None, "/read": lambda: read(2), "/write": write, "/rw": lambda: (read(1), write()),
+    work = {"/touch": touch, "/line": line, "/connect": connect, "/lock": lock, "/resolve": resolve, "/upstream": upstream, "/cpu": lambda: None, "/read": lambda: read(2), "/write": write, "/rw": lambda: (read(1), write()),
             "/pages": pages, "/append": append, "/leak": leak}
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -144,6 +151,16 @@ def serve(a):
             ctypes.CDLL(None).prctl(1, signal.SIGKILL)
             break
     server.serve_forever()
+
+
+def locker(a):
+    """A job that takes the lock of a file again and again, for so many ms, and lets it go for so many."""
+    end = time.time() + a.seconds
+    while time.time() < end:
+        with open(a.lock, "a") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            time.sleep(a.held_ms / 1e3)
+        time.sleep(a.free_ms / 1e3)
 
 
 def upstream(a):

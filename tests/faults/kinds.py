@@ -321,5 +321,53 @@ class control_idle_upstream(idle_upstream):
         self.keys.clear()
 
 
-KINDS = [idle_upstream, control_idle_upstream, dead_resolver, control_resolver, inotify_instances, control_inotify, own_flushes, one_thread, accept_behind_hog, control_half_a_thread, full_neighbours, control_some_neighbours, tcp_memory, full_datagrams, control_datagrams, huge_pages,
+class file_lock(Fault):
+    """Each request takes the lock of a file for a millisecond; then a job of another program holds it most of the time."""
+    path, truth, kind = "/lock", "host.locks.file", "process"
+
+    def setup(self):
+        self.lock = self.lab.dir + "/store.lock"
+
+    def service_args(self):
+        return ("--lock", self.lock)
+
+    def inject(self):
+        self.p = self.lab.me("locker", "--lock", self.lock, "--held-ms", 300, "--free-ms", 10)
+        self.keys.add(self.p.pid)
+
+    def revert(self):
+        self.lab.stop(self.p)
+
+
+class lock_convoy(file_lock):
+    """Two services share a file; what each does while it has the lock takes as long as there is time for both."""
+    path, conns = "/lock", 12
+
+    def service_args(self):
+        return ("--lock", self.lock, "--lock-ms", 1)
+
+    def inject(self):
+        # Six of them, each as long as the other: none holds it most of the time.
+        self.p = [self.lab.me("locker", "--lock", self.lock, "--held-ms", 12, "--free-ms", 1) for _ in range(6)]
+        self.keys |= {self.lab.service.pid, *(p.pid for p in self.p)}
+
+    def revert(self):
+        for p in self.p:
+            self.lab.stop(p)
+
+
+class control_standby(file_lock):
+    """Stand-bys that wait for their turn, for as long as it takes: nobody asks anything of them."""
+    path, truth, kind, control = "/cpu", None, None, True
+
+    def inject(self):
+        self.p = [self.lab.me("locker", "--lock", self.lock, "--held-ms", 60000, "--free-ms", 1) for _ in range(4)]
+        self.keys.clear()
+
+    def revert(self):
+        for p in self.p:
+            self.lab.stop(p)
+
+
+KINDS = [file_lock, lock_convoy, control_standby, idle_upstream, control_idle_upstream, dead_resolver, control_resolver, inotify_instances, control_inotify, own_flushes, one_thread, accept_behind_hog, control_half_a_thread, full_neighbours, control_some_neighbours, tcp_memory, full_datagrams, control_datagrams, huge_pages,
          control_huge_pages]

@@ -7,6 +7,7 @@ pub mod changed;
 pub mod cpu;
 mod daemons;
 pub mod disk;
+mod file_locks;
 pub mod filesystem;
 pub mod identity;
 pub mod inotify;

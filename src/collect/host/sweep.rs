@@ -12,7 +12,7 @@ use crate::model::foreign::Foreign;
 use crate::model::host::{HostSweep, ProcId, PsiRaw, StateHit, StateSampling};
 use crate::model::mask;
 
-use super::{cgroup, cpu, daemons, disk, kmsg, limits, memory, network, process, psi, tables};
+use super::{cgroup, cpu, daemons, disk, file_locks, kmsg, limits, memory, network, process, psi, tables};
 
 /// Between two samples of IO pressure, while there is some.
 const STATE_EVERY: Duration = Duration::from_millis(100);
@@ -69,6 +69,7 @@ pub struct Sweeper {
     interfaces: network::Interfaces,
     limits: limits::Limits,
     tables: tables::Tables,
+    file_locks: file_locks::FileLocks,
     kmsg: kmsg::Kmsg,
     states: StateSampling,
     io_total_us: Option<u64>,
@@ -92,6 +93,7 @@ impl Sweeper {
             interfaces: network::Interfaces::default(),
             limits: limits::Limits::default(),
             tables: tables::Tables::default(),
+            file_locks: file_locks::FileLocks::default(),
             kmsg: kmsg::Kmsg::default(),
             states: StateSampling::default(),
             io_total_us: None,
@@ -182,6 +184,7 @@ impl Sweeper {
         let messages = self.kmsg.read(roots);
         let mut limits = self.limits.read(reader, roots);
         let datagrams = self.tables.read(reader, roots, &tcp, &mut limits);
+        let file_locks = self.file_locks.read(reader, roots);
         let kills = vmstat.as_ref().ok().and_then(|v| v.oom_kill);
         let killed = self.oom_kills.is_some() && kills != self.oom_kills;
         self.oom_kills = kills;
@@ -215,6 +218,7 @@ impl Sweeper {
             messages,
             limits,
             datagrams,
+            file_locks,
             cgroups,
             processes,
         }

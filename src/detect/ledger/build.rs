@@ -6,6 +6,7 @@ use crate::model::facts::{Facts, MemoryFacts};
 use crate::model::history::Group;
 
 use super::actor::{Actor, PeerWait};
+use super::file_waits::FileWaits;
 use super::loss;
 use super::pools::{PoolWait, pools};
 use super::state::State;
@@ -65,6 +66,7 @@ impl Ledger {
         let waits = PeerWaits::of(facts, baseline, (&told.addresses, &told.servers));
         // State D without IO pressure is a lock or a dead server, not a disk.
         let io_pressed = facts.host.psi.io.as_ref().map_or(true, |p| p.best() >= 0.005);
+        let file_waits = FileWaits::of(facts);
         let (mut judged, mut known) = (0.0, 0.0);
         for p in processes.iter().filter(|p| told.weight(p) > 0.0) {
             let session = told.waits(p);
@@ -82,7 +84,10 @@ impl Ledger {
                     actor.spent.retain(|(state, _)| !matches!(state, State::IoWait | State::TaskBlocked));
                     waits.into_iter().for_each(|(state, seconds)| actor.spend(state, seconds));
                 }
-                None => actor.spend(State::PeerReply, waits.of_process(p.id)),
+                None => {
+                    actor.spend(State::PeerReply, waits.of_process(p.id));
+                    actor.spend(State::TaskBlocked, file_waits.of_process(facts, p));
+                }
             }
             if !io_pressed {
                 let held = actor.take(State::IoWait);

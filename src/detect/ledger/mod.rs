@@ -5,6 +5,7 @@
 
 mod actor;
 mod build;
+mod file_waits;
 mod groups;
 pub mod loss;
 mod pools;
@@ -15,6 +16,7 @@ mod waits;
 
 pub use actor::{Actor, PeerWait};
 pub use build::{Ledger, refault_share};
+pub use file_waits::FileWaits;
 pub use groups::inside;
 pub use pools::PoolWait;
 pub use state::State;

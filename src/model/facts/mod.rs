@@ -8,6 +8,7 @@ mod cgroup;
 mod contained;
 mod cpu;
 mod disk;
+mod file_locks;
 mod foreground;
 mod kernel;
 mod limits;
@@ -27,6 +28,7 @@ pub use cgroup::CgroupFacts;
 pub use contained::quota_cores;
 pub use cpu::{CoreFacts, CpuFacts, OwnCpu};
 pub use disk::DiskFacts;
+pub use file_locks::FileLockFacts;
 pub use foreground::{Weight, WeightOverrides};
 pub use kernel::{InterfaceFacts, MemoryFacts, Psi, PsiFacts, TcpFacts};
 pub use limits::{DatagramFacts, LimitsFacts};
@@ -98,6 +100,8 @@ pub struct HostFacts {
     pub limits: LimitsFacts,
     /// UDP sockets that drop datagrams, most first.
     pub datagrams: Vec<DatagramFacts>,
+    /// Locks of files that someone waits for, most waiting first.
+    pub file_locks: Vec<FileLockFacts>,
     /// Processes with more than half of their descriptors taken.
     pub crowded: Vec<OpenFiles>,
     /// What users have of inotify, and may have; `None` before the descriptors were read.
@@ -203,6 +207,7 @@ impl HostFacts {
             tcp: kernel::tcp(old, new).unwrap_or_else(|| Err(no_rate("/proc/net/snmp"))),
             files: new.files.clone(),
             cgroups,
+            file_locks: file_locks::derive(sweeps, processes.as_deref().unwrap_or_default()),
             processes,
             messages: newest.messages.as_deref().cloned(),
             limits: limits::derive(old, new),
@@ -233,6 +238,7 @@ impl HostFacts {
             messages: newest.messages.as_deref().cloned(),
             limits: LimitsFacts::default(),
             datagrams: Vec::new(),
+            file_locks: Vec::new(),
             crowded: Vec::new(),
             inotify: None,
             sockets: Err(lack.clone()),

@@ -4,6 +4,7 @@
 mod ages;
 mod cgroup;
 mod changed;
+mod file_locks;
 mod join;
 mod kernel;
 mod limits;
@@ -15,6 +16,7 @@ mod storage;
 pub use ages::Ages;
 pub use cgroup::{CgroupCpu, CgroupIo, CgroupMemory, CgroupPath, CgroupRaw, Controller, IoLimit};
 pub use changed::{ChangedFile, ChangedKind};
+pub use file_locks::FileLockRaw;
 pub use kernel::{
     Clock, CpuRaw, CpuTicks, FilesRaw, Identity, InterfaceRaw, LoadRaw, MemoryRaw, PsiFile, PsiLine, PsiRaw, QueueRaw, TcpRaw,
     VmstatRaw,
@@ -67,6 +69,9 @@ pub struct HostSweep {
     /// UDP sockets that have dropped datagrams, read while some are dropped.
     #[serde(default)]
     pub datagrams: Vec<DatagramRaw>,
+    /// Locks of files that someone waits for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub file_locks: Vec<FileLockRaw>,
     /// Control groups with their limits and counters.
     pub cgroups: Seen<Vec<CgroupRaw>>,
     /// The processes that this sweep read, and the others as they were read last.

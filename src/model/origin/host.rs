@@ -191,6 +191,12 @@ pub(super) const ORIGINS: &[Origin] = &[
         "ss -uanm; nstat -az UdpRcvbufErrors UdpInDatagrams",
     ),
     origin(
+        "host.file_locks",
+        "/proc/locks: a line with an arrow waits for the one above it; the path by /proc/PID/fdinfo of the holder",
+        "threads that wait, mean of the sweeps x min(1, requests in flight / threads of its family that wait) x weight",
+        "grep -B1 -e '->' /proc/locks",
+    ),
+    origin(
         "host.softnet",
         "/proc/net/softnet_stat, columns 1, 2, 3, hexadecimal, all CPUs",
         "Δdropped / Δt, Δsqueezed / Δt",

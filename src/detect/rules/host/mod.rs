@@ -11,6 +11,7 @@ pub mod cpu_throttled;
 pub mod dirty_throttling;
 pub mod disk_errors;
 pub mod disk_full;
+pub mod file_lock;
 pub mod files_exhausted;
 pub mod flush_storm;
 pub mod hot_core;
@@ -72,6 +73,7 @@ pub(super) const RULES: &[&Rule] = &[
     &disk_errors::RULE,
     &read_only::RULE,
     &mount_hung::RULE,
+    &file_lock::RULE,
     &tasks_hung::RULE,
     &tasks_exhausted::RULE,
     &files_exhausted::RULE,

@@ -116,7 +116,7 @@ fn trigrams(pg: &PgFacts, costly: &Costly<'_>, plan: &Plan, words: &Words) -> Op
     };
     let (table, (column, width)) = plan.tables.iter().filter(scanned).find_map(|t| Some((t, of_table(t)?)))?;
     let command = format!(
-        "CREATE EXTENSION IF NOT EXISTS pg_trgm;\nCREATE INDEX CONCURRENTLY ON {} USING gin ({} gin_trgm_ops);",
+        "CREATE EXTENSION IF NOT EXISTS pg_trgm; CREATE INDEX CONCURRENTLY ON {} USING gin ({} gin_trgm_ops);",
         qualified(&table.schema, &table.name)?,
         column?
     );
