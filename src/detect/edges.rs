@@ -340,8 +340,9 @@ fn holders_wait_for_disk(facts: &Facts<'_>, _: State, cause: &Candidate, symptom
 /// The query's share of the blocks that all statements read into shared buffers, of the part of the waits that is for the map of those.
 fn buffers_of_query(facts: &Facts<'_>, _: State, cause: &Candidate, symptom: &Candidate) -> f64 {
     let pg = facts.world.servers.postgres.iter().find(|pg| pg.id == cause.source && pg.id == symptom.source);
-    let Some((Ok(activity), Ok(statements))) = pg.map(|pg| (&pg.activity, &pg.statements)) else { return 0.0 };
-    let all = waits(activity);
+    let Some(pg) = pg else { return 0.0 };
+    let (Ok(activity), Ok(statements)) = (&pg.activity, &pg.statements) else { return 0.0 };
+    let all = waits(pg, activity);
     let of_map: f64 = all.iter().filter(|(what, ..)| *what == Structure::BufferMapping).map(|(_, s, _)| s).sum();
     let waiting: f64 = all.iter().map(|(_, s, _)| s).sum();
     let read = |g: &Grown| g.read_blocks as f64;

@@ -94,14 +94,15 @@ pub(super) fn settle(memory: &mut Memory, findings: &[Finding], checked: &Checke
             && !resolved.iter().any(|n: &Resolved| n.key == r.key)
             && (r.outcome == Outcome::NotResolved || !findings.iter().any(|f| f.key == r.key && f.severity != Severity::Info))
     });
-    with_their_cause(&memory.resolved, &mut resolved);
+    with_their_cause(&memory.resolved, &mut resolved, now_ms);
     memory.resolved.extend(resolved);
 }
 
-/// What ends on a server beside a finding of it that was resolved by its fix ends by that fix too: a queue goes with what it hung on.
-fn with_their_cause(before: &[Resolved], now: &mut [Resolved]) {
+/// What ends on a server with a finding of it that was resolved by its fix ends by that fix too: a queue goes with what it hung on.
+fn with_their_cause(before: &[Resolved], now: &mut [Resolved], now_ms: i64) {
+    let lately = |r: &&Resolved| r.at.parse::<jiff::Timestamp>().is_ok_and(|at| now_ms - at.as_millisecond() <= SETTLES_MS);
     let source = |r: &Resolved| split_finding_key(&r.key).map(|(_, source, ..)| source).filter(|source| source != "host");
-    let cured = before.iter().chain(now.iter()).filter(|r| r.outcome == Outcome::Resolved);
+    let cured = before.iter().filter(lately).chain(now.iter()).filter(|r| r.outcome == Outcome::Resolved);
     let cured: Vec<String> = cured.filter_map(source).collect();
     for r in now.iter_mut().filter(|r| r.outcome == Outcome::WentAway) {
         if source(r).is_some_and(|source| cured.contains(&source)) {

@@ -157,7 +157,7 @@ fn no_copy(_: &Facts, _: &str, _: Option<&str>) -> Result<Copied, &'static str> 
 /// The way to end the session of a row.
 fn end(facts: &Facts, id: &str, key: Option<&str>) -> Result<Copied, &'static str> {
     let (pg, session) = key.and_then(|key| session(facts, id, key)).ok_or("nothing to copy: select a session first")?;
-    let blocks = |root: &&Root| root.session().is_some_and(|s| s.pid == session.pid);
+    let blocks = |root: &&Root| !root.gone && root.session().is_some_and(|s| s.pid == session.pid);
     let frees = pg.chains.as_ref().map_or(0, |c| c.roots.iter().find(blocks).map_or(0, |root| root.waiters.len()));
     let fix = end_session(pg, &session, frees).ok_or("nothing to copy: that server process must not be terminated")?;
     Ok(Copied { text: pasted(&fix), what: format!("{} (pid {}) [{}]", fix.title, session.pid, fix.target) })
@@ -167,7 +167,8 @@ fn end(facts: &Facts, id: &str, key: Option<&str>) -> Result<Copied, &'static st
 fn session<'a>(facts: &'a Facts, id: &str, key: &str) -> Option<(&'a PgFacts, Session)> {
     let pg = server(facts, id)?;
     // A holder that sleeps is in no newest sample.
-    let holder = || pg.chains.as_ref().ok()?.roots.iter().filter_map(Root::session).find(|s| s.key() == key).cloned();
+    let holder =
+        || pg.chains.as_ref().ok()?.roots.iter().filter(|r| !r.gone).filter_map(Root::session).find(|s| s.key() == key).cloned();
     Some((pg, rows::session(pg, key).or_else(holder)?))
 }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
 
 use crate::model::foreign::Foreign;
-use crate::model::postgres::{StatementKey, StatementRow, shape};
+use crate::model::postgres::{Grown, StatementKey, StatementRow, shape};
 
 /// Statements whose shape is known; beyond it all begins anew.
 const MOST: usize = 20_000;
@@ -28,6 +28,10 @@ pub struct Families {
     heads: HashMap<(u32, usize), i64>,
     /// Who stands for a statement, by the rows that were joined and the sessions that were seen.
     joined: HashMap<i64, i64>,
+    /// Sessions' statements that nothing was known of since the last reading.
+    unknown: HashSet<i64>,
+    /// Statements that were joined with others, by database and shape.
+    members: HashMap<(u32, usize), HashSet<i64>>,
     /// Databases by name.
     databases: HashMap<Foreign, u32>,
 }
@@ -35,9 +39,8 @@ pub struct Families {
 impl Families {
     /// Takes the text of a statement in.
     pub fn learn(&mut self, query: i64, text: &str, cut: bool) {
-        if self.of.len() >= MOST {
-            *self = Self::default();
-        }
+        // Who stood for it was guessed by the beginning of a session's text.
+        self.joined.remove(&query);
         let shape = shape::shape(text, cut);
         let number = self.number(&shape, cut).unwrap_or_else(|| {
             let next = self.shapes.len();
@@ -48,9 +51,22 @@ impl Families {
     }
 
     fn number(&self, shape: &str, cut: bool) -> Option<usize> {
-        let begins = |known: &str| cut && shape.len() >= LEAST && known.starts_with(shape);
-        let next = self.shapes.range::<str, _>((Bound::Included(shape), Bound::Unbounded)).next();
-        next.filter(|(known, _)| *known == shape || begins(known)).map(|(_, n)| *n)
+        let mut fit = self
+            .shapes
+            .range::<str, _>((Bound::Included(shape), Bound::Unbounded))
+            .take_while(|(known, _)| known.starts_with(shape));
+        match (fit.next(), fit.next()) {
+            (Some((known, n)), _) if known == shape => Some(*n),
+            // Of several that begin so nobody knows which it is.
+            (Some((_, n)), None) if cut && shape.len() >= LEAST => Some(*n),
+            _ => None,
+        }
+    }
+
+    /// No room for more: all is to begin anew.
+    #[must_use]
+    pub fn full(&self) -> bool {
+        self.of.len() >= MOST
     }
 
     /// Who stands for a statement: itself, mostly.
@@ -61,7 +77,7 @@ impl Families {
 
     /// Who stands for what a session runs: the view has a statement only once it ended, its session has its text before that.
     pub fn running(&mut self, query: i64, database: &Foreign, text: &str, cut: bool) -> i64 {
-        if self.of.contains_key(&query) || self.joined.contains_key(&query) {
+        if self.of.contains_key(&query) || self.joined.contains_key(&query) || self.unknown.contains(&query) {
             return self.head(query);
         }
         let place = || {
@@ -71,29 +87,44 @@ impl Families {
         };
         let head = place().and_then(|place| self.heads.get(&place).copied()).unwrap_or(query);
         // Of one that nobody stands for the next reading tells more.
-        if head != query && self.joined.len() < MOST {
-            self.joined.insert(query, head);
+        match head == query {
+            true if self.unknown.len() < MOST => _ = self.unknown.insert(query),
+            false if self.joined.len() < MOST => _ = self.joined.insert(query, head),
+            _ => {}
         }
         head
     }
 
-    /// Joins the rows that are one, most execution time first.
-    pub fn join(&mut self, rows: Vec<StatementRow>) -> Vec<StatementRow> {
+    /// Joins the rows that are one, most execution time first; of all entries of the view come the sums since each is there.
+    pub fn join(&mut self, rows: Vec<StatementRow>, entries: &HashMap<StatementKey, Grown>) -> Vec<StatementRow> {
+        self.unknown.clear();
         let mut places: HashMap<StatementKey, usize> = HashMap::with_capacity(rows.len());
         let mut joined: Vec<StatementRow> = Vec::with_capacity(rows.len());
         for row in &rows {
             self.is_twin(row.key.database, row.key.query);
-            if !self.databases.contains_key(&row.database) {
+            if self.databases.get(&row.database) != Some(&row.key.database) {
                 self.databases.insert(row.database.clone(), row.key.database);
             }
         }
+        let mut new = HashSet::new();
         for mut row in rows {
             let place = self.of.get(&row.key.query).map(|(shape, _)| (row.key.database, *shape));
             if let Some(place) = place.filter(|place| !self.twins.contains(place)) {
+                let fresh = !self.heads.contains_key(&place);
                 let head = *self.heads.entry(place).or_insert(row.key.query);
-                if head != row.key.query {
+                if fresh {
+                    new.insert(place);
+                }
+                let members = self.members.entry(place).or_default();
+                members.insert(row.key.query);
+                row.alike = members.len() as u32 - 1;
+                if head == row.key.query {
+                    self.joined.remove(&row.key.query);
+                } else {
                     self.joined.insert(row.key.query, head);
                     row.key.query = head;
+                    // Another length of what was sent before is nothing new.
+                    row.came &= new.contains(&place);
                 }
             }
             match places.entry(row.key) {
@@ -103,6 +134,17 @@ impl Families {
                     joined.push(row);
                 }
             }
+        }
+        let mut sums: HashMap<StatementKey, (u64, f64)> =
+            joined.iter().filter(|row| row.alike > 0).map(|row| (row.key, (0, 0.0))).collect();
+        let some = !sums.is_empty();
+        for (key, entry) in entries.iter().filter(|_| some) {
+            if let Some((calls, ms)) = sums.get_mut(&StatementKey { query: self.head(key.query), ..*key }) {
+                (*calls, *ms) = (calls.saturating_add(entry.calls), *ms + entry.exec_ms);
+            }
+        }
+        for row in &mut joined {
+            (row.calls_all, row.ms_all) = sums.get(&row.key).copied().unwrap_or((row.calls_all, row.ms_all));
         }
         joined.sort_by(|a, b| b.grown.exec_ms.total_cmp(&a.grown.exec_ms).then(a.key.cmp(&b.key)));
         joined
@@ -119,7 +161,6 @@ impl Families {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::postgres::Grown;
 
     fn row(query: i64, database: u32, exec_ms: f64) -> StatementRow {
         let key = StatementKey { query, database, top: true, ..StatementKey::default() };
@@ -134,6 +175,12 @@ mod tests {
             ms_all: exec_ms,
             ..StatementRow::default()
         }
+    }
+
+    /// With what each entry holds since it is there.
+    fn join(families: &mut Families, rows: Vec<StatementRow>) -> Vec<StatementRow> {
+        let entries = rows.iter().map(|r| (r.key, Grown { calls: 7, ..r.grown })).collect();
+        families.join(rows, &entries)
     }
 
     fn said(rows: &[StatementRow]) -> Vec<(i64, u32, f64, u32)> {
@@ -152,14 +199,10 @@ mod tests {
             families.learn(n, &list(n as usize), false);
         }
         families.learn(100, "SELECT 1", false);
-        let rows = families.join(vec![
-            row(3, 5, 9.0),
-            row(100, 5, 8.0),
-            row(1, 5, 2.0),
-            row(2, 6, 2.0),
-            row(4, 6, 1.0),
-            row(50, 5, 7.0),
-        ]);
+        let rows = join(
+            &mut families,
+            vec![row(3, 5, 9.0), row(100, 5, 8.0), row(1, 5, 2.0), row(2, 6, 2.0), row(4, 6, 1.0), row(50, 5, 7.0)],
+        );
         assert_eq!(said(&rows), [(3, 5, 11.0, 1), (100, 5, 8.0, 0), (50, 5, 7.0, 0), (2, 6, 3.0, 1)]);
         assert!(!rows[0].came && rows[3].came, "one of the first was there before");
         assert_eq!((families.head(1), families.head(4), families.head(50)), (3, 2, 50));
@@ -173,8 +216,9 @@ mod tests {
             (runs(72, "bench", "select a from t where b in (?)"), runs(73, "none", "select a from t where b in (?)")),
             (2, 73)
         );
+        assert_eq!((rows[0].calls_all, rows[1].calls_all), (14, 2), "both lengths, and one's own");
         // Whoever stands for them does so for as long as it is watched.
-        assert_eq!(said(&families.join(vec![row(1, 5, 9.0)])), [(3, 5, 9.0, 0)]);
+        assert_eq!(said(&join(&mut families, vec![row(1, 5, 9.0)])), [(3, 5, 9.0, 1)]);
     }
 
     #[test]
@@ -182,14 +226,14 @@ mod tests {
         let mut families = Families::default();
         families.learn(1, &list(2), false);
         families.learn(2, &list(3), false);
-        assert_eq!(families.join(vec![row(1, 5, 2.0), row(2, 5, 1.0)]).len(), 1);
+        assert_eq!(join(&mut families, vec![row(1, 5, 2.0), row(2, 5, 1.0)]).len(), 1);
         // The same again is no twin, and in another database it is another's.
         families.learn(2, &list(3), false);
         families.learn(3, &list(3), false);
-        assert_eq!(families.join(vec![row(1, 5, 2.0), row(2, 5, 1.0), row(3, 6, 1.0)]).len(), 2);
+        assert_eq!(join(&mut families, vec![row(1, 5, 2.0), row(2, 5, 1.0), row(3, 6, 1.0)]).len(), 2);
         assert_eq!(families.head(2), 1);
         // By another search_path.
-        assert_eq!(families.join(vec![row(1, 5, 2.0), row(2, 5, 1.0), row(3, 5, 1.0)]).len(), 3);
+        assert_eq!(join(&mut families, vec![row(1, 5, 2.0), row(2, 5, 1.0), row(3, 5, 1.0)]).len(), 3);
         assert_eq!(families.head(2), 2);
     }
 
@@ -198,6 +242,6 @@ mod tests {
         let mut families = Families::default();
         families.learn(1, &list(2), false);
         families.learn(2, &list(900)[..1_000], true);
-        assert_eq!(families.join(vec![row(1, 5, 2.0), row(2, 5, 1.0)]).len(), 1);
+        assert_eq!(join(&mut families, vec![row(1, 5, 2.0), row(2, 5, 1.0)]).len(), 1);
     }
 }

@@ -11,7 +11,7 @@ use super::session::Cells;
 /// Waiters checked in one sample.
 pub const MOST: usize = 32;
 
-/// The chains of these waiters.
+/// The chains of these waiters. The lock that a commit with a NOTIFY takes is that of no database at all (1262: pg_database).
 #[must_use]
 pub fn sql(known: &Columns, pids: &[i32]) -> String {
     let since = known.or_null("pg_locks", "n", "waitstart", "timestamptz");
@@ -20,7 +20,8 @@ pub fn sql(known: &Columns, pids: &[i32]) -> String {
         "WITH w AS MATERIALIZED (SELECT a.pid, a.state_change, pg_catalog.pg_blocking_pids(a.pid) AS bl \
            FROM pg_catalog.pg_stat_get_activity(NULL) a WHERE a.wait_event_type = 'Lock' AND a.pid IN ({list})), \
          l AS MATERIALIZED (SELECT * FROM pg_catalog.pg_locks WHERE pid IN (SELECT pid FROM w) AND (NOT granted OR locktype = 'tuple')) \
-         SELECT w.pid, pg_catalog.array_to_string(w.bl, ','), n.locktype, n.mode, coalesce(n.database, t.database), \
+         SELECT w.pid, pg_catalog.array_to_string(w.bl, ','), \
+           CASE WHEN n.locktype = 'object' AND n.database = 0 AND n.classid = 1262 AND n.objid = 0 THEN 'notify' ELSE n.locktype END, n.mode, coalesce(n.database, t.database), \
            coalesce(n.relation, t.relation), \
            (SELECT pg_catalog.quote_ident(s.nspname) || '.' || pg_catalog.quote_ident(r.relname) FROM pg_catalog.pg_class r \
               JOIN pg_catalog.pg_namespace s ON s.oid = r.relnamespace WHERE r.oid = coalesce(n.relation, t.relation) \

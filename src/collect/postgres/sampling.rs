@@ -260,7 +260,7 @@ impl Sampling {
                 let within = Duration::from_secs_f64(cost_ms.max(0.0) / STATEMENTS_COST);
                 self.statements_every = within.clamp(STATEMENTS_EVERY, STATEMENTS_MOST);
                 let mut grown = self.before.grow(&answers, self.hello.columns.crowded, cost_ms);
-                grown.rows = slot.join(grown.rows);
+                grown.rows = slot.join(grown.rows, self.before.entries());
                 let (unknown, costly) = slot.without_text(&grown, statements::WITH_TEXT);
                 // Each query reads the server's whole file of texts: at once for what costs, else once a minute.
                 let now = clock::instant();
@@ -271,7 +271,7 @@ impl Sampling {
                 if !unknown.is_empty() && (costly || now >= self.texts_due) {
                     cost_ms = self.texts(slot, &schema, &unknown).await;
                     // By their texts some are one with others.
-                    grown.rows = slot.join(grown.rows);
+                    grown.rows = slot.join(grown.rows, self.before.entries());
                 }
                 grown.rows = statements::kept(grown.rows);
                 self.haste.read(&grown);

@@ -1,6 +1,6 @@
 //! Where a watcher puts what it finds, and the scheduler takes it at each tick. Behind one lock, held for a moment only.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use sqlx::postgres::PgRow;
@@ -8,8 +8,8 @@ use sqlx::postgres::PgRow;
 use crate::model::demand::Answer;
 use crate::model::foreign::{Foreign, Private};
 use crate::model::postgres::{
-    Blocking, Catalog, Cluster, DatabaseRow, PgSample, QueryText, Server, Session, StatementRow, Statements, StatementsView,
-    Waiter,
+    Blocking, Catalog, Cluster, DatabaseRow, Grown, PgSample, QueryText, Server, Session, StatementKey, StatementRow, Statements,
+    StatementsView, Waiter,
 };
 use crate::model::seen::{Lack, Why};
 use crate::model::source::{SourceState, SourceStatus};
@@ -237,9 +237,9 @@ impl Shared {
 
     /// The rows that are one but for the length of a list as one.
     #[must_use]
-    pub fn join(&self, rows: Vec<StatementRow>) -> Vec<StatementRow> {
+    pub fn join(&self, rows: Vec<StatementRow>, entries: &HashMap<StatementKey, Grown>) -> Vec<StatementRow> {
         let mut slot = self.slot();
-        let rows = slot.families.join(rows);
+        let rows = slot.families.join(rows, entries);
         // Nobody asks for the texts of those that others stand for.
         let Slot { families, texts, came, sample, .. } = &mut *slot;
         let stands = |query: i64| families.head(query) == query;
@@ -274,6 +274,11 @@ impl Shared {
         const MOST: usize = 400;
         let mut slot = self.slot();
         slot.failing.remove(&Part::Texts);
+        if slot.families.full() {
+            slot.families = Families::default();
+            slot.texts.clear();
+            slot.came.clear();
+        }
         for (text, raw) in texts {
             slot.families.learn(text.query_id, raw.reveal(), text.cut);
             if slot.texts.insert(text.query_id, raw).is_none() {

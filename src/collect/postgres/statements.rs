@@ -88,6 +88,12 @@ pub struct Before {
 }
 
 impl Before {
+    /// All entries as they were read last.
+    #[must_use]
+    pub const fn entries(&self) -> &HashMap<StatementKey, Grown> {
+        &self.entries
+    }
+
     /// Names of the roles and databases that statements are of, once those are known.
     #[must_use]
     pub fn sql_names(&self) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! Waits of sessions for the server's own locks: which structure each is about. Pure.
 
-use crate::model::facts::Activities;
+use crate::model::facts::{Activities, PgFacts};
 use crate::model::postgres::{Wait, WaitClass, WaitKind};
 
 /// A structure of the server that sessions wait for.
@@ -67,11 +67,18 @@ pub fn structure(wait: &Wait) -> Option<Structure> {
     }
 }
 
-/// Those who wait for an object are about to commit: a transaction that notifies holds a lock of the whole server from there until it is
-/// flushed, so that all that do commit one after the other.
+/// Of those who wait for an object the part that is about to commit, 0..1: a transaction that notifies holds a lock of the whole server from
+/// there until it is flushed, so that all that do commit one after the other. By the lock that they wait for; where no look was at the locks, by
+/// their statements.
 #[must_use]
-pub fn notifies(activity: &Activities) -> bool {
-    activity.looks.iter().flat_map(|look| &look.sessions).any(|s| in_turn(&s.wait, s.query.raw()))
+pub fn notifies(pg: &PgFacts, activity: &Activities) -> f64 {
+    let of = |kind: &str| pg.chains.iter().flat_map(|c| c.waiters.values()).filter(|w| w.kind == kind).count() as f64;
+    let (turns, others) = (of("notify"), of("object"));
+    if turns > 0.0 {
+        return turns / (turns + others);
+    }
+    let said = activity.looks.iter().flat_map(|look| &look.sessions).any(|s| in_turn(&s.wait, s.query.raw()));
+    f64::from(u8::from(said))
 }
 
 /// A session that stands in that queue.
@@ -86,12 +93,13 @@ pub fn in_turn(wait: &Wait, statement: &[u8]) -> bool {
 
 /// Sessions that wait for each structure, those with most first; and the event that most of them wait for.
 #[must_use]
-pub fn waits(activity: &Activities) -> Vec<(Structure, f64, String)> {
+pub fn waits(pg: &PgFacts, activity: &Activities) -> Vec<(Structure, f64, String)> {
     let mut all: Vec<(Structure, f64, String, f64)> = Vec::new();
-    let notifies = notifies(activity);
+    let notifies = notifies(pg, activity);
     for (wait, sessions) in &activity.by_event {
-        let turn = notifies && wait.kind == WaitKind::Lock && wait.event == "object";
+        let turn = notifies > 0.0 && wait.kind == WaitKind::Lock && wait.event == "object";
         let Some(what) = turn.then_some(Structure::NotifyingCommits).or_else(|| structure(wait)) else { continue };
+        let sessions = &(sessions * if turn { notifies } else { 1.0 });
         match all.iter_mut().find(|(known, ..)| *known == what) {
             Some((_, sum, event, most)) => {
                 *sum += sessions;

@@ -26,7 +26,7 @@ pub struct Waiter {
     pub pid: i32,
     /// Whom it waits for, by `pg_blocking_pids`: holders, and those before it in the queue; 0 is a prepared transaction.
     pub by: Vec<i32>,
-    /// `locktype`: relation, transactionid, tuple, advisory …
+    /// `locktype`: relation, transactionid, tuple, advisory …; `notify` for a commit that notifies.
     pub kind: String,
     /// The mode that it wants.
     pub mode: String,

@@ -8,6 +8,10 @@ const DEEP: usize = 40;
 /// What lists are joined by, from the loosest on.
 const JOINS: [&str; 3] = ["union", "or", ","];
 
+/// Words behind which a bracket opens a list and not the arguments of a function.
+const BEFORE_LISTS: [&str; 16] =
+    ["in", "values", "array", "any", "all", "some", "row", "where", "and", "or", "on", "not", "select", "from", "as", "when"];
+
 /// One level of brackets: its words, those of closed brackets within it as one.
 type Level = Vec<String>;
 
@@ -52,7 +56,12 @@ pub fn shape(sql: &str, cut: bool) -> String {
 fn close(levels: &mut Vec<(&str, Level)>, with: &str) {
     let Some((open, level)) = levels.pop() else { return };
     if let Some((_, outer)) = levels.last_mut() {
-        outer.push(format!("{open}{}{with}", members(&level, &JOINS)));
+        // What stands behind a name are arguments: one more is another function.
+        let name = |w: &String| {
+            w.starts_with(|c: char| c.is_alphabetic() || c == '_' || c == '"') && !BEFORE_LISTS.contains(&w.as_str())
+        };
+        let joins = if outer.last().is_some_and(name) { &JOINS[..2] } else { &JOINS[..] };
+        outer.push(format!("{open}{}{with}", members(&level, joins)));
     }
 }
 
@@ -60,8 +69,20 @@ fn close(levels: &mut Vec<(&str, Level)>, with: &str) {
 fn members(level: &[String], joins: &[&str]) -> String {
     let Some((join, tighter)) = joins.split_first() else { return level.join(" ") };
     let mut all: Vec<String> = level.split(|w| w == join).map(|member| members(member, tighter)).collect();
-    all.dedup_by(|next, before| before.strip_suffix(next.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with(' ')));
+    all.dedup_by(|next, before| {
+        before.strip_suffix(next.as_str()).is_some_and(|rest| rest.is_empty() || first(rest, next, join))
+    });
     all.join(&format!(" {join} "))
+}
+
+/// What stands before the first member of a list that goes on with its like: rows behind VALUES, a condition behind WHERE.
+fn first(before: &str, member: &str, join: &str) -> bool {
+    let begins = |word: &str| before.strip_suffix(word).is_some_and(|rest| rest.is_empty() || rest.ends_with(' '));
+    match join {
+        "," => member.starts_with('(') && begins("values "),
+        "or" => begins("where "),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -102,6 +123,9 @@ mod tests {
             ["SELECT a FROM t WHERE id IN ($1)", "SELECT a, b FROM t WHERE id IN ($1)"],
             ["SELECT a FROM t WHERE \"Id\" IN ($1)", "SELECT a FROM t WHERE id IN ($1)"],
             ["SELECT a FROM t WHERE a = $1 OR b = $2", "SELECT a FROM t WHERE a = $1"],
+            ["SELECT a FROM t WHERE a = $1 AND b = $2 OR b = $3", "SELECT a FROM t WHERE a = $1 AND b = $2"],
+            ["SELECT t.a, a, b FROM t", "SELECT t.a, b FROM t"],
+            ["SELECT f($1)", "SELECT f($1, $2)"],
             ["SELECT a FROM t WHERE id IN ($1) LIMIT $2", "SELECT a FROM t WHERE id IN ($1)"],
         ];
         for [one, other] in other {

@@ -90,7 +90,7 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         judged.verdicts.push((subject, verdict));
     }
     if judged.verdicts.is_empty() {
-        let told = told_apart(sockets);
+        let told = told_apart(sockets.peers.iter().filter(|l| !l.local));
         let share = if told < 0.995 { format!("; state known for {:.0} % of the sockets", told * 100.0) } else { String::new() };
         return Judged::clear(Subject::host(), format!("no request here waits for a peer{share}"));
     }
@@ -120,10 +120,9 @@ fn named(peer: SocketAddr) -> String {
     }
 }
 
-/// Share of the client sockets to other hosts that are not at rest whose state is known, 0..1.
-fn told_apart(sockets: &SocketFacts) -> f64 {
-    let remote = || sockets.peers.iter().filter(|l| !l.local);
-    let (told, unclear): (f64, f64) = (remote().map(|l| l.waiting).sum(), remote().map(|l| l.unclear).sum());
+/// Share of these client sockets that are not at rest whose state is known, 0..1.
+fn told_apart<'a>(links: impl Iterator<Item = &'a PeerFacts>) -> f64 {
+    let (told, unclear) = links.fold((0.0, 0.0), |(told, unclear), l| (told + l.waiting, unclear + l.unclear));
     if told + unclear > 0.0 { told / (told + unclear) } else { 1.0 }
 }
 
@@ -136,8 +135,8 @@ fn found(facts: &Facts<'_>, sockets: &SocketFacts, wait: &PeerWait, lost: f64) -
     found.victims_time = facts.ledger.sum(|a| owned(&a.id), Actor::time).max(wait.waiting);
     found.ci = Some(interval(wait.waiting, sockets.rounds));
     found.evidence = rows(facts, wait, &links, &listeners);
-    found.against = against(&links, sockets);
-    found.confidence = confidence(facts.ledger, lost, sockets.rounds) * told_apart(sockets);
+    found.against = against(&links);
+    found.confidence = confidence(facts.ledger, lost, sockets.rounds) * told_apart(links.iter().copied());
     // Without rights all sockets belong to nobody known, and one user's requests may meet another's polls.
     found.never_critical = wait.owners.is_empty() || lost < interval(wait.waiting, sockets.rounds);
     found.fixes = match wait.peer.port() {
@@ -199,11 +198,17 @@ fn rows(facts: &Facts<'_>, wait: &PeerWait, links: &[&PeerFacts], listeners: &[&
     rows
 }
 
-fn against(links: &[&PeerFacts], sockets: &SocketFacts) -> Vec<Evidence> {
+fn against(links: &[&PeerFacts]) -> Vec<Evidence> {
     let sum = |part: fn(&PeerFacts) -> f64| links.iter().map(|l| part(l)).sum::<f64>();
     vec![
         evidence("sockets retransmitting", sum(|l| l.resending), Unit::Count, None, "host.peers"),
-        evidence("sockets in unknown state", (1.0 - told_apart(sockets)) * 100.0, Unit::Percent, None, "host.peers"),
+        evidence(
+            "sockets in unknown state",
+            (1.0 - told_apart(links.iter().copied())) * 100.0,
+            Unit::Percent,
+            None,
+            "host.peers",
+        ),
     ]
 }
 

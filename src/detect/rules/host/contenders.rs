@@ -121,7 +121,7 @@ impl<'a> Blamed<'a> {
         Self { many: true, ..made }
     }
 
-    /// The fewest programs that nobody waits for and that have enough together: two jobs of different names share the CPUs. The one that was
+    /// The fewest background programs that have enough together: two jobs of different names share the CPUs. The one that was
     /// named before is named first.
     fn of_several(facts: &Facts<'a>, prev: Option<&Prev>, all: &[Program<'a>], (enough, total): (f64, f64)) -> Option<Self> {
         const MOST: usize = 3;
@@ -137,7 +137,11 @@ impl<'a> Blamed<'a> {
         let mut subject = several.first()?.subject();
         let others = several.iter().skip(1).map(|p| p.subject());
         others.for_each(|other| subject.also.extend(std::iter::once(other.typed_key()).chain(other.also)));
-        let label = several.iter().map(|p| p.label()).collect::<Vec<_>>().join(" and ");
+        let labels: Vec<String> = several.iter().map(|p| p.label()).collect();
+        let label = match labels.split_last() {
+            Some((last, others)) => format!("{} and {last}", others.join(", ")),
+            None => return None,
+        };
         let amount: f64 = several.iter().map(|p| p.amount).sum();
         let members = several.into_iter().flat_map(|p| p.members.iter().copied()).collect();
         let made = Self::new(facts, subject, label, members, amount / total.max(1e-9), false);

@@ -74,7 +74,7 @@ scheduler takes it off the CPU at once. PSI cpu is a gate only: below `pressure`
 **Who is to blame**: the program (a process and its forks) whose CPU use, weighted by its nice value, is the largest
 share of competing CPU use; processes that cannot be seen compete too. Where no program has `share` of it, the smallest
 crowd is blamed that has: copies of one program, what runs in one control group, what one user runs; never one that holds
-a server which waits itself; and where there is none, the two or three largest that nobody waits for, together. Below `least` nothing is. The loss is the run delay of everyone else times that share; where the
+a server which waits itself; and where there is none, the two or three largest background programs, together. Below `least` nothing is. The loss is the run delay of everyone else times that share; where the
 CPUs are full, that delay less what the others would wait by themselves (cores that they want x load^CPUs / (1 - load^CPUs)), if
 that is more. A
 program at nice 10 or more, SCHED_IDLE or SCHED_BATCH is not to blame as long as it gives way: where others wait for `polite`

@@ -72,7 +72,7 @@ fn made(pg: &PgFacts, _: &Chains, root: &Root) -> Option<(Subject, String, Vec<F
             Horizon::ShortTerm,
             "Refresh it without keeping its readers waiting",
             &format!("REFRESH MATERIALIZED VIEW CONCURRENTLY {name}; needs a unique index of it over columns alone, without a condition"),
-            format!("whoever runs {}", s.application),
+            if s.application.is_empty() { format!("role {}", s.role) } else { format!("whoever runs {}", s.application) },
             "it takes longer and writes more",
         )),
         None => fixes.extend(give_up(pg, root)),

@@ -4,11 +4,13 @@ use crate::detect::command::Command;
 use crate::detect::finding::{Fix, Horizon, Phase};
 use crate::detect::postgres::queries::Costly;
 use crate::model::facts::PgFacts;
+use crate::model::foreign::Foreign;
 use crate::model::postgres::lexer::{self, Kind};
 use crate::model::postgres::plan::{Plan, PlannedTable};
-use crate::model::postgres::{identifier, qualified};
+use crate::model::postgres::{identifier, literal, qualified};
 use crate::model::unit::bytes;
 
+use super::missing_index;
 use super::support::{in_application, sql};
 
 /// A table of fewer pages is read as fast as an index.
@@ -59,12 +61,12 @@ pub fn fixes(pg: &PgFacts, costly: &Costly<'_>) -> Vec<Fix> {
     let g = &costly.row.grown;
     let (calls, blocks) = (g.calls.max(1) as f64, (g.hit_blocks + g.read_blocks) as f64);
     let thrown_away = blocks >= WASTED * (g.rows as f64).max(calls);
-    let mut out: Vec<Fix> = plan.and_then(|plan| trigrams(pg, costly, plan, &words)).into_iter().collect();
+    let mut out: Vec<Fix> = plan.and_then(|plan| trigrams(pg, costly, plan, &words)).into_iter().flatten().collect();
     let mut say = |title: &str, how: &str| {
         let whose = format!("the application of role {}", costly.row.role);
         out.push(in_application(pg, Horizon::ShortTerm, title, how, whose, "the application changes"));
     };
-    if thrown_away && words.says(&["offset"]) {
+    if thrown_away && words.find(&["offset"]).is_some_and(|at| at > 0 && words.0[at - 1].1 != ".") {
         say(
             "Page by key instead of OFFSET",
             "WHERE (sort key) > (the last one shown) ORDER BY sort key LIMIT n, with an index on the sort key: OFFSET reads all that it skips",
@@ -82,7 +84,7 @@ pub fn fixes(pg: &PgFacts, costly: &Costly<'_>) -> Vec<Fix> {
             "WHERE NOT EXISTS (SELECT 1 FROM … WHERE …): NOT IN cannot be planned as a join, and is no row at all once there is a NULL",
         );
     }
-    if thrown_away && words.says(&["count", "(", "*", ")"]) && (g.rows as f64) < 2.0 * calls {
+    if thrown_away && words.says(&["count", "(", "*", ")"]) && !words.says(&["where"]) && (g.rows as f64) < 2.0 * calls {
         say(
             "Count less often, or not exactly",
             "keep the count in a table, cache it, or take the planner's: SELECT reltuples::bigint FROM pg_class WHERE oid = 'the table'::regclass",
@@ -92,7 +94,7 @@ pub fn fixes(pg: &PgFacts, costly: &Costly<'_>) -> Vec<Fix> {
 }
 
 /// An index of trigrams, where a table is read as a whole for a piece of text in a column.
-fn trigrams(pg: &PgFacts, costly: &Costly<'_>, plan: &Plan, words: &Words) -> Option<Fix> {
+fn trigrams(pg: &PgFacts, costly: &Costly<'_>, plan: &Plan, words: &Words) -> Option<[Fix; 2]> {
     let scanned = |table: &&PlannedTable| {
         let scans = plan.nodes.iter().any(|n| n.kind == "Seq Scan" && n.relation == table.name && n.schema == table.schema);
         scans && table.pages >= SMALL_PAGES && !table.partitioned
@@ -112,33 +114,36 @@ fn trigrams(pg: &PgFacts, costly: &Costly<'_>, plan: &Plan, words: &Words) -> Op
             .filter(named)
             .filter(text)
             .find(|c| !served(c.number))
-            .map(|c| (identifier(&c.name), c.width.unwrap_or(32.0)))
+            .map(|c| (c.name.clone(), c.width.unwrap_or(32.0)))
     };
     let (table, (column, width)) = plan.tables.iter().filter(scanned).find_map(|t| Some((t, of_table(t)?)))?;
-    let command = format!(
-        "CREATE EXTENSION IF NOT EXISTS pg_trgm; CREATE INDEX CONCURRENTLY ON {} USING gin ({} gin_trgm_ops);",
-        qualified(&table.schema, &table.name)?,
-        column?
-    );
-    let mut fix = sql(
-        pg,
-        Phase::Cure,
-        Horizon::ShortTerm,
-        "An index of trigrams for the text that is searched for",
-        command,
-        &costly.row.database,
-    );
+    let title = "First the extension that serves searches for pieces of text, where it is not there";
+    let command = "CREATE EXTENSION IF NOT EXISTS pg_trgm;";
+    let mut extension = sql(pg, Phase::Cure, Horizon::ShortTerm, title, command.into(), &costly.row.database);
+    extension.needs = "CREATE on the database".into();
+    extension.risk = "adds functions and operators to the database; changes no table".into();
+    extension.undo = Some(Command::sql("DROP EXTENSION pg_trgm;   -- where it was not there before"));
+    let (schema, quoted) = (identifier(&table.schema)?, identifier(&column)?);
+    let name: String = format!("{}_{}", table.name.shown(), column.shown()).chars().take(50).collect();
+    let index = identifier(&Foreign::from(format!("{name}_trgm").as_str()))?;
+    let target = qualified(&table.schema, &table.name)?;
+    let command = format!("CREATE INDEX CONCURRENTLY {index} ON {target} USING gin ({quoted} gin_trgm_ops);");
+    let title = "An index of trigrams for the text that is searched for";
+    let mut fix = sql(pg, Phase::Cure, Horizon::ShortTerm, title, command, &costly.row.database);
+    fix.undo = Some(Command::sql(format!("DROP INDEX CONCURRENTLY {schema}.{index};")));
+    fix.preflight = missing_index::preflight(pg, costly);
     // About a posting of some bytes for each character.
     let size = table.rows * width * 4.0;
     fix.risk = format!(
         "reads the table twice; about {} more to update on writes; serves pieces of three characters and more",
         bytes(size)
     );
-    fix.needs = format!("owner of the table ({}), CREATE on the database for the extension", table.owner);
+    fix.needs = format!("owner of the table ({})", table.owner);
     fix.needs_bytes = Some(size as u64);
     fix.takes_s = Some((table.pages as f64 * 8192.0 * 2.0 / 50e6).max(1.0).round());
-    fix.verify = Command::sql("SELECT indexrelid::regclass, indisvalid FROM pg_index ORDER BY indexrelid DESC LIMIT 1;");
-    Some(fix)
+    let name = literal(&Foreign::from(format!("{schema}.{index}").as_str()))?;
+    fix.verify = Command::sql(format!("SELECT indisvalid FROM pg_index WHERE indexrelid = {name}::regclass;"));
+    Some([extension, fix])
 }
 
 #[cfg(test)]

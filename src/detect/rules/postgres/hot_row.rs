@@ -42,7 +42,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     let mine: Vec<&Root> = chains.roots.iter().filter(|r| roots::kind(r) == Kind::HotRow).collect();
     // One that has just become idle may be the next turn of a queue, or a session that somebody left: a second tells.
     if prev.is_none() && !mine.is_empty() && mine.iter().all(|r| roots::just_idle(r)) {
-        return Judged::clear(instance(pg), "whoever holds the rows became idle less than a second ago: not known yet");
+        return Judged::clear(instance(pg), "the lock holder went idle less than a second ago: too early to tell");
     }
     let queued: f64 = mine.iter().map(|r| r.waiting).sum();
     // The queue turns round: who waited a moment ago and does not now waited in it as well, where there is no other. A look between two turns
@@ -65,7 +65,8 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     if waiting < params.limit(LOST, held) {
         return Judged::clear(subject, format!("{} sessions queue for its rows", short(waiting)));
     }
-    let waiter = mine.first().and_then(|root| root.waiters.first());
+    let now = || mine.iter().filter(|root| !root.gone);
+    let waiter = now().next().and_then(|root| root.waiters.first());
     let sample = waiter.and_then(|pid| pg.activity.as_ref().ok()?.session(*pid));
     let what = sample.map_or_else(String::new, |s| format!(" (`{}`)", brief(s.query.shown(), 50)));
     let title = format!("{} sessions queue on the same rows of {name}{what}", short(waiting));
@@ -74,7 +75,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     found.own_time = 0.0;
     found.victims_time = found.victims_time.max(waiting);
     found.age_s = None;
-    found.evidence.push(evidence("distinct lock holders now", mine.len() as f64, Unit::Count, None, "postgres.locks"));
+    found.evidence.push(evidence("distinct lock holders now", now().count() as f64, Unit::Count, None, "postgres.locks"));
     found.fixes = fixes(pg);
     Judged { verdicts: vec![(subject, Verdict::Found(Box::new(found)))], demands: Vec::new() }
 }

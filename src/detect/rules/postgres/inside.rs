@@ -3,9 +3,11 @@
 use crate::detect::finding::{Fix, Horizon, Phase};
 use crate::detect::postgres::queries::Costly;
 use crate::model::facts::PgFacts;
+use crate::model::postgres::plan::Node;
 use crate::model::postgres::{lexer, literal, qualified};
 use crate::model::unit::count;
 
+use super::horizon;
 use super::support::{in_application, sql};
 use super::writes;
 
@@ -13,6 +15,10 @@ use super::writes;
 const MUCH: f64 = 300.0;
 /// A statement that writes more rows at once may well read for them.
 const ROWS: f64 = 3.0;
+/// Rows that its plan expects an index to give.
+const FEW: f64 = 20.0;
+/// WAL of each row, from which on it may be the row itself that is large.
+const LARGE: f64 = 32_768.0;
 
 /// Buffers for each row of a statement that writes few rows, by a plan that reads next to nothing.
 #[must_use]
@@ -25,17 +31,25 @@ pub fn reads(pg: &PgFacts, costly: &Costly<'_>) -> Option<f64> {
     let text = pg.text(costly.row.key.query);
     // What stands there as values is read from nowhere; of anything else its plan tells.
     let values = lexer::verb(text) == "INSERT" && !text.to_ascii_uppercase().contains("SELECT");
-    let plan = || pg.plan(costly.row).and_then(|(_, plan)| plan.as_ref().ok());
-    let scans = |plan: &crate::model::postgres::plan::Plan| plan.nodes.iter().any(|n| n.kind.contains("Seq Scan"));
-    let cheap = values || plan().is_some_and(|plan| !scans(plan));
+    let plan = pg.plan(costly.row).and_then(|(_, plan)| plan.as_ref().ok());
+    // Rows by an index, and nothing that has to be thrown away behind it.
+    let searches = |n: &Node| {
+        n.kind.contains("Scan")
+            && (!n.kind.starts_with("Index") || n.rows > FEW || n.conditions.iter().any(|(c, _)| c == "Filter"))
+    };
+    // Rows that died and cannot be removed are walked over by every index.
+    let walks = || horizon::holder(pg, &costly.row.database, Some(costly.row.key.query)).is_some();
+    let cheap = values || plan.is_some_and(|plan| !plan.nodes.iter().any(searches)) && !walks();
+    // A large value is stored in pieces of two kilobytes, each with buffers of its own.
+    let large = g.wal_bytes as f64 / rows >= LARGE;
     let each = (g.hit_blocks + g.read_blocks) as f64 / rows;
-    (cheap && each >= MUCH).then_some(each)
+    (cheap && !large && each >= MUCH).then_some(each)
 }
 
 /// The end of a title.
 #[must_use]
 pub fn title(each: f64) -> String {
-    format!(": {} buffers for each row, read inside it by a trigger or the check of a foreign key", count(each))
+    format!(": {} buffers per row, more than its plan reads: probably a trigger or a foreign-key check", count(each))
 }
 
 /// Where to look, and what to do about what is seen there.

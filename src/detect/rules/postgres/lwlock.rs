@@ -54,7 +54,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         Ok(activity) => activity,
         Err(answer) => return answer,
     };
-    let all = waits(activity);
+    let all = waits(pg, activity);
     let waiting: f64 = all.iter().map(|(_, s, _)| s).sum();
     let subject = instance(pg);
     let Some((what, most, event)) = all.first().filter(|_| waiting >= params.limit(LOST, is_held(prev, &subject))) else {
@@ -63,12 +63,13 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     let of = if *most < 0.95 * waiting { format!(", of {} that wait for internal locks", short(waiting)) } else { String::new() };
     let title = format!("{} sessions wait for {} ({event}){of}: {}", short(*most), structure(*what), usually(*what));
     let mut found = Found::new(Class::Live, title);
-    let notifies = internal::notifies(activity);
-    let of_locks = |wait: &Wait| {
-        let turn = notifies && wait.event == "object";
-        wait.kind == WaitKind::Lock && (turn || internal::structure(wait).is_some())
+    let notifies = internal::notifies(pg, activity);
+    let of_locks = |wait: &Wait| match wait.kind {
+        WaitKind::Lock if internal::structure(wait).is_some() => 1.0,
+        WaitKind::Lock if wait.event == "object" => notifies,
+        _ => 0.0,
     };
-    let heavy: f64 = activity.by_event.iter().filter(|(wait, _)| of_locks(wait)).map(|(_, s)| s).sum();
+    let heavy: f64 = activity.by_event.iter().map(|(wait, s)| s * of_locks(wait)).sum();
     found.losses = vec![(State::PostgresLwlock, waiting - heavy), (State::PostgresLock, heavy)];
     found.losses.retain(|(_, s)| *s > 0.0);
     // What is advised is about the one that most wait for.

@@ -131,7 +131,7 @@ fn build(pg: &PgFacts, costly: &Costly<'_>, table: &PlannedTable, advice: &Advic
 }
 
 /// Transactions that would stall the build, and builds under way.
-fn preflight(pg: &PgFacts, costly: &Costly<'_>) -> Vec<Preflight> {
+pub(super) fn preflight(pg: &PgFacts, costly: &Costly<'_>) -> Vec<Preflight> {
     const OLD_S: f64 = 10.0;
     let mut checks = Vec::new();
     if let Ok(activity) = &pg.activity {

@@ -44,8 +44,8 @@ const TURNS: f64 = 0.3;
 pub fn kind(root: &Root) -> Kind {
     let rows = matches!(root.kind.as_str(), "transactionid" | "tuple" | "spectoken");
     match &root.holder {
-        _ if matches!(root.kind.as_str(), "extend" | "page") => Kind::Internal,
         // Who commits with a NOTIFY stands in one queue with all that do: the one in front a moment ago is to blame for nothing.
+        _ if matches!(root.kind.as_str(), "extend" | "page" | "notify") => Kind::Internal,
         Holder::Session(s) if root.kind == "object" && commits(s.query.raw()) => Kind::Internal,
         Holder::Prepared(_) => Kind::Prepared,
         Holder::Unknown(0) => Kind::Prepared,
@@ -240,6 +240,10 @@ mod tests {
         let idle = "idle in transaction";
         assert_eq!(kind(&root("advisory", idle, 9.0, 9.0)), Kind::Advisory);
         assert_eq!(kind(&root("extend", "active", 9.0, 9.0)), Kind::Internal);
+        assert_eq!(
+            (kind(&root("notify", "active", 9.0, 9.0)), kind(&root("object", "active", 9.0, 9.0))),
+            (Kind::Internal, Kind::Blocked)
+        );
         assert_eq!(kind(&root("tuple", idle, 9.0, 9.0)), Kind::IdleInTransaction);
         assert_eq!(kind(&root("tuple", idle, 0.5, 0.6)), Kind::HotRow);
         assert_eq!(kind(&root("tuple", idle, 0.5, 9.0)), Kind::Blocked);

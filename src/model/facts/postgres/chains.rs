@@ -103,9 +103,9 @@ impl Chains {
             blocking.waiters.iter().filter(|w| !w.by.is_empty()).map(|w| (w.pid, w.clone())).collect();
         let sessions: HashMap<i32, &Session> = sessions.iter().chain(&blocking.holders).map(|s| (s.pid, s)).collect();
         let mut roots: BTreeMap<String, Root> = BTreeMap::new();
-        // Those who wait and were not asked about share the fate of those who were.
+        // Those who wait and were not asked about share the fate of those who were; in an earlier look they may be somebody's already.
         let asked = waiters.len().max(1) as f64;
-        let scale = (asked + f64::from(blocking.more)) / asked;
+        let scale = if counted.is_empty() { (asked + f64::from(blocking.more)) / asked } else { 1.0 };
         for waiter in waiters.values().filter(|w| !counted.contains(&w.pid)) {
             let (found, ring) = roots_of(waiter.pid, &waiters);
             let share = 1.0 / found.len().max(1) as f64;
@@ -160,7 +160,12 @@ impl Chains {
         cluster: Option<&Cluster>,
         catalogs: &BTreeMap<String, Arc<Catalog>>,
     ) -> Self {
+        let waits = |sessions: &[Session]| -> Vec<i32> {
+            sessions.iter().filter(|s| s.wait.class() == WaitClass::Lock).map(|s| s.pid).collect()
+        };
         let mut counted: BTreeSet<i32> = self.waiters.keys().copied().collect();
+        // Who waits now and was not asked about is counted with those who were.
+        counted.extend(if counted.is_empty() { Vec::new() } else { waits(&activity.newest.sessions) });
         for (blocking, sessions) in looks {
             let then = Self::at(blocking, sessions, (activity, &counted), cluster, catalogs);
             for root in then.roots.into_iter().filter(|root| root.waiting > 0.0) {
@@ -170,6 +175,7 @@ impl Chains {
                 }
             }
             counted.extend(then.waiters.keys());
+            counted.extend(if then.waiters.is_empty() { Vec::new() } else { waits(sessions) });
         }
         self.roots.sort_by(|a, b| b.waiting.total_cmp(&a.waiting).then(b.waiters.len().cmp(&a.waiters.len())));
         self
