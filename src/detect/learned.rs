@@ -167,16 +167,23 @@ impl Learned {
 
     /// Milliseconds from request to response of a peer when it is not loaded, its network's round trip included: the 10th
     /// percentile of what was seen, between 5 and 50 ms; 10 ms until it was seen often enough. Above 50 ms nobody
-    /// calls a reply fast, however used to it one is.
+    /// calls a reply fast, however used to it one is. A program of this host that does nothing may be asked for what is to come (a long poll):
+    /// without bounds where its answers take seconds and nothing faster is known of it.
     #[must_use]
     pub fn baseline_reply_ms(&self, link: &PeerFacts) -> f64 {
         const ENOUGH: usize = 5;
+        const LONG_POLL_MS: f64 = 2000.0;
         let ring = self.replies.get(&link.peer.to_string()).filter(|r| r.len() >= ENOUGH);
-        let learned = ring.map_or(10.0, |ring| {
+        let learned = ring.map(|ring| {
             let mut sorted: Vec<f32> = ring.iter().copied().collect();
             sorted.sort_by(f32::total_cmp);
             f64::from(sorted[sorted.len() / 10])
         });
+        let slow = |ms: Option<f64>| ms.is_none_or(|ms| ms >= LONG_POLL_MS);
+        if link.local && slow(learned) && slow(link.reply_ms()) {
+            return f64::INFINITY;
+        }
+        let learned = learned.unwrap_or(10.0);
         learned.clamp(5.0, 50.0) + link.rtt_ms.min(1000.0)
     }
 
@@ -190,5 +197,28 @@ impl Learned {
         let mut sorted: Vec<f32> = ring.iter().copied().collect();
         sorted.sort_by(f32::total_cmp);
         f64::from(sorted[sorted.len() / 10]).max(0.02)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::bench::host::service;
+    use crate::detect::bench::sockets::peer;
+
+    #[test]
+    fn what_takes_seconds_here_and_was_never_faster_is_a_long_poll() {
+        let mut learned = Learned::default();
+        let link =
+            |per_s, local| PeerFacts { local, segments_per_s: per_s, rtt_ms: 0.0, ..peer(service(100, "api", 8080).id, 15.0) };
+        // Fifteen that wait: 2.3 s each, and none that was answered.
+        assert!(
+            learned.baseline_reply_ms(&link(6.5, true)).is_infinite()
+                && learned.baseline_reply_ms(&link(0.5, true)).is_infinite()
+        );
+        assert_eq!((learned.baseline_reply_ms(&link(9.0, true)), learned.baseline_reply_ms(&link(0.5, false))), (10.0, 10.0));
+        // It was fast before: it hangs.
+        learned.replies.insert(link(1.0, true).peer.to_string(), [3.0; 5].into());
+        assert_eq!(learned.baseline_reply_ms(&link(0.5, true)), 5.0);
     }
 }

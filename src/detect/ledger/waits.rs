@@ -52,14 +52,19 @@ impl PeerWaits {
                 }
             }
         }
-        let mut inner = Inner::of(&seen, &processes);
+        let mut inner = Inner::of(&seen, facts, &processes);
         for one in seen {
             let waiting = one.waiting - inner.take(&one, &processes);
             if waiting <= 0.0 {
                 continue;
             }
             let link = one.link;
-            let share = link.reply_ms().map_or(0.0, |ms| ((baseline.reply_ms)(link) / ms.max(1e-9)).min(1.0));
+            let usual = (baseline.reply_ms)(link);
+            let share = match link.reply_ms() {
+                Some(ms) => (usual / ms.max(1e-9)).min(1.0),
+                // Less than one a second: no figure; it is held against what is usual where that is known.
+                None => f64::from(u8::from(usual.is_infinite())),
+            };
             let empty = PeerWait { peer: link.peer, waiting: 0.0, baseline: 0.0, owners: Vec::new() };
             let row = by_peer.entry(link.peer).or_insert(empty);
             row.waiting += waiting;
@@ -127,8 +132,9 @@ fn counted(link: &PeerFacts, process: Option<&ProcFacts>) -> f64 {
 struct Inner(HashMap<ProcId, f64>);
 
 impl Inner {
-    /// The time of each program that serves one of these links, s/s, its own waits for peers among it.
-    fn of(seen: &[Waited<'_>], processes: &HashMap<ProcId, &ProcFacts>) -> Self {
+    /// The time of each program that serves one of these links, s/s, its own waits for others among it: for servers that are watched, whose
+    /// sessions have that time, and for poolers as well.
+    fn of(seen: &[Waited<'_>], facts: &Facts, processes: &HashMap<ProcId, &ProcFacts>) -> Self {
         let family = |id: ProcId| processes.get(&id).map(|p| p.family);
         let mut left: HashMap<ProcId, f64> = HashMap::new();
         for root in seen.iter().filter_map(|one| family(one.server?)) {
@@ -139,6 +145,10 @@ impl Inner {
             let own = |p: &ProcFacts| p.cpu.unwrap_or(0.0) + p.runnable.unwrap_or(0.0) + p.io_wait.unwrap_or(0.0);
             let asks = |one: &&Waited<'_>| one.link.owner.and_then(family) == Some(root);
             let waits: f64 = seen.iter().filter(asks).map(|one| one.waiting).sum();
+            let is_seen = |link: &&PeerFacts| seen.iter().any(|one| std::ptr::eq(one.link, *link));
+            let links = facts.host.sockets.iter().flat_map(|s| &s.peers).filter(|l| !is_seen(l));
+            let others: f64 = links.filter(|l| l.owner.and_then(family) == Some(root)).map(|l| l.for_requests).sum();
+            let waits = waits + others;
             left.insert(root, members.map(|p| own(p) * p.weight.value).sum::<f64>() + waits);
         }
         Self(left)

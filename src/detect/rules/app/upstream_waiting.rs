@@ -293,6 +293,7 @@ mod tests {
     use crate::detect::bench::host::service;
     use crate::detect::bench::sockets::{listener, peer, sockets, unread};
     use crate::detect::bench::{Bench, Table};
+    use crate::model::facts::HostFacts;
 
     /// So many requests wait for a peer that is asked so often, of so many in flight.
     fn asks(waiting: f64, per_s: f64, in_flight: f64) -> Bench {
@@ -353,6 +354,17 @@ mod tests {
         beside(0.8).must_say(&RULE, "clear");
         let anybody = beside(0.02).on(|host| host.processes.as_mut().unwrap()[1].name = "pgbouncer".into());
         anybody.must_say(&RULE, "clear");
+        // It waits in turn for a server whose sessions are read: theirs is the time.
+        let waits = |host: &mut HostFacts| {
+            let (inner, sockets) = (host.processes.as_ref().unwrap()[1].id, host.sockets.as_mut().unwrap());
+            sockets.peers.push(PeerFacts {
+                local: true,
+                peer: "127.0.0.1:5432".parse().unwrap(),
+                segments_per_s: 60.0,
+                ..peer(inner, 15.0)
+            });
+        };
+        beside(0.02).on(waits).must_say(&RULE, "clear");
     }
 
     #[test]

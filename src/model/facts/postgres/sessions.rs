@@ -122,7 +122,7 @@ impl Activities {
                 leader: leader(session, &hits),
                 process: process.map(|p| p.id),
                 weight: weight(session, process),
-                team: teams.share(pid, leader(session, &hits)),
+                teams: &teams,
                 busy: process.and_then(|p| Some(p.cpu? + p.runnable.unwrap_or(0.0))),
             };
             let seen = activities.count(&hits, &who);
@@ -136,7 +136,7 @@ impl Activities {
 
     /// One session over the window, added to the sums. A wait for a file counts as far as the session has time for it beside what the kernel
     /// saw it do and its other waits: a read that the page cache serves is a wait in the server's words and work in the kernel's.
-    fn count(&mut self, hits: &[&Hit], who: &Who) -> SessionFacts {
+    fn count(&mut self, hits: &[&Hit], who: &Who<'_>) -> SessionFacts {
         let shares: Vec<(WaitClass, f64)> =
             hits.iter().map(|h| (h.wait.class(), f64::from(h.count) / f64::from(self.rounds))).collect();
         let sum = |of: &dyn Fn(WaitClass) -> bool| shares.iter().filter(|(class, _)| of(*class)).map(|(_, s)| s).sum::<f64>();
@@ -145,12 +145,16 @@ impl Activities {
         let active = sum(&|_| true).min(1.0);
         let room = who.busy.map(|busy| (active - busy - others).max(0.0));
         let files = room.filter(|room| *room < files).map_or(1.0, |room| room / files);
+        // Of the session as a whole the mean of what it ran.
+        let counted = |hit: &Hit| who.teams.share(hit.pid, who.leader, hit.query_id);
+        let all: f64 = hits.iter().map(|h| f64::from(h.count)).sum();
+        let team = hits.iter().map(|h| counted(h) * f64::from(h.count)).sum::<f64>() / all.max(1e-9);
         let mut facts = SessionFacts {
             pid: hits[0].pid,
             started_us: hits[0].started_us,
             process: who.process,
-            weight: who.weight * who.team,
-            team: who.team,
+            weight: who.weight * team,
+            team,
             classes: BTreeMap::new(),
             query: None,
             queries: BTreeSet::new(),
@@ -158,8 +162,8 @@ impl Activities {
             leader: who.leader,
         };
         let mut queries: BTreeMap<i64, u32> = BTreeMap::new();
-        let weight = facts.weight;
         for (hit, (class, seen)) in hits.iter().zip(shares) {
+            let weight = who.weight * counted(hit);
             let waited = if class.of_files() { seen * files } else { seen };
             // The rest of a wait for a file was work.
             for (class, wait, share) in [(class, &hit.wait, waited), (WaitClass::Cpu, &Wait::default(), seen - waited)] {
@@ -223,30 +227,34 @@ impl Activities {
     }
 }
 
-/// Statements that several processes work on: their client is one, and waits once.
-struct Teams(BTreeMap<i32, f64>);
+/// Statements that several processes work on, by the pid of the leader and the query: their client is one, and waits once.
+struct Teams(BTreeMap<(i32, Option<i64>), f64>);
 
 impl Teams {
-    /// By the pid of each leader that has workers: what its client waits, over what all of them together work and wait.
+    /// What the client of each waits, over what all of its processes together work and wait.
     fn of(by_session: &BTreeMap<(i32, i64), Vec<&Hit>>, known: &HashMap<(i32, i64), &Session>, rounds: u32) -> Self {
-        let share = |hits: &[&Hit], counts: &dyn Fn(&Hit) -> bool| {
-            hits.iter().filter(|h| counts(h)).map(|h| f64::from(h.count)).sum::<f64>() / f64::from(rounds)
+        let share = |hits: &[&Hit], query: Option<i64>, counts: &dyn Fn(&Hit) -> bool| {
+            let of = hits.iter().filter(|h| h.query_id == query && counts(h));
+            of.map(|h| f64::from(h.count)).sum::<f64>() / f64::from(rounds)
         };
         let led = |key: &(i32, i64), hits: &[&Hit]| leader(known.get(key).copied(), hits);
-        let mut teams: BTreeMap<i32, (f64, f64)> =
-            by_session.iter().filter_map(|(key, hits)| led(key, hits)).map(|pid| (pid, (0.0, 0.0))).collect();
+        let workers = by_session.iter().filter_map(|(key, hits)| Some((led(key, hits)?, hits)));
+        let mut teams: BTreeMap<(i32, Option<i64>), (f64, f64)> =
+            workers.flat_map(|(pid, hits)| hits.iter().map(move |h| ((pid, h.query_id), (0.0, 0.0)))).collect();
         for (key, hits) in by_session {
-            let Some((waits, busy)) = teams.get_mut(&led(key, hits).unwrap_or(key.0)) else { continue };
-            // A leader whose workers work is idle only in name.
-            *waits = waits.max(share(hits, &|_| true).min(1.0));
-            *busy += share(hits, &|h| h.wait.class() != WaitClass::Idle);
+            let leader = led(key, hits).unwrap_or(key.0);
+            for ((_, query), (waits, busy)) in teams.range_mut((leader, None)..=(leader, Some(i64::MAX))) {
+                // A leader whose workers work is idle only in name.
+                *waits = waits.max(share(hits, *query, &|_| true).min(1.0));
+                *busy += share(hits, *query, &|h| h.wait.class() != WaitClass::Idle);
+            }
         }
-        Self(teams.into_iter().map(|(pid, (waits, busy))| (pid, (waits / busy.max(1e-9)).min(1.0))).collect())
+        Self(teams.into_iter().map(|(key, (waits, busy))| (key, (waits / busy.max(1e-9)).min(1.0))).collect())
     }
 
-    /// The part of its time that a session counts with.
-    fn share(&self, pid: i32, leader: Option<i32>) -> f64 {
-        self.0.get(&leader.unwrap_or(pid)).copied().unwrap_or(1.0)
+    /// The part of its time in a query that a session counts with.
+    fn share(&self, pid: i32, leader: Option<i32>, query: Option<i64>) -> f64 {
+        self.0.get(&(leader.unwrap_or(pid), query)).copied().unwrap_or(1.0)
     }
 }
 
@@ -256,11 +264,12 @@ fn leader(session: Option<&Session>, hits: &[&Hit]) -> Option<i32> {
 }
 
 /// Whose samples are counted.
-struct Who {
+struct Who<'a> {
     leader: Option<i32>,
     process: Option<ProcId>,
     weight: f64,
-    team: f64,
+    /// Those that work on one statement together.
+    teams: &'a Teams,
     /// Seconds per second that the kernel saw its process on a CPU or ready for one.
     busy: Option<f64>,
 }
@@ -302,8 +311,10 @@ mod tests {
         };
         let hits = [hit(WaitKind::None, "", cpu), hit(WaitKind::Io, "DataFileRead", reads), hit(WaitKind::Lock, "tuple", locks)];
         let mut all = Activities { rounds: 10, ..Activities::default() };
-        let facts =
-            all.count(&hits.iter().collect::<Vec<_>>(), &Who { leader: None, process: None, weight: 2.0, team: 1.0, busy });
+        let facts = all.count(
+            &hits.iter().collect::<Vec<_>>(),
+            &Who { leader: None, process: None, weight: 2.0, teams: &Teams(BTreeMap::new()), busy },
+        );
         assert_eq!(all.class(WaitClass::IoRead).to_bits(), (facts.class(WaitClass::IoRead) * 2.0).to_bits());
         facts
     }
@@ -340,9 +351,10 @@ mod tests {
         let teams = Teams::of(&by_session, &known, 10);
         // 0.6 + 1.0 + 0.9 busy, for one second that the client waits.
         for (pid, leader) in [(7, None), (8, Some(7)), (9, Some(7))] {
-            assert!((teams.share(pid, leader) - 0.4).abs() < 1e-9, "{pid}");
+            assert!((teams.share(pid, leader, Some(5)) - 0.4).abs() < 1e-9, "{pid}");
         }
-        assert!((teams.share(10, None) - 1.0).abs() < 1e-9, "alone");
+        assert!((teams.share(10, None, Some(5)) - 1.0).abs() < 1e-9, "alone");
+        assert!((teams.share(7, None, Some(6)) - 1.0).abs() < 1e-9, "what its leader runs without them");
     }
 
     #[test]
