@@ -1,14 +1,20 @@
 //! The way to the terminal: a thread of its own writes what is drawn, so that a line that is slow, or stands still, keeps no key and no
 //! signal waiting. What is drawn meanwhile is not queued: the next frame is that of the moment in which the line is free again.
+//!
+//! It writes through a descriptor of its own that never blocks. One that is shared with the shell must not be made so; and who waits within a
+//! write to a terminal keeps everyone else from writing to it, for as long as nobody reads.
 
+use std::cell::Cell;
 use std::io::{self, Write};
-use std::sync::OnceLock;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
-use rustix::termios::{Action, QueueSelector, tcflow, tcflush};
+use rustix::termios::{Action, QueueSelector, tcflow, tcflush, ttyname};
 use tokio::sync::Notify;
 
 /// Written at once: between two of these it is seen that the rest is not wanted any more.
@@ -18,13 +24,20 @@ const BEGIN: &[u8] = b"\x1b[?2026h";
 const END: &[u8] = b"\x1b[?2026l";
 /// A line that is not free after so long stands still.
 const STANDS: Duration = Duration::from_millis(150);
+/// Between two tries to write where nobody reads, and how many there are when the terminal is taken or given back: half a second.
+const AGAIN: Duration = Duration::from_millis(5);
+const TRIES: u32 = 100;
 
 /// Frames on their way, and what there is to know of them.
 struct Line {
     frames: Sender<Vec<u8>>,
+    /// The terminal; `None` where it cannot be opened anew, so that standard output has to do.
+    terminal: Option<OwnedFd>,
+    /// Parts of the next frame.
+    next: Mutex<Vec<u8>>,
     /// Frames that are not written yet.
     waiting: AtomicUsize,
-    /// What waits is not wanted any more: the terminal is given back.
+    /// What waits is not wanted any more: the terminal is given back, and not yet taken again.
     discards: AtomicBool,
     /// The last one was written.
     free: Notify,
@@ -39,8 +52,12 @@ fn line() -> &'static Line {
         let (frames, written) = channel();
         // Without a thread nobody writes: the first frame finds nobody who takes it, and the terminal counts as gone.
         _ = std::thread::Builder::new().name("terminal".into()).spawn(move || write_all(&written));
+        let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let name = ttyname(io::stdout(), Vec::new());
         Line {
             frames,
+            terminal: name.and_then(|name| open(name.as_c_str(), flags, Mode::empty())).ok(),
+            next: Mutex::default(),
             waiting: AtomicUsize::new(0),
             discards: AtomicBool::new(false),
             free: Notify::new(),
@@ -49,14 +66,30 @@ fn line() -> &'static Line {
     })
 }
 
+impl Line {
+    /// Writes until all is written, or `enough` says so.
+    fn write(&self, mut bytes: &[u8], enough: impl Fn() -> bool) -> Result<(), Errno> {
+        let out = io::stdout();
+        let terminal: BorrowedFd<'_> = self.terminal.as_ref().map_or_else(|| out.as_fd(), |fd| fd.as_fd());
+        while !bytes.is_empty() && !enough() {
+            // Past the lock of standard output, whichever of both it is.
+            match rustix::io::write(terminal, bytes) {
+                Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => std::thread::sleep(AGAIN),
+                Err(why) => return Err(why),
+            }
+        }
+        Ok(())
+    }
+}
+
 fn write_all(frames: &Receiver<Vec<u8>>) {
     for frame in frames {
         let line = line();
+        let unwanted = || line.gone.get().is_some() || line.discards.load(Ordering::Acquire);
         for piece in frame.chunks(PIECE) {
-            if line.gone.get().is_some() || line.discards.load(Ordering::Acquire) {
-                break;
-            }
-            if let Err(why) = write(piece) {
+            if let Err(why) = line.write(piece, unwanted) {
                 _ = line.gone.set(why);
             }
         }
@@ -64,20 +97,6 @@ fn write_all(frames: &Receiver<Vec<u8>>) {
             line.free.notify_one();
         }
     }
-}
-
-/// Past the lock of standard output: whoever gives the terminal back while the line stands must get at it.
-fn write(mut bytes: &[u8]) -> Result<(), Errno> {
-    const AGAIN: Duration = Duration::from_millis(5);
-    while !bytes.is_empty() {
-        match rustix::io::write(io::stdout(), bytes) {
-            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => std::thread::sleep(AGAIN),
-            Err(why) => return Err(why),
-        }
-    }
-    Ok(())
 }
 
 /// True while a frame is on its way.
@@ -99,18 +118,34 @@ pub fn gone() -> bool {
     line().gone.get().is_some()
 }
 
-/// Makes way for whoever writes to standard output directly: what is on its way goes out, or is dropped where the line stands.
+/// Makes way for what is written at once: what is on its way goes out, or is dropped where the line stands. Nothing more goes out until
+/// the terminal is taken.
 pub fn clear() {
     let line = line();
-    if settled(STANDS) {
-        return;
-    }
+    let stands = !settled(STANDS);
     line.discards.store(true, Ordering::Release);
-    // Held back by Ctrl-S, or by a reader that is gone.
-    _ = tcflow(io::stdout(), Action::OOn);
-    _ = tcflush(io::stdout(), QueueSelector::OFlush);
-    settled(STANDS);
-    line.discards.store(false, Ordering::Release);
+    line.next.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    if stands {
+        // Held back by Ctrl-S, or by a reader that is gone.
+        _ = tcflow(io::stdout(), Action::OOn);
+        _ = tcflush(io::stdout(), QueueSelector::OFlush);
+        settled(STANDS);
+    }
+}
+
+/// Frames go out from here on.
+pub fn taken() {
+    line().discards.store(false, Ordering::Release);
+}
+
+/// Writes past all frames; gives up after a moment where nobody reads.
+///
+/// # Errors
+/// When the terminal cannot be written.
+pub fn at_once(bytes: &[u8]) -> io::Result<()> {
+    let left = Cell::new(TRIES);
+    let enough = || left.replace(left.get().saturating_sub(1)) == 0;
+    line().write(bytes, enough).map_err(io::Error::from)
 }
 
 fn settled(within: Duration) -> bool {
@@ -123,7 +158,21 @@ fn settled(within: Duration) -> bool {
     !busy()
 }
 
-/// Collects a frame, and sends it on its way when it is flushed.
+/// Sends what was collected on its way, as one frame.
+pub fn send() {
+    let line = line();
+    let next = std::mem::take(&mut *line.next.lock().unwrap_or_else(PoisonError::into_inner));
+    if next.is_empty() {
+        return;
+    }
+    line.waiting.fetch_add(1, Ordering::AcqRel);
+    if line.frames.send([BEGIN, &next, END].concat()).is_err() {
+        line.waiting.fetch_sub(1, Ordering::AcqRel);
+        _ = line.gone.set(Errno::PIPE);
+    }
+}
+
+/// Collects the parts of a frame: what clears, what draws, what shows the cursor are flushed one by one.
 #[derive(Debug, Default)]
 pub struct Out(Vec<u8>);
 
@@ -134,17 +183,7 @@ impl Write for Out {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        if self.0.is_empty() {
-            return Ok(());
-        }
-        let line = line();
-        let frame = [BEGIN, &self.0, END].concat();
-        self.0.clear();
-        line.waiting.fetch_add(1, Ordering::AcqRel);
-        if line.frames.send(frame).is_err() {
-            line.waiting.fetch_sub(1, Ordering::AcqRel);
-            _ = line.gone.set(Errno::PIPE);
-        }
+        line().next.lock().unwrap_or_else(PoisonError::into_inner).append(&mut self.0);
         Ok(())
     }
 }

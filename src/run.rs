@@ -125,6 +125,7 @@ async fn turn(
         let owed = line::busy();
         if !owed {
             screen.draw(|frame| view::draw(app, theme, frame))?;
+            line::send();
         }
         if line::gone() {
             return Ok(Left::Gone);

@@ -46,12 +46,19 @@ impl Drop for Guard {
 
 fn enter() -> io::Result<()> {
     enable_raw_mode()?;
-    crossterm::execute!(io::stdout(), EnterAlternateScreen, DisableLineWrap, EnableBracketedPaste, Hide)
+    let mut all = Vec::new();
+    crossterm::queue!(all, EnterAlternateScreen, DisableLineWrap, EnableBracketedPaste, Hide)?;
+    line::at_once(&all)?;
+    line::taken();
+    Ok(())
 }
 
 /// Presses and the wheel, in the form that has no limit of 223 columns. Moves are not asked for: each would wake the screen.
 const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1006h";
 const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1000l";
+
+/// Ends what a frame that was cut may have left open: a string for the terminal, colours.
+const CUT: &str = "\x1b\\\x1b[0m";
 
 /// Takes the mouse, or gives it back to the terminal's own selection.
 ///
@@ -64,8 +71,11 @@ pub fn mouse(screen: &mut Screen, on: bool) -> io::Result<()> {
 /// Gives the terminal back; every step is tried.
 pub fn restore() {
     line::clear();
-    _ = crossterm::execute!(
-        io::stdout(),
+    _ = disable_raw_mode();
+    let mut all = Vec::new();
+    _ = crossterm::queue!(
+        all,
+        Print(CUT),
         EndSynchronizedUpdate,
         Print(MOUSE_OFF),
         DisableBracketedPaste,
@@ -73,7 +83,7 @@ pub fn restore() {
         LeaveAlternateScreen,
         Show
     );
-    _ = disable_raw_mode();
+    _ = line::at_once(&all);
     _ = io::stdout().flush();
 }
 
@@ -109,7 +119,8 @@ pub fn suspend(job: bool) -> bool {
 /// # Errors
 /// When the terminal cannot be taken.
 pub fn resume(screen: &mut Screen) -> io::Result<()> {
-    // After SIGSTOP the library believes that the terminal is raw as it left it.
+    // After SIGSTOP nobody gave it back, and the library believes that it is raw as it left it.
+    line::clear();
     _ = disable_raw_mode();
     enter()?;
     redraw(screen)

@@ -2,6 +2,7 @@
 
 use crate::diagnose::Mode;
 use crate::model::demand::Demand;
+use crate::model::foreign::is_hidden;
 use crate::model::unit::short;
 
 use super::input::Input;
@@ -114,7 +115,7 @@ impl App {
             self.notice = Some("what was pasted is ignored: perftop runs nothing".into());
             return Vec::new();
         }
-        let line = text.trim().chars().take(MOST).map(|c| if c.is_control() { ' ' } else { c });
+        let line = text.trim().chars().take(MOST).map(|c| if c.is_control() { ' ' } else { c }).filter(|c| !is_hidden(*c));
         line.flat_map(|c| self.edit(Key::Char(c))).collect()
     }
 

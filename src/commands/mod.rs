@@ -32,6 +32,9 @@ use setup::settings;
 /// # Errors
 /// A failure with its exit code.
 pub fn run(cli: Cli) -> Result<u8, Failure> {
+    if !screen::opens(cli.command.as_ref()) {
+        crate::rights::start_nothing();
+    }
     if let Some(Command::Config(options)) = &cli.command {
         return config::run(*options.action.as_ref().unwrap_or(&crate::cli::ConfigAction::Print), &cli.global);
     }
@@ -44,9 +47,6 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
         _ => {}
     }
     let settings = settings(&cli.global)?;
-    if !screen::opens(cli.command.as_ref()) {
-        crate::rights::start_nothing();
-    }
     match cli.command {
         None => live::run(&settings),
         Some(Command::Check(options)) if options.fleet || options.capacity || options.kpis => {

@@ -84,7 +84,8 @@ pub const TOUCHED: &[Touched] = &[
     row(Use::Read, "/proc/*/limits", "limit of descriptors"),
     row(Use::Look, "/proc/*/fd", "descriptors: how many"),
     row(Use::Look, "/proc/*/fd/*", "which of them are sockets"),
-    row(Use::Read, "/proc/*/fdinfo/*", "watches of inotify"),
+    row(Use::Read, "/proc/locks", "who waits for the lock of a file, and who holds it"),
+    row(Use::Read, "/proc/*/fdinfo/*", "watches of inotify; which file it is whose lock a process holds"),
     row(Use::Read, "/proc/sys/fs/inotify/*", "what a user may have of inotify"),
     row(Use::Look, "/proc/*/task", "threads"),
     row(Use::Read, "/proc/*/task/*/stat", "state of a thread"),
@@ -138,6 +139,8 @@ pub const TOUCHED: &[Touched] = &[
     row(Use::Read, "**/perftop/config.toml", "configuration of the user"),
     row(Use::Read, "**.toml", "a file of --config, a theme file"),
     row(Use::Read, "**.perftop", "a recording, for replay"),
+    row(Use::Write, "/dev/pts/*", "the terminal that it draws on, opened once more so that no write waits"),
+    row(Use::Write, "/dev/tty*", "the same on a console"),
     row(Use::Read, "/dev/tty", "keys, when standard input is not a terminal; the terminal's size"),
     row(
         Use::Ask,
