@@ -139,6 +139,7 @@ pub const TOUCHED: &[Touched] = &[
     row(Use::Read, "**/perftop/config.toml", "configuration of the user"),
     row(Use::Read, "**.toml", "a file of --config, a theme file"),
     row(Use::Read, "**.perftop", "a recording, for replay"),
+    row(Use::Look, "/dev/pts/*", "whether that is the terminal on standard output"),
     row(Use::Write, "/dev/pts/*", "the terminal that it draws on, opened once more so that no write waits"),
     row(Use::Write, "/dev/tty*", "the same on a console"),
     row(Use::Read, "/dev/tty", "keys, when standard input is not a terminal; the terminal's size"),
