@@ -43,6 +43,8 @@ struct Line {
     free: Notify,
     /// Why the terminal could not be written, once that was so.
     gone: OnceLock<Errno>,
+    /// It became so.
+    lost: Notify,
 }
 
 static LINE: OnceLock<Line> = OnceLock::new();
@@ -62,11 +64,17 @@ fn line() -> &'static Line {
             discards: AtomicBool::new(false),
             free: Notify::new(),
             gone: OnceLock::new(),
+            lost: Notify::new(),
         }
     })
 }
 
 impl Line {
+    fn lose(&self, why: Errno) {
+        _ = self.gone.set(why);
+        self.lost.notify_one();
+    }
+
     /// Writes until all is written, or `enough` says so.
     fn write(&self, mut bytes: &[u8], enough: impl Fn() -> bool) -> Result<(), Errno> {
         let out = io::stdout();
@@ -90,7 +98,7 @@ fn write_all(frames: &Receiver<Vec<u8>>) {
         let unwanted = || line.gone.get().is_some() || line.discards.load(Ordering::Acquire);
         for piece in frame.chunks(PIECE) {
             if let Err(why) = line.write(piece, unwanted) {
-                _ = line.gone.set(why);
+                line.lose(why);
             }
         }
         if line.waiting.fetch_sub(1, Ordering::AcqRel) == 1 {
@@ -109,6 +117,13 @@ pub fn busy() -> bool {
 pub async fn free() {
     while busy() {
         line().free.notified().await;
+    }
+}
+
+/// Waits until the terminal cannot be written any more.
+pub async fn lost() {
+    while !gone() {
+        line().lost.notified().await;
     }
 }
 
@@ -168,7 +183,7 @@ pub fn send() {
     line.waiting.fetch_add(1, Ordering::AcqRel);
     if line.frames.send([BEGIN, &next, END].concat()).is_err() {
         line.waiting.fetch_sub(1, Ordering::AcqRel);
-        _ = line.gone.set(Errno::PIPE);
+        line.lose(Errno::PIPE);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Least rights: what perftop starts gets no rights that perftop does not have, and calls that only change a machine are refused to
 //! perftop itself by the kernel. Landlock would be the other way; it hides `/proc/PID/io`, `exe`, `ns` and `stack` of all others.
 
+#[cfg(target_endian = "little")]
 use std::env::consts::ARCH;
 
 use rustix::process::getpid;
@@ -100,6 +101,7 @@ fn argument(index: u8, op: &str, value: i64) -> Value {
 }
 
 /// For this thread and those that it starts: `EPERM`.
+#[cfg(target_endian = "little")]
 fn refuse(rules: &[Value]) {
     const EPERM: u32 = 1;
     let filter = json!({ "all": { "mismatch_action": "allow", "match_action": { "errno": EPERM }, "filter": rules } });
@@ -114,7 +116,12 @@ fn refuse(rules: &[Value]) {
     }
 }
 
+/// Nothing there can filter.
+#[cfg(not(target_endian = "little"))]
+fn refuse(_: &[Value]) {}
+
 /// A filter costs more than its calls: before Linux 5.16 the processor guards every thread that has one against others, at each switch.
+#[cfg(target_endian = "little")]
 fn dear() -> bool {
     const GUARDS_NO_MORE: (u32, u32) = (5, 16);
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();

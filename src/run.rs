@@ -153,6 +153,7 @@ async fn turn(
             }
             Some(text) = noticed.recv() => vec![Msg::Notice(text)],
             came = stage.next() => came,
+            () = line::lost() => return Ok(Left::Gone),
             () = line::free(), if owed => Vec::new(),
         };
         let mut left: VecDeque<Effect> = msgs.into_iter().flat_map(|msg| app.update(msg)).collect();

@@ -40,15 +40,15 @@ fn a_query_without_its_index_is_planned_and_the_index_is_named() {
 /// Before PostgreSQL 18 each length of a list is a statement of its own, none of which costs much.
 #[test]
 fn lists_of_a_hundred_lengths_are_one_query() {
-    for bin in installed() {
+    // The oldest; one client, and no worker beside it: others test meanwhile.
+    for bin in installed().into_iter().take(1) {
         let mut server = Server::start(&bin, &[PRELOAD]);
         searched(&mut server);
+        server.sql("postgres", "ALTER ROLE app SET max_parallel_workers_per_gather = 0");
         let each = "SELECT format('SELECT v FROM public.big WHERE k IN (%s)', string_agg((n * 7919 % 100000)::text, ', ')) \
                     FROM generate_series(1, 100) list, generate_series(1, list) n GROUP BY list \\gexec\n";
-        for _ in 0..2 {
-            server.session_as("app", "postgres", &each.repeat(40));
-        }
-        let d = server.check(&server.url("postgres", "postgres"), 12);
+        server.session_as("app", "postgres", &each.repeat(40));
+        let d = server.check(&server.url("postgres", "postgres"), 14);
         let f = found(&d, "postgres.query.missing_index");
         assert!(f["fixes"][0]["command"].as_str().unwrap().contains("ON public.big (k)"), "{f:#}");
         let kept = f["evidence"].as_array().unwrap().iter().find(|e| e["claim"].as_str().unwrap().starts_with("share of total"));

@@ -43,6 +43,7 @@ pub fn quiet() -> RedisFacts {
         ("sync_full", 0.0),
         ("master_repl_offset", 0.0),
         ("total_net_input_bytes", 0.0),
+        ("total_net_output_bytes", 0.0),
         ("used_cpu_user_main_thread", 0.25),
         ("used_cpu_sys_main_thread", 0.25),
     ] {

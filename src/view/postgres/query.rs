@@ -134,7 +134,12 @@ fn figures(pg: &PgFacts, rows: &[&StatementRow], width: usize, theme: &Theme) ->
             bytes(g.wal_bytes as f64 / calls),
         );
         out.extend(paragraph(&text, Meaning::Text, width, theme));
-        let all = format!(" since stats reset: {} calls, {} total", count(row.calls_all as f64), seconds(row.ms_all / 1000.0));
+        let others = match row.alike {
+            0 => String::new(),
+            n => format!("; {n} entries that differ only in the length of their lists are in these figures"),
+        };
+        let (calls, total) = (count(row.calls_all as f64), seconds(row.ms_all / 1000.0));
+        let all = format!(" since stats reset: {calls} calls, {total} total{others}");
         out.extend(muted(&all));
     }
     out

@@ -40,7 +40,7 @@ for one sleeps, uses no CPU and no disk, and nothing but `/proc/locks` tells.
 
 Found when threads of services lose `waiting` to the lock of one file. The loss is the threads that wait, as far as requests are in flight at
 their service: threads x min(1, requests in flight / threads that wait for locks of files in its family). A stand-by that waits for its turn, or a job
-that another one keeps out, holds nobody up and is no finding. The holder is named where it is the same in `six of ten` looks; else those
+that another one keeps out, holds nobody up and is no finding. The holder is named where it is the same in six of ten looks; else those
 that wait take turns, and the lock itself is what limits them.
 
 **Relief**: see what the holder does; end it where it hangs. **Cure**, by hand: hold it for shorter (no request to others, no disk flush

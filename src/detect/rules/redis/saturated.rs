@@ -1,7 +1,7 @@
 //! redis.main_thread.saturated: the single thread is full without a slow command.
 
 use crate::detect::command::sh;
-use crate::detect::finding::{Class, Fix, Phase};
+use crate::detect::finding::{Class, Evidence, Fix, Phase};
 use crate::detect::ledger::State;
 use crate::detect::params::{Param, Params};
 use crate::detect::redis::{FULL, View, losses};
@@ -9,7 +9,7 @@ use crate::detect::rule::{Culprit, Judge, Rule};
 use crate::detect::verdict::{Found, Judged, Prev, evidence};
 use crate::model::facts::RedisFacts;
 use crate::model::seen::Lack;
-use crate::model::unit::{Unit, count, short};
+use crate::model::unit::{Unit, bytes, count, short};
 
 use super::support::{in_application, info, instance, kill, look};
 
@@ -41,7 +41,8 @@ pub const RULE: Rule = Rule {
     page: "\
 The main thread reads, runs and answers all commands; when it is on a CPU all the time, requests queue. Its CPU is
 measured (`used_cpu_*_main_thread`, 6.2 and later), not summed up from the commands: reading and writing sockets takes
-more than the commands themselves, which commandstats does not count. The loss is the queue by Little's law, requests
+more than the commands themselves, which commandstats does not count. Where that is most of it, and so much is written (messages to many
+subscribers, or 20 MB/s of answers of 4 kB and more), the finding says what is written and to whom. The loss is the queue by Little's law, requests
 per second times what the median round trip of a PING is above that of rest, less what stands behind single long
 commands.
 
@@ -67,8 +68,13 @@ fn judge(view: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     let rate = r.requests_per_s().unwrap_or(0.0);
     let top = r.commands.iter().flatten().max_by(|a, b| a.per_s.total_cmp(&b.per_s));
     let mostly = top.map_or_else(String::new, |c| format!(", mostly {}", c.name.to_uppercase()));
-    let title =
-        format!("The main thread is full with {} requests a second{mostly}: {} stand in its queue", count(rate), short(lost));
+    let writes = Writes::of(r, busy / 100.0);
+    let title = match &writes {
+        Some(writes) => format!("The main thread is full, {}: {} requests stand in its queue", writes.words(), short(lost)),
+        None => {
+            format!("The main thread is full with {} requests a second{mostly}: {} stand in its queue", count(rate), short(lost))
+        }
+    };
     let mut found = Found::new(Class::Live, title);
     found.losses = vec![(State::RedisStall, lost)];
     found.victims_time = lost + busy / 100.0;
@@ -91,8 +97,85 @@ fn judge(view: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     {
         found.evidence.push(evidence("commands per read of a socket", batch.0 / batch.1, Unit::Ratio, None, "redis.stats"));
     }
+    found.evidence.extend(writes.iter().flat_map(Writes::evidence));
     found.fixes = fixes(r);
+    if let Some(writes) = &writes {
+        // After who watches and what to look at, before what is advised to all.
+        let at = found.fixes.len().saturating_sub(1);
+        found.fixes.insert(at, writes.cure(r));
+    }
     Judged::found(instance(r), found)
+}
+
+/// What the thread does that no command's time counts: it writes answers, and messages to subscribers.
+struct Writes {
+    bytes_per_s: f64,
+    /// Of the thread's time, what is in no command, 0..1.
+    outside: f64,
+    /// Messages published a second, and how many clients listen.
+    published: Option<(f64, usize)>,
+    /// Bytes for each command, where those are no messages.
+    each: f64,
+}
+
+impl Writes {
+    /// Where most of the thread's time is in no command, and so much goes out, or to so many, that it is that.
+    fn of(r: &RedisFacts, busy: f64) -> Option<Self> {
+        const MUCH: f64 = 20e6;
+        const LARGE: f64 = 4096.0;
+        const MANY: usize = 10;
+        const MOST: f64 = 0.5;
+        let commands = r.commands.as_ref().ok()?;
+        let outside = 1.0 - (commands.iter().map(|c| c.busy).sum::<f64>() / busy.max(1e-9)).min(1.0);
+        let bytes_per_s = r.rate("total_net_output_bytes")?;
+        let publishes = commands.iter().filter(|c| matches!(c.name.as_str(), "publish" | "spublish"));
+        let (published, all): (f64, f64) = (publishes.map(|c| c.per_s).sum(), commands.iter().map(|c| c.per_s).sum());
+        let listening = r.clients.as_ref().map_or(0, |c| c.rows.iter().filter(|c| c.is('P')).count());
+        // More goes to them than is asked for.
+        let published = (listening >= MANY && published * listening as f64 > all).then_some((published, listening));
+        let each = bytes_per_s / all.max(1.0);
+        let large = bytes_per_s >= MUCH && each >= LARGE;
+        (published.is_some() || large)
+            .then_some(Self { bytes_per_s, outside, published, each })
+            .filter(|w| w.outside >= MOST || w.published.is_some())
+    }
+
+    fn words(&self) -> String {
+        let bytes_per_s = bytes(self.bytes_per_s);
+        match self.published {
+            Some((per_s, clients)) => {
+                format!("writing {} messages a second to {clients} subscribers each, {bytes_per_s}/s", count(per_s))
+            }
+            None => format!("writing {bytes_per_s}/s of answers, {} each", bytes(self.each)),
+        }
+    }
+
+    fn evidence(&self) -> Vec<Evidence> {
+        let mut rows = vec![
+            evidence("written to clients", self.bytes_per_s, Unit::BytesPerSecond, None, "redis.stats"),
+            evidence("of the thread's time, what no command counts", self.outside * 100.0, Unit::Percent, None, "redis.commands"),
+        ];
+        if let Some((per_s, clients)) = self.published {
+            rows.push(evidence("messages published", per_s, Unit::PerSecond, None, "redis.commands"));
+            rows.push(evidence("subscribers", clients as f64, Unit::Count, None, "redis.clients"));
+        }
+        rows
+    }
+
+    fn cure(&self, r: &RedisFacts) -> Fix {
+        match self.published {
+            Some(_) => in_application(
+                r,
+                "Send each message to fewer",
+                "a channel for each group that needs it instead of one for all; one subscriber a process that hands on; sharded channels (SPUBLISH, 7.0) or a stream; an instance of its own for messages",
+            ),
+            None => in_application(
+                r,
+                "Ask for less at a time",
+                "parts of a value (HMGET, GETRANGE, LRANGE with a limit) instead of the whole; a copy in the process; compressed values; io-threads in redis.conf (needs a restart), which share the writing",
+            ),
+        }
+    }
 }
 
 fn fixes(r: &RedisFacts) -> Vec<Fix> {
@@ -130,6 +213,28 @@ mod tests {
         full(0.95, 0.4).must_say(&RULE, "found The main thread is full with 50k requests a second, mostly GET: 15 stand");
         // Full, and nobody waits.
         full(0.95, 0.001).must_say(&RULE, "clear");
+    }
+
+    #[test]
+    fn what_is_written_is_told_from_what_is_asked() {
+        let asks = |name: &str, per_s, out_per_s: f64| {
+            let row = crate::model::redis::Client { flags: "P".into(), ..redis::client(7, "10.0.0.9:5000") };
+            let clients = Ok(std::sync::Arc::new(crate::model::redis::Clients { rows: vec![row; 60], all: 60 }));
+            Bench::redis(|r| {
+                r.grow("used_cpu_user_main_thread", 0.95);
+                r.grow("used_cpu_sys_main_thread", 0.0);
+                r.trips = Some(redis::trips(0.4));
+                r.commands = Ok(vec![redis::command(name, per_s, 0.000_005)]);
+                r.clients = clients;
+                r.grow("total_net_output_bytes", out_per_s);
+            })
+        };
+        let fan_out = asks("publish", 2_000.0, 12e6);
+        fan_out.must_say(&RULE, "found The main thread is full, writing 2.0k messages a second to 60 subscribers each, 11 MiB/s");
+        assert!(fan_out.pastes(&RULE).iter().any(|fix| fix.contains("SPUBLISH")));
+        asks("get", 4_000.0, 400e6).must_say(&RULE, "found The main thread is full, writing 381 MiB/s of answers, 98 KiB each");
+        // Small ones by the thousand, and few messages.
+        asks("get", 90_000.0, 30e6).must_say(&RULE, "found The main thread is full with 90k requests");
     }
 
     #[test]
