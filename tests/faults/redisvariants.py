@@ -1,7 +1,7 @@
 """The second half of the Redis laboratory: other commands, rates and shapes of the same kinds of faults, written after the thresholds were set."""
 import threading
 
-from redisfaults import Fault, Loop, Wire, packed
+from redisfaults import Fault, Loop, Process, Wire, packed
 
 
 class Sort(Fault):
@@ -67,6 +67,27 @@ class StuckSubscriber(Fault):
                 wire.close()
 
         return [Loop(server.port, 0.004, lambda w, n: w.ask("PUBLISH", "prices", text)) for _ in range(2)] + [Stop()]
+
+
+class FanOut(Fault):
+    """Each message goes to two hundred subscribers, who read it: what the thread writes is in no command's time."""
+    truth, keys = "redis.main_thread.saturated", ("redis",)
+    LISTEN = """
+import selectors, socket, sys
+all = selectors.DefaultSelector()
+for _ in range(200):
+    s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+    s.sendall(b"SUBSCRIBE news\\r\\n")
+    all.register(s, selectors.EVENT_READ)
+while True:
+    for key, _ in all.select():
+        key.fileobj.recv(1 << 20)
+"""
+
+    def inject(self, server):
+        text = "x" * 200
+        return [Process("python3", "-c", self.LISTEN, str(server.port))] + [
+            Loop(server.port, 0, lambda w, n: w.ask("PUBLISH", "news", text), "publisher") for _ in range(3)]
 
 
 class VolatileFull(Fault):
@@ -148,5 +169,5 @@ class Batches(Fault):
         return [Loop(server.port, 0.02, page) for _ in range(3)]
 
 
-FAULTS = [Sort, Union, Function, WrongType, StuckSubscriber, VolatileFull, Fills]
+FAULTS = [Sort, Union, Function, WrongType, StuckSubscriber, FanOut, VolatileFull, Fills]
 CONTROLS = [ReadersOnReplica, Subscribers, ShortScripts, Batches]
