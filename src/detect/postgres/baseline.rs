@@ -45,6 +45,8 @@ const IN_NUMBERS: f64 = 300.0;
 const BUSY: f64 = 0.1;
 /// … and readings after which it is usual all the same: five minutes.
 const SETTLED: u32 = 30;
+/// Readings of one that does little.
+const FIRST: u32 = 3;
 
 impl Learning {
     /// A figure of a server over time, by its name.
@@ -147,10 +149,13 @@ impl Learning {
             }
             let now = (row.grown.mean_ms().unwrap_or(0.0), row.grown.calls as f64 / interval_s);
             let heavy = now.1 >= IN_NUMBERS || row.grown.exec_ms / 1000.0 / interval_s >= BUSY;
-            if !known && readings as usize >= ENOUGH && heavy {
+            let few = self.newcomers.len() < QUERIES || self.newcomers.contains_key(&key);
+            if !known && readings as usize >= ENOUGH && few {
                 let seen = self.newcomers.entry(key.clone()).or_default();
                 *seen += 1;
-                if *seen < SETTLED {
+                // The reading in which it comes up may hold its first call alone, and say nothing of what it will be.
+                let enough = if heavy { SETTLED } else { u32::from(row.came) * FIRST };
+                if *seen < enough {
                     continue;
                 }
             }
