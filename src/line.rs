@@ -31,7 +31,7 @@ const TRIES: u32 = 100;
 /// Frames on their way, and what there is to know of them.
 struct Line {
     frames: Sender<Vec<u8>>,
-    /// The terminal; `None` where it cannot be opened anew, so that standard output has to do.
+    /// The terminal, reopened; `None` where that fails: standard output is used then.
     terminal: Option<OwnedFd>,
     /// Parts of the next frame.
     next: Mutex<Vec<u8>>,

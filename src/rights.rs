@@ -106,7 +106,7 @@ fn refuse(rules: &[Value]) {
     const EPERM: u32 = 1;
     let filter = json!({ "all": { "mismatch_action": "allow", "match_action": { "errno": EPERM }, "filter": rules } });
     let Ok(arch) = ARCH.try_into() else { return };
-    if dear() {
+    if slows_neighbours() {
         return;
     }
     let filters = seccompiler::compile_from_json(filter.to_string().as_bytes(), arch);
@@ -122,7 +122,7 @@ fn refuse(_: &[Value]) {}
 
 /// A filter costs more than its calls: before Linux 5.16 the processor guards every thread that has one against others, at each switch.
 #[cfg(target_endian = "little")]
-fn dear() -> bool {
+fn slows_neighbours() -> bool {
     const GUARDS_NO_MORE: (u32, u32) = (5, 16);
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let mut parts = release.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse().unwrap_or(0));

@@ -84,7 +84,7 @@ pub const TOUCHED: &[Touched] = &[
     row(Use::Read, "/proc/*/limits", "limit of descriptors"),
     row(Use::Look, "/proc/*/fd", "descriptors: how many"),
     row(Use::Look, "/proc/*/fd/*", "which of them are sockets"),
-    row(Use::Read, "/proc/locks", "who waits for the lock of a file, and who holds it"),
+    row(Use::Read, "/proc/locks", "who waits for a file lock, and who holds it"),
     row(Use::Read, "/proc/*/fdinfo/*", "watches of inotify; which file it is whose lock a process holds"),
     row(Use::Read, "/proc/sys/fs/inotify/*", "what a user may have of inotify"),
     row(Use::Look, "/proc/*/task", "threads"),

@@ -1,11 +1,12 @@
-//! Who waits for the lock of a file: `/proc/locks`, which costs nothing where there are none, and the path of the file by the descriptors of
-//! whoever holds it. Such a thread sleeps interruptibly, and nothing else tells that it waits.
+//! Who waits for a file lock: `/proc/locks`, and the file's path by the holder's descriptors. A thread that waits for one sleeps
+//! interruptibly, so that nothing else shows it.
 
 use std::collections::BTreeMap;
 
 use crate::collect::root::{Reader, Roots, fields, lines};
 use crate::model::foreign::Foreign;
 use crate::model::host::FileLockRaw;
+use crate::model::seen::Seen;
 
 use super::process::list;
 
@@ -13,7 +14,7 @@ use super::process::list;
 const MOST: usize = 8;
 /// Threads that wait for one.
 const WAITERS: usize = 256;
-/// Descriptors that are looked through for a path.
+/// Descriptors that are looked through for paths in one sweep.
 const DESCRIPTORS: usize = 512;
 /// Paths that are remembered.
 const PATHS: usize = 64;
@@ -21,42 +22,49 @@ const PATHS: usize = 64;
 /// The probe, and the paths that it found.
 #[derive(Debug, Default)]
 pub struct FileLocks {
-    paths: BTreeMap<(i32, String), Option<Foreign>>,
+    paths: BTreeMap<(i32, String), Foreign>,
 }
 
 impl FileLocks {
-    /// The locks that someone waits for; none as well where that may not be read.
-    pub fn read(&mut self, reader: &mut Reader, roots: &Roots) -> Vec<FileLockRaw> {
-        let mut locks = reader.parse_again(&roots.proc.join("locks"), |text| Some(parse(text))).unwrap_or_default();
+    /// The locks that someone waits for.
+    ///
+    /// # Errors
+    /// Why they are not known.
+    pub fn read(&mut self, reader: &mut Reader, roots: &Roots) -> Seen<Vec<FileLockRaw>> {
+        let mut locks = reader.parse_again(&roots.proc.join("locks"), |text| Some(parse(text)))?;
         if locks.is_empty() {
             self.paths.clear();
-            return locks;
+            return Ok(locks);
         }
         locks.sort_by(|a, b| b.waiters.len().cmp(&a.waiters.len()).then(a.file.cmp(&b.file)).then(a.holder.cmp(&b.holder)));
         locks.truncate(MOST);
         if self.paths.len() > PATHS {
             self.paths.clear();
         }
+        let mut left = DESCRIPTORS;
         for lock in &mut locks {
             let key = (lock.holder, lock.file.clone());
-            let path = self.paths.entry(key).or_insert_with(|| path(reader, roots, lock.holder, &lock.file));
-            lock.path = path.clone();
+            // One that was let go between the two readings is looked for again.
+            let found = self.paths.get(&key).cloned().or_else(|| path(reader, roots, lock.holder, &lock.file, &mut left));
+            self.paths.extend(found.clone().map(|path| (key, path)));
+            lock.path = found;
         }
-        locks
+        Ok(locks)
     }
 }
 
 /// The file's path, by the descriptor of its holder that has the lock.
-fn path(reader: &mut Reader, roots: &Roots, holder: i32, file: &str) -> Option<Foreign> {
+fn path(reader: &mut Reader, roots: &Roots, holder: i32, file: &str, left: &mut usize) -> Option<Foreign> {
     if holder < 1 {
         return None;
     }
     let dir = roots.proc.join(holder.to_string());
     let of = |line: &[u8]| line.starts_with(b"lock:") && fields(line).any(|f| f == file.as_bytes());
     let all = list(&dir.join("fdinfo")).unwrap_or_default();
+    let most = std::mem::replace(left, left.saturating_sub(all.len()));
     let fd = all
         .into_iter()
-        .take(DESCRIPTORS)
+        .take(most)
         .find(|fd| reader.read(&dir.join("fdinfo").join(fd.to_string())).is_ok_and(|text| lines(text).any(of)))?;
     let target = std::fs::read_link(dir.join("fd").join(fd.to_string())).ok()?;
     Some(Foreign::new(std::os::unix::ffi::OsStrExt::as_bytes(target.as_os_str())))
@@ -120,9 +128,11 @@ mod tests {
         std::fs::write(holder.join("fdinfo/7"), "pos:\t0\nlock:\t1: FLOCK  ADVISORY  WRITE 708 08:01:131 0 EOF\n").unwrap();
         std::os::unix::fs::symlink("/var/lib/app/one.lock", holder.join("fd/7")).unwrap();
         let roots = Roots { proc: root.clone(), ..Roots::default() };
-        let locks = FileLocks::default().read(&mut Reader::default(), &roots);
+        let locks = FileLocks::default().read(&mut Reader::default(), &roots).unwrap();
         let paths: Vec<Option<&str>> = locks.iter().map(|l| l.path.as_ref().map(Foreign::shown)).collect();
         assert_eq!(paths, [Some("/var/lib/app/one.lock"), None]);
+        std::fs::remove_file(root.join("locks")).unwrap();
+        assert!(FileLocks::default().read(&mut Reader::default(), &roots).is_err(), "not read is not none");
         std::fs::remove_dir_all(root).unwrap();
     }
 

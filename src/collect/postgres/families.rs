@@ -8,7 +8,7 @@ use std::ops::Bound;
 use crate::model::foreign::Foreign;
 use crate::model::postgres::{Grown, StatementKey, StatementRow, shape};
 
-/// Statements whose shape is known; beyond it all begins anew.
+/// Statements remembered; when there are more, all are forgotten and learned again.
 const MOST: usize = 20_000;
 /// Of a text that was cut, characters that must be alike.
 const LEAST: usize = 24;
@@ -63,7 +63,7 @@ impl Families {
         }
     }
 
-    /// No room for more: all is to begin anew.
+    /// True when there is no room for more, and it must be reset.
     #[must_use]
     pub fn full(&self) -> bool {
         self.of.len() >= MOST

@@ -62,7 +62,7 @@ pub fn quiet() -> HostFacts {
         processes: Ok(vec![service(100, "api", 8080)]),
         messages: Some(Vec::new()),
         datagrams: Vec::new(),
-        file_locks: Vec::new(),
+        file_locks: Ok(Vec::new()),
         limits: LimitsFacts {
             packets_per_s: Some(100.0),
             softnet_drops_per_s: Some(0.0),

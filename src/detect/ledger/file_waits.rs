@@ -1,12 +1,12 @@
-//! Waits for locks of files that someone feels: threads of a service, as far as requests are in flight at it. A stand-by that waits for its turn, a
-//! job that another one keeps out, hold nobody up. Pure.
+//! Waits for file locks that someone feels: threads of a service, as far as requests are in flight at it. A stand-by that waits for its turn, or a
+//! job that another one keeps out, holds nobody up. Pure.
 
 use std::collections::BTreeMap;
 
 use crate::model::facts::{Facts, FileLockFacts, ProcFacts};
 use crate::model::host::ProcId;
 
-/// How much of their waiting counts, by family: requests in flight / threads that wait for a lock of a file, at most 1.
+/// How much of their waiting counts, by family: requests in flight / threads that wait for a file lock, at most 1.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct FileWaits(BTreeMap<ProcId, f64>);
 
@@ -14,12 +14,13 @@ impl FileWaits {
     /// Of the newest window.
     #[must_use]
     pub fn of(facts: &Facts) -> Self {
-        if facts.host.file_locks.is_empty() {
+        let locks = || facts.host.file_locks.iter().flatten();
+        if locks().next().is_none() {
             return Self::default();
         }
         let family: BTreeMap<ProcId, ProcId> = facts.processes().iter().map(|p| (p.id, p.family)).collect();
         let mut waiting: BTreeMap<ProcId, f64> = BTreeMap::new();
-        for (id, threads) in facts.host.file_locks.iter().flat_map(|l| &l.waiters) {
+        for (id, threads) in locks().flat_map(|l| &l.waiters) {
             family.get(id).iter().for_each(|family| *waiting.entry(**family).or_default() += threads);
         }
         let mut in_flight: BTreeMap<ProcId, f64> = BTreeMap::new();
@@ -41,6 +42,6 @@ impl FileWaits {
     /// The same of all locks.
     #[must_use]
     pub fn of_process(&self, facts: &Facts, p: &ProcFacts) -> f64 {
-        if self.0.is_empty() { 0.0 } else { facts.host.file_locks.iter().map(|lock| self.lost(lock, p)).sum() }
+        if self.0.is_empty() { 0.0 } else { facts.host.file_locks.iter().flatten().map(|lock| self.lost(lock, p)).sum() }
     }
 }

@@ -15,7 +15,7 @@ const QUESTIONS: &[Question] = &[
     ask("host.disk.inodes_exhausted", "Is a file system out of inodes?", "df -i"),
     ask("host.files.exhausted", "Is a process out of file descriptors?", "cat /proc/sys/fs/file-nr; ls /proc/PID/fd | wc -l"),
     ask("host.disk.mount_hung", "Does a mount not answer?", "timeout 2 df"),
-    ask("host.locks.file", "Do threads of a service wait for the lock of a file?", "grep -B1 -e '->' /proc/locks"),
+    ask("host.locks.file", "Do threads of a service wait for a file lock?", "grep -B1 -e '->' /proc/locks"),
     ask("host.tasks.hung", "Are tasks stuck in the kernel?", "ps -eo pid,stat,wchan:32,comm | grep ' D'"),
     ask("host.io.throttled", "Is an IO limit holding a group back while the device idles?", "grep . /sys/fs/cgroup/*/io.max"),
     ask(

@@ -1,9 +1,10 @@
-//! Locks of files over the window. Pure.
+//! File locks over the window. Pure.
 
 use std::collections::BTreeMap;
 
 use crate::model::foreign::Foreign;
 use crate::model::host::{HostSweep, ProcId};
+use crate::model::seen::Seen;
 
 use super::process::ProcFacts;
 
@@ -23,12 +24,14 @@ pub struct FileLockFacts {
 }
 
 /// Those of the window that the newest sweep or the one before it saw, most waiting first.
-pub(super) fn derive(sweeps: &[&HostSweep], processes: &[ProcFacts]) -> Vec<FileLockFacts> {
+pub(super) fn derive(new: &HostSweep, sweeps: &[&HostSweep], processes: &[ProcFacts]) -> Seen<Vec<FileLockFacts>> {
+    new.file_locks.as_ref().map_err(Clone::clone)?;
     let mut seen: BTreeMap<&str, (FileLockFacts, u32)> = BTreeMap::new();
-    let known: BTreeMap<i32, ProcId> = match sweeps.iter().rev().take(2).any(|s| !s.file_locks.is_empty()) {
-        true => processes.iter().map(|p| (p.id.pid, p.id)).collect(),
-        false => return Vec::new(),
-    };
+    let known: BTreeMap<i32, ProcId> =
+        match sweeps.iter().rev().take(2).any(|s| s.file_locks.as_ref().is_ok_and(|l| !l.is_empty())) {
+            true => processes.iter().map(|p| (p.id.pid, p.id)).collect(),
+            false => return Ok(Vec::new()),
+        };
     let add = |to: &mut Vec<(ProcId, f64)>, pid: i32| {
         let Some(id) = known.get(&pid) else { return };
         match to.iter_mut().find(|(known, _)| known == id) {
@@ -37,7 +40,7 @@ pub(super) fn derive(sweeps: &[&HostSweep], processes: &[ProcFacts]) -> Vec<File
         }
     };
     for sweep in sweeps {
-        for lock in &sweep.file_locks {
+        for lock in sweep.file_locks.iter().flatten() {
             let new = || {
                 (
                     FileLockFacts {
@@ -67,5 +70,5 @@ pub(super) fn derive(sweeps: &[&HostSweep], processes: &[ProcFacts]) -> Vec<File
     let mut all: Vec<FileLockFacts> = all.filter(|l| !l.waiters.is_empty()).collect();
     let waiting = |l: &FileLockFacts| l.waiters.iter().map(|(_, n)| n).sum::<f64>();
     all.sort_by(|a, b| waiting(b).total_cmp(&waiting(a)).then(a.file.cmp(&b.file)));
-    all
+    Ok(all)
 }

@@ -100,8 +100,8 @@ pub struct HostFacts {
     pub limits: LimitsFacts,
     /// UDP sockets that drop datagrams, most first.
     pub datagrams: Vec<DatagramFacts>,
-    /// Locks of files that someone waits for, most waiting first.
-    pub file_locks: Vec<FileLockFacts>,
+    /// File locks that someone waits for, most waiting first.
+    pub file_locks: Seen<Vec<FileLockFacts>>,
     /// Processes with more than half of their descriptors taken.
     pub crowded: Vec<OpenFiles>,
     /// What users have of inotify, and may have; `None` before the descriptors were read.
@@ -207,7 +207,7 @@ impl HostFacts {
             tcp: kernel::tcp(old, new).unwrap_or_else(|| Err(no_rate("/proc/net/snmp"))),
             files: new.files.clone(),
             cgroups,
-            file_locks: file_locks::derive(sweeps, processes.as_deref().unwrap_or_default()),
+            file_locks: file_locks::derive(new, sweeps, processes.as_deref().unwrap_or_default()),
             processes,
             messages: newest.messages.as_deref().cloned(),
             limits: limits::derive(old, new),
@@ -238,7 +238,7 @@ impl HostFacts {
             messages: newest.messages.as_deref().cloned(),
             limits: LimitsFacts::default(),
             datagrams: Vec::new(),
-            file_locks: Vec::new(),
+            file_locks: Err(lack.clone()),
             crowded: Vec::new(),
             inotify: None,
             sockets: Err(lack.clone()),

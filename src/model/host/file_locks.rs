@@ -1,8 +1,9 @@
-//! Locks of files that processes wait for.
+//! File locks that processes wait for.
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::foreign::Foreign;
+use crate::model::seen::{Lack, Seen, Why};
 
 /// A file whose lock is held and waited for (`/proc/locks`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,4 +19,9 @@ pub struct FileLockRaw {
     pub path: Option<Foreign>,
     /// Who waits, one for each thread that does.
     pub waiters: Vec<i32>,
+}
+
+/// Of a recording from before they were read.
+pub(super) fn unread() -> Seen<Vec<FileLockRaw>> {
+    Err(Lack::new(Why::NotYet, "/proc/locks"))
 }

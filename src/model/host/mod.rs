@@ -69,9 +69,9 @@ pub struct HostSweep {
     /// UDP sockets that have dropped datagrams, read while some are dropped.
     #[serde(default)]
     pub datagrams: Vec<DatagramRaw>,
-    /// Locks of files that someone waits for.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub file_locks: Vec<FileLockRaw>,
+    /// File locks that someone waits for; older recordings do not know.
+    #[serde(default = "file_locks::unread")]
+    pub file_locks: Seen<Vec<FileLockRaw>>,
     /// Control groups with their limits and counters.
     pub cgroups: Seen<Vec<CgroupRaw>>,
     /// The processes that this sweep read, and the others as they were read last.

@@ -136,7 +136,7 @@ fn figures(pg: &PgFacts, rows: &[&StatementRow], width: usize, theme: &Theme) ->
         out.extend(paragraph(&text, Meaning::Text, width, theme));
         let others = match row.alike {
             0 => String::new(),
-            n => format!("; {n} entries that differ only in the length of their lists are in these figures"),
+            n => format!("; includes {n} entries that differ only in list length"),
         };
         let (calls, total) = (count(row.calls_all as f64), seconds(row.ms_all / 1000.0));
         let all = format!(" since stats reset: {calls} calls, {total} total{others}");

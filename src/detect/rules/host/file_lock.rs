@@ -1,4 +1,4 @@
-//! host.locks.file: threads of a service wait for the lock of a file; who holds it.
+//! host.locks.file: threads of a service wait for a file lock; who holds it.
 
 use crate::detect::command::sh;
 use crate::detect::finding::{Class, Horizon, Phase};
@@ -20,7 +20,7 @@ const WAITING: Param = Param {
     default: 0.1,
     min: 0.01,
     max: 1e6,
-    what: "time that threads of services wait for the lock of one file",
+    what: "time that threads of services wait for one file lock",
 };
 
 /// Share of the looks in which one process held it, from which on it is the one to blame.
@@ -31,20 +31,20 @@ pub const RULE: Rule = Rule {
     id: "host.locks.file",
     class: Class::Live,
     culprit: Culprit::One,
-    says: "threads of a service wait for the lock of a file; who holds it",
+    says: "threads of a service wait for a file lock; who holds it",
     params: &[WAITING],
     origins: &["host.file_locks", "host.listeners"],
     page: "\
-Processes that use one file agree by its lock (flock, fcntl): SQLite, session files of PHP, package managers, cron jobs, mailboxes. Who waits
-for one sleeps, uses no CPU and no disk, and nothing but `/proc/locks` tells.
+Processes that share a file coordinate through a lock on it (flock, fcntl): SQLite, PHP session files, package managers, cron jobs, mailboxes. A
+thread that waits for one sleeps and uses neither CPU nor disk: only `/proc/locks` shows it.
 
-Found when threads of services lose `waiting` to the lock of one file. The loss is the threads that wait, as far as requests are in flight at
-their service: threads x min(1, requests in flight / threads that wait for locks of files in its family). A stand-by that waits for its turn, or a job
-that another one keeps out, holds nobody up and is no finding. The holder is named where it is the same in six of ten looks; else those
-that wait take turns, and the lock itself is what limits them.
+Found when threads of services lose `waiting` to one file lock. The loss is the threads that wait, as far as requests are in flight at
+their service: threads x min(1, requests in flight / threads of its family that wait for file locks). A stand-by that waits for its turn, or a job
+that another one keeps out, holds nobody up and is no finding. The holder is named where it is the same in six of ten samples; otherwise the
+waiters take turns, and the lock itself limits them.
 
-**Relief**: see what the holder does; end it where it hangs. **Cure**, by hand: hold it for shorter (no request to others, no disk flush
-while it is held), one lock for each key instead of one for all, readers that share it, a database that locks rows.",
+**Relief**: see what the holder is doing. **Cure**, by hand: hold the lock for less time (no remote call and no flush to disk
+while it is held), one lock per key instead of one for all, shared locks for readers, a database that locks rows.",
     judge: Judge::Host(judge),
 };
 
@@ -52,10 +52,14 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     if let Err(lack) = &facts.world.host.processes {
         return Judged::unknown(Subject::host(), lack);
     }
+    let locks = match &facts.world.host.file_locks {
+        Ok(locks) => locks,
+        Err(lack) => return Judged::unknown(Subject::host(), lack),
+    };
     let waits = FileWaits::of(facts.world);
     let process = |id| facts.world.processes().iter().find(|p| p.id == id);
     let mut judged = Judged::default();
-    for lock in &facts.world.host.file_locks {
+    for lock in locks {
         let victims: Vec<(&ProcFacts, f64)> = lock
             .waiters
             .iter()
@@ -76,12 +80,12 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
         judged.verdicts.push((subject, Verdict::Found(Box::new(found(params, lock, holder, &victims, lost)))));
     }
     if judged.verdicts.is_empty() {
-        let standing = facts.world.host.file_locks.len();
+        let standing = locks.len();
         return Judged::clear(
             Subject::host(),
             match standing {
-                0 => "nobody waits for the lock of a file".to_owned(),
-                n => format!("the locks of {n} files are waited for, by nobody who serves"),
+                0 => "nobody waits for a file lock".to_owned(),
+                n => format!("{n} file locks are waited for, none by a service with requests in flight"),
             },
         );
     }
@@ -101,8 +105,8 @@ fn found(
     let (whose, threads) =
         (if names.iter().all(|n| *n == name) { name } else { "services" }, lock.waiters.iter().map(|(_, n)| n).sum::<f64>());
     let title = match holder {
-        Some(p) => format!("{} holds the lock of {file}: {} threads of {whose} wait for it", p.label(), short(threads)),
-        None => format!("{whose} take turns at the lock of {file}: {} threads wait for it", short(threads)),
+        Some(p) => format!("{} holds the lock on {file}: {} threads of {whose} wait for it", p.label(), short(threads)),
+        None => format!("{whose} processes compete for the lock on {file}: {} threads wait", short(threads)),
     };
     let mut found = Found::new(Class::Live, title);
     found.losses = vec![(State::TaskBlocked, lost)];
@@ -113,7 +117,7 @@ fn found(
     ];
     if let Some((p, (_, share))) = holder.zip(lock.holders.first()) {
         found.evidence.push(evidence(
-            "looks at which it held the lock",
+            "samples in which it held the lock",
             share * 100.0,
             Unit::Percent,
             Some(HOLDS * 100.0),
@@ -138,9 +142,9 @@ fn found(
     let mut cure = fix::shell_fix(
         Phase::Cure,
         Horizon::ShortTerm,
-        "Hold the lock for shorter, or one lock for each key",
+        "Hold the lock for less time, or use one lock per key",
         sh!(
-            "# application: nothing slow while it is held (no request, no fsync, no sleep); one file for each key; LOCK_SH for those that only read"
+            "# application: nothing slow while it is held (no remote call, no fsync, no sleep); one lock file per key; LOCK_SH for readers"
         ),
     );
     cure.needs = "the application".into();
@@ -172,7 +176,7 @@ mod tests {
         let id = api.id;
         let all = [vec![api, job], workers.to_vec()].concat();
         Bench::quiet().running(all).on(|host| {
-            host.file_locks = vec![lock];
+            host.file_locks = Ok(vec![lock]);
             host.sockets = Ok(sockets::sockets(vec![ListenerFacts { in_flight, ..sockets::listener(id, 8080) }], Vec::new()));
         })
     }
@@ -180,12 +184,13 @@ mod tests {
     #[test]
     fn who_holds_the_lock_is_named_and_held() {
         let found = waits(3.0, 3.0, 1.0);
-        found.must_say(&RULE, "found backup (pid 300) holds the lock of /srv/app.lock: 3.0 threads of api wait for it");
+        found.must_say(&RULE, "found backup (pid 300) holds the lock on /srv/app.lock: 3.0 threads of api wait for it");
         assert!((found.loses(&RULE) - 3.0).abs() < 1e-9);
         // Two threads wait for work of their own.
         assert!((waits(3.0, 1.0, 1.0).loses(&RULE) - 1.0).abs() < 1e-9);
-        waits(3.0, 3.0, 0.5).must_say(&RULE, "found api take turns at the lock of /srv/app.lock: 3.0 threads wait for it");
-        let unseen = waits(3.0, 3.0, 1.0).on(|host| host.processes = Err(unread()));
+        waits(3.0, 3.0, 0.5).must_say(&RULE, "found api processes compete for the lock on /srv/app.lock: 3.0 threads wait");
+        let unseen = waits(3.0, 3.0, 1.0).on(|host| host.file_locks = Err(unread()));
+        waits(3.0, 3.0, 1.0).on(|host| host.processes = Err(unread())).must_say(&RULE, "unknown");
         Table { clear: waits(3.0, 0.05, 1.0), unknown: Some(unseen), found, held: Some(waits(3.0, 0.09, 1.0)) }.check(&RULE);
     }
 
@@ -194,7 +199,7 @@ mod tests {
         waits(3.0, 0.0, 1.0).must_say(&RULE, "clear");
         let standby = waits(3.0, 3.0, 1.0).on(|host| {
             let standby = process(400, "standby");
-            host.file_locks[0].waiters = vec![(standby.id, 1.0)];
+            host.file_locks.as_mut().unwrap()[0].waiters = vec![(standby.id, 1.0)];
             host.processes.as_mut().unwrap().push(standby);
         });
         standby.must_say(&RULE, "clear");

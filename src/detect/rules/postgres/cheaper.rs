@@ -1,4 +1,4 @@
-//! What makes an expensive query that reads cheaper, by what its statement says and its plan does: a way out for each of the known dear constructions.
+//! Specific fixes for an expensive query that reads, by the constructs in its text and its plan.
 
 use crate::detect::command::Command;
 use crate::detect::finding::{Fix, Horizon, Phase};
@@ -74,20 +74,20 @@ pub fn fixes(pg: &PgFacts, costly: &Costly<'_>) -> Vec<Fix> {
     }
     if words.says(&["order", "by", "random", "("]) {
         say(
-            "Draw without sorting the table",
+            "Pick random rows without sorting the table",
             "TABLESAMPLE SYSTEM_ROWS, or WHERE id >= a random id ORDER BY id LIMIT n: ORDER BY random() reads and sorts all rows",
         );
     }
     if words.says(&["not", "in", "(", "select"]) {
         say(
             "NOT EXISTS instead of NOT IN",
-            "WHERE NOT EXISTS (SELECT 1 FROM … WHERE …): NOT IN cannot be planned as a join, and is no row at all once there is a NULL",
+            "WHERE NOT EXISTS (SELECT 1 FROM … WHERE …): NOT IN cannot be planned as a join, and returns no row once the subquery yields a NULL",
         );
     }
     if thrown_away && words.says(&["count", "(", "*", ")"]) && !words.says(&["where"]) && (g.rows as f64) < 2.0 * calls {
         say(
             "Count less often, or not exactly",
-            "keep the count in a table, cache it, or take the planner's: SELECT reltuples::bigint FROM pg_class WHERE oid = 'the table'::regclass",
+            "keep the count in a table, cache it, or use the planner's estimate: SELECT reltuples::bigint FROM pg_class WHERE oid = 'the table'::regclass",
         );
     }
     out
@@ -117,7 +117,7 @@ fn trigrams(pg: &PgFacts, costly: &Costly<'_>, plan: &Plan, words: &Words) -> Op
             .map(|c| (c.name.clone(), c.width.unwrap_or(32.0)))
     };
     let (table, (column, width)) = plan.tables.iter().filter(scanned).find_map(|t| Some((t, of_table(t)?)))?;
-    let title = "First the extension that serves searches for pieces of text, where it is not there";
+    let title = "First install the extension for substring searches, if it is missing";
     let command = "CREATE EXTENSION IF NOT EXISTS pg_trgm;";
     let mut extension = sql(pg, Phase::Cure, Horizon::ShortTerm, title, command.into(), &costly.row.database);
     extension.needs = "CREATE on the database".into();
@@ -128,14 +128,14 @@ fn trigrams(pg: &PgFacts, costly: &Costly<'_>, plan: &Plan, words: &Words) -> Op
     let index = identifier(&Foreign::from(format!("{name}_trgm").as_str()))?;
     let target = qualified(&table.schema, &table.name)?;
     let command = format!("CREATE INDEX CONCURRENTLY {index} ON {target} USING gin ({quoted} gin_trgm_ops);");
-    let title = "An index of trigrams for the text that is searched for";
+    let title = "Build a trigram index for the substring search";
     let mut fix = sql(pg, Phase::Cure, Horizon::ShortTerm, title, command, &costly.row.database);
     fix.undo = Some(Command::sql(format!("DROP INDEX CONCURRENTLY {schema}.{index};")));
     fix.preflight = missing_index::preflight(pg, costly);
     // About a posting of some bytes for each character.
     let size = table.rows * width * 4.0;
     fix.risk = format!(
-        "reads the table twice; about {} more to update on writes; serves pieces of three characters and more",
+        "reads the table twice; about {} more to update on writes; helps only search terms of three characters or more",
         bytes(size)
     );
     fix.needs = format!("owner of the table ({})", table.owner);

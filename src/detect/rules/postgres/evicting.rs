@@ -70,7 +70,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         found.evidence.insert(0, times);
     }
     if let Some(row) = pg.rows().max_by_key(|row| (row.alike, row.key)).filter(|row| row.alike > 0) {
-        let label = format!("entries that differ from {} only in the length of their lists", called(pg, row));
+        let label = format!("entries that differ from {} only in list length", called(pg, row));
         found.evidence.push(evidence(label, f64::from(row.alike), Unit::Count, None, "postgres.statements"));
     }
     let twice = (room * 2.0).max(10_000.0);

@@ -37,8 +37,8 @@ missing indexes, stale statistics and bloat are not ruled out. The plan (`x`) sh
 is unknown; 45 % is assumed, so that it is critical only through others who wait for it.
 
 **Relief**: where a run of it has lasted for 30 s: cancel the longest, and limit its role by `statement_timeout`; when
-it is new: roll back its deployment. **Cure**: what its words and its plan show to be dear
-(OFFSET, a search for a piece of text, ORDER BY random(), NOT IN, a count of everything); else let it read less, in the application;
+it is new: roll back its deployment. **Cure**: replace the expensive construct in its text
+(OFFSET, a substring search, ORDER BY random(), NOT IN, count(*) of a whole table); otherwise let it read less, in the application;
 compute it less often; cache its result. Of one that writes: many changes per transaction or statement, fewer indexes.",
     judge: Judge::Postgres(judge),
 };

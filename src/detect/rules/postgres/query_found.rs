@@ -38,7 +38,7 @@ pub fn found(pg: &PgFacts, costly: &Costly<'_>, title: String, recoverable: f64)
         ),
     ];
     if costly.row.alike > 0 {
-        let label = "other entries that differ only in the length of their lists, counted with it";
+        let label = "other entries that differ only in list length, counted with it";
         found.evidence.push(evidence(label, f64::from(costly.row.alike), Unit::Count, None, "postgres.statements"));
     }
     found

@@ -37,7 +37,7 @@ pub const RULE: Rule = Rule {
     culprit: Culprit::One,
     says: "the single thread is full without a slow command",
     params: &[BUSY, LOST],
-    origins: &["redis.cpu", "redis.commands", "redis.round_trip"],
+    origins: &["redis.cpu", "redis.commands", "redis.round_trip", "redis.stats", "redis.clients"],
     page: "\
 The main thread reads, runs and answers all commands; when it is on a CPU all the time, requests queue. Its CPU is
 measured (`used_cpu_*_main_thread`, 6.2 and later), not summed up from the commands: reading and writing sockets takes
@@ -153,7 +153,7 @@ impl Writes {
         match self.published {
             Some((per_s, clients)) => {
                 let least = if self.all_of_them { "" } else { "at least " };
-                format!("writing {} messages a second to {least}{clients} subscribers each, {bytes_per_s}/s", count(per_s))
+                format!("delivering {} messages a second to {least}{clients} subscribers each, {bytes_per_s}/s", count(per_s))
             }
             None => format!("writing {bytes_per_s}/s of answers, {} each", bytes(self.each)),
         }
@@ -162,7 +162,13 @@ impl Writes {
     fn evidence(&self) -> Vec<Evidence> {
         let mut rows = vec![
             evidence("written to clients", self.bytes_per_s, Unit::BytesPerSecond, None, "redis.stats"),
-            evidence("of the thread's time, what no command counts", self.outside * 100.0, Unit::Percent, None, "redis.commands"),
+            evidence(
+                "share of the main thread's time outside commands",
+                self.outside * 100.0,
+                Unit::Percent,
+                None,
+                "redis.commands",
+            ),
         ];
         if let Some((per_s, clients)) = self.published {
             rows.push(evidence("messages published", per_s, Unit::PerSecond, None, "redis.commands"));
@@ -176,7 +182,7 @@ impl Writes {
         match self.published {
             Some(_) => in_application(
                 r,
-                "Send each message to fewer",
+                "Send each message to fewer subscribers",
                 "a channel for each group that needs it instead of one for all; one subscriber a process that hands on; sharded channels (SPUBLISH, 7.0) or a stream; an instance of its own for messages",
             ),
             None => in_application(
@@ -240,7 +246,8 @@ mod tests {
             })
         };
         let fan_out = asks("publish", 2_000.0, 12e6);
-        fan_out.must_say(&RULE, "found The main thread is full, writing 2.0k messages a second to 60 subscribers each, 11 MiB/s");
+        fan_out
+            .must_say(&RULE, "found The main thread is full, delivering 2.0k messages a second to 60 subscribers each, 11 MiB/s");
         assert!(fan_out.pastes(&RULE).iter().any(|fix| fix.contains("SPUBLISH")));
         asks("get", 4_000.0, 400e6).must_say(&RULE, "found The main thread is full, writing 381 MiB/s of answers, 98 KiB each");
         // Small ones by the thousand, and few messages.
