@@ -121,3 +121,42 @@ fn the_package_unpacks_and_runs() {
     }
     std::fs::remove_dir_all(dir).unwrap();
 }
+
+/// The image is built by the recipe as it stands, holds nothing else, and runs without any file of a system.
+#[test]
+fn the_image_runs_alone() {
+    let root = run("id", &["-u"]).is_some_and(|o| o.stdout == b"0\n");
+    if !root || run("buildah", &["--version"]).is_none() {
+        eprintln!("no buildah here, or not as root: images are built where they are");
+        return;
+    }
+    let dir = std::env::temp_dir().join(format!("perftop-image-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let path = |name: &str| dir.join(name).display().to_string();
+    stripped(&path("perftop"));
+    let buildah = |args: &[&str]| {
+        let store = ["--storage-driver".into(), "vfs".into(), "--root".into(), path("store"), "--runroot".into(), path("run")];
+        let words: Vec<String> = store.into_iter().chain(args.iter().map(|a| (*a).to_owned())).collect();
+        let done = run("buildah", &words.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
+        (done.status.success(), format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr)))
+    };
+    let built = buildah(&["bud", "--isolation", "chroot", "-f", "packaging/Containerfile", "-t", "perftop", &path("")]);
+    assert!(built.0, "{}", built.1);
+    assert!(buildah(&["from", "--name", "alone", "perftop"]).0);
+    let said = buildah(&[
+        "run",
+        "--isolation",
+        "chroot",
+        "alone",
+        "--",
+        "/usr/bin/perftop",
+        "check",
+        "--no-discover",
+        "--for",
+        "3s",
+        "-v",
+    ]);
+    assert!(said.0 && said.1.contains("of foreground time"), "{}", said.1);
+    assert!(buildah(&["rm", "alone"]).0);
+    std::fs::remove_dir_all(dir).unwrap();
+}

@@ -57,6 +57,15 @@ impl Changes {
         }
     }
 
+    /// The clock was set: what was dated by the old one moves along.
+    pub(super) fn clock_set(&mut self, by_ms: i64) {
+        self.log.iter_mut().for_each(|change| change.at_ms += by_ms);
+        self.programs.values_mut().for_each(|(first_ms, last_ms)| {
+            *first_ms += by_ms;
+            *last_ms += by_ms;
+        });
+    }
+
     /// Forgets servers that are not watched any more.
     pub(super) fn keep(&mut self, watched: &[&str]) {
         self.settings.retain(|source, _| watched.contains(&source.as_str()));

@@ -12,6 +12,7 @@ use crate::model::subject::{SubjectType, finding_key};
 use super::asked::Asked;
 use super::candidate::Candidate;
 use super::causes;
+use super::clock_set;
 use super::diagnosis::{Cleared, Diagnosis, UnknownRow};
 use super::fix;
 use super::kinds::{self, KINDS, Servers, Shown};
@@ -54,6 +55,7 @@ pub fn evaluate(window: &[Arc<Snapshot>], memory: &mut Memory, overrides: &Param
     let wanted = |id: &str| asked(id) || rest;
 
     let mut world = World::derive(window, &memory.weights);
+    clock_set::follow(memory, world.at);
     learn(&mut world, memory);
     let ledger = {
         let learned = &memory.learned;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::counter::Stamp;
 use crate::model::facts::WeightOverrides;
 use crate::model::subject::Subject;
 
@@ -19,6 +20,9 @@ use super::trails::Trails;
 pub struct Memory {
     /// Evaluations so far; the first three are provisional.
     pub evaluations: u64,
+    /// When the last one was, on all clocks.
+    #[serde(default)]
+    pub at: Stamp,
     /// Per rule (`id|source`).
     pub rules: BTreeMap<String, RuleMemory>,
     /// Per finding key.

@@ -9,6 +9,7 @@ pub mod candidate;
 pub mod capacity;
 pub mod causes;
 pub mod changes;
+mod clock_set;
 pub mod command;
 pub mod diagnosis;
 mod edges;

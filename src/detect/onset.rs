@@ -86,6 +86,16 @@ impl Onsets {
         }
     }
 
+    /// The clock was set: what was dated by the old one moves along.
+    pub(super) fn clock_set(&mut self, by_ms: i64) {
+        for suspect in self.suspects.values_mut() {
+            suspect.since_ms += by_ms;
+            suspect.seen_ms += by_ms;
+        }
+        self.tracks.values_mut().flatten().for_each(|(at_ms, _)| *at_ms += by_ms);
+        self.judged.values_mut().for_each(|since_ms| *since_ms += by_ms);
+    }
+
     fn oldest(&self, names: &[String]) -> Option<&Suspect> {
         names.iter().take(NAMES).filter_map(|name| self.suspects.get(name)).min_by_key(|s| s.since_ms)
     }

@@ -42,6 +42,11 @@ impl Places {
         self.before = findings.iter().filter(|f| holds(f)).map(|f| f.key.clone()).collect();
     }
 
+    /// The clock was set: what was dated by the old one moves along.
+    pub(super) fn clock_set(&mut self, by_ms: i64) {
+        self.leads.iter_mut().for_each(|lead| lead.since_ms += by_ms);
+    }
+
     /// Roots of one severity.
     fn settle(&self, roots: &mut [Finding], leads: &mut Vec<Lead>, now_ms: i64) {
         let place = |f: &Finding| self.before.iter().position(|key| *key == f.key).unwrap_or(usize::MAX);

@@ -35,6 +35,11 @@ impl Trails {
         self.0.insert(key.to_owned(), Trail { cause: cause.to_owned(), label: label.to_owned(), at_ms: now_ms, lost });
     }
 
+    /// The clock was set: what was dated by the old one moves along.
+    pub(super) fn clock_set(&mut self, by_ms: i64) {
+        self.0.values_mut().for_each(|trail| trail.at_ms += by_ms);
+    }
+
     /// Of a finding that stands under nothing now and loses `lost`: what its cause was called, and since when that is gone, s. Not where
     /// `here` says that the cause is still there, nor where what is left has grown, or has not fallen within the window of an evaluation.
     pub(super) fn left(&mut self, key: &str, lost: f64, now_ms: i64, here: impl Fn(&str) -> bool) -> Option<(String, f64)> {

@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::app::keymap::{Action, Context, Row};
 use crate::app::tables::ServerView;
 use crate::app::target::Target;
-use crate::app::{App, Overlay};
+use crate::app::{App, Overlay, Screen};
 use crate::config::Meaning;
 use crate::view::theme::Theme;
 use crate::view::widgets::text::{fit, typed};
@@ -28,10 +28,11 @@ pub fn draw(app: &App, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     } else if let Some(notice) = &app.notice {
         Line::from(Span::styled(format!(" {notice}"), theme.style(Meaning::Accent)))
     } else {
-        let spans = shown(app, context, usize::from(area.width)).into_iter().flat_map(|r| {
+        let spans = shown(app, context, usize::from(area.width)).into_iter().flat_map(|(r, what)| {
+            let gap = if what.is_empty() { "" } else { " " };
             [
-                Span::styled(format!(" {} ", r.shown), theme.style(Meaning::Accent)),
-                Span::styled(what(app, r), theme.style(Meaning::Muted)),
+                Span::styled(format!(" {}{gap}", r.shown), theme.style(Meaning::Accent)),
+                Span::styled(what, theme.style(Meaning::Muted)),
             ]
         });
         Line::from(spans.collect::<Vec<_>>())
@@ -59,24 +60,49 @@ const fn on_top(overlay: &Overlay) -> &'static [Action] {
     }
 }
 
-/// The keys that stand in the footer. Where it is narrow the last two, help and the way out, stay and those before them go.
-fn shown(app: &App, context: Context, room: usize) -> Vec<&Row> {
+/// A key in the footer and what is written beside it.
+type Shown<'a> = (&'a Row, &'static str);
+
+/// From so many columns on the screens are called by their names.
+const NAMES_FROM: usize = 100;
+
+/// The keys that stand in the footer. Where it is too narrow for the key that copies, screens go by their digits alone. Help and the
+/// way out, the last two, always stay, and those before them go.
+fn shown<'a>(app: &'a App, context: Context, room: usize) -> Vec<Shown<'a>> {
     const STAY: usize = 2;
-    let here = |c: Context| c == Context::Anywhere || c == context;
-    let mut rows: Vec<&Row> = match app.overlays.last() {
-        Some(overlay) => {
-            on_top(overlay).iter().filter_map(|a| app.keymap.rows().iter().find(|r| r.binding.action == *a)).collect()
+    let cut = |mut rows: Vec<Shown<'a>>| {
+        while rows.len() > STAY && rows.iter().map(|r| width(*r)).sum::<usize>() > room {
+            rows.remove(rows.len() - STAY - 1);
         }
-        // A plan is a server's.
-        None => {
-            let plan = |r: &&Row| r.binding.action != Action::Plan || context == Context::Server;
-            app.keymap.rows().iter().filter(|r| r.binding.footer && here(r.binding.context)).filter(plan).collect()
-        }
+        rows
     };
-    while rows.len() > STAY && rows.iter().map(|r| width(app, r)).sum::<usize>() > room {
-        rows.remove(rows.len() - STAY - 1);
+    let here = |c: Context| c == Context::Anywhere || c == context;
+    if let Some(overlay) = app.overlays.last() {
+        let row = |action: &Action| app.keymap.rows().iter().find(|r| r.binding.action == *action);
+        return cut(on_top(overlay).iter().filter_map(row).map(|r| (r, what(app, r))).collect());
     }
-    rows
+    // A plan is a server's.
+    let plan = |r: &&Row| r.binding.action != Action::Plan || context == Context::Server;
+    let rows: Vec<&Row> = app.keymap.rows().iter().filter(|r| r.binding.footer && here(r.binding.context)).filter(plan).collect();
+    let named = cut(rows.iter().map(|r| (*r, what(app, r))).collect());
+    if room >= NAMES_FROM || named.len() == rows.len() || named.iter().any(|(r, _)| r.binding.action == Action::CopyFix) {
+        return named;
+    }
+    let digit = |r: &Row| if leads_elsewhere(app.screen, r.binding.action) { "" } else { what(app, r) };
+    cut(rows.iter().map(|r| (*r, digit(r))).collect())
+}
+
+/// Whether a key opens a screen that is not the one that is open.
+fn leads_elsewhere(open: Screen, action: Action) -> bool {
+    let to = match action {
+        Action::Triage => Screen::Triage,
+        Action::Host => Screen::Host,
+        Action::Server(kind) => Screen::Server(kind),
+        Action::Diagnose => Screen::Diagnose,
+        Action::Fleet | Action::Dashboards => Screen::Dashboard,
+        _ => return false,
+    };
+    to != open
 }
 
 /// What a key does here: a server's screen may have something of its own to ask for.
@@ -85,8 +111,9 @@ fn what(app: &App, row: &Row) -> &'static str {
     more.map_or(row.binding.what, |more| more.what)
 }
 
-fn width(app: &App, row: &Row) -> usize {
-    format!(" {} {}", row.shown, what(app, row)).width()
+/// ` c copy fix`, or ` 4` where there is no word.
+fn width((row, what): Shown<'_>) -> usize {
+    1 + row.shown.width() + if what.is_empty() { 0 } else { 1 + what.width() }
 }
 
 /// The key that stands there.
@@ -95,10 +122,10 @@ pub fn pointed(app: &App, area: Rect, x: u16) -> Option<Target> {
         return None;
     }
     let mut left = usize::from(x.checked_sub(area.x)?);
-    shown(app, app.context(), usize::from(area.width)).into_iter().find_map(|row| {
-        let width = width(app, row);
+    shown(app, app.context(), usize::from(area.width)).into_iter().find_map(|key| {
+        let width = width(key);
         let hit = left < width;
         left = left.saturating_sub(width);
-        hit.then_some(Target::Action(row.binding.action))
+        hit.then_some(Target::Action(key.0.binding.action))
     })
 }

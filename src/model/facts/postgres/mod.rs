@@ -3,10 +3,11 @@
 mod chains;
 mod sessions;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use chains::{Chains, Holder, Root};
+use sessions::Join;
 pub use sessions::{Activities, SessionFacts};
 
 use crate::model::kind::{HostOf, Moment};
@@ -60,7 +61,15 @@ pub(in crate::model) fn derive(window: &[Moment<'_, PgState>], host: &HostOf<'_>
 fn one(id: &str, state: &PgState, window: &[Moment<'_, PgState>], host: &HostOf<'_>) -> PgFacts {
     let newest = window.last().map(|s| s.at.mono_ns).unwrap_or_default();
     let local = state.server.as_ref().is_some_and(|s| s.place == Place::Local);
-    let join = host.boot_us.filter(|_| local).map(|boot_us| join(host, boot_us));
+    let join = host.boot_us.filter(|_| local).map(|boot_us| {
+        let looks = window.iter().filter_map(|moment| moment.servers.get(id)?.activity.as_ref().ok());
+        let both = looks.flat_map(|a| {
+            let listed = a.sessions.iter().map(|s| (s.pid, s.started_us));
+            listed.chain(a.hits.iter().map(|hit| (hit.pid, hit.started_us)))
+        });
+        let sessions: BTreeSet<(i32, i64)> = both.collect();
+        Join::of(host.processes, boot_us, host.ticks_per_s, &sessions)
+    });
     let activity = Activities::derive(id, window, join.as_ref());
     let chains = match (&activity, &state.blocking) {
         (Err(lack), _) | (_, Some(Err(lack))) => Err(lack.clone()),
@@ -105,11 +114,6 @@ fn unvisited(state: &PgState) -> BTreeMap<String, Lack> {
     let missing =
         all.map(|d| d.name.shown().to_owned()).filter(|name| !state.catalogs.contains_key(name)).map(|name| (name, not_yet()));
     missing.chain(state.unvisited.iter().map(|(name, lack)| (name.clone(), lack.clone()))).collect()
-}
-
-/// Backends as processes of this host: by pid, and the start must fit.
-fn join<'a>(host: &HostOf<'a>, boot_us: f64) -> sessions::Join<'a> {
-    sessions::Join { by_pid: host.processes.iter().map(|p| (p.id.pid, p)).collect(), boot_us, ticks: host.ticks_per_s }
 }
 
 impl PgFacts {

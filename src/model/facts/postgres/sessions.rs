@@ -16,18 +16,44 @@ const APART_US: f64 = 2_000_000.0;
 /// Maintenance counts a quarter.
 const MAINTENANCE: f64 = 0.25;
 
-/// How backends are joined with processes.
+/// How backends are joined with processes: by pid, and their starts must fit. A server dates a session by the clock on the wall of that
+/// time, the kernel by the time since boot: where the clock was set in between, all who began before that lie apart by as much. In a
+/// container pids are others, and a process that has one of them by chance is no child of its like.
 pub(super) struct Join<'a> {
-    pub by_pid: HashMap<i32, &'a ProcFacts>,
-    pub boot_us: f64,
-    pub ticks: f64,
+    by_pid: HashMap<i32, &'a ProcFacts>,
+    boot_us: f64,
+    ticks: f64,
+    /// What the clock was set by since these began, microseconds.
+    set_us: Option<f64>,
 }
 
-impl Join<'_> {
-    fn process(&self, pid: i32, started_us: i64) -> Option<&ProcFacts> {
+impl<'a> Join<'a> {
+    pub(super) fn of(processes: &'a [ProcFacts], boot_us: f64, ticks: f64, sessions: &BTreeSet<(i32, i64)>) -> Self {
+        let mut join = Self { by_pid: processes.iter().map(|p| (p.id.pid, p)).collect(), boot_us, ticks, set_us: None };
+        join.set_us = join.set_by(sessions);
+        join
+    }
+
+    fn set_by(&self, sessions: &BTreeSet<(i32, i64)>) -> Option<f64> {
+        let apart = |(pid, started_us): &(i32, i64)| {
+            let p = self.by_pid.get(pid).filter(|p| self.by_pid.get(&p.ppid).is_some_and(|parent| parent.name == p.name))?;
+            let apart_us = self.apart_us(p, *started_us);
+            (apart_us.abs() >= APART_US).then_some(apart_us)
+        };
+        let apart: Vec<f64> = sessions.iter().filter_map(apart).collect();
+        let alike = |one: f64| apart.iter().filter(|other| (one - **other).abs() < APART_US).count();
+        apart.iter().copied().max_by_key(|one| alike(*one))
+    }
+
+    fn apart_us(&self, p: &ProcFacts, started_us: i64) -> f64 {
+        self.boot_us + p.id.start as f64 / self.ticks * 1e6 - started_us as f64
+    }
+
+    fn process(&self, pid: i32, started_us: i64) -> Option<&'a ProcFacts> {
         let p = self.by_pid.get(&pid).copied()?;
-        let began_us = self.boot_us + p.id.start as f64 / self.ticks * 1e6;
-        ((began_us - started_us as f64).abs() < APART_US).then_some(p)
+        let apart_us = self.apart_us(p, started_us);
+        let fits = |by_us: f64| (apart_us - by_us).abs() < APART_US;
+        (fits(0.0) || self.set_us.is_some_and(fits)).then_some(p)
     }
 }
 
