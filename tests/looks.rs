@@ -93,6 +93,8 @@ fn styles(buffer: &Buffer) -> String {
 }
 
 const SIZE: (u16, u16) = (120, 40);
+/// What holds of every look is tried at all sizes that screens are made for, and at the least.
+const SIZES: [(u16, u16); 4] = [(60, 16), (80, 24), SIZE, (200, 60)];
 
 /// A name, the picture, and the keys that lead there.
 fn screens() -> Vec<(&'static str, App)> {
@@ -141,14 +143,14 @@ fn every_screen_in_every_look() {
 #[test]
 fn no_look_says_anything_else() {
     let letters = |text: &str| text.chars().filter(|c| c.is_ascii_alphanumeric()).collect::<String>();
-    for (screen, app) in screens() {
-        let dark = text(&draw(&app, &theme("dark", Depth::True, false), SIZE));
+    for ((screen, app), size) in screens().iter().flat_map(|screen| SIZES.map(|size| (screen, size))) {
+        let dark = text(&draw(app, &theme("dark", Depth::True, false), size));
         for (look, theme) in looks() {
-            let text = text(&draw(&app, &theme, SIZE));
+            let text = text(&draw(app, &theme, size));
             match look {
-                "ascii" => assert!(text.is_ascii(), "{screen}"),
-                "plain" => assert_eq!(letters(&text), letters(&dark), "{screen}"),
-                _ => assert_eq!(text, dark, "{screen} in {look}"),
+                "ascii" => assert!(text.is_ascii(), "{screen} at {size:?}"),
+                "plain" => assert_eq!(letters(&text), letters(&dark), "{screen} at {size:?}"),
+                _ => assert_eq!(text, dark, "{screen} in {look} at {size:?}"),
             }
         }
     }
@@ -176,8 +178,8 @@ fn what_is_drawn_can_be_seen() {
         ("light", (0xff, 0xff, 0xff), (0, 0, 0)),
     ] {
         let theme = theme(name, Depth::True, false);
-        for (screen, app) in screens() {
-            for (y, row) in rows(&draw(&app, &theme, SIZE)).enumerate() {
+        for ((screen, app), size) in screens().iter().flat_map(|screen| SIZES.map(|size| (screen, size))) {
+            for (y, row) in rows(&draw(app, &theme, size)).enumerate() {
                 let line: String = row.iter().map(|c| c.symbol()).collect();
                 for cell in row.into_iter().filter(|c| !c.symbol().trim().is_empty()) {
                     let of = |colour, or| match colour {

@@ -175,6 +175,21 @@ impl Stands {
         }
     }
 
+    /// Answers per second of the programs that were forked from these, now and usually, where all of their ports are known and none
+    /// answers later than it did. `None` otherwise.
+    #[must_use]
+    pub fn as_quick_as_usual(&self, facts: &Facts, families: &[ProcId]) -> Option<(f64, f64)> {
+        let all = listeners(facts)?;
+        let theirs = all.iter().filter(|port| port.family.is_some_and(|family| families.contains(&family)));
+        let each = theirs.map(|port| {
+            let usual = self.usual(port)?;
+            let later = port.ages.most_are_below_ms().is_some_and(|ms| ms > usual.below_ms);
+            (!later).then_some((port.answers_per_s, usual.answers_per_s))
+        });
+        let each: Vec<(f64, f64)> = each.collect::<Option<_>>()?;
+        (!each.is_empty()).then(|| each.iter().fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1)))
+    }
+
     fn learn_listener(&mut self, listener: &ListeningPort, held: bool) {
         /// Ten minutes at one evaluation a second.
         const GOES_ON: u32 = 600;

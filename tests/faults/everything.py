@@ -26,6 +26,7 @@ import harness
 import outside
 import pgfaults
 import pgkinds
+import pgwords
 import postgres
 import redis
 import score
@@ -177,7 +178,7 @@ def of_redis(row, raw, kind):
 
 def cases():
     host = faults.HOST + SHARED + TRUST + KINDS + compounds.HOST
-    pg = pgfaults.ALL + pgkinds.KINDS + compounds.POSTGRES + outside.OUTSIDE
+    pg = pgfaults.ALL + pgkinds.KINDS + pgwords.WORDS + compounds.POSTGRES + outside.OUTSIDE
     return [("host", k) for k in host] + [("postgres", k) for k in pg] + [("redis", k) for k in redis.FAULTS + redis.CONTROLS + redis.VARIANTS]
 
 

@@ -240,6 +240,12 @@ impl Bench {
         self.verdicts(rule, None).into_iter().any(found)
     }
 
+    /// It finds something that may become critical.
+    pub fn may_wake(&self, rule: &Rule) -> bool {
+        let wakes = |(_, verdict)| matches!(verdict, Verdict::Found(found) if !found.never_critical);
+        self.verdicts(rule, None).into_iter().any(wakes)
+    }
+
     /// What would come back if all that it found were mended, s/s.
     pub fn gains(&self, rule: &Rule) -> f64 {
         let gain = |(_, verdict)| match verdict {

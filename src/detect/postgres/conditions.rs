@@ -47,6 +47,19 @@ pub fn count(text: &str) -> usize {
     conjuncts(&all).len()
 }
 
+/// The conditions of which one must hold, for each OR that is understood as a whole: no column of the table is left out.
+#[must_use]
+pub fn either(text: &str, alias: &str) -> Vec<Vec<Condition>> {
+    let all: Vec<Token<'_>> = lexer::tokens(text).into_iter().filter(|t| t.kind != Kind::Space).collect();
+    let each = |part: &&[Token<'_>]| {
+        let sides = split(part, "OR");
+        // Each may be several that must all hold: the first that is understood serves it.
+        let one = |side: &&[Token<'_>]| conjuncts(side).into_iter().find_map(|part| one(part, alias));
+        (sides.len() > 1).then(|| sides.iter().map(one).collect::<Option<Vec<_>>>()).flatten()
+    };
+    conjuncts(&all).iter().filter_map(each).collect()
+}
+
 /// The columns of the table with that alias in the equalities of a join.
 #[must_use]
 pub fn join(text: &str, alias: &str) -> Vec<String> {
@@ -82,7 +95,7 @@ pub fn sort_key(text: &str, alias: &str) -> Option<(String, bool)> {
 }
 
 /// Takes brackets that enclose all of it away.
-fn bare<'a, 'b>(mut part: &'a [Token<'b>]) -> &'a [Token<'b>] {
+pub(super) fn bare<'a, 'b>(mut part: &'a [Token<'b>]) -> &'a [Token<'b>] {
     while part.len() >= 2 && part[0].text == "(" && closing(part, 0) == Some(part.len() - 1) {
         part = &part[1..part.len() - 1];
     }
@@ -107,14 +120,20 @@ fn closing(part: &[Token<'_>], open: usize) -> Option<usize> {
 }
 
 /// Splits at AND outside of brackets; a part with an OR stays whole (and is not understood).
-fn conjuncts<'a, 'b>(all: &'a [Token<'b>]) -> Vec<&'a [Token<'b>]> {
+pub(super) fn conjuncts<'a, 'b>(all: &'a [Token<'b>]) -> Vec<&'a [Token<'b>]> {
+    let parts = split(all, "AND");
+    if parts.len() > 1 { parts.into_iter().flat_map(|p| conjuncts(p)).collect() } else { parts }
+}
+
+/// Splits at a word outside of brackets.
+fn split<'a, 'b>(all: &'a [Token<'b>], at_word: &str) -> Vec<&'a [Token<'b>]> {
     let all = bare(all);
     let (mut parts, mut depth, mut start) = (Vec::new(), 0, 0);
     for (at, token) in all.iter().enumerate() {
         match token.text {
             "(" | "[" => depth += 1,
             ")" | "]" => depth -= 1,
-            word if depth == 0 && token.kind == Kind::Word && word.eq_ignore_ascii_case("AND") => {
+            word if depth == 0 && token.kind == Kind::Word && word.eq_ignore_ascii_case(at_word) => {
                 parts.push(&all[start..at]);
                 start = at + 1;
             }
@@ -122,11 +141,11 @@ fn conjuncts<'a, 'b>(all: &'a [Token<'b>]) -> Vec<&'a [Token<'b>]> {
         }
     }
     parts.push(&all[start..]);
-    if parts.len() > 1 { parts.into_iter().flat_map(|p| conjuncts(p)).collect() } else { parts }
+    parts
 }
 
 /// The first comparing sign outside of brackets.
-fn operator(part: &[Token<'_>]) -> Option<usize> {
+pub(super) fn operator(part: &[Token<'_>]) -> Option<usize> {
     let mut depth = 0;
     for (at, token) in part.iter().enumerate() {
         match token.text {
@@ -185,7 +204,7 @@ fn mentions(side: &[Token<'_>], alias: &str) -> bool {
 }
 
 /// A word or a quoted name as it is.
-fn name(token: &Token<'_>) -> Option<String> {
+pub(super) fn name(token: &Token<'_>) -> Option<String> {
     match token.kind {
         Kind::Word => Some(token.text.to_owned()),
         Kind::Quoted => Some(token.text.trim_matches('"').replace("\"\"", "\"")),
@@ -236,7 +255,7 @@ fn column(side: &[Token<'_>], alias: &str) -> Option<Side> {
 }
 
 /// Takes a cast at the end away and names its type, when what is cast is in brackets or one word.
-fn uncast<'a, 'b>(side: &'a [Token<'b>]) -> (&'a [Token<'b>], Option<String>) {
+pub(super) fn uncast<'a, 'b>(side: &'a [Token<'b>]) -> (&'a [Token<'b>], Option<String>) {
     let mut depth = 0;
     for (at, pair) in side.windows(2).enumerate() {
         match pair[0].text {
@@ -305,6 +324,17 @@ mod tests {
     }
 
     #[test]
+    fn each_side_of_an_or_is_told() {
+        let sides = |text: &str| -> Vec<Vec<String>> {
+            either(text, "o").into_iter().map(|all| all.into_iter().map(|c| c.column).collect()).collect()
+        };
+        assert_eq!(sides("((o.a = $1) OR (lower(o.b) = $2))"), [["a", "b"]]);
+        assert_eq!(sides("((o.x = $1) AND ((o.a = $2) OR ((o.b = $3) AND (o.c <> $4)) OR (o.d IS NULL)))"), [["a", "b", "d"]]);
+        assert_eq!(sides("((o.a = $1) OR ((o.b)::text ~~ $2))"), [[""; 0]; 0]);
+        assert_eq!(sides("(o.a = $1)"), [[""; 0]; 0]);
+    }
+
+    #[test]
     fn joins_and_orders_are_understood() {
         assert_eq!(join("((l.order_id = o.id) AND (l.part = p.id))", "l"), ["order_id", "part"]);
         assert_eq!(join("(l.order_id = o.id)", "o"), ["id"]);
@@ -318,6 +348,7 @@ mod tests {
             _ = parse(&text, "a");
             _ = join(&text, "a");
             _ = sort_key(&text, "a");
+            _ = either(&text, "a");
         }
     }
 }

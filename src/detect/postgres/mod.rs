@@ -14,6 +14,7 @@ mod prepared;
 pub mod queries;
 pub mod tables;
 mod view;
+pub mod wrapped;
 
 pub use baseline::Learning;
 pub use kind::KIND;

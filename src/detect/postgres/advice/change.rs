@@ -43,6 +43,21 @@ pub struct Advice {
 }
 
 impl Advice {
+    /// An index on an expression of one column: what it would give the planner alone knows.
+    #[must_use]
+    pub fn on_expression(text: String, column: &PlannedColumn) -> Self {
+        Self {
+            table: 0,
+            columns: vec![text],
+            names: vec![column.name.clone()],
+            width: column.width.unwrap_or(32.0),
+            rows_read: 0.0,
+            cost_after: 0.0,
+            gain_low: 0.0,
+            gain_high: 0.0,
+        }
+    }
+
     /// A name that says what it is and that no index of the table has; `None` where the name is not text.
     #[must_use]
     pub fn name(&self, table: &PlannedTable) -> Option<Foreign> {

@@ -2,6 +2,7 @@
 //! so views, aliases and search paths are resolved already. Pure.
 
 mod change;
+mod either;
 mod join;
 mod scan;
 
@@ -21,7 +22,9 @@ const WORTH: f64 = 0.5;
 pub fn best(plan: &Plan, call: Call) -> Option<Advice> {
     let each = || plan.nodes.iter().enumerate();
     let scans = each().filter_map(|(at, node)| scan::advise(plan, at, node, call));
-    let mut all: Vec<Advice> = scans.chain(each().filter_map(|(at, node)| join::advise(plan, at, node, call))).collect();
+    let joins = each().filter_map(|(at, node)| join::advise(plan, at, node, call));
+    let sides = plan.nodes.iter().filter_map(|node| either::advise(plan, node, call));
+    let mut all: Vec<Advice> = scans.chain(joins).chain(sides).collect();
     all.retain(|a| a.cost_after <= WORTH * plan.cost());
     all.into_iter().min_by(|a, b| a.cost_after.total_cmp(&b.cost_after))
 }

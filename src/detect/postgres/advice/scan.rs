@@ -34,7 +34,7 @@ fn asked(node: &Node) -> usize {
 }
 
 /// An index on the column serves the condition: no cast, or one that changes nothing.
-fn serves(column: &PlannedColumn, c: &Condition) -> bool {
+pub(super) fn serves(column: &PlannedColumn, c: &Condition) -> bool {
     match c.cast.as_deref() {
         None => true,
         Some("text") => column.kind == "text" || column.kind.starts_with("character varying"),
@@ -43,7 +43,7 @@ fn serves(column: &PlannedColumn, c: &Condition) -> bool {
 }
 
 /// The share of the table's rows that an equality leaves.
-fn narrowed(table: &PlannedTable, column: &PlannedColumn, c: &Condition) -> f64 {
+pub(super) fn narrowed(table: &PlannedTable, column: &PlannedColumn, c: &Condition) -> f64 {
     // Statistics that are not known know of no row that is not NULL.
     if c.is_null { column.null_share.unwrap_or(1.0) } else { c.members / distinct(table, column) }
 }
@@ -183,7 +183,7 @@ fn sort_above(plan: &Plan, at: usize, order: &Option<Ordered>) -> f64 {
     order.as_ref().map_or(0.0, |o| (plan.nodes[o.sort].total_cost - plan.nodes[at].total_cost).max(0.0))
 }
 
-fn written(table: &PlannedTable, c: &Condition) -> Option<(String, Foreign, f64)> {
+pub(super) fn written(table: &PlannedTable, c: &Condition) -> Option<(String, Foreign, f64)> {
     let col = column(table, c)?;
     let quoted = identifier(&col.name)?;
     let text = match &c.function {

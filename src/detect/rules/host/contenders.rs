@@ -8,6 +8,9 @@ use crate::detect::verdict::{Facts, Prev};
 use crate::model::facts::ProcFacts;
 use crate::model::subject::Subject;
 
+/// So many times as many answers as usual are no trouble of the service.
+const MULTIPLE: f64 = 2.0;
+
 /// Who is to blame for the waits of others in the run queue; or, alone, for its own.
 pub(super) struct Blamed<'a> {
     pub(super) subject: Subject,
@@ -108,6 +111,12 @@ pub(super) fn blame<'a>(
 }
 
 impl<'a> Blamed<'a> {
+    /// Answers per second now and usually, where they are a multiple.
+    pub(super) fn does_more(&self, facts: &Facts<'_>) -> Option<(f64, f64)> {
+        let families: Vec<_> = self.members.iter().map(|p| p.family).collect();
+        facts.learned.stands.as_quick_as_usual(facts.world, &families).filter(|(now, usual)| *now >= MULTIPLE * usual)
+    }
+
     fn new(facts: &Facts<'a>, subject: Subject, label: String, members: Vec<&'a ProcFacts>, share: f64, alone: bool) -> Self {
         let due = Due { part: share, alone: None };
         let mut blamed = Self { subject, label, members, share, lost: 0.0, due, alone, many: false, polite: false };

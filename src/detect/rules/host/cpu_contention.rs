@@ -65,7 +65,7 @@ pub const RULE: Rule = Rule {
     culprit: Culprit::One,
     says: "foreground threads wait for a CPU; names who takes it",
     params: &[PRESSURE, LOST, SHARE, LEAST, POLITE],
-    origins: &["host.psi.cpu", "host.schedstat", "host.processes", "host.cpu", "host.runqueue"],
+    origins: &["host.psi.cpu", "host.schedstat", "host.processes", "host.cpu", "host.runqueue", "host.stands"],
     page: "\
 Threads of foreground processes are ready to run and stand in the run queue. What counts is their run delay
 (`schedstat`, field 2), not CPU percent: niced or SCHED_IDLE batch keeps every CPU busy and delays nobody, because the
@@ -79,7 +79,8 @@ CPUs are full, that delay less what the others would wait by themselves (cores t
 that is more. A
 program at nice 10 or more, SCHED_IDLE or SCHED_BATCH is not to blame as long as it gives way: where others wait for `polite`
 or more beside it, though they use less than seven tenths of the CPUs themselves, it is seen not to. A foreground program that uses half of the
-CPUs or more, and delays itself more than others, needs more CPU: its own run delay is the loss then.
+CPUs or more, and delays itself more than others, needs more CPU: its own run delay is the loss then; never critical where it
+answers twice as much as usual, none later, as after a cure.
 
 **What looks like it**: a CPU quota (`host.cpu.throttled`), steal (`host.cpu.steal`), one pinned core
 (`host.cpu.hot_core`).
@@ -166,8 +167,13 @@ impl Blamed<'_> {
         found.fixes = self.fixes(facts);
         // Below half of what competes it is the largest of several.
         found.confidence = confidence(facts.ledger, self.lost, 0) * (self.share / (params.get(SHARE) / 100.0)).min(1.0);
-        // A job that nobody but its own terminal waits for: worth saying, nothing to be woken for.
-        found.never_critical = self.alone && !self.members.iter().any(|p| !p.listens.is_empty());
+        // A job that nobody but its own terminal waits for, or a service that does a multiple of what it did, no later than before (its
+        // queries got their index, its clients never pause): worth saying, nothing to be woken for.
+        let more = self.does_more(facts).filter(|_| self.alone);
+        found.never_critical = self.alone && (more.is_some() || !self.members.iter().any(|p| !p.listens.is_empty()));
+        found.against.extend(more.map(|(now, usual)| {
+            evidence("answers per second, none later than usual", now, Unit::PerSecond, Some(usual), "host.stands")
+        }));
         Judged::found(self.subject.clone(), found)
     }
 
@@ -287,7 +293,10 @@ fn against(facts: &Facts<'_>, params: &Params<'_>, polite: bool) -> Vec<Evidence
 mod tests {
     use super::*;
     use crate::detect::bench::host::{pressure, process, service};
+    use crate::detect::bench::sockets::{listener, sockets};
     use crate::detect::bench::{Bench, Table};
+    use crate::model::facts::ListenerFacts;
+    use crate::model::host::Ages;
 
     /// A program beside a service that waits for a CPU.
     fn beside(nice: i32, stalled: f64) -> Bench {
@@ -384,6 +393,21 @@ mod tests {
             busy.on(|host| host.psi.cpu = pressure(0.3))
         };
         alone(1.9, 0.06).must_say(&RULE, "found api (pid 100) needs more CPU than there is");
+        // After a cure its clients, who never pause, have forty times as many answers: no reason to wake anybody. As many as ever are one.
+        let answers = |per_s: f64, ages: [u32; 10]| {
+            alone(1.9, 1.2).on(|host| {
+                let at = listener(service(100, "api", 8080).id, 8080);
+                host.sockets =
+                    Ok(sockets(vec![ListenerFacts { answers_per_s: per_s, ages: Some(Ages(ages)), ..at }], Vec::new()));
+            })
+        };
+        let (sick, well) = ((20.0, [0, 0, 4, 0, 0, 0, 0, 0, 0, 0]), (800.0, [4, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
+        let wakes = |now: (f64, [u32; 10]), before: (f64, [u32; 10])| {
+            answers(now.0, now.1).after(12, &answers(before.0, before.1)).may_wake(&RULE)
+        };
+        assert!(!wakes(well, sick) && wakes(well, well) && wakes(sick, well));
+        // More of them, and later ones.
+        assert!(wakes((800.0, [0, 0, 0, 0, 4, 0, 0, 0, 0, 0]), sick));
         // It uses less than half of the CPUs: something else took them.
         alone(0.9, 0.5).must_say(&RULE, "clear");
     }

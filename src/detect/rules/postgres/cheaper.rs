@@ -8,10 +8,10 @@ use crate::model::foreign::Foreign;
 use crate::model::postgres::lexer::{self, Kind};
 use crate::model::postgres::plan::{Plan, PlannedTable};
 use crate::model::postgres::{identifier, literal, qualified};
-use crate::model::unit::bytes;
+use crate::model::unit::{bytes, count};
 
-use super::missing_index;
 use super::support::{in_application, sql};
+use super::{bare_column, missing_index};
 
 /// A table of fewer pages is read as fast as an index.
 const SMALL_PAGES: u64 = 300;
@@ -62,6 +62,13 @@ pub fn fixes(pg: &PgFacts, costly: &Costly<'_>) -> Vec<Fix> {
     let (calls, blocks) = (g.calls.max(1) as f64, (g.hit_blocks + g.read_blocks) as f64);
     let thrown_away = blocks >= WASTED * (g.rows as f64).max(calls);
     let mut out: Vec<Fix> = plan.and_then(|plan| trigrams(pg, costly, plan, &words)).into_iter().flatten().collect();
+    if let Some(plan) = plan.filter(|_| thrown_away) {
+        out.extend(bare_column::fixes(pg, costly, plan, blocks / calls));
+        if out.is_empty() {
+            out.extend(beside_table(pg, costly, plan, blocks / calls));
+        }
+    }
+    let known = !out.is_empty();
     let mut say = |title: &str, how: &str| {
         let whose = format!("the application of role {}", costly.row.role);
         out.push(in_application(pg, Horizon::ShortTerm, title, how, whose, "the application changes"));
@@ -84,13 +91,38 @@ pub fn fixes(pg: &PgFacts, costly: &Costly<'_>) -> Vec<Fix> {
             "WHERE NOT EXISTS (SELECT 1 FROM … WHERE …): NOT IN cannot be planned as a join, and returns no row once the subquery yields a NULL",
         );
     }
-    if thrown_away && words.says(&["count", "(", "*", ")"]) && !words.says(&["where"]) && (g.rows as f64) < 2.0 * calls {
+    if thrown_away && !known && words.says(&["count", "(", "*", ")"]) && !words.says(&["where"]) && (g.rows as f64) < 2.0 * calls
+    {
         say(
             "Count less often, or not exactly",
             "keep the count in a table, cache it, or use the planner's estimate: SELECT reltuples::bigint FROM pg_class WHERE oid = 'the table'::regclass",
         );
     }
     out
+}
+
+/// A statement that reads one table once cannot touch several times its pages by itself: what is stored out of line is read beside it, and what
+/// it calls for each row reads, a function or a policy of row security. No plan shows either.
+fn beside_table(pg: &PgFacts, costly: &Costly<'_>, plan: &Plan, blocks: f64) -> Option<Fix> {
+    const TIMES: f64 = 3.0;
+    let once = ["Seq Scan", "Aggregate", "Sort", "Limit", "Gather", "Gather Merge", "Result"];
+    let [table] = plan.tables.as_slice() else { return None };
+    let plain = plan.nodes.iter().all(|n| once.contains(&n.kind.as_str())) && !table.partitioned;
+    if !plain || blocks < TIMES * (table.pages as f64).max(SMALL_PAGES as f64 / 3.0) {
+        return None;
+    }
+    let target = qualified(&table.schema, &table.name)?;
+    let name = literal(&Foreign::from(target.as_str()))?;
+    let command = format!(
+        "SELECT pg_size_pretty(pg_relation_size(reltoastrelid)) AS out_of_line, (SELECT string_agg(pg_get_expr(polqual, polrelid), '; ') FROM pg_policy \
+         WHERE polrelid = c.oid) AS policies FROM pg_class c WHERE oid = {name}::regclass;"
+    );
+    let (touches, pages) = (count(blocks), count(table.pages as f64));
+    let title = format!("See what it reads beside {target}, which has {pages} pages: a call touches {touches}");
+    let mut fix = sql(pg, Phase::Cure, Horizon::ShortTerm, &title, command, &costly.row.database);
+    fix.risk = "large values: select fewer of them, or keep what is searched in a column of its own; a policy or function that runs for each row: give it an index, or let it run once, (SELECT f())".into();
+    fix.needs = "any role; it only reads the catalogue".into();
+    Some(fix)
 }
 
 /// An index of trigrams, where a table is read as a whole for a piece of text in a column.
@@ -150,6 +182,7 @@ fn trigrams(pg: &PgFacts, costly: &Costly<'_>, plan: &Plan, words: &Words) -> Op
 mod tests {
     use super::super::expensive::RULE;
     use crate::detect::bench::postgres::{Statement, orders, scan};
+    use crate::model::postgres::plan::PlannedTable;
 
     /// Slow, with many blocks for the row that it returns.
     fn asks(text: &'static str) -> Statement {
@@ -181,6 +214,23 @@ mod tests {
         ] {
             assert!(advised(text).contains(way), "{text}: {}", advised(text));
         }
+    }
+
+    #[test]
+    fn what_reads_more_than_its_table_reads_something_else() {
+        let reading = |pages: u64, reads: u64| {
+            let plan = scan(PlannedTable { pages, ..orders() }, "", 1_000_000.0);
+            let asked = Statement { text: "SELECT count(*) FROM orders", ms: 40.0, rows: 1, reads, plan, ..Statement::default() };
+            asked.bench().pastes(&RULE).join("\n")
+        };
+        let said = reading(400, 6_000);
+        assert!(
+            said.contains("AS policies FROM pg_class c WHERE oid = 'public.orders'::regclass") && !said.contains("reltuples"),
+            "{said}"
+        );
+        assert!(reading(6_000, 6_000).contains("reltuples"));
+        // So small a table may be read by the catalogue's own pages.
+        assert!(!reading(10, 150).contains("policies"));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! postgres.locks.hot_row: sessions queue on the same rows.
 
+use std::collections::BTreeSet;
+
 use crate::detect::finding::{Class, Fix, Horizon};
 use crate::detect::memory::is_held;
 use crate::detect::params::Params;
@@ -40,8 +42,10 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
         Err(lack) => return unknown(pg, lack),
     };
     let mine: Vec<&Root> = chains.roots.iter().filter(|r| roots::kind(r) == Kind::HotRow).collect();
-    // One that has just become idle may be the next turn of a queue, or a session that somebody left: a second tells.
-    if prev.is_none() && !mine.is_empty() && mine.iter().all(|r| roots::just_idle(r)) {
+    // One that has just become idle may be the next turn of a queue, or a session that somebody left: a second tells, or another one
+    // before it.
+    let turns = mine.iter().filter_map(|r| r.session()).map(|s| (s.pid, s.started_us)).collect::<BTreeSet<_>>().len() > 1;
+    if prev.is_none() && !turns && !mine.is_empty() && mine.iter().all(|r| roots::just_idle(r)) {
         return Judged::clear(instance(pg), "the lock holder went idle less than a second ago: too early to tell");
     }
     let queued: f64 = mine.iter().map(|r| r.waiting).sum();
@@ -76,7 +80,7 @@ fn judge(facts: &View<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged {
     found.victims_time = found.victims_time.max(waiting);
     found.age_s = None;
     found.evidence.push(evidence("distinct lock holders now", now().count() as f64, Unit::Count, None, "postgres.locks"));
-    found.fixes = fixes(pg);
+    found.fixes = fixes(pg, sample.map_or("", |s| s.query.shown()));
     Judged { verdicts: vec![(subject, Verdict::Found(Box::new(found)))], demands: Vec::new() }
 }
 
@@ -94,7 +98,21 @@ fn subject(pg: &PgFacts, roots: &[&Root]) -> (Subject, String) {
     (Subject::new(SubjectType::Table, format!("{database}.{name}"), name.clone()), name)
 }
 
-fn fixes(pg: &PgFacts) -> Vec<Fix> {
+fn fixes(pg: &PgFacts, waiting: &str) -> Vec<Fix> {
+    let words: Vec<&str> = waiting.split(|c: char| !c.is_ascii_alphanumeric()).collect();
+    let says =
+        |wanted: &[&str]| words.windows(wanted.len()).any(|w| w.iter().zip(wanted).all(|(a, b)| a.eq_ignore_ascii_case(b)));
+    // The next of a queue: any free one does.
+    if says(&["LIMIT"]) && (says(&["FOR", "UPDATE"]) || says(&["FOR", "NO", "KEY", "UPDATE"])) {
+        return vec![in_application(
+            pg,
+            Horizon::ShortTerm,
+            "Let each worker take the next row that is free: SKIP LOCKED",
+            "the same statement with FOR UPDATE SKIP LOCKED: without it all of them wait for the first row",
+            "the application".into(),
+            "rows that are locked are left to whoever holds them",
+        )];
+    }
     vec![in_application(
         pg,
         Horizon::LongTerm,
@@ -107,8 +125,10 @@ fn fixes(pg: &PgFacts) -> Vec<Fix> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use crate::detect::bench::postgres::{blocked, client};
+    use crate::detect::bench::postgres::{blocked, chain, client, waiter};
     use crate::detect::bench::{Bench, Table};
     use crate::model::postgres::{PgState, Session};
 
@@ -137,6 +157,16 @@ mod tests {
         };
         idle(110).must_say(&RULE, "clear");
         idle(110).must_say_after(&RULE, Some(&queue(0.1, 110)), "found 0.1 sessions queue");
+        // A queue of tasks: any free one does.
+        let holder = || vec![Session { xact_s: Some(0.1), ..client(10) }];
+        let tasks = Bench::postgres(chain(holder(), vec![waiter(20, &[10], "tuple")], 110));
+        let asking = tasks.served(|pg| {
+            let activity = pg.activity.as_mut().unwrap();
+            for session in &mut Arc::make_mut(&mut activity.newest).sessions {
+                session.query = "SELECT id FROM queue WHERE NOT done ORDER BY id LIMIT $1 FOR UPDATE".into();
+            }
+        });
+        assert!(asking.pastes(&RULE)[0].contains("SKIP LOCKED: without it"), "{:?}", asking.pastes(&RULE));
         // One that lasts is to blame itself.
         queue(3.0, 110).must_say(&RULE, "clear");
     }

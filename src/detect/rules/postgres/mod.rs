@@ -2,8 +2,9 @@
 
 pub mod advisory;
 pub mod archiver;
+pub mod bare_column;
 pub mod bloat;
-pub mod blocked;
+mod blocked;
 mod cheaper;
 pub mod checksums;
 pub mod churn;
