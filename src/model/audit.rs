@@ -90,7 +90,11 @@ pub const TOUCHED: &[Touched] = &[
     row(Use::Look, "/proc/*/task", "threads"),
     row(Use::Read, "/proc/*/task/*/stat", "state of a thread"),
     row(Use::Read, "/proc/*/task/*/schedstat", "its run delay"),
-    row(Use::Read, "/proc/*/task/*/wchan", "where in the kernel it sleeps, in state D"),
+    row(
+        Use::Read,
+        "/proc/*/task/*/wchan",
+        "where in the kernel it sleeps: in state D, of a stalled service, of a process that is opened",
+    ),
     row(Use::Read, "/proc/*/task/*/syscall", "its system call, in state D"),
     row(Use::Look, "/proc/*/ns/*", "network and pid namespaces"),
     row(

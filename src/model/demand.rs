@@ -119,6 +119,40 @@ pub struct ProcessDetail {
     pub peak_rss_bytes: Option<u64>,
 }
 
+/// Processes that were looked at closely lately, newest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closely(Vec<(ProcId, u64, ProcessDetail)>);
+
+impl Closely {
+    /// So many are kept, for so long.
+    const MOST: usize = 8;
+    const FRESH_NS: u64 = 5_000_000_000;
+
+    /// These answers over what was known, and nothing that is too old.
+    #[must_use]
+    pub fn with(&self, answers: &[Answer], now_ns: u64) -> Self {
+        let told = answers.iter().filter_map(|answer| match (&answer.demand, &answer.detail) {
+            (Demand::ProcessDetail { id }, Ok(Detail::Process(detail))) => Some((*id, now_ns, detail.clone())),
+            _ => None,
+        });
+        let mut all: Vec<(ProcId, u64, ProcessDetail)> = told.collect();
+        let before = self
+            .0
+            .iter()
+            .filter(|(id, at, _)| now_ns.saturating_sub(*at) < Self::FRESH_NS && !all.iter().any(|(newer, ..)| newer == id));
+        let before: Vec<_> = before.cloned().collect();
+        all.extend(before);
+        all.truncate(Self::MOST);
+        Self(all)
+    }
+
+    /// What was seen of that process.
+    #[must_use]
+    pub fn of(&self, id: ProcId) -> Option<&ProcessDetail> {
+        self.0.iter().find(|(known, ..)| *known == id).map(|(.., detail)| detail)
+    }
+}
+
 /// One thread.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the kernel's names")]

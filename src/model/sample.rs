@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::counter::Stamp;
-use super::demand::Answer;
+use super::demand::{Answer, Closely};
 use super::host::{ChangedFile, FsRaw, HostSample, HostSweep, Identity, KernelMessage, Peers, Serving, StateSampling};
 use super::named::Names;
 use super::seen::{Lack, Seen, Why};
@@ -88,6 +88,9 @@ pub struct Snapshot {
     /// Files that were changed lately, as last read.
     #[serde(default)]
     pub changed: Arc<Vec<ChangedFile>>,
+    /// Processes that were looked at closely lately.
+    #[serde(default)]
+    pub closely: Arc<Closely>,
     /// Servers.
     #[serde(flatten)]
     pub servers: States,
@@ -110,6 +113,7 @@ impl Default for Snapshot {
             messages: None,
             names: Arc::default(),
             changed: Arc::default(),
+            closely: Arc::default(),
             servers: States::default(),
             sources: Arc::default(),
         }
@@ -153,6 +157,11 @@ impl Snapshot {
             peers: host.peers.clone().map(|p| p.map(Arc::new)),
             names: host.names.clone().map_or_else(|| self.names.clone(), Arc::new),
             changed: host.changed.clone().map_or_else(|| self.changed.clone(), Arc::new),
+            closely: if sample.answers.is_empty() && *self.closely == Closely::default() {
+                self.closely.clone()
+            } else {
+                Arc::new(self.closely.with(&sample.answers, sample.at.mono_ns))
+            },
             servers: self.servers.fold(&sample.servers, &beside),
             sources: sample.sources.clone().map_or_else(|| self.sources.clone(), Arc::new),
         }

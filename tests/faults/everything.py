@@ -34,6 +34,7 @@ from binary import built
 from kinds import KINDS
 from shared import SHARED
 from trust import TRUST
+from ways import WAYS
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # Ten that need no tools beside Python and the servers, in some eight minutes.
@@ -177,7 +178,7 @@ def of_redis(row, raw, kind):
 
 
 def cases():
-    host = faults.HOST + SHARED + TRUST + KINDS + compounds.HOST
+    host = faults.HOST + SHARED + TRUST + KINDS + WAYS + compounds.HOST
     pg = pgfaults.ALL + pgkinds.KINDS + pgwords.WORDS + compounds.POSTGRES + outside.OUTSIDE
     return [("host", k) for k in host] + [("postgres", k) for k in pg] + [("redis", k) for k in redis.FAULTS + redis.CONTROLS + redis.VARIANTS]
 

@@ -73,6 +73,7 @@ pub fn quiet() -> HostFacts {
         crowded: Vec::new(),
         inotify: None,
         changed: Arc::default(),
+        closely: Arc::default(),
         sockets: Ok(SocketFacts { rounds: 20, ..SocketFacts::default() }),
         names: Arc::default(),
         serving_unreadable: 0,

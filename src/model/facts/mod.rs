@@ -40,6 +40,7 @@ pub use servers::ServerFacts;
 pub use socket::{ConnectingFacts, ListenerFacts, PathFacts, PeerFacts, QueueFacts, SocketFacts};
 
 use super::counter::Stamp;
+use super::demand::Closely;
 use super::host::{ChangedFile, FilesRaw, FsRaw, HostSweep, Identity, Inotify, KernelMessage, LoadRaw, OpenFiles};
 use super::named::Names;
 use super::sample::Snapshot;
@@ -112,6 +113,8 @@ pub struct HostFacts {
     pub names: Arc<Names>,
     /// Files that were changed lately, the newest first.
     pub changed: Arc<Vec<ChangedFile>>,
+    /// Processes that were looked at closely lately.
+    pub closely: Arc<Closely>,
     /// True when the sockets of other users' processes could not be seen, so that their weight is a guess.
     pub serving_unreadable: u32,
 }
@@ -217,6 +220,7 @@ impl HostFacts {
             sockets: socket::derive(window),
             names: newest.names.clone(),
             changed: newest.changed.clone(),
+            closely: newest.closely.clone(),
             serving_unreadable: newest.serving.as_ref().map_or(0, |s| s.unreadable.len() as u32),
         }
     }
@@ -244,6 +248,7 @@ impl HostFacts {
             sockets: Err(lack.clone()),
             names: newest.names.clone(),
             changed: newest.changed.clone(),
+            closely: newest.closely.clone(),
             serving_unreadable: 0,
         }
     }

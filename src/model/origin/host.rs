@@ -222,6 +222,12 @@ pub(super) const ORIGINS: &[Origin] = &[
         "cat /proc/PID/wchan",
     ),
     origin(
+        "host.threads",
+        "/proc/PID/task/TID/wchan and stat, of the first processes of a program that is asked about",
+        "threads that sleep in that function of the kernel, of all",
+        "cat /proc/PID/task/*/wchan",
+    ),
+    origin(
         "host.cgroup.tasks",
         "pids.current and pids.max of the group",
         "tasks / limit",

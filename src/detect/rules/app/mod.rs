@@ -1,5 +1,6 @@
 //! Rules about applications, from the host's own view, with nothing configured.
 
+mod asleep;
 pub mod bound;
 mod bound_words;
 mod late;

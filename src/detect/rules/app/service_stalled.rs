@@ -16,6 +16,7 @@ use crate::model::seen::{Lack, Why};
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::Unit;
 
+use super::asleep;
 use super::late::{ANSWERS, FALL, HALF, Measured, REQUESTS, SHARE, STUCK, requests, says};
 use super::unix_stalled;
 
@@ -25,7 +26,7 @@ pub const ID: &str = RULE.id;
 const AGE: Param = Param {
     name: "age",
     unit: Unit::Seconds,
-    default: 1.0,
+    default: 0.3,
     min: 0.1,
     max: 60.0,
     what: "a younger request in flight is never late; one not read or accepted counts from 1 s on, whatever this is",
@@ -55,6 +56,9 @@ const YOUNG: Param = Param {
     what: "a service started more recently may be warming up: it is not judged before its baseline is known",
 };
 
+/// Processes that are looked at closely at most.
+const DEMANDS: usize = 6;
+
 /// The rule.
 pub const RULE: Rule = Rule {
     id: "app.service.stalled",
@@ -62,11 +66,11 @@ pub const RULE: Rule = Rule {
     culprit: Culprit::Many,
     says: "requests at a listening port hang or are answered late, or nobody accepts on a unix socket; needs no configuration",
     params: &[AGE, TIMES, REQUESTS, SHARE, HALF, FALL, ANSWERS, STUCK, IDLE, YOUNG],
-    origins: &["host.stands", "host.requests", "host.iodelay", "host.unix"],
+    origins: &["host.stands", "host.requests", "host.iodelay", "host.unix", "host.threads"],
     page: "\
 The kernel stamps when each accepted connection last received and last sent data. Received after sent: a request is in
 flight, and the stamp is its age. perftop learns per port how old requests in flight usually are and how many are
-answered per second, and reports when that changes. A request is late when older than one second and ten times the usual age.
+answered per second, and reports when that changes. A request is late when older than 0.3 s and ten times the usual age.
 A port is stalled when (1) two requests are late at once and make 5 % of the requests of the window, answered ones
 included; or (2) answers fell below half of the usual while two requests more than twice the usual are pending for a
 second; or (3) one request more than twice the usual was not read, or its connection not accepted, for a second, and
@@ -85,6 +89,9 @@ usual is not known and that was started within the last minute may be warming up
 At a unix socket the kernel tells only how many connections wait to be accepted: one more than twice the usual (before
 that is known, half of the backlog) in every sample is a stall too; critical only from half of the backlog on, or when
 the service is idle.
+
+Where the threads of a stalled service sleep is read from the kernel (`wchan`, as root): a lock of its own, the reader of a pipe, a
+terminal, a child, a time that it set itself; that is evidence, and the way to the cause.
 
 This is an **outcome**: it names no cause. A cause that keeps this service waiting is ranked first and names the
 service. Without one the requests are pending all the same, and the host is not healthy. It is critical after five
@@ -142,7 +149,10 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
             verdicts.push((Subject::host(), Verdict::Clear(clear)));
         }
     }
-    Judged { verdicts, ..Judged::default() }
+    // Where the threads of a stalled one sleep is asked for, and told by the next evaluations.
+    let stalled = judged.iter().zip(&listeners).filter(|((_, standing), _)| standing.says.is_some());
+    let demands = stalled.flat_map(|(_, listener)| asleep::ask(facts, listener.family)).take(DEMANDS).collect();
+    Judged { verdicts, demands }
 }
 
 fn not_known(listener: &ListeningPort, seldom: bool) -> String {
@@ -175,10 +185,13 @@ impl Standing {
         let young = age_s(facts.world, listener.family).is_some_and(|s| s < params.get(YOUNG));
         let late = listener.older(limit_s * 1e3);
         let answered = listener.answers_per_s * facts.world.window_s;
+        // Of those that are younger than a second several come after each other in a window.
+        let young_late = (late - listener.noticed).max(0.0);
+        let late_in_window = late + young_late * (facts.world.window_s - 1.0).max(0.0);
         let of_all = |n: f64| if n > 0.0 { 100.0 * n / (n + answered) } else { 0.0 };
         let measured = Measured {
             late,
-            share: of_all(late),
+            share: of_all(late_in_window),
             noticed_share: of_all(listener.noticed),
             stuck,
             idle: !young && cores(facts.world, listener.family).is_some_and(|c| c < params.get(IDLE)),
@@ -186,8 +199,11 @@ impl Standing {
             read: read_here(facts.world, listener),
         };
         let judged = |held: bool| says(params, listener, usual, &measured, held);
-        let late = if late > 0.0 { late } else { listener.noticed };
-        Self { usual, limit_s, late, share: of_all(late), stuck, says: judged(held), standing: judged(false).is_some() }
+        let (late, share) = match late > 0.0 {
+            true => (late, of_all(late_in_window)),
+            false => (listener.noticed, of_all(listener.noticed)),
+        };
+        Self { usual, limit_s, late, share, stuck, says: judged(held), standing: judged(false).is_some() }
     }
 }
 
@@ -230,7 +246,9 @@ fn stuck(facts: &Facts<'_>, family: Option<ProcId>) -> f64 {
 fn found(facts: &Facts<'_>, params: &Params<'_>, listener: &ListeningPort, s: &Standing, says: &str) -> Found {
     let program = program(facts.world, listener.family);
     let who = program.map_or_else(|| format!(":{}", listener.port), |p| format!("{} on :{}", p.label(), listener.port));
-    let mut found = Found::new(Class::Outcome, format!("{who} is stalled: {says}"));
+    let waits =
+        asleep::most(facts, listener.family).map_or_else(String::new, |what| format!("; most of its threads wait for {what}"));
+    let mut found = Found::new(Class::Outcome, format!("{who} is stalled: {says}{waits}"));
     found.standing = Some(s.standing);
     found.never_critical = s.share < params.get(HALF);
     found.confidence = facts.ledger.coverage;
@@ -249,6 +267,7 @@ fn found(facts: &Facts<'_>, params: &Params<'_>, listener: &ListeningPort, s: &S
         }
         None => found.evidence.push(evidence("answers", listener.answers_per_s, Unit::PerSecond, None, "host.requests")),
     }
+    found.evidence.extend(asleep::rows(facts, listener.family));
     if s.stuck > 0.0 {
         let row = params.either("service threads in uninterruptible sleep", s.stuck, STUCK, "host.iodelay");
         found.evidence.push(row);
