@@ -49,8 +49,11 @@ const WAITS: [(&[&str], &str); 14] = [
 /// What a thread waits for that has nothing to do.
 const WORK: [&str; 3] = ["a connection", "events", "data from a socket"];
 
+/// What a thread waits for, and the kernel's function in which it sleeps.
+type Place<'a> = (&'static str, &'a str);
+
 /// What that thread waits for; `None` where it does not sleep, or nobody knows.
-fn waits(thread: &ThreadDetail) -> Option<(&'static str, &str)> {
+fn waits(thread: &ThreadDetail) -> Option<Place<'_>> {
     if matches!(thread.state, 'T' | 't') {
         return Some(("nothing: it is stopped (SIGSTOP, a debugger)", "T"));
     }
@@ -71,8 +74,8 @@ pub(super) fn ask(facts: &Facts<'_>, family: Option<ProcId>) -> Vec<Demand> {
 
 /// Threads of a program by what they wait for and where in the kernel, most first, and how many threads there are: of those that sleep for
 /// anything but work to come.
-fn places<'a>(facts: &'a Facts<'_>, family: ProcId) -> (Vec<((&'static str, &'a str), u32)>, usize) {
-    let mut places: BTreeMap<(&str, &str), u32> = BTreeMap::new();
+fn places<'a>(facts: &'a Facts<'_>, family: ProcId) -> (Vec<(Place<'a>, u32)>, usize) {
+    let mut places: BTreeMap<Place<'a>, u32> = BTreeMap::new();
     let details: Vec<_> = members(facts, family).filter_map(|p| facts.world.host.closely.of(p.id)).collect();
     let all: usize = details.iter().map(|d| d.threads.len()).sum();
     for place in details.iter().flat_map(|d| &d.threads).filter_map(waits) {
@@ -93,7 +96,7 @@ pub(super) fn most(facts: &Facts<'_>, family: Option<ProcId>) -> Option<&'static
 /// What the threads of a program wait for, most first.
 pub(super) fn rows(facts: &Facts<'_>, family: Option<ProcId>) -> Vec<Evidence> {
     let Some((places, all)) = family.map(|family| places(facts, family)) else { return Vec::new() };
-    let row = |((what, place), count): ((&str, &str), u32)| {
+    let row = |((what, place), count): (Place<'_>, u32)| {
         let claim = format!("of its {all} threads wait for {what} ({place})");
         evidence(claim, f64::from(count), Unit::Count, None, "host.threads")
     };
