@@ -13,7 +13,7 @@ const LEAST_MS: i64 = 500;
 fn set_by_ms(before: &Stamp, now: &Stamp) -> i64 {
     let boot_ms = |at: &Stamp| i64::try_from(at.boot_ns / 1_000_000).unwrap_or(i64::MAX);
     // Another boot is another clock, and a first stamp has none before it.
-    if *before == Stamp::default() || now.boot_ns < before.boot_ns {
+    if before.boot_ns == 0 || now.boot_ns < before.boot_ns {
         return 0;
     }
     let by_ms = (now.wall_ms - before.wall_ms) - (boot_ms(now) - boot_ms(before));

@@ -83,7 +83,7 @@ class Way(Fault):
         self.where = self.lab.dir + "/app.sock" if self.where == "unix" else str(self.lab.free_port())
         self.stop = self.lab.dir + "/stop.on"
         self.begin()
-        if self.kind == "port":
+        if self.kind in ("port", "service"):
             self.keys = {self.where}
         time.sleep(0.5)
         self.lab.start([sys.executable, "-c", CALL, self.where, self.callers, self.pause])
@@ -106,7 +106,7 @@ class own_lock(Way):
 
 class few_workers(Way):
     """A backend of two workers behind a unix socket sleeps for a third of a second in each request: the others queue."""
-    truth, kind, where, workers, held_s = "app.service.stalled", "port", "unix", 2, 0.3
+    truth, kind, where, workers, held_s = "app.service.stalled", "service", "unix", 2, 0.3
 
 
 class log_pipe(Way):

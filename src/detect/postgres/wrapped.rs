@@ -13,7 +13,7 @@ pub enum Around {
     Function(String),
     /// A field of a document: `->`, `->>`, `#>>`.
     Field,
-    /// Anything else: arithmetic, a function of several arguments.
+    /// A function of several arguments, or something added to it or taken from it.
     Expression,
 }
 
@@ -94,7 +94,8 @@ fn around(side: &[Token<'_>], alias: &str, column: &str) -> Option<Around> {
             let only = plain(argument) || plain(uncast(bare(argument)).0);
             Some(if only { Around::Function(function.text.to_owned()) } else { Around::Expression })
         }
-        _ => Some(Around::Expression),
+        // What leaves a remainder, or a bit, has no order that an index could serve.
+        _ => side.iter().filter(|t| t.kind == Kind::Sign).all(|t| "()[],.:+-".contains(t.text)).then_some(Around::Expression),
     }
 }
 
@@ -132,6 +133,7 @@ mod tests {
     #[test]
     fn what_an_index_serves_or_no_tree_orders_is_left_out() {
         for text in [
+            "((o.id % 2) = $1)",
             "(o.id = $1)",
             "(id = 1)",
             "((o.id)::text <> $1)",

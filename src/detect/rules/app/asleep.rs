@@ -14,9 +14,12 @@ const PROCESSES: usize = 4;
 /// Places that are told.
 const PLACES: usize = 3;
 
+/// A lock that another thread holds, or work that another one has not given yet: no one can tell from outside.
+const OWN: &str = "another thread: a lock, or work";
+
 /// Where in the kernel a thread sleeps (how the function's name begins), and what for. Names of Linux 4.18 to 6.18.
 const WAITS: [(&[&str], &str); 14] = [
-    (&["futex"], "a lock or a condition of its own"),
+    (&["futex"], OWN),
     (&["hrtimer_nanosleep", "do_nanosleep", "common_nsleep"], "a time that it set itself (sleep)"),
     (&["pipe_write", "anon_pipe_write"], "the reader of a pipe"),
     (&["pipe_read", "anon_pipe_read", "pipe_wait"], "the writer of a pipe"),
@@ -86,10 +89,10 @@ fn places<'a>(facts: &'a Facts<'_>, family: ProcId) -> (Vec<(Place<'a>, u32)>, u
     (places, all)
 }
 
-/// What half of the threads of a program or more wait for.
+/// What half of the threads of a program or more wait for, other than for each other: the idle ones of a pool do that all day.
 pub(super) fn most(facts: &Facts<'_>, family: Option<ProcId>) -> Option<&'static str> {
     let (places, all) = places(facts, family?);
-    let ((what, _), count) = places.first()?;
+    let ((what, _), count) = places.first().filter(|((what, _), _)| *what != OWN)?;
     (*count as usize * 2 >= all).then_some(what)
 }
 
@@ -131,11 +134,11 @@ mod tests {
         assert_eq!(
             said,
             [
-                ("of its 8 threads wait for a lock or a condition of its own (futex_do_wait)".to_owned(), 6.0),
+                ("of its 8 threads wait for another thread: a lock, or work (futex_do_wait)".to_owned(), 6.0),
                 ("of its 8 threads wait for the reader of a pipe (anon_pipe_write)".to_owned(), 1.0)
             ]
         );
-        assert_eq!(most(&facts, Some(id)), Some("a lock or a condition of its own"));
+        assert_eq!(most(&facts, Some(id)), None, "idle threads of a pool wait for each other as well");
         assert_eq!(ask(&facts, Some(id)), [Demand::ProcessDetail { id }]);
         // What was seen five seconds ago is not now.
         assert_eq!(closely.with(&[], 6_000_000_000), Closely::default());
@@ -145,8 +148,8 @@ mod tests {
     #[test]
     fn places_in_the_kernel_have_their_words() {
         for (place, what) in [
-            ("futex_do_wait", "a lock or a condition of its own"),
-            ("futex_wait_queue_me", "a lock or a condition of its own"),
+            ("futex_do_wait", OWN),
+            ("futex_wait_queue_me", OWN),
             ("hrtimer_nanosleep", "a time that it set itself (sleep)"),
             ("anon_pipe_write", "the reader of a pipe"),
             ("pipe_write", "the reader of a pipe"),

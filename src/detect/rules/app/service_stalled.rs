@@ -56,6 +56,8 @@ const YOUNG: Param = Param {
     what: "a service started more recently may be warming up: it is not judged before its baseline is known",
 };
 
+/// Requests that are late by less than a second count where so many of the window's are, percent, or where answers fell.
+const YOUNG_SHARE: f64 = 25.0;
 /// Processes that are looked at closely at most.
 const DEMANDS: usize = 6;
 
@@ -70,7 +72,8 @@ pub const RULE: Rule = Rule {
     page: "\
 The kernel stamps when each accepted connection last received and last sent data. Received after sent: a request is in
 flight, and the stamp is its age. perftop learns per port how old requests in flight usually are and how many are
-answered per second, and reports when that changes. A request is late when older than 0.3 s and ten times the usual age.
+answered per second, and reports when that changes. A request is late when older than 0.3 s and ten times the usual age; one that is younger than
+a second counts only where answers fell below half of the usual, or a quarter of the requests of the window are late.
 A port is stalled when (1) two requests are late at once and make 5 % of the requests of the window, answered ones
 included; or (2) answers fell below half of the usual while two requests more than twice the usual are pending for a
 second; or (3) one request more than twice the usual was not read, or its connection not accepted, for a second, and
@@ -90,7 +93,7 @@ At a unix socket the kernel tells only how many connections wait to be accepted:
 that is known, half of the backlog) in every sample is a stall too; critical only from half of the backlog on, or when
 the service is idle.
 
-Where the threads of a stalled service sleep is read from the kernel (`wchan`, as root): a lock of its own, the reader of a pipe, a
+Where the threads of a stalled service sleep is read from the kernel (`wchan`, as root): another thread of its own, the reader of a pipe, a
 terminal, a child, a time that it set itself; that is evidence, and the way to the cause.
 
 This is an **outcome**: it names no cause. A cause that keeps this service waiting is ranked first and names the
@@ -131,7 +134,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     }
     let young = |p: &ProcFacts| age_s(facts.world, Some(p.id)).is_some_and(|s| s < params.get(YOUNG));
     let idle = |p: &ProcFacts| cores(facts.world, Some(p.family)).is_some_and(|c| c < params.get(IDLE));
-    verdicts.extend(unix_stalled::judge(facts, prev, &young, &idle));
+    let unix = unix_stalled::judge(facts, prev, &young, &idle);
+    verdicts.extend(unix.verdicts);
     if verdicts.is_empty() {
         let told = |s: &Standing| s.usual.is_some_and(|u| u.answers_per_s >= params.get(ANSWERS));
         let open = judged.iter().zip(&listeners).find(|((_, standing), listener)| !told(standing) && listener.noticed >= 1.0);
@@ -151,7 +155,8 @@ fn judge(facts: &Facts<'_>, params: &Params<'_>, prev: Option<&Prev>) -> Judged 
     }
     // Where the threads of a stalled one sleep is asked for, and told by the next evaluations.
     let stalled = judged.iter().zip(&listeners).filter(|((_, standing), _)| standing.says.is_some());
-    let demands = stalled.flat_map(|(_, listener)| asleep::ask(facts, listener.family)).take(DEMANDS).collect();
+    let demands =
+        stalled.flat_map(|(_, listener)| asleep::ask(facts, listener.family)).chain(unix.demands).take(DEMANDS).collect();
     Judged { verdicts, demands }
 }
 
@@ -183,12 +188,16 @@ impl Standing {
         let stuck = stuck(facts, listener.family);
         let limit_s = usual.map_or(0.0, |u| params.get(TIMES) * u.below_ms / 1e3).max(params.get(AGE));
         let young = age_s(facts.world, listener.family).is_some_and(|s| s < params.get(YOUNG));
-        let late = listener.older(limit_s * 1e3);
         let answered = listener.answers_per_s * facts.world.window_s;
-        // Of those that are younger than a second several come after each other in a window.
-        let young_late = (late - listener.noticed).max(0.0);
-        let late_in_window = late + young_late * (facts.world.window_s - 1.0).max(0.0);
         let of_all = |n: f64| if n > 0.0 { 100.0 * n / (n + answered) } else { 0.0 };
+        // Of those that are younger than a second several come after each other in a window. Some slow ones beside a service that answers
+        // as ever are no stall of it.
+        let in_window = |late: f64| late + (late - listener.noticed).max(0.0) * (facts.world.window_s - 1.0).max(0.0);
+        let all_late = listener.older(limit_s * 1e3);
+        let fell = usual.is_some_and(|u| 100.0 * listener.answers_per_s < params.get(FALL) * u.answers_per_s);
+        let counts = fell || of_all(in_window(all_late)) >= YOUNG_SHARE;
+        let late = if counts { all_late } else { all_late.min(listener.older(limit_s.max(1.0) * 1e3)) };
+        let late_in_window = in_window(late);
         let measured = Measured {
             late,
             share: of_all(late_in_window),
@@ -318,6 +327,17 @@ mod tests {
         Table { clear: late(10.0, 1), unknown: Some(unread()), found: late(10.0, 3), held: Some(late(10.0, 2)) }.check(&RULE);
         late(10.0, 3).must_say(&RULE, "found api (pid 100) on :8080 is stalled: 3 requests in flight are late");
         late(4.0, 2).must_say(&RULE, "found");
+    }
+
+    /// Late by half a second: found where the service hardly answers, or hardly anything is quick; not for some slow ones beside many.
+    #[test]
+    fn late_by_less_than_a_second_counts_where_the_service_answers_less() {
+        let young = |answers_per_s: f64, late: u32| {
+            stands(answers_per_s, Some(Ages([1, 0, 0, 0, late, 0, 0, 0, 0, 0]))).after(12, &port(100.0, 0))
+        };
+        young(10.0, 4).must_say(&RULE, "found api (pid 100) on :8080 is stalled: 4 requests in flight are late");
+        young(95.0, 60).must_say(&RULE, "found");
+        young(95.0, 4).must_say(&RULE, "clear");
     }
 
     #[test]

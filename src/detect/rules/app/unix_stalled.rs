@@ -5,11 +5,13 @@ use crate::detect::finding::Class;
 use crate::detect::fix;
 use crate::detect::memory::is_held;
 use crate::detect::params::HYSTERESIS;
-use crate::detect::verdict::{Facts, Found, Prev, Verdict, evidence};
+use crate::detect::verdict::{Facts, Found, Judged, Prev, Verdict, evidence};
 use crate::model::facts::{ProcFacts, QueueFacts};
 use crate::model::shell::Word;
 use crate::model::subject::{Subject, SubjectType};
 use crate::model::unit::Unit;
+
+use super::asleep;
 
 /// Seconds of samples before the first verdict.
 const LOOKED_S: f64 = 2.0;
@@ -20,9 +22,9 @@ pub(super) fn judge(
     prev: Option<&Prev>,
     young: &dyn Fn(&ProcFacts) -> bool,
     idle: &dyn Fn(&ProcFacts) -> bool,
-) -> Vec<(Subject, Verdict)> {
-    let Ok(sockets) = &facts.world.host.sockets else { return Vec::new() };
-    let mut found = Vec::new();
+) -> Judged {
+    let mut found = Judged::default();
+    let Ok(sockets) = &facts.world.host.sockets else { return found };
     for queue in sockets.queues.iter().filter(|q| q.always && facts.world.window_s >= LOOKED_S) {
         let processes = facts.world.processes();
         let program = processes.iter().find(|p| Some(p.id) == queue.owner);
@@ -36,7 +38,8 @@ pub(super) fn judge(
             let mut stalled = one(facts, queue, program, standing);
             // One that works may take them one after the other.
             stalled.never_critical = queue.queued < full(queue) && !program.is_some_and(idle);
-            found.push((subject, Verdict::Found(Box::new(stalled))));
+            found.demands.extend(asleep::ask(facts, program.map(|p| p.family)));
+            found.verdicts.push((subject, Verdict::Found(Box::new(stalled))));
         }
     }
     found
@@ -61,7 +64,9 @@ fn one(facts: &Facts<'_>, queue: &QueueFacts, program: Option<&ProcFacts>, stand
     let who = program.map_or_else(|| path.to_owned(), |p| format!("{} on {path}", p.label()));
     let n = queue.queued.round().max(1.0);
     let connections = if n <= 1.0 { "1 connection waits".to_owned() } else { format!("{n:.0} connections wait") };
-    let mut found = Found::new(Class::Outcome, format!("{who} is stalled: {connections} to be accepted"));
+    let family = program.map(|p| p.family);
+    let waits = asleep::most(facts, family).map_or_else(String::new, |what| format!("; most of its threads wait for {what}"));
+    let mut found = Found::new(Class::Outcome, format!("{who} is stalled: {connections} to be accepted{waits}"));
     found.standing = Some(standing);
     found.confidence = facts.ledger.coverage;
     let most = Some(f64::from(queue.backlog));
@@ -69,6 +74,7 @@ fn one(facts: &Facts<'_>, queue: &QueueFacts, program: Option<&ProcFacts>, stand
         vec![evidence("connections waiting to be accepted, mean", queue.queued, Unit::Count, most, "host.unix").of_capacity()];
     let usual = facts.learned.queues.usual(path);
     found.evidence.extend(usual.map(|n| evidence("usually waiting", n, Unit::Count, None, "host.unix")));
+    found.evidence.extend(asleep::rows(facts, family));
     let path = Word::operand(queue.path.raw());
     let queue = path.map(|path| fix::look("See the queue (Recv-Q) and who listens", sh!("ss -xlp src {}", path)));
     found.fixes = program.map(fix::look_at_threads).into_iter().chain(queue).collect();

@@ -108,6 +108,8 @@ fn beside_table(pg: &PgFacts, costly: &Costly<'_>, plan: &Plan, blocks: f64) -> 
     let once = ["Seq Scan", "Aggregate", "Sort", "Limit", "Gather", "Gather Merge", "Result"];
     let [table] = plan.tables.as_slice() else { return None };
     let plain = plan.nodes.iter().all(|n| once.contains(&n.kind.as_str())) && !table.partitioned;
+    // One that grew since its size was counted has more.
+    let plain = plain && !table.unknown && table.modified as f64 <= table.rows;
     if !plain || blocks < TIMES * (table.pages as f64).max(SMALL_PAGES as f64 / 3.0) {
         return None;
     }
